@@ -1,0 +1,90 @@
+/* prep.h - fills SQEs. Each function writes the fields that its operation reads, and user_data; the SQE comes
+ * zeroed from ring_sqe. `fd` is a descriptor, or a slot of the file table where prep_fixed_file is called
+ * afterwards. */
+#ifndef KEVY_URING_PREP_H
+#define KEVY_URING_PREP_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "uring/ring.h"
+
+static inline void prep_rw(struct io_uring_sqe *sqe, unsigned op, int fd, const void *addr, unsigned len,
+                           uint64_t offset, uint64_t user_data) {
+    sqe->opcode = (uint8_t)op;
+    sqe->fd = fd;
+    sqe->addr = (uint64_t)(uintptr_t)addr;
+    sqe->len = len;
+    sqe->off = offset;
+    sqe->user_data = user_data;
+}
+
+static inline void prep_fixed_file(struct io_uring_sqe *sqe) {
+    sqe->flags |= IOSQE_FIXED_FILE;
+}
+
+static inline void prep_nop(struct io_uring_sqe *sqe, uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_NOP, -1, NULL, 0, 0, user_data);
+}
+
+/* One completion per accepted connection, F_MORE while it goes on. */
+static inline void prep_accept_multishot(struct io_uring_sqe *sqe, int fd, int flags, uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_ACCEPT, fd, NULL, 0, 0, user_data);
+    sqe->accept_flags = (uint32_t)flags;
+    sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
+}
+
+/* One completion per chunk of data, each with a buffer of `group`; F_MORE while it goes on. */
+static inline void prep_recv_multishot(struct io_uring_sqe *sqe, int fd, unsigned group, uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_RECV, fd, NULL, 0, 0, user_data);
+    sqe->ioprio |= IORING_RECV_MULTISHOT;
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = (uint16_t)group;
+}
+
+static inline void prep_recv(struct io_uring_sqe *sqe, int fd, void *to, unsigned len, int flags,
+                             uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_RECV, fd, to, len, 0, user_data);
+    sqe->msg_flags = (uint32_t)flags;
+}
+
+static inline void prep_read(struct io_uring_sqe *sqe, int fd, void *to, unsigned len, uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_READ, fd, to, len, (uint64_t)-1, user_data);
+}
+
+static inline void prep_send(struct io_uring_sqe *sqe, int fd, const void *from, unsigned len, int flags,
+                             uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_SEND, fd, from, len, 0, user_data);
+    sqe->msg_flags = (uint32_t)flags;
+}
+
+static inline void prep_writev(struct io_uring_sqe *sqe, int fd, const struct iovec *iov, unsigned count,
+                               uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_WRITEV, fd, iov, count, (uint64_t)-1, user_data);
+}
+
+/* Cancels the one request whose user_data is `target` (all of them with `all`). */
+static inline void prep_cancel(struct io_uring_sqe *sqe, uint64_t target, bool all, uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_ASYNC_CANCEL, -1, (const void *)(uintptr_t)target, 0, 0, user_data);
+    if (all) sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL;
+}
+
+/* Posts a completion {user_data remote_data, res value} on the ring behind ring_fd. */
+static inline void prep_msg_ring(struct io_uring_sqe *sqe, int ring_fd, unsigned value, uint64_t remote_data,
+                                 uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_MSG_RING, ring_fd, NULL, value, remote_data, user_data);
+}
+
+/* Completes with -ETIME after ts (relative), which must live until the SQE is submitted. */
+static inline void prep_timeout(struct io_uring_sqe *sqe, const struct __kernel_timespec *ts,
+                                uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_TIMEOUT, -1, ts, 1, 0, user_data);
+}
+
+static inline void prep_poll(struct io_uring_sqe *sqe, int fd, unsigned events, bool multishot,
+                             uint64_t user_data) {
+    prep_rw(sqe, IORING_OP_POLL_ADD, fd, NULL, multishot ? IORING_POLL_ADD_MULTI : 0, 0, user_data);
+    sqe->poll32_events = events;
+}
+
+#endif
