@@ -1,0 +1,263 @@
+/* reply.c - RESP2 and RESP3 encoders.
+ *
+ * Everything small is one bounds check and a few stores into the current chunk. Only strings may be longer
+ * than a chunk: reply_raw fills what is left of the current one and asks the sink for more. */
+#include "protocol/reply.h"
+
+#include <stdio.h>
+
+enum {
+    HEADER_MAX = 1 + NUMBER_I64_MAX_LEN + 2, /* "$<len>\r\n" and its kind */
+    ERROR_TEXT_MAX = 1024                    /* bytes of a formatted error */
+};
+
+static_assert(REPLY_CHUNK_MIN >= 1 + NUMBER_LONG_DOUBLE_MAX_LEN + 2, "any number fits one chunk");
+
+/* Pieces of a reply: each writes at `at` and returns the byte behind, without a bounds check */
+
+static inline char *put_crlf(char *at) {
+    memcpy(at, "\r\n", 2);
+    return at + 2;
+}
+
+/* memcpy without the call for what is short: overlapping halves cover every length from 4 to 16. */
+static inline char *put_bytes(char *at, const char *data, size_t len) {
+    if (len - 8 <= 8) {
+        uint64_t head, tail;
+        memcpy(&head, data, 8);
+        memcpy(&tail, data + len - 8, 8);
+        memcpy(at, &head, 8);
+        memcpy(at + len - 8, &tail, 8);
+    } else if (len - 4 < 4) {
+        uint32_t head, tail;
+        memcpy(&head, data, 4);
+        memcpy(&tail, data + len - 4, 4);
+        memcpy(at, &head, 4);
+        memcpy(at + len - 4, &tail, 4);
+    } else if (len) {
+        memcpy(at, data, len);
+    }
+    return at + len;
+}
+
+/* "<type><n>\r\n"; writes four bytes at least. */
+static inline char *put_header(char *at, char type, uint64_t n) {
+    if (n < 10) {
+        const char header[4] = {type, (char)('0' + n), '\r', '\n'};
+        memcpy(at, header, 4);
+        return at + 4;
+    }
+    if (n < 100) {
+        const char header[5] = {type, (char)('0' + n / 10), (char)('0' + n % 10), '\r', '\n'};
+        memcpy(at, header, 5);
+        return at + 5;
+    }
+    *at++ = type;
+    return put_crlf(at + number_format_u64(at, n));
+}
+
+static void reply_header(struct reply *reply, char type, uint64_t n) {
+    char *at = reply_reserve(reply, HEADER_MAX);
+    if (at) reply->at = put_header(at, type, n);
+}
+
+void reply_raw(struct reply *reply, struct bytes bytes) {
+    while (bytes.len) {
+        size_t room = (size_t)(reply->end - reply->at);
+        size_t piece = bytes.len < room ? bytes.len : room;
+        if (piece == 0) {
+            if (!reply_reserve(reply, bytes.len < REPLY_CHUNK_MIN ? bytes.len : REPLY_CHUNK_MIN)) return;
+            continue;
+        }
+        memcpy(reply->at, bytes.data, piece);
+        reply->at += piece;
+        bytes.data += piece;
+        bytes.len -= piece;
+    }
+}
+
+/* Strings */
+
+/* A bulk that does not fit the current chunk. */
+static __attribute__((noinline)) void reply_bulk_split(struct reply *reply, struct bytes bytes) {
+    reply_header(reply, '$', bytes.len);
+    reply_raw(reply, bytes);
+    reply_literal(reply, "\r\n");
+}
+
+void reply_bulk(struct reply *reply, struct bytes bytes) {
+    char *at = reply->at;
+    if (__builtin_expect((size_t)(reply->end - at) < HEADER_MAX + 2 + bytes.len, 0)) {
+        reply_bulk_split(reply, bytes);
+        return;
+    }
+    at = put_header(at, '$', bytes.len);
+    at = put_bytes(at, bytes.data, bytes.len);
+    reply->at = put_crlf(at);
+}
+
+void reply_bulk_header(struct reply *reply, size_t len) {
+    reply_header(reply, '$', len);
+}
+
+void reply_bulk_text(struct reply *reply, const char *text) {
+    reply_bulk(reply, bytes_of(text));
+}
+
+void reply_bulk_int(struct reply *reply, int64_t value) {
+    char digits[NUMBER_I64_MAX_LEN];
+    reply_bulk(reply, (struct bytes){digits, number_format_i64(digits, value)});
+}
+
+void reply_simple(struct reply *reply, const char *text) {
+    reply_literal(reply, "+");
+    reply_raw(reply, bytes_of(text));
+    reply_literal(reply, "\r\n");
+}
+
+void reply_verbatim(struct reply *reply, const char format[3], struct bytes text) {
+    if (reply->resp == 2) {
+        reply_bulk(reply, text);
+        return;
+    }
+    reply_header(reply, '=', text.len + 4);
+    reply_raw(reply, (struct bytes){format, 3});
+    reply_literal(reply, ":");
+    reply_raw(reply, text);
+    reply_literal(reply, "\r\n");
+}
+
+/* Numbers, null and booleans */
+
+void reply_int(struct reply *reply, int64_t value) {
+    if (value >= 0) {
+        reply_header(reply, ':', (uint64_t)value);
+        return;
+    }
+    char *at = reply_reserve(reply, HEADER_MAX);
+    if (!at) return;
+    *at++ = ':';
+    reply->at = put_crlf(at + number_format_i64(at, value));
+}
+
+/* A line of RESP3 whose RESP2 form is a bulk. */
+static void reply_line_or_bulk(struct reply *reply, char type, struct bytes text) {
+    if (reply->resp == 2) {
+        reply_bulk(reply, text);
+        return;
+    }
+    reply_raw_short(reply, &type, 1);
+    reply_raw(reply, text);
+    reply_literal(reply, "\r\n");
+}
+
+void reply_double(struct reply *reply, double value) {
+    char text[NUMBER_DOUBLE_MAX_LEN];
+    reply_line_or_bulk(reply, ',', (struct bytes){text, number_format_double(text, value)});
+}
+
+void reply_long_double(struct reply *reply, long double value) {
+    char text[NUMBER_LONG_DOUBLE_MAX_LEN];
+    reply_bulk(reply, (struct bytes){text, number_format_long_double(text, value)});
+}
+
+void reply_big_number(struct reply *reply, struct bytes digits) {
+    reply_line_or_bulk(reply, '(', digits);
+}
+
+void reply_null(struct reply *reply) {
+    if (reply->resp == 2)
+        reply_literal(reply, "$-1\r\n");
+    else
+        reply_literal(reply, "_\r\n");
+}
+
+void reply_null_array(struct reply *reply) {
+    if (reply->resp == 2)
+        reply_literal(reply, "*-1\r\n");
+    else
+        reply_literal(reply, "_\r\n");
+}
+
+void reply_bool(struct reply *reply, bool value) {
+    if (reply->resp == 2)
+        reply_int(reply, value);
+    else if (value)
+        reply_literal(reply, "#t\r\n");
+    else
+        reply_literal(reply, "#f\r\n");
+}
+
+/* Aggregates: the header alone; the members are the replies that follow */
+
+void reply_array(struct reply *reply, size_t count) {
+    reply_header(reply, '*', count);
+}
+
+void reply_map(struct reply *reply, size_t pairs) {
+    if (reply->resp == 2)
+        reply_header(reply, '*', 2 * pairs);
+    else
+        reply_header(reply, '%', pairs);
+}
+
+void reply_set(struct reply *reply, size_t count) {
+    reply_header(reply, reply->resp == 2 ? '*' : '~', count);
+}
+
+void reply_push(struct reply *reply, size_t count) {
+    reply_header(reply, reply->resp == 2 ? '*' : '>', count);
+}
+
+void reply_attribute(struct reply *reply, size_t pairs) {
+    assert(reply->resp == 3);
+    reply_header(reply, '|', pairs);
+}
+
+/* Errors */
+
+/* Remembers the code, the capitals before the first space. A text without one counts as ERR, as in Redis. */
+static void note_error(struct reply *reply, struct bytes text) {
+    size_t limit = text.len < sizeof reply->error_code ? text.len : sizeof reply->error_code;
+    const char *space = limit ? memchr(text.data, ' ', limit) : NULL;
+    reply->errors++;
+    if (!space) {
+        reply->last_error = BYTES("ERR");
+        return;
+    }
+    size_t len = (size_t)(space - text.data);
+    memcpy(reply->error_code, text.data, len);
+    reply->last_error = (struct bytes){reply->error_code, len};
+}
+
+void reply_error_bytes(struct reply *reply, struct bytes text) {
+    note_error(reply, text);
+    reply_literal(reply, "-");
+    while (text.len) {
+        size_t piece = text.len < REPLY_CHUNK_MIN ? text.len : REPLY_CHUNK_MIN;
+        char *at = reply_reserve(reply, piece);
+        if (!at) return;
+        for (size_t i = 0; i < piece; i++) {
+            char c = text.data[i];
+            at[i] = c == '\r' || c == '\n' ? ' ' : c;
+        }
+        reply->at += piece;
+        text.data += piece;
+        text.len -= piece;
+    }
+    reply_literal(reply, "\r\n");
+}
+
+void reply_error(struct reply *reply, const char *text) {
+    reply_error_bytes(reply, bytes_of(text));
+}
+
+void reply_errorf(struct reply *reply, const char *format, ...) {
+    char text[ERROR_TEXT_MAX + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (len < 0) len = 0; /* only a conversion to wide characters can fail */
+    reply_error_bytes(reply, (struct bytes){text, len > ERROR_TEXT_MAX ? ERROR_TEXT_MAX : (size_t)len});
+}

@@ -1,0 +1,94 @@
+/* reply.h - replies in, bytes out: RESP2 and RESP3 encoders over a sink of chunks.
+ *
+ * A handler appends to a `struct reply`; where the bytes live is the sink's business (the server gives chunks of a
+ * connection's output, tests give one big array). The fast path is a bounds check and a memcpy into the current chunk;
+ * only a full chunk costs a call. A reply that the sink refuses (output limit, no memory) sets `failed` and swallows
+ * the rest: the connection is then closed by its owner. */
+#ifndef KEVY_PROTOCOL_REPLY_H
+#define KEVY_PROTOCOL_REPLY_H
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+#include "protocol/number.h"
+
+struct reply;
+
+struct reply_sink {
+    /* Makes at..end at least `need` bytes, need <= REPLY_CHUNK_MIN. False: reply->failed is set by the caller. */
+    bool (*more)(struct reply *reply, size_t need);
+    /* Sends data[0, len) from where it lies, without copying; `owner` is released by the sink after the last byte has
+     * gone. The sink takes over the caller's reference, also when it fails. */
+    bool (*attach)(struct reply *reply, struct bytes data, void *owner);
+};
+
+enum { REPLY_CHUNK_MIN = 8192 }; /* a sink must be able to give this many contiguous bytes at once */
+
+struct reply {
+    char *at;     /* next byte to write */
+    char *end;    /* one past the current chunk */
+    uint8_t resp; /* 2 or 3 */
+    bool failed;
+    const struct reply_sink *sink;
+    uint64_t errors; /* error replies written, for dispatch's failed-call statistics */
+    struct bytes last_error; /* first word of the last error ("ERR", "WRONGTYPE"): static or in error_code */
+    char error_code[24];
+};
+
+/* `need` contiguous bytes at reply->at, or NULL once failed. The caller writes them and advances reply->at. */
+static inline char *reply_reserve(struct reply *reply, size_t need) {
+    if (__builtin_expect((size_t)(reply->end - reply->at) < need, 0)) {
+        if (reply->failed || !reply->sink->more(reply, need)) {
+            reply->failed = true;
+            reply->end = reply->at; /* so that nothing shorter slips in behind what is missing */
+            return NULL;
+        }
+    }
+    return reply->at;
+}
+
+/* Any number of raw bytes, split over chunks as needed. They must be well-formed RESP in the end. */
+void reply_raw(struct reply *reply, struct bytes bytes);
+
+static inline void reply_raw_short(struct reply *reply, const char *data, size_t len) {
+    char *at = reply_reserve(reply, len);
+    if (!at) return;
+    memcpy(at, data, len);
+    reply->at = at + len;
+}
+/* A literal that is already RESP: reply_literal(reply, "+OK\r\n") */
+#define reply_literal(reply, text) reply_raw_short((reply), "" text, sizeof(text) - 1)
+
+static inline void reply_ok(struct reply *reply) {
+    reply_literal(reply, "+OK\r\n");
+}
+
+void reply_int(struct reply *reply, int64_t value);
+void reply_bulk(struct reply *reply, struct bytes bytes);
+/* "$<len>\r\n" alone: the caller sends the bytes and a CRLF behind it. */
+void reply_bulk_header(struct reply *reply, size_t len);
+void reply_bulk_text(struct reply *reply, const char *text); /* NUL-terminated */
+void reply_bulk_int(struct reply *reply, int64_t value);     /* an integer as a bulk string */
+void reply_simple(struct reply *reply, const char *text);    /* +text; no CR or LF in it */
+void reply_null(struct reply *reply);                        /* $-1 or _ */
+void reply_null_array(struct reply *reply);                  /* *-1 or _ */
+void reply_array(struct reply *reply, size_t count);
+void reply_map(struct reply *reply, size_t pairs);           /* %pairs, or *2*pairs in RESP2 */
+void reply_set(struct reply *reply, size_t count);           /* ~, or * in RESP2 */
+void reply_push(struct reply *reply, size_t count);          /* >, or * in RESP2 */
+void reply_attribute(struct reply *reply, size_t pairs);     /* |; RESP3 only */
+void reply_bool(struct reply *reply, bool value);            /* #t/#f, or :1/:0 in RESP2 */
+void reply_double(struct reply *reply, double value);        /* ,value, or a bulk in RESP2 */
+void reply_long_double(struct reply *reply, long double value); /* a bulk in both, as INCRBYFLOAT replies */
+void reply_big_number(struct reply *reply, struct bytes digits); /* (, or a bulk in RESP2 */
+void reply_verbatim(struct reply *reply, const char format[3], struct bytes text); /* =, or a bulk in RESP2 */
+
+/* An error. `text` starts with its code in capitals ("ERR ...", "WRONGTYPE ..."); CR and LF in it become spaces. */
+void reply_error(struct reply *reply, const char *text);
+void reply_error_bytes(struct reply *reply, struct bytes text);
+/* printf-style, at most 1,024 bytes; what is cut is cut at the end. */
+void reply_errorf(struct reply *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,400 @@
+/* request.c - the request parser, in two gears.
+ *
+ * parse_whole is the fast gear and the server's hottest loop: a multibulk request that lies whole in the
+ * buffer goes straight into args->argv in one pass, without state and without allocation. At the first thing
+ * out of the ordinary (bytes that end early, an error, an inline request, more arguments than argv holds) it
+ * gives up, and has changed nothing.
+ *
+ * The slow gear starts again from the first byte of that request and keeps what it learns in `struct
+ * request_saved`, as offsets, because the bytes may move before the next call. It alone knows the errors. A
+ * request is read at most once by the fast gear and once by the slow one, so the cost stays linear however
+ * small the pieces are.
+ *
+ * The bytes after a length line's CR and after a bulk are skipped unread, as Redis does: they should be LF
+ * and CRLF. */
+#include "protocol/request.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/number.h"
+
+static_assert(sizeof(size_t) == 8, "an announced length plus its CRLF must fit a size_t");
+
+enum {
+    ARGS_MIN = 64,   /* first capacity of an argv, in arguments */
+    SLOTS_MIN = 4,   /* first capacity of a saved request, in arguments */
+    ARGUMENT_MIN = 6 /* bytes of the shortest argument: "$0\r\n\r\n" */
+};
+
+/* Arguments */
+
+static bool args_reserve(struct request_args *args, size_t capacity) {
+    if (capacity <= args->capacity) return true;
+    if (capacity < ARGS_MIN) capacity = ARGS_MIN;
+    if (capacity > UINT32_MAX) return false;
+    struct bytes *argv = realloc(args->argv, capacity * sizeof *argv);
+    if (!argv) return false;
+    args->argv = argv;
+    args->capacity = (uint32_t)capacity;
+    return true;
+}
+
+void request_args_free(struct request_args *args) {
+    free(args->argv);
+    *args = (struct request_args){0};
+}
+
+/* The fast gear */
+
+/* The figure of a length line; `at` is behind its type byte. Returns the byte behind the line, or NULL where
+ * the slow gear should look: bytes missing, not a plain number, or ten digits and more. */
+static inline const char *whole_length(const char *at, const char *end, size_t *out) {
+    if (end - at < 4) return NULL;
+    size_t value = (unsigned char)at[0] - (unsigned)'0';
+    if (value > 9) return NULL;
+    if (at[1] == '\r') {
+        *out = value;
+        return at + 3;
+    }
+    if (value == 0) return NULL;
+    const char *limit = end - at > 12 ? at + 10 : end - 1; /* the CR lies before this, an LF behind it */
+    for (at++; at < limit; at++) {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit > 9) {
+            *out = value;
+            return *at == '\r' ? at + 2 : NULL;
+        }
+        value = value * 10 + digit;
+    }
+    return NULL;
+}
+
+/* True: args and *used hold the request. False: nothing is decided. */
+static bool parse_whole(const struct request_limits *limits, const char *data, size_t len,
+                        struct request_args *args, size_t *used) {
+    const char *at = data, *end = data + len;
+    size_t count;
+    if (len < ARGUMENT_MIN || *at != '*' || !(at = whole_length(at + 1, end, &count))) return false;
+    if (count == 0 || count > limits->max_args) return false;
+    if (count > args->capacity && (count > ARGS_MIN || !args_reserve(args, ARGS_MIN))) return false;
+
+    struct bytes *arg = args->argv, *last = arg + count;
+    const uint64_t max_bulk = limits->max_bulk;
+    for (; arg < last; arg++) {
+        size_t bulk_len;
+        if (end - at < ARGUMENT_MIN || *at != '$' || !(at = whole_length(at + 1, end, &bulk_len)))
+            return false;
+        if (bulk_len + 2 > (size_t)(end - at) || bulk_len > max_bulk) return false;
+        *arg = (struct bytes){at, bulk_len};
+        at += bulk_len + 2;
+    }
+    args->argc = (uint32_t)count;
+    *used = (size_t)(at - data);
+    return true;
+}
+
+/* The slow gear: a request that is remembered between calls */
+
+struct slot {
+    const char *given; /* memory handed over by the caller, or NULL: `offset` counts */
+    size_t offset;     /* from the start of the request */
+    size_t len;
+};
+
+enum bulk_state {
+    BULK_LENGTH,   /* the next thing is a "$<len>" line */
+    BULK_BYTES,    /* bulk_len and a CRLF are to follow at `at` */
+    BULK_ANNOUNCED /* the same, and the caller was told with REQUEST_BULK */
+};
+
+struct request_saved {
+    size_t at;      /* bytes before this offset are parsed */
+    size_t scanned; /* no line end in [at, scanned) */
+    size_t bulk_len;
+    enum bulk_state bulk;
+    uint32_t count; /* arguments announced; 0: the "*<count>" line is still to come */
+    uint32_t argc;  /* slots in use, <= count */
+    uint32_t capacity;
+    struct slot slots[];
+};
+
+static bool saved_reserve(struct request_parser *parser, uint32_t capacity) {
+    struct request_saved *saved = parser->saved;
+    if (saved && capacity <= saved->capacity) return true;
+    uint32_t grown = saved ? 2 * saved->capacity : SLOTS_MIN; /* max_args is far below 2^31 */
+    if (grown < capacity) grown = capacity;
+    saved = realloc(saved, sizeof *saved + grown * sizeof saved->slots[0]);
+    if (!saved) return false;
+    if (!parser->saved) *saved = (struct request_saved){0};
+    saved->capacity = grown;
+    parser->saved = saved;
+    return true;
+}
+
+/* Room must have been reserved. */
+static void saved_add(struct request_saved *saved, struct slot slot) {
+    assert(saved->argc < saved->capacity && saved->argc < saved->count);
+    saved->slots[saved->argc++] = slot;
+    saved->bulk = BULK_LENGTH;
+}
+
+void request_parser_reset(struct request_parser *parser) {
+    free(parser->saved);
+    parser->saved = NULL;
+}
+
+void request_bulk_given(struct request_parser *parser, const char *data) {
+    assert(parser->saved && parser->saved->bulk == BULK_ANNOUNCED);
+    saved_add(parser->saved, (struct slot){.given = data, .len = parser->bulk_len});
+}
+
+static enum request_status protocol_error(struct request_parser *parser, const char *text) {
+    snprintf(parser->error, sizeof parser->error, "Protocol error: %s", text);
+    return REQUEST_BAD;
+}
+
+static enum request_status out_of_memory(struct request_parser *parser) {
+    snprintf(parser->error, sizeof parser->error, "out of memory");
+    return REQUEST_BAD;
+}
+
+static enum request_status expected_bulk(struct request_parser *parser, char got) {
+    if (got == '\r' || got == '\n' || got == '\0') got = ' ';
+    snprintf(parser->error, sizeof parser->error, "Protocol error: expected '$', got '%c'", got);
+    return REQUEST_BAD;
+}
+
+/* Finds the terminator of the line at saved->at. READY: *line_end is its offset. BAD, without a text: there
+ * is none within `max` bytes. Where it stands decides, not how much has arrived, so every split gives the
+ * same verdict. */
+static enum request_status find_line_end(struct request_saved *saved, const char *data, size_t len,
+                                         char terminator, uint32_t max, size_t *line_end) {
+    size_t start = saved->at;
+    size_t limit = len - start > max ? start + max + 1 : len;
+    if (saved->scanned < start) saved->scanned = start;
+    const char *found = memchr(data + saved->scanned, terminator, limit - saved->scanned);
+    saved->scanned = found ? (size_t)(found - data) : limit;
+    if (!found) return len - start > max ? REQUEST_BAD : REQUEST_MORE;
+    *line_end = saved->scanned;
+    return REQUEST_READY;
+}
+
+/* The number of a "*<n>" or "$<n>" line. READY: saved->at is behind the line; false in *valid for what is no
+ * number. */
+static enum request_status read_length(struct request_saved *saved, const char *data, size_t len,
+                                       uint32_t max, int64_t *value, bool *valid) {
+    size_t line_end;
+    enum request_status status = find_line_end(saved, data, len, '\r', max, &line_end);
+    if (status != REQUEST_READY) return status;
+    if (line_end + 2 > len) return REQUEST_MORE;
+    size_t digits = saved->at + 1;
+    *valid = digits <= line_end && number_parse_i64((struct bytes){data + digits, line_end - digits}, value);
+    saved->at = line_end + 2;
+    return REQUEST_READY;
+}
+
+/* "*<count>": sets saved->count, which stays 0 for an empty request. */
+static enum request_status read_count(struct request_parser *parser, const struct request_limits *limits,
+                                      const char *data, size_t len) {
+    int64_t count;
+    bool valid;
+    enum request_status status = read_length(parser->saved, data, len, limits->max_inline, &count, &valid);
+    if (status == REQUEST_BAD) return protocol_error(parser, "too big mbulk count string");
+    if (status != REQUEST_READY) return status;
+    if (!valid || count > INT32_MAX || (count > limits->max_args && limits->authenticated))
+        return protocol_error(parser, "invalid multibulk length");
+    if (count > limits->max_args) return protocol_error(parser, "unauthenticated multibulk length");
+    parser->saved->count = count > 0 ? (uint32_t)count : 0;
+    return REQUEST_READY;
+}
+
+/* "$<len>": sets saved->bulk_len. */
+static enum request_status read_bulk_len(struct request_parser *parser, const struct request_limits *limits,
+                                         const char *data, size_t len) {
+    struct request_saved *saved = parser->saved;
+    size_t start = saved->at;
+    int64_t bulk_len;
+    bool valid;
+    enum request_status status = read_length(saved, data, len, limits->max_inline, &bulk_len, &valid);
+    if (status == REQUEST_BAD) return protocol_error(parser, "too big bulk count string");
+    if (status != REQUEST_READY) return status;
+    if (data[start] != '$') return expected_bulk(parser, data[start]);
+    if (!valid || bulk_len < 0 || ((uint64_t)bulk_len > limits->max_bulk && limits->authenticated))
+        return protocol_error(parser, "invalid bulk length");
+    if ((uint64_t)bulk_len > limits->max_bulk) return protocol_error(parser, "unauthenticated bulk length");
+    saved->bulk_len = (size_t)bulk_len;
+    saved->bulk = BULK_BYTES;
+    return REQUEST_READY;
+}
+
+/* The bytes of a bulk and their CRLF, once they are all here. */
+static enum request_status read_bulk(struct request_parser *parser, const struct request_limits *limits,
+                                     size_t len) {
+    if (!saved_reserve(parser, parser->saved->argc + 1)) return out_of_memory(parser);
+    struct request_saved *saved = parser->saved;
+    if (len - saved->at >= saved->bulk_len + 2) {
+        saved_add(saved, (struct slot){.offset = saved->at, .len = saved->bulk_len});
+        saved->at += saved->bulk_len + 2;
+        return REQUEST_READY;
+    }
+    if (saved->bulk == BULK_ANNOUNCED || saved->bulk_len < limits->bulk_min) return REQUEST_MORE;
+    saved->bulk = BULK_ANNOUNCED;
+    parser->bulk_offset = saved->at;
+    parser->bulk_have = len - saved->at;
+    parser->bulk_len = saved->bulk_len;
+    return REQUEST_BULK;
+}
+
+/* Turns the saved offsets into arguments. */
+static enum request_status deliver(struct request_parser *parser, const char *data, struct request_args *args,
+                                   size_t *used) {
+    const struct request_saved *saved = parser->saved;
+    if (!args_reserve(args, saved->argc)) return out_of_memory(parser);
+    for (uint32_t i = 0; i < saved->argc; i++) {
+        const struct slot *slot = &saved->slots[i];
+        args->argv[i] = (struct bytes){slot->given ? slot->given : data + slot->offset, slot->len};
+    }
+    args->argc = saved->argc;
+    *used = saved->at;
+    return REQUEST_READY;
+}
+
+static enum request_status parse_multibulk(struct request_parser *parser, const struct request_limits *limits,
+                                           const char *data, size_t len, struct request_args *args,
+                                           size_t *used) {
+    enum request_status status = REQUEST_READY;
+    if (parser->saved->count == 0) status = read_count(parser, limits, data, len);
+    while (status == REQUEST_READY && parser->saved->argc < parser->saved->count) {
+        if (parser->saved->bulk == BULK_LENGTH)
+            status = read_bulk_len(parser, limits, data, len);
+        else
+            status = read_bulk(parser, limits, len);
+    }
+    return status == REQUEST_READY ? deliver(parser, data, args, used) : status;
+}
+
+/* Inline requests and lines of words */
+
+static bool is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = byte_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that an escape stands for; *at is on its backslash, and is left on its last byte. */
+static char unescape(const char **at, const char *end) {
+    const char *p = *at;
+    if (end - p >= 4 && p[1] == 'x' && hex_value(p[2]) >= 0 && hex_value(p[3]) >= 0) {
+        *at = p + 3;
+        return (char)(hex_value(p[2]) * 16 + hex_value(p[3]));
+    }
+    *at = p + 1;
+    switch (p[1]) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return p[1];
+    }
+}
+
+/* Copies a quoted part from the byte behind its opening quote. Returns the byte behind the closing one, which
+ * must end the word, or NULL. */
+static const char *copy_quoted(const char *at, const char *end, char quote, char **to) {
+    for (; at < end && *at != quote; at++) {
+        if (quote == '"' && *at == '\\' && end - at >= 2)
+            *(*to)++ = unescape(&at, end);
+        else if (quote == '\'' && *at == '\\' && end - at >= 2 && at[1] == '\'')
+            *(*to)++ = *++at;
+        else
+            *(*to)++ = *at;
+    }
+    if (at == end) return NULL;
+    at++;
+    return at == end || is_space(*at) ? at : NULL;
+}
+
+/* Copies one word. Returns the byte behind it, or NULL for unbalanced quotes. Redis begins a word after any
+ * of the six ASCII blanks, but a vertical tab or a form feed does not end one. */
+static const char *copy_word(const char *at, const char *end, char **to) {
+    for (; at < end; at++) {
+        if (*at == '"' || *at == '\'') return copy_quoted(at + 1, end, *at, to);
+        if (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') return at;
+        *(*to)++ = *at;
+    }
+    return at;
+}
+
+bool request_split_line(struct bytes line, char *scratch, struct request_args *args) {
+    const char *at = line.data, *end = line.data + line.len;
+    args->argc = 0;
+    for (;;) {
+        while (at < end && is_space(*at)) at++;
+        if (at == end) return true;
+        char *word = scratch;
+        if (!(at = copy_word(at, end, &scratch))) return false;
+        if (args->argc == args->capacity && !args_reserve(args, 2 * (size_t)args->capacity + 1)) return false;
+        args->argv[args->argc++] = (struct bytes){word, (size_t)(scratch - word)};
+    }
+}
+
+/* An upper bound of the words in a line: each begins at its start or behind a blank. */
+static size_t words_max(struct bytes line) {
+    size_t words = 0;
+    for (size_t i = 0; i < line.len; i++)
+        if (!is_space(line.data[i]) && (i == 0 || is_space(line.data[i - 1]))) words++;
+    return words;
+}
+
+/* Splits a line into args; the unescaped text lies in the same allocation, behind the arguments. */
+static enum request_status split_inline(struct request_parser *parser, struct bytes line,
+                                        struct request_args *args) {
+    size_t words = words_max(line);
+    size_t text = line.len / sizeof args->argv[0] + 1;
+    if (!args_reserve(args, words + text)) return out_of_memory(parser);
+    if (!request_split_line(line, (char *)(args->argv + words), args))
+        return protocol_error(parser, "unbalanced quotes in request");
+    assert(args->argc <= words);
+    return REQUEST_READY;
+}
+
+static enum request_status parse_inline(struct request_parser *parser, const struct request_limits *limits,
+                                        const char *data, size_t len, struct request_args *args,
+                                        size_t *used) {
+    size_t line_end;
+    enum request_status status = find_line_end(parser->saved, data, len, '\n', limits->max_inline, &line_end);
+    if (status == REQUEST_BAD) return protocol_error(parser, "too big inline request");
+    if (status != REQUEST_READY) return status;
+    bool carriage_return = line_end > 0 && data[line_end - 1] == '\r';
+    status = split_inline(parser, (struct bytes){data, line_end - carriage_return}, args);
+    if (status == REQUEST_READY) *used = line_end + 1;
+    return status;
+}
+
+/* Both gears */
+
+static enum request_status parse_saved(struct request_parser *parser, const struct request_limits *limits,
+                                       const char *data, size_t len, struct request_args *args,
+                                       size_t *used) {
+    if (len == 0) return REQUEST_MORE;
+    if (!saved_reserve(parser, 1)) return out_of_memory(parser);
+    assert(len >= parser->saved->at); /* the caller shows the same bytes again */
+    enum request_status status = data[0] == '*' ? parse_multibulk(parser, limits, data, len, args, used)
+                                                : parse_inline(parser, limits, data, len, args, used);
+    if (status == REQUEST_READY || status == REQUEST_BAD) request_parser_reset(parser);
+    return status;
+}
+
+enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits,
+                                  const char *data, size_t len, struct request_args *args, size_t *used) {
+    if (!parser->saved && parse_whole(limits, data, len, args, used)) return REQUEST_READY;
+    *used = 0;
+    return parse_saved(parser, limits, data, len, args, used);
+}

@@ -1,0 +1,74 @@
+/* request.h - bytes in, requests out: an incremental parser of RESP multibulk and inline requests.
+ *
+ * The parser is sans-I/O: it is shown the bytes from the start of the oldest unconsumed request and says MORE, READY,
+ * BULK or BAD. Arguments are slices of those bytes; nothing is copied. When a request is incomplete the caller keeps
+ * its bytes (they may move) and shows them again with more behind; what was parsed so far is remembered as offsets,
+ * so no byte is scanned twice and a request that arrives byte by byte costs linear time.
+ *
+ *                 request_parse             request_parse
+ *      (idle) ----- MORE -----> (partial) ----- READY -----> (idle)
+ *         \---- READY ---^          \---- BULK ---> caller fills the bulk, request_bulk_given ---> (partial)
+ *          \--- BAD: the text is in parser->error; reply "-ERR " + error, then close. The parser is finished.
+ *
+ * A bulk of at least `bulk_min` bytes that is not all here yet ends the call with BULK, once: the caller may read it
+ * straight into memory of its own (parser->bulk_len + 2 bytes, the CRLF included; parser->bulk_have of them are
+ * already here, at data + parser->bulk_offset) and hand it over with request_bulk_given. In the bytes shown after
+ * that, the bulk and its CRLF are absent: what follows them continues at data + bulk_offset. */
+#ifndef KEVY_PROTOCOL_REQUEST_H
+#define KEVY_PROTOCOL_REQUEST_H
+
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+
+enum request_status { REQUEST_MORE, REQUEST_READY, REQUEST_BULK, REQUEST_BAD };
+
+/* Bounds on what a peer may ask for; the server passes tighter ones before AUTH. */
+struct request_limits {
+    uint32_t max_args;   /* 1,048,576; before AUTH 10 */
+    uint64_t max_bulk;   /* bytes; proto-max-bulk-len; before AUTH 16 KiB */
+    uint32_t max_inline; /* bytes of an inline request or of a length line: 64 KiB */
+    uint64_t bulk_min;   /* incomplete bulks from this size on are announced with REQUEST_BULK; UINT64_MAX: never */
+    bool authenticated;  /* picks the error text: "unauthenticated multibulk length" or "invalid multibulk length" */
+};
+
+/* The arguments of one request. Owned by the caller, reused from request to request; grows only as arguments really
+ * arrive, never because a count announced them. Zero-initialised is empty. */
+struct request_args {
+    struct bytes *argv; /* malloc'd */
+    uint32_t argc;
+    uint32_t capacity;
+};
+
+struct request_saved; /* offsets of the arguments parsed so far, allocated only while a request is incomplete */
+
+struct request_parser {
+    struct request_saved *saved; /* NULL while idle */
+    size_t bulk_offset;          /* after BULK, see above */
+    size_t bulk_have;
+    uint64_t bulk_len;
+    char error[96];              /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
+};
+
+/* Parses the first request of data[0, len).
+ * READY: args holds it and *used is its size in bytes; args->argc == 0 for an empty request ("*0", "*-1", an empty
+ * line), which has no reply. Arguments point into data, or into memory handed over with request_bulk_given.
+ * MORE, BULK: *used is 0 and the caller must show the same bytes again, with more behind.
+ * BAD: parser->error says why (also when memory ran out).
+ * args->argc is meaningful only after READY. */
+enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits, const char *data,
+                                  size_t len, struct request_args *args, size_t *used);
+
+/* After BULK: the whole bulk is at `data` (parser->bulk_len bytes, owned by the caller, to outlive the request). */
+void request_bulk_given(struct request_parser *parser, const char *data);
+
+/* Forgets an incomplete request and frees what it holds. */
+void request_parser_reset(struct request_parser *parser);
+void request_args_free(struct request_args *args);
+
+/* Splits a line as inline requests, redis.conf lines and redis-cli do: blanks separate, "..." with \n \r \t \b \a
+ * \xHH escapes, '...' with \' only. Unescaped text is written to `scratch` (at least line.len bytes) and the
+ * arguments point there. False for unbalanced quotes, or a quote that closes in the middle of a word. */
+bool request_split_line(struct bytes line, char *scratch, struct request_args *args) __attribute__((warn_unused_result));
+
+#endif
