@@ -5,9 +5,13 @@
  * function must be called by the thread that called ring_open, except ring_sys_*.
  *
  * Two modes:
- *   RING_INLINE  completions are posted in this thread's own enter calls: DEFER_TASKRUN, or COOP_TASKRUN
- * where the kernel lacks it. RING_SQPOLL  a kernel thread polls the SQ; submitting is a store, and an enter
- * only when it sleeps (NEED_WAKEUP). Errors are negative errno values, returned. */
+ *
+ *   RING_INLINE  completions are posted in this thread's own enter calls: DEFER_TASKRUN, or COOP_TASKRUN.
+ *
+ *   RING_SQPOLL  a kernel thread polls the SQ: submitting is a store, an enter only if it sleeps
+ * (NEED_WAKEUP).
+ *
+ * Errors are negative errno values, returned. */
 #ifndef KEVY_URING_RING_H
 #define KEVY_URING_RING_H
 
@@ -26,8 +30,7 @@ struct ring_options {
     enum ring_mode mode;
     int attach_fd;       /* SQPOLL: share the poll thread of this ring (ATTACH_WQ), or -1 */
     int sq_cpu;          /* SQPOLL: pin the poll thread there (SQ_AFF), or -1 */
-    unsigned sq_idle_ms; /* SQPOLL: the poll thread sleeps after this long without work; 0: the kernel's
-                            default, 1 s */
+    unsigned sq_idle_ms; /* SQPOLL: the poll thread sleeps after this long without work; 0: after 1 s */
 };
 
 struct ring {
