@@ -1,0 +1,19 @@
+/* log.h - the server's log: levels, a file or standard output, one write per line, safe from any thread. */
+#ifndef KEVY_SERVER_LOG_H
+#define KEVY_SERVER_LOG_H
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING, LOG_LEVEL_NOTHING };
+
+/* Opens `path` for appending, or standard output for "". 0 or a negative errno, and then the old target stays. */
+int log_open(const char *path);
+/* SIGHUP: opens the same path again, for logrotate. */
+int log_reopen(void);
+/* A line at most 1,024 bytes long, in Redis's form: "pid:role day month year time.ms level text". */
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_verbose(...) log_write(LOG_LEVEL_VERBOSE, __VA_ARGS__)
+#define log_notice(...)  log_write(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,30 @@
+/* metrics.h - counters, one row each in metrics.def: a field here, a sum over the shards, a line of INFO.
+ *
+ * Every shard counts for itself; only its own thread writes, anyone may read. */
+#ifndef KEVY_SERVER_METRICS_H
+#define KEVY_SERVER_METRICS_H
+
+#include <stdint.h>
+
+#include "server/command.h"
+
+struct command_metrics {
+    uint64_t calls, microseconds, rejected, failed;
+};
+
+struct metrics {
+#define METRIC(field, section, info_name, summary) uint64_t field;
+#include "server/metrics.def"
+#undef METRIC
+    struct command_metrics commands[MAX_COMMANDS];
+};
+
+/* Adds without a locked instruction: the owner is the only writer. */
+static inline void metric_add(uint64_t *field, uint64_t n) {
+    __atomic_store_n(field, __atomic_load_n(field, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+static inline uint64_t metric_get(const uint64_t *field) {
+    return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* post.h - messages between shards, for what belongs to another thread's connection.
+ *
+ * A post goes into the target's lock-free queue (many producers, one consumer) and wakes the target with MSG_RING only
+ * when it is parked. Posts from one shard to another arrive in order. */
+#ifndef KEVY_SERVER_POST_H
+#define KEVY_SERVER_POST_H
+
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+#include "store/block.h"
+
+struct shard;
+
+/* Where a client lives. Ids are never reused, so a post to a client that has gone is dropped. */
+struct client_address {
+    unsigned shard;
+    uint32_t slot;
+    uint64_t id;
+};
+
+/* `from` is the shard whose thread this is, also when the target is the same shard: then it happens in this turn's post
+ * phase, after the running command. All return false (and have done nothing) without memory. */
+
+/* Appends bytes to the client's output: they are RESP. Takes over one reference to `bytes`, also on failure. */
+bool post_deliver(struct shard *from, struct client_address to, struct block *bytes);
+/* Closes the client's connection; what it has not read is dropped. */
+bool post_close(struct shard *from, struct client_address to);
+/* Tells every shard to look again at connections that CLIENT PAUSE holds back. */
+bool post_resume(struct shard *from);
+
+#endif

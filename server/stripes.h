@@ -1,0 +1,70 @@
+/* stripes.h - the keyspace, cut into stripes, and the ordered locks on them.
+ *
+ * A key's hash names its stripe. A command holds the locks of all its keys' stripes while it runs, taken in ascending
+ * order, so any set of keys can be changed atomically by any thread and no two threads wait for each other in a ring.
+ * With one shard there is one stripe and no lock is ever taken. */
+#ifndef KEVY_SERVER_STRIPES_H
+#define KEVY_SERVER_STRIPES_H
+
+#include <stdint.h>
+
+#include "server/limits.h"
+#include "store/keyspace.h"
+
+struct watches; /* keys of this stripe that somebody WATCHes: server/watch.h */
+
+struct stripe {
+    uint32_t lock;             /* futex: 0 free, 1 held, 2 held and waited for */
+    unsigned owner;            /* the shard that looks after it: expiry, upkeep */
+    struct keyspace *keyspace;
+    struct watches *watches;   /* NULL while nothing is watched */
+    uint64_t changes;          /* keys changed since start, under the lock: rdb_changes_since_last_save */
+} __attribute__((aligned(128)));
+
+struct stripes {
+    struct stripe *all;
+    unsigned count;            /* power of two */
+    bool locking;              /* more than one shard */
+    struct hash_seed seed;
+};
+extern struct stripes stripes; /* made before the first thread starts, then only read */
+
+/* A set of stripes, to be locked together. */
+struct stripe_set {
+    uint64_t words[MAX_STRIPES / 64];
+};
+
+static inline unsigned stripe_index(uint64_t hash) {
+    return (unsigned)(hash >> HASH_STRIPE_SHIFT) & (stripes.count - 1);
+}
+static inline struct stripe *stripe_of(uint64_t hash) {
+    return &stripes.all[stripe_index(hash)];
+}
+static inline void stripe_set_add(struct stripe_set *set, unsigned index) {
+    set->words[index / 64] |= 1ull << (index % 64);
+}
+void stripe_set_add_all(struct stripe_set *set);
+
+/* 0 or -ENOMEM. */
+int stripes_open(unsigned shards, unsigned databases) __attribute__((warn_unused_result));
+void stripes_close(void);
+
+void stripe_lock_slow(struct stripe *stripe);
+void stripe_unlock_slow(struct stripe *stripe);
+
+static inline void stripe_lock(struct stripe *stripe) {
+    uint32_t free = 0;
+    if (!stripes.locking) return;
+    if (!__atomic_compare_exchange_n(&stripe->lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        stripe_lock_slow(stripe);
+}
+static inline void stripe_unlock(struct stripe *stripe) {
+    if (!stripes.locking) return;
+    if (__atomic_exchange_n(&stripe->lock, 0, __ATOMIC_RELEASE) == 2) stripe_unlock_slow(stripe);
+}
+/* True if the lock was had without waiting. */
+bool stripe_try_lock(struct stripe *stripe);
+void stripe_set_lock(const struct stripe_set *set);
+void stripe_set_unlock(const struct stripe_set *set);
+
+#endif

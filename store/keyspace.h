@@ -1,0 +1,126 @@
+/* keyspace.h - one stripe of the data: its slice of every database, and all that looks after it.
+ *
+ * No I/O, no threads, no clock, no globals: time and randomness are arguments, and whoever calls holds the stripe's
+ * lock. A keyspace owns an arena of memory, a table and an expiry wheel per database (made on first use), and the
+ * graveyard of flushed tables that keyspace_upkeep buries a bounded handful at a time.
+ *
+ * Pointers to entries stay valid until the next call that may change the keyspace; calls that may move an entry return
+ * where it is now. Functions that need memory return NULL or false without it and leave everything as it was.
+ *
+ * Expired entries are still here until somebody deletes them: callers ask entry_expired first (the server does so in
+ * one place, call_lookup). */
+#ifndef KEVY_STORE_KEYSPACE_H
+#define KEVY_STORE_KEYSPACE_H
+
+#include <stdint.h>
+
+#include "store/entry.h"
+#include "store/hash.h"
+
+struct keyspace;
+
+struct keyspace_options {
+    const struct hash_seed *seed; /* borrowed, outlives the keyspace */
+    unsigned databases;           /* 1..KEYSPACE_MAX_DATABASES */
+};
+
+enum { KEYSPACE_MAX_DATABASES = 1024 };
+
+/* A key and its hash_bytes under the keyspace's seed. */
+struct key {
+    struct bytes name;
+    uint64_t hash;
+};
+
+struct keyspace *keyspace_new(const struct keyspace_options *options);
+void keyspace_free(struct keyspace *ks);
+
+/* ---- Looking -------------------------------------------------------------------------------------------------- */
+
+/* The two stages of a prefetched lookup over a batch: first every bucket, then (the buckets being there) every entry. */
+void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash);
+void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash);
+
+/* The entry, expired or not; NULL if there is none. */
+struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
+
+uint64_t keyspace_count(const struct keyspace *ks, unsigned db);          /* entries, expired ones included */
+uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db); /* of these, with an expiry */
+uint64_t keyspace_memory(const struct keyspace *ks); /* bytes: arena chunks in use + blocks + tables */
+/* Bytes that one entry takes: its slab object, its share of a bucket, its block. */
+size_t keyspace_entry_memory(const struct keyspace *ks, const struct entry *e);
+
+/* One step of a full iteration: calls `each` for the entries of one bucket, returns the next cursor, 0 at the end.
+ * Start with 0. Every entry present throughout is seen at least once, also while the table grows and shrinks between
+ * steps. `each` must not change the keyspace. */
+uint64_t keyspace_scan(const struct keyspace *ks, unsigned db, uint64_t cursor,
+                       void (*each)(void *context, struct entry *e), void *context);
+/* Any entry, about uniformly, from 64 random bits; NULL if the database is empty. */
+struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t random);
+
+/* ---- Changing ------------------------------------------------------------------------------------------------- */
+
+/* What a string is made from. Integers are recognised by value_of_bytes and stored as such. */
+enum value_kind { VALUE_INLINE, VALUE_INT, VALUE_BLOCK };
+struct value {
+    enum value_kind kind;
+    struct bytes bytes;  /* VALUE_INLINE: copied; any length (a long one gets a block) */
+    int64_t number;      /* VALUE_INT */
+    struct block *block; /* VALUE_BLOCK: the reference is taken over on success */
+};
+struct value value_of_bytes(struct bytes bytes);
+
+enum { EXPIRY_NONE = 0, EXPIRY_KEEP = -1 };
+
+/* Creates the key or replaces its value, whatever it was. expiry: absolute Unix milliseconds (> 0), EXPIRY_NONE, or
+ * EXPIRY_KEEP what there is. NULL without memory. */
+struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, const struct value *value,
+                           int64_t expiry_ms);
+
+/* Overwrites an integer in place, for an entry that entry_int says is one. The expiry stays. */
+void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number);
+
+/* Makes the string value of `*e` `len` writable bytes that nobody else sees: unpacks an integer, copies a pinned block,
+ * extends with zero bytes, truncates. The encoding becomes raw. The entry may move: *e is updated. Bytes up to the old
+ * length are kept. NULL without memory. Growth of blocks leaves room so that appending is amortised linear. */
+char *keyspace_edit(struct keyspace *ks, unsigned db, struct entry **e, size_t len);
+
+/* False if there was none. */
+bool keyspace_delete(struct keyspace *ks, unsigned db, struct key key);
+/* Deletes an entry that was just found. */
+void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, struct entry *e);
+
+/* Sets (> 0) or removes (EXPIRY_NONE) the expiry. The entry may move; NULL without memory. */
+struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db, struct entry *e, int64_t expiry_ms);
+
+/* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing what is
+ * there. `from` must exist and differ from `to`. A block is shared by a copy, moved by a move. False without memory. */
+bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to, unsigned to_db,
+                   struct key to_key) __attribute__((warn_unused_result));
+bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to, unsigned to_db,
+                   struct key to_key) __attribute__((warn_unused_result));
+
+/* Empties a database at once; the memory comes back over later calls of keyspace_upkeep. */
+void keyspace_flush(struct keyspace *ks, unsigned db);
+void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
+
+/* ---- Upkeep ---------------------------------------------------------------------------------------------------- */
+
+/* Deletes at most `budget` entries whose expiry is <= now_ms, telling `expired` of each before it goes (the entry is
+ * still readable, the keyspace must not be changed). Returns how many; a full budget means that more may be due. */
+unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
+                         void (*expired)(void *context, unsigned db, const struct entry *e), void *context);
+/* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */
+int64_t keyspace_next_expiry(const struct keyspace *ks);
+
+/* Frees flushed tables and shrinks sparse ones, about `budget` entries or buckets. True while more is left to do. */
+bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
+
+/* ---- Hooks ------------------------------------------------------------------------------------------------------ */
+
+/* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it was at
+ * the cut. It must not change the keyspace. */
+void keyspace_set_preimage(struct keyspace *ks, void (*preimage)(void *context, unsigned db, const struct entry *e),
+                           void *context);
+
+#endif
