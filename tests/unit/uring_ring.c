@@ -270,31 +270,25 @@ static void a_sleeping_poll_thread_is_woken(void) {
     ring_close(&ring);
 }
 
-static unsigned poll_threads(void) {
-    unsigned count = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    CHECK(tasks != NULL);
-    for (struct dirent *task; (task = readdir(tasks));) {
-        char path[300], name[32] = "";
-        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
-        FILE *comm = fopen(path, "r");
-        if (!comm) continue; /* "." and "..", and threads that have just ended */
-        if (fgets(name, sizeof(name), comm)) count += strncmp(name, "iou-sqp-", 8) == 0;
-        fclose(comm);
-    }
-    closedir(tasks);
-    return count;
+/* The thread id of a ring's poll thread, as the kernel tells it. */
+static int poll_thread_of(const struct ring *ring) {
+    char path[64], line[256];
+    int thread = -1;
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", ring->fd);
+    FILE *info = fopen(path, "r");
+    CHECK(info != NULL);
+    while (fgets(line, sizeof(line), info))
+        if (sscanf(line, "SqThread: %d", &thread) == 1) break;
+    fclose(info);
+    return thread;
 }
 
 static void attached_rings_share_one_poll_thread(void) {
     struct ring first, second;
-    /* The kernel ends the threads of closed rings in its own time. */
-    for (uint64_t start = now_us(); poll_threads() && now_us() - start < PATIENCE_US;) sched_yield();
-    CHECK_INT(poll_threads(), 0);
     open_ring(&first, polled_ring(-1, 100));
-    CHECK_INT(poll_threads(), 1);
     open_ring(&second, polled_ring(first.fd, 100));
-    CHECK_INT(poll_threads(), 1);
+    CHECK(poll_thread_of(&first) > 0);
+    CHECK_INT(poll_thread_of(&second), poll_thread_of(&first));
     for (uint64_t i = 0; i < 50; i++) {
         prep_nop(must_sqe(&first), i);
         prep_nop(must_sqe(&second), 1000 + i);
