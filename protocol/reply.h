@@ -82,6 +82,7 @@ void reply_attribute(struct reply *reply, size_t pairs);     /* |; RESP3 only */
 void reply_bool(struct reply *reply, bool value);            /* #t/#f, or :1/:0 in RESP2 */
 void reply_double(struct reply *reply, double value);        /* ,value, or a bulk in RESP2 */
 void reply_long_double(struct reply *reply, long double value); /* a bulk in both, as INCRBYFLOAT replies */
+void reply_human_double(struct reply *reply, long double value); /* ,value without an exponent, or a bulk: GEOPOS */
 void reply_big_number(struct reply *reply, struct bytes digits); /* (, or a bulk in RESP2 */
 void reply_verbatim(struct reply *reply, const char format[3], struct bytes text); /* =, or a bulk in RESP2 */
 
