@@ -39,7 +39,8 @@ bool number_parse_u64(struct bytes text, uint64_t *out) {
 }
 
 bool number_parse_i64(struct bytes text, int64_t *out) {
-    bool negative = text.len > 0 && text.data[0] == '-';
+    if (text.len == 0) return false;
+    bool negative = text.data[0] == '-';
     uint64_t magnitude;
     if (!parse_digits(text.data + negative, text.len - negative, &magnitude)) return false;
     if (negative) {
@@ -52,26 +53,28 @@ bool number_parse_i64(struct bytes text, int64_t *out) {
     return true;
 }
 
-static const uint64_t powers_of_ten[20] = {1u,
-                                           10u,
-                                           100u,
-                                           1000u,
-                                           10000u,
-                                           100000u,
-                                           1000000u,
-                                           10000000u,
-                                           100000000u,
-                                           1000000000u,
-                                           10000000000u,
-                                           100000000000u,
-                                           1000000000000u,
-                                           10000000000000u,
-                                           100000000000000u,
-                                           1000000000000000u,
-                                           10000000000000000u,
-                                           100000000000000000u,
-                                           1000000000000000000u,
-                                           10000000000000000000u};
+static const uint64_t powers_of_ten[20] = {
+    1u,
+    10u,
+    100u,
+    1000u,
+    10000u,
+    100000u,
+    1000000u,
+    10000000u,
+    100000000u,
+    1000000000u,
+    10000000000u,
+    100000000000u,
+    1000000000000u,
+    10000000000000u,
+    100000000000000u,
+    1000000000000000u,
+    10000000000000000u,
+    100000000000000000u,
+    1000000000000000000u,
+    10000000000000000000u,
+};
 
 size_t number_digits_u64(uint64_t value) {
     /* 1233 / 4096 is just above log10(2): the estimate is right or one short of a power of ten. */
@@ -114,10 +117,10 @@ size_t number_format_i64(char *dst, int64_t value) {
 static bool parse_short_decimal(struct bytes text, double *out) {
     static const double scale[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-    bool negative = text.len > 0 && text.data[0] == '-';
+    if (text.len == 0 || text.len > 17) return false;
+    bool negative = text.data[0] == '-';
     size_t digits = 0, point = SIZE_MAX;
     uint64_t value = 0;
-    if (text.len > 17) return false;
     for (size_t i = negative; i < text.len; i++) {
         unsigned digit = (unsigned)(unsigned char)text.data[i] - '0';
         if (digit <= 9)

@@ -22,26 +22,36 @@ static bool is_bulk(char type) {
     return type == '$' || type == '=' || type == '!';
 }
 
-/* Fills *item from a line of content; false if it is malformed. Lengths of bulks end up in item->number. */
-static bool read_line(struct response_item *item, struct bytes line) {
-    item->text = line;
-    if (item->type == ':') return number_parse_i64(line, &item->number);
-    if (item->type == '_') return item->null = true, line.len == 0;
-    if (item->type == '#')
-        return item->number = bytes_equal(line, BYTES("t")), bytes_equal(line, BYTES("f")) || item->number;
-    if (!is_aggregate(item->type) && !is_bulk(item->type)) return memchr("+-,(", item->type, 4) != NULL;
-
+/* The number of a length line: of bytes, or of members. */
+static bool read_length(struct response_item *item, struct bytes line) {
     if (!number_parse_i64(line, &item->number)) return false;
-    bool pairs = item->type == '%' || item->type == '|';
-    item->null = item->number == -1 && (item->type == '*' || item->type == '$');
-    if (item->null) {
+    if (item->number == -1 && (item->type == '*' || item->type == '$')) {
+        item->null = true;
         item->number = 0;
         item->text.len = 0;
         return true;
     }
-    if (item->number < 0 || (pairs && item->number > INT64_MAX / 2)) return false;
-    if (pairs) item->number *= 2;
-    return true;
+    if (item->number < 0) return false;
+    if (item->type != '%' && item->type != '|') return true;
+    return !__builtin_mul_overflow(item->number, 2, &item->number);
+}
+
+/* Fills *item from the line behind its type; false if it is malformed. A bulk's length is left in
+ * item->number. */
+static bool read_line(struct response_item *item, struct bytes line) {
+    item->text = line;
+    switch (item->type) {
+    case '+':
+    case '-':
+    case ',':
+    case '(': return true;
+    case ':': return number_parse_i64(line, &item->number);
+    case '#':
+        item->number = bytes_equal(line, BYTES("t"));
+        return item->number || bytes_equal(line, BYTES("f"));
+    case '_': item->null = true; return line.len == 0;
+    default: return read_length(item, line);
+    }
 }
 
 /* Reads the element at data[*at]. READY: *at is behind it (an aggregate's members follow). */
