@@ -1,20 +1,61 @@
-/* transaction.h - MULTI's queue and WATCH's keys, per client. */
+/* transaction.h - MULTI's queue and WATCH's keys, per client.
+ *
+ *               MULTI                     EXEC, DISCARD
+ *     (idle) ----------> (CLIENT_MULTI) ----------------> (idle)
+ *      WATCH: adds keys    transaction_queue, _fail         keys unwatched
+ *
+ * client->transaction is NULL while the client neither queues nor watches. Only the client's own thread calls
+ * these. */
 #ifndef KEVY_SERVER_TRANSACTION_H
 #define KEVY_SERVER_TRANSACTION_H
 
 #include "server/call.h"
 #include "server/client.h"
 
+/* ---- For dispatch and connections
+ * ---------------------------------------------------------------------------------- */
+
 /* Queues a command (arguments are copied; key hashes are computed once, here). False without memory or past
  * MAX_TRANSACTION_BYTES; the transaction is then marked failed. */
-bool transaction_queue(struct client *client, const struct command *command, const struct bytes *argv, uint32_t argc)
-    __attribute__((warn_unused_result));
-/* A command was refused while queueing: EXEC will answer EXECABORT. */
+bool transaction_queue(struct client *client, const struct command *command, const struct bytes *argv,
+                       uint32_t argc) __attribute__((warn_unused_result));
+/* A command was refused while queueing: EXEC will answer EXECABORT. Without a transaction nothing happens. */
 void transaction_fail(struct client *client);
-/* The stripes of all queued and all watched keys (every stripe where a queued row has CMD_ALL_STRIPES): dispatch locks
- * them around rows with CMD_LOCKS_QUEUE, so that EXEC is one atomic step. */
+/* Adds the stripes of all queued and all watched keys (every stripe where a queued row has CMD_ALL_STRIPES):
+ * dispatch locks them around rows with CMD_LOCKS_QUEUE, so that EXEC is one atomic step. */
 void transaction_stripes(const struct client *client, struct stripe_set *set);
-/* The connection goes: forgets queue and watches, taking the locks it needs by itself. */
+/* The connection goes, or RESET: forgets queue and watches, taking the locks it needs by itself, so none may
+ * be held. */
 void transaction_close(struct client *client);
+
+/* ---- For the commands
+ * ---------------------------------------------------------------------------------------------- */
+
+struct queued {
+    const struct command *command;
+    struct bytes *argv; /* all in the one allocation that this struct begins */
+    uint64_t *hash;     /* as in struct call */
+    uint32_t argc;
+    size_t size; /* bytes of the allocation */
+};
+
+/* MULTI: what follows is queued. False without memory. */
+bool transaction_begin(struct client *client) __attribute__((warn_unused_result));
+bool transaction_failed(const struct client *client);
+/* Commands in the queue, and one of them; it stays valid until transaction_end. */
+size_t transaction_count(const struct client *client);
+const struct queued *transaction_at(const struct client *client, size_t index);
+/* Leaves CLIENT_MULTI and drops the queue. Watched keys stay. */
+void transaction_end(struct client *client);
+
+/* WATCH: notes the key's version, once per key. The key's stripe is locked. `exists`: it is there, and not
+ * expired (expired keys are deleted beforehand, so that their deletion is no change). False without memory.
+ */
+bool transaction_watch(struct client *client, unsigned db, struct key key, bool exists)
+    __attribute__((warn_unused_result));
+/* Has a watched key changed, or expired, since it was watched? The locks of transaction_stripes are held, as
+ * below. */
+bool transaction_dirty(const struct client *client, int64_t now_ms);
+void transaction_unwatch(struct client *client);
 
 #endif

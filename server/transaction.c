@@ -1,0 +1,257 @@
+/* transaction.c - MULTI's queue and WATCH's keys.
+ *
+ * The queue is an array of pointers, one allocation per command. The stripes of its keys are gathered while
+ * queueing, so EXEC knows its locks without looking at the queue again. Watched keys live in an
+ * open-addressing table keyed by the address of the stripe's record (server/watch.h): watching a key twice
+ * notes its version once, however many keys are watched. */
+#include "server/transaction.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/limits.h"
+#include "server/watch.h"
+
+enum {
+    QUEUE_MIN = 4,
+    WATCHED_MIN = 8,
+    KEYS_ON_STACK = 16, /* commands with more keys than this pay for an allocation while they are queued */
+};
+
+struct watched {
+    struct watch *watch; /* NULL: an empty slot */
+    uint64_t version;    /* as it was when the key was watched */
+    bool exists;         /* as it was then */
+};
+
+struct transaction {
+    struct queued **queue;
+    size_t count, capacity;
+    size_t bytes;              /* of all that is queued, at most MAX_TRANSACTION_BYTES */
+    struct stripe_set stripes; /* of the queued commands */
+    bool failed;
+    struct watched *watched;
+    size_t watched_count, watched_slots; /* slots: 0 or a power of two, at least a quarter of them empty */
+};
+
+static struct transaction *transaction_of(struct client *client) {
+    if (!client->transaction) client->transaction = calloc(1, sizeof *client->transaction);
+    return client->transaction;
+}
+
+/* An idle client pays for nothing. */
+static void drop_if_idle(struct client *client) {
+    struct transaction *t = client->transaction;
+    if (!t || t->watched_count || (client->flags & CLIENT_MULTI)) return;
+    assert(t->count == 0);
+    free(t->queue);
+    free(t->watched);
+    free(t);
+    client->transaction = NULL;
+}
+
+/* ---- The queue
+ * ----------------------------------------------------------------------------------------------------- */
+
+bool transaction_begin(struct client *client) {
+    if (!transaction_of(client)) return false;
+    client_set(client->flags, client->flags | CLIENT_MULTI);
+    return true;
+}
+
+void transaction_fail(struct client *client) {
+    if (client->flags & CLIENT_MULTI) client->transaction->failed = true;
+}
+
+bool transaction_failed(const struct client *client) {
+    return client->transaction && client->transaction->failed;
+}
+
+size_t transaction_count(const struct client *client) {
+    return client->transaction ? client->transaction->count : 0;
+}
+
+const struct queued *transaction_at(const struct client *client, size_t index) {
+    assert(index < client->transaction->count);
+    return client->transaction->queue[index];
+}
+
+void transaction_end(struct client *client) {
+    struct transaction *t = client->transaction;
+    client_set(client->flags, client->flags & ~(uint32_t)CLIENT_MULTI);
+    if (!t) return;
+    for (size_t i = 0; i < t->count; i++) free(t->queue[i]);
+    free(t->queue);
+    t->queue = NULL;
+    t->count = t->capacity = t->bytes = 0;
+    t->stripes = (struct stripe_set){{0}};
+    t->failed = false;
+    drop_if_idle(client);
+}
+
+/* struct queued, argv[argc], hash[argc], the bytes of the arguments. Sums cannot overflow: arguments are in
+ * memory, and there are at most MAX_REQUEST_ARGS of them. */
+static struct queued *queued_new(const struct command *command, const struct bytes *argv, uint32_t argc,
+                                 size_t room) {
+    size_t size = sizeof(struct queued) + argc * (sizeof(struct bytes) + sizeof(uint64_t));
+    for (uint32_t i = 0; i < argc; i++) size += argv[i].len;
+    struct queued *queued = size <= room ? malloc(size) : NULL;
+    if (!queued) return NULL;
+    *queued = (struct queued){.command = command, .argc = argc, .size = size};
+    queued->argv = (struct bytes *)(queued + 1);
+    queued->hash = (uint64_t *)(queued->argv + argc);
+    char *at = (char *)(queued->hash + argc);
+    for (uint32_t i = 0; i < argc; i++) {
+        if (argv[i].len) memcpy(at, argv[i].data, argv[i].len);
+        queued->argv[i] = (struct bytes){at, argv[i].len};
+        queued->hash[i] = 0;
+        at += argv[i].len;
+    }
+    return queued;
+}
+
+static void hash_keys(struct queued *queued, const struct command_key *keys, int count,
+                      struct stripe_set *set) {
+    for (int i = 0; i < count; i++) {
+        uint32_t arg = keys[i].arg;
+        queued->hash[arg] = hash_bytes(&stripes.seed, queued->argv[arg]);
+        stripe_set_add(set, stripe_index(queued->hash[arg]));
+    }
+}
+
+/* Fills in the hashes of the keys and adds their stripes. Arguments that make no sense have no keys: the
+ * handler will say what is wrong with them. */
+static bool find_keys(struct queued *queued, struct stripe_set *set) {
+    struct command_key few[KEYS_ON_STACK], *keys = few;
+    int count = command_keys(queued->command, queued->argv, queued->argc, few, KEYS_ON_STACK);
+    if (count > KEYS_ON_STACK) {
+        keys = malloc((size_t)count * sizeof *keys);
+        if (!keys) return false;
+        count = command_keys(queued->command, queued->argv, queued->argc, keys, (uint32_t)count);
+    }
+    hash_keys(queued, keys, count, set);
+    if (keys != few) free(keys);
+    if (queued->command->flags & CMD_ALL_STRIPES) stripe_set_add_all(set);
+    return true;
+}
+
+static bool queue_room(struct transaction *t) {
+    if (t->count < t->capacity) return true;
+    size_t capacity = t->capacity ? t->capacity * 2 : QUEUE_MIN;
+    struct queued **queue = realloc(t->queue, capacity * sizeof(struct queued *));
+    if (!queue) return false;
+    t->queue = queue;
+    t->capacity = capacity;
+    return true;
+}
+
+bool transaction_queue(struct client *client, const struct command *command, const struct bytes *argv,
+                       uint32_t argc) {
+    struct transaction *t = client->transaction;
+    assert(t && (client->flags & CLIENT_MULTI));
+    struct queued *queued = NULL;
+    if (!queue_room(t) || !(queued = queued_new(command, argv, argc, MAX_TRANSACTION_BYTES - t->bytes)) ||
+        !find_keys(queued, &t->stripes)) {
+        free(queued);
+        t->failed = true;
+        return false;
+    }
+    t->queue[t->count++] = queued;
+    t->bytes += queued->size;
+    return true;
+}
+
+/* ---- Watched keys
+ * -------------------------------------------------------------------------------------------------- */
+
+static struct watched *watched_slot(struct watched *table, size_t slots, const struct watch *watch) {
+    size_t i = (((uintptr_t)watch >> 4) * 0x9e3779b97f4a7c15ull >> 32) & (slots - 1);
+    while (table[i].watch && table[i].watch != watch) i = (i + 1) & (slots - 1);
+    return &table[i];
+}
+
+static bool watched_room(struct transaction *t) {
+    if (t->watched_count + 1 <= t->watched_slots / 4 * 3) return true;
+    size_t slots = t->watched_slots ? t->watched_slots * 2 : WATCHED_MIN;
+    struct watched *table = calloc(slots, sizeof *table);
+    if (!table) return false;
+    for (size_t i = 0; i < t->watched_slots; i++)
+        if (t->watched[i].watch) *watched_slot(table, slots, t->watched[i].watch) = t->watched[i];
+    free(t->watched);
+    t->watched = table;
+    t->watched_slots = slots;
+    return true;
+}
+
+bool transaction_watch(struct client *client, unsigned db, struct key key, bool exists) {
+    struct transaction *t = transaction_of(client);
+    struct stripe *stripe = stripe_of(key.hash);
+    struct watch *watch = t && watched_room(t) ? watch_acquire(stripe, db, key) : NULL;
+    if (!watch) {
+        drop_if_idle(client);
+        return false;
+    }
+    struct watched *slot = watched_slot(t->watched, t->watched_slots, watch);
+    if (slot->watch) {
+        watch_release(stripe, watch); /* watched before: that version counts */
+    } else {
+        *slot = (struct watched){watch, watch_version(watch), exists};
+        t->watched_count++;
+    }
+    return true;
+}
+
+/* A key that was there and has expired counts as changed, deleted or not. One that was not there and has
+ * expired since came and went with a swap of databases: nobody could see it. */
+static bool is_dirty(const struct watched *watched, int64_t now_ms) {
+    if (watch_version(watched->watch) != watched->version) return true;
+    if (!watched->exists) return false;
+    struct key key = watch_key(watched->watch);
+    const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, watch_db(watched->watch), key);
+    return !e || entry_expired(e, now_ms);
+}
+
+bool transaction_dirty(const struct client *client, int64_t now_ms) {
+    const struct transaction *t = client->transaction;
+    for (size_t i = 0; t && i < t->watched_slots; i++)
+        if (t->watched[i].watch && is_dirty(&t->watched[i], now_ms)) return true;
+    return false;
+}
+
+void transaction_unwatch(struct client *client) {
+    struct transaction *t = client->transaction;
+    if (!t) return;
+    for (size_t i = 0; i < t->watched_slots; i++) {
+        struct watch *watch = t->watched[i].watch;
+        if (watch) watch_release(stripe_of(watch_key(watch).hash), watch);
+    }
+    free(t->watched);
+    t->watched = NULL;
+    t->watched_count = t->watched_slots = 0;
+    drop_if_idle(client);
+}
+
+static void watched_stripes(const struct transaction *t, struct stripe_set *set) {
+    for (size_t i = 0; i < t->watched_slots; i++)
+        if (t->watched[i].watch) stripe_set_add(set, stripe_index(watch_key(t->watched[i].watch).hash));
+}
+
+/* ---- Both
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+void transaction_stripes(const struct client *client, struct stripe_set *set) {
+    const struct transaction *t = client->transaction;
+    if (!t) return;
+    for (unsigned i = 0; i < MAX_STRIPES / 64; i++) set->words[i] |= t->stripes.words[i];
+    watched_stripes(t, set);
+}
+
+void transaction_close(struct client *client) {
+    struct stripe_set set = {{0}};
+    if (client->transaction) watched_stripes(client->transaction, &set);
+    stripe_set_lock(&set);
+    transaction_unwatch(client);
+    stripe_set_unlock(&set);
+    transaction_end(client);
+}
