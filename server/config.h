@@ -1,24 +1,106 @@
 /* config.h - the options: redis.conf's directives, as rows of options.def.
  *
- * One row makes a field, its line in --help and kevy.conf, its parser, and its CONFIG GET, SET and REWRITE. Numeric fields
- * (numbers, sizes, booleans, enumerations) are atomics that any thread reads as they are: config.maxclients. */
+ * One row makes a field, its line in --help and kevy.conf, its parser, and its CONFIG GET, SET and REWRITE. A
+ * directive `io-batch-wait-us` is the field config.io_batch_wait_us. Numeric fields (numbers, sizes,
+ * booleans, choices) are atomics that any thread reads as they are. Texts are fixed once the server runs, and
+ * read as they are, except for those that CONFIG SET may change: these have accessors below and are touched
+ * by nobody else.
+ *
+ * How main uses it:
+ *
+ *     config_defaults();
+ *     enum config_mode mode = config_mode(argc, argv);
+ *     if (mode == CONFIG_MODE_HELP) config_help(stdout), exit 0;   VERSION and PROBE likewise
+ *     struct buffer errors = {0};
+ *     if (!config_load(argc, argv, &errors) || !config_check(&errors)) write errors to stderr, exit 1;
+ *     if (mode == CONFIG_MODE_CHECK) exit 0;
+ *     ... fork here where config.daemonize says so; a supervised server never does ...
+ *     if (!config_apply(&errors)) write errors to stderr, exit 1;
+ *     log_open(config.logfile) ... */
 #ifndef KEVY_SERVER_CONFIG_H
 #define KEVY_SERVER_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "protocol/bytes.h"
 #include "protocol/buffer.h"
+#include "protocol/bytes.h"
 
-enum { CONFIG_NO = 0, CONFIG_YES = 1, CONFIG_AUTO = 2 };
+/* The values of choices. loglevel's are those of enum log_level. */
+enum { CONFIG_NO = 0, CONFIG_YES = 1, CONFIG_AUTO = 2, CONFIG_LOCAL = 3, CONFIG_SYSTEMD = 4 };
+
+enum { CONFIG_BIND_MAX = 16 };
 
 struct config_output_limit {
     _Atomic int64_t hard, soft, soft_seconds; /* bytes, bytes, seconds; 0: no limit */
 };
 enum { OUTPUT_LIMIT_NORMAL, OUTPUT_LIMIT_REPLICA, OUTPUT_LIMIT_PUBSUB, OUTPUT_LIMIT_CLASSES };
 
-struct config;
+#define CONFIG_FIELD_BOOL(field)   _Atomic int64_t field;
+#define CONFIG_FIELD_NUMBER(field) _Atomic int64_t field;
+#define CONFIG_FIELD_OCTAL(field)  _Atomic int64_t field;
+#define CONFIG_FIELD_MEMORY(field) _Atomic int64_t field;
+#define CONFIG_FIELD_CHOICE(field) _Atomic int64_t field;
+#define CONFIG_FIELD_TEXT(field)   char *field; /* never NULL after config_defaults; "" means none */
+#define CONFIG_FIELD_SECRET(field) char *field; /* the same, under a lock: see the accessors */
+#define CONFIG_FIELD_WORDS(field)                                                                            \
+    char *field[CONFIG_BIND_MAX];                                                                            \
+    unsigned field##_count;
+#define CONFIG_FIELD_LIMITS(field) struct config_output_limit field[OUTPUT_LIMIT_CLASSES];
+
+struct config {
+#define GROUP(title, text)
+#define OPTION(kind, field, ...) CONFIG_FIELD_##kind(field)
+#define ONLY(...)
+#include "server/options.def"
+#undef GROUP
+#undef OPTION
+#undef ONLY
+};
 extern struct config config;
+
+/* ---- Start (main only)
+ * -------------------------------------------------------------------------------------------- */
+
+enum config_mode {
+    CONFIG_MODE_SERVE,
+    CONFIG_MODE_CHECK,
+    CONFIG_MODE_HELP,
+    CONFIG_MODE_VERSION,
+    CONFIG_MODE_PROBE
+};
+
+/* Gives every option its default. Once, before anything else here. */
+void config_defaults(void);
+/* What the command line asks for: --check-config, --help or -h, --version or -v, --probe, or a server. */
+enum config_mode config_mode(int argc, char **argv);
+/* Reads `kevy [file|-] [--name value ...]`. Appends a line for everything that is wrong, "kevy.conf:12: 'port
+ * x': ...", and goes on, so that all is told at once. False if there was any. */
+bool config_load(int argc, char **argv, struct buffer *errors) __attribute__((warn_unused_result));
+/* What no row can see alone: relations between options. False after appending lines. */
+bool config_check(struct buffer *errors) __attribute__((warn_unused_result));
+/* Enters `dir` and gives the process what the options ask of it: the limit on open files (or fewer clients),
+ * no huge pages. After daemonizing, before log_open. False after appending lines. */
+bool config_apply(struct buffer *errors) __attribute__((warn_unused_result));
+/* Usage and every option, for --help. */
+void config_help(FILE *out);
+/* kevy.conf as it is in the tree. */
+void config_print(FILE *out);
+
+/* ---- Any thread
+ * --------------------------------------------------------------------------------------------------- */
+
+/* Shards to start: `shards`, or the CPUs that the process may use. 1 to MAX_SHARDS. */
+unsigned config_shards(void);
+/* Reads "0-3,6" into cpus[0, max). How many there are, or -1 if the text is wrong, names a CPU twice or more
+ * than max. */
+int config_cpu_list(const char *text, int *cpus, unsigned max);
+/* The configuration file's absolute path, "" for none. */
+const char *config_file_path(void);
+
+/* requirepass. The comparison takes as long for a wrong password as for the right one. */
+bool config_has_password(void);
+bool config_password_is(struct bytes password);
 
 #endif
