@@ -1,0 +1,406 @@
+"""Starts servers and talks to them: what every Python test of kevy stands on. Python 3.9 and its standard library only.
+
+    with Server("--maxclients", "100", shards=4) as server:
+        with server.client() as client:
+            assert client.call("SET", "key", "value") == "OK"
+
+Rules that this file keeps so that tests need not think of them:
+- Which program: $KEVY_SERVER, else build/kevy. A program named redis-server is started in Redis's way.
+- Ports: kevy inherits a listening socket bound to port 0 (LISTEN_FDS), so no port can be lost to someone else. For
+  redis-server a port is bound, released and tried again should somebody take it in between.
+- Every wait has a deadline (times $KEVY_TIME_SCALE, for sanitizers and slow machines) and says what it waited for.
+- A server ends with the test: at the end of the `with`, and by the kernel should this process (strictly: the thread that
+  started it) die. No process that was not started here is ever signalled.
+- Each server runs in a temporary directory of its own. When the test fails, its log is shown.
+- A server that ends other than by a clean exit, or that logged a sanitizer's report, fails the test.
+"""
+import fcntl
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+import resp
+from resp import Error, Map, Push, Simple, encode, parse, show  # noqa: F401 (for the tests)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TIME_SCALE = float(os.environ.get("KEVY_TIME_SCALE", "1"))
+DEFAULT_WAIT_S = 20.0
+LOG_SHOWN_BYTES = 8000
+SANITIZER_REPORT = re.compile(r"(ERROR|WARNING): \w*Sanitizer|runtime error: ")
+# exitcode: a report fails the test even where the log is not read; halt: the first report is the interesting one.
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
+}
+
+
+class Timeout(Exception):
+    """A wait passed its deadline; the message says what was waited for."""
+
+
+class Closed(Exception):
+    """The server closed the connection where a reply was expected."""
+
+
+class ServerFailed(Exception):
+    """The server did not start, died, or reported an error of its own."""
+
+
+class Deadline:
+    """A point in time, and the name of what is waited for."""
+
+    def __init__(self, what, seconds=DEFAULT_WAIT_S):
+        self.what, self.seconds = what, seconds * TIME_SCALE
+        self.at = time.monotonic() + self.seconds
+
+    def left(self):
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise Timeout("waited %.1f s for %s" % (self.seconds, self.what))
+        return left
+
+
+def eventually(what, condition, seconds=DEFAULT_WAIT_S, interval_s=0.002):
+    """Asks condition() again and again until it is true; returns what it returned."""
+    deadline = Deadline(what, seconds)
+    while True:
+        result = condition()
+        if result:
+            return result
+        time.sleep(min(interval_s, deadline.left()))
+
+
+def program():
+    """The server under test."""
+    return os.environ.get("KEVY_SERVER") or os.path.join(ROOT, "build", "kevy")
+
+
+def find_redis():
+    """The redis-server that expectations are compared with, or None."""
+    return os.environ.get("KEVY_REDIS") or shutil.which("redis-server")
+
+
+class Server:
+    """A server process. Arguments are the server's own ("--name", "value"); `shards` applies to kevy only.
+
+    tcp=False: no TCP port, only the Unix socket (self.socket_path). start=False: not started before start() is called.
+    """
+
+    def __init__(self, *arguments, shards=None, path=None, tcp=True, env=None, start=True):
+        self.path = path or program()
+        self.is_redis = "redis" in os.path.basename(self.path)
+        self.arguments, self.shards, self.tcp, self.env = arguments, shards, tcp, env or {}
+        self.directory = tempfile.mkdtemp(prefix="kevy-test-")
+        self.socket_path = os.path.join(self.directory, "socket")
+        self.log_path = os.path.join(self.directory, "log")
+        self.process, self.pidfd, self.port, self.stopped = None, -1, None, False
+        try:
+            if start:
+                self.start()
+        except BaseException:
+            self.show_log()
+            self.remove()
+            raise
+
+    # ---- Starting ----
+
+    def command_line(self):
+        line = [self.path, "--unixsocket", self.socket_path]
+        if self.is_redis:
+            line += ["--save", "", "--daemonize", "no", "--enable-debug-command", "yes", "--dir", self.directory]
+        elif self.shards:
+            line += ["--shards", str(self.shards)]
+        return line + [str(argument) for argument in self.arguments]
+
+    def start(self):
+        if not os.access(self.path, os.X_OK):
+            raise ServerFailed("no server at %s: build it or set KEVY_SERVER" % self.path)
+        attempts = 5 if self.is_redis and self.tcp else 1
+        for attempt in range(attempts):
+            self.spawn()
+            try:
+                self.wait_until_ready()
+                return
+            except ServerFailed:
+                taken = "Address already in use" in self.log()
+                if not taken or attempt + 1 == attempts:
+                    raise
+
+    def spawn(self):
+        line, listener = self.command_line(), None
+        if not self.tcp:
+            line += ["--port", "0"]
+        else:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener.bind(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
+            if self.is_redis:
+                listener.close()
+                listener = None
+                line += ["--port", str(self.port)]
+            else:
+                listener.listen(511)
+        environment = dict(os.environ, KEVY_TEST_PARENT=str(os.getpid()))
+        for name, value in SANITIZER_OPTIONS.items():
+            environment.setdefault(name, value)
+        environment.update(self.env)
+        fd = listener.fileno() if listener else -1
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", os.path.join(HERE, "launch.py"), str(fd)] + line,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=environment,
+                pass_fds=(fd,) if listener else ())
+        self.pidfd = os.pidfd_open(self.process.pid)
+        self.stopped = False
+        if listener:
+            listener.close()
+
+    def wait_until_ready(self):
+        """Ready means: answers PING, or refuses it for want of a password."""
+        deadline = Deadline("%s to answer PING" % self.path)
+        while True:
+            if select.select([self.pidfd], [], [], 0)[0]:
+                raise ServerFailed("%s ended with status %s before it was ready"
+                                   % (self.path, self.process.wait()))
+            deadline.left()
+            try:
+                with Client(self) as client:
+                    client.send(encode("PING"))
+                    # Wakes for the reply and for the end of the process alike.
+                    select.select([client.socket, self.pidfd], [], [], deadline.left())
+                    if select.select([client.socket], [], [], 0)[0] and client.read() is not None:
+                        return
+            except (OSError, Closed):
+                select.select([self.pidfd], [], [], 0.005)
+
+    # ---- Talking ----
+
+    def client(self, protocol=2, unix=False):
+        """A new connection; protocol 3 says HELLO 3 first."""
+        return Client(self, protocol=protocol, unix=unix)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        try:
+            with open(self.log_path, errors="replace") as log:
+                return log.read()
+        except OSError:
+            return ""
+
+    def show_log(self):
+        print("---- log of %s ----\n%s----" % (" ".join(self.command_line()), self.log()[-LOG_SHOWN_BYTES:]),
+              file=sys.stderr)
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    # ---- Ending ----
+
+    def wait(self, what, seconds=DEFAULT_WAIT_S):
+        """Waits for the process to end; returns its status (negative: a signal)."""
+        deadline = Deadline(what, seconds)
+        select.select([self.pidfd], [], [], deadline.left())
+        if self.process.poll() is None:
+            deadline.left()
+            raise Timeout(what)
+        return self.process.returncode
+
+    def kill(self):
+        """Ends the process at once, without judging how."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.stopped = True
+
+    def stop(self):
+        """Ends the server by SIGTERM and judges it: a clean exit, nothing reported by a sanitizer."""
+        if self.stopped:
+            return
+        self.stopped = True
+        died = self.process.poll()
+        if died is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                died = self.wait("%s to end after SIGTERM" % self.path)
+            finally:
+                self.kill()
+            if died != 0:
+                raise ServerFailed("the server ended with status %d after SIGTERM" % died)
+        else:
+            raise ServerFailed("the server had ended by itself, with status %d" % died)
+        self.check_log()
+
+    def check_log(self):
+        report = SANITIZER_REPORT.search(self.log())
+        if report:
+            raise ServerFailed("the server's log has a report: " + report.group(0))
+
+    def remove(self):
+        self.kill()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                try:
+                    self.stop()
+                except BaseException:
+                    self.show_log()
+                    raise
+            else:
+                if self.process and self.process.poll() is not None and not self.stopped:
+                    print("the server had ended with status %s" % self.process.returncode, file=sys.stderr)
+                self.show_log()
+        finally:
+            self.remove()
+
+
+class Client:
+    """One connection. send() takes bytes; read() gives values, read_raw() the reply's own bytes; call() does both."""
+
+    def __init__(self, server, protocol=2, unix=False):
+        self.server, self.is_unix = server, unix or not server.tcp
+        if self.is_unix:
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            address = server.socket_path
+        else:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            address = ("127.0.0.1", server.port)
+        self.buffer, self.framer, self.eof = bytearray(), resp.Framer(), False
+        try:
+            self.socket.settimeout(DEFAULT_WAIT_S * TIME_SCALE)
+            self.socket.connect(address)
+            self.socket.setblocking(False)
+            if protocol == 3:
+                reply = self.call("HELLO", "3")
+                if isinstance(reply, Error):
+                    raise ServerFailed("HELLO 3: " + reply)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    # ---- Sending ----
+
+    def send(self, data, what="the server to take the request"):
+        """Sends all of data, reading along so that two full pipes cannot wait for each other."""
+        view, deadline = memoryview(data), Deadline(what)
+        while len(view):
+            readable, writable, _ = select.select([] if self.eof else [self.socket], [self.socket], [],
+                                                  deadline.left())
+            if readable:
+                self.receive()
+            if writable:
+                view = view[self.socket.send(view):]
+
+    def send_pieces(self, pieces):
+        """Sends each piece only when the server has read the one before. (Over TCP: when it arrived at its socket.)"""
+        for piece in pieces:
+            self.send(piece)
+            self.wait_taken()
+
+    def wait_taken(self):
+        deadline = Deadline("the server to read what was sent")
+        while not self.eof:
+            unread = fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+            if struct.unpack("i", unread)[0] == 0:
+                return
+            deadline.left()
+            if select.select([self.socket], [], [], 0)[0]:
+                self.receive()
+
+    def half_close(self):
+        """No more requests will come; replies still may."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """Closes with an RST (over TCP)."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    # ---- Receiving ----
+
+    def receive(self):
+        """Takes what is there into the buffer. True if anything changed."""
+        try:
+            data = self.socket.recv(1 << 18)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except (ConnectionResetError, BrokenPipeError):
+            data = b""
+        self.buffer += data
+        self.eof = not data
+        return True
+
+    def read_raw(self, what="a reply", seconds=DEFAULT_WAIT_S):
+        """The bytes of one complete reply."""
+        deadline = Deadline(what, seconds)
+        while True:
+            end = self.framer.end(self.buffer)
+            if end is not None:
+                raw = bytes(self.buffer[:end])
+                del self.buffer[:end]
+                self.framer.reset()
+                return raw
+            if self.eof:
+                raise Closed("the server closed the connection while %s was expected; unread: %s"
+                             % (what, show(self.buffer)))
+            try:
+                left = deadline.left()
+            except Timeout as timeout:
+                raise Timeout("%s; received so far: %s" % (timeout, show(self.buffer))) from None
+            if select.select([self.socket], [], [], left)[0]:
+                self.receive()
+
+    def read(self, what="a reply", seconds=DEFAULT_WAIT_S):
+        return parse(self.read_raw(what, seconds))
+
+    def read_until_closed(self, seconds=DEFAULT_WAIT_S):
+        """Everything up to the end of the connection."""
+        deadline = Deadline("the server to close the connection", seconds)
+        while not self.eof:
+            if select.select([self.socket], [], [], deadline.left())[0]:
+                self.receive()
+        data = bytes(self.buffer)
+        self.buffer.clear()
+        return data
+
+    def call(self, *arguments, seconds=DEFAULT_WAIT_S):
+        """Sends one command and returns the value of its reply."""
+        self.send(encode(*arguments))
+        return self.read("the reply to %s" % show(b" ".join(a if isinstance(a, bytes) else str(a).encode()
+                                                             for a in arguments), 80), seconds)
+
+    def pipeline(self, commands):
+        """Sends all commands at once and returns the values of their replies."""
+        self.send(b"".join(encode(*command) for command in commands))
+        return [self.read("reply %d of %d" % (i + 1, len(commands))) for i in range(len(commands))]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
