@@ -8,8 +8,7 @@
  *
  *   RING_INLINE  completions are posted in this thread's own enter calls: DEFER_TASKRUN, or COOP_TASKRUN.
  *
- *   RING_SQPOLL  a kernel thread polls the SQ: submitting is a store, an enter only if it sleeps
- * (NEED_WAKEUP).
+ *   RING_SQPOLL  a kernel thread polls the SQ: submitting is a store, an enter wakes it where it sleeps.
  *
  * Errors are negative errno values, returned. */
 #ifndef KEVY_URING_RING_H
@@ -86,11 +85,18 @@ static inline struct io_uring_sqe *ring_sqe(struct ring *ring) {
 int ring_submit(struct ring *ring);
 
 /* Publishes queued SQEs, runs deferred work and waits until `want` completions are there, `timeout_us` has
- * passed (UINT64_MAX: no limit), or a signal came. want 0: never waits, but lets the kernel post what is
- * ready. min_wait_us > 0 and ring->min_wait: after that long any completion will do, even if `want` were not
- * reached. Without ring->min_wait such a wait is for one completion. One enter call at most; none where
- * nothing is to be submitted or posted and `want` completions are there already. 0, or a negative errno:
- * -ETIME, -EINTR, -EAGAIN, -EBUSY are ordinary. */
+ * passed (UINT64_MAX: no limit), or a signal came. One enter call at most; none where nothing is to be
+ * submitted or posted and `want` completions are there already.
+ *
+ * want 0: never waits, but lets the kernel post what is ready.
+ *
+ * min_wait_us > 0 and ring->min_wait: after that long any completion will do, even if `want` were not
+ * reached. Without ring->min_wait such a wait is for one completion.
+ *
+ * `want` counts unread completions, and those that the call's own submissions bring at once, as sends do: to
+ * wait for n arrivals after k sends, ask for n + k.
+ *
+ * 0, or a negative errno: -ETIME, -EINTR, -EAGAIN, -EBUSY are ordinary. */
 int ring_wait(struct ring *ring, unsigned want, uint64_t min_wait_us, uint64_t timeout_us);
 
 /* Completions that can be read now, without a system call. */
