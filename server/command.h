@@ -7,7 +7,7 @@
  *                     .run = get, .group = GROUP_STRING, .since = "1.0.0", .complexity = "O(1)",
  *                     .summary = "...", .syntax = "<key>"};
  *
- * The macro puts the row into a linker section, so a new command touches one file. command_table_check verifies every
+ * The macro puts the row into a linker section, so a new command touches one file. command_table_open verifies every
  * row at start (and in a test): names, arity against syntax, key specs, flags. Everything that COMMAND, ACLs, lock sets and
  * redis-cli's hints say comes from these rows and from command_keys. */
 #ifndef KEVY_SERVER_COMMAND_H
@@ -44,8 +44,11 @@ enum command_flag {
     CMD_ALL_STRIPES = 1 << 20,  /* runs with every stripe locked: FLUSHALL, KEYS, DBSIZE, SWAPDB ... */
     CMD_IMMEDIATE = 1 << 21,    /* runs at once inside MULTI: EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */
     CMD_NO_PAUSE = 1 << 22,     /* runs also while CLIENT PAUSE holds everything back: CLIENT itself */
-    CMD_LOCKS_QUEUE = 1 << 24,  /* runs with the stripes of the client's queued and watched keys locked: EXEC, DISCARD, UNWATCH ... */
     CMD_SLOW_CLOCK = 1 << 23,   /* may take long or sleep: the cached clock is read again afterwards */
+    CMD_BOUNDED = 1 << 25,      /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
+    CMD_LOCKS_QUEUE = 1 << 24,  /* runs with the stripes of the client's queued and watched keys locked: EXEC, DISCARD, UNWATCH ... */
+    CMD_SYSCMD = 1 << 25,       /* COMMAND DOCS calls it "syscmd" */
+    CMD_CONTAINER = 1 << 26,    /* has subcommands; set by command_table_open, never by a row */
 };
 
 enum command_group { GROUP_STRING, GROUP_BITMAP, GROUP_GENERIC, GROUP_TRANSACTIONS, GROUP_CONNECTION, GROUP_SERVER };
@@ -91,10 +94,13 @@ struct command {
     const char *acl;    /* categories beyond those that flags and group imply: "dangerous connection" */
     const char *tips;   /* COMMAND INFO tips, comma-separated: "nondeterministic_output,request_policy:all_shards" */
     const char *history; /* "6.2.0: Added the GET option.\n7.0.0: ..." or NULL */
-    /* Arguments for COMMAND DOCS and hints; grammar in server/commands/command.c. */
+    const char *deprecated_since, *replaced_by; /* "6.2.0", "`SET` with the `!GET` argument"; or both NULL */
+    /* Arguments for COMMAND DOCS and hints; grammar in server/syntax.h. */
     const char *syntax;
 
-    uint32_t id;        /* index into per-command counters; given by command_table_open */
+    /* Given by command_table_open. */
+    uint32_t id;        /* index into per-command counters */
+    uint32_t lone_key;  /* the one argument that is a key, where that is fixed (GET: 1); 0: ask command_keys */
 };
 
 #define COMMAND(ident)                                                                                       \
@@ -105,21 +111,31 @@ struct command {
 
 enum { MAX_COMMANDS = 512 };
 
-/* Numbers the rows and builds the lookup tables. NULL, or an error text naming the row. Call once, before threads. */
+/* Checks and numbers the rows and builds the lookup table. NULL, or an error text naming the row. Call once, before
+ * threads. */
 const char *command_table_open(void);
+/* What is wrong with this row alone, or NULL: the part of command_table_open that tests feed with bad rows. */
+const char *command_check_row(const struct command *command);
+
 unsigned command_count(void);                    /* rows, subcommands included */
+/* Rows in order of their names, a container right before its subcommands. */
 const struct command *command_at(unsigned id);
+/* Writes at most `max` of the container's subcommands, returns how many there are. */
 unsigned command_subcommands(const struct command *container, const struct command **list, unsigned max);
 
 /* The row for a request: the name is argv[0], and argv[1] where the row is a container. NULL: no such command.
- * A container row itself comes back when argv[1] is missing or names no subcommand (*bad_subcommand is then set). */
+ * A container row itself comes back when argv[1] is missing, or names no subcommand: *bad_subcommand (which is written
+ * in every case) tells the latter. */
 const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand);
-/* "get", "config" or "config|get". */
+/* "get", "config" or "config|get", in any case. NULL: no such command. */
 const struct command *command_find_name(struct bytes name);
-/* "config|get" for subcommands; dst: 64 bytes. Returns the length. */
+/* "config|get" for subcommands; dst: COMMAND_FULL_NAME_MAX bytes, no NUL is written. Returns the length. */
+enum { COMMAND_NAME_MAX = 31, COMMAND_FULL_NAME_MAX = 64 };
 size_t command_full_name(const struct command *command, char *dst);
 
-bool command_arity_ok(const struct command *command, uint32_t argc);
+static inline bool command_arity_ok(const struct command *command, uint32_t argc) {
+    return command->arity >= 0 ? argc == (uint32_t)command->arity : argc >= (uint32_t)-command->arity;
+}
 
 /* The one key-extraction function: locks, ACLs, COMMAND GETKEYS and cluster slots all ask here. Writes at most `max`
  * keys, returns how many there are (which may be more than max), or -1 if the arguments make no sense. */

@@ -1,0 +1,412 @@
+/* command.c - the command table: checked at start, looked up for every request.
+ *
+ * DESIGN. The rows lie scattered over server/commands; pointers to them lie side by side in the linker
+ * section `commands`. At start they are checked, sorted by name (subcommands behind their container) and
+ * numbered.
+ *
+ * Lookup packs a name, lower-cased, into its first eight and its last eight bytes, which overlap for names
+ * below 16 bytes and then say everything together with the length. The pair is hashed by one multiplication
+ * into an open-addressing table, whose multiplier is searched for at start until every name lies within one
+ * slot of its place. So a hit costs two loads, one multiplication and one slot of half a cache line; no byte
+ * of the row's own name is read. A subcommand is a name in the same table, told apart by its container's
+ * number. */
+#include "server/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/number.h"
+#include "server/syntax.h"
+
+enum { SLOT_BITS = 10, SLOTS = 1 << SLOT_BITS, ERROR_SIZE = 256 };
+_Static_assert(SLOTS >= 2 * MAX_COMMANDS,
+               "the lookup table is at most half full, so that a search ends soon");
+_Static_assert(2 * COMMAND_NAME_MAX + 1 < COMMAND_FULL_NAME_MAX, "container, bar and name fit");
+
+extern struct command *const __start_commands[];
+extern struct command *const __stop_commands[];
+
+/* A name as the lookup sees it. */
+struct name {
+    uint64_t head, tail; /* lower-cased bytes */
+    uint64_t tag;        /* length, and above it 1 + the container's id, or 0 */
+};
+struct slot {
+    struct name name;
+    const struct command *command; /* NULL: free */
+};
+
+static struct {
+    struct command *rows[MAX_COMMANDS];
+    unsigned count;
+    uint64_t multiplier;
+    struct slot slots[SLOTS] __attribute__((aligned(64)));
+} table;
+
+static char error_text[ERROR_SIZE];
+
+/* ---- Lookup
+ * ------------------------------------------------------------------------------------------------------- */
+
+static inline uint64_t load8(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+static inline uint64_t load4(const char *at) {
+    uint32_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Lower-cases the eight ASCII letters of a word at once: the high bit of `from_a` is set in bytes from 'A'
+ * on, that of `above_z` in bytes above 'Z', and bytes that have a high bit of their own are no letters. */
+static inline uint64_t lower8(uint64_t word) {
+    const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+    uint64_t low = word & ~high;
+    uint64_t from_a = low + (0x80 - 'A') * ones, above_z = low + (0x7f - 'Z') * ones;
+    return word | ((from_a ^ above_z) & ~word & high) >> 2;
+}
+
+/* False for names that no row can have. */
+static inline bool name_pack(struct bytes text, uint64_t container, struct name *name) {
+    const char *at = text.data;
+    size_t len = text.len;
+    if (len - 1 >= COMMAND_NAME_MAX) return false; /* none, or too long */
+    if (len >= 8) {
+        name->head = load8(at), name->tail = load8(at + len - 8);
+    } else if (len >= 4) {
+        name->head = load4(at), name->tail = load4(at + len - 4);
+    } else {
+        name->head = (uint64_t)(uint8_t)at[0] << 16 | (uint64_t)(uint8_t)at[len / 2] << 8 |
+                     (uint8_t)at[len - 1];
+        name->tail = 0;
+    }
+    name->head = lower8(name->head), name->tail = lower8(name->tail);
+    name->tag = container << 8 | len;
+    return true;
+}
+
+static inline uint32_t name_place(const struct name *name, uint64_t multiplier) {
+    uint64_t mixed = name->head ^ (name->tail << 23 | name->tail >> 41) ^ name->tag << 45;
+    return (uint32_t)((mixed ^ mixed >> 31) * multiplier >> (64 - SLOT_BITS));
+}
+
+static inline const struct command *table_find(struct bytes text, uint64_t container) {
+    struct name name;
+    if (!name_pack(text, container, &name)) return NULL;
+    for (uint32_t i = name_place(&name, table.multiplier);; i = (i + 1) & (SLOTS - 1)) {
+        const struct slot *slot = &table.slots[i];
+        if (slot->name.head == name.head && slot->name.tail == name.tail && slot->name.tag == name.tag) {
+            if (text.len <= 16 || bytes_equal_nocase(text, bytes_of(slot->command->name)))
+                return slot->command;
+        }
+        if (!slot->command) return NULL;
+    }
+}
+
+const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand) {
+    const struct command *command = table_find(argv[0], 0), *sub;
+    *bad_subcommand = false;
+    if (!command || !(command->flags & CMD_CONTAINER) || argc == 1) return command;
+    sub = table_find(argv[1], command->id + 1);
+    *bad_subcommand = !sub;
+    return sub ? sub : command;
+}
+
+const struct command *command_find_name(struct bytes name) {
+    const char *bar = name.len ? memchr(name.data, '|', name.len) : NULL;
+    const struct command *container;
+    if (!bar) return table_find(name, 0);
+    size_t len = (size_t)(bar - name.data);
+    container = table_find((struct bytes){name.data, len}, 0);
+    return container ? table_find((struct bytes){bar + 1, name.len - len - 1}, container->id + 1) : NULL;
+}
+
+size_t command_full_name(const struct command *command, char *dst) {
+    size_t len = 0;
+    if (command->container) {
+        len = strlen(command->container);
+        memcpy(dst, command->container, len);
+        dst[len++] = '|';
+    }
+    memcpy(dst + len, command->name, strlen(command->name));
+    return len + strlen(command->name);
+}
+
+unsigned command_count(void) {
+    return table.count;
+}
+
+const struct command *command_at(unsigned id) {
+    return table.rows[id];
+}
+
+unsigned command_subcommands(const struct command *container, const struct command **list, unsigned max) {
+    unsigned n = 0;
+    for (unsigned i = container->id + 1; i < table.count && table.rows[i]->container; i++, n++)
+        if (n < max) list[n] = table.rows[i];
+    return n;
+}
+
+/* ---- Keys
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* The arguments first, first + step, ... last of one spec. False if the request has no such arguments. */
+struct key_range {
+    uint32_t first, last, step;
+    bool empty;
+};
+static bool spec_range(const struct key_spec *spec, const struct bytes *argv, uint32_t argc,
+                       struct key_range *range) {
+    *range = (struct key_range){(uint32_t)spec->first, 0, (uint32_t)spec->step, false};
+    if (spec->numkeys) {
+        int64_t count;
+        if ((uint32_t)spec->numkeys >= argc || !number_parse_i64(argv[spec->numkeys], &count) || count < 0)
+            return false;
+        range->empty = count == 0;
+        if (range->empty) return true;
+        if (range->first >= argc || (uint64_t)count - 1 > (argc - 1 - range->first) / range->step)
+            return false;
+        range->last = range->first + (uint32_t)(count - 1) * range->step;
+        return true;
+    }
+    if (spec->last < 0 && (uint32_t)-spec->last > argc) return false;
+    range->last = spec->last < 0 ? argc - (uint32_t)-spec->last : (uint32_t)spec->last;
+    return range->last < argc && range->first <= range->last;
+}
+
+static int keys_by_specs(const struct command *command, const struct bytes *argv, uint32_t argc,
+                         struct command_key *keys, uint32_t max) {
+    uint32_t n = 0;
+    for (int s = 0; s < COMMAND_MAX_KEY_SPECS && command->keys[s].flags; s++) {
+        const struct key_spec *spec = &command->keys[s];
+        struct key_range range;
+        if (spec->flags & KEY_NOT_KEY) continue;
+        if (!spec_range(spec, argv, argc, &range)) return -1;
+        for (uint32_t arg = range.first; !range.empty && arg <= range.last; arg += range.step, n++)
+            if (n < max) keys[n] = (struct command_key){arg, spec->flags};
+        if (spec->flags & KEY_INCOMPLETE) return -1;
+    }
+    return (int)n;
+}
+
+int command_keys(const struct command *command, const struct bytes *argv, uint32_t argc,
+                 struct command_key *keys, uint32_t max) {
+    uint32_t doubtful = 0; /* specs that do not say everything give way to find_keys */
+    for (int s = 0; s < COMMAND_MAX_KEY_SPECS; s++)
+        doubtful |= command->keys[s].flags & (KEY_INCOMPLETE | KEY_VARIABLE_FLAGS);
+    if (command->find_keys && (doubtful || !command->keys[0].flags))
+        return command->find_keys(argv, argc, keys, max);
+    int n = keys_by_specs(command, argv, argc, keys, max);
+    return n < 0 && command->find_keys ? command->find_keys(argv, argc, keys, max) : n;
+}
+
+/* ---- Checks
+ * ------------------------------------------------------------------------------------------------------- */
+
+static const char *bad_row(const struct command *command, const char *what) {
+    snprintf(error_text, sizeof(error_text), "command row '%s%s%s': %s",
+             command->container ? command->container : "", command->container ? "|" : "",
+             command->name ? command->name : "?", what);
+    return error_text;
+}
+
+static bool is_name(const char *name) {
+    size_t len = strlen(name);
+    return len > 0 && len <= COMMAND_NAME_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == len;
+}
+
+static bool is_version(const char *text) {
+    return text && *text && strspn(text, "0123456789.") == strlen(text);
+}
+
+static bool is_text(const char *text) {
+    return text && *text && !strpbrk(text, "\r\n");
+}
+
+static bool is_acl(const char *words) {
+    static const char *const known[] = {
+        "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+        "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+        "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting"};
+    while (words && *words) {
+        size_t len = strcspn(words, " "), i = 0;
+        while (i < sizeof(known) / sizeof(*known) &&
+               !(strlen(known[i]) == len && memcmp(words, known[i], len) == 0))
+            i++;
+        if (i == sizeof(known) / sizeof(*known)) return false;
+        words += len + (words[len] == ' ');
+    }
+    return true;
+}
+
+static const char *check_spec(const struct command *command, const struct key_spec *spec) {
+    int least = abs(command->arity), own = command->container ? 2 : 1;
+    uint32_t access = spec->flags & (KEY_RO | KEY_RW | KEY_OW | KEY_RM);
+    if (!access || (access & (access - 1))) return "a key spec needs exactly one of RO, RW, OW, RM";
+    if (access != KEY_RO && !(command->flags & CMD_WRITE)) return "a key spec that writes needs CMD_WRITE";
+    if (spec->first < own || spec->step < 1) return "a key spec begins at the name or has no step";
+    if (spec->numkeys) {
+        if (spec->numkeys < own || spec->first <= spec->numkeys)
+            return "a counted key spec begins at its count";
+        return spec->numkeys < least ? NULL : "a key count lies beyond the arity";
+    }
+    if (spec->first >= least) return "a key lies beyond the arity";
+    if (spec->last >= 0 && (spec->last < spec->first || spec->last >= least))
+        return "a last key is out of place";
+    return NULL;
+}
+
+static const char *check_specs(const struct command *command) {
+    bool ended = false;
+    for (int s = 0; s < COMMAND_MAX_KEY_SPECS; s++) {
+        const struct key_spec *spec = &command->keys[s];
+        const char *error = NULL;
+        if (ended && spec->flags) return "key specs have a gap";
+        ended = !spec->flags;
+        if (!ended && (error = check_spec(command, spec))) return error;
+        if ((spec->flags & KEY_INCOMPLETE) && !command->find_keys)
+            return "an incomplete key spec needs find_keys";
+    }
+    return NULL;
+}
+
+static const char *check_syntax(const struct command *command) {
+    struct syntax syntax;
+    const char *error = syntax_parse(command->syntax, &syntax);
+    bool fixed;
+    if (error) return error;
+    int least = (int)syntax_least(&syntax, &fixed) + (command->container ? 2 : 1), specs = 0;
+    if (command->arity > 0 && command->syntax && (!fixed || least != command->arity))
+        return "syntax and arity disagree";
+    if (command->arity < 0 && least > -command->arity) return "syntax asks for more arguments than arity";
+    while (specs < COMMAND_MAX_KEY_SPECS && command->keys[specs].flags) specs++;
+    return syntax.keys <= specs || command->find_keys ? NULL
+                                                      : "syntax has more keys than there are key specs";
+}
+
+static const char *check_docs(const struct command *command) {
+    if (!is_version(command->since)) return "no version in .since";
+    if (!is_text(command->summary)) return "no .summary, or with a line break";
+    if (command->run && !is_text(command->complexity)) return "no .complexity, or with a line break";
+    if (!command->deprecated_since != !command->replaced_by)
+        return ".deprecated_since and .replaced_by go together";
+    if (!is_acl(command->acl)) return "unknown category in .acl";
+    return NULL;
+}
+
+const char *command_check_row(const struct command *command) {
+    const uint32_t both = CMD_WRITE | CMD_READONLY;
+    const char *error;
+    if (!command->name || !is_name(command->name)) return bad_row(command, "bad name");
+    if (command->container && !is_name(command->container)) return bad_row(command, "bad container");
+    if (command->container ? abs(command->arity) < 2 : command->arity == 0)
+        return bad_row(command, "bad arity");
+    if (command->container && !command->run) return bad_row(command, "a subcommand without .run");
+    if (command->group > GROUP_SERVER) return bad_row(command, "unknown group");
+    if ((command->flags & both) == both) return bad_row(command, "both CMD_WRITE and CMD_READONLY");
+    if ((error = check_specs(command)) || (error = check_docs(command)) || (error = check_syntax(command)))
+        return bad_row(command, error);
+    return NULL;
+}
+
+/* ---- Opening
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* By command, then its subcommands: "client" < "client|id" < "client-x". */
+static int row_order(const void *a, const void *b) {
+    const struct command *x = *(struct command *const *)a, *y = *(struct command *const *)b;
+    int order = strcmp(x->container ? x->container : x->name, y->container ? y->container : y->name);
+    if (order) return order;
+    return strcmp(x->container ? x->name : "", y->container ? y->name : "");
+}
+
+/* Whether COMMAND INFO's first, last and step miss keys, as Redis decides it: anything but plain ranges side
+ * by side. */
+static bool has_movable_keys(const struct command *command) {
+    const struct key_spec *specs = command->keys;
+    int previous = 0;
+    bool alone = specs[0].flags && !specs[1].flags;
+    if (command->find_keys && !specs[0].flags) return true;
+    for (int s = 0; s < COMMAND_MAX_KEY_SPECS && specs[s].flags; s++) {
+        if (specs[s].numkeys || (specs[s].flags & KEY_INCOMPLETE)) return true;
+        if (!alone && (specs[s].step != 1 || (previous && previous != specs[s].first - 1))) return true;
+        previous = specs[s].last;
+    }
+    return false;
+}
+
+/* Numbers row i and derives what follows from it. `container` is the last top-level row before it. */
+static const char *row_open(struct command *row, unsigned i, struct command *container) {
+    const struct key_spec *spec = row->keys;
+    const char *error = command_check_row(row);
+    if (error) return error;
+    if (i > 0 && row_order(&row, &table.rows[i - 1]) == 0) return bad_row(row, "there twice");
+    row->id = i;
+    if (row->container) {
+        if (!container || strcmp(container->name, row->container) != 0)
+            return bad_row(row, "no such container");
+        container->flags |= CMD_CONTAINER;
+    }
+    if (has_movable_keys(row)) row->flags |= CMD_MOVABLE_KEYS;
+    bool lone = spec->flags && !spec[1].flags && !spec->numkeys && spec->last == spec->first &&
+                !(spec->flags & (KEY_INCOMPLETE | KEY_NOT_KEY));
+    row->lone_key = lone ? (uint32_t)spec->first : 0;
+    return NULL;
+}
+
+/* Fills the slots with this multiplier. The longest way from a name's place to its slot. */
+static unsigned fill_slots(uint64_t multiplier) {
+    unsigned longest = 0;
+    uint64_t container = 0;
+    memset(table.slots, 0, sizeof(table.slots));
+    for (unsigned i = 0; i < table.count; i++) {
+        const struct command *row = table.rows[i];
+        struct name name;
+        unsigned way = 0;
+        if (!row->container) container = i + 1;
+        name_pack(bytes_of(row->name), row->container ? container : 0, &name);
+        uint32_t at = name_place(&name, multiplier);
+        for (; table.slots[at].command; way++) at = (at + 1) & (SLOTS - 1);
+        table.slots[at] = (struct slot){name, row};
+        if (way > longest) longest = way;
+    }
+    return longest;
+}
+
+/* Takes the first multiplier that keeps every name within `near` slots of its place; `near` grows while none
+ * does. */
+static void build_slots(void) {
+    uint64_t candidate = 0x9e3779b97f4a7c15u;
+    for (unsigned tries = 0;; tries++) {
+        if (fill_slots(candidate) <= 1 + tries / 64) break;
+        candidate = candidate * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
+        candidate |= 1;
+    }
+    table.multiplier = candidate;
+}
+
+const char *command_table_open(void) {
+    struct command *container = NULL;
+    size_t count = (size_t)(__stop_commands - __start_commands);
+    if (count > MAX_COMMANDS) return "more command rows than MAX_COMMANDS";
+    memcpy(table.rows, __start_commands, count * sizeof(*table.rows));
+    table.count = (unsigned)count;
+    for (unsigned i = 0; i < table.count; i++)
+        if (!table.rows[i]->name) return "a command row without a name";
+    qsort(table.rows, table.count, sizeof(*table.rows), row_order);
+    for (unsigned i = 0; i < table.count; i++) {
+        if (!table.rows[i]->container) container = table.rows[i];
+        const char *error = row_open(table.rows[i], i, container);
+        if (error) return error;
+        if (!table.rows[i]->container && !table.rows[i]->run) {
+            bool has_some = i + 1 < table.count && table.rows[i + 1]->container;
+            if (!has_some) return bad_row(table.rows[i], "neither .run nor subcommands");
+        }
+    }
+    build_slots();
+    return NULL;
+}
