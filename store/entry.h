@@ -1,12 +1,12 @@
 /* entry.h - a key and its value: one allocation for a small pair.
  *
- *      0        3        4         6         8
+ *      0        3        4         6         8                     (+16)
  *      +--------+--------+---------+---------+---------------------+-----+-------+
  *      | access | kinds  | key len | val len | expiry record (opt) | key | value |
  *      +--------+--------+---------+---------+---------------------+-----+-------+
  *
  * access      24 bits: when the entry was last used (LRU), or how often (LFU); the server's business
- * value       the bytes themselves, an int64, or a pointer to a block
+ * value       the bytes themselves, an int64, or a pointer to a block (which val len then measures)
  * A key of more than ENTRY_KEY_INLINE_MAX bytes is a pointer to a block too. */
 #ifndef KEVY_STORE_ENTRY_H
 #define KEVY_STORE_ENTRY_H
@@ -21,7 +21,8 @@ enum entry_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_S
 
 struct entry; /* the layout is in the second half of this header, for the inline accessors alone */
 
-/* ---- Accessors --------------------------------------------------------------------------------------------------- */
+/* ---- Accessors
+ * --------------------------------------------------------------------------------------------------- */
 static inline enum entry_type entry_type(const struct entry *e);
 static inline struct bytes entry_key(const struct entry *e);
 /* Absolute Unix milliseconds, or 0 for none. */
@@ -31,18 +32,147 @@ static inline bool entry_expired(const struct entry *e, int64_t now_ms); /* expi
 static inline uint32_t entry_access(const struct entry *e);
 static inline void entry_set_access(struct entry *e, uint32_t access24);
 
-/* ---- Strings ------------------------------------------------------------------------------------------------------ */
-/* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next change. */
+/* ---- Strings
+ * ------------------------------------------------------------------------------------------------------ */
+/* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next
+ * change. */
 static inline struct bytes entry_string(const struct entry *e, char *scratch);
 static inline size_t entry_string_len(const struct entry *e);
 /* Is it stored as an integer? Sets *number. */
 static inline bool entry_int(const struct entry *e, int64_t *number);
-/* Overwrites the number of an entry for which entry_int said true: no allocation, the expiry stays. Preimage hooks are
- * the business of keyspace_set_int (keyspace.h), which calls this. */
+/* Overwrites the number of an entry for which entry_int said true: no allocation, the expiry stays. Preimage
+ * hooks are the business of keyspace_set_int (keyspace.h), which calls this. */
 static inline void entry_set_int(struct entry *e, int64_t number);
 /* The block of a large value, or NULL: retain it to send it without copying. */
 static inline struct block *entry_block(const struct entry *e);
 /* "int", "embstr" (up to 44 bytes, as Redis) or "raw". */
 const char *entry_encoding_name(const struct entry *e);
+
+/* ---- Layout
+ * ------------------------------------------------------------------------------------------------------- */
+enum {
+    ENTRY_KEY_INLINE_MAX = 4096,
+    ENTRY_VALUE_INLINE_MAX =
+        4072, /* so that header, expiry, longest key and longest value fill one slab object */
+    ENTRY_EMBSTR_MAX = 44,
+};
+
+enum entry_kind { ENTRY_INLINE, ENTRY_INT, ENTRY_BLOCK };
+
+/* A place in a doubly linked list, by handles of links (arena.h). */
+struct link {
+    uint32_t prev, next;
+};
+
+struct entry_expiry_record {
+    int64_t expiry_ms;
+    struct link link; /* expiry.h */
+};
+
+struct entry {
+    uint32_t access : 24;
+    uint32_t type : 3;         /* enum entry_type */
+    uint32_t kind : 2;         /* enum entry_kind */
+    uint32_t expires : 1;      /* has an expiry record */
+    uint32_t edited : 1;       /* changed in place once: no longer "embstr" */
+    uint32_t key_in_block : 1; /* the key is a pointer */
+    uint16_t key_len;          /* bytes here: of the key, or of the pointer to it */
+    uint16_t value_len;        /* bytes here: of the value, the integer or the pointer */
+    char payload[];
+};
+_Static_assert(sizeof(struct entry) == 8, "a 16-byte key with a 16-byte value takes 40 bytes");
+_Static_assert(sizeof(struct entry_expiry_record) == 16, "and 16 more with an expiry");
+_Static_assert(ENTRY_KEY_INLINE_MAX <= UINT16_MAX && ENTRY_VALUE_INLINE_MAX <= UINT16_MAX, "lengths fit");
+
+static inline size_t entry_size_of(bool expires, size_t key_len, size_t value_len) {
+    return sizeof(struct entry) + (expires ? sizeof(struct entry_expiry_record) : 0) + key_len + value_len;
+}
+static inline size_t entry_size(const struct entry *e) {
+    return entry_size_of(e->expires, e->key_len, e->value_len);
+}
+
+static inline struct entry_expiry_record *entry_expiry_record(const struct entry *e) {
+    return (struct entry_expiry_record *)(uintptr_t)e->payload;
+}
+/* Where the stored bytes of key and value begin. */
+static inline char *entry_key_at(const struct entry *e) {
+    return (char *)(uintptr_t)e->payload + (e->expires ? sizeof(struct entry_expiry_record) : 0);
+}
+static inline char *entry_value_at(const struct entry *e) {
+    return entry_key_at(e) + e->key_len;
+}
+
+static inline struct block *entry_block_at(const char *at) {
+    struct block *block;
+    memcpy(&block, at, sizeof block);
+    return block;
+}
+static inline struct block *entry_key_block(const struct entry *e) {
+    return e->key_in_block ? entry_block_at(entry_key_at(e)) : NULL;
+}
+
+/* Is the key these bytes? The hot half of every lookup: short keys are compared without a call. */
+static inline bool entry_has_key(const struct entry *e, struct bytes name) {
+    if (e->key_in_block) return bytes_equal(block_bytes(entry_key_block(e)), name);
+    if (e->key_len != name.len) return false;
+    const char *a = entry_key_at(e), *b = name.data;
+    if (name.len >= 8 && name.len <= 16) {
+        uint64_t x[2], y[2];
+        memcpy(&x[0], a, 8), memcpy(&x[1], a + name.len - 8, 8);
+        memcpy(&y[0], b, 8), memcpy(&y[1], b + name.len - 8, 8);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+    return name.len == 0 || memcmp(a, b, name.len) == 0;
+}
+
+/* ---- Definitions of the above
+ * ------------------------------------------------------------------------------------- */
+static inline enum entry_type entry_type(const struct entry *e) {
+    return (enum entry_type)e->type;
+}
+
+static inline struct bytes entry_key(const struct entry *e) {
+    if (e->key_in_block) return block_bytes(entry_key_block(e));
+    return (struct bytes){entry_key_at(e), e->key_len};
+}
+
+static inline int64_t entry_expiry(const struct entry *e) {
+    return e->expires ? entry_expiry_record(e)->expiry_ms : 0;
+}
+static inline bool entry_expired(const struct entry *e, int64_t now_ms) {
+    return e->expires && entry_expiry_record(e)->expiry_ms <= now_ms;
+}
+
+static inline uint32_t entry_access(const struct entry *e) {
+    return e->access;
+}
+static inline void entry_set_access(struct entry *e, uint32_t access24) {
+    e->access = access24 & 0xffffff;
+}
+
+static inline struct block *entry_block(const struct entry *e) {
+    return e->kind == ENTRY_BLOCK ? entry_block_at(entry_value_at(e)) : NULL;
+}
+
+static inline bool entry_int(const struct entry *e, int64_t *number) {
+    if (e->kind != ENTRY_INT) return false;
+    memcpy(number, entry_value_at(e), sizeof *number);
+    return true;
+}
+static inline void entry_set_int(struct entry *e, int64_t number) {
+    memcpy(entry_value_at(e), &number, sizeof number);
+}
+
+static inline struct bytes entry_string(const struct entry *e, char *scratch) {
+    int64_t number;
+    if (e->kind == ENTRY_INLINE) return (struct bytes){entry_value_at(e), e->value_len};
+    if (entry_int(e, &number)) return (struct bytes){scratch, number_format_i64(scratch, number)};
+    return block_bytes(entry_block(e));
+}
+
+static inline size_t entry_string_len(const struct entry *e) {
+    char scratch[NUMBER_I64_MAX_LEN];
+    return entry_string(e, scratch).len;
+}
 
 #endif

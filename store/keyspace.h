@@ -1,23 +1,26 @@
 /* keyspace.h - one stripe of the data: its slice of every database, and all that looks after it.
  *
- * No I/O, no threads, no clock, no globals: time and randomness are arguments, and whoever calls holds the stripe's
- * lock. A keyspace owns an arena of memory, a table and an expiry wheel per database (made on first use), and the
- * graveyard of flushed tables that keyspace_upkeep buries a bounded handful at a time.
+ * No I/O, no threads, no clock, no globals: time and randomness are arguments, and whoever calls holds the
+ * stripe's lock. A keyspace owns an arena of memory, a table and an expiry wheel per database (made on first
+ * use), and the graveyard of flushed tables that keyspace_upkeep buries a bounded handful at a time.
  *
- * Pointers to entries stay valid until the next call that may change the keyspace; calls that may move an entry return
- * where it is now. Functions that need memory return NULL or false without it and leave everything as it was.
+ * Pointers to entries stay valid until the next call that may change the keyspace; calls that may move an
+ * entry return where it is now. Functions that need memory return NULL or false without it and leave
+ * everything as it was.
  *
- * Expired entries are still here until somebody deletes them: callers ask entry_expired first (the server does so in
- * one place, call_lookup). */
+ * Expired entries are still here until somebody deletes them: callers ask entry_expired first (the server
+ * does so in one place, call_lookup). */
 #ifndef KEVY_STORE_KEYSPACE_H
 #define KEVY_STORE_KEYSPACE_H
 
 #include <stdint.h>
 
 #include "store/entry.h"
+#include "store/expiry.h"
 #include "store/hash.h"
+#include "store/table.h"
 
-struct keyspace;
+struct keyspace; /* the layout is at the end, for the inline lookups alone */
 
 struct keyspace_options {
     const struct hash_seed *seed; /* borrowed, outlives the keyspace */
@@ -33,32 +36,37 @@ struct key {
 };
 
 struct keyspace *keyspace_new(const struct keyspace_options *options);
-void keyspace_free(struct keyspace *ks);
+void keyspace_free(struct keyspace *ks); /* NULL: nothing */
 
-/* ---- Looking -------------------------------------------------------------------------------------------------- */
+/* ---- Looking
+ * -------------------------------------------------------------------------------------------------- */
 
-/* The two stages of a prefetched lookup over a batch: first every bucket, then (the buckets being there) every entry. */
-void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash);
-void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash);
+/* The two stages of a prefetched lookup over a batch: first every bucket, then (the buckets being there)
+ * every entry. */
+static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash);
+static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash);
 
 /* The entry, expired or not; NULL if there is none. */
-struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
+static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
 
 uint64_t keyspace_count(const struct keyspace *ks, unsigned db);          /* entries, expired ones included */
 uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db); /* of these, with an expiry */
-uint64_t keyspace_memory(const struct keyspace *ks); /* bytes: arena chunks in use + blocks + tables */
+/* Bytes that entries, their blocks and tables take, rounding to size classes included. It falls with every
+ * deletion, also where the memory is kept for the next entry. */
+uint64_t keyspace_memory(const struct keyspace *ks);
 /* Bytes that one entry takes: its slab object, its share of a bucket, its block. */
 size_t keyspace_entry_memory(const struct keyspace *ks, const struct entry *e);
 
-/* One step of a full iteration: calls `each` for the entries of one bucket, returns the next cursor, 0 at the end.
- * Start with 0. Every entry present throughout is seen at least once, also while the table grows and shrinks between
- * steps. `each` must not change the keyspace. */
+/* One step of a full iteration: calls `each` for the entries of one bucket, returns the next cursor, 0 at the
+ * end. Start with 0. Every entry present throughout is seen at least once, also while the table grows and
+ * shrinks between steps. `each` must not change the keyspace. */
 uint64_t keyspace_scan(const struct keyspace *ks, unsigned db, uint64_t cursor,
                        void (*each)(void *context, struct entry *e), void *context);
 /* Any entry, about uniformly, from 64 random bits; NULL if the database is empty. */
 struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t random);
 
-/* ---- Changing ------------------------------------------------------------------------------------------------- */
+/* ---- Changing
+ * ------------------------------------------------------------------------------------------------- */
 
 /* What a string is made from. Integers are recognised by value_of_bytes and stored as such. */
 enum value_kind { VALUE_INLINE, VALUE_INT, VALUE_BLOCK };
@@ -66,23 +74,26 @@ struct value {
     enum value_kind kind;
     struct bytes bytes;  /* VALUE_INLINE: copied; any length (a long one gets a block) */
     int64_t number;      /* VALUE_INT */
-    struct block *block; /* VALUE_BLOCK: the reference is taken over on success */
+    struct block *block; /* VALUE_BLOCK: shared, the keyspace takes a reference of its own */
 };
 struct value value_of_bytes(struct bytes bytes);
 
 enum { EXPIRY_NONE = 0, EXPIRY_KEEP = -1 };
 
-/* Creates the key or replaces its value, whatever it was. expiry: absolute Unix milliseconds (> 0), EXPIRY_NONE, or
- * EXPIRY_KEEP what there is. NULL without memory. */
+/* Creates the key or replaces its value, whatever it was; the access record stays. expiry: absolute Unix
+ * milliseconds
+ * (> 0), EXPIRY_NONE, or EXPIRY_KEEP what there is. Bytes must not be those of this very entry. NULL without
+ * memory. */
 struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, const struct value *value,
                            int64_t expiry_ms);
 
 /* Overwrites an integer in place, for an entry that entry_int says is one. The expiry stays. */
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number);
 
-/* Makes the string value of `*e` `len` writable bytes that nobody else sees: unpacks an integer, copies a pinned block,
- * extends with zero bytes, truncates. The encoding becomes raw. The entry may move: *e is updated. Bytes up to the old
- * length are kept. NULL without memory. Growth of blocks leaves room so that appending is amortised linear. */
+/* Makes the string value of `*e` `len` writable bytes that nobody else sees: unpacks an integer, copies a
+ * pinned block, extends with zero bytes, truncates. The encoding becomes raw. The entry may move: *e is
+ * updated. Bytes up to the old length are kept. NULL without memory. Growth of blocks leaves room so that
+ * appending is amortised linear. */
 char *keyspace_edit(struct keyspace *ks, unsigned db, struct entry **e, size_t len);
 
 /* False if there was none. */
@@ -93,34 +104,95 @@ void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, str
 /* Sets (> 0) or removes (EXPIRY_NONE) the expiry. The entry may move; NULL without memory. */
 struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db, struct entry *e, int64_t expiry_ms);
 
-/* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing what is
- * there. `from` must exist and differ from `to`. A block is shared by a copy, moved by a move. False without memory. */
-bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to, unsigned to_db,
-                   struct key to_key) __attribute__((warn_unused_result));
-bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to, unsigned to_db,
-                   struct key to_key) __attribute__((warn_unused_result));
+/* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing
+ * what is there. `from` must exist and differ from `to`. A block is shared by a copy, moved by a move. False
+ * without memory. */
+bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
+                   unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
+bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
+                   unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
 
-/* Empties a database at once; the memory comes back over later calls of keyspace_upkeep. */
+/* Empties a database at once; the memory comes back over later calls of keyspace_upkeep. The preimage hook is
+ * not called: who takes a snapshot at that moment starts anew. */
 void keyspace_flush(struct keyspace *ks, unsigned db);
 void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
 
-/* ---- Upkeep ---------------------------------------------------------------------------------------------------- */
+/* ---- Upkeep
+ * ---------------------------------------------------------------------------------------------------- */
 
-/* Deletes at most `budget` entries whose expiry is <= now_ms, telling `expired` of each before it goes (the entry is
- * still readable, the keyspace must not be changed). Returns how many; a full budget means that more may be due. */
+/* Deletes at most `budget` entries whose expiry is <= now_ms, telling `expired` of each before it goes (the
+ * entry is still readable, the keyspace must not be changed). Returns how many. Entries of a distant time are
+ * sorted on the way, a bounded number a call: more is due when keyspace_next_expiry is not later than now_ms.
+ */
 unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
                          void (*expired)(void *context, unsigned db, const struct entry *e), void *context);
 /* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */
-int64_t keyspace_next_expiry(const struct keyspace *ks);
+static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
 
-/* Frees flushed tables and shrinks sparse ones, about `budget` entries or buckets. True while more is left to do. */
+/* Frees flushed tables and shrinks sparse ones, about `budget` entries or buckets. True while more is left to
+ * do. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
-/* ---- Hooks ------------------------------------------------------------------------------------------------------ */
+/* ---- Hooks
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it was at
- * the cut. It must not change the keyspace. */
-void keyspace_set_preimage(struct keyspace *ks, void (*preimage)(void *context, unsigned db, const struct entry *e),
+/* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it
+ * was at the cut. It must not change the keyspace. */
+void keyspace_set_preimage(struct keyspace *ks,
+                           void (*preimage)(void *context, unsigned db, const struct entry *e),
                            void *context);
+
+/* ---- Layout
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct keyspace_database {
+    struct table table;
+    uint64_t expiring;
+    struct expiry *wheel; /* in the slab; made with the first expiry */
+};
+_Static_assert(sizeof(struct keyspace_database) <= 64, "an unused database is a cache line");
+
+struct keyspace {
+    struct slab slab;
+    const struct hash_seed *seed;
+    void (*preimage)(void *context, unsigned db, const struct entry *e);
+    void *preimage_context;
+    struct table_grave *graves; /* flushed tables, to be taken apart */
+    uint64_t block_bytes;
+    int64_t next_expiry_ms; /* a lower bound over all wheels */
+    int64_t now_ms;         /* the latest that keyspace_expire was told: where new wheels begin */
+    unsigned expire_from;   /* the database that keyspace_expire looks at first */
+    unsigned databases;
+    struct keyspace_database db[];
+};
+
+static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash) {
+    const struct table *table = &ks->db[db].table;
+    if (table->entries) __builtin_prefetch(table_bucket(table, hash));
+}
+
+static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash) {
+    const struct table *table = &ks->db[db].table;
+    if (table->entries == 0) return;
+    const struct bucket *bucket = table_bucket(table, hash);
+    unsigned hits = table_match(bucket, table_tag(hash));
+    if (hits == 0) {
+        if (bucket->overflow) __builtin_prefetch(arena_at(&ks->slab.arena, bucket->overflow));
+        return;
+    }
+    /* An entry may lie across two lines. A second hit is rare and left to the lookup. */
+    const char *entry = arena_at(&ks->slab.arena, bucket->handles[__builtin_ctz(hits)]);
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + 39);
+}
+
+static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {
+    struct table_slot slot = table_find(&ks->db[db].table, &ks->slab, key.name, key.hash);
+    return slot.bucket ? table_entry(&ks->slab, slot) : NULL;
+}
+
+static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {
+    return ks->next_expiry_ms;
+}
 
 #endif

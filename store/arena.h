@@ -1,0 +1,75 @@
+/* arena.h - the memory of one keyspace: 64 KiB chunks out of one large reservation of addresses.
+ *
+ *      base                        data                                          base + capacity * 64 KiB
+ *      +---------------------------+-------+-------+-------+--- - - ---+----- - - - ------+
+ *      | struct chunk, one a chunk | chunk | chunk | chunk |  readable |   PROT_NONE      |
+ *      +---------------------------+-------+-------+-------+--- - - ---+----- - - - ------+
+ *
+ * Addresses are cheap and memory is not: 32 GiB are reserved and pages appear when they are touched. So a
+ * handle of 32 bits, counting 8-byte units from the base, names any object of the keyspace with no table in
+ * between, and 0 is free to mean "none". Where 32 GiB of addresses are refused (RLIMIT_AS), a smaller power
+ * of two is taken.
+ *
+ * Descriptions of chunks stand apart, at the front: chunks stay aligned and whole, and walking descriptions
+ * does not land on one cache set, as headers at every 64 KiB would. */
+#ifndef KEVY_STORE_ARENA_H
+#define KEVY_STORE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ARENA_CHUNK_SHIFT = 16,
+    ARENA_CHUNK_BYTES = 1 << ARENA_CHUNK_SHIFT,
+    ARENA_UNIT_SHIFT = 3, /* a handle counts units of 8 bytes */
+    ARENA_CHUNK_UNITS = ARENA_CHUNK_BYTES >> ARENA_UNIT_SHIFT,
+};
+
+/* What the owner of a chunk (slab.c) notes about it. */
+struct chunk {
+    uint32_t free; /* handle of the first freed object, or 0 */
+    uint32_t next,
+        prev;      /* chunk numbers in the owner's list; next: in the arena's list of returned chunks too */
+    uint16_t used; /* objects given out at least once: what lies beyond was never touched */
+    uint16_t live; /* objects in use */
+    uint8_t class;
+    bool listed; /* in its class's list of chunks with room */
+};
+_Static_assert(sizeof(struct chunk) == 20, "a chunk's description is small against its 64 KiB");
+
+struct arena {
+    char *base;
+    uint32_t capacity;   /* chunks that the reservation holds */
+    uint32_t fresh;      /* the first chunk never given out */
+    uint32_t accessible; /* chunks below this are readable and writable */
+    uint32_t returned;   /* list of chunks that came back, or 0 */
+    uint32_t in_use;     /* chunks given out */
+    uint32_t limit;      /* at most so many are given out; tests lower it */
+    void *mapping;
+    size_t mapping_bytes;
+};
+
+/* Reserves addresses. False if not even a few MiB of them can be had. */
+bool arena_init(struct arena *arena) __attribute__((warn_unused_result));
+void arena_free(struct arena *arena);
+
+/* A zeroed chunk's number, or 0 without memory. */
+uint32_t arena_take(struct arena *arena);
+/* The chunk's pages go back to the kernel: one bounded system call. */
+void arena_give(struct arena *arena, uint32_t chunk);
+
+static inline void *arena_at(const struct arena *arena, uint32_t handle) {
+    return arena->base + ((size_t)handle << ARENA_UNIT_SHIFT);
+}
+static inline uint32_t arena_handle(const struct arena *arena, const void *object) {
+    return (uint32_t)((size_t)((const char *)object - arena->base) >> ARENA_UNIT_SHIFT);
+}
+static inline struct chunk *arena_chunk(const struct arena *arena, uint32_t chunk) {
+    return (struct chunk *)(void *)arena->base + chunk;
+}
+static inline void *arena_chunk_at(const struct arena *arena, uint32_t chunk) {
+    return arena->base + ((size_t)chunk << ARENA_CHUNK_SHIFT);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* slab.c - size classes over chunks: an intrusive free list and a bump index in each. */
+#include "store/slab.h"
+
+#include <assert.h>
+#include <string.h>
+
+_Static_assert(ARENA_CHUNK_BYTES / 8 <= UINT16_MAX, "counts of a chunk fit 16 bits");
+
+bool slab_init(struct slab *slab) {
+    *slab = (struct slab){0};
+    for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
+        size_t size = slab_class_size(class);
+        slab->classes[class].units = (uint16_t)(size >> ARENA_UNIT_SHIFT);
+        slab->classes[class].capacity = (uint16_t)(ARENA_CHUNK_BYTES / size);
+    }
+    return arena_init(&slab->arena);
+}
+
+void slab_destroy(struct slab *slab) {
+    arena_free(&slab->arena);
+}
+
+static void list_push(struct slab *slab, struct slab_class *class, uint32_t n) {
+    struct chunk *chunk = arena_chunk(&slab->arena, n);
+    chunk->prev = 0;
+    chunk->next = class->open;
+    chunk->listed = true;
+    if (class->open) arena_chunk(&slab->arena, class->open)->prev = n;
+    class->open = n;
+}
+
+static void list_remove(struct slab *slab, struct slab_class *class, uint32_t n) {
+    struct chunk *chunk = arena_chunk(&slab->arena, n);
+    if (chunk->next) arena_chunk(&slab->arena, chunk->next)->prev = chunk->prev;
+    if (chunk->prev)
+        arena_chunk(&slab->arena, chunk->prev)->next = chunk->next;
+    else
+        class->open = chunk->next;
+    chunk->listed = false;
+}
+
+/* A chunk of the class with room, or 0. */
+static uint32_t open_chunk(struct slab *slab, unsigned class) {
+    if (slab->classes[class].open) return slab->classes[class].open;
+    uint32_t n = arena_take(&slab->arena);
+    if (n == 0) return 0;
+    arena_chunk(&slab->arena, n)->class = (uint8_t) class;
+    list_push(slab, &slab->classes[class], n);
+    return n;
+}
+
+uint32_t slab_alloc(struct slab *slab, size_t size) {
+    assert(size > 0 && size <= SLAB_MAX);
+    unsigned index = slab_class(size);
+    struct slab_class *class = &slab->classes[index];
+    uint32_t n = open_chunk(slab, index), handle;
+    if (n == 0) return 0;
+    struct chunk *chunk = arena_chunk(&slab->arena, n);
+    if (chunk->free) {
+        handle = chunk->free;
+        memcpy(&chunk->free, arena_at(&slab->arena, handle), sizeof chunk->free);
+        __builtin_prefetch(arena_at(&slab->arena, chunk->free), 1); /* the next allocation reads its link */
+    } else {
+        handle = n * ARENA_CHUNK_UNITS + (uint32_t)chunk->used++ * class->units;
+    }
+    chunk->live++;
+    if (class->spare == n) class->spare = 0;
+    if (chunk->free == 0 && chunk->used == class->capacity) list_remove(slab, class, n);
+    slab->used_bytes += (uint64_t) class->units << ARENA_UNIT_SHIFT;
+    return handle;
+}
+
+/* The chunk is empty: it becomes the spare of its class, or goes if there is one. */
+static void retire(struct slab *slab, struct slab_class *class, uint32_t n) {
+    struct chunk *chunk = arena_chunk(&slab->arena, n);
+    if (class->spare) {
+        list_remove(slab, class, n);
+        arena_give(&slab->arena, n);
+    } else {
+        class->spare = n;
+        chunk->free = 0;
+        chunk->used = 0;
+    }
+}
+
+void slab_free(struct slab *slab, uint32_t handle) {
+    uint32_t n = handle / ARENA_CHUNK_UNITS;
+    struct chunk *chunk = arena_chunk(&slab->arena, n);
+    struct slab_class *class = &slab->classes[chunk->class];
+    assert(handle && chunk->live > 0);
+    memcpy(arena_at(&slab->arena, handle), &chunk->free, sizeof chunk->free);
+    chunk->free = handle;
+    chunk->live--;
+    slab->used_bytes -= (uint64_t) class->units << ARENA_UNIT_SHIFT;
+    if (!chunk->listed) list_push(slab, class, n);
+    if (chunk->live == 0) retire(slab, class, n);
+}
+
+void slab_trim(struct slab *slab) {
+    for (unsigned index = 0; index < SLAB_CLASSES; index++) {
+        struct slab_class *class = &slab->classes[index];
+        if (class->spare == 0) continue;
+        list_remove(slab, class, class->spare);
+        arena_give(&slab->arena, class->spare);
+        class->spare = 0;
+    }
+}

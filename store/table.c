@@ -1,0 +1,317 @@
+/* table.c - splitting, merging and taking apart a linear hash table. */
+#include "store/table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "store/memory.h"
+
+/* Segments by number. The head is unused until the table is buried: then it holds all that is left of it, so
+ * that burying allocates nothing. */
+struct table_grave {
+    struct table_grave *next;
+    struct table table;
+    void *wheel;
+    uint64_t capacity; /* pointers that segments[] has room for */
+    struct bucket *segments[];
+};
+
+enum {
+    DIRECTORY_MIN = 4,
+    /* How many insertions ahead of a split its bucket, and then its entries, are prefetched. */
+    PREFETCH_BUCKET_AHEAD = 4,
+    PREFETCH_ENTRIES_AHEAD = 2,
+};
+_Static_assert(TABLE_GROW_LOAD_2 / 2 > PREFETCH_BUCKET_AHEAD, "a split is far enough from the one before");
+
+static struct table_grave *directory_of(const struct table *table) {
+    if (table->segments == NULL) return NULL;
+    return (struct table_grave *)((uintptr_t)table->segments - offsetof(struct table_grave, segments));
+}
+
+static size_t directory_bytes(uint64_t capacity) {
+    return sizeof(struct table_grave) + capacity * sizeof(struct bucket *);
+}
+
+/* Room in the directory for `count` segments. A move copies some KiB; 2 MiB in the largest table there can
+ * be. */
+static bool reserve_segments(struct table *table, struct slab *slab, uint64_t count) {
+    struct table_grave *directory = directory_of(table);
+    uint64_t old = directory ? directory->capacity : 0, capacity = old ? old * 2 : DIRECTORY_MIN;
+    if (count <= old) return true;
+    directory = memory_resize(directory, directory_bytes(capacity));
+    if (directory == NULL) return false;
+    slab->used_bytes += directory_bytes(capacity) - (old ? directory_bytes(old) : 0);
+    directory->capacity = capacity;
+    table->segments = directory->segments;
+    return true;
+}
+
+/* Makes the bucket after the last there, all zeroes. */
+static bool reserve_bucket(struct table *table, struct slab *slab) {
+    uint64_t segment = table->buckets >> TABLE_SEGMENT_SHIFT;
+    if (table->buckets % TABLE_SEGMENT_BUCKETS == 0) {
+        if (!reserve_segments(table, slab, segment + 1)) return false;
+        uint32_t chunk = arena_take(&slab->arena);
+        if (chunk == 0) return false;
+        table->segments[segment] = arena_chunk_at(&slab->arena, chunk);
+    }
+    slab->used_bytes += sizeof(struct bucket);
+    return true;
+}
+
+/* Lets go of the memory of bucket number `index`, which was the last. */
+static void release_bucket(struct table *table, struct slab *slab, uint64_t index) {
+    slab->used_bytes -= sizeof(struct bucket);
+    if (index % TABLE_SEGMENT_BUCKETS != 0) return;
+    uint32_t handle = arena_handle(&slab->arena, table->segments[index >> TABLE_SEGMENT_SHIFT]);
+    arena_give(&slab->arena, handle / ARENA_CHUNK_UNITS);
+}
+
+/* ---- Chains
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Entries of one bucket, which fill it from the first slot on. */
+static unsigned bucket_count(const struct bucket *bucket) {
+    return (unsigned)__builtin_ctz(table_match(bucket, 0) | 1u << TABLE_SLOTS);
+}
+
+static struct bucket *chain_last(const struct slab *slab, struct bucket *bucket) {
+    for (struct bucket *next; (next = table_overflow(slab, bucket)); bucket = next) {
+    }
+    return bucket;
+}
+
+static uint32_t overflow_new(struct table *table, struct slab *slab) {
+    uint32_t handle = slab_alloc(slab, sizeof(struct bucket));
+    if (handle == 0) return 0;
+    *(struct bucket *)arena_at(&slab->arena, handle) = (struct bucket){0};
+    table->overflow_buckets++;
+    return handle;
+}
+
+static bool chain_add(struct table *table, struct slab *slab, struct bucket *bucket, uint8_t tag,
+                      uint32_t handle) {
+    struct bucket *last = chain_last(slab, bucket);
+    unsigned index = bucket_count(last);
+    if (index == TABLE_SLOTS) {
+        uint32_t overflow = overflow_new(table, slab);
+        if (overflow == 0) return false;
+        last->overflow = overflow;
+        last = table_overflow(slab, last);
+        index = 0;
+    }
+    last->handles[index] = handle;
+    last->tags[index] = tag;
+    return true;
+}
+
+/* Empties a slot: the last entry of the chain takes its place (invariant 4). */
+static void chain_take(struct table *table, struct slab *slab, struct bucket *bucket,
+                       struct table_slot slot) {
+    struct bucket *last = bucket, *before = NULL;
+    for (struct bucket *next; (next = table_overflow(slab, last)); last = next) before = last;
+    unsigned moved = bucket_count(last) - 1;
+    slot.bucket->handles[slot.index] = last->handles[moved];
+    slot.bucket->tags[slot.index] = last->tags[moved];
+    last->handles[moved] = 0;
+    last->tags[moved] = 0;
+    if (before && moved == 0) {
+        slab_free(slab, before->overflow);
+        before->overflow = 0;
+        table->overflow_buckets--;
+    }
+}
+
+/* ---- Growing
+ * ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_of(const struct slab *slab, const struct hash_seed *seed, uint32_t handle) {
+    const struct entry *e = arena_at(&slab->arena, handle);
+    return hash_bytes(seed, entry_key(e));
+}
+
+/* The bucket that number `index` splits from and merges into: its highest bit cleared. */
+static uint64_t parent_of(uint64_t index) {
+    return index ? index & ~(1ull << (63 - __builtin_clzll(index))) : 0;
+}
+
+/* Takes the overflow bucket that follows off the chain into *copy; false at the end. */
+static bool chain_pop(struct table *table, struct slab *slab, struct bucket *copy) {
+    uint32_t handle = copy->overflow;
+    if (handle == 0) return false;
+    *copy = *(struct bucket *)arena_at(&slab->arena, handle);
+    slab_free(slab, handle);
+    table->overflow_buckets--;
+    return true;
+}
+
+/* Deals the entries of `from` out to `from` and `to`. It needs no memory: what the first j + 1 buckets of a
+ * chain hold, dealt into two chains, needs at most the j overflow buckets that were freed on the way. */
+static void divide(struct table *table, struct slab *slab, const struct hash_seed *seed, struct bucket *from,
+                   struct bucket *to, uint64_t bit) {
+    struct bucket copy = *from;
+    *from = (struct bucket){0};
+    do {
+        for (unsigned i = 0; i < TABLE_SLOTS && copy.handles[i]; i++) {
+            bool moves = hash_of(slab, seed, copy.handles[i]) & bit;
+            bool added = chain_add(table, slab, moves ? to : from, copy.tags[i], copy.handles[i]);
+            assert(added);
+            (void)added;
+        }
+    } while (chain_pop(table, slab, &copy));
+}
+
+static void split(struct table *table, struct slab *slab, const struct hash_seed *seed) {
+    uint64_t index = table->buckets;
+    if (!reserve_bucket(table, slab)) return;
+    table->buckets++;
+    if (index > table->mask) table->mask = table->mask * 2 + 1;
+    if (index == 0) return;
+    uint64_t parent = parent_of(index);
+    divide(table, slab, seed, table_bucket_at(table, parent), table_bucket_at(table, index), index ^ parent);
+}
+
+/* The misses of a split, taken before it: first its bucket's, some insertions later its entries'. */
+static void prefetch_split(const struct table *table, const struct slab *slab, uint64_t until) {
+    const struct bucket *bucket = table_bucket_at(table, parent_of(table->buckets));
+    if (until == PREFETCH_BUCKET_AHEAD) __builtin_prefetch(bucket);
+    if (until != PREFETCH_ENTRIES_AHEAD) return;
+    for (unsigned i = 0; i < TABLE_SLOTS && bucket->handles[i]; i++)
+        __builtin_prefetch(arena_at(&slab->arena, bucket->handles[i]));
+    if (bucket->overflow) __builtin_prefetch(arena_at(&slab->arena, bucket->overflow));
+}
+
+/* Entries beyond which the table grows. */
+static uint64_t grow_above(const struct table *table) {
+    return table->buckets * TABLE_GROW_LOAD_2 / 2;
+}
+
+bool table_insert(struct table *table, struct slab *slab, const struct hash_seed *seed, uint64_t hash,
+                  uint32_t handle) {
+    if (table->buckets == 0) split(table, slab, seed); /* makes the first bucket */
+    if (table->buckets == 0) return false;
+    if (!chain_add(table, slab, table_bucket(table, hash), table_tag(hash), handle)) return false;
+    table->entries++;
+    uint64_t limit = grow_above(table);
+    if (table->entries > limit)
+        split(table, slab, seed);
+    else if (limit - table->entries <= PREFETCH_BUCKET_AHEAD)
+        prefetch_split(table, slab, limit - table->entries);
+    return true;
+}
+
+/* ---- Shrinking
+ * --------------------------------------------------------------------------------------------------- */
+
+/* One bucket of overflow may be missing at worst, however long the chains (see divide). */
+static bool overflow_available(struct slab *slab) {
+    uint32_t handle = slab_alloc(slab, sizeof(struct bucket));
+    if (handle) slab_free(slab, handle);
+    return handle != 0;
+}
+
+bool table_shrink(struct table *table, struct slab *slab) {
+    if (table->buckets <= 1 || table->entries >= table->buckets * TABLE_SHRINK_LOAD_2 / 2) return false;
+    uint64_t index = table->buckets - 1;
+    struct bucket *from = table_bucket_at(table, index), *to = table_bucket_at(table, parent_of(index));
+    if (!overflow_available(slab)) return false;
+    struct bucket copy = *from;
+    *from = (struct bucket){0};
+    table->buckets = index;
+    if (index == (table->mask >> 1) + 1) table->mask >>= 1;
+    do {
+        for (unsigned i = 0; i < TABLE_SLOTS && copy.handles[i]; i++) {
+            bool added = chain_add(table, slab, to, copy.tags[i], copy.handles[i]);
+            assert(added);
+            (void)added;
+        }
+    } while (chain_pop(table, slab, &copy));
+    release_bucket(table, slab, index);
+    return true;
+}
+
+struct table_slot table_find_handle(const struct table *table, const struct slab *slab, uint64_t hash,
+                                    uint32_t handle) {
+    for (struct bucket *b = table_bucket(table, hash); b; b = table_overflow(slab, b))
+        for (unsigned hits = table_match(b, table_tag(hash)); hits; hits &= hits - 1) {
+            unsigned index = (unsigned)__builtin_ctz(hits);
+            if (b->handles[index] == handle) return (struct table_slot){b, index};
+        }
+    return (struct table_slot){0};
+}
+
+void table_remove(struct table *table, struct slab *slab, uint64_t hash, struct table_slot slot) {
+    assert(slot.bucket && slot.bucket->handles[slot.index]);
+    chain_take(table, slab, table_bucket(table, hash), slot);
+    table->entries--;
+    table_shrink(table, slab);
+}
+
+/* ---- Scanning
+ * ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t reverse(uint64_t x) {
+    x = (x >> 1 & 0x5555555555555555) | (x & 0x5555555555555555) << 1;
+    x = (x >> 2 & 0x3333333333333333) | (x & 0x3333333333333333) << 2;
+    x = (x >> 4 & 0x0f0f0f0f0f0f0f0f) | (x & 0x0f0f0f0f0f0f0f0f) << 4;
+    return __builtin_bswap64(x);
+}
+
+uint64_t table_next_cursor(const struct table *table, uint64_t cursor) {
+    /* The bits that tell the bucket at the cursor from others: one more where it has been split already. */
+    uint64_t mask = table->mask, index = cursor & mask;
+    if (index >= table->buckets || (index ^ (mask >> 1) ^ mask) >= table->buckets) mask >>= 1;
+    return reverse(reverse(cursor | ~mask) + 1);
+}
+
+/* ---- Burying
+ * ----------------------------------------------------------------------------------------------------- */
+
+struct table_grave *table_bury(struct table *table, struct table_grave *next, void *wheel) {
+    struct table_grave *grave = directory_of(table);
+    if (grave == NULL) return next;
+    grave->next = next;
+    grave->table = *table;
+    grave->wheel = wheel;
+    *table = (struct table){0};
+    return grave;
+}
+
+enum { DECOMPOSE_AHEAD = 4 }; /* buckets; their entries are prefetched half as far ahead */
+
+static void prefetch_decompose(const struct table *table, const struct slab *slab, uint64_t index) {
+    if (index >= DECOMPOSE_AHEAD) __builtin_prefetch(table_bucket_at(table, index - DECOMPOSE_AHEAD), 1);
+    if (index < DECOMPOSE_AHEAD / 2) return;
+    const struct bucket *bucket = table_bucket_at(table, index - DECOMPOSE_AHEAD / 2);
+    for (unsigned i = 0; i < TABLE_SLOTS && bucket->handles[i]; i++)
+        __builtin_prefetch(arena_at(&slab->arena, bucket->handles[i]), 1);
+}
+
+bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *budget,
+                     void (*each)(void *context, uint32_t handle), void *context) {
+    struct table *table = &grave->table;
+    while (table->buckets > 0 && *budget > 0) {
+        uint64_t index = table->buckets - 1;
+        prefetch_decompose(table, slab, index);
+        struct bucket copy = *table_bucket_at(table, index);
+        unsigned cost = 1;
+        do {
+            for (unsigned i = 0; i < TABLE_SLOTS && copy.handles[i]; i++, cost++)
+                each(context, copy.handles[i]);
+        } while (chain_pop(table, slab, &copy));
+        table->buckets = index;
+        release_bucket(table, slab, index);
+        *budget -= cost < *budget ? cost : *budget;
+    }
+    return table->buckets > 0;
+}
+
+struct table_grave *table_grave_close(struct table_grave *grave, struct slab *slab, void **wheel) {
+    struct table_grave *next = grave->next;
+    assert(grave->table.buckets == 0);
+    *wheel = grave->wheel;
+    slab->used_bytes -= directory_bytes(grave->capacity);
+    free(grave);
+    return next;
+}
