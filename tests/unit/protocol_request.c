@@ -132,6 +132,17 @@ static void strangers_get_tighter_limits(void) {
     CHECK_STRANGER("*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n*10\r\n$16384\r\n", "2 4:AUTH 1:x\n");
 }
 
+/* The limits hold as well for requests that are whole when they are first seen. */
+static void limits_hold_for_whole_requests(void) {
+    static const struct request_limits limits = {
+        .max_args = 2, .max_bulk = 3, .max_inline = 100, .bulk_min = 2, .authenticated = true};
+    check_bytes_with(&limits, false,
+                     BYTES("*2\r\n$3\r\nabc\r\n$0\r\n\r\n*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"),
+                     BYTES("2 3:abc 0:\n!Protocol error: invalid multibulk length"));
+    check_bytes_with(&limits, true, BYTES("*1\r\n$3\r\nabc\r\n*1\r\n$4\r\nabcd\r\n"),
+                     BYTES("1 3:abc\n!Protocol error: invalid bulk length"));
+}
+
 /* The line's end decides, not how much of it has come. */
 static void check_long_line(const char *start, size_t length, const char *end, const char *expected) {
     struct buffer stream = {0};
@@ -328,6 +339,7 @@ int main(void) {
     RUN(lengths_of_bulks_are_limited);
     RUN(what_is_no_bulk_is_named);
     RUN(strangers_get_tighter_limits);
+    RUN(limits_hold_for_whole_requests);
     RUN(lines_end_within_64_kib);
     RUN(inline_requests_are_split_as_redis_does);
     RUN(lines_are_split_into_the_callers_memory);
