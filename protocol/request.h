@@ -11,8 +11,8 @@
  *          \--- BAD: the text is in parser->error; reply "-ERR " + error, then close. The parser is finished.
  *
  * A bulk of at least `bulk_min` bytes that is not all here yet ends the call with BULK, once: the caller may read it
- * straight into memory of its own (parser->bulk_len + 2 bytes, the CRLF included; parser->bulk_have of them are
- * already here, at data + parser->bulk_offset) and hand it over with request_bulk_given. In the bytes shown after
+ * straight into memory of its own (parser->bulk_len + 2 bytes, the CRLF included; parser->bulk_have of them, up to
+ * bulk_len + 1, are already here, at data + parser->bulk_offset) and hand it over with request_bulk_given. In the bytes shown after
  * that, the bulk and its CRLF are absent: what follows them continues at data + bulk_offset. */
 #ifndef KEVY_PROTOCOL_REQUEST_H
 #define KEVY_PROTOCOL_REQUEST_H
@@ -52,7 +52,8 @@ struct request_parser {
 
 /* Parses the first request of data[0, len).
  * READY: args holds it and *used is its size in bytes; args->argc == 0 for an empty request ("*0", "*-1", an empty
- * line), which has no reply. Arguments point into data, or into memory handed over with request_bulk_given.
+ * line), which has no reply. Arguments point into data, into memory handed over with request_bulk_given, or, for an
+ * inline request, into the allocation of args->argv itself: those last until the next call with the same args.
  * MORE, BULK: *used is 0 and the caller must show the same bytes again, with more behind.
  * BAD: parser->error says why (also when memory ran out).
  * args->argc is meaningful only after READY. */
@@ -68,7 +69,7 @@ void request_args_free(struct request_args *args);
 
 /* Splits a line as inline requests, redis.conf lines and redis-cli do: blanks separate, "..." with \n \r \t \b \a
  * \xHH escapes, '...' with \' only. Unescaped text is written to `scratch` (at least line.len bytes) and the
- * arguments point there. False for unbalanced quotes, or a quote that closes in the middle of a word. */
+ * arguments point there. False for unbalanced quotes, a quote that closes in the middle of a word, or no memory. */
 bool request_split_line(struct bytes line, char *scratch, struct request_args *args) __attribute__((warn_unused_result));
 
 #endif
