@@ -12,8 +12,8 @@
  *
  * A bulk of at least `bulk_min` bytes that is not all here yet ends the call with BULK, once: the caller may read it
  * straight into memory of its own (parser->bulk_len + 2 bytes, the CRLF included; parser->bulk_have of them, up to
- * bulk_len + 1, are already here, at data + parser->bulk_offset) and hand it over with request_bulk_given. In the bytes shown after
- * that, the bulk and its CRLF are absent: what follows them continues at data + bulk_offset. */
+ * bulk_len + 1, are already here, at data + parser->bulk_offset) and hand it over with request_bulk_given. In the bytes
+ * shown after that, the bulk and its CRLF are absent: what follows them continues at data + bulk_offset. */
 #ifndef KEVY_PROTOCOL_REQUEST_H
 #define KEVY_PROTOCOL_REQUEST_H
 
