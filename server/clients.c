@@ -1,0 +1,139 @@
+/* clients.c - one list under one mutex: connections come and go by the thousand, requests by the million, and
+ * only the former take the lock. */
+#include "server/clients.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "server/config.h"
+
+static struct {
+    pthread_mutex_t mutex;
+    struct client *first, *last;
+    unsigned count;   /* written under the mutex; atomic for others */
+    uint64_t last_id; /* under the mutex, so that the list is in order of ids */
+} registry = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void clients_lock(void) {
+    pthread_mutex_lock(&registry.mutex);
+}
+
+void clients_unlock(void) {
+    pthread_mutex_unlock(&registry.mutex);
+}
+
+struct client *clients_first(void) {
+    return registry.first;
+}
+
+unsigned clients_count(void) {
+    return __atomic_load_n(&registry.count, __ATOMIC_RELAXED);
+}
+
+static void registry_link(struct client *client) {
+    client->id = ++registry.last_id;
+    client->prev = registry.last, client->next = NULL;
+    if (registry.last)
+        registry.last->next = client;
+    else
+        registry.first = client;
+    registry.last = client;
+    __atomic_store_n(&registry.count, registry.count + 1, __ATOMIC_RELAXED);
+}
+
+static void registry_unlink(struct client *client) {
+    if (client->prev)
+        client->prev->next = client->next;
+    else
+        registry.first = client->next;
+    if (client->next)
+        client->next->prev = client->prev;
+    else
+        registry.last = client->prev;
+    client->prev = client->next = NULL;
+    __atomic_store_n(&registry.count, registry.count - 1, __ATOMIC_RELAXED);
+}
+
+bool clients_add(struct client *client) {
+    bool room;
+    if (!config_has_password()) client_set(client->flags, client->flags | CLIENT_AUTHENTICATED);
+    clients_lock();
+    room = registry.count < (uint64_t)config.maxclients;
+    if (room) registry_link(client);
+    clients_unlock();
+    return room;
+}
+
+void clients_remove(struct client *client) {
+    clients_lock();
+    registry_unlink(client);
+    clients_unlock();
+    char **const texts[] = {&client->name, &client->lib_name, &client->lib_ver, &client->peer,
+                            &client->local};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        free(*texts[i]);
+        *texts[i] = NULL;
+    }
+}
+
+/* A socket address in words; `size` bytes at dst. */
+static void address_text(const struct sockaddr_storage *address, socklen_t len, char *dst, size_t size) {
+    char host[INET6_ADDRSTRLEN];
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+        snprintf(dst, size, "%s:%d", host, ntohs(in->sin_port));
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof(host));
+        snprintf(dst, size, "[%s]:%d", host, ntohs(in->sin6_port));
+    } else if (address->ss_family == AF_UNIX) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+        size_t path =
+            len > offsetof(struct sockaddr_un, sun_path) ? len - offsetof(struct sockaddr_un, sun_path) : 0;
+        snprintf(dst, size, "%.*s:0", (int)strnlen(un->sun_path, path), un->sun_path);
+    } else {
+        snprintf(dst, size, "?:0");
+    }
+}
+
+/* What `ask` (getpeername or getsockname) says about fd, kept in *text from the first time on. */
+static const char *address_of(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), char **text) {
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    char words[sizeof(struct sockaddr_un) + INET6_ADDRSTRLEN];
+    if (*text) return *text;
+    if (ask(fd, (struct sockaddr *)&address, &len) < 0) return "?:0";
+    address_text(&address, len, words, sizeof(words));
+    *text = strdup(words);
+    return *text ? *text : "?:0";
+}
+
+const char *client_peer(struct client *client) {
+    /* The far end of a Unix socket has no name: Redis shows the near one for both. */
+    return address_of(client->fd, client_get(client->flags) & CLIENT_UNIX_SOCKET ? getsockname : getpeername,
+                      &client->peer);
+}
+
+const char *client_local(struct client *client) {
+    return address_of(client->fd, getsockname, &client->local);
+}
+
+bool clients_set_text(char **field, struct bytes text) {
+    char *copy = text.len ? strndup(text.data, text.len) : NULL, *old;
+    if (text.len && !copy) return false;
+    clients_lock();
+    old = *field;
+    *field = copy;
+    clients_unlock();
+    free(old);
+    return true;
+}
+
+bool client_must_authenticate(const struct client *client) {
+    return !(client->flags & CLIENT_AUTHENTICATED) && config_has_password();
+}

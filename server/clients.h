@@ -1,0 +1,39 @@
+/* clients.h - the register of every client of the process, for CLIENT LIST and KILL and for maxclients. */
+#ifndef KEVY_SERVER_CLIENTS_H
+#define KEVY_SERVER_CLIENTS_H
+
+#include <stdint.h>
+
+#include "server/client.h"
+
+/* Gives the client its id and links it. False, and nothing is done, when maxclients are there already. Its fd
+ * must stay open until clients_remove. A client that comes while there is no password counts as
+ * authenticated. */
+bool clients_add(struct client *client) __attribute__((warn_unused_result));
+/* Unlinks it and frees its strings. */
+void clients_remove(struct client *client);
+
+/* How many there are; no lock is taken. */
+unsigned clients_count(void);
+
+/* Between lock and unlock no client comes or goes, and strings of clients hold still:
+ *
+ *     clients_lock();
+ *     for (struct client *c = clients_first(); c; c = c->next) ...    oldest first, so in order of their ids
+ *     clients_unlock();
+ *
+ * Nothing slow may happen there: every shard that accepts or closes a connection waits for this lock. */
+void clients_lock(void);
+void clients_unlock(void);
+struct client *clients_first(void);
+
+/* The two ends of its socket, "127.0.0.1:50000", "[::1]:50000" or "/path/of/socket:0"; "?:0" where the kernel
+ * no longer knows. Call under the lock; good until clients_remove. */
+const char *client_peer(struct client *client);
+const char *client_local(struct client *client);
+
+/* Replaces client->name, lib_name or lib_ver (NULL for an empty text). Takes the lock. False without memory.
+ */
+bool clients_set_text(char **field, struct bytes text) __attribute__((warn_unused_result));
+
+#endif

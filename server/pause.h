@@ -1,0 +1,23 @@
+/* pause.h - CLIENT PAUSE: until when, and which commands, are held back. Any thread may ask and change. */
+#ifndef KEVY_SERVER_PAUSE_H
+#define KEVY_SERVER_PAUSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/command.h"
+
+enum pause_mode { PAUSE_WRITE, PAUSE_ALL };
+
+/* Holds back until `until_ms` (Unix time). A pause that is still on is only ever made longer and wider by
+ * this. */
+void pause_begin(enum pause_mode mode, int64_t until_ms, int64_t now_ms);
+/* Ends it at once. Whoever calls this also posts the shards to look at the clients they hold. */
+void pause_end(void);
+/* Unix time of its end, or 0 when there is none (one that is over counts until somebody ends it). */
+int64_t pause_until_ms(void);
+
+/* Is this command held back now? `writes_queued`: it would run a queue that holds such commands (EXEC). */
+bool pause_holds(const struct command *command, bool writes_queued, int64_t now_ms);
+
+#endif
