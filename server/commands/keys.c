@@ -1,0 +1,289 @@
+/* keys.c - keys as such, whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, MOVE, COPY.
+ */
+#include "server/commands/keys.h"
+
+#include <limits.h>
+
+#include "server/config.h"
+
+struct entry *keys_question(struct call *call, uint32_t arg) {
+    struct entry *e = call_peek(call, arg);
+    metric_add(e ? &call->metrics->keyspace_hits : &call->metrics->keyspace_misses, 1);
+    return e;
+}
+
+bool keys_database_or_reply(struct call *call, uint32_t arg, unsigned *db) {
+    int64_t number;
+    if (!call_int_or_reply(call, arg, &number)) return false;
+    if (number < INT_MIN || number > INT_MAX) {
+        reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
+        return false;
+    }
+    if (number < 0 || number >= config.databases) {
+        reply_error(call->reply, "ERR DB index is out of range");
+        return false;
+    }
+    *db = (unsigned)number;
+    return true;
+}
+
+const char *keys_type_name(enum entry_type type) {
+    static const char *const names[] = {"string", "list", "set", "zset", "hash", "stream"};
+    return names[type];
+}
+
+void keys_reply_help(struct call *call, const char *const *lines, size_t count) {
+    reply_array(call->reply, count);
+    for (size_t i = 0; i < count; i++) reply_simple(call->reply, lines[i]);
+}
+
+/* ---- DEL, UNLINK, EXISTS, TOUCH, TYPE ------------------------------------------------------------------ */
+
+static void del(struct call *call) {
+    int64_t deleted = 0;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        struct entry *e = call_peek(call, i);
+        if (!e) continue;
+        keyspace_delete_entry(call_keyspace(call, i), call->db, call_key(call, i), e);
+        call_deleted(call, i, "del");
+        deleted++;
+    }
+    reply_int(call->reply, deleted);
+}
+COMMAND(del) = {
+    .name = "del",
+    .arity = -2,
+    .flags = CMD_WRITE,
+    .keys = {KEYS(1, -1, 1, KEY_RM | KEY_DELETE)},
+    .run = del,
+    .group = GROUP_GENERIC,
+    .since = "1.0.0",
+    .complexity = "O(N) where N is the number of keys that will be removed. When a key to remove holds a "
+                  "value other than a string, the individual complexity for this key is O(M) where M is "
+                  "the number of elements in the list, set, sorted set or hash. Removing a single key that "
+                  "holds a string value is O(1).",
+    .summary = "Delete a key",
+    .acl = "keyspace",
+    .tips = "request_policy:multi_shard,response_policy:agg_sum",
+    .syntax = "<key:key> ..."};
+
+/* The same: large values are always freed where that holds nobody up (store/block.h). */
+COMMAND(unlink) = {
+    .name = "unlink",
+    .arity = -2,
+    .flags = CMD_WRITE | CMD_FAST,
+    .keys = {KEYS(1, -1, 1, KEY_RM | KEY_DELETE)},
+    .run = del,
+    .group = GROUP_GENERIC,
+    .since = "4.0.0",
+    .complexity = "O(1) for each key removed regardless of its size. Then the command does O(N) work in "
+                  "a different thread in order to reclaim memory, where N is the number of allocations "
+                  "the deleted objects where composed of.",
+    .summary = "Delete a key asynchronously in another thread. Otherwise it is just as DEL, but non "
+               "blocking.",
+    .acl = "keyspace",
+    .tips = "request_policy:multi_shard,response_policy:agg_sum",
+    .syntax = "<key:key> ..."};
+
+static void exists(struct call *call) {
+    int64_t found = 0;
+    for (uint32_t i = 1; i < call->argc; i++) found += keys_question(call, i) != NULL;
+    reply_int(call->reply, found);
+}
+COMMAND(exists) = {.name = "exists",
+                   .arity = -2,
+                   .flags = CMD_READONLY | CMD_FAST,
+                   .keys = {KEYS(1, -1, 1, KEY_RO)},
+                   .run = exists,
+                   .group = GROUP_GENERIC,
+                   .since = "1.0.0",
+                   .complexity = "O(N) where N is the number of keys to check.",
+                   .summary = "Determine if a key exists",
+                   .acl = "keyspace",
+                   .tips = "request_policy:multi_shard,response_policy:agg_sum",
+                   .history = "3.0.3: Accepts multiple `key` arguments.",
+                   .syntax = "<key:key> ..."};
+
+static void touch(struct call *call) {
+    int64_t found = 0;
+    for (uint32_t i = 1; i < call->argc; i++) found += call_read(call, i) != NULL;
+    reply_int(call->reply, found);
+}
+COMMAND(touch) = {
+    .name = "touch",
+    .arity = -2,
+    .flags = CMD_READONLY | CMD_FAST,
+    .keys = {KEYS(1, -1, 1, KEY_RO)},
+    .run = touch,
+    .group = GROUP_GENERIC,
+    .since = "3.2.1",
+    .complexity = "O(N) where N is the number of keys that will be touched.",
+    .summary = "Alters the last access time of a key(s). Returns the number of existing keys specified.",
+    .acl = "keyspace",
+    .tips = "request_policy:multi_shard,response_policy:agg_sum",
+    .syntax = "<key:key> ..."};
+
+static void type(struct call *call) {
+    struct entry *e = keys_question(call, 1);
+    reply_simple(call->reply, e ? keys_type_name(entry_type(e)) : "none");
+}
+COMMAND(type) = {.name = "type",
+                 .arity = 2,
+                 .flags = CMD_READONLY | CMD_FAST,
+                 .keys = {KEY(1, KEY_RO)},
+                 .run = type,
+                 .group = GROUP_GENERIC,
+                 .since = "1.0.0",
+                 .complexity = "O(1)",
+                 .summary = "Determine the type stored at key",
+                 .acl = "keyspace",
+                 .syntax = "<key:key>"};
+
+/* ---- RENAME, RENAMENX ---------------------------------------------------------------------------------- */
+
+/* False after replying that there is no such key, or that there is no memory. */
+static bool rename_or_reply(struct call *call, bool replace, bool *renamed) {
+    struct entry *e = call_peek(call, 1);
+    *renamed = false;
+    if (!e) {
+        reply_error(call->reply, "ERR no such key");
+        return false;
+    }
+    call_touch(call, e);
+    if (bytes_equal(call->argv[1], call->argv[2])) return true;
+    if (call_peek(call, 2) && !replace) return true;
+    if (!keyspace_move(call_keyspace(call, 1), call->db, call_key(call, 1), call_keyspace(call, 2), call->db,
+                       call_key(call, 2))) {
+        call_out_of_memory(call);
+        return false;
+    }
+    call_deleted(call, 1, "rename_from");
+    call_changed(call, 2, "rename_to");
+    *renamed = true;
+    return true;
+}
+
+static void rename_(struct call *call) {
+    bool renamed;
+    if (rename_or_reply(call, true, &renamed)) reply_ok(call->reply);
+}
+COMMAND(rename) = {.name = "rename",
+                   .arity = 3,
+                   .flags = CMD_WRITE,
+                   .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY(2, KEY_OW | KEY_UPDATE)},
+                   .run = rename_,
+                   .group = GROUP_GENERIC,
+                   .since = "1.0.0",
+                   .complexity = "O(1)",
+                   .summary = "Rename a key",
+                   .acl = "keyspace",
+                   .syntax = "<key:key> <newkey:key>"};
+
+static void renamenx(struct call *call) {
+    bool renamed;
+    if (rename_or_reply(call, false, &renamed)) reply_int(call->reply, renamed);
+}
+COMMAND(renamenx) = {
+    .name = "renamenx",
+    .arity = 3,
+    .flags = CMD_WRITE | CMD_FAST,
+    .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY(2, KEY_OW | KEY_INSERT)},
+    .run = renamenx,
+    .group = GROUP_GENERIC,
+    .since = "1.0.0",
+    .complexity = "O(1)",
+    .summary = "Rename a key, only if the new key does not exist",
+    .acl = "keyspace",
+    .history = "3.2.0: The command no longer returns an error when source and destination names are "
+               "the same.",
+    .syntax = "<key:key> <newkey:key>"};
+
+/* ---- MOVE, COPY ---------------------------------------------------------------------------------------- */
+
+static void same_object_error(struct call *call) {
+    reply_error(call->reply, "ERR source and destination objects are the same");
+}
+
+static void move(struct call *call) {
+    unsigned db;
+    if (!keys_database_or_reply(call, 2, &db)) return;
+    if (db == call->db) {
+        same_object_error(call);
+        return;
+    }
+    struct entry *e = call_peek(call, 1);
+    if (e) call_touch(call, e);
+    if (!e || call_peek_db(call, db, 1)) {
+        reply_int(call->reply, 0);
+        return;
+    }
+    struct keyspace *ks = call_keyspace(call, 1);
+    if (!keyspace_move(ks, call->db, call_key(call, 1), ks, db, call_key(call, 1))) {
+        call_out_of_memory(call);
+        return;
+    }
+    call_deleted(call, 1, "move_from");
+    call_changed_db(call, db, 1, "move_to");
+    reply_int(call->reply, 1);
+}
+COMMAND(move) = {.name = "move",
+                 .arity = 3,
+                 .flags = CMD_WRITE | CMD_FAST,
+                 .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                 .run = move,
+                 .group = GROUP_GENERIC,
+                 .since = "1.0.0",
+                 .complexity = "O(1)",
+                 .summary = "Move a key to another database",
+                 .acl = "keyspace",
+                 .syntax = "<key:key> <db:integer>"};
+
+static bool copy_options_or_reply(struct call *call, unsigned *db, bool *replace) {
+    *db = call->db;
+    *replace = false;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (bytes_is(call->argv[i], "replace")) {
+            *replace = true;
+        } else if (bytes_is(call->argv[i], "db") && i + 1 < call->argc) {
+            if (!keys_database_or_reply(call, ++i, db)) return false;
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void copy(struct call *call) {
+    unsigned db;
+    bool replace;
+    if (!copy_options_or_reply(call, &db, &replace)) return;
+    if (db == call->db && bytes_equal(call->argv[1], call->argv[2])) {
+        same_object_error(call);
+        return;
+    }
+    if (!call_read(call, 1) || (call_peek_db(call, db, 2) && !replace)) {
+        reply_int(call->reply, 0);
+        return;
+    }
+    if (!keyspace_copy(call_keyspace(call, 1), call->db, call_key(call, 1), call_keyspace(call, 2), db,
+                       call_key(call, 2))) {
+        call_out_of_memory(call);
+        return;
+    }
+    call_changed_db(call, db, 2, "copy_to");
+    reply_int(call->reply, 1);
+}
+COMMAND(copy) = {
+    .name = "copy",
+    .arity = -3,
+    .flags = CMD_WRITE | CMD_DENYOOM,
+    .keys = {KEY(1, KEY_RO | KEY_ACCESS), KEY(2, KEY_OW | KEY_UPDATE)},
+    .run = copy,
+    .group = GROUP_GENERIC,
+    .since = "6.2.0",
+    .complexity = "O(N) worst case for collections, where N is the number of nested items. O(1) for string "
+                  "values.",
+    .summary = "Copy a key",
+    .acl = "keyspace",
+    .syntax = "<source:key> <destination:key> [{DB <destination-db:integer>}] [REPLACE]"};

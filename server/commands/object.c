@@ -1,0 +1,128 @@
+/* object.c - OBJECT: how a value is kept. */
+#include "server/commands/keys.h"
+
+COMMAND(object) = {.name = "object",
+                   .arity = -2,
+                   .group = GROUP_GENERIC,
+                   .since = "2.2.3",
+                   .complexity = "Depends on subcommand.",
+                   .summary = "A container for object introspection commands"};
+
+/* The entry, or NULL after replying a null. */
+static struct entry *object_or_reply(struct call *call) {
+    struct entry *e = keys_question(call, 2);
+    if (!e) reply_null(call->reply);
+    return e;
+}
+
+static void object_encoding(struct call *call) {
+    struct entry *e = object_or_reply(call);
+    if (e) reply_bulk_text(call->reply, entry_encoding_name(e));
+}
+COMMAND(object_encoding) = {.container = "object",
+                            .name = "encoding",
+                            .arity = 3,
+                            .flags = CMD_READONLY,
+                            .keys = {KEY(2, KEY_RO)},
+                            .run = object_encoding,
+                            .group = GROUP_GENERIC,
+                            .since = "2.2.3",
+                            .complexity = "O(1)",
+                            .summary = "Inspect the internal encoding of a Redis object",
+                            .acl = "keyspace",
+                            .tips = "nondeterministic_output",
+                            .syntax = "<key:key>"};
+
+/* Frequencies belong to the LFU policies of maxmemory-policy, and none of them is selected. */
+static void object_freq(struct call *call) {
+    if (object_or_reply(call))
+        reply_error(call->reply,
+                    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please "
+                    "note that when switching between policies at runtime LRU and LFU data will take some "
+                    "time to adjust.");
+}
+COMMAND(object_freq) = {.container = "object",
+                        .name = "freq",
+                        .arity = 3,
+                        .flags = CMD_READONLY,
+                        .keys = {KEY(2, KEY_RO)},
+                        .run = object_freq,
+                        .group = GROUP_GENERIC,
+                        .since = "4.0.0",
+                        .complexity = "O(1)",
+                        .summary = "Get the logarithmic access frequency counter of a Redis object",
+                        .acl = "keyspace",
+                        .tips = "nondeterministic_output",
+                        .syntax = "<key:key>"};
+
+/* The access record holds the low 24 bits of Unix seconds: right for idle times below 194 days. */
+static void object_idletime(struct call *call) {
+    struct entry *e = object_or_reply(call);
+    if (e) reply_int(call->reply, ((uint32_t)(call->now_ms / 1000) - entry_access(e)) & 0xffffff);
+}
+COMMAND(object_idletime) = {.container = "object",
+                            .name = "idletime",
+                            .arity = 3,
+                            .flags = CMD_READONLY,
+                            .keys = {KEY(2, KEY_RO)},
+                            .run = object_idletime,
+                            .group = GROUP_GENERIC,
+                            .since = "2.2.3",
+                            .complexity = "O(1)",
+                            .summary = "Get the time since a Redis object was last accessed",
+                            .acl = "keyspace",
+                            .tips = "nondeterministic_output",
+                            .syntax = "<key:key>"};
+
+/* Keys that are copies of each other share a large value, and replies on their way hold it too. Nothing else
+ * is shared. */
+static void object_refcount(struct call *call) {
+    struct entry *e = object_or_reply(call);
+    if (!e) return;
+    struct block *block = entry_block(e);
+    reply_int(call->reply, block ? __atomic_load_n(&block->references, __ATOMIC_RELAXED) : 1);
+}
+COMMAND(object_refcount) = {.container = "object",
+                            .name = "refcount",
+                            .arity = 3,
+                            .flags = CMD_READONLY,
+                            .keys = {KEY(2, KEY_RO)},
+                            .run = object_refcount,
+                            .group = GROUP_GENERIC,
+                            .since = "2.2.3",
+                            .complexity = "O(1)",
+                            .summary = "Get the number of references to the value of the key",
+                            .acl = "keyspace",
+                            .tips = "nondeterministic_output",
+                            .syntax = "<key:key>"};
+
+static void object_help(struct call *call) {
+    static const char *const lines[] = {
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        "HELP",
+        "    Prints this help.",
+    };
+    keys_reply_help(call, lines, sizeof lines / sizeof *lines);
+}
+COMMAND(object_help) = {.container = "object",
+                        .name = "help",
+                        .arity = 2,
+                        .flags = CMD_LOADING | CMD_STALE,
+                        .run = object_help,
+                        .group = GROUP_GENERIC,
+                        .since = "6.2.0",
+                        .complexity = "O(1)",
+                        .summary = "Show helpful text about the different subcommands",
+                        .acl = "keyspace"};

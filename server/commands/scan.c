@@ -1,0 +1,266 @@
+/* scan.c - commands that look for keys: KEYS, SCAN, RANDOMKEY. They run with every stripe locked.
+ *
+ * A SCAN cursor is the position within a stripe and the stripe's number, the latter in the low bits:
+ *
+ *      63                        log2(stripes) - 1            0
+ *     +---------------------------------+----------------------+
+ *     | cursor of keyspace_scan         | stripe               |
+ *     +---------------------------------+----------------------+
+ *
+ * keyspace_scan's cursors stay below the number of buckets, so the decimals stay short. Stripes are gone
+ * through in ascending order; a stripe's end is the next one's beginning, (0, stripe + 1), and the last one's
+ * is 0. Expired keys are passed over and left for upkeep to delete: nothing may change while keyspace_scan
+ * calls back. */
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "protocol/glob.h"
+#include "server/commands/keys.h"
+
+/* Keys found so far, and what they have to be like. Entries stay where they are while the locks are held. */
+struct search {
+    struct bytes pattern;
+    bool any;          /* every pattern: "*" also matches the empty key, which glob_match does not know */
+    struct bytes type; /* its name in any case; no data: all types */
+    int64_t now_ms;
+    struct entry **found; /* malloc'd */
+    size_t count, capacity;
+    uint64_t seen; /* entries looked at */
+    bool failed;   /* no memory */
+};
+
+static struct search search_of(const struct call *call, struct bytes pattern) {
+    return (struct search){
+        .pattern = pattern, .any = bytes_equal(pattern, BYTES("*")), .now_ms = call->now_ms};
+}
+
+static bool search_matches(const struct search *search, const struct entry *e) {
+    if (entry_expired(e, search->now_ms)) return false;
+    if (!search->any && !glob_match(search->pattern, entry_key(e), false)) return false;
+    return !search->type.data || bytes_equal_nocase(search->type, bytes_of(keys_type_name(entry_type(e))));
+}
+
+static void search_each(void *context, struct entry *e) {
+    struct search *search = context;
+    search->seen++;
+    if (search->failed || !search_matches(search, e)) return;
+    if (search->count == search->capacity) {
+        size_t capacity = search->capacity ? search->capacity * 2 : 64;
+        struct entry **found = realloc(search->found, capacity * sizeof(struct entry *));
+        if (!found) {
+            search->failed = true;
+            return;
+        }
+        search->found = found;
+        search->capacity = capacity;
+    }
+    search->found[search->count++] = e;
+}
+
+static void search_reply(const struct search *search, struct reply *reply) {
+    reply_array(reply, search->count);
+    for (size_t i = 0; i < search->count; i++) reply_bulk(reply, entry_key(search->found[i]));
+}
+
+/* ---- KEYS ---------------------------------------------------------------------------------------------- */
+
+static void search_stripe(struct search *search, const struct keyspace *ks, unsigned db) {
+    uint64_t cursor = 0;
+    do cursor = keyspace_scan(ks, db, cursor, search_each, search);
+    while (cursor && !search->failed);
+}
+
+static void keys_(struct call *call) {
+    struct search search = search_of(call, call->argv[1]);
+    if (glob_is_literal(search.pattern)) {
+        struct key key = {search.pattern, hash_bytes(&stripes.seed, search.pattern)};
+        struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
+        search.any = true;
+        if (e) search_each(&search, e);
+    } else {
+        for (unsigned i = 0; i < stripes.count && !search.failed; i++)
+            search_stripe(&search, stripes.all[i].keyspace, call->db);
+    }
+    if (search.failed)
+        call_out_of_memory(call);
+    else
+        search_reply(&search, call->reply);
+    free(search.found);
+}
+COMMAND(keys_) = {
+    .name = "keys",
+    .arity = 2,
+    .flags = CMD_READONLY | CMD_ALL_STRIPES | CMD_SLOW_CLOCK,
+    .run = keys_,
+    .group = GROUP_GENERIC,
+    .since = "1.0.0",
+    .complexity = "O(N) with N being the number of keys in the database, under the assumption that the key "
+                  "names in the database and the given pattern have limited length.",
+    .summary = "Find all keys matching the given pattern",
+    .acl = "keyspace dangerous",
+    .tips = "request_policy:all_shards,nondeterministic_output_order",
+    .syntax = "<pattern:pattern>"};
+
+/* ---- SCAN ---------------------------------------------------------------------------------------------- */
+
+enum { SCAN_COUNT_DEFAULT = 10, SCAN_BUCKETS_PER_COUNT = 10 };
+
+/* As strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers
+ * wrap. */
+static bool scan_cursor(struct bytes text, uint64_t *cursor) {
+    size_t i = 0;
+    bool negative = text.len && text.data[0] == '-';
+    uint64_t value = 0;
+    if (text.len > 1 && (negative || text.data[0] == '+')) i++;
+    for (; i < text.len; i++) {
+        unsigned digit = (unsigned char)text.data[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return false;
+    }
+    *cursor = negative ? 0 - value : value;
+    return true;
+}
+
+static bool scan_options_or_reply(struct call *call, struct search *search, uint64_t *count) {
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        struct bytes option = call->argv[i];
+        int64_t number;
+        bool last = i + 1 == call->argc;
+        if (!last && bytes_is(option, "count")) {
+            if (!call_int_or_reply(call, i + 1, &number)) return false;
+            if (number < 1) {
+                call_syntax_error(call);
+                return false;
+            }
+            *count = (uint64_t)number;
+        } else if (!last && bytes_is(option, "match")) {
+            search->pattern = call->argv[i + 1];
+            search->any = bytes_equal(search->pattern, BYTES("*"));
+        } else if (!last && bytes_is(option, "type")) {
+            search->type = call->argv[i + 1];
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Goes on from the cursor until COUNT keys were looked at, or ten times as many buckets: an almost empty
+ * table must not make one call last. A stripe without keys costs nothing. Returns the next cursor. */
+static uint64_t scan_step(const struct call *call, struct search *search, uint64_t cursor, uint64_t count) {
+    unsigned bits = (unsigned)__builtin_ctz(stripes.count), stripe = (unsigned)cursor & (stripes.count - 1);
+    uint64_t inner = cursor >> bits;
+    uint64_t buckets = count > UINT64_MAX / SCAN_BUCKETS_PER_COUNT ? UINT64_MAX
+                                                                   : count * SCAN_BUCKETS_PER_COUNT;
+    while (search->seen < count && buckets && !search->failed) {
+        const struct keyspace *ks = stripes.all[stripe].keyspace;
+        bool empty = keyspace_count(ks, call->db) == 0;
+        inner = empty ? 0 : keyspace_scan(ks, call->db, inner, search_each, search);
+        if (!inner && ++stripe == stripes.count) return 0;
+        buckets -= !empty;
+    }
+    return inner << bits | stripe;
+}
+
+static void scan(struct call *call) {
+    struct search search = search_of(call, BYTES("*"));
+    uint64_t cursor, count = SCAN_COUNT_DEFAULT;
+    if (!scan_cursor(call->argv[1], &cursor)) {
+        reply_error(call->reply, "ERR invalid cursor");
+        return;
+    }
+    if (!scan_options_or_reply(call, &search, &count)) return;
+    cursor = scan_step(call, &search, cursor, count);
+    if (search.failed) {
+        call_out_of_memory(call);
+    } else {
+        char digits[NUMBER_I64_MAX_LEN];
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, (struct bytes){digits, number_format_u64(digits, cursor)});
+        search_reply(&search, call->reply);
+    }
+    free(search.found);
+}
+COMMAND(scan) = {
+    .name = "scan",
+    .arity = -2,
+    .flags = CMD_READONLY | CMD_ALL_STRIPES,
+    .run = scan,
+    .group = GROUP_GENERIC,
+    .since = "2.8.0",
+    .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for "
+                  "the cursor to return back to 0. N is the number of elements inside the collection.",
+    .summary = "Incrementally iterate the keys space",
+    .acl = "keyspace",
+    .tips = "nondeterministic_output,request_policy:special",
+    .history = "6.0.0: Added the `TYPE` subcommand.",
+    .syntax = "<cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}] "
+              "[{TYPE <type:string>}@6.0.0]"};
+
+/* ---- RANDOMKEY ----------------------------------------------------------------------------------------- */
+
+enum { RANDOMKEY_TRIES = 100 };
+
+static uint64_t random_bits(const struct call *call) {
+    uint64_t bits;
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == (ssize_t)sizeof bits) return bits;
+    return (uint64_t)call->now_ms * 0x9e3779b97f4a7c15ull; /* early at boot: any key will do */
+}
+
+/* A stripe with the odds of its keys: the one that holds key number `nth` of all. */
+static struct keyspace *stripe_with_nth(unsigned db, uint64_t nth) {
+    unsigned i = 0;
+    for (uint64_t count; nth >= (count = keyspace_count(stripes.all[i].keyspace, db)); i++) nth -= count;
+    return stripes.all[i].keyspace;
+}
+
+static uint64_t count_keys(unsigned db) {
+    uint64_t count = 0;
+    for (unsigned i = 0; i < stripes.count; i++) count += keyspace_count(stripes.all[i].keyspace, db);
+    return count;
+}
+
+static struct entry *any_live_entry(struct call *call) {
+    struct search search = search_of(call, BYTES("*"));
+    uint64_t cursor = 0;
+    do {
+        search.seen = 0;
+        cursor = scan_step(call, &search, cursor, SCAN_COUNT_DEFAULT);
+    } while (cursor && !search.count && !search.failed);
+    struct entry *e = search.count ? search.found[0] : NULL;
+    free(search.found);
+    return e;
+}
+
+/* Where almost everything has expired and upkeep is yet to come, the first key that has not will have to do.
+ */
+static struct entry *random_entry(struct call *call) {
+    uint64_t count = count_keys(call->db);
+    for (int tries = 0; count && tries < RANDOMKEY_TRIES; tries++) {
+        struct keyspace *ks = stripe_with_nth(call->db, random_bits(call) % count);
+        struct entry *e = keyspace_random(ks, call->db, random_bits(call));
+        if (e && !entry_expired(e, call->now_ms)) return e;
+    }
+    return count ? any_live_entry(call) : NULL;
+}
+
+static void randomkey(struct call *call) {
+    struct entry *e = random_entry(call);
+    if (e)
+        reply_bulk(call->reply, entry_key(e));
+    else
+        reply_null(call->reply);
+}
+COMMAND(randomkey) = {.name = "randomkey",
+                      .arity = 1,
+                      .flags = CMD_READONLY | CMD_ALL_STRIPES,
+                      .run = randomkey,
+                      .group = GROUP_GENERIC,
+                      .since = "1.0.0",
+                      .complexity = "O(1)",
+                      .summary = "Return a random key from the keyspace",
+                      .acl = "keyspace",
+                      .tips = "request_policy:all_shards,nondeterministic_output"};
