@@ -1,0 +1,425 @@
+#!/usr/bin/env python3
+"""The oracle: the same commands to kevy and to Debian's redis-server; the reply bytes must be the same.
+
+    run.py [--seconds N] [--shards 1,4] [--seed N] [FILE...]
+
+Without files, each configuration (shard count x protocol) first gets every integer edge in every numeric place (commands.py,
+SYSTEMATIC) and the scripts beside this file (*.txt), then rounds of random commands until its share of the time is used.
+A round starts from an empty keyspace with two connections, sends --commands commands, and ends with a comparison of
+all databases: keys, types, values, encodings, expiry times.
+
+Replies are compared as bytes. Only where Redis itself leaves the answer open (`OPEN_ANSWERS` below) does a looser rule decide.
+
+A failure is shrunk to few commands that still fail, and printed as a script; written to a file, that runs by itself:
+each line is a command in redis-cli's quoting, `2> ` in front makes it the second connection's.
+"""
+import argparse
+import glob
+import os
+import random
+import re
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import commands  # noqa: E402
+import resp  # noqa: E402
+from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, program, show  # noqa: E402
+
+DATABASES = 16
+BATCH = 64  # commands of one connection that are sent at once
+CLOCK_TOLERANCE_S = 5
+SHRINK_SECONDS = 60
+EMPTY_CURSOR = b"0"
+
+
+class Difference(Exception):
+    def __init__(self, index, arguments, kevy, redis):
+        super().__init__("%s\n    kevy:  %s\n    redis: %s" % (brief(arguments), show(kevy), show(redis)))
+        self.index = index
+
+
+# ---- Where Redis leaves the answer open ---------------------------------------------------------------------------------------
+
+
+def both(kind, rule=lambda a, b: True):
+    return lambda a, b, arguments: isinstance(a, kind) and isinstance(b, kind) and rule(a, b)
+
+
+def same_elements(a, b, arguments):
+    return isinstance(a, list) and isinstance(b, list) and sorted(map(repr, a)) == sorted(map(repr, b))
+
+
+def within(tolerance):
+    """Times that run: equal up to the tolerance; -1 and -2 are exact."""
+    return both(int, lambda a, b: a >= 0 and b >= 0 and abs(a - b) <= tolerance)
+
+
+def same_hello(a, b, arguments):
+    """The names of the fields and the protocol; server, version and id are each server's own."""
+    def fields(value):
+        flat = [x for pair in value for x in pair] if isinstance(value, resp.Map) else value
+        return flat[::2], flat[5] if len(flat) > 5 else None
+    return isinstance(a, list) and isinstance(b, list) and fields(a) == fields(b)
+
+
+OPEN_ANSWERS = {
+    "KEYS": same_elements,
+    "RANDOMKEY": both(bytes),
+    "TIME": both(list, lambda a, b: len(a) == len(b) == 2),
+    "LASTSAVE": both(int),
+    "TTL": within(CLOCK_TOLERANCE_S),
+    "PTTL": within(CLOCK_TOLERANCE_S * 1000),
+    "EXPIRETIME": within(CLOCK_TOLERANCE_S),
+    "PEXPIRETIME": within(CLOCK_TOLERANCE_S * 1000),
+    "OBJECT IDLETIME": within(CLOCK_TOLERANCE_S),
+    "MEMORY USAGE": both(int, lambda a, b: a > 0 and b > 0),
+    "CLIENT ID": both(int),
+    "COMMAND": both(list),
+    "COMMAND COUNT": both(int),
+    "SCAN": both(list, lambda a, b: len(a) == len(b) == 2),  # from a cursor that is not the start; others are iterated
+    "HELLO": same_hello,
+}
+
+
+def rule_for(arguments):
+    name = arguments[0].upper().decode("latin-1")
+    if len(arguments) > 1 and name in ("OBJECT", "MEMORY", "CLIENT", "COMMAND"):
+        name += " " + arguments[1].upper().decode("latin-1")
+    return OPEN_ANSWERS.get(name)
+
+
+def same_value(arguments, a, b):
+    if type(a) is type(b) and a == b:
+        return True
+    rule = rule_for(arguments)
+    return bool(rule and not isinstance(a, resp.Error) and not isinstance(b, resp.Error) and rule(a, b, arguments))
+
+
+# ---- One server, two connections --------------------------------------------------------------------------------------------------
+
+
+class Side:
+    """A server in a round. `lie` (for the canary) may alter a reply."""
+
+    def __init__(self, server, protocol, lie=None):
+        self.server, self.lie = server, lie
+        with server.client() as cleaner:
+            cleaner.call("FLUSHALL", "SYNC")
+        self.connections = {number: Client(server, protocol=protocol) for number in (1, 2)}
+
+    def send(self, number, batch):
+        self.connections[number].send(b"".join(encode(*arguments) for arguments in batch))
+
+    def read(self, number, arguments):
+        raw = self.connections[number].read_raw("the reply to %s by %s" % (quote(arguments), self.server.path))
+        return self.lie(arguments, raw) if self.lie else raw
+
+    def ask(self, number, arguments):
+        self.send(number, [arguments])
+        return self.read(number, arguments)
+
+    def scan(self, number, arguments):
+        """A whole iteration as one reply: the sorted elements, or the error."""
+        elements, cursor = set(), EMPTY_CURSOR
+        for _ in range(100000):
+            raw = self.ask(number, [arguments[0], cursor] + arguments[2:])
+            value = parse(raw)
+            if not isinstance(value, list) or len(value) != 2:
+                return raw
+            cursor = value[0]
+            elements.update(value[1])
+            if cursor == EMPTY_CURSOR:
+                return b"scan: " + repr(sorted(elements)).encode()
+        return b"scan: no end"
+
+    def contents(self):
+        """{(db, key): (type, value, encoding, expiry time)} of all databases."""
+        found = {}
+        with Client(self.server) as client:
+            for db in range(DATABASES):
+                client.call("SELECT", db)
+                for key in client.call("KEYS", "*"):
+                    found[db, key] = client.pipeline([("TYPE", key), ("GET", key), ("OBJECT", "ENCODING", key),
+                                                      ("PEXPIRETIME", key)])
+        return found
+
+    def close(self):
+        for connection in self.connections.values():
+            connection.close()
+
+
+class Round:
+    """A sequence of (connection number, arguments) sent to both sides."""
+
+    def __init__(self, kevy, redis, protocol, lie=None):
+        self.kevy, self.redis = Side(kevy, protocol, lie), Side(redis, protocol)
+        self.queued = {1: [], 2: []}
+
+    def run(self, sequence):
+        try:
+            index = 0
+            while index < len(sequence):
+                number, arguments = sequence[index]
+                if self.is_scan(arguments) and not self.queued[number]:
+                    redis = self.redis.scan(number, arguments)
+                    self.compare(index, arguments, self.kevy.scan(number, arguments), redis)
+                    self.follow(number, arguments, redis)
+                    index += 1
+                    continue
+                end = index + 1
+                while (end < len(sequence) and end - index < BATCH and sequence[end][0] == number
+                       and not self.is_scan(sequence[end][1])):
+                    end += 1
+                self.batch(index, number, [arguments for _, arguments in sequence[index:end]])
+                index = end
+            self.compare_contents(len(sequence))
+        finally:
+            self.kevy.close()
+            self.redis.close()
+
+    @staticmethod
+    def is_scan(arguments):
+        """A scan from the start: its cursors are each server's own, so it is iterated (unless it is queued)."""
+        return arguments[0].upper() == b"SCAN" and arguments[1:2] == [EMPTY_CURSOR]
+
+    def batch(self, start, number, batch):
+        for side in (self.kevy, self.redis):
+            side.send(number, batch)
+        for i, arguments in enumerate(batch):
+            try:
+                redis = self.redis.read(number, arguments)
+                kevy = self.kevy.read(number, arguments)
+            except (Closed, Timeout, OSError, resp.ProtocolError) as error:
+                raise Difference(start + i, arguments, str(error).encode(), b"(a reply)") from error
+            if arguments[0].upper() == b"EXEC":
+                self.compare_exec(start + i, number, arguments, kevy, redis)
+            else:
+                self.compare(start + i, arguments, kevy, redis)
+            self.follow(number, arguments, redis)
+
+    def follow(self, number, arguments, redis):
+        """Remembers what is queued, so that each element of EXEC's reply meets the rule of its command."""
+        name = arguments[0].upper()
+        if redis == b"+QUEUED\r\n":
+            self.queued[number].append(arguments)
+        elif name in (b"EXEC", b"DISCARD", b"RESET", b"MULTI") and redis[:1] != b"-":
+            self.queued[number] = []
+        elif name == b"EXEC" and redis.startswith((b"-EXECABORT", b"-ERR EXEC")):
+            self.queued[number] = []
+
+    def compare(self, index, arguments, kevy, redis):
+        if kevy != redis and not same_value(arguments, *self.values(index, arguments, kevy, redis)):
+            raise Difference(index, arguments, kevy, redis)
+
+    def values(self, index, arguments, kevy, redis):
+        if kevy.startswith(b"scan:") or redis.startswith(b"scan:"):  # whole iterations leave nothing open
+            raise Difference(index, arguments, kevy, redis)
+        try:
+            return parse(kevy), parse(redis)
+        except (resp.ProtocolError, ValueError, KeyError) as error:
+            raise Difference(index, arguments, b"%s (%s)" % (kevy, str(error).encode()), redis) from error
+
+    def compare_exec(self, index, number, arguments, kevy, redis):
+        if kevy == redis:
+            return
+        a, b = self.values(index, arguments, kevy, redis)
+        queued = self.queued[number]
+        if not (isinstance(a, list) and isinstance(b, list) and len(a) == len(b) == len(queued)):
+            raise Difference(index, arguments, kevy, redis)
+        for asked, x, y in zip(queued, a, b):
+            if not same_value(asked, x, y):
+                raise Difference(index, [b"EXEC: "] + asked, repr(x).encode(), repr(y).encode())
+
+    def compare_contents(self, index):
+        a, b = self.kevy.contents(), self.redis.contents()
+        for place in sorted(set(a) | set(b)):
+            x, y = a.get(place), b.get(place)
+            alike = x and y and x[:3] == y[:3] and same_value([b"PEXPIRETIME"], x[3], y[3])
+            if not alike:
+                raise Difference(index, [b"contents of db %d, key " % place[0], place[1]],
+                                 repr(x).encode(), repr(y).encode())
+
+
+# ---- Scripts ------------------------------------------------------------------------------------------------------------------------
+
+
+def quote(arguments):
+    def word(argument):
+        if argument and re.fullmatch(rb"[A-Za-z0-9_.:{}*#@?+/-]+", argument):
+            return argument.decode()
+        return '"%s"' % "".join(
+            chr(c) if 32 <= c < 127 and c not in b'"\\' else "\\x%02x" % c for c in argument)
+    return " ".join(word(argument) for argument in arguments)
+
+
+def brief(arguments, limit=160):
+    line = quote(arguments)
+    return line if len(line) <= limit else "%s... (%d bytes)" % (line[:limit], len(line))
+
+
+def write_script(sequence, word=quote):
+    return "".join(("2> " if number == 2 else "") + word(arguments) + "\n" for number, arguments in sequence)
+
+
+def read_script(path):
+    sequence = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            line = line.strip()
+            if line and not line.startswith("# ") and line != "#":
+                number = 2 if line.startswith("2> ") else 1
+                sequence.append((number, resp.split_arguments(line[3:] if number == 2 else line)))
+    return sequence
+
+
+# ---- Rounds, and what to do when one fails ----------------------------------------------------------------------------------------------
+
+
+def random_sequence(generator_random, length):
+    generator = commands.Generator(generator_random, past_expiry=generator_random.random() < 0.3)
+    number, sequence = 1, []
+    for _ in range(length):
+        if generator_random.random() < 0.05:
+            number = 3 - number
+        sequence.append((number, generator.command()))
+    return sequence
+
+
+class Pair:
+    """A kevy and a redis-server that live through all rounds of one configuration."""
+
+    def __init__(self, shards, protocol, lie, keep_going):
+        self.shards, self.protocol, self.lie = shards, protocol, lie
+        self.keep_going, self.failures = keep_going, 0
+
+    def __enter__(self):
+        self.kevy = Server(shards=self.shards)
+        try:
+            self.redis = Server(path=find_redis())
+        except BaseException:
+            self.kevy.remove()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        try:
+            self.kevy.__exit__(*error)
+        finally:
+            self.redis.remove()
+
+    def fails(self, sequence):
+        """The Difference, or None."""
+        try:
+            Round(self.kevy, self.redis, self.protocol, self.lie).run(sequence)
+        except Difference as difference:
+            return difference
+        return None
+
+    def shrink(self, sequence, difference):
+        """Ever fewer commands that still differ: halves first, then quarters, then single ones."""
+        deadline = time.monotonic() + SHRINK_SECONDS
+        sequence = sequence[: difference.index + 1]
+        piece = max(len(sequence) // 2, 1)
+        while piece:
+            at, removed = 0, False
+            while at < len(sequence) and self.kevy.is_alive() and time.monotonic() < deadline:
+                shorter = sequence[:at] + sequence[at + piece :]
+                found = self.fails(shorter) if shorter else None
+                if found:
+                    sequence, difference, removed = shorter[: found.index + 1], found, True
+                else:
+                    at += piece
+            piece = piece if removed and piece == 1 else piece // 2
+        return sequence, difference
+
+    def check(self, what, sequence):
+        difference = self.fails(sequence)
+        if difference is None:
+            return
+        shrunk, last = self.shrink(sequence, difference)
+        again = " (only sometimes: the shrunk script passed when it was run again)" if (
+            self.kevy.is_alive() and not self.fails(shrunk)) else ""
+        handle, path = tempfile.mkstemp(prefix="kevy-oracle-", suffix=".txt")
+        with os.fdopen(handle, "w") as file:
+            file.write(write_script(shrunk))
+        print("DIFFERENT in %s; shrunk to %d commands%s:\n%s\n%s\nrun again: tests/oracle/run.py --shards %s --protocol %d %s"
+              % (what, len(shrunk), again, write_script(shrunk, brief), last,
+                 self.shards, self.protocol, path))
+        self.failures += 1
+        if not self.keep_going or not self.kevy.is_alive():
+            raise Failed(what)
+
+
+class Failed(Exception):
+    pass
+
+
+def lie_about_getrange(arguments, raw):
+    """The canary: a server that answers GETRANGE wrongly where the reply is a bulk of more than three bytes."""
+    if arguments[0].upper() == b"GETRANGE" and raw[:1] == b"$" and len(raw) > 9:
+        return raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:]
+    return raw
+
+
+def run_configuration(shards, protocol, options, seed, seconds):
+    where = "%d shards, RESP%d" % (shards, protocol)
+    asked, started = 0, time.monotonic()
+    with Pair(shards, protocol, lie_about_getrange if options.plant else None,
+              options.keep_going) as pair:
+        for path in options.files or sorted(glob.glob(os.path.join(HERE, "*.txt"))):
+            script = read_script(path)
+            pair.check("%s (%s)" % (os.path.relpath(path), where), script)
+            asked += len(script)
+        if options.files:
+            if pair.failures:
+                raise Failed("%d differences" % pair.failures)
+            print("ok %s: %d commands" % (where, asked))
+            return
+        if not options.random_only:
+            edges = [(1, arguments) for arguments in commands.systematic()]
+            for at in range(0, len(edges), 2000):
+                pair.check("integer edges (%s)" % where, edges[at : at + 2000])
+            asked += len(edges)
+        number = 0
+        while time.monotonic() - started < seconds or number == 0:
+            name = "%s.%d.%d.%d" % (seed, shards, protocol, number)
+            pair.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands))
+            asked += options.commands
+            number += 1
+        if pair.failures:
+            raise Failed("%d differences" % pair.failures)
+    print("ok %s: %d commands, %d random rounds, seed %s" % (where, asked, number, seed))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compares kevy with redis-server.")
+    parser.add_argument("files", nargs="*", help="scripts to run instead of everything else")
+    parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
+    parser.add_argument("--commands", type=int, default=1000, help="in a round")
+    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
+    parser.add_argument("--protocol", type=lambda s: [int(n) for n in s.split(",")], default=[2, 3])
+    parser.add_argument("--random-only", action="store_true", help="no scripts, no integer edges")
+    parser.add_argument("--keep-going", action="store_true", help="report every difference, not only the first")
+    parser.add_argument("--plant", action="store_true", help="plant a wrong answer: this run must fail")
+    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+    options = parser.parse_args()
+    if not find_redis():
+        sys.exit("no redis-server is installed: apt-get install redis-server")
+    configurations = [(shards, protocol) for shards in options.shards for protocol in options.protocol]
+    print("%s against %s, seed %s" % (program(), find_redis(), options.seed), flush=True)
+    failed = 0
+    for shards, protocol in configurations:
+        try:
+            run_configuration(shards, protocol, options, options.seed, options.seconds / len(configurations))
+        except Failed as what:
+            print("FAILED %d shards, RESP%d: %s" % (shards, protocol, what))
+            failed += 1
+    if failed:
+        sys.exit("%d of %d configurations failed" % (failed, len(configurations)))
+
+
+if __name__ == "__main__":
+    main()
