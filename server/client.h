@@ -5,6 +5,7 @@
 #ifndef KEVY_SERVER_CLIENT_H
 #define KEVY_SERVER_CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "protocol/bytes.h"

@@ -19,6 +19,9 @@
 
 struct call;
 
+/* The Redis whose commands, replies and metadata these rows match; clients ask for it by HELLO and INFO. */
+#define COMPATIBLE_REDIS_VERSION "7.0.15"
+
 /* What dispatch must know. The first group carries Redis's names in COMMAND INFO. */
 enum command_flag {
     CMD_WRITE = 1 << 0,
@@ -45,10 +48,11 @@ enum command_flag {
     CMD_IMMEDIATE = 1 << 21,    /* runs at once inside MULTI: EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */
     CMD_NO_PAUSE = 1 << 22,     /* runs also while CLIENT PAUSE holds everything back: CLIENT itself */
     CMD_SLOW_CLOCK = 1 << 23,   /* may take long or sleep: the cached clock is read again afterwards */
-    CMD_BOUNDED = 1 << 25,      /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
     CMD_LOCKS_QUEUE = 1 << 24,  /* runs with the stripes of the client's queued and watched keys locked: EXEC, DISCARD, UNWATCH ... */
-    CMD_SYSCMD = 1 << 25,       /* COMMAND DOCS calls it "syscmd" */
-    CMD_CONTAINER = 1 << 26,    /* has subcommands; set by command_table_open, never by a row */
+    CMD_BOUNDED = 1 << 25,      /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
+    CMD_SYSCMD = 1 << 26,       /* COMMAND DOCS calls it "syscmd" */
+    CMD_SECRET = 1 << 27,       /* its arguments may be passwords: MONITOR and SLOWLOG show its name alone */
+    CMD_CONTAINER = 1 << 28,    /* has subcommands; set by command_table_open, never by a row */
 };
 
 enum command_group { GROUP_STRING, GROUP_BITMAP, GROUP_GENERIC, GROUP_TRANSACTIONS, GROUP_CONNECTION, GROUP_SERVER };
