@@ -83,6 +83,7 @@ void transaction_end(struct client *client) {
     free(t->queue);
     t->queue = NULL;
     t->count = t->capacity = t->bytes = 0;
+    client_set(client->queued, 0);
     t->stripes = (struct stripe_set){{0}};
     t->failed = false;
     drop_if_idle(client);
@@ -109,17 +110,14 @@ static struct queued *queued_new(const struct command *command, const struct byt
     return queued;
 }
 
-static void hash_keys(struct queued *queued, const struct command_key *keys, int count,
-                      struct stripe_set *set) {
-    for (int i = 0; i < count; i++) {
-        uint32_t arg = keys[i].arg;
-        queued->hash[arg] = hash_bytes(&stripes.seed, queued->argv[arg]);
-        stripe_set_add(set, stripe_index(queued->hash[arg]));
-    }
+static void hash_key(struct queued *queued, uint32_t arg, struct stripe_set *set) {
+    queued->hash[arg] = hash_bytes(&stripes.seed, queued->argv[arg]);
+    stripe_set_add(set, stripe_index(queued->hash[arg]));
 }
 
-/* Fills in the hashes of the keys and adds their stripes. Arguments that make no sense have no keys: the
- * handler will say what is wrong with them. */
+/* Fills in the hashes of the keys and adds their stripes. Where key extraction cannot make sense of the
+ * arguments, the handler will say what is wrong with them; whatever it looks at is hashed and locked, as
+ * dispatch does. */
 static bool find_keys(struct queued *queued, struct stripe_set *set) {
     struct command_key few[KEYS_ON_STACK], *keys = few;
     int count = command_keys(queued->command, queued->argv, queued->argc, few, KEYS_ON_STACK);
@@ -128,9 +126,10 @@ static bool find_keys(struct queued *queued, struct stripe_set *set) {
         if (!keys) return false;
         count = command_keys(queued->command, queued->argv, queued->argc, keys, (uint32_t)count);
     }
-    hash_keys(queued, keys, count, set);
+    for (int i = 0; i < count; i++) hash_key(queued, keys[i].arg, set);
+    for (uint32_t i = 0; count < 0 && i < queued->argc; i++) hash_key(queued, i, set);
     if (keys != few) free(keys);
-    if (queued->command->flags & CMD_ALL_STRIPES) stripe_set_add_all(set);
+    if (count < 0 || (queued->command->flags & CMD_ALL_STRIPES)) stripe_set_add_all(set);
     return true;
 }
 
@@ -156,6 +155,7 @@ bool transaction_queue(struct client *client, const struct command *command, con
         return false;
     }
     t->queue[t->count++] = queued;
+    client_set(client->queued, (uint32_t)t->count);
     t->bytes += queued->size;
     return true;
 }
