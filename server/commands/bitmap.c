@@ -1,0 +1,349 @@
+/* bitmap.c - strings as arrays of bits: single bits, counting, finding, combining. Fields of several bits are
+ * in bitfield.c.
+ *
+ * Whatever passes over a whole value goes a 64-bit word at a time; words are loaded by memcpy, for values lie
+ * anywhere. */
+#include "server/commands/bitmap.h"
+
+#include "server/commands/string.h"
+#include "server/config.h"
+
+static inline uint64_t load_word(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+static inline void store_word(char *at, uint64_t word) {
+    memcpy(at, &word, sizeof(word));
+}
+
+bool bitmap_offset_or_reply(struct call *call, uint32_t arg, unsigned width, uint64_t *offset) {
+    struct bytes text = call->argv[arg];
+    int64_t number;
+    bool times = width > 0 && text.len > 0 && text.data[0] == '#';
+    if (times) text.data++, text.len--;
+    bool ok = number_parse_i64(text, &number) && number >= 0 &&
+              !__builtin_mul_overflow(number, times ? (int64_t)width : 1, &number) &&
+              number >> 3 < config.proto_max_bulk_len;
+    if (ok)
+        *offset = (uint64_t)number;
+    else
+        reply_error(call->reply, "ERR bit offset is not an integer or out of range");
+    return ok;
+}
+
+/* ---- Single bits
+ * ------------------------------------------------------------------------------------------------ */
+
+static void getbit(struct call *call) {
+    char scratch[NUMBER_I64_MAX_LEN];
+    uint64_t offset;
+    if (!bitmap_offset_or_reply(call, 2, 0, &offset)) return;
+    struct entry *e = call_read(call, 1);
+    if (!call_is_string_or_reply(call, e)) return;
+    struct bytes bits = e ? entry_string(e, scratch) : BYTES("");
+    reply_int(call->reply,
+              offset / 8 < bits.len ? (unsigned char)bits.data[offset / 8] >> (7 - offset % 8) & 1 : 0);
+}
+COMMAND(getbit) = {.name = "getbit",
+                   .arity = 3,
+                   .flags = CMD_READONLY | CMD_FAST,
+                   .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                   .run = getbit,
+                   .group = GROUP_BITMAP,
+                   .since = "2.2.0",
+                   .complexity = "O(1)",
+                   .summary = "Returns the bit value at offset in the string value stored at key",
+                   .syntax = "<key:key> <offset:integer>"};
+
+static void setbit(struct call *call) {
+    uint64_t offset;
+    int64_t bit;
+    if (!bitmap_offset_or_reply(call, 2, 0, &offset)) return;
+    if (!call_int_range_or_reply(call, 3, 0, 1, &bit, "ERR bit is not an integer or out of range")) return;
+    struct entry *e = call_peek(call, 1);
+    if (!call_is_string_or_reply(call, e)) return;
+    size_t len = e ? entry_string_len(e) : 0, byte = offset / 8;
+    bool grows = byte >= len;
+    char *data = string_edit_or_reply(call, 1, &e, grows ? byte + 1 : len);
+    if (!data) return;
+    unsigned char mask = (unsigned char)(0x80 >> offset % 8), old = (unsigned char)data[byte];
+    data[byte] = (char)(bit ? old | mask : old & ~mask);
+    if (grows || data[byte] != (char)old) call_changed(call, 1, "setbit");
+    reply_int(call->reply, (old & mask) != 0);
+}
+COMMAND(setbit) = {.name = "setbit",
+                   .arity = 4,
+                   .flags = CMD_WRITE | CMD_DENYOOM,
+                   .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                   .run = setbit,
+                   .group = GROUP_BITMAP,
+                   .since = "2.2.0",
+                   .complexity = "O(1)",
+                   .summary = "Sets or clears the bit at offset in the string value stored at key",
+                   .syntax = "<key:key> <offset:integer> <value:integer>"};
+
+/* ---- Counting and finding
+ * --------------------------------------------------------------------------------------- */
+
+static uint64_t count_bits(const char *data, size_t len) {
+    uint64_t count[4] = {0}; /* four sums, so that no addition waits for the one before */
+    size_t i = 0;
+    for (; i + 32 <= len; i += 32)
+        for (unsigned k = 0; k < 4; k++)
+            count[k] += (uint64_t)__builtin_popcountll(load_word(data + i + 8 * (size_t)k));
+    for (; i < len; i++) count[0] += (uint64_t)__builtin_popcount((unsigned char)data[i]);
+    return count[0] + count[1] + count[2] + count[3];
+}
+
+/* Bits first..last of the data, both inclusive and inside it. */
+static uint64_t count_bit_range(const char *data, size_t first, size_t last) {
+    unsigned before = (unsigned char)data[first / 8] & ~(0xffu >> first % 8);
+    unsigned behind = (unsigned char)data[last / 8] & 0x7fu >> last % 8;
+    uint64_t count = count_bits(data + first / 8, last / 8 - first / 8 + 1);
+    return count - (uint64_t)__builtin_popcount(before) - (uint64_t)__builtin_popcount(behind);
+}
+
+/* The first byte from `at` on, below `end`, that differs from `byte`; or end. */
+static size_t skip_bytes(const char *data, size_t at, size_t end, unsigned char byte) {
+    uint64_t word = 0x0101010101010101u * byte;
+    while (at + 8 <= end && load_word(data + at) == word) at += 8;
+    while (at < end && (unsigned char)data[at] == byte) at++;
+    return at;
+}
+
+/* The place of the first bit with this value among bits first..last of the data, both inclusive; -1 if there
+ * is none. */
+static int64_t find_bit(const char *data, size_t first, size_t last, bool bit) {
+    unsigned char flip = bit ? 0 : 0xff; /* then it is a 1 that is looked for */
+    size_t at = first / 8;
+    unsigned byte = ((unsigned char)data[at] ^ flip) & 0xffu >> first % 8;
+    if (!byte) {
+        at = skip_bytes(data, at + 1, last / 8 + 1, flip);
+        if (at > last / 8) return -1;
+        byte = (unsigned char)data[at] ^ flip;
+    }
+    size_t found = at * 8 + (size_t)__builtin_clz(byte) - 24;
+    return found <= last ? (int64_t)found : -1;
+}
+
+/* argv[arg], where it is given, says BYTE or BIT. False after replying. */
+static bool unit_or_reply(struct call *call, uint32_t arg, bool *in_bits) {
+    *in_bits = arg < call->argc && bytes_is(call->argv[arg], "BIT");
+    if (arg >= call->argc || *in_bits || bytes_is(call->argv[arg], "BYTE")) return true;
+    call_syntax_error(call);
+    return false;
+}
+
+/* Clamps a range of bytes, or of bits, of a value of len bytes and makes it one of bits. False if nothing is
+ * left. */
+static bool bit_range(int64_t *start, int64_t *end, size_t len, bool in_bits) {
+    if (!string_range(start, end, (int64_t)len * (in_bits ? 8 : 1))) return false;
+    if (!in_bits) *start *= 8, *end = *end * 8 + 7;
+    return true;
+}
+
+static void bitcount(struct call *call) {
+    char scratch[NUMBER_I64_MAX_LEN];
+    int64_t start = 0, end = -1;
+    bool in_bits = false;
+    struct entry *e = call_read(call, 1);
+    if (!e || !call_is_string_or_reply(call, e)) {
+        if (!e) reply_int(call->reply, 0); /* whatever the other arguments are, as Redis 7.0 */
+        return;
+    }
+    if (call->argc == 3 || call->argc > 5) {
+        call_syntax_error(call);
+        return;
+    }
+    if (call->argc > 3 && (!call_int_or_reply(call, 2, &start) || !call_int_or_reply(call, 3, &end))) return;
+    struct bytes bits = entry_string(e, scratch);
+    if (start < 0 && end < 0 && start > end) {
+        reply_int(call->reply, 0);
+        return;
+    }
+    if (!unit_or_reply(call, 4, &in_bits)) return;
+    bool some = bit_range(&start, &end, bits.len, in_bits);
+    reply_int(call->reply, some ? (int64_t)count_bit_range(bits.data, (size_t)start, (size_t)end) : 0);
+}
+COMMAND(bitcount) = {
+    .name = "bitcount",
+    .arity = -2,
+    .flags = CMD_READONLY,
+    .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+    .run = bitcount,
+    .group = GROUP_BITMAP,
+    .since = "2.6.0",
+    .complexity = "O(N)",
+    .summary = "Count set bits in a string",
+    .history = "7.0.0: Added the `BYTE|BIT` option.",
+    .syntax = "<key:key> [index:{ <start:integer> <end:integer> [index_unit:( BYTE | BIT )@7.0.0] }]"};
+
+static void bitpos(struct call *call) {
+    char scratch[NUMBER_I64_MAX_LEN];
+    int64_t bit, start = 0, end = -1;
+    bool in_bits = false;
+    if (!call_int_or_reply(call, 2, &bit)) return;
+    if (bit != 0 && bit != 1) {
+        reply_error(call->reply, "ERR The bit argument must be 1 or 0.");
+        return;
+    }
+    struct entry *e = call_read(call, 1);
+    if (!e || !call_is_string_or_reply(call, e)) {
+        if (!e) reply_int(call->reply, bit ? -1 : 0); /* whatever the other arguments are */
+        return;
+    }
+    if (call->argc > 6) {
+        call_syntax_error(call);
+        return;
+    }
+    if (call->argc > 3 && !call_int_or_reply(call, 3, &start)) return;
+    if (!unit_or_reply(call, 5, &in_bits)) return;
+    if (call->argc > 4 && !call_int_or_reply(call, 4, &end)) return;
+    struct bytes bits = entry_string(e, scratch);
+    int64_t found = -1;
+    if (bit_range(&start, &end, bits.len, in_bits)) {
+        found = find_bit(bits.data, (size_t)start, (size_t)end, bit);
+        /* Without an end, the value goes on in zeroes. */
+        if (found < 0 && !bit && call->argc < 5) found = (int64_t)bits.len * 8;
+    }
+    reply_int(call->reply, found);
+}
+COMMAND(bitpos) = {.name = "bitpos",
+                   .arity = -3,
+                   .flags = CMD_READONLY,
+                   .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                   .run = bitpos,
+                   .group = GROUP_BITMAP,
+                   .since = "2.8.7",
+                   .complexity = "O(N)",
+                   .summary = "Find first bit set or clear in a string",
+                   .history = "7.0.0: Added the `BYTE|BIT` option.",
+                   .syntax = "<key:key> <bit:integer> [index:{ <start:integer> [end_index:{ <end:integer> "
+                             "[index_unit:( BYTE | BIT )@7.0.0] }] }]"};
+
+/* ---- BITOP
+ * ------------------------------------------------------------------------------------------------------ */
+
+enum bit_operation { BIT_AND, BIT_OR, BIT_XOR, BIT_NOT, BIT_OPERATIONS };
+
+static const struct bytes operation_names[BIT_OPERATIONS] = {[BIT_AND] = BYTES_INIT("AND"),
+                                                             [BIT_OR] = BYTES_INIT("OR"),
+                                                             [BIT_XOR] = BYTES_INIT("XOR"),
+                                                             [BIT_NOT] = BYTES_INIT("NOT")};
+
+static bool operation_or_reply(struct call *call, enum bit_operation *operation) {
+    *operation = BIT_AND;
+    while (*operation < BIT_OPERATIONS && !bytes_equal_nocase(call->argv[1], operation_names[*operation]))
+        ++*operation;
+    if (*operation == BIT_OPERATIONS) {
+        call_syntax_error(call);
+        return false;
+    }
+    if (*operation != BIT_NOT || call->argc == 4) return true;
+    reply_error(call->reply, "ERR BITOP NOT must be called with a single source key.");
+    return false;
+}
+
+/* Looks all sources up, which also removes the expired ones. False after replying that one is no string. */
+static bool longest_source_or_reply(struct call *call, size_t *longest) {
+    *longest = 0;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        struct entry *e = call_read(call, i);
+        if (!call_is_string_or_reply(call, e)) return false;
+        size_t len = e ? entry_string_len(e) : 0;
+        if (len > *longest) *longest = len;
+    }
+    return true;
+}
+
+/* to[i] = to[i] op from[i], for len bytes. */
+static inline uint64_t operate(enum bit_operation operation, uint64_t a, uint64_t b) {
+    return operation == BIT_AND ? a & b : operation == BIT_OR ? a | b : a ^ b;
+}
+static inline void combine_as(enum bit_operation operation, char *to, const char *from, size_t len) {
+    size_t i = 0;
+    for (; i + 32 <= len; i += 32)
+        for (size_t k = 0; k < 32; k += 8)
+            store_word(to + i + k, operate(operation, load_word(to + i + k), load_word(from + i + k)));
+    for (; i < len; i++) to[i] = (char)operate(operation, (unsigned char)to[i], (unsigned char)from[i]);
+}
+
+/* A source shorter than the result goes on in zeroes. */
+static void combine(enum bit_operation operation, struct block *result, struct bytes from) {
+    if (operation == BIT_AND) {
+        combine_as(BIT_AND, result->data, from.data, from.len);
+        memset(result->data + from.len, 0, result->len - from.len);
+    } else if (operation == BIT_OR) {
+        combine_as(BIT_OR, result->data, from.data, from.len);
+    } else {
+        combine_as(BIT_XOR, result->data, from.data, from.len);
+    }
+}
+
+static void complement(struct block *result) {
+    size_t i = 0;
+    for (; i + 8 <= result->len; i += 8) store_word(result->data + i, ~load_word(result->data + i));
+    for (; i < result->len; i++) result->data[i] = (char)~result->data[i];
+}
+
+/* The result, of `len` bytes; NULL without memory. The sources are strings or absent, none of them expired.
+ */
+static struct block *bitop_result(struct call *call, enum bit_operation operation, size_t len) {
+    struct block *result = block_new(len, len);
+    if (!result) return NULL;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        char scratch[NUMBER_I64_MAX_LEN];
+        const struct entry *e = call_peek(call, i);
+        struct bytes from = e ? entry_string(e, scratch) : BYTES("");
+        if (i > 3) {
+            combine(operation, result, from);
+        } else {
+            memcpy(result->data, from.data, from.len);
+            memset(result->data + from.len, 0, len - from.len);
+        }
+    }
+    if (operation == BIT_NOT) complement(result);
+    return result;
+}
+
+static bool bitop_store_or_reply(struct call *call, enum bit_operation operation, size_t len) {
+    struct keyspace *ks = call_keyspace(call, 2);
+    struct value value = {.kind = VALUE_BLOCK, .block = bitop_result(call, operation, len)};
+    struct entry *e = NULL;
+    if (value.block) e = keyspace_set(ks, call->db, call_key(call, 2), &value, EXPIRY_NONE);
+    if (!e) {
+        if (value.block) block_release(value.block);
+        call_out_of_memory(call);
+        return false;
+    }
+    keyspace_edit(ks, call->db, &e,
+                  len); /* makes its encoding "raw"; the length stays, so it needs no memory */
+    call_touch(call, e);
+    call_changed(call, 2, "set");
+    return true;
+}
+
+static void bitop(struct call *call) {
+    enum bit_operation operation;
+    size_t len;
+    if (!operation_or_reply(call, &operation) || !longest_source_or_reply(call, &len)) return;
+    struct entry *target = call_peek(call, 2);
+    if (len > 0) {
+        if (!bitop_store_or_reply(call, operation, len)) return;
+    } else if (target) {
+        keyspace_delete_entry(call_keyspace(call, 2), call->db, call_key(call, 2), target);
+        call_deleted(call, 2, "del");
+    }
+    reply_int(call->reply, (int64_t)len);
+}
+COMMAND(bitop) = {.name = "bitop",
+                  .arity = -4,
+                  .flags = CMD_WRITE | CMD_DENYOOM,
+                  .keys = {KEY(2, KEY_OW | KEY_UPDATE), KEYS(3, -1, 1, KEY_RO | KEY_ACCESS)},
+                  .run = bitop,
+                  .group = GROUP_BITMAP,
+                  .since = "2.6.0",
+                  .complexity = "O(N)",
+                  .summary = "Perform bitwise operations between strings",
+                  .syntax = "<operation> <destkey:key> <key:key>..."};
