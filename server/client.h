@@ -6,6 +6,7 @@
 #define KEVY_SERVER_CLIENT_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "protocol/bytes.h"
@@ -46,6 +47,8 @@ struct client {
     uint64_t commands;         /* atomic for others */
     const struct command *last_command; /* atomic for others */
     struct transaction *transaction;    /* NULL until MULTI or WATCH */
+    uint32_t queued;           /* commands in MULTI's queue; atomic for others */
+    bool killed;               /* CLIENT KILL has posted its end: no longer shown; under the registry's lock */
     char *name;                /* malloc'd or NULL; under the registry's lock */
     char *lib_name, *lib_ver;  /* the same */
     char *peer, *local;        /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */

@@ -1,0 +1,636 @@
+/* client.c - CLIENT and its subcommands: what is known about connections, and what one can do to them.
+ *
+ * Redis's CLIENT CACHING, GETREDIR, TRACKING and TRACKINGINFO come with client-side caching; until then they
+ * are unknown subcommands, so that clients see that the feature is not there. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/buffer.h"
+#include "server/clients.h"
+#include "server/commands/connection.h"
+#include "server/config.h"
+#include "server/help.h"
+#include "server/limits.h"
+#include "server/pause.h"
+#include "server/post.h"
+
+#define CLIENT_FLAGS       (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
+#define CLIENT_ADMIN_FLAGS (CLIENT_FLAGS | CMD_ADMIN)
+
+COMMAND(client) = {.name = "client",
+                   .arity = -2,
+                   .group = GROUP_CONNECTION,
+                   .since = "2.4.0",
+                   .complexity = "Depends on subcommand.",
+                   .summary = "A container for client connection commands"};
+
+/* "... unknown subcommand or wrong number of arguments": what Redis answers where its arity is too lenient.
+ */
+static void wrong_arguments(struct call *call) {
+    int len = call->argv[1].len < 128 ? (int)call->argv[1].len : 128;
+    reply_errorf(call->reply,
+                 "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.", len,
+                 call->argv[1].data);
+}
+
+static void set_flag(struct client *client, uint32_t flag, bool on) {
+    client_set(client->flags, on ? client->flags | flag : client->flags & ~flag);
+}
+
+/* ---- Lines of CLIENT LIST ---------------------------------------------------------------------------------
+ */
+
+struct lines {
+    struct buffer text;
+    bool failed; /* no memory, or longer than a bulk can be */
+};
+
+static void lines_add(struct lines *lines, const char *text, size_t len) {
+    size_t max = (size_t)config.proto_max_bulk_len;
+    if (!lines->failed) lines->failed = !buffer_append(&lines->text, (struct bytes){text, len}, max);
+}
+
+/* For numbers and fixed words: 512 bytes at most. */
+static void lines_format(struct lines *lines, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void lines_format(struct lines *lines, const char *format, ...) {
+    char text[512];
+    va_list values;
+    va_start(values, format);
+    int len = vsnprintf(text, sizeof(text), format, values);
+    va_end(values);
+    lines_add(lines, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+}
+
+static void lines_text(struct lines *lines, const char *field, const char *text) {
+    lines_add(lines, field, strlen(field));
+    if (text) lines_add(lines, text, strlen(text));
+}
+
+/* Redis's letters for a client's state, in its order. dst: 16 bytes. */
+static void flag_letters(uint32_t flags, char *dst) {
+    static const struct {
+        uint32_t flag;
+        char letter;
+    } letters[] = {{CLIENT_MONITOR, 'O'},   {CLIENT_MULTI, 'x'},       {CLIENT_CLOSE_AFTER_REPLY, 'c'},
+                   {CLIENT_CLOSE_NOW, 'A'}, {CLIENT_UNIX_SOCKET, 'U'}, {CLIENT_NO_EVICT, 'e'},
+                   {CLIENT_NO_TOUCH, 'T'}};
+    char *at = dst;
+    for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++)
+        if (flags & letters[i].flag) *at++ = letters[i].letter;
+    if (at == dst) *at++ = 'N';
+    *at = '\0';
+}
+
+/* One client; under the registry's lock. Redis's figures about buffers that kevy does not have are 0: an idle
+ * connection owns none, and the arguments of a running command lie in the receive buffers. */
+static void add_line(struct lines *lines, const struct call *call, struct client *client) {
+    uint32_t flags = client_get(client->flags);
+    uint64_t in = client_get(client->input_bytes), out = client_get(client->output_bytes);
+    const struct command *last = client == call->client ? call->command : client_get(client->last_command);
+    char letters[16], command[COMMAND_FULL_NAME_MAX] = "NULL";
+    int command_len = last ? (int)command_full_name(last, command) : 4;
+    flag_letters(flags, letters);
+    lines_format(lines, "id=%llu", (unsigned long long)client->id);
+    lines_text(lines, " addr=", client_peer(client));
+    lines_text(lines, " laddr=", client_local(client));
+    lines_format(lines, " fd=%d", client->fd);
+    lines_text(lines, " name=", client->name);
+    lines_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
+                 (long long)(call->now_ms - client->created_ms) / 1000,
+                 (long long)(call->now_ms - client_get(client->active_ms)) / 1000, letters,
+                 client_get(client->db), flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
+    lines_format(
+        lines,
+        " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%llu omem=%llu tot-mem=%llu",
+        (unsigned long long)in, (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE,
+        (unsigned long long)out, (unsigned long long)(sizeof(*client) + in + out));
+    lines_format(lines, " events=%s cmd=%.*s user=default redir=-1 resp=%d", out ? "rw" : "r", command_len,
+                 command, client_get(client->resp));
+    lines_text(lines, " lib-name=", client->lib_name);
+    lines_text(lines, " lib-ver=", client->lib_ver);
+    lines_add(lines, "\n", 1);
+}
+
+static void reply_lines(struct call *call, struct lines *lines) {
+    if (lines->failed)
+        call_out_of_memory(call);
+    else
+        reply_verbatim(call->reply, "txt", buffer_bytes(&lines->text));
+    buffer_free(&lines->text);
+}
+
+static void client_info(struct call *call) {
+    struct lines lines = {0};
+    clients_lock();
+    add_line(&lines, call, call->client);
+    clients_unlock();
+    reply_lines(call, &lines);
+}
+COMMAND(client_info) = {.container = "client",
+                        .name = "info",
+                        .arity = 2,
+                        .flags = CLIENT_FLAGS,
+                        .run = client_info,
+                        .group = GROUP_CONNECTION,
+                        .since = "6.2.0",
+                        .complexity = "O(1)",
+                        .summary = "Returns information about the current client connection.",
+                        .tips = "nondeterministic_output"};
+
+/* ---- LIST, KILL -------------------------------------------------------------------------------------------
+ */
+
+enum client_type { TYPE_ANY = -1, TYPE_NORMAL, TYPE_REPLICA, TYPE_PUBSUB, TYPE_MASTER };
+
+static bool type_or_reply(struct call *call, uint32_t arg, enum client_type *type) {
+    struct bytes name = call->argv[arg];
+    if (bytes_is(name, "normal"))
+        *type = TYPE_NORMAL;
+    else if (bytes_is(name, "slave") || bytes_is(name, "replica"))
+        *type = TYPE_REPLICA;
+    else if (bytes_is(name, "pubsub"))
+        *type = TYPE_PUBSUB;
+    else if (bytes_is(name, "master"))
+        *type = TYPE_MASTER;
+    else
+        reply_errorf(call->reply, "ERR Unknown client type '%.*s'", (int)(name.len < 128 ? name.len : 128),
+                     name.data);
+    return *type != TYPE_ANY;
+}
+
+static int id_order(const void *id, const void *client) {
+    uint64_t a = *(const uint64_t *)id, b = (*(struct client *const *)client)->id;
+    return (a > b) - (a < b);
+}
+
+/* The clients named by argv[3] on, in that order. The registry is in order of ids, so a copy of it can be
+ * searched: many ids are found without walking a list of many clients for each. False after replying with an
+ * error. */
+static bool add_ids(struct call *call, struct lines *lines) {
+    size_t count = clients_count(), n = 0; /* holds still: the caller has the lock */
+    struct client **sorted = malloc(count * sizeof(*sorted)), **found;
+    bool ok = sorted != NULL;
+    if (!ok) call_out_of_memory(call);
+    for (struct client *c = clients_first(); ok && c; c = c->next) sorted[n++] = c;
+    for (uint32_t i = 3; ok && i < call->argc; i++) {
+        int64_t number;
+        ok = call_int_range_or_reply(call, i, INT64_MIN, INT64_MAX, &number, "ERR Invalid client ID");
+        uint64_t id = ok ? (uint64_t)number : 0;
+        found = ok ? bsearch(&id, sorted, n, sizeof(*sorted), id_order) : NULL;
+        if (found && !(*found)->killed) add_line(lines, call, *found);
+    }
+    free(sorted);
+    return ok;
+}
+
+static void client_list(struct call *call) {
+    enum client_type type = TYPE_ANY;
+    struct lines lines = {0};
+    bool ok = true, by_id = call->argc > 3 && bytes_is(call->argv[2], "id");
+    if (call->argc == 4 && bytes_is(call->argv[2], "type")) {
+        if (!type_or_reply(call, 3, &type)) return;
+    } else if (call->argc != 2 && !by_id) {
+        call_syntax_error(call);
+        return;
+    }
+    clients_lock();
+    if (by_id)
+        ok = add_ids(call, &lines);
+    else if (type == TYPE_ANY || type == TYPE_NORMAL)
+        for (struct client *c = clients_first(); c; c = c->next)
+            if (!c->killed) add_line(&lines, call, c);
+    clients_unlock();
+    if (ok)
+        reply_lines(call, &lines);
+    else
+        buffer_free(&lines.text);
+}
+COMMAND(client_list) = {
+    .container = "client",
+    .name = "list",
+    .arity = -2,
+    .flags = CLIENT_ADMIN_FLAGS,
+    .run = client_list,
+    .group = GROUP_CONNECTION,
+    .since = "2.4.0",
+    .complexity = "O(N) where N is the number of client connections",
+    .summary = "Get the list of client connections",
+    .tips = "nondeterministic_output",
+    .history =
+        "2.8.12: Added unique client `id` field.\n5.0.0: Added optional `TYPE` filter.\n"
+        "6.0.0: Added `user` field.\n"
+        "6.2.0: Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.\n"
+        "7.0.0: Added `resp`, `multi-mem`, `rbs` and `rbp` fields.\n7.0.3: Added `ssub` field.",
+    .syntax = "[{TYPE normal_master_replica_pubsub:(NORMAL | MASTER | REPLICA | PUBSUB)}@5.0.0] "
+              "[{ID id:{<client-id:integer> ...}}@6.2.0]"};
+
+struct kill_filter {
+    enum client_type type;
+    int64_t id;               /* 0: any */
+    int64_t max_age_s;        /* only those at least this old; 0: any */
+    struct bytes addr, laddr; /* data NULL: any */
+    bool skip_me;
+};
+
+static bool kill_value_or_reply(struct call *call, uint32_t i, struct kill_filter *filter) {
+    struct bytes option = call->argv[i], value = call->argv[i + 1];
+    if (bytes_is(option, "id"))
+        return call_int_range_or_reply(call, i + 1, 1, INT64_MAX, &filter->id,
+                                       "ERR client-id should be greater than 0");
+    if (bytes_is(option, "maxage"))
+        return call_int_range_or_reply(call, i + 1, 1, INT64_MAX, &filter->max_age_s,
+                                       "ERR maxage should be greater than 0");
+    if (bytes_is(option, "type")) {
+        filter->type = TYPE_ANY;
+        return type_or_reply(call, i + 1, &filter->type);
+    }
+    if (bytes_is(option, "user")) {
+        if (bytes_equal(value, BYTES("default"))) return true;
+        reply_errorf(call->reply, "ERR No such user '%.*s'", (int)(value.len < 128 ? value.len : 128),
+                     value.data);
+        return false;
+    }
+    if (bytes_is(option, "addr"))
+        filter->addr = value;
+    else if (bytes_is(option, "laddr"))
+        filter->laddr = value;
+    else if (bytes_is(option, "skipme") && bytes_is(value, "yes"))
+        filter->skip_me = true;
+    else if (bytes_is(option, "skipme") && bytes_is(value, "no"))
+        filter->skip_me = false;
+    else {
+        call_syntax_error(call);
+        return false;
+    }
+    return true;
+}
+
+static bool kill_filter_or_reply(struct call *call, struct kill_filter *filter) {
+    *filter = (struct kill_filter){.type = TYPE_ANY, .skip_me = true};
+    if (call->argc == 3) { /* the old form: an address, and it may be one's own */
+        filter->addr = call->argv[2];
+        filter->skip_me = false;
+        return true;
+    }
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        if (i + 1 == call->argc) {
+            call_syntax_error(call);
+            return false;
+        }
+        if (!kill_value_or_reply(call, i, filter)) return false;
+    }
+    return true;
+}
+
+static bool filter_matches(const struct call *call, const struct kill_filter *filter, struct client *client) {
+    if (client->killed || (filter->skip_me && client == call->client)) return false;
+    if (filter->type != TYPE_ANY && filter->type != TYPE_NORMAL) return false;
+    if (filter->id && (uint64_t)filter->id != client->id) return false;
+    if (filter->max_age_s && (call->now_ms - client->created_ms) / 1000 < filter->max_age_s) return false;
+    if (filter->addr.data && !bytes_equal(filter->addr, bytes_of(client_peer(client)))) return false;
+    return !filter->laddr.data || bytes_equal(filter->laddr, bytes_of(client_local(client)));
+}
+
+/* Others are closed by their own shards; this one when it has its reply. Under the registry's lock. */
+static bool kill_client(struct call *call, struct client *client) {
+    struct client_address address = {client->shard, client->slot, client->id};
+    if (client == call->client) {
+        set_flag(client, CLIENT_CLOSE_AFTER_REPLY, true);
+        return true;
+    }
+    client->killed = post_close(call->shard, address);
+    return client->killed;
+}
+
+static void client_kill(struct call *call) {
+    struct kill_filter filter;
+    int64_t killed = 0;
+    if (!kill_filter_or_reply(call, &filter)) return;
+    clients_lock();
+    for (struct client *c = clients_first(); c; c = c->next)
+        if (filter_matches(call, &filter, c)) killed += kill_client(call, c);
+    clients_unlock();
+    if (call->argc > 3)
+        reply_int(call->reply, killed);
+    else if (killed)
+        reply_ok(call->reply);
+    else
+        reply_error(call->reply, "ERR No such client");
+}
+COMMAND(client_kill) = {
+    .container = "client",
+    .name = "kill",
+    .arity = -3,
+    .flags = CLIENT_ADMIN_FLAGS,
+    .run = client_kill,
+    .group = GROUP_CONNECTION,
+    .since = "2.4.0",
+    .complexity = "O(N) where N is the number of client connections",
+    .summary = "Kill the connection of a client",
+    .history =
+        "2.8.12: Added new filter format.\n2.8.12: `ID` option.\n"
+        "3.2.0: Added `master` type in for `TYPE` option.\n"
+        "5.0.0: Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.\n"
+        "6.2.0: `LADDR` option.\n7.4.0: `MAXAGE` option.",
+    .syntax = "filter:(<ip:port:string>!2.8.12 | new-format:([{ID <client-id:integer>}@2.8.12] | "
+              "[{TYPE normal_master_slave_pubsub:(NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | "
+              "PUBSUB)}@2.8.12] | "
+              "[{USER <username>}] | [{ADDR <ip:port:string>}] | [{LADDR <ip:port:string>}@6.2.0] | "
+              "[{SKIPME <yes/no>}] | [{MAXAGE <maxage:integer>}@7.4.0]) ...)"};
+
+/* ---- Names ------------------------------------------------------------------------------------------------
+ */
+
+static void client_id(struct call *call) {
+    reply_int(call->reply, (int64_t)call->client->id);
+}
+COMMAND(client_id) = {.container = "client",
+                      .name = "id",
+                      .arity = 2,
+                      .flags = CLIENT_FLAGS,
+                      .run = client_id,
+                      .group = GROUP_CONNECTION,
+                      .since = "5.0.0",
+                      .complexity = "O(1)",
+                      .summary = "Returns the client ID for the current connection"};
+
+static void client_getname(struct call *call) {
+    if (call->client->name)
+        reply_bulk_text(call->reply, call->client->name);
+    else
+        reply_null(call->reply);
+}
+COMMAND(client_getname) = {.container = "client",
+                           .name = "getname",
+                           .arity = 2,
+                           .flags = CLIENT_FLAGS,
+                           .run = client_getname,
+                           .group = GROUP_CONNECTION,
+                           .since = "2.6.9",
+                           .complexity = "O(1)",
+                           .summary = "Get the current connection name"};
+
+static void set_text(struct call *call, char **field, struct bytes text) {
+    if (clients_set_text(field, text))
+        reply_ok(call->reply);
+    else
+        call_out_of_memory(call);
+}
+
+static void client_setname(struct call *call) {
+    if (connection_name_ok_or_reply(call, call->argv[2])) set_text(call, &call->client->name, call->argv[2]);
+}
+COMMAND(client_setname) = {.container = "client",
+                           .name = "setname",
+                           .arity = 3,
+                           .flags = CLIENT_FLAGS,
+                           .run = client_setname,
+                           .group = GROUP_CONNECTION,
+                           .since = "2.6.9",
+                           .complexity = "O(1)",
+                           .summary = "Set the current connection name",
+                           .syntax = "<connection-name>"};
+
+static void client_setinfo(struct call *call) {
+    struct bytes option = call->argv[2];
+    char **field = bytes_is(option, "lib-name")  ? &call->client->lib_name
+                   : bytes_is(option, "lib-ver") ? &call->client->lib_ver
+                                                 : NULL;
+    int len = option.len < 128 ? (int)option.len : 128;
+    if (!field)
+        reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", len, option.data);
+    else if (!connection_text_ok(call->argv[3]))
+        reply_errorf(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.", len,
+                     option.data);
+    else
+        set_text(call, field, call->argv[3]);
+}
+COMMAND(client_setinfo) = {.container = "client",
+                           .name = "setinfo",
+                           .arity = 4,
+                           .flags = CLIENT_FLAGS,
+                           .run = client_setinfo,
+                           .group = GROUP_CONNECTION,
+                           .since = "7.2.0",
+                           .complexity = "O(1)",
+                           .summary = "Set client or connection specific info",
+                           .tips = "request_policy:all_nodes,response_policy:all_succeeded",
+                           .syntax = "attr:({LIB-NAME <libname>} | {LIB-VER <libver>})"};
+
+/* ---- Modes ------------------------------------------------------------------------------------------------
+ */
+
+static bool on_off_or_reply(struct call *call, bool *on) {
+    *on = bytes_is(call->argv[2], "on");
+    if (*on || bytes_is(call->argv[2], "off")) return true;
+    call_syntax_error(call);
+    return false;
+}
+
+static void client_no_evict(struct call *call) {
+    bool on;
+    if (!on_off_or_reply(call, &on)) return;
+    set_flag(call->client, CLIENT_NO_EVICT, on);
+    reply_ok(call->reply);
+}
+COMMAND(client_no_evict) = {.container = "client",
+                            .name = "no-evict",
+                            .arity = 3,
+                            .flags = CLIENT_ADMIN_FLAGS,
+                            .run = client_no_evict,
+                            .group = GROUP_CONNECTION,
+                            .since = "7.0.0",
+                            .complexity = "O(1)",
+                            .summary = "Set client eviction mode for the current connection",
+                            .syntax = "enabled:(ON | OFF)"};
+
+static void client_no_touch(struct call *call) {
+    bool on;
+    if (!on_off_or_reply(call, &on)) return;
+    set_flag(call->client, CLIENT_NO_TOUCH, on);
+    reply_ok(call->reply);
+}
+COMMAND(client_no_touch) = {
+    .container = "client",
+    .name = "no-touch",
+    .arity = 3,
+    .flags = CLIENT_FLAGS,
+    .run = client_no_touch,
+    .group = GROUP_CONNECTION,
+    .since = "7.2.0",
+    .complexity = "O(1)",
+    .summary = "Controls whether commands sent by the client will alter the LRU/LFU of the keys they access.",
+    .syntax = "enabled:(ON | OFF)"};
+
+/* OFF and SKIP are not answered themselves: dispatch drops what a muted client's commands reply. */
+static void client_reply(struct call *call) {
+    struct client *client = call->client;
+    if (bytes_is(call->argv[2], "on")) {
+        set_flag(client, CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT, false);
+        reply_ok(call->reply);
+    } else if (bytes_is(call->argv[2], "off")) {
+        set_flag(client, CLIENT_REPLY_OFF, true);
+    } else if (bytes_is(call->argv[2], "skip")) {
+        if (!(client->flags & CLIENT_REPLY_OFF)) set_flag(client, CLIENT_REPLY_SKIP_NEXT, true);
+    } else {
+        call_syntax_error(call);
+    }
+}
+COMMAND(client_reply) = {.container = "client",
+                         .name = "reply",
+                         .arity = 3,
+                         .flags = CLIENT_FLAGS,
+                         .run = client_reply,
+                         .group = GROUP_CONNECTION,
+                         .since = "3.2.0",
+                         .complexity = "O(1)",
+                         .summary = "Instruct the server whether to reply to commands",
+                         .syntax = "on_off_skip:(ON | OFF | SKIP)"};
+
+/* ---- PAUSE, UNPAUSE, UNBLOCK ------------------------------------------------------------------------------
+ */
+
+static void client_pause(struct call *call) {
+    enum pause_mode mode = PAUSE_ALL;
+    int64_t timeout_ms;
+    if (call->argc > 4) {
+        wrong_arguments(call);
+        return;
+    }
+    if (call->argc == 4) {
+        if (bytes_is(call->argv[3], "write")) {
+            mode = PAUSE_WRITE;
+        } else if (!bytes_is(call->argv[3], "all")) {
+            reply_error(call->reply, "ERR CLIENT PAUSE mode must be WRITE or ALL");
+            return;
+        }
+    }
+    if (!call_int_range_or_reply(call, 2, INT64_MIN, INT64_MAX, &timeout_ms,
+                                 "ERR timeout is not an integer or out of range"))
+        return;
+    if (timeout_ms < 0) {
+        reply_error(call->reply, "ERR timeout is negative");
+    } else if (timeout_ms > INT64_MAX - call->now_ms) {
+        reply_error(call->reply, "ERR timeout is out of range");
+    } else {
+        pause_begin(mode, call->now_ms + timeout_ms, call->now_ms);
+        reply_ok(call->reply);
+    }
+}
+COMMAND(client_pause) = {.container = "client",
+                         .name = "pause",
+                         .arity = -3,
+                         .flags = CLIENT_ADMIN_FLAGS,
+                         .run = client_pause,
+                         .group = GROUP_CONNECTION,
+                         .since = "2.9.50",
+                         .complexity = "O(1)",
+                         .summary = "Stop processing commands from clients for some time",
+                         .history = "6.2.0: `CLIENT PAUSE WRITE` mode added along with the `mode` option.",
+                         .syntax = "<timeout:integer> [mode:(WRITE | ALL)@6.2.0]"};
+
+/* Redis holds this back too, so that a pause of everything cannot be ended; here it is what ends it. */
+static void client_unpause(struct call *call) {
+    pause_end();
+    if (post_resume(call->shard))
+        reply_ok(call->reply);
+    else
+        call_out_of_memory(call);
+}
+COMMAND(client_unpause) = {.container = "client",
+                           .name = "unpause",
+                           .arity = 2,
+                           .flags = CLIENT_ADMIN_FLAGS | CMD_NO_PAUSE,
+                           .run = client_unpause,
+                           .group = GROUP_CONNECTION,
+                           .since = "6.2.0",
+                           .complexity = "O(N) Where N is the number of paused clients",
+                           .summary = "Resume processing of clients that were paused"};
+
+/* No command of this server blocks yet, so there is never anybody to unblock: 0, as Redis says of a client
+ * that is not blocked or not there. */
+static void client_unblock(struct call *call) {
+    int64_t id;
+    bool reason = call->argc == 4;
+    if (call->argc > 4)
+        wrong_arguments(call);
+    else if (reason && !bytes_is(call->argv[3], "timeout") && !bytes_is(call->argv[3], "error"))
+        reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    else if (call_int_or_reply(call, 2, &id))
+        reply_int(call->reply, 0);
+}
+COMMAND(client_unblock) = {
+    .container = "client",
+    .name = "unblock",
+    .arity = -3,
+    .flags = CLIENT_ADMIN_FLAGS,
+    .run = client_unblock,
+    .group = GROUP_CONNECTION,
+    .since = "5.0.0",
+    .complexity = "O(log N) where N is the number of client connections",
+    .summary = "Unblock a client blocked in a blocking command from a different connection",
+    .syntax = "<client-id:integer> [timeout_error:(TIMEOUT | ERROR)]"};
+
+/* ---- HELP -------------------------------------------------------------------------------------------------
+ */
+
+static void client_help(struct call *call) {
+    static const char *const lines[] = {
+        "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made from the specified address",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made to specified local address",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Kill connections by type.",
+        "    * USER <username>",
+        "      Kill connections authenticated by <username>.",
+        "    * SKIPME (YES|NO)",
+        "      Skip killing current connection (default: yes).",
+        "    * MAXAGE <seconds>",
+        "      Kill connections that are at least this old.",
+        "LIST [options ...]",
+        "    Return information about client connections. Options:",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Return clients of specified type.",
+        "    * ID <client-id> [<client-id> [...]]",
+        "      Return the clients of these IDs.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "SETINFO <option> <value>",
+        "    Set the LIB-NAME or LIB-VER of the current connection.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
+        "NO-TOUCH (ON|OFF)",
+        "    Leave the access times of keys alone.",
+    };
+    HELP_REPLY(call, lines);
+}
+COMMAND(client_help) = {.container = "client",
+                        .name = "help",
+                        .arity = 2,
+                        .flags = CMD_LOADING | CMD_STALE,
+                        .run = client_help,
+                        .group = GROUP_CONNECTION,
+                        .since = "5.0.0",
+                        .complexity = "O(1)",
+                        .summary = "Show helpful text about the different subcommands"};
