@@ -8,15 +8,14 @@
  *
  * How main uses it:
  *
+ *     title_keep(argc, argv);                        server/title.h
  *     config_defaults();
- *     enum config_mode mode = config_mode(argc, argv);
- *     if (mode == CONFIG_MODE_HELP) config_help(stdout), exit 0;   VERSION and PROBE likewise
+ *     switch (config_mode(argc, argv))               HELP: config_help(stdout), exit 0; VERSION likewise
  *     struct buffer errors = {0};
- *     if (!config_load(argc, argv, &errors) || !config_check(&errors)) write errors to stderr, exit 1;
- *     if (mode == CONFIG_MODE_CHECK) exit 0;
- *     ... fork here where config.daemonize says so; a supervised server never does ...
- *     if (!config_apply(&errors)) write errors to stderr, exit 1;
- *     log_open(config.logfile) ... */
+ *     if (!config_load(argc, argv, &errors) || !config_check(&errors)) write errors to stderr, exit 1
+ *     if the mode is CHECK, exit 0; if it is PROBE, tell and exit
+ *     if (config.daemonize and not supervised) fork; a parent says no more
+ *     if (!config_apply(&errors)) write errors to stderr, exit 1 */
 #ifndef KEVY_SERVER_CONFIG_H
 #define KEVY_SERVER_CONFIG_H
 
@@ -60,47 +59,70 @@ struct config {
 };
 extern struct config config;
 
-/* ---- Start (main only)
- * -------------------------------------------------------------------------------------------- */
+/* ---- Start: main alone ---- */
 
+/* What the command line asks for: --check-config, --help or -h, --version or -v, --probe, or none of these.
+ */
 enum config_mode {
     CONFIG_MODE_SERVE,
     CONFIG_MODE_CHECK,
     CONFIG_MODE_HELP,
     CONFIG_MODE_VERSION,
-    CONFIG_MODE_PROBE
+    CONFIG_MODE_PROBE,
 };
+enum config_mode config_mode(int argc, char **argv);
 
 /* Gives every option its default. Once, before anything else here. */
 void config_defaults(void);
-/* What the command line asks for: --check-config, --help or -h, --version or -v, --probe, or a server. */
-enum config_mode config_mode(int argc, char **argv);
-/* Reads `kevy [file|-] [--name value ...]`. Appends a line for everything that is wrong, "kevy.conf:12: 'port
- * x': ...", and goes on, so that all is told at once. False if there was any. */
+/* Reads `kevy [file|-] [--name value ...]`. Appends a line for everything that is wrong,
+ * "kevy.conf:12: 'port x': ...", and goes on, so that all is told at once. False if there was any. */
 bool config_load(int argc, char **argv, struct buffer *errors) __attribute__((warn_unused_result));
-/* What no row can see alone: relations between options. False after appending lines. */
+/* The same for a text with a file's syntax; `name` is what error lines call it. */
+bool config_load_text(const char *name, struct bytes text, struct buffer *errors)
+    __attribute__((warn_unused_result));
+/* What no row can see alone: relations between options, and with the machine. False after appending lines. */
 bool config_check(struct buffer *errors) __attribute__((warn_unused_result));
-/* Enters `dir` and gives the process what the options ask of it: the limit on open files (or fewer clients),
- * no huge pages. After daemonizing, before log_open. False after appending lines. */
+/* Gives the process what the options ask of it: working directory, log file, limit on open files (or fewer
+ * clients), no huge pages, title. After daemonizing, before threads. False after appending lines. */
 bool config_apply(struct buffer *errors) __attribute__((warn_unused_result));
 /* Usage and every option, for --help. */
 void config_help(FILE *out);
-/* kevy.conf as it is in the tree. */
+/* kevy.conf as it stands in the tree. */
 void config_print(FILE *out);
 
-/* ---- Any thread
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Any thread ---- */
 
-/* Shards to start: `shards`, or the CPUs that the process may use. 1 to MAX_SHARDS. */
+/* Shards to start: `shards`, or the CPUs that shard-cpus names, or those that the process may use. At most
+ * MAX_SHARDS. */
 unsigned config_shards(void);
-/* Reads "0-3,6" into cpus[0, max). How many there are, or -1 if the text is wrong, names a CPU twice or more
- * than max. */
+/* Reads "0-3,6" into cpus[0, max). How many there are, or -1 if the text is wrong, names a CPU twice or names
+ * more than max. */
 int config_cpu_list(const char *text, int *cpus, unsigned max);
 /* The configuration file's absolute path, "" for none. */
 const char *config_file_path(void);
 
-/* requirepass. The comparison takes as long for a wrong password as for the right one. */
+/* requirepass. The time of the comparison says nothing about where they differ. */
 bool config_has_password(void);
 bool config_password_is(struct bytes password);
+
+/* ---- CONFIG ---- */
+
+enum { CONFIG_ERROR_MAX = 512 }; /* bytes of an error text, its NUL included */
+
+/* Calls `found` (NULL: nothing) for every option that a glob pattern matches, once each, in the table's
+ * order. Returns how many there are, the same each time for the same patterns. */
+typedef void config_found(void *context, struct bytes name, struct bytes value);
+uint32_t config_get(const struct bytes *patterns, uint32_t count, config_found *found, void *context);
+/* Changes `count` options, from pairs of name and value: all of them, or none. False with Redis's error text,
+ * "ERR ...". */
+bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX])
+    __attribute__((warn_unused_result));
+/* Brings the configuration file to what is in force. Waits for the disk. False with an error text, "ERR ...".
+ */
+bool config_rewrite(char error[CONFIG_ERROR_MAX]) __attribute__((warn_unused_result));
+
+/* For config*.c: held while options change. */
+void config_lock(void);
+void config_unlock(void);
 
 #endif

@@ -1,0 +1,60 @@
+/* config_file.h - redis.conf's syntax: lines, words, quotes, include. For config*.c alone. */
+#ifndef KEVY_SERVER_CONFIG_FILE_H
+#define KEVY_SERVER_CONFIG_FILE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "protocol/buffer.h"
+#include "protocol/request.h"
+
+enum {
+    CONFIG_FILE_MAX = 8 * 1024 * 1024, /* bytes of a file */
+    CONFIG_LINE_MAX = 64 * 1024,       /* bytes of a line */
+    CONFIG_INCLUDE_DEPTH = 16,         /* files open within each other */
+    CONFIG_INCLUDE_FILES = 1000,       /* files read in all */
+    CONFIG_ERRORS_MAX = 64 * 1024,     /* bytes of error lines; what is beyond is not told */
+};
+
+/* A reading of one or several files. Zero-initialised but for `errors`. */
+struct config_reading {
+    struct buffer *errors; /* one line per error, "kevy.conf:12: 'maxclients abc': ..." */
+    bool failed;           /* there was an error */
+    unsigned files, depth;
+    struct {
+        dev_t device;
+        ino_t inode;
+    } open[CONFIG_INCLUDE_DEPTH]; /* [0, depth): to recognise a file that includes itself */
+};
+
+/* Where a directive stands. */
+struct config_place {
+    const char *file;  /* or "command line" */
+    unsigned line;     /* 0: none */
+    struct bytes text; /* as written */
+};
+
+/* Reads a file, or standard input for "-", and puts its options in force, line by line. */
+void config_file_read(struct config_reading *reading, const char *path);
+/* The same for a text; `name` is what error lines call it. */
+void config_file_text(struct config_reading *reading, const char *name, struct bytes text);
+/* One directive: words[0] is its name. */
+void config_file_directive(struct config_reading *reading, const struct config_place *place,
+                           const struct bytes *words, unsigned count);
+/* Appends "file:line: 'text': message". */
+void config_file_error(struct config_reading *reading, const struct config_place *place, const char *format,
+                       ...) __attribute__((format(printf, 3, 4)));
+
+/* Takes the next line off *rest, without its blanks at both ends. False at the end. */
+bool config_file_next_line(struct bytes *rest, struct bytes *line);
+/* True for blank lines and comments. */
+bool config_file_is_comment(struct bytes line);
+/* Splits a line into words, which lie in *memory (malloc'd, to be freed by the caller). NULL, or an error
+ * text. */
+const char *config_file_split(struct bytes line, char **memory, struct request_args *words);
+/* The words as the one text that option_parse reads. False without memory. */
+bool config_file_join(const struct bytes *words, unsigned count, struct buffer *text);
+/* The whole file, or standard input for "-"; 0 or a negative errno (EFBIG beyond CONFIG_FILE_MAX). */
+int config_file_slurp(const char *path, struct buffer *text);
+
+#endif

@@ -1,0 +1,465 @@
+/* option.c - the table of options, and what each kind of value means. */
+#include "server/option.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/number.h"
+#include "server/limits.h"
+#include "server/log.h"
+#include "server/title.h"
+#include "store/keyspace.h"
+
+struct config config;
+
+static const struct option_choice choices_auto[] = {
+    {"auto", CONFIG_AUTO}, {"yes", CONFIG_YES}, {"no", CONFIG_NO}, {NULL, 0}};
+static const struct option_choice choices_supervised[] = {
+    {"systemd", CONFIG_SYSTEMD}, {"auto", CONFIG_AUTO}, {"no", CONFIG_NO}, {NULL, 0}};
+static const struct option_choice choices_local[] = {
+    {"no", CONFIG_NO}, {"yes", CONFIG_YES}, {"local", CONFIG_LOCAL}, {NULL, 0}};
+static const struct option_choice choices_loglevel[] = {{"debug", LOG_LEVEL_DEBUG},
+                                                        {"verbose", LOG_LEVEL_VERBOSE},
+                                                        {"notice", LOG_LEVEL_NOTICE},
+                                                        {"warning", LOG_LEVEL_WARNING},
+                                                        {NULL, 0}};
+
+static struct option options[] = {
+#define GROUP(title, text)
+#define OPTION(kind_, field_, name_, default_, when_, help_, ...)                                            \
+    {.kind = OPTION_##kind_,                                                                                 \
+     .name = (name_),                                                                                        \
+     .standard = (default_),                                                                                 \
+     .when = (when_),                                                                                        \
+     .help = (help_),                                                                                        \
+     .field = (void *)&config.field_,                                                                        \
+     __VA_ARGS__},
+#define ONLY(name_, default_, why_, ...)                                                                     \
+    {.kind = OPTION_ONLY, .name = (name_), .standard = (default_), .when = ANY, .why = (why_), __VA_ARGS__},
+#include "server/options.def"
+#undef GROUP
+#undef OPTION
+#undef ONLY
+};
+
+enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
+
+unsigned option_count(void) {
+    return OPTION_COUNT;
+}
+
+struct option *option_at(unsigned i) {
+    assert(i < OPTION_COUNT);
+    return &options[i];
+}
+
+struct option *option_find(struct bytes name) {
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        struct option *option = &options[i];
+        if (bytes_equal_nocase(name, bytes_of(option->name))) return option;
+        if (option->alias && bytes_equal_nocase(name, bytes_of(option->alias))) return option;
+    }
+    return NULL;
+}
+
+/* ---- The nearest name ---- */
+
+enum { NAME_MAX_LEN = 64 };
+
+static unsigned least(unsigned a, unsigned b) {
+    return a < b ? a : b;
+}
+
+/* Levenshtein distance: single bytes inserted, removed or replaced. One row of the table is kept. */
+static unsigned name_distance(struct bytes a, struct bytes b) {
+    unsigned row[NAME_MAX_LEN + 1];
+    assert(b.len <= NAME_MAX_LEN);
+    for (unsigned j = 0; j <= b.len; j++) row[j] = j;
+    for (unsigned i = 0; i < a.len; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i + 1;
+        for (unsigned j = 0; j < b.len; j++) {
+            unsigned replaced = diagonal + (byte_lower(a.data[i]) != byte_lower(b.data[j]));
+            diagonal = row[j + 1];
+            row[j + 1] = least(replaced, least(row[j], diagonal) + 1);
+        }
+    }
+    return row[b.len];
+}
+
+const char *option_nearest(struct bytes name) {
+    if (name.len > NAME_MAX_LEN) return NULL;
+    const char *nearest = NULL;
+    unsigned best = (unsigned)name.len / 3 + 1;
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const char *names[] = {options[i].name, options[i].alias};
+        for (unsigned j = 0; j < 2 && names[j]; j++) {
+            unsigned distance = name_distance(name, bytes_of(names[j]));
+            if (distance < best) best = distance, nearest = names[j];
+        }
+    }
+    return nearest;
+}
+
+bool option_takes_words(const struct option *option) {
+    return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY;
+}
+
+/* ---- Words within a text ---- */
+
+/* The next word of *rest, which is separated by spaces; false at the end. */
+static bool next_word(struct bytes *rest, struct bytes *word) {
+    while (rest->len && *rest->data == ' ') rest->data++, rest->len--;
+    if (!rest->len) return false;
+    const char *end = memchr(rest->data, ' ', rest->len);
+    word->data = rest->data;
+    word->len = end ? (size_t)(end - rest->data) : rest->len;
+    rest->data += word->len;
+    rest->len -= word->len;
+    return true;
+}
+
+static bool fail(char error[OPTION_ERROR_MAX], const char *text) {
+    snprintf(error, OPTION_ERROR_MAX, "%s", text);
+    return false;
+}
+
+static bool text_copy(struct bytes text, char **copy, char error[OPTION_ERROR_MAX]) {
+    if (text.len && memchr(text.data, '\0', text.len)) return fail(error, "argument holds a NUL byte");
+    if (text.len > OPTION_TEXT_MAX) return fail(error, "argument is too long");
+    *copy = strndup(text.len ? text.data : "", text.len);
+    return *copy ? true : fail(error, "out of memory");
+}
+
+/* ---- Text to value, kind by kind ---- */
+
+static bool parse_bool(struct bytes text, int64_t *number, char error[OPTION_ERROR_MAX]) {
+    bool yes = bytes_is(text, "yes");
+    if (!yes && !bytes_is(text, "no")) return fail(error, "argument must be 'yes' or 'no'");
+    *number = yes;
+    return true;
+}
+
+static bool parse_octal(struct bytes text, int64_t *number) {
+    if (text.len == 0 || text.len > 7) return false;
+    int64_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '7') return false;
+        value = value * 8 + (text.data[i] - '0');
+    }
+    *number = value;
+    return true;
+}
+
+/* Sizes go up to INT64_MAX, as Redis's do. */
+static bool parse_memory(struct bytes text, int64_t *number) {
+    uint64_t bytes;
+    if (!number_parse_memory(text, &bytes) || bytes > INT64_MAX) return false;
+    *number = (int64_t)bytes;
+    return true;
+}
+
+static bool parse_choice(const struct option *option, struct bytes text, int64_t *number,
+                         char error[OPTION_ERROR_MAX]) {
+    for (const struct option_choice *choice = option->choices; choice->name; choice++)
+        if (bytes_equal_nocase(text, bytes_of(choice->name))) return *number = choice->value, true;
+
+    int len = snprintf(error, OPTION_ERROR_MAX, "argument(s) must be one of the following:");
+    for (const struct option_choice *choice = option->choices; choice->name; choice++)
+        len += snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), "%s %s",
+                        choice == option->choices ? "" : ",", choice->name);
+    return false;
+}
+
+static bool in_bounds(const struct option *option, int64_t value, char error[OPTION_ERROR_MAX]) {
+    if (value >= option->min && value <= option->max) return true;
+    if (option->kind == OPTION_OCTAL)
+        snprintf(error, OPTION_ERROR_MAX, "argument must be between %llo and %llo inclusive",
+                 (unsigned long long)option->min, (unsigned long long)option->max);
+    else
+        snprintf(error, OPTION_ERROR_MAX, "argument must be between %lld and %lld inclusive",
+                 (long long)option->min, (long long)option->max);
+    return false;
+}
+
+static bool parse_number(const struct option *option, struct bytes text, int64_t *number,
+                         char error[OPTION_ERROR_MAX]) {
+    int64_t value = 0;
+    if (option->kind == OPTION_NUMBER && !number_parse_i64(text, &value))
+        return fail(error, "argument couldn't be parsed into an integer");
+    if (option->kind == OPTION_OCTAL && !parse_octal(text, &value))
+        return fail(error, "argument couldn't be parsed as an octal number");
+    if (option->kind == OPTION_MEMORY && !parse_memory(text, &value))
+        return fail(error, "argument must be a memory value");
+    if (!in_bounds(option, value, error)) return false;
+    *number = value;
+    return true;
+}
+
+/* Brings the words to single spaces between them. */
+static bool parse_words(struct bytes text, char **joined, char error[OPTION_ERROR_MAX]) {
+    if (!text_copy(text, joined, error)) return false;
+    struct bytes rest = text, word;
+    size_t len = 0;
+    unsigned count = 0;
+    while (next_word(&rest, &word)) {
+        if (len) (*joined)[len++] = ' ';
+        memcpy(*joined + len, word.data, word.len);
+        len += word.len;
+        count++;
+    }
+    (*joined)[len] = '\0';
+    if (count <= CONFIG_BIND_MAX) return true;
+    free(*joined);
+    return fail(error, "Too many bind addresses specified.");
+}
+
+static bool limit_class(struct bytes name, unsigned *class) {
+    if (bytes_is(name, "normal")) return *class = OUTPUT_LIMIT_NORMAL, true;
+    if (bytes_is(name, "slave") || bytes_is(name, "replica")) return *class = OUTPUT_LIMIT_REPLICA, true;
+    if (bytes_is(name, "pubsub")) return *class = OUTPUT_LIMIT_PUBSUB, true;
+    return false;
+}
+
+/* "normal 0 0 0 replica 256mb 64mb 60": groups of class, hard limit, soft limit, seconds. */
+static bool parse_limits(struct bytes text, int64_t limits[OUTPUT_LIMIT_CLASSES][3],
+                         char error[OPTION_ERROR_MAX]) {
+    int64_t parsed[OUTPUT_LIMIT_CLASSES][3];
+    memcpy(parsed, limits, sizeof parsed);
+    struct bytes rest = text, name, hard, soft, seconds;
+    unsigned class;
+    while (next_word(&rest, &name)) {
+        if (!next_word(&rest, &hard) || !next_word(&rest, &soft) || !next_word(&rest, &seconds))
+            return fail(error, "Wrong number of arguments in buffer limit configuration.");
+        if (!limit_class(name, &class))
+            return fail(error, "Invalid client class specified in buffer limit configuration.");
+        int64_t *limit = parsed[class];
+        if (!parse_memory(hard, &limit[0]) || !parse_memory(soft, &limit[1]) ||
+            !number_parse_i64(seconds, &limit[2]) || limit[2] < 0 || limit[2] > INT32_MAX)
+            return fail(error, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+    }
+    memcpy(limits, parsed, sizeof parsed);
+    return true;
+}
+
+/* Two spellings of one value: 64mb and 67108864. */
+static bool same_value(struct bytes a, struct bytes b) {
+    uint64_t size_a, size_b;
+    if (number_parse_memory(a, &size_a) && number_parse_memory(b, &size_b)) return size_a == size_b;
+    return bytes_equal_nocase(a, b);
+}
+
+/* The next of "a|b|c", false at the end of it. */
+static bool next_also(const char **also, struct bytes *value) {
+    if (!*also) return false;
+    const char *bar = strchr(*also, '|');
+    *value = bar ? (struct bytes){*also, (size_t)(bar - *also)} : bytes_of(*also);
+    *also = bar ? bar + 1 : NULL;
+    return true;
+}
+
+static bool refuse_only(const struct option *option, char error[OPTION_ERROR_MAX]) {
+    int len = snprintf(error, OPTION_ERROR_MAX, "kevy %s", option->why);
+    if (!option->standard) return false;
+    snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), "; only '%s'%s%s%s is accepted", option->standard,
+             option->also ? " or '" : "", option->also ? option->also : "", option->also ? "'" : "");
+    return false;
+}
+
+static bool parse_only(const struct option *option, struct bytes text, char **accepted,
+                       char error[OPTION_ERROR_MAX]) {
+    if (!option->standard) return refuse_only(option, error);
+    if (same_value(text, bytes_of(option->standard)))
+        return text_copy(bytes_of(option->standard), accepted, error);
+    struct bytes value;
+    for (const char *also = option->also; next_also(&also, &value);)
+        if (same_value(text, value)) return text_copy(value, accepted, error);
+    return refuse_only(option, error);
+}
+
+static bool parse(const struct option *option, struct bytes text, struct option_value *value,
+                  char error[OPTION_ERROR_MAX]) {
+    switch (option->kind) {
+    case OPTION_BOOL: return parse_bool(text, &value->number, error);
+    case OPTION_NUMBER:
+    case OPTION_OCTAL:
+    case OPTION_MEMORY: return parse_number(option, text, &value->number, error);
+    case OPTION_CHOICE: return parse_choice(option, text, &value->number, error);
+    case OPTION_TEXT:
+    case OPTION_SECRET: return text_copy(text, &value->text, error);
+    case OPTION_WORDS: return parse_words(text, &value->text, error);
+    case OPTION_LIMITS: return parse_limits(text, value->limits, error);
+    case OPTION_ONLY: return parse_only(option, text, &value->text, error);
+    }
+    assert(!"a kind without a parser");
+    return false;
+}
+
+bool option_parse(const struct option *option, struct bytes text, struct option_value *value,
+                  char error[OPTION_ERROR_MAX]) {
+    struct option_value parsed = *value;
+    parsed.text = NULL;
+    if (!parse(option, text, &parsed, error)) return false;
+    const char *objection = option->check ? option->check(&parsed) : NULL;
+    if (objection) {
+        option_value_free(&parsed);
+        return fail(error, objection);
+    }
+    option_value_free(value);
+    *value = parsed;
+    return true;
+}
+
+/* ---- Value to text ---- */
+
+static bool append(struct buffer *out, const char *text) {
+    return buffer_append(out, bytes_of(text), OPTION_TEXT_MAX);
+}
+
+static bool append_number(struct buffer *out, int64_t number) {
+    char digits[NUMBER_I64_MAX_LEN];
+    return buffer_append(out, (struct bytes){digits, number_format_i64(digits, number)}, OPTION_TEXT_MAX);
+}
+
+static bool append_octal(struct buffer *out, int64_t number) {
+    char digits[24];
+    snprintf(digits, sizeof digits, "%llo", (unsigned long long)number);
+    return append(out, digits);
+}
+
+static bool append_choice(struct buffer *out, const struct option_choice *choice, int64_t number) {
+    while (choice->name && choice->value != number) choice++;
+    assert(choice->name);
+    return append(out, choice->name);
+}
+
+static bool append_limits(struct buffer *out, const int64_t limits[OUTPUT_LIMIT_CLASSES][3]) {
+    static const char *const names[OUTPUT_LIMIT_CLASSES] = {"normal", "slave", "pubsub"};
+    bool ok = true;
+    for (unsigned class = 0; class < OUTPUT_LIMIT_CLASSES; class ++) {
+        ok = ok && (class == 0 || append(out, " ")) && append(out, names[class]);
+        for (unsigned i = 0; i < 3; i++) ok = ok && append(out, " ") && append_number(out, limits[class][i]);
+    }
+    return ok;
+}
+
+bool option_format(const struct option *option, const struct option_value *value, struct buffer *out) {
+    switch (option->kind) {
+    case OPTION_BOOL: return append(out, value->number ? "yes" : "no");
+    case OPTION_NUMBER:
+    case OPTION_MEMORY: return append_number(out, value->number);
+    case OPTION_OCTAL: return append_octal(out, value->number);
+    case OPTION_CHOICE: return append_choice(out, option->choices, value->number);
+    case OPTION_TEXT:
+    case OPTION_SECRET:
+    case OPTION_WORDS:
+    case OPTION_ONLY: return append(out, value->text);
+    case OPTION_LIMITS: return append_limits(out, value->limits);
+    }
+    assert(!"a kind without a format");
+    return false;
+}
+
+/* ---- Value to field and back ---- */
+
+static void store_limits(struct config_output_limit *fields, int64_t limits[OUTPUT_LIMIT_CLASSES][3]) {
+    for (unsigned class = 0; class < OUTPUT_LIMIT_CLASSES; class ++) {
+        fields[class].hard = limits[class][0];
+        fields[class].soft = limits[class][1];
+        fields[class].soft_seconds = limits[class][2];
+    }
+}
+
+/* bind's words lie in one allocation, which bind[0] owns. */
+static void store_bind(char *text) {
+    if (config.bind_count) free(config.bind[0]);
+    config.bind_count = 0;
+    if (!*text)
+        free(text);
+    else {
+        config.bind[config.bind_count++] = text;
+        for (char *space = text; (space = strchr(space, ' '));) {
+            *space++ = '\0';
+            config.bind[config.bind_count++] = space;
+        }
+    }
+}
+
+void option_store(struct option *option, struct option_value *value) {
+    switch (option->kind) {
+    case OPTION_BOOL:
+    case OPTION_NUMBER:
+    case OPTION_OCTAL:
+    case OPTION_MEMORY:
+    case OPTION_CHOICE: *(_Atomic int64_t *)option->field = value->number; break;
+    case OPTION_TEXT:
+    case OPTION_SECRET:
+        free(*(char **)option->field);
+        *(char **)option->field = value->text;
+        break;
+    case OPTION_ONLY:
+        free(option->text);
+        option->text = value->text;
+        break;
+    case OPTION_WORDS: store_bind(value->text); break;
+    case OPTION_LIMITS: store_limits(option->field, value->limits); break;
+    }
+    value->text = NULL;
+    if (option->changed) option->changed();
+}
+
+static void current_limits(const struct config_output_limit *fields,
+                           int64_t limits[OUTPUT_LIMIT_CLASSES][3]) {
+    for (unsigned class = 0; class < OUTPUT_LIMIT_CLASSES; class ++) {
+        limits[class][0] = fields[class].hard;
+        limits[class][1] = fields[class].soft;
+        limits[class][2] = fields[class].soft_seconds;
+    }
+}
+
+static char *current_bind(void) {
+    struct buffer joined = {0};
+    bool ok = true;
+    for (unsigned i = 0; i < config.bind_count; i++)
+        ok = ok && (i == 0 || append(&joined, " ")) && append(&joined, config.bind[i]);
+    if (ok && buffer_append(&joined, (struct bytes){"", 1}, OPTION_TEXT_MAX)) return joined.data;
+    buffer_free(&joined);
+    return NULL;
+}
+
+bool option_current(const struct option *option, struct option_value *value) {
+    *value = (struct option_value){0};
+    switch (option->kind) {
+    case OPTION_BOOL:
+    case OPTION_NUMBER:
+    case OPTION_OCTAL:
+    case OPTION_MEMORY:
+    case OPTION_CHOICE: value->number = *(_Atomic int64_t *)option->field; return true;
+    case OPTION_LIMITS: current_limits(option->field, value->limits); return true;
+    case OPTION_WORDS: return (value->text = current_bind()) != NULL;
+    case OPTION_TEXT:
+    case OPTION_SECRET: return (value->text = strdup(*(char **)option->field)) != NULL;
+    case OPTION_ONLY: return !option->standard || (value->text = strdup(option->text)) != NULL;
+    }
+    assert(!"a kind that cannot be read");
+    return false;
+}
+
+bool option_value_equal(const struct option *option, const struct option_value *a,
+                        const struct option_value *b) {
+    switch (option->kind) {
+    case OPTION_LIMITS: return memcmp(a->limits, b->limits, sizeof a->limits) == 0;
+    case OPTION_TEXT:
+    case OPTION_SECRET:
+    case OPTION_WORDS:
+    case OPTION_ONLY: return strcmp(a->text, b->text) == 0;
+    default: return a->number == b->number;
+    }
+}
+
+void option_value_free(struct option_value *value) {
+    free(value->text);
+    value->text = NULL;
+}

@@ -1,0 +1,103 @@
+/* option.h - one option: its row, and its value between text and field. For config*.c alone.
+ *
+ *     text --option_parse--> struct option_value --option_store--> config.<field>
+ *       ^------------------option_format-----------/ ^----------option_current---/
+ *
+ * Parsing decides whether a value is good and touches nothing; storing cannot fail. So several options can be
+ * changed together, or none of them. Nothing here locks: config.c does, around option_store and
+ * option_current. */
+#ifndef KEVY_SERVER_OPTION_H
+#define KEVY_SERVER_OPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/buffer.h"
+#include "server/config.h"
+
+enum option_kind {
+    OPTION_BOOL,
+    OPTION_NUMBER,
+    OPTION_OCTAL,
+    OPTION_MEMORY,
+    OPTION_CHOICE,
+    OPTION_TEXT,
+    OPTION_SECRET,
+    OPTION_WORDS,
+    OPTION_LIMITS,
+    OPTION_ONLY,
+};
+enum option_when { START, ANY, PROTECTED };
+
+enum {
+    OPTION_ERROR_MAX = 256,        /* bytes of an error text, its NUL included */
+    OPTION_TEXT_MAX = 1024 * 1024, /* bytes of a value as text */
+};
+
+struct option_choice {
+    const char *name; /* NULL ends the list */
+    int64_t value;
+};
+
+/* A parsed value, not in force. Zero-initialised is empty. */
+struct option_value {
+    int64_t number;                          /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE */
+    char *text;                              /* TEXT, SECRET, WORDS (single spaces between), ONLY: malloc'd */
+    int64_t limits[OUTPUT_LIMIT_CLASSES][3]; /* LIMITS: hard, soft, soft_seconds */
+};
+
+struct option {
+    enum option_kind kind;
+    const char *name, *alias; /* alias: NULL or an older name of the same */
+    const char *standard;     /* the default; NULL for an ONLY row that accepts nothing */
+    enum option_when when;
+    const char *help, *more, *unit;      /* more, unit: may be NULL */
+    int64_t min, max;                    /* NUMBER, OCTAL, MEMORY */
+    const struct option_choice *choices; /* CHOICE */
+    const char *also, *why;              /* ONLY */
+    /* Is a value of the right kind good? NULL or an error text. Asked of every value. */
+    const char *(*check)(const struct option_value *value);
+    /* Makes the process ready for a value that CONFIG SET is about to store. False with an error text. */
+    bool (*prepare)(const struct option_value *value, char error[OPTION_ERROR_MAX]);
+    /* Follows every store, also before the server runs. */
+    void (*changed)(void);
+    void *field; /* into struct config; ONLY: &text */
+
+    char *text; /* ONLY: the accepted value, malloc'd */
+    bool set;   /* by CONFIG SET, since start */
+};
+
+unsigned option_count(void);
+struct option *option_at(unsigned i); /* in the order of options.def */
+/* By name or alias, in any case; NULL if there is none. */
+struct option *option_find(struct bytes name);
+/* The known name that the text resembles most, NULL if none comes near. */
+const char *option_nearest(struct bytes name);
+/* True if the value is a list, which a file writes as several words. */
+bool option_takes_words(const struct option *option);
+
+/* The value that a text stands for. LIMITS names only the classes that it changes, so `value` holds the
+ * others before. False with an error text in Redis's words, `value` as it was. */
+bool option_parse(const struct option *option, struct bytes text, struct option_value *value,
+                  char error[OPTION_ERROR_MAX]) __attribute__((warn_unused_result));
+/* The value as CONFIG GET shows it. False without memory. */
+bool option_format(const struct option *option, const struct option_value *value, struct buffer *out)
+    __attribute__((warn_unused_result));
+/* Puts a parsed value in force; what it owned belongs to the option now. */
+void option_store(struct option *option, struct option_value *value);
+/* A copy of what is in force. False without memory. */
+bool option_current(const struct option *option, struct option_value *value)
+    __attribute__((warn_unused_result));
+bool option_value_equal(const struct option *option, const struct option_value *a,
+                        const struct option_value *b);
+void option_value_free(struct option_value *value);
+
+/* ---- Hooks of single options, named by rows ---- */
+
+const char *option_check_cpus(const struct option_value *value);
+const char *option_check_socket_path(const struct option_value *value);
+const char *option_check_title(const struct option_value *value);
+bool option_prepare_maxclients(const struct option_value *value, char error[OPTION_ERROR_MAX]);
+void option_password_changed(void);
+
+#endif

@@ -1,0 +1,123 @@
+/* title.c - what ps and top show.
+ *
+ * The kernel shows the bytes where it laid the arguments, and those behind them, where it laid the
+ * environment:
+ *
+ *     argv[0] NUL argv[1] NUL ... argv[n] NUL envp[0] NUL ... envp[m] NUL
+ *     '--------------------------- area ---------------------------------'
+ *
+ * A title that ends before its old place is shown up to its NUL; a longer one may run over the environment,
+ * which therefore moves to the heap first. */
+#include "server/title.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/config.h"
+
+enum { TITLE_MAX = 2048 };
+
+static struct {
+    char *area; /* NULL: not ours to write to */
+    size_t size;
+    char *program; /* argv[0] */
+} title;
+
+/* The end of the run of strings that starts at `end` and goes on with those of `list`. */
+static char *run_end(char *end, char **list) {
+    for (; *list && *list == end; list++) end += strlen(end) + 1;
+    return end;
+}
+
+static bool environment_move(void) {
+    size_t count = 0;
+    while (environ[count]) count++;
+    char **moved = calloc(count + 1, sizeof *moved);
+    if (!moved) return false;
+    for (size_t i = 0; i < count; i++)
+        if (!(moved[i] = strdup(environ[i]))) {
+            while (i--) free(moved[i]);
+            free(moved);
+            return false;
+        }
+    environ = moved;
+    return true;
+}
+
+void title_keep(int argc, char **argv) {
+    if (title.area || argc < 1) return;
+    char *end = run_end(run_end(argv[0], argv), environ);
+    title.program = strdup(argv[0]);
+    if (!title.program || !environment_move()) return;
+    title.area = argv[0];
+    title.size = (size_t)(end - argv[0]);
+}
+
+/* Redis's form: the first address, or *, and the port; else the Unix socket. */
+static void listen_address(char *out, size_t size) {
+    const char *address = config.bind_count ? config.bind[0] : "*";
+    if (*address == '-') address++;
+    if (!config.port)
+        snprintf(out, size, "%s", config.unixsocket);
+    else
+        snprintf(out, size, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, (int)config.port);
+}
+
+/* Puts the value of the variable name[0, len) into out. False if there is no such variable. */
+static bool variable(const char *name, size_t len, char *out, size_t size) {
+    struct bytes variable_name = {name, len};
+    if (bytes_equal(variable_name, BYTES("title")))
+        snprintf(out, size, "%s", title.program ? title.program : "");
+    else if (bytes_equal(variable_name, BYTES("listen-addr")))
+        listen_address(out, size);
+    else if (bytes_equal(variable_name,
+                         BYTES("server-mode"))) /* a lone server, which Redis shows as nothing */
+        snprintf(out, size, "%s", "");
+    else if (bytes_equal(variable_name, BYTES("port")))
+        snprintf(out, size, "%d", (int)config.port);
+    else if (bytes_equal(variable_name, BYTES("tls-port")))
+        snprintf(out, size, "0");
+    else if (bytes_equal(variable_name, BYTES("unixsocket")))
+        snprintf(out, size, "%s", config.unixsocket);
+    else if (bytes_equal(variable_name, BYTES("config-file")))
+        snprintf(out, size, "%s", config_file_path());
+    else
+        return false;
+    return true;
+}
+
+/* The template with its variables replaced, cut at TITLE_MAX. False for an unknown variable or an open brace.
+ */
+static bool render(const char *template, char out[TITLE_MAX]) {
+    size_t len = 0;
+    while (*template && len < TITLE_MAX - 1) {
+        if (*template != '{') {
+            out[len++] = *template ++;
+            continue;
+        }
+        const char *close = strchr(++template, '}');
+        if (!close || !variable(template, (size_t)(close - template), out + len, TITLE_MAX - len))
+            return false;
+        len += strlen(out + len);
+        template = close + 1;
+    }
+    while (len && out[len - 1] == ' ') len--;
+    out[len] = '\0';
+    return true;
+}
+
+const char *title_check(const char *template) {
+    char out[TITLE_MAX];
+    return render(template, out) ? NULL : "template format is invalid or contains unknown variables";
+}
+
+void title_show(void) {
+    char out[TITLE_MAX];
+    if (!title.area || !config.set_proc_title || !render(config.proc_title_template, out)) return;
+    memset(title.area, 0, title.size);
+    size_t len = strlen(out);
+    memcpy(title.area, out, len < title.size ? len : title.size - 1);
+}
