@@ -437,7 +437,10 @@ bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key,
 
 void keyspace_flush(struct keyspace *ks, unsigned db) {
     struct keyspace_database *d = &ks->db[db];
-    ks->graves = table_bury(&d->table, ks->graves, d->wheel);
+    if (d->table.segments)
+        ks->graves = table_bury(&d->table, ks->graves, d->wheel);
+    else
+        expiry_free(&ks->slab, d->wheel); /* made for a first entry that then found no memory */
     *d = (struct keyspace_database){0};
 }
 

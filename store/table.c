@@ -270,7 +270,7 @@ uint64_t table_next_cursor(const struct table *table, uint64_t cursor) {
 
 struct table_grave *table_bury(struct table *table, struct table_grave *next, void *wheel) {
     struct table_grave *grave = directory_of(table);
-    if (grave == NULL) return next;
+    assert(grave);
     grave->next = next;
     grave->table = *table;
     grave->wheel = wheel;
