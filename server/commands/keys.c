@@ -53,7 +53,7 @@ static void del(struct call *call) {
 COMMAND(del) = {
     .name = "del",
     .arity = -2,
-    .flags = CMD_WRITE,
+    .flags = CMD_WRITE | CMD_BOUNDED,
     .keys = {KEYS(1, -1, 1, KEY_RM | KEY_DELETE)},
     .run = del,
     .group = GROUP_GENERIC,
@@ -169,7 +169,7 @@ static void rename_(struct call *call) {
 }
 COMMAND(rename) = {.name = "rename",
                    .arity = 3,
-                   .flags = CMD_WRITE,
+                   .flags = CMD_WRITE | CMD_BOUNDED,
                    .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY(2, KEY_OW | KEY_UPDATE)},
                    .run = rename_,
                    .group = GROUP_GENERIC,
@@ -277,7 +277,7 @@ static void copy(struct call *call) {
 COMMAND(copy) = {
     .name = "copy",
     .arity = -3,
-    .flags = CMD_WRITE | CMD_DENYOOM,
+    .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
     .keys = {KEY(1, KEY_RO | KEY_ACCESS), KEY(2, KEY_OW | KEY_UPDATE)},
     .run = copy,
     .group = GROUP_GENERIC,
