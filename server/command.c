@@ -274,6 +274,11 @@ static const char *check_specs(const struct command *command) {
     return NULL;
 }
 
+/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of MGET's. */
+static int named_keys(const struct key_spec *spec) {
+    return spec->numkeys || spec->last < spec->first ? 1 : (spec->last - spec->first) / spec->step + 1;
+}
+
 static const char *check_syntax(const struct command *command) {
     struct syntax syntax;
     const char *error = syntax_parse(command->syntax, &syntax);
@@ -283,7 +288,8 @@ static const char *check_syntax(const struct command *command) {
     if (command->arity > 0 && command->syntax && (!fixed || least != command->arity))
         return "syntax and arity disagree";
     if (command->arity < 0 && least > -command->arity) return "syntax asks for more arguments than arity";
-    while (specs < COMMAND_MAX_KEY_SPECS && command->keys[specs].flags) specs++;
+    for (int s = 0; s < COMMAND_MAX_KEY_SPECS && command->keys[s].flags; s++)
+        specs += named_keys(&command->keys[s]);
     return syntax.keys <= specs || command->find_keys ? NULL
                                                       : "syntax has more keys than there are key specs";
 }

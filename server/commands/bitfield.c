@@ -49,7 +49,8 @@ static uint64_t field_mask(const struct field *f) {
 /* The value as a number that any field's value fits. */
 static __int128 field_load(struct bytes bits, const struct field *f) {
     unsigned bytes, below;
-    uint64_t value = (uint64_t)(load_bytes(bits, f, &bytes, &below) >> below) & field_mask(f);
+    unsigned __int128 number = load_bytes(bits, f, &bytes, &below);
+    uint64_t value = (uint64_t)(number >> below) & field_mask(f);
     bool negative = f->is_signed && value >> (f->width - 1);
     return (__int128)value - (negative ? (__int128)1 << f->width : 0);
 }
