@@ -21,7 +21,8 @@ HOW A TRANSCRIPT IS WRITTEN (tests/wire/*.txt; ctest runs every file that is the
      Named groups are remembered: `<~ :(?P<id>\\d+)`, later `> CLIENT KILL ID $(id)`.
 `3< `, `3<~ `: the reply in RESP3, whole, where it differs. Without them RESP3 expects the `<` lines, with each null ($-1, *-1)
      turned into `_`.
-Blank lines separate for the eye only. A `<` line that must be empty is `<` alone.
+Blank lines separate for the eye only. At the end every connection that is still open is asked to ECHO, which shows replies that were
+not expected: close (@close) one that cannot answer any more (CLIENT REPLY OFF, MONITOR). A `<` line that must be empty is `<` alone.
 
 Directives, one a line:
     @raw "bytes" "bytes"   sends the bytes as they are, not as a command; "x"*5000 repeats. `<` lines after it: all that it answers
@@ -64,7 +65,7 @@ from kevy import Client, Closed, Deadline, Server, Timeout, find_redis, program,
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPLY_WAIT_S = 10.0
-QUIET_WAIT_S = 0.02  # extra replies are looked for this long at the very end of a run only
+END_MARK = "the-end-of-the-transcript"
 SHORT_TRANSCRIPT_BYTES = 400  # up to here every single byte position is a run of its own
 SPLITS_PER_LONG_RUN = 8
 
@@ -402,11 +403,14 @@ class Run:
             step.text[:200], "(pattern) " if expected.is_pattern else "", show(expected.raw), show(got))
 
     def expect_quiet(self):
-        """No connection has anything more to say: a PING on each must be answered by PONG and nothing else."""
+        """No connection has anything more to say: the next thing that each one says answers our last question."""
         for name, client in self.clients.items():
-            self.name = name
-            if client.buffer or client.receive() and not client.eof:
-                raise Mismatch("connection %s: more replies than expected: %s" % (name, show(client.buffer)))
+            if client.eof:
+                continue
+            client.send(resp.encode("ECHO", END_MARK))
+            got = client.read_raw("the answer to ECHO %s on connection %s" % (END_MARK, name), REPLY_WAIT_S)
+            if END_MARK.encode() not in got and got != b"+QUEUED\r\n" and not got.startswith(b"-NOAUTH"):
+                raise Mismatch("connection %s: more replies than expected: %s" % (name, show(got)))
 
 
 # ---- All the ways to run it --------------------------------------------------------------------------------------------------

@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""Linearizability across shards: clients on all shards work on shared keys; checkers look for what no serial order explains.
+
+    run.py [--seconds N] [--shards N] [--clients N] [--seed N] [--plant NAME]
+
+Each scenario is a set of clients, as processes (so that they run at the same time), with an invariant that any torn, lost or
+misordered command breaks:
+
+    mset        MSET writes one token to k keys that lie in many stripes; every MGET must see one token in all of them, and no
+                token older than one that was acknowledged before the MGET was sent
+    incr        INCR never gives a number twice; the numbers that one client gets rise; the end is the count of all
+    rename      RENAME and RENAMENX move tokens around a ring of names; whole views (MULTI of GETs) find every token once
+    transfer    MULTI/EXEC moves amounts between accounts, with WATCH and without; every whole view has the same sum
+    register    reads and writes of one key in real time: a read gives the value of a write that may be the latest (no stale read)
+
+Times are CLOCK_MONOTONIC, common to all processes. --plant makes one client misbehave in that scenario (it writes an MSET as two,
+counts without INCR, renames in two steps, transfers without MULTI): then this program must fail; see tests/canary.
+"""
+import argparse
+import multiprocessing
+import os
+import queue
+import random
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from kevy import Client, Deadline, Error, Server  # noqa: E402
+
+MSET_KEYS = ["m:%d" % i for i in range(12)]
+RING = ["ring:%d" % i for i in range(10)]
+TOKENS = 5  # names of the ring that hold a token; the others are free
+ACCOUNTS = ["account:%d" % i for i in range(8)]
+BALANCE = 1000
+PIPELINE = 8
+
+
+class Violation(Exception):
+    pass
+
+
+def now():
+    return time.monotonic_ns()
+
+
+# ---- Scenarios: set_up(client); work(me, ...) -> history; check(histories, client) -------------------------------------------------
+
+
+class Scenario:
+    """A client's work is a generator that yields once a step, so that the caller decides how long it goes on."""
+
+    def __init__(self, plant):
+        self.plant = plant
+
+    def set_up(self, client):
+        pass
+
+    def check(self, histories, client):
+        pass
+
+
+class Mset(Scenario):
+    def set_up(self, client):
+        client.call("MSET", *[x for key in MSET_KEYS for x in (key, "0.0")])
+
+    def work(self, client, me, dice, history):
+        for n in range(1, 1 << 40):
+            token = "%d.%d" % (me, n)
+            keys = dice.sample(MSET_KEYS, len(MSET_KEYS))
+            if me % 2 == 0:
+                sent = now()
+                self.write(client, keys, token, me)
+                history.append(("write", token, sent, now()))
+            else:
+                sent = now()
+                # Pipelined views are as whole as single ones.
+                for seen in client.pipeline([["MGET"] + keys] * dice.choice((1, PIPELINE))):
+                    if len(set(seen)) != 1:
+                        raise Violation("MGET saw a torn MSET: %s" % dict(zip(keys, seen)))
+                    history.append(("read", seen[0].decode(), sent, now()))
+            yield
+
+    def write(self, client, keys, token, me):
+        half = len(keys) // 2 if self.plant and me == 0 else len(keys)
+        client.call("MSET", *[x for key in keys[:half] for x in (key, token)])
+        if half < len(keys):
+            client.call("MSET", *[x for key in keys[half:] for x in (key, token)])
+
+    def check(self, histories, client):
+        check_register(histories, "0.0")
+
+
+class Register(Mset):
+    """The same checker on a single key with SET and GET: dense traffic on one stripe, from every shard."""
+
+    def set_up(self, client):
+        client.call("SET", "register", "0.0")
+
+    def work(self, client, me, dice, history):
+        for n in range(1, 1 << 40):
+            token, sent = "%d.%d" % (me, n), now()
+            if dice.random() < 0.4:
+                client.call("SET", "register", token)
+                history.append(("write", token, sent, now()))
+            else:
+                seen = client.call("GET", "register").decode()
+                if self.plant and me == 0 and n % 50 == 0:
+                    seen = "0.0"
+                history.append(("read", seen, sent, now()))
+            yield
+
+
+def check_register(histories, first):
+    """No read gives a value that another one had certainly replaced: written, acknowledged and begun after the value's own
+    write was acknowledged, all before the read was sent. And none gives a value whose write began after the read ended."""
+    writes = {first: (0, 0)}
+    for history in histories:
+        for kind, token, sent, done in history:
+            if kind == "write":
+                writes[token] = (sent, done)
+    # For every moment t: the latest start of a write that was done by t. A read sent at t is stale if its value's write
+    # was done before that start.
+    finished = sorted((done, sent, token) for token, (sent, done) in writes.items())
+    reads = sorted((sent, done, token) for history in histories for kind, token, sent, done in history if kind == "read")
+    latest, latest_token, at = 0, first, 0
+    for sent, done, token in reads:
+        while at < len(finished) and finished[at][0] < sent:
+            if finished[at][1] > latest:
+                latest, latest_token = finished[at][1], finished[at][2]
+            at += 1
+        if token not in writes:
+            continue  # its writer was stopped before the acknowledgement
+        if writes[token][0] > done:
+            raise Violation("a read gave %s before it was written" % token)
+        if writes[token][1] < latest:
+            raise Violation("a stale read: %s, although %s was written after it and acknowledged before the read was sent"
+                            % (token, latest_token))
+
+
+class Incr(Scenario):
+    def work(self, client, me, dice, history):
+        last = 0
+        while True:
+            if self.plant and me == 0:
+                value = int(client.call("GET", "counter") or 0) + 1
+                client.call("SET", "counter", value)
+                got = [value]
+            else:
+                got = client.pipeline([["INCR", "counter"]] * dice.choice((1, PIPELINE)))
+            for value in got:
+                if value <= last and not self.plant:
+                    raise Violation("INCR gave %d to a client that had had %d" % (value, last))
+                last = value
+            history += got
+            yield
+
+    def check(self, histories, client):
+        given = [value for history in histories for value in history]
+        if len(set(given)) != len(given):
+            raise Violation("INCR gave a number twice")
+        end = int(client.call("GET", "counter"))
+        if end != len(given):
+            raise Violation("the counter stands at %d after %d increments" % (end, len(given)))
+
+
+class Rename(Scenario):
+    def set_up(self, client):
+        client.call("MSET", *[x for i in range(TOKENS) for x in (RING[i], "token%d" % i)])
+
+    def work(self, client, me, dice, history):
+        while True:
+            if me % 2:
+                self.look(client)
+            elif self.plant and me == 0:
+                self.rename_in_two_steps(client, *dice.sample(RING, 2))
+            else:
+                source, target = dice.sample(RING, 2)
+                moved = client.call("RENAMENX", source, target)
+                if isinstance(moved, Error) and moved != "ERR no such key":
+                    raise Violation("RENAMENX: " + moved)
+            history.append(1)
+            yield
+
+    def look(self, client):
+        client.pipeline([["MULTI"]] + [["GET", name] for name in RING])
+        seen = [value for value in client.call("EXEC") if value is not None]
+        if len(seen) != TOKENS or len(set(seen)) != TOKENS:
+            raise Violation("a view of the ring shows %d tokens: %s" % (len(seen), seen))
+
+    def rename_in_two_steps(self, client, source, target):
+        value = client.call("GET", source)
+        if value is not None and client.call("SETNX", target, value):
+            client.call("DEL", source)
+
+    def check(self, histories, client):
+        self.look(client)
+
+
+class Transfer(Scenario):
+    def set_up(self, client):
+        client.call("MSET", *[x for account in ACCOUNTS for x in (account, BALANCE)])
+
+    def work(self, client, me, dice, history):
+        while True:
+            source, target = dice.sample(ACCOUNTS, 2)
+            amount = dice.randrange(1, 10)
+            kind = me % 3
+            if self.plant and me == 0:
+                client.call("DECRBY", source, amount)
+                client.call("INCRBY", target, amount)
+            elif kind == 0:
+                client.pipeline([["MULTI"], ["DECRBY", source, amount], ["INCRBY", target, amount], ["EXEC"]])
+            elif kind == 1:
+                self.transfer_watched(client, source, target, amount)
+            else:
+                self.look(client, dice)
+            history.append(1)
+            yield
+
+    def transfer_watched(self, client, source, target, amount):
+        """The client computes; WATCH makes sure that nobody came in between."""
+        client.call("WATCH", source, target)
+        a, b = (int(value) for value in client.call("MGET", source, target))
+        client.pipeline([["MULTI"], ["SET", source, a - amount], ["SET", target, b + amount], ["EXEC"]])
+
+    def look(self, client, dice):
+        if dice.random() < 0.5:
+            balances = client.call("MGET", *ACCOUNTS)
+        else:
+            client.pipeline([["MULTI"]] + [["GET", account] for account in ACCOUNTS])
+            balances = client.call("EXEC")
+        total = sum(int(balance) for balance in balances)
+        if total != BALANCE * len(ACCOUNTS):
+            raise Violation("the accounts add up to %d instead of %d" % (total, BALANCE * len(ACCOUNTS)))
+
+    def check(self, histories, client):
+        self.look(client, random.Random(0))
+
+
+SCENARIOS = {"mset": Mset, "register": Register, "incr": Incr, "rename": Rename, "transfer": Transfer}
+
+
+# ---- Clients as processes ----------------------------------------------------------------------------------------------------------
+
+
+class Address:
+    """What Client needs to know of a server, without the server."""
+
+    def __init__(self, server):
+        self.port, self.socket_path, self.tcp = server.port, server.socket_path, server.tcp
+
+
+def work(scenario, address, me, seed, seconds, barrier, results):
+    history, error = [], None
+    try:
+        client = Client(address, protocol=2 + me % 2)
+        barrier.wait(20)
+        end = time.monotonic() + seconds
+        for _ in scenario.work(client, me, random.Random("%s.%d" % (seed, me)), history):
+            if time.monotonic() > end:
+                break
+        client.close()
+    except Violation as violation:
+        error = str(violation)
+    except Exception:  # whatever it was, the parent must hear of it
+        error = traceback.format_exc()
+    results.put((me, history, error))
+
+
+def run_scenario(name, server, options, seconds):
+    scenario = SCENARIOS[name](options.plant == name)
+    with server.client() as client:
+        client.call("FLUSHALL")
+        scenario.set_up(client)
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(options.clients), context.Queue()
+    workers = [context.Process(target=work, daemon=True, args=(
+        scenario, Address(server), me, options.seed, seconds, barrier, results)) for me in range(options.clients)]
+    for worker in workers:
+        worker.start()
+    try:
+        histories, errors = collect(results, len(workers), Deadline("the clients of %s" % name, seconds + 60))
+        for worker in workers:
+            worker.join(20)
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.kill()
+    if errors:
+        raise Violation("%s: %s" % (name, errors[0]))
+    steps = sum(len(history) for history in histories)
+    if steps < 10 * len(workers):
+        raise Violation("%s: only %d steps: nothing was tested" % (name, steps))
+    with server.client() as client:
+        try:
+            scenario.check(histories, client)
+        except Violation as violation:
+            raise Violation("%s: %s" % (name, violation)) from None
+    print("ok %s: %d clients, %d steps" % (name, len(workers), steps), flush=True)
+
+
+def collect(results, count, deadline):
+    histories, errors = [], []
+    for _ in range(count):
+        try:
+            _, history, error = results.get(timeout=deadline.left())
+        except queue.Empty:
+            deadline.left()
+            raise
+        histories.append(history)
+        if error:
+            errors.append(error)
+    return histories, errors
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Looks for torn, lost and stale commands across shards.")
+    parser.add_argument("scenarios", nargs="*", default=sorted(SCENARIOS), help="default: all")
+    parser.add_argument("--seconds", type=float, default=10, help="for all scenarios together")
+    parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--plant", choices=sorted(SCENARIOS), help="plant a bug in this scenario: this run must fail")
+    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+    options = parser.parse_args()
+    print("seed %s" % options.seed)
+    with Server(shards=options.shards) as server:
+        for name in options.scenarios:
+            try:
+                run_scenario(name, server, options, options.seconds / len(options.scenarios))
+            except Violation as violation:
+                print("VIOLATION in %s" % violation)
+                raise
+
+
+if __name__ == "__main__":
+    main()

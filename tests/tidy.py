@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Tidy is a test: what a reviewer would otherwise have to notice every time.
+
+    tidy.py            checks the tree that this file stands in
+    tidy.py --canary   plants one offence of each kind in a small tree, and checks that each is found
+
+Each check below is a function that yields (path, line, text); its first sentence is its rule. Looks at the files that git tracks or
+would track, else at all.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOMS = ("uring", "protocol", "store", "server")
+TOP_LEVEL = ROOMS + ("tests", "bench", "CMakeLists.txt", "kevy.conf", "README.md", "LICENSE")
+
+# From where, what may be included. The first prefix that fits a file decides.
+ARROWS = [
+    ("uring/", [r"uring/.*"]),
+    ("protocol/", [r"protocol/.*"]),
+    ("store/", [r"store/.*", r"protocol/bytes\.h", r"protocol/number\.h"]),
+    ("server/commands/", [r"(protocol|store)/.*", r"server/(?!(conn|reactor|listener|output|op)\.h).*"]),
+    ("server/", [r"(uring|protocol|store|server)/.*"]),
+]
+BANNED = ("strcpy", "strcat", "strncat", "sprintf", "vsprintf", "strtok", "atoi", "atol", "atoll", "gets", "alloca")
+# store/ gets time and randomness as arguments and does no I/O.
+BANNED_IN_STORE = ("time", "clock_gettime", "gettimeofday", "clock", "socket", "send", "recv", "read", "write", "open", "close",
+                   "rand", "random", "getrandom", "printf", "fprintf", "pthread_create")
+FUNCTION_LINES = 100
+LINE_COLUMNS = 125
+# Spelt so that this file does not offend.
+WORDS = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")
+MACHINE_PATHS = re.compile(r"(?<![\w./])/(work|root|home)" + r"/\w")
+CODE_LANGUAGES = (".c", ".h", ".def", ".py", ".txt", ".cmake", ".md", ".conf", ".service", ".socket", "")
+
+
+# ---- The tree --------------------------------------------------------------------------------------------------------------
+
+
+class Tree:
+    def __init__(self, root):
+        self.root = root
+        self.paths = sorted(path for path in self.list() if os.path.isfile(os.path.join(root, path)))
+        self.texts = {}
+
+    def list(self):
+        git = subprocess.run(["git", "-C", self.root, "ls-files", "-co", "--exclude-standard"], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL) if os.path.exists(os.path.join(self.root, ".git")) else None
+        if git and git.returncode == 0:
+            return git.stdout.decode().splitlines()
+        found = []
+        for directory, names, files in os.walk(self.root):
+            names[:] = [name for name in names if not name.startswith((".", "build")) and name != "__pycache__"]
+            found += [os.path.relpath(os.path.join(directory, name), self.root) for name in files]
+        return found
+
+    def text(self, path):
+        if path not in self.texts:
+            with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as file:
+                self.texts[path] = file.read()
+        return self.texts[path]
+
+    def sources(self, *prefixes):
+        return [path for path in self.paths if path.endswith((".c", ".h")) and path.startswith(prefixes or ("",))]
+
+
+def code(text):
+    """The text without comments and the insides of literals; every line stays where it is."""
+    pattern = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.S)
+
+    def blank(match):
+        found = match.group(0)
+        return found[0] + found[-1] if found[0] in "\"'" else re.sub(r"[^\n]", " ", found)
+
+    return pattern.sub(blank, text)
+
+
+def lines_with(pattern, text):
+    for match in re.finditer(pattern, text, re.M):
+        yield text.count("\n", 0, match.start()) + 1, match
+
+
+# ---- The checks --------------------------------------------------------------------------------------------------------------
+
+
+def arrows(tree):
+    """A room includes only what its arrow points to, written from the root."""
+    for path in tree.sources(*(room + "/" for room in ROOMS)):
+        allowed = next(patterns for prefix, patterns in ARROWS if path.startswith(prefix))
+        for line, match in lines_with(r'^\s*#\s*include\s+"([^"]+)"', tree.text(path)):
+            target = match.group(1)
+            if not any(re.fullmatch(pattern, target) for pattern in allowed):
+                yield path, line, "must not include %s" % target
+        for line, match in lines_with(r"^\s*#\s*include\s+<(liburing|hiredis|systemd|openssl)[^>]*>", tree.text(path)):
+            yield path, line, "kevy links nothing but libc: %s" % match.group(0)
+
+
+def banned_calls(tree):
+    """Calls that have no safe use are not used."""
+    for path in tree.sources():
+        if path.endswith("banned.h"):
+            continue
+        names = BANNED + (BANNED_IN_STORE if path.startswith("store/") else ())
+        for line, match in lines_with(r"(?<![\w.>])(%s)\s*\(" % "|".join(names), code(tree.text(path))):
+            yield path, line, "%s is banned here" % match.group(1)
+
+
+def store_state(tree):
+    """store/ has no globals: data of static storage is constant."""
+    for path in tree.sources("store/"):
+        for line, match in lines_with(r"^(?:static\s+)?(?!static|typedef|struct \w+\s*[;{]|enum|union|extern|return)[a-z_][\w \t*]*?[ *](\w+)"
+                                      r"(\[[^\]]*\])*\s*(=[^;]*)?;", code(tree.text(path))):
+            if "const" not in match.group(0):
+                yield path, line, "a global: %s" % match.group(1)
+
+
+def stray_files(tree):
+    """The top level is fixed."""
+    for path in tree.paths:
+        top = path.split("/")[0]
+        if top not in TOP_LEVEL and not top.startswith("."):
+            yield path, 0, "does not belong at the top level"
+        if path.endswith((".orig", ".rej", ".o", ".swp", ".pyc", "~", ".log")):
+            yield path, 0, "was left over"
+
+
+DECLARATION = re.compile(r"^(?!typedef|static|struct \w+ \{|#|return|else)[a-z_][\w \t*]*?\b(\w+)\([^;{}]*\)\s*"
+                         r"(?:__attribute__\s*\(\([^;]*\)\)\s*)?;", re.M)
+
+
+def dead_declarations(tree):
+    """What a header declares is defined, and used in some other file."""
+    words = {path: re.findall(r"\w+", code(tree.text(path))) for path in tree.sources()}
+    bodies = {path: code(tree.text(path)) for path in tree.sources() if path.endswith(".c")}
+    for path in tree.sources(*(room + "/" for room in ROOMS)):
+        if not path.endswith(".h"):
+            continue
+        text = code(tree.text(path))
+        for match in DECLARATION.finditer(text):
+            name = match.group(1)
+            line = text.count("\n", 0, match.start()) + 1
+            homes = [body for body, content in bodies.items()
+                     if re.search(r"^[a-z_][^;={}]*\b%s\([^;{}]*\)\s*\{" % name, content, re.M)]
+            if not homes:
+                yield path, line, "%s is declared but nowhere defined" % name
+            elif not any(name in found for other, found in words.items() if other != path and other not in homes) and not any(
+                    name in tree.text(other) for other in tree.paths if other.endswith(".def")) and (
+                    words[path].count(name) < 2):
+                yield path, line, "%s is used by no other file: it need not be in a header" % name
+
+
+def long_functions(tree):
+    """A function fits a screen or two."""
+    for path in tree.sources():
+        start, name = None, ""
+        for number, line in enumerate(code(tree.text(path)).split("\n"), 1):
+            if start is None and re.match(r"^[a-zA-Z_].*\)\s*\{$|^\{$", line):
+                start, name = number, line
+            elif start is None and re.match(r"^\s+.*\)\s*\{$", line) and not re.match(r"^\s+(if|for|while|switch|else|do)\b", line):
+                start, name = number, line
+            elif line == "}" and start is not None:
+                if number - start > FUNCTION_LINES:
+                    yield path, start, "%d lines: %s" % (number - start, name.strip()[:60])
+                start = None
+
+
+def words(tree):
+    """No notes to self, no paths of somebody's machine."""
+    for path in tree.paths:
+        if os.path.splitext(path)[1] not in CODE_LANGUAGES or "/corpus/" in path:
+            continue
+        text = tree.text(path)
+        for line, match in lines_with(r"\b(%s)\b" % "|".join(WORDS), text):
+            yield path, line, "%s" % match.group(1)
+        for line, match in lines_with(MACHINE_PATHS.pattern, text):
+            yield path, line, "a path of one machine: %s" % match.group(0)
+
+
+def layout(tree):
+    """Lines end where they should: no tabs, no trailing blanks, not too wide, a newline at the end."""
+    for path in tree.sources():
+        text = tree.text(path)
+        for number, line in enumerate(text.split("\n"), 1):
+            if "\t" in line or line != line.rstrip():
+                yield path, number, "a tab or a trailing blank"
+            if len(line) > LINE_COLUMNS:
+                yield path, number, "%d columns" % len(line)
+        if text and not text.endswith("\n"):
+            yield path, text.count("\n") + 1, "no newline at the end"
+
+
+def first_comment(tree):
+    """A file begins with a comment that says what it is for."""
+    for path in tree.sources():
+        if not re.match(r"/\*\s*\S", tree.text(path)):
+            yield path, 1, "no first comment"
+
+
+def formatting(tree):
+    """clang-format has nothing to change."""
+    if not shutil.which("clang-format"):
+        yield ".clang-format", 0, "clang-format is not installed: apt-get install clang-format"
+        return
+    paths = tree.sources()
+    result = subprocess.run(["clang-format", "--dry-run", "-Werror", "--ferror-limit=1"] + paths, cwd=tree.root,
+                            stderr=subprocess.PIPE)
+    for match in re.finditer(r"^([^:\s]+):(\d+):\d+: error: .*", result.stderr.decode(), re.M):
+        yield match.group(1), int(match.group(2)), "clang-format would change it"
+    if result.returncode != 0 and not re.search(r"error: ", result.stderr.decode()):
+        yield ".clang-format", 0, result.stderr.decode().strip()[:200]
+
+
+def command_list(tree):
+    """Every command row stands in the README."""
+    if "README.md" not in tree.paths:
+        return
+    readme = tree.text("README.md").upper()
+    for path in tree.sources("server/"):
+        for line, match in lines_with(r'\.name\s*=\s*"([a-z0-9_-]+)"(?P<rest>(?:[^;]|;(?!\n))*?\};)', tree.text(path)):
+            row = tree.text(path)[: match.start()].rfind("COMMAND(")
+            if row < 0 or ".container" in match.group("rest"):
+                continue
+            if not re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(match.group(1).upper()), readme):
+                yield path, line, "%s is not in README.md" % match.group(1).upper()
+
+
+def option_list(tree):
+    """Every option stands in kevy.conf."""
+    if "kevy.conf" not in tree.paths or "server/options.def" not in tree.paths:
+        return
+    conf = tree.text("kevy.conf")
+    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', tree.text("server/options.def")):
+        if not re.search(r"^#?\s*%s\b" % re.escape(match.group(1)), conf, re.M):
+            yield "server/options.def", line, "%s is not in kevy.conf" % match.group(1)
+
+
+CHECKS = (arrows, banned_calls, store_state, stray_files, dead_declarations, long_functions, words, layout, first_comment,
+          formatting, command_list, option_list)
+
+
+def check(root):
+    tree = Tree(root)
+    if not tree.sources("uring/", "protocol/", "store/", "server/"):
+        sys.exit("tidy found no source to look at in %s" % root)
+    return {function.__name__: sorted(set(function(tree))) for function in CHECKS}
+
+
+# ---- The canary ----------------------------------------------------------------------------------------------------------------
+
+CLEAN = "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n"
+OFFENCES = {
+    "arrows": {"protocol/a.c": '/* a.c - reaches up. */\n#include "server/conn.h"\n'},
+    "banned_calls": {"store/b.c": "/* b.c - copies. */\nvoid b(char *d, char *s) {\n    strcpy(d, s);\n}\n"},
+    "store_state": {"store/c.c": "/* c.c - remembers. */\nstatic int counter = 0;\n"},
+    "stray_files": {"notes.txt": "left here\n"},
+    "dead_declarations": {"store/d.h": "/* d.h - promises. */\nvoid d_promise(int a);\n"},
+    "long_functions": {"uring/e.c": "/* e.c - goes on. */\nvoid e(void) {\n" + "    e();\n" * (FUNCTION_LINES + 5) + "}\n"},
+    "words": {"server/f.c": "/* f.c - %s: later. */\n" % WORDS[0]},
+    "layout": {"server/g.c": "/* g.c - trails. */ \n"},
+    "first_comment": {"server/h.c": "int h(void);\n"},
+    "formatting": {"server/i.c": "/* i.c - sprawls. */\nint   i( void );\n"},
+    "command_list": {"server/commands/j.c": '/* j.c - hides. */\nCOMMAND(hidden) = {.name = "hidden", .arity = 1};\n',
+                     "README.md": "nothing\n"},
+    "option_list": {"server/options.def": 'OPTION(BOOL, hidden, "hidden-option", "no", ANY, "x")\n', "kevy.conf": "port 1\n"},
+}
+
+
+def canary():
+    """Every check must find what is planted for it, and nothing in a clean tree."""
+    failed = [function.__name__ for function in CHECKS if function.__name__ not in OFFENCES]
+    for name, files in [("", {})] + sorted(OFFENCES.items()):
+        root = tempfile.mkdtemp(prefix="kevy-tidy-")
+        try:
+            shutil.copy(os.path.join(ROOT, ".clang-format"), root)
+            for path, text in [("uring/clean.h", CLEAN)] + sorted(files.items()):
+                os.makedirs(os.path.dirname(os.path.join(root, path)) or root, exist_ok=True)
+                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                    file.write(text)
+            found = check(root)
+            if (name and not found[name]) or (not name and any(found.values())):
+                failed.append(name or "the clean tree: %s" % found)
+        finally:
+            shutil.rmtree(root)
+    if failed:
+        sys.exit("tidy does not see: %s" % ", ".join(failed))
+    print("ok: %d planted offences found" % len(OFFENCES))
+
+
+def main():
+    if sys.argv[1:] == ["--canary"]:
+        canary()
+        return
+    found = check(ROOT)
+    for name, offences in found.items():
+        for path, line, text in offences:
+            print("%s:%d: %s (%s)" % (path, line, text, name))
+    count = sum(len(offences) for offences in found.values())
+    if count:
+        sys.exit("%d offences" % count)
+    print("ok: %s" % ", ".join(found))
+
+
+if __name__ == "__main__":
+    main()
