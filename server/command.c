@@ -45,8 +45,8 @@ static struct {
 
 static char error_text[ERROR_SIZE];
 
-/* ---- Lookup
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Lookup ----------------------------------------------------------------------------------------------
+ */
 
 static inline uint64_t load8(const char *at) {
     uint64_t word;
@@ -149,8 +149,7 @@ unsigned command_subcommands(const struct command *container, const struct comma
     return n;
 }
 
-/* ---- Keys
- * ---------------------------------------------------------------------------------------------------------
+/* ---- Keys ------------------------------------------------------------------------------------------------
  */
 
 /* The arguments first, first + step, ... last of one spec. False if the request has no such arguments. */
@@ -203,8 +202,54 @@ int command_keys(const struct command *command, const struct bytes *argv, uint32
     return n < 0 && command->find_keys ? command->find_keys(argv, argc, keys, max) : n;
 }
 
-/* ---- Checks
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- ACL categories --------------------------------------------------------------------------------------
+ */
+
+const char *const command_category_names[CATEGORY_COUNT] = {
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting"};
+
+enum { CATEGORY_UNKNOWN = 1 << CATEGORY_COUNT };
+
+static uint32_t acl_word(struct bytes word) {
+    uint32_t i = 0;
+    while (i < CATEGORY_COUNT && !bytes_equal(word, bytes_of(command_category_names[i]))) i++;
+    return 1u << i;
+}
+
+static uint32_t acl_words(const char *words) {
+    uint32_t categories = 0;
+    while (words && *words) {
+        size_t len = strcspn(words, " ");
+        categories |= acl_word((struct bytes){words, len});
+        words += len + (words[len] == ' ');
+    }
+    return categories;
+}
+
+uint32_t command_categories(const struct command *command) {
+    static const struct {
+        uint32_t flag, categories;
+    } implied[] = {{CMD_WRITE, 1 << CATEGORY_WRITE},
+                   {CMD_READONLY, 1 << CATEGORY_READ},
+                   {CMD_ADMIN, 1 << CATEGORY_ADMIN | 1 << CATEGORY_DANGEROUS},
+                   {CMD_PUBSUB, 1 << CATEGORY_PUBSUB},
+                   {CMD_BLOCKING, 1 << CATEGORY_BLOCKING}};
+    static const uint32_t of_group[] = {
+        [GROUP_STRING] = 1 << CATEGORY_STRING,         [GROUP_BITMAP] = 1 << CATEGORY_BITMAP,
+        [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,      [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
+        [GROUP_CONNECTION] = 1 << CATEGORY_CONNECTION, [GROUP_SERVER] = 0};
+    uint32_t categories = acl_words(command->acl);
+    for (size_t i = 0; i < sizeof(implied) / sizeof(*implied); i++)
+        if (command->flags & implied[i].flag) categories |= implied[i].categories;
+    categories |= command->flags & CMD_FAST ? 1 << CATEGORY_FAST : 1 << CATEGORY_SLOW;
+    return command->run ? categories | of_group[command->group]
+                        : categories; /* a mere container does nothing */
+}
+
+/* ---- Checks ----------------------------------------------------------------------------------------------
+ */
 
 static const char *bad_row(const struct command *command, const char *what) {
     snprintf(error_text, sizeof(error_text), "command row '%s%s%s': %s",
@@ -225,22 +270,6 @@ static bool is_version(const char *text) {
 
 static bool is_text(const char *text) {
     return text && *text && !strpbrk(text, "\r\n");
-}
-
-static bool is_acl(const char *words) {
-    static const char *const known[] = {
-        "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
-        "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
-        "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting"};
-    while (words && *words) {
-        size_t len = strcspn(words, " "), i = 0;
-        while (i < sizeof(known) / sizeof(*known) &&
-               !(strlen(known[i]) == len && memcmp(words, known[i], len) == 0))
-            i++;
-        if (i == sizeof(known) / sizeof(*known)) return false;
-        words += len + (words[len] == ' ');
-    }
-    return true;
 }
 
 static const char *check_spec(const struct command *command, const struct key_spec *spec) {
@@ -274,7 +303,8 @@ static const char *check_specs(const struct command *command) {
     return NULL;
 }
 
-/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of MGET's. */
+/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of
+ * MGET's. */
 static int named_keys(const struct key_spec *spec) {
     return spec->numkeys || spec->last < spec->first ? 1 : (spec->last - spec->first) / spec->step + 1;
 }
@@ -300,7 +330,7 @@ static const char *check_docs(const struct command *command) {
     if (command->run && !is_text(command->complexity)) return "no .complexity, or with a line break";
     if (!command->deprecated_since != !command->replaced_by)
         return ".deprecated_since and .replaced_by go together";
-    if (!is_acl(command->acl)) return "unknown category in .acl";
+    if (acl_words(command->acl) & CATEGORY_UNKNOWN) return "unknown category in .acl";
     return NULL;
 }
 
@@ -319,8 +349,8 @@ const char *command_check_row(const struct command *command) {
     return NULL;
 }
 
-/* ---- Opening
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Opening ---------------------------------------------------------------------------------------------
+ */
 
 /* By command, then its subcommands: "client" < "client|id" < "client-x". */
 static int row_order(const void *a, const void *b) {

@@ -127,6 +127,17 @@ const struct command *command_at(unsigned id);
 /* Writes at most `max` of the container's subcommands, returns how many there are. */
 unsigned command_subcommands(const struct command *container, const struct command **list, unsigned max);
 
+/* ACL categories, in Redis's order. */
+enum command_category {
+    CATEGORY_KEYSPACE, CATEGORY_READ, CATEGORY_WRITE, CATEGORY_SET, CATEGORY_SORTEDSET, CATEGORY_LIST, CATEGORY_HASH,
+    CATEGORY_STRING, CATEGORY_BITMAP, CATEGORY_HYPERLOGLOG, CATEGORY_GEO, CATEGORY_STREAM, CATEGORY_PUBSUB,
+    CATEGORY_ADMIN, CATEGORY_FAST, CATEGORY_SLOW, CATEGORY_BLOCKING, CATEGORY_DANGEROUS, CATEGORY_CONNECTION,
+    CATEGORY_TRANSACTION, CATEGORY_SCRIPTING, CATEGORY_COUNT
+};
+extern const char *const command_category_names[CATEGORY_COUNT];
+/* The categories that flags and group imply and those of .acl: bits 1 << CATEGORY_*. */
+uint32_t command_categories(const struct command *command);
+
 /* The row for a request: the name is argv[0], and argv[1] where the row is a container. NULL: no such command.
  * A container row itself comes back when argv[1] is missing, or names no subcommand: *bad_subcommand (which is written
  * in every case) tells the latter. */
