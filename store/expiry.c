@@ -1,6 +1,8 @@
 /* expiry.c - the wheel's lists and its cascade. */
 #include "store/expiry.h"
 
+#include "store/memory.h"
+
 static struct link *link_at(const struct slab *slab, uint32_t handle) {
     return arena_at(&slab->arena, handle);
 }
@@ -120,7 +122,7 @@ static struct entry *first_entry(const struct slab *slab, const struct link *sen
 
 /* Files an entry anew, by the wheel's time as it is now. */
 static void refile(const struct slab *slab, struct expiry *wheel, struct entry *e) {
-    __builtin_prefetch(link_at(slab, entry_expiry_record(e)->link.next));
+    memory_prefetch(link_at(slab, entry_expiry_record(e)->link.next));
     expiry_remove(slab, wheel, e);
     expiry_add(slab, wheel, e);
 }

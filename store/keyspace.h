@@ -18,6 +18,7 @@
 #include "store/entry.h"
 #include "store/expiry.h"
 #include "store/hash.h"
+#include "store/memory.h"
 #include "store/table.h"
 
 struct keyspace; /* the layout is at the end, for the inline lookups alone */
@@ -168,7 +169,7 @@ struct keyspace {
 
 static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash) {
     const struct table *table = &ks->db[db].table;
-    if (table->entries) __builtin_prefetch(table_bucket(table, hash));
+    if (table->entries) memory_prefetch(table_bucket(table, hash));
 }
 
 static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash) {
@@ -177,13 +178,13 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned d
     const struct bucket *bucket = table_bucket(table, hash);
     unsigned hits = table_match(bucket, table_tag(hash));
     if (hits == 0) {
-        if (bucket->overflow) __builtin_prefetch(arena_at(&ks->slab.arena, bucket->overflow));
+        if (bucket->overflow) memory_prefetch(arena_at(&ks->slab.arena, bucket->overflow));
         return;
     }
     /* An entry may lie across two lines. A second hit is rare and left to the lookup. */
     const char *entry = arena_at(&ks->slab.arena, bucket->handles[__builtin_ctz(hits)]);
-    __builtin_prefetch(entry);
-    __builtin_prefetch(entry + 39);
+    memory_prefetch(entry);
+    memory_prefetch(entry + 39);
 }
 
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {

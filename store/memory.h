@@ -1,6 +1,6 @@
-/* memory.h - the store's one door to malloc, so that a test can make it fail.
+/* memory.h - the store's one door to malloc, so that a test can make it fail; and to prefetching.
  *
- * Both functions are weak symbols: a test program that defines its own replaces them. */
+ * memory_resize and memory_zeroed are weak symbols: a test program that defines its own replaces them. */
 #ifndef KEVY_STORE_MEMORY_H
 #define KEVY_STORE_MEMORY_H
 
@@ -10,5 +10,12 @@
 void *memory_resize(void *old, size_t size);
 /* calloc: zeroed, in untouched pages where it is large. */
 void *memory_zeroed(size_t size);
+
+/* Asks for a cache line that will be needed soon; any address does. The empty asm has a meaning: GCC 12 takes
+ * a function that does nothing but __builtin_prefetch for one without effects, and deletes the calls. */
+static inline void memory_prefetch(const void *at) {
+    __builtin_prefetch(at);
+    __asm__ volatile("");
+}
 
 #endif

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/memory.h"
+
 _Static_assert(ARENA_CHUNK_BYTES / 8 <= UINT16_MAX, "counts of a chunk fit 16 bits");
 
 bool slab_init(struct slab *slab) {
@@ -59,7 +61,7 @@ uint32_t slab_alloc(struct slab *slab, size_t size) {
     if (chunk->free) {
         handle = chunk->free;
         memcpy(&chunk->free, arena_at(&slab->arena, handle), sizeof chunk->free);
-        __builtin_prefetch(arena_at(&slab->arena, chunk->free), 1); /* the next allocation reads its link */
+        memory_prefetch(arena_at(&slab->arena, chunk->free)); /* the next allocation reads its link */
     } else {
         handle = n * ARENA_CHUNK_UNITS + (uint32_t)chunk->used++ * class->units;
     }

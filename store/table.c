@@ -175,11 +175,11 @@ static void split(struct table *table, struct slab *slab, const struct hash_seed
 /* The misses of a split, taken before it: first its bucket's, some insertions later its entries'. */
 static void prefetch_split(const struct table *table, const struct slab *slab, uint64_t until) {
     const struct bucket *bucket = table_bucket_at(table, parent_of(table->buckets));
-    if (until == PREFETCH_BUCKET_AHEAD) __builtin_prefetch(bucket);
+    if (until == PREFETCH_BUCKET_AHEAD) memory_prefetch(bucket);
     if (until != PREFETCH_ENTRIES_AHEAD) return;
     for (unsigned i = 0; i < TABLE_SLOTS && bucket->handles[i]; i++)
-        __builtin_prefetch(arena_at(&slab->arena, bucket->handles[i]));
-    if (bucket->overflow) __builtin_prefetch(arena_at(&slab->arena, bucket->overflow));
+        memory_prefetch(arena_at(&slab->arena, bucket->handles[i]));
+    if (bucket->overflow) memory_prefetch(arena_at(&slab->arena, bucket->overflow));
 }
 
 /* Entries beyond which the table grows. */
@@ -281,11 +281,11 @@ struct table_grave *table_bury(struct table *table, struct table_grave *next, vo
 enum { DECOMPOSE_AHEAD = 4 }; /* buckets; their entries are prefetched half as far ahead */
 
 static void prefetch_decompose(const struct table *table, const struct slab *slab, uint64_t index) {
-    if (index >= DECOMPOSE_AHEAD) __builtin_prefetch(table_bucket_at(table, index - DECOMPOSE_AHEAD), 1);
+    if (index >= DECOMPOSE_AHEAD) memory_prefetch(table_bucket_at(table, index - DECOMPOSE_AHEAD));
     if (index < DECOMPOSE_AHEAD / 2) return;
     const struct bucket *bucket = table_bucket_at(table, index - DECOMPOSE_AHEAD / 2);
     for (unsigned i = 0; i < TABLE_SLOTS && bucket->handles[i]; i++)
-        __builtin_prefetch(arena_at(&slab->arena, bucket->handles[i]), 1);
+        memory_prefetch(arena_at(&slab->arena, bucket->handles[i]));
 }
 
 bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *budget,
