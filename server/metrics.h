@@ -9,7 +9,7 @@
 #include "server/command.h"
 
 struct command_metrics {
-    uint64_t calls, microseconds, rejected, failed;
+    uint64_t calls, nanoseconds, rejected, failed;
 };
 
 struct metrics {
@@ -26,5 +26,10 @@ static inline void metric_add(uint64_t *field, uint64_t n) {
 static inline uint64_t metric_get(const uint64_t *field) {
     return __atomic_load_n(field, __ATOMIC_RELAXED);
 }
+
+/* What all shards together have counted since the start, or since the last metrics_reset. Any thread. */
+void metrics_sum(struct metrics *sum);
+/* CONFIG RESETSTAT: from now on everything counts from zero, error statistics too. Any thread. */
+void metrics_reset(void);
 
 #endif

@@ -1,0 +1,53 @@
+/* errorstats.c - a short sorted table under a mutex: errors are rare, and a server has a handful of codes. */
+#include "server/errorstats.h"
+
+#include <pthread.h>
+
+static struct {
+    pthread_mutex_t mutex;
+    unsigned count;
+    struct errorstat all[ERRORSTATS_MAX]; /* ascending by code */
+} table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static struct errorstat errorstat_of(struct bytes code) {
+    struct errorstat stat = {.count = 1};
+    stat.code_len = (uint8_t)(code.len < ERRORSTATS_CODE_MAX ? code.len : ERRORSTATS_CODE_MAX);
+    for (unsigned i = 0; i < stat.code_len; i++) {
+        char c = code.data[i];
+        stat.code[i] = c > ' ' && c < 127 && !strchr(":,=#", c) ? c : '_';
+    }
+    return stat;
+}
+
+static int errorstat_order(const struct errorstat *a, const struct errorstat *b) {
+    return bytes_compare((struct bytes){a->code, a->code_len}, (struct bytes){b->code, b->code_len});
+}
+
+void errorstats_note(struct bytes code) {
+    struct errorstat stat = errorstat_of(code);
+    unsigned at = 0;
+    pthread_mutex_lock(&table.mutex);
+    while (at < table.count && errorstat_order(&table.all[at], &stat) < 0) at++;
+    if (at < table.count && errorstat_order(&table.all[at], &stat) == 0) {
+        table.all[at].count++;
+    } else if (table.count < ERRORSTATS_MAX) {
+        memmove(&table.all[at + 1], &table.all[at], (table.count - at) * sizeof *table.all);
+        table.all[at] = stat;
+        table.count++;
+    }
+    pthread_mutex_unlock(&table.mutex);
+}
+
+unsigned errorstats_list(struct errorstat list[ERRORSTATS_MAX]) {
+    pthread_mutex_lock(&table.mutex);
+    unsigned count = table.count;
+    memcpy(list, table.all, count * sizeof *list);
+    pthread_mutex_unlock(&table.mutex);
+    return count;
+}
+
+void errorstats_reset(void) {
+    pthread_mutex_lock(&table.mutex);
+    table.count = 0;
+    pthread_mutex_unlock(&table.mutex);
+}

@@ -1,0 +1,58 @@
+/* metrics.c - sums over the shards, and their reset.
+ *
+ * Counters have one writer each, their shard, and only grow. So nobody can zero them from outside without
+ * losing counts: a reset remembers where they stood, and a sum is told from there. Sums are taken under a
+ * mutex, so that one taken after a reset never sees an older figure than the reset did, and no difference
+ * falls below zero. */
+#include "server/metrics.h"
+
+#include <pthread.h>
+
+#include "server/errorstats.h"
+#include "server/shard.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct metrics baseline; /* under the mutex: what had been counted at the last reset */
+
+static void command_add(struct command_metrics *sum, const struct command_metrics *one) {
+    sum->calls += metric_get(&one->calls);
+    sum->nanoseconds += metric_get(&one->nanoseconds);
+    sum->rejected += metric_get(&one->rejected);
+    sum->failed += metric_get(&one->failed);
+}
+
+static void metrics_total(struct metrics *sum) {
+    *sum = (struct metrics){0};
+    for (unsigned i = 0; i < shard_count; i++) {
+        const struct metrics *one = &shards[i].metrics;
+#define METRIC(field, section, info_name, summary) sum->field += metric_get(&one->field);
+#include "server/metrics.def"
+#undef METRIC
+        for (unsigned id = 0; id < command_count(); id++) command_add(&sum->commands[id], &one->commands[id]);
+    }
+}
+
+static void command_subtract(struct command_metrics *sum, const struct command_metrics *base) {
+    sum->calls -= base->calls;
+    sum->nanoseconds -= base->nanoseconds;
+    sum->rejected -= base->rejected;
+    sum->failed -= base->failed;
+}
+
+void metrics_sum(struct metrics *sum) {
+    pthread_mutex_lock(&mutex);
+    metrics_total(sum);
+#define METRIC(field, section, info_name, summary) sum->field -= baseline.field;
+#include "server/metrics.def"
+#undef METRIC
+    for (unsigned id = 0; id < command_count(); id++)
+        command_subtract(&sum->commands[id], &baseline.commands[id]);
+    pthread_mutex_unlock(&mutex);
+}
+
+void metrics_reset(void) {
+    pthread_mutex_lock(&mutex);
+    metrics_total(&baseline);
+    pthread_mutex_unlock(&mutex);
+    errorstats_reset();
+}

@@ -1,0 +1,31 @@
+/* monitor.h - clients that said MONITOR: a line for every command that anybody runs.
+ *
+ * Dispatch feeds each command once it is known to run (queued ones when EXEC runs them), while its locks are
+ * held, so that commands on one key appear in their order. */
+#ifndef KEVY_SERVER_MONITOR_H
+#define KEVY_SERVER_MONITOR_H
+
+#include <stdatomic.h>
+
+#include "server/call.h"
+
+enum {
+    MONITOR_LINE_MAX = 1024 *
+                       1024, /* bytes of a line; what an argument has beyond is cut, and the line says so */
+    MONITOR_UNREAD_MAX = 256 * 1024 * 1024, /* a monitor that leaves so many bytes unread is closed */
+};
+
+/* Monitoring clients. Ask this before monitor_feed: it is nearly always 0. */
+extern _Atomic unsigned monitor_count;
+
+/* Tells the monitors of this command. Administrative commands (CMD_ADMIN) and those of CMD_SKIP_MONITOR are
+ * left out. */
+void monitor_feed(const struct call *call);
+
+/* The client becomes a monitor. False without memory. */
+bool monitor_add(struct client *client) __attribute__((warn_unused_result));
+/* It is none any more; whoever closes or resets a client with CLIENT_MONITOR calls this. Nothing if it was
+ * none. */
+void monitor_remove(struct client *client);
+
+#endif
