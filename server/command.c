@@ -4,12 +4,12 @@
  * section `commands`. At start they are checked, sorted by name (subcommands behind their container) and
  * numbered.
  *
- * Lookup packs a name, lower-cased, into its first eight and its last eight bytes, which overlap for names
- * below 16 bytes and then say everything together with the length. The pair is hashed by one multiplication
- * into an open-addressing table, whose multiplier is searched for at start until every name lies within one
- * slot of its place. So a hit costs two loads, one multiplication and one slot of half a cache line; no byte
- * of the row's own name is read. A subcommand is a name in the same table, told apart by its container's
- * number. */
+ * Lookup packs a name, lower-cased, into one word, or from eight bytes on into its first eight and its last
+ * eight, which overlap up to 16 bytes; together with the length they then say everything. They are hashed by
+ * one multiplication into an open-addressing table, whose multiplier is searched for at start until every
+ * name lies within one slot of its place. So a hit costs two loads, one multiplication and one slot of half a
+ * cache line; no byte of the row's own name is read. A subcommand is a name in the same table, told apart by
+ * its container's number. */
 #include "server/command.h"
 
 #include <stdio.h>
@@ -45,8 +45,7 @@ static struct {
 
 static char error_text[ERROR_SIZE];
 
-/* ---- Lookup ----------------------------------------------------------------------------------------------
- */
+/* ---- Lookup ---- */
 
 static inline uint64_t load8(const char *at) {
     uint64_t word;
@@ -73,23 +72,27 @@ static inline bool name_pack(struct bytes text, uint64_t container, struct name 
     const char *at = text.data;
     size_t len = text.len;
     if (len - 1 >= COMMAND_NAME_MAX) return false; /* none, or too long */
+    name->tail = 0;
     if (len >= 8) {
-        name->head = load8(at), name->tail = load8(at + len - 8);
+        name->head = load8(at), name->tail = lower8(load8(at + len - 8));
     } else if (len >= 4) {
-        name->head = load4(at), name->tail = load4(at + len - 4);
+        name->head = load4(at) | load4(at + len - 4) << 32;
     } else {
-        name->head = (uint64_t)(uint8_t)at[0] << 16 | (uint64_t)(uint8_t)at[len / 2] << 8 |
-                     (uint8_t)at[len - 1];
-        name->tail = 0;
+        name->head = (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
+                     (uint64_t)(uint8_t)at[len - 1] << 16;
     }
-    name->head = lower8(name->head), name->tail = lower8(name->tail);
+    name->head = lower8(name->head);
     name->tag = container << 8 | len;
     return true;
 }
 
 static inline uint32_t name_place(const struct name *name, uint64_t multiplier) {
     uint64_t mixed = name->head ^ (name->tail << 23 | name->tail >> 41) ^ name->tag << 45;
-    return (uint32_t)((mixed ^ mixed >> 31) * multiplier >> (64 - SLOT_BITS));
+    return (uint32_t)(mixed * multiplier >> (64 - SLOT_BITS));
+}
+
+static inline bool name_equal(const struct name *a, const struct name *b) {
+    return ((a->head ^ b->head) | (a->tail ^ b->tail) | (a->tag ^ b->tag)) == 0;
 }
 
 static inline const struct command *table_find(struct bytes text, uint64_t container) {
@@ -97,10 +100,9 @@ static inline const struct command *table_find(struct bytes text, uint64_t conta
     if (!name_pack(text, container, &name)) return NULL;
     for (uint32_t i = name_place(&name, table.multiplier);; i = (i + 1) & (SLOTS - 1)) {
         const struct slot *slot = &table.slots[i];
-        if (slot->name.head == name.head && slot->name.tail == name.tail && slot->name.tag == name.tag) {
-            if (text.len <= 16 || bytes_equal_nocase(text, bytes_of(slot->command->name)))
-                return slot->command;
-        }
+        if (name_equal(&slot->name, &name) &&
+            (text.len <= 16 || bytes_equal_nocase(text, bytes_of(slot->command->name))))
+            return slot->command;
         if (!slot->command) return NULL;
     }
 }
@@ -149,8 +151,7 @@ unsigned command_subcommands(const struct command *container, const struct comma
     return n;
 }
 
-/* ---- Keys ------------------------------------------------------------------------------------------------
- */
+/* ---- Keys ---- */
 
 /* The arguments first, first + step, ... last of one spec. False if the request has no such arguments. */
 struct key_range {
@@ -202,8 +203,7 @@ int command_keys(const struct command *command, const struct bytes *argv, uint32
     return n < 0 && command->find_keys ? command->find_keys(argv, argc, keys, max) : n;
 }
 
-/* ---- ACL categories --------------------------------------------------------------------------------------
- */
+/* ---- ACL categories ---- */
 
 const char *const command_category_names[CATEGORY_COUNT] = {
     "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
@@ -248,8 +248,7 @@ uint32_t command_categories(const struct command *command) {
                         : categories; /* a mere container does nothing */
 }
 
-/* ---- Checks ----------------------------------------------------------------------------------------------
- */
+/* ---- Checks ---- */
 
 static const char *bad_row(const struct command *command, const char *what) {
     snprintf(error_text, sizeof(error_text), "command row '%s%s%s': %s",
@@ -349,8 +348,7 @@ const char *command_check_row(const struct command *command) {
     return NULL;
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------------------
- */
+/* ---- Opening ---- */
 
 /* By command, then its subcommands: "client" < "client|id" < "client-x". */
 static int row_order(const void *a, const void *b) {
