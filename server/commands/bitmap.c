@@ -86,14 +86,28 @@ COMMAND(setbit) = {.name = "setbit",
 /* ---- Counting and finding
  * --------------------------------------------------------------------------------------- */
 
-static uint64_t count_bits(const char *data, size_t len) {
+static inline __attribute__((always_inline)) uint64_t sum_bits(const char *data, size_t len) {
     uint64_t count[4] = {0}; /* four sums, so that no addition waits for the one before */
     size_t i = 0;
     for (; i + 32 <= len; i += 32)
-        for (unsigned k = 0; k < 4; k++)
-            count[k] += (uint64_t)__builtin_popcountll(load_word(data + i + 8 * (size_t)k));
+        for (size_t k = 0; k < 4; k++)
+            count[k] += (uint64_t)__builtin_popcountll(load_word(data + i + 8 * k));
     for (; i < len; i++) count[0] += (uint64_t)__builtin_popcount((unsigned char)data[i]);
     return count[0] + count[1] + count[2] + count[3];
+}
+
+/* The instruction that counts is younger than the oldest processor that we are compiled for. */
+#ifdef __x86_64__
+__attribute__((target("popcnt"))) static uint64_t sum_bits_popcnt(const char *data, size_t len) {
+    return sum_bits(data, len);
+}
+#endif
+
+static uint64_t count_bits(const char *data, size_t len) {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("popcnt")) return sum_bits_popcnt(data, len);
+#endif
+    return sum_bits(data, len);
 }
 
 /* Bits first..last of the data, both inclusive and inside it. */

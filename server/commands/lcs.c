@@ -12,7 +12,7 @@
 
 struct lcs {
     struct bytes a, b;
-    unsigned char *up; /* a.len * b.len bits; NULL where only the length is asked for */
+    unsigned char *up; /* a.len rows of b.len bits; NULL where only the length is asked for */
     uint32_t length;   /* of the subsequence */
 };
 
@@ -31,34 +31,37 @@ struct lcs_options {
     int64_t min_match_len;
 };
 
-static void set_bit(unsigned char *bits, size_t at) {
-    bits[at / 8] |= (unsigned char)(1u << at % 8);
-}
-static bool get_bit(const unsigned char *bits, size_t at) {
-    return bits[at / 8] >> at % 8 & 1;
+/* Rows of bits begin at whole bytes. */
+static size_t row_bytes(const struct lcs *lcs) {
+    return lcs->b.len / 8 + 1;
 }
 
-/* One row of the table: `row` holds L(i, 0..b.len) and gets L(i + 1, 0..b.len). */
+static bool leads_up(const struct lcs *lcs, size_t i, size_t j) {
+    return lcs->up[i * row_bytes(lcs) + j / 8] >> j % 8 & 1;
+}
+
+/* One row of the table: `row` holds L(i, 0..b.len) and gets L(i + 1, 0..b.len). Without branches on the data,
+ * which no processor would foresee. */
 static void fill_row(struct lcs *lcs, size_t i, uint32_t *row) {
-    uint32_t diagonal = 0; /* L(i, j) */
+    uint32_t diagonal = 0, left = 0; /* L(i, j) and L(i + 1, j) */
+    unsigned char *up = lcs->up ? lcs->up + i * row_bytes(lcs) : NULL;
     char byte = lcs->a.data[i];
+    unsigned bits = 0;
     for (size_t j = 0; j < lcs->b.len; j++) {
-        uint32_t above = row[j + 1], left = row[j];
-        if (byte == lcs->b.data[j]) {
-            row[j + 1] = diagonal + 1;
-        } else if (above > left) {
-            if (lcs->up) set_bit(lcs->up, i * lcs->b.len + j);
-        } else {
-            row[j + 1] = left;
-        }
+        uint32_t above = row[j + 1], longer = above > left ? above : left;
+        bits = bits >> 1 | (above > left ? 0x80u : 0);
+        left = byte == lcs->b.data[j] ? diagonal + 1 : longer;
+        row[j + 1] = left;
         diagonal = above;
+        if (up && j % 8 == 7) up[j / 8] = (unsigned char)bits;
     }
+    if (up && lcs->b.len % 8) up[lcs->b.len / 8] = (unsigned char)(bits >> (8 - lcs->b.len % 8));
 }
 
 /* False without memory. Free lcs->up afterwards. */
 static bool fill(struct lcs *lcs, bool way_back) {
     uint32_t *row = calloc(lcs->b.len + 1, sizeof(*row));
-    lcs->up = way_back ? calloc(lcs->a.len * lcs->b.len / 8 + 1, 1) : NULL;
+    lcs->up = way_back ? malloc(lcs->a.len * row_bytes(lcs) + 1) : NULL;
     if (!row || (way_back && !lcs->up)) {
         free(row);
         free(lcs->up);
@@ -74,7 +77,7 @@ static bool fill(struct lcs *lcs, bool way_back) {
 static bool previous_run(const struct lcs *lcs, struct lcs_place *at, struct lcs_run *run) {
     const char *a = lcs->a.data, *b = lcs->b.data;
     while (at->i && at->j && a[at->i - 1] != b[at->j - 1]) {
-        if (get_bit(lcs->up, (at->i - 1) * lcs->b.len + at->j - 1))
+        if (leads_up(lcs, at->i - 1, at->j - 1))
             at->i--;
         else
             at->j--;
