@@ -61,19 +61,25 @@ const char *config_file_path(void) {
 static const struct {
     const char *word;
     enum config_mode mode;
+    bool first; /* only as the first word: it may also be a value */
 } modes[] = {
-    {"--check-config", CONFIG_MODE_CHECK}, {"--help", CONFIG_MODE_HELP}, {"-h", CONFIG_MODE_HELP},
-    {"--version", CONFIG_MODE_VERSION},    {"-v", CONFIG_MODE_VERSION},  {"--probe", CONFIG_MODE_PROBE}};
+    {"--check-config", CONFIG_MODE_CHECK, false},
+    {"--help", CONFIG_MODE_HELP, false},
+    {"--version", CONFIG_MODE_VERSION, false},
+    {"--probe", CONFIG_MODE_PROBE, false},
+    {"-h", CONFIG_MODE_HELP, true},
+    {"-v", CONFIG_MODE_VERSION, true},
+};
 
-static enum config_mode mode_of(const char *word) {
-    for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++)
-        if (strcmp(word, modes[i].word) == 0) return modes[i].mode;
+static enum config_mode mode_of(char **argv, int i) {
+    for (unsigned j = 0; j < sizeof modes / sizeof modes[0]; j++)
+        if ((i == 1 || !modes[j].first) && strcmp(argv[i], modes[j].word) == 0) return modes[j].mode;
     return CONFIG_MODE_SERVE;
 }
 
 enum config_mode config_mode(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
-        if (mode_of(argv[i]) != CONFIG_MODE_SERVE) return mode_of(argv[i]);
+        if (mode_of(argv, i) != CONFIG_MODE_SERVE) return mode_of(argv, i);
     return CONFIG_MODE_SERVE;
 }
 
@@ -109,7 +115,7 @@ bool config_load(int argc, char **argv, struct buffer *errors) {
     bool file_seen = false;
     for (int i = 1, end; i < argc; i = end) {
         end = i + 1;
-        if (mode_of(argv[i]) != CONFIG_MODE_SERVE) continue;
+        if (mode_of(argv, i) != CONFIG_MODE_SERVE) continue;
         if (is_name(argv[i])) {
             while (end < argc && !is_name(argv[end])) end++;
             load_option(&reading, argv + i, end - i);

@@ -92,7 +92,7 @@ static unsigned name_distance(struct bytes a, struct bytes b) {
 const char *option_nearest(struct bytes name) {
     if (name.len > NAME_MAX_LEN) return NULL;
     const char *nearest = NULL;
-    unsigned best = (unsigned)name.len / 3 + 1;
+    unsigned best = (unsigned)name.len / 3 + 2; /* so many bytes wrong is another word */
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         const char *names[] = {options[i].name, options[i].alias};
         for (unsigned j = 0; j < 2 && names[j]; j++) {

@@ -24,6 +24,7 @@ static struct {
     char *area; /* NULL: not ours to write to */
     size_t size;
     char *program; /* argv[0] */
+    bool shown;    /* the area is the title's for good */
 } title;
 
 /* The end of the run of strings that starts at `end` and goes on with those of `list`. */
@@ -117,7 +118,12 @@ const char *title_check(const char *template) {
 void title_show(void) {
     char out[TITLE_MAX];
     if (!title.area || !config.set_proc_title || !render(config.proc_title_template, out)) return;
+    title.shown = true;
     memset(title.area, 0, title.size);
     size_t len = strlen(out);
     memcpy(title.area, out, len < title.size ? len : title.size - 1);
+}
+
+void title_follow(void) {
+    if (title.shown) title_show();
 }

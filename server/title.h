@@ -9,6 +9,9 @@ void title_keep(int argc, char **argv);
 /* Shows the template as the options stand. Does nothing before title_keep, or with `set-proc-title no`.
  * To be called while nobody changes options: at start, or from CONFIG SET itself. */
 void title_show(void);
+/* The same after a change of the template; nothing before the first title_show, while argv is still being
+ * read. */
+void title_follow(void);
 /* NULL if the template has only variables that we know, else an error text. */
 const char *title_check(const char *template);
 

@@ -1,0 +1,121 @@
+/* config.c - CONFIG: the options as clients see them. What an option is stands in server/options.def. */
+#include "server/config.h"
+
+#include "server/call.h"
+#include "server/help.h"
+#include "server/metrics.h"
+
+#define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
+
+COMMAND(config) = {.name = "config",
+                   .arity = -2,
+                   .group = GROUP_SERVER,
+                   .since = "2.0.0",
+                   .complexity = "Depends on subcommand.",
+                   .summary = "A container for server configuration commands"};
+
+/* ---- GET ---- */
+
+static void reply_pair(void *reply, struct bytes name, struct bytes value) {
+    reply_bulk(reply, name);
+    reply_bulk(reply, value);
+}
+
+static void config_get_(struct call *call) {
+    const struct bytes *patterns = call->argv + 2;
+    uint32_t count = call->argc - 2;
+    reply_map(call->reply, config_get(patterns, count, NULL, NULL));
+    config_get(patterns, count, reply_pair, call->reply);
+}
+COMMAND(config_get) = {.container = "config",
+                       .name = "get",
+                       .arity = -3,
+                       .flags = CONFIG_FLAGS,
+                       .run = config_get_,
+                       .group = GROUP_SERVER,
+                       .since = "2.0.0",
+                       .complexity = "O(N) when N is the number of configuration parameters provided",
+                       .summary = "Get the values of configuration parameters",
+                       .history = "7.0.0: Added the ability to pass multiple pattern parameters in one call",
+                       .syntax = "parameter:{<parameter>} ..."};
+
+/* ---- SET ---- */
+
+static void config_set_(struct call *call) {
+    char error[CONFIG_ERROR_MAX];
+    if (call->argc % 2)
+        call_syntax_error(call);
+    else if (config_set(call->argv + 2, (call->argc - 2) / 2, error))
+        reply_ok(call->reply);
+    else
+        reply_error(call->reply, error);
+}
+COMMAND(config_set) = {.container = "config",
+                       .name = "set",
+                       .arity = -4,
+                       .flags = CONFIG_FLAGS,
+                       .run = config_set_,
+                       .group = GROUP_SERVER,
+                       .since = "2.0.0",
+                       .complexity = "O(N) when N is the number of configuration parameters provided",
+                       .summary = "Set configuration parameters to the given values",
+                       .tips = "request_policy:all_nodes,response_policy:all_succeeded",
+                       .history = "7.0.0: Added the ability to set multiple parameters in one call.",
+                       .syntax = "parameter_value:{<parameter> <value>} ..."};
+
+/* ---- REWRITE, RESETSTAT, HELP ---- */
+
+static void config_rewrite_(struct call *call) {
+    char error[CONFIG_ERROR_MAX];
+    if (config_rewrite(error))
+        reply_ok(call->reply);
+    else
+        reply_error(call->reply, error);
+}
+COMMAND(config_rewrite) = {.container = "config",
+                           .name = "rewrite",
+                           .arity = 2,
+                           .flags = CONFIG_FLAGS | CMD_SLOW_CLOCK,
+                           .run = config_rewrite_,
+                           .group = GROUP_SERVER,
+                           .since = "2.8.0",
+                           .complexity = "O(1)",
+                           .summary = "Rewrite the configuration file with the in memory configuration"};
+
+static void config_resetstat(struct call *call) {
+    metrics_reset();
+    reply_ok(call->reply);
+}
+COMMAND(config_resetstat) = {.container = "config",
+                             .name = "resetstat",
+                             .arity = 2,
+                             .flags = CONFIG_FLAGS,
+                             .run = config_resetstat,
+                             .group = GROUP_SERVER,
+                             .since = "2.0.0",
+                             .complexity = "O(1)",
+                             .summary = "Reset the stats returned by INFO"};
+
+static void config_help_(struct call *call) {
+    static const char *const lines[] = {
+        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GET <pattern>",
+        "    Return parameters matching the glob-like <pattern> and their values.",
+        "SET <directive> <value>",
+        "    Set the configuration <directive> to <value>.",
+        "RESETSTAT",
+        "    Reset statistics reported by the INFO command.",
+        "REWRITE",
+        "    Rewrite the configuration file.",
+    };
+    HELP_REPLY(call, lines);
+}
+COMMAND(config_help) = {.container = "config",
+                        .name = "help",
+                        .arity = 2,
+                        .flags = CMD_LOADING | CMD_STALE,
+                        .run = config_help_,
+                        .group = GROUP_SERVER,
+                        .since = "5.0.0",
+                        .complexity = "O(1)",
+                        .summary = "Show helpful text about the different subcommands"};
