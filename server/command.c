@@ -203,6 +203,19 @@ int command_keys(const struct command *command, const struct bytes *argv, uint32
     return n < 0 && command->find_keys ? command->find_keys(argv, argc, keys, max) : n;
 }
 
+/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of
+ * MGET's. */
+static int named_keys(const struct key_spec *spec) {
+    return spec->numkeys || spec->last < spec->first ? 1 : (spec->last - spec->first) / spec->step + 1;
+}
+
+int command_spec_of_key(const struct command *command, int key) {
+    int s = 0;
+    while (s < COMMAND_MAX_KEY_SPECS && command->keys[s].flags && key >= named_keys(&command->keys[s]))
+        key -= named_keys(&command->keys[s++]);
+    return s;
+}
+
 /* ---- ACL categories ---- */
 
 const char *const command_category_names[CATEGORY_COUNT] = {
@@ -300,12 +313,6 @@ static const char *check_specs(const struct command *command) {
             return "an incomplete key spec needs find_keys";
     }
     return NULL;
-}
-
-/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of
- * MGET's. */
-static int named_keys(const struct key_spec *spec) {
-    return spec->numkeys || spec->last < spec->first ? 1 : (spec->last - spec->first) / spec->step + 1;
 }
 
 static const char *check_syntax(const struct command *command) {

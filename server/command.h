@@ -156,5 +156,7 @@ static inline bool command_arity_ok(const struct command *command, uint32_t argc
  * keys, returns how many there are (which may be more than max), or -1 if the arguments make no sense. */
 int command_keys(const struct command *command, const struct bytes *argv, uint32_t argc, struct command_key *keys,
                  uint32_t max);
+/* The spec that the syntax's key number `key` (from 0) belongs to. */
+int command_spec_of_key(const struct command *command, int key);
 
 #endif

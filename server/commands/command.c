@@ -272,7 +272,8 @@ static void reply_slice(struct reply *reply, const char *field, struct bytes tex
 }
 
 /* The list of an argument and its siblings, each with its members. */
-static void reply_arguments(struct reply *reply, const struct syntax *syntax, int16_t first) {
+static void reply_arguments(struct reply *reply, const struct command *command, const struct syntax *syntax,
+                            int16_t first) {
     size_t count = 0;
     for (int16_t i = first; i != SYNTAX_NONE; i = syntax->arguments[i].next) count++;
     reply_array(reply, count);
@@ -282,7 +283,8 @@ static void reply_arguments(struct reply *reply, const struct syntax *syntax, in
                              (a->deprecated_since.len > 0) + (a->flags != 0) + (a->child != SYNTAX_NONE));
         reply_argument_name(reply, a);
         reply_field(reply, "type", type_names[a->type]);
-        if (a->key != SYNTAX_NONE) reply_number(reply, "key_spec_index", a->key);
+        if (a->key != SYNTAX_NONE)
+            reply_number(reply, "key_spec_index", command_spec_of_key(command, a->key));
         reply_slice(reply, "token", a->token);
         reply_slice(reply, "since", a->since);
         reply_slice(reply, "deprecated_since", a->deprecated_since);
@@ -292,7 +294,7 @@ static void reply_arguments(struct reply *reply, const struct syntax *syntax, in
         }
         if (a->child != SYNTAX_NONE) {
             reply_bulk_text(reply, "arguments");
-            reply_arguments(reply, syntax, a->child);
+            reply_arguments(reply, command, syntax, a->child);
         }
     }
 }
@@ -344,7 +346,7 @@ static void reply_docs(struct reply *reply, const struct command *command) {
     if (command->history) reply_history(reply, command->history);
     if (syntax.count) {
         reply_bulk_text(reply, "arguments");
-        reply_arguments(reply, &syntax, syntax.first);
+        reply_arguments(reply, command, &syntax, syntax.first);
     }
     if (subcommands) {
         reply_bulk_text(reply, "subcommands");
