@@ -34,6 +34,11 @@ int64_t pause_until_ms(void) {
 
 bool pause_holds(const struct command *command, bool writes_queued, int64_t now_ms) {
     uint64_t word = atomic_load_explicit(&pause_word, memory_order_relaxed);
-    if (word_until(word) <= now_ms || command->flags & CMD_NO_PAUSE) return false;
+    if (word == 0 || command->flags & CMD_NO_PAUSE) return false;
+    if (word_until(word) <= now_ms) {
+        atomic_compare_exchange_strong(&pause_word, &word,
+                                       0); /* fails if there is a new one: that one stays */
+        return false;
+    }
     return word & 1 || writes_queued || command->flags & (CMD_WRITE | CMD_MAY_REPLICATE);
 }

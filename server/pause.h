@@ -14,7 +14,7 @@ enum pause_mode { PAUSE_WRITE, PAUSE_ALL };
 void pause_begin(enum pause_mode mode, int64_t until_ms, int64_t now_ms);
 /* Ends it at once. Whoever calls this also posts the shards to look at the clients they hold. */
 void pause_end(void);
-/* Unix time of its end, or 0 when there is none (one that is over counts until somebody ends it). */
+/* Unix time of its end, or 0 when there is none. One that is over counts until pause_holds is asked again. */
 int64_t pause_until_ms(void);
 
 /* Is this command held back now? `writes_queued`: it would run a queue that holds such commands (EXEC). */
