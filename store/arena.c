@@ -74,24 +74,56 @@ static bool grow(struct arena *arena) {
     return true;
 }
 
-uint32_t arena_take(struct arena *arena) {
-    if (arena->in_use >= arena->limit) return 0;
-    uint32_t chunk = arena->returned;
-    if (chunk)
-        arena->returned = arena_chunk(arena, chunk)->next;
-    else if (arena->fresh < arena->accessible || grow(arena))
-        chunk = arena->fresh++;
+static uint32_t list_pop(const struct arena *arena, uint32_t *list) {
+    uint32_t chunk = *list;
+    if (chunk) *list = arena_chunk(arena, chunk)->next;
+    return chunk;
+}
+static void list_push(const struct arena *arena, uint32_t *list, uint32_t chunk) {
+    arena_chunk(arena, chunk)->next = *list;
+    *list = chunk;
+}
+
+static uint32_t take_fresh(struct arena *arena) {
+    return arena->fresh < arena->accessible || grow(arena) ? arena->fresh++ : 0;
+}
+
+static uint32_t begin(struct arena *arena, uint32_t chunk) {
     if (chunk == 0) return 0;
-    arena->in_use++;
     memset(arena_chunk(arena, chunk), 0, sizeof(struct chunk));
+    arena->in_use++;
     return chunk;
 }
 
-void arena_give(struct arena *arena, uint32_t chunk) {
-    /* Locked memory (mlockall) refuses: then the zeroes that arena_take promises are made by hand. */
-    if (madvise(arena_chunk_at(arena, chunk), ARENA_CHUNK_BYTES, MADV_DONTNEED) != 0)
+uint32_t arena_take(struct arena *arena) {
+    if (arena->in_use >= arena->limit) return 0;
+    uint32_t chunk = list_pop(arena, &arena->resident); /* its pages are there already */
+    if (chunk == 0) chunk = list_pop(arena, &arena->empty);
+    if (chunk == 0) chunk = take_fresh(arena);
+    return begin(arena, chunk);
+}
+
+uint32_t arena_take_zeroed(struct arena *arena) {
+    if (arena->in_use >= arena->limit) return 0;
+    uint32_t chunk = list_pop(arena, &arena->empty);
+    if (chunk == 0 && (chunk = list_pop(arena, &arena->resident)))
         memset(arena_chunk_at(arena, chunk), 0, ARENA_CHUNK_BYTES);
-    arena_chunk(arena, chunk)->next = arena->returned;
-    arena->returned = chunk;
+    if (chunk == 0) chunk = take_fresh(arena);
+    return begin(arena, chunk);
+}
+
+void arena_give(struct arena *arena, uint32_t chunk) {
+    list_push(arena, &arena->resident, chunk);
     arena->in_use--;
+}
+
+bool arena_return(struct arena *arena, unsigned chunks) {
+    for (; chunks > 0 && arena->resident; chunks--) {
+        uint32_t chunk = list_pop(arena, &arena->resident);
+        /* Locked memory (mlockall) is not given up: then it is at least zeroed. */
+        if (madvise(arena_chunk_at(arena, chunk), ARENA_CHUNK_BYTES, MADV_DONTNEED) != 0)
+            memset(arena_chunk_at(arena, chunk), 0, ARENA_CHUNK_BYTES);
+        list_push(arena, &arena->empty, chunk);
+    }
+    return arena->resident != 0;
 }

@@ -28,11 +28,10 @@ enum {
 
 /* What the owner of a chunk (slab.c) notes about it. */
 struct chunk {
-    uint32_t free; /* handle of the first freed object, or 0 */
-    uint32_t next,
-        prev;      /* chunk numbers in the owner's list; next: in the arena's list of returned chunks too */
-    uint16_t used; /* objects given out at least once: what lies beyond was never touched */
-    uint16_t live; /* objects in use */
+    uint32_t free;       /* handle of the first freed object, or 0 */
+    uint32_t next, prev; /* chunk numbers in the owner's list; next: in the arena's lists too */
+    uint16_t used;       /* objects given out at least once: what lies beyond was never touched */
+    uint16_t live;       /* objects in use */
     uint8_t class;
     bool listed; /* in its class's list of chunks with room */
 };
@@ -43,7 +42,8 @@ struct arena {
     uint32_t capacity;   /* chunks that the reservation holds */
     uint32_t fresh;      /* the first chunk never given out */
     uint32_t accessible; /* chunks below this are readable and writable */
-    uint32_t returned;   /* list of chunks that came back, or 0 */
+    uint32_t resident;   /* list of chunks that came back, pages and all */
+    uint32_t empty;      /* list of those whose pages went to the kernel since: zeroed */
     uint32_t in_use;     /* chunks given out */
     uint32_t limit;      /* at most so many are given out; tests lower it */
     void *mapping;
@@ -54,10 +54,13 @@ struct arena {
 bool arena_init(struct arena *arena) __attribute__((warn_unused_result));
 void arena_free(struct arena *arena);
 
-/* A zeroed chunk's number, or 0 without memory. */
+/* A chunk's number, or 0 without memory. Its bytes are arbitrary. */
 uint32_t arena_take(struct arena *arena);
-/* The chunk's pages go back to the kernel: one bounded system call. */
+uint32_t arena_take_zeroed(struct arena *arena);
+/* No system call: the pages stay for whoever takes a chunk next, until arena_return. */
 void arena_give(struct arena *arena, uint32_t chunk);
+/* Returns the pages of at most so many chunks to the kernel, some 5 us each. True while there are more. */
+bool arena_return(struct arena *arena, unsigned chunks);
 
 static inline void *arena_at(const struct arena *arena, uint32_t handle) {
     return arena->base + ((size_t)handle << ARENA_UNIT_SHIFT);

@@ -116,13 +116,15 @@ static bool first_slot(const struct expiry *wheel, unsigned *level, unsigned *sl
     return true;
 }
 
+/* Asks for the second one meanwhile: it is the first of the next call. */
 static struct entry *first_entry(const struct slab *slab, const struct link *sentinel) {
-    return entry_of(link_at(slab, sentinel->next));
+    const struct link *first = link_at(slab, sentinel->next);
+    memory_prefetch(link_at(slab, first->next));
+    return entry_of(first);
 }
 
 /* Files an entry anew, by the wheel's time as it is now. */
 static void refile(const struct slab *slab, struct expiry *wheel, struct entry *e) {
-    memory_prefetch(link_at(slab, entry_expiry_record(e)->link.next));
     expiry_remove(slab, wheel, e);
     expiry_add(slab, wheel, e);
 }

@@ -13,9 +13,10 @@
 enum {
     INT_LEN = sizeof(int64_t),
     POINTER_LEN = sizeof(struct block *),
-    MOVES_PER_BUDGET = 4,  /* entries that keyspace_expire may sort, for each that it may delete */
-    RANDOM_TRIES = 256,    /* draws of keyspace_random before it takes the next entry that there is */
-    RANDOM_CHAIN_MAX = 64, /* entries of a chain that it can draw from */
+    ENTRIES_PER_CHUNK = 32, /* entries that keyspace_upkeep frees in the time of returning a chunk */
+    MOVES_PER_BUDGET = 4,   /* entries that keyspace_expire may sort, for each that it may delete */
+    RANDOM_TRIES = 256,     /* draws of keyspace_random before it takes the next entry that there is */
+    RANDOM_CHAIN_MAX = 64,  /* entries of a chain that it can draw from */
 };
 _Static_assert(sizeof(struct entry) + sizeof(struct entry_expiry_record) + ENTRY_KEY_INLINE_MAX +
                        ENTRY_VALUE_INLINE_MAX <=
@@ -69,6 +70,12 @@ static void free_entry(struct keyspace *ks, struct entry *e) {
 static void free_handle(void *context, uint32_t handle) {
     struct keyspace *ks = context;
     free_entry(ks, entry_at(ks, handle));
+}
+
+static void close_grave(struct keyspace *ks) {
+    void *wheel;
+    ks->graves = table_grave_close(ks->graves, &ks->slab, &wheel);
+    expiry_free(&ks->slab, wheel);
 }
 
 void keyspace_free(struct keyspace *ks) {
@@ -562,15 +569,10 @@ static unsigned shrink_tables(struct keyspace *ks, unsigned budget) {
 }
 
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget) {
-    bool buried = ks->graves != NULL;
-    while (ks->graves && !table_decompose(ks->graves, &ks->slab, &budget, free_handle, ks)) {
-        void *wheel;
-        ks->graves = table_grave_close(ks->graves, &ks->slab, &wheel);
-        expiry_free(&ks->slab, wheel);
-    }
-    if (ks->graves) return true;
-    if (buried) slab_trim(&ks->slab);
-    return shrink_tables(ks, budget) == 0;
+    unsigned chunks = budget / ENTRIES_PER_CHUNK + 1;
+    while (ks->graves && !table_decompose(ks->graves, &ks->slab, &budget, free_handle, ks)) close_grave(ks);
+    budget = shrink_tables(ks, budget);
+    return arena_return(&ks->slab.arena, chunks) || budget == 0;
 }
 
 void keyspace_set_preimage(struct keyspace *ks,

@@ -130,8 +130,8 @@ unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
 /* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
 
-/* Frees flushed tables and shrinks sparse ones, about `budget` entries or buckets. True while more is left to
- * do. */
+/* Frees flushed tables, shrinks sparse ones and returns unused pages to the kernel, about `budget` entries or
+ * buckets. True while more is left to do. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
 /* ---- Hooks

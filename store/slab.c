@@ -66,23 +66,9 @@ uint32_t slab_alloc(struct slab *slab, size_t size) {
         handle = n * ARENA_CHUNK_UNITS + (uint32_t)chunk->used++ * class->units;
     }
     chunk->live++;
-    if (class->spare == n) class->spare = 0;
     if (chunk->free == 0 && chunk->used == class->capacity) list_remove(slab, class, n);
     slab->used_bytes += (uint64_t) class->units << ARENA_UNIT_SHIFT;
     return handle;
-}
-
-/* The chunk is empty: it becomes the spare of its class, or goes if there is one. */
-static void retire(struct slab *slab, struct slab_class *class, uint32_t n) {
-    struct chunk *chunk = arena_chunk(&slab->arena, n);
-    if (class->spare) {
-        list_remove(slab, class, n);
-        arena_give(&slab->arena, n);
-    } else {
-        class->spare = n;
-        chunk->free = 0;
-        chunk->used = 0;
-    }
 }
 
 void slab_free(struct slab *slab, uint32_t handle) {
@@ -95,15 +81,7 @@ void slab_free(struct slab *slab, uint32_t handle) {
     chunk->live--;
     slab->used_bytes -= (uint64_t) class->units << ARENA_UNIT_SHIFT;
     if (!chunk->listed) list_push(slab, class, n);
-    if (chunk->live == 0) retire(slab, class, n);
-}
-
-void slab_trim(struct slab *slab) {
-    for (unsigned index = 0; index < SLAB_CLASSES; index++) {
-        struct slab_class *class = &slab->classes[index];
-        if (class->spare == 0) continue;
-        list_remove(slab, class, class->spare);
-        arena_give(&slab->arena, class->spare);
-        class->spare = 0;
-    }
+    if (chunk->live > 0) return;
+    list_remove(slab, class, n);
+    arena_give(&slab->arena, n);
 }

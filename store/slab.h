@@ -2,13 +2,12 @@
  *
  * A chunk serves one size class. Classes stand 8 bytes apart up to 256 and an eighth of a power of two apart
  * above, so at most 1/8 is lost to rounding and a pair of 16 + 16 bytes takes exactly 40. Allocating and
- * freeing are O(1) and bounded; freeing the last object of a chunk may return it to the kernel (arena_give).
+ * freeing are O(1); a chunk goes back to the arena with its last object.
  *
  * Invariants:
  *   1. A chunk is listed in its class exactly when it has room.
- *   2. Objects at and beyond `used` were never touched: a fresh chunk costs pages only as it fills.
- *   3. At most one chunk of a class is empty (its `spare`), so that a load around a chunk's edge makes no
- * system calls. */
+ *   2. Objects at and beyond `used` are not touched before they are allocated: a fresh chunk costs pages only
+ * as it fills. */
 #ifndef KEVY_STORE_SLAB_H
 #define KEVY_STORE_SLAB_H
 
@@ -18,7 +17,6 @@ enum { SLAB_CLASSES = 72, SLAB_FINE_MAX = 256, SLAB_MAX = 8192 };
 
 struct slab_class {
     uint32_t open;     /* list of chunks with room */
-    uint32_t spare;    /* the empty one of them, or 0 */
     uint16_t units;    /* size of an object, in units of 8 bytes */
     uint16_t capacity; /* objects a chunk */
 };
@@ -37,8 +35,6 @@ void slab_destroy(struct slab *slab);
  * that is a power of two is aligned to itself up to 4096. 0 without memory. */
 uint32_t slab_alloc(struct slab *slab, size_t size);
 void slab_free(struct slab *slab, uint32_t handle);
-/* Returns the spare chunks. */
-void slab_trim(struct slab *slab);
 
 static inline unsigned slab_class(size_t size) {
     if (size <= SLAB_FINE_MAX) return (unsigned)((size + 7) / 8 - 1);

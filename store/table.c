@@ -52,7 +52,7 @@ static bool reserve_bucket(struct table *table, struct slab *slab) {
     uint64_t segment = table->buckets >> TABLE_SEGMENT_SHIFT;
     if (table->buckets % TABLE_SEGMENT_BUCKETS == 0) {
         if (!reserve_segments(table, slab, segment + 1)) return false;
-        uint32_t chunk = arena_take(&slab->arena);
+        uint32_t chunk = arena_take_zeroed(&slab->arena);
         if (chunk == 0) return false;
         table->segments[segment] = arena_chunk_at(&slab->arena, chunk);
     }
@@ -309,7 +309,6 @@ bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *bud
 
 struct table_grave *table_grave_close(struct table_grave *grave, struct slab *slab, void **wheel) {
     struct table_grave *next = grave->next;
-    assert(grave->table.buckets == 0);
     *wheel = grave->wheel;
     slab->used_bytes -= directory_bytes(grave->capacity);
     free(grave);

@@ -144,7 +144,8 @@ struct table_grave *table_bury(struct table *table, struct table_grave *next, vo
  * budget of buckets and entries is used up (may be overdrawn by a chain). True while it has buckets left. */
 bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *budget,
                      void (*each)(void *context, uint32_t handle), void *context);
-/* Frees the remains of a decomposed table; returns the next grave and sets *wheel. */
+/* Frees the directory of a decomposed table (or one whose slab goes next); returns the next grave and sets
+ * *wheel. */
 struct table_grave *table_grave_close(struct table_grave *grave, struct slab *slab, void **wheel);
 
 #endif

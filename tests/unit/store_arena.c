@@ -1,6 +1,7 @@
 /* store_arena.c - chunks are zeroed, apart, and come back; little address space is enough. */
 #include "store/arena.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,14 +17,24 @@ static bool all_zero(const char *chunk) {
     return true;
 }
 
-static void chunks_are_zeroed_also_when_they_come_back(void) {
+/* The first chunk that was ever given out. */
+static uint32_t description_end(const struct arena *arena) {
+    return arena->capacity - arena->limit;
+}
+
+static uint32_t take(struct arena *arena, bool zeroed) {
+    return zeroed ? arena_take_zeroed(arena) : arena_take(arena);
+}
+
+static void chunks_are_apart_and_zeroed_where_it_is_promised(void) {
     struct arena arena;
     CHECK(arena_init(&arena));
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 8; round++) {
         uint32_t chunks[100];
+        bool zeroed = round % 2;
         for (int i = 0; i < 100; i++) {
-            CHECK((chunks[i] = arena_take(&arena)) != 0);
-            CHECK(all_zero(arena_chunk_at(&arena, chunks[i])));
+            CHECK((chunks[i] = take(&arena, zeroed)) != 0);
+            if (zeroed || round == 0) CHECK(all_zero(arena_chunk_at(&arena, chunks[i])));
         }
         CHECK_INT(arena.in_use, 100);
         for (int i = 0; i < 100; i++) memset(arena_chunk_at(&arena, chunks[i]), i + 1, ARENA_CHUNK_BYTES);
@@ -33,7 +44,32 @@ static void chunks_are_zeroed_also_when_they_come_back(void) {
             arena_give(&arena, chunks[i]);
         }
         CHECK_INT(arena.in_use, 0);
+        if (round > 2) CHECK(arena_return(&arena, 50)); /* half of them */
     }
+    CHECK(arena.fresh - description_end(&arena) == 100); /* none was lost */
+    arena_free(&arena);
+}
+
+static void pages_go_back_to_the_kernel_a_bounded_number_at_a_time(void) {
+    struct arena arena;
+    uint32_t chunks[10];
+    unsigned char resident[ARENA_CHUNK_BYTES / 4096];
+    CHECK(arena_init(&arena));
+    for (int i = 0; i < 10; i++) {
+        CHECK((chunks[i] = arena_take(&arena)) != 0);
+        memset(arena_chunk_at(&arena, chunks[i]), 1, ARENA_CHUNK_BYTES);
+    }
+    for (int i = 0; i < 10; i++) arena_give(&arena, chunks[i]);
+    for (unsigned left = 10; left > 0; left -= 2) {
+        unsigned count = 0;
+        for (int i = 0; i < 10; i++) {
+            CHECK(mincore(arena_chunk_at(&arena, chunks[i]), ARENA_CHUNK_BYTES, resident) == 0);
+            count += resident[0] & 1;
+        }
+        CHECK_INT(count, left);
+        CHECK_INT(arena_return(&arena, 2), left > 2);
+    }
+    CHECK(!arena_return(&arena, 2));
     arena_free(&arena);
 }
 
@@ -90,7 +126,8 @@ static void a_limit_on_addresses_gives_a_smaller_arena_that_fills_and_ends(void)
 }
 
 int main(void) {
-    RUN(chunks_are_zeroed_also_when_they_come_back);
+    RUN(chunks_are_apart_and_zeroed_where_it_is_promised);
+    RUN(pages_go_back_to_the_kernel_a_bounded_number_at_a_time);
     RUN(handles_name_addresses_and_zero_is_nobodys);
     RUN(the_limit_holds_and_is_lifted_by_what_returns);
     RUN(a_limit_on_addresses_gives_a_smaller_arena_that_fills_and_ends);
