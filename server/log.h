@@ -4,7 +4,8 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING, LOG_LEVEL_NOTHING };
 
-/* Opens `path` for appending, or standard output for "". 0 or a negative errno, and then the old target stays. */
+/* Opens `path` for appending, or standard output for "". 0 or a negative errno, and then the old target
+ * stays. */
 int log_open(const char *path);
 /* SIGHUP: opens the same path again, for logrotate. */
 int log_reopen(void);
