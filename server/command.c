@@ -146,6 +146,7 @@ const struct command *command_at(unsigned id) {
 
 unsigned command_subcommands(const struct command *container, const struct command **list, unsigned max) {
     unsigned n = 0;
+    if (!(container->flags & CMD_CONTAINER)) return 0;
     for (unsigned i = container->id + 1; i < table.count && table.rows[i]->container; i++, n++)
         if (n < max) list[n] = table.rows[i];
     return n;

@@ -164,6 +164,7 @@ static void subcommands_follow_their_container(void) {
     CHECK(count > 4);
     for (unsigned i = 0; i < 4; i++) CHECK(strcmp(list[i]->container, "client") == 0);
     CHECK_INT(command_subcommands(find("get"), list, 4), 0);
+    CHECK_INT(command_subcommands(command_find_name(BYTES("client|id")), list, 4), 0);
 }
 
 static void arity_counts_the_name(void) {
