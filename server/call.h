@@ -1,8 +1,9 @@
 /* call.h - the handler's window: all that a command sees of the server while it runs.
  *
- * A handler runs on the thread of the connection that sent the command, holding the locks of the stripes of all its keys
- * (of every stripe with CMD_ALL_STRIPES). It never yields, never waits and never touches a connection. It reads its
- * arguments, looks keys up, changes them, says what it changed, and replies once (or not at all where dispatch knows).
+ * A handler runs on the thread of the connection that sent the command, holding the locks of the stripes of
+ * all its keys (of every stripe with CMD_ALL_STRIPES). It never yields, never waits and never touches a
+ * connection. It reads its arguments, looks keys up, changes them, says what it changed, and replies once (or
+ * not at all where dispatch knows).
  *
  *     static void strlen_(struct call *call) {
  *         struct entry *e = call_read(call, 1);
@@ -10,8 +11,8 @@
  *         reply_int(call->reply, e ? (int64_t)entry_string_len(e) : 0);
  *     }
  *
- * What it changed goes through call_changed and call_deleted: the one place that feeds WATCH, the change counter, and
- * later journal, replicas, tracking and keyspace events. */
+ * What it changed goes through call_changed and call_deleted: the one place that feeds WATCH, the change
+ * counter, and later journal, replicas, tracking and keyspace events. */
 #ifndef KEVY_SERVER_CALL_H
 #define KEVY_SERVER_CALL_H
 
@@ -29,19 +30,23 @@ struct shard;
 struct call {
     const struct bytes *argv; /* argv[0] is the name as sent */
     uint32_t argc;
-    uint64_t *hash;           /* hash[i] for every argv[i] that command_keys names; other places are not meaningful */
+    uint64_t *hash; /* hash[i] for every argv[i] that command_keys names; other places are not meaningful */
     struct reply *reply;
     const struct command *command;
-    struct client *client;    /* who asks: session state (server/client.h) */
-    struct shard *shard;      /* whose thread this is (server/shard.h); opaque to data commands */
-    struct metrics *metrics;  /* of this shard */
-    int64_t now_ms;           /* Unix time of this turn */
-    unsigned db;              /* selected database */
-    uint64_t changes;         /* keys changed so far by this call */
-    struct block **arg_block; /* NULL, or arg_block[i] holds argv[i] where that was read into memory of its own */
+    struct client *client;   /* who asks: session state (server/client.h) */
+    struct shard *shard;     /* whose thread this is (server/shard.h); opaque to data commands */
+    struct metrics *metrics; /* of this shard */
+    int64_t now_ms;          /* Unix time of this turn */
+    unsigned db;             /* selected database */
+    uint64_t changes;        /* keys changed so far by this call */
+    struct block **
+        arg_blocks; /* large arguments that were read into memory of their own, in no order; see call_value */
+    unsigned arg_block_count;
 };
 
-/* ---- Keys --------------------------------------------------------------------------------------------------------- */
+/* ---- Keys
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static inline struct key call_key(const struct call *call, uint32_t arg) {
     return (struct key){call->argv[arg], call->hash[arg]};
@@ -50,17 +55,19 @@ static inline struct keyspace *call_keyspace(const struct call *call, uint32_t a
     return stripe_of(call->hash[arg])->keyspace;
 }
 
-/* Looks a key up to read it: counts hits and misses, notes the access. NULL if absent or expired (expired keys are deleted
- * on the way, with their effects). */
+/* Looks a key up to read it: counts hits and misses, notes the access. NULL if absent or expired (expired
+ * keys are deleted on the way, with their effects). */
 struct entry *call_read(struct call *call, uint32_t arg);
-/* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves untouched, and writers. */
+/* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves untouched, and
+ * writers. */
 struct entry *call_peek(struct call *call, uint32_t arg);
 /* In another database than the selected one (COPY, MOVE). */
 struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg);
 /* Notes an access to an entry found by call_peek (write commands do, as Redis). */
 void call_touch(struct call *call, struct entry *e);
 
-/* ---- Strings ------------------------------------------------------------------------------------------------------ */
+/* ---- Strings
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* False after replying WRONGTYPE. e may be NULL: then true. */
 bool call_is_string_or_reply(struct call *call, const struct entry *e);
@@ -69,7 +76,8 @@ void call_reply_string(struct call *call, const struct entry *e);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
 struct value call_value(struct call *call, uint32_t arg);
 
-/* ---- Arguments ---------------------------------------------------------------------------------------------------- */
+/* ---- Arguments
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* False after replying "ERR value is not an integer or out of range". */
 bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) __attribute__((warn_unused_result));
@@ -85,26 +93,32 @@ void call_out_of_memory(struct call *call);
 
 /* How an expiry argument reads. */
 enum expiry_form {
-    EXPIRY_SECONDS = 0,           /* EX: from now */
-    EXPIRY_MILLISECONDS = 1,      /* PX: from now */
-    EXPIRY_AT_SECONDS = 2,        /* EXAT */
-    EXPIRY_AT_MILLISECONDS = 3,   /* PXAT */
+    EXPIRY_SECONDS = 0,         /* EX: from now */
+    EXPIRY_MILLISECONDS = 1,    /* PX: from now */
+    EXPIRY_AT_SECONDS = 2,      /* EXAT */
+    EXPIRY_AT_MILLISECONDS = 3, /* PXAT */
 };
 /* Turns an argument into absolute milliseconds. False after replying "ERR value is not an integer ..." or
- * "ERR invalid expire time in '<command>' command" (not positive where `positive` asks for it, or overflow). */
-bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form, bool positive, int64_t *at_ms)
-    __attribute__((warn_unused_result));
+ * "ERR invalid expire time in '<command>' command" (not positive where `positive` asks for it, or overflow).
+ */
+bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form, bool positive,
+                          int64_t *at_ms) __attribute__((warn_unused_result));
 
-/* ---- Effects ------------------------------------------------------------------------------------------------------ */
+/* ---- Effects
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* The key argv[arg] was created or changed. `event` is Redis's keyspace event name ("set", "expire", "incrby"). */
+/* The key argv[arg] was created or changed. `event` is Redis's keyspace event name ("set", "expire",
+ * "incrby"). */
 void call_changed(struct call *call, uint32_t arg, const char *event);
 /* The key argv[arg] was deleted ("del", "rename_from", "move_from"; expiry says "expired" by itself). */
 void call_deleted(struct call *call, uint32_t arg, const char *event);
 /* The same in another database. */
 void call_changed_db(struct call *call, unsigned db, uint32_t arg, const char *event);
-/* A whole database was emptied or swapped (-1: all of them): every watched key in it that the change touches fails its
- * transaction. `keys` is how many keys it concerned. */
+/* A whole database is about to be emptied (-1: all of them): said before it happens, for watched keys that
+ * exist now fail their transactions. `keys` is how many keys it concerns. Needs CMD_ALL_STRIPES, as does the
+ * next. */
 void call_changed_all(struct call *call, int db, uint64_t keys);
+/* Two databases are about to change places. */
+void call_changed_swap(struct call *call, unsigned a, unsigned b);
 
 #endif

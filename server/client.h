@@ -1,11 +1,11 @@
 /* client.h - a session: what a peer has told us and what it may do. No socket in sight: conn.h has that.
  *
- * Written only by the shard thread that owns the connection. Fields that CLIENT LIST shows from other threads are
- * relaxed atomics (client_set / client_get), strings among them change under the registry's lock (clients.h). */
+ * Written only by the shard thread that owns the connection. Fields that CLIENT LIST shows from other threads
+ * are relaxed atomics (client_set / client_get), strings among them change under the registry's lock
+ * (clients.h). */
 #ifndef KEVY_SERVER_CLIENT_H
 #define KEVY_SERVER_CLIENT_H
 
-#include <stdbool.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,42 +16,42 @@ struct command;
 
 enum client_flag {
     CLIENT_AUTHENTICATED = 1 << 0,
-    CLIENT_MULTI = 1 << 1,            /* MULTI was said: commands are queued */
+    CLIENT_MULTI = 1 << 1, /* MULTI was said: commands are queued */
     CLIENT_MONITOR = 1 << 2,
     CLIENT_CLOSE_AFTER_REPLY = 1 << 3, /* QUIT, protocol errors: nothing further is run */
-    CLIENT_CLOSE_NOW = 1 << 4,        /* killed: no reply is owed */
-    CLIENT_REPLY_OFF = 1 << 5,        /* CLIENT REPLY OFF */
-    CLIENT_REPLY_SKIP = 1 << 6,       /* CLIENT REPLY SKIP: the reply of the running command is dropped */
-    CLIENT_REPLY_SKIP_NEXT = 1 << 7,  /* becomes SKIP when the next command starts */
+    CLIENT_CLOSE_NOW = 1 << 4,         /* killed: no reply is owed */
+    CLIENT_REPLY_OFF = 1 << 5,         /* CLIENT REPLY OFF */
+    CLIENT_REPLY_SKIP = 1 << 6,        /* CLIENT REPLY SKIP: the reply of the running command is dropped */
+    CLIENT_REPLY_SKIP_NEXT = 1 << 7,   /* becomes SKIP when the next command starts */
     CLIENT_NO_EVICT = 1 << 8,
     CLIENT_NO_TOUCH = 1 << 9,
     CLIENT_UNIX_SOCKET = 1 << 10,
-    CLIENT_IN_EXEC = 1 << 11,         /* EXEC is running the queue */
+    CLIENT_IN_EXEC = 1 << 11, /* EXEC is running the queue */
     /* Any of these sends a command off the fast path through dispatch. */
-    CLIENT_SLOW_FLAGS = CLIENT_MULTI | CLIENT_MONITOR | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_REPLY_OFF |
-                        CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT,
+    CLIENT_SLOW_FLAGS = CLIENT_MULTI | CLIENT_MONITOR | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW |
+                        CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT,
 };
 
 struct client {
-    uint64_t id;               /* from 1, never reused */
-    uint32_t flags;            /* CLIENT_*: atomic for others */
-    uint16_t db;               /* atomic for others */
-    uint8_t resp;              /* 2 or 3; atomic for others */
-    uint8_t shard;             /* index of the owning shard; fixed */
-    uint32_t slot;             /* of its connection in that shard; fixed. {shard, slot, id} is its address for posts */
-    int fd;                    /* for CLIENT LIST alone */
-    int64_t created_ms;        /* Unix time; fixed */
-    int64_t active_ms;         /* Unix time of the last request; atomic for others */
-    uint64_t input_bytes;      /* of unparsed requests; atomic for others */
-    uint64_t output_bytes;     /* of unsent replies; atomic for others */
-    uint64_t commands;         /* atomic for others */
+    uint64_t id;    /* from 1, never reused */
+    uint32_t flags; /* CLIENT_*: atomic for others */
+    uint16_t db;    /* atomic for others */
+    uint8_t resp;   /* 2 or 3; atomic for others */
+    uint8_t shard;  /* index of the owning shard; fixed */
+    uint32_t slot;  /* of its connection in that shard; fixed. {shard, slot, id} is its address for posts */
+    int fd;         /* for CLIENT LIST alone */
+    int64_t created_ms;                 /* Unix time; fixed */
+    int64_t active_ms;                  /* Unix time of the last request; atomic for others */
+    uint64_t input_bytes;               /* of unparsed requests; atomic for others */
+    uint64_t output_bytes;              /* of unsent replies; atomic for others */
+    uint64_t commands;                  /* atomic for others */
     const struct command *last_command; /* atomic for others */
     struct transaction *transaction;    /* NULL until MULTI or WATCH */
-    uint32_t queued;           /* commands in MULTI's queue; atomic for others */
-    bool killed;               /* CLIENT KILL has posted its end: no longer shown; under the registry's lock */
-    char *name;                /* malloc'd or NULL; under the registry's lock */
-    char *lib_name, *lib_ver;  /* the same */
-    char *peer, *local;        /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */
+    uint32_t queued;                    /* commands in MULTI's queue; atomic for others */
+    bool killed;              /* CLIENT KILL has posted its end: no longer shown; under the registry's lock */
+    char *name;               /* malloc'd or NULL; under the registry's lock */
+    char *lib_name, *lib_ver; /* the same */
+    char *peer, *local;       /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */
     struct client *prev, *next; /* the registry's list */
 };
 

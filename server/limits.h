@@ -1,4 +1,5 @@
-/* limits.h - every maximum of the server that is not an option, in one place, with the relations between them. */
+/* limits.h - every maximum of the server that is not an option, in one place, with the relations between
+ * them. */
 #ifndef KEVY_SERVER_LIMITS_H
 #define KEVY_SERVER_LIMITS_H
 
@@ -16,30 +17,34 @@ enum {
     MAX_BULK_UNAUTHENTICATED = 16 * 1024,
     MAX_INLINE = 64 * 1024,
     MAX_OUTPUT_UNAUTHENTICATED = 1024, /* bytes of unsent replies before AUTH */
-    DIRECT_READ_MIN = 32 * 1024, /* bulks from this size on that are not all here are read into their final memory */
-    MAX_TRANSACTION_BYTES = 1024 * 1024 * 1024, /* of one connection's queued commands, as client-query-buffer-limit */
+    DIRECT_READ_MIN =
+        32 * 1024, /* bulks from this size on that are not all here are read into their final memory */
+    MAX_TRANSACTION_BYTES = 1024 * 1024 *
+                            1024, /* of one connection's queued commands, as client-query-buffer-limit */
 
     /* The reactor. */
     SQ_ENTRIES = 1024,
     CQ_ENTRIES = 8192,
     RECEIVE_BUFFERS = 128,
     RECEIVE_BUFFER_SIZE = 16 * 1024,
-    BATCH_REQUESTS = 64,   /* parsed and prefetched together */
-    TURN_REQUESTS = 1024,  /* of one connection, before the others have their turn */
+    BATCH_REQUESTS = 64,  /* parsed and prefetched together */
+    TURN_REQUESTS = 1024, /* of one connection, before the others have their turn */
     OUTPUT_CHUNK_SIZE = 16 * 1024,
     OUTPUT_HIGH_WATER = 32 * 1024 * 1024, /* unsent bytes at which a connection's requests wait ... */
     OUTPUT_LOW_WATER = 8 * 1024 * 1024,   /* ... until it has read down to this */
-    PIN_MIN = 16 * 1024,   /* values from this size on are sent from the store, without copying */
-    MAX_IOV = 1024,        /* IOV_MAX */
+    PIN_MIN = 16 * 1024, /* values from this size on are sent from the store, without copying */
+    MAX_IOV = 1024,      /* IOV_MAX */
 
     /* Upkeep, per turn. */
     EXPIRE_BUDGET = 200,
     UPKEEP_BUDGET = 500,
 };
 
-_Static_assert(MAX_STRIPES <= 256 && (MAX_STRIPES & (MAX_STRIPES - 1)) == 0, "stripes come from one byte of the hash");
-_Static_assert(RECEIVE_BUFFER_SIZE <= DIRECT_READ_MIN, "a bulk that fits one buffer is never read on its own");
-_Static_assert(OUTPUT_CHUNK_SIZE >= REPLY_CHUNK_MIN, "a reply may ask for this much at once");
+_Static_assert(MAX_STRIPES <= 256 && (MAX_STRIPES & (MAX_STRIPES - 1)) == 0,
+               "stripes come from one byte of the hash");
+_Static_assert(RECEIVE_BUFFER_SIZE <= DIRECT_READ_MIN,
+               "a bulk that fits one buffer is never read on its own");
+_Static_assert((int)OUTPUT_CHUNK_SIZE >= (int)REPLY_CHUNK_MIN, "a reply may ask for this much at once");
 _Static_assert(PIN_MIN >= 4096, "only values in blocks can be pinned");
 _Static_assert(OUTPUT_LOW_WATER < OUTPUT_HIGH_WATER, "hysteresis");
 

@@ -1,8 +1,8 @@
 /* stripes.h - the keyspace, cut into stripes, and the ordered locks on them.
  *
- * A key's hash names its stripe. A command holds the locks of all its keys' stripes while it runs, taken in ascending
- * order, so any set of keys can be changed atomically by any thread and no two threads wait for each other in a ring.
- * With one shard there is one stripe and no lock is ever taken. */
+ * A key's hash names its stripe. A command holds the locks of all its keys' stripes while it runs, taken in
+ * ascending order, so any set of keys can be changed atomically by any thread and no two threads wait for
+ * each other in a ring. With one shard there is one stripe and no lock is ever taken. */
 #ifndef KEVY_SERVER_STRIPES_H
 #define KEVY_SERVER_STRIPES_H
 
@@ -14,17 +14,17 @@
 struct watches; /* keys of this stripe that somebody WATCHes: server/watch.h */
 
 struct stripe {
-    uint32_t lock;             /* futex: 0 free, 1 held, 2 held and waited for */
-    unsigned owner;            /* the shard that looks after it: expiry, upkeep */
+    uint32_t lock;  /* futex: 0 free, 1 held, 2 held and waited for */
+    unsigned owner; /* the shard that looks after it: expiry, upkeep */
     struct keyspace *keyspace;
-    struct watches *watches;   /* NULL while nothing is watched */
-    uint64_t changes;          /* keys changed since start, under the lock: rdb_changes_since_last_save */
+    struct watches *watches; /* NULL while nothing is watched */
+    uint64_t changes;        /* keys changed since start, under the lock: rdb_changes_since_last_save */
 } __attribute__((aligned(128)));
 
 struct stripes {
     struct stripe *all;
-    unsigned count;            /* power of two */
-    bool locking;              /* more than one shard */
+    unsigned count; /* power of two */
+    bool locking;   /* more than one shard */
     struct hash_seed seed;
 };
 extern struct stripes stripes; /* made before the first thread starts, then only read */

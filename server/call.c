@@ -1,0 +1,179 @@
+/* call.c - what handlers have in common. */
+#include "server/call.h"
+
+#include <limits.h>
+
+#include "server/client.h"
+#include "server/watch.h"
+
+/* ---- Keys
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t access_clock(const struct call *call) {
+    return (uint32_t)(call->now_ms / 1000) & 0xffffff;
+}
+
+void call_touch(struct call *call, struct entry *e) {
+    if (!(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, access_clock(call));
+}
+
+/* The one place where a change is felt: watchers of the key, and the count of changes. Journal, replicas,
+ * tracking and keyspace events join here. */
+static void changed(struct call *call, struct stripe *stripe, unsigned db, struct key key) {
+    call->changes++;
+    stripe->changes++;
+    if (stripe->watches) watch_touch(stripe, db, key);
+}
+
+static void expire(struct call *call, unsigned db, struct key key, struct entry *e) {
+    struct stripe *stripe = stripe_of(key.hash);
+    if (stripe->watches) watch_touch(stripe, db, key);
+    metric_add(&call->metrics->expired_keys, 1);
+    keyspace_delete_entry(stripe->keyspace, db, key, e);
+}
+
+struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg) {
+    struct key key = call_key(call, arg);
+    struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
+    if (__builtin_expect(e != NULL && entry_expired(e, call->now_ms), 0)) {
+        expire(call, db, key, e);
+        return NULL;
+    }
+    return e;
+}
+
+struct entry *call_peek(struct call *call, uint32_t arg) {
+    return call_peek_db(call, call->db, arg);
+}
+
+struct entry *call_read(struct call *call, uint32_t arg) {
+    struct entry *e = call_peek_db(call, call->db, arg);
+    if (!e) {
+        metric_add(&call->metrics->keyspace_misses, 1);
+        return NULL;
+    }
+    metric_add(&call->metrics->keyspace_hits, 1);
+    call_touch(call, e);
+    return e;
+}
+
+/* ---- Strings
+ * ------------------------------------------------------------------------------------------------------ */
+
+bool call_is_string_or_reply(struct call *call, const struct entry *e) {
+    if (!e || entry_type(e) == TYPE_STRING) return true;
+    reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return false;
+}
+
+static void reply_pinned(struct call *call, struct block *block) {
+    struct reply *reply = call->reply;
+    reply_bulk_header(reply, block->len);
+    if (!reply->failed && !reply->sink->attach(reply, block_bytes(block), block_retain(block)))
+        reply->failed = true;
+    reply_literal(reply, "\r\n");
+    metric_add(&call->metrics->ring_pinned_sends, 1);
+}
+
+void call_reply_string(struct call *call, const struct entry *e) {
+    char scratch[NUMBER_I64_MAX_LEN];
+    if (!e) {
+        reply_null(call->reply);
+        return;
+    }
+    struct block *block = entry_block(e);
+    if (block && block->len >= PIN_MIN)
+        reply_pinned(call, block);
+    else
+        reply_bulk(call->reply, entry_string(e, scratch));
+}
+
+struct value call_value(struct call *call, uint32_t arg) {
+    for (unsigned i = 0; i < call->arg_block_count; i++)
+        if (call->arg_blocks[i]->data == call->argv[arg].data &&
+            call->arg_blocks[i]->len == call->argv[arg].len)
+            return (struct value){.kind = VALUE_BLOCK, .block = call->arg_blocks[i]};
+    return value_of_bytes(call->argv[arg]);
+}
+
+/* ---- Arguments
+ * ---------------------------------------------------------------------------------------------------- */
+
+void call_syntax_error(struct call *call) {
+    reply_error(call->reply, "ERR syntax error");
+}
+
+void call_out_of_memory(struct call *call) {
+    reply_error(call->reply, "ERR Out of memory");
+}
+
+bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) {
+    if (number_parse_i64(call->argv[arg], out)) return true;
+    reply_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64_t max, int64_t *out,
+                             const char *error) {
+    if (number_parse_i64(call->argv[arg], out) && *out >= min && *out <= max) return true;
+    reply_error(call->reply, error ? error : "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_double_or_reply(struct call *call, uint32_t arg, double *out) {
+    if (number_parse_double(call->argv[arg], out)) return true;
+    reply_error(call->reply, "ERR value is not a valid float");
+    return false;
+}
+
+static bool expiry_of(const struct call *call, enum expiry_form form, int64_t value, int64_t *at_ms) {
+    bool seconds = form == EXPIRY_SECONDS || form == EXPIRY_AT_SECONDS;
+    if (seconds && __builtin_mul_overflow(value, 1000, &value)) return false;
+    if ((form == EXPIRY_SECONDS || form == EXPIRY_MILLISECONDS) &&
+        __builtin_add_overflow(value, call->now_ms, &value))
+        return false;
+    *at_ms = value;
+    return true;
+}
+
+bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form, bool positive,
+                          int64_t *at_ms) {
+    int64_t value;
+    if (!call_int_or_reply(call, arg, &value)) return false;
+    if ((value > 0 || !positive) && expiry_of(call, form, value, at_ms)) return true;
+    char name[64];
+    size_t len = command_full_name(call->command, name);
+    reply_errorf(call->reply, "ERR invalid expire time in '%.*s' command", (int)len, name);
+    return false;
+}
+
+/* ---- Effects
+ * ------------------------------------------------------------------------------------------------------ */
+
+void call_changed_db(struct call *call, unsigned db, uint32_t arg, const char *event) {
+    (void)event; /* keyspace events are not offered yet: notify-keyspace-events is refused */
+    changed(call, stripe_of(call->hash[arg]), db, call_key(call, arg));
+}
+
+void call_changed(struct call *call, uint32_t arg, const char *event) {
+    call_changed_db(call, call->db, arg, event);
+}
+
+void call_deleted(struct call *call, uint32_t arg, const char *event) {
+    call_changed_db(call, call->db, arg, event);
+}
+
+void call_changed_all(struct call *call, int db, uint64_t keys) {
+    call->changes += keys;
+    stripes.all[0].changes += keys;
+    for (unsigned i = 0; i < stripes.count; i++)
+        if (stripes.all[i].watches) watch_touch_flush(&stripes.all[i], db, call->now_ms);
+}
+
+void call_changed_swap(struct call *call, unsigned a, unsigned b) {
+    call->changes++;
+    stripes.all[0].changes++;
+    for (unsigned i = 0; i < stripes.count; i++)
+        if (stripes.all[i].watches) watch_touch_swap(&stripes.all[i], a, b, call->now_ms);
+}

@@ -1,0 +1,452 @@
+/* dispatch.c - prepare a batch, run it.
+ *
+ *      dispatch_prepare: row, key hashes, stripe, bucket prefetch          for each request of the batch
+ *      dispatch_batch:   entry prefetch; then for each request
+ *          fast path:    arity -> lock -> run -> unlock
+ *          gates:        auth, MULTI, pause, monitors, CLIENT REPLY, timing: only where a gate is up */
+#include "server/dispatch.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/config.h"
+#include "server/conn.h"
+#include "server/errorstats.h"
+#include "server/monitor.h"
+#include "server/pause.h"
+#include "server/shard.h"
+#include "server/slowlog.h"
+#include "server/transaction.h"
+
+/* Why commands of a batch may have to leave the fast path. */
+enum gate { GATE_AUTH = 1 << 0, GATE_PAUSE = 1 << 1, GATE_MONITOR = 1 << 2, GATE_TIMING = 1 << 3 };
+
+enum {
+    TIMING_MAX_US =
+        1000, /* a slowlog threshold below this times every command, not only those that may take long */
+    LARGE_REQUEST_ARGS = 256,
+    SMALL_KEYS = 16,
+    HASH_KEEP = 4096, /* places of request.hash that are kept from batch to batch */
+};
+
+/* ---- Preparing
+ * ---------------------------------------------------------------------------------------------------- */
+
+static bool reserve_hashes(struct request *request) {
+    uint32_t argc = request->args.argc;
+    if (argc <= request->hash_capacity) return true;
+    uint64_t *grown = realloc(request->hash, (size_t)argc * sizeof *grown);
+    if (!grown) return false;
+    request->hash = grown;
+    request->hash_capacity = argc;
+    return true;
+}
+
+static inline void add_key(struct request *request, unsigned db, uint32_t arg) {
+    uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
+    unsigned stripe = stripe_index(hash);
+    request->hash[arg] = hash;
+    keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
+    if (request->stripe == STRIPE_NONE)
+        request->stripe = stripe;
+    else if (request->stripe != stripe)
+        request->stripe = STRIPE_MANY;
+}
+
+/* Arguments that key extraction cannot make sense of: the handler will say what is wrong. Whatever it looks
+ * at is hashed and locked. */
+static void add_all(struct request *request, unsigned db) {
+    for (uint32_t i = 0; i < request->args.argc; i++) add_key(request, db, i);
+    request->stripe = STRIPE_ALL;
+}
+
+static bool add_keys(struct request *request, unsigned db) {
+    struct command_key small[SMALL_KEYS], *keys = small;
+    const struct bytes *argv = request->args.argv;
+    int count = command_keys(request->command, argv, request->args.argc, keys, SMALL_KEYS);
+    if (count > SMALL_KEYS) {
+        keys = malloc((size_t)count * sizeof *keys);
+        if (!keys) return false;
+        count = command_keys(request->command, argv, request->args.argc, keys, (uint32_t)count);
+    }
+    for (int i = 0; i < count; i++) add_key(request, db, keys[i].arg);
+    if (count < 0) add_all(request, db);
+    if (keys != small) free(keys);
+    return true;
+}
+
+bool dispatch_prepare(struct shard *shard, const struct client *client, struct request *request) {
+    const struct command *command =
+        command_find(request->args.argv, request->args.argc, &request->bad_subcommand);
+    request->command = command;
+    request->stripe = STRIPE_NONE;
+    request->lone_key = 0;
+    request->bad_arity = false;
+    if (!command || request->bad_subcommand) return true;
+    if (!command_arity_ok(command, request->args.argc)) {
+        request->bad_arity = true;
+        return true;
+    }
+    if (!reserve_hashes(request)) return false;
+    if (command->lone_key) {
+        request->lone_key = command->lone_key;
+        add_key(request, client->db, command->lone_key);
+        return true;
+    }
+    if ((command->keys[0].flags || command->find_keys) && !add_keys(request, client->db)) return false;
+    if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
+    return true;
+}
+
+void request_free(struct request *request) {
+    request_args_free(&request->args);
+    free(request->hash);
+    request->hash = NULL;
+    request->hash_capacity = 0;
+}
+
+/* One huge request must not leave its arrays behind. */
+static void trim(struct request *request) {
+    if (request->hash_capacity > HASH_KEEP || request->args.capacity > HASH_KEEP) request_free(request);
+}
+
+/* ---- Running
+ * ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+static bool timed(const struct call *call, const struct command *command) {
+    return !(command->flags & (CMD_FAST | CMD_BOUNDED)) || call->argc > LARGE_REQUEST_ARGS ||
+           call->shard->gates & GATE_TIMING;
+}
+
+static void run_timed(struct call *call, const struct command *command) {
+    uint64_t start = monotonic_ns();
+    command->run(call);
+    uint64_t taken = monotonic_ns() - start;
+    int64_t threshold_us = config.slowlog_log_slower_than;
+    metric_add(&call->metrics->commands[command->id].nanoseconds, taken);
+    if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !(command->flags & CMD_SKIP_SLOWLOG))
+        slowlog_add(call, taken);
+    /* The batch's clock goes on behind this command: its time is accounted for. */
+    call->shard->clock_ns += taken;
+    if (command->flags & CMD_SLOW_CLOCK) {
+        shard_clock(call->shard);
+        call->now_ms = call->shard->now_ms;
+    }
+}
+
+static void note_errors(struct call *call, const struct command *command) {
+    metric_add(&call->metrics->error_replies, 1);
+    metric_add(&call->metrics->commands[command->id].failed, 1);
+    errorstats_note(call->reply->last_error);
+}
+
+/* The handler, and what is counted about it. Every command that runs, runs here. */
+static inline void run_command(struct call *call, const struct command *command) {
+    uint64_t errors = call->reply->errors;
+    call->command = command;
+    if (__builtin_expect(timed(call, command), 0))
+        run_timed(call, command);
+    else
+        command->run(call);
+    metric_add(&call->metrics->commands[command->id].calls, 1);
+    if (__builtin_expect(call->reply->errors != errors, 0)) note_errors(call, command);
+}
+
+static void add_stripes(struct call *call, struct stripe_set *set, const struct request *request) {
+    if (call->command->flags & CMD_LOCKS_QUEUE) transaction_stripes(call->client, set);
+    if (request->stripe == STRIPE_ALL) {
+        stripe_set_add_all(set);
+        return;
+    }
+    struct command_key small[SMALL_KEYS], *keys = small;
+    int count = command_keys(call->command, call->argv, call->argc, keys, SMALL_KEYS);
+    if (count > SMALL_KEYS) {
+        stripe_set_add_all(set); /* more keys than this would lock most stripes anyway */
+        return;
+    }
+    for (int i = 0; i < count; i++) stripe_set_add(set, stripe_index(call->hash[keys[i].arg]));
+}
+
+static void run_many(struct call *call, const struct request *request) {
+    struct stripe_set set = {0};
+    add_stripes(call, &set, request);
+    stripe_set_lock(&set);
+    run_command(call, request->command);
+    stripe_set_unlock(&set);
+}
+
+static inline void run_locked(struct call *call, const struct request *request) {
+    const struct command *command = request->command;
+    if (__builtin_expect(request->stripe < STRIPE_NONE, 1)) {
+        struct stripe *stripe = &stripes.all[request->stripe];
+        stripe_lock(stripe);
+        run_command(call, command);
+        stripe_unlock(stripe);
+    } else if (request->stripe == STRIPE_NONE && !(command->flags & CMD_LOCKS_QUEUE)) {
+        run_command(call, command);
+    } else {
+        run_many(call, request);
+    }
+}
+
+void dispatch_queued(struct call *exec, const struct command *command, const struct bytes *argv,
+                     uint32_t argc, uint64_t *hash) {
+    struct call call = *exec;
+    call.argv = argv;
+    call.argc = argc;
+    call.hash = hash;
+    call.db = exec->client->db;
+    call.changes = 0;
+    call.arg_blocks = NULL;
+    call.arg_block_count = 0;
+    if (exec->shard->gates & GATE_MONITOR) {
+        call.command = command;
+        monitor_feed(&call);
+    }
+    metric_add(&call.metrics->commands_processed, 1);
+    run_command(&call, command);
+    exec->changes += call.changes;
+    exec->now_ms = call.now_ms;
+}
+
+/* ---- Refusing
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void rejected(struct call *call, const struct command *command) {
+    if (command) metric_add(&call->metrics->commands[command->id].rejected, 1);
+    metric_add(&call->metrics->error_replies, 1);
+    errorstats_note(call->reply->last_error);
+    if (call->client->flags & CLIENT_MULTI) transaction_fail(call->client);
+}
+
+enum { UNKNOWN_ARGS_MAX = 128 };
+
+static void reject_unknown(struct call *call) {
+    char args[2 * UNKNOWN_ARGS_MAX + 8];
+    size_t len = 0;
+    /* A browser or a cross-protocol attack: its next lines are headers and body, and must not be run as
+     * commands. */
+    if (bytes_is(call->argv[0], "post") || bytes_is(call->argv[0], "host:")) {
+        client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_NOW);
+        return;
+    }
+    for (uint32_t i = 1; i < call->argc && len < UNKNOWN_ARGS_MAX; i++) {
+        size_t room = UNKNOWN_ARGS_MAX - len, n = call->argv[i].len < room ? call->argv[i].len : room;
+        args[len++] = '\'';
+        memcpy(args + len, call->argv[i].data, n);
+        len += n;
+        args[len++] = '\'';
+        args[len++] = ' ';
+    }
+    int name = call->argv[0].len < 128 ? (int)call->argv[0].len : 128;
+    reply_errorf(call->reply, "ERR unknown command '%.*s', with args beginning with: %.*s", name,
+                 call->argv[0].data, (int)len, args);
+    rejected(call, NULL);
+}
+
+static void reject_subcommand(struct call *call, const struct command *container) {
+    char name[COMMAND_FULL_NAME_MAX];
+    size_t len = command_full_name(container, name);
+    int sub = call->argv[1].len < 128 ? (int)call->argv[1].len : 128;
+    for (size_t i = 0; i < len; i++)
+        if (name[i] >= 'a' && name[i] <= 'z') name[i] = (char)(name[i] - 32);
+    reply_errorf(call->reply, "ERR unknown subcommand '%.*s'. Try %.*s HELP.", sub, call->argv[1].data,
+                 (int)len, name);
+    rejected(call, NULL);
+}
+
+static void reject_arity(struct call *call, const struct command *command) {
+    char name[COMMAND_FULL_NAME_MAX];
+    size_t len = command_full_name(command, name);
+    reply_errorf(call->reply, "ERR wrong number of arguments for '%.*s' command", (int)len, name);
+    rejected(call, command);
+}
+
+/* A row without a handler is a container whose subcommand is missing. */
+static bool runnable(struct call *call, const struct request *request) {
+    const struct command *command = request->command;
+    if (!command)
+        reject_unknown(call);
+    else if (request->bad_subcommand)
+        reject_subcommand(call, command);
+    else if (request->bad_arity || !command->run)
+        reject_arity(call, command);
+    else
+        return true;
+    return false;
+}
+
+/* ---- Gates
+ * -------------------------------------------------------------------------------------------------------- */
+
+static uint32_t gates_now(const struct client *client) {
+    int64_t threshold_us = config.slowlog_log_slower_than;
+    uint32_t gates = 0;
+    if (client_must_authenticate(client)) gates |= GATE_AUTH;
+    if (pause_until_ms()) gates |= GATE_PAUSE;
+    if (monitor_count) gates |= GATE_MONITOR;
+    if (threshold_us >= 0 && threshold_us < TIMING_MAX_US) gates |= GATE_TIMING;
+    return gates;
+}
+
+static void queue(struct call *call, const struct command *command) {
+    if (!transaction_queue(call->client, command, call->argv, call->argc))
+        call_out_of_memory(call);
+    else
+        reply_literal(call->reply, "+QUEUED\r\n");
+}
+
+static bool writes_queued(const struct command *command, const struct client *client) {
+    if (!(command->flags & CMD_LOCKS_QUEUE)) return false;
+    for (size_t i = 0; i < transaction_count(client); i++)
+        if (transaction_at(client, i)->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return true;
+    return false;
+}
+
+enum verdict { RUN, DONE, HELD };
+
+/* What a command must pass when it is not on the fast path, in Redis's order. */
+static enum verdict gate(struct call *call, const struct command *command) {
+    struct client *client = call->client;
+    if (client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return HELD;
+    if (client_must_authenticate(client) && !(command->flags & CMD_NO_AUTH)) {
+        reply_error(call->reply, "NOAUTH Authentication required.");
+        rejected(call, command);
+        return DONE;
+    }
+    if (client->flags & CLIENT_MULTI && command->flags & CMD_NO_MULTI) {
+        reply_error(call->reply, "ERR Command not allowed inside a transaction");
+        rejected(call, command);
+        return DONE;
+    }
+    if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->now_ms)) return HELD;
+    if (client->flags & CLIENT_MULTI && !(command->flags & CMD_IMMEDIATE)) {
+        queue(call, command);
+        return DONE;
+    }
+    if (monitor_count) monitor_feed(call);
+    return RUN;
+}
+
+/* CLIENT REPLY OFF and SKIP: replies are written over each other and forgotten. */
+static bool muted_more(struct reply *reply, size_t need) {
+    (void)need;
+    reply->at = reply->end - REPLY_CHUNK_MIN;
+    return true;
+}
+
+static bool muted_attach(struct reply *reply, struct bytes data, void *owner) {
+    (void)reply, (void)data;
+    block_release(owner);
+    return true;
+}
+
+static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted_attach};
+
+enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
+
+static enum verdict run_gated(struct call *call, const struct request *request) {
+    if (!runnable(call, request)) return DONE;
+    enum verdict verdict = gate(call, request->command);
+    if (verdict == RUN) run_locked(call, request);
+    return verdict;
+}
+
+/* The command that turns replies on again is answered: what it wrote is kept. */
+static enum verdict run_muted(struct call *call, const struct request *request) {
+    char scratch[REPLY_CHUNK_MIN];
+    struct reply *real = call->reply;
+    struct reply muted = {
+        .at = scratch, .end = scratch + sizeof scratch, .resp = real->resp, .sink = &muted_sink};
+    call->reply = &muted;
+    enum verdict verdict = run_gated(call, request);
+    call->reply = real;
+    real->resp = muted.resp;
+    if (!(call->client->flags & CLIENT_MUTED))
+        reply_raw(real, (struct bytes){scratch, (size_t)(muted.at - scratch)});
+    return verdict;
+}
+
+static enum verdict run_slow(struct call *call, const struct request *request) {
+    struct client *client = call->client;
+    if (client->flags & CLIENT_REPLY_SKIP_NEXT)
+        client_set(client->flags, (client->flags & ~(uint32_t)CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP);
+    enum verdict verdict = client->flags & CLIENT_MUTED ? run_muted(call, request) : run_gated(call, request);
+    if (verdict != HELD && client->flags & CLIENT_REPLY_SKIP)
+        client_set(client->flags, client->flags & ~(uint32_t)CLIENT_REPLY_SKIP);
+    return verdict;
+}
+
+/* ---- Batches
+ * ------------------------------------------------------------------------------------------------------ */
+
+static inline enum verdict run_request(struct call *call, const struct request *request) {
+    struct client *client = call->client;
+    call->argv = request->args.argv;
+    call->argc = request->args.argc;
+    call->hash = request->hash;
+    call->db = client->db;
+    call->changes = 0;
+    call->command = request->command;
+    bool slow = client->flags & CLIENT_SLOW_FLAGS || call->shard->gates || !request->command ||
+                request->bad_subcommand || request->bad_arity || !request->command->run;
+    if (__builtin_expect(slow, 0)) return run_slow(call, request);
+    run_locked(call, request);
+    return RUN;
+}
+
+static void prefetch_entries(const struct shard *shard, const struct client *client, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        const struct request *request = &shard->batch[i];
+        if (!request->lone_key) continue;
+        keyspace_prefetch_entry(stripes.all[request->stripe].keyspace, client->db,
+                                request->hash[request->lone_key]);
+    }
+}
+
+/* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
+static void share_time(struct shard *shard, unsigned count, unsigned untimed) {
+    uint64_t now = monotonic_ns();
+    uint64_t share = untimed && now > shard->clock_ns ? (now - shard->clock_ns) / untimed : 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct command *command = shard->batch[i].command;
+        if (command && command->flags & (CMD_FAST | CMD_BOUNDED))
+            metric_add(&shard->metrics.commands[command->id].nanoseconds, share);
+    }
+    shard->clock_ns = now;
+}
+
+unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply *reply, unsigned count) {
+    struct call *call = &shard->call;
+    unsigned done = 0, untimed = 0;
+    if (count == 0) return 0;
+    if (count > 1) prefetch_entries(shard, client, count);
+    call->client = client;
+    call->reply = reply;
+    call->shard = shard;
+    call->metrics = &shard->metrics;
+    call->now_ms = shard->now_ms;
+    shard->gates = gates_now(client);
+    for (; done < count; done++) {
+        struct request *request = &shard->batch[done];
+        if (run_request(call, request) == HELD) break;
+        untimed += request->command && request->command->flags & (CMD_FAST | CMD_BOUNDED);
+        if (request->stripe == STRIPE_NONE) shard->gates = gates_now(client);
+        client_set(client->last_command, request->command);
+        trim(request);
+    }
+    metric_add(&shard->metrics.commands_processed, done);
+    client_set(client->commands, client->commands + done);
+    share_time(shard, done, untimed);
+    call->arg_blocks = NULL;
+    call->arg_block_count = 0;
+    return done;
+}

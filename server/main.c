@@ -1,0 +1,120 @@
+/* main.c - from the command line to a running server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/command.h"
+#include "server/config.h"
+#include "server/log.h"
+#include "server/notify.h"
+#include "server/server.h"
+#include "server/shard.h"
+#include "server/title.h"
+#include "uring/probe.h"
+
+static int fail(struct buffer *errors) {
+    fwrite(errors->data, 1, errors->len, stderr);
+    return 1;
+}
+
+static int print_probe(void) {
+    struct probe probe;
+    char text[8192];
+    probe_run(&probe);
+    const char *refusal = probe_refusal(&probe, text, sizeof text);
+    if (refusal) {
+        fprintf(stderr, "%s\n", refusal);
+        return 1;
+    }
+    fwrite(text, 1, probe_describe(&probe, text, sizeof text), stdout);
+    return 0;
+}
+
+/* Is io_uring to be had at all? Asked before anything is opened, so that the answer is the first line. */
+static bool kernel_will_do(void) {
+    struct probe probe;
+    char text[2048];
+    probe_run(&probe);
+    const char *refusal = probe_refusal(&probe, text, sizeof text);
+    if (refusal) fprintf(stderr, "kevy: %s\n", refusal);
+    return !refusal;
+}
+
+/* The parent goes when the child has begun, as redis-server's does. */
+static bool daemonize(void) {
+    pid_t child = fork();
+    if (child < 0) {
+        fprintf(stderr, "kevy: cannot daemonize: %s\n", strerror(errno));
+        return false;
+    }
+    if (child > 0) _exit(0);
+    setsid();
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0) return true;
+    dup2(null, 0);
+    dup2(null, 1);
+    dup2(null, 2);
+    if (null > 2) close(null);
+    return true;
+}
+
+static bool write_pidfile(void) {
+    FILE *file = config.pidfile[0] ? fopen(config.pidfile, "w") : NULL;
+    if (!config.pidfile[0]) return false;
+    if (!file) {
+        log_warning("Cannot write pidfile %s: %s", config.pidfile, strerror(errno));
+        return false;
+    }
+    fprintf(file, "%d\n", (int)getpid());
+    fclose(file);
+    return true;
+}
+
+static int serve(void) {
+    bool pidfile = write_pidfile();
+    if (!server_start()) {
+        if (pidfile) unlink(config.pidfile);
+        return 1;
+    }
+    log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
+               shard_count == 1 ? "shard" : "shards",
+               shards[0].ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings");
+    notify_ready();
+    int code = server_run();
+    if (pidfile) unlink(config.pidfile);
+    return code;
+}
+
+static int start(struct buffer *errors) {
+    if (!config_check(errors)) return fail(errors);
+    if (!kernel_will_do()) return 1;
+    if (config.daemonize && !notify_supervised() && !daemonize()) return 1;
+    if (!config_apply(errors)) return fail(errors);
+    return serve();
+}
+
+int main(int argc, char **argv) {
+    struct buffer errors = {0};
+    title_keep(argc, argv);
+    const char *bad_row = command_table_open();
+    if (bad_row) {
+        fprintf(stderr, "kevy: command table: %s\n", bad_row);
+        return 1;
+    }
+    config_defaults();
+    enum config_mode mode = config_mode(argc, argv);
+    switch (mode) {
+    case CONFIG_MODE_HELP: config_help(stdout); return 0;
+    case CONFIG_MODE_VERSION: printf("kevy %s\n", KEVY_VERSION); return 0;
+    case CONFIG_MODE_PROBE: return print_probe();
+    case CONFIG_MODE_CHECK:
+    case CONFIG_MODE_SERVE: break;
+    }
+    if (!config_load(argc, argv, &errors)) return fail(&errors);
+    if (mode == CONFIG_MODE_CHECK) return config_check(&errors) ? 0 : fail(&errors);
+    return start(&errors);
+}

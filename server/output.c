@@ -1,0 +1,230 @@
+/* output.c - chunks, pins and parts. */
+#include "server/output.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct chunk {
+    struct chunk *next; /* in the pool */
+    char data[];
+};
+
+enum { CHUNK_DATA = OUTPUT_CHUNK_SIZE, OWNER_CHUNK = 1 };
+
+/* ---- Chunks
+ * ------------------------------------------------------------------------------------------------------- */
+
+static struct chunk *chunk_take(struct chunk_pool *pool) {
+    struct chunk *chunk = pool->free;
+    if (!chunk) return malloc(sizeof *chunk + CHUNK_DATA);
+    pool->free = chunk->next;
+    pool->count--;
+    return chunk;
+}
+
+static void chunk_give(struct chunk_pool *pool, struct chunk *chunk) {
+    if (pool->count == CHUNK_POOL_MAX) {
+        free(chunk);
+        return;
+    }
+    chunk->next = pool->free;
+    pool->free = chunk;
+    pool->count++;
+}
+
+void chunk_pool_close(struct chunk_pool *pool) {
+    while (pool->free) {
+        struct chunk *chunk = pool->free;
+        pool->free = chunk->next;
+        free(chunk);
+    }
+    pool->count = 0;
+}
+
+/* ---- Parts
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void parts_open(struct parts *parts) {
+    parts->iov = parts->inline_iov;
+    parts->owner = parts->inline_owner;
+    parts->head = parts->count = 0;
+    parts->capacity = OUTPUT_INLINE_PARTS;
+}
+
+static void parts_free(struct parts *parts) {
+    if (parts->iov != parts->inline_iov) {
+        free(parts->iov);
+        free(parts->owner);
+    }
+    parts_open(parts);
+}
+
+static bool parts_grow(struct parts *parts) {
+    unsigned capacity = parts->capacity * 2;
+    struct iovec *iov = malloc(capacity * sizeof *iov);
+    uintptr_t *owner = malloc(capacity * sizeof *owner);
+    if (!iov || !owner) {
+        free(iov);
+        free(owner);
+        return false;
+    }
+    memcpy(iov, parts->iov, parts->count * sizeof *iov);
+    memcpy(owner, parts->owner, parts->count * sizeof *owner);
+    unsigned count = parts->count;
+    parts_free(parts);
+    parts->iov = iov;
+    parts->owner = owner;
+    parts->count = count;
+    parts->capacity = capacity;
+    return true;
+}
+
+static bool parts_add(struct parts *parts, const char *data, size_t len, uintptr_t owner) {
+    if (parts->count == parts->capacity && !parts_grow(parts)) return false;
+    parts->iov[parts->count] = (struct iovec){.iov_base = (char *)data, .iov_len = len};
+    parts->owner[parts->count++] = owner;
+    return true;
+}
+
+static void owner_release(struct chunk_pool *pool, uintptr_t owner) {
+    if (owner & OWNER_CHUNK)
+        chunk_give(pool, (struct chunk *)(owner & ~(uintptr_t)OWNER_CHUNK));
+    else if (owner)
+        block_release((struct block *)owner);
+}
+
+static void parts_drop(struct parts *parts, struct chunk_pool *pool) {
+    for (unsigned i = parts->head; i < parts->count; i++) owner_release(pool, parts->owner[i]);
+    parts_free(parts);
+}
+
+/* ---- Writing
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Turns the open text run into a part. With `last` the run's chunk goes with it, else the next run follows in
+ * it. */
+static bool run_close(struct output *out, bool last) {
+    size_t len = (size_t)(out->reply.at - out->run);
+    uintptr_t owner = last && out->chunk ? (uintptr_t)out->chunk | OWNER_CHUNK : 0;
+    if (len == 0 && !owner) return true;
+    if (!parts_add(&out->queued, out->run, len, owner)) return false;
+    out->unsent += len;
+    out->run = out->reply.at;
+    if (last) {
+        out->chunk = NULL;
+        out->run = out->reply.at = out->reply.end = NULL;
+    }
+    return true;
+}
+
+static bool over_limit(const struct output *out, size_t more) {
+    return out->limit && output_unsent(out) + more > out->limit;
+}
+
+static bool sink_more(struct reply *reply, size_t need) {
+    struct output *out = (struct output *)reply;
+    assert(need <= CHUNK_DATA);
+    if (over_limit(out, need) || !run_close(out, true)) return false;
+    out->chunk = chunk_take(out->pool);
+    if (!out->chunk) return false;
+    out->run = out->reply.at = out->chunk->data;
+    out->reply.end = out->chunk->data + CHUNK_DATA;
+    return true;
+}
+
+static bool attach_part(struct output *out, struct bytes data, struct block *block) {
+    if (over_limit(out, data.len) || !run_close(out, false) ||
+        !parts_add(&out->queued, data.data, data.len, (uintptr_t)block)) {
+        block_release(block);
+        return false;
+    }
+    out->unsent += data.len;
+    out->pins++;
+    return true;
+}
+
+static bool sink_attach(struct reply *reply, struct bytes data, void *owner) {
+    return attach_part((struct output *)reply, data, owner);
+}
+
+bool output_attach(struct output *out, struct block *block) {
+    return attach_part(out, block_bytes(block), block);
+}
+
+static const struct reply_sink sink = {.more = sink_more, .attach = sink_attach};
+_Static_assert(offsetof(struct output, reply) == 0, "the sink finds its output at the reply's address");
+
+void output_open(struct output *out, struct chunk_pool *pool) {
+    *out = (struct output){.pool = pool, .reply = {.resp = 2, .sink = &sink}};
+    parts_open(&out->queued);
+    parts_open(&out->inflight);
+}
+
+void output_close(struct output *out) {
+    parts_drop(&out->inflight, out->pool);
+    parts_drop(&out->queued, out->pool);
+    if (out->chunk) chunk_give(out->pool, out->chunk);
+    out->chunk = NULL;
+    out->run = out->reply.at = out->reply.end = NULL;
+    out->unsent = out->inflight_bytes = 0;
+}
+
+/* ---- Sending
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* The queued list becomes the one in flight. Inline arrays are copied, for the kernel reads them where they
+ * are. */
+static void parts_move(struct parts *to, struct parts *from, unsigned most) {
+    unsigned count = from->count - from->head, left = count > most ? count - most : 0;
+    assert(to->head == to->count);
+    parts_free(to);
+    if (from->iov == from->inline_iov || left) {
+        unsigned moved = count - left;
+        while (to->capacity < moved && parts_grow(to)) {
+        }
+        if (to->capacity < moved) left += moved - to->capacity, moved = to->capacity;
+        memcpy(to->iov, from->iov + from->head, moved * sizeof *to->iov);
+        memcpy(to->owner, from->owner + from->head, moved * sizeof *to->owner);
+        to->count = moved;
+        from->head += moved;
+        if (!left) parts_free(from);
+        return;
+    }
+    *to = *from;
+    parts_open(from);
+}
+
+unsigned output_begin(struct output *out, const struct iovec **iov) {
+    assert(!output_in_flight(out));
+    /* Without memory for the part the run stays open, and goes with a later flush. */
+    if (out->chunk && !run_close(out, true) && out->queued.head == out->queued.count) return 0;
+    if (out->queued.head == out->queued.count) return 0;
+    parts_move(&out->inflight, &out->queued, MAX_IOV);
+    for (unsigned i = out->inflight.head; i < out->inflight.count; i++)
+        out->inflight_bytes += out->inflight.iov[i].iov_len;
+    return output_rest(out, iov);
+}
+
+unsigned output_rest(const struct output *out, const struct iovec **iov) {
+    *iov = out->inflight.iov + out->inflight.head;
+    return out->inflight.count - out->inflight.head;
+}
+
+bool output_sent(struct output *out, size_t n) {
+    struct parts *parts = &out->inflight;
+    assert(n <= out->inflight_bytes);
+    out->inflight_bytes -= n;
+    out->unsent -= n;
+    while (parts->head < parts->count && n >= parts->iov[parts->head].iov_len) {
+        n -= parts->iov[parts->head].iov_len;
+        owner_release(out->pool, parts->owner[parts->head++]);
+    }
+    if (parts->head == parts->count) {
+        parts_free(parts);
+        return true;
+    }
+    struct iovec *first = &parts->iov[parts->head];
+    first->iov_base = (char *)first->iov_base + n;
+    first->iov_len -= n;
+    return false;
+}

@@ -1,0 +1,78 @@
+/* output.h - what a connection still has to send.
+ *
+ *     text run (in a chunk) -> [ part | pin | part | ... ] queued --output_begin--> in flight
+ * --output_sent--> gone
+ *
+ * Small replies are copied into chunks from a per-shard pool; a large value is a part that points into the
+ * store and holds a reference on its block. Parts are kept as iovecs, so a flush hands them to WRITEV as they
+ * are. What is in flight never moves: replies that come meanwhile queue behind it.
+ *
+ * Invariants:
+ *  1. unsent = bytes in flight + bytes of queued parts + bytes of the open text run.
+ *  2. A chunk is released with the last part that lies in it; an output without unsent bytes owns nothing.
+ *  3. A pinned block is released exactly once: when its part has gone, or when the output is dropped. */
+#ifndef KEVY_SERVER_OUTPUT_H
+#define KEVY_SERVER_OUTPUT_H
+
+#include <sys/uio.h>
+
+#include "protocol/reply.h"
+#include "server/limits.h"
+#include "store/block.h"
+
+struct chunk;
+
+/* Chunks of one shard that are free now. */
+struct chunk_pool {
+    struct chunk *free;
+    unsigned count;
+};
+
+enum { OUTPUT_INLINE_PARTS = 4, CHUNK_POOL_MAX = 64 };
+
+/* A list of iovecs with their owners; the first few live here. */
+struct parts {
+    struct iovec *iov; /* inline_iov, or malloc'd */
+    uintptr_t *owner;  /* 0, a block, or a chunk with the lowest bit set */
+    unsigned head, count, capacity;
+    struct iovec inline_iov[OUTPUT_INLINE_PARTS];
+    uintptr_t inline_owner[OUTPUT_INLINE_PARTS];
+};
+
+struct output {
+    struct reply reply; /* what handlers write to; its `at` is the end of the open text run */
+    struct chunk_pool *pool;
+    struct chunk *chunk; /* holds the open text run; NULL: none */
+    char *run;           /* start of the open text run */
+    struct parts queued, inflight;
+    size_t unsent; /* bytes, without the open text run: output_unsent adds it */
+    size_t inflight_bytes;
+    size_t limit;  /* more unsent bytes than this fail the reply; 0: no limit */
+    uint64_t pins; /* pinned parts queued so far, for metrics */
+};
+
+void output_open(struct output *out, struct chunk_pool *pool);
+/* Drops everything, what is in flight too: only after its last completion. */
+void output_close(struct output *out);
+
+static inline size_t output_unsent(const struct output *out) {
+    return out->unsent + (size_t)(out->reply.at - out->run);
+}
+static inline bool output_in_flight(const struct output *out) {
+    return out->inflight_bytes != 0;
+}
+
+/* Appends raw bytes by reference, as reply_sink's attach: takes over one reference. */
+bool output_attach(struct output *out, struct block *block);
+
+/* Moves all that is queued into flight, when nothing is: iov[0..count) is to be sent; count <= MAX_IOV, so
+ * more may be left queued. Returns the count, 0 if there is nothing to send. */
+unsigned output_begin(struct output *out, const struct iovec **iov);
+/* `n` bytes of what is in flight have gone. Returns true when all of it has. */
+bool output_sent(struct output *out, size_t n);
+/* What is in flight and has not gone, to be sent again after a short write. */
+unsigned output_rest(const struct output *out, const struct iovec **iov);
+
+void chunk_pool_close(struct chunk_pool *pool);
+
+#endif

@@ -1,0 +1,343 @@
+/* reactor.c - the turn. A completion only records and queues; work happens in a later phase, so nothing
+ * recurses and a turn is bounded: by the completion queue, by TURN_REQUESTS a connection, and by the budgets
+ * of upkeep. */
+#include "server/reactor.h"
+
+#include <errno.h>
+
+#include "server/clients.h"
+#include "server/config.h"
+#include "server/conn.h"
+#include "server/listener.h"
+#include "server/log.h"
+#include "server/op.h"
+#include "server/pause.h"
+#include "server/post.h"
+#include "server/shard.h"
+
+static void reap(struct shard *shard);
+static void settle(struct shard *shard);
+static void execute(struct shard *shard);
+static void tick(struct shard *shard);
+static void flush(struct shard *shard);
+static void bury(struct shard *shard);
+static void rearm(struct shard *shard);
+static void wait_for_more(struct shard *shard);
+
+static void turn(struct shard *shard) {
+    reap(shard);          /* completions become queued data, room to send, ended operations */
+    settle(shard);        /* sends that left no completion have gone */
+    post_run(shard);      /* what other shards asked of this one's connections */
+    execute(shard);       /* requests are parsed in batches and run */
+    tick(shard);          /* expiry, upkeep, idle clients, limits, the end of a pause */
+    flush(shard);         /* one send per connection that has replies */
+    bury(shard);          /* connections whose last completion has come are freed */
+    rearm(shard);         /* receives and accepts that ended start again */
+    wait_for_more(shard); /* one system call: submit, and gather, spin or sleep */
+}
+
+enum {
+    TICK_US = 100 * 1000,
+    PACE_EPOCH_US = 10 * 1000,
+    SLEEP_MAX_US = 1000 *
+                   1000,    /* with several shards: others may give this one's stripes an earlier expiry */
+    STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
+    STOP_WAIT_US = 10 * 1000,
+};
+
+/* ---- Reap
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void hear(struct shard *shard, struct conn *conn) {
+    shard->pace.receives++;
+    if (conn->heard_epoch == shard->pace.epoch) return;
+    conn->heard_epoch = shard->pace.epoch;
+    shard->pace.active++;
+}
+
+static void conn_completed(struct shard *shard, enum op op, const struct io_uring_cqe *cqe) {
+    struct conn *conn = shard_conn(shard, op_slot(cqe->user_data), op_generation(cqe->user_data));
+    if (!conn) {
+        /* Cannot happen while pending_ops is right: a buffer would be lost with it. */
+        if (cqe->flags & IORING_CQE_F_BUFFER) {
+            buffers_take(&shard->buffers, buffers_id(cqe->flags));
+            buffers_return(&shard->buffers, buffers_id(cqe->flags));
+        }
+        return;
+    }
+    switch (op) {
+    case OP_RECEIVE:
+        hear(shard, conn);
+        conn_received(conn, cqe->res, cqe->flags);
+        break;
+    case OP_READ:
+        hear(shard, conn);
+        conn_read_done(conn, cqe->res);
+        break;
+    case OP_SEND: conn_send_done(conn, cqe->res); break;
+    case OP_SEND_QUICK: conn_quick_short(conn, cqe->res); break;
+    case OP_CANCEL: conn_cancelled(conn, cqe->res); break;
+    default: break;
+    }
+}
+
+static void handover_failed(struct shard *shard, const struct io_uring_cqe *cqe) {
+    uint32_t target = op_generation(cqe->user_data) >> 1;
+    if (cqe->res >= 0) return;
+    __atomic_fetch_sub(&shards[target].connections, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shard->connections, 1, __ATOMIC_RELAXED);
+    listener_adopt(shard, (int)op_slot(cqe->user_data), op_generation(cqe->user_data) & 1);
+}
+
+static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
+    enum op op = op_of(cqe->user_data);
+    switch (op) {
+    case OP_ACCEPT: listener_accepted(shard, op_slot(cqe->user_data), cqe->res, cqe->flags); break;
+    case OP_ADOPT: listener_adopt(shard, cqe->res, op_slot(cqe->user_data)); break;
+    case OP_ADOPT_SENT: handover_failed(shard, cqe); break;
+    case OP_TIMER: listener_pause_over(shard, op_slot(cqe->user_data)); break;
+    case OP_NONE:
+    case OP_WAKE: break;
+    default: conn_completed(shard, op, cqe);
+    }
+}
+
+/* At most RECEIVE_BUFFERS completions carry data, for that is how many buffers there are. */
+static void reap(struct shard *shard) {
+    unsigned count = ring_ready(&shard->ring);
+    shard->pace.receives = 0;
+    for (unsigned i = 0; i < count; i++) completed(shard, ring_cqe(&shard->ring, i));
+    ring_advance(&shard->ring, count);
+    shard->pace.epoch_receives += shard->pace.receives;
+    metric_add(&shard->metrics.ring_completions, count);
+    metric_add(&shard->metrics.ring_turns, 1);
+}
+
+/* Quick sends complete only when they fell short, and then before the enter that submitted them returned:
+ * once all SQEs are consumed and all completions reaped, those that are still listed have gone through. */
+static void settle(struct shard *shard) {
+    if (!shard->quick.first || ring_sqe_room(&shard->ring) < shard->ring.sq_entries ||
+        ring_ready(&shard->ring) || ring_needs_enter(&shard->ring))
+        return;
+    struct conn *conn = shard->quick.first;
+    shard->quick.first = NULL;
+    for (struct conn *next; conn; conn = next) {
+        next = conn->next_quick;
+        conn_quick_settle(conn);
+    }
+}
+
+/* ---- Execute
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void execute(struct shard *shard) {
+    struct conn_list ready = shard->ready;
+    shard->ready = (struct conn_list){0};
+    for (unsigned i = 0; i < shard->received_count; i++) {
+        struct received *r = &shard->received[i];
+        const char *data = shard->buffers.memory + (size_t)r->buffer * shard->buffers.size;
+        if (r->conn->generation == r->generation) conn_input(r->conn, data, r->len);
+        buffers_return(&shard->buffers, r->buffer);
+    }
+    shard->received_count = 0;
+    for (struct conn *conn = ready.first, *next; conn; conn = next) {
+        next = conn->next_ready;
+        conn->flags &= ~(uint32_t)CONN_IN_READY;
+        conn_input(conn, NULL, 0);
+    }
+    buffers_publish(&shard->buffers);
+}
+
+/* ---- Tick
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void check_idle(struct conn *conn) {
+    int64_t idle_ms = conn->shard->now_ms - conn->client.active_ms;
+    if (conn->flags & CONN_CLOSING) return;
+    if (config.timeout && !(conn->client.flags & CLIENT_MONITOR) && idle_ms > config.timeout * 1000) {
+        log_verbose("Closing idle client");
+        conn_shut(conn);
+    } else if (conn->soft_limit_since_us) {
+        conn_wants_flush(conn); /* the flush looks at the limits */
+    }
+}
+
+static void end_pause(struct shard *shard) {
+    int64_t until_ms = pause_until_ms();
+    if (until_ms && shard->now_ms < until_ms) return;
+    while (shard->held.first) conn_resume(shard->held.first, CONN_STOP_PAUSE);
+}
+
+static void tick(struct shard *shard) {
+    bool due = shard->now_us >= shard->next_tick_us;
+    if (due || shard->upkeep_left || shard->now_ms >= shard->next_expiry_ms) shard_upkeep(shard);
+    if (shard->held.first) end_pause(shard);
+    if (!due) return;
+    shard->next_tick_us = shard->now_us + TICK_US;
+    shard->limits.max_bulk = (uint64_t)config.proto_max_bulk_len;
+    if (config.timeout || shard->limits_watched) {
+        shard->limits_watched = false;
+        shard_each_conn(shard, check_idle);
+    }
+}
+
+/* ---- Flush, bury, rearm
+ * ------------------------------------------------------------------------------------------- */
+
+static void flush(struct shard *shard) {
+    struct conn *conn = shard->flush.first;
+    shard->flush = (struct conn_list){0};
+    for (struct conn *next; conn; conn = next) {
+        next = conn->next_flush;
+        conn_flush(conn);
+    }
+}
+
+static void bury(struct shard *shard) {
+    struct conn *conn = shard->closing.first;
+    shard->closing = (struct conn_list){0};
+    for (struct conn *next; conn; conn = next) {
+        next = conn->next_closing;
+        conn_reap(conn);
+    }
+}
+
+static void rearm(struct shard *shard) {
+    struct conn *conn = shard->rearm.first;
+    shard->rearm = (struct conn_list){0};
+    for (struct conn *next; conn; conn = next) {
+        next = conn->next_rearm;
+        conn->flags &= ~(uint32_t)CONN_IN_REARM;
+        conn_arm(conn);
+    }
+    if (shard->index == 0 && !shard->stopping) listeners_arm(shard);
+}
+
+/* ---- Wait
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void pace_epoch(struct shard *shard) {
+    struct pace *pace = &shard->pace;
+    if (shard->now_us < pace->epoch_end_us) return;
+    uint64_t span_us = shard->now_us - pace->epoch_end_us + PACE_EPOCH_US;
+    pace->receives_per_second = pace->epoch_receives * 1000000 / span_us;
+    pace->active_last = pace->active;
+    pace->active = 0;
+    pace->epoch_receives = 0;
+    pace->epoch++;
+    pace->epoch_end_us = shard->now_us + PACE_EPOCH_US;
+}
+
+/* How many completions the recent rate promises within io-batch-wait-us: never more than half of the
+ * connections that were heard lately, for the others are waiting for us. 1: no batch. */
+static unsigned batch_want(const struct shard *shard) {
+    const struct pace *pace = &shard->pace;
+    uint64_t want = pace->receives_per_second * (uint64_t)config.io_batch_wait_us / 1000000;
+    uint64_t most = pace->active_last / 2;
+    if (want > most) want = most;
+    return want < 2 ? 1 : (unsigned)want;
+}
+
+/* Microseconds until something is due that no completion will announce. */
+static uint64_t sleep_limit_us(const struct shard *shard) {
+    uint64_t limit = UINT64_MAX;
+    if (shard->next_expiry_ms != INT64_MAX)
+        limit = shard->next_expiry_ms > shard->now_ms
+                    ? (uint64_t)(shard->next_expiry_ms - shard->now_ms) * 1000
+                    : 0;
+    if (config.timeout || shard->limits_watched || shard->held.first || shard->rearm.first)
+        limit = limit < TICK_US ? limit : TICK_US;
+    if (stripes.locking && clients_count() && limit > SLEEP_MAX_US) limit = SLEEP_MAX_US;
+    return limit;
+}
+
+static bool work_waits(const struct shard *shard) {
+    return shard->ready.first || shard->upkeep_left || shard->closing.first || shard->flush.first ||
+           __atomic_load_n(&shard->posts, __ATOMIC_RELAXED);
+}
+
+/* With one or two busy connections the next request comes sooner than a sleeping CPU wakes: spinning has to
+ * be earned by gaps that were shorter than io-busy-poll-us. */
+static bool spin(struct shard *shard) {
+    const struct pace *pace = &shard->pace;
+    uint64_t most_us = (uint64_t)config.io_busy_poll_us;
+    if (!most_us || pace->active_last == 0 || pace->active_last > 2 || pace->gap_us > most_us) return false;
+    uint64_t start_us = shard->now_us;
+    for (unsigned i = 0;; i++) {
+        if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) || post_waiting(shard)) return true;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+        if (i % 16 == 0) {
+            shard_clock(shard);
+            if (shard->now_us - start_us >= most_us) return false;
+        }
+    }
+}
+
+static void note_gap(struct pace *pace, uint64_t gap_us) {
+    if (gap_us > 10000) gap_us = 10000;
+    pace->gap_us = (pace->gap_us * 3 + gap_us) / 4;
+}
+
+static void park(struct shard *shard, unsigned want) {
+    uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
+    __atomic_store_n(&shard->parked, 1, __ATOMIC_SEQ_CST);
+    if (!post_waiting(shard)) (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
+    __atomic_store_n(&shard->parked, 0, __ATOMIC_SEQ_CST);
+}
+
+static void wait_for_more(struct shard *shard) {
+    uint64_t started_us = shard->now_us;
+    if (work_waits(shard)) {
+        (void)ring_wait(&shard->ring, 0, 0, 0);
+    } else {
+        unsigned want = batch_want(shard);
+        if (want == 1) ring_submit(&shard->ring);
+        if (ring_ready(&shard->ring) == 0 && !(want == 1 && spin(shard)))
+            park(shard, want);
+        else if (ring_needs_enter(&shard->ring))
+            (void)ring_wait(&shard->ring, 0, 0, 0);
+    }
+    shard_clock(shard);
+    note_gap(&shard->pace, shard->now_us - started_us);
+    pace_epoch(shard);
+    metric_add(&shard->metrics.ring_enters, shard->ring.enters - metric_get(&shard->metrics.ring_enters));
+}
+
+/* ---- Running
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void end_conn(struct conn *conn) {
+    client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
+    if (output_unsent(&conn->output))
+        conn_wants_flush(conn);
+    else
+        conn_shut(conn);
+}
+
+static void shut_conn(struct conn *conn) {
+    conn_shut(conn);
+}
+
+static void drain(struct shard *shard) {
+    shard_each_conn(shard, end_conn);
+    for (unsigned i = 0; i < 2 * STOP_GRACE_TURNS && client_get(shard->connections); i++) {
+        if (i == STOP_GRACE_TURNS) shard_each_conn(shard, shut_conn);
+        reap(shard);
+        settle(shard);
+        execute(shard);
+        flush(shard);
+        bury(shard);
+        (void)ring_wait(&shard->ring, client_get(shard->connections) ? 1 : 0, 0, STOP_WAIT_US);
+        shard_clock(shard);
+    }
+}
+
+void reactor_run(struct shard *shard) {
+    while (!shard->stopping) turn(shard);
+    drain(shard);
+}

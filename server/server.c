@@ -1,0 +1,243 @@
+/* server.c - starting and ending the process: CPUs, shards, signals. The main thread only waits for signals;
+ * shards never see one. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/config.h"
+#include "server/listener.h"
+#include "server/log.h"
+#include "server/notify.h"
+#include "server/post.h"
+#include "server/reactor.h"
+#include "server/shard.h"
+#include "server/watchdog.h"
+#include "uring/probe.h"
+
+int64_t server_started_ms;
+_Atomic int server_active_expire = 1;
+
+static pthread_t main_thread;
+static _Atomic int exit_code;
+static struct ring main_ring; /* to post from: main is no shard */
+
+/* ---- CPUs
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int cpus[CPU_SETSIZE]; /* those the process may use, ascending, or what shard-cpus says */
+static unsigned cpu_count;    /* of these */
+static unsigned allowed_count;
+
+static void find_cpus(void) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) < 0) return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &set)) cpus[cpu_count++] = cpu;
+    allowed_count = cpu_count;
+    int listed = config.shard_cpus[0] ? config_cpu_list(config.shard_cpus, cpus, CPU_SETSIZE) : 0;
+    if (listed > 0) cpu_count = (unsigned)listed;
+}
+
+/* Shards are pinned when each can have a CPU of its own, or when the user said where. */
+static int shard_cpu(unsigned index) {
+    if (cpu_count == 0 || (shard_count > cpu_count && !config.shard_cpus[0])) return -1;
+    return cpus[index % cpu_count];
+}
+
+unsigned server_cpu_count(void) {
+    return allowed_count;
+}
+
+static unsigned spare_cpus(void) {
+    unsigned spare = allowed_count > shard_count ? allowed_count - shard_count : 1;
+    return spare < shard_count ? spare : shard_count;
+}
+
+unsigned server_poll_leader(unsigned index) {
+    unsigned threads = (unsigned)config.io_sqpoll_threads;
+    return index % (threads && threads <= shard_count ? threads : spare_cpus());
+}
+
+/* Poll threads go where io-sqpoll-cpus says, else to the CPUs behind the shards'. -1: wherever the kernel
+ * likes. */
+int server_poll_cpu(unsigned leader) {
+    int listed[MAX_SHARDS];
+    int count = config.io_sqpoll_cpus[0] ? config_cpu_list(config.io_sqpoll_cpus, listed, MAX_SHARDS) : 0;
+    if (count > 0) return listed[leader % (unsigned)count];
+    return !config.shard_cpus[0] && shard_count + leader < allowed_count ? cpus[shard_count + leader] : -1;
+}
+
+/* ---- Shards
+ * ------------------------------------------------------------------------------------------------------- */
+
+struct startup {
+    struct shard *shard;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool done;
+    int error;
+};
+
+static void pin(const struct shard *shard) {
+    cpu_set_t set;
+    if (shard->cpu < 0) return;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)shard->cpu, &set);
+    int error = pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    if (error) log_warning("Shard %u cannot run on CPU %d: %s", shard->index, shard->cpu, strerror(error));
+}
+
+static void *shard_main(void *argument) {
+    struct startup *startup = argument;
+    struct shard *shard = startup->shard;
+    char name[16];
+    snprintf(name, sizeof name, "shard-%u", shard->index);
+    pthread_setname_np(pthread_self(), name);
+    pin(shard);
+    int error = shard_open(shard);
+    pthread_mutex_lock(&startup->mutex);
+    startup->error = error;
+    startup->done = true;
+    pthread_cond_signal(&startup->changed);
+    pthread_mutex_unlock(&startup->mutex);
+    if (!error) reactor_run(shard);
+    shard_close(shard);
+    return NULL;
+}
+
+/* Starts one shard and waits until its ring is open: rings attach to those of shards before them. */
+static int start_shard(struct shard *shard) {
+    struct startup startup = {
+        .shard = shard, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    int error = pthread_create(&shard->thread, NULL, shard_main, &startup);
+    if (error) return -error;
+    pthread_mutex_lock(&startup.mutex);
+    while (!startup.done) pthread_cond_wait(&startup.changed, &startup.mutex);
+    pthread_mutex_unlock(&startup.mutex);
+    if (startup.error) pthread_join(shard->thread, NULL);
+    return startup.error;
+}
+
+static void stop_shards(unsigned count) {
+    shard_count = count;
+    if (count) post_stop_all(&main_ring);
+    ring_submit(&main_ring);
+    for (unsigned i = 0; i < count; i++) pthread_join(shards[i].thread, NULL);
+}
+
+static bool start_shards(void) {
+    for (unsigned i = 0; i < shard_count; i++) {
+        shards[i].index = i;
+        shards[i].cpu = shard_cpu(i);
+        int error = start_shard(&shards[i]);
+        if (!error) continue;
+        char text[1024];
+        log_warning("%s", probe_explain(error, i + 1, shard_count, text, sizeof text));
+        stop_shards(i);
+        return false;
+    }
+    return true;
+}
+
+/* ---- Start and end
+ * ------------------------------------------------------------------------------------------------ */
+
+static const int handled_signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+static sigset_t signal_set(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof handled_signals / sizeof handled_signals[0]; i++)
+        sigaddset(&set, handled_signals[i]);
+    return set;
+}
+
+static void prepare_signals(void) {
+    sigset_t set = signal_set();
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every shard */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+static bool open_main_ring(void) {
+    struct ring_options options = {
+        .sq_entries = 64, .cq_entries = 128, .mode = RING_INLINE, .attach_fd = -1, .sq_cpu = -1};
+    char text[1024];
+    int error = ring_open(&main_ring, &options);
+    if (error) log_warning("%s", probe_explain(error, 0, shard_count, text, sizeof text));
+    return !error;
+}
+
+static int64_t unix_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void close_all(void) {
+    listeners_close();
+    stripes_close();
+    ring_close(&main_ring);
+    free(shards);
+    shards = NULL;
+}
+
+bool server_start(void) {
+    char error[256];
+    main_thread = pthread_self();
+    server_started_ms = unix_ms();
+    prepare_signals();
+    find_cpus();
+    shard_count = config_shards();
+    shards = aligned_alloc(64, (shard_count * sizeof *shards + 63) / 64 * 64);
+    if (!shards) {
+        log_warning("Out of memory for %u shards", shard_count);
+        return false;
+    }
+    memset(shards, 0, shard_count * sizeof *shards);
+    if (!open_main_ring()) return false;
+    if (!listeners_open(error, sizeof error)) {
+        log_warning("%s", error);
+        return false;
+    }
+    if (stripes_open(shard_count, (unsigned)config.databases) < 0) {
+        log_warning("Out of memory for the keyspace");
+        return false;
+    }
+    if (start_shards()) return true;
+    close_all();
+    return false;
+}
+
+void server_stop(int code) {
+    exit_code = code;
+    pthread_kill(main_thread, SIGTERM);
+}
+
+int server_run(void) {
+    sigset_t set = signal_set();
+    for (;;) {
+        struct timespec interval, *limit = notify_interval(&interval);
+        int got = limit ? sigtimedwait(&set, NULL, limit) : sigwaitinfo(&set, NULL);
+        if (got == SIGHUP) {
+            int error = log_reopen();
+            if (error) log_warning("Cannot reopen the log: %s", strerror(-error));
+        }
+        if (got == SIGTERM || got == SIGINT) break;
+        if (notify_due() && watchdog_shards_turn(&main_ring)) notify_watchdog();
+    }
+    log_notice("Shutting down");
+    notify_stopping();
+    stop_shards(shard_count);
+    close_all();
+    log_notice("kevy is now ready to exit, bye bye...");
+    return exit_code;
+}

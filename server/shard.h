@@ -1,0 +1,128 @@
+/* shard.h - one pinned thread: its ring, its connections, its stripes.
+ *
+ * Everything here belongs to the shard's own thread, but for the fields marked atomic, which others read or
+ * write. */
+#ifndef KEVY_SERVER_SHARD_H
+#define KEVY_SERVER_SHARD_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "protocol/request.h"
+#include "server/call.h"
+#include "server/conn.h"
+#include "server/dispatch.h"
+#include "server/limits.h"
+#include "server/metrics.h"
+#include "server/output.h"
+#include "uring/buffers.h"
+#include "uring/files.h"
+#include "uring/ring.h"
+
+struct post;
+
+/* Received data that waits for the parse phase. */
+struct received {
+    struct conn *conn;
+    uint32_t generation;
+    unsigned buffer;
+    uint32_t len;
+};
+
+/* What the recent traffic promises: reactor.c decides by it whether to spin, to gather a batch or to park. */
+struct pace {
+    uint32_t receives; /* receive completions of this turn */
+    uint32_t epoch;    /* counts spans of PACE_EPOCH_US; connections note the last one they were heard in */
+    uint32_t active, active_last; /* distinct connections heard in this epoch, and in the one before */
+    uint64_t epoch_end_us;
+    uint64_t epoch_receives, receives_per_second;
+    uint64_t gap_us; /* smoothed time from the start of a wait to its first completion */
+};
+
+struct conn_list {
+    struct conn *first, *last;
+};
+
+struct shard {
+    unsigned index;
+    int cpu; /* pinned to, or -1 */
+    pthread_t thread;
+
+    /* The rings. */
+    struct ring ring;
+    struct buffers buffers;
+    struct files files; /* files.count 0: not in use */
+    bool quick_sends;   /* inline mode: a send that was enough leaves no completion */
+
+    /* Time, read once a turn. */
+    int64_t now_ms;  /* Unix */
+    uint64_t now_us; /* monotonic */
+
+    /* Connections: pages of slots, so that a slot's address never changes. */
+    struct conn **pages;
+    unsigned page_count;
+    uint32_t free_slot;     /* head of the free list, or SLOT_NONE */
+    uint32_t connections;   /* atomic for the listener's choice */
+    struct conn_list ready; /* have bytes to parse that no completion will announce */
+    struct conn_list flush; /* have replies to send */
+    struct conn_list
+        quick; /* quick sends of the last submit, taken for granted unless a completion says not */
+    struct conn_list rearm;   /* could not get an SQE or a buffer: tried again every turn */
+    struct conn_list closing; /* to be torn down at the end of the turn */
+    struct conn_list held;    /* stopped by CLIENT PAUSE */
+
+    struct received received[RECEIVE_BUFFERS];
+    unsigned received_count;
+
+    struct request batch[BATCH_REQUESTS];
+    struct request_limits limits, limits_unauthenticated;
+    struct chunk_pool chunks;
+    struct call call;  /* the running command's window, reused */
+    uint32_t gates;    /* GATE_* of dispatch.c, as of the running batch */
+    uint64_t clock_ns; /* monotonic, when the last batch ended: commands are timed from there */
+
+    struct pace pace; /* how densely completions have come: how to wait */
+    bool upkeep_left; /* stripes have flushed tables to free or keys to expire: don't park */
+
+    /* Posts. */
+    struct post *posts; /* atomic: newest first, pushed by anyone */
+    uint32_t parked;    /* atomic: 1 while waiting in the kernel */
+    struct post *stop;  /* made at the start, so that stopping needs no memory */
+    bool stopping;      /* set by the stop post */
+
+    /* Upkeep. */
+    int64_t next_expiry_ms; /* no key of the shard's stripes expires before */
+    uint64_t next_tick_us;  /* monotonic: idle clients, limits and expiry are looked at then */
+    bool limits_watched;    /* some connection is above its soft output limit */
+
+    struct metrics metrics;
+};
+
+enum { SLOT_NONE = UINT32_MAX };
+
+/* Every shard; made by server_start, fixed afterwards. */
+extern struct shard *shards;
+extern unsigned shard_count;
+
+/* Prepares ring, buffers and file table; on the shard's own thread. 0 or a negative errno. */
+int shard_open(struct shard *shard) __attribute__((warn_unused_result));
+void shard_close(struct shard *shard);
+
+/* Reads the clocks. */
+void shard_clock(struct shard *shard);
+
+/* A zeroed slot for a new connection; NULL without memory. */
+struct conn *shard_conn_new(struct shard *shard);
+void shard_conn_free(struct shard *shard, struct conn *conn);
+/* The connection that a completion or a post means; NULL if it is no longer there. */
+struct conn *shard_conn(struct shard *shard, uint32_t slot, uint32_t generation);
+struct conn *shard_conn_by_id(struct shard *shard, uint32_t slot, uint64_t client_id);
+/* Calls `each` for every open connection. */
+void shard_each_conn(struct shard *shard, void (*each)(struct conn *conn));
+
+/* Upkeep of the shard's own stripes: expiry, flushed tables. Bounded; sets upkeep_left. */
+void shard_upkeep(struct shard *shard);
+/* Unix milliseconds of the next expiry in the shard's stripes, INT64_MAX for none. */
+int64_t shard_next_expiry(struct shard *shard);
+
+#endif

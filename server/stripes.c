@@ -1,0 +1,96 @@
+/* stripes.c - making stripes and locking sets of them.
+ *
+ * The lock is the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011), with a short spin in
+ * front: a holder keeps it for well under a microsecond, unless its CPU was taken from it, and then only
+ * sleeping helps. */
+#include "server/stripes.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct stripes stripes;
+
+enum { LOCK_FREE, LOCK_HELD, LOCK_CONTENDED, LOCK_SPINS = 64 };
+
+static inline void cpu_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+bool stripe_try_lock(struct stripe *stripe) {
+    uint32_t free = LOCK_FREE;
+    return !stripes.locking || __atomic_compare_exchange_n(&stripe->lock, &free, LOCK_HELD, false,
+                                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void stripe_lock_slow(struct stripe *stripe) {
+    for (int i = 0; i < LOCK_SPINS; i++) {
+        cpu_relax();
+        if (__atomic_load_n(&stripe->lock, __ATOMIC_RELAXED) == LOCK_FREE && stripe_try_lock(stripe)) return;
+    }
+    while (__atomic_exchange_n(&stripe->lock, LOCK_CONTENDED, __ATOMIC_ACQUIRE) != LOCK_FREE)
+        syscall(SYS_futex, &stripe->lock, FUTEX_WAIT_PRIVATE, LOCK_CONTENDED, NULL, NULL, 0);
+}
+
+void stripe_unlock_slow(struct stripe *stripe) {
+    syscall(SYS_futex, &stripe->lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void stripe_set_add_all(struct stripe_set *set) {
+    for (unsigned i = 0; i < stripes.count; i++) stripe_set_add(set, i);
+}
+
+/* Every lock of a set is taken by ascending index: that is what keeps two commands from waiting for each
+ * other. */
+void stripe_set_lock(const struct stripe_set *set) {
+    if (!stripes.locking) return;
+    for (unsigned word = 0; word < MAX_STRIPES / 64; word++)
+        for (uint64_t bits = set->words[word]; bits; bits &= bits - 1)
+            stripe_lock(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)]);
+}
+
+void stripe_set_unlock(const struct stripe_set *set) {
+    if (!stripes.locking) return;
+    for (unsigned word = 0; word < MAX_STRIPES / 64; word++)
+        for (uint64_t bits = set->words[word]; bits; bits &= bits - 1)
+            stripe_unlock(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)]);
+}
+
+static unsigned stripe_count(unsigned shards) {
+    unsigned count = 1;
+    if (shards == 1) return 1;
+    while (count < shards * STRIPES_PER_SHARD && count < MAX_STRIPES) count *= 2;
+    return count;
+}
+
+int stripes_open(unsigned shards, unsigned databases) {
+    if (getrandom(&stripes.seed, sizeof stripes.seed, 0) != sizeof stripes.seed) return -errno;
+    stripes.count = stripe_count(shards);
+    stripes.locking = shards > 1;
+    stripes.all = aligned_alloc(_Alignof(struct stripe), stripes.count * sizeof *stripes.all);
+    if (!stripes.all) return -ENOMEM;
+    memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
+    struct keyspace_options options = {.seed = &stripes.seed, .databases = databases};
+    for (unsigned i = 0; i < stripes.count; i++) {
+        stripes.all[i].owner = i % shards;
+        stripes.all[i].keyspace = keyspace_new(&options);
+        if (!stripes.all[i].keyspace) {
+            stripes_close();
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+void stripes_close(void) {
+    for (unsigned i = 0; i < stripes.count; i++) keyspace_free(stripes.all[i].keyspace);
+    free(stripes.all);
+    stripes.all = NULL;
+    stripes.count = 0;
+}
