@@ -334,7 +334,9 @@ static const char *check_syntax(const struct command *command) {
 static const char *check_docs(const struct command *command) {
     if (!is_version(command->since)) return "no version in .since";
     if (!is_text(command->summary)) return "no .summary, or with a line break";
-    if (command->run && !is_text(command->complexity)) return "no .complexity, or with a line break";
+    /* Redis itself states none for LOLWUT and MONITOR. */
+    if (command->complexity ? !is_text(command->complexity) : command->run && command->group != GROUP_SERVER)
+        return "no .complexity, or with a line break";
     if (!command->deprecated_since != !command->replaced_by)
         return ".deprecated_since and .replaced_by go together";
     if (acl_words(command->acl) & CATEGORY_UNKNOWN) return "unknown category in .acl";

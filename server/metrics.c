@@ -50,6 +50,15 @@ void metrics_sum(struct metrics *sum) {
     pthread_mutex_unlock(&mutex);
 }
 
+void metrics_traffic(struct metrics_traffic *traffic) {
+    *traffic = (struct metrics_traffic){0};
+    for (unsigned i = 0; i < shard_count; i++) {
+        traffic->commands += metric_get(&shards[i].metrics.commands_processed);
+        traffic->input_bytes += metric_get(&shards[i].metrics.input_bytes);
+        traffic->output_bytes += metric_get(&shards[i].metrics.output_bytes);
+    }
+}
+
 void metrics_reset(void) {
     pthread_mutex_lock(&mutex);
     metrics_total(&baseline);

@@ -29,6 +29,12 @@ static inline uint64_t metric_get(const uint64_t *field) {
 
 /* What all shards together have counted since the start, or since the last metrics_reset. Any thread. */
 void metrics_sum(struct metrics *sum);
+
+/* What rates are made of, since the start: never reset. */
+struct metrics_traffic {
+    uint64_t commands, input_bytes, output_bytes;
+};
+void metrics_traffic(struct metrics_traffic *traffic);
 /* CONFIG RESETSTAT: from now on everything counts from zero, error statistics too. Any thread. */
 void metrics_reset(void);
 

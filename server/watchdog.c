@@ -12,7 +12,9 @@ static bool looked;
 /* Best effort: a shard that could not be woken is asked about again the next time. */
 static void wake_all(struct ring *ring) {
     for (unsigned i = 0; i < shard_count; i++) {
-        struct io_uring_sqe *sqe = ring_sqe(ring);
+        struct io_uring_sqe *sqe;
+        if (ring_sqe_room(ring) == 0) ring_submit(ring);
+        sqe = ring_sqe(ring);
         if (!sqe) break;
         prep_msg_ring(sqe, shards[i].ring.fd, 0, op_pack(OP_WAKE, 0, 0), op_pack(OP_NONE, 0, 0));
     }

@@ -1,0 +1,251 @@
+/* debug.c - DEBUG: what tests need, gated by enable-debug-command.
+ *
+ * It runs with every stripe locked: so SLEEP stops all work on keys, on whichever thread, as it stops all of
+ * Redis. */
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#include "server/call.h"
+#include "server/client.h"
+#include "server/clients.h"
+#include "server/config.h"
+#include "server/help.h"
+#include "server/log.h"
+#include "server/server.h"
+
+/* ---- Who may
+ * ------------------------------------------------------------------------------------------------------ */
+
+static bool is_local(struct client *client) {
+    clients_lock();
+    const char *peer = client_peer(client);
+    bool local = (client->flags & CLIENT_UNIX_SOCKET) || strncmp(peer, "127.0.0.1:", 10) == 0 ||
+                 strncmp(peer, "[::1]:", 6) == 0;
+    clients_unlock();
+    return local;
+}
+
+static bool allowed_or_reply(struct call *call) {
+    int64_t enabled = config.enable_debug_command;
+    if (enabled == CONFIG_YES || (enabled == CONFIG_LOCAL && is_local(call->client))) return true;
+    reply_error(
+        call->reply,
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run "
+        "it from a local connection, otherwise you need to set this option in the configuration file, and "
+        "then restart the server.");
+    return false;
+}
+
+/* ---- Subcommands
+ * -------------------------------------------------------------------------------------------------- */
+
+static void debug_error(struct call *call) {
+    reply_error_bytes(call->reply, call->argv[2]);
+}
+
+static void debug_log(struct call *call) {
+    log_warning("DEBUG LOG: %.*s", (int)(call->argv[2].len < 1024 ? call->argv[2].len : 1024),
+                call->argv[2].data);
+    reply_ok(call->reply);
+}
+
+static void debug_set_active_expire(struct call *call) {
+    int64_t on = 0; /* what is no number is 0, as for Redis */
+    if (!number_parse_i64(call->argv[2], &on)) on = 0;
+    server_active_expire = on != 0;
+    reply_ok(call->reply);
+}
+
+static void debug_sleep(struct call *call) {
+    double seconds = 0;
+    if (!number_parse_double(call->argv[2], &seconds) || !(seconds > 0) || seconds > 1e9) seconds = 0;
+    struct timespec left = {.tv_sec = (time_t)seconds};
+    left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
+    while (nanosleep(&left, &left) < 0 && errno == EINTR) {
+    }
+    reply_ok(call->reply);
+}
+
+/* ---- OBJECT
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* Bytes that the value takes in an RDB file, uncompressed: small integers as such, else a length and the
+ * bytes. */
+static size_t serialized_len(const struct entry *e) {
+    int64_t number;
+    size_t len = entry_string_len(e);
+    if (entry_int(e, &number)) {
+        if (number >= INT8_MIN && number <= INT8_MAX) return 2;
+        if (number >= INT16_MIN && number <= INT16_MAX) return 3;
+        if (number >= INT32_MIN && number <= INT32_MAX) return 5;
+    }
+    return len + (len < 64 ? 1 : len < 16384 ? 2 : len <= UINT32_MAX ? 5 : 9);
+}
+
+static void debug_object(struct call *call) {
+    struct key key = {call->argv[2], hash_bytes(&stripes.seed, call->argv[2])};
+    const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
+    if (!e || entry_expired(e, call->now_ms)) {
+        reply_error(call->reply, "ERR no such key");
+        return;
+    }
+    const struct block *block = entry_block(e);
+    uint32_t accessed_s = entry_access(e), now_s = (uint32_t)(call->now_ms / 1000);
+    char text[192];
+    snprintf(text, sizeof text,
+             "Value at:%p refcount:%" PRIu32 " encoding:%s serializedlength:%zu lru:%" PRIu32
+             " lru_seconds_idle:%" PRIu32,
+             (const void *)e, block ? __atomic_load_n(&block->references, __ATOMIC_RELAXED) : 1,
+             entry_encoding_name(e), serialized_len(e), accessed_s, (now_s - accessed_s) & 0xffffff);
+    reply_simple(call->reply, text);
+}
+
+/* ---- PROTOCOL
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void protocol_string(struct reply *reply) {
+    reply_bulk(reply, BYTES("Hello World"));
+}
+static void protocol_integer(struct reply *reply) {
+    reply_int(reply, 12345);
+}
+static void protocol_double(struct reply *reply) {
+    reply_raw(reply, reply->resp == 3 ? BYTES(",3.141\r\n") : BYTES("$5\r\n3.141\r\n"));
+}
+static void protocol_bignum(struct reply *reply) {
+    reply_big_number(reply, BYTES("1234567999999999999999999999999999999"));
+}
+static void protocol_array(struct reply *reply) {
+    reply_array(reply, 3);
+    for (int i = 0; i < 3; i++) reply_int(reply, i);
+}
+static void protocol_set(struct reply *reply) {
+    reply_set(reply, 3);
+    for (int i = 0; i < 3; i++) reply_int(reply, i);
+}
+static void protocol_map(struct reply *reply) {
+    reply_map(reply, 3);
+    for (int i = 0; i < 3; i++) {
+        reply_int(reply, i);
+        reply_bool(reply, i == 1);
+    }
+}
+static void protocol_attrib(struct reply *reply) {
+    if (reply->resp == 3) {
+        reply_attribute(reply, 1);
+        reply_bulk(reply, BYTES("key-popularity"));
+        reply_array(reply, 2);
+        reply_bulk(reply, BYTES("key:123"));
+        reply_int(reply, 90);
+    }
+    reply_bulk(reply, BYTES("Some real reply following the attribute"));
+}
+static void protocol_push(struct reply *reply) {
+    if (reply->resp == 2) {
+        reply_error(reply, "ERR RESP2 is not supported by this command");
+        return;
+    }
+    reply_push(reply, 2);
+    reply_bulk(reply, BYTES("server-cpu-usage"));
+    reply_int(reply, 42);
+    reply_bulk(reply, BYTES("Some real reply following the push reply"));
+}
+static void protocol_verbatim(struct reply *reply) {
+    reply_verbatim(reply, "txt", BYTES("This is a verbatim\nstring"));
+}
+static void protocol_true(struct reply *reply) {
+    reply_bool(reply, true);
+}
+static void protocol_false(struct reply *reply) {
+    reply_bool(reply, false);
+}
+
+static const struct {
+    const char *name;
+    void (*write)(struct reply *reply);
+} protocol_types[] = {
+    {"string", protocol_string},
+    {"integer", protocol_integer},
+    {"double", protocol_double},
+    {"bignum", protocol_bignum},
+    {"null", reply_null},
+    {"array", protocol_array},
+    {"set", protocol_set},
+    {"map", protocol_map},
+    {"attrib", protocol_attrib},
+    {"push", protocol_push},
+    {"verbatim", protocol_verbatim},
+    {"true", protocol_true},
+    {"false", protocol_false},
+};
+
+static void debug_protocol(struct call *call) {
+    for (size_t i = 0; i < sizeof protocol_types / sizeof *protocol_types; i++) {
+        if (!bytes_equal_nocase(call->argv[2], bytes_of(protocol_types[i].name))) continue;
+        protocol_types[i].write(call->reply);
+        return;
+    }
+    reply_error(call->reply,
+                "ERR Wrong protocol type name. Please use one of the following: "
+                "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
+}
+
+/* ---- DEBUG
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void debug_help(struct call *call) {
+    static const char *const lines[] = {
+        "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ERROR <string>",
+        "    Return a Redis protocol error with <string> as message. Useful for clients",
+        "    unit tests to simulate Redis errors.",
+        "LOG <message>",
+        "    Write <message> to the server log.",
+        "OBJECT <key>",
+        "    Show low level info about `key` and associated value.",
+        "PROTOCOL <type>",
+        "    Reply with a test value of the specified type. <type> can be: string,",
+        "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
+        "    true, false.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Setting it to 0 disables expiring keys in background when they are not",
+        "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
+        "    default.",
+        "SLEEP <seconds>",
+        "    Stop the server for <seconds>. Decimals allowed.",
+    };
+    HELP_REPLY(call, lines);
+}
+
+static const struct {
+    const char *name;
+    uint32_t argc;
+    void (*run)(struct call *call);
+} subcommands[] = {
+    {"error", 3, debug_error},       {"help", 2, debug_help},
+    {"log", 3, debug_log},           {"object", 3, debug_object},
+    {"protocol", 3, debug_protocol}, {"set-active-expire", 3, debug_set_active_expire},
+    {"sleep", 3, debug_sleep},
+};
+
+static void debug(struct call *call) {
+    if (!allowed_or_reply(call)) return;
+    for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
+        if (call->argc != subcommands[i].argc ||
+            !bytes_equal_nocase(call->argv[1], bytes_of(subcommands[i].name)))
+            continue;
+        subcommands[i].run(call);
+        return;
+    }
+    help_syntax_error(call);
+}
+COMMAND(debug) = {.name = "debug",
+                  .arity = -2,
+                  .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALL_STRIPES |
+                           CMD_SLOW_CLOCK | CMD_SYSCMD,
+                  .run = debug,
+                  .group = GROUP_SERVER,
+                  .since = "1.0.0",
+                  .complexity = "Depends on subcommand.",
+                  .summary = "A container for debugging commands"};
