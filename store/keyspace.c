@@ -284,9 +284,7 @@ struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, con
                            int64_t expiry_ms) {
     struct image image;
     if (!image_of_value(&image, value)) return NULL;
-    struct entry *e = put(ks, db, key, &image, expiry_ms);
-    if (e && value->kind == VALUE_BLOCK) block_release(value->block); /* taken over: the image has its own */
-    return e;
+    return put(ks, db, key, &image, expiry_ms);
 }
 
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number) {

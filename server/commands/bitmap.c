@@ -325,14 +325,16 @@ static bool bitop_store_or_reply(struct call *call, enum bit_operation operation
     struct keyspace *ks = call_keyspace(call, 2);
     struct value value = {.kind = VALUE_BLOCK, .block = bitop_result(call, operation, len)};
     struct entry *e = NULL;
-    if (value.block) e = keyspace_set(ks, call->db, call_key(call, 2), &value, EXPIRY_NONE);
+    if (value.block) {
+        e = keyspace_set(ks, call->db, call_key(call, 2), &value, EXPIRY_NONE);
+        block_release(value.block);
+    }
     if (!e) {
-        if (value.block) block_release(value.block);
         call_out_of_memory(call);
         return false;
     }
-    keyspace_edit(ks, call->db, &e,
-                  len); /* makes its encoding "raw"; the length stays, so it needs no memory */
+    /* "raw", as all that was edited. The length stays, so this needs no memory. */
+    keyspace_edit(ks, call->db, &e, len);
     call_touch(call, e);
     call_changed(call, 2, "set");
     return true;

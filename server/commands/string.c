@@ -539,7 +539,6 @@ COMMAND(msetex) = {
     .since = "8.4.0",
     .complexity = "O(N) where N is the number of keys to set.",
     .summary = "Set multiple keys to multiple values, with one expiration for all of them",
-    .tips = "request_policy:multi_shard,response_policy:agg_min",
     .syntax = "<numkeys:integer> data:{ <key:key> <value> }... [condition:( NX | XX )] "
               "[expiration:( {EX <seconds:integer>} | {PX <milliseconds:integer>} | "
               "{EXAT <unix-time-seconds:unix-time>} | {PXAT <unix-time-milliseconds:unix-time>} | "
@@ -644,7 +643,11 @@ static void getrange(struct call *call) {
         reply_bulk(call->reply, BYTES(""));
         return;
     }
-    reply_bulk(call->reply, (struct bytes){text.data + start, (size_t)(end - start) + 1});
+    size_t len = (size_t)(end - start) + 1;
+    if (len == text.len)
+        call_reply_string(call, e); /* without copying it, if it is large */
+    else
+        reply_bulk(call->reply, (struct bytes){text.data + start, len});
 }
 
 #define GETRANGE_COMPLEXITY                                                                                  \

@@ -160,8 +160,8 @@ static void model_set(struct model *model, unsigned db, unsigned k) {
     if (e)
         model_write(m, bytes, expiry == EXPIRY_KEEP ? m->expiry_ms : expiry);
     else if (block)
-        CHECK_BYTES(block_bytes(value.block), bytes); /* not taken over */
-    if (e == NULL && block) block_release(value.block);
+        CHECK_BYTES(block_bytes(value.block), bytes);
+    if (block) block_release(value.block); /* the keyspace has a reference of its own */
 }
 
 static void model_edit(struct model *model, unsigned db, unsigned k) {
