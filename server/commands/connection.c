@@ -125,7 +125,7 @@ static void hello(struct call *call) {
     if (client_must_authenticate(client)) {
         reply_error(
             call->reply,
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
             "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
             "version at the same time");
         return;
@@ -188,7 +188,11 @@ COMMAND(echo) = {.name = "echo",
 
 static void select_(struct call *call) {
     int64_t db;
-    if (!call_int_range_or_reply(call, 1, INT32_MIN, INT32_MAX, &db, NULL)) return;
+    if (!call_int_or_reply(call, 1, &db)) return;
+    if (db < INT32_MIN || db > INT32_MAX) {
+        reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
+        return;
+    }
     if (db < 0 || db >= config.databases) {
         reply_error(call->reply, "ERR DB index is out of range");
         return;
