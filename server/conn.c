@@ -216,6 +216,7 @@ bool conn_reap(struct conn *conn) {
     for (unsigned i = 0; i < conn->arg_block_count; i++) block_release(conn->arg_block[i]);
     free(conn->arg_block);
     shard_conn_free(shard, conn);
+    __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include "server/op.h"
 #include "server/pause.h"
 #include "server/post.h"
+#include "server/rates.h"
 #include "server/shard.h"
 
 static void reap(struct shard *shard);
@@ -174,8 +175,11 @@ static void tick(struct shard *shard) {
     bool due = shard->now_us >= shard->next_tick_us;
     if (due || shard->upkeep_left || shard->now_ms >= shard->next_expiry_ms) shard_upkeep(shard);
     if (shard->held.first) end_pause(shard);
+    if (shard->pace.receives) shard->worked = true;
     if (!due) return;
+    shard->worked = false;
     shard->next_tick_us = shard->now_us + TICK_US;
+    rates_sample();
     shard->limits.max_bulk = (uint64_t)config.proto_max_bulk_len;
     if (config.timeout || shard->limits_watched) {
         shard->limits_watched = false;
@@ -250,13 +254,15 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
                     : 0;
     if (config.timeout || shard->limits_watched || shard->held.first || shard->rearm.first)
         limit = limit < TICK_US ? limit : TICK_US;
+    if (shard->worked && shard->next_tick_us - shard->now_us < limit)
+        limit = shard->next_tick_us - shard->now_us;
     if (stripes.locking && clients_count() && limit > SLEEP_MAX_US) limit = SLEEP_MAX_US;
     return limit;
 }
 
 static bool work_waits(const struct shard *shard) {
-    return shard->ready.first || shard->upkeep_left || shard->closing.first || shard->flush.first ||
-           __atomic_load_n(&shard->posts, __ATOMIC_RELAXED);
+    return shard->stopping || shard->ready.first || shard->upkeep_left || shard->closing.first ||
+           shard->flush.first || __atomic_load_n(&shard->posts, __ATOMIC_RELAXED);
 }
 
 /* With one or two busy connections the next request comes sooner than a sleeping CPU wakes: spinning has to

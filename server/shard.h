@@ -93,7 +93,8 @@ struct shard {
     /* Upkeep. */
     int64_t next_expiry_ms; /* no key of the shard's stripes expires before */
     uint64_t next_tick_us;  /* monotonic: idle clients, limits and expiry are looked at then */
-    bool limits_watched;    /* some connection is above its soft output limit */
+    bool worked;         /* requests came since the last tick: there will be one more before a long sleep */
+    bool limits_watched; /* some connection is above its soft output limit */
 
     struct metrics metrics;
 };
