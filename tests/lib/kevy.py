@@ -6,8 +6,8 @@
 
 Rules that this file keeps so that tests need not think of them:
 - Which program: $KEVY_SERVER, else build/kevy. A program named redis-server is started in Redis's way.
-- Ports: kevy inherits a listening socket bound to port 0 (LISTEN_FDS), so no port can be lost to someone else. For
-  redis-server a port is bound, released and tried again should somebody take it in between.
+- Ports: kevy inherits its listening sockets (LISTEN_FDS), TCP on a port that the kernel chose, and Unix; so no port can be lost
+  to someone else. For redis-server a port is bound, released and tried again should somebody take it in between.
 - Every wait has a deadline (times $KEVY_TIME_SCALE, for sanitizers and slow machines) and says what it waited for.
 - A server ends with the test: at the end of the `with`, and by the kernel should this process (strictly: the thread that
   started it) die. No process that was not started here is ever signalled.
@@ -94,7 +94,8 @@ def find_redis():
 class Server:
     """A server process. Arguments are the server's own ("--name", "value"); `shards` applies to kevy only.
 
-    tcp=False: no TCP port, only the Unix socket (self.socket_path). start=False: not started before start() is called.
+    tcp=False: nothing is inherited; the server itself binds its Unix socket (self.socket_path) and no port.
+    start=False: not started before start() is called.
     """
 
     def __init__(self, *arguments, shards=None, path=None, tcp=True, env=None, start=True):
@@ -116,7 +117,11 @@ class Server:
     # ---- Starting ----
 
     def command_line(self):
-        line = [self.path, "--unixsocket", self.socket_path]
+        line = [self.path]
+        if not self.tcp:
+            line += ["--port", "0", "--unixsocket", self.socket_path]
+        elif self.is_redis:
+            line += ["--port", str(self.port), "--unixsocket", self.socket_path]
         if self.is_redis:
             line += ["--save", "", "--daemonize", "no", "--enable-debug-command", "yes", "--dir", self.directory]
         elif self.shards:
@@ -138,33 +143,41 @@ class Server:
                     raise
 
     def spawn(self):
-        line, listener = self.command_line(), None
-        if not self.tcp:
-            line += ["--port", "0"]
-        else:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-            if self.is_redis:
-                listener.close()
-                listener = None
-                line += ["--port", str(self.port)]
-            else:
-                listener.listen(511)
+        listeners = self.listeners()
         environment = dict(os.environ, KEVY_TEST_PARENT=str(os.getpid()))
         for name, value in SANITIZER_OPTIONS.items():
             environment.setdefault(name, value)
         environment.update(self.env)
-        fd = listener.fileno() if listener else -1
+        fds = [listener.fileno() for listener in listeners]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", os.path.join(HERE, "launch.py"), str(fd)] + line,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=environment,
-                pass_fds=(fd,) if listener else ())
+                [sys.executable, "-I", "-S", os.path.join(HERE, "launch.py"), ",".join(map(str, fds))]
+                + self.command_line(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=environment, pass_fds=fds)
+        for listener in listeners:
+            listener.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
         self.pidfd = os.pidfd_open(self.process.pid)
         self.stopped = False
-        if listener:
-            listener.close()
+
+    def listeners(self):
+        """The sockets that the server inherits. Sets self.port."""
+        if not self.tcp:
+            return []
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        tcp.bind(("127.0.0.1", 0))
+        self.port = tcp.getsockname()[1]
+        if self.is_redis:
+            tcp.close()
+            return []
+        if os.path.exists(self.socket_path):
+            os.unlink(self.socket_path)
+        unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        unix.bind(self.socket_path)
+        for listener in (tcp, unix):
+            listener.listen(511)
+        return [tcp, unix]
 
     def wait_until_ready(self):
         """Ready means: answers PING, or refuses it for want of a password."""
@@ -236,6 +249,8 @@ class Server:
             self.process.send_signal(signal.SIGTERM)
             try:
                 died = self.wait("%s to end after SIGTERM" % self.path)
+            except Timeout as timeout:
+                raise Timeout("%s; its threads: %s" % (timeout, self.threads())) from None
             finally:
                 self.kill()
             if died != 0:
@@ -243,6 +258,18 @@ class Server:
         else:
             raise ServerFailed("the server had ended by itself, with status %d" % died)
         self.check_log()
+
+    def threads(self):
+        """Where each thread of the process is: its name, state, and what it waits for in the kernel."""
+        found = []
+        for task in sorted(os.listdir("/proc/%d/task" % self.pid)):
+            place = "/proc/%d/task/%s/" % (self.pid, task)
+            try:
+                words = [open(place + name, encoding="ascii").read() for name in ("comm", "stat", "wchan")]
+            except OSError:
+                continue
+            found.append("%s %s %s" % (words[0].strip(), words[1].rpartition(") ")[2][:1], words[2]))
+        return ", ".join(found)
 
     def check_log(self):
         report = SANITIZER_REPORT.search(self.log())

@@ -106,9 +106,12 @@ class Side:
 
     def __init__(self, server, protocol, lie=None):
         self.server, self.lie = server, lie
-        with server.client() as cleaner:
+        self.protocol, self.connections = protocol, {}
+
+    def open(self):
+        with self.server.client() as cleaner:
             cleaner.call("FLUSHALL", "SYNC")
-        self.connections = {number: Client(server, protocol=protocol) for number in (1, 2)}
+        self.connections = {number: Client(self.server, protocol=self.protocol) for number in (1, 2)}
 
     def send(self, number, batch):
         self.connections[number].send(b"".join(encode(*arguments) for arguments in batch))
@@ -160,6 +163,8 @@ class Round:
 
     def run(self, sequence):
         try:
+            self.kevy.open()
+            self.redis.open()
             index = 0
             while index < len(sequence):
                 number, arguments = sequence[index]
@@ -234,7 +239,11 @@ class Round:
                 raise Difference(index, [b"EXEC: "] + asked, repr(x).encode(), repr(y).encode())
 
     def compare_contents(self, index):
-        a, b = self.kevy.contents(), self.redis.contents()
+        try:
+            a = self.kevy.contents()
+        except (Closed, Timeout, OSError) as error:
+            raise Difference(index, [b"contents"], str(error).encode(), b"(all keys)") from error
+        b = self.redis.contents()
         for place in sorted(set(a) | set(b)):
             x, y = a.get(place), b.get(place)
             alike = x and y and x[:3] == y[:3] and same_value([b"PEXPIRETIME"], x[3], y[3])
@@ -311,7 +320,10 @@ class Pair:
             self.redis.remove()
 
     def fails(self, sequence):
-        """The Difference, or None."""
+        """The Difference, or None. A kevy that has died is started again."""
+        if not self.kevy.is_alive():
+            self.kevy.remove()
+            self.kevy = Server(shards=self.shards)
         try:
             Round(self.kevy, self.redis, self.protocol, self.lie).run(sequence)
         except Difference as difference:
@@ -325,7 +337,7 @@ class Pair:
         piece = max(len(sequence) // 2, 1)
         while piece:
             at, removed = 0, False
-            while at < len(sequence) and self.kevy.is_alive() and time.monotonic() < deadline:
+            while at < len(sequence) and time.monotonic() < deadline:
                 shorter = sequence[:at] + sequence[at + piece :]
                 found = self.fails(shorter) if shorter else None
                 if found:
@@ -339,9 +351,10 @@ class Pair:
         difference = self.fails(sequence)
         if difference is None:
             return
+        if not self.kevy.is_alive():
+            self.kevy.show_log()
         shrunk, last = self.shrink(sequence, difference)
-        again = " (only sometimes: the shrunk script passed when it was run again)" if (
-            self.kevy.is_alive() and not self.fails(shrunk)) else ""
+        again = "" if self.fails(shrunk) else " (only sometimes: the shrunk script passed when it was run again)"
         handle, path = tempfile.mkstemp(prefix="kevy-oracle-", suffix=".txt")
         with os.fdopen(handle, "w") as file:
             file.write(write_script(shrunk))
@@ -349,7 +362,7 @@ class Pair:
               % (what, len(shrunk), again, write_script(shrunk, brief), last,
                  self.shards, self.protocol, path))
         self.failures += 1
-        if not self.keep_going or not self.kevy.is_alive():
+        if not self.keep_going:
             raise Failed(what)
 
 

@@ -61,7 +61,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import resp  # noqa: E402
-from kevy import Client, Closed, Deadline, Server, Timeout, find_redis, program, show  # noqa: E402
+from kevy import Client, Closed, Deadline, Server, ServerFailed, Timeout, find_redis, program, show  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPLY_WAIT_S = 10.0
@@ -499,8 +499,8 @@ def run_transcript(path, options, seed):
             with Server(*transcript.server_arguments, shards=shards, path=binary) as server:
                 for protocol in transcript.protocols:
                     runs += run_all_ways(transcript, server, protocol, options, seed)
-        except Mismatch as error:
-            print("FAILED %s (seed %s)" % (error, seed))
+        except (Mismatch, ServerFailed, Timeout) as error:
+            print("FAILED %s: %s (seed %s)" % (name, error, seed))
             return False
     print("ok %s: %d runs, seed %s" % (name, runs, seed))
     return True
