@@ -53,7 +53,6 @@ enum command_flag {
     CMD_BOUNDED =
         1 << 25,          /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
     CMD_SYSCMD = 1 << 26, /* COMMAND DOCS calls it "syscmd" */
-    CMD_SECRET = 1 << 27, /* its arguments may be passwords: MONITOR and SLOWLOG show its name alone */
     CMD_CONTAINER = 1 << 28, /* has subcommands; set by command_table_open, never by a row */
 };
 

@@ -50,7 +50,7 @@ static void auth(struct call *call) {
 }
 COMMAND(auth) = {.name = "auth",
                  .arity = -2,
-                 .flags = CONNECTION_FLAGS | CMD_SECRET,
+                 .flags = CONNECTION_FLAGS,
                  .run = auth,
                  .group = GROUP_CONNECTION,
                  .since = "1.0.0",
@@ -140,7 +140,7 @@ static void hello(struct call *call) {
 COMMAND(hello) = {
     .name = "hello",
     .arity = -1,
-    .flags = CONNECTION_FLAGS | CMD_SECRET,
+    .flags = CONNECTION_FLAGS,
     .run = hello,
     .group = GROUP_CONNECTION,
     .since = "6.0.0",
