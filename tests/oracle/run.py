@@ -362,6 +362,8 @@ class Pair:
               % (what, len(shrunk), again, write_script(shrunk, brief), last,
                  self.shards, self.protocol, path))
         self.failures += 1
+        if self.lie:
+            os.unlink(path)  # nobody will run a planted failure again
         if not self.keep_going:
             raise Failed(what)
 
@@ -382,7 +384,8 @@ def run_configuration(shards, protocol, options, seed, seconds):
     asked, started = 0, time.monotonic()
     with Pair(shards, protocol, lie_about_getrange if options.plant else None,
               options.keep_going) as pair:
-        for path in options.files or sorted(glob.glob(os.path.join(HERE, "*.txt"))):
+        own = [] if options.random_only else sorted(glob.glob(os.path.join(HERE, "*.txt")))
+        for path in options.files or own:
             script = read_script(path)
             pair.check("%s (%s)" % (os.path.relpath(path), where), script)
             asked += len(script)
