@@ -11,8 +11,7 @@ struct chunk {
 
 enum { CHUNK_DATA = OUTPUT_CHUNK_SIZE, OWNER_CHUNK = 1 };
 
-/* ---- Chunks
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Chunks --------------------------------------------------------------------------------------- */
 
 static struct chunk *chunk_take(struct chunk_pool *pool) {
     struct chunk *chunk = pool->free;
@@ -41,8 +40,7 @@ void chunk_pool_close(struct chunk_pool *pool) {
     pool->count = 0;
 }
 
-/* ---- Parts
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Parts ---------------------------------------------------------------------------------------- */
 
 static void parts_open(struct parts *parts) {
     parts->iov = parts->inline_iov;
@@ -59,8 +57,10 @@ static void parts_free(struct parts *parts) {
     parts_open(parts);
 }
 
-static bool parts_grow(struct parts *parts) {
-    unsigned capacity = parts->capacity * 2;
+/* Makes room for `more` parts. What lies before the head has moved into flight already and is left behind. */
+static bool parts_grow(struct parts *parts, unsigned more) {
+    unsigned live = parts->count - parts->head, capacity = parts->capacity;
+    while (capacity - live < more || live > capacity / 2) capacity *= 2;
     struct iovec *iov = malloc(capacity * sizeof *iov);
     uintptr_t *owner = malloc(capacity * sizeof *owner);
     if (!iov || !owner) {
@@ -68,19 +68,18 @@ static bool parts_grow(struct parts *parts) {
         free(owner);
         return false;
     }
-    memcpy(iov, parts->iov, parts->count * sizeof *iov);
-    memcpy(owner, parts->owner, parts->count * sizeof *owner);
-    unsigned count = parts->count;
+    memcpy(iov, parts->iov + parts->head, live * sizeof *iov);
+    memcpy(owner, parts->owner + parts->head, live * sizeof *owner);
     parts_free(parts);
     parts->iov = iov;
     parts->owner = owner;
-    parts->count = count;
+    parts->count = live;
     parts->capacity = capacity;
     return true;
 }
 
 static bool parts_add(struct parts *parts, const char *data, size_t len, uintptr_t owner) {
-    if (parts->count == parts->capacity && !parts_grow(parts)) return false;
+    if (parts->count == parts->capacity && !parts_grow(parts, 1)) return false;
     parts->iov[parts->count] = (struct iovec){.iov_base = (char *)data, .iov_len = len};
     parts->owner[parts->count++] = owner;
     return true;
@@ -98,8 +97,7 @@ static void parts_drop(struct parts *parts, struct chunk_pool *pool) {
     parts_free(parts);
 }
 
-/* ---- Writing
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Writing -------------------------------------------------------------------------------------- */
 
 /* Turns the open text run into a part. With `last` the run's chunk goes with it, else the next run follows in
  * it. */
@@ -169,8 +167,7 @@ void output_close(struct output *out) {
     out->unsent = out->inflight_bytes = 0;
 }
 
-/* ---- Sending
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Sending -------------------------------------------------------------------------------------- */
 
 /* The queued list becomes the one in flight. Inline arrays are copied, for the kernel reads them where they
  * are. */
@@ -180,9 +177,8 @@ static void parts_move(struct parts *to, struct parts *from, unsigned most) {
     parts_free(to);
     if (from->iov == from->inline_iov || left) {
         unsigned moved = count - left;
-        while (to->capacity < moved && parts_grow(to)) {
-        }
-        if (to->capacity < moved) left += moved - to->capacity, moved = to->capacity;
+        if (to->capacity < moved && !parts_grow(to, moved))
+            left += moved - to->capacity, moved = to->capacity;
         memcpy(to->iov, from->iov + from->head, moved * sizeof *to->iov);
         memcpy(to->owner, from->owner + from->head, moved * sizeof *to->owner);
         to->count = moved;
