@@ -15,8 +15,9 @@ struct bytes {
 };
 
 /* A string literal as bytes, without its NUL: BYTES("OK"). As an initialiser of static data: BYTES_INIT("OK"). */
-#define BYTES(literal)      ((struct bytes){"" literal, sizeof(literal) - 1})
-#define BYTES_INIT(literal) {"" literal, sizeof(literal) - 1}
+#define BYTES(literal) ((struct bytes){"" literal, sizeof(literal) - 1})
+#define BYTES_INIT(literal)                                                                                  \
+    { "" literal, sizeof(literal) - 1 }
 
 static inline struct bytes bytes_of(const char *text) {
     return (struct bytes){text, strlen(text)};

@@ -8,8 +8,8 @@
 #include "protocol/bytes.h"
 
 enum {
-    NUMBER_I64_MAX_LEN = 21,      /* "-9223372036854775808", or the longest u64, and one to spare */
-    NUMBER_DOUBLE_MAX_LEN = 40,   /* %.17g of any double */
+    NUMBER_I64_MAX_LEN = 21,               /* "-9223372036854775808", or the longest u64, and one to spare */
+    NUMBER_DOUBLE_MAX_LEN = 40,            /* %.17g of any double */
     NUMBER_LONG_DOUBLE_MAX_LEN = 5 * 1024, /* %.17Lf of the largest long double */
 };
 

@@ -28,8 +28,10 @@ struct request_limits {
     uint32_t max_args;   /* 1,048,576; before AUTH 10 */
     uint64_t max_bulk;   /* bytes; proto-max-bulk-len; before AUTH 16 KiB */
     uint32_t max_inline; /* bytes of an inline request or of a length line: 64 KiB */
-    uint64_t bulk_min;   /* incomplete bulks from this size on are announced with REQUEST_BULK; UINT64_MAX: never */
-    bool authenticated;  /* picks the error text: "unauthenticated multibulk length" or "invalid multibulk length" */
+    uint64_t
+        bulk_min; /* incomplete bulks from this size on are announced with REQUEST_BULK; UINT64_MAX: never */
+    bool
+        authenticated; /* picks the error text: "unauthenticated multibulk length" or "invalid multibulk length" */
 };
 
 /* The arguments of one request. Owned by the caller, reused from request to request; grows only as arguments really
@@ -40,14 +42,15 @@ struct request_args {
     uint32_t capacity;
 };
 
-struct request_saved; /* offsets of the arguments parsed so far, allocated only while a request is incomplete */
+struct
+    request_saved; /* offsets of the arguments parsed so far, allocated only while a request is incomplete */
 
 struct request_parser {
     struct request_saved *saved; /* NULL while idle */
     size_t bulk_offset;          /* after BULK, see above */
     size_t bulk_have;
     uint64_t bulk_len;
-    char error[96];              /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
+    char error[96]; /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
 };
 
 /* Parses the first request of data[0, len).
@@ -57,8 +60,8 @@ struct request_parser {
  * MORE, BULK: *used is 0 and the caller must show the same bytes again, with more behind.
  * BAD: parser->error says why (also when memory ran out).
  * args->argc is meaningful only after READY. */
-enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits, const char *data,
-                                  size_t len, struct request_args *args, size_t *used);
+enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits,
+                                  const char *data, size_t len, struct request_args *args, size_t *used);
 
 /* After BULK: the whole bulk is at `data` (parser->bulk_len bytes, owned by the caller, to outlive the request). */
 void request_bulk_given(struct request_parser *parser, const char *data);
@@ -70,6 +73,7 @@ void request_args_free(struct request_args *args);
 /* Splits a line as inline requests, redis.conf lines and redis-cli do: blanks separate, "..." with \n \r \t \b \a
  * \xHH escapes, '...' with \' only. Unescaped text is written to `scratch` (at least line.len bytes) and the
  * arguments point there. False for unbalanced quotes, a quote that closes in the middle of a word, or no memory. */
-bool request_split_line(struct bytes line, char *scratch, struct request_args *args) __attribute__((warn_unused_result));
+bool request_split_line(struct bytes line, char *scratch, struct request_args *args)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -14,11 +14,11 @@ enum { RESPONSE_MAX_DEPTH = 32 };
 
 /* One element, as the walker meets it, aggregates before their members. */
 struct response_item {
-    char type;          /* the RESP type byte: + - : $ * _ # , ( = % ~ > | ! */
-    bool null;          /* $-1, *-1 or _ */
-    struct bytes text;  /* bulk or line content */
-    int64_t number;     /* of ':' and '#'; of aggregates the count of members (a map's pairs count twice) */
-    unsigned depth;     /* 0 for the reply itself */
+    char type;         /* the RESP type byte: + - : $ * _ # , ( = % ~ > | ! */
+    bool null;         /* $-1, *-1 or _ */
+    struct bytes text; /* bulk or line content */
+    int64_t number;    /* of ':' and '#'; of aggregates the count of members (a map's pairs count twice) */
+    unsigned depth;    /* 0 for the reply itself */
 };
 
 /* Size of the first whole reply in data[0, len): READY sets *used. MORE: show the same bytes again with more behind.
@@ -26,7 +26,7 @@ struct response_item {
 enum response_status response_size(const char *data, size_t len, uint64_t max_bulk, size_t *used);
 
 /* Walks a whole reply (one for which response_size said READY), calling item for each element. */
-void response_walk(const char *data, size_t len, void (*item)(void *context, const struct response_item *item),
-                   void *context);
+void response_walk(const char *data, size_t len,
+                   void (*item)(void *context, const struct response_item *item), void *context);
 
 #endif

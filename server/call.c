@@ -6,9 +6,7 @@
 #include "server/client.h"
 #include "server/watch.h"
 
-/* ---- Keys
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Keys ----------------------------------------------------------------------------------------- */
 
 static uint32_t access_clock(const struct call *call) {
     return (uint32_t)(call->now_ms / 1000) & 0xffffff;
@@ -58,8 +56,7 @@ struct entry *call_read(struct call *call, uint32_t arg) {
     return e;
 }
 
-/* ---- Strings
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Strings -------------------------------------------------------------------------------------- */
 
 bool call_is_string_or_reply(struct call *call, const struct entry *e) {
     if (!e || entry_type(e) == TYPE_STRING) return true;
@@ -97,8 +94,7 @@ struct value call_value(struct call *call, uint32_t arg) {
     return value_of_bytes(call->argv[arg]);
 }
 
-/* ---- Arguments
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------------ */
 
 void call_syntax_error(struct call *call) {
     reply_error(call->reply, "ERR syntax error");
@@ -148,8 +144,7 @@ bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form
     return false;
 }
 
-/* ---- Effects
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Effects -------------------------------------------------------------------------------------- */
 
 void call_changed_db(struct call *call, unsigned db, uint32_t arg, const char *event) {
     (void)event; /* keyspace events are not offered yet: notify-keyspace-events is refused */

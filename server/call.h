@@ -44,9 +44,7 @@ struct call {
     unsigned arg_block_count;
 };
 
-/* ---- Keys
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Keys ----------------------------------------------------------------------------------------- */
 
 static inline struct key call_key(const struct call *call, uint32_t arg) {
     return (struct key){call->argv[arg], call->hash[arg]};
@@ -66,8 +64,7 @@ struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg);
 /* Notes an access to an entry found by call_peek (write commands do, as Redis). */
 void call_touch(struct call *call, struct entry *e);
 
-/* ---- Strings
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Strings -------------------------------------------------------------------------------------- */
 
 /* False after replying WRONGTYPE. e may be NULL: then true. */
 bool call_is_string_or_reply(struct call *call, const struct entry *e);
@@ -76,8 +73,7 @@ void call_reply_string(struct call *call, const struct entry *e);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
 struct value call_value(struct call *call, uint32_t arg);
 
-/* ---- Arguments
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------------ */
 
 /* False after replying "ERR value is not an integer or out of range". */
 bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) __attribute__((warn_unused_result));
@@ -104,8 +100,7 @@ enum expiry_form {
 bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form, bool positive,
                           int64_t *at_ms) __attribute__((warn_unused_result));
 
-/* ---- Effects
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Effects -------------------------------------------------------------------------------------- */
 
 /* The key argv[arg] was created or changed. `event` is Redis's keyspace event name ("set", "expire",
  * "incrby"). */

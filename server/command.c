@@ -45,7 +45,7 @@ static struct {
 
 static char error_text[ERROR_SIZE];
 
-/* ---- Lookup ---- */
+/* ---- Lookup --------------------------------------------------------------------------------------- */
 
 static inline uint64_t load8(const char *at) {
     uint64_t word;
@@ -152,7 +152,7 @@ unsigned command_subcommands(const struct command *container, const struct comma
     return n;
 }
 
-/* ---- Keys ---- */
+/* ---- Keys ----------------------------------------------------------------------------------------- */
 
 /* The arguments first, first + step, ... last of one spec. False if the request has no such arguments. */
 struct key_range {
@@ -217,7 +217,7 @@ int command_spec_of_key(const struct command *command, int key) {
     return s;
 }
 
-/* ---- ACL categories ---- */
+/* ---- ACL categories ------------------------------------------------------------------------------- */
 
 const char *const command_category_names[CATEGORY_COUNT] = {
     "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
@@ -262,7 +262,7 @@ uint32_t command_categories(const struct command *command) {
                         : categories; /* a mere container does nothing */
 }
 
-/* ---- Checks ---- */
+/* ---- Checks --------------------------------------------------------------------------------------- */
 
 static const char *bad_row(const struct command *command, const char *what) {
     snprintf(error_text, sizeof(error_text), "command row '%s%s%s': %s",
@@ -358,7 +358,7 @@ const char *command_check_row(const struct command *command) {
     return NULL;
 }
 
-/* ---- Opening ---- */
+/* ---- Opening -------------------------------------------------------------------------------------- */
 
 /* By command, then its subcommands: "client" < "client|id" < "client-x". */
 static int row_order(const void *a, const void *b) {

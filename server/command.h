@@ -51,9 +51,10 @@ enum command_flag {
     CMD_LOCKS_QUEUE = 1 << 24, /* runs with the stripes of the client's queued and watched keys locked: EXEC,
                                   DISCARD, UNWATCH ... */
     CMD_BOUNDED =
-        1 << 25,          /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
-    CMD_SYSCMD = 1 << 26, /* COMMAND DOCS calls it "syscmd" */
-    CMD_CONTAINER = 1 << 28, /* has subcommands; set by command_table_open, never by a row */
+        1 << 25, /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
+    CMD_RUNS_QUEUE = 1 << 27, /* ends the transaction also when it is refused: EXEC */
+    CMD_SYSCMD = 1 << 26,     /* COMMAND DOCS calls it "syscmd" */
+    CMD_CONTAINER = 1 << 28,  /* has subcommands; set by command_table_open, never by a row */
 };
 
 enum command_group {

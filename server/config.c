@@ -56,7 +56,7 @@ const char *config_file_path(void) {
     return file_path;
 }
 
-/* ---- The command line ---- */
+/* ---- The command line ----------------------------------------------------------------------------- */
 
 static const struct {
     const char *word;
@@ -137,7 +137,7 @@ bool config_load_text(const char *name, struct bytes text, struct buffer *errors
     return !reading.failed;
 }
 
-/* ---- Relations between options ---- */
+/* ---- Relations between options -------------------------------------------------------------------- */
 
 int config_cpu_list(const char *text, int *cpus, unsigned max) {
     unsigned count = 0;
@@ -247,7 +247,7 @@ bool config_check(struct buffer *errors) {
     return !reading.failed;
 }
 
-/* ---- What the process must be ---- */
+/* ---- What the process must be --------------------------------------------------------------------- */
 
 /* Descriptors that are no clients: rings, listeners, event descriptors, files. */
 static rlim_t reserved_files(void) {
@@ -322,7 +322,7 @@ bool config_apply(struct buffer *errors) {
     return !reading.failed;
 }
 
-/* ---- requirepass ---- */
+/* ---- requirepass ---------------------------------------------------------------------------------- */
 
 void option_password_changed(void) {
     has_password = *config.requirepass != '\0';
@@ -344,7 +344,7 @@ bool config_password_is(struct bytes password) {
     return difference == 0;
 }
 
-/* ---- CONFIG GET ---- */
+/* ---- CONFIG GET ----------------------------------------------------------------------------------- */
 
 /* The name to reply with, if a pattern matches: as the client wrote it, unless by a pattern. */
 static bool name_matches(const struct bytes *patterns, uint32_t count, const char *name,
@@ -382,7 +382,7 @@ uint32_t config_get(const struct bytes *patterns, uint32_t count, config_found *
     return matches;
 }
 
-/* ---- CONFIG SET ---- */
+/* ---- CONFIG SET ----------------------------------------------------------------------------------- */
 
 struct change {
     struct option *option;

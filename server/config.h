@@ -59,7 +59,7 @@ struct config {
 };
 extern struct config config;
 
-/* ---- Start: main alone ---- */
+/* ---- Start: main alone ---------------------------------------------------------------------------- */
 
 /* What the command line asks for: --check-config, --help or -h, --version or -v, --probe, or none of these.
  */
@@ -90,7 +90,7 @@ void config_help(FILE *out);
 /* kevy.conf as it stands in the tree. */
 void config_print(FILE *out);
 
-/* ---- Any thread ---- */
+/* ---- Any thread ----------------------------------------------------------------------------------- */
 
 /* Shards to start: `shards`, or the CPUs that shard-cpus names, or those that the process may use. At most
  * MAX_SHARDS. */
@@ -105,7 +105,7 @@ const char *config_file_path(void);
 bool config_has_password(void);
 bool config_password_is(struct bytes password);
 
-/* ---- CONFIG ---- */
+/* ---- CONFIG --------------------------------------------------------------------------------------- */
 
 enum { CONFIG_ERROR_MAX = 512 }; /* bytes of an error text, its NUL included */
 

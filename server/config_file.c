@@ -18,7 +18,7 @@
 
 #include "server/option.h"
 
-/* ---- Errors ---- */
+/* ---- Errors --------------------------------------------------------------------------------------- */
 
 enum { ECHO_MAX = 100 }; /* bytes of a line that an error repeats */
 
@@ -56,7 +56,7 @@ void config_file_error(struct config_reading *reading, const struct config_place
     if (!buffer_append(reading->errors, bytes_of(line), CONFIG_ERRORS_MAX)) return; /* enough was told */
 }
 
-/* ---- Lines and words ---- */
+/* ---- Lines and words ------------------------------------------------------------------------------ */
 
 static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';
@@ -95,7 +95,7 @@ bool config_file_join(const struct bytes *words, unsigned count, struct buffer *
     return ok;
 }
 
-/* ---- Directives ---- */
+/* ---- Directives ----------------------------------------------------------------------------------- */
 
 static void directive_unknown(struct config_reading *reading, const struct config_place *place,
                               struct bytes name) {
@@ -162,7 +162,7 @@ void config_file_text(struct config_reading *reading, const char *name, struct b
     request_args_free(&words);
 }
 
-/* ---- Files ---- */
+/* ---- Files ---------------------------------------------------------------------------------------- */
 
 static int read_all(int fd, struct buffer *text) {
     for (;;) {

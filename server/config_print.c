@@ -5,7 +5,7 @@
 
 #include "server/config_file.h"
 
-/* ---- Words, quoted where needed ---- */
+/* ---- Words, quoted where needed ------------------------------------------------------------------- */
 
 static bool out_append(struct buffer *out, struct bytes text) {
     return buffer_append(out, text, 2 * (size_t)CONFIG_FILE_MAX);
@@ -52,7 +52,7 @@ bool config_print_directive(struct buffer *out, const struct option *option, str
     return ok;
 }
 
-/* ---- kevy.conf and --help ---- */
+/* ---- kevy.conf and --help ------------------------------------------------------------------------- */
 
 /* Prints text in lines of at most `width` columns, each behind `indent`. */
 static void print_wrapped(FILE *out, const char *indent, const char *text, size_t width) {

@@ -47,7 +47,7 @@ static void file_free(struct file *file) {
     buffer_free(&file->text);
 }
 
-/* ---- The old file ---- */
+/* ---- The old file --------------------------------------------------------------------------------- */
 
 /* Notes what a directive says. False without memory. */
 static bool line_understand(struct line *line, const struct bytes *words, unsigned count) {
@@ -94,7 +94,7 @@ static bool file_parse(struct file *file) {
     return ok;
 }
 
-/* ---- The new file ---- */
+/* ---- The new file --------------------------------------------------------------------------------- */
 
 static bool out_append(struct buffer *out, struct bytes text) {
     return buffer_append(out, text, 2 * (size_t)CONFIG_FILE_MAX);
@@ -162,7 +162,7 @@ static bool file_render(struct file *file, struct buffer *out) {
     return ok;
 }
 
-/* ---- To disk ---- */
+/* ---- To disk -------------------------------------------------------------------------------------- */
 
 static int write_all(int fd, struct bytes text) {
     while (text.len) {

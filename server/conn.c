@@ -13,13 +13,13 @@
 #include "server/config.h"
 #include "server/dispatch.h"
 #include "server/log.h"
+#include "server/monitor.h"
 #include "server/op.h"
 #include "server/shard.h"
 #include "server/transaction.h"
 #include "uring/prep.h"
 
-/* ---- Lists of the shard
- * ------------------------------------------------------------------------------------------- */
+/* ---- Lists of the shard --------------------------------------------------------------------------- */
 
 #define LIST_PUSH(list, conn, next, flag)                                                                    \
     do {                                                                                                     \
@@ -71,8 +71,7 @@ static void held_remove(struct conn *conn) {
         held->last = conn->prev_held;
 }
 
-/* ---- Submitting
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Submitting ----------------------------------------------------------------------------------- */
 
 /* An SQE for this connection; its completion is counted. NULL when the queue is full even after a submit. */
 static struct io_uring_sqe *conn_sqe(struct conn *conn) {
@@ -95,8 +94,7 @@ static void conn_target_flag(struct conn *conn, struct io_uring_sqe *sqe) {
     if (conn->flags & CONN_FIXED) prep_fixed_file(sqe);
 }
 
-/* ---- Opening and closing
- * ------------------------------------------------------------------------------------------ */
+/* ---- Opening and closing -------------------------------------------------------------------------- */
 
 static void socket_options(int fd, bool unix_socket) {
     int on = 1, interval = (int)config.tcp_keepalive;
@@ -200,12 +198,17 @@ void conn_shut(struct conn *conn) {
 bool conn_reap(struct conn *conn) {
     struct shard *shard = conn->shard;
     conn->flags &= ~(uint32_t)CONN_IN_CLOSING;
+    if (conn->flags & (CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM)) {
+        conn_wants_closing(conn); /* those lists still name it: they let go of it within a turn */
+        return false;
+    }
     if (conn->pending_ops) {
         if (!(conn->flags & CONN_SHUT)) shutdown(conn->fd, SHUT_RDWR);
         conn->flags |= CONN_SHUT;
         return false;
     }
     transaction_close(&conn->client);
+    if (conn->client.flags & CLIENT_MONITOR) monitor_remove(&conn->client);
     clients_remove(&conn->client);
     if (conn->flags & CONN_FIXED) (void)!files_set(&shard->files, conn->slot, -1);
     close(conn->fd);
@@ -239,8 +242,7 @@ static void conn_settle(struct conn *conn) {
         conn_shut(conn);
 }
 
-/* ---- Receiving
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------------ */
 
 static bool conn_wants_read(const struct conn *conn) {
     return conn->bulk && conn->bulk->capacity - conn->bulk_have >= DIRECT_READ_MIN;
@@ -421,8 +423,7 @@ void conn_read_done(struct conn *conn, int res) {
     conn_wants_turn(conn);
 }
 
-/* ---- Requests
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Requests ------------------------------------------------------------------------------------- */
 
 /* How far a run through received bytes came. */
 struct progress {
@@ -456,8 +457,11 @@ static bool hold(struct conn *conn, const struct request *request, const char *r
         fail_memory(conn);
         return false;
     }
+    request_parser_reset(&conn->parser); /* a request that was not whole behind it is read again */
     buffer_free(&conn->pending);
     conn->pending = held;
+    request_parser_reset(&conn->parser); /* what it knows of a request behind the held one is read again */
+    drop_blocks(conn);
     held_add(conn);
     return true;
 }
@@ -494,6 +498,13 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
         return progress;
     }
     if (count) drop_blocks(conn);
+    if (client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return progress;
+    if (limits == &shard->limits && client_must_authenticate(&conn->client) && status != REQUEST_READY) {
+        request_parser_reset(
+            &conn->parser); /* what is not whole yet is read again, under the tighter limits */
+        progress.again = progress.used < len;
+        return progress;
+    }
     if (status == REQUEST_BAD) fail_protocol(conn, conn->parser.error);
     if (status == REQUEST_BULK) {
         size_t at = progress.used + conn->parser.bulk_offset;
@@ -591,8 +602,7 @@ void conn_resume(struct conn *conn, uint32_t stop_flag) {
     conn_wants_turn(conn);
 }
 
-/* ---- Sending
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Sending -------------------------------------------------------------------------------------- */
 
 static void send_in_flight(struct conn *conn, bool quick) {
     const struct iovec *iov;
@@ -643,13 +653,18 @@ void conn_flush(struct conn *conn) {
     if (conn->flags & CONN_CLOSING) return;
     check_limits(conn);
     client_set(conn->client.output_bytes, output_unsent(&conn->output));
+    if (conn->output.reply.failed) {
+        conn_settle(conn);
+        return;
+    }
     if (output_in_flight(&conn->output)) {
         if (conn->flags & CONN_RETRY_SEND) send_in_flight(conn, false);
         return;
     }
     unsigned count = output_begin(&conn->output, &iov);
     if (!count) return;
-    send_in_flight(conn, conn->shard->quick_sends && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE);
+    bool quick = conn->shard->quick_sends && !(conn->flags & CONN_QUICK_FELL_SHORT);
+    send_in_flight(conn, quick && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE);
 }
 
 static void sent(struct conn *conn, size_t n) {
@@ -681,20 +696,18 @@ void conn_send_done(struct conn *conn, int res) {
     send_fell_short(conn, res);
 }
 
+/* The operation stays owed until conn_quick_settle: until then the shard's list names the connection. */
 void conn_quick_short(struct conn *conn, int res) {
-    conn->pending_ops--;
     conn->flags |= CONN_QUICK_FELL_SHORT;
     send_fell_short(conn, res);
 }
 
 void conn_quick_settle(struct conn *conn) {
-    if (conn->flags & CONN_QUICK_FELL_SHORT) {
-        conn->flags &= ~(uint32_t)CONN_QUICK_FELL_SHORT;
-        return;
-    }
+    bool short_of_it = conn->flags & CONN_QUICK_FELL_SHORT;
     conn->pending_ops--;
+    conn->flags &= ~(uint32_t)CONN_QUICK_FELL_SHORT;
     if (conn->flags & CONN_CLOSING)
         conn_wants_closing(conn);
-    else
+    else if (!short_of_it)
         sent(conn, conn->output.inflight_bytes);
 }

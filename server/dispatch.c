@@ -6,6 +6,7 @@
  *          gates:        auth, MULTI, pause, monitors, CLIENT REPLY, timing: only where a gate is up */
 #include "server/dispatch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -31,8 +32,7 @@ enum {
     HASH_KEEP = 4096, /* places of request.hash that are kept from batch to batch */
 };
 
-/* ---- Preparing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Preparing ------------------------------------------------------------------------------------ */
 
 static bool reserve_hashes(struct request *request) {
     uint32_t argc = request->args.argc;
@@ -112,8 +112,7 @@ static void trim(struct request *request) {
     if (request->hash_capacity > HASH_KEEP || request->args.capacity > HASH_KEEP) request_free(request);
 }
 
-/* ---- Running
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Running -------------------------------------------------------------------------------------- */
 
 static uint64_t monotonic_ns(void) {
     struct timespec now;
@@ -217,10 +216,16 @@ void dispatch_queued(struct call *exec, const struct command *command, const str
     exec->now_ms = call.now_ms;
 }
 
-/* ---- Refusing
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Refusing ------------------------------------------------------------------------------------- */
 
-static void rejected(struct call *call, const struct command *command) {
+/* A refusal of EXEC ends its transaction: queued commands do not stay behind it. */
+static void reject(struct call *call, const struct command *command, const char *code, const char *text) {
+    if (command && command->flags & CMD_RUNS_QUEUE) {
+        transaction_close(call->client);
+        reply_errorf(call->reply, "EXECABORT Transaction discarded because of: %s", text);
+    } else {
+        reply_errorf(call->reply, "%s %s", code, text);
+    }
     if (command) metric_add(&call->metrics->commands[command->id].rejected, 1);
     metric_add(&call->metrics->error_replies, 1);
     errorstats_note(call->reply->last_error);
@@ -246,28 +251,29 @@ static void reject_unknown(struct call *call) {
         args[len++] = '\'';
         args[len++] = ' ';
     }
+    char text[512];
     int name = call->argv[0].len < 128 ? (int)call->argv[0].len : 128;
-    reply_errorf(call->reply, "ERR unknown command '%.*s', with args beginning with: %.*s", name,
-                 call->argv[0].data, (int)len, args);
-    rejected(call, NULL);
+    snprintf(text, sizeof text, "unknown command '%.*s', with args beginning with: %.*s", name,
+             call->argv[0].data, (int)len, args);
+    reject(call, NULL, "ERR", text);
 }
 
 static void reject_subcommand(struct call *call, const struct command *container) {
-    char name[COMMAND_FULL_NAME_MAX];
+    char name[COMMAND_FULL_NAME_MAX], text[256];
     size_t len = command_full_name(container, name);
     int sub = call->argv[1].len < 128 ? (int)call->argv[1].len : 128;
     for (size_t i = 0; i < len; i++)
         if (name[i] >= 'a' && name[i] <= 'z') name[i] = (char)(name[i] - 32);
-    reply_errorf(call->reply, "ERR unknown subcommand '%.*s'. Try %.*s HELP.", sub, call->argv[1].data,
-                 (int)len, name);
-    rejected(call, NULL);
+    snprintf(text, sizeof text, "unknown subcommand '%.*s'. Try %.*s HELP.", sub, call->argv[1].data,
+             (int)len, name);
+    reject(call, NULL, "ERR", text);
 }
 
 static void reject_arity(struct call *call, const struct command *command) {
-    char name[COMMAND_FULL_NAME_MAX];
+    char name[COMMAND_FULL_NAME_MAX], text[128];
     size_t len = command_full_name(command, name);
-    reply_errorf(call->reply, "ERR wrong number of arguments for '%.*s' command", (int)len, name);
-    rejected(call, command);
+    snprintf(text, sizeof text, "wrong number of arguments for '%.*s' command", (int)len, name);
+    reject(call, command, "ERR", text);
 }
 
 /* A row without a handler is a container whose subcommand is missing. */
@@ -284,8 +290,7 @@ static bool runnable(struct call *call, const struct request *request) {
     return false;
 }
 
-/* ---- Gates
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Gates ---------------------------------------------------------------------------------------- */
 
 static uint32_t gates_now(const struct client *client) {
     int64_t threshold_us = config.slowlog_log_slower_than;
@@ -318,13 +323,11 @@ static enum verdict gate(struct call *call, const struct command *command) {
     struct client *client = call->client;
     if (client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return HELD;
     if (client_must_authenticate(client) && !(command->flags & CMD_NO_AUTH)) {
-        reply_error(call->reply, "NOAUTH Authentication required.");
-        rejected(call, command);
+        reject(call, command, "NOAUTH", "Authentication required.");
         return DONE;
     }
     if (client->flags & CLIENT_MULTI && command->flags & CMD_NO_MULTI) {
-        reply_error(call->reply, "ERR Command not allowed inside a transaction");
-        rejected(call, command);
+        reject(call, command, "ERR", "Command not allowed inside a transaction");
         return DONE;
     }
     if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->now_ms)) return HELD;
@@ -385,8 +388,7 @@ static enum verdict run_slow(struct call *call, const struct request *request) {
     return verdict;
 }
 
-/* ---- Batches
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Batches -------------------------------------------------------------------------------------- */
 
 static inline enum verdict run_request(struct call *call, const struct request *request) {
     struct client *client = call->client;

@@ -40,8 +40,7 @@ struct info {
     struct metrics metrics;
 };
 
-/* ---- Lines
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Lines ---------------------------------------------------------------------------------------- */
 
 static void append(struct info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -87,8 +86,7 @@ static double ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
-/* ---- Names of this run
- * -------------------------------------------------------------------------------------------- */
+/* ---- Names of this run ---------------------------------------------------------------------------- */
 
 static char run_id[2 * ID_BYTES + 1], replication_id[2 * ID_BYTES + 1];
 static pthread_once_t ids_once = PTHREAD_ONCE_INIT;
@@ -119,8 +117,7 @@ const char *info_replication_id(void) {
     return replication_id;
 }
 
-/* ---- Server
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Server --------------------------------------------------------------------------------------- */
 
 static void executable_line(struct info *info) {
     char path[4096];
@@ -156,8 +153,7 @@ static void section_server(struct info *info) {
     NUMBER(info, "stripes", stripes.count);
 }
 
-/* ---- Clients
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Clients -------------------------------------------------------------------------------------- */
 
 struct clients_usage {
     uint64_t count, bytes;          /* of all clients */
@@ -192,8 +188,7 @@ static void section_clients(struct info *info) {
     FIXED(info, "blocked_clients:0\r\ntracking_clients:0\r\nclients_in_timeout_table:0");
 }
 
-/* ---- Memory
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Memory --------------------------------------------------------------------------------------- */
 
 static uint64_t startup_bytes;
 static uint64_t peak_bytes; /* atomic: the most that any INFO has seen */
@@ -289,8 +284,7 @@ static void section_memory(struct info *info) {
         "lazyfree_pending_objects:0\r\nlazyfreed_objects:0");
 }
 
-/* ---- Persistence
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Persistence ---------------------------------------------------------------------------------- */
 
 static void section_persistence(struct info *info) {
     uint64_t changes = 0;
@@ -311,8 +305,7 @@ static void section_persistence(struct info *info) {
           "module_fork_last_cow_size:0");
 }
 
-/* ---- Stats, and the rings
- * ----------------------------------------------------------------------------------------- */
+/* ---- Stats, and the rings ------------------------------------------------------------------------- */
 
 /* Which rows of metrics.def are lines of a section. */
 enum metric_section { STATS, IO };
@@ -349,8 +342,7 @@ static void section_io(struct info *info) {
     metric_lines(info, IO);
 }
 
-/* ---- Replication, CPU, modules
- * ------------------------------------------------------------------------------------ */
+/* ---- Replication, CPU, modules -------------------------------------------------------------------- */
 
 static void section_replication(struct info *info) {
     FIXED(info, "role:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover");
@@ -377,8 +369,7 @@ static void section_empty(struct info *info) {
     (void)info; /* modules: none; latencystats: as Redis with latency-tracking off */
 }
 
-/* ---- Commands and errors
- * ------------------------------------------------------------------------------------------ */
+/* ---- Commands and errors -------------------------------------------------------------------------- */
 
 static void section_commandstats(struct info *info) {
     for (unsigned id = 0; id < command_count(); id++) {
@@ -406,8 +397,7 @@ static void section_cluster(struct info *info) {
     FIXED(info, "cluster_enabled:0");
 }
 
-/* ---- Keyspace
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Keyspace ------------------------------------------------------------------------------------- */
 
 /* A well-mixed sequence (Steele, Lea, Flood: SplitMix64). */
 static uint64_t mixed(uint64_t *state) {
@@ -445,8 +435,7 @@ static void section_keyspace(struct info *info) {
     }
 }
 
-/* ---- Sections
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Sections ------------------------------------------------------------------------------------- */
 
 static const struct section {
     const char *name, *title;

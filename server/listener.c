@@ -32,8 +32,7 @@ static bool unix_socket_made;
  * again. */
 static const struct __kernel_timespec accept_pause = {.tv_nsec = 100 * 1000 * 1000};
 
-/* ---- Opening
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Opening -------------------------------------------------------------------------------------- */
 
 static bool add(int fd, bool unix_socket) {
     if (listener_count == LISTENERS_MAX) {
@@ -175,8 +174,7 @@ int listener_port(void) {
     return 0;
 }
 
-/* ---- Accepting
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Accepting ------------------------------------------------------------------------------------ */
 
 void listeners_arm(struct shard *shard) {
     for (unsigned i = 0; i < listener_count; i++) {

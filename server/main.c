@@ -9,6 +9,7 @@
 
 #include "server/command.h"
 #include "server/config.h"
+#include "server/info.h"
 #include "server/log.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -83,6 +84,7 @@ static int serve(void) {
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
                shard_count == 1 ? "shard" : "shards",
                shards[0].ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings");
+    info_started();
     notify_ready();
     int code = server_run();
     if (pidfile) unlink(config.pidfile);

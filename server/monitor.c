@@ -26,8 +26,7 @@ static struct {
     unsigned count, capacity;
 } monitors = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* ---- Who listens
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Who listens ---------------------------------------------------------------------------------- */
 
 static bool monitors_grow(void) {
     unsigned capacity = monitors.capacity ? monitors.capacity * 2 : 4;
@@ -61,8 +60,7 @@ void monitor_remove(struct client *client) {
     pthread_mutex_unlock(&monitors.mutex);
 }
 
-/* ---- The line
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- The line ------------------------------------------------------------------------------------- */
 
 enum { LINE_HEAD_MAX = 256, LINE_TAIL_MAX = 64, ESCAPE_MAX = 4 };
 
@@ -141,8 +139,7 @@ static struct block *line_block(const struct call *call) {
     return block;
 }
 
-/* ---- Feeding
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Feeding -------------------------------------------------------------------------------------- */
 
 static void deliver(struct shard *from, const struct client *monitor, struct block *line) {
     struct client_address to = {.shard = monitor->shard, .slot = monitor->slot, .id = monitor->id};

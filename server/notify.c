@@ -22,8 +22,7 @@ enum { STATUS_MAX = 200, LISTEN_FDS_FIRST = 3, LISTEN_FDS_MAX = 4096 };
 
 static uint64_t due_us; /* monotonic time of the next look; 0: none was fixed yet */
 
-/* ---- Numbers of the environment
- * ----------------------------------------------------------------------------------- */
+/* ---- Numbers of the environment ------------------------------------------------------------------- */
 
 static bool environment_u64(const char *name, uint64_t *value) {
     const char *text = getenv(name);
@@ -37,8 +36,7 @@ static bool is_own_pid(const char *name, bool required) {
     return environment_u64(name, &pid) && pid == (uint64_t)getpid();
 }
 
-/* ---- Telling
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Telling -------------------------------------------------------------------------------------- */
 
 /* A path, or with a leading @ a name in the abstract namespace. Returns the length, 0 where there is none. */
 static socklen_t manager_address(struct sockaddr_un *address) {
@@ -95,8 +93,7 @@ void notify_status(const char *format, ...) {
     tell(message, strlen(message));
 }
 
-/* ---- Watchdog
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Watchdog ------------------------------------------------------------------------------------- */
 
 static uint64_t monotonic_us(void) {
     struct timespec now;
@@ -128,8 +125,7 @@ bool notify_due(void) {
     return true;
 }
 
-/* ---- Sockets that came with the process
- * ---------------------------------------------------------------------------- */
+/* ---- Sockets that came with the process ----------------------------------------------------------- */
 
 static unsigned passed_count(void) {
     uint64_t count;

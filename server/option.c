@@ -64,7 +64,7 @@ struct option *option_find(struct bytes name) {
     return NULL;
 }
 
-/* ---- The nearest name ---- */
+/* ---- The nearest name ----------------------------------------------------------------------------- */
 
 enum { NAME_MAX_LEN = 64 };
 
@@ -107,7 +107,7 @@ bool option_takes_words(const struct option *option) {
     return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY;
 }
 
-/* ---- Words within a text ---- */
+/* ---- Words within a text -------------------------------------------------------------------------- */
 
 /* The next word of *rest, which is separated by spaces; false at the end. */
 static bool next_word(struct bytes *rest, struct bytes *word) {
@@ -133,7 +133,7 @@ static bool text_copy(struct bytes text, char **copy, char error[OPTION_ERROR_MA
     return *copy ? true : fail(error, "out of memory");
 }
 
-/* ---- Text to value, kind by kind ---- */
+/* ---- Text to value, kind by kind ------------------------------------------------------------------ */
 
 static bool parse_bool(struct bytes text, int64_t *number, char error[OPTION_ERROR_MAX]) {
     bool yes = bytes_is(text, "yes");
@@ -312,7 +312,7 @@ bool option_parse(const struct option *option, struct bytes text, struct option_
     return true;
 }
 
-/* ---- Value to text ---- */
+/* ---- Value to text -------------------------------------------------------------------------------- */
 
 static bool append(struct buffer *out, const char *text) {
     return buffer_append(out, bytes_of(text), OPTION_TEXT_MAX);
@@ -362,7 +362,7 @@ bool option_format(const struct option *option, const struct option_value *value
     return false;
 }
 
-/* ---- Value to field and back ---- */
+/* ---- Value to field and back ---------------------------------------------------------------------- */
 
 static void store_limits(struct config_output_limit *fields, int64_t limits[OUTPUT_LIMIT_CLASSES][3]) {
     for (unsigned class = 0; class < OUTPUT_LIMIT_CLASSES; class ++) {

@@ -92,7 +92,7 @@ bool option_value_equal(const struct option *option, const struct option_value *
                         const struct option_value *b);
 void option_value_free(struct option_value *value);
 
-/* ---- Hooks of single options, named by rows ---- */
+/* ---- Hooks of single options, named by rows ------------------------------------------------------- */
 
 const char *option_check_cpus(const struct option_value *value);
 const char *option_check_socket_path(const struct option_value *value);

@@ -18,8 +18,7 @@ struct post {
     struct block *bytes;
 };
 
-/* ---- Sending
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Sending -------------------------------------------------------------------------------------- */
 
 static void wake(struct ring *ring, const struct shard *target) {
     struct io_uring_sqe *sqe;
@@ -72,8 +71,7 @@ void post_stop_all(struct ring *ring) {
     }
 }
 
-/* ---- Running
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Running -------------------------------------------------------------------------------------- */
 
 bool post_waiting(const struct shard *shard) {
     return __atomic_load_n(&shard->posts, __ATOMIC_SEQ_CST) != NULL;

@@ -31,8 +31,7 @@ bool post_close(struct shard *from, struct client_address to);
 /* Tells every shard to look again at connections that CLIENT PAUSE holds back. */
 bool post_resume(struct shard *from);
 
-/* ---- For the reactor and main
- * -------------------------------------------------------------------------------------- */
+/* ---- For the reactor and main --------------------------------------------------------------------- */
 
 /* Runs what has been posted. True if there was anything. */
 bool post_run(struct shard *shard);

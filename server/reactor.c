@@ -17,7 +17,6 @@
 #include "server/shard.h"
 
 static void reap(struct shard *shard);
-static void settle(struct shard *shard);
 static void execute(struct shard *shard);
 static void tick(struct shard *shard);
 static void flush(struct shard *shard);
@@ -27,13 +26,12 @@ static void wait_for_more(struct shard *shard);
 
 static void turn(struct shard *shard) {
     reap(shard);          /* completions become queued data, room to send, ended operations */
-    settle(shard);        /* sends that left no completion have gone */
     post_run(shard);      /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
     tick(shard);          /* expiry, upkeep, idle clients, limits, the end of a pause */
     flush(shard);         /* one send per connection that has replies */
-    bury(shard);          /* connections whose last completion has come are freed */
     rearm(shard);         /* receives and accepts that ended start again */
+    bury(shard);          /* connections whose last completion has come are freed */
     wait_for_more(shard); /* one system call: submit, and gather, spin or sleep */
 }
 
@@ -46,9 +44,7 @@ enum {
     STOP_WAIT_US = 10 * 1000,
 };
 
-/* ---- Reap
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Reap ----------------------------------------------------------------------------------------- */
 
 static void hear(struct shard *shard, struct conn *conn) {
     shard->pace.receives++;
@@ -104,23 +100,9 @@ static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
     }
 }
 
-/* At most RECEIVE_BUFFERS completions carry data, for that is how many buffers there are. */
-static void reap(struct shard *shard) {
-    unsigned count = ring_ready(&shard->ring);
-    shard->pace.receives = 0;
-    for (unsigned i = 0; i < count; i++) completed(shard, ring_cqe(&shard->ring, i));
-    ring_advance(&shard->ring, count);
-    shard->pace.epoch_receives += shard->pace.receives;
-    metric_add(&shard->metrics.ring_completions, count);
-    metric_add(&shard->metrics.ring_turns, 1);
-}
-
 /* Quick sends complete only when they fell short, and then before the enter that submitted them returned:
- * once all SQEs are consumed and all completions reaped, those that are still listed have gone through. */
+ * those that no completion has named by now have gone through. */
 static void settle(struct shard *shard) {
-    if (!shard->quick.first || ring_sqe_room(&shard->ring) < shard->ring.sq_entries ||
-        ring_ready(&shard->ring) || ring_needs_enter(&shard->ring))
-        return;
     struct conn *conn = shard->quick.first;
     shard->quick.first = NULL;
     for (struct conn *next; conn; conn = next) {
@@ -129,8 +111,21 @@ static void settle(struct shard *shard) {
     }
 }
 
-/* ---- Execute
- * ------------------------------------------------------------------------------------------------------ */
+/* At most RECEIVE_BUFFERS completions carry data, for that is how many buffers there are. Whether the last
+ * enter took every SQE and held no completion back is asked first: what is reaped queues SQEs of its own. */
+static void reap(struct shard *shard) {
+    unsigned count = ring_ready(&shard->ring);
+    bool all_came = ring_sqe_room(&shard->ring) == shard->ring.sq_entries && !ring_overflowed(&shard->ring);
+    shard->pace.receives = 0;
+    for (unsigned i = 0; i < count; i++) completed(shard, ring_cqe(&shard->ring, i));
+    ring_advance(&shard->ring, count);
+    if (all_came) settle(shard);
+    shard->pace.epoch_receives += shard->pace.receives;
+    metric_add(&shard->metrics.ring_completions, count);
+    metric_add(&shard->metrics.ring_turns, 1);
+}
+
+/* ---- Execute -------------------------------------------------------------------------------------- */
 
 static void execute(struct shard *shard) {
     struct conn_list ready = shard->ready;
@@ -150,9 +145,7 @@ static void execute(struct shard *shard) {
     buffers_publish(&shard->buffers);
 }
 
-/* ---- Tick
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Tick ----------------------------------------------------------------------------------------- */
 
 static void check_idle(struct conn *conn) {
     int64_t idle_ms = conn->shard->now_ms - conn->client.active_ms;
@@ -187,8 +180,7 @@ static void tick(struct shard *shard) {
     }
 }
 
-/* ---- Flush, bury, rearm
- * ------------------------------------------------------------------------------------------- */
+/* ---- Flush, bury, rearm --------------------------------------------------------------------------- */
 
 static void flush(struct shard *shard) {
     struct conn *conn = shard->flush.first;
@@ -219,9 +211,7 @@ static void rearm(struct shard *shard) {
     if (shard->index == 0 && !shard->stopping) listeners_arm(shard);
 }
 
-/* ---- Wait
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Wait ----------------------------------------------------------------------------------------- */
 
 static void pace_epoch(struct shard *shard) {
     struct pace *pace = &shard->pace;
@@ -314,8 +304,7 @@ static void wait_for_more(struct shard *shard) {
     metric_add(&shard->metrics.ring_enters, shard->ring.enters - metric_get(&shard->metrics.ring_enters));
 }
 
-/* ---- Running
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Running -------------------------------------------------------------------------------------- */
 
 static void end_conn(struct conn *conn) {
     client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
@@ -334,9 +323,9 @@ static void drain(struct shard *shard) {
     for (unsigned i = 0; i < 2 * STOP_GRACE_TURNS && client_get(shard->connections); i++) {
         if (i == STOP_GRACE_TURNS) shard_each_conn(shard, shut_conn);
         reap(shard);
-        settle(shard);
         execute(shard);
         flush(shard);
+        rearm(shard);
         bury(shard);
         (void)ring_wait(&shard->ring, client_get(shard->connections) ? 1 : 0, 0, STOP_WAIT_US);
         shard_clock(shard);

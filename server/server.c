@@ -27,9 +27,7 @@ static pthread_t main_thread;
 static _Atomic int exit_code;
 static struct ring main_ring; /* to post from: main is no shard */
 
-/* ---- CPUs
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- CPUs ----------------------------------------------------------------------------------------- */
 
 static int cpus[CPU_SETSIZE]; /* those the process may use, ascending, or what shard-cpus says */
 static unsigned cpu_count;    /* of these */
@@ -75,16 +73,20 @@ int server_poll_cpu(unsigned leader) {
     return !config.shard_cpus[0] && shard_count + leader < allowed_count ? cpus[shard_count + leader] : -1;
 }
 
-/* ---- Shards
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Shards --------------------------------------------------------------------------------------- */
 
-struct startup {
-    struct shard *shard;
+/* Shards open their rings one after the other (rings attach to those of shards before them) and begin to turn
+ * together, when all are open. They close together too: until then any may post to any. */
+enum order { SHARDS_WAIT, SHARDS_RUN, SHARDS_GIVE_UP };
+
+static struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool done;
-    int error;
-};
+    unsigned opened; /* shards that have tried */
+    int error;       /* of the last that tried */
+    enum order order;
+    unsigned ended; /* shards that have left their loop */
+} startup = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void pin(const struct shard *shard) {
     cpu_set_t set;
@@ -95,42 +97,56 @@ static void pin(const struct shard *shard) {
     if (error) log_warning("Shard %u cannot run on CPU %d: %s", shard->index, shard->cpu, strerror(error));
 }
 
+/* Says how opening went; returns whether to run. */
+static bool wait_for_order(int error) {
+    pthread_mutex_lock(&startup.mutex);
+    startup.error = error;
+    startup.opened++;
+    pthread_cond_broadcast(&startup.changed);
+    while (!error && startup.order == SHARDS_WAIT) pthread_cond_wait(&startup.changed, &startup.mutex);
+    bool run = !error && startup.order == SHARDS_RUN;
+    pthread_mutex_unlock(&startup.mutex);
+    return run;
+}
+
+static void wait_for_others(void) {
+    pthread_mutex_lock(&startup.mutex);
+    startup.ended++;
+    pthread_cond_broadcast(&startup.changed);
+    while (startup.ended < shard_count) pthread_cond_wait(&startup.changed, &startup.mutex);
+    pthread_mutex_unlock(&startup.mutex);
+}
+
 static void *shard_main(void *argument) {
-    struct startup *startup = argument;
-    struct shard *shard = startup->shard;
+    struct shard *shard = argument;
     char name[16];
     snprintf(name, sizeof name, "shard-%u", shard->index);
     pthread_setname_np(pthread_self(), name);
     pin(shard);
-    int error = shard_open(shard);
-    pthread_mutex_lock(&startup->mutex);
-    startup->error = error;
-    startup->done = true;
-    pthread_cond_signal(&startup->changed);
-    pthread_mutex_unlock(&startup->mutex);
-    if (!error) reactor_run(shard);
+    if (wait_for_order(shard_open(shard))) {
+        reactor_run(shard);
+        wait_for_others();
+    }
     shard_close(shard);
     return NULL;
 }
 
-/* Starts one shard and waits until its ring is open: rings attach to those of shards before them. */
 static int start_shard(struct shard *shard) {
-    struct startup startup = {
-        .shard = shard, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    int error = pthread_create(&shard->thread, NULL, shard_main, &startup);
+    int error = pthread_create(&shard->thread, NULL, shard_main, shard);
     if (error) return -error;
     pthread_mutex_lock(&startup.mutex);
-    while (!startup.done) pthread_cond_wait(&startup.changed, &startup.mutex);
+    while (startup.opened <= shard->index) pthread_cond_wait(&startup.changed, &startup.mutex);
+    error = startup.error;
     pthread_mutex_unlock(&startup.mutex);
-    if (startup.error) pthread_join(shard->thread, NULL);
-    return startup.error;
+    if (error) pthread_join(shard->thread, NULL);
+    return error;
 }
 
-static void stop_shards(unsigned count) {
-    shard_count = count;
-    if (count) post_stop_all(&main_ring);
-    ring_submit(&main_ring);
-    for (unsigned i = 0; i < count; i++) pthread_join(shards[i].thread, NULL);
+static void give_order(enum order order) {
+    pthread_mutex_lock(&startup.mutex);
+    startup.order = order;
+    pthread_cond_broadcast(&startup.changed);
+    pthread_mutex_unlock(&startup.mutex);
 }
 
 static bool start_shards(void) {
@@ -141,14 +157,21 @@ static bool start_shards(void) {
         if (!error) continue;
         char text[1024];
         log_warning("%s", probe_explain(error, i + 1, shard_count, text, sizeof text));
-        stop_shards(i);
+        give_order(SHARDS_GIVE_UP);
+        while (i-- > 0) pthread_join(shards[i].thread, NULL);
         return false;
     }
+    give_order(SHARDS_RUN);
     return true;
 }
 
-/* ---- Start and end
- * ------------------------------------------------------------------------------------------------ */
+static void stop_shards(void) {
+    post_stop_all(&main_ring);
+    ring_submit(&main_ring);
+    for (unsigned i = 0; i < shard_count; i++) pthread_join(shards[i].thread, NULL);
+}
+
+/* ---- Start and end -------------------------------------------------------------------------------- */
 
 static const int handled_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -203,16 +226,11 @@ bool server_start(void) {
         return false;
     }
     memset(shards, 0, shard_count * sizeof *shards);
-    if (!open_main_ring()) return false;
-    if (!listeners_open(error, sizeof error)) {
-        log_warning("%s", error);
-        return false;
-    }
-    if (stripes_open(shard_count, (unsigned)config.databases) < 0) {
+    bool ok = open_main_ring();
+    if (ok && !(ok = listeners_open(error, sizeof error))) log_warning("%s", error);
+    if (ok && !(ok = stripes_open(shard_count, (unsigned)config.databases) == 0))
         log_warning("Out of memory for the keyspace");
-        return false;
-    }
-    if (start_shards()) return true;
+    if (ok && start_shards()) return true;
     close_all();
     return false;
 }
@@ -236,7 +254,7 @@ int server_run(void) {
     }
     log_notice("Shutting down");
     notify_stopping();
-    stop_shards(shard_count);
+    stop_shards();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");
     return exit_code;

@@ -21,8 +21,7 @@ enum {
     SQPOLL_IDLE_MS = 10,
 };
 
-/* ---- Opening
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Opening -------------------------------------------------------------------------------------- */
 
 /* Poll threads on CPUs that others need cost more than half of the throughput: by themselves they come only
  * where there are CPUs to spare. */
@@ -95,8 +94,7 @@ void shard_clock(struct shard *shard) {
     shard->now_us = shard->clock_ns / 1000;
 }
 
-/* ---- Slots
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Slots ---------------------------------------------------------------------------------------- */
 
 static struct conn *slot_conn(const struct shard *shard, uint32_t slot) {
     return slot < shard->page_count * PAGE_CONNS ? &shard->pages[slot / PAGE_CONNS][slot % PAGE_CONNS] : NULL;
@@ -152,8 +150,7 @@ void shard_each_conn(struct shard *shard, void (*each)(struct conn *conn)) {
             if (shard->pages[page][i].flags & CONN_OPEN) each(&shard->pages[page][i]);
 }
 
-/* ---- Upkeep
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
 
 struct expiring {
     struct shard *shard;

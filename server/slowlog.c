@@ -23,8 +23,7 @@ static struct {
 enum { TAIL_MAX = 48, CLIENT_TEXT_MAX = 256 };
 _Static_assert(TAIL_MAX > sizeof "... (18446744073709551615 more arguments)", "a tail fits");
 
-/* ---- An entry's text
- * ---------------------------------------------------------------------------------------------- */
+/* ---- An entry's text ------------------------------------------------------------------------------ */
 
 /* Text that is being laid out: measured while `at` is NULL, then written. */
 struct pen {
@@ -91,8 +90,7 @@ static struct slowlog_entry *entry_new(const struct call *call, uint64_t nanosec
     return entry;
 }
 
-/* ---- The log
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- The log -------------------------------------------------------------------------------------- */
 
 /* Cuts the list behind its first `keep` entries; returns what was cut off. */
 static struct slowlog_entry *cut(uint64_t keep) {

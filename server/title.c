@@ -24,7 +24,8 @@ static struct {
     char *area; /* NULL: not ours to write to */
     size_t size;
     char *program; /* argv[0] */
-    bool shown;    /* the area is the title's for good */
+    char **environment;
+    bool shown; /* the area is the title's for good */
 } title;
 
 /* The end of the run of strings that starts at `end` and goes on with those of `list`. */
@@ -33,18 +34,21 @@ static char *run_end(char *end, char **list) {
     return end;
 }
 
+/* All copies lie in one block that title.environment keeps, so that a variable which is unset later is not
+ * lost. */
 static bool environment_move(void) {
-    size_t count = 0;
-    while (environ[count]) count++;
-    char **moved = calloc(count + 1, sizeof *moved);
+    size_t count = 0, size = 0;
+    while (environ[count]) size += strlen(environ[count++]) + 1;
+    char **moved = malloc((count + 1) * sizeof *moved + size);
     if (!moved) return false;
-    for (size_t i = 0; i < count; i++)
-        if (!(moved[i] = strdup(environ[i]))) {
-            while (i--) free(moved[i]);
-            free(moved);
-            return false;
-        }
-    environ = moved;
+    char *at = (char *)(moved + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(environ[i]) + 1;
+        moved[i] = memcpy(at, environ[i], len);
+        at += len;
+    }
+    moved[count] = NULL;
+    environ = title.environment = moved;
     return true;
 }
 

@@ -50,7 +50,7 @@ static void drop_if_idle(struct client *client) {
     client->transaction = NULL;
 }
 
-/* ---- The queue ----------------------------------------------------------------------------------------- */
+/* ---- The queue ------------------------------------------------------------------------------------ */
 
 bool transaction_begin(struct client *client) {
     if (!transaction_of(client)) return false;
@@ -160,7 +160,7 @@ bool transaction_queue(struct client *client, const struct command *command, con
     return true;
 }
 
-/* ---- Watched keys -------------------------------------------------------------------------------------- */
+/* ---- Watched keys --------------------------------------------------------------------------------- */
 
 static struct watched *watched_slot(struct watched *table, size_t slots, const struct watch *watch) {
     size_t i = (((uintptr_t)watch >> 4) * 0x9e3779b97f4a7c15ull >> 32) & (slots - 1);
@@ -234,7 +234,7 @@ static void watched_stripes(const struct transaction *t, struct stripe_set *set)
         if (t->watched[i].watch) stripe_set_add(set, stripe_index(watch_key(t->watched[i].watch).hash));
 }
 
-/* ---- Both ---------------------------------------------------------------------------------------------- */
+/* ---- Both ----------------------------------------------------------------------------------------- */
 
 void transaction_stripes(const struct client *client, struct stripe_set *set) {
     const struct transaction *t = client->transaction;

@@ -12,7 +12,7 @@
 #include "server/call.h"
 #include "server/client.h"
 
-/* ---- For dispatch and connections ---------------------------------------------------------------------- */
+/* ---- For dispatch and connections ----------------------------------------------------------------- */
 
 /* Queues a command (arguments are copied; key hashes are computed once, here). False without memory or past
  * MAX_TRANSACTION_BYTES; the transaction is then marked failed. */
@@ -27,7 +27,7 @@ void transaction_stripes(const struct client *client, struct stripe_set *set);
  * be held. */
 void transaction_close(struct client *client);
 
-/* ---- For the commands ---------------------------------------------------------------------------------- */
+/* ---- For the commands ----------------------------------------------------------------------------- */
 
 struct queued {
     const struct command *command;

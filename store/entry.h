@@ -21,7 +21,7 @@ enum entry_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_S
 
 struct entry; /* the layout is in the second half of this header, for the inline accessors alone */
 
-/* ---- Accessors ----------------------------------------------------------------------------------------- */
+/* ---- Accessors ------------------------------------------------------------------------------------ */
 static inline enum entry_type entry_type(const struct entry *e);
 static inline struct bytes entry_key(const struct entry *e);
 /* Absolute Unix milliseconds, or 0 for none. */
@@ -31,7 +31,7 @@ static inline bool entry_expired(const struct entry *e, int64_t now_ms); /* expi
 static inline uint32_t entry_access(const struct entry *e);
 static inline void entry_set_access(struct entry *e, uint32_t access24);
 
-/* ---- Strings ------------------------------------------------------------------------------------------- */
+/* ---- Strings -------------------------------------------------------------------------------------- */
 /* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next
  * change. */
 static inline struct bytes entry_string(const struct entry *e, char *scratch);
@@ -46,7 +46,7 @@ static inline struct block *entry_block(const struct entry *e);
 /* "int", "embstr" (up to 44 bytes, as Redis) or "raw". */
 const char *entry_encoding_name(const struct entry *e);
 
-/* ---- Layout -------------------------------------------------------------------------------------------- */
+/* ---- Layout --------------------------------------------------------------------------------------- */
 enum {
     ENTRY_KEY_INLINE_MAX = 4096,
     ENTRY_VALUE_INLINE_MAX =
@@ -122,7 +122,7 @@ static inline bool entry_has_key(const struct entry *e, struct bytes name) {
     return name.len == 0 || memcmp(a, b, name.len) == 0;
 }
 
-/* ---- Definitions of the above -------------------------------------------------------------------------- */
+/* ---- Definitions of the above --------------------------------------------------------------------- */
 static inline enum entry_type entry_type(const struct entry *e) {
     return (enum entry_type)e->type;
 }

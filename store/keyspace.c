@@ -38,7 +38,7 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
     return ks;
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------------- */
+/* ---- Entries -------------------------------------------------------------------------------------- */
 
 static uint32_t handle_of(const struct keyspace *ks, const struct entry *e) {
     return arena_handle(&ks->slab.arena, e);
@@ -110,7 +110,7 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
     return e;
 }
 
-/* ---- Expiry -------------------------------------------------------------------------------------------- */
+/* ---- Expiry --------------------------------------------------------------------------------------- */
 
 static void detach(struct keyspace *ks, struct keyspace_database *db, struct entry *e) {
     if (!e->expires) return;
@@ -135,7 +135,7 @@ static void write_expiry(struct entry *e, int64_t expiry_ms) {
     if (e->expires) entry_expiry_record(e)->expiry_ms = expiry_ms;
 }
 
-/* ---- Shapes -------------------------------------------------------------------------------------------- */
+/* ---- Shapes --------------------------------------------------------------------------------------- */
 
 /* Gives a detached entry room for `value_len` stored bytes and an expiry record or none. Key, access, kind,
  * and of the value's stored bytes as many as fit are kept; the expiry is not, if there was none. NULL, and
@@ -169,7 +169,7 @@ static void preimage(const struct keyspace *ks, const struct keyspace_database *
     if (ks->preimage) ks->preimage(ks->preimage_context, (unsigned)(db - ks->db), e);
 }
 
-/* ---- Values -------------------------------------------------------------------------------------------- */
+/* ---- Values --------------------------------------------------------------------------------------- */
 
 /* A value on its way into an entry, with all that an entry records about it. */
 struct image {
@@ -232,7 +232,7 @@ static void image_of_entry(struct image *image, const struct entry *e) {
     (void)entry_int(e, &image->number);
 }
 
-/* ---- Setting ------------------------------------------------------------------------------------------- */
+/* ---- Setting -------------------------------------------------------------------------------------- */
 
 static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, struct key key,
                              const struct image *image, int64_t expiry_ms) {
@@ -307,7 +307,7 @@ struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db_number, struc
     return to;
 }
 
-/* ---- Editing ------------------------------------------------------------------------------------------- */
+/* ---- Editing -------------------------------------------------------------------------------------- */
 
 /* Reshapes an attached entry to `value_len` stored bytes of this kind. */
 static struct entry *resize_value(struct keyspace *ks, struct keyspace_database *db, struct entry *e,
@@ -392,7 +392,7 @@ char *keyspace_edit(struct keyspace *ks, unsigned db_number, struct entry **e, s
     return data;
 }
 
-/* ---- Deleting, moving, copying ------------------------------------------------------------------------- */
+/* ---- Deleting, moving, copying -------------------------------------------------------------------- */
 
 static void delete_slot(struct keyspace *ks, struct keyspace_database *db, uint64_t hash,
                         struct table_slot slot) {
@@ -448,7 +448,7 @@ void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b) {
     ks->db[b] = kept;
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------- */
+/* ---- Looking -------------------------------------------------------------------------------------- */
 
 uint64_t keyspace_count(const struct keyspace *ks, unsigned db) {
     return ks->db[db].table.entries;
@@ -515,7 +515,7 @@ struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t r
     }
 }
 
-/* ---- Upkeep -------------------------------------------------------------------------------------------- */
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
 
 static unsigned expire_database(struct keyspace *ks, unsigned number, int64_t now_ms, unsigned budget,
                                 unsigned *moves,

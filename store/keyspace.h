@@ -39,7 +39,7 @@ struct key {
 struct keyspace *keyspace_new(const struct keyspace_options *options);
 void keyspace_free(struct keyspace *ks); /* NULL: nothing */
 
-/* ---- Looking ------------------------------------------------------------------------------------------- */
+/* ---- Looking -------------------------------------------------------------------------------------- */
 
 /* The two stages of a prefetched lookup over a batch: first every bucket, then (the buckets being there)
  * every entry. */
@@ -65,7 +65,7 @@ uint64_t keyspace_scan(const struct keyspace *ks, unsigned db, uint64_t cursor,
 /* Any entry, about uniformly, from 64 random bits; NULL if the database is empty. */
 struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t random);
 
-/* ---- Changing ------------------------------------------------------------------------------------------ */
+/* ---- Changing ------------------------------------------------------------------------------------- */
 
 /* What a string is made from. Integers are recognised by value_of_bytes and stored as such. */
 enum value_kind { VALUE_INLINE, VALUE_INT, VALUE_BLOCK };
@@ -116,7 +116,7 @@ bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key,
 void keyspace_flush(struct keyspace *ks, unsigned db);
 void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
 
-/* ---- Upkeep -------------------------------------------------------------------------------------------- */
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
 
 /* Deletes at most `budget` entries whose expiry is <= now_ms, telling `expired` of each before it goes (the
  * entry is still readable, the keyspace must not be changed). Returns how many. Entries of a distant time are
@@ -131,7 +131,7 @@ static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
  * buckets. True while more is left to do. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
-/* ---- Hooks --------------------------------------------------------------------------------------------- */
+/* ---- Hooks ---------------------------------------------------------------------------------------- */
 
 /* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it
  * was at the cut. It must not change the keyspace. */
@@ -139,7 +139,7 @@ void keyspace_set_preimage(struct keyspace *ks,
                            void (*preimage)(void *context, unsigned db, const struct entry *e),
                            void *context);
 
-/* ---- Layout -------------------------------------------------------------------------------------------- */
+/* ---- Layout --------------------------------------------------------------------------------------- */
 
 struct keyspace_database {
     struct table table;

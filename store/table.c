@@ -68,7 +68,7 @@ static void release_bucket(struct table *table, struct slab *slab, uint64_t inde
     arena_give(&slab->arena, handle / ARENA_CHUNK_UNITS);
 }
 
-/* ---- Chains -------------------------------------------------------------------------------------------- */
+/* ---- Chains --------------------------------------------------------------------------------------- */
 
 /* Entries of one bucket, which fill it from the first slot on. */
 static unsigned bucket_count(const struct bucket *bucket) {
@@ -122,7 +122,7 @@ static void chain_take(struct table *table, struct slab *slab, struct bucket *bu
     }
 }
 
-/* ---- Growing ------------------------------------------------------------------------------------------- */
+/* ---- Growing -------------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(const struct slab *slab, const struct hash_seed *seed, uint32_t handle) {
     const struct entry *e = arena_at(&slab->arena, handle);
@@ -199,7 +199,7 @@ bool table_insert(struct table *table, struct slab *slab, const struct hash_seed
     return true;
 }
 
-/* ---- Shrinking ----------------------------------------------------------------------------------------- */
+/* ---- Shrinking ------------------------------------------------------------------------------------ */
 
 /* One bucket of overflow may be missing at worst, however long the chains (see divide). */
 static bool overflow_available(struct slab *slab) {
@@ -245,7 +245,7 @@ void table_remove(struct table *table, struct slab *slab, uint64_t hash, struct 
     table_shrink(table, slab);
 }
 
-/* ---- Scanning ------------------------------------------------------------------------------------------ */
+/* ---- Scanning ------------------------------------------------------------------------------------- */
 
 static uint64_t reverse(uint64_t x) {
     x = (x >> 1 & 0x5555555555555555) | (x & 0x5555555555555555) << 1;
@@ -261,7 +261,7 @@ uint64_t table_next_cursor(const struct table *table, uint64_t cursor) {
     return reverse(reverse(cursor | ~mask) + 1);
 }
 
-/* ---- Burying ------------------------------------------------------------------------------------------- */
+/* ---- Burying -------------------------------------------------------------------------------------- */
 
 struct table_grave *table_bury(struct table *table, struct table_grave *next, void *wheel) {
     struct table_grave *grave = directory_of(table);

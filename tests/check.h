@@ -55,7 +55,8 @@ static inline unsigned long long check_random(unsigned long long *state) {
 /* The seed of this run: KEVY_SEED, or one from the address-space layout; printed. */
 static inline unsigned long long check_seed(void) {
     const char *given = getenv("KEVY_SEED");
-    unsigned long long seed = given ? strtoull(given, NULL, 0) : (unsigned long long)(size_t)&seed * 2654435761u;
+    unsigned long long seed = given ? strtoull(given, NULL, 0)
+                                    : (unsigned long long)(size_t)&seed * 2654435761u;
     printf("seed %llu\n", seed);
     return seed;
 }

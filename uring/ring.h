@@ -116,6 +116,10 @@ static inline void ring_advance(struct ring *ring, unsigned n) {
 static inline bool ring_needs_enter(const struct ring *ring) {
     return __atomic_load_n(ring->sq_kflags, __ATOMIC_RELAXED) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
+/* The first of the two alone: completions that came are not all in the queue. */
+static inline bool ring_overflowed(const struct ring *ring) {
+    return __atomic_load_n(ring->sq_kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
+}
 
 /* The raw system calls; they return a negative errno. The one place that fault injection wraps (-Wl,--wrap).
  */

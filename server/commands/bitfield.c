@@ -26,8 +26,7 @@ struct field_list {
     uint64_t last_bit; /* that is written */
 };
 
-/* ---- Bits
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Bits ----------------------------------------------------------------------------------------- */
 
 /* The field's bytes as one number, zero where the string has ended; the field's bits are its `*below`th and
  * up. */
@@ -77,8 +76,7 @@ static bool field_fit(const struct field *f, __int128 *value) {
     return true;
 }
 
-/* ---- Parsing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Parsing -------------------------------------------------------------------------------------- */
 
 /* "i5", "u63": false after replying. */
 static bool field_type_or_reply(struct call *call, uint32_t arg, struct field *f) {
@@ -140,8 +138,7 @@ static bool fields_or_reply(struct call *call, struct field_list *list) {
     return true;
 }
 
-/* ---- Running
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Running -------------------------------------------------------------------------------------- */
 
 static void reply_value(struct call *call, __int128 value) {
     reply_int(call->reply, (int64_t)value); /* unsigned fields have 63 bits at most */

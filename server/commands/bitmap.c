@@ -32,8 +32,7 @@ bool bitmap_offset_or_reply(struct call *call, uint32_t arg, unsigned width, uin
     return ok;
 }
 
-/* ---- Single bits
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Single bits ---------------------------------------------------------------------------------- */
 
 static void getbit(struct call *call) {
     char scratch[NUMBER_I64_MAX_LEN];
@@ -83,8 +82,7 @@ COMMAND(setbit) = {.name = "setbit",
                    .summary = "Sets or clears the bit at offset in the string value stored at key",
                    .syntax = "<key:key> <offset:integer> <value:integer>"};
 
-/* ---- Counting and finding
- * --------------------------------------------------------------------------------------- */
+/* ---- Counting and finding ------------------------------------------------------------------------- */
 
 static inline __attribute__((always_inline)) uint64_t sum_bits(const char *data, size_t len) {
     uint64_t count[4] = {0}; /* four sums, so that no addition waits for the one before */
@@ -236,8 +234,7 @@ COMMAND(bitpos) = {.name = "bitpos",
                    .syntax = "<key:key> <bit:integer> [index:{ <start:integer> [end_index:{ <end:integer> "
                              "[index_unit:( BYTE | BIT )@7.0.0] }] }]"};
 
-/* ---- BITOP
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- BITOP ---------------------------------------------------------------------------------------- */
 
 enum bit_operation { BIT_AND, BIT_OR, BIT_XOR, BIT_NOT, BIT_OPERATIONS };
 

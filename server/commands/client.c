@@ -38,8 +38,7 @@ static void set_flag(struct client *client, uint32_t flag, bool on) {
     client_set(client->flags, on ? client->flags | flag : client->flags & ~flag);
 }
 
-/* ---- Lines of CLIENT LIST ---------------------------------------------------------------------------------
- */
+/* ---- Lines of CLIENT LIST ------------------------------------------------------------------------- */
 
 struct lines {
     struct buffer text;
@@ -138,8 +137,7 @@ COMMAND(client_info) = {.container = "client",
                         .summary = "Returns information about the current client connection.",
                         .tips = "nondeterministic_output"};
 
-/* ---- LIST, KILL -------------------------------------------------------------------------------------------
- */
+/* ---- LIST, KILL ----------------------------------------------------------------------------------- */
 
 enum client_type { TYPE_ANY = -1, TYPE_NORMAL, TYPE_REPLICA, TYPE_PUBSUB, TYPE_MASTER };
 
@@ -339,8 +337,7 @@ COMMAND(client_kill) = {
               "[{USER <username>}] | [{ADDR <ip:port:string>}] | [{LADDR <ip:port:string>}@6.2.0] | "
               "[{SKIPME <yes/no>}] | [{MAXAGE <maxage:integer>}@7.4.0]) ...)"};
 
-/* ---- Names ------------------------------------------------------------------------------------------------
- */
+/* ---- Names ---------------------------------------------------------------------------------------- */
 
 static void client_id(struct call *call) {
     reply_int(call->reply, (int64_t)call->client->id);
@@ -418,8 +415,7 @@ COMMAND(client_setinfo) = {.container = "client",
                            .tips = "request_policy:all_nodes,response_policy:all_succeeded",
                            .syntax = "attr:({LIB-NAME <libname>} | {LIB-VER <libver>})"};
 
-/* ---- Modes ------------------------------------------------------------------------------------------------
- */
+/* ---- Modes ---------------------------------------------------------------------------------------- */
 
 static bool on_off_or_reply(struct call *call, bool *on) {
     *on = bytes_is(call->argv[2], "on");
@@ -488,8 +484,7 @@ COMMAND(client_reply) = {.container = "client",
                          .summary = "Instruct the server whether to reply to commands",
                          .syntax = "on_off_skip:(ON | OFF | SKIP)"};
 
-/* ---- PAUSE, UNPAUSE, UNBLOCK ------------------------------------------------------------------------------
- */
+/* ---- PAUSE, UNPAUSE, UNBLOCK ---------------------------------------------------------------------- */
 
 static void client_pause(struct call *call) {
     enum pause_mode mode = PAUSE_ALL;
@@ -572,8 +567,7 @@ COMMAND(client_unblock) = {
     .summary = "Unblock a client blocked in a blocking command from a different connection",
     .syntax = "<client-id:integer> [timeout_error:(TIMEOUT | ERROR)]"};
 
-/* ---- HELP -------------------------------------------------------------------------------------------------
- */
+/* ---- HELP ----------------------------------------------------------------------------------------- */
 
 static void client_help(struct call *call) {
     static const char *const lines[] = {

@@ -99,8 +99,7 @@ static unsigned top_level_count(void) {
     return count;
 }
 
-/* ---- INFO -------------------------------------------------------------------------------------------------
- */
+/* ---- INFO ----------------------------------------------------------------------------------------- */
 
 static void reply_categories(struct reply *reply, const struct command *command) {
     uint32_t categories = command_categories(command);
@@ -241,8 +240,7 @@ COMMAND(command_info) = {
     .history = "7.0.0: Allowed to be called with no argument to get info on all commands.",
     .syntax = "[<command-name> ...]"};
 
-/* ---- DOCS -------------------------------------------------------------------------------------------------
- */
+/* ---- DOCS ----------------------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {[SYNTAX_STRING] = "string",
                                          [SYNTAX_INTEGER] = "integer",
@@ -383,8 +381,7 @@ COMMAND(command_docs) = {.container = "command",
                          .tips = "nondeterministic_output_order",
                          .syntax = "[<command-name> ...]"};
 
-/* ---- COUNT, LIST ------------------------------------------------------------------------------------------
- */
+/* ---- COUNT, LIST ---------------------------------------------------------------------------------- */
 
 static void command_count_(struct call *call) {
     reply_int(call->reply, top_level_count());
@@ -454,8 +451,7 @@ COMMAND(command_list) = {.container = "command",
                          .syntax = "[{FILTERBY filterby:({MODULE <module-name>} | {ACLCAT <category>} | "
                                    "{PATTERN <pattern:pattern>})}]"};
 
-/* ---- GETKEYS ----------------------------------------------------------------------------------------------
- */
+/* ---- GETKEYS -------------------------------------------------------------------------------------- */
 
 /* The row of the command that argv[2] begins, if it can have keys and has a right number of arguments; or an
  * error. */
@@ -525,8 +521,7 @@ COMMAND(command_getkeysandflags) = {.container = "command",
                                     .summary = "Extract keys and access flags given a full Redis command",
                                     .acl = "connection"};
 
-/* ---- HELP -------------------------------------------------------------------------------------------------
- */
+/* ---- HELP ----------------------------------------------------------------------------------------- */
 
 static void command_help(struct call *call) {
     static const char *const lines[] = {

@@ -14,7 +14,7 @@ COMMAND(config) = {.name = "config",
                    .complexity = "Depends on subcommand.",
                    .summary = "A container for server configuration commands"};
 
-/* ---- GET ---- */
+/* ---- GET ------------------------------------------------------------------------------------------ */
 
 static void reply_pair(void *reply, struct bytes name, struct bytes value) {
     reply_bulk(reply, name);
@@ -39,7 +39,7 @@ COMMAND(config_get) = {.container = "config",
                        .history = "7.0.0: Added the ability to pass multiple pattern parameters in one call",
                        .syntax = "parameter:{<parameter>} ..."};
 
-/* ---- SET ---- */
+/* ---- SET ------------------------------------------------------------------------------------------ */
 
 static void config_set_(struct call *call) {
     char error[CONFIG_ERROR_MAX];
@@ -63,7 +63,7 @@ COMMAND(config_set) = {.container = "config",
                        .history = "7.0.0: Added the ability to set multiple parameters in one call.",
                        .syntax = "parameter_value:{<parameter> <value>} ..."};
 
-/* ---- REWRITE, RESETSTAT, HELP ---- */
+/* ---- REWRITE, RESETSTAT, HELP --------------------------------------------------------------------- */
 
 static void config_rewrite_(struct call *call) {
     char error[CONFIG_ERROR_MAX];

@@ -7,8 +7,7 @@
 
 #define CONNECTION_FLAGS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY)
 
-/* ---- Names ------------------------------------------------------------------------------------------------
- */
+/* ---- Names ---------------------------------------------------------------------------------------- */
 
 bool connection_text_ok(struct bytes text) {
     for (size_t i = 0; i < text.len; i++)
@@ -22,8 +21,7 @@ bool connection_name_ok_or_reply(struct call *call, struct bytes name) {
     return false;
 }
 
-/* ---- AUTH, HELLO ------------------------------------------------------------------------------------------
- */
+/* ---- AUTH, HELLO ---------------------------------------------------------------------------------- */
 
 /* There is one user: "default", with requirepass as its password, or with none and then any will do. */
 static bool authenticate_or_reply(struct call *call, struct bytes user, struct bytes password) {
@@ -151,8 +149,7 @@ COMMAND(hello) = {
     .syntax = "[arguments:{<protover:integer> [{AUTH username_password:{<username> <password>}}] "
               "[{SETNAME <clientname>}]}]"};
 
-/* ---- PING, ECHO, SELECT -----------------------------------------------------------------------------------
- */
+/* ---- PING, ECHO, SELECT --------------------------------------------------------------------------- */
 
 static void ping(struct call *call) {
     if (call->argc > 2)
@@ -210,8 +207,7 @@ COMMAND(select_) = {.name = "select",
                     .summary = "Change the selected database for the current connection",
                     .syntax = "<index:integer>"};
 
-/* ---- RESET, QUIT ------------------------------------------------------------------------------------------
- */
+/* ---- RESET, QUIT ---------------------------------------------------------------------------------- */
 
 /* Everything that the session was told since it began, but for its eviction and touch modes, as in Redis. */
 static void reset(struct call *call) {

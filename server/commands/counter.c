@@ -7,8 +7,7 @@
 
 #include "server/commands/string.h"
 
-/* ---- Integers
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Integers ------------------------------------------------------------------------------------- */
 
 /* The integer that e's text spells; 0 for NULL. False after replying that it is no string or no integer. */
 static bool integer_or_reply(struct call *call, const struct entry *e, int64_t *number) {
@@ -112,8 +111,7 @@ COMMAND(decrby) = {.name = "decrby",
                    .summary = "Decrement the integer value of a key by the given number",
                    .syntax = "<key:key> <decrement:integer>"};
 
-/* ---- Floats
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Floats --------------------------------------------------------------------------------------- */
 
 static bool parse_float_or_reply(struct call *call, struct bytes text, long double *number) {
     if (number_parse_long_double(text, number)) return true;
@@ -156,8 +154,7 @@ COMMAND(incrbyfloat) = {.name = "incrbyfloat",
                         .summary = "Increment the float value of a key by the given amount",
                         .syntax = "<key:key> <increment:double>"};
 
-/* ---- INCREX
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- INCREX --------------------------------------------------------------------------------------- */
 
 /* INCREX as Redis 8.8 has it, and with the NX and XX of Valkey 9.2. Where the sum is out of bounds, of the
  * type's own or of the given ones, nothing is changed and the reply is the present value with an increment of

@@ -25,7 +25,7 @@ COMMAND(dbsize) = {.name = "dbsize",
                    .acl = "keyspace",
                    .tips = "request_policy:all_shards,response_policy:agg_sum"};
 
-/* ---- FLUSHDB, FLUSHALL --------------------------------------------------------------------------------- */
+/* ---- FLUSHDB, FLUSHALL ---------------------------------------------------------------------------- */
 
 /* ASYNC and SYNC are the same: a flush is done at once, and upkeep frees the memory in small steps. */
 static bool flush_mode_or_reply(struct call *call) {
@@ -82,7 +82,7 @@ COMMAND(flushall) = {.name = "flushall",
                                 "6.2.0: Added the `SYNC` flushing mode modifier.",
                      .syntax = "[async:( ASYNC@4.0.0 | SYNC@6.2.0 )]"};
 
-/* ---- SWAPDB -------------------------------------------------------------------------------------------- */
+/* ---- SWAPDB --------------------------------------------------------------------------------------- */
 
 static bool swap_or_reply(struct call *call, int64_t *a, int64_t *b) {
     if (!call_int_range_or_reply(call, 1, INT_MIN, INT_MAX, a, "ERR invalid first DB index")) return false;

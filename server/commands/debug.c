@@ -14,8 +14,7 @@
 #include "server/log.h"
 #include "server/server.h"
 
-/* ---- Who may
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Who may -------------------------------------------------------------------------------------- */
 
 static bool is_local(struct client *client) {
     clients_lock();
@@ -37,8 +36,7 @@ static bool allowed_or_reply(struct call *call) {
     return false;
 }
 
-/* ---- Subcommands
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Subcommands ---------------------------------------------------------------------------------- */
 
 static void debug_error(struct call *call) {
     reply_error_bytes(call->reply, call->argv[2]);
@@ -67,8 +65,7 @@ static void debug_sleep(struct call *call) {
     reply_ok(call->reply);
 }
 
-/* ---- OBJECT
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- OBJECT --------------------------------------------------------------------------------------- */
 
 /* Bytes that the value takes in an RDB file, uncompressed: small integers as such, else a length and the
  * bytes. */
@@ -101,8 +98,7 @@ static void debug_object(struct call *call) {
     reply_simple(call->reply, text);
 }
 
-/* ---- PROTOCOL
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- PROTOCOL ------------------------------------------------------------------------------------- */
 
 static void protocol_string(struct reply *reply) {
     reply_bulk(reply, BYTES("Hello World"));
@@ -191,8 +187,7 @@ static void debug_protocol(struct call *call) {
                 "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
 }
 
-/* ---- DEBUG
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- DEBUG ---------------------------------------------------------------------------------------- */
 
 static void debug_help(struct call *call) {
     static const char *const lines[] = {

@@ -1,7 +1,7 @@
 /* expire.c - when a key goes: EXPIRE and its kin, TTL and its kin, PERSIST. */
 #include "server/commands/keys.h"
 
-/* ---- EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT -------------------------------------------------------------- */
+/* ---- EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT --------------------------------------------------------- */
 
 enum condition { ONLY_WITHOUT = 1 << 0, ONLY_WITH = 1 << 1, ONLY_LATER = 1 << 2, ONLY_EARLIER = 1 << 3 };
 
@@ -161,7 +161,7 @@ COMMAND(persist) = {.name = "persist",
                     .acl = "keyspace",
                     .syntax = "<key:key>"};
 
-/* ---- TTL, PTTL, EXPIRETIME, PEXPIRETIME ---------------------------------------------------------------- */
+/* ---- TTL, PTTL, EXPIRETIME, PEXPIRETIME ----------------------------------------------------------- */
 
 enum { REPLY_NO_KEY = -2, REPLY_NO_EXPIRY = -1 };
 

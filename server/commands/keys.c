@@ -37,7 +37,7 @@ void keys_reply_help(struct call *call, const char *const *lines, size_t count) 
     for (size_t i = 0; i < count; i++) reply_simple(call->reply, lines[i]);
 }
 
-/* ---- DEL, UNLINK, EXISTS, TOUCH, TYPE ------------------------------------------------------------------ */
+/* ---- DEL, UNLINK, EXISTS, TOUCH, TYPE ------------------------------------------------------------- */
 
 static void del(struct call *call) {
     int64_t deleted = 0;
@@ -139,7 +139,7 @@ COMMAND(type) = {.name = "type",
                  .acl = "keyspace",
                  .syntax = "<key:key>"};
 
-/* ---- RENAME, RENAMENX ---------------------------------------------------------------------------------- */
+/* ---- RENAME, RENAMENX ----------------------------------------------------------------------------- */
 
 /* False after replying that there is no such key, or that there is no memory. */
 static bool rename_or_reply(struct call *call, bool replace, bool *renamed) {
@@ -198,7 +198,7 @@ COMMAND(renamenx) = {
                "the same.",
     .syntax = "<key:key> <newkey:key>"};
 
-/* ---- MOVE, COPY ---------------------------------------------------------------------------------------- */
+/* ---- MOVE, COPY ----------------------------------------------------------------------------------- */
 
 static void same_object_error(struct call *call) {
     reply_error(call->reply, "ERR source and destination objects are the same");

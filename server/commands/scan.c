@@ -63,7 +63,7 @@ static void search_reply(const struct search *search, struct reply *reply) {
     for (size_t i = 0; i < search->count; i++) reply_bulk(reply, entry_key(search->found[i]));
 }
 
-/* ---- KEYS ---------------------------------------------------------------------------------------------- */
+/* ---- KEYS ----------------------------------------------------------------------------------------- */
 
 static void search_stripe(struct search *search, const struct keyspace *ks, unsigned db) {
     uint64_t cursor = 0;
@@ -102,7 +102,7 @@ COMMAND(keys_) = {
     .tips = "request_policy:all_shards,nondeterministic_output_order",
     .syntax = "<pattern:pattern>"};
 
-/* ---- SCAN ---------------------------------------------------------------------------------------------- */
+/* ---- SCAN ----------------------------------------------------------------------------------------- */
 
 enum { SCAN_COUNT_DEFAULT = 10, SCAN_BUCKETS_PER_COUNT = 10 };
 
@@ -200,7 +200,7 @@ COMMAND(scan) = {
     .syntax = "<cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}] "
               "[{TYPE <type:string>}@6.0.0]"};
 
-/* ---- RANDOMKEY ----------------------------------------------------------------------------------------- */
+/* ---- RANDOMKEY ------------------------------------------------------------------------------------ */
 
 enum { RANDOMKEY_TRIES = 100 };
 

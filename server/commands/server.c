@@ -13,9 +13,7 @@
 #include "server/monitor.h"
 #include "server/slowlog.h"
 
-/* ---- INFO
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- INFO ----------------------------------------------------------------------------------------- */
 
 static void info(struct call *call) {
     uint32_t sections = call->argc == 1 ? info_sections(BYTES("default")) : 0;
@@ -40,8 +38,7 @@ COMMAND(info) = {.name = "info",
                  .history = "7.0.0: Added support for taking multiple section arguments.",
                  .syntax = "[<section> ...]"};
 
-/* ---- LASTSAVE, ROLE, TIME
- * ----------------------------------------------------------------------------------------- */
+/* ---- LASTSAVE, ROLE, TIME ------------------------------------------------------------------------- */
 
 /* Nothing is saved yet: as in Redis, the time is then that of the start. */
 static void lastsave(struct call *call) {
@@ -91,8 +88,7 @@ COMMAND(time) = {.name = "time",
                  .summary = "Return the current server time",
                  .tips = "nondeterministic_output"};
 
-/* ---- LOLWUT
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- LOLWUT --------------------------------------------------------------------------------------- */
 
 enum { ART_ROWS = 24, ART_COLUMNS = 64, ART_DEFAULT_RULE = 30 };
 
@@ -131,8 +127,7 @@ COMMAND(lolwut) = {.name = "lolwut",
                    .summary = "Display some computer art and the Redis version",
                    .syntax = "[{VERSION <version:integer>}]"};
 
-/* ---- MONITOR
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- MONITOR -------------------------------------------------------------------------------------- */
 
 static void monitor(struct call *call) {
     uint32_t flags = call->client->flags;
@@ -154,8 +149,7 @@ COMMAND(monitor) = {.name = "monitor",
                     .since = "1.0.0",
                     .summary = "Listen for all requests received by the server in real time"};
 
-/* ---- SHUTDOWN
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- SHUTDOWN ------------------------------------------------------------------------------------- */
 
 enum shutdown_flag {
     SHUTDOWN_NOSAVE = 1 << 0,
@@ -219,8 +213,7 @@ COMMAND(shutdown) = {.name = "shutdown",
                      .history = "7.0.0: Added the `NOW`, `FORCE` and `ABORT` modifiers.",
                      .syntax = "[nosave_save:( NOSAVE | SAVE )] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]"};
 
-/* ---- SLOWLOG
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- SLOWLOG -------------------------------------------------------------------------------------- */
 
 COMMAND(slowlog) = {.name = "slowlog",
                     .arity = -2,

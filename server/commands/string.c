@@ -7,8 +7,7 @@
 
 #include "server/config.h"
 
-/* ---- Expiry options
- * --------------------------------------------------------------------------------------------- */
+/* ---- Expiry options ------------------------------------------------------------------------------- */
 
 _Static_assert((int)STRING_EXPIRY_EX - 1 == (int)EXPIRY_SECONDS &&
                    (int)STRING_EXPIRY_PX - 1 == (int)EXPIRY_MILLISECONDS,
@@ -47,8 +46,7 @@ bool string_expiry_or_reply(struct call *call, const struct string_expiry *expir
     return call_expiry_or_reply(call, expiry->arg, (enum expiry_form)(expiry->kind - 1), true, expiry_ms);
 }
 
-/* ---- Values
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Values --------------------------------------------------------------------------------------- */
 
 struct entry *string_store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,
                                     const char *event) {
@@ -113,8 +111,7 @@ static void fail_after_reply(struct call *call) {
     call->reply->end = call->reply->at;
 }
 
-/* ---- GET
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- GET ------------------------------------------------------------------------------------------ */
 
 static void get(struct call *call) {
     struct entry *e = call_read(call, 1);
@@ -247,8 +244,7 @@ COMMAND(getset) = {.name = "getset",
                    .summary = "Set the string value of a key and return its old value",
                    .syntax = "<key:key> <value>"};
 
-/* ---- SET
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- SET ------------------------------------------------------------------------------------------ */
 
 enum set_condition { SET_ALWAYS, SET_NX, SET_XX, SET_IFEQ, SET_IFNE };
 
@@ -434,8 +430,7 @@ COMMAND(delifeq) = {.name = "delifeq",
                     .summary = "Delete a key, only if its value is the given one",
                     .syntax = "<key:key> <value>"};
 
-/* ---- Several keys
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Several keys --------------------------------------------------------------------------------- */
 
 /* Stores the pairs from argv[first] up to argv[end]. False after replying that memory ran out: the pairs
  * before that one are set and reported, as the single SETs they amount to. */
@@ -544,8 +539,7 @@ COMMAND(msetex) = {
               "{EXAT <unix-time-seconds:unix-time>} | {PXAT <unix-time-milliseconds:unix-time>} | "
               "KEEPTTL )]"};
 
-/* ---- Parts
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Parts ---------------------------------------------------------------------------------------- */
 
 static void strlen_(struct call *call) {
     struct entry *e = call_read(call, 1);

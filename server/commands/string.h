@@ -5,8 +5,7 @@
 
 #include "server/call.h"
 
-/* ---- Expiry options
- * --------------------------------------------------------------------------------------------- */
+/* ---- Expiry options ------------------------------------------------------------------------------- */
 
 /* The expiry options of SET, GETEX, MSETEX and INCREX. Those with a time are in the order of enum
  * expiry_form. */
@@ -39,8 +38,7 @@ bool string_expiry_option(const struct call *call, uint32_t *arg, enum string_ex
 bool string_expiry_or_reply(struct call *call, const struct string_expiry *expiry, int64_t *expiry_ms)
     __attribute__((warn_unused_result));
 
-/* ---- Values
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Values --------------------------------------------------------------------------------------- */
 
 /* Sets the key argv[key] to argv[value] and reports `event`. NULL after replying that memory ran out. */
 struct entry *string_store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,

@@ -57,7 +57,7 @@ static void exec(struct call *call) {
 COMMAND(exec) = {.name = "exec",
                  .arity = 1,
                  .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG | CMD_IMMEDIATE |
-                          CMD_LOCKS_QUEUE | CMD_SLOW_CLOCK,
+                          CMD_LOCKS_QUEUE | CMD_RUNS_QUEUE | CMD_SLOW_CLOCK,
                  .run = exec,
                  .group = GROUP_TRANSACTIONS,
                  .since = "1.2.0",

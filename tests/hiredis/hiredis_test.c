@@ -74,8 +74,7 @@ static void check_null(redisReply *reply) {
     freeReplyObject(reply);
 }
 
-/* ---- What must hold
- * ----------------------------------------------------------------------------------------------- */
+/* ---- What must hold ------------------------------------------------------------------------------- */
 
 static void every_reply_type_is_understood(void) {
     check_text(call("PING"), REDIS_REPLY_STATUS, "PONG");

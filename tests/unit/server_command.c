@@ -26,7 +26,7 @@ static const struct command *find(const char *name) {
     return command_find(&(struct bytes){name, strlen(name)}, 1, &bad);
 }
 
-/* ---- Rows ---- */
+/* ---- Rows ----------------------------------------------------------------------------------------- */
 
 static void every_row_passes_the_check(void) {
     CHECK(command_table_open() == NULL);
@@ -88,7 +88,7 @@ static void a_bad_syntax_is_refused(void) {
     CHECK_BAD((row.arity = 3, row.syntax = "<key:key> <other:key>"), "more keys");
 }
 
-/* ---- Lookup ---- */
+/* ---- Lookup --------------------------------------------------------------------------------------- */
 
 static void every_name_is_found_in_any_case(void) {
     for (unsigned i = 0; i < command_count(); i++) {
@@ -184,7 +184,7 @@ static void flags_and_group_imply_categories(void) {
               1 << CATEGORY_ADMIN | 1 << CATEGORY_DANGEROUS | 1 << CATEGORY_SLOW | 1 << CATEGORY_CONNECTION);
 }
 
-/* ---- Keys ---- */
+/* ---- Keys ----------------------------------------------------------------------------------------- */
 
 enum { ARGS_MAX = 12 };
 
@@ -283,7 +283,7 @@ static void no_key_is_written_beyond_max(void) {
     CHECK_INT(keys[2].arg, 77);
 }
 
-/* ---- Syntax ---- */
+/* ---- Syntax --------------------------------------------------------------------------------------- */
 
 static struct syntax parsed;
 

@@ -22,7 +22,7 @@
 static char dir[] = "/tmp/kevy-config-XXXXXX";
 static struct buffer errors;
 
-/* ---- Helpers ---- */
+/* ---- Helpers -------------------------------------------------------------------------------------- */
 
 /* A file of the tree: what __FILE__ is a part of. */
 static char *in_tree(const char *name) {
@@ -130,7 +130,7 @@ static const char *set(const char *first, ...) {
 }
 #define CHECK_SET(expected, ...) CHECK_BYTES(bytes_of(set(__VA_ARGS__, NULL)), bytes_of(expected))
 
-/* ---- The table ---- */
+/* ---- The table ------------------------------------------------------------------------------------ */
 
 static void names_are_distinct_and_found_in_any_case(void) {
     CHECK(option_count() > 150);
@@ -182,7 +182,7 @@ static void kevy_conf_is_what_the_table_says(void) {
     free(before);
 }
 
-/* ---- Files ---- */
+/* ---- Files ---------------------------------------------------------------------------------------- */
 
 static void values_of_every_kind(void) {
     check_load(
@@ -301,7 +301,7 @@ static void files_that_cannot_be_read_are_refused(void) {
     CHECK(strstr(errors_text(), ": can't read: File too large"));
 }
 
-/* ---- include ---- */
+/* ---- include -------------------------------------------------------------------------------------- */
 
 static void include_reads_files_in_their_place(void) {
     char text[512];
@@ -355,7 +355,7 @@ static void include_loops_and_floods_end(void) {
     CHECK(strstr(errors_text(), "too many files are included"));
 }
 
-/* ---- The command line ---- */
+/* ---- The command line ----------------------------------------------------------------------------- */
 
 static void command_line_options_override_the_file(void) {
     char *file = (char *)file_write("cl.conf", BYTES("port 1\ntimeout 1\n"));
@@ -422,7 +422,7 @@ static void debians_redis_conf_is_understood(void) {
     exit(1);
 }
 
-/* ---- Relations ---- */
+/* ---- Relations ------------------------------------------------------------------------------------ */
 
 static bool checks(const char *text) {
     check_load(text);
@@ -463,7 +463,7 @@ static void cpu_lists(void) {
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) CHECK_INT(config_cpu_list(bad[i], cpus, 4), -1);
 }
 
-/* ---- What the process becomes ---- */
+/* ---- What the process becomes --------------------------------------------------------------------- */
 
 static int main_argc;
 static char **main_argv;
@@ -530,7 +530,7 @@ static void the_title_is_shown_and_follows_its_template(void) {
     in_child(show_title_and_look);
 }
 
-/* ---- CONFIG GET ---- */
+/* ---- CONFIG GET ----------------------------------------------------------------------------------- */
 
 static void get_shows_redis_formats(void) {
     check_load("proto-max-bulk-len 1gb\nunixsocketperm 700\n");
@@ -552,7 +552,7 @@ static void get_takes_several_patterns_once_each_in_any_case(void) {
     CHECK_GET("user loadmodule", "");
 }
 
-/* ---- CONFIG SET ---- */
+/* ---- CONFIG SET ----------------------------------------------------------------------------------- */
 
 static void set_gives_redis_errors(void) {
     config_defaults();
@@ -648,7 +648,7 @@ static void threads_may_set_and_get_at_the_same_time(void) {
           config_password_is(BYTES("a third")));
 }
 
-/* ---- CONFIG REWRITE ---- */
+/* ---- CONFIG REWRITE ------------------------------------------------------------------------------- */
 
 static void rewrite_needs_a_file(void) {
     char error[CONFIG_ERROR_MAX];
@@ -721,7 +721,7 @@ static void a_failed_rewrite_leaves_the_file_alone(void) {
     CHECK_BYTES(bytes_of(error), BYTES("ERR Rewriting config file: No such file or directory"));
 }
 
-/* ---- Random bytes ---- */
+/* ---- Random bytes --------------------------------------------------------------------------------- */
 
 static void random_texts_never_break_anything(void) {
     static const char *const pieces[] = {"maxclients",

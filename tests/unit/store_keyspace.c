@@ -42,7 +42,7 @@ static struct entry *set(struct keyspace *ks, struct key key, struct bytes bytes
     return keyspace_set(ks, 0, key, &value, expiry_ms);
 }
 
-/* ---- The model ----------------------------------------------------------------------------------------- */
+/* ---- The model ------------------------------------------------------------------------------------ */
 
 enum { DATABASES = 3, KEYS = 120, VALUE_MAX = 12000 };
 
@@ -319,7 +319,7 @@ static void without_memory_nothing_is_half_done(void) {
     model_end(&model);
 }
 
-/* ---- Preimages ----------------------------------------------------------------------------------------- */
+/* ---- Preimages ------------------------------------------------------------------------------------ */
 
 struct seen {
     char key[32], value[32];
@@ -374,7 +374,7 @@ static void every_change_shows_the_entry_as_it_was(void) {
     keyspace_free(ks);
 }
 
-/* ---- Pins ---------------------------------------------------------------------------------------------- */
+/* ---- Pins ----------------------------------------------------------------------------------------- */
 
 static void a_pinned_block_outlives_overwriting_deleting_and_expiring(void) {
     static char large[100000];
@@ -433,7 +433,7 @@ static void appending_byte_by_byte_is_linear(void) {
     keyspace_free(ks);
 }
 
-/* ---- Scanning and drawing ------------------------------------------------------------------------------ */
+/* ---- Scanning and drawing ------------------------------------------------------------------------- */
 
 static void mark(void *context, struct entry *e) {
     unsigned *seen = context;
@@ -480,7 +480,7 @@ static void every_entry_is_drawn_about_alike(void) {
     keyspace_free(ks);
 }
 
-/* ---- Many ---------------------------------------------------------------------------------------------- */
+/* ---- Many ----------------------------------------------------------------------------------------- */
 
 static void a_small_pair_costs_at_most_52_bytes_at_any_count(void) {
     char buffer[17];

@@ -127,7 +127,7 @@ static void what_is_in_is_found_and_what_is_out_is_not(void) {
     slab_destroy(&slab);
 }
 
-/* ---- Scanning ------------------------------------------------------------------------------------------ */
+/* ---- Scanning ------------------------------------------------------------------------------------- */
 
 static uint64_t scan_step(const struct table *table, const struct slab *slab, uint64_t cursor,
                           unsigned *seen) {
@@ -202,7 +202,7 @@ static void any_cursor_is_harmless(void) {
     slab_destroy(&slab);
 }
 
-/* ---- No memory ----------------------------------------------------------------------------------------- */
+/* ---- No memory ------------------------------------------------------------------------------------ */
 
 static void without_memory_the_table_stays_right(void) {
     struct slab slab;
@@ -243,7 +243,7 @@ static void a_directory_that_cannot_grow_lengthens_chains(void) {
     slab_destroy(&slab);
 }
 
-/* ---- Burying ------------------------------------------------------------------------------------------- */
+/* ---- Burying -------------------------------------------------------------------------------------- */
 
 static unsigned told;
 static void tell(void *slab, uint32_t handle) {
