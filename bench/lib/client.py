@@ -1,0 +1,94 @@
+"""What talks to servers: a pipelining filler, single requests, and redis-benchmark."""
+import csv
+import io
+import os
+import socket
+import subprocess
+
+import servers
+
+FILL_BATCH = 512
+LOAD_SECONDS = 300  # after which a load is stuck
+
+
+def connect(server, unix=False):
+    if unix:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(LOAD_SECONDS)
+        connection.connect(server.socket)
+    else:
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=LOAD_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def request(*words):
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        word = word if isinstance(word, bytes) else str(word).encode()
+        parts.append(b"$%d\r\n%s\r\n" % (len(word), word))
+    return b"".join(parts)
+
+
+def ask(server, *words):
+    """The reply to one request, as bytes: whole if it is a line or a bulk."""
+    with connect(server) as connection:
+        connection.sendall(request(*words))
+        reply = b""
+        while True:
+            head, found, _ = reply.partition(b"\r\n")
+            if found and (head[:1] != b"$" or len(reply) >= len(head) + int(head[1:]) + 4 or head == b"$-1"):
+                return reply
+            more = connection.recv(1 << 16)
+            if not more:
+                raise servers.Trouble(f"{server.name} closed the connection at {words[0]}")
+            reply += more
+
+
+def fill(server, key, value, first, last, batch=FILL_BATCH):
+    """SETs key % i for i in [first, last). Replies are read one batch behind, so that the server is never idle."""
+    one = request("SET", key % 0, value).decode().replace(key % 0, key)
+    with connect(server) as connection:
+        owed = 0
+        for at in range(first, last, batch):
+            count = min(batch, last - at)
+            connection.sendall("".join(map(one.__mod__, range(at, at + count))).encode())
+            take_ok(server, connection, owed)
+            owed = count
+        take_ok(server, connection, owed)
+
+
+def take_ok(server, connection, count):
+    left = 5 * count
+    while left:
+        data = connection.recv(min(left, 1 << 16))
+        if not data or b"-" in data:
+            raise servers.Trouble(f"{server.name} refused SET: {data[:100]!r}")
+        left -= len(data)
+
+
+def check_size(server, count):
+    """That DBSIZE agrees, where the server has it."""
+    reply = ask(server, "DBSIZE")
+    if reply.startswith(b":") and int(reply[1:]) != count:
+        raise servers.Trouble(f"{server.name} holds {int(reply[1:])} keys instead of {count}")
+
+
+def redis_benchmark(bench, server, words, requests, pipeline=1, connections=50, keys=100_000, cpus=None):
+    """Runs it to its end, and returns {"rps", "p50_ms", "p99_ms", "max_ms"}."""
+    command = [servers.tool("redis-benchmark"), "-c", str(connections), "-n", str(requests), "-P", str(pipeline),
+               "-r", str(keys), "--csv"]
+    command += ["-s", server.socket] if bench.unix else ["-h", "127.0.0.1", "-p", str(server.port)]
+    try:
+        done = subprocess.run(command + words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LOAD_SECONDS,
+                              preexec_fn=servers.child(cpus or [bench.client_cpu]), env=dict(os.environ, LC_ALL="C"))
+    except subprocess.TimeoutExpired:
+        raise servers.Trouble(f"{server.name}: {words[0]} in pipelines of {pipeline} did not end "
+                              f"in {LOAD_SECONDS} s") from None
+    server.check()
+    rows = list(csv.reader(io.StringIO(done.stdout.decode(errors="replace").rpartition("\r")[2])))
+    if done.returncode or not rows or len(rows[-1]) < 8:
+        raise servers.Trouble(f"redis-benchmark {words[0]} against {server.name}: status {done.returncode}: "
+                              f"{done.stderr[-300:].decode(errors='replace').strip()}")
+    rps, _, _, p50, _, p99, most = map(float, rows[-1][-7:])
+    return {"rps": rps, "p50_ms": p50, "p99_ms": p99, "max_ms": most}

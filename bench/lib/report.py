@@ -1,0 +1,98 @@
+"""What a run leaves behind: a table that grows on the terminal, and NAME.json, NAME.md and NAME.svg in the results folder."""
+import datetime
+import json
+import os
+import platform
+from html import escape
+
+
+class Table:
+    """Prints each row as it comes."""
+
+    def __init__(self, header, widths=()):
+        self.rows = [header]
+        self.widths = [max(len(cell), width) for cell, width in zip(header, list(widths) + [0] * len(header))]
+        self.show(header)
+
+    def add(self, cells):
+        self.rows.append([str(cell) for cell in cells])
+        self.show(self.rows[-1])
+
+    def show(self, cells):
+        print("  ".join([cells[0].ljust(self.widths[0])] + [cell.rjust(width) for cell, width in zip(cells[1:], self.widths[1:])]),
+              flush=True)
+
+    def markdown(self):
+        lines = ["| " + " | ".join(cells) + " |" for cells in self.rows]
+        lines.insert(1, "|---" + "|---:" * (len(self.rows[0]) - 1) + "|")
+        return "\n".join(lines) + "\n"
+
+
+def machine():
+    model = "unknown CPU"
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith(("model name", "Model")):
+                model = line.partition(":")[2].strip()
+                break
+    return {"cpu": model, "cpus": os.cpu_count(), "kernel": platform.release(), "machine": platform.machine(),
+            "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)}
+
+
+def save(bench, name, results, markdown, svg=None):
+    os.makedirs(bench.out, exist_ok=True)
+    where = machine()
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    parts = {"json": json.dumps({"run": name, "date": date, "machine": where, "commands": bench.commands, "quick": bench.quick,
+                                 "results": results}, indent=1),
+             "md": f"{date}, {where['cpus']} x {where['cpu']}, Linux {where['kernel']}\n\n{markdown}"}
+    if svg:
+        parts["svg"] = svg
+    for extension, text in parts.items():
+        with open(os.path.join(bench.out, f"{name}.{extension}"), "w") as file:
+            file.write(text)
+    print(f"-> {os.path.relpath(os.path.join(bench.out, name))}.{{{','.join(parts)}}}\n", flush=True)
+
+
+# ---- Pictures ----
+
+COLOURS = ["#9a9a9a", "#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057", "#8d6a9f"]
+WIDTH, LEFT, TOP, BAR, GAP = 860, 150, 60, 13, 14
+
+
+def drawing(title, height, parts):
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+                      'font-family="sans-serif" font-size="12">',
+                      f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+                      f'<text x="{LEFT}" y="22" font-size="15">{escape(title)}</text>'] + parts + ["</svg>"]) + "\n"
+
+
+def legend(names):
+    parts, x = [], LEFT
+    for i, name in enumerate(names):
+        parts.append(f'<rect x="{x}" y="32" width="10" height="10" fill="{COLOURS[i % len(COLOURS)]}"/>'
+                     f'<text x="{x + 14}" y="41">{escape(name)}</text>')
+        x += 34 + 8 * len(name)
+    return parts
+
+
+def bars(title, names, groups):
+    """groups: (label, {name: value}, where a mark goes or None)."""
+    most = max([value for _, values, mark in groups for value in list(values.values()) + [mark or 0]] or [1]) or 1
+    scale = (WIDTH - LEFT - 70) / most
+    parts, y = legend(names), TOP
+    for label, values, mark in groups:
+        top = y
+        parts.append(f'<text x="{LEFT - 8}" y="{y + BAR * len(values) / 2 + 4:.0f}" text-anchor="end">{escape(label)}</text>')
+        for name, value in values.items():
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            parts.append(f'<rect x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR - 2}" fill="{colour}"/>'
+                         f'<text x="{LEFT + value * scale + 4:.1f}" y="{y + BAR - 3}" font-size="10">{value:.2f}</text>')
+            y += BAR
+        if mark is not None:
+            x = LEFT + mark * scale
+            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 3}" y2="{y + 1}" stroke="black" stroke-dasharray="3,2"/>')
+        y += GAP
+    parts.append(f'<text x="{LEFT}" y="{y + 8}" font-size="11">dashed: the target</text>'
+                 if any(mark is not None for _, _, mark in groups) else "")
+    return drawing(title, y + 24, parts)
