@@ -8,7 +8,7 @@ import subprocess
 import servers
 
 FILL_BATCH = 512
-LOAD_SECONDS = 300  # after which a load is stuck
+LOAD_SECONDS = 60  # after which a load is stuck
 
 
 def connect(server, unix=False):

@@ -124,6 +124,7 @@ class Server:
         self.log = open(os.path.join(self.directory, "log"), "w+b")
         words = [word.replace("PORT", str(self.port)).replace("DIR", self.directory).replace("SOCKET", self.socket)
                  for word in shlex.split(command)]
+        words[0] = os.path.abspath(words[0]) if "/" in words[0] else words[0]
         try:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                             cwd=self.directory, preexec_fn=child(cpus))
