@@ -466,6 +466,12 @@ static bool hold(struct conn *conn, const struct request *request, const char *r
     return true;
 }
 
+/* How much may lie unsent at once, as of now: a batch is of one mind about authentication. */
+static size_t output_limit(const struct conn *conn) {
+    if (client_must_authenticate(&conn->client)) return MAX_OUTPUT_UNAUTHENTICATED * 8;
+    return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
+}
+
 /* Parses a batch, prefetches its keys and runs it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
@@ -474,6 +480,7 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     struct progress progress = {.used = 0, .end = len, .again = false};
     enum request_status status = REQUEST_READY;
     unsigned count = 0, most = batch_size(conn);
+    conn->output.limit = output_limit(conn);
     while (count < most && status == REQUEST_READY && progress.used < len) {
         struct request *request = &shard->batch[count];
         size_t used;
@@ -631,11 +638,10 @@ static void send_in_flight(struct conn *conn, bool quick) {
 }
 
 static void check_limits(struct conn *conn) {
-    struct config_output_limit *limit = &config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL];
+    const struct config_output_limit *limit = &config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL];
     uint64_t now_us = conn->shard->now_us;
-    size_t unsent = output_unsent(&conn->output);
-    conn->output.limit = client_must_authenticate(&conn->client) ? MAX_OUTPUT_UNAUTHENTICATED * 8
-                                                                 : (size_t)limit->hard;
+    size_t unsent = output_unsent(&conn->output), hard = output_limit(conn);
+    if (hard && unsent > hard) conn->output.reply.failed = true;
     if (limit->soft == 0 || unsent < (size_t)limit->soft) {
         conn->soft_limit_since_us = 0;
         return;
