@@ -157,6 +157,7 @@ static inline void run_command(struct call *call, const struct command *command)
         command->run(call);
     metric_add(&call->metrics->commands[command->id].calls, 1);
     if (__builtin_expect(call->reply->errors != errors, 0)) note_errors(call, command);
+    if (__builtin_expect(call->shard->gates & GATE_MONITOR, 0)) monitor_feed(call);
 }
 
 static void add_stripes(struct call *call, struct stripe_set *set, const struct request *request) {
@@ -206,10 +207,6 @@ void dispatch_queued(struct call *exec, const struct command *command, const str
     call.changes = 0;
     call.arg_blocks = NULL;
     call.arg_block_count = 0;
-    if (exec->shard->gates & GATE_MONITOR) {
-        call.command = command;
-        monitor_feed(&call);
-    }
     metric_add(&call.metrics->commands_processed, 1);
     run_command(&call, command);
     exec->changes += call.changes;
@@ -330,12 +327,16 @@ static enum verdict gate(struct call *call, const struct command *command) {
         reject(call, command, "ERR", "Command not allowed inside a transaction");
         return DONE;
     }
+    if (client->flags & CLIENT_MONITOR && command->flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) {
+        /* Monitors are replicas of a kind to Redis. */
+        reject(call, command, "ERR", "Replica can't interact with the keyspace");
+        return DONE;
+    }
     if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->now_ms)) return HELD;
     if (client->flags & CLIENT_MULTI && !(command->flags & CMD_IMMEDIATE)) {
         queue(call, command);
         return DONE;
     }
-    if (monitor_count) monitor_feed(call);
     return RUN;
 }
 

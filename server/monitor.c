@@ -122,7 +122,7 @@ static void line_head(const struct call *call, char head[LINE_HEAD_MAX]) {
     clock_gettime(CLOCK_REALTIME, &now);
     clients_lock();
     snprintf(head, LINE_HEAD_MAX, "+%lld.%06ld [%u %s%s]", (long long)now.tv_sec, now.tv_nsec / 1000,
-             call->db, local ? "unix:" : "", local ? config.unixsocket : client_peer(call->client));
+             call->client->db, local ? "unix:" : "", local ? config.unixsocket : client_peer(call->client));
     clients_unlock();
 }
 
@@ -146,7 +146,7 @@ static void deliver(struct shard *from, const struct client *monitor, struct blo
     if (client_get(monitor->output_bytes) > MONITOR_UNREAD_MAX)
         post_close(from, to);
     else
-        post_deliver(from, to, block_retain(line));
+        post_deliver(from, to, CLIENT_MONITOR, block_retain(line));
 }
 
 void monitor_feed(const struct call *call) {

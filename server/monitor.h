@@ -1,7 +1,7 @@
 /* monitor.h - clients that said MONITOR: a line for every command that anybody runs.
  *
- * Dispatch feeds each command once it is known to run (queued ones when EXEC runs them), while its locks are
- * held, so that commands on one key appear in their order. */
+ * Dispatch feeds each command when it has run, while its locks are still held, so that commands on one key
+ * appear in their order. As in Redis, EXEC follows its queue, and SELECT shows the database that it went to. */
 #ifndef KEVY_SERVER_MONITOR_H
 #define KEVY_SERVER_MONITOR_H
 
@@ -10,9 +10,10 @@
 #include "server/call.h"
 
 enum {
-    MONITOR_LINE_MAX = 1024 *
-                       1024, /* bytes of a line; what an argument has beyond is cut, and the line says so */
-    MONITOR_UNREAD_MAX = 256 * 1024 * 1024, /* a monitor that leaves so many bytes unread is closed */
+    /* Bytes of a line; what an argument has beyond is cut, and the line says so. */
+    MONITOR_LINE_MAX = 1024 * 1024,
+    /* A monitor that leaves so many bytes unread is closed. */
+    MONITOR_UNREAD_MAX = 256 * 1024 * 1024,
 };
 
 /* Monitoring clients. Ask this before monitor_feed: it is nearly always 0. */

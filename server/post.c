@@ -15,6 +15,7 @@ struct post {
     enum post_kind kind;
     uint32_t slot;
     uint64_t id;
+    uint32_t flag; /* of the client: a delivery needs it still; 0: none */
     struct block *bytes;
 };
 
@@ -46,8 +47,8 @@ static bool send_post(struct shard *from, unsigned to, struct post what) {
     return true;
 }
 
-bool post_deliver(struct shard *from, struct client_address to, struct block *bytes) {
-    struct post post = {.kind = POST_DELIVER, .slot = to.slot, .id = to.id, .bytes = bytes};
+bool post_deliver(struct shard *from, struct client_address to, uint32_t flag, struct block *bytes) {
+    struct post post = {.kind = POST_DELIVER, .slot = to.slot, .id = to.id, .flag = flag, .bytes = bytes};
     if (send_post(from, to.shard, post)) return true;
     block_release(bytes);
     return false;
@@ -102,7 +103,7 @@ static void run(struct shard *shard, struct post *post) {
     struct conn *conn = shard_conn_by_id(shard, post->slot, post->id);
     switch (post->kind) {
     case POST_DELIVER:
-        if (conn)
+        if (conn && (conn->client.flags & post->flag) == post->flag)
             deliver(conn, post->bytes);
         else
             block_release(post->bytes);

@@ -23,9 +23,9 @@ struct client_address {
 /* `from` is the shard whose thread this is, also when the target is the same shard: then it happens in this
  * turn's post phase, after the running command. All return false (and have done nothing) without memory. */
 
-/* Appends bytes to the client's output: they are RESP. Takes over one reference to `bytes`, also on failure.
- */
-bool post_deliver(struct shard *from, struct client_address to, struct block *bytes);
+/* Appends bytes to the client's output: they are RESP. Dropped if the client has lost `flag` by then (CLIENT_MONITOR; 0
+ * asks for none), so that a mode's messages end with the mode. Takes over one reference to `bytes`, also on failure. */
+bool post_deliver(struct shard *from, struct client_address to, uint32_t flag, struct block *bytes);
 /* Closes the client's connection; what it has not read is dropped. */
 bool post_close(struct shard *from, struct client_address to);
 /* Tells every shard to look again at connections that CLIENT PAUSE holds back. */
