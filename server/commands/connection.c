@@ -3,6 +3,7 @@
 
 #include "server/clients.h"
 #include "server/config.h"
+#include "server/monitor.h"
 #include "server/transaction.h"
 
 #define CONNECTION_FLAGS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY)
@@ -215,6 +216,7 @@ static void reset(struct call *call) {
                           CLIENT_REPLY_SKIP_NEXT;
     struct client *client = call->client;
     transaction_close(client);
+    if (client->flags & CLIENT_MONITOR) monitor_remove(client);
     client_set(client->flags, (client->flags & ~told) | (config_has_password() ? 0 : CLIENT_AUTHENTICATED));
     client_set(client->db, 0);
     (void)!clients_set_text(&client->name, (struct bytes){0}); /* forgetting needs no memory */
