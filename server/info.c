@@ -91,6 +91,7 @@ static double ratio(double part, double whole) {
 static char run_id[2 * ID_BYTES + 1], replication_id[2 * ID_BYTES + 1];
 static pthread_once_t ids_once = PTHREAD_ONCE_INIT;
 
+/* 40 hexadecimal digits that no other run has. */
 static void make_id(char id[2 * ID_BYTES + 1]) {
     static const char digits[] = "0123456789abcdef";
     unsigned char random[ID_BYTES] = {0};
@@ -107,12 +108,12 @@ static void make_ids(void) {
     make_id(replication_id);
 }
 
-const char *info_run_id(void) {
+static const char *info_run_id(void) {
     pthread_once(&ids_once, make_ids);
     return run_id;
 }
 
-const char *info_replication_id(void) {
+static const char *info_replication_id(void) {
     pthread_once(&ids_once, make_ids);
     return replication_id;
 }

@@ -21,8 +21,4 @@ uint32_t info_sections(struct bytes word);
 /* Appends these sections. Needs every stripe's lock. False without memory. */
 bool info_write(uint32_t sections, int64_t now_ms, struct buffer *text) __attribute__((warn_unused_result));
 
-/* Random names of this run of the process and of its data set: 40 hexadecimal digits. */
-const char *info_run_id(void);
-const char *info_replication_id(void);
-
 #endif
