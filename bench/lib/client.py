@@ -1,6 +1,7 @@
-"""What talks to servers: a pipelining filler, single requests, and redis-benchmark."""
+"""What talks to servers: a pipelining filler, single requests, redis-benchmark, and the generator of load at a fixed rate."""
 import csv
 import io
+import json
 import os
 import socket
 import subprocess
@@ -92,3 +93,36 @@ def redis_benchmark(bench, server, words, requests, pipeline=1, connections=50, 
                               f"{done.stderr[-300:].decode(errors='replace').strip()}")
     rps, _, _, p50, _, p99, most = map(float, rows[-1][-7:])
     return {"rps": rps, "p50_ms": p50, "p99_ms": p99, "max_ms": most}
+
+
+class Load:
+    """load.c at work: see there for what its figures mean."""
+
+    def __init__(self, bench, server, rate, seconds, *more):
+        self.server = server
+        command = [bench.program("bench/load"), server.socket if bench.unix else server.port, "--rate", rate,
+                   "--seconds", max(1, round(seconds)), *more]
+        self.process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        preexec_fn=servers.child([bench.client_cpu]))
+
+    def finish(self, stop=False):
+        """Its figures, after its time or (stop) now."""
+        if stop:
+            self.process.terminate()
+        try:
+            out, errors = self.process.communicate(timeout=LOAD_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise servers.Trouble(f"the load on {self.server.name} did not end") from None
+        self.server.check()
+        if self.process.returncode:
+            raise servers.Trouble(f"{self.server.name}: {errors.decode(errors='replace').strip()}")
+        return json.loads(out)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()

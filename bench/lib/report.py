@@ -1,6 +1,7 @@
 """What a run leaves behind: a table that grows on the terminal, and NAME.json, NAME.md and NAME.svg in the results folder."""
 import datetime
 import json
+import math
 import os
 import platform
 from html import escape
@@ -39,6 +40,10 @@ def machine():
             "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)}
 
 
+def verdict(met):
+    return "MET" if met else "MISSED"
+
+
 def save(bench, name, results, markdown, svg=None):
     os.makedirs(bench.out, exist_ok=True)
     where = machine()
@@ -58,6 +63,9 @@ def save(bench, name, results, markdown, svg=None):
 
 COLOURS = ["#9a9a9a", "#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057", "#8d6a9f"]
 WIDTH, LEFT, TOP, BAR, GAP = 860, 150, 60, 13, 14
+
+
+DASHES = ["", "6,4", "2,3"]
 
 
 def drawing(title, height, parts):
@@ -96,3 +104,35 @@ def bars(title, names, groups):
     parts.append(f'<text x="{LEFT}" y="{y + 8}" font-size="11">dashed: the target</text>'
                  if any(mark is not None for _, _, mark in groups) else "")
     return drawing(title, y + 24, parts)
+
+
+def lines(title, names, curves, x_label, y_label):
+    """curves: {name: [(dash, [(x, y), ...]), ...]}, both axes logarithmic; dash is an index of DASHES."""
+    points = [point for found in curves.values() for _, curve in found for point in curve]
+    low_x, high_x = min(x for x, _ in points), max(x for x, _ in points)
+    low_y, high_y = min(y for _, y in points), max(y for _, y in points)
+    height, bottom = 420, 370
+
+    def place(x, y):
+        across = math.log(x / low_x) / (math.log(high_x / low_x) or 1)
+        up = math.log(y / low_y) / (math.log(high_y / low_y) or 1)
+        return LEFT + across * (WIDTH - LEFT - 60), bottom - up * (bottom - TOP - 10)
+
+    parts = legend(names)
+    for x in sorted({x for x, _ in points}):
+        at, _ = place(x, low_y)
+        parts.append(f'<text x="{at:.1f}" y="{bottom + 18}" text-anchor="middle">{x:,.0f}</text>')
+    y = 10 ** math.ceil(math.log10(low_y))
+    while y <= high_y:
+        _, at = place(low_x, y)
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 60}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>'
+                     f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{y:,.0f}</text>')
+        y *= 10
+    for name, found in curves.items():
+        colour = COLOURS[names.index(name) % len(COLOURS)]
+        for dash, curve in found:
+            path = " ".join("%.1f,%.1f" % place(*point) for point in curve)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
+                         f'stroke-dasharray="{DASHES[dash]}"/>')
+    parts.append(f'<text x="{LEFT}" y="{bottom + 38}" font-size="11">{escape(x_label)}; {escape(y_label)}</text>')
+    return drawing(title, height, parts)

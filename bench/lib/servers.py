@@ -44,6 +44,7 @@ class Bench:
             self.build = os.path.join(root, options.build)
         self.out = options.out or os.path.join(self.build, "bench-results")
         self.server_cpu, self.client_cpu = self.choose_cpus(options.cpus)
+        os.sched_setaffinity(0, [self.client_cpu])
         self.rounds = options.rounds or (3 if options.quick else 5)
         self.commands = self.built_in(options) | extra
         self.names = list(self.commands)
@@ -65,13 +66,13 @@ class Bench:
         commands = {}
         for name in filter(None, options.servers.split(",")):
             if name == "kevy":
-                commands[name] = (f"{self.program('kevy')} --port PORT --shards 1 --save '' --dir DIR --unixsocket SOCKET "
+                commands[name] = (f"{shlex.quote(self.program('kevy'))} --port PORT --shards 1 --save '' --dir DIR --unixsocket SOCKET "
                                   f"{options.kevy_args}")
             elif name == "redis":
                 commands[name] = (f"{tool('redis-server')} --port PORT --bind 127.0.0.1 --save '' --appendonly no --dir DIR "
                                   "--unixsocket SOCKET --daemonize no")
             elif name == "floor":
-                commands[name] = f"{self.program('bench/floor')} PORT SOCKET"
+                commands[name] = f"{shlex.quote(self.program('bench/floor'))} PORT SOCKET"
             else:
                 raise Trouble(f"no built-in server is named {name}: kevy, redis, floor; others are added as {name}='command'")
         return commands
@@ -81,11 +82,17 @@ class Bench:
         if not os.access(found, os.X_OK):
             raise Trouble(f"{found} is not there: build it with `cmake -B build && cmake --build build`, "
                           "or say --build DIRECTORY")
-        return shlex.quote(found)
+        return found
 
-    def start(self, name, command=None, cpus=None):
-        """A Server; `cpus` are those it may run on, by default the one for servers."""
-        return Server(name, command or self.commands[name], cpus or [self.server_cpu])
+    def start(self, name, more="", cpus=None):
+        """A Server; `more` options, where it is a built-in one that has options; `cpus` that it may run on."""
+        if name not in ("kevy", "redis"):
+            more = ""
+        return Server(name, f"{self.commands[name]} {more}", cpus or [self.server_cpu])
+
+    def real_servers(self):
+        """Those that store what they are given."""
+        return [name for name in self.names if name != "floor"]
 
     @contextlib.contextmanager
     def started(self, names):

@@ -150,7 +150,7 @@ def judge(bench, row, requests, figures):
     if against and not bench.unix:
         result["target"] = {"against": against, "most": most}
         if against in result["ratios"]:
-            result["verdict"] = "MET" if result["ratios"][against] <= most else "MISSED"
+            result["verdict"] = report.verdict(result["ratios"][against] <= most)
     return result
 
 
@@ -170,9 +170,9 @@ def table(bench):
     rows = rows_for(bench.options)
     header = (["row"] + [f"{name}, ns" for name in bench.names]
               + [f"kevy/{name}" for name in bench.names if name != "kevy"] + ["target", ""])
-    out = report.Table(header, [15] + [15] * len(bench.names))
     print(f"server CPU nanoseconds per request, {'Unix socket' if bench.unix else 'TCP'}, {CONNECTIONS} connections, "
           f"medians of {bench.rounds}, ± half the range", flush=True)
+    out = report.Table(header, [15] + [15] * len(bench.names))
     results = []
     for name in dict.fromkeys(row.kind.data for row in rows):
         data = data_set(bench, name)
