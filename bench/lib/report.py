@@ -61,11 +61,12 @@ def save(bench, name, results, markdown, svg=None):
 
 # ---- Pictures ----
 
-COLOURS = ["#9a9a9a", "#d1495b", "#00798c", "#edae49", "#66a182", "#2e4057", "#8d6a9f"]
+COLOURS = {"floor": "#9a9a9a", "redis": "#d1495b", "kevy": "#00798c"}
+OTHERS = ["#edae49", "#66a182", "#2e4057", "#8d6a9f"]
 WIDTH, LEFT, TOP, BAR, GAP = 860, 150, 60, 13, 14
 
 
-DASHES = ["", "6,4", "2,3"]
+DASHES = ["none", "6,4", "2,3"]
 
 
 def drawing(title, height, parts):
@@ -75,10 +76,15 @@ def drawing(title, height, parts):
                       f'<text x="{LEFT}" y="22" font-size="15">{escape(title)}</text>'] + parts + ["</svg>"]) + "\n"
 
 
+def colour_of(names, name):
+    others = [other for other in names if other not in COLOURS]
+    return COLOURS.get(name) or OTHERS[others.index(name) % len(OTHERS)]
+
+
 def legend(names):
     parts, x = [], LEFT
-    for i, name in enumerate(names):
-        parts.append(f'<rect x="{x}" y="32" width="10" height="10" fill="{COLOURS[i % len(COLOURS)]}"/>'
+    for name in names:
+        parts.append(f'<rect x="{x}" y="32" width="10" height="10" fill="{colour_of(names, name)}"/>'
                      f'<text x="{x + 14}" y="41">{escape(name)}</text>')
         x += 34 + 8 * len(name)
     return parts
@@ -93,7 +99,7 @@ def bars(title, names, groups):
         top = y
         parts.append(f'<text x="{LEFT - 8}" y="{y + BAR * len(values) / 2 + 4:.0f}" text-anchor="end">{escape(label)}</text>')
         for name, value in values.items():
-            colour = COLOURS[names.index(name) % len(COLOURS)]
+            colour = colour_of(names, name)
             parts.append(f'<rect x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR - 2}" fill="{colour}"/>'
                          f'<text x="{LEFT + value * scale + 4:.1f}" y="{y + BAR - 3}" font-size="10">{value:.2f}</text>')
             y += BAR
@@ -129,7 +135,7 @@ def lines(title, names, curves, x_label, y_label):
                      f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{y:,.0f}</text>')
         y *= 10
     for name, found in curves.items():
-        colour = COLOURS[names.index(name) % len(COLOURS)]
+        colour = colour_of(names, name)
         for dash, curve in found:
             path = " ".join("%.1f,%.1f" % place(*point) for point in curve)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
