@@ -437,6 +437,11 @@ static unsigned batch_size(const struct conn *conn) {
     return client_must_authenticate(&conn->client) ? 1 : BATCH_REQUESTS;
 }
 
+static void pending_drop(struct conn *conn) {
+    buffer_free(&conn->pending);
+    conn->pending_done = 0;
+}
+
 /* CLIENT PAUSE holds request i of the batch: it is put back, in RESP as it came, in front of the bytes behind
  * it. */
 static bool hold(struct conn *conn, const struct request *request, const char *rest, size_t len) {
@@ -457,8 +462,7 @@ static bool hold(struct conn *conn, const struct request *request, const char *r
         fail_memory(conn);
         return false;
     }
-    request_parser_reset(&conn->parser); /* a request that was not whole behind it is read again */
-    buffer_free(&conn->pending);
+    pending_drop(conn);
     conn->pending = held;
     request_parser_reset(&conn->parser); /* what it knows of a request behind the held one is read again */
     drop_blocks(conn);
@@ -554,8 +558,8 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
 }
 
 static bool keep_pending(struct conn *conn, const char *data, size_t len) {
-    if (buffer_append(&conn->pending, (struct bytes){data, len}, (size_t)config.client_query_buffer_limit))
-        return true;
+    size_t max = (size_t)config.client_query_buffer_limit + conn->pending_done;
+    if (buffer_append(&conn->pending, (struct bytes){data, len}, max)) return true;
     log_warning("Closing client id=%llu that reached max query buffer length.",
                 (unsigned long long)conn->client.id);
     metric_add(&conn->shard->metrics.query_limit_closes, 1);
@@ -563,14 +567,20 @@ static bool keep_pending(struct conn *conn, const char *data, size_t len) {
     return false;
 }
 
+/* A long backlog is gone through in many turns: moving the rest down in each would cost its square. */
 static void run_pending(struct conn *conn) {
-    size_t len = conn->pending.len, used = run(conn, conn->pending.data, &len);
+    if (!conn->pending.len) return;
+    size_t done = conn->pending_done, len = conn->pending.len - done;
+    size_t used = run(conn, conn->pending.data + done, &len);
     if (used == SIZE_MAX || conn->flags & CONN_CLOSING) return;
-    conn->pending.len = len;
-    if (used == len)
-        buffer_free(&conn->pending);
-    else
-        buffer_consume(&conn->pending, used);
+    conn->pending.len = done + len;
+    conn->pending_done = done + used;
+    if (used == len) {
+        pending_drop(conn);
+    } else if (conn->pending_done >= conn->pending.len / 2) {
+        buffer_consume(&conn->pending, conn->pending_done);
+        conn->pending_done = 0;
+    }
 }
 
 static void run_received(struct conn *conn, const char *data, size_t len) {
@@ -590,7 +600,7 @@ void conn_input(struct conn *conn, const char *data, size_t len) {
     if (conn->flags & CONN_CLOSING) return;
     if (conn->pending.len || !conn_may_run(conn)) {
         if (client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY)
-            buffer_free(&conn->pending);
+            pending_drop(conn);
         else if (len && !keep_pending(conn, data, len))
             return;
         if (!conn->bulk) run_pending(conn);
@@ -598,7 +608,8 @@ void conn_input(struct conn *conn, const char *data, size_t len) {
         run_received(conn, data, len);
     }
     if (conn->flags & CONN_CLOSING) return;
-    client_set(conn->client.input_bytes, conn->pending.len + (conn->bulk ? conn->bulk_have : 0));
+    size_t pending = conn->pending.len - conn->pending_done;
+    client_set(conn->client.input_bytes, pending + (conn->bulk ? conn->bulk_have : 0));
     if (output_unsent(&conn->output)) conn_wants_flush(conn);
     conn_settle(conn);
 }

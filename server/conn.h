@@ -54,7 +54,8 @@ struct conn {
     struct output output;
 
     struct request_parser parser;
-    struct buffer pending; /* bytes of requests that are not whole, or must wait */
+    struct buffer pending; /* bytes of requests that are not whole, or must wait ... */
+    size_t pending_done;   /* ... behind this many that are done with: they go when they are half of it */
     struct block *bulk;    /* the large argument being received, bulk->capacity bytes wanted */
     size_t bulk_have;
     struct block **arg_block; /* large arguments of the request being received, by order; malloc'd */
