@@ -1,8 +1,8 @@
 """Soak: mixed load with connections that come and go, some of them badly; memory and descriptors must stay flat.
 
-One pass does each of LOADS for a moment, and misbehaves in every way of `churn`. After each pass, with no connection left, memory
-and descriptors are read. The keys are a bounded set that the first passes fill: the second half of the run is compared with the end
-of the first.
+One pass does each of LOADS for a moment, in this order, beside a steady client that writes the same keys, and connections that end
+in the ways of `churn`. After each pass, with no connection left, memory and descriptors are read. The keys are a bounded set that
+the first passes fill, and all passes are alike: memory in the second half of the run is compared with the first.
 """
 import random
 import socket
@@ -18,6 +18,7 @@ SECONDS = 600
 QUICK_SECONDS = 20
 PASS_SECONDS = 2.5  # of load; the churn comes on top
 KEYS = 20_000
+STEADY_RATE = 2_000
 GROWTH = 1.03  # the most that resident memory may grow in the second half,
 GROWTH_BYTES = 2 << 20  # or so much
 CLOSE_SECONDS = 5
@@ -56,10 +57,7 @@ def soak(bench):
             + [f"{resident:,}", f"<= {limit:,.0f}", report.verdict(flat)])
     out.add(["descriptors"] + [str(sample["descriptors"]) for sample in (samples[0], before, after)]
             + [str(max(sample["descriptors"] for sample in samples[half:])), "the same", report.verdict(same)])
-    report.save(bench, "soak", {"seed": seed, "seconds": seconds, "samples": samples}, out.markdown(),
-                report.lines("Soak: resident MB", ["resident"], {"resident": [
-                    (0, [(i + 1, sample["rss"] / 1e6) for i, sample in enumerate(samples)])]}, "pass", "MB")
-                if len(samples) > 1 else None)
+    report.save(bench, "soak", {"seed": seed, "seconds": seconds, "samples": samples}, out.markdown())
     if not (flat and same):
         sys.exit(1)
 
@@ -69,10 +67,14 @@ def run(bench, server, seconds, chance):
     end = time.monotonic() + seconds
     samples = []
     while time.monotonic() < end or len(samples) < 2:
-        for words, pipeline, connections, rate in chance.sample(LOADS, len(LOADS)):
-            requests = max(pipeline * connections, int(rate * PASS_SECONDS / len(LOADS)))
-            client.redis_benchmark(bench, server, words, requests, pipeline, connections, KEYS)
-            churn(bench, server, chance)
+        with client.Load(bench, server, STEADY_RATE, seconds + 60, "--connections", 20, "--command", "set",
+                         "--keys", KEYS) as steady:
+            for words, pipeline, connections, rate in LOADS:
+                requests = max(pipeline * connections, int(rate * PASS_SECONDS / len(LOADS)))
+                client.redis_benchmark(bench, server, words, requests, pipeline, connections, KEYS)
+                churn(bench, server, chance)
+            if steady.finish(stop=True)["unanswered"]:
+                raise servers.Trouble("kevy did not answer all of the steady client's requests")
         samples.append({"rss": settled(server, quiet), "descriptors": server.descriptors(), "cpu_ns": server.cpu_ns()})
     return samples
 
