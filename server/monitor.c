@@ -14,7 +14,6 @@
 
 #include "server/client.h"
 #include "server/clients.h"
-#include "server/config.h"
 #include "server/post.h"
 #include "server/secret.h"
 
@@ -116,13 +115,16 @@ static void line_write(struct line *line, const struct call *call, const char *h
     line_put(line, "\r\n", 2);
 }
 
+/* "+1339518083.107412 [0 127.0.0.1:60866]"; a Unix socket's client is shown by the socket, without client_peer's port 0. */
 static void line_head(const struct call *call, char head[LINE_HEAD_MAX]) {
     struct timespec now;
     bool local = call->client->flags & CLIENT_UNIX_SOCKET;
     clock_gettime(CLOCK_REALTIME, &now);
     clients_lock();
-    snprintf(head, LINE_HEAD_MAX, "+%lld.%06ld [%u %s%s]", (long long)now.tv_sec, now.tv_nsec / 1000,
-             call->client->db, local ? "unix:" : "", local ? config.unixsocket : client_peer(call->client));
+    const char *peer = client_peer(call->client);
+    int peer_len = (int)strlen(peer) - (local ? 2 : 0);
+    snprintf(head, LINE_HEAD_MAX, "+%lld.%06ld [%u %s%.*s]", (long long)now.tv_sec, now.tv_nsec / 1000,
+             call->client->db, local ? "unix:" : "", peer_len, peer);
     clients_unlock();
 }
 
