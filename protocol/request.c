@@ -71,12 +71,46 @@ static inline const char *whole_length(const char *at, const char *end, size_t *
     return NULL;
 }
 
+static inline uint64_t load8(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* The bytes of a word as they lie in memory, first byte lowest. */
+#define WORD4(a, b, c, d)                                                                                    \
+    ((uint64_t)(unsigned char)(a) | (uint64_t)(unsigned char)(b) << 8 | (uint64_t)(unsigned char)(c) << 16 | \
+     (uint64_t)(unsigned char)(d) << 24)
+
+/* "$d\r\n" and "$dd\r\n" are nearly all lengths there are: one word decides. Returns the byte behind the line; NULL where
+ * whole_length must look. */
+static inline const char *short_length(const char *at, char type, size_t *out) {
+    uint64_t word = load8(at);
+    uint32_t one = (uint32_t)word ^ (uint32_t)WORD4(type, '0', '\r', '\n');
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) return NULL;
+    if ((one & 0xff) == 0 && one <= 9 << 8) {
+        *out = one >> 8;
+        return at + 4;
+    }
+    uint64_t two = word ^ (WORD4(type, '0', '0', '\r') | (uint64_t)'\n' << 32);
+    uint32_t tens = (uint32_t)(two >> 8) & 0xff, ones = (uint32_t)(two >> 16) & 0xff;
+    if (two & 0xffff0000ff || tens - 1 > 8 || ones > 9) return NULL;
+    *out = tens * 10 + ones;
+    return at + 5;
+}
+
+static inline const char *line_length(const char *at, const char *end, char type, size_t *out) {
+    const char *behind = end - at >= 8 ? short_length(at, type, out) : NULL;
+    if (__builtin_expect(behind != NULL, 1)) return behind;
+    return end - at >= ARGUMENT_MIN && *at == type ? whole_length(at + 1, end, out) : NULL;
+}
+
 /* True: args and *used hold the request. False: nothing is decided. */
-static bool parse_whole(const struct request_limits *limits, const char *data, size_t len,
-                        struct request_args *args, size_t *used) {
+static inline bool parse_whole(const struct request_limits *limits, const char *data, size_t len,
+                               struct request_args *args, size_t *used) {
     const char *at = data, *end = data + len;
     size_t count;
-    if (len < ARGUMENT_MIN || *at != '*' || !(at = whole_length(at + 1, end, &count))) return false;
+    if (!(at = line_length(at, end, '*', &count))) return false;
     if (count == 0 || count > limits->max_args) return false;
     if (count > args->capacity && (count > ARGS_MIN || !args_reserve(args, ARGS_MIN))) return false;
 
@@ -84,8 +118,7 @@ static bool parse_whole(const struct request_limits *limits, const char *data, s
     const uint64_t max_bulk = limits->max_bulk;
     for (; arg < last; arg++) {
         size_t bulk_len;
-        if (end - at < ARGUMENT_MIN || *at != '$' || !(at = whole_length(at + 1, end, &bulk_len)))
-            return false;
+        if (!(at = line_length(at, end, '$', &bulk_len))) return false;
         if (bulk_len + 2 > (size_t)(end - at) || bulk_len > max_bulk) return false;
         *arg = (struct bytes){at, bulk_len};
         at += bulk_len + 2;
@@ -380,9 +413,10 @@ static enum request_status parse_inline(struct request_parser *parser, const str
 
 /* Both gears */
 
-static enum request_status parse_saved(struct request_parser *parser, const struct request_limits *limits,
-                                       const char *data, size_t len, struct request_args *args,
-                                       size_t *used) {
+static __attribute__((noinline)) enum request_status parse_saved(struct request_parser *parser,
+                                                                 const struct request_limits *limits,
+                                                                 const char *data, size_t len,
+                                                                 struct request_args *args, size_t *used) {
     if (len == 0) return REQUEST_MORE;
     if (!saved_reserve(parser, 1)) return out_of_memory(parser);
     assert(len >= parser->saved->at); /* the caller shows the same bytes again */

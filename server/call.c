@@ -9,11 +9,13 @@
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
 static uint32_t access_clock(const struct call *call) {
-    return (uint32_t)(call->now_ms / 1000) & 0xffffff;
+    return (uint32_t)((uint64_t)call->now_ms / 1000) & 0xffffff;
 }
 
 void call_touch(struct call *call, struct entry *e) {
-    if (!(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, access_clock(call));
+    uint32_t clock = access_clock(call);
+    /* Most accesses fall into the second of the one before: a line that is not written need not be written back. */
+    if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
 }
 
 /* The one place where a change is felt: watchers of the key, and the count of changes. Journal, replicas,
@@ -31,7 +33,7 @@ static void expire(struct call *call, unsigned db, struct key key, struct entry 
     keyspace_delete_entry(stripe->keyspace, db, key, e);
 }
 
-struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg) {
+static inline struct entry *peek(struct call *call, unsigned db, uint32_t arg) {
     struct key key = call_key(call, arg);
     struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
     if (__builtin_expect(e != NULL && entry_expired(e, call->now_ms), 0)) {
@@ -41,12 +43,16 @@ struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg) {
     return e;
 }
 
+struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg) {
+    return peek(call, db, arg);
+}
+
 struct entry *call_peek(struct call *call, uint32_t arg) {
-    return call_peek_db(call, call->db, arg);
+    return peek(call, call->db, arg);
 }
 
 struct entry *call_read(struct call *call, uint32_t arg) {
-    struct entry *e = call_peek_db(call, call->db, arg);
+    struct entry *e = peek(call, call->db, arg);
     if (!e) {
         metric_add(&call->metrics->keyspace_misses, 1);
         return NULL;
@@ -58,10 +64,8 @@ struct entry *call_read(struct call *call, uint32_t arg) {
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
 
-bool call_is_string_or_reply(struct call *call, const struct entry *e) {
-    if (!e || entry_type(e) == TYPE_STRING) return true;
+void call_wrong_type(struct call *call) {
     reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
-    return false;
 }
 
 static void reply_pinned(struct call *call, struct block *block) {
@@ -77,6 +81,10 @@ void call_reply_string(struct call *call, const struct entry *e) {
     char scratch[NUMBER_I64_MAX_LEN];
     if (!e) {
         reply_null(call->reply);
+        return;
+    }
+    if (__builtin_expect(e->kind == ENTRY_INLINE, 1)) {
+        reply_bulk(call->reply, (struct bytes){entry_value_at(e), e->value_len});
         return;
     }
     struct block *block = entry_block(e);

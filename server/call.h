@@ -67,7 +67,12 @@ void call_touch(struct call *call, struct entry *e);
 /* ---- Strings -------------------------------------------------------------------------------------- */
 
 /* False after replying WRONGTYPE. e may be NULL: then true. */
-bool call_is_string_or_reply(struct call *call, const struct entry *e);
+void call_wrong_type(struct call *call);
+static inline bool call_is_string_or_reply(struct call *call, const struct entry *e) {
+    if (__builtin_expect(!e || entry_type(e) == TYPE_STRING, 1)) return true;
+    call_wrong_type(call);
+    return false;
+}
 /* Replies with the value: large ones are pinned and sent without copying. e NULL: a null. */
 void call_reply_string(struct call *call, const struct entry *e);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */

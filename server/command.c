@@ -36,7 +36,16 @@ struct slot {
     const struct command *command; /* NULL: free */
 };
 
+/* Names of one to SHORT_NAME_MAX letters, which is what busy traffic consists of: one word says it all. */
+enum { SHORT_NAME_MAX = 7, SHORT_BITS = 10, SHORT_SLOTS = 1 << SHORT_BITS };
+_Static_assert(SHORT_SLOTS >= 2 * MAX_COMMANDS, "as above");
+struct short_slot {
+    uint64_t word; /* 0: free */
+    const struct command *command;
+};
+
 static struct {
+    struct short_slot shorts[SHORT_SLOTS] __attribute__((aligned(64)));
     struct command *rows[MAX_COMMANDS];
     unsigned count;
     uint64_t multiplier;
@@ -107,9 +116,46 @@ static inline const struct command *table_find(struct bytes text, uint64_t conta
     }
 }
 
+/* The letters in lower case, and the length above them. Setting bit 5 makes a lower-case letter out of letters alone, so
+ * no other name gets the word of a row whose name is all letters. */
+static inline uint64_t short_word(struct bytes text) {
+    const char *at = text.data;
+    size_t len = text.len;
+    uint64_t word = len >= 4 ? load4(at) | load4(at + len - 4) << (8 * (len - 4))
+                             : (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
+                                   (uint64_t)(uint8_t)at[len - 1] << 16;
+    return word | 0x20202020202020 | (uint64_t)len << 56;
+}
+
+static inline uint32_t short_place(uint64_t word) {
+    return (uint32_t)(word * 0x9e3779b97f4a7c15u >> (64 - SHORT_BITS));
+}
+
+static inline const struct command *short_find(struct bytes text) {
+    if (text.len - 1 >= SHORT_NAME_MAX) return NULL;
+    uint64_t word = short_word(text);
+    const struct short_slot *slot = &table.shorts[short_place(word)];
+    for (; slot->word; slot = slot == &table.shorts[SHORT_SLOTS - 1] ? table.shorts : slot + 1)
+        if (slot->word == word) return slot->command;
+    return NULL;
+}
+
+static void short_add(const struct command *command) {
+    struct bytes name = bytes_of(command->name);
+    if (name.len > SHORT_NAME_MAX || command->container || command->flags & CMD_CONTAINER) return;
+    for (size_t i = 0; i < name.len; i++)
+        if (name.data[i] < 'a' || name.data[i] > 'z') return;
+    uint64_t word = short_word(name);
+    uint32_t i = short_place(word);
+    while (table.shorts[i].word) i = (i + 1) % SHORT_SLOTS;
+    table.shorts[i] = (struct short_slot){word, command};
+}
+
 const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand) {
-    const struct command *command = table_find(argv[0], 0), *sub;
+    const struct command *command = short_find(argv[0]), *sub;
     *bad_subcommand = false;
+    if (__builtin_expect(command != NULL, 1)) return command;
+    command = table_find(argv[0], 0);
     if (!command || !(command->flags & CMD_CONTAINER) || argc == 1) return command;
     sub = table_find(argv[1], command->id + 1);
     *bad_subcommand = !sub;
@@ -452,5 +498,6 @@ const char *command_table_open(void) {
         }
     }
     build_slots();
+    for (unsigned i = 0; i < table.count; i++) short_add(table.rows[i]);
     return NULL;
 }

@@ -35,8 +35,7 @@ enum {
 /* ---- Preparing ------------------------------------------------------------------------------------ */
 
 static bool reserve_hashes(struct request *request) {
-    uint32_t argc = request->args.argc;
-    if (argc <= request->hash_capacity) return true;
+    uint32_t argc = request->args.argc < SMALL_KEYS ? SMALL_KEYS : request->args.argc;
     uint64_t *grown = realloc(request->hash, (size_t)argc * sizeof *grown);
     if (!grown) return false;
     request->hash = grown;
@@ -77,26 +76,32 @@ static bool add_keys(struct request *request, unsigned db) {
     return true;
 }
 
+/* Commands that need not be timed one by one: their time is bounded by the size of the request. */
+static inline bool quick(const struct command *command, uint32_t argc) {
+    return command->flags & (CMD_FAST | CMD_BOUNDED) && argc <= LARGE_REQUEST_ARGS;
+}
+
 bool dispatch_prepare(struct shard *shard, const struct client *client, struct request *request) {
-    const struct command *command =
-        command_find(request->args.argv, request->args.argc, &request->bad_subcommand);
+    uint32_t argc = request->args.argc;
+    const struct command *command = command_find(request->args.argv, argc, &request->bad_subcommand);
     request->command = command;
     request->stripe = STRIPE_NONE;
     request->lone_key = 0;
-    request->bad_arity = false;
+    request->plain = request->bad_arity = false;
     if (!command || request->bad_subcommand) return true;
-    if (!command_arity_ok(command, request->args.argc)) {
+    if (!command_arity_ok(command, argc)) {
         request->bad_arity = true;
         return true;
     }
-    if (!reserve_hashes(request)) return false;
-    if (command->lone_key) {
+    if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
+    if (__builtin_expect(command->lone_key != 0, 1)) {
         request->lone_key = command->lone_key;
         add_key(request, client->db, command->lone_key);
-        return true;
+    } else if ((command->keys[0].flags || command->find_keys) && !add_keys(request, client->db)) {
+        return false;
     }
-    if ((command->keys[0].flags || command->find_keys) && !add_keys(request, client->db)) return false;
     if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
+    request->plain = request->stripe < STRIPE_NONE && quick(command, argc);
     return true;
 }
 
@@ -118,11 +123,6 @@ static uint64_t monotonic_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
-static bool timed(const struct call *call, const struct command *command) {
-    return !(command->flags & (CMD_FAST | CMD_BOUNDED)) || call->argc > LARGE_REQUEST_ARGS ||
-           call->shard->gates & GATE_TIMING;
 }
 
 static void run_timed(struct call *call, const struct command *command) {
@@ -147,17 +147,17 @@ static void note_errors(struct call *call, const struct command *command) {
     errorstats_note(call->reply->last_error);
 }
 
-/* The handler, and what is counted about it. Every command that runs, runs here. */
-static inline void run_command(struct call *call, const struct command *command) {
+/* The handler, and what is counted about it. Every command that is not plain runs here; plain ones in run_plain. */
+static void run_command(struct call *call, const struct command *command) {
     uint64_t errors = call->reply->errors;
     call->command = command;
-    if (__builtin_expect(timed(call, command), 0))
+    if (!quick(command, call->argc) || call->shard->gates & GATE_TIMING)
         run_timed(call, command);
     else
         command->run(call);
     metric_add(&call->metrics->commands[command->id].calls, 1);
-    if (__builtin_expect(call->reply->errors != errors, 0)) note_errors(call, command);
-    if (__builtin_expect(call->shard->gates & GATE_MONITOR, 0)) monitor_feed(call);
+    if (call->reply->errors != errors) note_errors(call, command);
+    if (call->shard->gates & GATE_MONITOR) monitor_feed(call);
 }
 
 static void add_stripes(struct call *call, struct stripe_set *set, const struct request *request) {
@@ -183,9 +183,9 @@ static void run_many(struct call *call, const struct request *request) {
     stripe_set_unlock(&set);
 }
 
-static inline void run_locked(struct call *call, const struct request *request) {
+static void run_locked(struct call *call, const struct request *request) {
     const struct command *command = request->command;
-    if (__builtin_expect(request->stripe < STRIPE_NONE, 1)) {
+    if (request->stripe < STRIPE_NONE) {
         struct stripe *stripe = &stripes.all[request->stripe];
         stripe_lock(stripe);
         run_command(call, command);
@@ -274,17 +274,18 @@ static void reject_arity(struct call *call, const struct command *command) {
 }
 
 /* A row without a handler is a container whose subcommand is missing. */
-static bool runnable(struct call *call, const struct request *request) {
+static bool runnable_row(const struct request *request) {
+    return request->command && request->command->run && !request->bad_subcommand && !request->bad_arity;
+}
+
+static void reject_request(struct call *call, const struct request *request) {
     const struct command *command = request->command;
     if (!command)
         reject_unknown(call);
     else if (request->bad_subcommand)
         reject_subcommand(call, command);
-    else if (request->bad_arity || !command->run)
-        reject_arity(call, command);
     else
-        return true;
-    return false;
+        reject_arity(call, command);
 }
 
 /* ---- Gates ---------------------------------------------------------------------------------------- */
@@ -358,7 +359,10 @@ static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted
 enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
 
 static enum verdict run_gated(struct call *call, const struct request *request) {
-    if (!runnable(call, request)) return DONE;
+    if (!runnable_row(request)) {
+        reject_request(call, request);
+        return DONE;
+    }
     enum verdict verdict = gate(call, request->command);
     if (verdict == RUN) run_locked(call, request);
     return verdict;
@@ -391,64 +395,103 @@ static enum verdict run_slow(struct call *call, const struct request *request) {
 
 /* ---- Batches -------------------------------------------------------------------------------------- */
 
-static inline enum verdict run_request(struct call *call, const struct request *request) {
-    struct client *client = call->client;
+static inline void open_call(struct call *call, const struct request *request) {
     call->argv = request->args.argv;
     call->argc = request->args.argc;
     call->hash = request->hash;
-    call->db = client->db;
-    call->changes = 0;
     call->command = request->command;
-    bool slow = client->flags & CLIENT_SLOW_FLAGS || call->shard->gates || !request->command ||
-                request->bad_subcommand || request->bad_arity || !request->command->run;
-    if (__builtin_expect(slow, 0)) return run_slow(call, request);
-    run_locked(call, request);
-    return RUN;
+    call->changes = 0;
 }
 
-static void prefetch_entries(const struct shard *shard, const struct client *client, unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
-        const struct request *request = &shard->batch[i];
-        if (!request->lone_key) continue;
-        keyspace_prefetch_entry(stripes.all[request->stripe].keyspace, client->db,
-                                request->hash[request->lone_key]);
+static enum verdict run_request(struct call *call, struct request *request) {
+    struct client *client = call->client;
+    enum verdict verdict = RUN;
+    open_call(call, request);
+    call->db = client->db;
+    if (client->flags & CLIENT_SLOW_FLAGS || call->shard->gates || !runnable_row(request))
+        verdict = run_slow(call, request);
+    else
+        run_locked(call, request);
+    /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
+    call->shard->gates = gates_now(client);
+    call->db = client->db;
+    if (verdict != HELD) trim(request);
+    return verdict;
+}
+
+static bool fast_path(const struct call *call) {
+    return !(call->client->flags & CLIENT_SLOW_FLAGS) && !call->shard->gates;
+}
+
+/* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
+ * counted once for all of them. Returns how many are done with. */
+static unsigned run_plain(struct call *call, struct request *batch, unsigned done, unsigned count) {
+    const struct command *command = batch[done].command;
+    void (*run)(struct call *) = command->run;
+    uint64_t errors = call->reply->errors;
+    unsigned first = done;
+    for (; done < count && batch[done].plain && batch[done].command == command; done++) {
+        struct stripe *stripe = &stripes.all[batch[done].stripe];
+        open_call(call, &batch[done]);
+        stripe_lock(stripe);
+        run(call);
+        stripe_unlock(stripe);
+        if (__builtin_expect(call->reply->errors != errors, 0)) {
+            note_errors(call, command);
+            errors = call->reply->errors;
+        }
     }
+    metric_add(&call->metrics->commands[command->id].calls, done - first);
+    return done;
+}
+
+static void prefetch_entries(const struct request *batch, unsigned db, unsigned count) {
+    for (const struct request *request = batch; request < batch + count; request++)
+        if (request->lone_key)
+            keyspace_prefetch_entry(stripes.all[request->stripe].keyspace, db,
+                                    request->hash[request->lone_key]);
 }
 
 /* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
 static void share_time(struct shard *shard, unsigned count, unsigned untimed) {
     uint64_t now = monotonic_ns();
-    uint64_t share = untimed && now > shard->clock_ns ? (now - shard->clock_ns) / untimed : 0;
-    for (unsigned i = 0; i < count; i++) {
+    uint64_t share = now > shard->clock_ns ? (now - shard->clock_ns) / untimed : 0;
+    for (unsigned i = 0, same; i < count; i += same) {
         const struct command *command = shard->batch[i].command;
+        for (same = 1; i + same < count && shard->batch[i + same].command == command;) same++;
         if (command && command->flags & (CMD_FAST | CMD_BOUNDED))
-            metric_add(&shard->metrics.commands[command->id].nanoseconds, share);
+            metric_add(&shard->metrics.commands[command->id].nanoseconds, share * same);
     }
     shard->clock_ns = now;
 }
 
 unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply *reply, unsigned count) {
     struct call *call = &shard->call;
+    struct request *batch = shard->batch;
     unsigned done = 0, untimed = 0;
     if (count == 0) return 0;
-    if (count > 1) prefetch_entries(shard, client, count);
+    if (count > 1) prefetch_entries(batch, client->db, count);
     call->client = client;
     call->reply = reply;
     call->shard = shard;
     call->metrics = &shard->metrics;
     call->now_ms = shard->now_ms;
+    call->db = client->db;
     shard->gates = gates_now(client);
-    for (; done < count; done++) {
-        struct request *request = &shard->batch[done];
-        if (run_request(call, request) == HELD) break;
-        untimed += request->command && request->command->flags & (CMD_FAST | CMD_BOUNDED);
-        if (request->stripe == STRIPE_NONE) shard->gates = gates_now(client);
-        client_set(client->last_command, request->command);
-        trim(request);
+    while (done < count) {
+        if (batch[done].plain && fast_path(call)) {
+            unsigned behind = run_plain(call, batch, done, count);
+            untimed += behind - done;
+            done = behind;
+        } else {
+            if (run_request(call, &batch[done]) == HELD) break;
+            done++;
+        }
     }
+    if (done) client_set(client->last_command, batch[done - 1].command);
     metric_add(&shard->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
-    share_time(shard, done, untimed);
+    if (untimed) share_time(shard, done, untimed);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;
     return done;
