@@ -154,19 +154,25 @@ int __wrap_ring_sys_enter(int fd, unsigned submit, unsigned want, unsigned flags
 
 /* ---- Sizes ---------------------------------------------------------------------------------------- */
 
+static unsigned size_of(enum fault fault, unsigned usual) {
+    if (!setting(fault)) return usual;
+    happened(fault);
+    return setting(fault);
+}
+
 int __real_ring_open(struct ring *ring, const struct ring_options *options);
 int __wrap_ring_open(struct ring *ring, const struct ring_options *options);
 int __wrap_ring_open(struct ring *ring, const struct ring_options *options) {
     struct ring_options smaller = *options;
-    if (setting(SQ_SIZE)) smaller.sq_entries = setting(SQ_SIZE);
-    if (setting(CQ_SIZE)) smaller.cq_entries = setting(CQ_SIZE);
+    smaller.sq_entries = size_of(SQ_SIZE, options->sq_entries);
+    smaller.cq_entries = size_of(CQ_SIZE, options->cq_entries);
     return __real_ring_open(ring, &smaller);
 }
 
 int __real_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size);
 int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size);
 int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size) {
-    return __real_buffers_open(b, ring, group, setting(BUFFER_COUNT) ? setting(BUFFER_COUNT) : count, size);
+    return __real_buffers_open(b, ring, group, size_of(BUFFER_COUNT, count), size);
 }
 
 /* ---- Operations ----------------------------------------------------------------------------------- */
