@@ -85,7 +85,7 @@ static __attribute__((noinline)) void reply_bulk_split(struct reply *reply, stru
     reply_literal(reply, "\r\n");
 }
 
-void reply_bulk(struct reply *reply, struct bytes bytes) {
+void reply_bulk_long(struct reply *reply, struct bytes bytes) {
     char *at = reply->at;
     if (__builtin_expect((size_t)(reply->end - at) < HEADER_MAX + 2 + bytes.len, 0)) {
         reply_bulk_split(reply, bytes);

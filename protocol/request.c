@@ -1,6 +1,6 @@
 /* request.c - the request parser, in two gears.
  *
- * parse_whole is the fast gear and the server's hottest loop: a multibulk request that lies whole in the
+ * request_parse_whole (request.h) is the fast gear and the server's hottest loop: a multibulk request that lies whole in the
  * buffer goes straight into args->argv in one pass, without state and without allocation. At the first thing
  * out of the ordinary (bytes that end early, an error, an inline request, more arguments than argv holds) it
  * gives up, and has changed nothing.
@@ -23,9 +23,8 @@
 static_assert(sizeof(size_t) == 8, "an announced length plus its CRLF must fit a size_t");
 
 enum {
-    ARGS_MIN = 64,   /* first capacity of an argv, in arguments */
-    SLOTS_MIN = 4,   /* first capacity of a saved request, in arguments */
-    ARGUMENT_MIN = 6 /* bytes of the shortest argument: "$0\r\n\r\n" */
+    ARGS_MIN = 64, /* first capacity of an argv, in arguments */
+    SLOTS_MIN = 4, /* first capacity of a saved request, in arguments */
 };
 
 /* Arguments */
@@ -44,88 +43,6 @@ static bool args_reserve(struct request_args *args, size_t capacity) {
 void request_args_free(struct request_args *args) {
     free(args->argv);
     *args = (struct request_args){0};
-}
-
-/* The fast gear */
-
-/* The figure of a length line; `at` is behind its type byte. Returns the byte behind the line, or NULL where
- * the slow gear should look: bytes missing, not a plain number, or ten digits and more. */
-static inline const char *whole_length(const char *at, const char *end, size_t *out) {
-    if (end - at < 4) return NULL;
-    size_t value = (unsigned char)at[0] - (unsigned)'0';
-    if (value > 9) return NULL;
-    if (at[1] == '\r') {
-        *out = value;
-        return at + 3;
-    }
-    if (value == 0) return NULL;
-    const char *limit = end - at > 12 ? at + 10 : end - 1; /* the CR lies before this, an LF behind it */
-    for (at++; at < limit; at++) {
-        unsigned digit = (unsigned char)*at - (unsigned)'0';
-        if (digit > 9) {
-            *out = value;
-            return *at == '\r' ? at + 2 : NULL;
-        }
-        value = value * 10 + digit;
-    }
-    return NULL;
-}
-
-static inline uint64_t load8(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
-/* The bytes of a word as they lie in memory, first byte lowest. */
-#define WORD4(a, b, c, d)                                                                                    \
-    ((uint64_t)(unsigned char)(a) | (uint64_t)(unsigned char)(b) << 8 | (uint64_t)(unsigned char)(c) << 16 | \
-     (uint64_t)(unsigned char)(d) << 24)
-
-/* "$d\r\n" and "$dd\r\n" are nearly all lengths there are: one word decides. Returns the byte behind the line; NULL where
- * whole_length must look. */
-static inline const char *short_length(const char *at, char type, size_t *out) {
-    uint64_t word = load8(at);
-    uint32_t one = (uint32_t)word ^ (uint32_t)WORD4(type, '0', '\r', '\n');
-    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) return NULL;
-    if ((one & 0xff) == 0 && one <= 9 << 8) {
-        *out = one >> 8;
-        return at + 4;
-    }
-    uint64_t two = word ^ (WORD4(type, '0', '0', '\r') | (uint64_t)'\n' << 32);
-    uint32_t tens = (uint32_t)(two >> 8) & 0xff, ones = (uint32_t)(two >> 16) & 0xff;
-    if (two & 0xffff0000ff || tens - 1 > 8 || ones > 9) return NULL;
-    *out = tens * 10 + ones;
-    return at + 5;
-}
-
-static inline const char *line_length(const char *at, const char *end, char type, size_t *out) {
-    const char *behind = end - at >= 8 ? short_length(at, type, out) : NULL;
-    if (__builtin_expect(behind != NULL, 1)) return behind;
-    return end - at >= ARGUMENT_MIN && *at == type ? whole_length(at + 1, end, out) : NULL;
-}
-
-/* True: args and *used hold the request. False: nothing is decided. */
-static inline bool parse_whole(const struct request_limits *limits, const char *data, size_t len,
-                               struct request_args *args, size_t *used) {
-    const char *at = data, *end = data + len;
-    size_t count;
-    if (!(at = line_length(at, end, '*', &count))) return false;
-    if (count == 0 || count > limits->max_args) return false;
-    if (count > args->capacity && (count > ARGS_MIN || !args_reserve(args, ARGS_MIN))) return false;
-
-    struct bytes *arg = args->argv, *last = arg + count;
-    const uint64_t max_bulk = limits->max_bulk;
-    for (; arg < last; arg++) {
-        size_t bulk_len;
-        if (!(at = line_length(at, end, '$', &bulk_len))) return false;
-        if (bulk_len + 2 > (size_t)(end - at) || bulk_len > max_bulk) return false;
-        *arg = (struct bytes){at, bulk_len};
-        at += bulk_len + 2;
-    }
-    args->argc = (uint32_t)count;
-    *used = (size_t)(at - data);
-    return true;
 }
 
 /* The slow gear: a request that is remembered between calls */
@@ -428,7 +345,7 @@ static __attribute__((noinline)) enum request_status parse_saved(struct request_
 
 enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits,
                                   const char *data, size_t len, struct request_args *args, size_t *used) {
-    if (!parser->saved && parse_whole(limits, data, len, args, used)) return REQUEST_READY;
+    if (!parser->saved && request_parse_whole(limits, data, len, args, used)) return REQUEST_READY;
     *used = 0;
     return parse_saved(parser, limits, data, len, args, used);
 }

@@ -18,6 +18,7 @@
 #define KEVY_PROTOCOL_REQUEST_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "protocol/bytes.h"
 
@@ -75,5 +76,89 @@ void request_args_free(struct request_args *args);
  * arguments point there. False for unbalanced quotes, a quote that closes in the middle of a word, or no memory. */
 bool request_split_line(struct bytes line, char *scratch, struct request_args *args)
     __attribute__((warn_unused_result));
+
+/* ---- The fast gear -------------------------------------------------------------------------------- */
+
+enum { REQUEST_ARGUMENT_MIN = 6 /* bytes of the shortest argument: "$0\r\n\r\n" */ };
+
+/* The figure of a length line; `at` is behind its type byte. Returns the byte behind the line, or NULL where
+ * the slow gear should look: bytes missing, not a plain number, or ten digits and more. */
+static inline const char *request_whole_length(const char *at, const char *end, size_t *out) {
+    if (end - at < 4) return NULL;
+    size_t value = (unsigned char)at[0] - (unsigned)'0';
+    if (value > 9) return NULL;
+    if (at[1] == '\r') {
+        *out = value;
+        return at + 3;
+    }
+    if (value == 0) return NULL;
+    const char *limit = end - at > 12 ? at + 10 : end - 1; /* the CR lies before this, an LF behind it */
+    for (at++; at < limit; at++) {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit > 9) {
+            *out = value;
+            return *at == '\r' ? at + 2 : NULL;
+        }
+        value = value * 10 + digit;
+    }
+    return NULL;
+}
+
+static inline uint64_t request_load8(const char *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* The bytes of a word as they lie in memory, first byte lowest. */
+#define REQUEST_WORD4(a, b, c, d)                                                                            \
+    ((uint64_t)(unsigned char)(a) | (uint64_t)(unsigned char)(b) << 8 | (uint64_t)(unsigned char)(c) << 16 | \
+     (uint64_t)(unsigned char)(d) << 24)
+
+/* "$d\r\n" and "$dd\r\n" are nearly all lengths there are: one word decides. Returns the byte behind the line; NULL where
+ * request_whole_length must look. */
+static inline const char *request_short_length(const char *at, char type, size_t *out) {
+    uint64_t word = request_load8(at);
+    uint32_t one = (uint32_t)word ^ (uint32_t)REQUEST_WORD4(type, '0', '\r', '\n');
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) return NULL;
+    if ((one & 0xff) == 0 && one <= 9 << 8) {
+        *out = one >> 8;
+        return at + 4;
+    }
+    uint64_t two = word ^ (REQUEST_WORD4(type, '0', '0', '\r') | (uint64_t)'\n' << 32);
+    uint32_t tens = (uint32_t)(two >> 8) & 0xff, ones = (uint32_t)(two >> 16) & 0xff;
+    if (two & 0xffff0000ff || tens - 1 > 8 || ones > 9) return NULL;
+    *out = tens * 10 + ones;
+    return at + 5;
+}
+
+static inline const char *request_line_length(const char *at, const char *end, char type, size_t *out) {
+    const char *behind = end - at >= 8 ? request_short_length(at, type, out) : NULL;
+    if (__builtin_expect(behind != NULL, 1)) return behind;
+    return end - at >= REQUEST_ARGUMENT_MIN && *at == type ? request_whole_length(at + 1, end, out) : NULL;
+}
+
+/* True: args and *used hold the request. False: nothing is decided. */
+static inline bool request_parse_whole(const struct request_limits *limits, const char *data, size_t len,
+                                       struct request_args *args, size_t *used) {
+    const char *at = data, *end = data + len;
+    size_t count;
+    if (!(at = request_line_length(at, end, '*', &count))) return false;
+    if (count == 0 || count > limits->max_args) return false;
+    if (count > args->capacity) return false;
+
+    struct bytes *arg = args->argv, *last = arg + count;
+    const uint64_t max_bulk = limits->max_bulk;
+    for (; arg < last; arg++) {
+        size_t bulk_len;
+        if (!(at = request_line_length(at, end, '$', &bulk_len))) return false;
+        if (bulk_len + 2 > (size_t)(end - at) || bulk_len > max_bulk) return false;
+        *arg = (struct bytes){at, bulk_len};
+        at += bulk_len + 2;
+    }
+    args->argc = (uint32_t)count;
+    *used = (size_t)(at - data);
+    return true;
+}
 
 #endif

@@ -26,14 +26,16 @@ static void changed(struct call *call, struct stripe *stripe, unsigned db, struc
     if (stripe->watches) watch_touch(stripe, db, key);
 }
 
-static void expire(struct call *call, unsigned db, struct key key, struct entry *e) {
+static __attribute__((noinline)) void expire(struct call *call, unsigned db, struct key key,
+                                             struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
     if (stripe->watches) watch_touch(stripe, db, key);
     metric_add(&call->metrics->expired_keys, 1);
     keyspace_delete_entry(stripe->keyspace, db, key, e);
 }
 
-static inline struct entry *peek(struct call *call, unsigned db, uint32_t arg) {
+static inline __attribute__((always_inline)) struct entry *peek(struct call *call, unsigned db,
+                                                                uint32_t arg) {
     struct key key = call_key(call, arg);
     struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
     if (__builtin_expect(e != NULL && entry_expired(e, call->now_ms), 0)) {
@@ -68,7 +70,7 @@ void call_wrong_type(struct call *call) {
     reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
-static void reply_pinned(struct call *call, struct block *block) {
+static __attribute__((noinline)) void reply_pinned(struct call *call, struct block *block) {
     struct reply *reply = call->reply;
     reply_bulk_header(reply, block->len);
     if (!reply->failed && !reply->sink->attach(reply, block_bytes(block), block_retain(block)))

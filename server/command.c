@@ -151,15 +151,19 @@ static void short_add(const struct command *command) {
     table.shorts[i] = (struct short_slot){word, command};
 }
 
-const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand) {
-    const struct command *command = short_find(argv[0]), *sub;
-    *bad_subcommand = false;
-    if (__builtin_expect(command != NULL, 1)) return command;
-    command = table_find(argv[0], 0);
+static __attribute__((noinline)) const struct command *long_find(const struct bytes *argv, uint32_t argc,
+                                                                 bool *bad_subcommand) {
+    const struct command *command = table_find(argv[0], 0), *sub;
     if (!command || !(command->flags & CMD_CONTAINER) || argc == 1) return command;
     sub = table_find(argv[1], command->id + 1);
     *bad_subcommand = !sub;
     return sub ? sub : command;
+}
+
+const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand) {
+    const struct command *command = short_find(argv[0]);
+    *bad_subcommand = false;
+    return __builtin_expect(command != NULL, 1) ? command : long_find(argv, argc, bad_subcommand);
 }
 
 const struct command *command_find_name(struct bytes name) {

@@ -488,9 +488,12 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     while (count < most && status == REQUEST_READY && progress.used < len) {
         struct request *request = &shard->batch[count];
         size_t used;
-        status = request_parse(&conn->parser, limits, data + progress.used, len - progress.used,
-                               &request->args, &used);
-        if (status != REQUEST_READY) break;
+        const char *at = data + progress.used;
+        if (conn->parser.saved ||
+            !request_parse_whole(limits, at, len - progress.used, &request->args, &used)) {
+            status = request_parse(&conn->parser, limits, at, len - progress.used, &request->args, &used);
+            if (status != REQUEST_READY) break;
+        }
         progress.used += used;
         request->end = progress.used;
         if (request->args.argc && !dispatch_prepare(shard, &conn->client, request)) {

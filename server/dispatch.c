@@ -34,7 +34,7 @@ enum {
 
 /* ---- Preparing ------------------------------------------------------------------------------------ */
 
-static bool reserve_hashes(struct request *request) {
+static __attribute__((noinline)) bool reserve_hashes(struct request *request) {
     uint32_t argc = request->args.argc < SMALL_KEYS ? SMALL_KEYS : request->args.argc;
     uint64_t *grown = realloc(request->hash, (size_t)argc * sizeof *grown);
     if (!grown) return false;
@@ -43,7 +43,8 @@ static bool reserve_hashes(struct request *request) {
     return true;
 }
 
-static inline void add_key(struct request *request, unsigned db, uint32_t arg) {
+static inline __attribute__((always_inline)) void add_key(struct request *request, unsigned db,
+                                                          uint32_t arg) {
     uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
     unsigned stripe = stripe_index(hash);
     request->hash[arg] = hash;
@@ -61,7 +62,7 @@ static void add_all(struct request *request, unsigned db) {
     request->stripe = STRIPE_ALL;
 }
 
-static bool add_keys(struct request *request, unsigned db) {
+static __attribute__((noinline)) bool add_keys(struct request *request, unsigned db) {
     struct command_key small[SMALL_KEYS], *keys = small;
     const struct bytes *argv = request->args.argv;
     int count = command_keys(request->command, argv, request->args.argc, keys, SMALL_KEYS);
@@ -141,7 +142,7 @@ static void run_timed(struct call *call, const struct command *command) {
     }
 }
 
-static void note_errors(struct call *call, const struct command *command) {
+static __attribute__((noinline)) void note_errors(struct call *call, const struct command *command) {
     metric_add(&call->metrics->error_replies, 1);
     metric_add(&call->metrics->commands[command->id].failed, 1);
     errorstats_note(call->reply->last_error);
@@ -403,7 +404,7 @@ static inline void open_call(struct call *call, const struct request *request) {
     call->changes = 0;
 }
 
-static enum verdict run_request(struct call *call, struct request *request) {
+static __attribute__((noinline)) enum verdict run_request(struct call *call, struct request *request) {
     struct client *client = call->client;
     enum verdict verdict = RUN;
     open_call(call, request);

@@ -103,8 +103,8 @@ static inline struct entry *table_entry(const struct slab *slab, struct table_sl
 }
 
 /* The slot of a key. */
-static inline struct table_slot table_find(const struct table *table, const struct slab *slab,
-                                           struct bytes name, uint64_t hash) {
+static inline __attribute__((always_inline)) struct table_slot
+table_find(const struct table *table, const struct slab *slab, struct bytes name, uint64_t hash) {
     if (table->entries == 0) return (struct table_slot){0};
     for (struct bucket *b = table_bucket(table, hash); b; b = table_overflow(slab, b))
         for (unsigned hits = table_match(b, table_tag(hash)); hits; hits &= hits - 1) {
