@@ -46,7 +46,7 @@ void config_defaults(void) {
         if (!option->standard) continue;
         if (!option_parse(option, bytes_of(option->standard), &value, error)) {
             fprintf(stderr, "kevy: default of '%s': %s\n", option->name, error); /* no memory, or a bad row */
-            abort();
+            exit(1);
         }
         option_store(option, &value);
     }

@@ -563,6 +563,10 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
 static bool keep_pending(struct conn *conn, const char *data, size_t len) {
     size_t max = (size_t)config.client_query_buffer_limit + conn->pending_done;
     if (buffer_append(&conn->pending, (struct bytes){data, len}, max)) return true;
+    if (conn->pending.len <= max && len <= max - conn->pending.len) {
+        fail_memory(conn);
+        return false;
+    }
     log_warning("Closing client id=%llu that reached max query buffer length.",
                 (unsigned long long)conn->client.id);
     metric_add(&conn->shard->metrics.query_limit_closes, 1);
