@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/config.h"
@@ -43,6 +44,11 @@ static bool add(int fd, bool unix_socket) {
     return true;
 }
 
+/* A process that was killed holds its sockets until the kernel has torn its rings down, a moment later: what is
+ * still in use is asked for again this often. */
+enum { HELD_TRIES = 20 };
+static const struct timespec held_pause = {.tv_nsec = 50 * 1000 * 1000};
+
 static int socket_listen(const struct addrinfo *address) {
     int on = 1, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
@@ -63,6 +69,10 @@ static int open_address(const char *host, int family) {
     struct addrinfo *found = NULL;
     if (getaddrinfo(host, port, &hints, &found) != 0) return -EADDRNOTAVAIL;
     int fd = socket_listen(found);
+    for (unsigned i = 0; fd == -EADDRINUSE && i < HELD_TRIES; i++) {
+        nanosleep(&held_pause, NULL);
+        fd = socket_listen(found);
+    }
     freeaddrinfo(found);
     return fd;
 }
@@ -94,6 +104,14 @@ static bool somebody_answers(const struct sockaddr_un *address) {
     return !refused;
 }
 
+static bool still_answers(const struct sockaddr_un *address) {
+    for (unsigned i = 0; i < HELD_TRIES; i++) {
+        if (!somebody_answers(address)) return false;
+        nanosleep(&held_pause, NULL);
+    }
+    return true;
+}
+
 /* The mode is set by the umask, so that there is no moment in which the socket is open to more than it should
  * be. */
 static int bind_unix(int fd, const struct sockaddr_un *address) {
@@ -113,7 +131,7 @@ static bool open_unix(const char *path, char *error, size_t size) {
     }
     memcpy(address.sun_path, path, strlen(path));
     if (lstat(path, &old) == 0) {
-        if (!S_ISSOCK(old.st_mode) || somebody_answers(&address)) {
+        if (!S_ISSOCK(old.st_mode) || still_answers(&address)) {
             snprintf(error, size, "unixsocket %s: %s", path,
                      S_ISSOCK(old.st_mode) ? "another server answers there" : "exists and is no socket");
             return false;
