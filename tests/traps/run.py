@@ -285,11 +285,11 @@ def trap_resets_in_mid_reply_and_mid_request_leave_nothing_behind(server):
         finally:
             client.reset() if dice.random() < 0.5 else client.close()
 
-    for _ in range(20):
+    for _ in range(100):
         misbehave()
     wait_until_alone(server)
     base = resident_bytes(server)
-    for _ in range(150):
+    for _ in range(200):
         misbehave()
     wait_until_alone(server)
     eventually("the descriptors to be what they were", lambda: descriptors(server) <= base_fds + 2)

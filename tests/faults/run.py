@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""A server on a bad day: rings that are refused, accepts that fail, memory that runs out.
+
+    run.py KEVY_FAULTS [--plant] [NAME...]
+
+Each function bad_...() starts kevy_faults, turns faults on by name (faults.py, faults.c) and fails by an exception. That the whole
+of tests/traps holds with short sends, small queues or interrupted enters is checked by with.py: see CMakeLists.txt.
+--plant expects a message that nobody gives; the run must fail.
+"""
+import argparse
+import errno
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+from faults import Faults  # noqa: E402
+from kevy import TIME_SCALE, Closed, Error, Server, encode, eventually  # noqa: E402
+
+PROGRAM = None  # kevy_faults
+PLANT = False
+REMEDIES = {errno.ENOMEM: ("Cannot allocate memory", "ulimit -l"), errno.EPERM: ("Operation not permitted", "io_uring"),
+            errno.ENOSYS: ("Function not implemented", "Linux"), errno.EMFILE: ("Too many open files", "ulimit -n")}
+
+
+class Failed(Exception):
+    pass
+
+
+def check(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def start_and_see(faults, *arguments):
+    """Starts a server that may well refuse: its exit status (None: it serves) and what it said."""
+    directory = tempfile.mkdtemp(prefix="kevy-faults-")
+    socket = os.path.join(directory, "socket")
+    log = open(os.path.join(directory, "log"), "w+", encoding="utf-8")
+    process = subprocess.Popen([PROGRAM, "--port", "0", "--unixsocket", socket, *arguments], cwd=directory, stdin=subprocess.DEVNULL,
+                               stdout=log, stderr=log, env=dict(os.environ, **faults.environment))
+
+    def said():
+        with open(log.name, encoding="utf-8") as file:
+            return file.read()
+
+    try:
+        eventually("the server to serve or to end", lambda: process.poll() is not None or "is ready" in said())
+        return process.poll(), said()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            check(process.wait(20 * TIME_SCALE) == 0, "no clean end: %s" % said())
+        check(not os.path.exists(socket), "the socket was left behind")
+        log.close()
+        os.unlink(log.name)
+        os.rmdir(directory)
+
+
+# ---- Starting -------------------------------------------------------------------------------------------------------------------
+
+
+def bad_a_ring_that_is_refused_is_explained():
+    """Every set-up of every ring fails in turn: the server either does without, or says which, why and the remedy, and exits 1."""
+    for error, (reason, remedy) in REMEDIES.items():
+        refused, named = 0, set()
+        for n in range(1, 100):
+            with Faults(SETUP_FAILS_AT=n, SETUP_ERROR=error) as faults:
+                status, said = start_and_see(faults, "--shards", "3", "--io-sqpoll", "no")
+                if not faults.happened("SETUP_FAILS_AT"):
+                    break
+                if status is None:
+                    continue  # an optional feature was looked for
+                refused += 1
+                named |= {ring for ring in range(0, 4) if "io_uring ring %d of" % ring in said}
+                check(status == 1, "set-up %d refused: status %s" % (n, status))
+                check(("planted" if PLANT else reason) in said and remedy in said, "set-up %d refused with %s: %s" % (n, reason, said))
+        check(named >= {1, 2, 3} and refused >= 4, "of %d refusals only rings %s were named" % (refused, sorted(named)))
+
+
+def bad_other_calls_that_are_refused():
+    """Without provided buffers there is no server; without a file table or a registered ring there is."""
+    pbuf_ring, files2, ring_fds = 22, 13, 20
+    for opcode, serves in ((pbuf_ring, False), (files2, True), (ring_fds, True)):
+        for error in (errno.ENOMEM, errno.EINVAL):
+            with Faults(REGISTER_FAILS=opcode + 1, REGISTER_ERROR=error) as faults:
+                status, said = start_and_see(faults, "--shards", "2", "--io-sqpoll", "no")
+                check(faults.happened("REGISTER_FAILS") > 0, "register opcode %d was not called" % opcode)
+                check((status is None) == serves and status in (None, 1), "opcode %d: status %s: %s" % (opcode, status, said))
+                check(serves or "io_uring" in said, "opcode %d: %s" % (opcode, said))
+
+
+def bad_memory_at_the_start():
+    """The n-th allocation of a start fails: it ends with status 1 and a word, or serves all the same; nothing else."""
+    for dice in range(40):
+        with Faults(MALLOC_FAILS=random.Random(dice).randrange(3, 60)) as faults:
+            status, said = start_and_see(faults, "--shards", "2", "--io-sqpoll", "no")
+            check(status in (None, 1), "status %s: %s" % (status, said[-500:]))
+            check(status is None or said.strip(), "refused without a word")
+
+
+# ---- Accepting ------------------------------------------------------------------------------------------------------------------
+
+
+def bad_accepting_never_stops():
+    """Every accept fails for a while, whatever the reason: then the first client is served."""
+    for error in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED, errno.EINTR, errno.EPROTO):
+        with Faults(ACCEPT_FAILS=1, ACCEPT_ERROR=error) as faults:
+            relief = threading.Timer(0.25, faults.set, kwargs={"ACCEPT_FAILS": 0})
+            relief.start()
+            with Server("--io-sqpoll", "no", shards=error % 2 * 3 + 1, path=PROGRAM, env=faults.environment) as server:
+                relief.join()
+                check(faults.happened("ACCEPT_FAILS") >= 2, "accepting failed %d times only" % faults.happened("ACCEPT_FAILS"))
+                check(alone(server), "somebody is there")
+
+
+# ---- Memory ---------------------------------------------------------------------------------------------------------------------
+
+
+def storm(server, faults, rounds, seed):
+    """Requests of every size while allocations fail. What was answered with OK must be there afterwards, and nothing else."""
+    dice, known = random.Random(seed), {}
+    client = None
+    for _ in range(rounds):
+        key, value = "k%d" % dice.randrange(40), dice.randbytes(dice.choice((1, 30, 500, 5000, 20000, 40000, 200000)))
+        kind = dice.randrange(8)
+        requests = ([("SET", key, value)], [("GET", key)], [("APPEND", key, value)], [("MSET", key, value, key + "x", "1")],
+                    [("MULTI",), ("SET", key, value), ("GET", key), ("EXEC",)], [("DEL", key)], [("MGET", *known)] if known else [("PING",)],
+                    [("CLIENT", "SETNAME", "name"), ("CONFIG", "GET", "*"), ("SETRANGE", key, "100000", "x"), ("INFO",), ("SCAN", "0")])[kind]
+        try:
+            if client is None:
+                client = server.client()
+            client.send(b"".join(encode(*request) for request in requests))
+            replies = [client.read() for _ in requests]
+        except (Closed, OSError):
+            client = None
+            replies = []
+        if kind == 1 and replies and key in known and not isinstance(replies[0], Error):
+            check(replies[0] == known[key], "GET %s is wrong while memory is short" % key)
+        elif kind == 0 and replies == ["OK"]:
+            known[key] = value
+        elif kind not in (1, 6):
+            known.pop(key, None)  # changed, or not, or only in part: nothing was promised
+    faults.set(MALLOC_FAILS=0)
+    with server.client() as judge:
+        for key, value in known.items():
+            got = judge.call("GET", key)
+            check(got == value, "%s was acknowledged and is %s" % (key, "gone" if got is None else "not what it was"))
+        judge.call("FLUSHALL")
+    if client:
+        client.close()
+
+
+def bad_memory_runs_out():
+    for shards in (1, 4):
+        for one_in, least in ((3, 0), (20, 0), (2, 4096), (1, 100000)):
+            with Faults() as faults, Server(shards=shards, path=PROGRAM, env=faults.environment) as server:
+                faults.set(MALLOC_FROM=least, MALLOC_FAILS=one_in)
+                storm(server, faults, 400, one_in * 7 + shards)
+                check(faults.happened("MALLOC_FAILS") > 10, "memory ran out %d times only" % faults.happened("MALLOC_FAILS"))
+                eventually("the clients to be gone", lambda: alone(server))
+
+
+def alone(server):
+    with server.client() as client:
+        return len(client.call("CLIENT", "LIST").splitlines()) == 1
+
+
+def bad_memory_for_monitors_and_pauses():
+    """Lines for monitors, posts between shards and held requests need memory too: missing it closes nobody but the asker."""
+    with Faults() as faults, Server(shards=4, path=PROGRAM, env=faults.environment) as server:
+        for turn in range(20):
+            monitors = [server.client() for _ in range(4)]
+            for monitor in monitors:
+                monitor.call("MONITOR")
+            with server.client() as talker:
+                faults.set(MALLOC_FAILS=3)
+                talker.send(encode("SET", "k", "v") * 50 + encode("CLIENT", "PAUSE", "20", "WRITE") + encode("SET", "k", "w") * 5)
+                try:
+                    for _ in range(56):
+                        talker.read()
+                except Closed:
+                    pass
+                faults.set(MALLOC_FAILS=0)
+            for monitor in monitors:
+                monitor.reset()
+        eventually("the clients to be gone", lambda: alone(server))
+        with server.client() as client:
+            check(client.call("SET", "k", "x") == "OK" and client.call("GET", "k") == b"x", "SET and GET")
+
+
+def main():
+    global PROGRAM, PLANT
+    parser = argparse.ArgumentParser(description="A server on a bad day.")
+    parser.add_argument("program", help="kevy_faults")
+    parser.add_argument("names", nargs="*", help="only the tests whose names contain one of these")
+    parser.add_argument("--plant", action="store_true", help="expect one wrong thing: this run must fail")
+    options = parser.parse_args()
+    PROGRAM, PLANT = os.path.abspath(options.program), options.plant
+    failed = ran = 0
+    for name, function in list(globals().items()):
+        if not name.startswith("bad_") or (options.names and not any(part in name for part in options.names)):
+            continue
+        start, ran = time.monotonic(), ran + 1
+        try:
+            function()
+            print("ok %s (%.1f s)" % (name[4:], time.monotonic() - start), flush=True)
+        except Exception as error:  # one does not hide the next
+            print("FAILED %s: %s: %s" % (name[4:], type(error).__name__, error), flush=True)
+            failed += 1
+        if PLANT:
+            break
+    if failed or not ran:
+        sys.exit("%d of %d failed" % (failed, ran))
+
+
+if __name__ == "__main__":
+    main()
