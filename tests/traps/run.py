@@ -785,6 +785,8 @@ def trap_a_server_that_slept_goes_on(server):
         client.call("SET", "short", "1", "PX", "300")
         client.call("SET", "long", "1", "EX", "100")
         server.process.send_signal(signal.SIGSTOP)
+        # Until every thread has stopped, somebody may still serve what comes.
+        eventually("the server to sleep", lambda: all(re.search(" T ", thread) for thread in server.threads().split(", ")))
         other.socket.send(encode("GET", "short") + encode("GET", "long"))
         time.sleep(1)
         server.process.send_signal(signal.SIGCONT)
