@@ -476,6 +476,19 @@ static size_t output_limit(const struct conn *conn) {
     return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
 }
 
+static enum request_status parse_request(struct conn *conn, const struct request_limits *limits,
+                                         const char *data, size_t len, struct request_args *args,
+                                         size_t *used) {
+    if (!conn->parser.saved && request_parse_whole(limits, data, len, args, used)) return REQUEST_READY;
+    return request_parse(&conn->parser, limits, data, len, args, used);
+}
+
+/* The next request may begin as this one. */
+static void note_head(struct shard *shard, const struct request *request, const char *data) {
+    if (request->plain && request_head_note(&shard->head, data, &request->args))
+        shard->head_command = request->command;
+}
+
 /* Parses a batch, prefetches its keys and runs it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
@@ -485,22 +498,26 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     enum request_status status = REQUEST_READY;
     unsigned count = 0, most = batch_size(conn);
     conn->output.limit = output_limit(conn);
-    while (count < most && status == REQUEST_READY && progress.used < len) {
+    while (count < most && progress.used < len) {
         struct request *request = &shard->batch[count];
-        size_t used;
         const char *at = data + progress.used;
-        if (conn->parser.saved ||
-            !request_parse_whole(limits, at, len - progress.used, &request->args, &used)) {
-            status = request_parse(&conn->parser, limits, at, len - progress.used, &request->args, &used);
-            if (status != REQUEST_READY) break;
-        }
+        size_t left = len - progress.used, used;
+        const struct command *known = NULL;
+        if (!conn->parser.saved && request_head_is(&shard->head, at, left) &&
+            request_parse_behind(&shard->head, limits, at, left, &request->args, &used))
+            known = shard->head_command;
+        else
+            status = parse_request(conn, limits, at, left, &request->args, &used);
+        if (status != REQUEST_READY) break;
         progress.used += used;
         request->end = progress.used;
-        if (request->args.argc && !dispatch_prepare(shard, &conn->client, request)) {
+        if (request->args.argc == 0) continue;
+        if (!dispatch_prepare(&conn->client, request, known)) {
             fail_memory(conn);
             return progress;
         }
-        count += request->args.argc != 0;
+        if (!known) note_head(shard, request, at);
+        count++;
     }
     shard->call.arg_blocks = conn->arg_block;
     shard->call.arg_block_count = conn->arg_block_count;

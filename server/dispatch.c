@@ -82,18 +82,24 @@ static inline bool quick(const struct command *command, uint32_t argc) {
     return command->flags & (CMD_FAST | CMD_BOUNDED) && argc <= LARGE_REQUEST_ARGS;
 }
 
-bool dispatch_prepare(struct shard *shard, const struct client *client, struct request *request) {
-    uint32_t argc = request->args.argc;
-    const struct command *command = command_find(request->args.argv, argc, &request->bad_subcommand);
+/* False for a request that will be refused. */
+static __attribute__((noinline)) bool find_row(struct request *request) {
+    const struct command *command =
+        command_find(request->args.argv, request->args.argc, &request->bad_subcommand);
     request->command = command;
+    if (!command || request->bad_subcommand) return false;
+    request->bad_arity = !command_arity_ok(command, request->args.argc);
+    return !request->bad_arity;
+}
+
+bool dispatch_prepare(const struct client *client, struct request *request, const struct command *known) {
+    uint32_t argc = request->args.argc;
+    request->command = known;
     request->stripe = STRIPE_NONE;
     request->lone_key = 0;
-    request->plain = request->bad_arity = false;
-    if (!command || request->bad_subcommand) return true;
-    if (!command_arity_ok(command, argc)) {
-        request->bad_arity = true;
-        return true;
-    }
+    request->plain = request->bad_arity = request->bad_subcommand = false;
+    if (!known && !find_row(request)) return true;
+    const struct command *command = request->command;
     if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
     if (__builtin_expect(command->lone_key != 0, 1)) {
         request->lone_key = command->lone_key;

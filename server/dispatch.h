@@ -23,8 +23,9 @@ struct request {
 };
 enum { STRIPE_NONE = MAX_STRIPES, STRIPE_MANY, STRIPE_ALL };
 
-/* Finds the row, hashes the keys and prefetches their buckets. False without memory. */
-bool dispatch_prepare(struct shard *shard, const struct client *client, struct request *request)
+/* Finds the row, unless it is `known` (and then its arity is right), hashes the keys and prefetches their buckets. False
+ * without memory. */
+bool dispatch_prepare(const struct client *client, struct request *request, const struct command *known)
     __attribute__((warn_unused_result));
 
 /* Runs shard->batch[0, count), replying to `reply`. Returns how many are done with: fewer than count when

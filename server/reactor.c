@@ -255,13 +255,17 @@ static bool work_waits(const struct shard *shard) {
            shard->flush.first || __atomic_load_n(&shard->posts, __ATOMIC_RELAXED);
 }
 
-/* With one or two busy connections the next request comes sooner than a sleeping CPU wakes: spinning has to
- * be earned by gaps that were shorter than io-busy-poll-us. */
-static bool spin(struct shard *shard) {
+/* With one or two busy connections the next request comes sooner than a sleeping CPU wakes: spinning has to be earned
+ * by gaps that were shorter than io-busy-poll-us. */
+static bool may_spin(const struct shard *shard) {
     const struct pace *pace = &shard->pace;
     uint64_t most_us = (uint64_t)config.io_busy_poll_us;
-    if (!most_us || pace->active_last == 0 || pace->active_last > 2 || pace->gap_us > most_us) return false;
-    uint64_t start_us = shard->now_us;
+    return most_us && pace->active_last && pace->active_last <= 2 && pace->gap_us <= most_us;
+}
+
+/* True when there is something to do. */
+static bool spin(struct shard *shard) {
+    uint64_t start_us = shard->now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
         if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) || post_waiting(shard)) return true;
 #if defined(__x86_64__)
@@ -288,16 +292,16 @@ static void park(struct shard *shard, unsigned want) {
 
 static void wait_for_more(struct shard *shard) {
     uint64_t started_us = shard->now_us;
-    if (work_waits(shard)) {
-        (void)ring_wait(&shard->ring, 0, 0, 0);
-    } else {
-        unsigned want = batch_want(shard);
-        if (want == 1) ring_submit(&shard->ring);
-        if (ring_ready(&shard->ring) == 0 && !(want == 1 && spin(shard)))
-            park(shard, want);
-        else if (ring_needs_enter(&shard->ring))
-            (void)ring_wait(&shard->ring, 0, 0, 0);
+    unsigned want = batch_want(shard);
+    bool ready = work_waits(shard) || ring_ready(&shard->ring);
+    if (!ready && want == 1 && may_spin(shard)) {
+        ring_submit(&shard->ring);
+        ready = spin(shard);
     }
+    if (!ready)
+        park(shard, want);
+    else
+        (void)ring_wait(&shard->ring, 0, 0, 0);
     shard_clock(shard);
     note_gap(&shard->pace, shard->now_us - started_us);
     pace_epoch(shard);

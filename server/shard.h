@@ -74,6 +74,8 @@ struct shard {
     struct received received[RECEIVE_BUFFERS];
     unsigned received_count;
 
+    struct request_head head;           /* of the last request of the usual form, */
+    const struct command *head_command; /* and its row: a valid one, with the right number of arguments */
     struct request batch[BATCH_REQUESTS];
     struct request_limits limits, limits_unauthenticated;
     struct chunk_pool chunks;
