@@ -1,0 +1,193 @@
+/* fuzz_command.c - whole commands, from the bytes of two connections to replies: parser, dispatch, handlers,
+ * transactions, CLIENT PAUSE and MONITOR, in one process without sockets or rings.
+ *
+ * An input is what the two connections receive. Two bytes that never reach them steer it:
+ *
+ *     0x1e  the other connection goes on          0x1f  a piece of received data ends here
+ *
+ * Whatever comes in, what goes out is a sequence of whole, well-formed replies, every connection ends, and nothing
+ * of it is left behind but the keys, which FLUSHALL takes. Commands that end the process, sleep or write files
+ * are left out. */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "protocol/response.h"
+#include "server/clients.h"
+#include "server/config.h"
+#include "server/monitor.h"
+#include "server/pause.h"
+#include "server/post.h"
+#include "server/shard.h"
+#include "server/watch.h"
+#include "tests/check.h"
+
+enum {
+    OTHER_CONNECTION = 0x1e,
+    END_OF_PIECE = 0x1f,
+    DATABASES = 16,
+    MAX_STRING = 64 * 1024, /* a longer one costs time, not insight */
+    MAX_REPLIES = 64 << 20, /* bytes to one connection, all told */
+    CONNECTIONS = 2,
+};
+
+static struct conn *conns[CONNECTIONS];
+static struct buffer replies[CONNECTIONS];
+static int null_fd;
+
+/* A shard without a ring: nothing here submits. */
+static void open_shard(void) {
+    struct buffer errors = {0};
+    config_defaults();
+    CHECK(config_load_text("fuzz", BYTES("loglevel warning\nlogfile /dev/null\n"), &errors));
+    CHECK(config_apply(&errors));
+    CHECK(command_table_open() == NULL);
+    config.proto_max_bulk_len = MAX_STRING;
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    shard_count = 1;
+    shards = aligned_alloc(64, (sizeof *shards + 63) / 64 * 64);
+    CHECK(null_fd >= 0 && shards);
+    memset(shards, 0, sizeof *shards);
+    shards->free_slot = SLOT_NONE;
+    shards->next_expiry_ms = INT64_MAX;
+    shards->limits = (struct request_limits){.max_args = MAX_REQUEST_ARGS,
+                                             .max_bulk = MAX_STRING,
+                                             .max_inline = MAX_INLINE,
+                                             .bulk_min = DIRECT_READ_MIN,
+                                             .authenticated = true};
+    CHECK(stripes_open(4, DATABASES) == 0); /* locked as with several shards, by one thread */
+}
+
+static struct conn *open_conn(void) {
+    struct conn *conn = shard_conn_new(shards);
+    CHECK(conn);
+    conn->shard = shards;
+    conn->fd = dup(null_fd);
+    conn->client =
+        (struct client){.slot = conn->slot, .fd = conn->fd, .resp = 2, .created_ms = shards->now_ms};
+    output_open(&conn->output, &shards->chunks);
+    CHECK(clients_add(&conn->client));
+    shards->connections++;
+    conn->flags = CONN_OPEN;
+    return conn;
+}
+
+/* The whole replies at the front of what one connection was sent. */
+static void check_replies(struct buffer *sent) {
+    size_t at = 0, used;
+    if (!sent->len) return;
+    while (response_size(sent->data + at, sent->len - at, MAX_REPLIES, &used) == RESPONSE_READY) at += used;
+    CHECK(at == sent->len);
+    buffer_free(sent);
+}
+
+/* As the kernel would: a few bytes at a time, so that what is in flight and what queues behind it both exist. */
+static void send_some(unsigned i) {
+    struct conn *conn = conns[i];
+    const struct iovec *iov;
+    if (conn->flags & CONN_CLOSING) return;
+    unsigned count = output_in_flight(&conn->output) ? output_rest(&conn->output, &iov)
+                                                     : output_begin(&conn->output, &iov);
+    if (count == 0) return;
+    struct bytes first = {iov[0].iov_base, iov[0].iov_len};
+    CHECK(buffer_append(&replies[i], first, MAX_REPLIES));
+    output_sent(&conn->output, first.len);
+}
+
+static void send_all(unsigned i) {
+    while (output_unsent(&conns[i]->output) && !(conns[i]->flags & CONN_CLOSING)) send_some(i);
+    if (!conns[i]->output.reply.failed && !(conns[i]->flags & CONN_CLOSING)) check_replies(&replies[i]);
+    buffer_free(&replies[i]);
+}
+
+/* What a turn does behind the input: posts, and connections that have more to run. */
+static void turn(void) {
+    post_run(shards);
+    struct conn *conn = shards->ready.first;
+    shards->ready = (struct conn_list){0};
+    for (struct conn *next; conn; conn = next) {
+        next = conn->next_ready;
+        conn->flags &= ~(uint32_t)CONN_IN_READY;
+        conn_input(conn, NULL, 0);
+    }
+    shards->rearm = shards->flush = (struct conn_list){0};
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        conns[i]->flags &= ~(uint32_t)(CONN_IN_REARM | CONN_IN_FLUSH);
+        if (conns[i]->flags & CONN_STOP_OUTPUT) {
+            send_all(i);
+            conn_resume(conns[i], CONN_STOP_OUTPUT);
+        }
+        send_some(i);
+    }
+}
+
+static void receive(unsigned i, const uint8_t *data, size_t len) {
+    char *piece = malloc(len + 1); /* of its exact size, so that a sanitizer sees what is read beyond it */
+    CHECK(piece);
+    memcpy(piece, data, len);
+    piece = realloc(piece, len ? len : 1);
+    CHECK(piece);
+    conn_input(conns[i], piece, len);
+    free(piece);
+    turn();
+}
+
+static void run_input(const uint8_t *data, size_t size) {
+    unsigned current = 0;
+    size_t start = 0;
+    for (size_t i = 0; i <= size; i++) {
+        if (i < size && data[i] != OTHER_CONNECTION && data[i] != END_OF_PIECE) continue;
+        if (i > start) receive(current, data + start, i - start);
+        if (i < size && data[i] == OTHER_CONNECTION) current = (current + 1) % CONNECTIONS;
+        start = i + 1;
+    }
+}
+
+static void end_pause(void) {
+    pause_end();
+    while (shards->held.first) conn_resume(shards->held.first, CONN_STOP_PAUSE);
+}
+
+static void close_all(void) {
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        conn_shut(conns[i]);
+        conns[i]->flags &=
+            ~(uint32_t)(CONN_IN_READY | CONN_IN_REARM | CONN_IN_FLUSH); /* whose lists go below */
+        buffer_free(&replies[i]);
+        CHECK(conn_reap(conns[i]));
+    }
+    shards->ready = shards->flush = shards->rearm = shards->closing = (struct conn_list){0};
+    CHECK(shards->connections == 0 && clients_count() == 0 && monitor_count == 0);
+    for (unsigned i = 0; i < stripes.count; i++) {
+        CHECK(!stripes.all[i].watches && stripes.all[i].lock == 0);
+        for (unsigned db = 0; db < DATABASES; db++) keyspace_flush(stripes.all[i].keyspace, db);
+        while (keyspace_upkeep(stripes.all[i].keyspace, UPKEEP_BUDGET)) {
+        }
+    }
+}
+
+static bool has_word(const char *data, size_t size, const char *word) {
+    size_t len = strlen(word);
+    for (size_t i = 0; i + len <= size; i++)
+        if (bytes_equal_nocase((struct bytes){data + i, len}, bytes_of(word))) return true;
+    return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const char *const left_out[] = {"shutdown", "debug", "config",
+                                           "\\x"}; /* \x: another way to spell */
+    for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
+        if (has_word((const char *)data, size, left_out[i])) return 0;
+    if (!shards) open_shard();
+    shard_clock(shards);
+    for (unsigned i = 0; i < CONNECTIONS; i++) conns[i] = open_conn();
+    run_input(data, size);
+    for (unsigned turns = 0; turns < 3 || shards->ready.first; turns++) {
+        end_pause();
+        turn();
+    }
+    for (unsigned i = 0; i < CONNECTIONS; i++) send_all(i);
+    close_all();
+    return 0;
+}
