@@ -262,8 +262,14 @@ static void conn_start_read(struct conn *conn) {
     metric_add(&conn->shard->metrics.ring_direct_reads, 1);
 }
 
+/* More requests wait for their turn than one turn could do. */
+static bool conn_has_backlog(const struct conn *conn) {
+    return conn->flags & CONN_IN_READY && conn->pending.len - conn->pending_done > TURN_BYTES;
+}
+
 void conn_arm(struct conn *conn) {
-    if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF)) return;
+    if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
+        return;
     if (conn_wants_read(conn)) {
         conn_start_read(conn);
         return;
@@ -557,22 +563,33 @@ static void check_output(struct conn *conn) {
     if (unsent >= OUTPUT_HIGH_WATER) conn->flags |= CONN_STOP_OUTPUT;
 }
 
+/* What a connection may still do in this turn, in batches; the others have their turn then. */
+static bool has_budget(struct conn *conn) {
+    if (conn->turn != conn->shard->turn) {
+        conn->turn = conn->shard->turn;
+        conn->turn_requests = 0;
+        conn->turn_bytes = 0;
+    }
+    return conn->turn_requests < TURN_REQUESTS && conn->turn_bytes < TURN_BYTES;
+}
+
 /* Runs what data[0, len) holds; returns how many bytes were consumed, SIZE_MAX if conn->pending was replaced,
  * and shortens *len by what went into a large argument. */
 static size_t run(struct conn *conn, const char *data, size_t *len) {
     size_t used = 0;
-    for (unsigned requests = 0; conn_may_run(conn) && used < *len && !conn->bulk;) {
+    for (bool again = true; again && conn_may_run(conn) && used < *len && !conn->bulk;) {
+        if (!has_budget(conn)) {
+            conn_wants_turn(conn);
+            break;
+        }
         struct progress progress = run_batch(conn, data + used, *len - used);
         if (progress.used == SIZE_MAX) return SIZE_MAX;
         *len = used + progress.end;
         used += progress.used;
+        again = progress.again;
+        conn->turn_requests += BATCH_REQUESTS;
+        conn->turn_bytes += progress.used;
         check_output(conn);
-        requests += BATCH_REQUESTS;
-        if (!progress.again) break;
-        if (requests >= TURN_REQUESTS) {
-            conn_wants_turn(conn);
-            break;
-        }
     }
     return used;
 }
@@ -613,6 +630,14 @@ static void run_received(struct conn *conn, const char *data, size_t len) {
     if (used < len) keep_pending(conn, data + used, len - used);
 }
 
+/* A peer that sends faster than its turns go through is left to its socket's own flow control. */
+static void check_backlog(struct conn *conn) {
+    if (conn_has_backlog(conn))
+        conn_cancel_receive(conn);
+    else if (!(conn->flags & (CONN_RECEIVING | CONN_READING | CONN_EOF)))
+        conn_wants_rearm(conn);
+}
+
 void conn_input(struct conn *conn, const char *data, size_t len) {
     if (conn->flags & CONN_CLOSING) return;
     metric_add(&conn->shard->metrics.input_bytes, len);
@@ -633,6 +658,7 @@ void conn_input(struct conn *conn, const char *data, size_t len) {
     }
     if (conn->flags & CONN_CLOSING) return;
     size_t pending = conn->pending.len - conn->pending_done;
+    check_backlog(conn);
     client_set(conn->client.input_bytes, pending + (conn->bulk ? conn->bulk_have : 0));
     if (output_unsent(&conn->output)) conn_wants_flush(conn);
     conn_settle(conn);

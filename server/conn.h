@@ -61,6 +61,9 @@ struct conn {
     struct block **arg_block; /* large arguments of the request being received, by order; malloc'd */
     unsigned arg_block_count, arg_block_capacity;
 
+    uint32_t turn; /* of the shard, in which this was spent: */
+    uint32_t turn_requests;
+    size_t turn_bytes;
     uint32_t heard_epoch;         /* of the shard's pace, when data last came */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
     struct conn *next_ready, *next_flush, *next_rearm, *next_closing, *next_quick, *prev_held, *next_held;

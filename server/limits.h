@@ -27,8 +27,9 @@ enum {
     CQ_ENTRIES = 8192,
     RECEIVE_BUFFERS = 128,
     RECEIVE_BUFFER_SIZE = 16 * 1024,
-    BATCH_REQUESTS = 64,  /* parsed and prefetched together */
-    TURN_REQUESTS = 1024, /* of one connection, before the others have their turn */
+    BATCH_REQUESTS = 64,     /* parsed and prefetched together */
+    TURN_REQUESTS = 1024,    /* of one connection, before the others have their turn, */
+    TURN_BYTES = 256 * 1024, /* or so many bytes of them */
     OUTPUT_CHUNK_SIZE = 16 * 1024,
     OUTPUT_HIGH_WATER = 32 * 1024 * 1024, /* unsent bytes at which a connection's requests wait ... */
     OUTPUT_LOW_WATER = 8 * 1024 * 1024,   /* ... until it has read down to this */
@@ -37,7 +38,7 @@ enum {
 
     /* Upkeep, per turn. */
     EXPIRE_BUDGET = 200,
-    UPKEEP_BUDGET = 500,
+    UPKEEP_BUDGET = 200,
 };
 
 _Static_assert(MAX_STRIPES <= 256 && (MAX_STRIPES & (MAX_STRIPES - 1)) == 0,

@@ -117,6 +117,7 @@ static void reap(struct shard *shard) {
     unsigned count = ring_ready(&shard->ring);
     bool all_came = ring_sqe_room(&shard->ring) == shard->ring.sq_entries && !ring_overflowed(&shard->ring);
     shard->pace.receives = 0;
+    shard->turn++;
     for (unsigned i = 0; i < count; i++) completed(shard, ring_cqe(&shard->ring, i));
     ring_advance(&shard->ring, count);
     if (all_came) settle(shard);

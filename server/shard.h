@@ -71,6 +71,7 @@ struct shard {
     struct conn_list closing; /* to be torn down at the end of the turn */
     struct conn_list held;    /* stopped by CLIENT PAUSE */
 
+    uint32_t turn; /* number of this one */
     struct received received[RECEIVE_BUFFERS];
     unsigned received_count;
 
