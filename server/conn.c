@@ -256,7 +256,8 @@ static void conn_start_read(struct conn *conn) {
     }
     size_t left = conn->bulk->capacity - conn->bulk_have;
     unsigned len = left < (1u << 30) ? (unsigned)left : 1u << 30;
-    prep_read(sqe, conn_target(conn), conn->bulk->data + conn->bulk_have, len, conn_data(conn, OP_READ));
+    prep_recv(sqe, conn_target(conn), conn->bulk->data + conn->bulk_have, len, MSG_WAITALL,
+              conn_data(conn, OP_READ));
     conn_target_flag(conn, sqe);
     conn->flags |= CONN_READING;
     metric_add(&conn->shard->metrics.ring_direct_reads, 1);

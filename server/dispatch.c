@@ -48,6 +48,8 @@ static inline __attribute__((always_inline)) void add_key(struct request *reques
     uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
     unsigned stripe = stripe_index(hash);
     request->hash[arg] = hash;
+    /* The lock's line was last written by another CPU as likely as not. */
+    if (stripes.locking) __builtin_prefetch(&stripes.all[stripe], 1);
     keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
     if (request->stripe == STRIPE_NONE)
         request->stripe = stripe;
