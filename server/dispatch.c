@@ -99,7 +99,7 @@ bool dispatch_prepare(const struct client *client, struct request *request, cons
     request->command = known;
     request->stripe = STRIPE_NONE;
     request->lone_key = 0;
-    request->plain = request->bad_arity = request->bad_subcommand = false;
+    request->plain = request->untimed = request->bad_arity = request->bad_subcommand = false;
     if (!known && !find_row(request)) return true;
     const struct command *command = request->command;
     if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
@@ -110,7 +110,8 @@ bool dispatch_prepare(const struct client *client, struct request *request, cons
         return false;
     }
     if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
-    request->plain = request->stripe < STRIPE_NONE && quick(command, argc);
+    request->untimed = quick(command, argc);
+    request->plain = request->untimed && request->stripe < STRIPE_NONE;
     return true;
 }
 
@@ -462,22 +463,24 @@ static void prefetch_entries(const struct request *batch, unsigned db, unsigned 
 }
 
 /* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
-static void share_time(struct shard *shard, unsigned count, unsigned untimed) {
-    uint64_t now = monotonic_ns();
-    uint64_t share = now > shard->clock_ns ? (now - shard->clock_ns) / untimed : 0;
-    for (unsigned i = 0, same; i < count; i += same) {
-        const struct command *command = shard->batch[i].command;
-        for (same = 1; i + same < count && shard->batch[i + same].command == command;) same++;
-        if (command && command->flags & (CMD_FAST | CMD_BOUNDED))
-            metric_add(&shard->metrics.commands[command->id].nanoseconds, share * same);
-    }
+static void share_time(struct shard *shard, unsigned count) {
+    uint64_t now = monotonic_ns(), spent = now > shard->clock_ns ? now - shard->clock_ns : 0;
+    unsigned untimed = 0, same;
     shard->clock_ns = now;
+    if (shard->gates & GATE_TIMING) return;
+    for (unsigned i = 0; i < count; i++) untimed += shard->batch[i].untimed;
+    for (unsigned i = 0; i < count; i += same) {
+        const struct request *request = &shard->batch[i];
+        for (same = 1; i + same < count && request[same].command == request->command;) same++;
+        if (request->untimed)
+            metric_add(&shard->metrics.commands[request->command->id].nanoseconds, spent / untimed * same);
+    }
 }
 
 unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply *reply, unsigned count) {
     struct call *call = &shard->call;
     struct request *batch = shard->batch;
-    unsigned done = 0, untimed = 0;
+    unsigned done = 0;
     if (count == 0) return 0;
     if (count > 1) prefetch_entries(batch, client->db, count);
     call->client = client;
@@ -489,9 +492,7 @@ unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply
     shard->gates = gates_now(client);
     while (done < count) {
         if (batch[done].plain && fast_path(call)) {
-            unsigned behind = run_plain(call, batch, done, count);
-            untimed += behind - done;
-            done = behind;
+            done = run_plain(call, batch, done, count);
         } else {
             if (run_request(call, &batch[done]) == HELD) break;
             done++;
@@ -500,7 +501,7 @@ unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply
     if (done) client_set(client->last_command, batch[done - 1].command);
     metric_add(&shard->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
-    if (untimed) share_time(shard, done, untimed);
+    share_time(shard, done);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;
     return done;

@@ -16,6 +16,7 @@
 #include "server/notify.h"
 #include "server/post.h"
 #include "server/reactor.h"
+#include "server/reaper.h"
 #include "server/shard.h"
 #include "server/watchdog.h"
 #include "uring/probe.h"
@@ -207,6 +208,7 @@ static int64_t unix_ms(void) {
 }
 
 static void close_all(void) {
+    reaper_stop();
     listeners_close();
     stripes_close();
     ring_close(&main_ring);
@@ -231,6 +233,7 @@ bool server_start(void) {
     if (ok && !(ok = listeners_open(error, sizeof error))) log_warning("%s", error);
     if (ok && !(ok = stripes_open(shard_count, (unsigned)config.databases) == 0))
         log_warning("Out of memory for the keyspace");
+    if (ok && !reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
     if (ok && start_shards()) return true;
     close_all();
     return false;

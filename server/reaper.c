@@ -1,0 +1,65 @@
+/* reaper.c - a list of dead blocks, each linked through its own first bytes. */
+#include "server/reaper.h"
+
+#include <pthread.h>
+
+#include "store/block.h"
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    pthread_t thread;
+    struct block *first;
+    bool running;
+} reaper = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+_Static_assert(BLOCK_REAP_MIN >= sizeof(struct block *), "a link fits into any block that comes here");
+
+static void push(struct block *block) {
+    pthread_mutex_lock(&reaper.mutex);
+    memcpy(block->data, &reaper.first, sizeof reaper.first);
+    reaper.first = block;
+    pthread_cond_signal(&reaper.changed);
+    pthread_mutex_unlock(&reaper.mutex);
+}
+
+/* All that have come; NULL when the reaper is to end and none are left. */
+static struct block *wait_for_dead(void) {
+    pthread_mutex_lock(&reaper.mutex);
+    while (reaper.running && !reaper.first) pthread_cond_wait(&reaper.changed, &reaper.mutex);
+    struct block *first = reaper.first;
+    reaper.first = NULL;
+    pthread_mutex_unlock(&reaper.mutex);
+    return first;
+}
+
+static void *reap(void *unused) {
+    (void)unused;
+    pthread_setname_np(pthread_self(), "reaper");
+    for (struct block *block; (block = wait_for_dead());)
+        for (struct block *next; block; block = next) {
+            memcpy(&next, block->data, sizeof next);
+            block_destroy(block);
+        }
+    return NULL;
+}
+
+bool reaper_start(void) {
+    reaper.running = true;
+    if (pthread_create(&reaper.thread, NULL, reap, NULL) != 0) {
+        reaper.running = false;
+        return false;
+    }
+    block_reaper = push;
+    return true;
+}
+
+void reaper_stop(void) {
+    if (!reaper.running) return;
+    block_reaper = NULL;
+    pthread_mutex_lock(&reaper.mutex);
+    reaper.running = false;
+    pthread_cond_signal(&reaper.changed);
+    pthread_mutex_unlock(&reaper.mutex);
+    pthread_join(reaper.thread, NULL);
+}
