@@ -127,12 +127,6 @@ bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64
     return false;
 }
 
-bool call_double_or_reply(struct call *call, uint32_t arg, double *out) {
-    if (number_parse_double(call->argv[arg], out)) return true;
-    reply_error(call->reply, "ERR value is not a valid float");
-    return false;
-}
-
 static bool expiry_of(const struct call *call, enum expiry_form form, int64_t value, int64_t *at_ms) {
     bool seconds = form == EXPIRY_SECONDS || form == EXPIRY_AT_SECONDS;
     if (seconds && __builtin_mul_overflow(value, 1000, &value)) return false;

@@ -85,8 +85,6 @@ bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) __attribut
 /* The same with bounds; `error` (with its code) replaces the text when it is not NULL. */
 bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64_t max, int64_t *out,
                              const char *error) __attribute__((warn_unused_result));
-/* False after replying "ERR value is not a valid float". */
-bool call_double_or_reply(struct call *call, uint32_t arg, double *out) __attribute__((warn_unused_result));
 /* "ERR syntax error" */
 void call_syntax_error(struct call *call);
 /* "ERR Out of memory": an allocation failed; nothing was changed. */

@@ -126,7 +126,5 @@ void shard_each_conn(struct shard *shard, void (*each)(struct conn *conn));
 
 /* Upkeep of the shard's own stripes: expiry, flushed tables. Bounded; sets upkeep_left. */
 void shard_upkeep(struct shard *shard);
-/* Unix milliseconds of the next expiry in the shard's stripes, INT64_MAX for none. */
-int64_t shard_next_expiry(struct shard *shard);
 
 #endif

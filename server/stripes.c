@@ -23,7 +23,7 @@ static inline void cpu_relax(void) {
 #endif
 }
 
-bool stripe_try_lock(struct stripe *stripe) {
+static bool stripe_try_lock(struct stripe *stripe) {
     uint32_t free = LOCK_FREE;
     return !stripes.locking || __atomic_compare_exchange_n(&stripe->lock, &free, LOCK_HELD, false,
                                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);

@@ -62,8 +62,6 @@ static inline void stripe_unlock(struct stripe *stripe) {
     if (!stripes.locking) return;
     if (__atomic_exchange_n(&stripe->lock, 0, __ATOMIC_RELEASE) == 2) stripe_unlock_slow(stripe);
 }
-/* True if the lock was had without waiting. */
-bool stripe_try_lock(struct stripe *stripe);
 void stripe_set_lock(const struct stripe_set *set);
 void stripe_set_unlock(const struct stripe_set *set);
 
