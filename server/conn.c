@@ -490,10 +490,10 @@ static enum request_status parse_request(struct conn *conn, const struct request
     return request_parse(&conn->parser, limits, data, len, args, used);
 }
 
-/* The next request may begin as this one. */
+/* The next request may begin as this one. A container's name says nothing yet: OBJECT begins many commands. */
 static void note_head(struct shard *shard, const struct request *request, const char *data) {
-    if (request->plain && request_head_note(&shard->head, data, &request->args))
-        shard->head_command = request->command;
+    if (!request->plain || request->command->container) return;
+    if (request_head_note(&shard->head, data, &request->args)) shard->head_command = request->command;
 }
 
 /* Parses a batch, prefetches its keys and runs it. */
