@@ -435,17 +435,24 @@ bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key,
 
 void keyspace_flush(struct keyspace *ks, unsigned db) {
     struct keyspace_database *d = &ks->db[db];
-    if (d->table.segments)
+    if (d->table.directory)
         ks->graves = table_bury(&d->table, ks->graves, d->wheel);
     else
         expiry_free(&ks->slab, d->wheel); /* made for a first entry that then found no memory */
-    *d = (struct keyspace_database){0};
+    d->expiring = 0;
+    d->wheel = NULL;
+}
+
+static void set_database(struct keyspace_database *to, struct keyspace_database value) {
+    table_publish(&to->table, value.table);
+    to->expiring = value.expiring;
+    to->wheel = value.wheel;
 }
 
 void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b) {
     struct keyspace_database kept = ks->db[a];
-    ks->db[a] = ks->db[b];
-    ks->db[b] = kept;
+    set_database(&ks->db[a], ks->db[b]);
+    set_database(&ks->db[b], kept);
 }
 
 /* ---- Looking -------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ void keyspace_free(struct keyspace *ks); /* NULL: nothing */
 /* ---- Looking -------------------------------------------------------------------------------------- */
 
 /* The two stages of a prefetched lookup over a batch: first every bucket, then (the buckets being there)
- * every entry. */
+ * every entry. They alone need not hold the lock: what they see may be gone, they only ask for it. */
 static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash);
 static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash);
 
@@ -153,7 +153,7 @@ struct keyspace {
     const struct hash_seed *seed;
     void (*preimage)(void *context, unsigned db, const struct entry *e);
     void *preimage_context;
-    struct table_grave *graves; /* flushed tables, to be taken apart */
+    struct table_directory *graves; /* flushed tables, to be taken apart */
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
     int64_t now_ms;         /* the latest that keyspace_expire was told: where new wheels begin */
@@ -163,23 +163,11 @@ struct keyspace {
 };
 
 static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash) {
-    const struct table *table = &ks->db[db].table;
-    if (table->entries) memory_prefetch(table_bucket(table, hash));
+    table_prefetch_bucket(&ks->db[db].table, hash);
 }
 
 static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash) {
-    const struct table *table = &ks->db[db].table;
-    if (table->entries == 0) return;
-    const struct bucket *bucket = table_bucket(table, hash);
-    unsigned hits = table_match(bucket, table_tag(hash));
-    if (hits == 0) {
-        if (bucket->overflow) memory_prefetch(arena_at(&ks->slab.arena, bucket->overflow));
-        return;
-    }
-    /* An entry may lie across two lines. A second hit is rare and left to the lookup. */
-    const char *entry = arena_at(&ks->slab.arena, bucket->handles[__builtin_ctz(hits)]);
-    memory_prefetch(entry);
-    memory_prefetch(entry + 39);
+    table_prefetch_entry(&ks->db[db].table, &ks->slab, hash);
 }
 
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {

@@ -2,6 +2,7 @@
 #include "store/slab.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/memory.h"
@@ -19,6 +20,10 @@ bool slab_init(struct slab *slab) {
 }
 
 void slab_destroy(struct slab *slab) {
+    for (struct slab_lasting *next; slab->lasting; slab->lasting = next) {
+        next = slab->lasting->next;
+        free(slab->lasting);
+    }
     arena_free(&slab->arena);
 }
 
@@ -84,4 +89,32 @@ void slab_free(struct slab *slab, uint32_t handle) {
     if (chunk->live > 0) return;
     list_remove(slab, class, n);
     arena_give(&slab->arena, n);
+}
+
+/* ---- What lasts ----------------------------------------------------------------------------------- */
+
+static struct slab_lasting *smallest_that_waits(const struct slab *slab, size_t bytes) {
+    struct slab_lasting *best = NULL;
+    for (struct slab_lasting *l = slab->lasting; l; l = l->next)
+        if (!l->in_use && l->bytes >= bytes && (best == NULL || l->bytes < best->bytes)) best = l;
+    return best;
+}
+
+struct slab_lasting *slab_lasting_take(struct slab *slab, size_t bytes) {
+    struct slab_lasting *lasting = smallest_that_waits(slab, bytes);
+    if (lasting == NULL) {
+        lasting = memory_zeroed(bytes);
+        if (lasting == NULL) return NULL;
+        *lasting = (struct slab_lasting){.next = slab->lasting, .bytes = bytes};
+        slab->lasting = lasting;
+    }
+    lasting->in_use = true;
+    slab->used_bytes += lasting->bytes;
+    return lasting;
+}
+
+void slab_lasting_give(struct slab *slab, struct slab_lasting *lasting) {
+    assert(lasting->in_use);
+    lasting->in_use = false;
+    slab->used_bytes -= lasting->bytes;
 }

@@ -21,9 +21,18 @@ struct slab_class {
     uint16_t capacity; /* objects a chunk */
 };
 
+/* Head of memory beside the arena that others may read at any moment, without the owner's lock: until
+ * slab_destroy it stays mapped, and serves nothing but its first use. */
+struct slab_lasting {
+    struct slab_lasting *next; /* of all of the slab's */
+    size_t bytes;              /* this head included */
+    bool in_use;
+};
+
 struct slab {
-    struct arena arena;  /* owned */
-    uint64_t used_bytes; /* of objects in use, and of what table.c keeps beside them */
+    struct arena arena;           /* owned */
+    uint64_t used_bytes;          /* of objects in use, and of what table.c keeps beside them */
+    struct slab_lasting *lasting; /* owned: those in use and those that wait to be */
     struct slab_class classes[SLAB_CLASSES];
 };
 
@@ -35,6 +44,11 @@ void slab_destroy(struct slab *slab);
  * that is a power of two is aligned to itself up to 4096. 0 without memory. */
 uint32_t slab_alloc(struct slab *slab, size_t size);
 void slab_free(struct slab *slab, uint32_t handle);
+
+/* At least `bytes`, aligned for anything: zeroed, or as it was left when it was given back. So there is never
+ * more than was in use at once of its size and above. NULL without memory. */
+struct slab_lasting *slab_lasting_take(struct slab *slab, size_t bytes);
+void slab_lasting_give(struct slab *slab, struct slab_lasting *lasting);
 
 static inline unsigned slab_class(size_t size) {
     if (size <= SLAB_FINE_MAX) return (unsigned)((size + 7) / 8 - 1);

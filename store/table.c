@@ -2,19 +2,6 @@
 #include "store/table.h"
 
 #include <assert.h>
-#include <stdlib.h>
-
-#include "store/memory.h"
-
-/* Segments by number. The head is unused until the table is buried: then it holds all that is left of it, so
- * that burying allocates nothing. */
-struct table_grave {
-    struct table_grave *next;
-    struct table table;
-    void *wheel;
-    uint64_t capacity; /* pointers that segments[] has room for */
-    struct bucket *segments[];
-};
 
 enum {
     DIRECTORY_MIN = 4,
@@ -24,26 +11,22 @@ enum {
 };
 _Static_assert(TABLE_GROW_LOAD_2 / 2 > PREFETCH_BUCKET_AHEAD, "a split is far enough from the one before");
 
-static struct table_grave *directory_of(const struct table *table) {
-    if (table->segments == NULL) return NULL;
-    return (struct table_grave *)((uintptr_t)table->segments - offsetof(struct table_grave, segments));
-}
-
-static size_t directory_bytes(uint64_t capacity) {
-    return sizeof(struct table_grave) + capacity * sizeof(struct bucket *);
-}
-
 /* Room in the directory for `count` segments. A move copies some KiB; 2 MiB in the largest table there can
  * be. */
 static bool reserve_segments(struct table *table, struct slab *slab, uint64_t count) {
-    struct table_grave *directory = directory_of(table);
-    uint64_t old = directory ? directory->capacity : 0, capacity = old ? old * 2 : DIRECTORY_MIN;
-    if (count <= old) return true;
-    directory = memory_resize(directory, directory_bytes(capacity));
+    struct table_directory *old = table->directory, *directory;
+    uint64_t held = old ? old->segment_mask + 1 : 0, capacity = old ? held * 2 : DIRECTORY_MIN;
+    if (count <= held) return true;
+    size_t bytes = capacity * sizeof(struct bucket *);
+    directory = (struct table_directory *)slab_lasting_take(slab, sizeof *directory + bytes);
     if (directory == NULL) return false;
-    slab->used_bytes += directory_bytes(capacity) - (old ? directory_bytes(old) : 0);
-    directory->capacity = capacity;
-    table->segments = directory->segments;
+    if (directory->segment_mask == 0)
+        directory->segment_mask = capacity - 1; /* else it has been one before */
+    for (uint64_t i = 0; i < held; i++) directory->segments[i] = old->segments[i];
+    struct table moved = *table;
+    moved.directory = directory;
+    table_publish(table, moved);
+    if (old) slab_lasting_give(slab, &old->lasting);
     return true;
 }
 
@@ -54,7 +37,7 @@ static bool reserve_bucket(struct table *table, struct slab *slab) {
         if (!reserve_segments(table, slab, segment + 1)) return false;
         uint32_t chunk = arena_take_zeroed(&slab->arena);
         if (chunk == 0) return false;
-        table->segments[segment] = arena_chunk_at(&slab->arena, chunk);
+        table->directory->segments[segment] = arena_chunk_at(&slab->arena, chunk);
     }
     slab->used_bytes += sizeof(struct bucket);
     return true;
@@ -64,7 +47,7 @@ static bool reserve_bucket(struct table *table, struct slab *slab) {
 static void release_bucket(struct table *table, struct slab *slab, uint64_t index) {
     slab->used_bytes -= sizeof(struct bucket);
     if (index % TABLE_SEGMENT_BUCKETS != 0) return;
-    uint32_t handle = arena_handle(&slab->arena, table->segments[index >> TABLE_SEGMENT_SHIFT]);
+    uint32_t handle = arena_handle(&slab->arena, table->directory->segments[index >> TABLE_SEGMENT_SHIFT]);
     arena_give(&slab->arena, handle / ARENA_CHUNK_UNITS);
 }
 
@@ -263,14 +246,14 @@ uint64_t table_next_cursor(const struct table *table, uint64_t cursor) {
 
 /* ---- Burying -------------------------------------------------------------------------------------- */
 
-struct table_grave *table_bury(struct table *table, struct table_grave *next, void *wheel) {
-    struct table_grave *grave = directory_of(table);
-    assert(grave);
-    grave->next = next;
-    grave->table = *table;
-    grave->wheel = wheel;
-    *table = (struct table){0};
-    return grave;
+struct table_directory *table_bury(struct table *table, struct table_directory *next, void *wheel) {
+    struct table_directory *directory = table->directory;
+    assert(directory);
+    directory->grave.next = next;
+    directory->grave.table = *table;
+    directory->grave.wheel = wheel;
+    table_publish(table, (struct table){0});
+    return directory;
 }
 
 enum { DECOMPOSE_AHEAD = 4 }; /* buckets; their entries are prefetched half as far ahead */
@@ -283,9 +266,9 @@ static void prefetch_decompose(const struct table *table, const struct slab *sla
         memory_prefetch(arena_at(&slab->arena, bucket->handles[i]));
 }
 
-bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *budget,
+bool table_decompose(struct table_directory *directory, struct slab *slab, unsigned *budget,
                      void (*each)(void *context, uint32_t handle), void *context) {
-    struct table *table = &grave->table;
+    struct table *table = &directory->grave.table;
     while (table->buckets > 0 && *budget > 0) {
         uint64_t index = table->buckets - 1;
         prefetch_decompose(table, slab, index);
@@ -302,10 +285,9 @@ bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *bud
     return table->buckets > 0;
 }
 
-struct table_grave *table_grave_close(struct table_grave *grave, struct slab *slab, void **wheel) {
-    struct table_grave *next = grave->next;
-    *wheel = grave->wheel;
-    slab->used_bytes -= directory_bytes(grave->capacity);
-    free(grave);
-    return next;
+struct table_directory *table_grave_close(struct table_directory *directory, struct slab *slab,
+                                          void **wheel) {
+    *wheel = directory->grave.wheel;
+    slab_lasting_give(slab, &directory->lasting);
+    return directory->grave.next;
 }

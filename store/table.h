@@ -27,6 +27,7 @@
 
 #include "store/entry.h"
 #include "store/hash.h"
+#include "store/memory.h"
 #include "store/slab.h"
 
 enum {
@@ -50,11 +51,25 @@ _Static_assert(TABLE_SEGMENT_BUCKETS *TABLE_BUCKET_BYTES == ARENA_CHUNK_BYTES, "
 _Static_assert(TABLE_SHRINK_LOAD_2 * 2 < TABLE_GROW_LOAD_2, "a table that just shrank is far from growing");
 
 struct table {
-    struct bucket **segments; /* the directory (table.c); NULL before the first insertion */
+    struct table_directory *directory; /* NULL before the first insertion; written by table_publish alone */
     uint64_t mask;
     uint64_t buckets;
     uint64_t entries;
     uint32_t overflow_buckets;
+};
+
+/* Segments by number. `grave` is unused until the table is buried: then it holds all that is left of it, so
+ * that burying allocates nothing. Its segments never name anything but chunks of the arena, and their count
+ * never changes: so readers without a lock (table_prefetch_bucket) find either in any directory, however old. */
+struct table_directory {
+    struct slab_lasting lasting;
+    struct {
+        struct table_directory *next;
+        struct table table;
+        void *wheel;
+    } grave;
+    uint64_t segment_mask; /* count of segments[] - 1, a power of two - 1 */
+    struct bucket *segments[];
 };
 
 /* A place in a table: valid until the table changes. */
@@ -73,7 +88,7 @@ static inline uint64_t table_index(const struct table *table, uint64_t hash) {
     return index < table->buckets ? index : index & table->mask >> 1;
 }
 static inline struct bucket *table_bucket_at(const struct table *table, uint64_t index) {
-    return &table->segments[index >> TABLE_SEGMENT_SHIFT][index % TABLE_SEGMENT_BUCKETS];
+    return &table->directory->segments[index >> TABLE_SEGMENT_SHIFT][index % TABLE_SEGMENT_BUCKETS];
 }
 /* The first bucket of the chain for this hash. The table must not be empty. */
 static inline struct bucket *table_bucket(const struct table *table, uint64_t hash) {
@@ -85,7 +100,7 @@ static inline struct bucket *table_overflow(const struct slab *slab, const struc
 }
 
 /* A bit for every slot that has this tag; 0 asks for the empty ones. */
-static inline unsigned table_match(const struct bucket *bucket, uint8_t tag) {
+static inline __attribute__((always_inline)) unsigned table_match(const struct bucket *bucket, uint8_t tag) {
 #ifdef __SSE2__
     const __m128i *at =
         (const __m128i *)(const void *)bucket->tags; /* and the overflow handle, masked out below */
@@ -101,6 +116,44 @@ static inline unsigned table_match(const struct bucket *bucket, uint8_t tag) {
 static inline struct entry *table_entry(const struct slab *slab, struct table_slot slot) {
     return arena_at(&slab->arena, slot.bucket->handles[slot.index]);
 }
+
+/* ---- Prefetching, without the lock of whoever changes the table ---------------------------------- */
+
+/* What another thread writes meanwhile is read here as it happens to be, each word once, which costs a useless
+ * prefetch and no more: directories last and name nothing but chunks of the arena, chunks stay readable once
+ * they were taken, and a handle read from one only becomes an address to prefetch, never one to read. So
+ * nothing here may call a function that believes the table. */
+#define TABLE_RACY            __attribute__((no_sanitize("thread")))
+#define TABLE_READ_ONCE(word) (*(const volatile __typeof__(word) *)&(word))
+
+/* The first bucket of the chain for this hash, or any other bytes of the arena; NULL if there are none. */
+TABLE_RACY static inline const struct bucket *table_racy_bucket(const struct table *table, uint64_t hash) {
+    const struct table_directory *directory = TABLE_READ_ONCE(table->directory);
+    if (directory == NULL) return NULL;
+    uint64_t mask = TABLE_READ_ONCE(table->mask), index = hash & mask;
+    if (index >= TABLE_READ_ONCE(table->buckets)) index &= mask >> 1;
+    uint64_t segment = index >> TABLE_SEGMENT_SHIFT & directory->segment_mask;
+    const struct bucket *buckets = TABLE_READ_ONCE(directory->segments[segment]);
+    return buckets ? &buckets[index % TABLE_SEGMENT_BUCKETS] : NULL;
+}
+
+TABLE_RACY static inline void table_prefetch_bucket(const struct table *table, uint64_t hash) {
+    const struct bucket *bucket = table_racy_bucket(table, hash);
+    if (bucket) memory_prefetch(bucket);
+}
+
+TABLE_RACY static inline void table_prefetch_entry(const struct table *table, const struct slab *slab,
+                                                   uint64_t hash) {
+    const struct bucket *bucket = table_racy_bucket(table, hash);
+    if (bucket == NULL) return;
+    unsigned hits = table_match(bucket, table_tag(hash));
+    /* An entry may lie across two lines. A second hit is rare and left to the lookup. */
+    const char *next = arena_at(&slab->arena, hits ? bucket->handles[__builtin_ctz(hits)] : bucket->overflow);
+    memory_prefetch(next);
+    if (hits) memory_prefetch(next + 39);
+}
+
+/* ---- Looking -------------------------------------------------------------------------------------- */
 
 /* The slot of a key. */
 static inline __attribute__((always_inline)) struct table_slot
@@ -136,16 +189,23 @@ bool table_shrink(struct table *table, struct slab *slab);
  * after the last. */
 uint64_t table_next_cursor(const struct table *table, uint64_t cursor);
 
+/* Puts `value` in the place of *table, for readers without a lock too. */
+static inline void table_publish(struct table *table, struct table value) {
+    __atomic_store_n(&table->directory, value.directory, __ATOMIC_RELEASE);
+    table->mask = value.mask;
+    table->buckets = value.buckets;
+    table->entries = value.entries;
+    table->overflow_buckets = value.overflow_buckets;
+}
+
 /* Leaves an empty table behind and remembers the old one, with `wheel`, in its own directory: needs no
  * memory. */
-struct table_grave;
-struct table_grave *table_bury(struct table *table, struct table_grave *next, void *wheel);
+struct table_directory *table_bury(struct table *table, struct table_directory *next, void *wheel);
 /* Decomposes a buried table from its last bucket down, telling `each` of every entry's handle, until the
  * budget of buckets and entries is used up (may be overdrawn by a chain). True while it has buckets left. */
-bool table_decompose(struct table_grave *grave, struct slab *slab, unsigned *budget,
+bool table_decompose(struct table_directory *directory, struct slab *slab, unsigned *budget,
                      void (*each)(void *context, uint32_t handle), void *context);
-/* Frees the directory of a decomposed table (or one whose slab goes next); returns the next grave and sets
- * *wheel. */
-struct table_grave *table_grave_close(struct table_grave *grave, struct slab *slab, void **wheel);
+/* Gives the directory of a decomposed table back; returns the next grave and sets *wheel. */
+struct table_directory *table_grave_close(struct table_directory *directory, struct slab *slab, void **wheel);
 
 #endif
