@@ -191,12 +191,16 @@ static void section_clients(struct info *info) {
 
 /* ---- Memory --------------------------------------------------------------------------------------- */
 
-static uint64_t startup_bytes;
-static uint64_t peak_bytes; /* atomic: the most that any INFO has seen */
+static uint64_t startup_bytes; /* atomic: shards run already when it is written */
+static uint64_t peak_bytes;    /* atomic: the most that any INFO has seen */
 
 void info_started(void) {
     struct mallinfo2 heap = mallinfo2();
-    startup_bytes = heap.uordblks + heap.hblkhd;
+    __atomic_store_n(&startup_bytes, heap.uordblks + heap.hblkhd, __ATOMIC_RELAXED);
+}
+
+static uint64_t bytes_at_startup(void) {
+    return __atomic_load_n(&startup_bytes, __ATOMIC_RELAXED);
 }
 
 static uint64_t resident_bytes(void) {
@@ -238,10 +242,10 @@ static void used_lines(struct info *info, uint64_t used, uint64_t rss, uint64_t 
     bytes_lines(info, "used_memory_peak", peak);
     LINE(info, "used_memory_peak_perc:%.2f%%", 100 * ratio((double)used, (double)peak));
     NUMBER(info, "used_memory_overhead", overhead);
-    NUMBER(info, "used_memory_startup", startup_bytes);
+    NUMBER(info, "used_memory_startup", bytes_at_startup());
     NUMBER(info, "used_memory_dataset", used - overhead);
     LINE(info, "used_memory_dataset_perc:%.2f%%",
-         100 * ratio((double)(used - overhead), (double)(used - startup_bytes)));
+         100 * ratio((double)(used - overhead), (double)(used - bytes_at_startup())));
 }
 
 static void scripts_lines(struct info *info) {
@@ -264,7 +268,7 @@ static void fragmentation_lines(struct info *info, uint64_t used, uint64_t activ
 
 static void section_memory(struct info *info) {
     struct data_usage data = data_usage();
-    uint64_t clients = clients_usage().bytes, overhead = startup_bytes + clients, rss = resident_bytes();
+    uint64_t clients = clients_usage().bytes, overhead = bytes_at_startup() + clients, rss = resident_bytes();
     uint64_t used = overhead + data.used, active = overhead + data.reserved;
     used_lines(info, used, rss, overhead);
     NUMBER(info, "allocator_allocated", used);

@@ -77,8 +77,9 @@ int server_poll_cpu(unsigned leader) {
 /* ---- Shards --------------------------------------------------------------------------------------- */
 
 /* Shards open their rings one after the other (rings attach to those of shards before them) and begin to turn
- * together, when all are open. They close together too: until then any may post to any. */
-enum order { SHARDS_WAIT, SHARDS_RUN, SHARDS_GIVE_UP };
+ * together, when all are open. They close together too, and after the order to: until then any may post to any, and
+ * the main thread may still be waking those that it told to stop. */
+enum order { SHARDS_WAIT, SHARDS_RUN, SHARDS_CLOSE, SHARDS_GIVE_UP };
 
 static struct {
     pthread_mutex_t mutex;
@@ -105,7 +106,7 @@ static bool wait_for_order(int error) {
     startup.opened++;
     pthread_cond_broadcast(&startup.changed);
     while (!error && startup.order == SHARDS_WAIT) pthread_cond_wait(&startup.changed, &startup.mutex);
-    bool run = !error && startup.order == SHARDS_RUN;
+    bool run = !error && startup.order != SHARDS_GIVE_UP;
     pthread_mutex_unlock(&startup.mutex);
     return run;
 }
@@ -114,7 +115,8 @@ static void wait_for_others(void) {
     pthread_mutex_lock(&startup.mutex);
     startup.ended++;
     pthread_cond_broadcast(&startup.changed);
-    while (startup.ended < shard_count) pthread_cond_wait(&startup.changed, &startup.mutex);
+    while (startup.ended < shard_count || startup.order != SHARDS_CLOSE)
+        pthread_cond_wait(&startup.changed, &startup.mutex);
     pthread_mutex_unlock(&startup.mutex);
 }
 
@@ -170,6 +172,7 @@ static void stop_shards(void) {
     post_stop_all(&main_ring);
     while (ring_sqe_room(&main_ring) < main_ring.sq_entries)
         ring_submit(&main_ring); /* until all are woken */
+    give_order(SHARDS_CLOSE);
     for (unsigned i = 0; i < shard_count; i++) pthread_join(shards[i].thread, NULL);
 }
 
