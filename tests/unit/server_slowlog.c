@@ -23,8 +23,8 @@ static void log_word(const char *word, uint64_t microseconds) {
 struct seen {
     uint64_t announced;
     char text[1024];
-    struct slowlog_entry newest; /* without its arguments */
     char argv[SLOWLOG_MAX_ARGS][256];
+    struct slowlog_entry newest; /* without its arguments */
 };
 
 static void begin(void *context, uint64_t count) {
