@@ -268,6 +268,9 @@ static bool conn_has_backlog(const struct conn *conn) {
     return conn->flags & CONN_IN_READY && conn->pending.len - conn->pending_done > TURN_BYTES;
 }
 
+/* Single receives after the last large argument, before the connection goes back to multishot. */
+enum { LARGE_FORGOTTEN = 16 };
+
 void conn_arm(struct conn *conn) {
     if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
         return;
@@ -280,6 +283,8 @@ void conn_arm(struct conn *conn) {
         conn_wants_rearm(conn);
         return;
     }
+    if (conn->flags & CONN_LARGE && ++conn->receives_since_large > LARGE_FORGOTTEN)
+        conn->flags &= ~(uint32_t)CONN_LARGE;
     if (conn->flags & CONN_LARGE) {
         prep_recv(sqe, conn_target(conn), NULL, 0, 0, conn_data(conn, OP_RECEIVE));
         sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -405,6 +410,7 @@ static bool bulk_begin(struct conn *conn, const char *data, size_t have) {
     }
     conn->bulk_have = 0;
     conn->flags |= CONN_LARGE;
+    conn->receives_since_large = 0;
     bulk_feed(conn, data, have);
     return true;
 }

@@ -58,6 +58,7 @@ struct conn {
     size_t pending_done;   /* ... behind this many that are done with: they go when they are half of it */
     struct block *bulk;    /* the large argument being received, bulk->capacity bytes wanted */
     size_t bulk_have;
+    uint32_t receives_since_large;
     struct block **arg_block; /* large arguments of the request being received, by order; malloc'd */
     unsigned arg_block_count, arg_block_capacity;
 

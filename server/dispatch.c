@@ -253,6 +253,7 @@ static void reject_unknown(struct call *call) {
     for (uint32_t i = 1; i < call->argc && len < UNKNOWN_ARGS_MAX; i++) {
         size_t room = UNKNOWN_ARGS_MAX - len, n = call->argv[i].len < room ? call->argv[i].len : room;
         args[len++] = '\'';
+        n = strnlen(call->argv[i].data, n); /* Redis shows an argument up to its first NUL */
         memcpy(args + len, call->argv[i].data, n);
         len += n;
         args[len++] = '\'';

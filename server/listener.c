@@ -199,6 +199,7 @@ void listeners_arm(struct shard *shard) {
         struct listener *listener = &listeners[i];
         if (listener->armed || listener->pausing) continue;
         struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
+        if (!sqe && ring_submit(&shard->ring) >= 0) sqe = ring_sqe(&shard->ring);
         if (!sqe) return;
         prep_accept_multishot(sqe, listener->fd, SOCK_CLOEXEC, op_pack(OP_ACCEPT, 0, i));
         listener->armed = true;

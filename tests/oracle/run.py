@@ -75,6 +75,7 @@ OPEN_ANSWERS = {
     "EXPIRETIME": within(CLOCK_TOLERANCE_S),
     "PEXPIRETIME": within(CLOCK_TOLERANCE_S * 1000),
     "OBJECT IDLETIME": within(CLOCK_TOLERANCE_S),
+    "OBJECT REFCOUNT": both(int),  # Redis shares small integers and says 2147483647 of them, but not of all
     "MEMORY USAGE": both(int, lambda a, b: a > 0 and b > 0),
     "CLIENT ID": both(int),
     "COMMAND": both(list),
