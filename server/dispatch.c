@@ -252,6 +252,7 @@ static void reject_unknown(struct call *call) {
     }
     for (uint32_t i = 1; i < call->argc && len < UNKNOWN_ARGS_MAX; i++) {
         size_t room = UNKNOWN_ARGS_MAX - len, n = call->argv[i].len < room ? call->argv[i].len : room;
+        n = strnlen(call->argv[i].data, n); /* as the name, and as Redis shows it: up to a NUL */
         args[len++] = '\'';
         n = strnlen(call->argv[i].data, n); /* Redis shows an argument up to its first NUL */
         memcpy(args + len, call->argv[i].data, n);
