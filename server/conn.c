@@ -198,7 +198,7 @@ void conn_shut(struct conn *conn) {
 bool conn_reap(struct conn *conn) {
     struct shard *shard = conn->shard;
     conn->flags &= ~(uint32_t)CONN_IN_CLOSING;
-    if (conn->flags & (CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM)) {
+    if (conn->flags & (CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM | CONN_IN_AWAITING)) {
         conn_wants_closing(conn); /* those lists still name it: they let go of it within a turn */
         return false;
     }
@@ -485,7 +485,7 @@ static bool hold(struct conn *conn, const struct request *request, const char *r
 
 /* How much may lie unsent at once, as of now: a batch is of one mind about authentication. */
 static size_t output_limit(const struct conn *conn) {
-    if (client_must_authenticate(&conn->client)) return MAX_OUTPUT_UNAUTHENTICATED * 8;
+    if (client_must_authenticate(&conn->client)) return MAX_OUTPUT_UNAUTHENTICATED;
     return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
 }
 
@@ -733,6 +733,10 @@ void conn_flush(struct conn *conn) {
     }
     if (output_in_flight(&conn->output)) {
         if (conn->flags & CONN_RETRY_SEND) send_in_flight(conn, false);
+        return;
+    }
+    if (conn->reply_sequence > conn->shard->durable_sequence) {
+        LIST_PUSH(&conn->shard->awaiting, conn, next_awaiting, CONN_IN_AWAITING);
         return;
     }
     unsigned count = output_begin(&conn->output, &iov);

@@ -38,9 +38,10 @@ enum conn_flag {
     CONN_IN_REARM = 1 << 12,
     CONN_IN_CLOSING = 1 << 13,
     CONN_QUICK_FELL_SHORT = 1 << 14,
-    CONN_FIXED = 1 << 15,      /* sits in the file table */
-    CONN_SHUT = 1 << 16,       /* shutdown() was called */
-    CONN_RETRY_SEND = 1 << 17, /* bytes are in flight but the submission queue was full */
+    CONN_FIXED = 1 << 15,       /* sits in the file table */
+    CONN_SHUT = 1 << 16,        /* shutdown() was called */
+    CONN_RETRY_SEND = 1 << 17,  /* bytes are in flight but the submission queue was full */
+    CONN_IN_AWAITING = 1 << 18, /* member of that list: its replies wait for a write to be durable */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE,
 };
 
@@ -67,7 +68,11 @@ struct conn {
     size_t turn_bytes;
     uint32_t heard_epoch;         /* of the shard's pace, when data last came */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
-    struct conn *next_ready, *next_flush, *next_rearm, *next_closing, *next_quick, *prev_held, *next_held;
+    /* The hold-point: replies leave once shard->durable_sequence has come this far. 0, for what changed nothing that is
+     * to be durable: at once. */
+    uint64_t reply_sequence;
+    struct conn *next_awaiting, *next_ready, *next_flush, *next_rearm, *next_closing, *next_quick, *prev_held,
+        *next_held;
 };
 
 /* Takes over a connected socket (also on failure). 0, or a negative errno after closing it. */

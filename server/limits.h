@@ -16,7 +16,7 @@ enum {
     MAX_REQUEST_ARGS_UNAUTHENTICATED = 10,
     MAX_BULK_UNAUTHENTICATED = 16 * 1024,
     MAX_INLINE = 64 * 1024,
-    MAX_OUTPUT_UNAUTHENTICATED = 1024, /* bytes of unsent replies before AUTH */
+    MAX_OUTPUT_UNAUTHENTICATED = 8 * 1024, /* bytes of unsent replies before AUTH */
     DIRECT_READ_MIN =
         32 * 1024, /* bulks from this size on that are not all here are read into their final memory */
     MAX_TRANSACTION_BYTES = 1024 * 1024 *

@@ -19,6 +19,7 @@
 static void reap(struct shard *shard);
 static void execute(struct shard *shard);
 static void tick(struct shard *shard);
+static void commit(struct shard *shard);
 static void flush(struct shard *shard);
 static void bury(struct shard *shard);
 static void rearm(struct shard *shard);
@@ -29,6 +30,7 @@ static void turn(struct shard *shard) {
     post_run(shard);      /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
     tick(shard);          /* expiry, upkeep, idle clients, limits, the end of a pause */
+    commit(shard);        /* replies that waited until a write was durable */
     flush(shard);         /* one send per connection that has replies */
     rearm(shard);         /* receives and accepts that ended start again */
     bury(shard);          /* connections whose last completion has come are freed */
@@ -181,7 +183,18 @@ static void tick(struct shard *shard) {
     }
 }
 
-/* ---- Flush, bury, rearm --------------------------------------------------------------------------- */
+/* ---- Commit, flush, bury, rearm --------------------------------------------------------------------------- */
+
+/* The flush puts back whose write is not durable yet. */
+static void commit(struct shard *shard) {
+    struct conn *conn = shard->awaiting.first;
+    shard->awaiting = (struct conn_list){0};
+    for (struct conn *next; conn; conn = next) {
+        next = conn->next_awaiting;
+        conn->flags &= ~(uint32_t)CONN_IN_AWAITING;
+        conn_wants_flush(conn);
+    }
+}
 
 static void flush(struct shard *shard) {
     struct conn *conn = shard->flush.first;
@@ -329,6 +342,7 @@ static void drain(struct shard *shard) {
         if (i == STOP_GRACE_TURNS) shard_each_conn(shard, shut_conn);
         reap(shard);
         execute(shard);
+        commit(shard);
         flush(shard);
         rearm(shard);
         bury(shard);

@@ -67,9 +67,11 @@ struct shard {
     struct conn_list flush; /* have replies to send */
     struct conn_list
         quick; /* quick sends of the last submit, taken for granted unless a completion says not */
-    struct conn_list rearm;   /* could not get an SQE or a buffer: tried again every turn */
-    struct conn_list closing; /* to be torn down at the end of the turn */
-    struct conn_list held;    /* stopped by CLIENT PAUSE */
+    struct conn_list awaiting; /* replies wait until what they report is durable (conn.h: reply_sequence) */
+    uint64_t durable_sequence; /* how far that is; without a journal nothing waits for it */
+    struct conn_list rearm;    /* could not get an SQE or a buffer: tried again every turn */
+    struct conn_list closing;  /* to be torn down at the end of the turn */
+    struct conn_list held;     /* stopped by CLIENT PAUSE */
 
     uint32_t turn; /* number of this one */
     struct received received[RECEIVE_BUFFERS];
