@@ -12,7 +12,8 @@ struct entry *keys_question(struct call *call, uint32_t arg) {
     return e;
 }
 
-bool keys_database_or_reply(struct call *call, uint32_t arg, unsigned *db) {
+/* A database number. False after replying with Redis's error. */
+static bool database_or_reply(struct call *call, uint32_t arg, unsigned *db) {
     int64_t number;
     if (!call_int_or_reply(call, arg, &number)) return false;
     if (number < INT_MIN || number > INT_MAX) {
@@ -30,11 +31,6 @@ bool keys_database_or_reply(struct call *call, uint32_t arg, unsigned *db) {
 const char *keys_type_name(enum entry_type type) {
     static const char *const names[] = {"string", "list", "set", "zset", "hash", "stream"};
     return names[type];
-}
-
-void keys_reply_help(struct call *call, const char *const *lines, size_t count) {
-    reply_array(call->reply, count);
-    for (size_t i = 0; i < count; i++) reply_simple(call->reply, lines[i]);
 }
 
 /* ---- DEL, UNLINK, EXISTS, TOUCH, TYPE ------------------------------------------------------------- */
@@ -206,7 +202,7 @@ static void same_object_error(struct call *call) {
 
 static void move(struct call *call) {
     unsigned db;
-    if (!keys_database_or_reply(call, 2, &db)) return;
+    if (!database_or_reply(call, 2, &db)) return;
     if (db == call->db) {
         same_object_error(call);
         return;
@@ -245,7 +241,7 @@ static bool copy_options_or_reply(struct call *call, unsigned *db, bool *replace
         if (bytes_is(call->argv[i], "replace")) {
             *replace = true;
         } else if (bytes_is(call->argv[i], "db") && i + 1 < call->argc) {
-            if (!keys_database_or_reply(call, ++i, db)) return false;
+            if (!database_or_reply(call, ++i, db)) return false;
         } else {
             call_syntax_error(call);
             return false;

@@ -3,6 +3,7 @@
 
 #include "server/commands/keys.h"
 #include "server/config.h"
+#include "server/help.h"
 
 COMMAND(memory) = {.name = "memory",
                    .arity = -2,
@@ -116,7 +117,7 @@ static void memory_help(struct call *call) {
         "HELP",
         "    Prints this help.",
     };
-    keys_reply_help(call, lines, sizeof lines / sizeof *lines);
+    HELP_REPLY(call, lines);
 }
 COMMAND(memory_help) = {.container = "memory",
                         .name = "help",

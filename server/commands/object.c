@@ -1,5 +1,6 @@
 /* object.c - OBJECT: how a value is kept. */
 #include "server/commands/keys.h"
+#include "server/help.h"
 
 COMMAND(object) = {.name = "object",
                    .arity = -2,
@@ -114,7 +115,7 @@ static void object_help(struct call *call) {
         "HELP",
         "    Prints this help.",
     };
-    keys_reply_help(call, lines, sizeof lines / sizeof *lines);
+    HELP_REPLY(call, lines);
 }
 COMMAND(object_help) = {.container = "object",
                         .name = "help",

@@ -48,7 +48,8 @@ bool string_expiry_or_reply(struct call *call, const struct string_expiry *expir
 
 /* ---- Values --------------------------------------------------------------------------------------- */
 
-struct entry *string_store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,
+/* Sets the key argv[key] to argv[value] and reports `event`. NULL after replying that memory ran out. */
+static struct entry *store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,
                                     const char *event) {
     struct value v = call_value(call, value);
     struct entry *e = keyspace_set(call_keyspace(call, key), call->db, call_key(call, key), &v, expiry_ms);
@@ -61,12 +62,14 @@ struct entry *string_store_or_reply(struct call *call, uint32_t key, uint32_t va
     return e;
 }
 
-bool string_equal(const struct entry *e, struct bytes bytes) {
+/* Does the value of e equal these bytes? e is a string. */
+static bool equals(const struct entry *e, struct bytes bytes) {
     char scratch[NUMBER_I64_MAX_LEN];
     return bytes_equal(entry_string(e, scratch), bytes);
 }
 
-bool string_length_or_reply(struct call *call, uint64_t offset, uint64_t more) {
+/* May a string grow to offset + more bytes? False after replying that it passes proto-max-bulk-len. */
+static bool length_or_reply(struct call *call, uint64_t offset, uint64_t more) {
     uint64_t total, max = (uint64_t)config.proto_max_bulk_len;
     if (!__builtin_add_overflow(offset, more, &total) && total <= max) return true;
     reply_error(call->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
@@ -281,8 +284,8 @@ static bool condition_holds(const struct call *call, const struct entry *e,
     case SET_ALWAYS: return true;
     case SET_NX: return !e;
     case SET_XX: return e != NULL;
-    case SET_IFEQ: return e && string_equal(e, call->argv[options->comparison]);
-    case SET_IFNE: return !e || !string_equal(e, call->argv[options->comparison]);
+    case SET_IFEQ: return e && equals(e, call->argv[options->comparison]);
+    case SET_IFNE: return !e || !equals(e, call->argv[options->comparison]);
     }
     return false;
 }
@@ -319,7 +322,7 @@ static void set_with_options(struct call *call) {
 static void set(struct call *call) {
     if (call->argc > 3)
         set_with_options(call);
-    else if (string_store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
+    else if (store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
         reply_ok(call->reply);
 }
 
@@ -362,7 +365,7 @@ COMMAND(set) = {
 static void setnx(struct call *call) {
     if (call_peek(call, 1))
         reply_int(call->reply, 0);
-    else if (string_store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
+    else if (store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
         reply_int(call->reply, 1);
 }
 COMMAND(setnx) = {.name = "setnx",
@@ -379,7 +382,7 @@ COMMAND(setnx) = {.name = "setnx",
 static void set_expiring(struct call *call, enum expiry_form form) {
     int64_t expiry_ms;
     if (!call_expiry_or_reply(call, 2, form, true, &expiry_ms)) return;
-    if (!string_store_or_reply(call, 1, 3, expiry_ms, "set")) return;
+    if (!store_or_reply(call, 1, 3, expiry_ms, "set")) return;
     call_changed(call, 1, "expire");
     reply_ok(call->reply);
 }
@@ -415,7 +418,7 @@ COMMAND(psetex) = {.name = "psetex",
 static void delifeq(struct call *call) {
     struct entry *e = call_peek(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
-    bool equal = e && string_equal(e, call->argv[2]);
+    bool equal = e && equals(e, call->argv[2]);
     if (equal) delete_found(call, 1, e);
     reply_int(call->reply, equal);
 }
@@ -436,7 +439,7 @@ COMMAND(delifeq) = {.name = "delifeq",
  * before that one are set and reported, as the single SETs they amount to. */
 static bool store_pairs_or_reply(struct call *call, uint32_t first, uint32_t end, int64_t expiry_ms) {
     for (uint32_t i = first; i < end; i += 2)
-        if (!string_store_or_reply(call, i, i + 1, expiry_ms, "set")) return false;
+        if (!store_or_reply(call, i, i + 1, expiry_ms, "set")) return false;
     return true;
 }
 
@@ -561,12 +564,11 @@ static void append(struct call *call) {
     struct entry *e = call_peek(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
     if (!e) {
-        if (string_store_or_reply(call, 1, 2, EXPIRY_NONE, "append"))
-            reply_int(call->reply, (int64_t)more.len);
+        if (store_or_reply(call, 1, 2, EXPIRY_NONE, "append")) reply_int(call->reply, (int64_t)more.len);
         return;
     }
     size_t len = entry_string_len(e);
-    if (!string_length_or_reply(call, len, more.len)) return;
+    if (!length_or_reply(call, len, more.len)) return;
     char *data = string_edit_or_reply(call, 1, &e, len + more.len);
     if (!data) return;
     if (more.len) memcpy(data + len, more.data, more.len);
@@ -600,7 +602,7 @@ static void setrange(struct call *call) {
     if (!call_is_string_or_reply(call, e)) return;
     size_t len = e ? entry_string_len(e) : 0;
     if (part.len > 0) {
-        if (!string_length_or_reply(call, (uint64_t)offset, part.len)) return;
+        if (!length_or_reply(call, (uint64_t)offset, part.len)) return;
         size_t end = (size_t)offset + part.len;
         if (len < end) len = end;
         char *data = string_edit_or_reply(call, 1, &e, len);

@@ -40,17 +40,6 @@ bool string_expiry_or_reply(struct call *call, const struct string_expiry *expir
 
 /* ---- Values --------------------------------------------------------------------------------------- */
 
-/* Sets the key argv[key] to argv[value] and reports `event`. NULL after replying that memory ran out. */
-struct entry *string_store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,
-                                    const char *event);
-
-/* Does the value of e equal these bytes? e is a string. */
-bool string_equal(const struct entry *e, struct bytes bytes);
-
-/* May a string grow to offset + more bytes? False after replying that it passes proto-max-bulk-len. */
-bool string_length_or_reply(struct call *call, uint64_t offset, uint64_t more)
-    __attribute__((warn_unused_result));
-
 /* Makes the string at argv[key] `len` writable bytes, zero beyond what was there. *e is its entry, or NULL to
  * create it; afterwards its entry wherever it is now. NULL after replying that memory ran out, with
  * everything as it was. */
