@@ -8,16 +8,6 @@
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
-static uint32_t access_clock(const struct call *call) {
-    return (uint32_t)((uint64_t)call->now_ms / 1000) & 0xffffff;
-}
-
-void call_touch(struct call *call, struct entry *e) {
-    uint32_t clock = access_clock(call);
-    /* Most accesses fall into the second of the one before: a line that is not written need not be written back. */
-    if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
-}
-
 /* The one place where a change is felt: watchers of the key, and the count of changes. Journal, replicas,
  * tracking and keyspace events join here. */
 static void changed(struct call *call, struct stripe *stripe, unsigned db, struct key key) {
@@ -26,42 +16,19 @@ static void changed(struct call *call, struct stripe *stripe, unsigned db, struc
     if (stripe->watches) watch_touch(stripe, db, key);
 }
 
-static __attribute__((noinline)) void expire(struct call *call, unsigned db, struct key key,
-                                             struct entry *e) {
+void call_expire(struct call *call, unsigned db, struct key key, struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
     if (stripe->watches) watch_touch(stripe, db, key);
     metric_add(&call->metrics->expired_keys, 1);
     keyspace_delete_entry(stripe->keyspace, db, key, e);
 }
 
-static inline __attribute__((always_inline)) struct entry *peek(struct call *call, unsigned db,
-                                                                uint32_t arg) {
-    struct key key = call_key(call, arg);
-    struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
-    if (__builtin_expect(e != NULL && entry_expired(e, call->now_ms), 0)) {
-        expire(call, db, key, e);
-        return NULL;
-    }
-    return e;
-}
-
 struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg) {
-    return peek(call, db, arg);
+    return call_find(call, db, arg);
 }
 
 struct entry *call_peek(struct call *call, uint32_t arg) {
-    return peek(call, call->db, arg);
-}
-
-struct entry *call_read(struct call *call, uint32_t arg) {
-    struct entry *e = peek(call, call->db, arg);
-    if (!e) {
-        metric_add(&call->metrics->keyspace_misses, 1);
-        return NULL;
-    }
-    metric_add(&call->metrics->keyspace_hits, 1);
-    call_touch(call, e);
-    return e;
+    return call_find(call, call->db, arg);
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------- */

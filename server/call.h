@@ -20,6 +20,7 @@
 
 #include "protocol/bytes.h"
 #include "protocol/reply.h"
+#include "server/client.h"
 #include "server/command.h"
 #include "server/metrics.h"
 #include "server/stripes.h"
@@ -53,16 +54,37 @@ static inline struct keyspace *call_keyspace(const struct call *call, uint32_t a
     return stripe_of(call->hash[arg])->keyspace;
 }
 
-/* Looks a key up to read it: counts hits and misses, notes the access. NULL if absent or expired (expired
- * keys are deleted on the way, with their effects). */
-struct entry *call_read(struct call *call, uint32_t arg);
+/* Deletes an expired entry, with its effects. */
+void call_expire(struct call *call, unsigned db, struct key key, struct entry *e);
+
+/* The lookup that all others are made of. NULL if the key is absent or expired; expired keys are deleted on the way. */
+static inline struct entry *call_find(struct call *call, unsigned db, uint32_t arg) {
+    struct key key = call_key(call, arg);
+    struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
+    if (__builtin_expect(!e || !entry_expired(e, call->now_ms), 1)) return e;
+    call_expire(call, db, key, e);
+    return NULL;
+}
+
+/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). Most accesses fall into the
+ * second of the one before: a line that is not written need not be written back. */
+static inline void call_touch(struct call *call, struct entry *e) {
+    uint32_t clock = (uint32_t)((uint64_t)call->now_ms / 1000) & 0xffffff;
+    if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
+}
+
+/* Looks a key up to read it: counts hits and misses, notes the access. NULL if absent or expired. */
+static inline struct entry *call_read(struct call *call, uint32_t arg) {
+    struct entry *e = call_find(call, call->db, arg);
+    metric_add(e ? &call->metrics->keyspace_hits : &call->metrics->keyspace_misses, 1);
+    if (e) call_touch(call, e);
+    return e;
+}
 /* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves untouched, and
  * writers. */
 struct entry *call_peek(struct call *call, uint32_t arg);
 /* In another database than the selected one (COPY, MOVE). */
 struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg);
-/* Notes an access to an entry found by call_peek (write commands do, as Redis). */
-void call_touch(struct call *call, struct entry *e);
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
 

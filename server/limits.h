@@ -27,7 +27,7 @@ enum {
     CQ_ENTRIES = 8192,
     RECEIVE_BUFFERS = 128,
     RECEIVE_BUFFER_SIZE = 16 * 1024,
-    BATCH_REQUESTS = 64,     /* parsed and prefetched together */
+    BATCH_REQUESTS = 16,     /* parsed and prefetched together */
     TURN_REQUESTS = 1024,    /* of one connection, before the others have their turn, */
     TURN_BYTES = 256 * 1024, /* or so many bytes of them */
     OUTPUT_CHUNK_SIZE = 16 * 1024,
