@@ -114,8 +114,6 @@ static void memory_help(struct call *call) {
         "USAGE <key> [SAMPLES <count>]",
         "    Return memory in bytes used by <key> and its value. Nested values are",
         "    sampled up to <count> times (default: 5, 0 means sample all).",
-        "HELP",
-        "    Prints this help.",
     };
     HELP_REPLY(call, lines);
 }

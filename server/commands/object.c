@@ -112,8 +112,6 @@ static void object_help(struct call *call) {
         "REFCOUNT <key>",
         "    Return the number of references of the value associated with the specified",
         "    <key>.",
-        "HELP",
-        "    Prints this help.",
     };
     HELP_REPLY(call, lines);
 }
