@@ -218,7 +218,9 @@ void dispatch_queued(struct call *exec, const struct command *command, const str
     call.arg_blocks = NULL;
     call.arg_block_count = 0;
     metric_add(&call.metrics->commands_processed, 1);
+    uint64_t errors = exec->reply->errors;
     run_command(&call, command);
+    exec->reply->errors = errors; /* they were the queued command's, and are not EXEC's too */
     exec->changes += call.changes;
     exec->now_ms = call.now_ms;
 }
@@ -331,7 +333,6 @@ enum verdict { RUN, DONE, HELD };
 /* What a command must pass when it is not on the fast path, in Redis's order. */
 static enum verdict gate(struct call *call, const struct command *command) {
     struct client *client = call->client;
-    if (client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return HELD;
     if (client_must_authenticate(client) && !(command->flags & CMD_NO_AUTH)) {
         reject(call, command, "NOAUTH", "Authentication required.");
         return DONE;
@@ -371,6 +372,7 @@ static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted
 enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
 
 static enum verdict run_gated(struct call *call, const struct request *request) {
+    if (call->client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return HELD; /* nor is it refused */
     if (!runnable_row(request)) {
         reject_request(call, request);
         return DONE;

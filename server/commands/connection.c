@@ -58,19 +58,22 @@ COMMAND(auth) = {.name = "auth",
                  .history = "6.0.0: Added ACL style (username and password).",
                  .syntax = "[<username>@6.0.0] <password>"};
 
-struct hello_options {
-    const struct bytes *user, *password, *name; /* arguments, or NULL */
-};
+static bool set_name_or_reply(struct call *call, struct bytes name) {
+    if (!connection_name_ok_or_reply(call, name)) return false;
+    if (clients_set_text(&call->client->name, name)) return true;
+    call_out_of_memory(call);
+    return false;
+}
 
-static bool hello_options_or_reply(struct call *call, struct hello_options *options) {
+/* Each option has happened before the next is looked at, as in Redis: a bad last one undoes nothing. */
+static bool hello_options_or_reply(struct call *call) {
     for (uint32_t i = 2; i < call->argc; i++) {
         uint32_t more = call->argc - 1 - i;
         if (bytes_is(call->argv[i], "AUTH") && more >= 2) {
-            options->user = &call->argv[i + 1], options->password = &call->argv[i + 2];
+            if (!authenticate_or_reply(call, call->argv[i + 1], call->argv[i + 2])) return false;
             i += 2;
         } else if (bytes_is(call->argv[i], "SETNAME") && more >= 1) {
-            options->name = &call->argv[++i];
-            if (!connection_name_ok_or_reply(call, *options->name)) return false;
+            if (!set_name_or_reply(call, call->argv[++i])) return false;
         } else {
             int len = call->argv[i].len < 128 ? (int)call->argv[i].len : 128;
             reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'", len, call->argv[i].data);
@@ -108,7 +111,6 @@ static void set_protocol(struct call *call, uint8_t resp) {
 
 static void hello(struct call *call) {
     struct client *client = call->client;
-    struct hello_options options = {0};
     int64_t version = client->resp;
     if (call->argc >= 2) {
         if (!call_int_range_or_reply(call, 1, INT64_MIN, INT64_MAX, &version,
@@ -119,18 +121,13 @@ static void hello(struct call *call) {
             return;
         }
     }
-    if (!hello_options_or_reply(call, &options)) return;
-    if (options.user && !authenticate_or_reply(call, *options.user, *options.password)) return;
+    if (!hello_options_or_reply(call)) return;
     if (client_must_authenticate(client)) {
         reply_error(
             call->reply,
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
             "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
             "version at the same time");
-        return;
-    }
-    if (options.name && !clients_set_text(&client->name, *options.name)) {
-        call_out_of_memory(call);
         return;
     }
     set_protocol(call, (uint8_t)version);

@@ -110,6 +110,7 @@ enum { SCAN_COUNT_DEFAULT = 10, SCAN_BUCKETS_PER_COUNT = 10 };
  * wrap. */
 static bool scan_cursor(struct bytes text, uint64_t *cursor) {
     size_t i = 0;
+    text.len = strnlen(text.data, text.len); /* strtoul stops there */
     bool negative = text.len && text.data[0] == '-';
     uint64_t value = 0;
     if (text.len > 1 && (negative || text.data[0] == '+')) i++;
