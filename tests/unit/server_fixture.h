@@ -1,0 +1,94 @@
+/* server_fixture.h - what tests of server/ share: shards that are memory alone, without ring or thread, and what a
+ * client was sent. */
+#ifndef KEVY_TESTS_SERVER_FIXTURE_H
+#define KEVY_TESTS_SERVER_FIXTURE_H
+
+#include <fcntl.h>
+
+#include "protocol/buffer.h"
+#include "server/clients.h"
+#include "server/config.h"
+#include "server/shard.h"
+#include "tests/check.h"
+
+enum { FIXTURE_DATABASES = 16, FIXTURE_SENT_MAX = 256 << 20 };
+
+static inline void fixture_open(unsigned count) {
+    struct buffer errors = {0};
+    config_defaults();
+    CHECK(config_load_text("test", BYTES("loglevel warning\nlogfile /dev/null\n"), &errors));
+    CHECK(config_apply(&errors));
+    CHECK(command_table_open() == NULL);
+    CHECK_INT(stripes_open(count, FIXTURE_DATABASES), 0);
+    shard_count = count;
+    size_t size = (count * sizeof *shards + 63) / 64 * 64;
+    shards = aligned_alloc(64, size);
+    CHECK(shards);
+    memset((void *)shards, 0, size);
+    for (unsigned i = 0; i < count; i++) {
+        shards[i].index = i;
+        shards[i].free_slot = SLOT_NONE;
+        shards[i].next_expiry_ms = INT64_MAX;
+        shards[i].limits = shards[i].limits_unauthenticated =
+            (struct request_limits){.max_args = MAX_REQUEST_ARGS,
+                                    .max_bulk = 64 << 20,
+                                    .max_inline = MAX_INLINE,
+                                    .bulk_min = UINT64_MAX,
+                                    .authenticated = true};
+        shard_clock(&shards[i]);
+    }
+}
+
+static inline void fixture_close(void) {
+    for (unsigned s = 0; s < shard_count; s++) {
+        for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&shards[s].batch[i]);
+        for (unsigned i = 0; i < shards[s].page_count; i++) free(shards[s].pages[i]);
+        free(shards[s].pages);
+        chunk_pool_close(&shards[s].chunks);
+    }
+    free(shards);
+    shards = NULL;
+    shard_count = 0;
+    stripes_close();
+}
+
+/* A connection without a socket that anybody reads. */
+static inline struct conn *fixture_conn(struct shard *shard) {
+    struct conn *conn = shard_conn_new(shard);
+    CHECK(conn);
+    conn->shard = shard;
+    conn->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK(conn->fd >= 0);
+    conn->client = (struct client){.slot = conn->slot,
+                                   .shard = (uint8_t)shard->index,
+                                   .fd = conn->fd,
+                                   .resp = 2,
+                                   .created_ms = shard->now_ms};
+    output_open(&conn->output, &shard->chunks);
+    CHECK(clients_add(&conn->client));
+    shard->connections++;
+    conn->flags = CONN_OPEN;
+    return conn;
+}
+
+/* Ends it as a turn does, when no list of the shard names it any more. */
+static inline void fixture_conn_close(struct conn *conn) {
+    struct shard *shard = conn->shard;
+    conn_shut(conn);
+    shard->ready = shard->flush = shard->rearm = shard->closing = (struct conn_list){0};
+    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    CHECK(conn_reap(conn));
+}
+
+/* Appends all that is queued to `sent`, as the kernel would take it. */
+static inline void fixture_take(struct output *output, struct buffer *sent) {
+    const struct iovec *iov;
+    for (unsigned count; (count = output_begin(output, &iov));) {
+        size_t len = 0;
+        for (unsigned i = 0; i < count; len += iov[i++].iov_len)
+            CHECK(buffer_append(sent, (struct bytes){iov[i].iov_base, iov[i].iov_len}, FIXTURE_SENT_MAX));
+        CHECK(output_sent(output, len));
+    }
+}
+
+#endif

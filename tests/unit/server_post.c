@@ -1,0 +1,246 @@
+/* Messages between shards: in order per sender, to those alone who are still there. */
+#include "server/post.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include "server/op.h"
+#include "server/pause.h"
+#include "tests/unit/server_fixture.h"
+#include "tests/unit/uring_fixture.h"
+
+enum { PRODUCERS = 3, POSTS = 4000, DEADLINE_S = 60, OWNER = 0 };
+
+static struct buffer sent;
+
+static struct client_address address_of(const struct conn *conn) {
+    return (struct client_address){conn->client.shard, conn->slot, conn->client.id};
+}
+
+static struct block *block_text(const char *text) {
+    struct block *block = block_of(bytes_of(text));
+    CHECK(block);
+    return block;
+}
+
+static void deliver(unsigned from, struct conn *to, uint32_t flag, const char *text) {
+    CHECK(post_deliver(&shards[from], address_of(to), flag, block_text(text)));
+}
+
+static struct bytes taken(struct conn *conn) {
+    buffer_free(&sent);
+    fixture_take(&conn->output, &sent);
+    return buffer_bytes(&sent);
+}
+
+static void a_delivery_happens_when_its_shard_comes_to_it(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(&shards[OWNER]);
+    CHECK(!post_waiting(shards) && !post_run(shards));
+    deliver(1, conn, 0, "+one\r\n");
+    deliver(0, conn, 0, "+two\r\n"); /* to itself is no other way */
+    CHECK(post_waiting(shards));
+    CHECK_INT(output_unsent(&conn->output), 0);
+    CHECK(post_run(shards));
+    CHECK(!post_waiting(shards) && !post_run(shards));
+    CHECK(shards->flush.first == conn);
+    CHECK_BYTES(taken(conn), BYTES("+one\r\n+two\r\n"));
+    CHECK_INT(shards->metrics.posts_received, 2);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void a_large_delivery_is_not_copied(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    struct block *block = block_new_zeroed(PIN_MIN, PIN_MIN);
+    CHECK(block && post_deliver(&shards[1], address_of(conn), 0, block_retain(block)));
+    CHECK(post_run(shards));
+    CHECK(block_shared(block) && conn->output.pins == 1);
+    CHECK_INT(taken(conn).len, PIN_MIN);
+    CHECK(!block_shared(block));
+    block_release(block);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void what_is_meant_for_a_client_that_has_gone_is_dropped(void) {
+    fixture_open(2);
+    struct conn *gone = fixture_conn(shards);
+    struct block *block = block_text("+late\r\n");
+    struct client_address address = address_of(gone), nowhere = {.shard = 0, .slot = 1 << 20, .id = 1};
+    fixture_conn_close(gone);
+    struct conn *next = fixture_conn(shards); /* in the same slot, under another id */
+    CHECK(next->slot == address.slot && next->client.id != address.id);
+    CHECK(post_deliver(&shards[1], address, 0, block_retain(block)));
+    CHECK(post_deliver(&shards[1], nowhere, 0, block_retain(block)));
+    CHECK(post_close(&shards[1], address));
+    CHECK(post_run(shards));
+    CHECK(!block_shared(block) && output_unsent(&next->output) == 0);
+    CHECK(!(next->flags & CONN_CLOSING));
+    block_release(block);
+    fixture_conn_close(next);
+    fixture_close();
+}
+
+static void a_delivery_for_a_mode_ends_with_the_mode(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    conn->client.flags |= CLIENT_NO_TOUCH;
+    deliver(1, conn, CLIENT_NO_TOUCH, "+on\r\n");
+    CHECK(post_run(shards));
+    deliver(1, conn, CLIENT_NO_TOUCH, "+off\r\n");
+    conn->client.flags &= ~(uint32_t)CLIENT_NO_TOUCH;
+    CHECK(post_run(shards));
+    CHECK_BYTES(taken(conn), BYTES("+on\r\n"));
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    CHECK(post_close(&shards[1], address_of(conn)));
+    deliver(1, conn, 0, "+late\r\n");
+    CHECK(post_close(&shards[1], address_of(conn))); /* killed twice */
+    CHECK(post_run(shards));
+    CHECK(conn->flags & CONN_CLOSING && shards->closing.first == conn && !conn->next_closing);
+    CHECK_INT(output_unsent(&conn->output), 0);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void a_resume_reaches_every_shard(void) {
+    struct conn *conns[3];
+    fixture_open(3);
+    pause_begin(PAUSE_ALL, shards->now_ms + 100000, shards->now_ms);
+    for (unsigned i = 0; i < 3; i++) {
+        conns[i] = fixture_conn(&shards[i]);
+        conn_input(conns[i], "PING\r\n", 6);
+        CHECK(shards[i].held.first == conns[i]);
+    }
+    pause_end();
+    CHECK(post_resume(&shards[1]));
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(post_run(&shards[i]));
+        CHECK(!shards[i].held.first && shards[i].ready.first == conns[i]);
+        conns[i]->flags &= ~(uint32_t)CONN_IN_READY;
+        shards[i].ready = (struct conn_list){0};
+        conn_input(conns[i], NULL, 0);
+        CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
+        fixture_conn_close(conns[i]);
+    }
+    fixture_close();
+}
+
+static void stopping_needs_no_memory_and_happens_once(void) {
+    struct ring none = {0};
+    fixture_open(2);
+    CHECK(post_open(&shards[0]) && post_open(&shards[1]));
+    post_stop_all(&none);
+    post_stop_all(&none);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK(!shards[i].stopping && post_run(&shards[i]) && shards[i].stopping);
+        CHECK(!post_run(&shards[i]));
+        post_close_all(&shards[i]);
+    }
+    fixture_close();
+}
+
+static void what_was_never_run_is_freed(void) {
+    fixture_open(1);
+    struct conn *conn = fixture_conn(shards);
+    struct block *block = block_text("+x\r\n");
+    CHECK(post_open(shards));
+    CHECK(post_deliver(shards, address_of(conn), 0, block_retain(block)));
+    CHECK(post_close(shards, address_of(conn)));
+    CHECK(post_resume(shards));
+    post_close_all(shards);
+    CHECK(!block_shared(block) && !post_waiting(shards) && !shards->stop);
+    block_release(block);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+/* Only the first post finds the target parked: it wakes it, and the others are read on the way. */
+static void a_parked_shard_is_woken_once(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    open_ring(&shards[0].ring, small_ring);
+    open_ring(&shards[1].ring, small_ring);
+    deliver(1, conn, 0, "+awake\r\n");
+    shards->parked = 1;
+    deliver(1, conn, 0, "+asleep\r\n");
+    CHECK_INT(shards->parked, 0);
+    deliver(1, conn, 0, "+again\r\n");
+    CHECK(ring_submit(&shards[1].ring) >= 0);
+    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
+    CHECK(quiet(&shards[0].ring));
+    CHECK(post_run(shards));
+    CHECK_BYTES(taken(conn), BYTES("+awake\r\n+asleep\r\n+again\r\n"));
+    ring_close(&shards[0].ring);
+    ring_close(&shards[1].ring);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static struct conn *listener;
+
+static void *produce(void *argument) {
+    unsigned from = *(unsigned *)argument;
+    char text[32];
+    for (unsigned i = 0; i < POSTS; i++) {
+        snprintf(text, sizeof text, "%u %u\n", from, i);
+        deliver(from, listener, 0, text);
+        if (i % 64 == 0) sched_yield();
+    }
+    return NULL;
+}
+
+static void posts_of_each_sender_arrive_complete_and_in_their_order(void) {
+    pthread_t threads[PRODUCERS];
+    unsigned indices[PRODUCERS], next[PRODUCERS + 1] = {0};
+    fixture_open(PRODUCERS + 1);
+    listener = fixture_conn(&shards[OWNER]);
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        indices[i] = i + 1;
+        CHECK(pthread_create(&threads[i], NULL, produce, &indices[i]) == 0);
+    }
+    buffer_free(&sent);
+    while (shards->metrics.posts_received <
+           PRODUCERS * POSTS) { /* the alarm of main ends a wait without end */
+        if (post_run(shards))
+            fixture_take(&listener->output, &sent);
+        else
+            sched_yield();
+    }
+    for (unsigned i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
+    CHECK(!post_waiting(shards));
+    CHECK(buffer_append(&sent, (struct bytes){"", 1}, FIXTURE_SENT_MAX));
+    char *at = sent.data;
+    for (unsigned i = 0; i < PRODUCERS * POSTS; i++) {
+        unsigned long from = strtoul(at, &at, 10), number = strtoul(at, &at, 10);
+        CHECK(*at++ == '\n' && from >= 1 && from <= PRODUCERS);
+        CHECK_INT(number, next[from]++);
+    }
+    CHECK(!*at);
+    buffer_free(&sent);
+    fixture_conn_close(listener);
+    fixture_close();
+}
+
+int main(void) {
+    alarm(DEADLINE_S);
+    RUN(a_delivery_happens_when_its_shard_comes_to_it);
+    RUN(a_large_delivery_is_not_copied);
+    RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
+    RUN(a_delivery_for_a_mode_ends_with_the_mode);
+    RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
+    RUN(a_resume_reaches_every_shard);
+    RUN(stopping_needs_no_memory_and_happens_once);
+    RUN(what_was_never_run_is_freed);
+    RUN(a_parked_shard_is_woken_once);
+    RUN(posts_of_each_sender_arrive_complete_and_in_their_order);
+    buffer_free(&sent);
+    return 0;
+}

@@ -1,0 +1,185 @@
+/* Stripes and their ordered locks, held against each other by threads. */
+#include "server/stripes.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+/* ThreadSanitizer leaves too little address space for all of them. */
+#ifdef __SANITIZE_THREAD__
+enum { MOST_SHARDS = 3, SHARDS = 3 };
+#else
+enum { MOST_SHARDS = MAX_SHARDS, SHARDS = MAX_STRIPES / STRIPES_PER_SHARD };
+#endif
+
+enum { THREADS = 4, ROUNDS = 3000, DEADLINE_S = 60, LOCK_CONTENDED = 2 };
+
+static uint32_t lock_word(unsigned index) {
+    return __atomic_load_n(&stripes.all[index].lock, __ATOMIC_RELAXED);
+}
+
+/* The alarm of main ends a wait that would not end. */
+static void wait_for_lock_word(unsigned index, uint32_t word) {
+    while (lock_word(index) != word) sched_yield();
+}
+
+static void all_are_free(void) {
+    for (unsigned i = 0; i < stripes.count; i++) CHECK_INT(lock_word(i), 0);
+}
+
+static void a_lone_shard_has_one_stripe_and_no_lock(void) {
+    CHECK_INT(stripes_open(1, 2), 0);
+    CHECK(stripes.count == 1 && !stripes.locking);
+    CHECK_INT(stripe_index(UINT64_MAX), 0);
+    stripe_lock(stripes.all);
+    stripe_lock(stripes.all); /* would wait for ever if it were one */
+    CHECK_INT(lock_word(0), 0);
+    stripe_unlock(stripes.all);
+    stripes_close();
+    CHECK(!stripes.all && stripes.count == 0);
+}
+
+static void stripes_are_a_power_of_two_spread_over_all_shards(void) {
+    static const unsigned shards[] = {2, 3, 4, 15, 16, 17, 255, MAX_SHARDS};
+    for (size_t i = 0; i < sizeof shards / sizeof *shards && shards[i] <= MOST_SHARDS; i++) {
+        unsigned owned[MAX_SHARDS] = {0};
+        CHECK_INT(stripes_open(shards[i], 1), 0);
+        CHECK(stripes.locking && stripes.count <= MAX_STRIPES);
+        CHECK((stripes.count & (stripes.count - 1)) == 0);
+        CHECK(stripes.count == MAX_STRIPES || stripes.count >= shards[i] * STRIPES_PER_SHARD);
+        for (unsigned s = 0; s < stripes.count; s++) owned[stripes.all[s].owner]++;
+        for (unsigned s = 0; s < shards[i]; s++) CHECK(owned[s] >= 1);
+        CHECK_INT(stripe_index(UINT64_MAX), stripes.count - 1);
+        CHECK(stripe_of(0) == stripes.all);
+        all_are_free();
+        stripes_close();
+    }
+}
+
+static void a_set_holds_its_stripes_and_no_others(void) {
+    struct stripe_set set = {0};
+    CHECK_INT(stripes_open(SHARDS, 1), 0);
+    unsigned last = stripes.count - 1, middle = stripes.count / 2;
+    stripe_set_add(&set, last);
+    stripe_set_add(&set, 0);
+    stripe_set_add(&set, middle);
+    stripe_set_add(&set, middle - 1);
+    stripe_set_add(&set, 0); /* twice is once */
+    stripe_set_lock(&set);
+    for (unsigned i = 0; i < stripes.count; i++)
+        CHECK_INT(lock_word(i), i == 0 || i == middle - 1 || i == middle || i == last);
+    stripe_set_unlock(&set);
+    all_are_free();
+    stripe_set_add_all(&set);
+    stripe_set_lock(&set);
+    for (unsigned i = 0; i < stripes.count; i++) CHECK_INT(lock_word(i), 1);
+    stripe_set_unlock(&set);
+    all_are_free();
+    stripes_close();
+}
+
+static void *lock_and_unlock_one(void *index) {
+    struct stripe *stripe = &stripes.all[*(unsigned *)index];
+    stripe_lock(stripe);
+    stripe->changes++;
+    stripe_unlock(stripe);
+    return NULL;
+}
+
+/* Each of them sleeps in the kernel, and each is woken. */
+static void waiters_sleep_until_the_lock_is_free(void) {
+    pthread_t threads[THREADS];
+    unsigned index = 7;
+    CHECK_INT(stripes_open(2, 1), 0);
+    for (unsigned round = 0; round < 20; round++) {
+        stripe_lock(&stripes.all[index]);
+        uint64_t changes = stripes.all[index].changes;
+        for (unsigned i = 0; i < THREADS; i++)
+            CHECK(pthread_create(&threads[i], NULL, lock_and_unlock_one, &index) == 0);
+        wait_for_lock_word(index, LOCK_CONTENDED);
+        CHECK_INT(stripes.all[index].changes, changes);
+        stripe_unlock(&stripes.all[index]);
+        for (unsigned i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+        CHECK_INT(stripes.all[index].changes, changes + THREADS);
+        all_are_free();
+    }
+    stripes_close();
+}
+
+static void *lock_and_unlock_set(void *set) {
+    stripe_set_lock(set);
+    stripe_set_unlock(set);
+    return NULL;
+}
+
+static void a_set_is_locked_from_the_lowest_stripe_up(void) {
+    struct stripe_set set = {0};
+    pthread_t thread;
+    CHECK_INT(stripes_open(SHARDS, 1), 0);
+    unsigned last = stripes.count - 1, middle = stripes.count / 2;
+    stripe_set_add(&set, last); /* said in another order */
+    stripe_set_add(&set, middle);
+    stripe_set_add(&set, 5);
+    stripe_lock(&stripes.all[middle]);
+    CHECK(pthread_create(&thread, NULL, lock_and_unlock_set, &set) == 0);
+    wait_for_lock_word(middle, LOCK_CONTENDED);
+    CHECK(lock_word(5) == 1 && lock_word(last) == 0);
+    stripe_unlock(&stripes.all[middle]);
+    pthread_join(thread, NULL);
+    all_are_free();
+    stripes_close();
+}
+
+struct worker {
+    pthread_t thread;
+    unsigned long long seed;
+    uint64_t added[MAX_STRIPES];
+};
+
+/* `changes` is a plain number: a lock that lets two in loses additions, and ThreadSanitizer says so. */
+static void *change_random_sets(void *argument) {
+    struct worker *worker = argument;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct stripe_set set = {0};
+        unsigned long long random = check_random(&worker->seed);
+        unsigned count = 1 + (unsigned)(random % 4), narrow = random & 1024 ? 4 : stripes.count;
+        for (unsigned i = 0; i < count; i++) stripe_set_add(&set, (random >> (12 + 9 * i)) % narrow);
+        if (random % 128 == 0) stripe_set_add_all(&set);
+        stripe_set_lock(&set);
+        for (unsigned i = 0; i < stripes.count; i++)
+            if (set.words[i / 64] >> (i % 64) & 1) stripes.all[i].changes++, worker->added[i]++;
+        stripe_set_unlock(&set);
+    }
+    return NULL;
+}
+
+static void threads_with_random_sets_neither_lose_a_change_nor_wait_in_a_ring(void) {
+    static struct worker workers[THREADS];
+    unsigned long long seed = check_seed();
+    CHECK_INT(stripes_open(2, 1), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i].seed = check_random(&seed);
+        CHECK(pthread_create(&workers[i].thread, NULL, change_random_sets, &workers[i]) == 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) pthread_join(workers[i].thread, NULL);
+    for (unsigned s = 0; s < stripes.count; s++) {
+        uint64_t added = 0;
+        for (unsigned i = 0; i < THREADS; i++) added += workers[i].added[s];
+        CHECK_INT(stripes.all[s].changes, added);
+    }
+    all_are_free();
+    stripes_close();
+}
+
+int main(void) {
+    alarm(DEADLINE_S);
+    RUN(a_lone_shard_has_one_stripe_and_no_lock);
+    RUN(stripes_are_a_power_of_two_spread_over_all_shards);
+    RUN(a_set_holds_its_stripes_and_no_others);
+    RUN(waiters_sleep_until_the_lock_is_free);
+    RUN(a_set_is_locked_from_the_lowest_stripe_up);
+    RUN(threads_with_random_sets_neither_lose_a_change_nor_wait_in_a_ring);
+    return 0;
+}
