@@ -50,7 +50,7 @@ static inline __attribute__((always_inline)) void add_key(struct request *reques
     request->hash[arg] = hash;
     /* The lock's line was last written by another CPU as likely as not. */
     if (stripes.locking) __builtin_prefetch(&stripes.all[stripe], 1);
-    keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
+    request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
     if (request->stripe == STRIPE_NONE)
         request->stripe = stripe;
     else if (request->stripe != stripe)
@@ -372,7 +372,8 @@ static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted
 enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
 
 static enum verdict run_gated(struct call *call, const struct request *request) {
-    if (call->client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return HELD; /* nor is it refused */
+    if (call->client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW))
+        return HELD; /* nor is it refused */
     if (!runnable_row(request)) {
         reject_request(call, request);
         return DONE;
@@ -459,10 +460,10 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
     return done;
 }
 
-static void prefetch_entries(const struct request *batch, unsigned db, unsigned count) {
+static void prefetch_entries(const struct request *batch, unsigned count) {
     for (const struct request *request = batch; request < batch + count; request++)
         if (request->lone_key)
-            keyspace_prefetch_entry(stripes.all[request->stripe].keyspace, db,
+            keyspace_prefetch_entry(stripes.all[request->stripe].keyspace, request->bucket,
                                     request->hash[request->lone_key]);
 }
 
@@ -486,7 +487,7 @@ unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply
     struct request *batch = shard->batch;
     unsigned done = 0;
     if (count == 0) return 0;
-    if (count > 1) prefetch_entries(batch, client->db, count);
+    if (count > 1) prefetch_entries(batch, count);
     call->client = client;
     call->reply = reply;
     call->shard = shard;

@@ -14,10 +14,11 @@ struct request {
     const struct command *command; /* NULL: unknown */
     uint64_t *hash;                /* of key arguments; malloc'd, hash_capacity places */
     uint32_t hash_capacity;
-    uint32_t stripe;   /* the one stripe of its keys, or STRIPE_NONE, _MANY, _ALL */
-    uint32_t lone_key; /* its only key argument, 0: none or several */
-    bool plain;        /* a data command of one stripe that needs nothing but its lock: the fast path */
-    bool untimed;      /* takes its share of the batch's time */
+    const struct bucket *bucket; /* of the lone key, for its prefetch alone: it may be another's by now */
+    uint32_t stripe;             /* the one stripe of its keys, or STRIPE_NONE, _MANY, _ALL */
+    uint32_t lone_key;           /* its only key argument, 0: none or several */
+    bool plain;   /* a data command of one stripe that needs nothing but its lock: the fast path */
+    bool untimed; /* takes its share of the batch's time */
     bool bad_subcommand;
     bool bad_arity;
     size_t end; /* where it ends in the bytes of its batch */

@@ -43,8 +43,10 @@ void keyspace_free(struct keyspace *ks); /* NULL: nothing */
 
 /* The two stages of a prefetched lookup over a batch: first every bucket, then (the buckets being there)
  * every entry. They alone need not hold the lock: what they see may be gone, they only ask for it. */
-static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash);
-static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash);
+static inline const struct bucket *keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db,
+                                                            uint64_t hash);
+static inline void keyspace_prefetch_entry(const struct keyspace *ks, const struct bucket *bucket,
+                                           uint64_t hash);
 
 /* The entry, expired or not; NULL if there is none. */
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
@@ -162,12 +164,14 @@ struct keyspace {
     struct keyspace_database db[];
 };
 
-static inline void keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db, uint64_t hash) {
-    table_prefetch_bucket(&ks->db[db].table, hash);
+static inline const struct bucket *keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db,
+                                                            uint64_t hash) {
+    return table_prefetch_bucket(&ks->db[db].table, hash);
 }
 
-static inline void keyspace_prefetch_entry(const struct keyspace *ks, unsigned db, uint64_t hash) {
-    table_prefetch_entry(&ks->db[db].table, &ks->slab, hash);
+static inline void keyspace_prefetch_entry(const struct keyspace *ks, const struct bucket *bucket,
+                                           uint64_t hash) {
+    table_prefetch_entry(bucket, &ks->slab, hash);
 }
 
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {

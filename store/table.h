@@ -137,14 +137,16 @@ TABLE_RACY static inline const struct bucket *table_racy_bucket(const struct tab
     return buckets ? &buckets[index % TABLE_SEGMENT_BUCKETS] : NULL;
 }
 
-TABLE_RACY static inline void table_prefetch_bucket(const struct table *table, uint64_t hash) {
+TABLE_RACY static inline const struct bucket *table_prefetch_bucket(const struct table *table,
+                                                                    uint64_t hash) {
     const struct bucket *bucket = table_racy_bucket(table, hash);
     if (bucket) memory_prefetch(bucket);
+    return bucket;
 }
 
-TABLE_RACY static inline void table_prefetch_entry(const struct table *table, const struct slab *slab,
+/* `bucket` is what table_prefetch_bucket returned for this hash, however long ago. */
+TABLE_RACY static inline void table_prefetch_entry(const struct bucket *bucket, const struct slab *slab,
                                                    uint64_t hash) {
-    const struct bucket *bucket = table_racy_bucket(table, hash);
     if (bucket == NULL) return;
     unsigned hits = table_match(bucket, table_tag(hash));
     /* An entry may lie across two lines. A second hit is rare and left to the lookup. */

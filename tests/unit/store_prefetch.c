@@ -27,8 +27,8 @@ static void *prefetch(void *argument) {
         for (unsigned i = 0; i < BATCH; i++, count++) {
             uint32_t number = (uint32_t)(check_random(&random) % KEYS);
             uint64_t hash = i % 2 ? check_random(&random) : key_of(&number).hash;
-            keyspace_prefetch_bucket(ks, i % DATABASES, hash);
-            keyspace_prefetch_entry(ks, i % DATABASES, hash);
+            const struct bucket *bucket = keyspace_prefetch_bucket(ks, i % DATABASES, hash);
+            keyspace_prefetch_entry(ks, bucket, hash);
         }
         __atomic_store_n(&prefetched, count, __ATOMIC_RELAXED);
     }
