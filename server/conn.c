@@ -131,14 +131,12 @@ static bool protected_from(int fd) {
     return config.protected_mode && !config_has_password() && !from_loopback(fd);
 }
 
-static const struct bytes protected_text = BYTES_INIT(
-    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for "
-    "the default "
-    "user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-    "from external "
-    "computers, set a password with 'requirepass', or turn protected mode off with 'CONFIG SET "
-    "protected-mode no' from "
-    "the loopback interface and make sure that the server is not reachable from the internet.\r\n");
+static const struct bytes protected_text =
+    BYTES_INIT("-DENIED Redis is running in protected mode because protected mode is enabled and no password "
+               "is set for the default user. In this mode connections are only accepted from the loopback "
+               "interface. To connect from elsewhere, set a password with 'requirepass', or turn protected "
+               "mode off with 'CONFIG SET protected-mode no' from the loopback interface, and make sure that "
+               "the server cannot be reached from the internet.\r\n");
 
 int conn_open(struct shard *shard, int fd, bool unix_socket) {
     if (!unix_socket && protected_from(fd)) {
