@@ -739,7 +739,9 @@ void conn_flush(struct conn *conn) {
     }
     unsigned count = output_begin(&conn->output, &iov);
     if (!count) return;
-    bool quick = conn->shard->quick_sends && !(conn->flags & CONN_QUICK_FELL_SHORT);
+    /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */
+    bool last = conn->flags & CONN_EOF || client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY;
+    bool quick = conn->shard->quick_sends && !last && !(conn->flags & CONN_QUICK_FELL_SHORT);
     send_in_flight(conn, quick && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE);
 }
 
