@@ -83,7 +83,7 @@ static void nothing_is_done_with_an_empty_batch(void) {
     ":1\r\n:2\r\n"
 
 static void replies_come_in_the_order_of_the_requests(void) {
-    for (unsigned shard_total = 1; shard_total <= 16; shard_total *= 4) {
+    for (unsigned shard_total = 1; shard_total <= 4; shard_total *= 2) {
         begin(shard_total);
         EXPECT(MIXED, MIXED_REPLIES);
         CHECK_INT(shards->metrics.commands_processed, 11);
@@ -321,13 +321,13 @@ static void a_huge_request_leaves_no_arrays_behind(void) {
 }
 
 static void a_request_knows_the_stripe_of_its_keys(void) {
-    begin(16);
+    begin(4);
     (void)batch(BYTES("get a\nmget a a\nping\nmget a b c d e f g h\nflushall\n"));
     unsigned stripe = stripe_index(hash_bytes(&stripes.seed, BYTES("a")));
     CHECK(shards->batch[0].stripe == stripe && shards->batch[0].lone_key == 1 && shards->batch[0].plain);
     CHECK(shards->batch[1].stripe == stripe && shards->batch[1].lone_key == 0);
     CHECK(shards->batch[2].stripe == STRIPE_NONE && !shards->batch[2].plain);
-    /* Eight keys share one of 256 stripes once in 256^7 seeds. */
+    /* Eight keys share one of 64 stripes once in 64^7 seeds. */
     CHECK(shards->batch[3].stripe == STRIPE_MANY && !shards->batch[3].plain);
     CHECK(shards->batch[4].stripe == STRIPE_ALL && !shards->batch[4].plain);
     end();
