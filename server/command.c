@@ -486,6 +486,7 @@ static void build_slots(void) {
 const char *command_table_open(void) {
     struct command *container = NULL;
     size_t count = (size_t)(__stop_commands - __start_commands);
+    if (table.count) return NULL; /* it is open: the lookup tables have room for the rows once */
     if (count > MAX_COMMANDS) return "more command rows than MAX_COMMANDS";
     memcpy(table.rows, __start_commands, count * sizeof(*table.rows));
     table.count = (unsigned)count;
