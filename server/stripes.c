@@ -62,6 +62,10 @@ void stripe_set_unlock(const struct stripe_set *set) {
             stripe_unlock(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)]);
 }
 
+/* Address space for all stripes together: a terabyte of small keys and values. Not more, because sanitizers and
+ * `ulimit -v` leave less than the machine has. */
+#define ARENAS_BYTES ((size_t)1 << 40)
+
 static unsigned stripe_count(unsigned shards) {
     unsigned count = 1;
     if (shards == 1) return 1;
@@ -76,7 +80,8 @@ int stripes_open(unsigned shards, unsigned databases) {
     stripes.all = aligned_alloc(_Alignof(struct stripe), stripes.count * sizeof *stripes.all);
     if (!stripes.all) return -ENOMEM;
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
-    struct keyspace_options options = {.seed = &stripes.seed, .databases = databases};
+    struct keyspace_options options = {
+        .seed = &stripes.seed, .databases = databases, .arena_bytes = ARENAS_BYTES / stripes.count};
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;
         stripes.all[i].keyspace = keyspace_new(&options);

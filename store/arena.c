@@ -37,8 +37,10 @@ static bool reserve(struct arena *arena, uint32_t capacity) {
     return true;
 }
 
-bool arena_init(struct arena *arena) {
+bool arena_init(struct arena *arena, size_t most_bytes) {
     for (int shift = CAPACITY_SHIFT_MAX; shift >= CAPACITY_SHIFT_MIN; shift--) {
+        if (shift > CAPACITY_SHIFT_MIN && most_bytes && (size_t)1 << (shift + ARENA_CHUNK_SHIFT) > most_bytes)
+            continue;
         if (!reserve(arena, 1u << shift)) continue;
         arena->fresh = arena->accessible = description_chunks(arena->capacity);
         arena->limit = arena->capacity - arena->fresh;

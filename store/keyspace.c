@@ -28,7 +28,7 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
     assert(databases >= 1 && databases <= KEYSPACE_MAX_DATABASES);
     struct keyspace *ks = memory_zeroed(sizeof *ks + databases * sizeof ks->db[0]);
     if (ks == NULL) return NULL;
-    if (!slab_init(&ks->slab)) {
+    if (!slab_init(&ks->slab, options->arena_bytes)) {
         free(ks);
         return NULL;
     }

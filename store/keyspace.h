@@ -26,6 +26,7 @@ struct keyspace; /* the layout is at the end, for the inline lookups alone */
 struct keyspace_options {
     const struct hash_seed *seed; /* borrowed, outlives the keyspace */
     unsigned databases;           /* 1..KEYSPACE_MAX_DATABASES */
+    size_t arena_bytes;           /* address space to reserve for small objects at most; 0: 32 GiB */
 };
 
 enum { KEYSPACE_MAX_DATABASES = 1024 };

@@ -9,14 +9,14 @@
 
 _Static_assert(ARENA_CHUNK_BYTES / 8 <= UINT16_MAX, "counts of a chunk fit 16 bits");
 
-bool slab_init(struct slab *slab) {
+bool slab_init(struct slab *slab, size_t most_bytes) {
     *slab = (struct slab){0};
     for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
         size_t size = slab_class_size(class);
         slab->classes[class].units = (uint16_t)(size >> ARENA_UNIT_SHIFT);
         slab->classes[class].capacity = (uint16_t)(ARENA_CHUNK_BYTES / size);
     }
-    return arena_init(&slab->arena);
+    return arena_init(&slab->arena, most_bytes);
 }
 
 void slab_destroy(struct slab *slab) {

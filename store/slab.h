@@ -36,7 +36,7 @@ struct slab {
     struct slab_class classes[SLAB_CLASSES];
 };
 
-bool slab_init(struct slab *slab) __attribute__((warn_unused_result));
+bool slab_init(struct slab *slab, size_t most_bytes) __attribute__((warn_unused_result));
 /* Everything goes at once, whatever is allocated. */
 void slab_destroy(struct slab *slab);
 

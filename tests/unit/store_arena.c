@@ -28,7 +28,7 @@ static uint32_t take(struct arena *arena, bool zeroed) {
 
 static void chunks_are_apart_and_zeroed_where_it_is_promised(void) {
     struct arena arena;
-    CHECK(arena_init(&arena));
+    CHECK(arena_init(&arena, 0));
     for (int round = 0; round < 8; round++) {
         uint32_t chunks[100];
         bool zeroed = round % 2;
@@ -54,7 +54,7 @@ static void pages_go_back_to_the_kernel_a_bounded_number_at_a_time(void) {
     struct arena arena;
     uint32_t chunks[10];
     unsigned char resident[ARENA_CHUNK_BYTES / 4096];
-    CHECK(arena_init(&arena));
+    CHECK(arena_init(&arena, 0));
     for (int i = 0; i < 10; i++) {
         CHECK((chunks[i] = arena_take(&arena)) != 0);
         memset(arena_chunk_at(&arena, chunks[i]), 1, ARENA_CHUNK_BYTES);
@@ -75,7 +75,7 @@ static void pages_go_back_to_the_kernel_a_bounded_number_at_a_time(void) {
 
 static void handles_name_addresses_and_zero_is_nobodys(void) {
     struct arena arena;
-    CHECK(arena_init(&arena));
+    CHECK(arena_init(&arena, 0));
     uint32_t chunk = arena_take(&arena);
     for (uint32_t offset = 0; offset < ARENA_CHUNK_BYTES; offset += 8) {
         char *object = (char *)arena_chunk_at(&arena, chunk) + offset;
@@ -88,7 +88,7 @@ static void handles_name_addresses_and_zero_is_nobodys(void) {
 
 static void the_limit_holds_and_is_lifted_by_what_returns(void) {
     struct arena arena;
-    CHECK(arena_init(&arena));
+    CHECK(arena_init(&arena, 0));
     arena.limit = 2;
     uint32_t a = arena_take(&arena), b = arena_take(&arena);
     CHECK(a && b && arena_take(&arena) == 0);
@@ -113,7 +113,7 @@ static void a_limit_on_addresses_gives_a_smaller_arena_that_fills_and_ends(void)
         limit.rlim_cur = limit.rlim_max = address_space_in_use() + (200 << 20);
         struct arena arena;
         CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-        CHECK(arena_init(&arena));
+        CHECK(arena_init(&arena, 0));
         CHECK(arena.capacity < 1u << 19 && arena.capacity >= 256);
         uint32_t taken = 0;
         for (uint32_t chunk; (chunk = arena_take(&arena)); taken++)

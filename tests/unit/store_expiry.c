@@ -28,7 +28,7 @@ static uint32_t number_of(const struct entry *e) {
 }
 
 static void begin(void) {
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (uint32_t i = 0; i < ENTRIES; i++) entries[i] = make(i), expiry_of[i] = 0;
 }
 static void add(struct expiry *wheel, unsigned i, int64_t expiry_ms) {
@@ -159,7 +159,7 @@ static void next_is_exact_within_64_milliseconds(void) {
 }
 
 static void without_memory_there_is_no_wheel(void) {
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     slab.arena.limit = 0;
     CHECK(expiry_new(&slab, 0) == NULL);
     slab_destroy(&slab);

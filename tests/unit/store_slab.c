@@ -19,7 +19,7 @@ static void classes_are_tight_and_in_order(void) {
 
 static void objects_of_a_power_of_two_are_aligned_to_it(void) {
     struct slab slab;
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (size_t size = 8; size <= 4096; size *= 2)
         for (int i = 0; i < 100; i++)
             CHECK((uintptr_t)arena_at(&slab.arena, slab_alloc(&slab, size)) % size == 0);
@@ -46,7 +46,7 @@ static void objects_do_not_overlap(void) {
     static const size_t sizes[] = {1, 8, 24, 40, 41, 64, 256, 257, 1000, 4097, 8192};
     struct slab slab;
     uint64_t bytes = 0;
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (int step = 0; step < STEPS; step++) {
         struct object *object = &objects[check_random(&seed) % OBJECTS];
         if (object->handle) {
@@ -72,7 +72,7 @@ static void objects_do_not_overlap(void) {
 
 static void an_emptied_chunk_serves_any_class_next(void) {
     struct slab slab;
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     uint32_t handle = slab_alloc(&slab, 64), chunk = handle / ARENA_CHUNK_UNITS;
     for (size_t size = 8; size <= SLAB_MAX; size += 72) {
         slab_free(&slab, handle);
@@ -85,7 +85,7 @@ static void an_emptied_chunk_serves_any_class_next(void) {
 
 static void without_memory_there_is_none_until_something_is_freed(void) {
     struct slab slab;
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     slab.arena.limit = 1;
     uint32_t last = 0, count = 0;
     for (uint32_t handle; (handle = slab_alloc(&slab, 8192)); count++) last = handle;

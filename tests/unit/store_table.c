@@ -98,7 +98,7 @@ static void what_is_in_is_found_and_what_is_out_is_not(void) {
     struct slab slab;
     struct table table = {0};
     uint64_t count = 0, largest = 0;
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (int step = 0; step < 300000; step++) {
         uint32_t number = (uint32_t)(check_random(&seed) % NUMBERS);
         bool wants = check_random(&seed) % 16 < (step / 50000 % 2 ? 1u : 15u);
@@ -143,7 +143,7 @@ static void a_scan_of_a_still_table_sees_each_entry_once(void) {
     static unsigned seen[NUMBERS];
     struct slab slab;
     struct table table = {0};
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (uint32_t number = 0; number < 5000; number++) {
         CHECK(insert(&table, &slab, number));
         if (number > 300 && number % 499) continue;
@@ -179,7 +179,7 @@ static void a_scan_misses_nothing_that_stays(void) {
     for (int round = 0; round < 20; round++) {
         struct slab slab;
         struct table table = {0};
-        CHECK(slab_init(&slab));
+        CHECK(slab_init(&slab, 0));
         uint32_t stay = (uint32_t)(check_random(&seed) % 3000 + 1),
                  top = stay + (uint32_t)(check_random(&seed) % 20000);
         for (uint32_t number = 0; number < stay; number++) CHECK(insert(&table, &slab, number));
@@ -193,7 +193,7 @@ static void any_cursor_is_harmless(void) {
     static unsigned seen[NUMBERS];
     struct slab slab;
     struct table table = {0};
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (uint32_t number = 0; number < 1000; number++) CHECK(insert(&table, &slab, number));
     for (int i = 0; i < 10000; i++) scan_step(&table, &slab, check_random(&seed), seen);
     slab_destroy(&slab);
@@ -204,7 +204,7 @@ static void any_cursor_is_harmless(void) {
 static void without_memory_the_table_stays_right(void) {
     struct slab slab;
     struct table table = {0};
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     no_memory = true;
     CHECK(!insert(&table, &slab, 0)); /* no directory */
     no_memory = false;
@@ -225,7 +225,7 @@ static void without_memory_the_table_stays_right(void) {
 static void a_directory_that_cannot_grow_lengthens_chains(void) {
     struct slab slab;
     struct table table = {0};
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     CHECK(insert(&table, &slab, 0));
     no_memory = true;
     uint32_t number = 1;
@@ -251,7 +251,7 @@ static void a_buried_table_is_taken_apart_in_small_steps(void) {
     struct table table = {0};
     int wheel, calls = 0;
     void *remembered;
-    CHECK(slab_init(&slab));
+    CHECK(slab_init(&slab, 0));
     for (uint32_t number = 0; number < 20000; number++) CHECK(insert(&table, &slab, number));
     struct table_directory *grave = table_bury(&table, NULL, &wheel);
     CHECK(table.entries == 0 && !find(&table, &slab, 1).bucket);
