@@ -50,7 +50,8 @@ struct arena {
     size_t mapping_bytes;
 };
 
-/* Reserves addresses, at most `most_bytes` of them (0: as many as handles can name). False if not even a few MiB can be had. */
+/* Reserves addresses, at most `most_bytes` of them (0: as many as handles can name). False if not even a few
+ * MiB can be had. */
 bool arena_init(struct arena *arena, size_t most_bytes) __attribute__((warn_unused_result));
 void arena_free(struct arena *arena);
 
