@@ -288,12 +288,15 @@ def trap_resets_in_mid_reply_and_mid_request_leave_nothing_behind(server):
     for _ in range(100):
         misbehave()
     wait_until_alone(server)
-    base = resident_bytes(server)
-    for _ in range(200):
-        misbehave()
-    wait_until_alone(server)
-    eventually("the descriptors to be what they were", lambda: descriptors(server) <= base_fds + 2)
-    grown = resident_bytes(server) - base
+    for _ in range(3):  # a leak grows every time; what malloc holds on to does not
+        base = resident_bytes(server)
+        for _ in range(200):
+            misbehave()
+        wait_until_alone(server)
+        eventually("the descriptors to be what they were", lambda: descriptors(server) <= base_fds + 2)
+        grown = resident_bytes(server) - base
+        if grown < 32 * MIB:
+            break
     check(is_sanitized(server) or grown < 32 * MIB, "memory grew by %d MiB" % (grown // MIB))
     with server.client() as client:
         check(client.call("GET", "big") == value, "the value suffered")
