@@ -13,7 +13,8 @@ static struct key key_of(const char *name) {
 }
 
 static void begin(void) {
-    stripe = (struct stripe){.keyspace = keyspace_new(&(struct keyspace_options){.seed = &seed, .databases = 4})};
+    stripe =
+        (struct stripe){.keyspace = keyspace_new(&(struct keyspace_options){.seed = &seed, .databases = 4})};
     CHECK(stripe.keyspace);
 }
 
