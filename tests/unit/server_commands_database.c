@@ -1,0 +1,87 @@
+/* DBSIZE, FLUSHDB, FLUSHALL, SWAPDB: which keys of which database are there afterwards, and who notices. */
+#include "tests/unit/commands_fixture.h"
+
+static void each_database_counts_its_own(void) {
+    begin();
+    EXPECT("mset a 1 b 2 c 3\nselect 1\nset a 1\ndbsize\nselect 0\ndbsize\n", OK OK OK ":1\r\n" OK ":3\r\n");
+    end();
+}
+
+static void expired_keys_count_until_they_are_deleted(void) {
+    begin();
+    EXPECT("set a 1 px 10\nset b 2\n", OK OK);
+    now_ms += 10;
+    EXPECT("dbsize\nget a\ndbsize\n", ":2\r\n" NIL ":1\r\n");
+    end();
+}
+
+static void flushdb_empties_one_and_flushall_all(void) {
+    begin();
+    EXPECT("mset a 1 b 2\nselect 1\nmset a 3 b 4 c 5\n", OK OK OK);
+    EXPECT_CHANGES(3, "flushdb\n", OK);
+    EXPECT("dbsize\nselect 0\ndbsize\nselect 1\nset a 1\n", ":0\r\n" OK ":2\r\n" OK OK);
+    EXPECT_CHANGES(3, "flushall\n", OK);
+    EXPECT("dbsize\nselect 0\ndbsize\n", ":0\r\n" OK ":0\r\n");
+    EXPECT_CHANGES(0, "flushall\nflushdb\n", OK OK);
+    end();
+}
+
+static void flush_modes_are_words(void) {
+    begin();
+    EXPECT("set a 1\n", OK);
+    static const struct exchange table[] = {
+        {"flushdb now", SYNTAX_ERROR}, {"flushall now", SYNTAX_ERROR}, {"flushdb sync async", SYNTAX_ERROR},
+        {"dbsize", ":1\r\n"},          {"flushdb ASYNC", OK},          {"dbsize", ":0\r\n"},
+        {"flushall Sync", OK},
+    };
+    EXPECT_ALL(table);
+    end();
+}
+
+static void swapdb_changes_places_for_everybody(void) {
+    begin();
+    EXPECT("set a zero\nselect 1\nset a one ex 10\n", OK OK OK);
+    EXPECT("swapdb 0 1\nget a\nselect 0\nget a\nttl a\n", OK "$4\r\nzero\r\n" OK "$3\r\none\r\n:10\r\n");
+    EXPECT_CHANGES(0, "swapdb 5 5\n", OK);
+    static const struct exchange table[] = {
+        {"swapdb x 1", "-ERR invalid first DB index\r\n"},
+        {"swapdb 1 x", "-ERR invalid second DB index\r\n"},
+        {"swapdb 2147483648 1", "-ERR invalid first DB index\r\n"},
+        {"swapdb 0 16", "-ERR DB index is out of range\r\n"},
+        {"swapdb -1 0", "-ERR DB index is out of range\r\n"},
+        {"get a", "$3\r\none\r\n"},
+    };
+    EXPECT_ALL(table);
+    end();
+}
+
+/* A transaction that watches is told by what happens to whole databases. */
+static void watchers_feel_what_happens_to_their_database(void) {
+    static const struct {
+        const char *line;
+        bool felt;
+    } cases[] = {
+        {"flushdb", true}, {"flushall", true}, {"swapdb 0 1", true}, {"swapdb 1 2", false}, {"dbsize", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[128];
+        begin();
+        struct bytes reply = run(BYTES("set k v\nwatch k\n"));
+        CHECK_BYTES(reply, BYTES(OK OK));
+        int len = snprintf(line, sizeof line, "%s\n", cases[i].line);
+        run((struct bytes){line, (size_t)len});
+        CHECK_BYTES(run(BYTES("multi\nping\nexec\n")),
+                    cases[i].felt ? BYTES(OK "+QUEUED\r\n*-1\r\n") : BYTES(OK "+QUEUED\r\n*1\r\n+PONG\r\n"));
+        end();
+    }
+}
+
+int main(void) {
+    RUN(each_database_counts_its_own);
+    RUN(expired_keys_count_until_they_are_deleted);
+    RUN(flushdb_empties_one_and_flushall_all);
+    RUN(flush_modes_are_words);
+    RUN(swapdb_changes_places_for_everybody);
+    RUN(watchers_feel_what_happens_to_their_database);
+    return 0;
+}

@@ -1,0 +1,70 @@
+/* The store's door to malloc and to mappings, as it is when no test stands in for it. */
+#include "store/memory.h"
+
+#include <stdint.h>
+
+#include "tests/check.h"
+
+static void resizing_keeps_what_was_there(void) {
+    char *at = memory_resize(NULL, 16);
+    CHECK(at);
+    memcpy(at, "0123456789abcdef", 16);
+    at = memory_resize(at, 1 << 20);
+    CHECK(at && memcmp(at, "0123456789abcdef", 16) == 0);
+    at = memory_resize(at, 4);
+    CHECK(at && memcmp(at, "0123", 4) == 0);
+    free(at);
+}
+
+static void what_cannot_be_had_leaves_the_old_alone(void) {
+    volatile size_t absurd = SIZE_MAX / 2; /* volatile: compilers know that malloc refuses it */
+    char *at = memory_resize(NULL, 4);
+    CHECK(at);
+    memcpy(at, "old", 4);
+    CHECK(!memory_resize(at, absurd));
+    CHECK(strcmp(at, "old") == 0);
+    free(at);
+    CHECK(!memory_zeroed(absurd));
+    CHECK(!memory_map(NULL, 0, absurd));
+    char *map = memory_map(NULL, 0, 4096);
+    CHECK(map);
+    map[4095] = 7;
+    CHECK(!memory_map(map, 4096, absurd) && map[4095] == 7);
+    memory_unmap(map, 4096);
+}
+
+static void zeroed_is_zero_also_where_it_was_used_before(void) {
+    enum { SIZE = 4096 };
+    char *used = memory_resize(NULL, SIZE);
+    CHECK(used);
+    memset(used, 0xff, SIZE);
+    free(used);
+    char *at = memory_zeroed(SIZE);
+    CHECK(at);
+    for (int i = 0; i < SIZE; i++) CHECK(at[i] == 0);
+    free(at);
+}
+
+static void a_mapping_grows_with_zeroes_behind_it(void) {
+    enum { SMALL = 1 << 20, LARGE = 64 << 20 };
+    char *at = memory_map(NULL, 0, SMALL);
+    CHECK(at && at[0] == 0 && at[SMALL - 1] == 0);
+    at[0] = 1, at[SMALL - 1] = 2;
+    at = memory_map(at, SMALL, LARGE);
+    CHECK(at && at[0] == 1 && at[SMALL - 1] == 2 && at[SMALL] == 0 && at[LARGE - 1] == 0);
+    memory_unmap(at, LARGE);
+}
+
+static void any_address_may_be_prefetched(void) {
+    memory_prefetch(NULL);
+    memory_prefetch((const void *)UINTPTR_MAX);
+}
+
+int main(void) {
+    RUN(resizing_keeps_what_was_there);
+    RUN(what_cannot_be_had_leaves_the_old_alone);
+    RUN(zeroed_is_zero_also_where_it_was_used_before);
+    RUN(a_mapping_grows_with_zeroes_behind_it);
+    RUN(any_address_may_be_prefetched);
+    return 0;
+}
