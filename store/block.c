@@ -1,6 +1,8 @@
-/* block.c - reference-counted blocks on malloc. */
+/* block.c - reference-counted blocks: from malloc where they are small, mappings of their own where they are
+ * large. */
 #include "store/block.h"
 
+#include <assert.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -8,23 +10,35 @@
 
 void (*block_reaper)(struct block *block);
 
+/* All that a block of this capacity takes; 0 if it cannot be counted. */
 static size_t bytes_for(size_t capacity) {
     return capacity <= SIZE_MAX - sizeof(struct block) ? sizeof(struct block) + capacity : 0;
 }
 
-static struct block *begin(struct block *block, size_t len, size_t capacity) {
-    if (block) *block = (struct block){.references = 1, .len = len, .capacity = capacity};
+/* Begins a block in new memory, or in none: then there is no block. */
+static struct block *begin(struct block *block, struct block as) {
+    as.references = 1;
+    if (block) *block = as;
     return block;
+}
+
+static struct block *map(size_t len, size_t capacity) {
+    struct block as = {.mapped = true, .len = len, .capacity = capacity, .clean = len};
+    return begin(memory_map(NULL, 0, bytes_for(capacity)), as);
 }
 
 struct block *block_new(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
-    return bytes ? begin(memory_resize(NULL, bytes), len, capacity) : NULL;
+    if (bytes >= BLOCK_MAP_MIN) return map(len, capacity);
+    struct block as = {.len = len, .capacity = capacity, .clean = capacity};
+    return bytes ? begin(memory_resize(NULL, bytes), as) : NULL;
 }
 
 struct block *block_new_zeroed(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
-    return bytes ? begin(memory_zeroed(bytes), len, capacity) : NULL;
+    if (bytes >= BLOCK_MAP_ZEROES_MIN) return map(len, capacity);
+    struct block as = {.len = len, .capacity = capacity, .clean = len};
+    return bytes ? begin(memory_zeroed(bytes), as) : NULL;
 }
 
 struct block *block_of(struct bytes bytes) {
@@ -33,21 +47,51 @@ struct block *block_of(struct bytes bytes) {
     return block;
 }
 
-struct block *block_resize(struct block *block, size_t capacity) {
+/* Is it time for a block of malloc's to become a mapping? Copying what it has must not be more work than
+ * clearing what it gets. */
+static bool outgrows_malloc(const struct block *block, size_t capacity) {
     size_t bytes = bytes_for(capacity);
-    struct block *moved = bytes ? memory_resize(block, bytes) : NULL;
+    return bytes >= BLOCK_MAP_MIN || (bytes >= BLOCK_MAP_ZEROES_MIN && capacity - block->len >= block->len);
+}
+
+static struct block *move_out_of_malloc(struct block *block, size_t capacity) {
+    struct block *moved = map(block->len, capacity);
     if (moved == NULL) return NULL;
-    moved->capacity = capacity;
-    if (moved->len > capacity) moved->len = capacity;
+    memcpy(moved->data, block->data, block->len);
+    free(block);
     return moved;
 }
 
+struct block *block_grow(struct block *block, size_t capacity) {
+    size_t bytes = bytes_for(capacity), old_bytes = bytes_for(block->capacity);
+    assert(capacity >= block->capacity);
+    if (bytes == 0) return NULL;
+    if (!block->mapped && outgrows_malloc(block, capacity)) return move_out_of_malloc(block, capacity);
+    struct block *moved = block->mapped ? memory_map(block, old_bytes, bytes) : memory_resize(block, bytes);
+    if (moved == NULL) return NULL;
+    moved->capacity = capacity;
+    if (!moved->mapped) moved->clean = capacity;
+    return moved;
+}
+
+void block_set_len(struct block *block, size_t len) {
+    assert(len <= block->capacity);
+    size_t dirty = len < block->clean ? len : block->clean;
+    if (block->len < dirty) memset(block->data + block->len, 0, dirty - block->len);
+    if (block->clean < len) block->clean = len;
+    block->len = len;
+}
+
 size_t block_memory(const struct block *block) {
+    if (block->mapped) return bytes_for(block->capacity);
     return malloc_usable_size((void *)block) + sizeof(size_t);
 }
 
 void block_destroy(struct block *block) {
-    free(block);
+    if (block->mapped)
+        memory_unmap(block, bytes_for(block->capacity));
+    else
+        free(block);
 }
 
 void block_release(struct block *block) {

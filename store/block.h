@@ -2,7 +2,12 @@
  *
  * The store holds one reference for as long as the value stands; every reply in flight holds another. A value
  * that is overwritten, deleted or expired meanwhile is freed once, by whoever lets go last. Bytes of a block
- * with more than one reference are never changed: writers copy first. */
+ * with more than one reference are never changed: writers copy first.
+ *
+ * A large block is a mapping of its own. It grows by moving page tables, not bytes, and its new pages are zero
+ * without anybody clearing them: so a SETRANGE far beyond the end of a value of hundreds of megabytes costs no
+ * more than what it writes. Other blocks come from malloc, which can use their memory again while its pages
+ * are there: store/README.md has the figures. */
 #ifndef KEVY_STORE_BLOCK_H
 #define KEVY_STORE_BLOCK_H
 
@@ -12,23 +17,26 @@
 
 struct block {
     uint32_t references; /* atomic */
-    uint32_t reserved;
-    size_t len;      /* bytes in use */
-    size_t capacity; /* bytes of data[] */
+    bool mapped;         /* by mmap, not by malloc */
+    size_t len;          /* bytes in use */
+    size_t capacity;     /* bytes of data[] */
+    size_t clean;        /* bytes from here to the capacity are zero: nobody has written there */
     char data[];
 };
 
 /* A block with one reference and `len` uninitialised bytes, room for `capacity` >= len. NULL without memory.
  */
 struct block *block_new(size_t len, size_t capacity);
-/* The same with zero bytes, which cost nothing until they are touched. */
+/* The same with zero bytes, which cost nothing until they are touched where they are many. */
 struct block *block_new_zeroed(size_t len, size_t capacity);
 /* A block with a copy of the bytes. */
 struct block *block_of(struct bytes bytes);
-/* Changes the capacity of a block with one reference; may move it. NULL (and the old block intact) without
- * memory. */
-struct block *block_resize(struct block *block, size_t capacity);
-/* Memory that malloc took for it, in bytes. */
+/* Gives a block with one reference a capacity of at least what it has; may move it. NULL (and the old block
+ * intact) without memory. */
+struct block *block_grow(struct block *block, size_t capacity);
+/* Changes the length of a block with one reference, within its capacity. Bytes that are new to it are zero. */
+void block_set_len(struct block *block, size_t len);
+/* Memory that it takes, in bytes: of malloc, or of address space. */
 size_t block_memory(const struct block *block);
 
 static inline struct block *block_retain(struct block *block) {
@@ -42,7 +50,11 @@ static inline bool block_shared(const struct block *block) {
  * set: the server frees them on a thread where a long munmap hurts nobody. */
 void block_release(struct block *block);
 
-enum { BLOCK_REAP_MIN = 1 << 20 };
+enum {
+    BLOCK_REAP_MIN = 1 << 20,
+    BLOCK_MAP_MIN = 32 << 20,       /* bytes of a block that is filled at once: malloc would map it too */
+    BLOCK_MAP_ZEROES_MIN = 1 << 20, /* of one that begins as zeroes, or gets more of them than it has bytes */
+};
 extern void (*block_reaper)(struct block *block); /* set once at start, before threads; calls block_destroy */
 void block_destroy(struct block *block);
 

@@ -49,8 +49,7 @@ const char *entry_encoding_name(const struct entry *e);
 /* ---- Layout --------------------------------------------------------------------------------------- */
 enum {
     ENTRY_KEY_INLINE_MAX = 4096,
-    ENTRY_VALUE_INLINE_MAX =
-        4072, /* so that header, expiry, longest key and longest value fill one slab object */
+    ENTRY_VALUE_INLINE_MAX = 4072, /* header, expiry, longest key and longest value fill one slab object */
     ENTRY_EMBSTR_MAX = 44,
 };
 

@@ -361,7 +361,7 @@ static char *edit_to_block(struct keyspace *ks, struct keyspace_database *db, st
 /* A block of at least `len` bytes of capacity with the bytes of `old` and one reference, perhaps old itself.
  */
 static struct block *own_block(struct block *old, size_t len) {
-    if (!block_shared(old)) return len <= old->capacity ? old : block_resize(old, roomy(len));
+    if (!block_shared(old)) return len <= old->capacity ? old : block_grow(old, roomy(len));
     size_t kept = old->len < len ? old->len : len;
     struct block *copy = block_new(kept, len > old->len ? roomy(len) : len);
     if (copy == NULL) return NULL;
@@ -375,8 +375,7 @@ static char *edit_block(struct keyspace *ks, struct entry *e, size_t len) {
     size_t memory = block_memory(old);
     struct block *block = own_block(old, len);
     if (block == NULL) return NULL;
-    if (len > block->len) memset(block->data + block->len, 0, len - block->len);
-    block->len = len;
+    block_set_len(block, len);
     ks->block_bytes += block_memory(block) - memory;
     memcpy(entry_value_at(e), &block, sizeof block);
     return block->data;

@@ -82,10 +82,9 @@ struct value value_of_bytes(struct bytes bytes);
 
 enum { EXPIRY_NONE = 0, EXPIRY_KEEP = -1 };
 
-/* Creates the key or replaces its value, whatever it was; the access record stays. expiry: absolute Unix
- * milliseconds
- * (> 0), EXPIRY_NONE, or EXPIRY_KEEP what there is. Bytes must not be those of this very entry. NULL without
- * memory. */
+/* Creates the key or replaces its value, whatever it was; the access record stays. expiry_ms: absolute Unix
+ * milliseconds (> 0), EXPIRY_NONE, or EXPIRY_KEEP what there is. Bytes must not be those of this very entry.
+ * NULL without memory. */
 struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, const struct value *value,
                            int64_t expiry_ms);
 
@@ -93,9 +92,9 @@ struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, con
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number);
 
 /* Makes the string value of `*e` `len` writable bytes that nobody else sees: unpacks an integer, copies a
- * pinned block, extends with zero bytes, truncates. The encoding becomes raw. The entry may move: *e is
- * updated. Bytes up to the old length are kept. NULL without memory. Growth of blocks leaves room so that
- * appending is amortised linear. */
+ * pinned block, extends with zero bytes (many of them cost nothing until they are touched), truncates. The
+ * encoding becomes raw. The entry may move: *e is updated. Bytes up to the old length are kept. NULL without
+ * memory. Growth of blocks leaves room so that appending is amortised linear. */
 char *keyspace_edit(struct keyspace *ks, unsigned db, struct entry **e, size_t len);
 
 /* False if there was none. */

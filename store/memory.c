@@ -1,7 +1,8 @@
-/* memory.c - malloc, replaceable by tests. */
+/* memory.c - malloc and mmap, replaceable by tests. */
 #include "store/memory.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 __attribute__((weak)) void *memory_resize(void *old, size_t size) {
     return realloc(old, size);
@@ -9,4 +10,14 @@ __attribute__((weak)) void *memory_resize(void *old, size_t size) {
 
 __attribute__((weak)) void *memory_zeroed(size_t size) {
     return calloc(1, size);
+}
+
+__attribute__((weak)) void *memory_map(void *old, size_t old_size, size_t size) {
+    void *at = old ? mremap(old, old_size, size, MREMAP_MAYMOVE)
+                   : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
+void memory_unmap(void *old, size_t size) {
+    munmap(old, size);
 }

@@ -1,6 +1,7 @@
-/* memory.h - the store's one door to malloc, so that a test can make it fail; and to prefetching.
+/* memory.h - the store's one door to malloc and to mappings, so that a test can make them fail; and to prefetching.
  *
- * memory_resize and memory_zeroed are weak symbols: a test program that defines its own replaces them. */
+ * memory_resize, memory_zeroed and memory_map are weak symbols: a test program that defines its own replaces
+ * them. */
 #ifndef KEVY_STORE_MEMORY_H
 #define KEVY_STORE_MEMORY_H
 
@@ -10,6 +11,12 @@
 void *memory_resize(void *old, size_t size);
 /* calloc: zeroed, in untouched pages where it is large. */
 void *memory_zeroed(size_t size);
+
+/* Pages of their own for `size` bytes: new ones, zero and untouched, or (with `old`) those of old's `old_size`
+ * bytes, wherever they are then, and zero ones behind. NULL (and `old` intact) without memory. Released with
+ * memory_unmap. */
+void *memory_map(void *old, size_t old_size, size_t size);
+void memory_unmap(void *old, size_t size);
 
 /* Asks for a cache line that will be needed soon; any address does. The empty asm has a meaning: GCC 12 takes
  * a function that does nothing but __builtin_prefetch for one without effects, and deletes the calls. */

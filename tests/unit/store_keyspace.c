@@ -433,6 +433,27 @@ static void appending_byte_by_byte_is_linear(void) {
     keyspace_free(ks);
 }
 
+/* SETBIT and SETRANGE write far beyond the end of what is there. */
+static void a_value_that_jumps_to_a_large_size_is_zero_in_between(void) {
+    static const size_t lengths[] = {3, 5000, 3 << 20, 7 << 20, (7 << 20) + 10, 64 << 20};
+    struct keyspace *ks = make();
+    struct entry *e = set(ks, key_of(BYTES("bits")), BYTES(""), EXPIRY_NONE);
+    size_t was = 0;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char *data = keyspace_edit(ks, 0, &e, lengths[i]);
+        CHECK(data);
+        for (size_t at = was; at < lengths[i]; at++)
+            if (data[at]) CHECK(!"a byte between is not zero");
+        data[lengths[i] - 1] = 'x';
+        for (size_t k = 0; k <= i; k++) CHECK(data[lengths[k] - 1] == 'x');
+        CHECK(keyspace_memory(ks) > lengths[i]);
+        was = lengths[i];
+    }
+    CHECK(keyspace_delete(ks, 0, key_of(BYTES("bits"))));
+    CHECK_INT(ks->block_bytes, 0);
+    keyspace_free(ks);
+}
+
 /* ---- Scanning and drawing ------------------------------------------------------------------------- */
 
 static void mark(void *context, struct entry *e) {
@@ -570,6 +591,7 @@ int main(void) {
     RUN(a_pinned_block_outlives_overwriting_deleting_and_expiring);
     RUN(copies_share_a_block_until_one_is_edited);
     RUN(appending_byte_by_byte_is_linear);
+    RUN(a_value_that_jumps_to_a_large_size_is_zero_in_between);
     RUN(a_scan_sees_what_stays_while_the_table_grows_and_shrinks);
     RUN(every_entry_is_drawn_about_alike);
     RUN(a_small_pair_costs_at_most_52_bytes_at_any_count);
