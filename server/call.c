@@ -37,11 +37,12 @@ void call_wrong_type(struct call *call) {
     reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
-static __attribute__((noinline)) void reply_pinned(struct call *call, struct block *block) {
+/* `bytes` lie in the block. */
+static __attribute__((noinline)) void reply_pinned(struct call *call, struct block *block,
+                                                   struct bytes bytes) {
     struct reply *reply = call->reply;
-    reply_bulk_header(reply, block->len);
-    if (!reply->failed && !reply->sink->attach(reply, block_bytes(block), block_retain(block)))
-        reply->failed = true;
+    reply_bulk_header(reply, bytes.len);
+    if (!reply->failed && !reply->sink->attach(reply, bytes, block_retain(block))) reply->failed = true;
     reply_literal(reply, "\r\n");
     metric_add(&call->metrics->ring_pinned_sends, 1);
 }
@@ -58,7 +59,7 @@ void call_reply_string(struct call *call, const struct entry *e) {
     }
     struct block *block = entry_block(e);
     if (block && block->len >= PIN_MIN)
-        reply_pinned(call, block);
+        reply_pinned(call, block, block_bytes(block));
     else
         reply_bulk(call->reply, entry_string(e, scratch));
 }
@@ -68,6 +69,14 @@ struct value call_value(struct call *call, uint32_t arg) {
         if (call->arg_blocks[i]->data == call->argv[arg].data &&
             call->arg_blocks[i]->len == call->argv[arg].len)
             return (struct value){.kind = VALUE_BLOCK, .block = call->arg_blocks[i]};
+void call_reply_part(struct call *call, const struct entry *e, struct bytes part) {
+    struct block *block = entry_block(e);
+    if (block && part.len >= PIN_MIN && part.len >= block->len / PIN_PART)
+        reply_pinned(call, block, part);
+    else
+        reply_bulk(call->reply, part);
+}
+
     return value_of_bytes(call->argv[arg]);
 }
 

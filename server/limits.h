@@ -34,7 +34,10 @@ enum {
     OUTPUT_HIGH_WATER = 32 * 1024 * 1024, /* unsent bytes at which a connection's requests wait ... */
     OUTPUT_LOW_WATER = 8 * 1024 * 1024,   /* ... until it has read down to this */
     PIN_MIN = 16 * 1024, /* values from this size on are sent from the store, without copying */
-    MAX_IOV = 1024,      /* IOV_MAX */
+    /* ... and parts of them that are at least 1 / PIN_PART of the whole: a reader of little must not hold much in
+     * memory, nor make the next writer copy it. */
+    PIN_PART = 8,
+    MAX_IOV = 1024, /* IOV_MAX */
 
     /* Upkeep, per turn. */
     EXPIRE_BUDGET = 200,

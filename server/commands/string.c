@@ -639,11 +639,7 @@ static void getrange(struct call *call) {
         reply_bulk(call->reply, BYTES(""));
         return;
     }
-    size_t len = (size_t)(end - start) + 1;
-    if (len == text.len)
-        call_reply_string(call, e); /* without copying it, if it is large */
-    else
-        reply_bulk(call->reply, (struct bytes){text.data + start, len});
+    call_reply_part(call, e, (struct bytes){text.data + start, (size_t)(end - start) + 1});
 }
 
 #define GETRANGE_COMPLEXITY                                                                                  \

@@ -149,6 +149,38 @@ static void a_pinned_value_may_go_before_its_reply_does(void) {
     end();
 }
 
+static void a_part_is_pinned_where_it_is_large_and_not_little_of_its_value(void) {
+    static char large[PIN_MIN * PIN_PART * 2];
+    static const struct {
+        size_t value, start, len;
+        bool pinned;
+    } parts[] = {
+        {PIN_MIN, 0, PIN_MIN, true},
+        {PIN_MIN, 1, PIN_MIN - 1, false},
+        {PIN_MIN * PIN_PART, 5, PIN_MIN, true},
+        {sizeof large, sizeof large - 2 * PIN_MIN, 2 * PIN_MIN, true},
+        {sizeof large, 7, 2 * PIN_MIN - 1, false},
+        {sizeof large, 7, 0, false},
+    };
+    char scratch[NUMBER_I64_MAX_LEN];
+    begin();
+    for (size_t i = 0; i < sizeof large; i++) large[i] = (char)('a' + i % 23);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct entry *e = put(BYTES("l"), (struct bytes){large, parts[i].value}, EXPIRY_NONE);
+        struct bytes part = {entry_string(e, scratch).data + parts[i].start, parts[i].len};
+        call_reply_part(&call, e, part);
+        CHECK_INT(block_shared(entry_block(e)), parts[i].pinned);
+        CHECK(keyspace_delete(call_keyspace(&call, 1), 0, call_key(&call, 1)));
+        struct bytes reply = replied();
+        CHECK(reply.len > part.len + 2);
+        CHECK_BYTES(((struct bytes){reply.data + reply.len - part.len - 2, part.len}),
+                    ((struct bytes){large + parts[i].start, part.len}));
+    }
+    call_reply_part(&call, put(BYTES("n"), BYTES("12345"), EXPIRY_NONE), BYTES("234"));
+    CHECK_BYTES(replied(), BYTES("$3\r\n234\r\n"));
+    end();
+}
+
 static void a_pin_that_the_output_refuses_is_given_back(void) {
     static char large[PIN_MIN];
     begin();
@@ -301,3 +333,4 @@ int main(void) {
     RUN(swapping_fails_transactions_whose_key_changes);
     return 0;
 }
+    RUN(a_part_is_pinned_where_it_is_large_and_not_little_of_its_value);
