@@ -254,7 +254,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < REPLIES; i++) memcpy(replies + (size_t)i * REPLY_LEN, REPLY, REPLY_LEN);
     int error = ring_open(&ring, &ring_options);
     if (error) fail("io_uring", -error);
-    error = buffers_open(&buffers, &ring, 0, BUFFERS, BUFFER_SIZE);
+    error = buffers_open(&buffers, &ring, 0, BUFFERS, BUFFERS, BUFFER_SIZE);
     if (error) fail("provided buffers", -error);
     if (options.batch_us && !ring.min_wait) fail("--batch-us needs Linux 6.12", ENOSYS);
 

@@ -25,7 +25,8 @@ enum {
     /* The reactor. */
     SQ_ENTRIES = 1024,
     CQ_ENTRIES = 8192,
-    RECEIVE_BUFFERS = 128,
+    RECEIVE_BUFFERS = 256,      /* at most that many receives a turn, */
+    RECEIVE_BUFFERS_LEAST = 16, /* and so many offered when few come at once */
     RECEIVE_BUFFER_SIZE = 16 * 1024,
     BATCH_REQUESTS = 16,     /* parsed and prefetched together */
     TURN_REQUESTS = 1024,    /* of one connection, before the others have their turn, */

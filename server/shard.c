@@ -68,7 +68,8 @@ int shard_open(struct shard *shard) {
     if (!post_open(shard)) return -ENOMEM;
     int error = open_ring(shard);
     if (error) return error;
-    error = buffers_open(&shard->buffers, &shard->ring, 0, RECEIVE_BUFFERS, RECEIVE_BUFFER_SIZE);
+    error = buffers_open(&shard->buffers, &shard->ring, 0, RECEIVE_BUFFERS, RECEIVE_BUFFERS_LEAST,
+                         RECEIVE_BUFFER_SIZE);
     if (error) return error;
     if (files_open(&shard->files, &shard->ring, FILE_TABLE_MAX) < 0) shard->files.count = 0;
     return 0;

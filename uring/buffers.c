@@ -2,7 +2,10 @@
 #include "uring/buffers.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+
+enum { SHRINK_AFTER = 1024 }; /* publishes that did with a quarter of the depth */
 
 static void *map_pages(size_t len) {
     void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -12,20 +15,28 @@ static void *map_pages(size_t len) {
 static void unmap(struct buffers *b) {
     if (b->entries) munmap(b->entries, b->count * sizeof(struct io_uring_buf));
     if (b->memory) munmap(b->memory, (size_t)b->count * b->size);
+    free(b->idle);
     *b = (struct buffers){0};
 }
 
-int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size) {
-    *b = (struct buffers){.ring = ring, .group = (uint16_t)group, .count = count, .size = size};
+static bool map(struct buffers *b) {
+    b->entries = map_pages(b->count * sizeof(struct io_uring_buf));
+    b->memory = map_pages((size_t)b->count * b->size);
+    b->idle = malloc(b->count * sizeof *b->idle);
+    return b->entries && b->memory && b->idle;
+}
+
+int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
+                 unsigned size) {
+    *b = (struct buffers){
+        .ring = ring, .group = (uint16_t)group, .count = count, .size = size, .least = least, .depth = least};
     bool sane = group <= UINT16_MAX && size > 0 && count > 0 && count <= BUFFERS_MAX &&
-                !(count & (count - 1));
+                !(count & (count - 1)) && least > 0 && least <= count;
     if (!sane) {
         *b = (struct buffers){0};
         return -EINVAL;
     }
-    b->entries = map_pages(count * sizeof(struct io_uring_buf));
-    b->memory = map_pages((size_t)count * size);
-    if (!b->entries || !b->memory) {
+    if (!map(b)) {
         unmap(b);
         return -ENOMEM;
     }
@@ -39,10 +50,37 @@ int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned 
         unmap(b);
         return error;
     }
-    b->taken = count; /* all are ours until they are given to the kernel */
-    for (unsigned id = 0; id < count; id++) buffers_return(b, id);
+    while (b->idle_count < count)
+        b->idle[b->idle_count] = (uint16_t)(count - 1 - b->idle_count), b->idle_count++;
     buffers_publish(b);
     return 0;
+}
+
+static void offer(struct buffers *b, unsigned id) {
+    /* Field by field: the unused fourth one of entry 0 is where the kernel reads the tail. */
+    struct io_uring_buf *entry = &b->entries->bufs[b->tail++ & (b->count - 1)];
+    entry->addr = (uint64_t)(uintptr_t)(b->memory + (size_t)id * b->size);
+    entry->len = b->size;
+    entry->bid = (uint16_t)id;
+}
+
+/* Room for twice what comes at once, for receives that find no buffer end. It is soon given, and slowly taken back. */
+static void adapt(struct buffers *b) {
+    if (b->used > b->used_most) b->used_most = b->used;
+    b->used = 0;
+    while (b->used_most * 2 > b->depth && b->depth < b->count)
+        b->depth = b->depth * 2 < b->count ? b->depth * 2 : b->count;
+    if (++b->publishes < SHRINK_AFTER) return;
+    if (b->used_most * 4 <= b->depth) b->depth = b->depth / 2 > b->least ? b->depth / 2 : b->least;
+    b->publishes = b->used_most = 0;
+}
+
+void buffers_publish(struct buffers *b) {
+    adapt(b);
+    for (unsigned offered = b->count - b->taken - b->idle_count; offered < b->depth && b->idle_count;
+         offered++)
+        offer(b, b->idle[--b->idle_count]);
+    __atomic_store_n(&b->entries->tail, b->tail, __ATOMIC_RELEASE);
 }
 
 void buffers_close(struct buffers *b) {

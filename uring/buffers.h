@@ -3,9 +3,12 @@
  * The kernel takes a buffer when data arrives, so an idle connection owns none. The memory is mapped once and
  * touched only as it is used.
  *
- *     kernel's  --cqe names an id: buffers_take-->  caller's  --buffers_return, then buffers_publish-->
- * kernel's
- */
+ *     kernel's  --a completion names an id: buffers_take-->  caller's  --buffers_return-->  idle
+ *         ^--------------------------------buffers_publish-----------------------------------'
+ *
+ * The kernel takes them in the order in which it was given them, so it goes through all that it has before one comes
+ * again. It is given no more than traffic needs, and of the idle ones the last used first: few buffers that stay in the
+ * cache rather than many that do not. */
 #ifndef KEVY_URING_BUFFERS_H
 #define KEVY_URING_BUFFERS_H
 
@@ -22,11 +25,18 @@ struct buffers {
     uint16_t tail;                     /* next entry to fill */
     uint16_t group;
     unsigned taken; /* buffers that the caller holds now (incremented by buffers_take) */
+
+    uint16_t *idle; /* a stack of those that neither has, idle_count of them */
+    unsigned idle_count;
+    unsigned least, depth;    /* how many the kernel is given: depth now, never less than least */
+    unsigned used, used_most; /* since the last publish; the most between two publishes, lately */
+    unsigned publishes;       /* since depth was last looked at */
 };
 
-/* All buffers are the kernel's afterwards. 0 or a negative errno; on error nothing is left behind. */
-int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size)
-    __attribute__((warn_unused_result));
+/* The kernel is given `least` buffers at once (1 to count), and up to `count` when more are used between two publishes:
+ * `count` for all of them, always. 0 or a negative errno; on error nothing is left behind. */
+int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
+                 unsigned size) __attribute__((warn_unused_result));
 /* Before ring_close; no receive over the group may be in flight. Harmless after a failed open, and the second
  * time. */
 void buffers_close(struct buffers *b);
@@ -38,20 +48,15 @@ static inline unsigned buffers_id(unsigned cqe_flags) {
 /* Its memory, the caller's until it is returned. Exactly once for each completion that names a buffer. */
 static inline char *buffers_take(struct buffers *b, unsigned id) {
     b->taken++;
+    b->used++;
     return b->memory + (size_t)id * b->size;
 }
-/* Gives a buffer back to the kernel; visible to it after buffers_publish. */
+/* Done with it; the kernel may have it again after buffers_publish. */
 static inline void buffers_return(struct buffers *b, unsigned id) {
-    /* Field by field: the unused fourth one of entry 0 is where the kernel reads the tail. */
-    struct io_uring_buf *entry = &b->entries->bufs[b->tail++ & (b->count - 1)];
-    entry->addr = (uint64_t)(uintptr_t)(b->memory + (size_t)id * b->size);
-    entry->len = b->size;
-    entry->bid = (uint16_t)id;
+    b->idle[b->idle_count++] = (uint16_t)id;
     b->taken--;
 }
-/* One release store for any number of returns. */
-static inline void buffers_publish(struct buffers *b) {
-    __atomic_store_n(&b->entries->tail, b->tail, __ATOMIC_RELEASE);
-}
+/* Once a turn, after its returns. */
+void buffers_publish(struct buffers *b);
 
 #endif

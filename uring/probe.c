@@ -173,7 +173,7 @@ static void probe_ring(struct probe *probe, struct ring *ring) {
     probe->min_wait = ring->min_wait;
     probe->sparse_files = files_open(&files, ring, 2) == 0;
     probe->multishot_accept = try_accept(ring);
-    probe->provided_buffers = buffers_open(&buffers, ring, 0, 2, 64) == 0;
+    probe->provided_buffers = buffers_open(&buffers, ring, 0, 2, 2, 64) == 0;
     probe->multishot_recv = probe->provided_buffers && try_recv(ring, 0);
     buffers_close(&buffers);
     files_close(&files);

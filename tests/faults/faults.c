@@ -169,10 +169,14 @@ int __wrap_ring_open(struct ring *ring, const struct ring_options *options) {
     return __real_ring_open(ring, &smaller);
 }
 
-int __real_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size);
-int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size);
-int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned size) {
-    return __real_buffers_open(b, ring, group, size_of(BUFFER_COUNT, count), size);
+int __real_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
+                        unsigned size);
+int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
+                        unsigned size);
+int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
+                        unsigned size) {
+    unsigned fewer = size_of(BUFFER_COUNT, count);
+    return __real_buffers_open(b, ring, group, fewer, least < fewer ? least : fewer, size);
 }
 
 /* ---- Operations ----------------------------------------------------------------------------------- */

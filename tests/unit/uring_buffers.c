@@ -14,7 +14,7 @@ struct stage {
 
 static void open_stage(struct stage *s, unsigned count) {
     open_ring(&s->ring, small_ring);
-    must(buffers_open(&s->buffers, &s->ring, GROUP, count, SIZE), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&s->buffers, &s->ring, GROUP, count, count, SIZE), "IORING_REGISTER_PBUF_RING");
     open_pair(s->pair);
     CHECK_INT(s->buffers.taken, 0);
 }
@@ -109,6 +109,47 @@ static void buffers_go_round_more_often_than_the_tail_can_count(void) {
     close_stage(&s);
 }
 
+/* `burst` buffers are used between two publishes. Returns how many different ones that took in all. */
+static unsigned rounds(struct stage *s, unsigned times, unsigned burst) {
+    bool seen[64] = {false};
+    unsigned ids[64], different = 0;
+    for (unsigned i = 0; i < times; i++) {
+        for (unsigned j = 0; j < burst; j++) {
+            peer_says(s, "x");
+            ids[j] = hear(s, "x");
+            different += !seen[ids[j]];
+            seen[ids[j]] = true;
+        }
+        for (unsigned j = 0; j < burst; j++) buffers_return(&s->buffers, ids[j]);
+        buffers_publish(&s->buffers);
+    }
+    return different;
+}
+
+static void few_buffers_go_round_where_few_are_used_at_once(void) {
+    struct stage s;
+    open_ring(&s.ring, small_ring);
+    must(buffers_open(&s.buffers, &s.ring, GROUP, 64, 4, SIZE), "IORING_REGISTER_PBUF_RING");
+    open_pair(s.pair);
+    arm(&s);
+    CHECK_INT(rounds(&s, 100, 1), 4);
+    CHECK_INT(s.buffers.taken, 0);
+    CHECK_INT(s.buffers.idle_count, 60);
+
+    rounds(&s, 1, 4); /* more than half of them: twice as many are offered from now on */
+    CHECK_INT(s.buffers.depth, 8);
+    rounds(&s, 1, 8);
+    CHECK_INT(s.buffers.depth, 16);
+    CHECK_INT(s.buffers.idle_count, 48);
+    CHECK_INT(rounds(&s, 100, 8), 16);
+
+    rounds(&s, 5000, 1); /* slowly, it is forgotten */
+    CHECK_INT(s.buffers.depth, 4);
+    CHECK_INT(rounds(&s, 100, 1), 4);
+    CHECK_INT(s.buffers.idle_count, 60);
+    close_stage(&s);
+}
+
 static void a_closed_peer_ends_the_receive_with_zero_and_takes_no_buffer(void) {
     struct stage s;
     open_stage(&s, 2);
@@ -147,15 +188,17 @@ static void impossible_sizes_are_refused(void) {
     struct ring ring;
     struct buffers buffers;
     open_ring(&ring, small_ring);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 3, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 0, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 0), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2 * BUFFERS_MAX, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, 65536, 2, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 3, 3, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 0, 0, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 2, 0), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 0, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 3, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2 * BUFFERS_MAX, 1, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, 65536, 2, 2, SIZE), -EINVAL);
     buffers_close(&buffers);
-    must(buffers_open(&buffers, &ring, GROUP, BUFFERS_MAX, SIZE), "the largest buffer ring");
+    must(buffers_open(&buffers, &ring, GROUP, BUFFERS_MAX, BUFFERS_MAX, SIZE), "the largest buffer ring");
     struct buffers twin;
-    CHECK_INT(buffers_open(&twin, &ring, GROUP, 2, SIZE), -EEXIST);
+    CHECK_INT(buffers_open(&twin, &ring, GROUP, 2, 2, SIZE), -EEXIST);
     buffers_close(&buffers);
     ring_close(&ring);
 }
@@ -164,6 +207,7 @@ int main(void) {
     RUN(every_chunk_comes_in_a_buffer_of_its_own);
     RUN(an_empty_ring_ends_the_receive_and_a_returned_buffer_lets_it_go_on);
     RUN(buffers_go_round_more_often_than_the_tail_can_count);
+    RUN(few_buffers_go_round_where_few_are_used_at_once);
     RUN(a_closed_peer_ends_the_receive_with_zero_and_takes_no_buffer);
     RUN(an_idle_receive_owns_no_buffer);
     RUN(impossible_sizes_are_refused);

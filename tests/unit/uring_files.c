@@ -74,7 +74,7 @@ static void an_armed_receive_keeps_the_connection_until_it_is_cancelled(void) {
     struct stage s;
     struct buffers buffers;
     open_stage(&s);
-    must(buffers_open(&buffers, &s.ring, 1, 2, 64), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&buffers, &s.ring, 1, 2, 2, 64), "IORING_REGISTER_PBUF_RING");
     struct io_uring_sqe *sqe = must_sqe(&s.ring);
     prep_recv_multishot(sqe, SLOT, 1, 9);
     prep_fixed_file(sqe);

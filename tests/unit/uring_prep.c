@@ -53,7 +53,7 @@ static void a_multishot_receive_over_tcp_ends_with_zero(void) {
     struct buffers buffers;
     struct sockaddr_in address;
     open_ring(&ring, small_ring);
-    must(buffers_open(&buffers, &ring, 0, 4, 64), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&buffers, &ring, 0, 4, 4, 64), "IORING_REGISTER_PBUF_RING");
     int listener = listen_anywhere(&address);
     int client = connect_to(&address);
     int server = accept(listener, NULL, NULL);
@@ -79,7 +79,7 @@ static void a_cancelled_receive_completes_once_and_leaves_the_data(void) {
     char byte = 0;
     open_ring(&ring, small_ring);
     open_pair(pair);
-    must(buffers_open(&buffers, &ring, 0, 4, 64), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&buffers, &ring, 0, 4, 4, 64), "IORING_REGISTER_PBUF_RING");
     prep_recv_multishot(must_sqe(&ring), pair[0], 0, 1);
     CHECK_INT(ring_wait(&ring, 0, 0, 0), 0);
     prep_cancel(must_sqe(&ring), 1, false, 2);
