@@ -49,7 +49,7 @@ static inline __attribute__((always_inline)) void add_key(struct request *reques
     unsigned stripe = stripe_index(hash);
     request->hash[arg] = hash;
     /* The lock's line was last written by another CPU as likely as not. */
-    if (stripes.locking) __builtin_prefetch(&stripes.all[stripe], 1);
+    if (stripes.locking) __builtin_prefetch(&stripes.all[stripe].lock, 1);
     request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
     if (request->stripe == STRIPE_NONE)
         request->stripe = stripe;

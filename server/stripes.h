@@ -13,12 +13,14 @@
 
 struct watches; /* keys of this stripe that somebody WATCHes: server/watch.h */
 
+/* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
+ * CPU, the other one stays with all of them. */
 struct stripe {
-    uint32_t lock;  /* futex: 0 free, 1 held, 2 held and waited for */
-    unsigned owner; /* the shard that looks after it: expiry, upkeep */
     struct keyspace *keyspace;
-    struct watches *watches; /* NULL while nothing is watched */
-    uint64_t changes;        /* keys changed since start, under the lock: rdb_changes_since_last_save */
+    struct watches *watches;                    /* NULL while nothing is watched */
+    unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
+    uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
+    uint64_t changes; /* keys changed since start, under the lock: rdb_changes_since_last_save */
 } __attribute__((aligned(128)));
 
 struct stripes {
