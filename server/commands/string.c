@@ -338,7 +338,7 @@ static int set_keys(const struct bytes *argv, uint32_t argc, struct command_key 
 COMMAND(set) = {
     .name = "set",
     .arity = -3,
-    .flags = CMD_WRITE | CMD_DENYOOM,
+    .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
     .keys = {{.flags = KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS,
               .first = 1,
               .last = 1,
@@ -392,7 +392,7 @@ static void setex(struct call *call) {
 }
 COMMAND(setex) = {.name = "setex",
                   .arity = 4,
-                  .flags = CMD_WRITE | CMD_DENYOOM,
+                  .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
                   .keys = {KEY(1, KEY_OW | KEY_UPDATE)},
                   .run = setex,
                   .group = GROUP_STRING,
@@ -406,7 +406,7 @@ static void psetex(struct call *call) {
 }
 COMMAND(psetex) = {.name = "psetex",
                    .arity = 4,
-                   .flags = CMD_WRITE | CMD_DENYOOM,
+                   .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
                    .keys = {KEY(1, KEY_OW | KEY_UPDATE)},
                    .run = psetex,
                    .group = GROUP_STRING,
@@ -463,7 +463,7 @@ static void mset(struct call *call) {
 }
 COMMAND(mset) = {.name = "mset",
                  .arity = -3,
-                 .flags = CMD_WRITE | CMD_DENYOOM,
+                 .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
                  .keys = {KEYS(1, -1, 2, KEY_OW | KEY_UPDATE)},
                  .run = mset,
                  .group = GROUP_STRING,
@@ -482,7 +482,7 @@ static void msetnx(struct call *call) {
 }
 COMMAND(msetnx) = {.name = "msetnx",
                    .arity = -3,
-                   .flags = CMD_WRITE | CMD_DENYOOM,
+                   .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
                    .keys = {KEYS(1, -1, 2, KEY_OW | KEY_INSERT)},
                    .run = msetnx,
                    .group = GROUP_STRING,
@@ -530,7 +530,7 @@ static void msetex(struct call *call) {
 COMMAND(msetex) = {
     .name = "msetex",
     .arity = -4,
-    .flags = CMD_WRITE | CMD_DENYOOM,
+    .flags = CMD_WRITE | CMD_DENYOOM | CMD_BOUNDED,
     .keys = {KEYS_COUNTED(1, 2, KEY_OW | KEY_UPDATE)},
     .run = msetex,
     .group = GROUP_STRING,
