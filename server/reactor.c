@@ -4,6 +4,7 @@
 #include "server/reactor.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "server/clients.h"
 #include "server/config.h"
@@ -39,7 +40,6 @@ static void turn(struct shard *shard) {
 
 enum {
     TICK_US = 100 * 1000,
-    PACE_EPOCH_US = 10 * 1000,
     SLEEP_MAX_US = 1000 *
                    1000,    /* with several shards: others may give this one's stripes an earlier expiry */
     STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
@@ -47,13 +47,6 @@ enum {
 };
 
 /* ---- Reap ----------------------------------------------------------------------------------------- */
-
-static void hear(struct shard *shard, struct conn *conn) {
-    shard->pace.receives++;
-    if (conn->heard_epoch == shard->pace.epoch) return;
-    conn->heard_epoch = shard->pace.epoch;
-    shard->pace.active++;
-}
 
 static void conn_completed(struct shard *shard, enum op op, const struct io_uring_cqe *cqe) {
     struct conn *conn = shard_conn(shard, op_slot(cqe->user_data), op_generation(cqe->user_data));
@@ -67,11 +60,11 @@ static void conn_completed(struct shard *shard, enum op op, const struct io_urin
     }
     switch (op) {
     case OP_RECEIVE:
-        hear(shard, conn);
+        pace_heard(&shard->pace, &conn->heard_epoch);
         conn_received(conn, cqe->res, cqe->flags);
         break;
     case OP_READ:
-        hear(shard, conn);
+        pace_heard(&shard->pace, &conn->heard_epoch);
         conn_read_done(conn, cqe->res);
         break;
     case OP_SEND: conn_send_done(conn, cqe->res); break;
@@ -227,26 +220,10 @@ static void rearm(struct shard *shard) {
 
 /* ---- Wait ----------------------------------------------------------------------------------------- */
 
-static void pace_epoch(struct shard *shard) {
-    struct pace *pace = &shard->pace;
-    if (shard->now_us < pace->epoch_end_us) return;
-    uint64_t span_us = shard->now_us - pace->epoch_end_us + PACE_EPOCH_US;
-    pace->receives_per_second = pace->epoch_receives * 1000000 / span_us;
-    pace->active_last = pace->active;
-    pace->active = 0;
-    pace->epoch_receives = 0;
-    pace->epoch++;
-    pace->epoch_end_us = shard->now_us + PACE_EPOCH_US;
-}
-
-/* How many completions the recent rate promises within io-batch-wait-us: never more than half of the
- * connections that were heard lately, for the others are waiting for us. 1: no batch. */
-static unsigned batch_want(const struct shard *shard) {
-    const struct pace *pace = &shard->pace;
-    uint64_t want = pace->receives_per_second * (uint64_t)config.io_batch_wait_us / 1000000;
-    uint64_t most = pace->active_last / 2;
-    if (want > most) want = most;
-    return want < 2 ? 1 : (unsigned)want;
+static uint64_t thread_cpu_ns(void) {
+    struct timespec spent;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return (uint64_t)spent.tv_sec * 1000000000 + (uint64_t)spent.tv_nsec;
 }
 
 /* Microseconds until something is due that no completion will announce. */
@@ -269,14 +246,6 @@ static bool work_waits(const struct shard *shard) {
            shard->flush.first || __atomic_load_n(&shard->posts, __ATOMIC_RELAXED);
 }
 
-/* With one or two busy connections the next request comes sooner than a sleeping CPU wakes: spinning has to be earned
- * by gaps that were shorter than io-busy-poll-us. */
-static bool may_spin(const struct shard *shard) {
-    const struct pace *pace = &shard->pace;
-    uint64_t most_us = (uint64_t)config.io_busy_poll_us;
-    return most_us && pace->active_last && pace->active_last <= 2 && pace->gap_us <= most_us;
-}
-
 /* True when there is something to do. */
 static bool spin(struct shard *shard) {
     uint64_t start_us = shard->now_us, most_us = (uint64_t)config.io_busy_poll_us;
@@ -292,11 +261,6 @@ static bool spin(struct shard *shard) {
     }
 }
 
-static void note_gap(struct pace *pace, uint64_t gap_us) {
-    if (gap_us > 10000) gap_us = 10000;
-    pace->gap_us = (pace->gap_us * 3 + gap_us) / 4;
-}
-
 static void park(struct shard *shard, unsigned want) {
     uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
     __atomic_store_n(&shard->parked, 1, __ATOMIC_SEQ_CST);
@@ -306,9 +270,9 @@ static void park(struct shard *shard, unsigned want) {
 
 static void wait_for_more(struct shard *shard) {
     uint64_t started_us = shard->now_us;
-    unsigned want = batch_want(shard);
+    unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us);
     bool ready = work_waits(shard) || ring_ready(&shard->ring);
-    if (!ready && want == 1 && may_spin(shard)) {
+    if (!ready && want == 1 && pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {
         ring_submit(&shard->ring);
         ready = spin(shard);
     }
@@ -317,8 +281,10 @@ static void wait_for_more(struct shard *shard) {
     else
         (void)ring_wait(&shard->ring, 0, 0, 0);
     shard_clock(shard);
-    note_gap(&shard->pace, shard->now_us - started_us);
-    pace_epoch(shard);
+    pace_waited(&shard->pace, shard->now_us - started_us);
+    if (pace_due(&shard->pace, shard->now_us))
+        pace_next(&shard->pace, shard->now_us, metric_get(&shard->metrics.commands_processed),
+                  thread_cpu_ns());
     metric_add(&shard->metrics.ring_enters, shard->ring.enters - metric_get(&shard->metrics.ring_enters));
 }
 
@@ -352,6 +318,7 @@ static void drain(struct shard *shard) {
 }
 
 void reactor_run(struct shard *shard) {
+    pace_open(&shard->pace);
     while (!shard->stopping) turn(shard);
     drain(shard);
 }

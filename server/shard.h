@@ -15,6 +15,7 @@
 #include "server/limits.h"
 #include "server/metrics.h"
 #include "server/output.h"
+#include "server/pace.h"
 #include "uring/buffers.h"
 #include "uring/files.h"
 #include "uring/ring.h"
@@ -27,16 +28,6 @@ struct received {
     uint32_t generation;
     unsigned buffer;
     uint32_t len;
-};
-
-/* What the recent traffic promises: reactor.c decides by it whether to spin, to gather a batch or to park. */
-struct pace {
-    uint32_t receives; /* receive completions of this turn */
-    uint32_t epoch;    /* counts spans of PACE_EPOCH_US; connections note the last one they were heard in */
-    uint32_t active, active_last; /* distinct connections heard in this epoch, and in the one before */
-    uint64_t epoch_end_us;
-    uint64_t epoch_receives, receives_per_second;
-    uint64_t gap_us; /* smoothed time from the start of a wait to its first completion */
 };
 
 struct conn_list {
@@ -86,7 +77,7 @@ struct shard {
     uint32_t gates;    /* GATE_* of dispatch.c, as of the running batch */
     uint64_t clock_ns; /* monotonic, when the last batch ended: commands are timed from there */
 
-    struct pace pace; /* how densely completions have come: how to wait */
+    struct pace pace; /* how to wait */
     bool upkeep_left; /* stripes have flushed tables to free or keys to expire: don't park */
 
     /* Posts. */
