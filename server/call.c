@@ -64,11 +64,6 @@ void call_reply_string(struct call *call, const struct entry *e) {
         reply_bulk(call->reply, entry_string(e, scratch));
 }
 
-struct value call_value(struct call *call, uint32_t arg) {
-    for (unsigned i = 0; i < call->arg_block_count; i++)
-        if (call->arg_blocks[i]->data == call->argv[arg].data &&
-            call->arg_blocks[i]->len == call->argv[arg].len)
-            return (struct value){.kind = VALUE_BLOCK, .block = call->arg_blocks[i]};
 void call_reply_part(struct call *call, const struct entry *e, struct bytes part) {
     struct block *block = entry_block(e);
     if (block && part.len >= PIN_MIN && part.len >= block->len / PIN_PART)
@@ -77,6 +72,11 @@ void call_reply_part(struct call *call, const struct entry *e, struct bytes part
         reply_bulk(call->reply, part);
 }
 
+struct value call_value(struct call *call, uint32_t arg) {
+    for (unsigned i = 0; i < call->arg_block_count; i++)
+        if (call->arg_blocks[i]->data == call->argv[arg].data &&
+            call->arg_blocks[i]->len == call->argv[arg].len)
+            return (struct value){.kind = VALUE_BLOCK, .block = call->arg_blocks[i]};
     return value_of_bytes(call->argv[arg]);
 }
 

@@ -96,9 +96,9 @@ static inline bool call_is_string_or_reply(struct call *call, const struct entry
     return false;
 }
 /* Replies with the value: large ones are pinned and sent without copying. e NULL: a null. */
+void call_reply_string(struct call *call, const struct entry *e);
 /* Replies with a slice of what entry_string gives for e: a large part of a large value without copying. */
 void call_reply_part(struct call *call, const struct entry *e, struct bytes part);
-void call_reply_string(struct call *call, const struct entry *e);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
 struct value call_value(struct call *call, uint32_t arg);
 

@@ -324,6 +324,7 @@ int main(void) {
     RUN(an_access_is_noted_unless_the_client_asked_not_to);
     RUN(strings_reply_whatever_they_are_stored_as);
     RUN(a_pinned_value_may_go_before_its_reply_does);
+    RUN(a_part_is_pinned_where_it_is_large_and_not_little_of_its_value);
     RUN(a_pin_that_the_output_refuses_is_given_back);
     RUN(an_argument_with_a_block_of_its_own_hands_it_over);
     RUN(integers_are_whole_and_within_their_bounds);
@@ -333,4 +334,3 @@ int main(void) {
     RUN(swapping_fails_transactions_whose_key_changes);
     return 0;
 }
-    RUN(a_part_is_pinned_where_it_is_large_and_not_little_of_its_value);
