@@ -1,5 +1,9 @@
 /* post.c - a lock-free stack per shard: producers push with compare-and-swap, the owner takes all and
- * reverses. */
+ * reverses.
+ *
+ * A wake-up needs room in the sender's submission queue, and room may take time: the kernel may lack memory, or want its
+ * completions read first, which only the sender's turn does. So the sender never waits for it. It owes the wake-up: a
+ * reminder in its own queue keeps it from sleeping and brings it back here in its next turn. */
 #include "server/post.h"
 
 #include <stdlib.h>
@@ -8,7 +12,7 @@
 #include "server/shard.h"
 #include "uring/prep.h"
 
-enum post_kind { POST_DELIVER, POST_CLOSE, POST_RESUME, POST_STOP };
+enum post_kind { POST_DELIVER, POST_CLOSE, POST_RESUME, POST_STOP, POST_REMINDER };
 
 struct post {
     struct post *next;
@@ -21,29 +25,67 @@ struct post {
 
 /* ---- Sending -------------------------------------------------------------------------------------- */
 
-static void wake(struct ring *ring, const struct shard *target) {
-    struct io_uring_sqe *sqe;
-    while (!(sqe = ring_sqe(ring))) ring_submit(ring); /* room comes as the kernel takes what is queued */
+/* Wake-ups that a shard owes; its own thread's. */
+static struct debt {
+    struct post reminder; /* in the shard's queue while anything is owed */
+    bool reminded;
+    bool owed[MAX_SHARDS]; /* to whom */
+} debts[MAX_SHARDS];
+
+/* False: no room in the submission queue, nor does the kernel make any now. */
+static bool wake(struct ring *ring, const struct shard *target) {
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (!sqe && ring_submit(ring) >= 0) sqe = ring_sqe(ring);
+    if (!sqe) return false;
     prep_msg_ring(sqe, target->ring.fd, 0, op_pack(OP_WAKE, 0, 0), op_pack(OP_NONE, 0, 0));
+    return true;
 }
 
 /* The push and the look at `parked` are sequentially consistent, as are the owner's store to `parked` and its
  * look at the queue: one of the two sees the other. */
-static void push(struct ring *ring, struct shard *target, struct post *post) {
+static void push(struct shard *target, struct post *post) {
     post->next = __atomic_load_n(&target->posts, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&target->posts, &post->next, post, true, __ATOMIC_SEQ_CST,
                                         __ATOMIC_RELAXED)) {
     }
-    if (__atomic_load_n(&target->parked, __ATOMIC_SEQ_CST) &&
-        __atomic_exchange_n(&target->parked, 0, __ATOMIC_SEQ_CST))
-        wake(ring, target);
+}
+
+/* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try as well. (If it has
+ * woken by itself meanwhile, it is marked as parked while it runs: somebody wakes it once too often.) */
+static bool nudge(struct ring *ring, struct shard *target) {
+    if (!__atomic_load_n(&target->parked, __ATOMIC_SEQ_CST) ||
+        !__atomic_exchange_n(&target->parked, 0, __ATOMIC_SEQ_CST))
+        return true;
+    if (wake(ring, target)) return true;
+    __atomic_store_n(&target->parked, 1, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+static void owe_wake(struct shard *from, unsigned to) {
+    struct debt *debt = &debts[from->index];
+    debt->owed[to] = true;
+    if (debt->reminded) return;
+    debt->reminded = true;
+    debt->reminder = (struct post){.kind = POST_REMINDER};
+    push(from, &debt->reminder);
+}
+
+static void pay_wakes(struct shard *from) {
+    struct debt *debt = &debts[from->index];
+    debt->reminded = false;
+    for (unsigned to = 0; to < shard_count; to++) {
+        if (!debt->owed[to]) continue;
+        debt->owed[to] = false;
+        if (!nudge(&from->ring, &shards[to])) owe_wake(from, to);
+    }
 }
 
 static bool send_post(struct shard *from, unsigned to, struct post what) {
     struct post *post = malloc(sizeof *post);
     if (!post) return false;
     *post = what;
-    push(&from->ring, &shards[to], post);
+    push(&shards[to], post);
+    if (!nudge(&from->ring, &shards[to])) owe_wake(from, to);
     return true;
 }
 
@@ -64,12 +106,20 @@ bool post_resume(struct shard *from) {
     return ok;
 }
 
-void post_stop_all(struct ring *ring) {
+bool post_stop_all(struct ring *ring) {
+    bool taken = true;
     for (unsigned i = 0; i < shard_count; i++) {
         struct post *post = shards[i].stop;
         shards[i].stop = NULL;
-        if (post) push(ring, &shards[i], post);
+        if (post) push(&shards[i], post);
+        if (client_get(shards[i].stopping)) continue;
+        taken = false;
+        (void)wake(ring,
+                   &shards[i]); /* whether it sleeps or not: an earlier wake-up may have come to nothing */
     }
+    (void)ring_wait(ring, 0, 0, 0);
+    ring_advance(ring, ring_ready(ring));
+    return taken;
 }
 
 /* ---- Running -------------------------------------------------------------------------------------- */
@@ -103,7 +153,7 @@ static void run(struct shard *shard, struct post *post) {
     struct conn *conn = shard_conn_by_id(shard, post->slot, post->id);
     switch (post->kind) {
     case POST_DELIVER:
-        if (conn && (conn->client.flags & post->flag) == post->flag)
+        if (conn && (conn->client.flags & (post->flag | CLIENT_REPLY_OFF)) == post->flag)
             deliver(conn, post->bytes);
         else
             block_release(post->bytes);
@@ -114,9 +164,14 @@ static void run(struct shard *shard, struct post *post) {
     case POST_RESUME:
         while (shard->held.first) conn_resume(shard->held.first, CONN_STOP_PAUSE);
         break;
-    case POST_STOP: shard->stopping = true; break;
+    case POST_STOP: client_set(shard->stopping, true); break; /* main looks for it */
+    case POST_REMINDER: pay_wakes(shard); break;
     }
     metric_add(&shard->metrics.posts_received, 1);
+}
+
+static void drop(struct post *post) {
+    if (post->kind != POST_REMINDER) free(post);
 }
 
 bool post_run(struct shard *shard) {
@@ -124,7 +179,7 @@ bool post_run(struct shard *shard) {
     for (struct post *post = take_all(shard), *next; post; post = next) {
         next = post->next;
         run(shard, post);
-        free(post);
+        drop(post);
     }
     return true;
 }
@@ -140,8 +195,9 @@ void post_close_all(struct shard *shard) {
     for (struct post *post = take_all(shard), *next; post; post = next) {
         next = post->next;
         if (post->kind == POST_DELIVER) block_release(post->bytes);
-        free(post);
+        drop(post);
     }
+    debts[shard->index] = (struct debt){0};
     free(shard->stop);
     shard->stop = NULL;
 }

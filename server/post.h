@@ -1,7 +1,8 @@
 /* post.h - messages between shards, for what belongs to another thread's connection.
  *
  * A post goes into the target's lock-free queue (many producers, one consumer) and wakes the target with
- * MSG_RING only when it is parked. Posts from one shard to another arrive in order. */
+ * MSG_RING only when it is parked. Posts from one shard to another arrive in order. A wake-up that finds no room in the
+ * sender's submission queue goes out in one of its next turns. */
 #ifndef KEVY_SERVER_POST_H
 #define KEVY_SERVER_POST_H
 
@@ -23,8 +24,9 @@ struct client_address {
 /* `from` is the shard whose thread this is, also when the target is the same shard: then it happens in this
  * turn's post phase, after the running command. All return false (and have done nothing) without memory. */
 
-/* Appends bytes to the client's output: they are RESP. Dropped if the client has lost `flag` by then (CLIENT_MONITOR; 0
- * asks for none), so that a mode's messages end with the mode. Takes over one reference to `bytes`, also on failure. */
+/* Appends bytes to the client's output: they are RESP. Dropped if by then the client wants no replies (CLIENT REPLY OFF), or
+ * has lost `flag` (CLIENT_MONITOR; 0 asks for none): a mode's messages end with the mode. Takes over one reference to
+ * `bytes`, also on failure. */
 bool post_deliver(struct shard *from, struct client_address to, uint32_t flag, struct block *bytes);
 /* Closes the client's connection; what it has not read is dropped. */
 bool post_close(struct shard *from, struct client_address to);
@@ -37,9 +39,9 @@ bool post_resume(struct shard *from);
 bool post_run(struct shard *shard);
 /* Is anything posted? Ordered after the caller's store to shard->parked. */
 bool post_waiting(const struct shard *shard);
-/* Tells every shard to end its connections and its thread. From main's thread, over a ring of main's own;
- * cannot fail. */
-void post_stop_all(struct ring *ring);
+/* Tells every shard to end its connections and its thread. From main's thread, over a ring of main's own. True when all have
+ * heard it; until then it is to be called again, a moment later, for a wake-up may come to nothing. */
+bool post_stop_all(struct ring *ring) __attribute__((warn_unused_result));
 /* Makes the shard's stop post, so that stopping needs no memory. False without memory. */
 bool post_open(struct shard *shard) __attribute__((warn_unused_result));
 /* Drops what was never run. */

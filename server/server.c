@@ -169,9 +169,8 @@ static bool start_shards(void) {
 }
 
 static void stop_shards(void) {
-    post_stop_all(&main_ring);
-    while (ring_sqe_room(&main_ring) < main_ring.sq_entries)
-        ring_submit(&main_ring); /* until all are woken */
+    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
+    while (!post_stop_all(&main_ring)) nanosleep(&moment, NULL);
     give_order(SHARDS_CLOSE);
     for (unsigned i = 0; i < shard_count; i++) pthread_join(shards[i].thread, NULL);
 }

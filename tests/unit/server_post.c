@@ -133,17 +133,33 @@ static void a_resume_reaches_every_shard(void) {
     fixture_close();
 }
 
-static void stopping_needs_no_memory_and_happens_once(void) {
-    struct ring none = {0};
+/* Main asks until every shard has heard it: a wake-up that was lost is sent again, and none is marked as parked any more. */
+static void stopping_needs_no_memory_and_is_asked_for_until_it_happens(void) {
+    struct ring main_ring;
     fixture_open(2);
-    CHECK(post_open(&shards[0]) && post_open(&shards[1]));
-    post_stop_all(&none);
-    post_stop_all(&none);
+    open_ring(&main_ring, small_ring);
+    for (unsigned i = 0; i < 2; i++) {
+        open_ring(&shards[i].ring, small_ring);
+        CHECK(post_open(&shards[i]));
+    }
+    shards[0].parked = 1;
+    for (unsigned tries = 0; tries < 3; tries++) {
+        CHECK(!post_stop_all(&main_ring));
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_INT(op_of(next_completion(&shards[i].ring).user_data), OP_WAKE);
+            CHECK(quiet(&shards[i].ring));
+        }
+    }
     for (unsigned i = 0; i < 2; i++) {
         CHECK(!shards[i].stopping && post_run(&shards[i]) && shards[i].stopping);
         CHECK(!post_run(&shards[i]));
-        post_close_all(&shards[i]);
+        CHECK_INT(post_stop_all(&main_ring), i == 1);
     }
+    for (unsigned i = 0; i < 2; i++) {
+        post_close_all(&shards[i]);
+        ring_close(&shards[i].ring);
+    }
+    ring_close(&main_ring);
     fixture_close();
 }
 
@@ -181,6 +197,40 @@ static void a_parked_shard_is_woken_once(void) {
     ring_close(&shards[0].ring);
     ring_close(&shards[1].ring);
     fixture_conn_close(conn);
+    fixture_close();
+}
+
+/* While the kernel takes nothing from a full submission queue, wake-ups are owed: the sender goes on with its turn, is
+ * kept from sleeping, and tries again in each of its turns. Others may still wake the target. */
+static void a_wake_up_without_room_is_owed(void) {
+    fixture_open(3);
+    struct conn *conns[2] = {fixture_conn(&shards[0]), fixture_conn(&shards[2])};
+    for (unsigned i = 0; i < 3; i++) open_ring(&shards[i].ring, small_ring);
+    struct ring *ring = &shards[1].ring, sound = *ring;
+    ring->enter_fd = -1, ring->enter_flags = 0; /* every enter fails */
+    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), op_pack(OP_NONE, 0, 0));
+    for (unsigned i = 0; i < 3; i += 2) shards[i].parked = 1;
+    for (unsigned i = 0; i < 3; i++) deliver(1, conns[i % 2], 0, "+x\r\n");
+    CHECK(post_waiting(&shards[1]));
+    for (unsigned turn = 0; turn < 3; turn++) {
+        CHECK(post_run(&shards[1]) && post_waiting(&shards[1])); /* so it does not park */
+        CHECK(shards[0].parked && shards[2].parked && quiet(&shards[0].ring) && quiet(&shards[2].ring));
+    }
+    deliver(2, conns[0], 0, "+y\r\n"); /* whose queue has room */
+    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_NONE);
+    CHECK(!shards[0].parked);
+    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
+    ring->enter_fd = sound.enter_fd, ring->enter_flags = sound.enter_flags;
+    CHECK(ring_submit(ring) >= 0);
+    CHECK(post_run(&shards[1]) && !post_waiting(&shards[1]) && !shards[2].parked);
+    CHECK(ring_submit(ring) >= 0);
+    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_WAKE);
+    CHECK(quiet(&shards[0].ring) && quiet(&shards[2].ring)); /* each was woken once */
+    CHECK(post_run(&shards[0]) && post_run(&shards[2]));
+    CHECK_BYTES(taken(conns[0]), BYTES("+x\r\n+x\r\n+y\r\n"));
+    CHECK_BYTES(taken(conns[1]), BYTES("+x\r\n"));
+    for (unsigned i = 0; i < 3; i++) ring_close(&shards[i].ring);
+    for (unsigned i = 0; i < 2; i++) fixture_conn_close(conns[i]);
     fixture_close();
 }
 
@@ -237,9 +287,10 @@ int main(void) {
     RUN(a_delivery_for_a_mode_ends_with_the_mode);
     RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
     RUN(a_resume_reaches_every_shard);
-    RUN(stopping_needs_no_memory_and_happens_once);
+    RUN(stopping_needs_no_memory_and_is_asked_for_until_it_happens);
     RUN(what_was_never_run_is_freed);
     RUN(a_parked_shard_is_woken_once);
+    RUN(a_wake_up_without_room_is_owed);
     RUN(posts_of_each_sender_arrive_complete_and_in_their_order);
     buffer_free(&sent);
     return 0;
