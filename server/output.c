@@ -79,6 +79,7 @@ static bool parts_grow(struct parts *parts, unsigned more) {
 }
 
 static bool parts_add(struct parts *parts, const char *data, size_t len, uintptr_t owner) {
+    assert(len > 0);
     if (parts->count == parts->capacity && !parts_grow(parts, 1)) return false;
     parts->iov[parts->count] = (struct iovec){.iov_base = (char *)data, .iov_len = len};
     parts->owner[parts->count++] = owner;
@@ -99,15 +100,30 @@ static void parts_drop(struct parts *parts, struct chunk_pool *pool) {
 
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
+/* The open chunk ends without a run: the last part that lies in it takes it along. Only pinned parts can be queued
+ * behind that one, for a chunk is ended before anything moves into flight, and before another is taken. */
+static void chunk_end(struct output *out) {
+    struct parts *parts = &out->queued;
+    unsigned i = parts->count;
+    while (i > parts->head && parts->owner[i - 1] && !(parts->owner[i - 1] & OWNER_CHUNK)) i--;
+    if (i > parts->head && !parts->owner[i - 1])
+        parts->owner[i - 1] = (uintptr_t)out->chunk | OWNER_CHUNK;
+    else
+        chunk_give(out->pool, out->chunk); /* nothing lies in it */
+}
+
 /* Turns the open text run into a part. With `last` the run's chunk goes with it, else the next run follows in
  * it. */
 static bool run_close(struct output *out, bool last) {
     size_t len = (size_t)(out->reply.at - out->run);
-    uintptr_t owner = last && out->chunk ? (uintptr_t)out->chunk | OWNER_CHUNK : 0;
-    if (len == 0 && !owner) return true;
-    if (!parts_add(&out->queued, out->run, len, owner)) return false;
-    out->unsent += len;
-    out->run = out->reply.at;
+    uintptr_t owner = last ? (uintptr_t)out->chunk | OWNER_CHUNK : 0;
+    if (len) {
+        if (!parts_add(&out->queued, out->run, len, owner)) return false;
+        out->unsent += len;
+        out->run = out->reply.at;
+    } else if (last && out->chunk) {
+        chunk_end(out);
+    }
     if (last) {
         out->chunk = NULL;
         out->run = out->reply.at = out->reply.end = NULL;

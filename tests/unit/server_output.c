@@ -55,6 +55,8 @@ static size_t take(size_t most) {
     unsigned count = output_in_flight(&out) ? output_rest(&out, &iov) : output_begin(&out, &iov);
     size_t taken = 0;
     CHECK(count <= MAX_IOV);
+    CHECK((count > 0) == output_in_flight(&out)); /* a send of no bytes would be under way unseen */
+    for (unsigned i = 0; i < count; i++) CHECK(iov[i].iov_len > 0);
     for (unsigned i = 0; i < count && taken < most; i++) {
         size_t n = iov[i].iov_len < most - taken ? iov[i].iov_len : most - taken;
         text_add(&sent, (struct bytes){iov[i].iov_base, n});
@@ -133,6 +135,47 @@ static void single_bytes_arrive_too(void) {
     for (int i = 0; i < 10; i++) say(9), pin(a);
     while (take(1)) {
     }
+    all_came();
+    CHECK_INT(references(a), 1);
+    output_close(&out);
+    block_release(a);
+}
+
+/* A chunk that ends behind a pin has no text left to go with, and one that was never written to has none at all. */
+static void chunks_end_without_empty_parts(void) {
+    struct block *a = block_named('A', 3);
+    for (unsigned pins = 1; pins < 4; pins++) {
+        begin();
+        unsigned chunks = pool.count;
+        say(5);
+        for (unsigned i = 0; i < pins; i++) pin(a);
+        take(1);
+        CHECK(!out.chunk); /* the text has taken it along */
+        take(SIZE_MAX);
+        all_came();
+        CHECK(reply_reserve(&out.reply, 100) != NULL);
+        pin(a);
+        CHECK(take(SIZE_MAX) == 3 && !out.chunk);
+        CHECK(reply_reserve(&out.reply, 100) != NULL);
+        CHECK(take(SIZE_MAX) == 0 && !out.chunk);
+        say(OUTPUT_CHUNK_SIZE);
+        pin(a);
+        say(1); /* the chunk is full to its last byte: the next one follows the pin */
+        take_all();
+        all_came();
+        output_close(&out);
+        CHECK(pool.count >= chunks && references(a) == 1);
+    }
+    block_release(a);
+}
+
+/* The parts of one flush, and behind them the end of a chunk: nothing is left to be sent by itself. */
+static void a_full_flush_leaves_no_empty_one_behind(void) {
+    struct block *a = block_named('A', 2);
+    begin();
+    say(1);
+    for (unsigned i = 0; i < MAX_IOV - 1; i++) pin(a);
+    CHECK_INT(take(SIZE_MAX), 1 + 2 * (MAX_IOV - 1));
     all_came();
     CHECK_INT(references(a), 1);
     output_close(&out);
@@ -309,6 +352,8 @@ int main(void) {
     RUN(text_comes_out_as_it_went_in_and_its_chunks_go_back);
     RUN(a_short_send_at_every_offset_goes_on_where_it_ended);
     RUN(single_bytes_arrive_too);
+    RUN(chunks_end_without_empty_parts);
+    RUN(a_full_flush_leaves_no_empty_one_behind);
     RUN(a_pin_is_held_until_its_last_byte_has_gone);
     RUN(a_pin_outlives_its_value);
     RUN(what_is_in_flight_does_not_move_while_more_is_queued);
