@@ -194,13 +194,23 @@ int listener_port(void) {
 
 /* ---- Accepting ------------------------------------------------------------------------------------ */
 
+/* NULL when the queue is full and the kernel takes nothing from it now. */
+static struct io_uring_sqe *shard_sqe(struct shard *shard) {
+    struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
+    if (!sqe && ring_submit(&shard->ring) >= 0) sqe = ring_sqe(&shard->ring);
+    return sqe;
+}
+
 void listeners_arm(struct shard *shard) {
     for (unsigned i = 0; i < listener_count; i++) {
         struct listener *listener = &listeners[i];
         if (listener->armed || listener->pausing) continue;
-        struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
-        if (!sqe && ring_submit(&shard->ring) >= 0) sqe = ring_sqe(&shard->ring);
-        if (!sqe) return;
+        struct io_uring_sqe *sqe = shard_sqe(shard);
+        if (!sqe) {
+            shard->worked =
+                true; /* nobody may ever come to wake it: so it sleeps until its next tick and comes back here */
+            return;
+        }
         prep_accept_multishot(sqe, listener->fd, SOCK_CLOEXEC, op_pack(OP_ACCEPT, 0, i));
         listener->armed = true;
     }
@@ -221,7 +231,7 @@ void listener_adopt(struct shard *shard, int fd, bool unix_socket) {
  * connection. */
 static void spread(struct shard *shard, int fd, bool unix_socket) {
     struct shard *target = shard_with_fewest();
-    struct io_uring_sqe *sqe = target == shard ? NULL : ring_sqe(&shard->ring);
+    struct io_uring_sqe *sqe = target == shard ? NULL : shard_sqe(shard);
     if (!sqe) target = shard;
     __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
     if (target == shard) {
@@ -233,7 +243,7 @@ static void spread(struct shard *shard, int fd, bool unix_socket) {
 }
 
 static void pause_accepting(struct shard *shard, unsigned index, int error) {
-    struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
+    struct io_uring_sqe *sqe = shard_sqe(shard);
     log_warning("Accepting pauses for 100 ms: %s", strerror(-error));
     if (!sqe) return; /* the next turn arms the accept, and comes back here */
     prep_timeout(sqe, &accept_pause, op_pack(OP_TIMER, 0, index));
