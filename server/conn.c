@@ -131,12 +131,19 @@ static bool protected_from(int fd) {
     return config.protected_mode && !config_has_password() && !from_loopback(fd);
 }
 
-static const struct bytes protected_text =
-    BYTES_INIT("-DENIED Redis is running in protected mode because protected mode is enabled and no password "
-               "is set for the default user. In this mode connections are only accepted from the loopback "
-               "interface. To connect from elsewhere, set a password with 'requirepass', or turn protected "
-               "mode off with 'CONFIG SET protected-mode no' from the loopback interface, and make sure that "
-               "the server cannot be reached from the internet.\r\n");
+/* Redis's words, byte for byte: each remedy that they name is one here too. */
+static const struct bytes protected_text = BYTES_INIT(
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for "
+    "the default user. In this mode connections are only accepted from the loopback interface. If you want "
+    "to connect from external computers to Redis you may adopt one of the following solutions: 1) Just "
+    "disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface "
+    "by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not "
+    "publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) "
+    "Alternatively you can just disable the protected mode by editing the Redis configuration file, and "
+    "setting the protected mode option to 'no', and then restarting the server. 3) If you started the server "
+    "manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an "
+    "authentication password for the default user. NOTE: You only need to do one of the above things in "
+    "order for the server to start accepting connections from the outside.\r\n");
 
 int conn_open(struct shard *shard, int fd, bool unix_socket) {
     if (!unix_socket && protected_from(fd)) {
@@ -361,8 +368,10 @@ static void drop_blocks(struct conn *conn) {
     conn->arg_block_count = 0;
 }
 
+/* Who wants no reply gets none to this either. */
 static void fail_protocol(struct conn *conn, const char *text) {
-    reply_errorf(&conn->output.reply, "ERR %s", text);
+    if (!(conn->client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT)))
+        reply_errorf(&conn->output.reply, "ERR %s", text);
     client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
     conn_wants_flush(conn);
 }
@@ -455,7 +464,7 @@ static void pending_drop(struct conn *conn) {
 
 /* CLIENT PAUSE holds request i of the batch: it is put back, in RESP as it came, in front of the bytes behind
  * it. */
-static bool hold(struct conn *conn, const struct request *request, const char *rest, size_t len) {
+static void hold(struct conn *conn, const struct request *request, const char *rest, size_t len) {
     struct buffer held = {0};
     char header[32];
     bool ok = true;
@@ -471,14 +480,13 @@ static bool hold(struct conn *conn, const struct request *request, const char *r
     if (!ok) {
         buffer_free(&held);
         fail_memory(conn);
-        return false;
+        return;
     }
     pending_drop(conn);
     conn->pending = held;
     request_parser_reset(&conn->parser); /* what it knows of a request behind the held one is read again */
     drop_blocks(conn);
     held_add(conn);
-    return true;
 }
 
 /* How much may lie unsent at once, as of now: a batch is of one mind about authentication. */
@@ -487,11 +495,21 @@ static size_t output_limit(const struct conn *conn) {
     return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
 }
 
-static enum request_status parse_request(struct conn *conn, const struct request_limits *limits,
-                                         const char *data, size_t len, struct request_args *args,
-                                         size_t *used) {
-    if (!conn->parser.saved && request_parse_whole(limits, data, len, args, used)) return REQUEST_READY;
-    return request_parse(&conn->parser, limits, data, len, args, used);
+/* The next request; where it begins as the one before, `known` is its row. */
+static inline enum request_status parse_request(struct conn *conn, const struct request_limits *limits,
+                                                const char *at, size_t left, struct request_args *args,
+                                                size_t *used, const struct command **known) {
+    struct shard *shard = conn->shard;
+    *known = NULL;
+    if (!conn->parser.saved) {
+        if (request_head_is(&shard->head, at, left) &&
+            request_parse_behind(&shard->head, limits, at, left, args, used)) {
+            *known = shard->head_command;
+            return REQUEST_READY;
+        }
+        if (request_parse_whole(limits, at, left, args, used)) return REQUEST_READY;
+    }
+    return request_parse(&conn->parser, limits, at, left, args, used);
 }
 
 /* The next request may begin as this one. A container's name says nothing yet: OBJECT begins many commands. */
@@ -500,61 +518,77 @@ static void note_head(struct shard *shard, const struct request *request, const 
     if (request_head_note(&shard->head, data, &request->args)) shard->head_command = request->command;
 }
 
-/* Parses a batch, prefetches its keys and runs it. */
+struct parsed {
+    unsigned count;             /* requests, in the shard's batch */
+    size_t used;                /* the bytes they took */
+    enum request_status status; /* of what stands behind them; READY: it was not looked at */
+};
+
+/* Parses a batch and prefetches its keys. False without memory: the connection is shut. */
+static inline bool parse_batch(struct conn *conn, const struct request_limits *limits, const char *data,
+                               size_t len, struct parsed *parsed) {
+    struct shard *shard = conn->shard;
+    unsigned most = batch_size(conn);
+    *parsed = (struct parsed){.status = REQUEST_READY};
+    while (parsed->count < most && parsed->used < len) {
+        struct request *request = &shard->batch[parsed->count];
+        const char *at = data + parsed->used;
+        const struct command *known;
+        size_t used;
+        parsed->status = parse_request(conn, limits, at, len - parsed->used, &request->args, &used, &known);
+        if (parsed->status != REQUEST_READY) break;
+        parsed->used += used;
+        request->end = parsed->used;
+        if (request->args.argc == 0) continue;
+        if (!dispatch_prepare(&conn->client, request, known)) {
+            fail_memory(conn);
+            return false;
+        }
+        if (!known) note_head(shard, request, at);
+        parsed->count++;
+    }
+    return true;
+}
+
+/* What stands behind a batch: another one, half a request, a large argument, nonsense, or nothing. */
+static inline struct progress look_behind(struct conn *conn, const struct request_limits *limits,
+                                          const struct parsed *parsed, const char *data, size_t len) {
+    struct progress progress = {.used = parsed->used, .end = len, .again = false};
+    if (parsed->status == REQUEST_READY) {
+        progress.again = parsed->used < len;
+    } else if (limits == &conn->shard->limits && client_must_authenticate(&conn->client)) {
+        request_parser_reset(&conn->parser); /* it is read again, under the tighter limits */
+        progress.again = parsed->used < len;
+    } else if (parsed->status == REQUEST_BAD) {
+        fail_protocol(conn, conn->parser.error);
+    } else if (parsed->status == REQUEST_BULK) {
+        size_t at = parsed->used + conn->parser.bulk_offset;
+        progress.end = at;
+        progress.again = bulk_begin(conn, data + at, len - at) && !conn->bulk;
+    }
+    return progress;
+}
+
+/* Parses a batch, runs it, and looks at what stands behind it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
     const struct request_limits *limits =
         client_must_authenticate(&conn->client) ? &shard->limits_unauthenticated : &shard->limits;
-    struct progress progress = {.used = 0, .end = len, .again = false};
-    enum request_status status = REQUEST_READY;
-    unsigned count = 0, most = batch_size(conn);
+    struct parsed parsed;
     conn->output.limit = output_limit(conn);
-    while (count < most && progress.used < len) {
-        struct request *request = &shard->batch[count];
-        const char *at = data + progress.used;
-        size_t left = len - progress.used, used;
-        const struct command *known = NULL;
-        if (!conn->parser.saved && request_head_is(&shard->head, at, left) &&
-            request_parse_behind(&shard->head, limits, at, left, &request->args, &used))
-            known = shard->head_command;
-        else
-            status = parse_request(conn, limits, at, left, &request->args, &used);
-        if (status != REQUEST_READY) break;
-        progress.used += used;
-        request->end = progress.used;
-        if (request->args.argc == 0) continue;
-        if (!dispatch_prepare(&conn->client, request, known)) {
-            fail_memory(conn);
-            return progress;
-        }
-        if (!known) note_head(shard, request, at);
-        count++;
-    }
+    if (!parse_batch(conn, limits, data, len, &parsed)) return (struct progress){parsed.used, len, false};
     shard->call.arg_blocks = conn->arg_block;
     shard->call.arg_block_count = conn->arg_block_count;
-    unsigned done = dispatch_batch(shard, &conn->client, &conn->output.reply, count);
-    if (done < count && !(client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW))) {
+    unsigned done = dispatch_batch(shard, &conn->client, &conn->output.reply, parsed.count);
+    bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
+    if (done < parsed.count && !ends) {
         size_t behind = shard->batch[done].end;
-        if (hold(conn, &shard->batch[done], data + behind, len - behind))
-            progress.used = progress.end = SIZE_MAX;
-        return progress;
+        hold(conn, &shard->batch[done], data + behind, len - behind);
+        return (struct progress){SIZE_MAX, SIZE_MAX, false};
     }
-    if (count) drop_blocks(conn);
-    if (client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return progress;
-    if (limits == &shard->limits && client_must_authenticate(&conn->client) && status != REQUEST_READY) {
-        request_parser_reset(
-            &conn->parser); /* what is not whole yet is read again, under the tighter limits */
-        progress.again = progress.used < len;
-        return progress;
-    }
-    if (status == REQUEST_BAD) fail_protocol(conn, conn->parser.error);
-    if (status == REQUEST_BULK) {
-        size_t at = progress.used + conn->parser.bulk_offset;
-        progress.end = at;
-        progress.again = bulk_begin(conn, data + at, len - at) && !conn->bulk;
-    }
-    if (status == REQUEST_READY) progress.again = progress.used < len;
-    return progress;
+    if (parsed.count) drop_blocks(conn);
+    if (ends) return (struct progress){parsed.used, len, false};
+    return look_behind(conn, limits, &parsed, data, len);
 }
 
 static bool conn_may_run(const struct conn *conn) {
@@ -719,21 +753,27 @@ static void check_limits(struct conn *conn) {
         conn->output.reply.failed = true;
 }
 
+/* A quick send is as good as gone: CLIENT LIST counts nothing of it, for it may be long before anybody looks again. */
+static void note_output(struct conn *conn, bool gone) {
+    client_set(conn->client.output_bytes, gone ? 0 : output_unsent(&conn->output));
+}
+
 void conn_flush(struct conn *conn) {
     const struct iovec *iov;
     conn->flags &= ~(uint32_t)CONN_IN_FLUSH;
     if (conn->flags & CONN_CLOSING) return;
     check_limits(conn);
-    client_set(conn->client.output_bytes, output_unsent(&conn->output));
     if (conn->output.reply.failed) {
         conn_settle(conn);
         return;
     }
     if (output_in_flight(&conn->output)) {
+        note_output(conn, false);
         if (conn->flags & CONN_RETRY_SEND) send_in_flight(conn, false);
         return;
     }
     if (conn->reply_sequence > conn->shard->durable_sequence) {
+        note_output(conn, false);
         LIST_PUSH(&conn->shard->awaiting, conn, next_awaiting, CONN_IN_AWAITING);
         return;
     }
@@ -741,18 +781,21 @@ void conn_flush(struct conn *conn) {
     if (!count) return;
     /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */
     bool last = conn->flags & CONN_EOF || client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY;
-    bool quick = conn->shard->quick_sends && !last && !(conn->flags & CONN_QUICK_FELL_SHORT);
-    send_in_flight(conn, quick && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE);
+    bool quick = conn->shard->quick_sends && !last && !(conn->flags & CONN_QUICK_FELL_SHORT) && count == 1 &&
+                 iov->iov_len <= OUTPUT_CHUNK_SIZE;
+    note_output(conn, quick);
+    send_in_flight(conn, quick);
 }
 
 static void sent(struct conn *conn, size_t n) {
     metric_add(&conn->shard->metrics.output_bytes, n);
-    if (!output_sent(&conn->output, n)) {
+    bool all = output_sent(&conn->output, n);
+    note_output(conn, false);
+    if (!all) {
         send_in_flight(conn, false);
         return;
     }
     conn->flags &= ~(uint32_t)CONN_SENDING;
-    client_set(conn->client.output_bytes, output_unsent(&conn->output));
     if (conn->flags & CONN_STOP_OUTPUT && output_unsent(&conn->output) <= OUTPUT_LOW_WATER)
         conn_resume(conn, CONN_STOP_OUTPUT);
     if (output_unsent(&conn->output)) conn_wants_flush(conn);
