@@ -36,9 +36,11 @@ Connections and protocol
     maxclients counts the whole process           one_client_too_many_is_told
     Error texts carry no CR or LF                 errors_are_one_line
     QUIT ends its pipeline; POST, Host:           quit_is_the_last_word, http_is_not_run
+    The last reply, then the end, at once         a_close_does_not_wait_for_the_next_event, a_refusal_does_not_wait_...
+    protected-mode                                strangers_from_elsewhere_are_turned_away
     No request ends the process                   no_numbers_end_the_process
     umask, stale Unix socket                      the_socket_is_private..., a_stale_socket_..., a_socket_that_answers_...
-    SIGPIPE, SIGTERM, SIGSTOP                     ends_under_load, a_server_that_slept_goes_on, resets_in_mid_reply_...
+    SIGPIPE, SIGTERM, SIGSTOP                     ends_under_load, ends_when_idle, a_server_that_slept_goes_on, resets_in_mid_reply_...
 """
 import argparse
 import os
@@ -55,7 +57,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kevy import TIME_SCALE, Client, Closed, Error, Server, encode, eventually, parse, show  # noqa: E402
+from kevy import TIME_SCALE, Client, Closed, Deadline, Server, encode, eventually, find_redis, show  # noqa: E402
 
 MIB = 1 << 20
 OTHERS_WAIT_S = 1.0 * TIME_SCALE  # how long a PING may take while somebody else misbehaves (sanitizers and busy machines included)
@@ -119,6 +121,28 @@ def connected_clients(server):
 def wait_until_alone(server):
     """Until the server has noticed that everybody else is gone."""
     eventually("the server to close its side of every closed connection", lambda: connected_clients(server) == 1)
+
+
+def switches(server):
+    """How often each thread of the server has gone to sleep by itself, and whether one runs just now."""
+    counts, running = {}, False
+    for task in os.listdir("/proc/%d/task" % server.pid):
+        with open("/proc/%d/task/%s/status" % (server.pid, task), encoding="ascii") as file:
+            status = file.read()
+        counts[task] = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M).group(1)
+        running |= re.search(r"^State:\s+R", status, re.M) is not None
+    return counts, running
+
+
+def wait_until_parked(server):
+    """Until all threads of the server have slept for longer than a tick: nothing is due, and only what comes now will wake one."""
+    deadline, before = Deadline("the server's threads to sleep"), None
+    while True:
+        counts, running = switches(server)
+        if counts == before and not running:
+            return
+        before = counts
+        time.sleep(min(0.15, deadline.left()))
 
 
 def small_window(server):
@@ -397,6 +421,120 @@ def trap_accepting_goes_on_after_descriptors_ran_out(server):
     check(served > 0, "nobody was served")
     wait_until_alone(server)
     check_others_are_served(server)
+
+
+# ---- Endings -------------------------------------------------------------------------------------------------------------------
+
+SOON_S = 2.0 * TIME_SCALE  # how long any close may take
+AT_ONCE_S = 0.3  # an idle shard looks around by itself once a second, or never: what took less did not wait for that
+
+
+def check_end(client, told, start, what):
+    """The client hears `told` and then the end. Returns how long that took."""
+    got = client.read_until_closed(SOON_S / TIME_SCALE)
+    check(got == told, "%s: told %s" % (what, show(got)))
+    return time.monotonic() - start
+
+
+@trap()
+def trap_a_close_does_not_wait_for_the_next_event(server):
+    """Every way to be closed, on every shard, while all sleep and nobody else does anything: the reply, and the end at once."""
+    quotes, count = b"ECHO \"open\r\n", b"*x\r\n"
+    error = b"-ERR Protocol error: %s\r\n"
+
+    def finish(client):
+        client.send(encode("PING"))
+        client.half_close()
+
+    def kill_self(client):
+        client.send(encode("CLIENT", "KILL", "ID", str(client.number), "SKIPME", "no"))
+
+    def kill_other(client):
+        check(killer.call("CLIENT", "KILL", "ID", str(client.number)) == 1, "nobody was killed")
+
+    ways = {"QUIT": (lambda client: client.send(encode("QUIT")), b"+OK\r\n"),
+            "a pipeline with QUIT": (lambda client: client.send(encode("PING") * 3 + encode("QUIT")), b"+PONG\r\n" * 3 + b"+OK\r\n"),
+            "bad quotes": (lambda client: client.send(quotes), error % b"unbalanced quotes in request"),
+            "a bad count": (lambda client: client.send(encode("PING") + count), b"+PONG\r\n" + error % b"invalid multibulk length"),
+            "an HTTP request": (lambda client: client.send(b"POST / HTTP/1.1\r\n"), b""),
+            "the client's end": (finish, b"+PONG\r\n"), "CLIENT KILL of oneself": (kill_self, b":1\r\n"),
+            "CLIENT KILL of another": (kill_other, b"")}
+    with server.client() as killer:
+        for what, (end, told) in ways.items():
+            least = None  # the quickest of some for each shard: a busy machine may hold up one of them
+            for _ in range(3):
+                clients = [server.client() for _ in range(server.shards)]  # each on a shard of its own
+                for client in clients:
+                    client.number = client.call("CLIENT", "ID")
+                wait_until_parked(server)
+                took = []
+                for client in clients:
+                    start = time.monotonic()
+                    end(client)
+                    took.append(check_end(client, told, start, what))
+                    client.close()
+                least = [min(pair) for pair in zip(least or took, took)]
+                if max(least) < AT_ONCE_S:
+                    break
+            check(max(least) < AT_ONCE_S, "%s: the end came after %s s" % (what, ", ".join("%.2f" % s for s in least)))
+
+
+@trap("--maxclients", "10")
+def trap_a_refusal_does_not_wait_for_the_next_event(server):
+    told, took = b"-ERR max number of clients reached\r\n", []
+    wait_until_alone(server)
+    clients = [eventually("client %d to be admitted" % i, lambda: admitted(server)) for i in range(10)]
+    while len(took) < 3 or min(took) >= AT_ONCE_S:
+        check(len(took) < 10, "the refusal came after %.2f s" % min(took or [0]))
+        wait_until_parked(server)
+        start = time.monotonic()
+        with server.client() as extra:
+            took.append(check_end(extra, told, start, "client 11"))
+    for client in clients:
+        check(client.call("PING") == "PONG", "PING")
+        client.close()
+
+
+def own_address():
+    """An address of this machine that is not the loopback's, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only chooses an address
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+def told_elsewhere(server, address):
+    """What a client is told that comes to the loopback interface from another address."""
+    with server.client() as client:
+        client.socket.close()
+        client.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        client.socket.bind((address, 0))
+        client.socket.connect(("127.0.0.1", server.port))
+        client.socket.setblocking(False)
+        return client.read_until_closed()
+
+
+@trap(kevy_only=True)
+def trap_strangers_from_elsewhere_are_turned_away(server):
+    address = own_address()
+    if address is None or address.startswith("127."):
+        print("   (this machine has no address but the loopback's)")
+        return
+    told = told_elsewhere(server, address)
+    check(told.startswith(b"-DENIED ") and told.endswith(b"\r\n") and told.count(b"\n") == 1, "told %s" % show(told))
+    if find_redis():
+        with Server(path=find_redis()) as redis:
+            check(told_elsewhere(redis, address) == told, "redis-server says it in other words")
+    with server.client() as client:
+        check(client.call("PING") == "PONG", "the loopback was not served")
+        check(client.call("CONFIG", "SET", "requirepass", "secret") == "OK", "CONFIG SET")
+    with server.client() as client:
+        client.socket.close()
+        client.socket = socket.create_connection(("127.0.0.1", server.port), source_address=(address, 0))
+        client.socket.setblocking(False)
+        check(client.call("PING").startswith("NOAUTH"), "with a password nobody is turned away")
 
 
 # ---- Requests ------------------------------------------------------------------------------------------------------------------
@@ -777,6 +915,36 @@ def trap_silence_is_kept(server):
         client.send(encode("CLIENT", "REPLY", "SKIP") + encode("GET", "big") + encode("ECHO", "heard"))
         check(client.read() == b"heard", "SKIP")
         check(client.call("GET", "big") == value, "the value suffered")
+    for mode in ("OFF", "SKIP"):
+        with server.client() as client:
+            client.send(encode("CLIENT", "REPLY", mode) + b"*x\r\n")
+            # Redis says nothing either, and keeps the connection, deaf and dumb.
+            check(client.read_until_closed() == b"", "a protocol error was answered after CLIENT REPLY %s" % mode)
+    with server.client() as monitor, server.client() as talker:
+        check(monitor.call("MONITOR") == "OK" and talker.call("ECHO", "heard") == b"heard", "MONITOR")
+        check(b'"heard"' in monitor.read_raw(), "a monitor hears nothing")
+        monitor.send(encode("CLIENT", "REPLY", "OFF"))
+        eventually("the monitor to be silent", lambda: b"cmd=client|reply" in talker.call("CLIENT", "LIST"))
+        check(talker.call("ECHO", "unheard") == b"unheard", "ECHO")
+        monitor.send(encode("CLIENT", "REPLY", "ON"))
+        told = monitor.read_raw()
+        check(told == b"+OK\r\n", "a silent monitor was told %s" % show(told))
+        check(talker.call("ECHO", "again") == b"again", "ECHO")
+        check(b'"REPLY" "ON"' in monitor.read_raw() and b'"again"' in monitor.read_raw(), "a monitor that may hear again does not")
+
+
+@trap()
+def trap_what_was_sent_is_not_shown_as_waiting(server):
+    """The last reply of a client that sleeps, on a shard that sleeps, counts as sent."""
+    clients = [server.client() for _ in range(server.shards)]
+    for client in clients:
+        client.number = client.call("CLIENT", "ID")
+    wait_until_parked(server)
+    with server.client() as judge:
+        for line in judge.call("CLIENT", "LIST", "ID", *[str(client.number) for client in clients]).decode().splitlines():
+            check(" oll=0 omem=0 " in line and " events=r " in line, line)
+    for client in clients:
+        client.close()
 
 
 # ---- Signals -----------------------------------------------------------------------------------------------------------------------
@@ -825,6 +993,23 @@ def trap_ends_under_load(server):
         for thread in threads:
             thread.join(20 * TIME_SCALE)
     server.start()
+
+
+@trap()
+def trap_ends_when_idle(server):
+    """SIGTERM while every shard sleeps, with clients on each and without: all are woken."""
+    for count in (0, 8):
+        clients = [server.client() for _ in range(count)]
+        for client in clients:
+            check(client.call("PING") == "PONG", "PING")
+        wait_until_parked(server)
+        start = time.monotonic()
+        server.stop()
+        check(time.monotonic() - start < SOON_S, "the end took %.1f s" % (time.monotonic() - start))
+        for client in clients:
+            check(client.read_until_closed() == b"", "something was said at the end")
+            client.close()
+        server.start()
 
 
 # ---- The Unix socket -------------------------------------------------------------------------------------------------------------
