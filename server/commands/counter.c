@@ -172,9 +172,9 @@ union increx_number {
 };
 
 struct increx_sum {
-    union increx_number value,
-        applied; /* what the key holds then, and how far that is from what it holds now */
-    bool stored; /* false: out of bounds, or a condition not met */
+    union increx_number value;   /* what the key holds then */
+    union increx_number applied; /* how far that is from what it held before */
+    bool stored;                 /* false: out of bounds, or a condition not met */
 };
 
 /* Takes an option that comes with a value, once. */
@@ -233,11 +233,20 @@ struct increx_terms {
     union increx_number increment, lower, upper;
 };
 
+/* Bounds may be infinite, what is added and what it is added to may not. */
+static bool finite_or_reply(struct call *call, long double number, const char *error) {
+    if (isfinite(number)) return true;
+    reply_error(call->reply, error);
+    return false;
+}
+
 static bool increx_terms_or_reply(struct call *call, const struct increx *x, struct increx_terms *t) {
     *t = (struct increx_terms){{.integer = 1}, {.integer = INT64_MIN}, {.integer = INT64_MAX}};
     if (x->by_float) t->lower.real = -LDBL_MAX, t->upper.real = LDBL_MAX;
-    if (!increx_number_or_reply(call, x, x->increment, "Increment", &t->increment) ||
-        !increx_number_or_reply(call, x, x->lower, "LBOUND", &t->lower) ||
+    if (!increx_number_or_reply(call, x, x->increment, "Increment", &t->increment)) return false;
+    if (x->by_float && !finite_or_reply(call, t->increment.real, "ERR BYFLOAT increment cannot be Infinity"))
+        return false;
+    if (!increx_number_or_reply(call, x, x->lower, "LBOUND", &t->lower) ||
         !increx_number_or_reply(call, x, x->upper, "UBOUND", &t->upper))
         return false;
     if (x->by_float ? t->lower.real <= t->upper.real : t->lower.integer <= t->upper.integer) return true;
@@ -245,12 +254,12 @@ static bool increx_terms_or_reply(struct call *call, const struct increx *x, str
     return false;
 }
 
+/* Both find *sum as it is if nothing is stored, and leave it so where the sum is out of bounds. */
 static bool increx_integers_or_reply(struct call *call, const struct increx *x, const struct increx_terms *t,
-                                     int64_t now, struct increx_sum *sum) {
+                                     struct increx_sum *sum) {
+    int64_t now = sum->value.integer;
     __int128 wanted = (__int128)now + t->increment.integer; /* wide enough for any sum and any difference */
-    *sum = (struct increx_sum){.value.integer = now, .stored = true};
     if (wanted < t->lower.integer || wanted > t->upper.integer) {
-        sum->stored = x->saturate;
         if (!x->saturate) return true;
         wanted = wanted < t->lower.integer ? t->lower.integer : t->upper.integer;
     }
@@ -258,50 +267,36 @@ static bool increx_integers_or_reply(struct call *call, const struct increx *x, 
         reply_error(call->reply, "ERR applied increment would overflow");
         return false;
     }
+    sum->stored = true;
     sum->value.integer = (int64_t)wanted;
     sum->applied.integer = (int64_t)(wanted - now);
     return true;
 }
 
 static bool increx_floats_or_reply(struct call *call, const struct increx *x, const struct increx_terms *t,
-                                   long double now, struct increx_sum *sum) {
-    long double wanted = now + t->increment.real;
+                                   struct increx_sum *sum) {
+    long double now = sum->value.real, wanted = now + t->increment.real;
     long double upper = fminl(t->upper.real, LDBL_MAX), lower = fmaxl(t->lower.real, -LDBL_MAX);
-    *sum = (struct increx_sum){.value.real = now, .stored = true};
-    sum->applied.real = 0;
-    if (isnan(wanted)) {
-        reply_error(call->reply, "ERR increment would produce NaN or Infinity");
-        return false;
-    }
+    if (!finite_or_reply(call, now, "ERR value cannot be Infinity")) return false;
     if (wanted < lower || wanted > upper) {
-        sum->stored = x->saturate;
         if (!x->saturate) return true;
         wanted = wanted < lower ? lower : upper;
     }
-    if (!isfinite(wanted) || !isfinite(wanted - now)) {
-        reply_error(call->reply, "ERR applied increment would be Infinity");
-        return false;
-    }
+    sum->stored = true;
     sum->value.real = wanted;
     sum->applied.real = wanted - now;
-    return true;
+    return finite_or_reply(call, sum->applied.real, "ERR applied increment would be Infinity");
 }
 
 static bool increx_sum_or_reply(struct call *call, const struct increx *x, const struct increx_terms *t,
                                 const struct entry *e, struct increx_sum *sum) {
-    union increx_number now = {0};
-    bool ok;
-    if (x->by_float)
-        ok = float_or_reply(call, e, &now.real) && increx_floats_or_reply(call, x, t, now.real, sum);
-    else
-        ok = integer_or_reply(call, e, &now.integer) &&
-             increx_integers_or_reply(call, x, t, now.integer, sum);
-    if (!ok) return false;
-    if ((x->nx && e) || (x->xx && !e)) {
-        *sum = (struct increx_sum){.value = now};
-        if (x->by_float) sum->applied.real = 0;
-    }
-    return true;
+    *sum = (struct increx_sum){.stored = false};
+    if (x->by_float) sum->applied.real = 0;
+    if (!(x->by_float ? float_or_reply(call, e, &sum->value.real)
+                      : integer_or_reply(call, e, &sum->value.integer)))
+        return false;
+    if ((x->nx && e) || (x->xx && !e)) return true;
+    return x->by_float ? increx_floats_or_reply(call, x, t, sum) : increx_integers_or_reply(call, x, t, sum);
 }
 
 static bool increx_store_or_reply(struct call *call, const struct increx *x, struct entry *e,

@@ -425,7 +425,7 @@ static void delifeq(struct call *call) {
 COMMAND(delifeq) = {.name = "delifeq",
                     .arity = 3,
                     .flags = CMD_WRITE | CMD_FAST,
-                    .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_DELETE)},
+                    .keys = {KEY(1, KEY_RM | KEY_DELETE)},
                     .run = delifeq,
                     .group = GROUP_STRING,
                     .since = "9.0.0",
@@ -537,6 +537,7 @@ COMMAND(msetex) = {
     .since = "8.4.0",
     .complexity = "O(N) where N is the number of keys to set.",
     .summary = "Set multiple keys to multiple values, with one expiration for all of them",
+    .tips = "request_policy:multi_shard,response_policy:all_succeeded",
     .syntax = "<numkeys:integer> data:{ <key:key> <value> }... [condition:( NX | XX )] "
               "[expiration:( {EX <seconds:integer>} | {PX <milliseconds:integer>} | "
               "{EXAT <unix-time-seconds:unix-time>} | {PXAT <unix-time-milliseconds:unix-time>} | "
