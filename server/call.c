@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "server/client.h"
+#include "server/config.h"
 #include "server/watch.h"
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
@@ -100,6 +101,20 @@ bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64
                              const char *error) {
     if (number_parse_i64(call->argv[arg], out) && *out >= min && *out <= max) return true;
     reply_error(call->reply, error ? error : "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool call_database_or_reply(struct call *call, uint32_t arg, unsigned *db) {
+    int64_t number;
+    if (!call_int_or_reply(call, arg, &number)) return false;
+    bool is_int = number >= INT_MIN && number <= INT_MAX;
+    if (is_int && number >= 0 && number < config.databases) {
+        *db = (unsigned)number;
+        return true;
+    }
+    reply_error(call->reply,
+                is_int ? "ERR DB index is out of range"
+                       : "ERR value is out of range, value must between -2147483648 and 2147483647");
     return false;
 }
 

@@ -109,6 +109,9 @@ bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) __attribut
 /* The same with bounds; `error` (with its code) replaces the text when it is not NULL. */
 bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64_t max, int64_t *out,
                              const char *error) __attribute__((warn_unused_result));
+/* A database number. False after replying "ERR DB index is out of range", or that it is no integer. */
+bool call_database_or_reply(struct call *call, uint32_t arg, unsigned *db)
+    __attribute__((warn_unused_result));
 /* "ERR syntax error" */
 void call_syntax_error(struct call *call);
 /* "ERR Out of memory": an allocation failed; nothing was changed. */

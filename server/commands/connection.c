@@ -182,16 +182,8 @@ COMMAND(echo) = {.name = "echo",
                  .syntax = "<message>"};
 
 static void select_(struct call *call) {
-    int64_t db;
-    if (!call_int_or_reply(call, 1, &db)) return;
-    if (db < INT32_MIN || db > INT32_MAX) {
-        reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
-        return;
-    }
-    if (db < 0 || db >= config.databases) {
-        reply_error(call->reply, "ERR DB index is out of range");
-        return;
-    }
+    unsigned db;
+    if (!call_database_or_reply(call, 1, &db)) return;
     client_set(call->client->db, (uint16_t)db);
     reply_ok(call->reply);
 }

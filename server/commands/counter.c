@@ -7,6 +7,11 @@
 
 #include "server/commands/string.h"
 
+/* What the rows of all counters say. */
+#define COUNTER                                                                                              \
+    .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},         \
+    .group = GROUP_STRING, .complexity = "O(1)"
+
 /* ---- Integers ------------------------------------------------------------------------------------- */
 
 /* The integer that e's text spells; 0 for NULL. False after replying that it is no string or no integer. */
@@ -54,12 +59,9 @@ static void incr(struct call *call) {
 }
 COMMAND(incr) = {.name = "incr",
                  .arity = 2,
-                 .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-                 .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                 COUNTER,
                  .run = incr,
-                 .group = GROUP_STRING,
                  .since = "1.0.0",
-                 .complexity = "O(1)",
                  .summary = "Increment the integer value of a key by one",
                  .syntax = "<key:key>"};
 
@@ -68,12 +70,9 @@ static void decr(struct call *call) {
 }
 COMMAND(decr) = {.name = "decr",
                  .arity = 2,
-                 .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-                 .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                 COUNTER,
                  .run = decr,
-                 .group = GROUP_STRING,
                  .since = "1.0.0",
-                 .complexity = "O(1)",
                  .summary = "Decrement the integer value of a key by one",
                  .syntax = "<key:key>"};
 
@@ -83,12 +82,9 @@ static void incrby(struct call *call) {
 }
 COMMAND(incrby) = {.name = "incrby",
                    .arity = 3,
-                   .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-                   .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                   COUNTER,
                    .run = incrby,
-                   .group = GROUP_STRING,
                    .since = "1.0.0",
-                   .complexity = "O(1)",
                    .summary = "Increment the integer value of a key by the given amount",
                    .syntax = "<key:key> <increment:integer>"};
 
@@ -102,12 +98,9 @@ static void decrby(struct call *call) {
 }
 COMMAND(decrby) = {.name = "decrby",
                    .arity = 3,
-                   .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-                   .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                   COUNTER,
                    .run = decrby,
-                   .group = GROUP_STRING,
                    .since = "1.0.0",
-                   .complexity = "O(1)",
                    .summary = "Decrement the integer value of a key by the given number",
                    .syntax = "<key:key> <decrement:integer>"};
 
@@ -145,12 +138,9 @@ static void incrbyfloat(struct call *call) {
 }
 COMMAND(incrbyfloat) = {.name = "incrbyfloat",
                         .arity = 3,
-                        .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-                        .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+                        COUNTER,
                         .run = incrbyfloat,
-                        .group = GROUP_STRING,
                         .since = "2.6.0",
-                        .complexity = "O(1)",
                         .summary = "Increment the float value of a key by the given amount",
                         .syntax = "<key:key> <increment:double>"};
 
@@ -356,12 +346,9 @@ static void increx(struct call *call) {
 COMMAND(increx) = {
     .name = "increx",
     .arity = -2,
-    .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-    .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)},
+    COUNTER,
     .run = increx,
-    .group = GROUP_STRING,
     .since = "8.8.0",
-    .complexity = "O(1)",
     .summary = "Increment the numeric value of a key within bounds and optionally set its expiration",
     .syntax = "<key:key> [condition:( NX | XX )] [increment:( {BYFLOAT <float:double>} | {BYINT "
               "<integer:integer>} )] "

@@ -4,15 +4,9 @@
 #include "server/commands/keys.h"
 #include "server/config.h"
 
-static uint64_t count_keys(unsigned db) {
-    uint64_t count = 0;
-    for (unsigned i = 0; i < stripes.count; i++) count += keyspace_count(stripes.all[i].keyspace, db);
-    return count;
-}
-
 /* Expired keys count until they are deleted, as in Redis. */
 static void dbsize(struct call *call) {
-    reply_int(call->reply, (int64_t)count_keys(call->db));
+    reply_int(call->reply, (int64_t)keys_count(call->db));
 }
 COMMAND(dbsize) = {.name = "dbsize",
                    .arity = 1,
@@ -35,52 +29,44 @@ static bool flush_mode_or_reply(struct call *call) {
     return false;
 }
 
-static void flush(unsigned db) {
-    for (unsigned i = 0; i < stripes.count; i++) keyspace_flush(stripes.all[i].keyspace, db);
+/* Empties databases first..end - 1: one, or all there are. */
+static void flush(struct call *call, unsigned first, unsigned end) {
+    uint64_t keys = 0;
+    if (!flush_mode_or_reply(call)) return;
+    for (unsigned db = first; db < end; db++) keys += keys_count(db);
+    call_changed_all(call, end - first == 1 ? (int)first : -1, keys);
+    for (unsigned db = first; db < end; db++)
+        for (unsigned i = 0; i < stripes.count; i++) keyspace_flush(stripes.all[i].keyspace, db);
+    reply_ok(call->reply);
 }
+
+/* What the rows of both say. */
+#define FLUSHING                                                                                             \
+    .arity = -1, .flags = CMD_WRITE | CMD_ALL_STRIPES | CMD_SLOW_CLOCK, .group = GROUP_SERVER,               \
+    .acl = "keyspace dangerous", .tips = "request_policy:all_shards,response_policy:all_succeeded",          \
+    .history = "4.0.0: Added the `ASYNC` flushing mode modifier.\n"                                          \
+               "6.2.0: Added the `SYNC` flushing mode modifier.",                                            \
+    .syntax = "[async:( ASYNC@4.0.0 | SYNC@6.2.0 )]"
 
 static void flushdb(struct call *call) {
-    if (!flush_mode_or_reply(call)) return;
-    call_changed_all(call, (int)call->db, count_keys(call->db));
-    flush(call->db);
-    reply_ok(call->reply);
+    flush(call, call->db, call->db + 1);
 }
 COMMAND(flushdb) = {.name = "flushdb",
-                    .arity = -1,
-                    .flags = CMD_WRITE | CMD_ALL_STRIPES | CMD_SLOW_CLOCK,
+                    FLUSHING,
                     .run = flushdb,
-                    .group = GROUP_SERVER,
                     .since = "1.0.0",
                     .complexity = "O(N) where N is the number of keys in the selected database",
-                    .summary = "Remove all keys from the current database",
-                    .acl = "keyspace dangerous",
-                    .tips = "request_policy:all_shards,response_policy:all_succeeded",
-                    .history = "4.0.0: Added the `ASYNC` flushing mode modifier.\n"
-                               "6.2.0: Added the `SYNC` flushing mode modifier.",
-                    .syntax = "[async:( ASYNC@4.0.0 | SYNC@6.2.0 )]"};
+                    .summary = "Remove all keys from the current database"};
 
 static void flushall(struct call *call) {
-    uint64_t count = 0;
-    if (!flush_mode_or_reply(call)) return;
-    unsigned databases = (unsigned)config.databases;
-    for (unsigned db = 0; db < databases; db++) count += count_keys(db);
-    call_changed_all(call, -1, count);
-    for (unsigned db = 0; db < databases; db++) flush(db);
-    reply_ok(call->reply);
+    flush(call, 0, (unsigned)config.databases);
 }
 COMMAND(flushall) = {.name = "flushall",
-                     .arity = -1,
-                     .flags = CMD_WRITE | CMD_ALL_STRIPES | CMD_SLOW_CLOCK,
+                     FLUSHING,
                      .run = flushall,
-                     .group = GROUP_SERVER,
                      .since = "1.0.0",
                      .complexity = "O(N) where N is the total number of keys in all databases",
-                     .summary = "Remove all keys from all databases",
-                     .acl = "keyspace dangerous",
-                     .tips = "request_policy:all_shards,response_policy:all_succeeded",
-                     .history = "4.0.0: Added the `ASYNC` flushing mode modifier.\n"
-                                "6.2.0: Added the `SYNC` flushing mode modifier.",
-                     .syntax = "[async:( ASYNC@4.0.0 | SYNC@6.2.0 )]"};
+                     .summary = "Remove all keys from all databases"};
 
 /* ---- SWAPDB --------------------------------------------------------------------------------------- */
 
@@ -95,11 +81,10 @@ static bool swap_or_reply(struct call *call, int64_t *a, int64_t *b) {
 static void swapdb(struct call *call) {
     int64_t a, b;
     if (!swap_or_reply(call, &a, &b)) return;
-    if (a != b) {
-        call_changed_swap(call, (unsigned)a, (unsigned)b);
-        for (unsigned i = 0; i < stripes.count; i++)
-            keyspace_swap(stripes.all[i].keyspace, (unsigned)a, (unsigned)b);
-    }
+    /* A database with itself, too: to Redis that is a change. */
+    call_changed_swap(call, (unsigned)a, (unsigned)b);
+    for (unsigned i = 0; i < stripes.count; i++)
+        keyspace_swap(stripes.all[i].keyspace, (unsigned)a, (unsigned)b);
     reply_ok(call->reply);
 }
 COMMAND(swapdb) = {

@@ -68,72 +68,55 @@ static void expire_generic(struct call *call, enum expiry_form form) {
     reply_int(call->reply, 1);
 }
 
-#define CONDITION_SYNTAX  "[condition:( NX | XX | GT | LT )@7.0.0]"
-#define CONDITION_HISTORY "7.0.0: Added options: `NX`, `XX`, `GT` and `LT`."
+/* What the rows of these four say; their syntax ends in CONDITIONS. */
+#define EXPIRING                                                                                             \
+    .flags = CMD_WRITE | CMD_FAST, .keys = {KEY(1, KEY_RW | KEY_UPDATE)}, .group = GROUP_GENERIC,            \
+    .complexity = "O(1)", .acl = "keyspace", .history = "7.0.0: Added options: `NX`, `XX`, `GT` and `LT`."
+#define CONDITIONS "[condition:( NX | XX | GT | LT )@7.0.0]"
 
 static void expire(struct call *call) {
     expire_generic(call, EXPIRY_SECONDS);
 }
 COMMAND(expire) = {.name = "expire",
                    .arity = -3,
-                   .flags = CMD_WRITE | CMD_FAST,
-                   .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
+                   EXPIRING,
                    .run = expire,
-                   .group = GROUP_GENERIC,
                    .since = "1.0.0",
-                   .complexity = "O(1)",
                    .summary = "Set a key's time to live in seconds",
-                   .acl = "keyspace",
-                   .history = CONDITION_HISTORY,
-                   .syntax = "<key:key> <seconds:integer> " CONDITION_SYNTAX};
+                   .syntax = "<key:key> <seconds:integer> " CONDITIONS};
 
 static void pexpire(struct call *call) {
     expire_generic(call, EXPIRY_MILLISECONDS);
 }
 COMMAND(pexpire) = {.name = "pexpire",
                     .arity = -3,
-                    .flags = CMD_WRITE | CMD_FAST,
-                    .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
+                    EXPIRING,
                     .run = pexpire,
-                    .group = GROUP_GENERIC,
                     .since = "2.6.0",
-                    .complexity = "O(1)",
                     .summary = "Set a key's time to live in milliseconds",
-                    .acl = "keyspace",
-                    .history = CONDITION_HISTORY,
-                    .syntax = "<key:key> <milliseconds:integer> " CONDITION_SYNTAX};
+                    .syntax = "<key:key> <milliseconds:integer> " CONDITIONS};
 
 static void expireat(struct call *call) {
     expire_generic(call, EXPIRY_AT_SECONDS);
 }
 COMMAND(expireat) = {.name = "expireat",
                      .arity = -3,
-                     .flags = CMD_WRITE | CMD_FAST,
-                     .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
+                     EXPIRING,
                      .run = expireat,
-                     .group = GROUP_GENERIC,
                      .since = "1.2.0",
-                     .complexity = "O(1)",
                      .summary = "Set the expiration for a key as a UNIX timestamp",
-                     .acl = "keyspace",
-                     .history = CONDITION_HISTORY,
-                     .syntax = "<key:key> <unix-time-seconds:unix-time> " CONDITION_SYNTAX};
+                     .syntax = "<key:key> <unix-time-seconds:unix-time> " CONDITIONS};
 
 static void pexpireat(struct call *call) {
     expire_generic(call, EXPIRY_AT_MILLISECONDS);
 }
 COMMAND(pexpireat) = {.name = "pexpireat",
                       .arity = -3,
-                      .flags = CMD_WRITE | CMD_FAST,
-                      .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
+                      EXPIRING,
                       .run = pexpireat,
-                      .group = GROUP_GENERIC,
                       .since = "2.6.0",
-                      .complexity = "O(1)",
                       .summary = "Set the expiration for a key as a UNIX timestamp specified in milliseconds",
-                      .acl = "keyspace",
-                      .history = CONDITION_HISTORY,
-                      .syntax = "<key:key> <unix-time-milliseconds:unix-time> " CONDITION_SYNTAX};
+                      .syntax = "<key:key> <unix-time-milliseconds:unix-time> " CONDITIONS};
 
 static void persist(struct call *call) {
     struct entry *e = call_peek(call, 1);
@@ -163,6 +146,11 @@ COMMAND(persist) = {.name = "persist",
 
 /* ---- TTL, PTTL, EXPIRETIME, PEXPIRETIME ----------------------------------------------------------- */
 
+/* What the rows of these four say. */
+#define ASKING                                                                                               \
+    .flags = CMD_READONLY | CMD_FAST, .keys = {KEY(1, KEY_RO | KEY_ACCESS)}, .group = GROUP_GENERIC,         \
+    .complexity = "O(1)", .acl = "keyspace"
+
 enum { REPLY_NO_KEY = -2, REPLY_NO_EXPIRY = -1 };
 
 /* Seconds are rounded to the nearest. */
@@ -186,14 +174,10 @@ static void ttl(struct call *call) {
 }
 COMMAND(ttl) = {.name = "ttl",
                 .arity = 2,
-                .flags = CMD_READONLY | CMD_FAST,
-                .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                ASKING,
                 .run = ttl,
-                .group = GROUP_GENERIC,
                 .since = "1.0.0",
-                .complexity = "O(1)",
                 .summary = "Get the time to live for a key in seconds",
-                .acl = "keyspace",
                 .tips = "nondeterministic_output",
                 .history = "2.8.0: Added the -2 reply.",
                 .syntax = "<key:key>"};
@@ -203,14 +187,10 @@ static void pttl(struct call *call) {
 }
 COMMAND(pttl) = {.name = "pttl",
                  .arity = 2,
-                 .flags = CMD_READONLY | CMD_FAST,
-                 .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                 ASKING,
                  .run = pttl,
-                 .group = GROUP_GENERIC,
                  .since = "2.6.0",
-                 .complexity = "O(1)",
                  .summary = "Get the time to live for a key in milliseconds",
-                 .acl = "keyspace",
                  .tips = "nondeterministic_output",
                  .history = "2.8.0: Added the -2 reply.",
                  .syntax = "<key:key>"};
@@ -220,14 +200,10 @@ static void expiretime(struct call *call) {
 }
 COMMAND(expiretime) = {.name = "expiretime",
                        .arity = 2,
-                       .flags = CMD_READONLY | CMD_FAST,
-                       .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                       ASKING,
                        .run = expiretime,
-                       .group = GROUP_GENERIC,
                        .since = "7.0.0",
-                       .complexity = "O(1)",
                        .summary = "Get the expiration Unix timestamp for a key",
-                       .acl = "keyspace",
                        .syntax = "<key:key>"};
 
 static void pexpiretime(struct call *call) {
@@ -235,12 +211,8 @@ static void pexpiretime(struct call *call) {
 }
 COMMAND(pexpiretime) = {.name = "pexpiretime",
                         .arity = 2,
-                        .flags = CMD_READONLY | CMD_FAST,
-                        .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                        ASKING,
                         .run = pexpiretime,
-                        .group = GROUP_GENERIC,
                         .since = "7.0.0",
-                        .complexity = "O(1)",
                         .summary = "Get the expiration Unix timestamp for a key in milliseconds",
-                        .acl = "keyspace",
                         .syntax = "<key:key>"};

@@ -2,30 +2,16 @@
  */
 #include "server/commands/keys.h"
 
-#include <limits.h>
-
-#include "server/config.h"
-
 struct entry *keys_question(struct call *call, uint32_t arg) {
     struct entry *e = call_peek(call, arg);
     metric_add(e ? &call->metrics->keyspace_hits : &call->metrics->keyspace_misses, 1);
     return e;
 }
 
-/* A database number. False after replying with Redis's error. */
-static bool database_or_reply(struct call *call, uint32_t arg, unsigned *db) {
-    int64_t number;
-    if (!call_int_or_reply(call, arg, &number)) return false;
-    if (number < INT_MIN || number > INT_MAX) {
-        reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
-        return false;
-    }
-    if (number < 0 || number >= config.databases) {
-        reply_error(call->reply, "ERR DB index is out of range");
-        return false;
-    }
-    *db = (unsigned)number;
-    return true;
+uint64_t keys_count(unsigned db) {
+    uint64_t count = 0;
+    for (unsigned i = 0; i < stripes.count; i++) count += keyspace_count(stripes.all[i].keyspace, db);
+    return count;
 }
 
 const char *keys_type_name(enum entry_type type) {
@@ -202,7 +188,7 @@ static void same_object_error(struct call *call) {
 
 static void move(struct call *call) {
     unsigned db;
-    if (!database_or_reply(call, 2, &db)) return;
+    if (!call_database_or_reply(call, 2, &db)) return;
     if (db == call->db) {
         same_object_error(call);
         return;
@@ -241,7 +227,7 @@ static bool copy_options_or_reply(struct call *call, unsigned *db, bool *replace
         if (bytes_is(call->argv[i], "replace")) {
             *replace = true;
         } else if (bytes_is(call->argv[i], "db") && i + 1 < call->argc) {
-            if (!database_or_reply(call, ++i, db)) return false;
+            if (!call_database_or_reply(call, ++i, db)) return false;
         } else {
             call_syntax_error(call);
             return false;

@@ -7,6 +7,9 @@
 /* Looks up a key that is asked about rather than used: hits and misses count, the access time stays. */
 struct entry *keys_question(struct call *call, uint32_t arg);
 
+/* Keys in a database, those that have expired and are still there included. Needs CMD_ALL_STRIPES. */
+uint64_t keys_count(unsigned db);
+
 /* "string", "list", ... */
 const char *keys_type_name(enum entry_type type);
 

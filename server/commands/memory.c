@@ -50,10 +50,9 @@ COMMAND(memory_usage) = {.container = "memory",
 static void memory_stats(struct call *call) {
     uint64_t bytes = 0, keys = 0;
     for (unsigned i = 0; i < stripes.count; i++) {
-        const struct keyspace *ks = stripes.all[i].keyspace;
-        bytes += keyspace_memory(ks);
-        for (unsigned db = 0; db < (unsigned)config.databases; db++) keys += keyspace_count(ks, db);
+        bytes += keyspace_memory(stripes.all[i].keyspace);
     }
+    for (unsigned db = 0; db < (unsigned)config.databases; db++) keys += keys_count(db);
     reply_map(call->reply, 3);
     reply_bulk(call->reply, BYTES("keys.count"));
     reply_int(call->reply, (int64_t)keys);

@@ -218,12 +218,6 @@ static struct keyspace *stripe_with_nth(unsigned db, uint64_t nth) {
     return stripes.all[i].keyspace;
 }
 
-static uint64_t count_keys(unsigned db) {
-    uint64_t count = 0;
-    for (unsigned i = 0; i < stripes.count; i++) count += keyspace_count(stripes.all[i].keyspace, db);
-    return count;
-}
-
 static struct entry *any_live_entry(struct call *call) {
     struct search search = search_of(call, BYTES("*"));
     uint64_t cursor = 0;
@@ -239,7 +233,7 @@ static struct entry *any_live_entry(struct call *call) {
 /* Where almost everything has expired and upkeep is yet to come, the first key that has not will have to do.
  */
 static struct entry *random_entry(struct call *call) {
-    uint64_t count = count_keys(call->db);
+    uint64_t count = keys_count(call->db);
     for (int tries = 0; count && tries < RANDOMKEY_TRIES; tries++) {
         struct keyspace *ks = stripe_with_nth(call->db, random_bits(call) % count);
         struct entry *e = keyspace_random(ks, call->db, random_bits(call));
