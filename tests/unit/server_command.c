@@ -1,7 +1,6 @@
-/* The command table: its rows, lookup and key extraction; and the language of .syntax. */
+/* The command table: its rows, lookup and key extraction. */
 #include "server/command.h"
 
-#include "server/syntax.h"
 #include "tests/check.h"
 
 static void run_nothing(struct call *call) {
@@ -283,91 +282,6 @@ static void no_key_is_written_beyond_max(void) {
     CHECK_INT(keys[2].arg, 77);
 }
 
-/* ---- Syntax --------------------------------------------------------------------------------------- */
-
-static struct syntax parsed;
-
-static const struct syntax_argument *parse(const char *text) {
-    CHECK(syntax_parse(text, &parsed) == NULL);
-    return parsed.first == SYNTAX_NONE ? NULL : &parsed.arguments[parsed.first];
-}
-static const struct syntax_argument *next_of(const struct syntax_argument *argument) {
-    return argument->next == SYNTAX_NONE ? NULL : &parsed.arguments[argument->next];
-}
-static const struct syntax_argument *child_of(const struct syntax_argument *argument) {
-    return argument->child == SYNTAX_NONE ? NULL : &parsed.arguments[argument->child];
-}
-static unsigned least(const char *text, bool fixed) {
-    bool is_fixed;
-    CHECK(syntax_parse(text, &parsed) == NULL);
-    unsigned n = syntax_least(&parsed, &is_fixed);
-    CHECK_INT(is_fixed, fixed);
-    return n;
-}
-
-static void arguments_are_parsed_in_order(void) {
-    const struct syntax_argument *a = parse("<key:key> <value> KEEPTTL@6.0.0 equal:=");
-    CHECK(a->type == SYNTAX_KEY && a->key == 0 && bytes_is(a->name, "key"));
-    a = next_of(a);
-    CHECK(a->type == SYNTAX_STRING && bytes_is(a->name, "value") && a->key == SYNTAX_NONE);
-    a = next_of(a);
-    CHECK(a->type == SYNTAX_PURE_TOKEN && bytes_is(a->token, "KEEPTTL"));
-    CHECK_BYTES(a->since, BYTES("6.0.0"));
-    a = next_of(a);
-    CHECK_BYTES(a->name, BYTES("equal"));
-    CHECK_BYTES(a->token, BYTES("="));
-    CHECK(next_of(a) == NULL);
-    CHECK(parse(NULL) == NULL && parse("") == NULL && parse("  ") == NULL);
-    a = parse("<ip:port:string>!2.8.12");
-    CHECK_BYTES(a->name, BYTES("ip:port"));
-    CHECK_BYTES(a->deprecated_since, BYTES("2.8.12"));
-}
-
-static void nesting_is_parsed(void) {
-    const struct syntax_argument *a =
-        parse("[condition:( NX | XX )@7.0.0] [{EX <seconds:integer>}] block:{ <a> [<b>] } ...+");
-    CHECK(a->type == SYNTAX_ONEOF && a->flags == SYNTAX_OPTIONAL && bytes_is(a->name, "condition"));
-    CHECK_BYTES(a->since, BYTES("7.0.0"));
-    CHECK(bytes_is(child_of(a)->token, "NX") && bytes_is(next_of(child_of(a))->token, "XX"));
-    a = next_of(a);
-    CHECK(a->type == SYNTAX_INTEGER && bytes_is(a->token, "EX") && a->flags == SYNTAX_OPTIONAL);
-    a = next_of(a);
-    CHECK(a->type == SYNTAX_BLOCK && a->flags == (SYNTAX_MULTIPLE | SYNTAX_MULTIPLE_TOKEN));
-    CHECK(next_of(child_of(a))->flags == SYNTAX_OPTIONAL);
-    a = parse("[<key:key> ...]");
-    CHECK_INT(a->flags, SYNTAX_OPTIONAL | SYNTAX_MULTIPLE);
-    a = parse("{TYPE kind:(A | B)}");
-    CHECK(a->type == SYNTAX_ONEOF && bytes_is(a->token, "TYPE"));
-}
-
-static void malformed_syntax_is_refused(void) {
-    static const char *const bad[] = {
-        "<",      "<>",          "<a",     "<a:b>", "[<a>",        "[<a> <b>]",
-        "[]",     "]",           ")",      "{EX}",  "{EX <a>",     "{ <a>}",
-        "n:(<a>", "n:(<a> <b>)", "n:{<a>", "n:",    "{A {B <c>}}", "<a>@",
-        "|",      "n:()",        "<a>@x",  "...",   "<a> | <b>",   "[[[[[[[[[<a>]]]]]]]]]"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-        if (syntax_parse(bad[i], &parsed) == NULL) {
-            fprintf(stderr, "accepted: %s\n", bad[i]);
-            CHECK(false);
-        }
-    char many[4 * SYNTAX_MAX_ARGUMENTS + 8] = "";
-    for (int i = 0; i <= SYNTAX_MAX_ARGUMENTS; i++) memcpy(many + 4 * i, "<a> ", 5);
-    CHECK(syntax_parse(many, &parsed) != NULL);
-}
-
-static void the_least_request_is_counted(void) {
-    CHECK_INT(least(NULL, true), 0);
-    CHECK_INT(least("<a> <b>", true), 2);
-    CHECK_INT(least("<a> [<b>]", false), 1);
-    CHECK_INT(least("<a> ...", false), 1);
-    CHECK_INT(least("{A <a>} B", true), 3);
-    CHECK_INT(least("n:(ON | OFF)", true), 1);
-    CHECK_INT(least("n:(ON | {OFF <a>})", false), 1);
-    CHECK_INT(least("n:{<a> <b> [<c>]}", false), 2);
-    CHECK_INT(least("{G n:{<a> <b>}}", true), 3);
-}
-
 int main(void) {
     RUN(every_row_passes_the_check);
     RUN(a_bad_row_is_refused);
@@ -384,9 +298,5 @@ int main(void) {
     RUN(counted_keys_are_bounded_by_the_request);
     RUN(find_keys_has_the_last_word_where_specs_are_doubtful);
     RUN(no_key_is_written_beyond_max);
-    RUN(arguments_are_parsed_in_order);
-    RUN(nesting_is_parsed);
-    RUN(malformed_syntax_is_refused);
-    RUN(the_least_request_is_counted);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* server_config.c - options: from files and command lines to fields, CONFIG GET, SET and REWRITE, and
- * kevy.conf.
+/* server_config.c - options: from texts and command lines to fields, CONFIG GET and SET, and kevy.conf. What a file is stands in
+ * server_config_file.c, REWRITE in server_config_rewrite.c, a value's kinds in server_option.c.
  *
  *     test_server_config --print-conf > kevy.conf      writes the file that kevy_conf_is_what_the_table_says
  * compares */
@@ -14,15 +14,8 @@
 #include <unistd.h>
 
 #include "server/limits.h"
-#include "server/log.h"
-#include "server/option.h"
 #include "server/title.h"
-#include "tests/check.h"
-
-static char dir[] = "/tmp/kevy-config-XXXXXX";
-static struct buffer errors;
-
-/* ---- Helpers -------------------------------------------------------------------------------------- */
+#include "tests/unit/config_fixture.h"
 
 /* A file of the tree: what __FILE__ is a part of. */
 static char *in_tree(const char *name) {
@@ -32,103 +25,6 @@ static char *in_tree(const char *name) {
     snprintf(path, sizeof path, "%.*s%s", root, __FILE__, name);
     return path;
 }
-
-static const char *errors_text(void) {
-    CHECK(buffer_append(&errors, (struct bytes){"", 1}, SIZE_MAX));
-    errors.len--;
-    return errors.data;
-}
-
-/* Loads a text over the defaults. */
-static bool load(const char *text) {
-    errors.len = 0;
-    config_defaults();
-    return config_load_text("test.conf", bytes_of(text), &errors);
-}
-
-static void check_load(const char *text) {
-    if (load(text)) return;
-    fprintf(stderr, "refused: %s\n%s", text, errors_text());
-    exit(1);
-}
-
-static void check_refused(const char *text, const char *expected) {
-    CHECK(!load(text));
-    CHECK_BYTES(buffer_bytes(&errors), bytes_of(expected));
-}
-
-/* Starts over with a command line: words up to NULL. */
-static bool start(char **words) {
-    int argc = 0;
-    while (words[argc]) argc++;
-    errors.len = 0;
-    config_defaults();
-    return config_load(argc, words, &errors);
-}
-#define START_WITH(...) start((char *[]){"kevy", __VA_ARGS__, NULL})
-
-static const char *in_dir(const char *name) {
-    static char paths[4][128];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
-
-static const char *file_write(const char *name, struct bytes text) {
-    const char *path = in_dir(name);
-    FILE *out = fopen(path, "w");
-    CHECK(out && fwrite(text.data, 1, text.len, out) == text.len && fclose(out) == 0);
-    return path;
-}
-
-static const char *file_text(const char *path) {
-    static char text[1 << 16];
-    FILE *in = fopen(path, "r");
-    CHECK(in);
-    text[fread(text, 1, sizeof text - 1, in)] = '\0';
-    fclose(in);
-    return text;
-}
-
-static uint32_t pairs_noted;
-
-static void note_pair(void *out, struct bytes name, struct bytes value) {
-    pairs_noted++;
-    CHECK(buffer_append(out, name, SIZE_MAX) && buffer_append(out, BYTES("="), SIZE_MAX));
-    CHECK(buffer_append(out, value, SIZE_MAX) && buffer_append(out, BYTES("\n"), SIZE_MAX));
-}
-
-/* CONFIG GET of blank-separated patterns, as "name=value\n" lines in static memory. */
-static const char *get(const char *patterns) {
-    static struct buffer out;
-    struct bytes words[8];
-    uint32_t count = 0;
-    for (const char *at = patterns; *at; at += strspn(at, " ")) {
-        words[count++] = (struct bytes){at, strcspn(at, " ")};
-        at += words[count - 1].len;
-    }
-    out.len = pairs_noted = 0;
-    uint32_t found = config_get(words, count, note_pair, &out);
-    CHECK(buffer_append(&out, (struct bytes){"", 1}, SIZE_MAX));
-    CHECK_INT(pairs_noted, found);
-    CHECK_INT(config_get(words, count, NULL, NULL), found);
-    return out.data;
-}
-#define CHECK_GET(patterns, expected) CHECK_BYTES(bytes_of(get(patterns)), bytes_of(expected))
-
-/* CONFIG SET: "" or the error. */
-static const char *set(const char *first, ...) {
-    static char error[CONFIG_ERROR_MAX];
-    struct bytes pairs[16];
-    uint32_t count = 0;
-    va_list rest;
-    va_start(rest, first);
-    for (const char *word = first; word; word = va_arg(rest, const char *)) pairs[count++] = bytes_of(word);
-    va_end(rest);
-    return config_set(pairs, count / 2, error) ? "" : error;
-}
-#define CHECK_SET(expected, ...) CHECK_BYTES(bytes_of(set(__VA_ARGS__, NULL)), bytes_of(expected))
 
 /* ---- The table ------------------------------------------------------------------------------------ */
 
@@ -207,17 +103,6 @@ static void values_of_every_kind(void) {
     CHECK_INT(config.slowlog_log_slower_than, -1);
 }
 
-static void later_lines_comments_blanks_and_line_ends(void) {
-    check_load(
-        "# maxclients 1\n\n  \t maxclients 2 \t\r\n\r\nMAXCLIENTS 3\r\n   # maxclients 4\ntimeout '5'");
-    CHECK_INT(config.maxclients, 3);
-    CHECK_INT(config.timeout, 5);
-    check_load("bind\n");
-    CHECK_INT(config.bind_count, 0);
-    check_load("bind \"10.0.0.1 10.0.0.2\"\nslave-read-only yes\n");
-    CHECK_INT(config.bind_count, 2);
-}
-
 static void errors_name_line_text_and_reason(void) {
     check_refused("\nmaxclients abc\n",
                   "test.conf:2: 'maxclients abc': argument couldn't be parsed into an integer\n");
@@ -245,13 +130,6 @@ static void errors_name_line_text_and_reason(void) {
                   "test.conf:1: 'shard-cpus 3-1': argument must be a list of CPUs such as 0-3,6\n");
 }
 
-static void all_errors_are_told_at_once(void) {
-    check_refused("port x\nmaxclients 5\ntimeout y\n",
-                  "test.conf:1: 'port x': argument couldn't be parsed into an integer\n"
-                  "test.conf:3: 'timeout y': argument couldn't be parsed into an integer\n");
-    CHECK_INT(config.maxclients, 5);
-}
-
 static void an_unknown_name_is_refused_with_the_nearest(void) {
     check_refused("maxclient 5",
                   "test.conf:1: 'maxclient 5': unknown directive; did you mean 'maxclients'?\n");
@@ -272,87 +150,6 @@ static void what_does_not_exist_yet_is_accepted_only_off(void) {
     check_refused("rename-command CONFIG \"\"",
                   "test.conf:1: 'rename-command CONFIG \"\"': kevy does not rename commands\n");
     CHECK_GET("rename-command", "");
-}
-
-static void errors_repeat_no_password_and_no_control_bytes(void) {
-    check_refused("requirepass secret word", "test.conf:1: 'requirepass...': wrong number of arguments\n");
-    check_refused("na\x1bme x", "test.conf:1: 'na?me x': unknown directive\n");
-    CHECK(!config_load_text("t", (struct bytes){"port\0 5", 7}, &errors));
-    CHECK(strstr(errors_text(), "line holds a NUL byte"));
-}
-
-static void a_line_too_long_is_refused(void) {
-    size_t len = 70000;
-    char *line = malloc(len + 1);
-    CHECK(line);
-    memset(line, 'x', len);
-    line[len] = '\0';
-    CHECK(!load(line));
-    CHECK(strstr(errors_text(), "xxx...': line is too long"));
-    free(line);
-}
-
-static void files_that_cannot_be_read_are_refused(void) {
-    CHECK(!START_WITH((char *)in_dir("missing.conf")));
-    CHECK(strstr(errors_text(), "missing.conf: can't read: No such file or directory"));
-    CHECK(!START_WITH(dir));
-    CHECK(strstr(errors_text(), ": can't read: Is a directory"));
-    CHECK(!START_WITH("/dev/zero"));
-    CHECK(strstr(errors_text(), ": can't read: File too large"));
-}
-
-/* ---- include -------------------------------------------------------------------------------------- */
-
-static void include_reads_files_in_their_place(void) {
-    char text[512];
-    file_write("a.inc", BYTES("timeout 1\nmaxclients 10\n"));
-    file_write("b.inc", BYTES("timeout 2\n"));
-    snprintf(text, sizeof text, "maxclients 9\ninclude %s/*.inc\ninclude %s/none*.inc\ntcp-keepalive 3\n",
-             dir, dir);
-    check_load(text);
-    CHECK_INT(config.timeout, 2);
-    CHECK_INT(config.maxclients, 10);
-    CHECK_INT(config.tcp_keepalive, 3);
-}
-
-static void errors_in_an_included_file_name_it(void) {
-    char text[256], expected[256];
-    file_write("bad.conf", BYTES("\n\nport x\n"));
-    snprintf(text, sizeof text, "include %s/bad.conf\n", dir);
-    snprintf(expected, sizeof expected,
-             "%s/bad.conf:3: 'port x': argument couldn't be parsed into an integer\n", dir);
-    check_refused(text, expected);
-    snprintf(text, sizeof text, "include %s/gone.conf\n", dir);
-    CHECK(!load(text));
-    CHECK(strstr(errors_text(), "test.conf:1: 'include ") &&
-          strstr(errors_text(), "No such file or directory"));
-}
-
-static void include_loops_and_floods_end(void) {
-    char text[256], name[32];
-    snprintf(text, sizeof text, "include %s/loop.conf\n", dir);
-    file_write("loop.conf", bytes_of(text));
-    CHECK(!load(text));
-    CHECK(strstr(errors_text(), "the file includes itself"));
-
-    for (int i = 0; i < 20; i++) {
-        snprintf(name, sizeof name, "deep%d.conf", i);
-        snprintf(text, sizeof text, "include %s/deep%d.conf\n", dir, i + 1);
-        file_write(name, bytes_of(text));
-    }
-    snprintf(text, sizeof text, "include %s/deep0.conf\n", dir);
-    CHECK(!load(text));
-    CHECK(strstr(errors_text(), "too deeply"));
-
-    for (int i = 0; i < 12; i++) { /* each includes the next twice: 4,096 files in the end */
-        snprintf(name, sizeof name, "wide%d.conf", i);
-        snprintf(text, sizeof text, "include %s/wide%d.conf\ninclude %s/wide%d.conf\n", dir, i + 1, dir,
-                 i + 1);
-        file_write(name, i < 11 ? bytes_of(text) : BYTES("timeout 1\n"));
-    }
-    snprintf(text, sizeof text, "include %s/wide0.conf\n", dir);
-    CHECK(!load(text));
-    CHECK(strstr(errors_text(), "too many files are included"));
 }
 
 /* ---- The command line ----------------------------------------------------------------------------- */
@@ -483,7 +280,7 @@ static void in_child(void (*run)(void)) {
 }
 
 static void apply_and_look(void) {
-    char text[256], here[256], log_text[256];
+    char text[256], here[256];
     snprintf(text, sizeof text, "dir %s\nlogfile kevy.log\nmaxclients 60000\nloglevel warning\n", dir);
     struct rlimit low = {700, 700};
     cpu_set_t mine;
@@ -497,8 +294,7 @@ static void apply_and_look(void) {
     CHECK(config_apply(&errors));
     CHECK(getcwd(here, sizeof here) && strcmp(here, config.dir) == 0 && strcmp(here, dir) == 0);
     CHECK_INT(config.maxclients, 700 - 32 - 16);
-    snprintf(log_text, sizeof log_text, "%s", file_text("kevy.log"));
-    CHECK(strstr(log_text, "# maxclients lowered from 60000 to 652"));
+    CHECK(strstr(file_text("kevy.log"), "# maxclients lowered from 60000 to 652"));
 }
 
 static void apply_enters_dir_opens_the_log_and_fits_maxclients_to_the_limit(void) {
@@ -648,79 +444,6 @@ static void threads_may_set_and_get_at_the_same_time(void) {
           config_password_is(BYTES("a third")));
 }
 
-/* ---- CONFIG REWRITE ------------------------------------------------------------------------------- */
-
-static void rewrite_needs_a_file(void) {
-    char error[CONFIG_ERROR_MAX];
-    config_defaults();
-    CHECK(!config_rewrite(error));
-    CHECK_BYTES(bytes_of(error), BYTES("ERR The server is running without a config file"));
-}
-
-static void check_rewrite(const char *expected) {
-    char error[CONFIG_ERROR_MAX];
-    char *path = strdup(config_file_path()), *before = strdup(get("*"));
-    CHECK(config_rewrite(error));
-    CHECK_BYTES(bytes_of(file_text(path)), bytes_of(expected));
-    CHECK(START_WITH(path)); /* what was written means what was in force */
-    CHECK_GET("*", before);
-    CHECK(config_rewrite(error)); /* and a second time nothing changes */
-    CHECK_BYTES(bytes_of(file_text(path)), bytes_of(expected));
-    free(path);
-    free(before);
-}
-
-static void rewrite_keeps_what_it_need_not_change(void) {
-    const char *path = file_write(
-        "rw.conf", BYTES("# hello\n  Port   7001\nmaxclients 100\n\n# middle\nproto-max-bulk-len "
-                         "64mb\nmaxclients 200\nsave \"\"\nclient-output-buffer-limit normal 0 0 0"));
-    CHECK_INT(chmod(path, 0640), 0);
-    CHECK(START_WITH((char *)path));
-    CHECK_SET("", "maxclients", "50", "timeout", "7", "requirepass", "a b\"c\n", "client-output-buffer-limit",
-              "replica 1 2 3");
-    check_rewrite(
-        "# hello\n  Port   7001\nmaxclients 100\n\n# middle\nproto-max-bulk-len 64mb\nmaxclients 50\n"
-        "save \"\"\nclient-output-buffer-limit normal 0 0 0 slave 1 2 3 pubsub 33554432 8388608 60\n\n"
-        "# Generated by CONFIG REWRITE\ntimeout 7\nrequirepass \"a b\\\"c\\n\"\n");
-    struct stat after;
-    CHECK_INT(stat(in_dir("rw.conf"), &after), 0);
-    CHECK_INT(after.st_mode & 07777, 0640);
-    CHECK_SET("", "slowlog-max-len", "5");
-    check_rewrite(
-        "# hello\n  Port   7001\nmaxclients 100\n\n# middle\nproto-max-bulk-len 64mb\nmaxclients 50\n"
-        "save \"\"\nclient-output-buffer-limit normal 0 0 0 slave 1 2 3 pubsub 33554432 8388608 60\n\n"
-        "# Generated by CONFIG REWRITE\ntimeout 7\nrequirepass \"a b\\\"c\\n\"\nslowlog-max-len 5\n");
-}
-
-static void rewrite_overrides_included_files(void) {
-    char text[256], expected[512];
-    file_write("inner.inc", BYTES("timeout 5\n"));
-    snprintf(text, sizeof text, "timeout 4\ninclude %s/inner.inc\n", dir);
-    CHECK(START_WITH((char *)file_write("outer.conf", bytes_of(text))));
-    CHECK_INT(config.timeout, 5);
-    CHECK_SET("", "timeout", "4");
-    snprintf(expected, sizeof expected, "%s\n# Generated by CONFIG REWRITE\ntimeout 4\n", text);
-    check_rewrite(expected);
-}
-
-static void rewrite_after_a_command_line_keeps_its_options(void) {
-    const char *path = file_write("cl2.conf", BYTES("port 1\n"));
-    CHECK(START_WITH((char *)path, "--port", "2", "--bind"));
-    check_rewrite("port 2\n\n# Generated by CONFIG REWRITE\nbind \"\"\n");
-}
-
-static void a_failed_rewrite_leaves_the_file_alone(void) {
-    char deep[128], error[CONFIG_ERROR_MAX];
-    snprintf(deep, sizeof deep, "%s/gone", dir);
-    CHECK_INT(mkdir(deep, 0755), 0);
-    CHECK(START_WITH((char *)file_write("gone/x.conf", BYTES("port 1\n"))));
-    CHECK_SET("", "timeout", "9");
-    CHECK_INT(unlink(in_dir("gone/x.conf")), 0);
-    CHECK_INT(rmdir(deep), 0);
-    CHECK(!config_rewrite(error));
-    CHECK_BYTES(bytes_of(error), BYTES("ERR Rewriting config file: No such file or directory"));
-}
-
 /* ---- Random bytes --------------------------------------------------------------------------------- */
 
 static void random_texts_never_break_anything(void) {
@@ -776,17 +499,9 @@ int main(int argc, char **argv) {
     RUN(every_default_reads_back_as_itself);
     RUN(kevy_conf_is_what_the_table_says);
     RUN(values_of_every_kind);
-    RUN(later_lines_comments_blanks_and_line_ends);
     RUN(errors_name_line_text_and_reason);
-    RUN(all_errors_are_told_at_once);
     RUN(an_unknown_name_is_refused_with_the_nearest);
     RUN(what_does_not_exist_yet_is_accepted_only_off);
-    RUN(errors_repeat_no_password_and_no_control_bytes);
-    RUN(a_line_too_long_is_refused);
-    RUN(files_that_cannot_be_read_are_refused);
-    RUN(include_reads_files_in_their_place);
-    RUN(errors_in_an_included_file_name_it);
-    RUN(include_loops_and_floods_end);
     RUN(command_line_options_override_the_file);
     RUN(command_line_errors_name_the_option);
     RUN(modes_are_recognised);
@@ -804,13 +519,6 @@ int main(int argc, char **argv) {
     RUN(more_clients_than_files_are_refused_at_run_time);
     RUN(passwords_are_compared_whole);
     RUN(threads_may_set_and_get_at_the_same_time);
-    RUN(rewrite_needs_a_file);
-    RUN(rewrite_keeps_what_it_need_not_change);
-    RUN(rewrite_overrides_included_files);
-    RUN(rewrite_after_a_command_line_keeps_its_options);
-    RUN(a_failed_rewrite_leaves_the_file_alone);
     RUN(random_texts_never_break_anything);
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    return system(command) != 0;
+    return dir_remove();
 }

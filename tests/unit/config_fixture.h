@@ -1,0 +1,120 @@
+/* config_fixture.h - what tests of options share: a directory for files, starting over with a text or a command line, CONFIG GET
+ * and SET as texts. A program is  CHECK(mkdtemp(dir)); RUN(...)...; return dir_remove(); */
+#ifndef KEVY_TESTS_CONFIG_FIXTURE_H
+#define KEVY_TESTS_CONFIG_FIXTURE_H
+
+#include <stdarg.h>
+
+#include "server/config.h"
+#include "server/log.h"
+#include "server/option.h"
+#include "tests/check.h"
+
+static char dir[] = "/tmp/kevy-config-XXXXXX";
+static struct buffer errors;
+
+static inline const char *errors_text(void) {
+    CHECK(buffer_append(&errors, (struct bytes){"", 1}, SIZE_MAX));
+    errors.len--;
+    return errors.data;
+}
+
+/* Loads a text over the defaults. */
+static inline bool load(const char *text) {
+    errors.len = 0;
+    config_defaults();
+    return config_load_text("test.conf", bytes_of(text), &errors);
+}
+
+static inline void check_load(const char *text) {
+    if (load(text)) return;
+    fprintf(stderr, "refused: %s\n%s", text, errors_text());
+    exit(1);
+}
+
+static inline void check_refused(const char *text, const char *expected) {
+    CHECK(!load(text));
+    CHECK_BYTES(buffer_bytes(&errors), bytes_of(expected));
+}
+
+/* Starts over with a command line: words up to NULL. */
+static inline bool start(char **words) {
+    int argc = 0;
+    while (words[argc]) argc++;
+    errors.len = 0;
+    config_defaults();
+    return config_load(argc, words, &errors);
+}
+#define START_WITH(...) start((char *[]){"kevy", __VA_ARGS__, NULL})
+
+static inline const char *in_dir(const char *name) {
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+    return path;
+}
+
+static inline const char *file_write(const char *name, struct bytes text) {
+    const char *path = in_dir(name);
+    FILE *out = fopen(path, "w");
+    CHECK(out && fwrite(text.data, 1, text.len, out) == text.len && fclose(out) == 0);
+    return path;
+}
+
+static inline const char *file_text(const char *path) {
+    static char text[1 << 16];
+    FILE *in = fopen(path, "r");
+    CHECK(in);
+    text[fread(text, 1, sizeof text - 1, in)] = '\0';
+    fclose(in);
+    return text;
+}
+
+static uint32_t pairs_noted;
+
+static inline void note_pair(void *out, struct bytes name, struct bytes value) {
+    pairs_noted++;
+    CHECK(buffer_append(out, name, SIZE_MAX) && buffer_append(out, BYTES("="), SIZE_MAX));
+    CHECK(buffer_append(out, value, SIZE_MAX) && buffer_append(out, BYTES("\n"), SIZE_MAX));
+}
+
+/* CONFIG GET of blank-separated patterns, as "name=value\n" lines in static memory. */
+static inline const char *get(const char *patterns) {
+    static struct buffer out;
+    struct bytes words[8];
+    uint32_t count = 0;
+    for (const char *at = patterns; *at; at += strspn(at, " ")) {
+        words[count++] = (struct bytes){at, strcspn(at, " ")};
+        at += words[count - 1].len;
+    }
+    out.len = pairs_noted = 0;
+    uint32_t found = config_get(words, count, note_pair, &out);
+    CHECK(buffer_append(&out, (struct bytes){"", 1}, SIZE_MAX));
+    CHECK_INT(pairs_noted, found);
+    CHECK_INT(config_get(words, count, NULL, NULL), found);
+    return out.data;
+}
+#define CHECK_GET(patterns, expected) CHECK_BYTES(bytes_of(get(patterns)), bytes_of(expected))
+
+/* CONFIG SET: "" or the error. */
+static inline const char *set(const char *first, ...) {
+    static char error[CONFIG_ERROR_MAX];
+    struct bytes pairs[16];
+    uint32_t count = 0;
+    va_list rest;
+    va_start(rest, first);
+    for (const char *word = first; word; word = va_arg(rest, const char *)) pairs[count++] = bytes_of(word);
+    va_end(rest);
+    return config_set(pairs, count / 2, error) ? "" : error;
+}
+#define CHECK_SET(expected, ...) CHECK_BYTES(bytes_of(set(__VA_ARGS__, NULL)), bytes_of(expected))
+
+/* Ends the directory and what is in it; main's result. */
+static inline int dir_remove(void) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    return system(command) != 0;
+}
+
+#endif
