@@ -14,6 +14,16 @@ enum { SHARDS = 2 };
 static char directory[] = "/tmp/kevy-listener-XXXXXX";
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
+/* Pauses are counted, not slept through (see tests/CMakeLists.txt). */
+static unsigned pauses;
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
+    (void)time, (void)left;
+    pauses++;
+    return 0;
+}
+
 /* Two shards with rings, and one Unix socket that listens. */
 static void begin(void) {
     struct buffer errors = {0};
@@ -109,6 +119,18 @@ static void connections_go_where_the_fewest_are(void) {
     end();
 }
 
+/* The kernel may still hold the socket of a server that has just died, so it is asked for a while. */
+static void a_socket_that_answers_is_asked_again_and_then_left_alone(void) {
+    char error[256];
+    begin();
+    int client = connect_one();
+    close(client);
+    pauses = 0;
+    CHECK(!listeners_open(error, sizeof error) && strstr(error, "another server answers there"));
+    CHECK_INT(pauses, 20);
+    end();
+}
+
 int main(void) {
     alarm(60);
     CHECK(mkdtemp(directory));
@@ -118,6 +140,7 @@ int main(void) {
     RUN(accepting_starts_when_the_queue_has_room_again);
     RUN(accepting_pauses_when_descriptors_run_out_and_goes_on);
     RUN(connections_go_where_the_fewest_are);
+    RUN(a_socket_that_answers_is_asked_again_and_then_left_alone);
     rmdir(directory);
     return 0;
 }
