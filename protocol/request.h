@@ -29,10 +29,8 @@ struct request_limits {
     uint32_t max_args;   /* 1,048,576; before AUTH 10 */
     uint64_t max_bulk;   /* bytes; proto-max-bulk-len; before AUTH 16 KiB */
     uint32_t max_inline; /* bytes of an inline request or of a length line: 64 KiB */
-    uint64_t
-        bulk_min; /* incomplete bulks from this size on are announced with REQUEST_BULK; UINT64_MAX: never */
-    bool
-        authenticated; /* picks the error text: "unauthenticated multibulk length" or "invalid multibulk length" */
+    uint64_t bulk_min;   /* bulks of this size that are not all here are announced; UINT64_MAX: never */
+    bool authenticated;  /* picks the error text: "invalid multibulk length" or "unauthenticated ..." */
 };
 
 /* The arguments of one request. Owned by the caller, reused from request to request; grows only as arguments really
@@ -43,11 +41,10 @@ struct request_args {
     uint32_t capacity;
 };
 
-struct
-    request_saved; /* offsets of the arguments parsed so far, allocated only while a request is incomplete */
+struct request_saved; /* offsets of the arguments parsed so far */
 
 struct request_parser {
-    struct request_saved *saved; /* NULL while idle */
+    struct request_saved *saved; /* NULL while idle: allocated only while a request is incomplete */
     size_t bulk_offset;          /* after BULK, see above */
     size_t bulk_have;
     uint64_t bulk_len;
@@ -176,7 +173,7 @@ struct request_head {
     uint32_t count;       /* arguments, one digit */
 };
 
-enum { REQUEST_HEAD_MIN = 11, REQUEST_HEAD_MAX = 16 };
+enum { REQUEST_HEAD_MAX = 16 }; /* bytes: what two words of eight cover */
 
 /* Remembers the head of a request that request_parse_whole has parsed from `data`, if it is of the usual form. False if
  * it is not. */

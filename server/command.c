@@ -447,7 +447,7 @@ static const char *row_open(struct command *row, unsigned i, struct command *con
     }
     if (has_movable_keys(row)) row->flags |= CMD_MOVABLE_KEYS;
     bool lone = spec->flags && !spec[1].flags && !spec->numkeys && spec->last == spec->first &&
-                !(spec->flags & (KEY_INCOMPLETE | KEY_NOT_KEY));
+                !(spec->flags & (KEY_INCOMPLETE | KEY_NOT_KEY)) && !(row->flags & CMD_ALL_STRIPES);
     row->lone_key = lone ? (uint32_t)spec->first : 0;
     return NULL;
 }

@@ -50,10 +50,9 @@ enum command_flag {
     CMD_SLOW_CLOCK = 1 << 23,  /* may take long or sleep: the cached clock is read again afterwards */
     CMD_LOCKS_QUEUE = 1 << 24, /* runs with the stripes of the client's queued and watched keys locked: EXEC,
                                   DISCARD, UNWATCH ... */
-    CMD_BOUNDED =
-        1 << 25, /* like CMD_FAST, its time is bounded by the request's size: not timed on its own */
+    CMD_BOUNDED = 1 << 25, /* its time is bounded by the request's size, as with CMD_FAST: not timed alone */
+    CMD_SYSCMD = 1 << 26,  /* COMMAND DOCS calls it "syscmd" */
     CMD_RUNS_QUEUE = 1 << 27, /* ends the transaction also when it is refused: EXEC */
-    CMD_SYSCMD = 1 << 26,     /* COMMAND DOCS calls it "syscmd" */
     CMD_CONTAINER = 1 << 28,  /* has subcommands; set by command_table_open, never by a row */
 };
 
@@ -116,10 +115,9 @@ struct command {
     const char *container;
     enum command_group group;
     const char *since, *complexity, *summary;
-    const char *acl; /* categories beyond those that flags and group imply: "dangerous connection" */
-    const char
-        *tips; /* COMMAND INFO tips, comma-separated: "nondeterministic_output,request_policy:all_shards" */
-    const char *history;                        /* "6.2.0: Added the GET option.\n7.0.0: ..." or NULL */
+    const char *acl;     /* categories beyond those that flags and group imply: "dangerous connection" */
+    const char *tips;    /* of COMMAND INFO: "nondeterministic_output,request_policy:all_shards" */
+    const char *history; /* "6.2.0: Added the GET option.\n7.0.0: ..." or NULL */
     const char *deprecated_since, *replaced_by; /* "6.2.0", "`SET` with the `!GET` argument"; or both NULL */
     /* Arguments for COMMAND DOCS and hints; grammar in server/syntax.h. */
     const char *syntax;

@@ -17,10 +17,8 @@ enum {
     MAX_BULK_UNAUTHENTICATED = 16 * 1024,
     MAX_INLINE = 64 * 1024,
     MAX_OUTPUT_UNAUTHENTICATED = 8 * 1024, /* bytes of unsent replies before AUTH */
-    DIRECT_READ_MIN =
-        32 * 1024, /* bulks from this size on that are not all here are read into their final memory */
-    MAX_TRANSACTION_BYTES = 1024 * 1024 *
-                            1024, /* of one connection's queued commands, as client-query-buffer-limit */
+    DIRECT_READ_MIN = 32 * 1024,     /* larger bulks, if not all here, are read into their final memory */
+    MAX_TRANSACTION_BYTES = 1 << 30, /* of one connection's queued commands, as client-query-buffer-limit */
 
     /* The reactor. */
     SQ_ENTRIES = 1024,
