@@ -18,8 +18,12 @@ static void wake_all(struct ring *ring) {
         if (!sqe) break;
         prep_msg_ring(sqe, shards[i].ring.fd, 0, op_pack(OP_WAKE, 0, 0), op_pack(OP_NONE, 0, 0));
     }
-    ring_wait(ring, 0, 0, UINT64_MAX);
-    ring_advance(ring, ring_ready(ring));
+    unsigned done;
+    do { /* more shards than completions have room at once: the kernel keeps the others back until these are read */
+        ring_wait(ring, 0, 0, UINT64_MAX);
+        done = ring_ready(ring);
+        ring_advance(ring, done);
+    } while (done);
 }
 
 bool watchdog_shards_turn(struct ring *ring) {
