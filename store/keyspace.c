@@ -200,7 +200,8 @@ static void write_image(struct keyspace *ks, struct entry *e, const struct image
 
 struct value value_of_bytes(struct bytes bytes) {
     struct value value = {.kind = VALUE_INLINE, .bytes = bytes};
-    if (bytes.len < NUMBER_I64_MAX_LEN && number_parse_i64(bytes, &value.number)) value.kind = VALUE_INT;
+    bool may_be_number = bytes.len > 0 && bytes.len < NUMBER_I64_MAX_LEN && bytes.data[0] <= '9';
+    if (may_be_number && number_parse_i64(bytes, &value.number)) value.kind = VALUE_INT;
     return value;
 }
 
@@ -266,11 +267,10 @@ static struct entry *put_over(struct keyspace *ks, struct keyspace_database *db,
     return to;
 }
 
-/* Creates or replaces; a block of the image is taken over or, without memory, released. */
-static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key, const struct image *image,
-                         int64_t expiry_ms) {
+/* Creates, or replaces e; a block of the image is taken over or, without memory, released. */
+static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key, struct entry *e,
+                         const struct image *image, int64_t expiry_ms) {
     struct keyspace_database *db = &ks->db[db_number];
-    struct entry *e = keyspace_find(ks, db_number, key);
     if (expiry_ms == EXPIRY_KEEP) expiry_ms = e ? entry_expiry(e) : EXPIRY_NONE;
     if (expiry_ms <= 0 || ensure_wheel(ks, db))
         e = e ? put_over(ks, db, key, e, image, expiry_ms) : put_new(ks, db, key, image, expiry_ms);
@@ -280,11 +280,25 @@ static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key
     return e;
 }
 
+/* Most values that are overwritten give way to one of the same length, and neither has an expiry. */
+static bool takes_the_place(const struct entry *e, const struct value *value, int64_t expiry_ms) {
+    return e->kind == ENTRY_INLINE && value->kind == VALUE_INLINE && e->value_len == value->bytes.len &&
+           !e->expires && expiry_ms <= 0;
+}
+
 struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, const struct value *value,
                            int64_t expiry_ms) {
+    struct entry *e = keyspace_find(ks, db, key);
     struct image image;
+    if (e && takes_the_place(e, value, expiry_ms)) {
+        preimage(ks, &ks->db[db], e);
+        e->type = TYPE_STRING;
+        e->edited = false;
+        if (e->value_len) memcpy(entry_value_at(e), value->bytes.data, e->value_len);
+        return e;
+    }
     if (!image_of_value(&image, value)) return NULL;
-    return put(ks, db, key, &image, expiry_ms);
+    return put(ks, db, key, e, &image, expiry_ms);
 }
 
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number) {
@@ -421,7 +435,7 @@ bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key,
     assert(e);
     image_of_entry(&image, e);
     uint32_t access = entry_access(e);
-    struct entry *copy = put(to, to_db, to_key, &image, entry_expiry(e));
+    struct entry *copy = put(to, to_db, to_key, keyspace_find(to, to_db, to_key), &image, entry_expiry(e));
     if (copy) entry_set_access(copy, access);
     return copy != NULL;
 }

@@ -359,6 +359,10 @@ static void every_change_shows_the_entry_as_it_was(void) {
     set(ks, a, BYTES("new"), EXPIRY_NONE);
     CHECK_INT(seen.expiry_ms, 500);
     seen.count = 0;
+    set(ks, a, BYTES("old"), EXPIRY_NONE);
+    expect(&seen, "a", "new", 0);
+    set(ks, a, BYTES("new"), EXPIRY_KEEP);
+    expect(&seen, "a", "old", 0);
     CHECK(keyspace_copy(ks, 0, a, ks, 0, b));
     CHECK_INT(seen.count, 0);
     CHECK(keyspace_move(ks, 0, b, ks, 1, b));
@@ -413,6 +417,34 @@ static void copies_share_a_block_until_one_is_edited(void) {
     CHECK(ks->block_bytes == 0 && keyspace_find(ks, 0, a) == NULL);
     keyspace_free(ks);
     keyspace_free(other);
+}
+
+/* What an overwriting value inherits of the one before: neither its encoding nor, unless asked to, its expiry. */
+static void a_value_of_the_same_length_is_a_new_value(void) {
+    struct keyspace *ks = make();
+    struct key a = key_of(BYTES("a"));
+    struct entry *first = set(ks, a, BYTES("abc"), EXPIRY_NONE), *e = first;
+    char scratch[NUMBER_I64_MAX_LEN];
+    CHECK(keyspace_edit(ks, 0, &e, 3));
+    CHECK(strcmp(entry_encoding_name(e), "raw") == 0);
+    e = set(ks, a, BYTES("xyz"), EXPIRY_NONE);
+    CHECK(e == first); /* where the old one was */
+    CHECK(strcmp(entry_encoding_name(e), "embstr") == 0);
+    CHECK_BYTES(entry_string(e, scratch), BYTES("xyz"));
+    e = set(ks, a, BYTES("xy1"), 500);
+    CHECK_INT(entry_expiry(e), 500);
+    e = set(ks, a, BYTES("xy2"), EXPIRY_KEEP);
+    CHECK_INT(entry_expiry(e), 500);
+    e = set(ks, a, BYTES("xy3"), EXPIRY_NONE);
+    CHECK_INT(entry_expiry(e), 0);
+    CHECK_INT(keyspace_count_expiring(ks, 0), 0);
+    CHECK(strcmp(entry_encoding_name(set(ks, a, BYTES("123"), EXPIRY_NONE)), "int") == 0);
+    CHECK(strcmp(entry_encoding_name(set(ks, a, BYTES("-12"), EXPIRY_NONE)), "int") == 0);
+    CHECK(strcmp(entry_encoding_name(set(ks, a, BYTES("12345678"), EXPIRY_NONE)), "int") ==
+          0); /* an int's 8 bytes, */
+    CHECK_BYTES(entry_string(set(ks, a, BYTES("abcdefgh"), EXPIRY_NONE), scratch),
+                BYTES("abcdefgh")); /* and 8 others */
+    keyspace_free(ks);
 }
 
 static void appending_byte_by_byte_is_linear(void) {
@@ -590,6 +622,7 @@ int main(void) {
     RUN(every_change_shows_the_entry_as_it_was);
     RUN(a_pinned_block_outlives_overwriting_deleting_and_expiring);
     RUN(copies_share_a_block_until_one_is_edited);
+    RUN(a_value_of_the_same_length_is_a_new_value);
     RUN(appending_byte_by_byte_is_linear);
     RUN(a_value_that_jumps_to_a_large_size_is_zero_in_between);
     RUN(a_scan_sees_what_stays_while_the_table_grows_and_shrinks);
