@@ -8,7 +8,6 @@
 
 enum {
     HEADER_MAX = 1 + NUMBER_I64_MAX_LEN + 2, /* "$<len>\r\n" and its kind */
-    ERROR_TEXT_MAX = 1024                    /* bytes of a formatted error */
 };
 
 static_assert(REPLY_CHUNK_MIN >= 1 + NUMBER_LONG_DOUBLE_MAX_LEN + 2, "any number fits one chunk");
@@ -258,11 +257,13 @@ void reply_error(struct reply *reply, const char *text) {
 }
 
 void reply_errorf(struct reply *reply, const char *format, ...) {
-    char text[ERROR_TEXT_MAX + 1];
+    char text[REPLY_ERROR_MAX + 1];
     va_list arguments;
     va_start(arguments, format);
     int len = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (len < 0) len = 0; /* only a conversion to wide characters can fail */
-    reply_error_bytes(reply, (struct bytes){text, len > ERROR_TEXT_MAX ? ERROR_TEXT_MAX : (size_t)len});
+    if (len > REPLY_ERROR_MAX) len = REPLY_ERROR_MAX;
+    while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n')) len--;
+    reply_error_bytes(reply, (struct bytes){text, (size_t)len});
 }

@@ -116,7 +116,12 @@ void reply_verbatim(struct reply *reply, const char format[3], struct bytes text
 /* An error. `text` starts with its code in capitals ("ERR ...", "WRONGTYPE ..."); CR and LF in it become spaces. */
 void reply_error(struct reply *reply, const char *text);
 void reply_error_bytes(struct reply *reply, struct bytes text);
-/* printf-style, at most 1,024 bytes; what is cut is cut at the end. */
+/* printf-style, at most REPLY_ERROR_MAX bytes; what is cut is cut at the end, and so are line ends there. */
+enum { REPLY_ERROR_MAX = 1024 };
 void reply_errorf(struct reply *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The precision of a %.*s that repeats an argument: all of it, up to a NUL, as Redis does, while there is room. */
+static inline int reply_repeated(struct bytes argument) {
+    return argument.len < REPLY_ERROR_MAX ? (int)argument.len : REPLY_ERROR_MAX;
+}
 
 #endif

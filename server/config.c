@@ -406,7 +406,7 @@ static bool changes_find(const struct bytes *pairs, uint32_t count, struct chang
         if (!option) {
             snprintf(error, CONFIG_ERROR_MAX,
                      "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
-                     (int)(name.len < 128 ? name.len : 128), name.data);
+                     name.len < CONFIG_ERROR_MAX ? (int)name.len : CONFIG_ERROR_MAX, name.data);
             return false;
         }
         if (option->when == START) return set_failed(error, name, "can't set immutable config");

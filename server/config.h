@@ -107,7 +107,7 @@ bool config_password_is(struct bytes password);
 
 /* ---- CONFIG --------------------------------------------------------------------------------------- */
 
-enum { CONFIG_ERROR_MAX = 512 }; /* bytes of an error text, its NUL included */
+enum { CONFIG_ERROR_MAX = 1024 }; /* bytes of an error text, its NUL included */
 
 /* Calls `found` (NULL: nothing) for every option that a glob pattern matches, once each, in the table's
  * order. Returns how many there are, the same each time for the same patterns. */

@@ -75,8 +75,8 @@ static bool hello_options_or_reply(struct call *call) {
         } else if (bytes_is(call->argv[i], "SETNAME") && more >= 1) {
             if (!set_name_or_reply(call, call->argv[++i])) return false;
         } else {
-            int len = call->argv[i].len < 128 ? (int)call->argv[i].len : 128;
-            reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'", len, call->argv[i].data);
+            reply_errorf(call->reply, "ERR Syntax error in HELLO option '%.*s'",
+                         reply_repeated(call->argv[i]), call->argv[i].data);
             return false;
         }
     }

@@ -166,6 +166,18 @@ static void no_byte_breaks_an_error_line(void) {
     CHECK_SAME(reply_error(r, "ERR a\r\n+OK\r\nb"), "-ERR a  +OK  b\r\n");
     CHECK_SAME(reply_error_bytes(r, BYTES("ERR \n\0x")), "-ERR  \0x\r\n");
     CHECK_SAME(reply_errorf(r, "ERR '%s'", "\r\n"), "-ERR '  '\r\n");
+    CHECK_SAME(reply_errorf(r, "ERR %s", "a\r\nb\n\r\n"), "-ERR a  b\r\n");
+    CHECK_SAME(reply_errorf(r, "%s", "\r\n"), "-\r\n");
+}
+
+static void an_argument_is_repeated_up_to_a_nul_and_while_there_is_room(void) {
+    struct bytes nul = BYTES("a\0b"), none = {NULL, 0};
+    char many[REPLY_ERROR_MAX + 100];
+    memset(many, 'x', sizeof many);
+    CHECK_SAME(reply_errorf(r, "ERR '%.*s'", reply_repeated(nul), nul.data), "-ERR 'a'\r\n");
+    CHECK_INT(reply_repeated(none), 0);
+    CHECK_INT(reply_repeated((struct bytes){many, 1000}), 1000);
+    CHECK_INT(reply_repeated((struct bytes){many, sizeof many}), REPLY_ERROR_MAX);
 }
 
 static void long_errors_are_cut_or_split(void) {
@@ -210,6 +222,7 @@ int main(void) {
     RUN(large_bulks_are_split_over_chunks);
     RUN(errors_are_counted_and_remembered_by_code);
     RUN(no_byte_breaks_an_error_line);
+    RUN(an_argument_is_repeated_up_to_a_nul_and_while_there_is_room);
     RUN(long_errors_are_cut_or_split);
     RUN(a_refused_reply_swallows_the_rest);
     return 0;
