@@ -11,25 +11,35 @@
 
 /* The one place where a change is felt: watchers of the key, and the count of changes. Journal, replicas,
  * tracking and keyspace events join here. */
+static inline void touched(struct stripe *stripe, unsigned db, struct key key) {
+    if (stripe->watches) watch_touch(stripe, db, key);
+}
+
 static void changed(struct call *call, struct stripe *stripe, unsigned db, struct key key) {
     call->changes++;
     stripe->changes++;
-    if (stripe->watches) watch_touch(stripe, db, key);
+    touched(stripe, db, key);
 }
 
 void call_expire(struct call *call, unsigned db, struct key key, struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
-    if (stripe->watches) watch_touch(stripe, db, key);
+    touched(stripe, db, key);
     metric_add(&call->metrics->expired_keys, 1);
     keyspace_delete_entry(stripe->keyspace, db, key, e);
 }
 
-struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg) {
-    return call_find(call, db, arg);
-}
-
 struct entry *call_peek(struct call *call, uint32_t arg) {
     return call_find(call, call->db, arg);
+}
+
+struct entry *call_claim_db(struct call *call, unsigned db, uint32_t arg) {
+    struct entry *e = call_find(call, db, arg);
+    if (e) call_touch(call, e);
+    return e;
+}
+
+struct entry *call_claim(struct call *call, uint32_t arg) {
+    return call_claim_db(call, call->db, arg);
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
@@ -154,6 +164,15 @@ void call_deleted(struct call *call, uint32_t arg, const char *event) {
     call_changed_db(call, call->db, arg, event);
 }
 
+void call_moved(struct call *call, uint32_t arg, const char *event) {
+    (void)event; /* as above */
+    touched(stripe_of(call->hash[arg]), call->db, call_key(call, arg));
+}
+
+void call_event(struct call *call, uint32_t arg, const char *event) {
+    (void)call, (void)arg, (void)event; /* as above */
+}
+
 void call_changed_all(struct call *call, int db, uint64_t keys) {
     call->changes += keys;
     stripes.all[0].changes += keys;
@@ -164,6 +183,8 @@ void call_changed_all(struct call *call, int db, uint64_t keys) {
 void call_changed_swap(struct call *call, unsigned a, unsigned b) {
     call->changes++;
     stripes.all[0].changes++;
+    unsigned expired = 0;
     for (unsigned i = 0; i < stripes.count; i++)
-        if (stripes.all[i].watches) watch_touch_swap(&stripes.all[i], a, b, call->now_ms);
+        expired += watch_touch_swap(&stripes.all[i], a, b, call->now_ms);
+    metric_add(&call->metrics->expired_keys, expired);
 }

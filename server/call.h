@@ -34,14 +34,13 @@ struct call {
     uint64_t *hash; /* hash[i] for every argv[i] that command_keys names; other places are not meaningful */
     struct reply *reply;
     const struct command *command;
-    struct client *client;   /* who asks: session state (server/client.h) */
-    struct shard *shard;     /* whose thread this is (server/shard.h); opaque to data commands */
-    struct metrics *metrics; /* of this shard */
-    int64_t now_ms;          /* Unix time of this turn */
-    unsigned db;             /* selected database */
-    uint64_t changes;        /* keys changed so far by this call */
-    struct block **
-        arg_blocks; /* large arguments that were read into memory of their own, in no order; see call_value */
+    struct client *client;     /* who asks: session state (server/client.h) */
+    struct shard *shard;       /* whose thread this is (server/shard.h); opaque to data commands */
+    struct metrics *metrics;   /* of this shard */
+    int64_t now_ms;            /* Unix time of this turn */
+    unsigned db;               /* selected database */
+    uint64_t changes;          /* so far by this call, as Redis counts them: by keys, mostly */
+    struct block **arg_blocks; /* large arguments with memory of their own, in no order: see call_value */
     unsigned arg_block_count;
 };
 
@@ -83,8 +82,10 @@ static inline struct entry *call_read(struct call *call, uint32_t arg) {
 /* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves untouched, and
  * writers. */
 struct entry *call_peek(struct call *call, uint32_t arg);
+/* For who may write: not counted, but an access, as in Redis, even if nothing comes of it. */
+struct entry *call_claim(struct call *call, uint32_t arg);
 /* In another database than the selected one (COPY, MOVE). */
-struct entry *call_peek_db(struct call *call, unsigned db, uint32_t arg);
+struct entry *call_claim_db(struct call *call, unsigned db, uint32_t arg);
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
 
@@ -135,10 +136,15 @@ bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form
 /* The key argv[arg] was created or changed. `event` is Redis's keyspace event name ("set", "expire",
  * "incrby"). */
 void call_changed(struct call *call, uint32_t arg, const char *event);
-/* The key argv[arg] was deleted ("del", "rename_from", "move_from"; expiry says "expired" by itself). */
+/* The key argv[arg] was deleted ("del"; expiry says "expired" by itself). */
 void call_deleted(struct call *call, uint32_t arg, const char *event);
-/* The same in another database. */
+/* As call_changed, in another database. */
 void call_changed_db(struct call *call, unsigned db, uint32_t arg, const char *event);
+/* The key argv[arg] went elsewhere ("rename_from", "move_from"): its watchers feel it, but it is one change,
+ * counted where it arrived. */
+void call_moved(struct call *call, uint32_t arg, const char *event);
+/* One more event of a key that was changed ("expire" after "set"): it is still one change. */
+void call_event(struct call *call, uint32_t arg, const char *event);
 /* A whole database is about to be emptied (-1: all of them): said before it happens, for watched keys that
  * exist now fail their transactions. `keys` is how many keys it concerns. Needs CMD_ALL_STRIPES, as does the
  * next. */

@@ -152,11 +152,24 @@ void watch_touch_flush(struct stripe *stripe, int db, int64_t now_ms) {
                 watch->version++;
 }
 
-void watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms) {
-    if (!stripe->watches || a == b) return;
+/* Deletes the key if its time has come, as a lookup in that database would. */
+static bool expire(struct stripe *stripe, unsigned db, struct key key, int64_t now_ms) {
+    struct entry *e = keyspace_find(stripe->keyspace, db, key);
+    if (!e || !entry_expired(e, now_ms)) return false;
+    watch_touch(stripe, db, key);
+    keyspace_delete_entry(stripe->keyspace, db, key, e);
+    return true;
+}
+
+unsigned watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms) {
+    unsigned expired = 0;
+    if (!stripe->watches || a == b) return 0;
     for (size_t i = 0; i <= stripe->watches->mask; i++)
-        for (struct watch *watch = stripe->watches->buckets[i]; watch; watch = watch->next)
-            if ((watch->db == a || watch->db == b) &&
-                (exists(stripe, a, watch, now_ms) || exists(stripe, b, watch, now_ms)))
-                watch->version++;
+        for (struct watch *watch = stripe->watches->buckets[i]; watch; watch = watch->next) {
+            if (watch->db != a && watch->db != b) continue;
+            expired += expire(stripe, a, watch_key(watch), now_ms);
+            expired += expire(stripe, b, watch_key(watch), now_ms);
+            if (exists(stripe, a, watch, now_ms) || exists(stripe, b, watch, now_ms)) watch->version++;
+        }
+    return expired;
 }

@@ -29,7 +29,8 @@ void watch_touch(struct stripe *stripe, unsigned db, struct key key);
  * before: afterwards nothing exists. Keys that expired by now_ms do not exist. */
 void watch_touch_flush(struct stripe *stripe, int db, int64_t now_ms);
 /* The databases are about to change places: watched keys of either that exist in one or the other are
- * touched. */
-void watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms);
+ * touched. Those that have expired are deleted and counted: under another database's name they would be found
+ * later, and touch watchers to whom they never were there. */
+unsigned watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms);
 
 #endif

@@ -43,7 +43,7 @@ static bool store_or_reply(struct call *call, struct entry *e, const struct valu
 
 static void add(struct call *call, int64_t increment) {
     struct value value = {.kind = VALUE_INT};
-    struct entry *e = call_peek(call, 1);
+    struct entry *e = call_claim(call, 1);
     if (!integer_or_reply(call, e, &value.number)) return;
     if (__builtin_add_overflow(value.number, increment, &value.number)) {
         reply_error(call->reply, "ERR increment or decrement would overflow");
@@ -123,7 +123,7 @@ static bool float_or_reply(struct call *call, const struct entry *e, long double
 static void incrbyfloat(struct call *call) {
     char text[NUMBER_LONG_DOUBLE_MAX_LEN];
     long double number, increment;
-    struct entry *e = call_peek(call, 1);
+    struct entry *e = call_claim(call, 1);
     if (!float_or_reply(call, e, &number) || !parse_float_or_reply(call, call->argv[2], &increment)) return;
     number += increment;
     if (!isfinite(number)) {
@@ -300,8 +300,8 @@ static bool increx_store_or_reply(struct call *call, const struct increx *x, str
     bool had_expiry = e && entry_expiry(e) != 0;
     if (!store_or_reply(call, e, &value, expiry_ms)) return false;
     call_changed(call, 1, x->by_float ? "incrbyfloat" : "incrby");
-    if (expiry_ms > 0) call_changed(call, 1, "expire");
-    if (expiry_ms == EXPIRY_NONE && had_expiry) call_changed(call, 1, "persist");
+    if (expiry_ms > 0) call_event(call, 1, "expire");
+    if (expiry_ms == EXPIRY_NONE && had_expiry) call_event(call, 1, "persist");
     return true;
 }
 

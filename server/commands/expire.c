@@ -18,8 +18,7 @@ static bool conditions_or_reply(struct call *call, unsigned *conditions) {
         else if (bytes_is(option, "lt"))
             *conditions |= ONLY_EARLIER;
         else {
-            reply_errorf(call->reply, "ERR Unsupported option %.*s",
-                         (int)(option.len < 1024 ? option.len : 1024), option.data);
+            reply_errorf(call->reply, "ERR Unsupported option %.*s", reply_repeated(option), option.data);
             return false;
         }
     }
@@ -49,8 +48,7 @@ static void expire_generic(struct call *call, enum expiry_form form) {
     int64_t at_ms;
     if (!conditions_or_reply(call, &conditions) || !call_expiry_or_reply(call, 2, form, false, &at_ms))
         return;
-    struct entry *e = call_peek(call, 1);
-    if (e) call_touch(call, e);
+    struct entry *e = call_claim(call, 1);
     if (!e || !conditions_hold(conditions, entry_expiry(e), at_ms)) {
         reply_int(call->reply, 0);
         return;
@@ -119,8 +117,7 @@ COMMAND(pexpireat) = {.name = "pexpireat",
                       .syntax = "<key:key> <unix-time-milliseconds:unix-time> " CONDITIONS};
 
 static void persist(struct call *call) {
-    struct entry *e = call_peek(call, 1);
-    if (e) call_touch(call, e);
+    struct entry *e = call_claim(call, 1);
     if (!e || !entry_expiry(e)) {
         reply_int(call->reply, 0);
         return;

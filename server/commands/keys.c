@@ -125,21 +125,19 @@ COMMAND(type) = {.name = "type",
 
 /* False after replying that there is no such key, or that there is no memory. */
 static bool rename_or_reply(struct call *call, bool replace, bool *renamed) {
-    struct entry *e = call_peek(call, 1);
     *renamed = false;
-    if (!e) {
+    if (!call_claim(call, 1)) {
         reply_error(call->reply, "ERR no such key");
         return false;
     }
-    call_touch(call, e);
     if (bytes_equal(call->argv[1], call->argv[2])) return true;
-    if (call_peek(call, 2) && !replace) return true;
+    if (call_claim(call, 2) && !replace) return true;
     if (!keyspace_move(call_keyspace(call, 1), call->db, call_key(call, 1), call_keyspace(call, 2), call->db,
                        call_key(call, 2))) {
         call_out_of_memory(call);
         return false;
     }
-    call_deleted(call, 1, "rename_from");
+    call_moved(call, 1, "rename_from");
     call_changed(call, 2, "rename_to");
     *renamed = true;
     return true;
@@ -193,9 +191,7 @@ static void move(struct call *call) {
         same_object_error(call);
         return;
     }
-    struct entry *e = call_peek(call, 1);
-    if (e) call_touch(call, e);
-    if (!e || call_peek_db(call, db, 1)) {
+    if (!call_claim(call, 1) || call_claim_db(call, db, 1)) {
         reply_int(call->reply, 0);
         return;
     }
@@ -204,7 +200,7 @@ static void move(struct call *call) {
         call_out_of_memory(call);
         return;
     }
-    call_deleted(call, 1, "move_from");
+    call_moved(call, 1, "move_from");
     call_changed_db(call, db, 1, "move_to");
     reply_int(call->reply, 1);
 }
@@ -244,7 +240,7 @@ static void copy(struct call *call) {
         same_object_error(call);
         return;
     }
-    if (!call_read(call, 1) || (call_peek_db(call, db, 2) && !replace)) {
+    if (!call_read(call, 1) || (call_claim_db(call, db, 2) && !replace)) {
         reply_int(call->reply, 0);
         return;
     }

@@ -299,7 +299,7 @@ static void set_with_options(struct call *call) {
             return;
         }
     if (!string_expiry_or_reply(call, &options.expiry, &expiry_ms)) return;
-    struct entry *e = options.get ? call_read(call, 1) : call_peek(call, 1);
+    struct entry *e = options.get ? call_read(call, 1) : call_claim(call, 1);
     bool reads = options.get || options.condition >= SET_IFEQ;
     if (reads && !call_is_string_or_reply(call, e)) return;
 
@@ -314,7 +314,7 @@ static void set_with_options(struct call *call) {
     if (holds) {
         call_touch(call, e);
         call_changed(call, 1, "set");
-        if (string_expiry_has_time(&options.expiry)) call_changed(call, 1, "expire");
+        if (string_expiry_has_time(&options.expiry)) call_event(call, 1, "expire");
     }
     if (!options.get) holds ? reply_ok(call->reply) : reply_null(call->reply);
 }
@@ -363,7 +363,7 @@ COMMAND(set) = {
         "KEEPTTL@6.0.0 )]"};
 
 static void setnx(struct call *call) {
-    if (call_peek(call, 1))
+    if (call_claim(call, 1))
         reply_int(call->reply, 0);
     else if (store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
         reply_int(call->reply, 1);
@@ -383,7 +383,7 @@ static void set_expiring(struct call *call, enum expiry_form form) {
     int64_t expiry_ms;
     if (!call_expiry_or_reply(call, 2, form, true, &expiry_ms)) return;
     if (!store_or_reply(call, 1, 3, expiry_ms, "set")) return;
-    call_changed(call, 1, "expire");
+    call_event(call, 1, "expire");
     reply_ok(call->reply);
 }
 
@@ -446,7 +446,7 @@ static bool store_pairs_or_reply(struct call *call, uint32_t first, uint32_t end
 /* How many of the keys of these pairs are there. */
 static uint32_t count_existing(struct call *call, uint32_t first, uint32_t end) {
     uint32_t existing = 0;
-    for (uint32_t i = first; i < end; i += 2) existing += call_peek(call, i) != NULL;
+    for (uint32_t i = first; i < end; i += 2) existing += call_claim(call, i) != NULL;
     return existing;
 }
 
@@ -524,7 +524,7 @@ static void msetex(struct call *call) {
     }
     if (!store_pairs_or_reply(call, 2, end, expiry_ms)) return;
     for (uint32_t i = 2; string_expiry_has_time(&options.expiry) && i < end; i += 2)
-        call_changed(call, i, "expire");
+        call_event(call, i, "expire");
     reply_int(call->reply, 1);
 }
 COMMAND(msetex) = {
@@ -562,7 +562,7 @@ COMMAND(strlen) = {.name = "strlen",
 
 static void append(struct call *call) {
     struct bytes more = call->argv[2];
-    struct entry *e = call_peek(call, 1);
+    struct entry *e = call_claim(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
     if (!e) {
         if (store_or_reply(call, 1, 2, EXPIRY_NONE, "append")) reply_int(call->reply, (int64_t)more.len);
@@ -599,7 +599,7 @@ static void setrange(struct call *call) {
         reply_error(call->reply, "ERR offset is out of range");
         return;
     }
-    struct entry *e = call_peek(call, 1);
+    struct entry *e = call_claim(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
     size_t len = e ? entry_string_len(e) : 0;
     if (part.len > 0) {

@@ -71,7 +71,7 @@ static void a_read_counts_hits_and_misses_and_a_peek_does_not(void) {
     CHECK_INT(shards->metrics.keyspace_hits, 1);
     CHECK_INT(shards->metrics.keyspace_misses, 2);
     key(BYTES("here"));
-    CHECK(call_peek_db(&call, 0, 1) == e && !call_peek_db(&call, 1, 1));
+    CHECK(call_claim(&call, 1) == e && !call_claim_db(&call, 1, 1));
     end();
 }
 
@@ -109,11 +109,14 @@ static void an_access_is_noted_unless_the_client_asked_not_to(void) {
     CHECK(call_peek(&call, 1));
     CHECK_INT(entry_access(e), NOW_MS / 1000);
     client.flags |= CLIENT_NO_TOUCH;
-    CHECK(call_read(&call, 1));
+    CHECK(call_read(&call, 1) && call_claim(&call, 1));
     CHECK_INT(entry_access(e), NOW_MS / 1000);
     client.flags = 0;
-    CHECK(call_read(&call, 1));
+    CHECK(call_claim(&call, 1) == e);
     CHECK_INT(entry_access(e), NOW_MS / 1000 + 5);
+    call.now_ms += 5000;
+    CHECK(call_read(&call, 1));
+    CHECK_INT(entry_access(e), NOW_MS / 1000 + 10);
     end();
 }
 
@@ -286,7 +289,18 @@ static void changes_are_counted_and_felt_by_watchers(void) {
     CHECK(transaction_dirty(&client, NOW_MS));
     call_deleted(&call, 1, "del");
     CHECK_INT(call.changes, 3);
+    call_event(&call, 1, "expire"); /* of a change that is counted */
+    CHECK_INT(call.changes, 3);
     CHECK_INT(stripe_of(k.hash)->changes, 3);
+    end();
+}
+
+static void a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives(void) {
+    begin();
+    CHECK(transaction_watch(&client, 0, key(BYTES("k")), true));
+    call_moved(&call, 1, "rename_from");
+    CHECK(transaction_dirty(&client, NOW_MS));
+    CHECK_INT(call.changes, 0);
     end();
 }
 
@@ -330,6 +344,7 @@ int main(void) {
     RUN(integers_are_whole_and_within_their_bounds);
     RUN(expiries_become_absolute_or_are_refused);
     RUN(changes_are_counted_and_felt_by_watchers);
+    RUN(a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives);
     RUN(emptying_fails_transactions_on_keys_that_existed);
     RUN(swapping_fails_transactions_whose_key_changes);
     return 0;

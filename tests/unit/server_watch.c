@@ -125,6 +125,21 @@ static void a_flush_touches_what_exists_in_it(void) {
     end();
 }
 
+static void what_has_expired_does_not_change_places(void) {
+    begin();
+    struct watch *left = watch(0, "k"), *right = watch(1, "k");
+    uint64_t left_version = watch_version(left), right_version = watch_version(right);
+    set(1, "k", NOW);
+    set(1, "unwatched", NOW);
+    CHECK_INT(watch_touch_swap(&stripe, 0, 1, NOW), 1);
+    CHECK_INT(keyspace_count(stripe.keyspace, 1), 1);
+    CHECK_INT(watch_version(left), left_version);
+    CHECK(watch_version(right) != right_version);
+    watch_release(&stripe, left);
+    watch_release(&stripe, right);
+    end();
+}
+
 static bool touched_by_swap(unsigned db, const char *name, unsigned a, unsigned b) {
     struct watch *w = watch(db, name);
     uint64_t version = watch_version(w);
@@ -158,5 +173,6 @@ int main(void) {
     RUN(names_may_be_empty_or_hold_any_byte);
     RUN(a_flush_touches_what_exists_in_it);
     RUN(a_swap_touches_what_goes_or_comes);
+    RUN(what_has_expired_does_not_change_places);
     return 0;
 }
