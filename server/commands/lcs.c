@@ -211,7 +211,7 @@ static void lcs(struct call *call) {
 }
 COMMAND(lcs) = {.name = "lcs",
                 .arity = -3,
-                .flags = CMD_READONLY,
+                .flags = CMD_READONLY | CMD_SLOW_CLOCK,
                 .keys = {KEYS(1, 2, 1, KEY_RO | KEY_ACCESS)},
                 .run = lcs,
                 .group = GROUP_STRING,

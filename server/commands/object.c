@@ -1,4 +1,6 @@
 /* object.c - OBJECT: how a value is kept. */
+#include <limits.h>
+
 #include "server/commands/keys.h"
 #include "server/help.h"
 
@@ -75,13 +77,17 @@ COMMAND(object_idletime) = {.container = "object",
                             .tips = "nondeterministic_output",
                             .syntax = "<key:key>"};
 
-/* Keys that are copies of each other share a large value, and replies on their way hold it too. Nothing else
- * is shared. */
+/* Redis keeps one object for each of these integers, and gives it this count. */
+enum { SHARED_INTEGERS = 10000, SHARED_REFERENCES = INT_MAX };
+
+/* What Redis would say. What kevy itself shares, large values between copies and with replies on their way, is
+ * nobody's business: it comes and goes with the moment. */
 static void object_refcount(struct call *call) {
+    int64_t number;
     struct entry *e = object_or_reply(call);
     if (!e) return;
-    struct block *block = entry_block(e);
-    reply_int(call->reply, block ? __atomic_load_n(&block->references, __ATOMIC_RELAXED) : 1);
+    bool shared = entry_int(e, &number) && number >= 0 && number < SHARED_INTEGERS;
+    reply_int(call->reply, shared ? SHARED_REFERENCES : 1);
 }
 COMMAND(object_refcount) = {.container = "object",
                             .name = "refcount",
