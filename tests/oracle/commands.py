@@ -4,9 +4,10 @@ A template is a line `weight NAME argument...`; an argument that begins with $ i
 and may turn into none or several. To cover a new command, add its lines here.
 
 Only what both servers must answer alike whatever the time and the machine is asked: no expiry within the next minutes, no
-offset that makes half a gigabyte of zeros (see unsuitable()).
+two times of which the moment decides which is later, no offset that makes half a gigabyte of zeros (see unsuitable()).
 """
 import itertools
+import time
 
 TEMPLATES = """
 12 SET $key $value
@@ -47,6 +48,8 @@ TEMPLATES = """
 2  TYPE $key
 6  EXPIRE $key $seconds $expire_option
 3  PEXPIRE $key $milliseconds $expire_option
+3  EXPIRE $key $seconds_apart $comparison
+2  PEXPIRE $key $milliseconds_apart $comparison
 3  EXPIREAT $key $at $expire_option
 3  PEXPIREAT $key $at_milliseconds $expire_option
 3  PERSIST $key
@@ -91,6 +94,8 @@ TEMPLATES = """
 1  CLIENT GETNAME
 1  CLIENT ID
 1  CLIENT $junk
+1  CLIENT KILL USER $junk
+1  CLIENT LIST TYPE $junk
 1  CLIENT NO-EVICT $on_off
 1  COMMAND COUNT
 2  COMMAND GETKEYS MSET $pairs
@@ -99,6 +104,8 @@ TEMPLATES = """
 1  COMMAND GETKEYS BITOP AND $keys
 1  COMMAND GETKEYS $junk $key
 1  CONFIG $junk
+1  CONFIG SET $junk $value
+1  HELLO 3 $junk
 2  $junk $value
 """
 
@@ -114,16 +121,22 @@ FLOATS = [b"0", b"1", b"-1", b"0.1", b"-0.5", b"3.14159", b"1e3", b"1E-3", b"5.0
           b"nan", b"0x1p3", b" 1", b"1 ", b"", b"1.5abc", b"1\x00", b"10.5", b"2.5e2", b"9223372036854775807"]
 PATTERNS = [b"*", b"a", b"?", b"k?", b"k[12]", b"k[^1]", b"k[1-3]", b"[a-c]", b"[c-a]", b"{tag}*", b"*x*", b"\\*", b"k\\1", b"",
             b"[", b"[a", b"k[", b"*a*b*", b"**", b"\\", b"???*", b"[]", b"[^]a]", b"[\\]]", b"[a-", b"long:*x"]
-JUNK = [b"", b"nosuch", b"no\r\nsuch", b"\x00", b"EX", b"x" * 200, b"GETT", b"'", b"\xff"]
+JUNK = [b"", b"nosuch", b"no\r\nsuch", b"nosuch\r\n", b"\x00", b"no\x00such", b"EX", b"x" * 127, b"x" * 128, b"x" * 129,
+        b"x" * 200, b"GETT", b"'", b"\xff"]
 MILLISECONDS_2100 = 4102444800000
+STARTED_S = time.time()
+
+# Times from now that are a quarter of an hour away from each other, and a minute at least from all others that are drawn.
+APART_S, APART_FIRST_S, APART_COUNT = 1000, 200037, 90000
 
 
 class Generator:
     def __init__(self, random, past_expiry):
         self.random, self.past_expiry = random, past_expiry
+        self.apart = random.randrange(APART_COUNT)
         lines = [line.split() for line in TEMPLATES.strip().splitlines()]
-        # A key whose time has passed is counted by DBSIZE until it is found: then the two servers may differ.
-        lines = [line for line in lines if not (past_expiry and line[1] == "DBSIZE")]
+        # A key whose time has passed is counted until it is found: then the two servers may differ.
+        lines = [line for line in lines if not (past_expiry and line[1] in ("DBSIZE", "MEMORY"))]
         self.templates = [line[1:] for line in lines]
         self.weights = [int(line[0]) for line in lines]
 
@@ -134,7 +147,7 @@ class Generator:
             for word in template:
                 arguments += self.draw(word)
             arguments = self.disturb(arguments)
-            if not unsuitable(arguments):
+            if not unsuitable(arguments) and (self.past_expiry or not leaves_expired(arguments)):
                 return arguments
 
     def draw(self, word):
@@ -216,6 +229,17 @@ class Generator:
     def milliseconds(self):
         return self.pick(b"1000000", b"123456789", b"0", b"-1", b"%d" % 10**11, self.random.choice(INTEGER_EDGES + NOT_INTEGERS))
 
+    def seconds_apart(self):
+        """No two in a round are the same: a prime step visits all places before it comes back to one."""
+        self.apart = (self.apart + 31013) % APART_COUNT
+        return b"%d" % (APART_FIRST_S + APART_S * self.apart)
+
+    def milliseconds_apart(self):
+        return self.seconds_apart() + b"000"
+
+    def comparison(self):
+        return self.pick([b"GT"], [b"LT"], [b"GT"], [b"LT"], [b"XX", b"GT"], [b"lt", b"xx"])
+
     def at(self):
         soonest = [b"1", b"1000000000"] if self.past_expiry else []
         return self.random.choice(soonest + [b"4102444800", b"4102444801", b"5000000000", b"9223372036854775",
@@ -279,6 +303,8 @@ class Generator:
                 words += [b"OVERFLOW", self.pick(b"WRAP", b"SAT", b"FAIL", b"sat", b"NONE")]
             kind, place = self.random.randrange(3), [self.bitfield_type(), self.bitfield_offset()]
             words += [[b"GET"] + place, [b"SET"] + place + [self.integer()], [b"INCRBY"] + place + [self.integer()]][kind]
+        if b"FAIL" in words:  # where all operations fail, Redis makes the string longer and says that nothing has changed
+            words += [b"OVERFLOW", b"WRAP", b"SET", b"u1", b"0", b"1"]
         return words
 
     def bitfield_gets(self):
@@ -331,10 +357,36 @@ def as_integer(text):
         return None
 
 
+def leaves_expired(arguments):
+    """SET of a key whose time has already passed. (EXPIREAT and GETEX delete it at once.)"""
+    if arguments[0].upper() != b"SET":
+        return False
+    unit_s = {b"EXAT": 1, b"PXAT": 0.001}
+    times = [(as_integer(value), unit_s[form.upper()]) for form, value in zip(arguments[3:], arguments[4:]) if form.upper() in unit_s]
+    return any(n is not None and 0 < n * unit < STARTED_S for n, unit in times)
+
+
+def extra_writes(arguments):
+    """How many more than one change a BITFIELD may make."""
+    words = [word.upper() for word in arguments] if arguments[0].upper() == b"BITFIELD" else []
+    return max(0, words.count(b"SET") + words.count(b"INCRBY") - 1)
+
+
+def hangs_on_the_moment(arguments):
+    """EXPIRE key 100 GT after EXPIRE key 100: whether that is later depends on the millisecond."""
+    unit = {b"EXPIRE": 1, b"PEXPIRE": 1000}.get(arguments[0].upper())
+    if not unit or not any(option.upper() in (b"GT", b"LT") for option in arguments[3:]):
+        return False
+    n = as_integer(arguments[2])
+    return n is not None and 0 < n < 2**63 // 1000 * unit and n % (APART_S * unit) != APART_FIRST_S * unit % (APART_S * unit)
+
+
 def unsuitable(arguments):
     """What depends on the moment, on half a gigabyte of memory, or on undefined behaviour."""
     name = arguments[0].upper()
     numbers = [as_integer(a.lstrip(b"#")) for a in arguments[1:]]
+    if hangs_on_the_moment(arguments):
+        return True
     if name in (b"SETBIT", b"BITFIELD") and any(n is not None and 2**24 < n < 2**32 for n in numbers):
         return True
     if name == b"BITFIELD" and any(a.upper() == b"SAT" for a in arguments) and any(n is not None and n < -2**62 for n in numbers):
@@ -357,7 +409,7 @@ def unsuitable(arguments):
 INTEGERS = INTEGER_EDGES + NOT_INTEGERS
 FEW = [b"0", b"1", b"-1", b"3", b"7", b"100", b"-100", b"9223372036854775807", b"-9223372036854775808", b"abc", b"", b"1.5"]
 SYSTEMATIC = [
-    # (set up, command; I: every integer edge, F: a few of them)
+    # (set up, command; I: every integer edge, F: a few of them, J: all that is junk)
     ("SET k foobar", "GETRANGE k I I"),
     ("SET k foobar", "SUBSTR k F F"),
     ("SET k foobar", "SETRANGE k I xyz"),
@@ -412,14 +464,25 @@ SYSTEMATIC = [
     ("MSET k ohmytext l mynewtext", "LCS k l IDX MINMATCHLEN F WITHMATCHLEN"),
     ("PING", "CLIENT NO-EVICT I"),
     ("PING", "HELLO I"),
+    ("PING", "HELLO 3 J"),
+    ("PING", "J x"),
+    ("PING", "nosuch J J"),
+    ("PING", "CLIENT J"),
+    ("PING", "CLIENT LIST TYPE J"),
+    ("PING", "CLIENT KILL USER J"),
+    ("PING", "OBJECT J k"),
+    ("PING", "COMMAND GETKEYS J k"),
+    ("PING", "CONFIG SET J x"),
+    ("SET k v", "EXPIRE k 1000 J"),
 ]
+LONG = b"long" * 200
 
 
 def systematic():
     """Pairs of set-up and command with every edge in place of I and F, and behind each the state that it leaves."""
     for set_up, command in SYSTEMATIC:
         words = [word.encode().replace(b"\\xff", b"\xff") for word in (set_up + " | " + command).split(" ")]
-        choices = [{b"I": INTEGERS, b"F": FEW}.get(word, [word]) for word in words]
+        choices = [{b"I": INTEGERS, b"F": FEW, b"J": JUNK + [LONG]}.get(word, [word]) for word in words]
         for chosen in itertools.product(*choices):
             bar = chosen.index(b"|")
             before, asked = list(chosen[:bar]), list(chosen[bar + 1 :])

@@ -8,7 +8,8 @@ SYSTEMATIC) and the scripts beside this file (*.txt), then rounds of random comm
 A round starts from an empty keyspace with two connections, sends --commands commands, and ends with a comparison of
 all databases: keys, types, values, encodings, expiry times.
 
-Replies are compared as bytes. Only where Redis itself leaves the answer open (`OPEN_ANSWERS` below) does a looser rule decide.
+Replies are compared as bytes. Only where Redis itself leaves the answer open (`OPEN_ANSWERS` below) does a looser rule decide,
+and times may differ by no more than was measured to lie between the two servers' work on the same command.
 
 A failure is shrunk to few commands that still fail, and printed as a script; written to a file, that runs by itself:
 each line is a command in redis-cli's quoting, `2> ` in front makes it the second connection's.
@@ -30,10 +31,10 @@ from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, pro
 
 DATABASES = 16
 BATCH = 64  # commands of one connection that are sent at once
-CLOCK_TOLERANCE_S = 5
-REPEATED_MAX = 128  # bytes of an argument that kevy's errors repeat
+CLOCK_SLACK_S = 0.25  # servers look at the clock now and then, not at every command
 SHRINK_SECONDS = 60
 EMPTY_CURSOR = b"0"
+SHARED = 2147483647  # the reference count of an integer that Redis keeps once for all
 
 
 class Difference(Exception):
@@ -45,29 +46,61 @@ class Difference(Exception):
 # ---- Where Redis leaves the answer open ---------------------------------------------------------------------------------------
 
 
-def shown(error, arguments):
-    """An error with what it repeats of the arguments cut as kevy cuts it: a refusal repeats no megabytes."""
-    for argument in arguments:
-        repeated = argument.split(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ").decode("latin-1")
-        if len(repeated) > REPEATED_MAX:
-            error = error.replace(repeated, repeated[:REPEATED_MAX])
-    return error
+class Asked:
+    """A command and what a rule may have to know of the moment when it was asked."""
+
+    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True):
+        self.arguments, self.in_exec = arguments, in_exec
+        self.apart_s = apart_s  # seconds by which the servers' answers about time may differ
+        self.age_s = age_s  # of the round, which began with empty databases
+        self.copied = copied  # names of keys that COPY may have made
+        self.shared = shared  # may Redis keep the value once for several keys?
 
 
 def both(kind, rule=lambda a, b: True):
-    return lambda a, b, arguments: isinstance(a, kind) and isinstance(b, kind) and rule(a, b)
+    return lambda a, b, asked: isinstance(a, kind) and isinstance(b, kind) and rule(a, b)
 
 
-def same_elements(a, b, arguments):
+def same_elements(a, b, asked):
     return isinstance(a, list) and isinstance(b, list) and sorted(map(repr, a)) == sorted(map(repr, b))
 
 
-def within(tolerance):
-    """Times that run: equal up to the tolerance; -1 and -2 are exact."""
-    return both(int, lambda a, b: a >= 0 and b >= 0 and abs(a - b) <= tolerance)
+def same_time(unit_s, a, b, asked):
+    """Times that run, or that were reckoned from the present; -1 and -2 are exact. A unit more for rounding."""
+    return isinstance(a, int) and isinstance(b, int) and a >= 0 and b >= 0 and abs(a - b) * unit_s <= asked.apart_s + unit_s
 
 
-def same_hello(a, b, arguments):
+def same_seconds(a, b, asked):
+    return same_time(1, a, b, asked)
+
+
+def same_milliseconds(a, b, asked):
+    return same_time(0.001, a, b, asked)
+
+
+def same_clock(a, b, asked):
+    """Seconds and microseconds."""
+    seconds = [int(value[0]) + int(value[1]) / 1e6 for value in (a, b) if isinstance(value, list) and len(value) == 2]
+    return len(seconds) == 2 and abs(seconds[0] - seconds[1]) <= asked.apart_s
+
+
+def same_idle_time(a, b, asked):
+    """Redis shares small integers, and so the time of their last access: then only kevy's answer can be judged."""
+    if not (isinstance(a, int) and isinstance(b, int) and 0 <= a <= asked.age_s + 1):
+        return False
+    return asked.shared or same_seconds(a, b, asked)
+
+
+def same_references(a, b, asked):
+    """In a transaction Redis counts the queued arguments too; and the small integer of a copy is not the shared one."""
+    if not (isinstance(a, int) and isinstance(b, int)):
+        return False
+    if asked.in_exec and a == 1 and 1 <= b < SHARED:
+        return True
+    return a == SHARED and 1 <= b < SHARED and asked.arguments[2] in asked.copied
+
+
+def same_hello(a, b, asked):
     """The names of the fields and the protocol; server, version and id are each server's own."""
     def fields(value):
         flat = [x for pair in value for x in pair] if isinstance(value, resp.Map) else value
@@ -75,29 +108,18 @@ def same_hello(a, b, arguments):
     return isinstance(a, list) and isinstance(b, list) and fields(a) == fields(b)
 
 
-def same_but_for_the_moment(a, b, arguments):
-    """EXPIRE key 100 GT after EXPIRE key 100: whether that is later depends on the millisecond. What the expiry then is, is
-    compared with the contents."""
-    compares = any(option.upper() in (b"GT", b"LT") for option in arguments[3:])
-    return compares and a in (0, 1) and b in (0, 1)
-
-
 OPEN_ANSWERS = {
-    "EXPIRE": same_but_for_the_moment,
-    "PEXPIRE": same_but_for_the_moment,
     "KEYS": same_elements,
     "RANDOMKEY": both(bytes),
-    "TIME": both(list, lambda a, b: len(a) == len(b) == 2),
+    "TIME": same_clock,
     "LASTSAVE": both(int),
-    "TTL": within(CLOCK_TOLERANCE_S),
-    "PTTL": within(CLOCK_TOLERANCE_S * 1000),
-    "EXPIRETIME": within(CLOCK_TOLERANCE_S),
-    "PEXPIRETIME": within(CLOCK_TOLERANCE_S * 1000),
-    # Redis shares small integers, and so the time of their last access.
-    "OBJECT IDLETIME": both(int, lambda a, b: 0 <= a <= b + CLOCK_TOLERANCE_S),
-    "OBJECT REFCOUNT": both(int),  # Redis shares small integers and says 2147483647 of them, but not of all
-    # Redis tells of what has expired too, until it comes across it.
-    "MEMORY USAGE": lambda a, b, arguments: isinstance(b, int) and b > 0 and (a is None or isinstance(a, int) and a > 0),
+    "TTL": same_seconds,
+    "PTTL": same_milliseconds,
+    "EXPIRETIME": same_seconds,
+    "PEXPIRETIME": same_milliseconds,
+    "OBJECT IDLETIME": same_idle_time,
+    "OBJECT REFCOUNT": same_references,
+    "MEMORY USAGE": both(int, lambda a, b: a > 0 and b > 0),
     "CLIENT ID": both(int),
     "COMMAND": both(list),
     "COMMAND COUNT": both(int),
@@ -106,20 +128,45 @@ OPEN_ANSWERS = {
 }
 
 
-def rule_for(arguments):
+def name_of(arguments):
+    """The command's name, with the subcommand where there are some."""
     name = arguments[0].upper().decode("latin-1")
-    if len(arguments) > 1 and name in ("OBJECT", "MEMORY", "CLIENT", "COMMAND"):
+    if len(arguments) > 1 and name in ("OBJECT", "MEMORY", "CLIENT", "COMMAND", "DEBUG"):
         name += " " + arguments[1].upper().decode("latin-1")
-    return OPEN_ANSWERS.get(name)
+    return name
 
 
-def same_value(arguments, a, b):
+def same_value(asked, a, b):
     if type(a) is type(b) and a == b:
         return True
     if isinstance(a, resp.Error) or isinstance(b, resp.Error):
-        return type(a) is type(b) and a == shown(b, arguments)
-    rule = rule_for(arguments)
-    return bool(rule and rule(a, b, arguments))
+        return False
+    rule = OPEN_ANSWERS.get(name_of(asked.arguments))
+    return bool(rule and rule(a, b, asked))
+
+
+class Stopwatch:
+    """How far apart the two servers may have run the same command: between its sending and its reply both have."""
+
+    def __init__(self):
+        self.began = self.lap_began = self.now()
+        self.longest_s = 0.0
+
+    @staticmethod
+    def now():
+        return time.monotonic(), time.time()
+
+    def since(self, then):
+        """By the clock that moved further: what the servers see may be set meanwhile."""
+        return max(abs(now - before) for now, before in zip(self.now(), then))
+
+    def lap(self):
+        self.lap_began = self.now()
+
+    def apart_s(self):
+        """When a time was set and when it is asked for: twice the longest lap, this one included."""
+        self.longest_s = max(self.longest_s, self.since(self.lap_began))
+        return CLOCK_SLACK_S + 2 * self.longest_s
 
 
 # ---- One server, two connections --------------------------------------------------------------------------------------------------
@@ -148,6 +195,11 @@ class Side:
         self.send(number, [arguments])
         return self.read(number, arguments)
 
+    def changes(self):
+        """How many changes the server has counted since it started (neither of the two ever saves)."""
+        with Client(self.server) as client:
+            return int(re.search(rb"rdb_changes_since_last_save:(\d+)", client.call("INFO", "persistence")).group(1))
+
     def scan(self, number, arguments):
         """A whole iteration as one reply: the sorted elements, or the error."""
         elements, cursor = set(), EMPTY_CURSOR
@@ -173,6 +225,15 @@ class Side:
                                                       ("PEXPIRETIME", key)])
         return found
 
+    def drain(self):
+        """Waits until the server has run all that was sent, whatever it answers: nothing leaks into the next round."""
+        for connection in self.connections.values():
+            try:
+                connection.half_close()
+                connection.read_until_closed()
+            except OSError:
+                pass  # it is gone
+
     def close(self):
         for connection in self.connections.values():
             connection.close()
@@ -183,43 +244,83 @@ class Round:
 
     def __init__(self, kevy, redis, protocol, lie=None):
         self.kevy, self.redis = Side(kevy, protocol, lie), Side(redis, protocol)
+        self.sides = (self.kevy, self.redis)
         self.queued = {1: [], 2: []}
+        self.copied, self.watch = set(), None
 
     def run(self, sequence):
         try:
-            self.kevy.open()
-            self.redis.open()
-            index = 0
-            while index < len(sequence):
-                number, arguments = sequence[index]
-                if self.is_scan(arguments) and not self.queued[number]:
-                    redis = self.redis.scan(number, arguments)
-                    self.compare(index, arguments, self.kevy.scan(number, arguments), redis)
-                    self.follow(number, arguments, redis)
-                    index += 1
-                    continue
-                end = index + 1
-                while (end < len(sequence) and end - index < BATCH and sequence[end][0] == number
-                       and not self.is_scan(sequence[end][1])):
-                    end += 1
-                self.batch(index, number, [arguments for _, arguments in sequence[index:end]])
-                index = end
+            for side in self.sides:
+                side.open()
+            self.watch, changes = Stopwatch(), [side.changes() for side in self.sides]
+            self.ask_all(sequence)
             self.compare_contents(len(sequence))
+            self.compare_changes(sequence, *(side.changes() - before for side, before in zip(self.sides, changes)))
+        except Difference:
+            for side in self.sides:
+                side.drain()
+            raise
         finally:
-            self.kevy.close()
-            self.redis.close()
+            for side in self.sides:
+                side.close()
 
-    @staticmethod
-    def is_scan(arguments):
-        """A scan from the start: its cursors are each server's own, so it is iterated (unless it is queued)."""
-        return arguments[0].upper() == b"SCAN" and arguments[1:2] == [EMPTY_CURSOR]
+    def ask_all(self, sequence):
+        index = 0
+        while index < len(sequence):
+            number, arguments = sequence[index]
+            self.watch.lap()
+            if self.alone(sequence[index]):
+                self.alone(sequence[index])(index, number, arguments)
+                index += 1
+                continue
+            end = index + 1
+            while (end < len(sequence) and end - index < BATCH and sequence[end][0] == number
+                   and not self.alone(sequence[end])):
+                end += 1
+            self.batch(index, number, [arguments for _, arguments in sequence[index:end]])
+            index = end
+
+    def alone(self, step):
+        """What asks a command that cannot be part of a batch, or None."""
+        number, arguments = step
+        name = name_of(arguments)
+        if self.queued[number]:
+            return None
+        if name == "SCAN" and arguments[1:2] == [EMPTY_CURSOR]:
+            return self.iterate
+        return {"OBJECT IDLETIME": self.ask_idle_time, "DEBUG SLEEP": self.sleep}.get(name)
+
+    def iterate(self, index, number, arguments):
+        """A scan from the start: its cursors are each server's own, so it is iterated."""
+        redis = self.redis.scan(number, arguments)
+        self.compare(index, arguments, self.kevy.scan(number, arguments), redis)
+        self.follow(number, arguments, redis)
+
+    def ask_idle_time(self, index, number, arguments):
+        kevy, redis = self.kevy.ask(number, arguments), self.redis.ask(number, arguments)
+        shared = redis[:1] == b":" and parse(self.redis.ask(number, [b"OBJECT", b"REFCOUNT", arguments[2]])) == SHARED
+        self.compare(index, arguments, kevy, redis, shared=shared)
+        self.follow(number, arguments, redis)
+
+    def sleep(self, index, number, arguments):
+        """Both servers at the same time. Nothing else runs, so this is no time that could lie between them."""
+        for side in self.sides:
+            side.send(number, [arguments])
+        kevy, redis = (side.read(number, arguments) for side in self.sides)
+        self.watch.lap()
+        self.compare(index, arguments, kevy, redis)
+        self.follow(number, arguments, redis)
+
+    def asked(self, arguments, **more):
+        return Asked(arguments, apart_s=self.watch.apart_s(), age_s=self.watch.since(self.watch.began),
+                     copied=self.copied, **more)
 
     def batch(self, start, number, batch):
-        for side in (self.kevy, self.redis):
+        for side in self.sides:
             side.send(number, batch)
         for i, arguments in enumerate(batch):
+            redis = self.redis.read(number, arguments)
             try:
-                redis = self.redis.read(number, arguments)
                 kevy = self.kevy.read(number, arguments)
             except (Closed, Timeout, OSError, resp.ProtocolError) as error:
                 raise Difference(start + i, arguments, str(error).encode(), b"(a reply)") from error
@@ -230,8 +331,11 @@ class Round:
             self.follow(number, arguments, redis)
 
     def follow(self, number, arguments, redis):
-        """Remembers what is queued, so that each element of EXEC's reply meets the rule of its command."""
+        """Remembers what is queued, so that each element of EXEC's reply meets the rule of its command; and what was copied."""
         name = arguments[0].upper()
+        if name in (b"COPY", b"RENAME", b"RENAMENX") and redis in (b"+QUEUED\r\n", b"+OK\r\n", b":1\r\n"):
+            if name == b"COPY" or redis[1:2] == b"Q" or arguments[1] in self.copied:
+                self.copied.add(arguments[2])
         if redis == b"+QUEUED\r\n":
             self.queued[number].append(arguments)
         elif name in (b"EXEC", b"DISCARD", b"RESET", b"MULTI") and redis[:1] != b"-":
@@ -239,8 +343,8 @@ class Round:
         elif name == b"EXEC" and redis.startswith((b"-EXECABORT", b"-ERR EXEC")):
             self.queued[number] = []
 
-    def compare(self, index, arguments, kevy, redis):
-        if kevy != redis and not same_value(arguments, *self.values(index, arguments, kevy, redis)):
+    def compare(self, index, arguments, kevy, redis, **known):
+        if kevy != redis and not same_value(self.asked(arguments, **known), *self.values(index, arguments, kevy, redis)):
             raise Difference(index, arguments, kevy, redis)
 
     def values(self, index, arguments, kevy, redis):
@@ -258,9 +362,9 @@ class Round:
         queued = self.queued[number]
         if not (isinstance(a, list) and isinstance(b, list) and len(a) == len(b) == len(queued)):
             raise Difference(index, arguments, kevy, redis)
-        for asked, x, y in zip(queued, a, b):
-            if not same_value(asked, x, y):
-                raise Difference(index, [b"EXEC: "] + asked, repr(x).encode(), repr(y).encode())
+        for arguments, x, y in zip(queued, a, b):
+            if not same_value(self.asked(arguments, in_exec=True), x, y):
+                raise Difference(index, [b"EXEC: "] + arguments, repr(x).encode(), repr(y).encode())
 
     def compare_contents(self, index):
         try:
@@ -270,10 +374,19 @@ class Round:
         b = self.redis.contents()
         for place in sorted(set(a) | set(b)):
             x, y = a.get(place), b.get(place)
-            alike = x and y and x[:3] == y[:3] and same_value([b"PEXPIRETIME"], x[3], y[3])
+            alike = x and y and x[:3] == y[:3] and same_value(self.asked([b"PEXPIRETIME"]), x[3], y[3])
             if not alike:
                 raise Difference(index, [b"contents of db %d, key " % place[0], place[1]],
                                  repr(x).encode(), repr(y).encode())
+
+    @staticmethod
+    def compare_changes(sequence, kevy, redis):
+        """What INFO counts. Redis counts what BITFIELD does one by one, and when flushing also keys whose time has passed."""
+        all_arguments = [arguments for _, arguments in sequence]
+        if any(map(commands.leaves_expired, all_arguments)):
+            return
+        if not 0 <= redis - kevy <= sum(map(commands.extra_writes, all_arguments)):
+            raise Difference(len(sequence), [b"the count of changes"], b"%d" % kevy, b"%d" % redis)
 
 
 # ---- Scripts ------------------------------------------------------------------------------------------------------------------------
@@ -328,8 +441,11 @@ class Pair:
         self.shards, self.protocol, self.lie = shards, protocol, lie
         self.keep_going, self.failures = keep_going, 0
 
+    def start_kevy(self):
+        self.kevy = Server("--enable-debug-command", "yes", shards=self.shards)
+
     def __enter__(self):
-        self.kevy = Server(shards=self.shards)
+        self.start_kevy()
         try:
             self.redis = Server(path=find_redis())
         except BaseException:
@@ -347,7 +463,7 @@ class Pair:
         """The Difference, or None. A kevy that has died is started again."""
         if not self.kevy.is_alive():
             self.kevy.remove()
-            self.kevy = Server(shards=self.shards)
+            self.start_kevy()
         try:
             Round(self.kevy, self.redis, self.protocol, self.lie).run(sequence)
         except Difference as difference:
