@@ -16,29 +16,30 @@ static size_t bytes_for(size_t capacity) {
 }
 
 /* Begins a block in new memory, or in none: then there is no block. */
-static struct block *begin(struct block *block, struct block as) {
-    as.references = 1;
-    if (block) *block = as;
+static struct block *begin(struct block *block, const struct block *as) {
+    if (block == NULL) return NULL;
+    *block = *as;
+    block->references = 1;
     return block;
 }
 
 static struct block *map(size_t len, size_t capacity) {
     struct block as = {.mapped = true, .len = len, .capacity = capacity, .clean = len};
-    return begin(memory_map(NULL, 0, bytes_for(capacity)), as);
+    return begin(memory_map(NULL, 0, bytes_for(capacity)), &as);
 }
 
 struct block *block_new(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
     if (bytes >= BLOCK_MAP_MIN) return map(len, capacity);
     struct block as = {.len = len, .capacity = capacity, .clean = capacity};
-    return bytes ? begin(memory_resize(NULL, bytes), as) : NULL;
+    return bytes ? begin(memory_resize(NULL, bytes), &as) : NULL;
 }
 
 struct block *block_new_zeroed(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
     if (bytes >= BLOCK_MAP_ZEROES_MIN) return map(len, capacity);
     struct block as = {.len = len, .capacity = capacity, .clean = len};
-    return bytes ? begin(memory_zeroed(bytes), as) : NULL;
+    return bytes ? begin(memory_zeroed(bytes), &as) : NULL;
 }
 
 struct block *block_of(struct bytes bytes) {
