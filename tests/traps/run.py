@@ -68,9 +68,9 @@ class Failed(Exception):
     pass
 
 
-def trap(*arguments, kevy_only=False, tcp=True):
+def trap(*arguments, kevy_only=False, tcp=True, env=None):
     def add(function):
-        TRAPS.append((function, arguments, kevy_only, tcp))
+        TRAPS.append((function, arguments, kevy_only, tcp, env))
         return function
 
     return add
@@ -284,7 +284,14 @@ def trap_an_endless_pipeline_starves_nobody(server):
 # ---- Connections that vanish ---------------------------------------------------------------------------------------------------
 
 
-@trap()
+# What malloc keeps for later looks like a leak. Once it has freed a mapping of some MiB it takes blocks of that size from the arenas,
+# where each shard's keeps twice as much: 36 to 45 MiB came and went so, in no order. With a threshold that stays where it is, such
+# blocks go back at once, and memory is flat as soon as the receive buffers have all been touched (4 MiB a shard).
+BLOCKS_ARE_MAPPINGS = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+FLAT_ROUNDS = 6  # of 100 connections each, within 1 MiB: a leak of 2 KiB a connection is seen
+
+
+@trap(env=BLOCKS_ARE_MAPPINGS)
 def trap_resets_in_mid_reply_and_mid_request_leave_nothing_behind(server):
     dice, value = random.Random(8), pattern(9, 4 * MIB)
     with server.client() as client:
@@ -309,20 +316,16 @@ def trap_resets_in_mid_reply_and_mid_request_leave_nothing_behind(server):
         finally:
             client.reset() if dice.random() < 0.5 else client.close()
 
-    for _ in range(100):
-        misbehave()
-    wait_until_alone(server)
-    for _ in range(3):  # a leak grows every time; what malloc holds on to does not
-        base = resident_bytes(server)
-        for _ in range(200):
+    held = []
+    while len(held) < FLAT_ROUNDS or max(held[-FLAT_ROUNDS:]) - min(held[-FLAT_ROUNDS:]) > MIB:
+        check(len(held) < 8 * FLAT_ROUNDS, "memory grows: %s MiB" % " ".join("%.1f" % (size / MIB) for size in held))
+        for _ in range(100):
             misbehave()
         wait_until_alone(server)
         eventually("the descriptors to be what they were", lambda: descriptors(server) <= base_fds + 2)
-        grown = resident_bytes(server) - base
-        if grown < 32 * MIB:
-            break
-    check(is_sanitized(server) or grown < 32 * MIB, "memory grew by %d MiB" % (grown // MIB))
+        held.append(0 if is_sanitized(server) else resident_bytes(server))
     with server.client() as client:
+        check(client.call("OBJECT", "REFCOUNT", "big") == 1, "somebody who has gone still holds the value")
         check(client.call("GET", "big") == value, "the value suffered")
 
 
@@ -1057,13 +1060,13 @@ def main():
     parser.add_argument("--plant", action="store_true", help="expect one wrong thing: this run must fail")
     options = parser.parse_args()
     failed = ran = 0
-    for function, arguments, kevy_only, tcp in TRAPS:
+    for function, arguments, kevy_only, tcp, env in TRAPS:
         name = function.__name__[len("trap_"):]
         if options.names and not any(part in name for part in options.names):
             continue
         started = time.monotonic()
         try:
-            with Server("--io-sqpoll", options.io, *arguments, shards=options.shards, tcp=tcp) as server:
+            with Server("--io-sqpoll", options.io, *arguments, shards=options.shards, tcp=tcp, env=env) as server:
                 if kevy_only and server.is_redis:
                     continue
                 function(server)
