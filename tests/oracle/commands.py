@@ -199,7 +199,7 @@ class Generator:
         length = random.choice((1, 3, 10, 20, 43, 44, 45, 64, 100, 300)) if dice < 0.98 else random.choice(
             (1000, 4096, 16383, 16384, 32767, 32768, 40000, 65536, 100000))
         if random.random() < 0.5:
-            return bytes(random.choice(b"abc01") for _ in range(length))
+            return bytes(random.choices(b"abc01", k=length))
         return random.randbytes(length)
 
     def integer(self):
