@@ -238,8 +238,16 @@ def option_list(tree):
             yield "server/options.def", line, "%s is not in kevy.conf" % match.group(1)
 
 
+def unit_tests(tree):
+    """Every source file has its unit test, named after it."""
+    for path in tree.sources(*(room + "/" for room in ROOMS)):
+        test = "tests/unit/" + path.replace("/", "_")
+        if path.endswith(".c") and test not in tree.paths:
+            yield path, 1, "has no %s" % test
+
+
 CHECKS = (arrows, banned_calls, store_state, stray_files, dead_declarations, long_functions, words, layout, first_comment,
-          formatting, command_list, option_list)
+          formatting, command_list, option_list, unit_tests)
 
 
 def check(root):
@@ -251,7 +259,11 @@ def check(root):
 
 # ---- The canary ----------------------------------------------------------------------------------------------------------------
 
-CLEAN = "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n"
+CLEAN = {
+    "uring/clean.h": "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n",
+    "server/commands/clean.c": "/* clean.c - has a test. */\n#include <stdint.h>\n",
+    "tests/unit/server_commands_clean.c": "/* What clean.c does. */\n#include <stdint.h>\n",
+}
 OFFENCES = {
     "arrows": {"protocol/a.c": '/* a.c - reaches up. */\n#include "server/conn.h"\n'},
     "banned_calls": {"store/b.c": "/* b.c - copies. */\nvoid b(char *d, char *s) {\n    strcpy(d, s);\n}\n"},
@@ -266,6 +278,7 @@ OFFENCES = {
     "command_list": {"server/commands/j.c": '/* j.c - hides. */\nCOMMAND(hidden) = {.name = "hidden", .arity = 1};\n',
                      "README.md": "nothing\n"},
     "option_list": {"server/options.def": 'OPTION(BOOL, hidden, "hidden-option", "no", ANY, "x")\n', "kevy.conf": "port 1\n"},
+    "unit_tests": {"server/commands/k.c": "/* k.c - nobody looks. */\n", "tests/unit/server_k.c": "/* Of another k.c. */\n"},
 }
 
 
@@ -276,7 +289,7 @@ def canary():
         root = tempfile.mkdtemp(prefix="kevy-tidy-")
         try:
             shutil.copy(os.path.join(ROOT, ".clang-format"), root)
-            for path, text in [("uring/clean.h", CLEAN)] + sorted(files.items()):
+            for path, text in sorted(CLEAN.items()) + sorted(files.items()):
                 os.makedirs(os.path.dirname(os.path.join(root, path)) or root, exist_ok=True)
                 with open(os.path.join(root, path), "w", encoding="utf-8") as file:
                     file.write(text)

@@ -1,11 +1,12 @@
-/* commands_fixture.h - what tests of server/commands/ share: request lines go in, reply bytes come out, at a time that
- * stands still. Every test is
+/* commands_fixture.h - what tests of server/commands/ share: request lines go in, reply bytes come out, at
+ * a time that stands still. Every test is
  *
  *     begin();
  *     EXPECT("set k v\nget k\n", "+OK\r\n$1\r\nv\r\n");
  *     end();
  *
- * Lines are what redis-cli would take: words, "quoted \x00 where needed". Each is run by itself, through dispatch. */
+ * Lines are what redis-cli would take: words, "quoted \x00 where needed". Each is run by itself, through
+ * dispatch. */
 #ifndef KEVY_TESTS_COMMANDS_FIXTURE_H
 #define KEVY_TESTS_COMMANDS_FIXTURE_H
 

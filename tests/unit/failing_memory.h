@@ -1,5 +1,5 @@
-/* failing_memory.h - malloc and its kin that run out when a test says so. For programs that CMakeLists.txt links with
- * --wrap of these three. */
+/* failing_memory.h - malloc and its kin that run out when a test says so. For programs that CMakeLists.txt
+ * links with --wrap of these three. */
 #ifndef KEVY_TESTS_FAILING_MEMORY_H
 #define KEVY_TESTS_FAILING_MEMORY_H
 

@@ -208,9 +208,9 @@ static void a_string_grows_with_zeroes_and_within_its_bound(void) {
 
 /* ---- Memory --------------------------------------------------------------------------------------- */
 
-/* Runs the line with ever more allocations that succeed before the rest fails, each time from the same beginning, until it is
- * answered as it should be. Until then it is refused, before it runs or while it does, and nothing has changed. Returns how
- * often. */
+/* Runs the line with ever more allocations that succeed before the rest fails, each time from the same
+ * beginning, until it is answered as it should be. Until then it is refused, before it runs or while it
+ * does, and nothing has changed. Returns how often. */
 static unsigned starve(struct bytes before, struct bytes line, struct bytes reply) {
     for (unsigned allocations = 0;; allocations++) {
         CHECK(allocations < 100);

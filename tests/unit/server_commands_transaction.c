@@ -1,4 +1,5 @@
-/* MULTI, EXEC, DISCARD, WATCH, UNWATCH as a client meets them; the queue itself is tested in server_transaction.c. */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH as a client meets them; the queue itself is tested in
+ * server_transaction.c. */
 #include "tests/unit/commands_fixture.h"
 
 #define QUEUED  "+QUEUED\r\n"

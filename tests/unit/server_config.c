@@ -1,5 +1,6 @@
-/* server_config.c - options: from texts and command lines to fields, CONFIG GET and SET, and kevy.conf. What a file is stands in
- * server_config_file.c, REWRITE in server_config_rewrite.c, a value's kinds in server_option.c.
+/* server_config.c - options: from texts and command lines to fields, CONFIG GET and SET, and kevy.conf.
+ * What a file is stands in server_config_file.c, REWRITE in server_config_rewrite.c, a value's kinds in
+ * server_option.c.
  *
  *     test_server_config --print-conf > kevy.conf      writes the file that kevy_conf_is_what_the_table_says
  * compares */

@@ -1,5 +1,5 @@
-/* The language in which rows describe their arguments: every kind of token, what is malformed, and how few arguments there may
- * be. */
+/* The language in which rows describe their arguments: every kind of token, what is malformed, and how few
+ * arguments there may be. */
 #include "server/syntax.h"
 
 #include "tests/check.h"

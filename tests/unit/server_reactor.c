@@ -1,0 +1,266 @@
+/* The turn, on real rings and threads: what goes into a socket and what comes out, what wakes a shard that
+ * sleeps, and how it ends. What a turn decides about waiting is tested in server_pace.c. */
+#include "server/reactor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+
+#include "server/op.h"
+#include "tests/unit/server_fixture.h"
+#include "tests/unit/uring_fixture.h"
+
+enum { DEADLINE_S = 60 };
+
+static struct ring main_ring;
+static pthread_barrier_t opened, ended;
+
+static void *shard_main(void *argument) {
+    struct shard *shard = argument;
+    must(shard_open(shard), "shard_open");
+    pthread_barrier_wait(&opened);
+    reactor_run(shard);
+    pthread_barrier_wait(&ended);
+    shard_close(shard);
+    return NULL;
+}
+
+/* So many shards that turn, with these options. */
+static void begin(unsigned count, const char *options) {
+    struct buffer text = {0};
+    fixture_open(count);
+    CHECK(config_load_text("test", bytes_of(options), &text));
+    open_ring(&main_ring, small_ring);
+    CHECK(pthread_barrier_init(&opened, NULL, count + 1) == 0 &&
+          pthread_barrier_init(&ended, NULL, count + 1) == 0);
+    for (unsigned i = 0; i < count; i++)
+        CHECK_INT(pthread_create(&shards[i].thread, NULL, shard_main, &shards[i]), 0);
+    pthread_barrier_wait(&opened);
+}
+
+/* Tells them to stop, and waits until they have. */
+static void end(void) {
+    while (!post_stop_all(&main_ring)) sched_yield();
+    pthread_barrier_wait(&ended);
+    for (unsigned i = 0; i < shard_count; i++) CHECK_INT(pthread_join(shards[i].thread, NULL), 0);
+    for (unsigned i = 0; i < shard_count; i++) CHECK_INT(shards[i].connections, 0);
+    pthread_barrier_destroy(&opened);
+    pthread_barrier_destroy(&ended);
+    ring_close(&main_ring);
+    free(shards);
+    shards = NULL;
+    shard_count = 0;
+    stripes_close();
+}
+
+/* The client's end of a connection that is handed over to a shard, as the listener does it. */
+static int client_of(unsigned index) {
+    int pair[2];
+    open_pair(pair);
+    __atomic_fetch_add(&shards[index].connections, 1, __ATOMIC_RELAXED);
+    prep_msg_ring(must_sqe(&main_ring), shards[index].ring.fd, (unsigned)pair[1], op_pack(OP_ADOPT, 0, 1), 0);
+    CHECK_INT(next_completion(&main_ring).res, 0);
+    return pair[0];
+}
+
+static void say(int fd, struct bytes text) {
+    while (text.len) {
+        ssize_t n = send(fd, text.data, text.len, MSG_NOSIGNAL);
+        CHECK(n > 0);
+        text.data += n, text.len -= (size_t)n;
+    }
+}
+
+static bool readable(int fd) {
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    return poll(&waiting, 1, DEADLINE_S * 1000) == 1;
+}
+
+/* Reads exactly so many bytes. */
+static void hear(int fd, char *text, size_t len) {
+    for (size_t have = 0; have < len;) {
+        CHECK(readable(fd));
+        ssize_t n = read(fd, text + have, len - have);
+        CHECK(n > 0);
+        have += (size_t)n;
+    }
+}
+
+static void expect(int fd, struct bytes expected) {
+    char *text = malloc(expected.len + 1);
+    CHECK(text);
+    hear(fd, text, expected.len);
+    CHECK_BYTES(((struct bytes){text, expected.len}), expected);
+    free(text);
+}
+
+/* Nothing but the end comes; closes our side too. */
+static void expect_end(int fd) {
+    char byte;
+    CHECK(readable(fd));
+    ssize_t n = read(fd, &byte, 1);
+    CHECK(n == 0 || (n < 0 && errno == ECONNRESET));
+    close(fd);
+}
+
+#define ASK(fd, line, reply) (say(fd, BYTES(line)), expect(fd, BYTES(reply)))
+
+static void requests_are_answered_in_order_however_they_are_cut(void) {
+    begin(1, "");
+    int fd = client_of(0);
+    ASK(fd, "set k v\r\nget k\r\n", "+OK\r\n$1\r\nv\r\n");
+    static const char request[] = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    for (size_t i = 0; i < sizeof request - 1; i++) say(fd, (struct bytes){request + i, 1});
+    expect(fd, BYTES("$1\r\nv\r\n"));
+    for (int i = 0; i < 3000; i++)
+        say(fd, BYTES("incr n\r\n")); /* more than a turn takes from one connection */
+    for (int i = 1; i <= 3000; i++) {
+        char reply[16];
+        expect(fd, (struct bytes){reply, (size_t)snprintf(reply, sizeof reply, ":%d\r\n", i)});
+    }
+    close(fd);
+    end();
+}
+
+static void many_connections_are_served_at_once(void) {
+    enum { CLIENTS = 300 };
+    int fds[CLIENTS];
+    begin(2, "");
+    for (int i = 0; i < CLIENTS; i++) fds[i] = client_of((unsigned)i % 2);
+    for (int i = 0; i < CLIENTS; i++) say(fds[i], BYTES("incr n\r\nping\r\n"));
+    long sum = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        char reply[32] = {0};
+        for (size_t len = 0; !strstr(reply, "+PONG\r\n"); len++) hear(fds[i], reply + len, 1);
+        sum += strtol(reply + 1, NULL, 10);
+    }
+    CHECK_INT(sum, (long)CLIENTS * (CLIENTS + 1) / 2); /* each number once */
+    for (int i = 0; i < CLIENTS; i++) close(fds[i]);
+    end();
+}
+
+/* Half a request is no reason to wait for, when nobody can send the other half. */
+static void a_peer_that_sends_no_more_gets_its_replies_and_the_end(void) {
+    begin(1, "");
+    int fd = client_of(0);
+    say(fd, BYTES("ping\r\necho half"));
+    CHECK_INT(shutdown(fd, SHUT_WR), 0);
+    expect(fd, BYTES("+PONG\r\n"));
+    expect_end(fd);
+    fd = client_of(0);
+    ASK(fd, "quit\r\n", "+OK\r\n");
+    expect_end(fd);
+    fd = client_of(0);
+    say(fd, BYTES("*1\r\n+nonsense\r\n"));
+    expect(fd, BYTES("-ERR Protocol error: expected '$', got '+'\r\n"));
+    expect_end(fd);
+    end();
+}
+
+static void whoever_comes_beyond_maxclients_is_told_and_sent_away(void) {
+    begin(1, "maxclients 1\n");
+    int fd = client_of(0);
+    ASK(fd, "ping\r\n", "+PONG\r\n");
+    int one_too_many = client_of(0);
+    expect(one_too_many, BYTES("-ERR max number of clients reached\r\n"));
+    expect_end(one_too_many);
+    ASK(fd, "ping\r\n", "+PONG\r\n");
+    close(fd);
+    end();
+}
+
+/* Large values by both ways: read into their place, sent from there; and in parts, as the socket takes
+ * them. */
+static void large_values_come_back_as_they_were_sent(void) {
+    enum { LARGE = 3000000 };
+    char *value = malloc(LARGE), *back = malloc(LARGE), head[64];
+    unsigned long long random = check_seed();
+    CHECK(value && back);
+    for (size_t i = 0; i < LARGE; i++) value[i] = (char)check_random(&random);
+    begin(1, "");
+    int fd = client_of(0);
+    size_t len = (size_t)snprintf(head, sizeof head, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", LARGE);
+    for (int round = 0; round < 2; round++) { /* the second finds a connection that is known to send much */
+        say(fd, (struct bytes){head, len});
+        say(fd, (struct bytes){value, LARGE});
+        say(fd, BYTES("\r\nget k\r\nping\r\n"));
+        expect(fd, BYTES("+OK\r\n$3000000\r\n"));
+        hear(fd, back, LARGE);
+        CHECK(memcmp(value, back, LARGE) == 0);
+        expect(fd, BYTES("\r\n+PONG\r\n"));
+        value[round]++;
+    }
+    close(fd);
+    end();
+    free(value);
+    free(back);
+}
+
+/* Nobody asks for it, and nobody is connected. */
+static void a_sleeping_shard_wakes_for_a_key_that_expires(void) {
+    begin(1, "");
+    int fd = client_of(0);
+    ASK(fd, "set k v px 30\r\n", "+OK\r\n");
+    close(fd);
+    uint64_t begun_us = now_us();
+    while (metric_get(&shards->metrics.expired_keys) == 0) {
+        CHECK(now_us() - begun_us < DEADLINE_S * 1000000ull);
+        sched_yield();
+    }
+    end();
+}
+
+static void a_sleeping_shard_hears_what_others_ask_of_its_connections(void) {
+    begin(2, "");
+    int asking = client_of(0), victim = client_of(1);
+    char id[32] = {0}, line[64];
+    say(victim, BYTES("client id\r\n"));
+    for (size_t len = 0; !strchr(id, '\n'); len++) hear(victim, id + len, 1);
+    int len = snprintf(line, sizeof line, "client kill id %.*s", (int)strlen(id) - 1, id + 1);
+    say(asking, (struct bytes){line, (size_t)len});
+    expect(asking, BYTES(":1\r\n"));
+    expect_end(victim);
+    ASK(asking, "ping\r\n", "+PONG\r\n");
+    close(asking);
+    end();
+}
+
+static void a_pause_ends_by_itself_and_by_command(void) {
+    begin(2, "");
+    int asking = client_of(0), waiting = client_of(1);
+    ASK(asking, "client pause 50 all\r\n", "+OK\r\n");
+    uint64_t begun_us = now_us();
+    ASK(waiting, "ping\r\n", "+PONG\r\n");
+    CHECK(now_us() - begun_us >= 40000);
+    ASK(asking, "client pause 1000000 write\r\n", "+OK\r\n");
+    say(waiting, BYTES("set k v\r\n"));
+    ASK(asking, "ping\r\nclient unpause\r\n", "+PONG\r\n+OK\r\n");
+    expect(waiting, BYTES("+OK\r\n"));
+    close(asking);
+    close(waiting);
+    end();
+}
+
+/* What was answered is sent; then every connection ends. */
+static void a_shard_that_is_stopped_sends_its_replies_and_hangs_up(void) {
+    enum { CLIENTS = 20 };
+    int fds[CLIENTS];
+    begin(2, "");
+    for (int i = 0; i < CLIENTS; i++) fds[i] = client_of((unsigned)i % 2);
+    for (int i = 0; i < CLIENTS; i++) ASK(fds[i], "ping\r\n", "+PONG\r\n");
+    end();
+    for (int i = 0; i < CLIENTS; i++) expect_end(fds[i]);
+}
+
+int main(void) {
+    RUN(requests_are_answered_in_order_however_they_are_cut);
+    RUN(many_connections_are_served_at_once);
+    RUN(a_peer_that_sends_no_more_gets_its_replies_and_the_end);
+    RUN(whoever_comes_beyond_maxclients_is_told_and_sent_away);
+    RUN(large_values_come_back_as_they_were_sent);
+    RUN(a_sleeping_shard_wakes_for_a_key_that_expires);
+    RUN(a_sleeping_shard_hears_what_others_ask_of_its_connections);
+    RUN(a_pause_ends_by_itself_and_by_command);
+    RUN(a_shard_that_is_stopped_sends_its_replies_and_hangs_up);
+    return 0;
+}
