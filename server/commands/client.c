@@ -66,7 +66,8 @@ static void lines_text(struct lines *lines, const char *field, const char *text)
     if (text) lines_add(lines, text, strlen(text));
 }
 
-/* Redis's letters for a client's state, in its order. dst: 16 bytes. */
+/* Redis's letters for a client's state, in its order. dst: 16 bytes. Its `d` (a watched key has changed) is left out: here
+ * nobody marks a watcher, who compares versions itself when it executes (server/watch.h). */
 static void flag_letters(uint32_t flags, char *dst) {
     static const struct {
         uint32_t flag;
@@ -152,8 +153,7 @@ static bool type_or_reply(struct call *call, uint32_t arg, enum client_type *typ
     else if (bytes_is(name, "master"))
         *type = TYPE_MASTER;
     else
-        reply_errorf(call->reply, "ERR Unknown client type '%.*s'", (int)(name.len < 128 ? name.len : 128),
-                     name.data);
+        reply_errorf(call->reply, "ERR Unknown client type '%.*s'", reply_repeated(name), name.data);
     return *type != TYPE_ANY;
 }
 
@@ -245,8 +245,7 @@ static bool kill_value_or_reply(struct call *call, uint32_t i, struct kill_filte
     }
     if (bytes_is(option, "user")) {
         if (bytes_equal(value, BYTES("default"))) return true;
-        reply_errorf(call->reply, "ERR No such user '%.*s'", (int)(value.len < 128 ? value.len : 128),
-                     value.data);
+        reply_errorf(call->reply, "ERR No such user '%.*s'", reply_repeated(value), value.data);
         return false;
     }
     if (bytes_is(option, "addr"))
@@ -394,7 +393,7 @@ static void client_setinfo(struct call *call) {
     char **field = bytes_is(option, "lib-name")  ? &call->client->lib_name
                    : bytes_is(option, "lib-ver") ? &call->client->lib_ver
                                                  : NULL;
-    int len = option.len < 128 ? (int)option.len : 128;
+    int len = reply_repeated(option);
     if (!field)
         reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", len, option.data);
     else if (!connection_text_ok(call->argv[3]))
@@ -621,10 +620,7 @@ static void client_help(struct call *call) {
 }
 COMMAND(client_help) = {.container = "client",
                         .name = "help",
-                        .arity = 2,
-                        .flags = CMD_LOADING | CMD_STALE,
+ HELP_ROW,
                         .run = client_help,
                         .group = GROUP_CONNECTION,
-                        .since = "5.0.0",
-                        .complexity = "O(1)",
-                        .summary = "Show helpful text about the different subcommands"};
+                        .since = "5.0.0",};
