@@ -61,7 +61,7 @@ static void subcommands_of_a_container_are_told_apart(void) {
                      "$8\r\nENCODING\r\n$1\r\nk\r\n" OBJECT3 "$8\r\nREFCOUNT\r\n$1\r\nk\r\n" OBJECT3
                      "$8\r\nENCODING\r\n$1\r\nk\r\n" OBJECT3 "$6\r\nnosuch\r\n$1\r\nk\r\n" OBJECT3
                      "$8\r\nencoding\r\n$1\r\nn\r\n"),
-               BYTES("+OK\r\n$3\r\nint\r\n:1\r\n$3\r\nint\r\n"
+               BYTES("+OK\r\n$3\r\nint\r\n:2147483647\r\n$3\r\nint\r\n"
                      "-ERR unknown subcommand 'nosuch'. Try OBJECT HELP.\r\n$-1\r\n"));
 }
 
