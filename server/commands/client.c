@@ -620,7 +620,7 @@ static void client_help(struct call *call) {
 }
 COMMAND(client_help) = {.container = "client",
                         .name = "help",
- HELP_ROW,
+                        HELP_ROW,
                         .run = client_help,
                         .group = GROUP_CONNECTION,
-                        .since = "5.0.0",};
+                        .since = "5.0.0"};

@@ -549,11 +549,8 @@ static void command_help(struct call *call) {
 }
 COMMAND(command_help) = {.container = "command",
                          .name = "help",
-                         .arity = 2,
-                         .flags = CMD_LOADING | CMD_STALE,
+                         HELP_ROW,
                          .run = command_help,
                          .group = GROUP_SERVER,
                          .since = "5.0.0",
-                         .complexity = "O(1)",
-                         .summary = "Show helpful text about the different subcommands",
                          .acl = "connection"};

@@ -112,10 +112,7 @@ static void config_help_(struct call *call) {
 }
 COMMAND(config_help) = {.container = "config",
                         .name = "help",
-                        .arity = 2,
-                        .flags = CMD_LOADING | CMD_STALE,
+                        HELP_ROW,
                         .run = config_help_,
                         .group = GROUP_SERVER,
-                        .since = "5.0.0",
-                        .complexity = "O(1)",
-                        .summary = "Show helpful text about the different subcommands"};
+                        .since = "5.0.0"};

@@ -118,10 +118,7 @@ static void memory_help(struct call *call) {
 }
 COMMAND(memory_help) = {.container = "memory",
                         .name = "help",
-                        .arity = 2,
-                        .flags = CMD_LOADING | CMD_STALE | CMD_BOUNDED,
+                        HELP_ROW,
                         .run = memory_help,
                         .group = GROUP_SERVER,
-                        .since = "4.0.0",
-                        .complexity = "O(1)",
-                        .summary = "Show helpful text about the different subcommands"};
+                        .since = "4.0.0"};

@@ -11,6 +11,11 @@ COMMAND(object) = {.name = "object",
                    .complexity = "Depends on subcommand.",
                    .summary = "A container for object introspection commands"};
 
+/* What the rows of all but HELP say. */
+#define ABOUT_A_KEY                                                                                          \
+    .arity = 3, .flags = CMD_READONLY | CMD_BOUNDED, .keys = {KEY(2, KEY_RO)}, .group = GROUP_GENERIC,       \
+    .complexity = "O(1)", .acl = "keyspace", .tips = "nondeterministic_output", .syntax = "<key:key>"
+
 /* The entry, or NULL after replying a null. */
 static struct entry *object_or_reply(struct call *call) {
     struct entry *e = keys_question(call, 2);
@@ -24,17 +29,10 @@ static void object_encoding(struct call *call) {
 }
 COMMAND(object_encoding) = {.container = "object",
                             .name = "encoding",
-                            .arity = 3,
-                            .flags = CMD_READONLY | CMD_BOUNDED,
-                            .keys = {KEY(2, KEY_RO)},
+                            ABOUT_A_KEY,
                             .run = object_encoding,
-                            .group = GROUP_GENERIC,
                             .since = "2.2.3",
-                            .complexity = "O(1)",
-                            .summary = "Inspect the internal encoding of a Redis object",
-                            .acl = "keyspace",
-                            .tips = "nondeterministic_output",
-                            .syntax = "<key:key>"};
+                            .summary = "Inspect the internal encoding of a Redis object"};
 
 /* Frequencies belong to the LFU policies of maxmemory-policy, and none of them is selected. */
 static void object_freq(struct call *call) {
@@ -46,17 +44,10 @@ static void object_freq(struct call *call) {
 }
 COMMAND(object_freq) = {.container = "object",
                         .name = "freq",
-                        .arity = 3,
-                        .flags = CMD_READONLY | CMD_BOUNDED,
-                        .keys = {KEY(2, KEY_RO)},
+                        ABOUT_A_KEY,
                         .run = object_freq,
-                        .group = GROUP_GENERIC,
                         .since = "4.0.0",
-                        .complexity = "O(1)",
-                        .summary = "Get the logarithmic access frequency counter of a Redis object",
-                        .acl = "keyspace",
-                        .tips = "nondeterministic_output",
-                        .syntax = "<key:key>"};
+                        .summary = "Get the logarithmic access frequency counter of a Redis object"};
 
 /* The access record holds the low 24 bits of Unix seconds: right for idle times below 194 days. */
 static void object_idletime(struct call *call) {
@@ -65,17 +56,10 @@ static void object_idletime(struct call *call) {
 }
 COMMAND(object_idletime) = {.container = "object",
                             .name = "idletime",
-                            .arity = 3,
-                            .flags = CMD_READONLY | CMD_BOUNDED,
-                            .keys = {KEY(2, KEY_RO)},
+                            ABOUT_A_KEY,
                             .run = object_idletime,
-                            .group = GROUP_GENERIC,
                             .since = "2.2.3",
-                            .complexity = "O(1)",
-                            .summary = "Get the time since a Redis object was last accessed",
-                            .acl = "keyspace",
-                            .tips = "nondeterministic_output",
-                            .syntax = "<key:key>"};
+                            .summary = "Get the time since a Redis object was last accessed"};
 
 /* Redis keeps one object for each of these integers, and gives it this count. */
 enum { SHARED_INTEGERS = 10000, SHARED_REFERENCES = INT_MAX };
@@ -91,17 +75,10 @@ static void object_refcount(struct call *call) {
 }
 COMMAND(object_refcount) = {.container = "object",
                             .name = "refcount",
-                            .arity = 3,
-                            .flags = CMD_READONLY | CMD_BOUNDED,
-                            .keys = {KEY(2, KEY_RO)},
+                            ABOUT_A_KEY,
                             .run = object_refcount,
-                            .group = GROUP_GENERIC,
                             .since = "2.2.3",
-                            .complexity = "O(1)",
-                            .summary = "Get the number of references to the value of the key",
-                            .acl = "keyspace",
-                            .tips = "nondeterministic_output",
-                            .syntax = "<key:key>"};
+                            .summary = "Get the number of references to the value of the key"};
 
 static void object_help(struct call *call) {
     static const char *const lines[] = {
@@ -123,11 +100,8 @@ static void object_help(struct call *call) {
 }
 COMMAND(object_help) = {.container = "object",
                         .name = "help",
-                        .arity = 2,
-                        .flags = CMD_LOADING | CMD_STALE | CMD_BOUNDED,
+                        HELP_ROW,
                         .run = object_help,
                         .group = GROUP_GENERIC,
                         .since = "6.2.0",
-                        .complexity = "O(1)",
-                        .summary = "Show helpful text about the different subcommands",
                         .acl = "keyspace"};

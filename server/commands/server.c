@@ -311,10 +311,7 @@ static void slowlog_help(struct call *call) {
 }
 COMMAND(slowlog_help) = {.container = "slowlog",
                          .name = "help",
-                         .arity = 2,
-                         .flags = CMD_LOADING | CMD_STALE,
+                         HELP_ROW,
                          .run = slowlog_help,
                          .group = GROUP_SERVER,
-                         .since = "6.2.0",
-                         .complexity = "O(1)",
-                         .summary = "Show helpful text about the different subcommands"};
+                         .since = "6.2.0"};
