@@ -254,6 +254,19 @@ int command_keys(const struct command *command, const struct bytes *argv, uint32
     return n < 0 && command->find_keys ? command->find_keys(argv, argc, keys, max) : n;
 }
 
+struct command_key *command_keys_all(const struct command *command, const struct bytes *argv, uint32_t argc,
+                                     struct command_key few[COMMAND_FEW_KEYS], int *count) {
+    *count = command_keys(command, argv, argc, few, COMMAND_FEW_KEYS);
+    if (*count <= COMMAND_FEW_KEYS) return few;
+    struct command_key *keys = malloc((size_t)*count * sizeof *keys);
+    if (keys) command_keys(command, argv, argc, keys, (uint32_t)*count);
+    return keys;
+}
+
+void command_keys_free(struct command_key *keys, const struct command_key *few) {
+    if (keys != few) free(keys);
+}
+
 /* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of
  * MGET's. */
 static int named_keys(const struct key_spec *spec) {

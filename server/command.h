@@ -196,6 +196,11 @@ static inline bool command_arity_ok(const struct command *command, uint32_t argc
  * sense. */
 int command_keys(const struct command *command, const struct bytes *argv, uint32_t argc,
                  struct command_key *keys, uint32_t max);
+/* All of them, in `few` if these suffice: *count says how many, or -1 as above. NULL without memory. */
+enum { COMMAND_FEW_KEYS = 16 };
+struct command_key *command_keys_all(const struct command *command, const struct bytes *argv, uint32_t argc,
+                                     struct command_key few[COMMAND_FEW_KEYS], int *count);
+void command_keys_free(struct command_key *keys, const struct command_key *few);
 /* The spec that the syntax's key number `key` (from 0) belongs to. */
 int command_spec_of_key(const struct command *command, int key);
 

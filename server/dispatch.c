@@ -28,14 +28,14 @@ enum {
     TIMING_MAX_US =
         1000, /* a slowlog threshold below this times every command, not only those that may take long */
     LARGE_REQUEST_ARGS = 256,
-    SMALL_KEYS = 16,
-    HASH_KEEP = 4096, /* places of request.hash that are kept from batch to batch */
+    HASH_MIN = 16,    /* places of request.hash at first, ... */
+    HASH_KEEP = 4096, /* ... and how many are kept from batch to batch */
 };
 
 /* ---- Preparing ------------------------------------------------------------------------------------ */
 
 static __attribute__((noinline)) bool reserve_hashes(struct request *request) {
-    uint32_t argc = request->args.argc < SMALL_KEYS ? SMALL_KEYS : request->args.argc;
+    uint32_t argc = request->args.argc < HASH_MIN ? HASH_MIN : request->args.argc;
     uint64_t *grown = realloc(request->hash, (size_t)argc * sizeof *grown);
     if (!grown) return false;
     request->hash = grown;
@@ -65,17 +65,14 @@ static void add_all(struct request *request, unsigned db) {
 }
 
 static __attribute__((noinline)) bool add_keys(struct request *request, unsigned db) {
-    struct command_key small[SMALL_KEYS], *keys = small;
-    const struct bytes *argv = request->args.argv;
-    int count = command_keys(request->command, argv, request->args.argc, keys, SMALL_KEYS);
-    if (count > SMALL_KEYS) {
-        keys = malloc((size_t)count * sizeof *keys);
-        if (!keys) return false;
-        count = command_keys(request->command, argv, request->args.argc, keys, (uint32_t)count);
-    }
+    struct command_key few[COMMAND_FEW_KEYS];
+    int count;
+    struct command_key *keys =
+        command_keys_all(request->command, request->args.argv, request->args.argc, few, &count);
+    if (!keys) return false;
     for (int i = 0; i < count; i++) add_key(request, db, keys[i].arg);
     if (count < 0) add_all(request, db);
-    if (keys != small) free(keys);
+    command_keys_free(keys, few);
     return true;
 }
 
@@ -176,9 +173,9 @@ static void add_stripes(struct call *call, struct stripe_set *set, const struct 
         stripe_set_add_all(set);
         return;
     }
-    struct command_key small[SMALL_KEYS], *keys = small;
-    int count = command_keys(call->command, call->argv, call->argc, keys, SMALL_KEYS);
-    if (count > SMALL_KEYS) {
+    struct command_key keys[COMMAND_FEW_KEYS];
+    int count = command_keys(call->command, call->argv, call->argc, keys, COMMAND_FEW_KEYS);
+    if (count > COMMAND_FEW_KEYS) {
         stripe_set_add_all(set); /* more keys than this would lock most stripes anyway */
         return;
     }
@@ -256,7 +253,6 @@ static void reject_unknown(struct call *call) {
         size_t room = UNKNOWN_ARGS_MAX - len, n = call->argv[i].len < room ? call->argv[i].len : room;
         n = strnlen(call->argv[i].data, n); /* as the name, and as Redis shows it: up to a NUL */
         args[len++] = '\'';
-        n = strnlen(call->argv[i].data, n); /* Redis shows an argument up to its first NUL */
         memcpy(args + len, call->argv[i].data, n);
         len += n;
         args[len++] = '\'';

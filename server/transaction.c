@@ -15,7 +15,6 @@
 enum {
     QUEUE_MIN = 4,
     WATCHED_MIN = 8,
-    KEYS_ON_STACK = 16, /* commands with more keys than this pay for an allocation while they are queued */
 };
 
 struct watched {
@@ -119,16 +118,13 @@ static void hash_key(struct queued *queued, uint32_t arg, struct stripe_set *set
  * arguments, the handler will say what is wrong with them; whatever it looks at is hashed and locked, as
  * dispatch does. */
 static bool find_keys(struct queued *queued, struct stripe_set *set) {
-    struct command_key few[KEYS_ON_STACK], *keys = few;
-    int count = command_keys(queued->command, queued->argv, queued->argc, few, KEYS_ON_STACK);
-    if (count > KEYS_ON_STACK) {
-        keys = malloc((size_t)count * sizeof *keys);
-        if (!keys) return false;
-        count = command_keys(queued->command, queued->argv, queued->argc, keys, (uint32_t)count);
-    }
+    struct command_key few[COMMAND_FEW_KEYS];
+    int count;
+    struct command_key *keys = command_keys_all(queued->command, queued->argv, queued->argc, few, &count);
+    if (!keys) return false;
     for (int i = 0; i < count; i++) hash_key(queued, keys[i].arg, set);
     for (uint32_t i = 0; count < 0 && i < queued->argc; i++) hash_key(queued, i, set);
-    if (keys != few) free(keys);
+    command_keys_free(keys, few);
     if (count < 0 || (queued->command->flags & CMD_ALL_STRIPES)) stripe_set_add_all(set);
     return true;
 }

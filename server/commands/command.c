@@ -2,8 +2,6 @@
  * shapes. */
 #include "server/command.h"
 
-#include <stdlib.h>
-
 #include "protocol/glob.h"
 #include "server/call.h"
 #include "server/help.h"
@@ -473,24 +471,24 @@ static void reply_keys(struct call *call, bool with_flags) {
     const struct bytes *argv = call->argv + 2;
     const struct command *command = keyed_command_or_reply(call);
     if (!command) return;
-    int count = command_keys(command, argv, call->argc - 2, NULL, 0);
+    struct command_key few[COMMAND_FEW_KEYS];
+    int count;
+    struct command_key *keys = command_keys_all(command, argv, call->argc - 2, few, &count);
+    if (!keys) {
+        call_out_of_memory(call);
+        return;
+    }
     if (count <= 0 && !(command->flags & CMD_NO_MANDATORY_KEYS)) {
         reply_error(call->reply, "ERR Invalid arguments specified for command");
         return;
     }
-    struct command_key *keys = count > 0 ? malloc((size_t)count * sizeof(*keys)) : NULL;
-    if (count > 0 && !keys) {
-        call_out_of_memory(call);
-        return;
-    }
-    if (count > 0) command_keys(command, argv, call->argc - 2, keys, (uint32_t)count);
     reply_array(call->reply, count > 0 ? (size_t)count : 0);
     for (int i = 0; i < count; i++) {
         if (with_flags) reply_array(call->reply, 2);
         reply_bulk(call->reply, argv[keys[i].arg]);
         if (with_flags) reply_bits(call->reply, keys[i].flags, key_flag_names);
     }
-    free(keys);
+    command_keys_free(keys, few);
 }
 
 static void command_getkeys(struct call *call) {
