@@ -82,6 +82,8 @@ static void hello_chooses_the_protocol(void) {
         {"hello 2 setname", "-ERR Syntax error in HELLO option 'setname'\r\n"},
         {"hello 2 setname \"a b\"",
          "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
+        {"hello 2 setname \"\\x7f\"",
+         "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
         {"get none", "_\r\n"}, /* a refused HELLO changes no protocol */
     };
     EXPECT_ALL(table);

@@ -39,6 +39,8 @@ static void idle_time_counts_from_the_last_access_and_asking_is_none(void) {
     EXPECT("object idletime k\nobject encoding k\nobject refcount k\nobject idletime k\n",
            ":60\r\n" EMBSTR ":1\r\n:60\r\n");
     EXPECT("get k\nobject idletime k\n", "$1\r\nv\r\n:0\r\n");
+    now_ms += 1000ll * 10000000;
+    EXPECT("object idletime k\nget k\n", ":10000000\r\n$1\r\nv\r\n");
     now_ms += 1000ll << 24; /* the record of 24 bits comes round: 194 days */
     EXPECT("object idletime k\n", ":0\r\n");
     end();

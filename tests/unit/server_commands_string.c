@@ -208,6 +208,12 @@ static void a_string_grows_with_zeroes_and_within_its_bound(void) {
 
 /* ---- Memory --------------------------------------------------------------------------------------- */
 
+static uint64_t keys(void) {
+    uint64_t count = 0;
+    for (unsigned i = 0; i < stripes.count; i++) count += keyspace_count(stripes.all[i].keyspace, 0);
+    return count;
+}
+
 /* Runs the line with ever more allocations that succeed before the rest fails, each time from the same
  * beginning, until it is answered as it should be. Until then it is refused, before it runs or while it
  * does, and nothing has changed. Returns how often. */
@@ -217,7 +223,7 @@ static unsigned starve(struct bytes before, struct bytes line, struct bytes repl
         begin();
         run(before);
         (void)run(BYTES("ping\n")); /* replies have their chunk */
-        uint64_t unchanged = changes();
+        uint64_t unchanged = changes(), there = keys();
         buffer_free(&sent);
         CHECK(buffer_reserve(&sent, 4096, 4096));
         parse(line);
@@ -230,7 +236,7 @@ static unsigned starve(struct bytes before, struct bytes line, struct bytes repl
             struct bytes reason = buffer_bytes(&sent);
             CHECK(!prepared || conn->output.reply.failed ||
                   (reason.data[0] == '-' && memmem(reason.data, reason.len, "memory", 6)));
-            CHECK_INT(changes(), unchanged);
+            CHECK(changes() == unchanged && keys() == there);
         }
         end();
         if (answered) return allocations;

@@ -113,7 +113,7 @@ static void the_keyspace_is_counted_by_database(void) {
     EXPECT("del a b\n", ":2\r\n");
     CHECK(has_line(info("keyspace"), "db0:keys=1,expires=1,avg_ttl=5000") ||
           has_line(info("keyspace"), "db0:keys=1,expires=1,avg_ttl=0"));
-    now_ms += 5000;
+    now_ms += 6000;
     CHECK(has_line(info("keyspace"), "db0:keys=1,expires=1,avg_ttl=0")); /* still there, but over */
     end();
 }
@@ -168,6 +168,19 @@ static void people_read_sizes_in_units(void) {
     end();
 }
 
+/* A unit begins at 1024 of the one before, as Redis has it: 1010K are not 0.99M. */
+static void units_are_1024_of_each_other(void) {
+    begin();
+    EXPECT("set k v\n", OK);
+    size_t more = 1010 * 1024 - (size_t)figure(info("memory"), "used_memory");
+    struct key key = {BYTES("k"), hash_bytes(&stripes.seed, BYTES("k"))};
+    struct value value = {.kind = VALUE_BLOCK, .block = block_new_zeroed(more, more)};
+    CHECK(value.block && keyspace_set(stripe_of(key.hash)->keyspace, 0, key, &value, EXPIRY_NONE));
+    block_release(value.block);
+    CHECK(strstr(info("memory"), "used_memory_human:1010."));
+    end();
+}
+
 static void clients_and_changes_are_those_there_are(void) {
     begin();
     struct conn *other = fixture_conn(&shards[1]);
@@ -194,6 +207,7 @@ int main(void) {
     RUN(commands_and_errors_are_counted_by_name);
     RUN(memory_is_that_of_the_data_and_its_peak_stays);
     RUN(people_read_sizes_in_units);
+    RUN(units_are_1024_of_each_other);
     RUN(clients_and_changes_are_those_there_are);
     buffer_free(&text);
     return 0;

@@ -157,9 +157,10 @@ static void a_check_has_the_last_word(void) {
 static void stored_values_are_in_force_and_come_back(void) {
     static const struct {
         const char *name, *text;
-    } cases[] = {{"timeout", "77"},    {"bind", "a b c"},    {"bind", ""},
-                 {"logfile", "x y"},   {"daemonize", "yes"}, {"loglevel", "debug"},
-                 {"requirepass", "s"}, {"requirepass", ""},  {"client-output-buffer-limit", "normal 1 2 3"}};
+    } cases[] = {
+        {"timeout", "77"},         {"bind", "a b c"},    {"bind", ""},
+        {"logfile", "x y"},        {"daemonize", "yes"}, {"loglevel", "debug"},
+        {"requirepass", "secret"}, {"requirepass", ""},  {"client-output-buffer-limit", "normal 1 2 3"}};
     char error[OPTION_ERROR_MAX];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct option *o = option(cases[i].name);
@@ -171,10 +172,10 @@ static void stored_values_are_in_force_and_come_back(void) {
         CHECK(option_current(o, &after) && option_value_equal(o, &after, &copy));
         option_value_free(&copy);
         option_value_free(&after);
+        CHECK(config_has_password() == (*config.requirepass != '\0')); /* `changed` follows every store */
     }
     CHECK(config.timeout == 77 && config.daemonize == CONFIG_YES && config.bind_count == 0);
     CHECK_BYTES(bytes_of(config.logfile), BYTES("x y"));
-    CHECK(!config_has_password()); /* `changed` followed the store */
     CHECK_INT(config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].soft_seconds, 3);
     config_defaults();
 }

@@ -140,6 +140,9 @@ static void depth_and_number_are_bounded_exactly(void) {
     memset(nested + depth + 3, ']', (size_t)depth);
     nested[2 * depth + 3] = '\0';
     CHECK(syntax_parse(nested, &parsed) == NULL && parsed.count == 1);
+    memmove(nested + 1, nested, (size_t)(2 * depth + 4));
+    memcpy(nested + 2 * depth + 4, "]", 2);
+    CHECK(syntax_parse(nested, &parsed) != NULL);
     for (int i = 0; i < SYNTAX_MAX_ARGUMENTS; i++) memcpy(many + 4 * i, "<a> ", 5);
     CHECK(syntax_parse(many, &parsed) == NULL);
     CHECK_INT(parsed.count, SYNTAX_MAX_ARGUMENTS);
