@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What broke other servers of this kind: connections that stop, vanish or never end; values that change while they are sent.
 
-    run.py [--shards N] [--io auto|yes|no] [--plant] [NAME...]
+    run.py [--shards N] [--io auto|yes|no] [--patience N] [--plant] [NAME...]
 
 Each trap is a function trap_...(server): it is named by what must hold, gets a fresh server and fails by an exception. Options of
 its server stand in the decorator. Exact bytes are the business of tests/wire; here it is about who gets what, how long
@@ -127,8 +127,11 @@ def switches(server):
     """How often each thread of the server has gone to sleep by itself, and whether one runs just now."""
     counts, running = {}, False
     for task in os.listdir("/proc/%d/task" % server.pid):
-        with open("/proc/%d/task/%s/status" % (server.pid, task), encoding="ascii") as file:
-            status = file.read()
+        try:
+            with open("/proc/%d/task/%s/status" % (server.pid, task), encoding="ascii") as file:
+                status = file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
         counts[task] = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M).group(1)
         running |= re.search(r"^State:\s+R", status, re.M) is not None
     return counts, running
@@ -428,7 +431,7 @@ def trap_accepting_goes_on_after_descriptors_ran_out(server):
 
 # ---- Endings -------------------------------------------------------------------------------------------------------------------
 
-SOON_S = 2.0 * TIME_SCALE  # how long any close may take
+SOON_S = 10.0 * TIME_SCALE  # how long any close may take on a machine that is busy with other things
 AT_ONCE_S = 0.3  # an idle shard looks around by itself once a second, or never: what took less did not wait for that
 
 
@@ -464,8 +467,8 @@ def trap_a_close_does_not_wait_for_the_next_event(server):
             "CLIENT KILL of another": (kill_other, b"")}
     with server.client() as killer:
         for what, (end, told) in ways.items():
-            least = None  # the quickest of some for each shard: a busy machine may hold up one of them
-            for _ in range(3):
+            least = None  # the quickest of some for each shard: a busy machine may hold up any of them
+            for _ in range(10):
                 clients = [server.client() for _ in range(server.shards)]  # each on a shard of its own
                 for client in clients:
                     client.number = client.call("CLIENT", "ID")
@@ -487,7 +490,7 @@ def trap_a_refusal_does_not_wait_for_the_next_event(server):
     told, took = b"-ERR max number of clients reached\r\n", []
     wait_until_alone(server)
     clients = [eventually("client %d to be admitted" % i, lambda: admitted(server)) for i in range(10)]
-    while len(took) < 3 or min(took) >= AT_ONCE_S:
+    while min(took, default=AT_ONCE_S) >= AT_ONCE_S:
         check(len(took) < 10, "the refusal came after %.2f s" % min(took or [0]))
         wait_until_parked(server)
         start = time.monotonic()
@@ -705,7 +708,7 @@ def trap_the_soft_limit_ends_the_connection(server):
         check(brief.call("PING") == "PONG", "who read was closed as well")
 
 
-@trap("--timeout", "1")
+@trap("--timeout", "2")
 def trap_only_the_idle_time_out(server):
     with server.client() as idle, server.client() as busy, server.client() as partial:
         partial.send(encode("PING")[:7])
@@ -717,7 +720,7 @@ def trap_only_the_idle_time_out(server):
             return readable and idle.receive() and idle.eof
 
         eventually("the idle client to be closed", closed)
-        check(time.monotonic() - start > 0.9, "closed after %.1f s" % (time.monotonic() - start))
+        check(time.monotonic() - start > 1.9, "closed after %.1f s" % (time.monotonic() - start))
         check(partial.read_until_closed() == b"", "half a request was answered")
         check(busy.call("PING") == "PONG", "a busy client was closed")
 
@@ -1057,8 +1060,11 @@ def main():
     parser.add_argument("names", nargs="*", help="only the traps whose names contain one of these")
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--io", choices=("auto", "yes", "no"), default="auto", help="the server's --io-sqpoll")
+    parser.add_argument("--patience", type=float, default=1, help="others may have to wait so many times as long (1)")
     parser.add_argument("--plant", action="store_true", help="expect one wrong thing: this run must fail")
     options = parser.parse_args()
+    global OTHERS_WAIT_S
+    OTHERS_WAIT_S *= options.patience
     failed = ran = 0
     for function, arguments, kevy_only, tcp, env in TRAPS:
         name = function.__name__[len("trap_"):]
