@@ -4,7 +4,7 @@
     run.py [--seconds N] [--shards 1,4] [--seed N] [FILE...]
 
 Without files, each configuration (shard count x protocol) first gets every integer edge in every numeric place (commands.py,
-SYSTEMATIC) and the scripts beside this file (*.txt), then rounds of random commands until its share of the time is used.
+SYSTEMATIC) and the scripts beside this file (*.txt), then rounds of random commands until its share of N seconds is used.
 A round starts from an empty keyspace with two connections, sends --commands commands, and ends with a comparison of
 all databases: keys, types, values, encodings, expiry times.
 
@@ -33,6 +33,7 @@ DATABASES = 16
 BATCH = 64  # commands of one connection that are sent at once
 CLOCK_SLACK_S = 0.25  # servers look at the clock now and then, not at every command
 SHRINK_SECONDS = 60
+ROUNDS_MIN = 10  # in each configuration, however little time there is
 EMPTY_CURSOR = b"0"
 SHARED = 2147483647  # the reference count of an integer that Redis keeps once for all
 
@@ -513,15 +514,15 @@ class Failed(Exception):
 
 
 def lie_about_getrange(arguments, raw):
-    """The canary: a server that answers GETRANGE wrongly where the reply is a bulk of more than three bytes."""
-    if arguments[0].upper() == b"GETRANGE" and raw[:1] == b"$" and len(raw) > 9:
+    """The canary: a server that answers GETRANGE wrongly where the reply is a bulk of some bytes."""
+    if arguments[0].upper() == b"GETRANGE" and raw[:1] == b"$" and len(raw) > len(b"$0\r\n\r\n"):
         return raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:]
     return raw
 
 
 def run_configuration(shards, protocol, options, seed, seconds):
     where = "%d shards, RESP%d" % (shards, protocol)
-    asked, started = 0, time.monotonic()
+    asked = 0
     with Pair(shards, protocol, lie_about_getrange if options.plant else None,
               options.keep_going) as pair:
         own = [] if options.random_only else sorted(glob.glob(os.path.join(HERE, "*.txt")))
@@ -539,8 +540,8 @@ def run_configuration(shards, protocol, options, seed, seconds):
             for at in range(0, len(edges), 2000):
                 pair.check("integer edges (%s)" % where, edges[at : at + 2000])
             asked += len(edges)
-        number = 0
-        while time.monotonic() - started < seconds or number == 0:
+        number, started = 0, time.monotonic()
+        while time.monotonic() - started < seconds or number < ROUNDS_MIN:
             name = "%s.%d.%d.%d" % (seed, shards, protocol, number)
             pair.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands))
             asked += options.commands
@@ -553,7 +554,7 @@ def run_configuration(shards, protocol, options, seed, seconds):
 def main():
     parser = argparse.ArgumentParser(description="Compares kevy with redis-server.")
     parser.add_argument("files", nargs="*", help="scripts to run instead of everything else")
-    parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
+    parser.add_argument("--seconds", type=float, default=20, help="of random rounds, for all configurations together")
     parser.add_argument("--commands", type=int, default=1000, help="in a round")
     parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
     parser.add_argument("--protocol", type=lambda s: [int(n) for n in s.split(",")], default=[2, 3])
