@@ -19,6 +19,7 @@
 
 static int fail(struct buffer *errors) {
     fwrite(errors->data, 1, errors->len, stderr);
+    buffer_free(errors);
     return 1;
 }
 
