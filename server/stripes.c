@@ -66,6 +66,10 @@ void stripe_set_unlock(const struct stripe_set *set) {
  * `ulimit -v` leave less than the machine has. */
 #define ARENAS_BYTES ((size_t)1 << 40)
 
+/* Very large values that may be mappings, in all: the kernel gives a process 65,530, and one that has used them up can
+ * hardly allocate any more. */
+enum { MAPPED_BLOCKS = 16384 };
+
 static unsigned stripe_count(unsigned shards) {
     unsigned count = 1;
     if (shards == 1) return 1;
@@ -80,8 +84,10 @@ int stripes_open(unsigned shards, unsigned databases) {
     stripes.all = aligned_alloc(_Alignof(struct stripe), stripes.count * sizeof *stripes.all);
     if (!stripes.all) return -ENOMEM;
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
-    struct keyspace_options options = {
-        .seed = &stripes.seed, .databases = databases, .arena_bytes = ARENAS_BYTES / stripes.count};
+    struct keyspace_options options = {.seed = &stripes.seed,
+                                       .databases = databases,
+                                       .arena_bytes = ARENAS_BYTES / stripes.count,
+                                       .mapped_blocks = MAPPED_BLOCKS / stripes.count};
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;
         stripes.all[i].keyspace = keyspace_new(&options);

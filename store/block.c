@@ -23,21 +23,22 @@ static struct block *begin(struct block *block, const struct block *as) {
     return block;
 }
 
-static struct block *map(size_t len, size_t capacity) {
+struct block *block_new_mapped(size_t len, size_t capacity) {
+    size_t bytes = bytes_for(capacity);
     struct block as = {.mapped = true, .len = len, .capacity = capacity, .clean = len};
-    return begin(memory_map(NULL, 0, bytes_for(capacity)), &as);
+    return bytes ? begin(memory_map(NULL, 0, bytes), &as) : NULL;
 }
 
 struct block *block_new(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
-    if (bytes >= BLOCK_MAP_MIN) return map(len, capacity);
+    if (bytes >= BLOCK_MAP_MIN) return block_new_mapped(len, capacity);
     struct block as = {.len = len, .capacity = capacity, .clean = capacity};
     return bytes ? begin(memory_resize(NULL, bytes), &as) : NULL;
 }
 
 struct block *block_new_zeroed(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
-    if (bytes >= BLOCK_MAP_ZEROES_MIN) return map(len, capacity);
+    if (bytes >= BLOCK_MAP_MIN) return block_new_mapped(len, capacity);
     struct block as = {.len = len, .capacity = capacity, .clean = len};
     return bytes ? begin(memory_zeroed(bytes), &as) : NULL;
 }
@@ -48,15 +49,9 @@ struct block *block_of(struct bytes bytes) {
     return block;
 }
 
-/* Is it time for a block of malloc's to become a mapping? Copying what it has must not be more work than
- * clearing what it gets. */
-static bool outgrows_malloc(const struct block *block, size_t capacity) {
-    size_t bytes = bytes_for(capacity);
-    return bytes >= BLOCK_MAP_MIN || (bytes >= BLOCK_MAP_ZEROES_MIN && capacity - block->len >= block->len);
-}
-
+/* The block becomes a mapping: that is copying for the last time. */
 static struct block *move_out_of_malloc(struct block *block, size_t capacity) {
-    struct block *moved = map(block->len, capacity);
+    struct block *moved = block_new_mapped(block->len, capacity);
     if (moved == NULL) return NULL;
     memcpy(moved->data, block->data, block->len);
     free(block);
@@ -67,7 +62,7 @@ struct block *block_grow(struct block *block, size_t capacity) {
     size_t bytes = bytes_for(capacity), old_bytes = bytes_for(block->capacity);
     assert(capacity >= block->capacity);
     if (bytes == 0) return NULL;
-    if (!block->mapped && outgrows_malloc(block, capacity)) return move_out_of_malloc(block, capacity);
+    if (!block->mapped && bytes >= BLOCK_MAP_MIN) return move_out_of_malloc(block, capacity);
     struct block *moved = block->mapped ? memory_map(block, old_bytes, bytes) : memory_resize(block, bytes);
     if (moved == NULL) return NULL;
     moved->capacity = capacity;

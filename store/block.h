@@ -27,8 +27,10 @@ struct block {
 /* A block with one reference and `len` uninitialised bytes, room for `capacity` >= len. NULL without memory.
  */
 struct block *block_new(size_t len, size_t capacity);
-/* The same with zero bytes, which cost nothing until they are touched where they are many. */
+/* The same with zero bytes. */
 struct block *block_new_zeroed(size_t len, size_t capacity);
+/* The same in a mapping, whatever its size: zero bytes cost nothing until they are touched. */
+struct block *block_new_mapped(size_t len, size_t capacity);
 /* A block with a copy of the bytes. */
 struct block *block_of(struct bytes bytes);
 /* Gives a block with one reference a capacity of at least what it has; may move it. NULL (and the old block
@@ -53,7 +55,7 @@ void block_release(struct block *block);
 enum {
     BLOCK_REAP_MIN = 1 << 20,
     BLOCK_MAP_MIN = 32 << 20,       /* bytes of a block that is filled at once: malloc would map it too */
-    BLOCK_MAP_ZEROES_MIN = 1 << 20, /* of one that begins as zeroes, or gets more of them than it has bytes */
+    BLOCK_MAP_ZEROES_MIN = 1 << 20, /* of one that is mostly zeroes, while its owner has mappings left */
 };
 extern void (*block_reaper)(struct block *block); /* set once at start, before threads; calls block_destroy */
 void block_destroy(struct block *block);

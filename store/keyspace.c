@@ -17,6 +17,7 @@ enum {
     MOVES_PER_BUDGET = 4,   /* entries that keyspace_expire may sort, for each that it may delete */
     RANDOM_TRIES = 256,     /* draws of keyspace_random before it takes the next entry that there is */
     RANDOM_CHAIN_MAX = 64,  /* entries of a chain that it can draw from */
+    MAPPED_BLOCKS = 16384,  /* of the 65,530 mappings that the kernel gives a process */
 };
 _Static_assert(sizeof(struct entry) + sizeof(struct entry_expiry_record) + ENTRY_KEY_INLINE_MAX +
                        ENTRY_VALUE_INLINE_MAX <=
@@ -33,7 +34,8 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
         return NULL;
     }
     ks->seed = options->seed;
-    ks->databases = databases;
+    ks->databases = (uint16_t)databases;
+    ks->mappings_left = options->mapped_blocks ? (int)options->mapped_blocks : MAPPED_BLOCKS;
     ks->next_expiry_ms = INT64_MAX;
     return ks;
 }
@@ -52,10 +54,12 @@ static uint64_t hash_of(const struct keyspace *ks, const struct entry *e) {
 
 static void hold_block(struct keyspace *ks, const struct block *block) {
     ks->block_bytes += block_memory(block);
+    ks->mappings_left -= block->mapped;
 }
 static void drop_block(struct keyspace *ks, struct block *block) {
     if (block == NULL) return;
     ks->block_bytes -= block_memory(block);
+    ks->mappings_left += block->mapped;
     block_release(block);
 }
 
@@ -354,11 +358,17 @@ static size_t roomy(size_t len) {
     return len <= SIZE_MAX / 2 ? len + len / 4 : len;
 }
 
+/* May a block that mostly consists of zeroes be a mapping? */
+static bool may_map(const struct keyspace *ks, size_t capacity) {
+    return capacity >= BLOCK_MAP_ZEROES_MIN && ks->mappings_left > 0;
+}
+
 /* From a value that is not a block: a block of `len` bytes. */
 static char *edit_to_block(struct keyspace *ks, struct keyspace_database *db, struct entry **e, size_t len) {
     char scratch[NUMBER_I64_MAX_LEN];
     struct bytes old = entry_string(*e, scratch); /* shorter than len */
-    struct block *block = block_new_zeroed(len, roomy(len));
+    struct block *block = may_map(ks, roomy(len)) ? block_new_mapped(len, roomy(len))
+                                                  : block_new_zeroed(len, roomy(len));
     if (block == NULL) return NULL;
     if (old.len) memcpy(block->data, old.data, old.len);
     struct entry *to = resize_value(ks, db, *e, ENTRY_BLOCK, POINTER_LEN);
@@ -372,12 +382,15 @@ static char *edit_to_block(struct keyspace *ks, struct keyspace_database *db, st
     return block->data;
 }
 
-/* A block of at least `len` bytes of capacity with the bytes of `old` and one reference, perhaps old itself.
- */
-static struct block *own_block(struct block *old, size_t len) {
-    if (!block_shared(old)) return len <= old->capacity ? old : block_grow(old, roomy(len));
-    size_t kept = old->len < len ? old->len : len;
-    struct block *copy = block_new(kept, len > old->len ? roomy(len) : len);
+/* A block of at least `len` bytes of capacity with the bytes of `old` and one reference, perhaps old itself. */
+static struct block *own_block(const struct keyspace *ks, struct block *old, size_t len) {
+    bool shared = block_shared(old);
+    if (!shared && len <= old->capacity) return old;
+    size_t kept = old->len < len ? old->len : len, capacity = len > old->len ? roomy(len) : len;
+    /* Copying what it has must not be more work than clearing what it gets. */
+    bool map = capacity - kept >= kept && may_map(ks, capacity);
+    if (!shared && (old->mapped || !map)) return block_grow(old, capacity);
+    struct block *copy = map ? block_new_mapped(kept, capacity) : block_new(kept, capacity);
     if (copy == NULL) return NULL;
     memcpy(copy->data, old->data, kept);
     block_release(old);
@@ -387,10 +400,13 @@ static struct block *own_block(struct block *old, size_t len) {
 static char *edit_block(struct keyspace *ks, struct entry *e, size_t len) {
     struct block *old = entry_block(e);
     size_t memory = block_memory(old);
-    struct block *block = own_block(old, len);
+    bool mapped = old->mapped;
+    struct block *block = own_block(ks, old, len);
     if (block == NULL) return NULL;
     block_set_len(block, len);
-    ks->block_bytes += block_memory(block) - memory;
+    ks->block_bytes -= memory;
+    ks->mappings_left += mapped;
+    hold_block(ks, block);
     memcpy(entry_value_at(e), &block, sizeof block);
     return block->data;
 }
@@ -561,7 +577,7 @@ unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
         struct expiry *wheel = ks->db[db].wheel;
         if (wheel == NULL) continue;
         if (count < budget) {
-            ks->expire_from = db; /* where the budget ends is where the next call begins */
+            ks->expire_from = (uint16_t)db; /* where the budget ends is where the next call begins */
             count += expire_database(ks, db, now_ms, budget - count, &moves, expired, context);
         }
         if (expiry_next(&ks->slab, wheel) < next) next = expiry_next(&ks->slab, wheel);

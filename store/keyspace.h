@@ -27,6 +27,7 @@ struct keyspace_options {
     const struct hash_seed *seed; /* borrowed, outlives the keyspace */
     unsigned databases;           /* 1..KEYSPACE_MAX_DATABASES */
     size_t arena_bytes;           /* address space to reserve for small objects at most; 0: 32 GiB */
+    unsigned mapped_blocks;       /* of 1 to 32 MiB that are mappings of their own at most; 0: 16,384 */
 };
 
 enum { KEYSPACE_MAX_DATABASES = 1024 };
@@ -159,8 +160,9 @@ struct keyspace {
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
     int64_t now_ms;         /* the latest that keyspace_expire was told: where new wheels begin */
-    unsigned expire_from;   /* the database that keyspace_expire looks at first */
-    unsigned databases;
+    uint16_t expire_from;   /* the database that keyspace_expire looks at first */
+    uint16_t databases;
+    int mappings_left; /* for blocks that are mappings; below 0 where some had to be */
     struct keyspace_database db[];
 };
 

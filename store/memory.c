@@ -19,5 +19,6 @@ __attribute__((weak)) void *memory_map(void *old, size_t old_size, size_t size) 
 }
 
 void memory_unmap(void *old, size_t size) {
-    munmap(old, size);
+    /* A hole in a mapping makes two of it, and the kernel counts them: beyond vm.max_map_count the pages go alone. */
+    if (munmap(old, size) != 0) madvise(old, size, MADV_DONTNEED);
 }

@@ -32,15 +32,18 @@ static void a_block_lives_until_its_last_release(void) {
 }
 
 static void zeroed_blocks_are_zero_to_their_capacity(void) {
-    struct block *block = block_new_zeroed(10, 5000);
-    CHECK_INT(block->len, 10);
-    for (size_t i = 0; i < block->capacity; i++) CHECK(block->data[i] == 0);
-    CHECK(block_memory(block) >= sizeof *block + 5000);
-    block_release(block);
+    for (int mapped = 0; mapped < 2; mapped++) {
+        struct block *block = mapped ? block_new_mapped(10, 5000) : block_new_zeroed(10, 5000);
+        CHECK_INT(block->mapped, mapped);
+        CHECK_INT(block->len, 10);
+        for (size_t i = 0; i < block->capacity; i++) CHECK(block->data[i] == 0);
+        CHECK(block_memory(block) >= sizeof *block + 5000);
+        block_release(block);
+    }
 }
 
 static void growing_keeps_the_bytes(void) {
-    static const size_t capacities[] = {11, 1 << 19, BLOCK_MAP_ZEROES_MIN, BLOCK_MAP_MIN, 1 << 28};
+    static const size_t capacities[] = {11, 1 << 20, BLOCK_MAP_MIN - 100, BLOCK_MAP_MIN, 1 << 28};
     struct block *block = block_of(BYTES("0123456789"));
     for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
         CHECK((block = block_grow(block, capacities[i])));
@@ -89,13 +92,14 @@ static size_t resident_pages(const struct block *block) {
 static void a_large_block_grows_without_touching_its_new_pages(void) {
     enum { LARGE = 1 << 27, PAGE = 4096 };
     static const size_t lengths[] = {10000, BLOCK_MAP_ZEROES_MIN, BLOCK_MAP_MIN};
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        struct block *block = block_new(lengths[i], lengths[i]);
+    for (size_t i = 0; i < 2 * sizeof lengths / sizeof *lengths; i++) {
+        size_t len = lengths[i / 2];
+        struct block *block = i % 2 ? block_new_mapped(len, len) : block_new(len, len);
         memset(block->data, 'x', block->len);
         CHECK((block = block_grow(block, LARGE)));
         block_set_len(block, LARGE);
         block->data[LARGE - 1] = 'x';
-        CHECK(resident_pages(block) <= lengths[i] / PAGE + 3);
+        CHECK(resident_pages(block) <= len / PAGE + 3);
         block_release(block);
     }
     struct block *block = block_new_zeroed(LARGE, LARGE);
@@ -109,6 +113,7 @@ static void without_memory_nothing_is_lost(void) {
     for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
         no_memory = true;
         CHECK(block_new(1, capacities[i]) == NULL && block_new_zeroed(1, capacities[i]) == NULL);
+        CHECK(block_new_mapped(1, capacities[i]) == NULL);
         CHECK(block_of(BYTES("x")) == NULL);
         CHECK(block_grow(block, capacities[i]) == NULL);
         no_memory = false;
@@ -116,7 +121,7 @@ static void without_memory_nothing_is_lost(void) {
         CHECK((block = block_grow(block, capacities[i])));
     }
     CHECK(block_new(0, SIZE_MAX) == NULL && block_new(0, SIZE_MAX - 8) == NULL); /* no wrap-around */
-    CHECK(block_new_zeroed(0, SIZE_MAX) == NULL);
+    CHECK(block_new_zeroed(0, SIZE_MAX) == NULL && block_new_mapped(0, SIZE_MAX) == NULL);
     CHECK(block_grow(block, SIZE_MAX) == NULL && block_grow(block, SIZE_MAX / 2) == NULL);
     CHECK_BYTES(block_bytes(block), BYTES("kept"));
     block_release(block);

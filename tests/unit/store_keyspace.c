@@ -486,6 +486,34 @@ static void a_value_that_jumps_to_a_large_size_is_zero_in_between(void) {
     keyspace_free(ks);
 }
 
+/* The kernel gives a process only so many. */
+static void so_many_values_are_mappings_and_no_more(void) {
+    enum { MAPPINGS = 2, VALUES = 4, LEN = BLOCK_MAP_ZEROES_MIN };
+    struct keyspace *ks = keyspace_new(
+        &(struct keyspace_options){.seed = &hash_seed, .databases = 1, .mapped_blocks = MAPPINGS});
+    struct entry *e[VALUES];
+    char name[VALUES] = "abcd";
+    CHECK(ks);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < VALUES; i++) {
+            e[i] = set(ks, key_of((struct bytes){&name[i], 1}), BYTES("x"), EXPIRY_NONE);
+            char *data = keyspace_edit(ks, 0, &e[i], i % 2 ? LEN : 5000); /* at once, or by way of malloc */
+            CHECK(data && keyspace_edit(ks, 0, &e[i], LEN));
+            CHECK_INT(entry_block(e[i])->mapped, i < MAPPINGS);
+        }
+        CHECK_INT(ks->mappings_left, 0);
+        for (int i = 0; i < VALUES; i++) {
+            struct key key = key_of((struct bytes){&name[i], 1});
+            if (round == 0) CHECK(keyspace_delete(ks, 0, key));
+            if (round == 1) set(ks, key, BYTES("small"), EXPIRY_NONE);
+            if (round == 2) CHECK(keyspace_edit(ks, 0, &e[i], 100));
+        }
+        CHECK_INT(ks->mappings_left, MAPPINGS);
+        CHECK_INT(ks->block_bytes, 0);
+    }
+    keyspace_free(ks);
+}
+
 /* ---- Scanning and drawing ------------------------------------------------------------------------- */
 
 static void mark(void *context, struct entry *e) {
@@ -625,6 +653,7 @@ int main(void) {
     RUN(a_value_of_the_same_length_is_a_new_value);
     RUN(appending_byte_by_byte_is_linear);
     RUN(a_value_that_jumps_to_a_large_size_is_zero_in_between);
+    RUN(so_many_values_are_mappings_and_no_more);
     RUN(a_scan_sees_what_stays_while_the_table_grows_and_shrinks);
     RUN(every_entry_is_drawn_about_alike);
     RUN(a_small_pair_costs_at_most_52_bytes_at_any_count);
