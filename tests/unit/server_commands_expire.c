@@ -69,7 +69,7 @@ static void a_moment_that_has_passed_deletes(void) {
         CHECK_BYTES(run((struct bytes){line, (size_t)len}), BYTES(OK ":1\r\n:0\r\n"));
     }
     EXPECT_CHANGES(2, "set k v\nexpire k 0\n", OK ":1\r\n");
-    EXPECT_CHANGES(0, "expire k 0\ndbsize\n", ":0\r\n:0\r\n"); /* deleted, not only invisible */
+    EXPECT_CHANGES(0, "dbsize\nexpire k 0\n", ":0\r\n:0\r\n"); /* deleted, not only invisible */
     end();
 }
 

@@ -229,6 +229,7 @@ static unsigned starve(struct bytes before, struct bytes line, struct bytes repl
         parse(line);
         memory_left = allocations;
         bool prepared = dispatch_prepare(&conn->client, &shards->batch[0], NULL);
+        CHECK(!prepared || shards->batch[0].hash_capacity >= shards->batch[0].args.argc);
         if (prepared) run_parsed();
         memory_left = UINT_MAX;
         bool answered = prepared && bytes_equal(buffer_bytes(&sent), reply);
@@ -261,6 +262,8 @@ static void without_memory_a_write_is_refused_and_changes_nothing(void) {
         {"", "multi\n", OK},
         {"", "watch k\n", OK},
         {"mset a abc b abd\n", "lcs a b\n", "$2\r\nab\r\n"},
+        {"mset a abc b abd\n", "lcs a b len\n", ":2\r\n"},
+        {"mset a 1 b 2\n", "mset a 3 b 4 a 3 b 4 a 3 b 4 a 3 b 4 a 3 b 4\n", OK},
         {"set k v\n", "keys *\n", "*1\r\n$1\r\nk\r\n"},
         {"set k v\n", "scan 0 count 100\n", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n"},
     };
