@@ -1,6 +1,7 @@
 /* A connection's input: however its bytes are cut, whatever came before, the replies are the same. */
 #include "server/conn.h"
 
+#include "tests/unit/failing_memory.h"
 #include "tests/unit/server_fixture.h"
 
 static struct buffer sent;
@@ -128,6 +129,33 @@ static void more_than_a_turn_s_worth_goes_on_in_the_next(void) {
     buffer_free(&replies);
 }
 
+/* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal says
+ * why, or the connection ends. */
+static void without_memory_requests_are_refused_or_the_connection_ends(void) {
+    static const struct bytes data = BYTES_INIT(
+                                  "set a 1\r\nmset b 1 c 2 d 3 e 4 f 5 g 6 h 7 i 8 j 9 k 10\r\nget a\r\n"),
+                              full = BYTES_INIT("+OK\r\n+OK\r\n$1\r\n1\r\n");
+    unsigned ended = 0, answered = 0;
+    for (unsigned allocations = 0; !answered; allocations++) {
+        CHECK(allocations < 1000);
+        fixture_open(4);
+        struct conn *conn = fixture_conn(shards);
+        memory_left = allocations;
+        conn_input(conn, data.data, data.len);
+        memory_left = UINT_MAX;
+        buffer_free(&sent);
+        fixture_take(&conn->output, &sent);
+        struct bytes got = buffer_bytes(&sent);
+        bool closing = (conn->flags & CONN_CLOSING) || (conn->client.flags & CLIENT_CLOSE_AFTER_REPLY);
+        answered = bytes_equal(got, full);
+        CHECK(answered || closing || memmem(got.data, got.len, "-ERR Out of memory", 18));
+        ended += closing;
+        fixture_conn_close(conn);
+        fixture_close();
+    }
+    CHECK(ended > 0); /* some of these found no memory for a request's own arrays */
+}
+
 int main(void) {
     RUN(requests_that_begin_alike_are_told_apart_by_what_follows);
     RUN(subcommands_of_a_container_are_told_apart);
@@ -137,5 +165,6 @@ int main(void) {
     RUN(empty_requests_have_no_reply);
     RUN(nothing_behind_quit_is_looked_at);
     RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
+    RUN(without_memory_requests_are_refused_or_the_connection_ends);
     return 0;
 }
