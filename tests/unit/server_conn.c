@@ -129,8 +129,8 @@ static void more_than_a_turn_s_worth_goes_on_in_the_next(void) {
     buffer_free(&replies);
 }
 
-/* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal says
- * why, or the connection ends. */
+/* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal
+ * says why, or the connection ends. */
 static void without_memory_requests_are_refused_or_the_connection_ends(void) {
     static const struct bytes data = BYTES_INIT(
                                   "set a 1\r\nmset b 1 c 2 d 3 e 4 f 5 g 6 h 7 i 8 j 9 k 10\r\nget a\r\n"),
