@@ -143,21 +143,23 @@ def wait_until_alone(server):
 
 
 def switches(server):
-    """How often each thread of the server has gone to sleep by itself, and whether one runs just now."""
+    """How often each shard and each poll thread has gone to sleep by itself, and whether one runs just now."""
     counts, running = {}, False
     for task in os.listdir("/proc/%d/task" % server.pid):
         try:
             with open("/proc/%d/task/%s/status" % (server.pid, task), encoding="ascii") as file:
-                status = file.read()
+                status = dict(line.split(":", 1) for line in file.read().splitlines())
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
-        counts[task] = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M).group(1)
-        running |= re.search(r"^State:\s+R", status, re.M) is not None
+        if status["Name"].strip().startswith(("shard-", "iou-sqp-")):
+            counts[task] = status["voluntary_ctxt_switches"]
+            running |= status["State"].strip().startswith("R")
+    check(len(counts) >= server.shards, "only %d threads of %d shards" % (len(counts), server.shards))
     return counts, running
 
 
 def wait_until_parked(server):
-    """Until all threads of the server have slept for longer than a tick: nothing is due, and only what comes now will wake one."""
+    """Until all shards have slept for longer than a tick: nothing is due, and only what comes now will wake one."""
     deadline, before = Deadline("the server's threads to sleep"), None
     while True:
         counts, running = switches(server)
