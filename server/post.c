@@ -32,7 +32,8 @@ static struct debt {
     bool owed[MAX_SHARDS]; /* to whom */
 } debts[MAX_SHARDS];
 
-/* False: no room in the submission queue, nor does the kernel make any now. */
+/* False: no room in the submission queue, nor does the kernel make any now. What it takes and then cannot deliver for want
+ * of memory is lost: the target looks around by itself, within a second while there are clients. */
 static bool wake(struct ring *ring, const struct shard *target) {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (!sqe && ring_submit(ring) >= 0) sqe = ring_sqe(ring);
