@@ -235,8 +235,10 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
                     : 0;
     if (config.timeout || shard->limits_watched || shard->held.first || shard->rearm.first)
         limit = limit < TICK_US ? limit : TICK_US;
-    if (shard->worked && shard->next_tick_us - shard->now_us < limit)
-        limit = shard->next_tick_us - shard->now_us;
+    if (shard->worked) {
+        uint64_t tick_us = shard->next_tick_us > shard->now_us ? shard->next_tick_us - shard->now_us : 0;
+        limit = limit < tick_us ? limit : tick_us;
+    }
     if (stripes.locking && clients_count() && limit > SLEEP_MAX_US) limit = SLEEP_MAX_US;
     return limit;
 }
