@@ -273,8 +273,9 @@ static bool conn_has_backlog(const struct conn *conn) {
     return conn->flags & CONN_IN_READY && conn->pending.len - conn->pending_done > TURN_BYTES;
 }
 
-/* Single receives after the last large argument, before the connection goes back to multishot. */
-enum { LARGE_FORGOTTEN = 16 };
+/* After the last large argument so many single receives come before the connection goes back to multishot, of so many bytes:
+ * what comes by a buffer is copied into the value, what comes behind it is not. */
+enum { LARGE_FORGOTTEN = 16, LARGE_HEAD = 4096 };
 
 void conn_arm(struct conn *conn) {
     if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
@@ -291,7 +292,7 @@ void conn_arm(struct conn *conn) {
     if (conn->flags & CONN_LARGE && ++conn->receives_since_large > LARGE_FORGOTTEN)
         conn->flags &= ~(uint32_t)CONN_LARGE;
     if (conn->flags & CONN_LARGE) {
-        prep_recv(sqe, conn_target(conn), NULL, 0, 0, conn_data(conn, OP_RECEIVE));
+        prep_recv(sqe, conn_target(conn), NULL, LARGE_HEAD, 0, conn_data(conn, OP_RECEIVE));
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = conn->shard->buffers.group;
     } else {
