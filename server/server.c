@@ -51,18 +51,14 @@ static int shard_cpu(unsigned index) {
     return cpus[index % cpu_count];
 }
 
-unsigned server_cpu_count(void) {
-    return allowed_count;
-}
-
-static unsigned spare_cpus(void) {
-    unsigned spare = allowed_count > shard_count ? allowed_count - shard_count : 1;
-    return spare < shard_count ? spare : shard_count;
+unsigned server_spare_cpus(void) {
+    return allowed_count > shard_count + 1 ? allowed_count - shard_count - 1 : 0;
 }
 
 unsigned server_poll_leader(unsigned index) {
     unsigned threads = (unsigned)config.io_sqpoll_threads;
-    return index % (threads && threads <= shard_count ? threads : spare_cpus());
+    if (!threads) threads = server_spare_cpus() ? server_spare_cpus() : 1;
+    return index % (threads <= shard_count ? threads : shard_count);
 }
 
 /* Poll threads go where io-sqpoll-cpus says, else to the CPUs behind the shards'. -1: wherever the kernel

@@ -13,8 +13,8 @@ extern _Atomic int server_active_expire;
 /* Asks for an orderly end of the process; from any thread, returns at once. */
 void server_stop(int exit_code);
 
-/* CPUs the process may use; 0 if that is not known. */
-unsigned server_cpu_count(void);
+/* CPUs that are left for poll threads: one more than the shards' stays free, for clients and whatever else runs. */
+unsigned server_spare_cpus(void);
 /* SQPOLL: rings share poll threads. Which shard's ring makes the one that shard `index` uses, and its CPU
  * (-1: any). */
 unsigned server_poll_leader(unsigned index);

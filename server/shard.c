@@ -24,10 +24,10 @@ enum {
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 /* Poll threads on CPUs that others need cost more than half of the throughput: by themselves they come only
- * where there are CPUs to spare. */
+ * where there are CPUs to spare (uring/README.md). */
 static enum ring_mode mode(void) {
     if (config.io_sqpoll != CONFIG_AUTO) return config.io_sqpoll == CONFIG_YES ? RING_SQPOLL : RING_INLINE;
-    return server_cpu_count() > shard_count ? RING_SQPOLL : RING_INLINE;
+    return server_spare_cpus() ? RING_SQPOLL : RING_INLINE;
 }
 
 static int open_ring(struct shard *shard) {
