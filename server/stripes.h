@@ -47,7 +47,7 @@ static inline void stripe_set_add(struct stripe_set *set, unsigned index) {
 }
 void stripe_set_add_all(struct stripe_set *set);
 
-/* 0 or -ENOMEM. */
+/* 0 or a negative errno: -ENOMEM, or why there is no randomness for the seed. */
 int stripes_open(unsigned shards, unsigned databases) __attribute__((warn_unused_result));
 void stripes_close(void);
 
