@@ -25,8 +25,8 @@
 enum gate { GATE_AUTH = 1 << 0, GATE_PAUSE = 1 << 1, GATE_MONITOR = 1 << 2, GATE_TIMING = 1 << 3 };
 
 enum {
-    TIMING_MAX_US =
-        1000, /* a slowlog threshold below this times every command, not only those that may take long */
+    /* A slowlog threshold below this times every command, not only those that may take long. */
+    TIMING_MAX_US = 1000,
     LARGE_REQUEST_ARGS = 256,
     HASH_MIN = 16,    /* places of request.hash at first, ... */
     HASH_KEEP = 4096, /* ... and how many are kept from batch to batch */

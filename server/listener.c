@@ -207,8 +207,8 @@ void listeners_arm(struct shard *shard) {
         if (listener->armed || listener->pausing) continue;
         struct io_uring_sqe *sqe = shard_sqe(shard);
         if (!sqe) {
-            shard->worked =
-                true; /* nobody may ever come to wake it: so it sleeps until its next tick and comes back here */
+            /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
+            shard->worked = true;
             return;
         }
         prep_accept_multishot(sqe, listener->fd, SOCK_CLOEXEC, op_pack(OP_ACCEPT, 0, i));

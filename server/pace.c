@@ -51,8 +51,8 @@ static void learn(struct pace *pace, uint64_t cost_ns) {
 
 void pace_next(struct pace *pace, uint64_t now_us, uint64_t requests, uint64_t cpu_ns) {
     uint64_t span_us = now_us - pace->epoch_end_us + PACE_EPOCH_US, busy_ns = cpu_ns - pace->cpu_ns;
-    uint64_t done = requests > pace->requests ? requests - pace->requests
-                                              : 0; /* CONFIG RESETSTAT begins again */
+    /* CONFIG RESETSTAT begins again. */
+    uint64_t done = requests > pace->requests ? requests - pace->requests : 0;
     if (done < pace->epoch_receives) done = pace->epoch_receives;
     pace->throughput = done && wants_throughput(pace, done, busy_ns / 1000, span_us);
     if (pace->throughput) learn(pace, busy_ns / done);

@@ -115,8 +115,8 @@ bool post_stop_all(struct ring *ring) {
         if (post) push(&shards[i], post);
         if (client_get(shards[i].stopping)) continue;
         taken = false;
-        (void)wake(ring,
-                   &shards[i]); /* whether it sleeps or not: an earlier wake-up may have come to nothing */
+        /* Whether it sleeps or not: an earlier wake-up may have come to nothing. */
+        (void)wake(ring, &shards[i]);
     }
     (void)ring_wait(ring, 0, 0, 0);
     ring_advance(ring, ring_ready(ring));

@@ -40,8 +40,7 @@ static void turn(struct shard *shard) {
 
 enum {
     TICK_US = 100 * 1000,
-    SLEEP_MAX_US = 1000 *
-                   1000,    /* with several shards: others may give this one's stripes an earlier expiry */
+    SLEEP_MAX_US = 1000000, /* with several shards: others may give this one's stripes an earlier expiry */
     STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
     STOP_WAIT_US = 10 * 1000,
 };

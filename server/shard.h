@@ -52,12 +52,11 @@ struct shard {
     /* Connections: pages of slots, so that a slot's address never changes. */
     struct conn **pages;
     unsigned page_count;
-    uint32_t free_slot;     /* head of the free list, or SLOT_NONE */
-    uint32_t connections;   /* atomic for the listener's choice */
-    struct conn_list ready; /* have bytes to parse that no completion will announce */
-    struct conn_list flush; /* have replies to send */
-    struct conn_list
-        quick; /* quick sends of the last submit, taken for granted unless a completion says not */
+    uint32_t free_slot;        /* head of the free list, or SLOT_NONE */
+    uint32_t connections;      /* atomic for the listener's choice */
+    struct conn_list ready;    /* have bytes to parse that no completion will announce */
+    struct conn_list flush;    /* have replies to send */
+    struct conn_list quick;    /* sent quickly by the last submit: gone, unless a completion says not */
     struct conn_list awaiting; /* replies wait until what they report is durable (conn.h: reply_sequence) */
     uint64_t durable_sequence; /* how far that is; without a journal nothing waits for it */
     struct conn_list rearm;    /* could not get an SQE or a buffer: tried again every turn */
