@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 
 #include "server/op.h"
@@ -252,6 +253,50 @@ static void a_pause_ends_by_itself_and_by_command(void) {
     end();
 }
 
+/* A command whose reply may leave with the next durable write, and one that makes it durable: a journal's part, played by
+ * rows of the table. */
+static void hold(struct call *call) {
+    struct conn *conn = (struct conn *)((char *)call->client - offsetof(struct conn, client));
+    conn->reply_sequence = call->shard->durable_sequence + 1;
+    reply_ok(call->reply);
+}
+static void make_durable(struct call *call) {
+    call->shard->durable_sequence++;
+    reply_ok(call->reply);
+}
+
+static void (*row_runs(struct bytes name, void (*run)(struct call *)))(struct call *) {
+    struct command *row = (struct command *)command_find_name(name);
+    CHECK(row);
+    void (*before)(struct call *) = row->run;
+    row->run = run;
+    return before;
+}
+
+static void replies_wait_until_what_they_report_is_durable(void) {
+    CHECK(command_table_open() == NULL);
+    void (*echo)(struct call *) = row_runs(BYTES("echo"), hold);
+    void (*dbsize)(struct call *) = row_runs(BYTES("dbsize"), make_durable);
+    begin(1, "");
+    int waiting = client_of(0), other = client_of(0);
+    for (int round = 0; round < 3; round++) {
+        say(waiting, BYTES("echo x\r\nping\r\n")); /* nor does what stands behind overtake it */
+        for (int i = 0; i < 3; i++) {
+            ASK(other, "ping\r\n", "+PONG\r\n");
+            struct pollfd early = {.fd = waiting, .events = POLLIN};
+            CHECK_INT(poll(&early, 1, 0), 0);
+        }
+        ASK(other, "dbsize\r\n", "+OK\r\n");
+        expect(waiting, BYTES("+OK\r\n+PONG\r\n"));
+        ASK(waiting, "ping\r\n", "+PONG\r\n"); /* what is durable keeps nobody waiting */
+    }
+    close(waiting);
+    close(other);
+    end();
+    row_runs(BYTES("echo"), echo);
+    row_runs(BYTES("dbsize"), dbsize);
+}
+
 /* What was answered is sent; then every connection ends. */
 static void a_shard_that_is_stopped_sends_its_replies_and_hangs_up(void) {
     enum { CLIENTS = 20 };
@@ -272,6 +317,7 @@ int main(void) {
     RUN(a_sleeping_shard_wakes_for_a_key_that_expires);
     RUN(a_sleeping_shard_hears_what_others_ask_of_its_connections);
     RUN(a_pause_ends_by_itself_and_by_command);
+    RUN(replies_wait_until_what_they_report_is_durable);
     RUN(a_shard_that_is_stopped_sends_its_replies_and_hangs_up);
     return 0;
 }
