@@ -239,9 +239,9 @@ def option_list(tree):
 
 
 def unit_tests(tree):
-    """Every source file has its unit test, named after it."""
+    """Every source file has its unit test, at its own path below tests/unit."""
     for path in tree.sources(*(room + "/" for room in ROOMS)):
-        test = "tests/unit/" + path.replace("/", "_")
+        test = "tests/unit/" + path
         if path.endswith(".c") and test not in tree.paths:
             yield path, 1, "has no %s" % test
 
@@ -262,7 +262,7 @@ def check(root):
 CLEAN = {
     "uring/clean.h": "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n",
     "server/commands/clean.c": "/* clean.c - has a test. */\n#include <stdint.h>\n",
-    "tests/unit/server_commands_clean.c": "/* What clean.c does. */\n#include <stdint.h>\n",
+    "tests/unit/server/commands/clean.c": "/* What clean.c does. */\n#include <stdint.h>\n",
 }
 OFFENCES = {
     "arrows": {"protocol/a.c": '/* a.c - reaches up. */\n#include "server/conn.h"\n'},
@@ -278,7 +278,7 @@ OFFENCES = {
     "command_list": {"server/commands/j.c": '/* j.c - hides. */\nCOMMAND(hidden) = {.name = "hidden", .arity = 1};\n',
                      "README.md": "nothing\n"},
     "option_list": {"server/options.def": 'OPTION(BOOL, hidden, "hidden-option", "no", ANY, "x")\n', "kevy.conf": "port 1\n"},
-    "unit_tests": {"server/commands/k.c": "/* k.c - nobody looks. */\n", "tests/unit/server_k.c": "/* Of another k.c. */\n"},
+    "unit_tests": {"server/commands/k.c": "/* k.c - nobody looks. */\n", "tests/unit/server/k.c": "/* Of another k.c. */\n"},
 }
 
 
