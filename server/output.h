@@ -18,7 +18,7 @@
 
 #include "protocol/reply.h"
 #include "server/limits.h"
-#include "store/block.h"
+#include "store/memory/block.h"
 
 struct chunk;
 

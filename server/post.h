@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "protocol/bytes.h"
-#include "store/block.h"
+#include "store/memory/block.h"
 
 struct ring;
 struct shard;

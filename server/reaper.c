@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "store/block.h"
+#include "store/memory/block.h"
 
 static struct {
     pthread_mutex_t mutex;

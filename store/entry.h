@@ -15,7 +15,7 @@
 
 #include "protocol/bytes.h"
 #include "protocol/number.h"
-#include "store/block.h"
+#include "store/memory/block.h"
 
 enum entry_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_STREAM };
 

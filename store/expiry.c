@@ -1,7 +1,7 @@
 /* expiry.c - the wheel's lists and its cascade. */
 #include "store/expiry.h"
 
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 static struct link *link_at(const struct slab *slab, uint32_t handle) {
     return arena_at(&slab->arena, handle);

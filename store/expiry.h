@@ -19,7 +19,7 @@
 #define KEVY_STORE_EXPIRY_H
 
 #include "store/entry.h"
-#include "store/slab.h"
+#include "store/memory/slab.h"
 
 enum { EXPIRY_DIGIT_BITS = 6, EXPIRY_SLOTS = 1 << EXPIRY_DIGIT_BITS, EXPIRY_LEVELS = 11 };
 

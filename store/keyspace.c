@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 enum {
     INT_LEN = sizeof(int64_t),

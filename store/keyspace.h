@@ -18,7 +18,7 @@
 #include "store/entry.h"
 #include "store/expiry.h"
 #include "store/hash.h"
-#include "store/memory.h"
+#include "store/memory/memory.h"
 #include "store/table.h"
 
 struct keyspace; /* the layout is at the end, for the inline lookups alone */

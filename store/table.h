@@ -27,8 +27,8 @@
 
 #include "store/entry.h"
 #include "store/hash.h"
-#include "store/memory.h"
-#include "store/slab.h"
+#include "store/memory/memory.h"
+#include "store/memory/slab.h"
 
 enum {
     TABLE_SLOTS = 12,

@@ -49,7 +49,7 @@ COMMAND(del) = {
     .tips = "request_policy:multi_shard,response_policy:agg_sum",
     .syntax = "<key:key> ..."};
 
-/* The same: large values are always freed where that holds nobody up (store/block.h). */
+/* The same: large values are always freed where that holds nobody up (store/memory/block.h). */
 COMMAND(unlink) = {
     .name = "unlink",
     .arity = -2,

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "store/block.h"
+#include "store/memory/block.h"
 #include "tests/check.h"
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -2,7 +2,7 @@
  * pins and the bytes that a key may cost. */
 #include "store/keyspace.h"
 
-#include "store/memory.h"
+#include "store/memory/memory.h"
 #include "tests/check.h"
 
 static unsigned long long seed;

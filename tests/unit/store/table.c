@@ -1,7 +1,7 @@
 /* store_table.c - the invariants of linear hashing under random load, scans during growth, and no memory. */
 #include "store/table.h"
 
-#include "store/memory.h"
+#include "store/memory/memory.h"
 #include "tests/check.h"
 
 static unsigned long long seed;

@@ -1,5 +1,5 @@
 /* store_arena.c - chunks are zeroed, apart, and come back; little address space is enough. */
-#include "store/arena.h"
+#include "store/memory/arena.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -1,9 +1,9 @@
 /* store_block.c - references, sizes at the edge, growth, the reaper, and no memory. */
-#include "store/block.h"
+#include "store/memory/block.h"
 
 #include <sys/mman.h>
 
-#include "store/memory.h"
+#include "store/memory/memory.h"
 #include "tests/check.h"
 
 static bool no_memory;

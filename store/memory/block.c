@@ -1,12 +1,12 @@
 /* block.c - reference-counted blocks: from malloc where they are small, mappings of their own where they are
  * large. */
-#include "store/block.h"
+#include "store/memory/block.h"
 
 #include <assert.h>
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 void (*block_reaper)(struct block *block);
 

@@ -11,7 +11,7 @@
 #ifndef KEVY_STORE_SLAB_H
 #define KEVY_STORE_SLAB_H
 
-#include "store/arena.h"
+#include "store/memory/arena.h"
 
 enum { SLAB_CLASSES = 72, SLAB_FINE_MAX = 256, SLAB_MAX = 8192 };
 

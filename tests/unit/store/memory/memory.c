@@ -1,5 +1,5 @@
 /* The store's door to malloc and to mappings, as it is when no test stands in for it. */
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* store_slab.c - size classes, and a model test of allocation. */
-#include "store/slab.h"
+#include "store/memory/slab.h"
 
 #include "tests/check.h"
 

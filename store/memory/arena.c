@@ -3,7 +3,7 @@
  * A step is a system call for some 50,000 small entries. PROT_NONE in between keeps the commit charge of
  * strict overcommit at what is used. Huge pages are refused, also where the system's default is "always":
  * store/README.md has the figures. */
-#include "store/arena.h"
+#include "store/memory/arena.h"
 
 #include <string.h>
 #include <sys/mman.h>

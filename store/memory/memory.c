@@ -1,5 +1,5 @@
 /* memory.c - malloc and mmap, replaceable by tests. */
-#include "store/memory.h"
+#include "store/memory/memory.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
