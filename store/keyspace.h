@@ -16,10 +16,10 @@
 #include <stdint.h>
 
 #include "store/entry.h"
-#include "store/expiry.h"
-#include "store/hash.h"
+#include "store/index/expiry.h"
+#include "store/index/hash.h"
+#include "store/index/table.h"
 #include "store/memory/memory.h"
-#include "store/table.h"
 
 struct keyspace; /* the layout is at the end, for the inline lookups alone */
 

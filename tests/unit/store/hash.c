@@ -1,6 +1,6 @@
 /* store_hash.c - the hash of keys: every byte and the length count, and all bit ranges that others use are
  * even. */
-#include "store/hash.h"
+#include "store/index/hash.h"
 
 #include "tests/check.h"
 

@@ -1,5 +1,5 @@
 /* store_table.c - the invariants of linear hashing under random load, scans during growth, and no memory. */
-#include "store/table.h"
+#include "store/index/table.h"
 
 #include "store/memory/memory.h"
 #include "tests/check.h"

@@ -26,7 +26,7 @@
 #endif
 
 #include "store/entry.h"
-#include "store/hash.h"
+#include "store/index/hash.h"
 #include "store/memory/memory.h"
 #include "store/memory/slab.h"
 

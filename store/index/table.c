@@ -1,5 +1,5 @@
 /* table.c - splitting, merging and taking apart a linear hash table. */
-#include "store/table.h"
+#include "store/index/table.h"
 
 #include <assert.h>
 

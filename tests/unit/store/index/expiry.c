@@ -1,5 +1,5 @@
 /* store_expiry.c - the timing wheel against a plain list, with budgets and with a clock that jumps. */
-#include "store/expiry.h"
+#include "store/index/expiry.h"
 
 #include "tests/check.h"
 

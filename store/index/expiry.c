@@ -1,5 +1,5 @@
 /* expiry.c - the wheel's lists and its cascade. */
-#include "store/expiry.h"
+#include "store/index/expiry.h"
 
 #include "store/memory/memory.h"
 
