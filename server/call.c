@@ -4,7 +4,7 @@
 #include <limits.h>
 
 #include "server/client.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/watch.h"
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 static struct {
     pthread_mutex_t mutex;

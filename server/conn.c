@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/dispatch.h"
 #include "server/log.h"
 #include "server/monitor.h"

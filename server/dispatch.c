@@ -12,7 +12,7 @@
 
 #include "server/client.h"
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/conn.h"
 #include "server/errorstats.h"
 #include "server/monitor.h"

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/conn.h"
 #include "server/errorstats.h"
 #include "server/listener.h"

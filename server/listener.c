@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/log.h"
 #include "server/notify.h"
 #include "server/op.h"

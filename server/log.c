@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 enum { LINE_MAX_LEN = 1024 };
 

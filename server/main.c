@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "server/command.h"
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/config/title.h"
 #include "server/info.h"
 #include "server/log.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/shard.h"
-#include "server/title.h"
 #include "uring/probe.h"
 
 static int fail(struct buffer *errors) {

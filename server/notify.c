@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "protocol/number.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 enum { STATUS_MAX = 200, LISTEN_FDS_FIRST = 3, LISTEN_FDS_MAX = 4096 };
 

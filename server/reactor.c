@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/conn.h"
 #include "server/listener.h"
 #include "server/log.h"

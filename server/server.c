@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/notify.h"

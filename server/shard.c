@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/log.h"
 #include "server/op.h"
 #include "server/post.h"

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "server/call.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 enum {
     SLOWLOG_MAX_ARGS = 32,   /* of a command; the last one tells how many more there were */

@@ -230,12 +230,12 @@ def command_list(tree):
 
 def option_list(tree):
     """Every option stands in kevy.conf."""
-    if "kevy.conf" not in tree.paths or "server/options.def" not in tree.paths:
+    if "kevy.conf" not in tree.paths or "server/config/options.def" not in tree.paths:
         return
     conf = tree.text("kevy.conf")
-    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', tree.text("server/options.def")):
+    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', tree.text("server/config/options.def")):
         if not re.search(r"^#?\s*%s\b" % re.escape(match.group(1)), conf, re.M):
-            yield "server/options.def", line, "%s is not in kevy.conf" % match.group(1)
+            yield "server/config/options.def", line, "%s is not in kevy.conf" % match.group(1)
 
 
 def unit_tests(tree):
@@ -277,7 +277,7 @@ OFFENCES = {
     "formatting": {"server/i.c": "/* i.c - sprawls. */\nint   i( void );\n"},
     "command_list": {"server/commands/j.c": '/* j.c - hides. */\nCOMMAND(hidden) = {.name = "hidden", .arity = 1};\n',
                      "README.md": "nothing\n"},
-    "option_list": {"server/options.def": 'OPTION(BOOL, hidden, "hidden-option", "no", ANY, "x")\n', "kevy.conf": "port 1\n"},
+    "option_list": {"server/config/options.def": 'OPTION(BOOL, hidden, "hidden-option", "no", ANY, "x")\n', "kevy.conf": "port 1\n"},
     "unit_tests": {"server/commands/k.c": "/* k.c - nobody looks. */\n", "tests/unit/server/k.c": "/* Of another k.c. */\n"},
 }
 

@@ -6,7 +6,7 @@
 #include "server/commands/bitmap.h"
 
 #include "server/commands/string.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 static inline uint64_t load_word(const char *at) {
     uint64_t word;

@@ -9,7 +9,7 @@
 #include "protocol/buffer.h"
 #include "server/clients.h"
 #include "server/commands/connection.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/help.h"
 #include "server/limits.h"
 #include "server/pause.h"

@@ -1,5 +1,5 @@
-/* config.c - CONFIG: the options as clients see them. What an option is stands in server/options.def. */
-#include "server/config.h"
+/* config.c - CONFIG: the options as clients see them. What an option is stands in server/config/options.def. */
+#include "server/config/config.h"
 
 #include "server/call.h"
 #include "server/help.h"

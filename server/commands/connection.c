@@ -2,7 +2,7 @@
 #include "server/commands/connection.h"
 
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/monitor.h"
 #include "server/transaction.h"
 

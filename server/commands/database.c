@@ -2,7 +2,7 @@
 #include <limits.h>
 
 #include "server/commands/keys.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 /* Expired keys count until they are deleted, as in Redis. */
 static void dbsize(struct call *call) {

@@ -9,7 +9,7 @@
 #include "server/call.h"
 #include "server/client.h"
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/help.h"
 #include "server/log.h"
 #include "server/server.h"

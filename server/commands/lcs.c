@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "server/commands/string.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 struct lcs {
     struct bytes a, b;

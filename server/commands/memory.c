@@ -2,7 +2,7 @@
 #include <malloc.h>
 
 #include "server/commands/keys.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/help.h"
 
 COMMAND(memory) = {.name = "memory",

@@ -5,7 +5,7 @@
  * in bitmap.c and bitfield.c, the longest common subsequence in lcs.c. */
 #include "server/commands/string.h"
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 /* ---- Expiry options ------------------------------------------------------------------------------- */
 

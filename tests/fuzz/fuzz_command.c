@@ -15,7 +15,7 @@
 
 #include "protocol/response.h"
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/monitor.h"
 #include "server/pause.h"
 #include "server/post.h"

@@ -4,8 +4,8 @@
  * Inputs that include other files are left out: what they do depends on the machine, not on the input. */
 #include "fuzz.h"
 
-#include "server/config.h"
-#include "server/option.h"
+#include "server/config/config.h"
+#include "server/config/option.h"
 #include "tests/check.h"
 
 /* The word itself, or the \x escape with which it may be spelt otherwise. */

@@ -6,9 +6,9 @@
 
 #include <stdarg.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
+#include "server/config/option.h"
 #include "server/log.h"
-#include "server/option.h"
 #include "tests/check.h"
 
 static char dir[] = "/tmp/kevy-config-XXXXXX";

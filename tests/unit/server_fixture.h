@@ -7,7 +7,7 @@
 
 #include "protocol/buffer.h"
 #include "server/clients.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/post.h"
 #include "server/shard.h"
 #include "tests/check.h"

@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "tests/check.h"
 
 static void ids_rise_and_are_never_used_again(void) {

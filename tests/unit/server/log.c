@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "tests/check.h"
 
 static char dir[] = "/tmp/kevy-log-XXXXXX";

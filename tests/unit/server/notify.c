@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "tests/check.h"
 
 /* A manager that listens at an abstract address or at a path. */

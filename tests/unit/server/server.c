@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "server/command.h"
-#include "server/config.h"
+#include "server/config/config.h"
 #include "server/log.h"
 #include "server/shard.h"
 #include "tests/check.h"

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "protocol/buffer.h"
-#include "server/config.h"
+#include "server/config/config.h"
 
 enum option_kind {
     OPTION_BOOL,

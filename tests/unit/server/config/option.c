@@ -1,5 +1,5 @@
 /* One option: what its text means, what is refused and why, and its way into the field and back. */
-#include "server/option.h"
+#include "server/config/option.h"
 
 #include "server/limits.h"
 #include "server/log.h"

@@ -8,7 +8,7 @@
  *
  * How main uses it:
  *
- *     title_keep(argc, argv);                        server/title.h
+ *     title_keep(argc, argv);                        server/config/title.h
  *     config_defaults();
  *     switch (config_mode(argc, argv))               HELP: config_help(stdout), exit 0; VERSION likewise
  *     struct buffer errors = {0};
@@ -52,7 +52,7 @@ struct config {
 #define GROUP(title, text)
 #define OPTION(kind, field, ...) CONFIG_FIELD_##kind(field)
 #define ONLY(...)
-#include "server/options.def"
+#include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY

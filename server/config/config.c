@@ -3,7 +3,7 @@
  *
  * One lock orders changes at run time and guards the texts that may change. Numbers are atomics and are read
  * without. */
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,11 +18,11 @@
 #include <unistd.h>
 
 #include "protocol/glob.h"
-#include "server/config_file.h"
+#include "server/config/config_file.h"
+#include "server/config/option.h"
+#include "server/config/title.h"
 #include "server/limits.h"
 #include "server/log.h"
-#include "server/option.h"
-#include "server/title.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char file_path[PATH_MAX];

@@ -1,9 +1,9 @@
 /* config_print.c - options as a person reads them. */
-#include "server/config_print.h"
+#include "server/config/config_print.h"
 
 #include <stdlib.h>
 
-#include "server/config_file.h"
+#include "server/config/config_file.h"
 
 /* ---- Words, quoted where needed ------------------------------------------------------------------- */
 
@@ -121,7 +121,7 @@ void config_print(FILE *out) {
 #define GROUP(title, text)             conf_group(out, title, text);
 #define OPTION(kind, field, name, ...) conf_option(out, name);
 #define ONLY(name, ...)                conf_only(out, name);
-#include "server/options.def"
+#include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY
@@ -148,7 +148,7 @@ void config_help(FILE *out) {
 #define GROUP(title, text)
 #define OPTION(kind, field, name, ...) help_option(out, name);
 #define ONLY(...)
-#include "server/options.def"
+#include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY

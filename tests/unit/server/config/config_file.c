@@ -1,5 +1,5 @@
 /* redis.conf's syntax: lines, words, quotes, include; and where in which file something is wrong. */
-#include "server/config_file.h"
+#include "server/config/config_file.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* option.c - the table of options, and what each kind of value means. */
-#include "server/option.h"
+#include "server/config/option.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include "protocol/number.h"
+#include "server/config/title.h"
 #include "server/limits.h"
 #include "server/log.h"
-#include "server/title.h"
 #include "store/keyspace.h"
 
 struct config config;
@@ -38,7 +38,7 @@ static struct option options[] = {
      __VA_ARGS__},
 #define ONLY(name_, default_, why_, ...)                                                                     \
     {.kind = OPTION_ONLY, .name = (name_), .standard = (default_), .when = ANY, .why = (why_), __VA_ARGS__},
-#include "server/options.def"
+#include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY

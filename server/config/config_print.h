@@ -4,7 +4,7 @@
 #define KEVY_SERVER_CONFIG_PRINT_H
 
 #include "protocol/buffer.h"
-#include "server/option.h"
+#include "server/config/option.h"
 
 /* "name value" as a file has it, quoted where needed, without a newline. False without memory. */
 bool config_print_directive(struct buffer *out, const struct option *option, struct bytes value);

@@ -1,5 +1,5 @@
 /* Options as people read them: lines that read back as what they say, the file of defaults, --help. */
-#include "server/config_print.h"
+#include "server/config/config_print.h"
 
 #include "tests/unit/config_fixture.h"
 

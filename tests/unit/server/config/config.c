@@ -4,7 +4,7 @@
  *
  *     test_server_config --print-conf > kevy.conf      writes the file that kevy_conf_is_what_the_table_says
  * compares */
-#include "server/config.h"
+#include "server/config/config.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/config/title.h"
 #include "server/limits.h"
-#include "server/title.h"
 #include "tests/unit/config_fixture.h"
 
 /* A file of the tree: what __FILE__ is a part of. */

@@ -1,9 +1,9 @@
 /* What ps shows, on arguments and an environment laid out as the kernel does. */
-#include "server/title.h"
+#include "server/config/title.h"
 
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 #include "tests/check.h"
 
 /* argv[0] NUL argv[1] NUL VARIABLE=value NUL, and what must not be touched behind it. */

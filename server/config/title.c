@@ -8,7 +8,7 @@
  *
  * A title that ends before its old place is shown up to its NUL; a longer one may run over the environment,
  * which therefore moves to the heap first. */
-#include "server/title.h"
+#include "server/config/title.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/config.h"
+#include "server/config/config.h"
 
 enum { TITLE_MAX = 2048 };
 

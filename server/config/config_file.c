@@ -4,7 +4,7 @@
  * lines override earlier ones. `include` reads another file in its place; its paths are relative to the
  * working directory, as Redis's are, and `*`, `?` and `[` in them name any number of files, also none. An
  * error does not end the reading: all are told. */
-#include "server/config_file.h"
+#include "server/config/config_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/option.h"
+#include "server/config/option.h"
 
 /* ---- Errors --------------------------------------------------------------------------------------- */
 
