@@ -22,7 +22,7 @@
 #include "protocol/reply.h"
 #include "server/client.h"
 #include "server/command.h"
-#include "server/metrics.h"
+#include "server/report/metrics.h"
 #include "server/stripes.h"
 
 struct client;

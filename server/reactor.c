@@ -14,7 +14,7 @@
 #include "server/op.h"
 #include "server/pause.h"
 #include "server/post.h"
-#include "server/rates.h"
+#include "server/report/rates.h"
 #include "server/shard.h"
 
 static void reap(struct shard *shard);

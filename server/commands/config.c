@@ -3,7 +3,7 @@
 
 #include "server/call.h"
 #include "server/help.h"
-#include "server/metrics.h"
+#include "server/report/metrics.h"
 
 #define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
 

@@ -8,9 +8,9 @@
 #include "server/call.h"
 #include "server/client.h"
 #include "server/help.h"
-#include "server/info.h"
 #include "server/log.h"
 #include "server/monitor.h"
+#include "server/report/info.h"
 #include "server/slowlog.h"
 
 /* ---- INFO ----------------------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* Batches of requests through rows, gates, locks and handlers, without a connection. */
 #include "server/dispatch.h"
 
-#include "server/errorstats.h"
 #include "server/monitor.h"
 #include "server/pause.h"
+#include "server/report/errorstats.h"
 #include "server/transaction.h"
 #include "tests/unit/server_fixture.h"
 

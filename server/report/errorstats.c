@@ -1,5 +1,5 @@
 /* errorstats.c - a short sorted table under a mutex: errors are rare, and a server has a handful of codes. */
-#include "server/errorstats.h"
+#include "server/report/errorstats.h"
 
 #include <pthread.h>
 

@@ -2,7 +2,7 @@
  *
  * Memory is told from our own accounts (keyspaces, clients, what the start took) and the kernel's, because
  * asking malloc for its state walks its free lists, which takes the longer the more there are. */
-#include "server/info.h"
+#include "server/report/info.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -18,11 +18,11 @@
 #include "server/clients.h"
 #include "server/config/config.h"
 #include "server/conn.h"
-#include "server/errorstats.h"
 #include "server/listener.h"
-#include "server/metrics.h"
 #include "server/notify.h"
-#include "server/rates.h"
+#include "server/report/errorstats.h"
+#include "server/report/metrics.h"
+#include "server/report/rates.h"
 #include "server/server.h"
 #include "server/stripes.h"
 
@@ -318,7 +318,7 @@ enum metric_section { STATS, IO };
 static void metric_lines(struct info *info, enum metric_section section) {
 #define METRIC(field, metric_section, info_name, summary)                                                    \
     if (section == metric_section) NUMBER(info, info_name, info->metrics.field);
-#include "server/metrics.def"
+#include "server/report/metrics.def"
 #undef METRIC
 }
 

@@ -1,5 +1,5 @@
 /* Requests and bytes a second, from samples that somebody happened to take. */
-#include "server/rates.h"
+#include "server/report/rates.h"
 
 #include <time.h>
 

@@ -1,10 +1,10 @@
 /* rates.c - a ring of the last samples, under a mutex that a tick never waits for. */
-#include "server/rates.h"
+#include "server/report/rates.h"
 
 #include <pthread.h>
 #include <time.h>
 
-#include "server/metrics.h"
+#include "server/report/metrics.h"
 
 struct sample {
     uint64_t at_us; /* monotonic; 0: none */

@@ -4,11 +4,11 @@
  * losing counts: a reset remembers where they stood, and a sum is told from there. Sums are taken under a
  * mutex, so that one taken after a reset never sees an older figure than the reset did, and no difference
  * falls below zero. */
-#include "server/metrics.h"
+#include "server/report/metrics.h"
 
 #include <pthread.h>
 
-#include "server/errorstats.h"
+#include "server/report/errorstats.h"
 #include "server/shard.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -26,7 +26,7 @@ static void metrics_total(struct metrics *sum) {
     for (unsigned i = 0; i < shard_count; i++) {
         const struct metrics *one = &shards[i].metrics;
 #define METRIC(field, section, info_name, summary) sum->field += metric_get(&one->field);
-#include "server/metrics.def"
+#include "server/report/metrics.def"
 #undef METRIC
         for (unsigned id = 0; id < command_count(); id++) command_add(&sum->commands[id], &one->commands[id]);
     }
@@ -43,7 +43,7 @@ void metrics_sum(struct metrics *sum) {
     pthread_mutex_lock(&mutex);
     metrics_total(sum);
 #define METRIC(field, section, info_name, summary) sum->field -= baseline.field;
-#include "server/metrics.def"
+#include "server/report/metrics.def"
 #undef METRIC
     for (unsigned id = 0; id < command_count(); id++)
         command_subtract(&sum->commands[id], &baseline.commands[id]);

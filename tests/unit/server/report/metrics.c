@@ -1,10 +1,10 @@
 /* Counters: sums over the shards, resets that lose nothing, error codes, and rates. */
-#include "server/metrics.h"
+#include "server/report/metrics.h"
 
 #include <pthread.h>
 
-#include "server/errorstats.h"
-#include "server/rates.h"
+#include "server/report/errorstats.h"
+#include "server/report/rates.h"
 #include "server/shard.h"
 #include "tests/check.h"
 

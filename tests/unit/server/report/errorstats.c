@@ -1,5 +1,5 @@
 /* The table of error codes: sorted, bounded, safe to print. */
-#include "server/errorstats.h"
+#include "server/report/errorstats.h"
 
 #include <pthread.h>
 

@@ -1,9 +1,9 @@
 /* INFO's text: sections and their names, and that the figures are those of the data. */
-#include "server/info.h"
+#include "server/report/info.h"
 
 #include <unistd.h>
 
-#include "server/errorstats.h"
+#include "server/report/errorstats.h"
 #include "server/server.h"
 #include "tests/unit/commands_fixture.h"
 

@@ -14,7 +14,7 @@ struct command_metrics {
 
 struct metrics {
 #define METRIC(field, section, info_name, summary) uint64_t field;
-#include "server/metrics.def"
+#include "server/report/metrics.def"
 #undef METRIC
     struct command_metrics commands[MAX_COMMANDS];
 };
