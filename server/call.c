@@ -3,7 +3,7 @@
 
 #include <limits.h>
 
-#include "server/client.h"
+#include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/watch.h"
 

@@ -20,7 +20,7 @@
 
 #include "protocol/bytes.h"
 #include "protocol/reply.h"
-#include "server/client.h"
+#include "server/clients/client.h"
 #include "server/command.h"
 #include "server/report/metrics.h"
 #include "server/stripes.h"
@@ -34,7 +34,7 @@ struct call {
     uint64_t *hash; /* hash[i] for every argv[i] that command_keys names; other places are not meaningful */
     struct reply *reply;
     const struct command *command;
-    struct client *client;     /* who asks: session state (server/client.h) */
+    struct client *client;     /* who asks: session state (server/clients/client.h) */
     struct shard *shard;       /* whose thread this is (server/shard.h); opaque to data commands */
     struct metrics *metrics;   /* of this shard */
     int64_t now_ms;            /* Unix time of this turn */

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/clients.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/dispatch.h"
 #include "server/log.h"

@@ -17,7 +17,7 @@
 
 #include "protocol/buffer.h"
 #include "protocol/request.h"
-#include "server/client.h"
+#include "server/clients/client.h"
 #include "server/output.h"
 
 struct shard;

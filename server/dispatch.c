@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "server/client.h"
-#include "server/clients.h"
+#include "server/clients/client.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/conn.h"
 #include "server/monitor.h"

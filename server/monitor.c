@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "server/client.h"
-#include "server/clients.h"
-#include "server/post.h"
+#include "server/clients/client.h"
+#include "server/clients/clients.h"
+#include "server/clients/post.h"
 #include "server/secret.h"
 
 _Atomic unsigned monitor_count;

@@ -6,14 +6,14 @@
 #include <errno.h>
 #include <time.h>
 
-#include "server/clients.h"
+#include "server/clients/clients.h"
+#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/conn.h"
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/op.h"
 #include "server/pause.h"
-#include "server/post.h"
 #include "server/report/rates.h"
 #include "server/shard.h"
 

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/notify.h"
-#include "server/post.h"
 #include "server/reactor.h"
 #include "server/reaper.h"
 #include "server/shard.h"

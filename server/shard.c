@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/op.h"
-#include "server/post.h"
 #include "server/server.h"
 #include "server/watch.h"
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/clients.h"
+#include "server/clients/clients.h"
 #include "server/secret.h"
 
 static struct {

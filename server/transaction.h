@@ -10,7 +10,7 @@
 #define KEVY_SERVER_TRANSACTION_H
 
 #include "server/call.h"
-#include "server/client.h"
+#include "server/clients/client.h"
 
 /* ---- For dispatch and connections ----------------------------------------------------------------- */
 

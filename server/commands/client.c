@@ -7,13 +7,13 @@
 #include <stdlib.h>
 
 #include "protocol/buffer.h"
-#include "server/clients.h"
+#include "server/clients/clients.h"
+#include "server/clients/post.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
 #include "server/help.h"
 #include "server/limits.h"
 #include "server/pause.h"
-#include "server/post.h"
 
 #define CLIENT_FLAGS       (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
 #define CLIENT_ADMIN_FLAGS (CLIENT_FLAGS | CMD_ADMIN)

@@ -1,7 +1,7 @@
 /* connection.c - AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: a session's own state. */
 #include "server/commands/connection.h"
 
-#include "server/clients.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/monitor.h"
 #include "server/transaction.h"

@@ -3,7 +3,7 @@
 #define KEVY_SERVER_COMMANDS_CONNECTION_H
 
 #include "server/call.h"
-#include "server/client.h"
+#include "server/clients/client.h"
 
 /* Only printable ASCII without spaces, so that CLIENT LIST stays readable by machines. */
 bool connection_text_ok(struct bytes text);

@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "server/call.h"
-#include "server/client.h"
-#include "server/clients.h"
+#include "server/clients/client.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/help.h"
 #include "server/log.h"

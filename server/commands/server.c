@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "server/call.h"
-#include "server/client.h"
+#include "server/clients/client.h"
 #include "server/help.h"
 #include "server/log.h"
 #include "server/monitor.h"

@@ -15,7 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "server/clients.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/conn.h"
 #include "server/listener.h"

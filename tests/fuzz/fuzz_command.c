@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "protocol/response.h"
-#include "server/clients.h"
+#include "server/clients/clients.h"
+#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/monitor.h"
 #include "server/pause.h"
-#include "server/post.h"
 #include "server/shard.h"
 #include "server/watch.h"
 #include "tests/check.h"

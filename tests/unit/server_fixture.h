@@ -6,9 +6,9 @@
 #include <fcntl.h>
 
 #include "protocol/buffer.h"
-#include "server/clients.h"
+#include "server/clients/clients.h"
+#include "server/clients/post.h"
 #include "server/config/config.h"
-#include "server/post.h"
 #include "server/shard.h"
 #include "tests/check.h"
 

@@ -1,7 +1,7 @@
 /* The slow log: what is kept of a command, what is cut, and for how long. */
 #include "server/slowlog.h"
 
-#include "server/client.h"
+#include "server/clients/client.h"
 #include "tests/check.h"
 
 static struct command plain = {.name = "plain"}, auth = {.name = "auth", .flags = CMD_NO_AUTH};

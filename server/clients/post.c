@@ -4,7 +4,7 @@
  * A wake-up needs room in the sender's submission queue, and room may take time: the kernel may lack memory, or want its
  * completions read first, which only the sender's turn does. So the sender never waits for it. It owes the wake-up: a
  * reminder in its own queue keeps it from sleeping and brings it back here in its next turn. */
-#include "server/post.h"
+#include "server/clients/post.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "server/client.h"
+#include "server/clients/client.h"
 
 /* Gives the client its id and links it. False, and nothing is done, when maxclients are there already. Its fd
  * must stay open until clients_remove. A client that comes while there is no password counts as

@@ -1,5 +1,5 @@
 /* Messages between shards: in order per sender, to those alone who are still there. */
-#include "server/post.h"
+#include "server/clients/post.h"
 
 #include <sched.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* The register of clients: ids, maxclients, order, addresses and strings. */
-#include "server/clients.h"
+#include "server/clients/clients.h"
 
 #include <netinet/in.h>
 #include <pthread.h>

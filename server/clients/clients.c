@@ -1,6 +1,6 @@
 /* clients.c - one list under one mutex: connections come and go by the thousand, requests by the million, and
  * only the former take the lock. */
-#include "server/clients.h"
+#include "server/clients/clients.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
