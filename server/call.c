@@ -5,7 +5,7 @@
 
 #include "server/clients/client.h"
 #include "server/config/config.h"
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 

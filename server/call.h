@@ -23,7 +23,7 @@
 #include "server/clients/client.h"
 #include "server/command.h"
 #include "server/report/metrics.h"
-#include "server/stripes.h"
+#include "server/stripes/stripes.h"
 
 struct client;
 struct shard;

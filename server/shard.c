@@ -10,7 +10,7 @@
 #include "server/log.h"
 #include "server/op.h"
 #include "server/server.h"
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 
 struct shard *shards;
 unsigned shard_count;

@@ -2,7 +2,7 @@
  *
  * The queue is an array of pointers, one allocation per command. The stripes of its keys are gathered while
  * queueing, so EXEC knows its locks without looking at the queue again. Watched keys live in an
- * open-addressing table keyed by the address of the stripe's record (server/watch.h): watching a key twice
+ * open-addressing table keyed by the address of the stripe's record (server/stripes/watch.h): watching a key twice
  * notes its version once, however many keys are watched. */
 #include "server/transaction.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "server/limits.h"
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 
 enum {
     QUEUE_MIN = 4,

@@ -67,7 +67,7 @@ static void lines_text(struct lines *lines, const char *field, const char *text)
 }
 
 /* Redis's letters for a client's state, in its order. dst: 16 bytes. Its `d` (a watched key has changed) is left out: here
- * nobody marks a watcher, who compares versions itself when it executes (server/watch.h). */
+ * nobody marks a watcher, who compares versions itself when it executes (server/stripes/watch.h). */
 static void flag_letters(uint32_t flags, char *dst) {
     static const struct {
         uint32_t flag;

@@ -24,7 +24,7 @@
 #include "server/report/metrics.h"
 #include "server/report/rates.h"
 #include "server/server.h"
-#include "server/stripes.h"
+#include "server/stripes/stripes.h"
 
 enum {
     INFO_MAX = 1024 * 1024, /* bytes of all sections */

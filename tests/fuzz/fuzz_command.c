@@ -20,7 +20,7 @@
 #include "server/monitor.h"
 #include "server/pause.h"
 #include "server/shard.h"
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 #include "tests/check.h"
 
 enum {

@@ -2,7 +2,7 @@
 #include "server/transaction.h"
 
 #include "server/limits.h"
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 #include "tests/check.h"
 
 enum { NOW = 1000000, DATABASES = 4 };

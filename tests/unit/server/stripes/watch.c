@@ -1,5 +1,5 @@
 /* Versions of watched keys: what bumps them, what does not, and that nothing stays behind. */
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 
 #include "tests/check.h"
 

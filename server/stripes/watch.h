@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "server/stripes.h"
+#include "server/stripes/stripes.h"
 
 struct watch; /* one watched key of one database, shared by all who watch it */
 

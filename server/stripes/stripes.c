@@ -3,7 +3,7 @@
  * The lock is the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011), with a short spin in
  * front: a holder keeps it for well under a microsecond, unless its CPU was taken from it, and then only
  * sleeping helps. */
-#include "server/stripes.h"
+#include "server/stripes/stripes.h"
 
 #include <errno.h>
 #include <limits.h>

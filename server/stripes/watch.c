@@ -9,7 +9,7 @@
  *  2. A record is in the table exactly as long as its reference count is positive.
  *  3. A version never goes back, so a watcher that sees the version it noted knows that nothing happened
  * between. */
-#include "server/watch.h"
+#include "server/stripes/watch.h"
 
 #include <assert.h>
 #include <stdlib.h>

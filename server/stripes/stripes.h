@@ -11,7 +11,7 @@
 #include "server/limits.h"
 #include "store/keyspace.h"
 
-struct watches; /* keys of this stripe that somebody WATCHes: server/watch.h */
+struct watches; /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
 
 /* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
  * CPU, the other one stays with all of them. */

@@ -1,5 +1,5 @@
 /* Stripes and their ordered locks, held against each other by threads. */
-#include "server/stripes.h"
+#include "server/stripes/stripes.h"
 
 #include <pthread.h>
 #include <sched.h>
