@@ -6,7 +6,7 @@
 #define KEVY_SERVER_DISPATCH_H
 
 #include "protocol/request.h"
-#include "server/call.h"
+#include "server/call/call.h"
 
 /* A parsed request, waiting in a batch while its keys are prefetched. */
 struct request {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/command.h"
+#include "server/call/command.h"
 #include "server/config/config.h"
 #include "server/config/title.h"
 #include "server/log.h"

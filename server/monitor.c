@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "server/call/secret.h"
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
-#include "server/secret.h"
 
 _Atomic unsigned monitor_count;
 

@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#include "server/call.h"
+#include "server/call/call.h"
 
 enum {
     /* Bytes of a line; what an argument has beyond is cut, and the line says so. */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/command.h"
+#include "server/call/command.h"
 
 enum pause_mode { PAUSE_WRITE, PAUSE_ALL };
 

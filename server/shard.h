@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "protocol/request.h"
-#include "server/call.h"
+#include "server/call/call.h"
 #include "server/conn.h"
 #include "server/dispatch.h"
 #include "server/limits.h"

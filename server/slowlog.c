@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/call/secret.h"
 #include "server/clients/clients.h"
-#include "server/secret.h"
 
 static struct {
     pthread_mutex_t mutex;

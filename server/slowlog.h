@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "server/call.h"
+#include "server/call/call.h"
 #include "server/config/config.h"
 
 enum {

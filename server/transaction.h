@@ -9,7 +9,7 @@
 #ifndef KEVY_SERVER_TRANSACTION_H
 #define KEVY_SERVER_TRANSACTION_H
 
-#include "server/call.h"
+#include "server/call/call.h"
 #include "server/clients/client.h"
 
 /* ---- For dispatch and connections ----------------------------------------------------------------- */

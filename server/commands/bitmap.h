@@ -2,7 +2,7 @@
 #ifndef KEVY_SERVER_COMMANDS_BITMAP_H
 #define KEVY_SERVER_COMMANDS_BITMAP_H
 
-#include "server/call.h"
+#include "server/call/call.h"
 
 /* Reads a bit offset. With `width` > 0 an offset "#n" means n * width. At most 8 * proto-max-bulk-len - 1;
  * false after replying otherwise. */

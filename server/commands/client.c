@@ -7,11 +7,11 @@
 #include <stdlib.h>
 
 #include "protocol/buffer.h"
+#include "server/call/help.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
-#include "server/help.h"
 #include "server/limits.h"
 #include "server/pause.h"
 

@@ -1,11 +1,11 @@
 /* command.c - COMMAND and its subcommands: what the rows of the command table say, in Redis's words and
  * shapes. */
-#include "server/command.h"
+#include "server/call/command.h"
 
 #include "protocol/glob.h"
-#include "server/call.h"
-#include "server/help.h"
-#include "server/syntax.h"
+#include "server/call/call.h"
+#include "server/call/help.h"
+#include "server/call/syntax.h"
 
 /* A name for a bit. Tables of these are in the order in which Redis lists them. */
 struct bit_name {

@@ -1,8 +1,8 @@
 /* config.c - CONFIG: the options as clients see them. What an option is stands in server/config/options.def. */
 #include "server/config/config.h"
 
-#include "server/call.h"
-#include "server/help.h"
+#include "server/call/call.h"
+#include "server/call/help.h"
 #include "server/report/metrics.h"
 
 #define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)

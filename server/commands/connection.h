@@ -2,7 +2,7 @@
 #ifndef KEVY_SERVER_COMMANDS_CONNECTION_H
 #define KEVY_SERVER_COMMANDS_CONNECTION_H
 
-#include "server/call.h"
+#include "server/call/call.h"
 #include "server/clients/client.h"
 
 /* Only printable ASCII without spaces, so that CLIENT LIST stays readable by machines. */

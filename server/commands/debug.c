@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <time.h>
 
-#include "server/call.h"
+#include "server/call/call.h"
+#include "server/call/help.h"
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/config/config.h"
-#include "server/help.h"
 #include "server/log.h"
 #include "server/server.h"
 

@@ -2,7 +2,7 @@
 #ifndef KEVY_SERVER_COMMANDS_KEYS_H
 #define KEVY_SERVER_COMMANDS_KEYS_H
 
-#include "server/call.h"
+#include "server/call/call.h"
 
 /* Looks up a key that is asked about rather than used: hits and misses count, the access time stays. */
 struct entry *keys_question(struct call *call, uint32_t arg);

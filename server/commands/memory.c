@@ -1,9 +1,9 @@
 /* memory.c - MEMORY: what the data takes. */
 #include <malloc.h>
 
+#include "server/call/help.h"
 #include "server/commands/keys.h"
 #include "server/config/config.h"
-#include "server/help.h"
 
 COMMAND(memory) = {.name = "memory",
                    .arity = -2,

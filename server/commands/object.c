@@ -1,8 +1,8 @@
 /* object.c - OBJECT: how a value is kept. */
 #include <limits.h>
 
+#include "server/call/help.h"
 #include "server/commands/keys.h"
-#include "server/help.h"
 
 COMMAND(object) = {.name = "object",
                    .arity = -2,

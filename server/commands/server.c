@@ -5,9 +5,9 @@
 #include <limits.h>
 #include <time.h>
 
-#include "server/call.h"
+#include "server/call/call.h"
+#include "server/call/help.h"
 #include "server/clients/client.h"
-#include "server/help.h"
 #include "server/log.h"
 #include "server/monitor.h"
 #include "server/report/info.h"

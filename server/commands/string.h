@@ -3,7 +3,7 @@
 #ifndef KEVY_SERVER_COMMANDS_STRING_H
 #define KEVY_SERVER_COMMANDS_STRING_H
 
-#include "server/call.h"
+#include "server/call/call.h"
 
 /* ---- Expiry options ------------------------------------------------------------------------------- */
 

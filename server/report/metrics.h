@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "server/command.h"
+#include "server/call/command.h"
 
 struct command_metrics {
     uint64_t calls, nanoseconds, rejected, failed;

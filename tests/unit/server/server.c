@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/command.h"
+#include "server/call/command.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/shard.h"

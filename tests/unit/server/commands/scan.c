@@ -1,6 +1,6 @@
 /* SCAN, KEYS and RANDOMKEY over many stripes: nothing that stays is missed, nothing expired is shown. */
 #include "protocol/response.h"
-#include "server/call.h"
+#include "server/call/call.h"
 #include "server/clients/client.h"
 #include "server/limits.h"
 #include "tests/check.h"

@@ -119,7 +119,7 @@ struct command {
     const char *tips;    /* of COMMAND INFO: "nondeterministic_output,request_policy:all_shards" */
     const char *history; /* "6.2.0: Added the GET option.\n7.0.0: ..." or NULL */
     const char *deprecated_since, *replaced_by; /* "6.2.0", "`SET` with the `!GET` argument"; or both NULL */
-    /* Arguments for COMMAND DOCS and hints; grammar in server/syntax.h. */
+    /* Arguments for COMMAND DOCS and hints; grammar in server/call/syntax.h. */
     const char *syntax;
 
     /* Given by command_table_open. */

@@ -3,7 +3,7 @@
  *
  * Only two kinds of command carry passwords: those that are allowed before one was given, and those that
  * administer the server. Looking at no other keeps `GET auth x` what it is. */
-#include "server/secret.h"
+#include "server/call/secret.h"
 
 static const struct {
     struct bytes word;

@@ -1,5 +1,5 @@
 /* What HELP and misread subcommands reply. */
-#include "server/help.h"
+#include "server/call/help.h"
 
 #include "tests/unit/server_fixture.h"
 

@@ -1,5 +1,5 @@
 /* What handlers have in common: lookups, values, arguments and effects, with time as an argument. */
-#include "server/call.h"
+#include "server/call/call.h"
 
 #include "server/transaction.h"
 #include "tests/unit/server_fixture.h"

@@ -2,7 +2,7 @@
 #ifndef KEVY_SERVER_HELP_H
 #define KEVY_SERVER_HELP_H
 
-#include "server/call.h"
+#include "server/call/call.h"
 
 /* An array of lines, with "HELP" and its own line added behind them. */
 void help_reply(struct call *call, const char *const *lines, size_t count);

@@ -10,13 +10,13 @@
  * name lies within one slot of its place. So a hit costs two loads, one multiplication and one slot of half a
  * cache line; no byte of the row's own name is read. A subcommand is a name in the same table, told apart by
  * its container's number. */
-#include "server/command.h"
+#include "server/call/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "protocol/number.h"
-#include "server/syntax.h"
+#include "server/call/syntax.h"
 
 enum { SLOT_BITS = 10, SLOTS = 1 << SLOT_BITS, ERROR_SIZE = 256 };
 _Static_assert(SLOTS >= 2 * MAX_COMMANDS,

@@ -20,8 +20,8 @@
 
 #include "protocol/bytes.h"
 #include "protocol/reply.h"
+#include "server/call/command.h"
 #include "server/clients/client.h"
-#include "server/command.h"
 #include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
 

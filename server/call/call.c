@@ -1,5 +1,5 @@
 /* call.c - what handlers have in common. */
-#include "server/call.h"
+#include "server/call/call.h"
 
 #include <limits.h>
 

@@ -1,5 +1,5 @@
 /* The command table: its rows, lookup and key extraction. */
-#include "server/command.h"
+#include "server/call/command.h"
 
 #include "tests/check.h"
 

@@ -3,7 +3,7 @@
 #ifndef KEVY_SERVER_SECRET_H
 #define KEVY_SERVER_SECRET_H
 
-#include "server/command.h"
+#include "server/call/command.h"
 
 /* What stands in the place of a secret, in Redis's words. */
 #define SECRET_SHOWN BYTES("(redacted)")

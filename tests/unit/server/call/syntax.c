@@ -1,6 +1,6 @@
 /* The language in which rows describe their arguments: every kind of token, what is malformed, and how few
  * arguments there may be. */
-#include "server/syntax.h"
+#include "server/call/syntax.h"
 
 #include "tests/check.h"
 

@@ -1,5 +1,5 @@
 /* Which arguments are shown to nobody. */
-#include "server/secret.h"
+#include "server/call/secret.h"
 
 #include "tests/check.h"
 

@@ -6,7 +6,7 @@
  *     primary   := "<" name [":" type] ">" | "[" argument "]" | "{" TOKEN argument "}"
  *                | name ":(" argument ( "|" argument )* ")" | name ":{" argument+ "}" | [name ":"] TOKEN
  */
-#include "server/syntax.h"
+#include "server/call/syntax.h"
 
 struct parser {
     const char *at;

@@ -1,5 +1,5 @@
 /* help.c - what HELP subcommands reply. */
-#include "server/help.h"
+#include "server/call/help.h"
 
 void help_reply(struct call *call, const char *const *lines, size_t count) {
     reply_array(call->reply, count + 2);
