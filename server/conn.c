@@ -11,12 +11,12 @@
 
 #include "server/clients/clients.h"
 #include "server/config/config.h"
-#include "server/dispatch.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/monitor.h"
+#include "server/exec/transaction.h"
 #include "server/log.h"
-#include "server/monitor.h"
 #include "server/op.h"
 #include "server/shard.h"
-#include "server/transaction.h"
 #include "uring/prep.h"
 
 /* ---- Lists of the shard --------------------------------------------------------------------------- */

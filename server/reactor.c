@@ -10,10 +10,10 @@
 #include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/conn.h"
+#include "server/exec/pause.h"
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/op.h"
-#include "server/pause.h"
 #include "server/report/rates.h"
 #include "server/shard.h"
 

@@ -11,7 +11,7 @@
 #include "protocol/request.h"
 #include "server/call/call.h"
 #include "server/conn.h"
-#include "server/dispatch.h"
+#include "server/exec/dispatch.h"
 #include "server/limits.h"
 #include "server/output.h"
 #include "server/pace.h"

@@ -11,7 +11,7 @@
 
 #include "protocol/bytes.h"
 
-struct transaction; /* queued commands and watched keys: server/transaction.h */
+struct transaction; /* queued commands and watched keys: server/exec/transaction.h */
 struct command;
 
 enum client_flag {

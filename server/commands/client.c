@@ -12,8 +12,8 @@
 #include "server/clients/post.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
+#include "server/exec/pause.h"
 #include "server/limits.h"
-#include "server/pause.h"
 
 #define CLIENT_FLAGS       (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
 #define CLIENT_ADMIN_FLAGS (CLIENT_FLAGS | CMD_ADMIN)

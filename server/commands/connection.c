@@ -3,8 +3,8 @@
 
 #include "server/clients/clients.h"
 #include "server/config/config.h"
-#include "server/monitor.h"
-#include "server/transaction.h"
+#include "server/exec/monitor.h"
+#include "server/exec/transaction.h"
 
 #define CONNECTION_FLAGS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY)
 

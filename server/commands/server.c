@@ -8,10 +8,10 @@
 #include "server/call/call.h"
 #include "server/call/help.h"
 #include "server/clients/client.h"
+#include "server/exec/monitor.h"
+#include "server/exec/slowlog.h"
 #include "server/log.h"
-#include "server/monitor.h"
 #include "server/report/info.h"
-#include "server/slowlog.h"
 
 /* ---- INFO ----------------------------------------------------------------------------------------- */
 

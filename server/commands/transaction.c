@@ -1,11 +1,11 @@
 /* transaction.c - MULTI, EXEC, DISCARD, WATCH, UNWATCH.
  *
- * Between MULTI and EXEC dispatch queues what arrives (server/transaction.h). EXEC runs with the locks of
+ * Between MULTI and EXEC dispatch queues what arrives (server/exec/transaction.h). EXEC runs with the locks of
  * every stripe that a queued or watched key is in (CMD_LOCKS_QUEUE), so the queue is one step for everybody
  * else. */
-#include "server/transaction.h"
+#include "server/exec/transaction.h"
 
-#include "server/dispatch.h"
+#include "server/exec/dispatch.h"
 
 static void multi(struct call *call) {
     if (call->client->flags & CLIENT_MULTI)

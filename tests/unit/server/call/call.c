@@ -1,7 +1,7 @@
 /* What handlers have in common: lookups, values, arguments and effects, with time as an argument. */
 #include "server/call/call.h"
 
-#include "server/transaction.h"
+#include "server/exec/transaction.h"
 #include "tests/unit/server_fixture.h"
 
 enum { NOW_MS = 1000000000 };

@@ -4,8 +4,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "server/exec/pause.h"
 #include "server/op.h"
-#include "server/pause.h"
 #include "tests/unit/server_fixture.h"
 #include "tests/unit/uring_fixture.h"
 

@@ -1,7 +1,7 @@
 /* CLIENT: what is told of clients, who is killed, and the modes of a session. */
 #include <inttypes.h>
 
-#include "server/pause.h"
+#include "server/exec/pause.h"
 #include "tests/unit/commands_fixture.h"
 
 /* A client besides the one that asks, at an address of its own. */

@@ -1,7 +1,7 @@
 /* AUTH, HELLO, PING, SELECT, RESET, QUIT: what a session is told and what it forgets. */
 #include <inttypes.h>
 
-#include "server/monitor.h"
+#include "server/exec/monitor.h"
 #include "tests/unit/commands_fixture.h"
 
 #define WRONG    "-WRONGPASS invalid username-password pair or user is disabled.\r\n"

@@ -1,9 +1,9 @@
 /* INFO, LASTSAVE, LOLWUT, MONITOR, ROLE, SHUTDOWN, SLOWLOG, TIME as a client meets them. */
 #include <time.h>
 
-#include "server/monitor.h"
+#include "server/exec/monitor.h"
+#include "server/exec/slowlog.h"
 #include "server/server.h"
-#include "server/slowlog.h"
 #include "tests/unit/commands_fixture.h"
 
 /* The text within a bulk. */

@@ -1,6 +1,6 @@
 /* pause.c - the state is one word, so that no reader ever sees the end of one pause with the mode of another.
  */
-#include "server/pause.h"
+#include "server/exec/pause.h"
 
 #include <stdatomic.h>
 

@@ -1,5 +1,5 @@
 /* The slow log: what is kept of a command, what is cut, and for how long. */
-#include "server/slowlog.h"
+#include "server/exec/slowlog.h"
 
 #include "server/clients/client.h"
 #include "tests/check.h"

@@ -5,7 +5,7 @@
  *
  * An entry is written before the mutex is taken, so that a slow command makes nobody else wait for its
  * copying. */
-#include "server/slowlog.h"
+#include "server/exec/slowlog.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* Batches of requests through rows, gates, locks and handlers, without a connection. */
-#include "server/dispatch.h"
+#include "server/exec/dispatch.h"
 
-#include "server/monitor.h"
-#include "server/pause.h"
+#include "server/exec/monitor.h"
+#include "server/exec/pause.h"
+#include "server/exec/transaction.h"
 #include "server/report/errorstats.h"
-#include "server/transaction.h"
 #include "tests/unit/server_fixture.h"
 
 static struct client client;

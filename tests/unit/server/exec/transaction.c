@@ -1,5 +1,5 @@
 /* MULTI's queue and WATCH's keys, without a socket. */
-#include "server/transaction.h"
+#include "server/exec/transaction.h"
 
 #include "server/limits.h"
 #include "server/stripes/watch.h"

@@ -4,7 +4,7 @@
  * queueing, so EXEC knows its locks without looking at the queue again. Watched keys live in an
  * open-addressing table keyed by the address of the stripe's record (server/stripes/watch.h): watching a key twice
  * notes its version once, however many keys are watched. */
-#include "server/transaction.h"
+#include "server/exec/transaction.h"
 
 #include <assert.h>
 #include <stdlib.h>

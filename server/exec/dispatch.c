@@ -4,7 +4,7 @@
  *      dispatch_batch:   entry prefetch; then for each request
  *          fast path:    arity -> lock -> run -> unlock
  *          gates:        auth, MULTI, pause, monitors, CLIENT REPLY, timing: only where a gate is up */
-#include "server/dispatch.h"
+#include "server/exec/dispatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,12 @@
 #include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/conn.h"
-#include "server/monitor.h"
-#include "server/pause.h"
+#include "server/exec/monitor.h"
+#include "server/exec/pause.h"
+#include "server/exec/slowlog.h"
+#include "server/exec/transaction.h"
 #include "server/report/errorstats.h"
 #include "server/shard.h"
-#include "server/slowlog.h"
-#include "server/transaction.h"
 
 /* Why commands of a batch may have to leave the fast path. */
 enum gate { GATE_AUTH = 1 << 0, GATE_PAUSE = 1 << 1, GATE_MONITOR = 1 << 2, GATE_TIMING = 1 << 3 };

@@ -1,5 +1,5 @@
 /* MONITOR's lines: what they look like, who gets them, and what is cut or hidden. */
-#include "server/monitor.h"
+#include "server/exec/monitor.h"
 
 #include "tests/unit/commands_fixture.h"
 

@@ -5,7 +5,7 @@
  *
  * Posts to the feeding shard itself happen after the running command, so a monitor never finds a line inside
  * a reply. */
-#include "server/monitor.h"
+#include "server/exec/monitor.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* CLIENT PAUSE: which commands are held back, and until when. Time is an argument. */
-#include "server/pause.h"
+#include "server/exec/pause.h"
 
 #include <pthread.h>
 
