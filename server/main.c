@@ -11,10 +11,10 @@
 #include "server/config/config.h"
 #include "server/config/title.h"
 #include "server/log.h"
+#include "server/loop/shard.h"
 #include "server/notify.h"
 #include "server/report/info.h"
 #include "server/server.h"
-#include "server/shard.h"
 #include "uring/probe.h"
 
 static int fail(struct buffer *errors) {

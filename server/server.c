@@ -12,12 +12,12 @@
 
 #include "server/clients/post.h"
 #include "server/config/config.h"
-#include "server/listener.h"
 #include "server/log.h"
+#include "server/loop/listener.h"
+#include "server/loop/reactor.h"
+#include "server/loop/shard.h"
 #include "server/notify.h"
-#include "server/reactor.h"
 #include "server/reaper.h"
-#include "server/shard.h"
 #include "server/watchdog.h"
 #include "uring/probe.h"
 

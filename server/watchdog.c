@@ -2,8 +2,8 @@
  * must be seen to have gone around by the next look. */
 #include "server/watchdog.h"
 
+#include "server/loop/shard.h"
 #include "server/op.h"
-#include "server/shard.h"
 #include "uring/prep.h"
 
 static uint64_t seen[MAX_SHARDS]; /* turns at the last look */

@@ -35,7 +35,7 @@ struct call {
     struct reply *reply;
     const struct command *command;
     struct client *client;     /* who asks: session state (server/clients/client.h) */
-    struct shard *shard;       /* whose thread this is (server/shard.h); opaque to data commands */
+    struct shard *shard;       /* whose thread this is (server/loop/shard.h); opaque to data commands */
     struct metrics *metrics;   /* of this shard */
     int64_t now_ms;            /* Unix time of this turn */
     unsigned db;               /* selected database */

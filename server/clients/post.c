@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
+#include "server/loop/shard.h"
 #include "server/op.h"
-#include "server/shard.h"
 #include "uring/prep.h"
 
 enum post_kind { POST_DELIVER, POST_CLOSE, POST_RESUME, POST_STOP, POST_REMINDER };

@@ -13,13 +13,13 @@
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/config/config.h"
-#include "server/conn.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
 #include "server/exec/slowlog.h"
 #include "server/exec/transaction.h"
+#include "server/loop/conn.h"
+#include "server/loop/shard.h"
 #include "server/report/errorstats.h"
-#include "server/shard.h"
 
 /* Why commands of a batch may have to leave the fast path. */
 enum gate { GATE_AUTH = 1 << 0, GATE_PAUSE = 1 << 1, GATE_MONITOR = 1 << 2, GATE_TIMING = 1 << 3 };

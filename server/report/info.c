@@ -17,8 +17,8 @@
 
 #include "server/clients/clients.h"
 #include "server/config/config.h"
-#include "server/conn.h"
-#include "server/listener.h"
+#include "server/loop/conn.h"
+#include "server/loop/listener.h"
 #include "server/notify.h"
 #include "server/report/errorstats.h"
 #include "server/report/metrics.h"

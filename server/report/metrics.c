@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 
+#include "server/loop/shard.h"
 #include "server/report/errorstats.h"
-#include "server/shard.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct metrics baseline; /* under the mutex: what had been counted at the last reset */

@@ -19,7 +19,7 @@
 #include "server/config/config.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
-#include "server/shard.h"
+#include "server/loop/shard.h"
 #include "server/stripes/watch.h"
 #include "tests/check.h"
 

@@ -9,7 +9,7 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
-#include "server/shard.h"
+#include "server/loop/shard.h"
 #include "tests/check.h"
 
 enum { FIXTURE_DATABASES = 16, FIXTURE_SENT_MAX = 256 << 20 };

@@ -14,7 +14,7 @@
 #include "server/call/command.h"
 #include "server/config/config.h"
 #include "server/log.h"
-#include "server/shard.h"
+#include "server/loop/shard.h"
 #include "tests/check.h"
 
 static char dir[] = "/tmp/kevy-server-XXXXXX";

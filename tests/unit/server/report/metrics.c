@@ -3,9 +3,9 @@
 
 #include <pthread.h>
 
+#include "server/loop/shard.h"
 #include "server/report/errorstats.h"
 #include "server/report/rates.h"
-#include "server/shard.h"
 #include "tests/check.h"
 
 static struct metrics sum; /* too large for comfort on a stack */

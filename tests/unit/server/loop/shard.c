@@ -1,5 +1,5 @@
 /* A shard's slots for connections, and the upkeep of its stripes. */
-#include "server/shard.h"
+#include "server/loop/shard.h"
 
 #include "server/op.h"
 #include "server/server.h"

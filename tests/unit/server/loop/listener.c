@@ -1,7 +1,7 @@
 /* Listening: what the words of `bind` open, the Unix socket's file and its mode, what is refused; and
  * accepting, with completions that a test makes up. nanosleep is a stand-in: waiting costs nothing, and
  * something may happen meanwhile. */
-#include "server/listener.h"
+#include "server/loop/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* What a connection still has to send, with a test in the place of the kernel: it takes as many bytes as it likes. */
-#include "server/output.h"
+#include "server/loop/output.h"
 
 #include "tests/check.h"
 

@@ -1,5 +1,5 @@
 /* server_pace.c - when a shard waits for company: traffic of each kind, played epoch by epoch. */
-#include "server/pace.h"
+#include "server/loop/pace.h"
 #include "tests/check.h"
 
 enum { EPOCH_US = 10 * 1000, WAIT_US = 500 };

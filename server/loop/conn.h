@@ -18,7 +18,7 @@
 #include "protocol/buffer.h"
 #include "protocol/request.h"
 #include "server/clients/client.h"
-#include "server/output.h"
+#include "server/loop/output.h"
 
 struct shard;
 

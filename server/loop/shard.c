@@ -1,5 +1,5 @@
 /* shard.c - a shard's rings, slots and upkeep. */
-#include "server/shard.h"
+#include "server/loop/shard.h"
 
 #include <errno.h>
 #include <stdlib.h>

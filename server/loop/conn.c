@@ -1,5 +1,5 @@
 /* conn.c - input, output and the end of a connection. The session's commands are dispatch.c's business. */
-#include "server/conn.h"
+#include "server/loop/conn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include "server/exec/monitor.h"
 #include "server/exec/transaction.h"
 #include "server/log.h"
+#include "server/loop/shard.h"
 #include "server/op.h"
-#include "server/shard.h"
 #include "uring/prep.h"
 
 /* ---- Lists of the shard --------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* pace.c - when gathering pays: a first guess from the kind of traffic, corrected by trials. */
-#include "server/pace.h"
+#include "server/loop/pace.h"
 
 enum {
     PACE_EPOCH_US = 10 * 1000,

@@ -1,5 +1,5 @@
 /* A connection's input: however its bytes are cut, whatever came before, the replies are the same. */
-#include "server/conn.h"
+#include "server/loop/conn.h"
 
 #include "tests/unit/failing_memory.h"
 #include "tests/unit/server_fixture.h"

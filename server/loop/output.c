@@ -1,5 +1,5 @@
 /* output.c - chunks, pins and parts. */
-#include "server/output.h"
+#include "server/loop/output.h"
 
 #include <assert.h>
 #include <stdlib.h>

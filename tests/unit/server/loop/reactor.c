@@ -1,6 +1,6 @@
 /* The turn, on real rings and threads: what goes into a socket and what comes out, what wakes a shard that
  * sleeps, and how it ends. What a turn decides about waiting is tested in server_pace.c. */
-#include "server/reactor.h"
+#include "server/loop/reactor.h"
 
 #include <errno.h>
 #include <poll.h>

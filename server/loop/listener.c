@@ -1,5 +1,5 @@
 /* listener.c - opening sockets, accepting, spreading connections over the shards. */
-#include "server/listener.h"
+#include "server/loop/listener.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -13,9 +13,9 @@
 
 #include "server/config/config.h"
 #include "server/log.h"
+#include "server/loop/shard.h"
 #include "server/notify.h"
 #include "server/op.h"
-#include "server/shard.h"
 #include "uring/prep.h"
 
 struct listener {

@@ -1,7 +1,7 @@
 /* reactor.c - the turn. A completion only records and queues; work happens in a later phase, so nothing
  * recurses and a turn is bounded: by the completion queue, by TURN_REQUESTS a connection, and by the budgets
  * of upkeep. */
-#include "server/reactor.h"
+#include "server/loop/reactor.h"
 
 #include <errno.h>
 #include <time.h>
@@ -9,13 +9,13 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
-#include "server/conn.h"
 #include "server/exec/pause.h"
-#include "server/listener.h"
 #include "server/log.h"
+#include "server/loop/conn.h"
+#include "server/loop/listener.h"
+#include "server/loop/shard.h"
 #include "server/op.h"
 #include "server/report/rates.h"
-#include "server/shard.h"
 
 static void reap(struct shard *shard);
 static void execute(struct shard *shard);
