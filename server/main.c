@@ -12,9 +12,9 @@
 #include "server/config/title.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
-#include "server/notify.h"
+#include "server/process/server.h"
+#include "server/process/systemd.h"
 #include "server/report/info.h"
-#include "server/server.h"
 #include "uring/probe.h"
 
 static int fail(struct buffer *errors) {
@@ -86,7 +86,7 @@ static int serve(void) {
                shard_count == 1 ? "shard" : "shards",
                shards[0].ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings");
     info_started();
-    notify_ready();
+    systemd_ready();
     int code = server_run();
     if (pidfile) unlink(config.pidfile);
     return code;
@@ -95,7 +95,7 @@ static int serve(void) {
 static int start(struct buffer *errors) {
     if (!config_check(errors)) return fail(errors);
     if (!kernel_will_do()) return 1;
-    if (config.daemonize && !notify_supervised() && !daemonize()) return 1;
+    if (config.daemonize && !systemd_supervised() && !daemonize()) return 1;
     if (!config_apply(errors)) return fail(errors);
     return serve();
 }

@@ -12,7 +12,7 @@
 #include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/log.h"
-#include "server/server.h"
+#include "server/process/server.h"
 
 /* ---- Who may -------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* server.c - what the server tells about itself and does with itself: INFO, LASTSAVE, LOLWUT, MONITOR, ROLE,
  * SHUTDOWN, SLOWLOG, TIME. */
-#include "server/server.h"
+#include "server/process/server.h"
 
 #include <limits.h>
 #include <time.h>

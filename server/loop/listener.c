@@ -14,8 +14,8 @@
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
-#include "server/notify.h"
 #include "server/op.h"
+#include "server/process/systemd.h"
 #include "uring/prep.h"
 
 struct listener {
@@ -157,7 +157,7 @@ static bool is_unix(int fd) {
 
 bool listeners_open(char *error, size_t size) {
     int passed[LISTENERS_MAX];
-    unsigned count = notify_listen_fds(passed, LISTENERS_MAX);
+    unsigned count = systemd_listen_fds(passed, LISTENERS_MAX);
     for (unsigned i = 0; i < count; i++) add(passed[i], is_unix(passed[i]));
     if (count) return true;
     bool ok = true;

@@ -9,7 +9,7 @@
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/op.h"
-#include "server/server.h"
+#include "server/process/server.h"
 #include "server/stripes/watch.h"
 
 struct shard *shards;

@@ -19,11 +19,11 @@
 #include "server/config/config.h"
 #include "server/loop/conn.h"
 #include "server/loop/listener.h"
-#include "server/notify.h"
+#include "server/process/server.h"
+#include "server/process/systemd.h"
 #include "server/report/errorstats.h"
 #include "server/report/metrics.h"
 #include "server/report/rates.h"
-#include "server/server.h"
 #include "server/stripes/stripes.h"
 
 enum {
@@ -139,7 +139,7 @@ static void section_server(struct info *info) {
           "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:io_uring\r\natomicvar_api:c11-builtin");
     LINE(info, "gcc_version:%d.%d.%d", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
     NUMBER(info, "process_id", getpid());
-    LINE(info, "process_supervised:%s", notify_supervised() ? "systemd" : "no");
+    LINE(info, "process_supervised:%s", systemd_supervised() ? "systemd" : "no");
     LINE(info, "run_id:%s", info_run_id());
     NUMBER(info, "tcp_port", listener_port());
     NUMBER(info, "server_time_usec", info->now_ms * 1000);

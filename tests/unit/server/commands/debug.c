@@ -1,5 +1,5 @@
 /* DEBUG: who may, and what it tells. */
-#include "server/server.h"
+#include "server/process/server.h"
 #include "tests/unit/commands_fixture.h"
 
 #define REFUSED                                                                                              \

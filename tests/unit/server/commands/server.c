@@ -3,7 +3,7 @@
 
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
-#include "server/server.h"
+#include "server/process/server.h"
 #include "tests/unit/commands_fixture.h"
 
 /* The text within a bulk. */

@@ -2,7 +2,7 @@
 #include "server/loop/shard.h"
 
 #include "server/op.h"
-#include "server/server.h"
+#include "server/process/server.h"
 #include "tests/unit/server_fixture.h"
 
 enum { SLOTS = 200 }; /* several pages of them */

@@ -3,8 +3,8 @@
 
 #include <unistd.h>
 
+#include "server/process/server.h"
 #include "server/report/errorstats.h"
-#include "server/server.h"
 #include "tests/unit/commands_fixture.h"
 
 static struct buffer text;

@@ -1,5 +1,5 @@
 /* Large blocks are freed elsewhere, all of them, and none before its last reference has gone. */
-#include "server/reaper.h"
+#include "server/process/reaper.h"
 
 #include <errno.h>
 #include <sched.h>

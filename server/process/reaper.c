@@ -1,5 +1,5 @@
 /* reaper.c - a list of dead blocks, each linked through its own first bytes. */
-#include "server/reaper.h"
+#include "server/process/reaper.h"
 
 #include <pthread.h>
 

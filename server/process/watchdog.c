@@ -1,6 +1,6 @@
 /* watchdog.c - a shard that sleeps and a shard that hangs look the same from outside, so each is woken and
  * must be seen to have gone around by the next look. */
-#include "server/watchdog.h"
+#include "server/process/watchdog.h"
 
 #include "server/loop/shard.h"
 #include "server/op.h"

@@ -1,6 +1,6 @@
 /* server.c - starting and ending the process: CPUs, shards, signals. The main thread only waits for signals;
  * shards never see one. */
-#include "server/server.h"
+#include "server/process/server.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -16,9 +16,9 @@
 #include "server/loop/listener.h"
 #include "server/loop/reactor.h"
 #include "server/loop/shard.h"
-#include "server/notify.h"
-#include "server/reaper.h"
-#include "server/watchdog.h"
+#include "server/process/reaper.h"
+#include "server/process/systemd.h"
+#include "server/process/watchdog.h"
 #include "uring/probe.h"
 
 int64_t server_started_ms;
@@ -245,17 +245,17 @@ void server_stop(int code) {
 int server_run(void) {
     sigset_t set = signal_set();
     for (;;) {
-        struct timespec interval, *limit = notify_interval(&interval);
+        struct timespec interval, *limit = systemd_interval(&interval);
         int got = limit ? sigtimedwait(&set, NULL, limit) : sigwaitinfo(&set, NULL);
         if (got == SIGHUP) {
             int error = log_reopen();
             if (error) log_warning("Cannot reopen the log: %s", strerror(-error));
         }
         if (got == SIGTERM || got == SIGINT) break;
-        if (notify_due() && watchdog_shards_turn(&main_ring)) notify_watchdog();
+        if (systemd_due() && watchdog_shards_turn(&main_ring)) systemd_watchdog();
     }
     log_notice("Shutting down");
-    notify_stopping();
+    systemd_stopping();
     stop_shards();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");

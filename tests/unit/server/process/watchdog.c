@@ -1,5 +1,5 @@
 /* The look at whether shards turn: over real rings, by turns that a test counts itself. */
-#include "server/watchdog.h"
+#include "server/process/watchdog.h"
 
 #include "server/op.h"
 #include "tests/unit/server_fixture.h"

@@ -1,8 +1,8 @@
-/* notify.c - datagrams of "NAME=value" lines to an address found in the environment.
+/* systemd.c - datagrams of "NAME=value" lines to an address found in the environment.
  *
  * A socket is made for each message: there are a handful in the life of a process, and one a watchdog
  * interval. A message that cannot be sent is lost; the manager will draw its own conclusions. */
-#include "server/notify.h"
+#include "server/process/systemd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,14 +49,14 @@ static socklen_t manager_address(struct sockaddr_un *address) {
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-bool notify_supervised(void) {
+bool systemd_supervised(void) {
     struct sockaddr_un address;
     return config.supervised != CONFIG_NO && manager_address(&address) > 0;
 }
 
 static void tell(const char *message, size_t len) {
     struct sockaddr_un address;
-    if (!notify_supervised()) return;
+    if (!systemd_supervised()) return;
     socklen_t address_len = manager_address(&address);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return;
@@ -68,19 +68,19 @@ static void tell(const char *message, size_t len) {
 
 #define TELL(literal) tell("" literal, sizeof(literal) - 1)
 
-void notify_ready(void) {
+void systemd_ready(void) {
     TELL("READY=1");
 }
 
-void notify_stopping(void) {
+void systemd_stopping(void) {
     TELL("STOPPING=1");
 }
 
-void notify_watchdog(void) {
+void systemd_watchdog(void) {
     TELL("WATCHDOG=1");
 }
 
-void notify_status(const char *format, ...) {
+void systemd_status(const char *format, ...) {
     static const char name[] = "STATUS=";
     char message[sizeof name + STATUS_MAX];
     va_list values;
@@ -104,11 +104,11 @@ static uint64_t monotonic_us(void) {
 /* Half of the time after which the manager believes us dead; 0: it does not watch us. */
 static uint64_t watchdog_interval_us(void) {
     uint64_t patience_us;
-    if (!notify_supervised() || !is_own_pid("WATCHDOG_PID", false)) return 0;
+    if (!systemd_supervised() || !is_own_pid("WATCHDOG_PID", false)) return 0;
     return environment_u64("WATCHDOG_USEC", &patience_us) ? patience_us / 2 : 0;
 }
 
-struct timespec *notify_interval(struct timespec *interval) {
+struct timespec *systemd_interval(struct timespec *interval) {
     uint64_t interval_us = watchdog_interval_us(), now_us = monotonic_us();
     if (interval_us == 0) return NULL;
     if (due_us == 0) due_us = now_us + interval_us;
@@ -118,7 +118,7 @@ struct timespec *notify_interval(struct timespec *interval) {
     return interval;
 }
 
-bool notify_due(void) {
+bool systemd_due(void) {
     uint64_t interval_us = watchdog_interval_us(), now_us = monotonic_us();
     if (interval_us == 0 || now_us < due_us) return false;
     due_us = now_us + interval_us;
@@ -133,7 +133,7 @@ static unsigned passed_count(void) {
     return count < LISTEN_FDS_MAX ? (unsigned)count : LISTEN_FDS_MAX;
 }
 
-unsigned notify_listen_fds(int *fds, unsigned max) {
+unsigned systemd_listen_fds(int *fds, unsigned max) {
     unsigned passed = passed_count(), taken = 0;
     for (unsigned i = 0; i < passed; i++) {
         int fd = LISTEN_FDS_FIRST + (int)i;

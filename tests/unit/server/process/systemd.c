@@ -1,5 +1,5 @@
 /* The service manager's protocols: messages, the watchdog's interval, passed sockets. */
-#include "server/notify.h"
+#include "server/process/systemd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,18 +47,18 @@ static const char *abstract_name(void) {
 
 static void messages_reach_an_abstract_address(void) {
     int manager = manager_open(abstract_name());
-    CHECK(notify_supervised());
-    notify_ready();
+    CHECK(systemd_supervised());
+    systemd_ready();
     expect(manager, "READY=1");
-    notify_stopping();
+    systemd_stopping();
     expect(manager, "STOPPING=1");
-    notify_watchdog();
+    systemd_watchdog();
     expect(manager, "WATCHDOG=1");
-    notify_status("%d of\n%s", 3, "five");
+    systemd_status("%d of\n%s", 3, "five");
     expect(manager, "STATUS=3 of five");
     expect_nothing(manager);
     close(manager);
-    notify_ready(); /* nobody is there any more: no harm */
+    systemd_ready(); /* nobody is there any more: no harm */
 }
 
 static void messages_reach_a_path(void) {
@@ -66,7 +66,7 @@ static void messages_reach_a_path(void) {
     CHECK(mkdtemp(directory) != NULL);
     snprintf(path, sizeof path, "%s/socket", directory);
     int manager = manager_open(path);
-    notify_ready();
+    systemd_ready();
     expect(manager, "READY=1");
     close(manager);
     unlink(path);
@@ -78,7 +78,7 @@ static void a_long_status_is_cut(void) {
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
     int manager = manager_open(abstract_name());
-    notify_status("%s", text);
+    systemd_status("%s", text);
     char got[512];
     CHECK_INT(recv(manager, got, sizeof got, 0), 200 + 7);
     close(manager);
@@ -87,24 +87,24 @@ static void a_long_status_is_cut(void) {
 static void nothing_is_told_where_nobody_asked(void) {
     int manager = manager_open(abstract_name());
     config.supervised = CONFIG_NO;
-    CHECK(!notify_supervised());
-    notify_ready();
+    CHECK(!systemd_supervised());
+    systemd_ready();
     expect_nothing(manager);
     config.supervised = CONFIG_SYSTEMD;
-    CHECK(notify_supervised());
+    CHECK(systemd_supervised());
     unsetenv("NOTIFY_SOCKET");
-    CHECK(!notify_supervised());
-    notify_ready();
+    CHECK(!systemd_supervised());
+    systemd_ready();
     static const char *const bad[] = {"", "/", "relative", "@"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         setenv("NOTIFY_SOCKET", bad[i], 1);
-        CHECK(!notify_supervised());
+        CHECK(!systemd_supervised());
     }
     char too_long[200];
     memset(too_long, 'x', sizeof too_long - 1);
     too_long[0] = '/', too_long[sizeof too_long - 1] = 0;
     setenv("NOTIFY_SOCKET", too_long, 1);
-    CHECK(!notify_supervised());
+    CHECK(!systemd_supervised());
     close(manager);
 }
 
@@ -118,20 +118,20 @@ static void the_watchdog_looks_at_half_of_the_managers_patience(void) {
     struct timespec interval;
     int manager = manager_open(abstract_name());
     unsetenv("WATCHDOG_USEC");
-    CHECK(notify_interval(&interval) == NULL);
-    CHECK(!notify_due());
+    CHECK(systemd_interval(&interval) == NULL);
+    CHECK(!systemd_due());
     setenv("WATCHDOG_USEC", "20000000", 1);
-    CHECK(notify_interval(&interval) == &interval);
+    CHECK(systemd_interval(&interval) == &interval);
     CHECK(interval.tv_sec == 9 || (interval.tv_sec == 10 && interval.tv_nsec == 0));
-    CHECK(!notify_due());
+    CHECK(!systemd_due());
     set_pid("WATCHDOG_PID", (long)getpid() + 1); /* meant for somebody else */
-    CHECK(notify_interval(&interval) == NULL);
+    CHECK(systemd_interval(&interval) == NULL);
     set_pid("WATCHDOG_PID", getpid());
-    CHECK(notify_interval(&interval) == &interval);
+    CHECK(systemd_interval(&interval) == &interval);
     static const char *const bad[] = {"", "0", "x", "-5", "99999999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         setenv("WATCHDOG_USEC", bad[i], 1);
-        CHECK(notify_interval(&interval) == NULL);
+        CHECK(systemd_interval(&interval) == NULL);
     }
     unsetenv("WATCHDOG_USEC");
     unsetenv("WATCHDOG_PID");
@@ -145,18 +145,18 @@ static void passed_sockets_are_taken_once(void) {
     setenv("LISTEN_FDS", "2", 1);
     set_pid("LISTEN_PID", getpid());
     setenv("LISTEN_FDNAMES", "a:b", 1);
-    CHECK_INT(notify_listen_fds(fds, 4), 2);
+    CHECK_INT(systemd_listen_fds(fds, 4), 2);
     CHECK(fds[0] == 3 && fds[1] == 4);
     CHECK(fcntl(3, F_GETFD) & FD_CLOEXEC && fcntl(4, F_GETFD) & FD_CLOEXEC);
     CHECK(!getenv("LISTEN_FDS") && !getenv("LISTEN_PID") && !getenv("LISTEN_FDNAMES"));
-    CHECK_INT(notify_listen_fds(fds, 4), 0);
+    CHECK_INT(systemd_listen_fds(fds, 4), 0);
 }
 
 static void sockets_beyond_the_room_are_closed(void) {
     int fds[1];
     setenv("LISTEN_FDS", "2", 1);
     set_pid("LISTEN_PID", getpid());
-    CHECK_INT(notify_listen_fds(fds, 1), 1);
+    CHECK_INT(systemd_listen_fds(fds, 1), 1);
     CHECK(fcntl(3, F_GETFD) >= 0);
     CHECK(fcntl(4, F_GETFD) < 0);
 }
@@ -165,14 +165,14 @@ static void sockets_of_another_process_are_left_alone(void) {
     int fds[4];
     setenv("LISTEN_FDS", "1", 1);
     set_pid("LISTEN_PID", (long)getpid() + 1);
-    CHECK_INT(notify_listen_fds(fds, 4), 0);
+    CHECK_INT(systemd_listen_fds(fds, 4), 0);
     CHECK(fcntl(3, F_GETFD) >= 0);
     CHECK(!getenv("LISTEN_FDS"));
     setenv("LISTEN_FDS", "1", 1); /* without a pid */
-    CHECK_INT(notify_listen_fds(fds, 4), 0);
+    CHECK_INT(systemd_listen_fds(fds, 4), 0);
     setenv("LISTEN_FDS", "nonsense", 1);
     set_pid("LISTEN_PID", getpid());
-    CHECK_INT(notify_listen_fds(fds, 4), 0);
+    CHECK_INT(systemd_listen_fds(fds, 4), 0);
 }
 
 int main(void) {

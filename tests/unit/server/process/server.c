@@ -1,6 +1,6 @@
 /* The process: starting, CPUs, signals, and ending with the code that was asked for. Each test is a process
  * of its own, for a server starts once. */
-#include "server/server.h"
+#include "server/process/server.h"
 
 #include <errno.h>
 #include <sched.h>
