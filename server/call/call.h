@@ -13,8 +13,8 @@
  *
  * What it changed goes through call_changed and call_deleted: the one place that feeds WATCH, the change
  * counter, and later journal, replicas, tracking and keyspace events. */
-#ifndef KEVY_SERVER_CALL_H
-#define KEVY_SERVER_CALL_H
+#ifndef KEVY_SERVER_CALL_CALL_H
+#define KEVY_SERVER_CALL_CALL_H
 
 #include <stdint.h>
 

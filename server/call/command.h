@@ -10,8 +10,8 @@
  * The macro puts the row into a linker section, so a new command touches one file. command_table_open
  * verifies every row at start (and in a test): names, arity against syntax, key specs, flags. Everything that
  * COMMAND, ACLs, lock sets and redis-cli's hints say comes from these rows and from command_keys. */
-#ifndef KEVY_SERVER_COMMAND_H
-#define KEVY_SERVER_COMMAND_H
+#ifndef KEVY_SERVER_CALL_COMMAND_H
+#define KEVY_SERVER_CALL_COMMAND_H
 
 #include <stdint.h>
 

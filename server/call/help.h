@@ -1,6 +1,6 @@
 /* help.h - what HELP subcommands reply. */
-#ifndef KEVY_SERVER_HELP_H
-#define KEVY_SERVER_HELP_H
+#ifndef KEVY_SERVER_CALL_HELP_H
+#define KEVY_SERVER_CALL_HELP_H
 
 #include "server/call/call.h"
 

@@ -1,7 +1,7 @@
 /* secret.h - which arguments are passwords, and therefore shown to nobody: not in MONITOR, not in the slow
  * log. */
-#ifndef KEVY_SERVER_SECRET_H
-#define KEVY_SERVER_SECRET_H
+#ifndef KEVY_SERVER_CALL_SECRET_H
+#define KEVY_SERVER_CALL_SECRET_H
 
 #include "server/call/command.h"
 

@@ -12,8 +12,8 @@
  *
  * The suffixes (... @ !) follow what they describe: `[condition:(NX | XX)@7.0.0]`, `[{GET <pattern>} ...+]`.
  */
-#ifndef KEVY_SERVER_SYNTAX_H
-#define KEVY_SERVER_SYNTAX_H
+#ifndef KEVY_SERVER_CALL_SYNTAX_H
+#define KEVY_SERVER_CALL_SYNTAX_H
 
 #include <stdint.h>
 

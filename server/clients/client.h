@@ -3,8 +3,8 @@
  * Written only by the shard thread that owns the connection. Fields that CLIENT LIST shows from other threads
  * are relaxed atomics (client_set / client_get), strings among them change under the registry's lock
  * (clients.h). */
-#ifndef KEVY_SERVER_CLIENT_H
-#define KEVY_SERVER_CLIENT_H
+#ifndef KEVY_SERVER_CLIENTS_CLIENT_H
+#define KEVY_SERVER_CLIENTS_CLIENT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* clients.h - the register of every client of the process, for CLIENT LIST and KILL and for maxclients. */
-#ifndef KEVY_SERVER_CLIENTS_H
-#define KEVY_SERVER_CLIENTS_H
+#ifndef KEVY_SERVER_CLIENTS_CLIENTS_H
+#define KEVY_SERVER_CLIENTS_CLIENTS_H
 
 #include <stdint.h>
 

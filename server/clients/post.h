@@ -3,8 +3,8 @@
  * A post goes into the target's lock-free queue (many producers, one consumer) and wakes the target with
  * MSG_RING only when it is parked. Posts from one shard to another arrive in order. A wake-up that finds no room in the
  * sender's submission queue goes out in one of its next turns. */
-#ifndef KEVY_SERVER_POST_H
-#define KEVY_SERVER_POST_H
+#ifndef KEVY_SERVER_CLIENTS_POST_H
+#define KEVY_SERVER_CLIENTS_POST_H
 
 #include <stdint.h>
 

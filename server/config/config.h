@@ -16,8 +16,8 @@
  *     if the mode is CHECK, exit 0; if it is PROBE, tell and exit
  *     if (config.daemonize and not supervised) fork; a parent says no more
  *     if (!config_apply(&errors)) write errors to stderr, exit 1 */
-#ifndef KEVY_SERVER_CONFIG_H
-#define KEVY_SERVER_CONFIG_H
+#ifndef KEVY_SERVER_CONFIG_CONFIG_H
+#define KEVY_SERVER_CONFIG_CONFIG_H
 
 #include <stdbool.h>
 #include <stdint.h>

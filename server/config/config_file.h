@@ -1,6 +1,6 @@
 /* config_file.h - redis.conf's syntax: lines, words, quotes, include. For config*.c alone. */
-#ifndef KEVY_SERVER_CONFIG_FILE_H
-#define KEVY_SERVER_CONFIG_FILE_H
+#ifndef KEVY_SERVER_CONFIG_CONFIG_FILE_H
+#define KEVY_SERVER_CONFIG_CONFIG_FILE_H
 
 #include <stdbool.h>
 #include <sys/types.h>

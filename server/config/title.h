@@ -1,7 +1,7 @@
 /* title.h - what ps and top show: proc-title-template, written over the arguments that kevy was started with.
  */
-#ifndef KEVY_SERVER_TITLE_H
-#define KEVY_SERVER_TITLE_H
+#ifndef KEVY_SERVER_CONFIG_TITLE_H
+#define KEVY_SERVER_CONFIG_TITLE_H
 
 /* Makes room: moves the environment away from behind argv. First thing in main, since it moves what getenv
  * returned. After title_show the strings of argv hold the title: whoever needs them copies them before. */

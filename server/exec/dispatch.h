@@ -2,8 +2,8 @@
  *
  * The one path for pipelined, queued and (later) scripted and unblocked commands. It never names a command:
  * what it would need to know of one is a flag of its row. */
-#ifndef KEVY_SERVER_DISPATCH_H
-#define KEVY_SERVER_DISPATCH_H
+#ifndef KEVY_SERVER_EXEC_DISPATCH_H
+#define KEVY_SERVER_EXEC_DISPATCH_H
 
 #include "protocol/request.h"
 #include "server/call/call.h"

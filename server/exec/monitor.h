@@ -2,8 +2,8 @@
  *
  * Dispatch feeds each command when it has run, while its locks are still held, so that commands on one key
  * appear in their order. As in Redis, EXEC follows its queue, and SELECT shows the database that it went to. */
-#ifndef KEVY_SERVER_MONITOR_H
-#define KEVY_SERVER_MONITOR_H
+#ifndef KEVY_SERVER_EXEC_MONITOR_H
+#define KEVY_SERVER_EXEC_MONITOR_H
 
 #include <stdatomic.h>
 

@@ -1,6 +1,6 @@
 /* pause.h - CLIENT PAUSE: until when, and which commands, are held back. Any thread may ask and change. */
-#ifndef KEVY_SERVER_PAUSE_H
-#define KEVY_SERVER_PAUSE_H
+#ifndef KEVY_SERVER_EXEC_PAUSE_H
+#define KEVY_SERVER_EXEC_PAUSE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  *
  * Only the time of the command itself counts, not that of receiving it, waiting for its locks, or sending its
  * reply. */
-#ifndef KEVY_SERVER_SLOWLOG_H
-#define KEVY_SERVER_SLOWLOG_H
+#ifndef KEVY_SERVER_EXEC_SLOWLOG_H
+#define KEVY_SERVER_EXEC_SLOWLOG_H
 
 #include <stdint.h>
 

@@ -6,8 +6,8 @@
  *
  * client->transaction is NULL while the client neither queues nor watches. Only the client's own thread calls
  * these. */
-#ifndef KEVY_SERVER_TRANSACTION_H
-#define KEVY_SERVER_TRANSACTION_H
+#ifndef KEVY_SERVER_EXEC_TRANSACTION_H
+#define KEVY_SERVER_EXEC_TRANSACTION_H
 
 #include "server/call/call.h"
 #include "server/clients/client.h"

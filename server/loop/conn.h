@@ -10,8 +10,8 @@
  * A connection is freed only after the last completion that can name it (`pending_ops` is 0). An idle
  * connection owns no buffer: not for input (the kernel's provided ring has them), not for output (chunks go
  * back when all is sent). */
-#ifndef KEVY_SERVER_CONN_H
-#define KEVY_SERVER_CONN_H
+#ifndef KEVY_SERVER_LOOP_CONN_H
+#define KEVY_SERVER_LOOP_CONN_H
 
 #include <stdint.h>
 

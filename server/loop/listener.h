@@ -2,8 +2,8 @@
  *
  * The first shard accepts for all (multishot) and hands each connection to the shard with the fewest, by
  * MSG_RING. */
-#ifndef KEVY_SERVER_LISTENER_H
-#define KEVY_SERVER_LISTENER_H
+#ifndef KEVY_SERVER_LOOP_LISTENER_H
+#define KEVY_SERVER_LOOP_LISTENER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -11,8 +11,8 @@
  *  1. unsent = bytes in flight + bytes of queued parts + bytes of the open text run.
  *  2. A chunk is released with the last part that lies in it; an output without unsent bytes owns nothing.
  *  3. A pinned block is released exactly once: when its part has gone, or when the output is dropped. */
-#ifndef KEVY_SERVER_OUTPUT_H
-#define KEVY_SERVER_OUTPUT_H
+#ifndef KEVY_SERVER_LOOP_OUTPUT_H
+#define KEVY_SERVER_LOOP_OUTPUT_H
 
 #include <sys/uio.h>
 

@@ -2,8 +2,8 @@
  *
  * Gathering several completions in one wait mostly saves CPU time and always costs latency. pace.c decides when it is
  * worth it; it has no clock and makes no system call. */
-#ifndef KEVY_SERVER_PACE_H
-#define KEVY_SERVER_PACE_H
+#ifndef KEVY_SERVER_LOOP_PACE_H
+#define KEVY_SERVER_LOOP_PACE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* reactor.h - the loop of one shard. */
-#ifndef KEVY_SERVER_REACTOR_H
-#define KEVY_SERVER_REACTOR_H
+#ifndef KEVY_SERVER_LOOP_REACTOR_H
+#define KEVY_SERVER_LOOP_REACTOR_H
 
 struct shard;
 

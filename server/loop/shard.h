@@ -2,8 +2,8 @@
  *
  * Everything here belongs to the shard's own thread, but for the fields marked atomic, which others read or
  * write. */
-#ifndef KEVY_SERVER_SHARD_H
-#define KEVY_SERVER_SHARD_H
+#ifndef KEVY_SERVER_LOOP_SHARD_H
+#define KEVY_SERVER_LOOP_SHARD_H
 
 #include <pthread.h>
 #include <stdint.h>

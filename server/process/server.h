@@ -1,6 +1,6 @@
 /* server.h - what all shards share: starting them, stopping them, and when that was. */
-#ifndef KEVY_SERVER_SERVER_H
-#define KEVY_SERVER_SERVER_H
+#ifndef KEVY_SERVER_PROCESS_SERVER_H
+#define KEVY_SERVER_PROCESS_SERVER_H
 
 #include <stdbool.h>
 #include <stdint.h>

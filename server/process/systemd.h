@@ -11,8 +11,8 @@
  *         if (systemd_due() && watchdog_shards_turn(...)) systemd_watchdog();
  *     }
  *     systemd_stopping()                           when shutting down begins */
-#ifndef KEVY_SERVER_SYSTEMD_H
-#define KEVY_SERVER_SYSTEMD_H
+#ifndef KEVY_SERVER_PROCESS_SYSTEMD_H
+#define KEVY_SERVER_PROCESS_SYSTEMD_H
 
 #include <stdbool.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 /* watchdog.h - do the shards still turn? */
-#ifndef KEVY_SERVER_WATCHDOG_H
-#define KEVY_SERVER_WATCHDOG_H
+#ifndef KEVY_SERVER_PROCESS_WATCHDOG_H
+#define KEVY_SERVER_PROCESS_WATCHDOG_H
 
 #include <stdbool.h>
 

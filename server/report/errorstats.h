@@ -1,6 +1,6 @@
 /* errorstats.h - how often each error code was replied: the errorstats section of INFO. Any thread. */
-#ifndef KEVY_SERVER_ERRORSTATS_H
-#define KEVY_SERVER_ERRORSTATS_H
+#ifndef KEVY_SERVER_REPORT_ERRORSTATS_H
+#define KEVY_SERVER_REPORT_ERRORSTATS_H
 
 #include <stdint.h>
 

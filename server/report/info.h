@@ -2,8 +2,8 @@
  *
  * Every figure is measured. Fields of features that kevy lacks show what Redis shows when these are off;
  * fields whose meaning has no counterpart here are left out. */
-#ifndef KEVY_SERVER_INFO_H
-#define KEVY_SERVER_INFO_H
+#ifndef KEVY_SERVER_REPORT_INFO_H
+#define KEVY_SERVER_REPORT_INFO_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* metrics.h - counters, one row each in metrics.def: a field here, a sum over the shards, a line of INFO.
  *
  * Every shard counts for itself; only its own thread writes, anyone may read. */
-#ifndef KEVY_SERVER_METRICS_H
-#define KEVY_SERVER_METRICS_H
+#ifndef KEVY_SERVER_REPORT_METRICS_H
+#define KEVY_SERVER_REPORT_METRICS_H
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
  *
  * Nothing wakes a server to measure it: samples are taken on turns that happen anyway, and when somebody
  * asks. Any thread. */
-#ifndef KEVY_SERVER_RATES_H
-#define KEVY_SERVER_RATES_H
+#ifndef KEVY_SERVER_REPORT_RATES_H
+#define KEVY_SERVER_REPORT_RATES_H
 
 struct rates {
     double commands;                    /* a second */

@@ -3,8 +3,8 @@
  * A key's hash names its stripe. A command holds the locks of all its keys' stripes while it runs, taken in
  * ascending order, so any set of keys can be changed atomically by any thread and no two threads wait for
  * each other in a ring. With one shard there is one stripe and no lock is ever taken. */
-#ifndef KEVY_SERVER_STRIPES_H
-#define KEVY_SERVER_STRIPES_H
+#ifndef KEVY_SERVER_STRIPES_STRIPES_H
+#define KEVY_SERVER_STRIPES_STRIPES_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  * A watcher notes the version it saw; whatever changes the key bumps the version, and EXEC compares. Nobody
  * is told of anything, so watching costs no message between threads, and a stripe without watchers pays one
  * test for NULL (stripe->watches). Every function here wants the stripe's lock held. */
-#ifndef KEVY_SERVER_WATCH_H
-#define KEVY_SERVER_WATCH_H
+#ifndef KEVY_SERVER_STRIPES_WATCH_H
+#define KEVY_SERVER_STRIPES_WATCH_H
 
 #include <stdint.h>
 

@@ -15,8 +15,8 @@
  * Lists are circular, through sentinels that lie in the same arena as the entries: to remove an entry, or to
  * append one list to another, nobody needs to know which list it is. So a clock that jumps back costs 11 * 64
  * splices at most, however many entries there are. */
-#ifndef KEVY_STORE_EXPIRY_H
-#define KEVY_STORE_EXPIRY_H
+#ifndef KEVY_STORE_INDEX_EXPIRY_H
+#define KEVY_STORE_INDEX_EXPIRY_H
 
 #include "store/entry.h"
 #include "store/memory/slab.h"

@@ -18,8 +18,8 @@
  *   2. An entry is in the chain of bucket hash & mask, or if that is >= N, of hash & mask / 2.
  *   3. A slot is empty exactly when its tag and its handle are 0; buckets at and beyond N are all zeroes.
  *   4. Only the last bucket of a chain has empty slots, and it is not empty unless it is the first. */
-#ifndef KEVY_STORE_TABLE_H
-#define KEVY_STORE_TABLE_H
+#ifndef KEVY_STORE_INDEX_TABLE_H
+#define KEVY_STORE_INDEX_TABLE_H
 
 #ifdef __SSE2__
 #include <emmintrin.h>

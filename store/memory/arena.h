@@ -12,8 +12,8 @@
  *
  * Descriptions of chunks stand apart, at the front: chunks stay aligned and whole, and walking descriptions
  * does not land on one cache set, as headers at every 64 KiB would. */
-#ifndef KEVY_STORE_ARENA_H
-#define KEVY_STORE_ARENA_H
+#ifndef KEVY_STORE_MEMORY_ARENA_H
+#define KEVY_STORE_MEMORY_ARENA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  * without anybody clearing them: so a SETRANGE far beyond the end of a value of hundreds of megabytes costs no
  * more than what it writes. Other blocks come from malloc, which can use their memory again while its pages
  * are there: store/README.md has the figures. */
-#ifndef KEVY_STORE_BLOCK_H
-#define KEVY_STORE_BLOCK_H
+#ifndef KEVY_STORE_MEMORY_BLOCK_H
+#define KEVY_STORE_MEMORY_BLOCK_H
 
 #include <stdint.h>
 

@@ -2,8 +2,8 @@
  *
  * memory_resize, memory_zeroed and memory_map are weak symbols: a test program that defines its own replaces
  * them. */
-#ifndef KEVY_STORE_MEMORY_H
-#define KEVY_STORE_MEMORY_H
+#ifndef KEVY_STORE_MEMORY_MEMORY_H
+#define KEVY_STORE_MEMORY_MEMORY_H
 
 #include <stddef.h>
 

@@ -8,8 +8,8 @@
  *   1. A chunk is listed in its class exactly when it has room.
  *   2. Objects at and beyond `used` are not touched before they are allocated: a fresh chunk costs pages only
  * as it fills. */
-#ifndef KEVY_STORE_SLAB_H
-#define KEVY_STORE_SLAB_H
+#ifndef KEVY_STORE_MEMORY_SLAB_H
+#define KEVY_STORE_MEMORY_SLAB_H
 
 #include "store/memory/arena.h"
 
