@@ -21,12 +21,12 @@
 #include "protocol/bytes.h"
 #include "protocol/reply.h"
 #include "server/call/command.h"
+#include "server/call/effect.h"
 #include "server/clients/client.h"
 #include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
 
 struct client;
-struct shard;
 
 struct call {
     const struct bytes *argv; /* argv[0] is the name as sent */
@@ -35,7 +35,7 @@ struct call {
     struct reply *reply;
     const struct command *command;
     struct client *client;     /* who asks: session state (server/clients/client.h) */
-    struct shard *shard;       /* whose thread this is (server/loop/shard.h); opaque to data commands */
+    struct effects *effects;   /* where its changes are felt */
     struct metrics *metrics;   /* of this shard */
     int64_t now_ms;            /* Unix time of this turn */
     unsigned db;               /* selected database */

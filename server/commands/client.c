@@ -296,7 +296,7 @@ static bool kill_client(struct call *call, struct client *client) {
         set_flag(client, CLIENT_CLOSE_AFTER_REPLY, true);
         return true;
     }
-    client->killed = post_close(call->shard, address);
+    client->killed = post_close(call->effects->wakes, address);
     return client->killed;
 }
 
@@ -527,7 +527,7 @@ COMMAND(client_pause) = {.container = "client",
 /* Redis holds this back too, so that a pause of everything cannot be ended; here it is what ends it. */
 static void client_unpause(struct call *call) {
     pause_end();
-    if (post_resume(call->shard))
+    if (post_resume(call->effects->wakes))
         reply_ok(call->reply);
     else
         call_out_of_memory(call);

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
@@ -17,8 +16,6 @@
 #include "server/exec/pause.h"
 #include "server/exec/slowlog.h"
 #include "server/exec/transaction.h"
-#include "server/loop/conn.h"
-#include "server/loop/shard.h"
 #include "server/report/errorstats.h"
 
 /* Why commands of a batch may have to leave the fast path. */
@@ -112,13 +109,6 @@ bool dispatch_prepare(const struct client *client, struct request *request, cons
     return true;
 }
 
-void request_free(struct request *request) {
-    request_args_free(&request->args);
-    free(request->hash);
-    request->hash = NULL;
-    request->hash_capacity = 0;
-}
-
 /* One huge request must not leave its arrays behind. */
 static void trim(struct request *request) {
     if (request->hash_capacity > HASH_KEEP || request->args.capacity > HASH_KEEP) request_free(request);
@@ -126,25 +116,20 @@ static void trim(struct request *request) {
 
 /* ---- Running -------------------------------------------------------------------------------------- */
 
-static uint64_t monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
 static void run_timed(struct call *call, const struct command *command) {
-    uint64_t start = monotonic_ns();
+    uint64_t start = clock_monotonic_ns();
     command->run(call);
-    uint64_t taken = monotonic_ns() - start;
+    uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
     metric_add(&call->metrics->commands[command->id].nanoseconds, taken);
     if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !(command->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(call, taken);
     /* The batch's clock goes on behind this command: its time is accounted for. */
-    call->shard->clock_ns += taken;
+    struct clock *clock = &executor_of(call)->clock;
+    clock->timed_ns += taken;
     if (command->flags & CMD_SLOW_CLOCK) {
-        shard_clock(call->shard);
-        call->now_ms = call->shard->now_ms;
+        clock_read(clock);
+        call->now_ms = clock->now_ms;
     }
 }
 
@@ -158,13 +143,13 @@ static __attribute__((noinline)) void note_errors(struct call *call, const struc
 static void run_command(struct call *call, const struct command *command) {
     uint64_t errors = call->reply->errors;
     call->command = command;
-    if (!quick(command, call->argc) || call->shard->gates & GATE_TIMING)
+    if (!quick(command, call->argc) || executor_of(call)->gates & GATE_TIMING)
         run_timed(call, command);
     else
         command->run(call);
     metric_add(&call->metrics->commands[command->id].calls, 1);
     if (call->reply->errors != errors) note_errors(call, command);
-    if (call->shard->gates & GATE_MONITOR) monitor_feed(call);
+    if (executor_of(call)->gates & GATE_MONITOR) monitor_feed(call);
 }
 
 static void add_stripes(struct call *call, struct stripe_set *set, const struct request *request) {
@@ -419,19 +404,19 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     enum verdict verdict = RUN;
     open_call(call, request);
     call->db = client->db;
-    if (client->flags & CLIENT_SLOW_FLAGS || call->shard->gates || !runnable_row(request))
+    if (client->flags & CLIENT_SLOW_FLAGS || executor_of(call)->gates || !runnable_row(request))
         verdict = run_slow(call, request);
     else
         run_locked(call, request);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
-    call->shard->gates = gates_now(client);
+    executor_of(call)->gates = gates_now(client);
     call->db = client->db;
     if (verdict != HELD) trim(request);
     return verdict;
 }
 
 static bool fast_path(const struct call *call) {
-    return !(call->client->flags & CLIENT_SLOW_FLAGS) && !call->shard->gates;
+    return !(call->client->flags & CLIENT_SLOW_FLAGS) && !executor_of(call)->gates;
 }
 
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
@@ -464,33 +449,35 @@ static void prefetch_entries(const struct request *batch, unsigned count) {
 }
 
 /* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
-static void share_time(struct shard *shard, unsigned count) {
-    uint64_t now = monotonic_ns(), spent = now > shard->clock_ns ? now - shard->clock_ns : 0;
+static void share_time(struct executor *executor, unsigned count) {
+    uint64_t now = clock_monotonic_ns(),
+             spent = now > executor->clock.timed_ns ? now - executor->clock.timed_ns : 0;
     unsigned untimed = 0, same;
-    shard->clock_ns = now;
-    if (shard->gates & GATE_TIMING) return;
-    for (unsigned i = 0; i < count; i++) untimed += shard->batch[i].untimed;
+    executor->clock.timed_ns = now;
+    if (executor->gates & GATE_TIMING) return;
+    for (unsigned i = 0; i < count; i++) untimed += executor->batch[i].untimed;
     for (unsigned i = 0; i < count; i += same) {
-        const struct request *request = &shard->batch[i];
+        const struct request *request = &executor->batch[i];
         for (same = 1; i + same < count && request[same].command == request->command;) same++;
         if (request->untimed)
-            metric_add(&shard->metrics.commands[request->command->id].nanoseconds, spent / untimed * same);
+            metric_add(&executor->metrics.commands[request->command->id].nanoseconds, spent / untimed * same);
     }
 }
 
-unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply *reply, unsigned count) {
-    struct call *call = &shard->call;
-    struct request *batch = shard->batch;
+unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,
+                        unsigned count) {
+    struct call *call = &executor->call;
+    struct request *batch = executor->batch;
     unsigned done = 0;
     if (count == 0) return 0;
     if (count > 1) prefetch_entries(batch, count);
     call->client = client;
     call->reply = reply;
-    call->shard = shard;
-    call->metrics = &shard->metrics;
-    call->now_ms = shard->now_ms;
+    call->effects = &executor->effects;
+    call->metrics = &executor->metrics;
+    call->now_ms = executor->clock.now_ms;
     call->db = client->db;
-    shard->gates = gates_now(client);
+    executor->gates = gates_now(client);
     while (done < count) {
         if (batch[done].plain && fast_path(call)) {
             done = run_plain(call, batch, done, count);
@@ -500,9 +487,9 @@ unsigned dispatch_batch(struct shard *shard, struct client *client, struct reply
         }
     }
     if (done) client_set(client->last_command, batch[done - 1].command);
-    metric_add(&shard->metrics.commands_processed, done);
+    metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
-    share_time(shard, done);
+    share_time(executor, done);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;
     return done;

@@ -143,12 +143,12 @@ static struct block *line_block(const struct call *call) {
 
 /* ---- Feeding -------------------------------------------------------------------------------------- */
 
-static void deliver(struct shard *from, const struct client *monitor, struct block *line) {
+static void deliver(struct wakes *wakes, const struct client *monitor, struct block *line) {
     struct client_address to = {.shard = monitor->shard, .slot = monitor->slot, .id = monitor->id};
     if (client_get(monitor->output_bytes) > MONITOR_UNREAD_MAX)
-        post_close(from, to);
+        post_close(wakes, to);
     else
-        post_deliver(from, to, CLIENT_MONITOR, block_retain(line));
+        post_deliver(wakes, to, CLIENT_MONITOR, block_retain(line));
 }
 
 void monitor_feed(const struct call *call) {
@@ -156,7 +156,7 @@ void monitor_feed(const struct call *call) {
     struct block *line = line_block(call);
     if (!line) return;
     pthread_mutex_lock(&monitors.mutex);
-    for (unsigned i = 0; i < monitors.count; i++) deliver(call->shard, monitors.all[i], line);
+    for (unsigned i = 0; i < monitors.count; i++) deliver(call->effects->wakes, monitors.all[i], line);
     pthread_mutex_unlock(&monitors.mutex);
     block_release(line);
 }

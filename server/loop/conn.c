@@ -109,7 +109,7 @@ static void socket_options(int fd, bool unix_socket) {
 }
 
 static void refuse(struct shard *shard, int fd, struct bytes text) {
-    metric_add(&shard->metrics.connections_rejected, 1);
+    metric_add(&shard->exec.metrics.connections_rejected, 1);
     (void)!send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
 }
@@ -161,8 +161,8 @@ int conn_open(struct shard *shard, int fd, bool unix_socket) {
                                    .slot = conn->slot,
                                    .fd = fd,
                                    .resp = 2,
-                                   .created_ms = shard->now_ms,
-                                   .active_ms = shard->now_ms,
+                                   .created_ms = shard->exec.clock.now_ms,
+                                   .active_ms = shard->exec.clock.now_ms,
                                    .flags = unix_socket ? CLIENT_UNIX_SOCKET : 0};
     output_open(&conn->output, &shard->chunks);
     if (!clients_add(&conn->client)) {
@@ -170,7 +170,7 @@ int conn_open(struct shard *shard, int fd, bool unix_socket) {
         shard_conn_free(shard, conn);
         return -EMFILE;
     }
-    metric_add(&shard->metrics.connections_received, 1);
+    metric_add(&shard->exec.metrics.connections_received, 1);
     socket_options(fd, unix_socket);
     conn->flags = CONN_OPEN;
     if (conn->slot < shard->files.count && files_set(&shard->files, conn->slot, fd) == 0)
@@ -235,7 +235,7 @@ static void conn_settle(struct conn *conn) {
     if (conn->output.reply.failed && output_unsent(&conn->output) > MAX_OUTPUT_UNAUTHENTICATED) {
         log_notice("Client id=%llu closed for overcoming of output buffer limits.",
                    (unsigned long long)conn->client.id);
-        metric_add(&conn->shard->metrics.output_limit_closes, 1);
+        metric_add(&conn->shard->exec.metrics.output_limit_closes, 1);
     }
     if (client & CLIENT_CLOSE_NOW || conn->output.reply.failed) {
         conn_shut(conn);
@@ -265,7 +265,7 @@ static void conn_start_read(struct conn *conn) {
               conn_data(conn, OP_READ));
     conn_target_flag(conn, sqe);
     conn->flags |= CONN_READING;
-    metric_add(&conn->shard->metrics.ring_direct_reads, 1);
+    metric_add(&conn->shard->exec.metrics.ring_direct_reads, 1);
 }
 
 /* More requests wait for their turn than one turn could do. */
@@ -333,7 +333,7 @@ void conn_received(struct conn *conn, int res, unsigned cqe_flags) {
         conn_wants_closing(conn);
         return;
     }
-    if (res == -ENOBUFS) metric_add(&conn->shard->metrics.ring_receives_starved, 1);
+    if (res == -ENOBUFS) metric_add(&conn->shard->exec.metrics.ring_receives_starved, 1);
     if (res < 0 && res != -ENOBUFS && res != -ECANCELED && res != -EINTR && res != -EAGAIN) {
         conn_shut(conn);
         return;
@@ -436,7 +436,7 @@ void conn_read_done(struct conn *conn, int res) {
         return;
     }
     if (res > 0) {
-        metric_add(&conn->shard->metrics.input_bytes, (uint64_t)res);
+        metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
         conn->bulk_have += (size_t)res;
         if (conn->bulk_have == conn->bulk->capacity) bulk_given(conn);
     }
@@ -532,7 +532,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
     unsigned most = batch_size(conn);
     *parsed = (struct parsed){.status = REQUEST_READY};
     while (parsed->count < most && parsed->used < len) {
-        struct request *request = &shard->batch[parsed->count];
+        struct request *request = &shard->exec.batch[parsed->count];
         const char *at = data + parsed->used;
         const struct command *known;
         size_t used;
@@ -578,13 +578,13 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     struct parsed parsed;
     conn->output.limit = output_limit(conn);
     if (!parse_batch(conn, limits, data, len, &parsed)) return (struct progress){parsed.used, len, false};
-    shard->call.arg_blocks = conn->arg_block;
-    shard->call.arg_block_count = conn->arg_block_count;
-    unsigned done = dispatch_batch(shard, &conn->client, &conn->output.reply, parsed.count);
+    shard->exec.call.arg_blocks = conn->arg_block;
+    shard->exec.call.arg_block_count = conn->arg_block_count;
+    unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
     if (done < parsed.count && !ends) {
-        size_t behind = shard->batch[done].end;
-        hold(conn, &shard->batch[done], data + behind, len - behind);
+        size_t behind = shard->exec.batch[done].end;
+        hold(conn, &shard->exec.batch[done], data + behind, len - behind);
         return (struct progress){SIZE_MAX, SIZE_MAX, false};
     }
     if (parsed.count) drop_blocks(conn);
@@ -643,7 +643,7 @@ static bool keep_pending(struct conn *conn, const char *data, size_t len) {
     }
     log_warning("Closing client id=%llu that reached max query buffer length.",
                 (unsigned long long)conn->client.id);
-    metric_add(&conn->shard->metrics.query_limit_closes, 1);
+    metric_add(&conn->shard->exec.metrics.query_limit_closes, 1);
     conn_shut(conn);
     return false;
 }
@@ -680,8 +680,8 @@ static void check_backlog(struct conn *conn) {
 
 void conn_input(struct conn *conn, const char *data, size_t len) {
     if (conn->flags & CONN_CLOSING) return;
-    metric_add(&conn->shard->metrics.input_bytes, len);
-    client_set(conn->client.active_ms, conn->shard->now_ms);
+    metric_add(&conn->shard->exec.metrics.input_bytes, len);
+    client_set(conn->client.active_ms, conn->shard->exec.clock.now_ms);
     if (conn->bulk && len) {
         size_t n = bulk_feed(conn, data, len);
         data += n, len -= n;
@@ -740,7 +740,7 @@ static void send_in_flight(struct conn *conn, bool quick) {
 
 static void check_limits(struct conn *conn) {
     const struct config_output_limit *limit = &config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL];
-    uint64_t now_us = conn->shard->now_us;
+    uint64_t now_us = conn->shard->exec.clock.now_us;
     size_t unsent = output_unsent(&conn->output), hard = output_limit(conn);
     if (hard && unsent > hard) conn->output.reply.failed = true;
     if (limit->soft == 0 || unsent < (size_t)limit->soft) {
@@ -789,7 +789,7 @@ void conn_flush(struct conn *conn) {
 }
 
 static void sent(struct conn *conn, size_t n) {
-    metric_add(&conn->shard->metrics.output_bytes, n);
+    metric_add(&conn->shard->exec.metrics.output_bytes, n);
     bool all = output_sent(&conn->output, n);
     note_output(conn, false);
     if (!all) {

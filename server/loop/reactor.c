@@ -4,14 +4,13 @@
 #include "server/loop/reactor.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "server/clients/clients.h"
-#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
 #include "server/loop/conn.h"
+#include "server/loop/deliver.h"
 #include "server/loop/listener.h"
 #include "server/loop/shard.h"
 #include "server/op.h"
@@ -28,7 +27,7 @@ static void wait_for_more(struct shard *shard);
 
 static void turn(struct shard *shard) {
     reap(shard);          /* completions become queued data, room to send, ended operations */
-    post_run(shard);      /* what other shards asked of this one's connections */
+    deliver_posts(shard); /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
     tick(shard);          /* expiry, upkeep, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that waited until a write was durable */
@@ -116,8 +115,8 @@ static void reap(struct shard *shard) {
     ring_advance(&shard->ring, count);
     if (all_came) settle(shard);
     shard->pace.epoch_receives += shard->pace.receives;
-    metric_add(&shard->metrics.ring_completions, count);
-    metric_add(&shard->metrics.ring_turns, 1);
+    metric_add(&shard->exec.metrics.ring_completions, count);
+    metric_add(&shard->exec.metrics.ring_turns, 1);
 }
 
 /* ---- Execute -------------------------------------------------------------------------------------- */
@@ -143,7 +142,7 @@ static void execute(struct shard *shard) {
 /* ---- Tick ----------------------------------------------------------------------------------------- */
 
 static void check_idle(struct conn *conn) {
-    int64_t idle_ms = conn->shard->now_ms - conn->client.active_ms;
+    int64_t idle_ms = conn->shard->exec.clock.now_ms - conn->client.active_ms;
     if (conn->flags & CONN_CLOSING) return;
     if (config.timeout && !(conn->client.flags & CLIENT_MONITOR) && idle_ms > config.timeout * 1000) {
         log_verbose("Closing idle client");
@@ -155,18 +154,18 @@ static void check_idle(struct conn *conn) {
 
 static void end_pause(struct shard *shard) {
     int64_t until_ms = pause_until_ms();
-    if (until_ms && shard->now_ms < until_ms) return;
+    if (until_ms && shard->exec.clock.now_ms < until_ms) return;
     while (shard->held.first) conn_resume(shard->held.first, CONN_STOP_PAUSE);
 }
 
 static void tick(struct shard *shard) {
-    bool due = shard->now_us >= shard->next_tick_us;
-    if (due || shard->upkeep_left || shard->now_ms >= shard->next_expiry_ms) shard_upkeep(shard);
+    bool due = shard->exec.clock.now_us >= shard->next_tick_us;
+    if (due || shard->upkeep_left || shard->exec.clock.now_ms >= shard->next_expiry_ms) shard_upkeep(shard);
     if (shard->held.first) end_pause(shard);
     if (shard->pace.receives) shard->worked = true;
     if (!due) return;
     shard->worked = false;
-    shard->next_tick_us = shard->now_us + TICK_US;
+    shard->next_tick_us = shard->exec.clock.now_us + TICK_US;
     rates_sample();
     shard->limits.max_bulk = (uint64_t)config.proto_max_bulk_len;
     if (config.timeout || shard->limits_watched) {
@@ -219,23 +218,19 @@ static void rearm(struct shard *shard) {
 
 /* ---- Wait ----------------------------------------------------------------------------------------- */
 
-static uint64_t thread_cpu_ns(void) {
-    struct timespec spent;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
-    return (uint64_t)spent.tv_sec * 1000000000 + (uint64_t)spent.tv_nsec;
-}
-
 /* Microseconds until something is due that no completion will announce. */
 static uint64_t sleep_limit_us(const struct shard *shard) {
     uint64_t limit = UINT64_MAX;
     if (shard->next_expiry_ms != INT64_MAX)
-        limit = shard->next_expiry_ms > shard->now_ms
-                    ? (uint64_t)(shard->next_expiry_ms - shard->now_ms) * 1000
+        limit = shard->next_expiry_ms > shard->exec.clock.now_ms
+                    ? (uint64_t)(shard->next_expiry_ms - shard->exec.clock.now_ms) * 1000
                     : 0;
     if (config.timeout || shard->limits_watched || shard->held.first || shard->rearm.first)
         limit = limit < TICK_US ? limit : TICK_US;
     if (shard->worked) {
-        uint64_t tick_us = shard->next_tick_us > shard->now_us ? shard->next_tick_us - shard->now_us : 0;
+        uint64_t tick_us = shard->next_tick_us > shard->exec.clock.now_us
+                               ? shard->next_tick_us - shard->exec.clock.now_us
+                               : 0;
         limit = limit < tick_us ? limit : tick_us;
     }
     if (stripes.locking && clients_count() && limit > SLEEP_MAX_US) limit = SLEEP_MAX_US;
@@ -244,33 +239,36 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 
 static bool work_waits(const struct shard *shard) {
     return shard->stopping || shard->ready.first || shard->upkeep_left || shard->closing.first ||
-           shard->flush.first || __atomic_load_n(&shard->posts, __ATOMIC_RELAXED);
+           shard->flush.first || shard->exec.wakes.any ||
+           __atomic_load_n(&shard->mailbox->posts, __ATOMIC_RELAXED);
 }
 
 /* True when there is something to do. */
 static bool spin(struct shard *shard) {
-    uint64_t start_us = shard->now_us, most_us = (uint64_t)config.io_busy_poll_us;
+    uint64_t start_us = shard->exec.clock.now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
-        if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) || post_waiting(shard)) return true;
+        if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) || post_waiting(shard->mailbox))
+            return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
         if (i % 16 == 0) {
-            shard_clock(shard);
-            if (shard->now_us - start_us >= most_us) return false;
+            clock_read(&shard->exec.clock);
+            if (shard->exec.clock.now_us - start_us >= most_us) return false;
         }
     }
 }
 
 static void park(struct shard *shard, unsigned want) {
     uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
-    __atomic_store_n(&shard->parked, 1, __ATOMIC_SEQ_CST);
-    if (!post_waiting(shard)) (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
-    __atomic_store_n(&shard->parked, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&shard->mailbox->parked, 1, __ATOMIC_SEQ_CST);
+    if (!post_waiting(shard->mailbox)) (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
+    __atomic_store_n(&shard->mailbox->parked, 0, __ATOMIC_SEQ_CST);
 }
 
 static void wait_for_more(struct shard *shard) {
-    uint64_t started_us = shard->now_us;
+    uint64_t started_us = shard->exec.clock.now_us;
+    deliver_wakes(shard);
     unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us);
     bool ready = work_waits(shard) || ring_ready(&shard->ring);
     if (!ready && want == 1 && pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {
@@ -281,12 +279,13 @@ static void wait_for_more(struct shard *shard) {
         park(shard, want);
     else
         (void)ring_wait(&shard->ring, 0, 0, 0);
-    shard_clock(shard);
-    pace_waited(&shard->pace, shard->now_us - started_us);
-    if (pace_due(&shard->pace, shard->now_us))
-        pace_next(&shard->pace, shard->now_us, metric_get(&shard->metrics.commands_processed),
-                  thread_cpu_ns());
-    metric_add(&shard->metrics.ring_enters, shard->ring.enters - metric_get(&shard->metrics.ring_enters));
+    clock_read(&shard->exec.clock);
+    pace_waited(&shard->pace, shard->exec.clock.now_us - started_us);
+    if (pace_due(&shard->pace, shard->exec.clock.now_us))
+        pace_next(&shard->pace, shard->exec.clock.now_us, metric_get(&shard->exec.metrics.commands_processed),
+                  clock_thread_cpu_ns());
+    metric_add(&shard->exec.metrics.ring_enters,
+               shard->ring.enters - metric_get(&shard->exec.metrics.ring_enters));
 }
 
 /* ---- Running -------------------------------------------------------------------------------------- */
@@ -313,8 +312,9 @@ static void drain(struct shard *shard) {
         flush(shard);
         rearm(shard);
         bury(shard);
+        deliver_wakes(shard);
         (void)ring_wait(&shard->ring, client_get(shard->connections) ? 1 : 0, 0, STOP_WAIT_US);
-        shard_clock(shard);
+        clock_read(&shard->exec.clock);
     }
 }
 

@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/log.h"
+#include "server/loop/deliver.h"
 #include "server/op.h"
 #include "server/process/server.h"
 #include "server/stripes/watch.h"
@@ -64,10 +63,12 @@ int shard_open(struct shard *shard) {
     open_limits(shard);
     shard->free_slot = SLOT_NONE;
     shard->next_expiry_ms = INT64_MAX;
-    shard_clock(shard);
-    if (!post_open(shard)) return -ENOMEM;
+    executor_open(&shard->exec, shard->index);
+    shard->mailbox = &mailboxes[shard->index];
+    if (!deliver_open(shard)) return -ENOMEM;
     int error = open_ring(shard);
     if (error) return error;
+    shard->mailbox->ring_fd = shard->ring.fd;
     error = buffers_open(&shard->buffers, &shard->ring, 0, RECEIVE_BUFFERS, RECEIVE_BUFFERS_LEAST,
                          RECEIVE_BUFFER_SIZE);
     if (error) return error;
@@ -76,23 +77,14 @@ int shard_open(struct shard *shard) {
 }
 
 void shard_close(struct shard *shard) {
-    post_close_all(shard);
-    for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&shard->batch[i]);
+    deliver_close(shard);
+    executor_close(&shard->exec);
     files_close(&shard->files);
     buffers_close(&shard->buffers);
     ring_close(&shard->ring);
     for (unsigned i = 0; i < shard->page_count; i++) free(shard->pages[i]);
     free(shard->pages);
     chunk_pool_close(&shard->chunks);
-}
-
-void shard_clock(struct shard *shard) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    shard->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    shard->clock_ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-    shard->now_us = shard->clock_ns / 1000;
 }
 
 /* ---- Slots ---------------------------------------------------------------------------------------- */
@@ -160,7 +152,7 @@ struct expiring {
 
 static void expired(void *context, unsigned db, const struct entry *e) {
     struct expiring *expiring = context;
-    metric_add(&expiring->shard->metrics.expired_keys, 1);
+    metric_add(&expiring->shard->exec.metrics.expired_keys, 1);
     if (!expiring->stripe->watches) return;
     struct bytes name = entry_key(e);
     watch_touch(expiring->stripe, db, (struct key){name, hash_bytes(&stripes.seed, name)});
@@ -169,8 +161,8 @@ static void expired(void *context, unsigned db, const struct entry *e) {
 static void upkeep_stripe(struct shard *shard, struct stripe *stripe) {
     struct expiring expiring = {shard, stripe};
     stripe_lock(stripe);
-    if (server_active_expire &&
-        keyspace_expire(stripe->keyspace, shard->now_ms, EXPIRE_BUDGET, expired, &expiring) == EXPIRE_BUDGET)
+    if (server_active_expire && keyspace_expire(stripe->keyspace, shard->exec.clock.now_ms, EXPIRE_BUDGET,
+                                                expired, &expiring) == EXPIRE_BUDGET)
         shard->upkeep_left = true;
     if (keyspace_upkeep(stripe->keyspace, UPKEEP_BUDGET)) shard->upkeep_left = true;
     int64_t next_ms = server_active_expire ? keyspace_next_expiry(stripe->keyspace) : INT64_MAX;

@@ -9,18 +9,15 @@
 #include <stdint.h>
 
 #include "protocol/request.h"
-#include "server/call/call.h"
-#include "server/exec/dispatch.h"
+#include "server/clients/post.h"
+#include "server/exec/executor.h"
 #include "server/limits.h"
 #include "server/loop/conn.h"
 #include "server/loop/output.h"
 #include "server/loop/pace.h"
-#include "server/report/metrics.h"
 #include "uring/buffers.h"
 #include "uring/files.h"
 #include "uring/ring.h"
-
-struct post;
 
 /* Received data that waits for the parse phase. */
 struct received {
@@ -45,10 +42,6 @@ struct shard {
     struct files files; /* files.count 0: not in use */
     bool quick_sends;   /* inline mode: a send that was enough leaves no completion */
 
-    /* Time, read once a turn. */
-    int64_t now_ms;  /* Unix */
-    uint64_t now_us; /* monotonic */
-
     /* Connections: pages of slots, so that a slot's address never changes. */
     struct conn **pages;
     unsigned page_count;
@@ -69,29 +62,23 @@ struct shard {
 
     struct request_head head;           /* of the last request of the usual form, */
     const struct command *head_command; /* and its row: a valid one, with the right number of arguments */
-    struct request batch[BATCH_REQUESTS];
     struct request_limits limits, limits_unauthenticated;
     struct chunk_pool chunks;
-    struct call call;  /* the running command's window, reused */
-    uint32_t gates;    /* GATE_* of dispatch.c, as of the running batch */
-    uint64_t clock_ns; /* monotonic, when the last batch ended: commands are timed from there */
+    struct executor exec; /* runs them; its clock is read once a turn */
 
     struct pace pace; /* how to wait */
     bool upkeep_left; /* stripes have flushed tables to free or keys to expire: don't park */
 
     /* Posts. */
-    struct post *posts; /* atomic: newest first, pushed by anyone */
-    uint32_t parked;    /* atomic: 1 while waiting in the kernel */
-    struct post *stop;  /* made at the start, so that stopping needs no memory */
-    bool stopping;      /* set by the stop post */
+    struct mailbox *mailbox;
+    struct post *stop; /* made at the start, so that stopping needs no memory */
+    bool stopping;     /* set by the stop post */
 
     /* Upkeep. */
     int64_t next_expiry_ms; /* no key of the shard's stripes expires before */
     uint64_t next_tick_us;  /* monotonic: idle clients, limits and expiry are looked at then */
     bool worked;         /* requests came since the last tick: there will be one more before a long sleep */
     bool limits_watched; /* some connection is above its soft output limit */
-
-    struct metrics metrics;
 };
 
 enum { SLOT_NONE = UINT32_MAX };
@@ -103,9 +90,6 @@ extern unsigned shard_count;
 /* Prepares ring, buffers and file table; on the shard's own thread. 0 or a negative errno. */
 int shard_open(struct shard *shard) __attribute__((warn_unused_result));
 void shard_close(struct shard *shard);
-
-/* Reads the clocks. */
-void shard_clock(struct shard *shard);
 
 /* A zeroed slot for a new connection; NULL without memory. */
 struct conn *shard_conn_new(struct shard *shard);

@@ -10,9 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/clients/post.h"
+#include "server/clock.h"
 #include "server/config/config.h"
 #include "server/log.h"
+#include "server/loop/deliver.h"
 #include "server/loop/listener.h"
 #include "server/loop/reactor.h"
 #include "server/loop/shard.h"
@@ -166,7 +167,7 @@ static bool start_shards(void) {
 
 static void stop_shards(void) {
     static const struct timespec moment = {.tv_nsec = 1000 * 1000};
-    while (!post_stop_all(&main_ring)) nanosleep(&moment, NULL);
+    while (!deliver_stop(&main_ring)) nanosleep(&moment, NULL);
     give_order(SHARDS_CLOSE);
     for (unsigned i = 0; i < shard_count; i++) pthread_join(shards[i].thread, NULL);
 }
@@ -199,12 +200,6 @@ static bool open_main_ring(void) {
     return !error;
 }
 
-static int64_t unix_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void close_all(void) {
     reaper_stop();
     listeners_close();
@@ -217,10 +212,10 @@ static void close_all(void) {
 bool server_start(void) {
     char error[256];
     main_thread = pthread_self();
-    server_started_ms = unix_ms();
+    server_started_ms = clock_unix_ms();
     prepare_signals();
     find_cpus();
-    shard_count = config_shards();
+    shard_count = mailbox_count = config_shards();
     shards = aligned_alloc(64, (shard_count * sizeof *shards + 63) / 64 * 64);
     if (!shards) {
         log_warning("Out of memory for %u shards", shard_count);

@@ -29,7 +29,7 @@ static void wake_all(struct ring *ring) {
 bool watchdog_shards_turn(struct ring *ring) {
     bool turned = true;
     for (unsigned i = 0; i < shard_count; i++) {
-        uint64_t turns = metric_get(&shards[i].metrics.ring_turns);
+        uint64_t turns = metric_get(&shards[i].exec.metrics.ring_turns);
         turned &= !looked || turns != seen[i];
         seen[i] = turns;
     }

@@ -24,7 +24,7 @@ static void command_add(struct command_metrics *sum, const struct command_metric
 static void metrics_total(struct metrics *sum) {
     *sum = (struct metrics){0};
     for (unsigned i = 0; i < shard_count; i++) {
-        const struct metrics *one = &shards[i].metrics;
+        const struct metrics *one = &shards[i].exec.metrics;
 #define METRIC(field, section, info_name, summary) sum->field += metric_get(&one->field);
 #include "server/report/metrics.def"
 #undef METRIC
@@ -53,9 +53,9 @@ void metrics_sum(struct metrics *sum) {
 void metrics_traffic(struct metrics_traffic *traffic) {
     *traffic = (struct metrics_traffic){0};
     for (unsigned i = 0; i < shard_count; i++) {
-        traffic->commands += metric_get(&shards[i].metrics.commands_processed);
-        traffic->input_bytes += metric_get(&shards[i].metrics.input_bytes);
-        traffic->output_bytes += metric_get(&shards[i].metrics.output_bytes);
+        traffic->commands += metric_get(&shards[i].exec.metrics.commands_processed);
+        traffic->input_bytes += metric_get(&shards[i].exec.metrics.input_bytes);
+        traffic->output_bytes += metric_get(&shards[i].exec.metrics.output_bytes);
     }
 }
 

@@ -19,6 +19,7 @@
 #include "server/config/config.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
+#include "server/loop/deliver.h"
 #include "server/loop/shard.h"
 #include "server/stripes/watch.h"
 #include "tests/check.h"
@@ -49,6 +50,9 @@ static void open_shard(void) {
     shards = aligned_alloc(64, (sizeof *shards + 63) / 64 * 64);
     CHECK(null_fd >= 0 && shards);
     memset(shards, 0, sizeof *shards);
+    mailbox_count = shard_count;
+    executor_open(&shards->exec, 0);
+    shards->mailbox = &mailboxes[0];
     shards->free_slot = SLOT_NONE;
     shards->next_expiry_ms = INT64_MAX;
     shards->limits = (struct request_limits){.max_args = MAX_REQUEST_ARGS,
@@ -64,8 +68,8 @@ static struct conn *open_conn(void) {
     CHECK(conn);
     conn->shard = shards;
     conn->fd = dup(null_fd);
-    conn->client =
-        (struct client){.slot = conn->slot, .fd = conn->fd, .resp = 2, .created_ms = shards->now_ms};
+    conn->client = (struct client){
+        .slot = conn->slot, .fd = conn->fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
     output_open(&conn->output, &shards->chunks);
     CHECK(clients_add(&conn->client));
     shards->connections++;
@@ -103,7 +107,7 @@ static void send_all(unsigned i) {
 
 /* What a turn does behind the input: posts, and connections that have more to run. */
 static void turn(void) {
-    post_run(shards);
+    deliver_posts(shards);
     struct conn *conn = shards->ready.first;
     shards->ready = (struct conn_list){0};
     for (struct conn *next; conn; conn = next) {
@@ -180,7 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
         if (has_word((const char *)data, size, left_out[i])) return 0;
     if (!shards) open_shard();
-    shard_clock(shards);
+    clock_read(&shards->exec.clock);
     for (unsigned i = 0; i < CONNECTIONS; i++) conns[i] = open_conn();
     run_input(data, size);
     for (unsigned turns = 0; turns < 3 || shards->ready.first; turns++) {

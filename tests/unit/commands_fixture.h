@@ -34,7 +34,7 @@ static inline void end(void) {
 /* Parses the request that the lines begin with into the shard's batch; what is left of them. */
 static inline struct bytes parse(struct bytes lines) {
     struct request_parser parser = {0};
-    struct request *request = &shards->batch[0];
+    struct request *request = &shards->exec.batch[0];
     size_t used;
     CHECK(request_parse(&parser, &shards->limits, lines.data, lines.len, &request->args, &used) ==
           REQUEST_READY);
@@ -43,8 +43,8 @@ static inline struct bytes parse(struct bytes lines) {
 
 /* Runs the request that was parsed. */
 static inline void run_parsed(void) {
-    shards->now_ms = now_ms;
-    held = dispatch_batch(shards, &conn->client, &conn->output.reply, 1) == 0;
+    shards->exec.clock.now_ms = now_ms;
+    held = dispatch_batch(&shards->exec, &conn->client, &conn->output.reply, 1) == 0;
     for (unsigned i = 0; i < stripes.count; i++) CHECK_INT(stripes.all[i].lock, 0);
     fixture_take(&conn->output, &sent);
 }
@@ -54,7 +54,7 @@ static inline struct bytes run(struct bytes lines) {
     buffer_free(&sent);
     while (lines.len) {
         lines = parse(lines);
-        CHECK(dispatch_prepare(&conn->client, &shards->batch[0], NULL));
+        CHECK(dispatch_prepare(&conn->client, &shards->exec.batch[0], NULL));
         run_parsed();
     }
     return buffer_bytes(&sent);

@@ -9,6 +9,8 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
+#include "server/exec/dispatch.h"
+#include "server/loop/deliver.h"
 #include "server/loop/shard.h"
 #include "tests/check.h"
 
@@ -23,7 +25,7 @@ static inline void fixture_open(unsigned count) {
     CHECK(table_open || command_table_open() == NULL);
     table_open = true;
     CHECK_INT(stripes_open(count, FIXTURE_DATABASES), 0);
-    shard_count = count;
+    shard_count = mailbox_count = count;
     size_t size = (count * sizeof *shards + 63) / 64 * 64;
     shards = aligned_alloc(64, size);
     CHECK(shards);
@@ -38,21 +40,23 @@ static inline void fixture_open(unsigned count) {
                                     .max_inline = MAX_INLINE,
                                     .bulk_min = UINT64_MAX,
                                     .authenticated = true};
-        shard_clock(&shards[i]);
+        executor_open(&shards[i].exec, i);
+        shards[i].mailbox = &mailboxes[i];
+        mailboxes[i] = (struct mailbox){.ring_fd = -1};
     }
 }
 
 static inline void fixture_close(void) {
     for (unsigned s = 0; s < shard_count; s++) {
-        post_close_all(&shards[s]);
-        for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&shards[s].batch[i]);
+        deliver_close(&shards[s]);
+        executor_close(&shards[s].exec);
         for (unsigned i = 0; i < shards[s].page_count; i++) free(shards[s].pages[i]);
         free(shards[s].pages);
         chunk_pool_close(&shards[s].chunks);
     }
     free(shards);
     shards = NULL;
-    shard_count = 0;
+    shard_count = mailbox_count = 0;
     stripes_close();
 }
 
@@ -67,7 +71,7 @@ static inline struct conn *fixture_conn(struct shard *shard) {
                                    .shard = (uint8_t)shard->index,
                                    .fd = conn->fd,
                                    .resp = 2,
-                                   .created_ms = shard->now_ms};
+                                   .created_ms = shard->exec.clock.now_ms};
     output_open(&conn->output, &shard->chunks);
     CHECK(clients_add(&conn->client));
     shard->connections++;

@@ -24,8 +24,8 @@ static void begin(void) {
                          .reply = &output.reply,
                          .command = command_find_name(BYTES("set")),
                          .client = &client,
-                         .shard = shards,
-                         .metrics = &shards->metrics,
+                         .effects = &shards->exec.effects,
+                         .metrics = &shards->exec.metrics,
                          .now_ms = NOW_MS};
 }
 
@@ -68,8 +68,8 @@ static void a_read_counts_hits_and_misses_and_a_peek_does_not(void) {
     CHECK(call_read(&call, 1) == e && call_peek(&call, 1) == e);
     key(BYTES("absent"));
     CHECK(!call_read(&call, 1) && !call_peek(&call, 1) && !call_read(&call, 1));
-    CHECK_INT(shards->metrics.keyspace_hits, 1);
-    CHECK_INT(shards->metrics.keyspace_misses, 2);
+    CHECK_INT(shards->exec.metrics.keyspace_hits, 1);
+    CHECK_INT(shards->exec.metrics.keyspace_misses, 2);
     key(BYTES("here"));
     CHECK(call_claim(&call, 1) == e && !call_claim_db(&call, 1, 1));
     end();
@@ -82,11 +82,11 @@ static void a_key_is_there_until_the_millisecond_of_its_expiry(void) {
     call.now_ms++;
     CHECK(!call_read(&call, 1));
     CHECK_INT(keys(), 0);
-    CHECK_INT(shards->metrics.expired_keys, 1);
-    CHECK_INT(shards->metrics.keyspace_misses, 1);
+    CHECK_INT(shards->exec.metrics.expired_keys, 1);
+    CHECK_INT(shards->exec.metrics.keyspace_misses, 1);
     CHECK_INT(call.changes, 0); /* time did it, not the command */
     CHECK(!call_read(&call, 1));
-    CHECK_INT(shards->metrics.expired_keys, 1);
+    CHECK_INT(shards->exec.metrics.expired_keys, 1);
     end();
 }
 
@@ -137,7 +137,7 @@ static void strings_reply_whatever_they_are_stored_as(void) {
         CHECK_INT(replied().len, len + 10);
         CHECK(!block_shared(entry_block(e)));
     }
-    CHECK_INT(shards->metrics.ring_pinned_sends, 1);
+    CHECK_INT(shards->exec.metrics.ring_pinned_sends, 1);
     end();
 }
 

@@ -1,247 +1,63 @@
-/* Messages between shards: in order per sender, to those alone who are still there. */
+/* Mailboxes: what is posted is taken once, in order per sender, and whoever finds an owner parked wakes it alone. */
 #include "server/clients/post.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
-#include "server/exec/pause.h"
-#include "server/op.h"
-#include "tests/unit/server_fixture.h"
-#include "tests/unit/uring_fixture.h"
+#include "tests/check.h"
 
-enum { PRODUCERS = 3, POSTS = 4000, DEADLINE_S = 60, OWNER = 0 };
+enum { PRODUCERS = 3, POSTS = 4000, DEADLINE_S = 60, SLEEPS = 2000 };
 
-static struct buffer sent;
-
-static struct client_address address_of(const struct conn *conn) {
-    return (struct client_address){conn->client.shard, conn->slot, conn->client.id};
+static void open_mailboxes(unsigned count) {
+    mailbox_count = count;
+    for (unsigned i = 0; i < count; i++) mailboxes[i] = (struct mailbox){.ring_fd = -1};
 }
 
-static struct block *block_text(const char *text) {
-    struct block *block = block_of(bytes_of(text));
-    CHECK(block);
-    return block;
-}
-
-static void deliver(unsigned from, struct conn *to, uint32_t flag, const char *text) {
-    CHECK(post_deliver(&shards[from], address_of(to), flag, block_text(text)));
-}
-
-static struct bytes taken(struct conn *conn) {
-    buffer_free(&sent);
-    fixture_take(&conn->output, &sent);
-    return buffer_bytes(&sent);
-}
-
-static void a_delivery_happens_when_its_shard_comes_to_it(void) {
-    fixture_open(2);
-    struct conn *conn = fixture_conn(&shards[OWNER]);
-    CHECK(!post_waiting(shards) && !post_run(shards));
-    deliver(1, conn, 0, "+one\r\n");
-    deliver(0, conn, 0, "+two\r\n"); /* to itself is no other way */
-    CHECK(post_waiting(shards));
-    CHECK_INT(output_unsent(&conn->output), 0);
-    CHECK(post_run(shards));
-    CHECK(!post_waiting(shards) && !post_run(shards));
-    CHECK(shards->flush.first == conn);
-    CHECK_BYTES(taken(conn), BYTES("+one\r\n+two\r\n"));
-    CHECK_INT(shards->metrics.posts_received, 2);
-    fixture_conn_close(conn);
-    fixture_close();
-}
-
-static void a_large_delivery_is_not_copied(void) {
-    fixture_open(2);
-    struct conn *conn = fixture_conn(shards);
-    struct block *block = block_new_zeroed(PIN_MIN, PIN_MIN);
-    CHECK(block && post_deliver(&shards[1], address_of(conn), 0, block_retain(block)));
-    CHECK(post_run(shards));
-    CHECK(block_shared(block) && conn->output.pins == 1);
-    CHECK_INT(taken(conn).len, PIN_MIN);
+static void what_is_posted_is_taken_in_its_order(void) {
+    struct wakes wakes = {{0}, false};
+    open_mailboxes(3);
+    CHECK(!post_waiting(&mailboxes[1]) && !post_take_all(&mailboxes[1]));
+    struct block *block = block_of(BYTES("+x\r\n"));
+    CHECK(block && post_deliver(&wakes, (struct client_address){1, 7, 70}, 5, block_retain(block)));
+    CHECK(post_close(&wakes, (struct client_address){1, 8, 80}));
+    CHECK(post_waiting(&mailboxes[1]) && !post_waiting(&mailboxes[0]) && !post_waiting(&mailboxes[2]));
+    CHECK(wakes.any && wakes.words[0] == 1u << 1);
+    struct post *first = post_take_all(&mailboxes[1]), *second = first->next;
+    CHECK(!post_waiting(&mailboxes[1]) && !second->next);
+    CHECK(first->kind == POST_DELIVER && first->slot == 7 && first->id == 70 && first->flag == 5 &&
+          first->bytes == block);
+    CHECK(second->kind == POST_CLOSE && second->slot == 8 && second->id == 80);
+    post_drop(first);
+    post_drop(second);
     CHECK(!block_shared(block));
     block_release(block);
-    fixture_conn_close(conn);
-    fixture_close();
 }
 
-static void what_is_meant_for_a_client_that_has_gone_is_dropped(void) {
-    fixture_open(2);
-    struct conn *gone = fixture_conn(shards);
-    struct block *block = block_text("+late\r\n");
-    struct client_address address = address_of(gone), nowhere = {.shard = 0, .slot = 1 << 20, .id = 1};
-    fixture_conn_close(gone);
-    struct conn *next = fixture_conn(shards); /* in the same slot, under another id */
-    CHECK(next->slot == address.slot && next->client.id != address.id);
-    CHECK(post_deliver(&shards[1], address, 0, block_retain(block)));
-    CHECK(post_deliver(&shards[1], nowhere, 0, block_retain(block)));
-    CHECK(post_close(&shards[1], address));
-    CHECK(post_run(shards));
-    CHECK(!block_shared(block) && output_unsent(&next->output) == 0);
-    CHECK(!(next->flags & CONN_CLOSING));
-    block_release(block);
-    fixture_conn_close(next);
-    fixture_close();
-}
-
-static void a_delivery_for_a_mode_ends_with_the_mode(void) {
-    fixture_open(2);
-    struct conn *conn = fixture_conn(shards);
-    conn->client.flags |= CLIENT_NO_TOUCH;
-    deliver(1, conn, CLIENT_NO_TOUCH, "+on\r\n");
-    CHECK(post_run(shards));
-    deliver(1, conn, CLIENT_NO_TOUCH, "+off\r\n");
-    conn->client.flags &= ~(uint32_t)CLIENT_NO_TOUCH;
-    CHECK(post_run(shards));
-    CHECK_BYTES(taken(conn), BYTES("+on\r\n"));
-    fixture_conn_close(conn);
-    fixture_close();
-}
-
-static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void) {
-    fixture_open(2);
-    struct conn *conn = fixture_conn(shards);
-    CHECK(post_close(&shards[1], address_of(conn)));
-    deliver(1, conn, 0, "+late\r\n");
-    CHECK(post_close(&shards[1], address_of(conn))); /* killed twice */
-    CHECK(post_run(shards));
-    CHECK(conn->flags & CONN_CLOSING && shards->closing.first == conn && !conn->next_closing);
-    CHECK_INT(output_unsent(&conn->output), 0);
-    fixture_conn_close(conn);
-    fixture_close();
-}
-
-static void a_resume_reaches_every_shard(void) {
-    struct conn *conns[3];
-    fixture_open(3);
-    pause_begin(PAUSE_ALL, shards->now_ms + 100000, shards->now_ms);
-    for (unsigned i = 0; i < 3; i++) {
-        conns[i] = fixture_conn(&shards[i]);
-        conn_input(conns[i], "PING\r\n", 6);
-        CHECK(shards[i].held.first == conns[i]);
+static void a_resume_is_posted_to_all(void) {
+    struct wakes wakes = {{0}, false};
+    open_mailboxes(70);
+    CHECK(post_resume(&wakes));
+    for (unsigned i = 0; i < 70; i++) {
+        struct post *post = post_take_all(&mailboxes[i]);
+        CHECK(post && post->kind == POST_RESUME && !post->next);
+        post_drop(post);
     }
-    pause_end();
-    CHECK(post_resume(&shards[1]));
-    for (unsigned i = 0; i < 3; i++) {
-        CHECK(post_run(&shards[i]));
-        CHECK(!shards[i].held.first && shards[i].ready.first == conns[i]);
-        conns[i]->flags &= ~(uint32_t)CONN_IN_READY;
-        shards[i].ready = (struct conn_list){0};
-        conn_input(conns[i], NULL, 0);
-        CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
-        fixture_conn_close(conns[i]);
-    }
-    fixture_close();
+    CHECK(wakes.any && wakes.words[0] == UINT64_MAX && wakes.words[1] == 0x3f);
 }
 
-/* Main asks until every shard has heard it: a wake-up that was lost is sent again, and none is marked as parked any more. */
-static void stopping_needs_no_memory_and_is_asked_for_until_it_happens(void) {
-    struct ring main_ring;
-    fixture_open(2);
-    open_ring(&main_ring, small_ring);
-    for (unsigned i = 0; i < 2; i++) {
-        open_ring(&shards[i].ring, small_ring);
-        CHECK(post_open(&shards[i]));
-    }
-    shards[0].parked = 1;
-    for (unsigned tries = 0; tries < 3; tries++) {
-        CHECK(!post_stop_all(&main_ring));
-        for (unsigned i = 0; i < 2; i++) {
-            CHECK_INT(op_of(next_completion(&shards[i].ring).user_data), OP_WAKE);
-            CHECK(quiet(&shards[i].ring));
-        }
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        CHECK(!shards[i].stopping && post_run(&shards[i]) && shards[i].stopping);
-        CHECK(!post_run(&shards[i]));
-        CHECK_INT(post_stop_all(&main_ring), i == 1);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        post_close_all(&shards[i]);
-        ring_close(&shards[i].ring);
-    }
-    ring_close(&main_ring);
-    fixture_close();
+static void a_parked_owner_is_claimed_once(void) {
+    open_mailboxes(1);
+    CHECK(!post_claim_wake(mailboxes));
+    mailboxes->parked = 1;
+    CHECK(post_claim_wake(mailboxes) && !mailboxes->parked && !post_claim_wake(mailboxes));
 }
-
-static void what_was_never_run_is_freed(void) {
-    fixture_open(1);
-    struct conn *conn = fixture_conn(shards);
-    struct block *block = block_text("+x\r\n");
-    CHECK(post_open(shards));
-    CHECK(post_deliver(shards, address_of(conn), 0, block_retain(block)));
-    CHECK(post_close(shards, address_of(conn)));
-    CHECK(post_resume(shards));
-    post_close_all(shards);
-    CHECK(!block_shared(block) && !post_waiting(shards) && !shards->stop);
-    block_release(block);
-    fixture_conn_close(conn);
-    fixture_close();
-}
-
-/* Only the first post finds the target parked: it wakes it, and the others are read on the way. */
-static void a_parked_shard_is_woken_once(void) {
-    fixture_open(2);
-    struct conn *conn = fixture_conn(shards);
-    open_ring(&shards[0].ring, small_ring);
-    open_ring(&shards[1].ring, small_ring);
-    deliver(1, conn, 0, "+awake\r\n");
-    shards->parked = 1;
-    deliver(1, conn, 0, "+asleep\r\n");
-    CHECK_INT(shards->parked, 0);
-    deliver(1, conn, 0, "+again\r\n");
-    CHECK(ring_submit(&shards[1].ring) >= 0);
-    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
-    CHECK(quiet(&shards[0].ring));
-    CHECK(post_run(shards));
-    CHECK_BYTES(taken(conn), BYTES("+awake\r\n+asleep\r\n+again\r\n"));
-    ring_close(&shards[0].ring);
-    ring_close(&shards[1].ring);
-    fixture_conn_close(conn);
-    fixture_close();
-}
-
-/* While the kernel takes nothing from a full submission queue, wake-ups are owed: the sender goes on with its turn, is
- * kept from sleeping, and tries again in each of its turns. Others may still wake the target. */
-static void a_wake_up_without_room_is_owed(void) {
-    fixture_open(3);
-    struct conn *conns[2] = {fixture_conn(&shards[0]), fixture_conn(&shards[2])};
-    for (unsigned i = 0; i < 3; i++) open_ring(&shards[i].ring, small_ring);
-    struct ring *ring = &shards[1].ring, sound = *ring;
-    ring->enter_fd = -1, ring->enter_flags = 0; /* every enter fails */
-    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), op_pack(OP_NONE, 0, 0));
-    for (unsigned i = 0; i < 3; i += 2) shards[i].parked = 1;
-    for (unsigned i = 0; i < 3; i++) deliver(1, conns[i % 2], 0, "+x\r\n");
-    CHECK(post_waiting(&shards[1]));
-    for (unsigned turn = 0; turn < 3; turn++) {
-        CHECK(post_run(&shards[1]) && post_waiting(&shards[1])); /* so it does not park */
-        CHECK(shards[0].parked && shards[2].parked && quiet(&shards[0].ring) && quiet(&shards[2].ring));
-    }
-    deliver(2, conns[0], 0, "+y\r\n"); /* whose queue has room */
-    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_NONE);
-    CHECK(!shards[0].parked);
-    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
-    ring->enter_fd = sound.enter_fd, ring->enter_flags = sound.enter_flags;
-    CHECK(ring_submit(ring) >= 0);
-    CHECK(post_run(&shards[1]) && !post_waiting(&shards[1]) && !shards[2].parked);
-    CHECK(ring_submit(ring) >= 0);
-    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_WAKE);
-    CHECK(quiet(&shards[0].ring) && quiet(&shards[2].ring)); /* each was woken once */
-    CHECK(post_run(&shards[0]) && post_run(&shards[2]));
-    CHECK_BYTES(taken(conns[0]), BYTES("+x\r\n+x\r\n+y\r\n"));
-    CHECK_BYTES(taken(conns[1]), BYTES("+x\r\n"));
-    for (unsigned i = 0; i < 3; i++) ring_close(&shards[i].ring);
-    for (unsigned i = 0; i < 2; i++) fixture_conn_close(conns[i]);
-    fixture_close();
-}
-
-static struct conn *listener;
 
 static void *produce(void *argument) {
-    unsigned from = *(unsigned *)argument;
-    char text[32];
+    uint32_t from = *(uint32_t *)argument;
     for (unsigned i = 0; i < POSTS; i++) {
-        snprintf(text, sizeof text, "%u %u\n", from, i);
-        deliver(from, listener, 0, text);
+        struct wakes wakes = {{0}, false};
+        CHECK(post_close(&wakes, (struct client_address){0, from, i}));
         if (i % 64 == 0) sched_yield();
     }
     return NULL;
@@ -249,49 +65,69 @@ static void *produce(void *argument) {
 
 static void posts_of_each_sender_arrive_complete_and_in_their_order(void) {
     pthread_t threads[PRODUCERS];
-    unsigned indices[PRODUCERS], next[PRODUCERS + 1] = {0};
-    fixture_open(PRODUCERS + 1);
-    listener = fixture_conn(&shards[OWNER]);
-    for (unsigned i = 0; i < PRODUCERS; i++) {
-        indices[i] = i + 1;
+    uint32_t indices[PRODUCERS];
+    uint64_t next[PRODUCERS] = {0};
+    open_mailboxes(1);
+    for (uint32_t i = 0; i < PRODUCERS; i++) {
+        indices[i] = i;
         CHECK(pthread_create(&threads[i], NULL, produce, &indices[i]) == 0);
     }
-    buffer_free(&sent);
-    while (shards->metrics.posts_received <
-           PRODUCERS * POSTS) { /* the alarm of main ends a wait without end */
-        if (post_run(shards))
-            fixture_take(&listener->output, &sent);
-        else
-            sched_yield();
+    for (unsigned taken = 0; taken < PRODUCERS * POSTS;) { /* the alarm of main ends a wait without end */
+        struct post *post = post_take_all(mailboxes);
+        if (!post) sched_yield();
+        for (struct post *behind; post; post = behind, taken++) {
+            behind = post->next;
+            CHECK(post->slot < PRODUCERS);
+            CHECK_INT(post->id, next[post->slot]++);
+            post_drop(post);
+        }
     }
     for (unsigned i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
-    CHECK(!post_waiting(shards));
-    CHECK(buffer_append(&sent, (struct bytes){"", 1}, FIXTURE_SENT_MAX));
-    char *at = sent.data;
-    for (unsigned i = 0; i < PRODUCERS * POSTS; i++) {
-        unsigned long from = strtoul(at, &at, 10), number = strtoul(at, &at, 10);
-        CHECK(*at++ == '\n' && from >= 1 && from <= PRODUCERS);
-        CHECK_INT(number, next[from]++);
+    CHECK(!post_waiting(mailboxes));
+}
+
+static unsigned woken; /* atomic: wake-ups that the sender owes the sleeper and has made */
+
+static void *post_and_wake(void *unused) {
+    (void)unused;
+    for (unsigned i = 0; i < SLEEPS; i++) {
+        struct wakes wakes = {{0}, false};
+        CHECK(post_close(&wakes, (struct client_address){0, 0, i}));
+        if (post_claim_wake(mailboxes)) __atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST);
+        if (i % 8 == 0) sched_yield();
     }
-    CHECK(!*at);
-    buffer_free(&sent);
-    fixture_conn_close(listener);
-    fixture_close();
+    return NULL;
+}
+
+/* An owner that sleeps as the loop does: it says that it is parked, looks once more, and waits for a wake-up if there was
+ * nothing. If a wake-up were lost, it would wait for ever. */
+static void no_post_stays_with_an_owner_that_sleeps(void) {
+    pthread_t sender;
+    unsigned seen = 0, taken = 0;
+    open_mailboxes(1);
+    CHECK(pthread_create(&sender, NULL, post_and_wake, NULL) == 0);
+    while (taken < SLEEPS) {
+        for (struct post *post = post_take_all(mailboxes), *next; post; post = next, taken++) {
+            next = post->next;
+            post_drop(post);
+        }
+        if (taken == SLEEPS) break;
+        __atomic_store_n(&mailboxes->parked, 1, __ATOMIC_SEQ_CST);
+        if (!post_waiting(mailboxes)) {
+            while (__atomic_load_n(&woken, __ATOMIC_SEQ_CST) == seen) sched_yield();
+            seen++;
+        }
+        __atomic_store_n(&mailboxes->parked, 0, __ATOMIC_SEQ_CST);
+    }
+    CHECK(pthread_join(sender, NULL) == 0);
 }
 
 int main(void) {
     alarm(DEADLINE_S);
-    RUN(a_delivery_happens_when_its_shard_comes_to_it);
-    RUN(a_large_delivery_is_not_copied);
-    RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
-    RUN(a_delivery_for_a_mode_ends_with_the_mode);
-    RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
-    RUN(a_resume_reaches_every_shard);
-    RUN(stopping_needs_no_memory_and_is_asked_for_until_it_happens);
-    RUN(what_was_never_run_is_freed);
-    RUN(a_parked_shard_is_woken_once);
-    RUN(a_wake_up_without_room_is_owed);
+    RUN(what_is_posted_is_taken_in_its_order);
+    RUN(a_resume_is_posted_to_all);
+    RUN(a_parked_owner_is_claimed_once);
     RUN(posts_of_each_sender_arrive_complete_and_in_their_order);
-    buffer_free(&sent);
+    RUN(no_post_stays_with_an_owner_that_sleeps);
     return 0;
 }

@@ -29,7 +29,7 @@ static struct bytes field_of(struct bytes text, const char *field) {
 
 /* Drops what shards were asked for, but for closing. */
 static bool closes(struct conn *c) {
-    post_run(c->shard);
+    deliver_posts(c->shard);
     return c->flags & CONN_CLOSING;
 }
 
@@ -230,7 +230,7 @@ static void a_pause_is_checked_and_ended(void) {
     now_ms += 100;
     EXPECT("get k\n", "$1\r\nv\r\n");
     CHECK_INT(pause_until_ms(), 0);
-    for (unsigned i = 0; i < shard_count; i++) post_run(&shards[i]);
+    for (unsigned i = 0; i < shard_count; i++) deliver_posts(&shards[i]);
     end();
 }
 

@@ -53,7 +53,7 @@ static void a_password_is_asked_of_those_who_come_later(void) {
 static void resetstat_forgets_what_was_counted(void) {
     begin();
     EXPECT("set k v\nget k\nget none\nincr k\n", OK "$1\r\nv\r\n" NIL NOT_AN_INTEGER);
-    CHECK(shards->metrics.keyspace_hits == 1 && shards->metrics.keyspace_misses == 1);
+    CHECK(shards->exec.metrics.keyspace_hits == 1 && shards->exec.metrics.keyspace_misses == 1);
     EXPECT("config resetstat\n", OK);
     struct metrics sum = {0};
     metrics_sum(&sum);

@@ -132,8 +132,8 @@ static void questions_count_and_do_not_touch(void) {
     now_ms += 5000;
     EXPECT("exists k none\ntype k\ntype none\nttl k\nobject idletime k\n",
            ":1\r\n+string\r\n+none\r\n:-1\r\n:5\r\n");
-    CHECK_INT(shards->metrics.keyspace_hits, 4);
-    CHECK_INT(shards->metrics.keyspace_misses, 2);
+    CHECK_INT(shards->exec.metrics.keyspace_hits, 4);
+    CHECK_INT(shards->exec.metrics.keyspace_misses, 2);
     EXPECT("touch k\nobject idletime k\n", ":1\r\n:0\r\n");
     end();
 }

@@ -73,7 +73,7 @@ static void a_monitor_is_told_once_and_reads_no_keys(void) {
     CHECK_INT(monitor_count, 1);
     EXPECT("get k\n", "-ERR Replica can't interact with the keyspace\r\n");
     EXPECT("reset\n", "+RESET\r\n");
-    for (unsigned i = 0; i < shard_count; i++) post_run(&shards[i]);
+    for (unsigned i = 0; i < shard_count; i++) deliver_posts(&shards[i]);
     end();
 }
 

@@ -1,8 +1,8 @@
-/* server_config.c - options: from texts and command lines to fields, CONFIG GET and SET, and kevy.conf.
+/* options: from texts and command lines to fields, CONFIG GET and SET, and kevy.conf.
  * What a file is stands in server_config_file.c, REWRITE in server_config_rewrite.c, a value's kinds in
  * server_option.c.
  *
- *     test_server_config --print-conf > kevy.conf      writes the file that kevy_conf_is_what_the_table_says
+ *     test_server_config_config --print-conf > kevy.conf      writes the file that kevy_conf_is_what_the_table_says
  * compares */
 #include "server/config/config.h"
 
@@ -21,7 +21,7 @@
 /* A file of the tree: what __FILE__ is a part of. */
 static char *in_tree(const char *name) {
     static char path[4096];
-    int root = (int)(strlen(__FILE__) - strlen("tests/unit/server_config.c"));
+    int root = (int)(strlen(__FILE__) - strlen("tests/unit/server/config/config.c"));
     CHECK(root >= 0);
     snprintf(path, sizeof path, "%.*s%s", root, __FILE__, name);
     return path;
@@ -69,7 +69,8 @@ static void kevy_conf_is_what_the_table_says(void) {
     config_print(out);
     fclose(out);
     if (strcmp(printed, file_text(in_tree("kevy.conf"))) != 0) {
-        fprintf(stderr, "kevy.conf differs from options.def: test_server_config --print-conf > kevy.conf\n");
+        fprintf(stderr,
+                "kevy.conf differs from options.def: test_server_config_config --print-conf > kevy.conf\n");
         exit(1);
     }
     free(printed);

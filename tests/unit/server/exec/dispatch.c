@@ -36,13 +36,13 @@ static struct bytes batch(struct bytes lines) {
     for (prepared = 0; lines.len; prepared++) {
         size_t used;
         CHECK(prepared < BATCH_REQUESTS);
-        struct request *request = &shards->batch[prepared];
+        struct request *request = &shards->exec.batch[prepared];
         CHECK(request_parse(&parser, &shards->limits, lines.data, lines.len, &request->args, &used) ==
               REQUEST_READY);
         CHECK(dispatch_prepare(&client, request, NULL));
         lines.data += used, lines.len -= used;
     }
-    done = dispatch_batch(shards, &client, &output.reply, prepared);
+    done = dispatch_batch(&shards->exec, &client, &output.reply, prepared);
     fixture_take(&output, &sent);
     for (unsigned i = 0; i < stripes.count; i++) CHECK_INT(stripes.all[i].lock, 0);
     return buffer_bytes(&sent);
@@ -57,7 +57,7 @@ static struct bytes batch(struct bytes lines) {
 static const struct command_metrics *counted(const char *name) {
     const struct command *command = command_find_name(bytes_of(name));
     CHECK(command);
-    return &shards->metrics.commands[command->id];
+    return &shards->exec.metrics.commands[command->id];
 }
 
 /* What an error code was counted. */
@@ -71,7 +71,7 @@ static uint64_t errors_of(struct bytes code) {
 
 static void nothing_is_done_with_an_empty_batch(void) {
     begin(1);
-    CHECK_INT(dispatch_batch(shards, &client, &output.reply, 0), 0);
+    CHECK_INT(dispatch_batch(&shards->exec, &client, &output.reply, 0), 0);
     end();
 }
 
@@ -86,7 +86,7 @@ static void replies_come_in_the_order_of_the_requests(void) {
     for (unsigned shard_total = 1; shard_total <= 4; shard_total *= 2) {
         begin(shard_total);
         EXPECT(MIXED, MIXED_REPLIES);
-        CHECK_INT(shards->metrics.commands_processed, 11);
+        CHECK_INT(shards->exec.metrics.commands_processed, 11);
         CHECK_INT(client.commands, 11);
         CHECK(client.last_command == command_find_name(BYTES("incr")));
         CHECK_INT(counted("get")->calls, 3);
@@ -102,7 +102,7 @@ static void gates_change_no_reply_and_no_count(void) {
     config.slowlog_log_slower_than = 0; /* every command is timed by itself */
     EXPECT(MIXED, MIXED_REPLIES);
     CHECK_INT(counted("get")->calls, 3);
-    CHECK_INT(shards->metrics.commands_processed, 11);
+    CHECK_INT(shards->exec.metrics.commands_processed, 11);
     config.slowlog_log_slower_than = 10000;
     EXPECT("del b\n" MIXED, ":1\r\n" MIXED_REPLIES);
     CHECK_INT(counted("get")->calls, 6);
@@ -120,7 +120,7 @@ static void an_error_within_a_run_of_one_command_is_counted_once(void) {
     CHECK_INT(counted("incr")->calls, 5);
     CHECK_INT(counted("incr")->failed, 2);
     CHECK_INT(counted("incr")->rejected, 0);
-    CHECK_INT(shards->metrics.error_replies, 2);
+    CHECK_INT(shards->exec.metrics.error_replies, 2);
     CHECK_INT(errors_of(BYTES("ERR")), 2);
     end();
 }
@@ -135,7 +135,7 @@ static void a_wrong_number_of_arguments_is_refused_and_the_rest_goes_on(void) {
     CHECK_INT(counted("get")->calls, 1);
     CHECK_INT(counted("get")->rejected, 2);
     CHECK_INT(counted("get")->failed, 0);
-    CHECK_INT(shards->metrics.error_replies, 4);
+    CHECK_INT(shards->exec.metrics.error_replies, 4);
     CHECK_INT(errors_of(BYTES("ERR")), 4);
     end();
 }
@@ -155,7 +155,7 @@ static void an_unknown_command_is_named_with_what_follows_it(void) {
            "-ERR unknown command 'NoSuch', with args beginning with: 'a' 'b c' \r\n");
     EXPECT("nosuch \"a\\x00b\" \"c\\r\\nd\"\n",
            "-ERR unknown command 'nosuch', with args beginning with: 'a' 'c  d' \r\n");
-    CHECK_INT(shards->metrics.error_replies, 3);
+    CHECK_INT(shards->exec.metrics.error_replies, 3);
     end();
 }
 
@@ -237,7 +237,7 @@ static void an_error_within_exec_leaves_the_others_standing(void) {
 static void a_pause_holds_the_rest_of_the_batch_back(void) {
     begin(4);
     EXPECT("set k 1\n", "+OK\r\n");
-    pause_begin(PAUSE_WRITE, shards->now_ms + 100000, shards->now_ms);
+    pause_begin(PAUSE_WRITE, shards->exec.clock.now_ms + 100000, shards->exec.clock.now_ms);
     CHECK_BYTES(batch(BYTES("get k\nping\nset k 2\nget k\n")), BYTES("$1\r\n1\r\n+PONG\r\n"));
     CHECK_INT(done, 2);
     CHECK_INT(client.commands, 3);
@@ -315,7 +315,7 @@ static void a_huge_request_leaves_no_arrays_behind(void) {
     }
     line[len++] = '\n';
     CHECK_BYTES(batch((struct bytes){line, (size_t)len}), ((struct bytes){expected, (size_t)expected_len}));
-    CHECK(!shards->batch[0].hash && !shards->batch[0].args.argv);
+    CHECK(!shards->exec.batch[0].hash && !shards->exec.batch[0].args.argv);
     EXPECT("get k\n", "$-1\r\n");
     end();
 }
@@ -324,12 +324,13 @@ static void a_request_knows_the_stripe_of_its_keys(void) {
     begin(4);
     (void)batch(BYTES("get a\nmget a a\nping\nmget a b c d e f g h\nflushall\n"));
     unsigned stripe = stripe_index(hash_bytes(&stripes.seed, BYTES("a")));
-    CHECK(shards->batch[0].stripe == stripe && shards->batch[0].lone_key == 1 && shards->batch[0].plain);
-    CHECK(shards->batch[1].stripe == stripe && shards->batch[1].lone_key == 0);
-    CHECK(shards->batch[2].stripe == STRIPE_NONE && !shards->batch[2].plain);
+    CHECK(shards->exec.batch[0].stripe == stripe && shards->exec.batch[0].lone_key == 1 &&
+          shards->exec.batch[0].plain);
+    CHECK(shards->exec.batch[1].stripe == stripe && shards->exec.batch[1].lone_key == 0);
+    CHECK(shards->exec.batch[2].stripe == STRIPE_NONE && !shards->exec.batch[2].plain);
     /* Eight keys share one of 64 stripes once in 64^7 seeds. */
-    CHECK(shards->batch[3].stripe == STRIPE_MANY && !shards->batch[3].plain);
-    CHECK(shards->batch[4].stripe == STRIPE_ALL && !shards->batch[4].plain);
+    CHECK(shards->exec.batch[3].stripe == STRIPE_MANY && !shards->exec.batch[3].plain);
+    CHECK(shards->exec.batch[4].stripe == STRIPE_ALL && !shards->exec.batch[4].plain);
     end();
 }
 

@@ -19,7 +19,7 @@ static void unwatch(struct conn *c) {
 
 /* What it has been sent. */
 static struct bytes seen(struct conn *c) {
-    post_run(c->shard);
+    deliver_posts(c->shard);
     buffer_free(&lines);
     fixture_take(&c->output, &lines);
     return buffer_bytes(&lines);
@@ -95,7 +95,7 @@ static void many_may_watch(void) {
     begin();
     for (unsigned i = 0; i < MANY; i++) watchers[i] = watcher(i % 4);
     EXPECT("ping\n", "+PONG\r\n");
-    for (unsigned i = 0; i < MANY; i++) post_run(watchers[i]->shard);
+    for (unsigned i = 0; i < MANY; i++) deliver_posts(watchers[i]->shard);
     for (unsigned i = 0; i < MANY; i++) {
         CHECK_SEEN(watchers[i], "0 ?:0] \"ping\"\r\n");
         unwatch(watchers[i]);
@@ -166,11 +166,11 @@ static void a_monitor_that_reads_nothing_is_closed(void) {
     struct conn *w = watcher(1);
     w->client.output_bytes = MONITOR_UNREAD_MAX;
     EXPECT("ping\n", "+PONG\r\n");
-    post_run(w->shard);
+    deliver_posts(w->shard);
     CHECK(!(w->flags & CONN_CLOSING));
     w->client.output_bytes++;
     EXPECT("ping\n", "+PONG\r\n");
-    post_run(w->shard);
+    deliver_posts(w->shard);
     CHECK(w->flags & CONN_CLOSING);
     fixture_conn_close(w);
     CHECK_INT(monitor_count, 0);

@@ -46,7 +46,7 @@ static void begin(unsigned count, const char *options) {
 
 /* Tells them to stop, and waits until they have. */
 static void end(void) {
-    while (!post_stop_all(&main_ring)) sched_yield();
+    while (!deliver_stop(&main_ring)) sched_yield();
     pthread_barrier_wait(&ended);
     for (unsigned i = 0; i < shard_count; i++) CHECK_INT(pthread_join(shards[i].thread, NULL), 0);
     for (unsigned i = 0; i < shard_count; i++) CHECK_INT(shards[i].connections, 0);
@@ -215,7 +215,7 @@ static void a_sleeping_shard_wakes_for_a_key_that_expires(void) {
     ASK(fd, "set k v px 30\r\n", "+OK\r\n");
     close(fd);
     uint64_t begun_us = now_us();
-    while (metric_get(&shards->metrics.expired_keys) == 0) {
+    while (metric_get(&shards->exec.metrics.expired_keys) == 0) {
         CHECK(now_us() - begun_us < DEADLINE_S * 1000000ull);
         sched_yield();
     }
@@ -257,11 +257,12 @@ static void a_pause_ends_by_itself_and_by_command(void) {
  * rows of the table. */
 static void hold(struct call *call) {
     struct conn *conn = (struct conn *)((char *)call->client - offsetof(struct conn, client));
-    conn->reply_sequence = call->shard->durable_sequence + 1;
+    conn->reply_sequence = conn->shard->durable_sequence + 1;
     reply_ok(call->reply);
 }
 static void make_durable(struct call *call) {
-    call->shard->durable_sequence++;
+    struct conn *conn = (struct conn *)((char *)call->client - offsetof(struct conn, client));
+    conn->shard->durable_sequence++;
     reply_ok(call->reply);
 }
 

@@ -108,7 +108,7 @@ static uint64_t keys_of(unsigned owner) {
 static void upkeep_expires_the_shard_s_own_keys_a_bounded_number_at_a_time(void) {
     enum { KEYS = 20000 };
     fixture_open(2);
-    for (unsigned i = 0; i < KEYS; i++) put(i, shards->now_ms - (int64_t)(i % 7));
+    for (unsigned i = 0; i < KEYS; i++) put(i, shards->exec.clock.now_ms - (int64_t)(i % 7));
     uint64_t own = keys_of(0), others = keys_of(1), left = own;
     CHECK(own > KEYS / 4 && others > KEYS / 4);
     unsigned rounds = 0;
@@ -118,22 +118,22 @@ static void upkeep_expires_the_shard_s_own_keys_a_bounded_number_at_a_time(void)
         CHECK(left - now <= (uint64_t)EXPIRE_BUDGET * stripes.count / 2);
         left = now;
         CHECK(++rounds < KEYS);
-    } while (shards->upkeep_left || shards->next_expiry_ms <= shards->now_ms);
+    } while (shards->upkeep_left || shards->next_expiry_ms <= shards->exec.clock.now_ms);
     CHECK(rounds > 1 && left == 0);
     CHECK_INT(keys_of(1), others);
-    CHECK_INT(shards->metrics.expired_keys, own);
+    CHECK_INT(shards->exec.metrics.expired_keys, own);
     CHECK_INT(shards->next_expiry_ms, INT64_MAX);
     fixture_close();
 }
 
 static void upkeep_knows_when_the_next_key_expires(void) {
     fixture_open(1);
-    int64_t at_ms = shards->now_ms + 5000;
+    int64_t at_ms = shards->exec.clock.now_ms + 5000;
     put(1, at_ms);
     put(2, at_ms + 1000);
     shard_upkeep(shards);
-    CHECK(shards->next_expiry_ms <= at_ms && shards->next_expiry_ms > shards->now_ms);
-    shards->now_ms = at_ms;
+    CHECK(shards->next_expiry_ms <= at_ms && shards->next_expiry_ms > shards->exec.clock.now_ms);
+    shards->exec.clock.now_ms = at_ms;
     while (keys_of(0) == 2) shard_upkeep(shards);
     CHECK_INT(keys_of(0), 1);
     CHECK(shards->next_expiry_ms > at_ms && shards->next_expiry_ms <= at_ms + 1000);

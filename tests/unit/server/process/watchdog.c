@@ -25,7 +25,7 @@ static void close_rings(void) {
 }
 
 static void turn(unsigned first, unsigned end) {
-    for (unsigned i = first; i < end; i++) metric_add(&shards[i].metrics.ring_turns, 1);
+    for (unsigned i = first; i < end; i++) metric_add(&shards[i].exec.metrics.ring_turns, 1);
 }
 
 /* Every shard is asked to turn once, and nobody is by accident not. */

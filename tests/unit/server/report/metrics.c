@@ -11,9 +11,9 @@
 static struct metrics sum; /* too large for comfort on a stack */
 
 static void sums_run_over_all_shards(void) {
-    metric_add(&shards[0].metrics.commands_processed, 5);
-    metric_add(&shards[1].metrics.commands_processed, 7);
-    metric_add(&shards[1].metrics.commands[3].nanoseconds, 11);
+    metric_add(&shards[0].exec.metrics.commands_processed, 5);
+    metric_add(&shards[1].exec.metrics.commands_processed, 7);
+    metric_add(&shards[1].exec.metrics.commands[3].nanoseconds, 11);
     metrics_sum(&sum);
     CHECK_INT(sum.commands_processed, 12);
     CHECK_INT(sum.commands[3].nanoseconds, 11);
@@ -21,16 +21,16 @@ static void sums_run_over_all_shards(void) {
 }
 
 static void a_reset_counts_from_zero_and_touches_no_counter(void) {
-    uint64_t counted = shards[0].metrics.commands_processed;
+    uint64_t counted = shards[0].exec.metrics.commands_processed;
     errorstats_note(BYTES("ERR"));
     metrics_reset();
-    CHECK_INT(shards[0].metrics.commands_processed, counted);
+    CHECK_INT(shards[0].exec.metrics.commands_processed, counted);
     metrics_sum(&sum);
     CHECK_INT(sum.commands_processed, 0);
     CHECK_INT(sum.commands[3].nanoseconds, 0);
     struct errorstat list[ERRORSTATS_MAX];
     CHECK_INT(errorstats_list(list), 0);
-    metric_add(&shards[0].metrics.commands_processed, 2);
+    metric_add(&shards[0].exec.metrics.commands_processed, 2);
     metrics_sum(&sum);
     CHECK_INT(sum.commands_processed, 2);
     struct metrics_traffic traffic;
@@ -41,14 +41,14 @@ static void a_reset_counts_from_zero_and_touches_no_counter(void) {
 enum { ADDED = 200000 };
 
 static void *count(void *shard) {
-    for (int i = 0; i < ADDED; i++) metric_add(&((struct shard *)shard)->metrics.keyspace_hits, 1);
+    for (int i = 0; i < ADDED; i++) metric_add(&((struct shard *)shard)->exec.metrics.keyspace_hits, 1);
     return NULL;
 }
 
 /* What is seen between two resets must add up to what was counted: none is lost, none is seen twice. */
 static void resets_beside_counting_lose_nothing(void) {
     pthread_t threads[2];
-    uint64_t before = shards[0].metrics.keyspace_hits + shards[1].metrics.keyspace_hits;
+    uint64_t before = shards[0].exec.metrics.keyspace_hits + shards[1].exec.metrics.keyspace_hits;
     metrics_reset();
     for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, count, &shards[i]) == 0);
     for (int i = 0; i < 200; i++) {
@@ -57,7 +57,8 @@ static void resets_beside_counting_lose_nothing(void) {
         if (i % 8 == 0) metrics_reset();
     }
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-    CHECK_INT(shards[0].metrics.keyspace_hits + shards[1].metrics.keyspace_hits, before + 2 * ADDED);
+    CHECK_INT(shards[0].exec.metrics.keyspace_hits + shards[1].exec.metrics.keyspace_hits,
+              before + 2 * ADDED);
     metrics_reset();
     metrics_sum(&sum);
     CHECK_INT(sum.keyspace_hits, 0);
@@ -98,7 +99,7 @@ static void error_codes_have_a_bound(void) {
 static void rates_need_a_sample_to_count_from(void) {
     struct rates rates = rates_now();
     CHECK(rates.commands == 0 && rates.input_kbytes == 0);
-    metric_add(&shards[0].metrics.commands_processed, 1000);
+    metric_add(&shards[0].exec.metrics.commands_processed, 1000);
     rates = rates_now(); /* the only sample is too fresh */
     CHECK(rates.commands == 0);
 }

@@ -18,9 +18,9 @@ static void until(double end) {
 }
 
 static void traffic(void) {
-    metric_add(&shards->metrics.commands_processed, REQUESTS);
-    metric_add(&shards->metrics.input_bytes, INPUT_BYTES);
-    metric_add(&shards->metrics.output_bytes, OUTPUT_BYTES);
+    metric_add(&shards->exec.metrics.commands_processed, REQUESTS);
+    metric_add(&shards->exec.metrics.input_bytes, INPUT_BYTES);
+    metric_add(&shards->exec.metrics.output_bytes, OUTPUT_BYTES);
 }
 
 /* The clock cannot be stopped: what was counted is certain, the time it took lies between two bounds. */

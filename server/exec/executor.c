@@ -1,0 +1,21 @@
+/* executor.c - the beginning and the end of an executor; dispatch.c makes it run. */
+#include "server/exec/executor.h"
+
+#include <stdlib.h>
+
+void request_free(struct request *request) {
+    request_args_free(&request->args);
+    free(request->hash);
+    request->hash = NULL;
+    request->hash_capacity = 0;
+}
+
+void executor_open(struct executor *executor, unsigned index) {
+    executor->index = index;
+    executor->effects.wakes = &executor->wakes;
+    clock_read(&executor->clock);
+}
+
+void executor_close(struct executor *executor) {
+    for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&executor->batch[i]);
+}

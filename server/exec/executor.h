@@ -1,0 +1,59 @@
+/* executor.h - what one thread needs to run requests: a batch of them, the window in which they run, and
+ * the time.
+ *
+ * Each shard has one. Nothing in it knows of sockets or rings, so requests can be run, and tested, without
+ * a shard. */
+#ifndef KEVY_SERVER_EXEC_EXECUTOR_H
+#define KEVY_SERVER_EXEC_EXECUTOR_H
+
+#include "protocol/request.h"
+#include "server/call/call.h"
+#include "server/clients/post.h"
+#include "server/clock.h"
+#include "server/limits.h"
+#include "server/report/metrics.h"
+
+/* A parsed request, waiting in a batch while its keys are prefetched. */
+struct request {
+    struct request_args args;
+    const struct command *command; /* NULL: unknown */
+    uint64_t *hash;                /* of key arguments; malloc'd, hash_capacity places */
+    uint32_t hash_capacity;
+    const struct bucket
+        *bucket; /* Of the lone key. Found without the lock: only a prefetch hint, it may be stale when the
+                                    request runs. */
+    uint32_t stripe;   /* the one stripe of its keys, or STRIPE_NONE, _MANY, _ALL */
+    uint32_t lone_key; /* its only key argument, 0: none or several */
+    bool plain;        /* a data command of one stripe that needs nothing but its lock: the fast path */
+    bool untimed;      /* takes its share of the batch's time */
+    bool bad_subcommand;
+    bool bad_arity;
+    size_t end; /* where it ends in the bytes of its batch */
+};
+enum { STRIPE_NONE = MAX_STRIPES, STRIPE_MANY, STRIPE_ALL };
+
+struct executor {
+    unsigned index;     /* of its shard */
+    uint32_t gates;     /* GATE_* of dispatch.c, as of the running batch */
+    struct clock clock; /* read once a turn, and after commands that may take long */
+    struct effects effects;
+    struct wakes wakes; /* shards that were posted to since the loop last woke them */
+    struct call call;   /* the running command's window, used again for each */
+    struct request batch[BATCH_REQUESTS];
+    struct metrics metrics;
+};
+
+/* Whose call this is. */
+static inline struct executor *executor_of(const struct call *call) {
+    return (struct executor *)((char *)call->effects - offsetof(struct executor, effects));
+}
+
+/* Prepares a zeroed executor, and reads the clocks. */
+void executor_open(struct executor *executor, unsigned index);
+/* Frees what its batch holds. */
+void executor_close(struct executor *executor);
+
+/* Frees what a request holds. */
+void request_free(struct request *request);
+
+#endif

@@ -1,0 +1,122 @@
+/* deliver.c - posts reach the connections of their shard, and their senders wake it.
+ *
+ * A wake-up needs room in the sender's submission queue, and room may take time: the kernel may lack
+ * memory, or want its completions read first, which only the sender's turn does. So the sender never waits
+ * for it. */
+#include "server/loop/deliver.h"
+
+#include <stdlib.h>
+
+#include "server/clients/post.h"
+#include "server/loop/shard.h"
+#include "server/op.h"
+#include "uring/prep.h"
+
+/* ---- Waking --------------------------------------------------------------------------------------- */
+
+/* False: no room in the submission queue, nor does the kernel make any now. What it takes and then cannot
+ * deliver for want of memory is lost: the target looks around by itself, within a second while there are
+ * clients. */
+static bool wake(struct ring *ring, const struct mailbox *target) {
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (!sqe && ring_submit(ring) >= 0) sqe = ring_sqe(ring);
+    if (!sqe) return false;
+    prep_msg_ring(sqe, target->ring_fd, 0, op_pack(OP_WAKE, 0, 0), op_pack(OP_NONE, 0, 0));
+    return true;
+}
+
+/* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try
+ * as well. */
+static bool nudge(struct ring *ring, struct mailbox *target) {
+    if (!post_claim_wake(target)) return true;
+    if (wake(ring, target)) return true;
+    __atomic_store_n(&target->parked, 1, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+void deliver_wakes(struct shard *shard) {
+    struct wakes owed = shard->exec.wakes;
+    if (!owed.any) return;
+    shard->exec.wakes = (struct wakes){{0}, false};
+    for (unsigned word = 0; word < MAX_SHARDS / 64; word++)
+        for (uint64_t bits = owed.words[word]; bits; bits &= bits - 1) {
+            unsigned target = word * 64 + (unsigned)__builtin_ctzll(bits);
+            if (!nudge(&shard->ring, &mailboxes[target])) wakes_add(&shard->exec.wakes, target);
+        }
+}
+
+bool deliver_stop(struct ring *ring) {
+    bool taken = true;
+    for (unsigned i = 0; i < shard_count; i++) {
+        struct post *post = shards[i].stop;
+        shards[i].stop = NULL;
+        if (post) post_push(&mailboxes[i], post);
+        if (client_get(shards[i].stopping)) continue;
+        taken = false;
+        /* Whether it sleeps or not: an earlier wake-up may have come to nothing. */
+        (void)wake(ring, &mailboxes[i]);
+    }
+    (void)ring_wait(ring, 0, 0, 0);
+    ring_advance(ring, ring_ready(ring));
+    return taken;
+}
+
+/* ---- Running -------------------------------------------------------------------------------------- */
+
+static void deliver_bytes(struct conn *conn, struct block *bytes) {
+    if (bytes->len >= PIN_MIN) {
+        if (!output_attach(&conn->output, bytes)) conn->output.reply.failed = true;
+    } else {
+        reply_raw(&conn->output.reply, block_bytes(bytes));
+        block_release(bytes);
+    }
+    conn_wants_flush(conn);
+}
+
+static void run_post(struct shard *shard, struct post *post) {
+    struct conn *conn = shard_conn_by_id(shard, post->slot, post->id);
+    switch (post->kind) {
+    case POST_DELIVER:
+        if (conn && (conn->client.flags & (post->flag | CLIENT_REPLY_OFF)) == post->flag)
+            deliver_bytes(conn, post->bytes);
+        else
+            block_release(post->bytes);
+        break;
+    case POST_CLOSE:
+        if (conn) conn_shut(conn);
+        break;
+    case POST_RESUME:
+        while (shard->held.first) conn_resume(shard->held.first, CONN_STOP_PAUSE);
+        break;
+    case POST_STOP: client_set(shard->stopping, true); break; /* main looks for it */
+    }
+    metric_add(&shard->exec.metrics.posts_received, 1);
+}
+
+bool deliver_posts(struct shard *shard) {
+    struct post *post = post_take_all(shard->mailbox);
+    if (!post) return false;
+    for (struct post *next; post; post = next) {
+        next = post->next;
+        run_post(shard, post);
+        free(post);
+    }
+    return true;
+}
+
+bool deliver_open(struct shard *shard) {
+    shard->stop = malloc(sizeof *shard->stop);
+    if (!shard->stop) return false;
+    *shard->stop = (struct post){.kind = POST_STOP};
+    return true;
+}
+
+void deliver_close(struct shard *shard) {
+    for (struct post *post = post_take_all(shard->mailbox), *next; post; post = next) {
+        next = post->next;
+        post_drop(post);
+    }
+    shard->exec.wakes = (struct wakes){{0}, false};
+    free(shard->stop);
+    shard->stop = NULL;
+}

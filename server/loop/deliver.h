@@ -1,0 +1,26 @@
+/* deliver.h - a shard's mail: posts run on its connections, and shards that it has posted to are woken. */
+#ifndef KEVY_SERVER_LOOP_DELIVER_H
+#define KEVY_SERVER_LOOP_DELIVER_H
+
+#include <stdbool.h>
+
+struct ring;
+struct shard;
+
+/* Makes the shard's stop post, so that stopping needs no memory. False without memory. */
+bool deliver_open(struct shard *shard) __attribute__((warn_unused_result));
+/* Drops what was never run. */
+void deliver_close(struct shard *shard);
+
+/* Runs what has been posted. True if there was anything. */
+bool deliver_posts(struct shard *shard);
+/* Wakes those among the shards posted to that sleep. Whom the ring has no room for stays in the shard's
+ * wakes: it is tried again in the next turn, and the shard does not sleep before. */
+void deliver_wakes(struct shard *shard);
+
+/* Tells every shard to end its connections and its thread. From main's thread, over a ring of main's own.
+ * True when all have heard it; until then it is to be called again, a moment later, for a wake-up may come
+ * to nothing. */
+bool deliver_stop(struct ring *ring) __attribute__((warn_unused_result));
+
+#endif

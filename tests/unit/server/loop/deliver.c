@@ -1,0 +1,262 @@
+/* What posts do to connections, and who is woken for them. */
+#include "server/loop/deliver.h"
+
+#include <unistd.h>
+
+#include "server/exec/pause.h"
+#include "server/op.h"
+#include "tests/unit/server_fixture.h"
+#include "tests/unit/uring_fixture.h"
+
+enum { DEADLINE_S = 60, OWNER = 0 };
+
+static struct buffer sent;
+
+static void open_shard_ring(unsigned i) {
+    open_ring(&shards[i].ring, small_ring);
+    mailboxes[i].ring_fd = shards[i].ring.fd;
+}
+
+static struct client_address address_of(const struct conn *conn) {
+    return (struct client_address){conn->client.shard, conn->slot, conn->client.id};
+}
+
+static struct block *block_text(const char *text) {
+    struct block *block = block_of(bytes_of(text));
+    CHECK(block);
+    return block;
+}
+
+static void deliver(unsigned from, struct conn *to, uint32_t flag, const char *text) {
+    CHECK(post_deliver(&shards[from].exec.wakes, address_of(to), flag, block_text(text)));
+}
+
+static struct bytes taken(struct conn *conn) {
+    buffer_free(&sent);
+    fixture_take(&conn->output, &sent);
+    return buffer_bytes(&sent);
+}
+
+static void a_delivery_happens_when_its_shard_comes_to_it(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(&shards[OWNER]);
+    CHECK(!post_waiting(&mailboxes[0]) && !deliver_posts(shards));
+    deliver(1, conn, 0, "+one\r\n");
+    deliver(0, conn, 0, "+two\r\n"); /* to itself is no other way */
+    CHECK(post_waiting(&mailboxes[0]));
+    CHECK_INT(output_unsent(&conn->output), 0);
+    CHECK(deliver_posts(shards));
+    CHECK(!post_waiting(&mailboxes[0]) && !deliver_posts(shards));
+    CHECK(shards->flush.first == conn);
+    CHECK_BYTES(taken(conn), BYTES("+one\r\n+two\r\n"));
+    CHECK_INT(shards->exec.metrics.posts_received, 2);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void a_large_delivery_is_not_copied(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    struct block *block = block_new_zeroed(PIN_MIN, PIN_MIN);
+    CHECK(block && post_deliver(&shards[1].exec.wakes, address_of(conn), 0, block_retain(block)));
+    CHECK(deliver_posts(shards));
+    CHECK(block_shared(block) && conn->output.pins == 1);
+    CHECK_INT(taken(conn).len, PIN_MIN);
+    CHECK(!block_shared(block));
+    block_release(block);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void what_is_meant_for_a_client_that_has_gone_is_dropped(void) {
+    fixture_open(2);
+    struct conn *gone = fixture_conn(shards);
+    struct block *block = block_text("+late\r\n");
+    struct client_address address = address_of(gone), nowhere = {.shard = 0, .slot = 1 << 20, .id = 1};
+    fixture_conn_close(gone);
+    struct conn *next = fixture_conn(shards); /* in the same slot, under another id */
+    CHECK(next->slot == address.slot && next->client.id != address.id);
+    CHECK(post_deliver(&shards[1].exec.wakes, address, 0, block_retain(block)));
+    CHECK(post_deliver(&shards[1].exec.wakes, nowhere, 0, block_retain(block)));
+    CHECK(post_close(&shards[1].exec.wakes, address));
+    CHECK(deliver_posts(shards));
+    CHECK(!block_shared(block) && output_unsent(&next->output) == 0);
+    CHECK(!(next->flags & CONN_CLOSING));
+    block_release(block);
+    fixture_conn_close(next);
+    fixture_close();
+}
+
+static void a_delivery_for_a_mode_ends_with_the_mode(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    conn->client.flags |= CLIENT_NO_TOUCH;
+    deliver(1, conn, CLIENT_NO_TOUCH, "+on\r\n");
+    CHECK(deliver_posts(shards));
+    deliver(1, conn, CLIENT_NO_TOUCH, "+off\r\n");
+    conn->client.flags &= ~(uint32_t)CLIENT_NO_TOUCH;
+    CHECK(deliver_posts(shards));
+    CHECK_BYTES(taken(conn), BYTES("+on\r\n"));
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    CHECK(post_close(&shards[1].exec.wakes, address_of(conn)));
+    deliver(1, conn, 0, "+late\r\n");
+    CHECK(post_close(&shards[1].exec.wakes, address_of(conn))); /* killed twice */
+    CHECK(deliver_posts(shards));
+    CHECK(conn->flags & CONN_CLOSING && shards->closing.first == conn && !conn->next_closing);
+    CHECK_INT(output_unsent(&conn->output), 0);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void a_resume_reaches_every_shard(void) {
+    struct conn *conns[3];
+    fixture_open(3);
+    pause_begin(PAUSE_ALL, shards->exec.clock.now_ms + 100000, shards->exec.clock.now_ms);
+    for (unsigned i = 0; i < 3; i++) {
+        conns[i] = fixture_conn(&shards[i]);
+        conn_input(conns[i], "PING\r\n", 6);
+        CHECK(shards[i].held.first == conns[i]);
+    }
+    pause_end();
+    CHECK(post_resume(&shards[1].exec.wakes));
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(deliver_posts(&shards[i]));
+        CHECK(!shards[i].held.first && shards[i].ready.first == conns[i]);
+        conns[i]->flags &= ~(uint32_t)CONN_IN_READY;
+        shards[i].ready = (struct conn_list){0};
+        conn_input(conns[i], NULL, 0);
+        CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
+        fixture_conn_close(conns[i]);
+    }
+    fixture_close();
+}
+
+/* Main asks until every shard has heard it: a wake-up that was lost is sent again, and none is marked as parked any more. */
+static void stopping_needs_no_memory_and_is_asked_for_until_it_happens(void) {
+    struct ring main_ring;
+    fixture_open(2);
+    open_ring(&main_ring, small_ring);
+    for (unsigned i = 0; i < 2; i++) {
+        open_shard_ring(i);
+        CHECK(deliver_open(&shards[i]));
+    }
+    mailboxes[0].parked = 1;
+    for (unsigned tries = 0; tries < 3; tries++) {
+        CHECK(!deliver_stop(&main_ring));
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_INT(op_of(next_completion(&shards[i].ring).user_data), OP_WAKE);
+            CHECK(quiet(&shards[i].ring));
+        }
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK(!shards[i].stopping && deliver_posts(&shards[i]) && shards[i].stopping);
+        CHECK(!deliver_posts(&shards[i]));
+        CHECK_INT(deliver_stop(&main_ring), i == 1);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        deliver_close(&shards[i]);
+        ring_close(&shards[i].ring);
+    }
+    ring_close(&main_ring);
+    fixture_close();
+}
+
+static void what_was_never_run_is_freed(void) {
+    fixture_open(1);
+    struct conn *conn = fixture_conn(shards);
+    struct block *block = block_text("+x\r\n");
+    CHECK(deliver_open(shards));
+    CHECK(post_deliver(&shards->exec.wakes, address_of(conn), 0, block_retain(block)));
+    CHECK(post_close(&shards->exec.wakes, address_of(conn)));
+    CHECK(post_resume(&shards->exec.wakes));
+    deliver_close(shards);
+    CHECK(!block_shared(block) && !post_waiting(&mailboxes[0]) && !shards->stop);
+    block_release(block);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+/* However many posts find the target parked, it is woken once; before the sender sleeps, not at each post. */
+static void a_parked_shard_is_woken_once(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    open_shard_ring(0);
+    open_shard_ring(1);
+    deliver(1, conn, 0, "+awake\r\n");
+    deliver_wakes(&shards[1]);
+    CHECK(quiet(&shards[0].ring) && !shards[1].exec.wakes.any);
+    mailboxes[0].parked = 1;
+    deliver(1, conn, 0, "+asleep\r\n");
+    deliver(1, conn, 0, "+again\r\n");
+    CHECK(mailboxes[0].parked == 1 && shards[1].exec.wakes.any);
+    deliver_wakes(&shards[1]);
+    CHECK(mailboxes[0].parked == 0 && !shards[1].exec.wakes.any);
+    deliver_wakes(&shards[1]);
+    CHECK(ring_submit(&shards[1].ring) >= 0);
+    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
+    CHECK(quiet(&shards[0].ring));
+    CHECK(deliver_posts(shards));
+    CHECK_BYTES(taken(conn), BYTES("+awake\r\n+asleep\r\n+again\r\n"));
+    ring_close(&shards[0].ring);
+    ring_close(&shards[1].ring);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+/* While the kernel takes nothing from a full submission queue, wake-ups are owed: the sender goes on with its turn, is
+ * kept from sleeping, and tries again in each of its turns. Others may still wake the target. */
+static void a_wake_up_without_room_is_owed(void) {
+    fixture_open(3);
+    struct conn *conns[2] = {fixture_conn(&shards[0]), fixture_conn(&shards[2])};
+    for (unsigned i = 0; i < 3; i++) open_shard_ring(i);
+    struct ring *ring = &shards[1].ring, sound = *ring;
+    ring->enter_fd = -1, ring->enter_flags = 0; /* every enter fails */
+    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), op_pack(OP_NONE, 0, 0));
+    for (unsigned i = 0; i < 3; i += 2) mailboxes[i].parked = 1;
+    for (unsigned i = 0; i < 3; i++) deliver(1, conns[i % 2], 0, "+x\r\n");
+    for (unsigned turn = 0; turn < 3; turn++) {
+        deliver_wakes(&shards[1]);
+        CHECK(shards[1].exec.wakes.any); /* so it does not park */
+        CHECK(mailboxes[0].parked && mailboxes[2].parked && quiet(&shards[0].ring) && quiet(&shards[2].ring));
+    }
+    deliver(2, conns[0], 0, "+y\r\n");
+    deliver_wakes(&shards[2]); /* whose queue has room */
+    CHECK(!mailboxes[0].parked);
+    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_NONE);
+    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
+    ring->enter_fd = sound.enter_fd, ring->enter_flags = sound.enter_flags;
+    CHECK(ring_submit(ring) >= 0);
+    deliver_wakes(&shards[1]);
+    CHECK(!shards[1].exec.wakes.any && !mailboxes[2].parked);
+    CHECK(ring_submit(ring) >= 0);
+    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_WAKE);
+    CHECK(quiet(&shards[0].ring) && quiet(&shards[2].ring)); /* each was woken once */
+    CHECK(deliver_posts(&shards[0]) && deliver_posts(&shards[2]));
+    CHECK_BYTES(taken(conns[0]), BYTES("+x\r\n+x\r\n+y\r\n"));
+    CHECK_BYTES(taken(conns[1]), BYTES("+x\r\n"));
+    for (unsigned i = 0; i < 3; i++) ring_close(&shards[i].ring);
+    for (unsigned i = 0; i < 2; i++) fixture_conn_close(conns[i]);
+    fixture_close();
+}
+
+int main(void) {
+    alarm(DEADLINE_S);
+    RUN(a_delivery_happens_when_its_shard_comes_to_it);
+    RUN(a_large_delivery_is_not_copied);
+    RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
+    RUN(a_delivery_for_a_mode_ends_with_the_mode);
+    RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
+    RUN(a_resume_reaches_every_shard);
+    RUN(stopping_needs_no_memory_and_is_asked_for_until_it_happens);
+    RUN(what_was_never_run_is_freed);
+    RUN(a_parked_shard_is_woken_once);
+    RUN(a_wake_up_without_room_is_owed);
+    buffer_free(&sent);
+    return 0;
+}
