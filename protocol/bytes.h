@@ -27,9 +27,12 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* ASCII lower case: unlike tolower() it knows no locale. */
+/* ASCII letters in the other case: unlike tolower() and toupper(), these know no locale. */
 static inline char byte_lower(char c) {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+static inline char byte_upper(char c) {
+    return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
 }
 
 static inline bool bytes_equal_nocase(struct bytes a, struct bytes b) {
