@@ -123,5 +123,10 @@ void reply_errorf(struct reply *reply, const char *format, ...) __attribute__((f
 static inline int reply_repeated(struct bytes argument) {
     return argument.len < REPLY_ERROR_MAX ? (int)argument.len : REPLY_ERROR_MAX;
 }
+/* The same for what stands where a name should, of a command, a subcommand or an option: Redis shows this much of it. */
+enum { REPLY_NAME_MAX = 128 };
+static inline int reply_name(struct bytes argument) {
+    return argument.len < REPLY_NAME_MAX ? (int)argument.len : REPLY_NAME_MAX;
+}
 
 #endif

@@ -20,7 +20,7 @@ TOP_LEVEL = ROOMS + ("tests", "bench", "CMakeLists.txt", "kevy.conf", "README.md
 
 # From where, what may be included. The first prefix that fits a file decides.
 ARROWS = [
-    ("uring/", [r"uring/.*"]),
+    ("uring/", [r"uring/.*", r"protocol/text\.h"]),
     ("protocol/", [r"protocol/.*"]),
     ("store/", [r"store/.*", r"protocol/bytes\.h", r"protocol/number\.h"]),
     ("server/commands/", [r"(protocol|store)/.*", r"server/(?!(loop/(conn|reactor|listener|output)|op)\.h).*"]),

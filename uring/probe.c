@@ -7,7 +7,6 @@
 #include "uring/probe.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,6 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "protocol/text.h"
 #include "uring/buffers.h"
 #include "uring/files.h"
 #include "uring/prep.h"
@@ -193,34 +193,13 @@ void probe_run(struct probe *probe) {
     probe_setup(probe);
 }
 
-/* A text that is cut off where its room ends. */
-struct text {
-    char *at;
-    size_t size, len;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct text *text, const char *format, ...) {
-    if (text->len + 1 >= text->size) return;
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text->at + text->len, text->size - text->len, format, args);
-    va_end(args);
-    if (n < 0) return;
-    size_t room = text->size - text->len - 1;
-    text->len += (size_t)n < room ? (size_t)n : room;
-}
-
-static struct text text_over(char *at, size_t size) {
-    if (size) at[0] = '\0';
-    return (struct text){.at = at, .size = size};
-}
-
 static bool seccomp_filters(void) {
     return proc_number("/proc/self/status", "Seccomp:", 0) == 2;
 }
 
 static void say_seccomp(struct text *text) {
-    say(text,
+    text_format(
+        text,
         "A seccomp filter is active and most likely forbids io_uring, as container runtimes do by default. "
         "Allow io_uring_setup, io_uring_enter and io_uring_register in its profile, or start the container "
         "with --security-opt seccomp=unconfined.");
@@ -230,24 +209,27 @@ static void say_limit(struct text *text, int resource, const char *what) {
     struct rlimit limit = {0};
     getrlimit(resource, &limit);
     if (limit.rlim_cur == RLIM_INFINITY)
-        say(text, "%s is unlimited", what);
+        text_format(text, "%s is unlimited", what);
     else
-        say(text, "%s is %llu", what, (unsigned long long)limit.rlim_cur);
+        text_format(text, "%s is %llu", what, (unsigned long long)limit.rlim_cur);
 }
 
 static void say_not_permitted(struct text *text) {
     int disabled = io_uring_disabled();
     if (disabled == 2)
-        say(text,
+        text_format(
+            text,
             "io_uring is switched off on this machine: set it with `sysctl kernel.io_uring_disabled=0`.");
     else if (disabled == 1)
-        say(text, "io_uring is reserved to privileged processes: run kevy under the group that `sysctl "
-                  "kernel.io_uring_group` names, or set `sysctl kernel.io_uring_disabled=0`.");
+        text_format(text,
+                    "io_uring is reserved to privileged processes: run kevy under the group that `sysctl "
+                    "kernel.io_uring_group` names, or set `sysctl kernel.io_uring_disabled=0`.");
     else if (seccomp_filters())
         say_seccomp(text);
     else
-        say(text, "A security module (SELinux, AppArmor) forbids io_uring to this process: allow it in its "
-                  "policy.");
+        text_format(text,
+                    "A security module (SELinux, AppArmor) forbids io_uring to this process: allow it in its "
+                    "policy.");
 }
 
 static void say_remedy(struct text *text, int error) {
@@ -258,65 +240,68 @@ static void say_remedy(struct text *text, int error) {
         if (seccomp_filters())
             say_seccomp(text);
         else
-            say(text, "This kernel is too old, or was built without CONFIG_IO_URING: kevy needs Linux 6.0 or "
+            text_format(
+                text, "This kernel is too old, or was built without CONFIG_IO_URING: kevy needs Linux 6.0 or "
                       "newer.");
         break;
     case ENOMEM:
         say_limit(text, RLIMIT_MEMLOCK, "The limit on locked memory (ulimit -l, in bytes)");
-        say(text,
+        text_format(
+            text,
             ": raise it (LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 for a container), "
             "allow more memory, or configure fewer shards.");
         break;
     case EMFILE:
         say_limit(text, RLIMIT_NOFILE, "The limit on open files (ulimit -n)");
-        say(text, ": raise it (LimitNOFILE= in a systemd unit), or configure fewer shards.");
+        text_format(text, ": raise it (LimitNOFILE= in a systemd unit), or configure fewer shards.");
         break;
-    case ENFILE: say(text, "The machine is out of open files: raise `sysctl fs.file-max`."); break;
+    case ENFILE: text_format(text, "The machine is out of open files: raise `sysctl fs.file-max`."); break;
     case EINVAL:
     case EOPNOTSUPP:
-        say(text, "This kernel does not know the modes that kevy asks for: it needs Linux 6.0 or newer. With "
+        text_format(
+            text, "This kernel does not know the modes that kevy asks for: it needs Linux 6.0 or newer. With "
                   "io mode "
                   "sqpoll, also check that the CPU given to the poll thread exists and is allowed to this "
                   "process.");
         break;
-    default: say(text, "No remedy is known for this error."); break;
+    default: text_format(text, "No remedy is known for this error."); break;
     }
 }
 
 const char *probe_explain(int error, unsigned n, unsigned rings, char *text, size_t size) {
-    struct text out = text_over(text, size);
-    say(&out, "The kernel refused io_uring ring %u of %u: %s. ", n, rings, strerror(-error));
+    struct text out = text_fixed(text, size);
+    text_format(&out, "The kernel refused io_uring ring %u of %u: %s. ", n, rings, strerror(-error));
     say_remedy(&out, error);
     return text;
 }
 
 const char *probe_refusal(const struct probe *probe, char *text, size_t size) {
     if (probe->error) return probe_explain(probe->error, 1, 1, text, size);
-    struct text out = text_over(text, size);
+    struct text out = text_fixed(text, size);
     unsigned missing = 0;
     for (unsigned i = 0; i < FEATURES; i++) {
         if (!features[i].required || has(probe, &features[i])) continue;
-        say(&out, "%s%s", missing++ ? ", " : "io_uring of this kernel lacks ", features[i].name);
+        text_format(&out, "%s%s", missing++ ? ", " : "io_uring of this kernel lacks ", features[i].name);
     }
     if (missing == 0) return NULL;
-    say(&out, ". kevy needs Linux 6.0 or newer; this is Linux %u.%u.", probe->kernel_major,
-        probe->kernel_minor);
-    if (seccomp_filters()) say(&out, " "), say_seccomp(&out);
+    text_format(&out, ". kevy needs Linux 6.0 or newer; this is Linux %u.%u.", probe->kernel_major,
+                probe->kernel_minor);
+    if (seccomp_filters()) text_format(&out, " "), say_seccomp(&out);
     return text;
 }
 
 size_t probe_describe(const struct probe *probe, char *text, size_t size) {
-    struct text out = text_over(text, size);
-    say(&out, "Linux %u.%u, ", probe->kernel_major, probe->kernel_minor);
+    struct text out = text_fixed(text, size);
+    text_format(&out, "Linux %u.%u, ", probe->kernel_major, probe->kernel_minor);
     if (probe->disabled < 0)
-        say(&out, "no kernel.io_uring_disabled\n");
+        text_format(&out, "no kernel.io_uring_disabled\n");
     else
-        say(&out, "kernel.io_uring_disabled %d\n", probe->disabled);
-    if (probe->error) say(&out, "io_uring is refused: %s\n", strerror(-probe->error));
+        text_format(&out, "kernel.io_uring_disabled %d\n", probe->disabled);
+    if (probe->error) text_format(&out, "io_uring is refused: %s\n", strerror(-probe->error));
     for (unsigned i = 0; i < FEATURES; i++) {
         const struct feature *feature = &features[i];
         const char *answer = has(probe, feature) ? "yes" : feature->required ? "no, required" : "no";
-        say(&out, "%-16s  %-12s  %s\n", feature->name, answer, feature->use);
+        text_format(&out, "%-16s  %-12s  %s\n", feature->name, answer, feature->use);
     }
     return out.len;
 }

@@ -2,11 +2,9 @@
  *
  * Redis's CLIENT CACHING, GETREDIR, TRACKING and TRACKINGINFO come with client-side caching; until then they
  * are unknown subcommands, so that clients see that the feature is not there. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "protocol/buffer.h"
+#include "protocol/text.h"
 #include "server/call/help.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
@@ -25,45 +23,20 @@ COMMAND(client) = {.name = "client",
                    .complexity = "Depends on subcommand.",
                    .summary = "A container for client connection commands"};
 
-/* "... unknown subcommand or wrong number of arguments": what Redis answers where its arity is too lenient.
- */
-static void wrong_arguments(struct call *call) {
-    int len = call->argv[1].len < 128 ? (int)call->argv[1].len : 128;
-    reply_errorf(call->reply,
-                 "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.", len,
-                 call->argv[1].data);
-}
-
 static void set_flag(struct client *client, uint32_t flag, bool on) {
     client_set(client->flags, on ? client->flags | flag : client->flags & ~flag);
 }
 
 /* ---- Lines of CLIENT LIST ------------------------------------------------------------------------- */
 
-struct lines {
-    struct buffer text;
-    bool failed; /* no memory, or longer than a bulk can be */
-};
-
-static void lines_add(struct lines *lines, const char *text, size_t len) {
-    size_t max = (size_t)config.proto_max_bulk_len;
-    if (!lines->failed) lines->failed = !buffer_append(&lines->text, (struct bytes){text, len}, max);
+/* A bulk can be no longer than this. */
+static struct text lines_begin(void) {
+    return text_growing(NULL, 0, (size_t)config.proto_max_bulk_len);
 }
 
-/* For numbers and fixed words: 512 bytes at most. */
-static void lines_format(struct lines *lines, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void lines_format(struct lines *lines, const char *format, ...) {
-    char text[512];
-    va_list values;
-    va_start(values, format);
-    int len = vsnprintf(text, sizeof(text), format, values);
-    va_end(values);
-    lines_add(lines, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
-}
-
-static void lines_text(struct lines *lines, const char *field, const char *text) {
-    lines_add(lines, field, strlen(field));
-    if (text) lines_add(lines, text, strlen(text));
+static void lines_field(struct text *lines, const char *name, const char *value) {
+    text_string(lines, name);
+    if (value) text_string(lines, value);
 }
 
 /* Redis's letters for a client's state, in its order. dst: 16 bytes. Its `d` (a watched key has changed) is left out: here
@@ -84,44 +57,44 @@ static void flag_letters(uint32_t flags, char *dst) {
 
 /* One client; under the registry's lock. Redis's figures about buffers that kevy does not have are 0: an idle
  * connection owns none, and the arguments of a running command lie in the receive buffers. */
-static void add_line(struct lines *lines, const struct call *call, struct client *client) {
+static void add_line(struct text *lines, const struct call *call, struct client *client) {
     uint32_t flags = client_get(client->flags);
     uint64_t in = client_get(client->input_bytes), out = client_get(client->output_bytes);
     const struct command *last = client == call->client ? call->command : client_get(client->last_command);
     char letters[16], command[COMMAND_FULL_NAME_MAX] = "NULL";
     int command_len = last ? (int)command_full_name(last, command) : 4;
     flag_letters(flags, letters);
-    lines_format(lines, "id=%llu", (unsigned long long)client->id);
-    lines_text(lines, " addr=", client_peer(client));
-    lines_text(lines, " laddr=", client_local(client));
-    lines_format(lines, " fd=%d", client->fd);
-    lines_text(lines, " name=", client->name);
-    lines_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
-                 (long long)(call->now_ms - client->created_ms) / 1000,
-                 (long long)(call->now_ms - client_get(client->active_ms)) / 1000, letters,
-                 client_get(client->db), flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
-    lines_format(
+    text_format(lines, "id=%llu", (unsigned long long)client->id);
+    lines_field(lines, " addr=", client_peer(client));
+    lines_field(lines, " laddr=", client_local(client));
+    text_format(lines, " fd=%d", client->fd);
+    lines_field(lines, " name=", client->name);
+    text_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
+                (long long)(call->now_ms - client->created_ms) / 1000,
+                (long long)(call->now_ms - client_get(client->active_ms)) / 1000, letters,
+                client_get(client->db), flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
+    text_format(
         lines,
         " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%llu omem=%llu tot-mem=%llu",
         (unsigned long long)in, (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE,
         (unsigned long long)out, (unsigned long long)(sizeof(*client) + in + out));
-    lines_format(lines, " events=%s cmd=%.*s user=default redir=-1 resp=%d", out ? "rw" : "r", command_len,
-                 command, client_get(client->resp));
-    lines_text(lines, " lib-name=", client->lib_name);
-    lines_text(lines, " lib-ver=", client->lib_ver);
-    lines_add(lines, "\n", 1);
+    text_format(lines, " events=%s cmd=%.*s user=default redir=-1 resp=%d", out ? "rw" : "r", command_len,
+                command, client_get(client->resp));
+    lines_field(lines, " lib-name=", client->lib_name);
+    lines_field(lines, " lib-ver=", client->lib_ver);
+    text_add(lines, BYTES("\n"));
 }
 
-static void reply_lines(struct call *call, struct lines *lines) {
-    if (lines->failed)
+static void reply_lines(struct call *call, struct text *lines) {
+    if (lines->cut)
         call_out_of_memory(call);
     else
-        reply_verbatim(call->reply, "txt", buffer_bytes(&lines->text));
-    buffer_free(&lines->text);
+        reply_verbatim(call->reply, "txt", text_bytes(lines));
+    text_free(lines);
 }
 
 static void client_info(struct call *call) {
-    struct lines lines = {0};
+    struct text lines = lines_begin();
     clients_lock();
     add_line(&lines, call, call->client);
     clients_unlock();
@@ -165,7 +138,7 @@ static int id_order(const void *id, const void *client) {
 /* The clients named by argv[3] on, in that order. The registry is in order of ids, so a copy of it can be
  * searched: many ids are found without walking a list of many clients for each. False after replying with an
  * error. */
-static bool add_ids(struct call *call, struct lines *lines) {
+static bool add_ids(struct call *call, struct text *lines) {
     size_t count = clients_count(), n = 0; /* holds still: the caller has the lock */
     struct client **sorted = malloc(count * sizeof(*sorted)), **found;
     bool ok = sorted != NULL;
@@ -184,7 +157,7 @@ static bool add_ids(struct call *call, struct lines *lines) {
 
 static void client_list(struct call *call) {
     enum client_type type = TYPE_ANY;
-    struct lines lines = {0};
+    struct text lines = lines_begin();
     bool ok = true, by_id = call->argc > 3 && bytes_is(call->argv[2], "id");
     if (call->argc == 4 && bytes_is(call->argv[2], "type")) {
         if (!type_or_reply(call, 3, &type)) return;
@@ -202,7 +175,7 @@ static void client_list(struct call *call) {
     if (ok)
         reply_lines(call, &lines);
     else
-        buffer_free(&lines.text);
+        text_free(&lines);
 }
 COMMAND(client_list) = {
     .container = "client",
@@ -489,7 +462,7 @@ static void client_pause(struct call *call) {
     enum pause_mode mode = PAUSE_ALL;
     int64_t timeout_ms;
     if (call->argc > 4) {
-        wrong_arguments(call);
+        help_syntax_error(call);
         return;
     }
     if (call->argc == 4) {
@@ -548,7 +521,7 @@ static void client_unblock(struct call *call) {
     int64_t id;
     bool reason = call->argc == 4;
     if (call->argc > 4)
-        wrong_arguments(call);
+        help_syntax_error(call);
     else if (reason && !bytes_is(call->argv[3], "timeout") && !bytes_is(call->argv[3], "error"))
         reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (call_int_or_reply(call, 2, &id))

@@ -17,13 +17,14 @@
 
 static void info(struct call *call) {
     uint32_t sections = call->argc == 1 ? info_sections(BYTES("default")) : 0;
-    struct buffer text = {0};
+    struct text text = text_growing(NULL, 0, INFO_TEXT_MAX);
     for (uint32_t i = 1; i < call->argc; i++) sections |= info_sections(call->argv[i]);
-    if (info_write(sections, call->now_ms, &text))
-        reply_verbatim(call->reply, "txt", buffer_bytes(&text));
-    else
+    info_write(sections, call->now_ms, &text);
+    if (text.cut)
         call_out_of_memory(call);
-    buffer_free(&text);
+    else
+        reply_verbatim(call->reply, "txt", text_bytes(&text));
+    text_free(&text);
 }
 COMMAND(info) = {.name = "info",
                  .arity = -1,

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "protocol/glob.h"
+#include "protocol/reply.h"
 #include "server/config/config_file.h"
 #include "server/config/option.h"
 #include "server/config/title.h"
@@ -392,7 +393,7 @@ struct change {
 
 static bool set_failed(char error[CONFIG_ERROR_MAX], struct bytes name, const char *why) {
     snprintf(error, CONFIG_ERROR_MAX, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
-             (int)(name.len < 128 ? name.len : 128), name.data, why);
+             reply_name(name), name.data, why);
     return false;
 }
 

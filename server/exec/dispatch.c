@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/text.h"
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/config/config.h"
@@ -223,42 +224,41 @@ static void reject(struct call *call, const struct command *command, const char 
     if (call->client->flags & CLIENT_MULTI) transaction_fail(call->client);
 }
 
+enum { REFUSAL_MAX = 512 }; /* bytes; what is shown of a request is cut by reply_name and UNKNOWN_ARGS_MAX */
+
+/* The arguments of an unknown command, up to a NUL each and to UNKNOWN_ARGS_MAX bytes in all, as Redis shows them. */
 enum { UNKNOWN_ARGS_MAX = 128 };
+static void add_arguments(struct text *text, const struct call *call) {
+    size_t begin = text->len;
+    for (uint32_t i = 1; i < call->argc && text->len - begin < UNKNOWN_ARGS_MAX; i++) {
+        int room = (int)(UNKNOWN_ARGS_MAX - (text->len - begin));
+        text_format(text, "'%.*s' ", call->argv[i].len < (size_t)room ? (int)call->argv[i].len : room,
+                    call->argv[i].data);
+    }
+}
 
 static void reject_unknown(struct call *call) {
-    char args[2 * UNKNOWN_ARGS_MAX + 8];
-    size_t len = 0;
+    char memory[REFUSAL_MAX];
+    struct text text = text_fixed(memory, sizeof memory);
     /* A browser or a cross-protocol attack: its next lines are headers and body, and must not be run as
      * commands. */
     if (bytes_is(call->argv[0], "post") || bytes_is(call->argv[0], "host:")) {
         client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_NOW);
         return;
     }
-    for (uint32_t i = 1; i < call->argc && len < UNKNOWN_ARGS_MAX; i++) {
-        size_t room = UNKNOWN_ARGS_MAX - len, n = call->argv[i].len < room ? call->argv[i].len : room;
-        n = strnlen(call->argv[i].data, n); /* as the name, and as Redis shows it: up to a NUL */
-        args[len++] = '\'';
-        memcpy(args + len, call->argv[i].data, n);
-        len += n;
-        args[len++] = '\'';
-        args[len++] = ' ';
-    }
-    char text[512];
-    int name = call->argv[0].len < 128 ? (int)call->argv[0].len : 128;
-    snprintf(text, sizeof text, "unknown command '%.*s', with args beginning with: %.*s", name,
-             call->argv[0].data, (int)len, args);
-    reject(call, NULL, "ERR", text);
+    text_format(&text, "unknown command '%.*s', with args beginning with: ", reply_name(call->argv[0]),
+                call->argv[0].data);
+    add_arguments(&text, call);
+    reject(call, NULL, "ERR", memory);
 }
 
 static void reject_subcommand(struct call *call, const struct command *container) {
-    char name[COMMAND_FULL_NAME_MAX], text[256];
-    size_t len = command_full_name(container, name);
-    int sub = call->argv[1].len < 128 ? (int)call->argv[1].len : 128;
-    for (size_t i = 0; i < len; i++)
-        if (name[i] >= 'a' && name[i] <= 'z') name[i] = (char)(name[i] - 32);
-    snprintf(text, sizeof text, "unknown subcommand '%.*s'. Try %.*s HELP.", sub, call->argv[1].data,
-             (int)len, name);
-    reject(call, NULL, "ERR", text);
+    char memory[REFUSAL_MAX];
+    struct text text = text_fixed(memory, sizeof memory);
+    text_format(&text, "unknown subcommand '%.*s'. Try ", reply_name(call->argv[1]), call->argv[1].data);
+    text_upper(&text, bytes_of(container->name));
+    text_string(&text, " HELP.");
+    reject(call, NULL, "ERR", memory);
 }
 
 static void reject_arity(struct call *call, const struct command *command) {

@@ -7,10 +7,11 @@
  * copying. */
 #include "server/exec/slowlog.h"
 
+#include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/text.h"
 #include "server/call/secret.h"
 #include "server/clients/clients.h"
 
@@ -20,73 +21,71 @@ static struct {
     uint64_t count, next_id;
 } slowlog = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-enum { TAIL_MAX = 48, CLIENT_TEXT_MAX = 256 };
-_Static_assert(TAIL_MAX > sizeof "... (18446744073709551615 more arguments)", "a tail fits");
-
 /* ---- An entry's text ------------------------------------------------------------------------------ */
 
-/* Text that is being laid out: measured while `at` is NULL, then written. */
-struct pen {
-    char *at;
-    size_t len;
+enum {
+    TAIL_MAX = 48,         /* bytes of "... (n more arguments)" */
+    CLIENT_TEXT_MAX = 255, /* of a client's address, and of its name */
+    ENTRY_TEXT_MAX = SLOWLOG_MAX_ARGS * (SLOWLOG_ARG_BYTES + TAIL_MAX) + 2 * CLIENT_TEXT_MAX,
+};
+_Static_assert(TAIL_MAX > sizeof "... (18446744073709551615 more arguments)", "a tail fits");
+
+/* What an entry tells, written one behind the other: the arguments that are kept, the client's address, its name. */
+struct told {
+    char memory[ENTRY_TEXT_MAX + 1];
+    struct text text;
+    uint32_t argc;
+    size_t ends[SLOWLOG_MAX_ARGS + 2]; /* where each of them ends */
 };
 
-static struct bytes pen_write(struct pen *pen, struct bytes head, const char *tail) {
-    size_t tail_len = strlen(tail);
-    struct bytes written = {pen->at, head.len + tail_len};
-    if (pen->at) {
-        if (head.len) memcpy(pen->at, head.data, head.len);
-        memcpy(pen->at + head.len, tail, tail_len);
-        pen->at += written.len;
-    }
-    pen->len += written.len;
-    return written;
-}
-
-static uint32_t shown_args(const struct call *call) {
-    return call->argc < SLOWLOG_MAX_ARGS ? call->argc : SLOWLOG_MAX_ARGS;
-}
-
-static struct bytes pen_argument(struct pen *pen, const struct call *call, uint32_t i) {
+static void tell_argument(struct text *text, const struct call *call, uint32_t i) {
     struct bytes arg = secret_argument(call->command, call->argv, i) ? SECRET_SHOWN : call->argv[i];
-    char tail[TAIL_MAX] = "";
     if (i == SLOWLOG_MAX_ARGS - 1 && call->argc > SLOWLOG_MAX_ARGS) {
-        snprintf(tail, sizeof tail, "... (%u more arguments)", call->argc - SLOWLOG_MAX_ARGS + 1);
-        arg.len = 0;
+        text_format(text, "... (%u more arguments)", call->argc - SLOWLOG_MAX_ARGS + 1);
     } else if (arg.len > SLOWLOG_ARG_BYTES) {
-        snprintf(tail, sizeof tail, "... (%zu more bytes)", arg.len - SLOWLOG_ARG_BYTES);
-        arg.len = SLOWLOG_ARG_BYTES;
+        text_add(text, (struct bytes){arg.data, SLOWLOG_ARG_BYTES});
+        text_format(text, "... (%zu more bytes)", arg.len - SLOWLOG_ARG_BYTES);
+    } else {
+        text_add(text, arg);
     }
-    return pen_write(pen, arg, tail);
 }
 
-/* Who asked; copied, because other threads may change the strings of a client that is not locked. */
-struct asker {
-    char peer[CLIENT_TEXT_MAX], name[CLIENT_TEXT_MAX];
-};
-
-static void asker_of(const struct call *call, struct asker *asker) {
-    clients_lock();
-    snprintf(asker->peer, sizeof asker->peer, "%s", client_peer(call->client));
-    snprintf(asker->name, sizeof asker->name, "%s", call->client->name ? call->client->name : "");
+static void tell(struct told *told, const struct call *call) {
+    struct client *client = call->client;
+    told->text = text_fixed(told->memory, sizeof told->memory);
+    told->argc = call->argc < SLOWLOG_MAX_ARGS ? call->argc : SLOWLOG_MAX_ARGS;
+    for (uint32_t i = 0; i < told->argc; i++) {
+        tell_argument(&told->text, call, i);
+        told->ends[i] = told->text.len;
+    }
+    clients_lock(); /* other threads may read, and make, the strings of a client */
+    text_format(&told->text, "%.*s", CLIENT_TEXT_MAX, client_peer(client));
+    told->ends[told->argc] = told->text.len;
+    text_format(&told->text, "%.*s", CLIENT_TEXT_MAX, client->name ? client->name : "");
+    told->ends[told->argc + 1] = told->text.len;
     clients_unlock();
+    assert(!told->text.cut);
+}
+
+/* What was told as the i-th, where the text was copied to. */
+static struct bytes told_piece(const struct told *told, const char *text, uint32_t i) {
+    size_t begin = i ? told->ends[i - 1] : 0;
+    return (struct bytes){text + begin, told->ends[i] - begin};
 }
 
 static struct slowlog_entry *entry_new(const struct call *call, uint64_t nanoseconds) {
-    struct pen pen = {0};
-    struct asker asker;
-    uint32_t argc = shown_args(call);
-    asker_of(call, &asker);
-    for (uint32_t i = 0; i < argc; i++) pen_argument(&pen, call, i);
-    pen.len += strlen(asker.peer) + strlen(asker.name);
-    struct slowlog_entry *entry = malloc(sizeof *entry + argc * sizeof *entry->argv + pen.len);
+    struct told told;
+    tell(&told, call);
+    size_t argv_bytes = told.argc * sizeof(struct bytes);
+    struct slowlog_entry *entry = malloc(sizeof *entry + argv_bytes + told.text.len);
     if (!entry) return NULL;
     *entry = (struct slowlog_entry){
-        .time_s = call->now_ms / 1000, .microseconds = nanoseconds / 1000, .argc = argc};
-    pen.at = (char *)(entry->argv + argc);
-    for (uint32_t i = 0; i < argc; i++) entry->argv[i] = pen_argument(&pen, call, i);
-    entry->peer = pen_write(&pen, bytes_of(asker.peer), "");
-    entry->name = pen_write(&pen, bytes_of(asker.name), "");
+        .time_s = call->now_ms / 1000, .microseconds = nanoseconds / 1000, .argc = told.argc};
+    char *text = (char *)(entry->argv + told.argc);
+    memcpy(text, told.memory, told.text.len);
+    for (uint32_t i = 0; i < told.argc; i++) entry->argv[i] = told_piece(&told, text, i);
+    entry->peer = told_piece(&told, text, told.argc);
+    entry->name = told_piece(&told, text, told.argc + 1);
     return entry;
 }
 

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -27,41 +26,22 @@
 #include "server/stripes/stripes.h"
 
 enum {
-    INFO_MAX = 1024 * 1024, /* bytes of all sections */
     ID_BYTES = 20,
     TTL_SAMPLES = 64, /* keys that an average time to live is taken from */
 };
 
 /* What sections are written to, and from. */
 struct info {
-    struct buffer *text;
+    struct text *text;
     int64_t now_ms;
-    bool failed;
     struct metrics metrics;
 };
 
 /* ---- Lines ---------------------------------------------------------------------------------------- */
 
-static void append(struct info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void append(struct info *info, const char *format, ...) {
-    va_list values, again;
-    va_start(values, format);
-    va_copy(again, values);
-    int len = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    if (len < 0 || !buffer_reserve(info->text, (size_t)len + 1, INFO_MAX)) {
-        info->failed = true;
-    } else {
-        vsnprintf(info->text->data + info->text->len, (size_t)len + 1, format, values);
-        info->text->len += (size_t)len;
-    }
-    va_end(values);
-}
-
-#define LINE(info, format, ...) append((info), format "\r\n", __VA_ARGS__)
-#define FIXED(info, text)       append((info), "%s\r\n", (text))
-#define NUMBER(info, name, n)   append((info), "%s:%lld\r\n", (name), (long long)(n))
+#define LINE(info, format, ...) text_format((info)->text, format "\r\n", __VA_ARGS__)
+#define FIXED(info, lines)      text_string((info)->text, lines "\r\n")
+#define NUMBER(info, name, n)   text_format((info)->text, "%s:%lld\r\n", (name), (long long)(n))
 
 enum { HUMAN_MAX = 24 };
 
@@ -475,15 +455,14 @@ uint32_t info_sections(struct bytes word) {
     return set;
 }
 
-bool info_write(uint32_t set, int64_t now_ms, struct buffer *text) {
+void info_write(uint32_t set, int64_t now_ms, struct text *text) {
     struct info info = {.text = text, .now_ms = now_ms};
     const char *gap = "";
     metrics_sum(&info.metrics);
     for (unsigned i = 0; i < SECTIONS; i++) {
         if (!(set & 1u << i)) continue;
-        append(&info, "%s# %s\r\n", gap, sections[i].title);
+        text_format(text, "%s# %s\r\n", gap, sections[i].title);
         sections[i].write(&info);
         gap = "\r\n";
     }
-    return !info.failed;
 }

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "protocol/buffer.h"
+#include "protocol/text.h"
 
 /* What clients that look at redis_version are told: the Redis whose commands and replies are ours. */
 #define INFO_REDIS_VERSION "7.0.15"
@@ -18,7 +18,8 @@ void info_started(void);
 /* The sections that a word of INFO's arguments names, as a set: "server", "all", "default" ...; 0 for an
  * unknown word. */
 uint32_t info_sections(struct bytes word);
-/* Appends these sections. Needs every stripe's lock. False without memory. */
-bool info_write(uint32_t sections, int64_t now_ms, struct buffer *text) __attribute__((warn_unused_result));
+/* Adds these sections; text->cut tells if they were too long, or memory too short. Needs every stripe's lock. */
+enum { INFO_TEXT_MAX = 1024 * 1024 }; /* bytes that they may have together */
+void info_write(uint32_t sections, int64_t now_ms, struct text *text);
 
 #endif
