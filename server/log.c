@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,11 +17,12 @@
 #include <unistd.h>
 
 #include "server/config/config.h"
+#include "server/lock_order.h"
 
 enum { LINE_MAX_LEN = 1024 };
 
 static atomic_int log_fd = STDOUT_FILENO;
-static pthread_mutex_t path_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mutex path_lock = MUTEX(LOCK_LOG);
 static char log_path[PATH_MAX];
 
 /* Makes log_fd mean what fd means, and closes fd. */
@@ -46,17 +46,17 @@ static int target_open(const char *path) {
 int log_open(const char *path) {
     size_t len = strlen(path);
     if (len >= sizeof log_path) return -ENAMETOOLONG;
-    pthread_mutex_lock(&path_lock);
+    mutex_lock(&path_lock);
     int result = target_open(path);
     if (result == 0) memcpy(log_path, path, len + 1);
-    pthread_mutex_unlock(&path_lock);
+    mutex_unlock(&path_lock);
     return result;
 }
 
 int log_reopen(void) {
-    pthread_mutex_lock(&path_lock);
+    mutex_lock(&path_lock);
     int result = target_open(log_path);
-    pthread_mutex_unlock(&path_lock);
+    mutex_unlock(&path_lock);
     return result;
 }
 

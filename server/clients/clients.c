@@ -3,27 +3,27 @@
 #include "server/clients/clients.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "server/config/config.h"
+#include "server/lock_order.h"
 
 static struct {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     struct client *first, *last;
     unsigned count;   /* written under the mutex; atomic for others */
     uint64_t last_id; /* under the mutex, so that the list is in order of ids */
-} registry = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} registry = {.mutex = MUTEX(LOCK_CLIENTS)};
 
 void clients_lock(void) {
-    pthread_mutex_lock(&registry.mutex);
+    mutex_lock(&registry.mutex);
 }
 
 void clients_unlock(void) {
-    pthread_mutex_unlock(&registry.mutex);
+    mutex_unlock(&registry.mutex);
 }
 
 struct client *clients_first(void) {

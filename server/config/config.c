@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,18 +22,19 @@
 #include "server/config/option.h"
 #include "server/config/title.h"
 #include "server/limits.h"
+#include "server/lock_order.h"
 #include "server/log.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mutex lock = MUTEX(LOCK_CONFIG);
 static char file_path[PATH_MAX];
 static atomic_bool has_password;
 
 void config_lock(void) {
-    pthread_mutex_lock(&lock);
+    mutex_lock(&lock);
 }
 
 void config_unlock(void) {
-    pthread_mutex_unlock(&lock);
+    mutex_unlock(&lock);
 }
 
 void config_defaults(void) {

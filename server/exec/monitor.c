@@ -7,7 +7,6 @@
  * a reply. */
 #include "server/exec/monitor.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -16,14 +15,15 @@
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
+#include "server/lock_order.h"
 
 _Atomic unsigned monitor_count;
 
 static struct {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     struct client **all;
     unsigned count, capacity;
-} monitors = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} monitors = {.mutex = MUTEX(LOCK_MONITORS)};
 
 /* ---- Who listens ---------------------------------------------------------------------------------- */
 
@@ -36,19 +36,19 @@ static bool monitors_grow(void) {
 }
 
 bool monitor_add(struct client *client) {
-    pthread_mutex_lock(&monitors.mutex);
+    mutex_lock(&monitors.mutex);
     bool room = monitors.count < monitors.capacity || monitors_grow();
     if (room) {
         monitors.all[monitors.count++] = client;
         atomic_store_explicit(&monitor_count, monitors.count, memory_order_relaxed);
         client_set(client->flags, client->flags | CLIENT_MONITOR);
     }
-    pthread_mutex_unlock(&monitors.mutex);
+    mutex_unlock(&monitors.mutex);
     return room;
 }
 
 void monitor_remove(struct client *client) {
-    pthread_mutex_lock(&monitors.mutex);
+    mutex_lock(&monitors.mutex);
     for (unsigned i = 0; i < monitors.count; i++) {
         if (monitors.all[i] != client) continue;
         monitors.all[i] = monitors.all[--monitors.count];
@@ -56,7 +56,7 @@ void monitor_remove(struct client *client) {
         client_set(client->flags, client->flags & ~(uint32_t)CLIENT_MONITOR);
         break;
     }
-    pthread_mutex_unlock(&monitors.mutex);
+    mutex_unlock(&monitors.mutex);
 }
 
 /* ---- The line ------------------------------------------------------------------------------------- */
@@ -119,8 +119,8 @@ void monitor_feed(const struct call *call) {
     if (call->command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) return;
     struct block *line = line_block(call);
     if (!line) return;
-    pthread_mutex_lock(&monitors.mutex);
+    mutex_lock(&monitors.mutex);
     for (unsigned i = 0; i < monitors.count; i++) deliver(call->effects->wakes, monitors.all[i], line);
-    pthread_mutex_unlock(&monitors.mutex);
+    mutex_unlock(&monitors.mutex);
     block_release(line);
 }

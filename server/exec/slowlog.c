@@ -8,18 +8,18 @@
 #include "server/exec/slowlog.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "protocol/text.h"
 #include "server/call/secret.h"
 #include "server/clients/clients.h"
+#include "server/lock_order.h"
 
 static struct {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     struct slowlog_entry *newest;
     uint64_t count, next_id;
-} slowlog = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} slowlog = {.mutex = MUTEX(LOCK_SLOWLOG)};
 
 /* ---- An entry's text ------------------------------------------------------------------------------ */
 
@@ -112,36 +112,36 @@ static void free_list(struct slowlog_entry *entry) {
 void slowlog_push(const struct call *call, uint64_t nanoseconds) {
     struct slowlog_entry *entry = entry_new(call, nanoseconds), *rest;
     if (!entry) return;
-    pthread_mutex_lock(&slowlog.mutex);
+    mutex_lock(&slowlog.mutex);
     entry->id = slowlog.next_id++;
     entry->older = slowlog.newest;
     slowlog.newest = entry;
     slowlog.count++;
     rest = cut((uint64_t)config.slowlog_max_len);
-    pthread_mutex_unlock(&slowlog.mutex);
+    mutex_unlock(&slowlog.mutex);
     free_list(rest);
 }
 
 uint64_t slowlog_count(void) {
-    pthread_mutex_lock(&slowlog.mutex);
+    mutex_lock(&slowlog.mutex);
     uint64_t count = slowlog.count;
-    pthread_mutex_unlock(&slowlog.mutex);
+    mutex_unlock(&slowlog.mutex);
     return count;
 }
 
 void slowlog_reset(void) {
-    pthread_mutex_lock(&slowlog.mutex);
+    mutex_lock(&slowlog.mutex);
     struct slowlog_entry *rest = cut(0);
-    pthread_mutex_unlock(&slowlog.mutex);
+    mutex_unlock(&slowlog.mutex);
     free_list(rest);
 }
 
 void slowlog_walk(uint64_t max, void (*begin)(void *context, uint64_t count),
                   void (*each)(void *context, const struct slowlog_entry *entry), void *context) {
-    pthread_mutex_lock(&slowlog.mutex);
+    mutex_lock(&slowlog.mutex);
     uint64_t count = slowlog.count < max ? slowlog.count : max;
     begin(context, count);
     for (const struct slowlog_entry *entry = slowlog.newest; count; entry = entry->older, count--)
         each(context, entry);
-    pthread_mutex_unlock(&slowlog.mutex);
+    mutex_unlock(&slowlog.mutex);
 }

@@ -3,33 +3,34 @@
 
 #include <pthread.h>
 
+#include "server/lock_order.h"
 #include "store/memory/block.h"
 
 static struct {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     pthread_cond_t changed;
     pthread_t thread;
     struct block *first;
     bool running;
-} reaper = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+} reaper = {.mutex = MUTEX(LOCK_REAPER), .changed = PTHREAD_COND_INITIALIZER};
 
 _Static_assert(BLOCK_REAP_MIN >= sizeof(struct block *), "a link fits into any block that comes here");
 
 static void push(struct block *block) {
-    pthread_mutex_lock(&reaper.mutex);
+    mutex_lock(&reaper.mutex);
     memcpy(block->data, &reaper.first, sizeof reaper.first);
     reaper.first = block;
     pthread_cond_signal(&reaper.changed);
-    pthread_mutex_unlock(&reaper.mutex);
+    mutex_unlock(&reaper.mutex);
 }
 
 /* All that have come; NULL when the reaper is to end and none are left. */
 static struct block *wait_for_dead(void) {
-    pthread_mutex_lock(&reaper.mutex);
-    while (reaper.running && !reaper.first) pthread_cond_wait(&reaper.changed, &reaper.mutex);
+    mutex_lock(&reaper.mutex);
+    while (reaper.running && !reaper.first) pthread_cond_wait(&reaper.changed, &reaper.mutex.mutex);
     struct block *first = reaper.first;
     reaper.first = NULL;
-    pthread_mutex_unlock(&reaper.mutex);
+    mutex_unlock(&reaper.mutex);
     return first;
 }
 
@@ -57,9 +58,9 @@ bool reaper_start(void) {
 void reaper_stop(void) {
     if (!reaper.running) return;
     block_reaper = NULL;
-    pthread_mutex_lock(&reaper.mutex);
+    mutex_lock(&reaper.mutex);
     reaper.running = false;
     pthread_cond_signal(&reaper.changed);
-    pthread_mutex_unlock(&reaper.mutex);
+    mutex_unlock(&reaper.mutex);
     pthread_join(reaper.thread, NULL);
 }

@@ -1,13 +1,13 @@
 /* errorstats.c - a short sorted table under a mutex: errors are rare, and a server has a handful of codes. */
 #include "server/report/errorstats.h"
 
-#include <pthread.h>
+#include "server/lock_order.h"
 
 static struct {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     unsigned count;
     struct errorstat all[ERRORSTATS_MAX]; /* ascending by code */
-} table = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} table = {.mutex = MUTEX(LOCK_ERRORSTATS)};
 
 static struct errorstat errorstat_of(struct bytes code) {
     struct errorstat stat = {.count = 1};
@@ -26,7 +26,7 @@ static int errorstat_order(const struct errorstat *a, const struct errorstat *b)
 void errorstats_note(struct bytes code) {
     struct errorstat stat = errorstat_of(code);
     unsigned at = 0;
-    pthread_mutex_lock(&table.mutex);
+    mutex_lock(&table.mutex);
     while (at < table.count && errorstat_order(&table.all[at], &stat) < 0) at++;
     if (at < table.count && errorstat_order(&table.all[at], &stat) == 0) {
         table.all[at].count++;
@@ -35,19 +35,19 @@ void errorstats_note(struct bytes code) {
         table.all[at] = stat;
         table.count++;
     }
-    pthread_mutex_unlock(&table.mutex);
+    mutex_unlock(&table.mutex);
 }
 
 unsigned errorstats_list(struct errorstat list[ERRORSTATS_MAX]) {
-    pthread_mutex_lock(&table.mutex);
+    mutex_lock(&table.mutex);
     unsigned count = table.count;
     memcpy(list, table.all, count * sizeof *list);
-    pthread_mutex_unlock(&table.mutex);
+    mutex_unlock(&table.mutex);
     return count;
 }
 
 void errorstats_reset(void) {
-    pthread_mutex_lock(&table.mutex);
+    mutex_lock(&table.mutex);
     table.count = 0;
-    pthread_mutex_unlock(&table.mutex);
+    mutex_unlock(&table.mutex);
 }

@@ -6,12 +6,11 @@
  * falls below zero. */
 #include "server/report/metrics.h"
 
-#include <pthread.h>
-
+#include "server/lock_order.h"
 #include "server/loop/shard.h"
 #include "server/report/errorstats.h"
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct mutex mutex = MUTEX(LOCK_METRICS);
 static struct metrics baseline; /* under the mutex: what had been counted at the last reset */
 
 static void command_add(struct command_metrics *sum, const struct command_metrics *one) {
@@ -40,14 +39,14 @@ static void command_subtract(struct command_metrics *sum, const struct command_m
 }
 
 void metrics_sum(struct metrics *sum) {
-    pthread_mutex_lock(&mutex);
+    mutex_lock(&mutex);
     metrics_total(sum);
 #define METRIC(field, section, info_name, summary) sum->field -= baseline.field;
 #include "server/report/metrics.def"
 #undef METRIC
     for (unsigned id = 0; id < command_count(); id++)
         command_subtract(&sum->commands[id], &baseline.commands[id]);
-    pthread_mutex_unlock(&mutex);
+    mutex_unlock(&mutex);
 }
 
 void metrics_traffic(struct metrics_traffic *traffic) {
@@ -60,8 +59,8 @@ void metrics_traffic(struct metrics_traffic *traffic) {
 }
 
 void metrics_reset(void) {
-    pthread_mutex_lock(&mutex);
+    mutex_lock(&mutex);
     metrics_total(&baseline);
-    pthread_mutex_unlock(&mutex);
+    mutex_unlock(&mutex);
     errorstats_reset();
 }

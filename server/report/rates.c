@@ -1,9 +1,9 @@
 /* rates.c - a ring of the last samples, under a mutex that a tick never waits for. */
 #include "server/report/rates.h"
 
-#include <pthread.h>
 #include <time.h>
 
+#include "server/lock_order.h"
 #include "server/report/metrics.h"
 
 struct sample {
@@ -12,10 +12,10 @@ struct sample {
 };
 
 static struct {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     struct sample ring[RATES_SAMPLES];
     unsigned newest;
-} rates = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} rates = {.mutex = MUTEX(LOCK_RATES)};
 
 static struct sample sample_now(void) {
     struct timespec now;
@@ -34,10 +34,10 @@ static void remember(const struct sample *sample) {
 }
 
 void rates_sample(void) {
-    if (pthread_mutex_trylock(&rates.mutex)) return;
+    if (!mutex_try_lock(&rates.mutex)) return;
     struct sample sample = sample_now();
     remember(&sample);
-    pthread_mutex_unlock(&rates.mutex);
+    mutex_unlock(&rates.mutex);
 }
 
 /* The sample to count from: the oldest one of the window, else the latest before it; NULL if all are too
@@ -58,7 +58,7 @@ static double a_second(uint64_t now, uint64_t then, uint64_t us) {
 
 struct rates rates_now(void) {
     struct rates result = {0};
-    pthread_mutex_lock(&rates.mutex);
+    mutex_lock(&rates.mutex);
     struct sample now = sample_now();
     const struct sample *then = sample_before(now.at_us);
     if (then) {
@@ -68,6 +68,6 @@ struct rates rates_now(void) {
         result.output_kbytes = a_second(now.traffic.output_bytes, then->traffic.output_bytes, us) / 1024;
     }
     remember(&now);
-    pthread_mutex_unlock(&rates.mutex);
+    mutex_unlock(&rates.mutex);
     return result;
 }

@@ -2,13 +2,15 @@
  *
  * A key's hash names its stripe. A command holds the locks of all its keys' stripes while it runs, taken in
  * ascending order, so any set of keys can be changed atomically by any thread and no two threads wait for
- * each other in a ring. With one shard there is one stripe and no lock is ever taken. */
+ * each other in a ring (server/lock_order.h has the order of all locks). With one shard there is one stripe and
+ * no lock is ever taken. */
 #ifndef KEVY_SERVER_STRIPES_STRIPES_H
 #define KEVY_SERVER_STRIPES_STRIPES_H
 
 #include <stdint.h>
 
 #include "server/limits.h"
+#include "server/lock_order.h"
 #include "store/keyspace.h"
 
 struct watches; /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
@@ -42,6 +44,18 @@ static inline unsigned stripe_index(uint64_t hash) {
 static inline struct stripe *stripe_of(uint64_t hash) {
     return &stripes.all[stripe_index(hash)];
 }
+static inline bool stripe_set_has(const struct stripe_set *set, unsigned index) {
+    return set->words[index / 64] >> (index % 64) & 1;
+}
+/* Is every stripe of `part` one of `whole`? */
+static inline bool stripe_set_within(const struct stripe_set *part, const struct stripe_set *whole) {
+    uint64_t rest = 0;
+    for (unsigned i = 0; i < MAX_STRIPES / 64; i++) rest |= part->words[i] & ~whole->words[i];
+    return !rest;
+}
+static inline void stripe_set_join(struct stripe_set *set, const struct stripe_set *more) {
+    for (unsigned i = 0; i < MAX_STRIPES / 64; i++) set->words[i] |= more->words[i];
+}
 static inline void stripe_set_add(struct stripe_set *set, unsigned index) {
     set->words[index / 64] |= 1ull << (index % 64);
 }
@@ -57,12 +71,14 @@ void stripe_unlock_slow(struct stripe *stripe);
 static inline void stripe_lock(struct stripe *stripe) {
     uint32_t free = 0;
     if (!stripes.locking) return;
+    LOCK_TAKES(LOCK_STRIPES + (unsigned)(stripe - stripes.all));
     if (!__atomic_compare_exchange_n(&stripe->lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         stripe_lock_slow(stripe);
 }
 static inline void stripe_unlock(struct stripe *stripe) {
     if (!stripes.locking) return;
     if (__atomic_exchange_n(&stripe->lock, 0, __ATOMIC_RELEASE) == 2) stripe_unlock_slow(stripe);
+    LOCK_GIVES(LOCK_STRIPES + (unsigned)(stripe - stripes.all));
 }
 void stripe_set_lock(const struct stripe_set *set);
 void stripe_set_unlock(const struct stripe_set *set);
