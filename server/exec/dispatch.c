@@ -1,121 +1,21 @@
-/* dispatch.c - prepare a batch, run it.
+/* dispatch.c - run a batch.
  *
- *      dispatch_prepare: row, key hashes, stripe, bucket prefetch          for each request of the batch
+ *      prepare_request:  row, key hashes, stripe, bucket prefetch          for each request of the batch
  *      dispatch_batch:   entry prefetch; then for each request
  *          fast path:    arity -> lock -> run -> unlock
  *          gates:        auth, MULTI, pause, monitors, CLIENT REPLY, timing: only where a gate is up */
 #include "server/exec/dispatch.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "protocol/text.h"
 #include "server/clients/client.h"
-#include "server/clients/clients.h"
 #include "server/config/config.h"
+#include "server/exec/gates.h"
 #include "server/exec/monitor.h"
-#include "server/exec/pause.h"
+#include "server/exec/prepare.h"
 #include "server/exec/slowlog.h"
 #include "server/exec/transaction.h"
 #include "server/report/errorstats.h"
 
-/* Why commands of a batch may have to leave the fast path. */
-enum gate { GATE_AUTH = 1 << 0, GATE_PAUSE = 1 << 1, GATE_MONITOR = 1 << 2, GATE_TIMING = 1 << 3 };
-
-enum {
-    /* A slowlog threshold below this times every command, not only those that may take long. */
-    TIMING_MAX_US = 1000,
-    LARGE_REQUEST_ARGS = 256,
-    HASH_MIN = 16,    /* places of request.hash at first, ... */
-    HASH_KEEP = 4096, /* ... and how many are kept from batch to batch */
-};
-
-/* ---- Preparing ------------------------------------------------------------------------------------ */
-
-static __attribute__((noinline)) bool reserve_hashes(struct request *request) {
-    uint32_t argc = request->args.argc < HASH_MIN ? HASH_MIN : request->args.argc;
-    uint64_t *grown = realloc(request->hash, (size_t)argc * sizeof *grown);
-    if (!grown) return false;
-    request->hash = grown;
-    request->hash_capacity = argc;
-    return true;
-}
-
-static inline __attribute__((always_inline)) void add_key(struct request *request, unsigned db,
-                                                          uint32_t arg) {
-    uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
-    unsigned stripe = stripe_index(hash);
-    request->hash[arg] = hash;
-    /* The lock's line was last written by another CPU as likely as not. */
-    if (stripes.locking) __builtin_prefetch(&stripes.all[stripe].lock, 1);
-    request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
-    if (request->stripe == STRIPE_NONE)
-        request->stripe = stripe;
-    else if (request->stripe != stripe)
-        request->stripe = STRIPE_MANY;
-}
-
-/* Arguments that key extraction cannot make sense of: the handler will say what is wrong. Whatever it looks
- * at is hashed and locked. */
-static void add_all(struct request *request, unsigned db) {
-    for (uint32_t i = 0; i < request->args.argc; i++) add_key(request, db, i);
-    request->stripe = STRIPE_ALL;
-}
-
-static __attribute__((noinline)) bool add_keys(struct request *request, unsigned db) {
-    struct command_key few[COMMAND_FEW_KEYS];
-    int count;
-    struct command_key *keys =
-        command_keys_all(request->command, request->args.argv, request->args.argc, few, &count);
-    if (!keys) return false;
-    for (int i = 0; i < count; i++) add_key(request, db, keys[i].arg);
-    if (count < 0) add_all(request, db);
-    command_keys_free(keys, few);
-    return true;
-}
-
-/* Commands that need not be timed one by one: their time is bounded by the size of the request. */
-static inline bool quick(const struct command *command, uint32_t argc) {
-    return command->flags & (CMD_FAST | CMD_BOUNDED) && argc <= LARGE_REQUEST_ARGS;
-}
-
-/* False for a request that will be refused. */
-static __attribute__((noinline)) bool find_row(struct request *request) {
-    const struct command *command =
-        command_find(request->args.argv, request->args.argc, &request->bad_subcommand);
-    request->command = command;
-    if (!command || request->bad_subcommand) return false;
-    request->bad_arity = !command_arity_ok(command, request->args.argc);
-    return !request->bad_arity;
-}
-
-bool dispatch_prepare(const struct client *client, struct request *request, const struct command *known) {
-    uint32_t argc = request->args.argc;
-    request->command = known;
-    request->stripe = STRIPE_NONE;
-    request->lone_key = 0;
-    request->plain = request->untimed = request->bad_arity = request->bad_subcommand = false;
-    if (!known && !find_row(request)) return true;
-    const struct command *command = request->command;
-    if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
-    if (__builtin_expect(command->lone_key != 0, 1)) {
-        request->lone_key = command->lone_key;
-        add_key(request, client->db, command->lone_key);
-    } else if ((command->keys[0].flags || command->find_keys) && !add_keys(request, client->db)) {
-        return false;
-    }
-    if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
-    request->untimed = quick(command, argc);
-    request->plain = request->untimed && request->stripe < STRIPE_NONE;
-    return true;
-}
-
-/* One huge request must not leave its arrays behind. */
-static void trim(struct request *request) {
-    if (request->hash_capacity > HASH_KEEP || request->args.capacity > HASH_KEEP) request_free(request);
-}
-
-/* ---- Running -------------------------------------------------------------------------------------- */
+/* ---- Running ------------------------------------------------------------------------------------- */
 
 static void run_timed(struct call *call, const struct command *command) {
     uint64_t start = clock_monotonic_ns();
@@ -144,7 +44,7 @@ static __attribute__((noinline)) void note_errors(struct call *call, const struc
 static void run_command(struct call *call, const struct command *command) {
     uint64_t errors = call->reply->errors;
     call->command = command;
-    if (!quick(command, call->argc) || executor_of(call)->gates & GATE_TIMING)
+    if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_TIMING)
         run_timed(call, command);
     else
         command->run(call);
@@ -153,24 +53,9 @@ static void run_command(struct call *call, const struct command *command) {
     if (executor_of(call)->gates & GATE_MONITOR) monitor_feed(call);
 }
 
-static void add_stripes(struct call *call, struct stripe_set *set, const struct request *request) {
-    if (call->command->flags & CMD_LOCKS_QUEUE) transaction_stripes(call->client, set);
-    if (request->stripe == STRIPE_ALL) {
-        stripe_set_add_all(set);
-        return;
-    }
-    struct command_key keys[COMMAND_FEW_KEYS];
-    int count = command_keys(call->command, call->argv, call->argc, keys, COMMAND_FEW_KEYS);
-    if (count > COMMAND_FEW_KEYS) {
-        stripe_set_add_all(set); /* more keys than this would lock most stripes anyway */
-        return;
-    }
-    for (int i = 0; i < count; i++) stripe_set_add(set, stripe_index(call->hash[keys[i].arg]));
-}
-
 static void run_many(struct call *call, const struct request *request) {
     struct stripe_set set = {0};
-    add_stripes(call, &set, request);
+    prepare_stripes(call, request, &set);
     stripe_set_lock(&set);
     run_command(call, request->command);
     stripe_set_unlock(&set);
@@ -208,132 +93,7 @@ void dispatch_queued(struct call *exec, const struct command *command, const str
     exec->now_ms = call.now_ms;
 }
 
-/* ---- Refusing ------------------------------------------------------------------------------------- */
-
-/* A refusal of EXEC ends its transaction: queued commands do not stay behind it. */
-static void reject(struct call *call, const struct command *command, const char *code, const char *text) {
-    if (command && command->flags & CMD_RUNS_QUEUE) {
-        transaction_close(call->client);
-        reply_errorf(call->reply, "EXECABORT Transaction discarded because of: %s", text);
-    } else {
-        reply_errorf(call->reply, "%s %s", code, text);
-    }
-    if (command) metric_add(&call->metrics->commands[command->id].rejected, 1);
-    metric_add(&call->metrics->error_replies, 1);
-    errorstats_note(call->reply->last_error);
-    if (call->client->flags & CLIENT_MULTI) transaction_fail(call->client);
-}
-
-enum { REFUSAL_MAX = 512 }; /* bytes; what is shown of a request is cut by reply_name and UNKNOWN_ARGS_MAX */
-
-/* The arguments of an unknown command, up to a NUL each and to UNKNOWN_ARGS_MAX bytes in all, as Redis shows them. */
-enum { UNKNOWN_ARGS_MAX = 128 };
-static void add_arguments(struct text *text, const struct call *call) {
-    size_t begin = text->len;
-    for (uint32_t i = 1; i < call->argc && text->len - begin < UNKNOWN_ARGS_MAX; i++) {
-        int room = (int)(UNKNOWN_ARGS_MAX - (text->len - begin));
-        text_format(text, "'%.*s' ", call->argv[i].len < (size_t)room ? (int)call->argv[i].len : room,
-                    call->argv[i].data);
-    }
-}
-
-static void reject_unknown(struct call *call) {
-    char memory[REFUSAL_MAX];
-    struct text text = text_fixed(memory, sizeof memory);
-    /* A browser or a cross-protocol attack: its next lines are headers and body, and must not be run as
-     * commands. */
-    if (bytes_is(call->argv[0], "post") || bytes_is(call->argv[0], "host:")) {
-        client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_NOW);
-        return;
-    }
-    text_format(&text, "unknown command '%.*s', with args beginning with: ", reply_name(call->argv[0]),
-                call->argv[0].data);
-    add_arguments(&text, call);
-    reject(call, NULL, "ERR", memory);
-}
-
-static void reject_subcommand(struct call *call, const struct command *container) {
-    char memory[REFUSAL_MAX];
-    struct text text = text_fixed(memory, sizeof memory);
-    text_format(&text, "unknown subcommand '%.*s'. Try ", reply_name(call->argv[1]), call->argv[1].data);
-    text_upper(&text, bytes_of(container->name));
-    text_string(&text, " HELP.");
-    reject(call, NULL, "ERR", memory);
-}
-
-static void reject_arity(struct call *call, const struct command *command) {
-    char name[COMMAND_FULL_NAME_MAX], text[128];
-    size_t len = command_full_name(command, name);
-    snprintf(text, sizeof text, "wrong number of arguments for '%.*s' command", (int)len, name);
-    reject(call, command, "ERR", text);
-}
-
-/* A row without a handler is a container whose subcommand is missing. */
-static bool runnable_row(const struct request *request) {
-    return request->command && request->command->run && !request->bad_subcommand && !request->bad_arity;
-}
-
-static void reject_request(struct call *call, const struct request *request) {
-    const struct command *command = request->command;
-    if (!command)
-        reject_unknown(call);
-    else if (request->bad_subcommand)
-        reject_subcommand(call, command);
-    else
-        reject_arity(call, command);
-}
-
-/* ---- Gates ---------------------------------------------------------------------------------------- */
-
-static uint32_t gates_now(const struct client *client) {
-    int64_t threshold_us = config.slowlog_log_slower_than;
-    uint32_t gates = 0;
-    if (client_must_authenticate(client)) gates |= GATE_AUTH;
-    if (pause_until_ms()) gates |= GATE_PAUSE;
-    if (monitor_count) gates |= GATE_MONITOR;
-    if (threshold_us >= 0 && threshold_us < TIMING_MAX_US) gates |= GATE_TIMING;
-    return gates;
-}
-
-static void queue(struct call *call, const struct command *command) {
-    if (!transaction_queue(call->client, command, call->argv, call->argc))
-        call_out_of_memory(call);
-    else
-        reply_literal(call->reply, "+QUEUED\r\n");
-}
-
-static bool writes_queued(const struct command *command, const struct client *client) {
-    if (!(command->flags & CMD_LOCKS_QUEUE)) return false;
-    for (size_t i = 0; i < transaction_count(client); i++)
-        if (transaction_at(client, i)->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return true;
-    return false;
-}
-
-enum verdict { RUN, DONE, HELD };
-
-/* What a command must pass when it is not on the fast path, in Redis's order. */
-static enum verdict gate(struct call *call, const struct command *command) {
-    struct client *client = call->client;
-    if (client_must_authenticate(client) && !(command->flags & CMD_NO_AUTH)) {
-        reject(call, command, "NOAUTH", "Authentication required.");
-        return DONE;
-    }
-    if (client->flags & CLIENT_MULTI && command->flags & CMD_NO_MULTI) {
-        reject(call, command, "ERR", "Command not allowed inside a transaction");
-        return DONE;
-    }
-    if (client->flags & CLIENT_MONITOR && command->flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) {
-        /* Monitors are replicas of a kind to Redis. */
-        reject(call, command, "ERR", "Replica can't interact with the keyspace");
-        return DONE;
-    }
-    if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->now_ms)) return HELD;
-    if (client->flags & CLIENT_MULTI && !(command->flags & CMD_IMMEDIATE)) {
-        queue(call, command);
-        return DONE;
-    }
-    return RUN;
-}
+/* ---- Muted replies ------------------------------------------------------------------------------- */
 
 /* CLIENT REPLY OFF and SKIP: replies are written over each other and forgotten. */
 static bool muted_more(struct reply *reply, size_t need) {
@@ -352,16 +112,21 @@ static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted
 
 enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
 
+static void queue(struct call *call, const struct command *command) {
+    if (!transaction_queue(call->client, command, call->argv, call->argc))
+        call_out_of_memory(call);
+    else
+        reply_literal(call->reply, "+QUEUED\r\n");
+}
+
 static enum verdict run_gated(struct call *call, const struct request *request) {
-    if (call->client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW))
-        return HELD; /* nor is it refused */
-    if (!runnable_row(request)) {
-        reject_request(call, request);
-        return DONE;
-    }
-    enum verdict verdict = gate(call, request->command);
-    if (verdict == RUN) run_locked(call, request);
-    return verdict;
+    enum verdict verdict = gates_ask(call, request);
+    if (verdict != PASS) return verdict;
+    if (call->client->flags & CLIENT_MULTI && !(request->command->flags & CMD_IMMEDIATE))
+        queue(call, request->command);
+    else
+        run_locked(call, request);
+    return PASS;
 }
 
 /* The command that turns replies on again is answered: what it wrote is kept. */
@@ -401,17 +166,17 @@ static inline void open_call(struct call *call, const struct request *request) {
 
 static __attribute__((noinline)) enum verdict run_request(struct call *call, struct request *request) {
     struct client *client = call->client;
-    enum verdict verdict = RUN;
+    enum verdict verdict = PASS;
     open_call(call, request);
     call->db = client->db;
-    if (client->flags & CLIENT_SLOW_FLAGS || executor_of(call)->gates || !runnable_row(request))
+    if (client->flags & CLIENT_SLOW_FLAGS || executor_of(call)->gates || !prepare_runnable(request))
         verdict = run_slow(call, request);
     else
         run_locked(call, request);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
     executor_of(call)->gates = gates_now(client);
     call->db = client->db;
-    if (verdict != HELD) trim(request);
+    if (verdict != HELD) prepare_trim(request);
     return verdict;
 }
 

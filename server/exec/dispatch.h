@@ -7,11 +7,6 @@
 
 #include "server/exec/executor.h"
 
-/* Finds the row, unless it is `known` (and then its arity is right), hashes the keys and prefetches their buckets. False
- * without memory. */
-bool dispatch_prepare(const struct client *client, struct request *request, const struct command *known)
-    __attribute__((warn_unused_result));
-
 /* Runs executor->batch[0, count), replying to `reply`. Returns how many are done with: fewer than count when
  * CLIENT PAUSE holds the next one back, or when the client is to be closed. */
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,

@@ -13,6 +13,7 @@
 #include "server/config/config.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/monitor.h"
+#include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
@@ -541,7 +542,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
         parsed->used += used;
         request->end = parsed->used;
         if (request->args.argc == 0) continue;
-        if (!dispatch_prepare(&conn->client, request, known)) {
+        if (!prepare_request(&conn->client, request, known)) {
             fail_memory(conn);
             return false;
         }

@@ -10,6 +10,7 @@
 #ifndef KEVY_TESTS_COMMANDS_FIXTURE_H
 #define KEVY_TESTS_COMMANDS_FIXTURE_H
 
+#include "server/exec/prepare.h"
 #include "tests/unit/server_fixture.h"
 
 static struct conn *conn; /* who asks */
@@ -54,7 +55,7 @@ static inline struct bytes run(struct bytes lines) {
     buffer_free(&sent);
     while (lines.len) {
         lines = parse(lines);
-        CHECK(dispatch_prepare(&conn->client, &shards->exec.batch[0], NULL));
+        CHECK(prepare_request(&conn->client, &shards->exec.batch[0], NULL));
         run_parsed();
     }
     return buffer_bytes(&sent);

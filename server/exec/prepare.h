@@ -1,0 +1,28 @@
+/* prepare.h - what is found out about a request before it runs: its row, the hashes and stripes of its keys. */
+#ifndef KEVY_SERVER_EXEC_PREPARE_H
+#define KEVY_SERVER_EXEC_PREPARE_H
+
+#include "server/exec/executor.h"
+
+enum { LARGE_REQUEST_ARGS = 256 };
+
+/* Commands that need not be timed one by one: their time is bounded by the size of the request. */
+static inline bool prepare_quick(const struct command *command, uint32_t argc) {
+    return command->flags & (CMD_FAST | CMD_BOUNDED) && argc <= LARGE_REQUEST_ARGS;
+}
+
+/* A row without a handler is a container whose subcommand is missing. */
+static inline bool prepare_runnable(const struct request *request) {
+    return request->command && request->command->run && !request->bad_subcommand && !request->bad_arity;
+}
+
+/* Finds the row, unless it is `known` (and then its arity is right), hashes the keys and prefetches their buckets. False
+ * without memory. */
+bool prepare_request(const struct client *client, struct request *request, const struct command *known)
+    __attribute__((warn_unused_result));
+/* Adds the stripes that the call of this request must hold. Its row and hashes are the call's already. */
+void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set);
+/* When it has run: one huge request must not leave its arrays behind. */
+void prepare_trim(struct request *request);
+
+#endif
