@@ -11,6 +11,8 @@ enum {
     STRIPES_PER_SHARD = 16, /* with more than one shard; a lone shard has one stripe and takes no lock */
     MAX_STRIPES = 256,      /* stripe numbers are the top byte of a key's hash */
 
+    MAX_COMMANDS = 512, /* rows of the command table, subcommands included */
+
     /* Requests. */
     MAX_REQUEST_ARGS = 1024 * 1024,
     MAX_REQUEST_ARGS_UNAUTHENTICATED = 10,

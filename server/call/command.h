@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "protocol/bytes.h"
+#include "server/limits.h"
 
 struct call;
 
@@ -132,8 +133,6 @@ struct command {
     static struct command *const command_row_##ident                                                         \
         __attribute__((section("commands"), used)) = &command_##ident;                                       \
     static struct command command_##ident
-
-enum { MAX_COMMANDS = 512 };
 
 /* Checks and numbers the rows and builds the lookup table. NULL, or an error text naming the row. Call once,
  * before threads. */

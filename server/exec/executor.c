@@ -14,8 +14,10 @@ void executor_open(struct executor *executor, unsigned index) {
     executor->index = index;
     executor->effects.wakes = &executor->wakes;
     clock_read(&executor->clock);
+    metrics_register(&executor->metrics, command_count());
 }
 
 void executor_close(struct executor *executor) {
+    metrics_unregister(&executor->metrics);
     for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&executor->batch[i]);
 }

@@ -48,7 +48,7 @@ static inline struct executor *executor_of(const struct call *call) {
     return (struct executor *)((char *)call->effects - offsetof(struct executor, effects));
 }
 
-/* Prepares a zeroed executor, and reads the clocks. */
+/* Prepares a zeroed executor: reads the clocks, and registers its metrics. The command table is open. */
 void executor_open(struct executor *executor, unsigned index);
 /* Frees what its batch holds. */
 void executor_close(struct executor *executor);

@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "server/call/command.h"
 #include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/loop/conn.h"
@@ -296,8 +297,8 @@ static void section_persistence(struct info *info) {
 enum metric_section { STATS, IO };
 
 static void metric_lines(struct info *info, enum metric_section section) {
-#define METRIC(field, metric_section, info_name, summary)                                                    \
-    if (section == metric_section) NUMBER(info, info_name, info->metrics.field);
+#define METRIC(field, kind, metric_section, name, help)                                                      \
+    if (section == metric_section) NUMBER(info, name, info->metrics.field);
 #include "server/report/metrics.def"
 #undef METRIC
 }

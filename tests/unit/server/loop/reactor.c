@@ -19,6 +19,7 @@ static pthread_barrier_t opened, begun, ended;
 
 static void *shard_main(void *argument) {
     struct shard *shard = argument;
+    executor_close(&shard->exec); /* the fixture's: shard_open opens another */
     must(shard_open(shard), "shard_open");
     pthread_barrier_wait(&opened);
     pthread_barrier_wait(&begun);

@@ -3,34 +3,34 @@
 
 #include <pthread.h>
 
-#include "server/loop/shard.h"
 #include "server/report/errorstats.h"
 #include "server/report/rates.h"
 #include "tests/check.h"
 
-static struct metrics sum; /* too large for comfort on a stack */
+static struct metrics counting[2], sum; /* too large for comfort on a stack */
 
-static void sums_run_over_all_shards(void) {
-    metric_add(&shards[0].exec.metrics.commands_processed, 5);
-    metric_add(&shards[1].exec.metrics.commands_processed, 7);
-    metric_add(&shards[1].exec.metrics.commands[3].nanoseconds, 11);
+static void sums_run_over_all_that_are_registered(void) {
+    metric_add(&counting[0].commands_processed, 5);
+    metric_add(&counting[1].commands_processed, 7);
+    metric_add(&counting[1].commands[3].nanoseconds, 11);
     metrics_sum(&sum);
     CHECK_INT(sum.commands_processed, 12);
     CHECK_INT(sum.commands[3].nanoseconds, 11);
     CHECK_INT(sum.commands[4].calls, 0);
+    CHECK_INT(sum.command_count, 5); /* of whoever knows most */
 }
 
 static void a_reset_counts_from_zero_and_touches_no_counter(void) {
-    uint64_t counted = shards[0].exec.metrics.commands_processed;
+    uint64_t counted = counting[0].commands_processed;
     errorstats_note(BYTES("ERR"));
     metrics_reset();
-    CHECK_INT(shards[0].exec.metrics.commands_processed, counted);
+    CHECK_INT(counting[0].commands_processed, counted);
     metrics_sum(&sum);
     CHECK_INT(sum.commands_processed, 0);
     CHECK_INT(sum.commands[3].nanoseconds, 0);
     struct errorstat list[ERRORSTATS_MAX];
     CHECK_INT(errorstats_list(list), 0);
-    metric_add(&shards[0].exec.metrics.commands_processed, 2);
+    metric_add(&counting[0].commands_processed, 2);
     metrics_sum(&sum);
     CHECK_INT(sum.commands_processed, 2);
     struct metrics_traffic traffic;
@@ -40,25 +40,24 @@ static void a_reset_counts_from_zero_and_touches_no_counter(void) {
 
 enum { ADDED = 200000 };
 
-static void *count(void *shard) {
-    for (int i = 0; i < ADDED; i++) metric_add(&((struct shard *)shard)->exec.metrics.keyspace_hits, 1);
+static void *count(void *one) {
+    for (int i = 0; i < ADDED; i++) metric_add(&((struct metrics *)one)->keyspace_hits, 1);
     return NULL;
 }
 
 /* What is seen between two resets must add up to what was counted: none is lost, none is seen twice. */
 static void resets_beside_counting_lose_nothing(void) {
     pthread_t threads[2];
-    uint64_t before = shards[0].exec.metrics.keyspace_hits + shards[1].exec.metrics.keyspace_hits;
+    uint64_t before = counting[0].keyspace_hits + counting[1].keyspace_hits;
     metrics_reset();
-    for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, count, &shards[i]) == 0);
+    for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, count, &counting[i]) == 0);
     for (int i = 0; i < 200; i++) {
         metrics_sum(&sum);
         CHECK(sum.keyspace_hits <= 2 * ADDED); /* and so never below zero */
         if (i % 8 == 0) metrics_reset();
     }
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-    CHECK_INT(shards[0].exec.metrics.keyspace_hits + shards[1].exec.metrics.keyspace_hits,
-              before + 2 * ADDED);
+    CHECK_INT(counting[0].keyspace_hits + counting[1].keyspace_hits, before + 2 * ADDED);
     metrics_reset();
     metrics_sum(&sum);
     CHECK_INT(sum.keyspace_hits, 0);
@@ -99,24 +98,59 @@ static void error_codes_have_a_bound(void) {
 static void rates_need_a_sample_to_count_from(void) {
     struct rates rates = rates_now();
     CHECK(rates.commands == 0 && rates.input_kbytes == 0);
-    metric_add(&shards[0].exec.metrics.commands_processed, 1000);
+    metric_add(&counting[0].commands_processed, 1000);
     rates = rates_now(); /* the only sample is too fresh */
     CHECK(rates.commands == 0);
 }
 
+static void what_was_counted_stays_when_its_counter_goes(void) {
+    static struct metrics third;
+    metrics_reset();
+    metrics_register(&third, 5);
+    metric_add(&third.keyspace_hits, 3);
+    metric_add(&third.commands[4].calls, 2);
+    metrics_sum(&sum);
+    CHECK(sum.keyspace_hits == 3 && sum.commands[4].calls == 2);
+    metrics_unregister(&third);
+    metrics_unregister(&third); /* twice is once */
+    metric_add(&third.keyspace_hits, 100);
+    metrics_sum(&sum);
+    CHECK(sum.keyspace_hits == 3 && sum.commands[4].calls == 2);
+    metrics_reset();
+    metrics_sum(&sum);
+    CHECK(sum.keyspace_hits == 0 && sum.commands[4].calls == 0);
+}
+
+/* What an exporter shows: a name that can be one, a type, one sentence of help. */
+static void every_row_says_what_it_is(void) {
+    static const struct {
+        const char *field, *kind, *name, *help;
+    } rows[] = {
+#define METRIC(field, kind, section, name, help) {#field, #kind, name, help},
+#include "server/report/metrics.def"
+#undef METRIC
+    };
+    enum { ROWS = sizeof rows / sizeof *rows };
+    CHECK(ROWS > 10);
+    for (unsigned i = 0; i < ROWS; i++) {
+        size_t len = strlen(rows[i].name);
+        CHECK(len > 0 && strspn(rows[i].name, "abcdefghijklmnopqrstuvwxyz_") == len);
+        CHECK(strcmp(rows[i].kind, "COUNTER") == 0 || strcmp(rows[i].kind, "GAUGE") == 0);
+        CHECK(strlen(rows[i].help) > 8 && !strpbrk(rows[i].help, "\r\n\\\""));
+        for (unsigned j = 0; j < i; j++)
+            CHECK(strcmp(rows[i].name, rows[j].name) != 0 && strcmp(rows[i].help, rows[j].help) != 0);
+    }
+}
+
 int main(void) {
-    const char *error = command_table_open();
-    CHECK(error == NULL);
-    shards = aligned_alloc(64, (2 * sizeof *shards + 63) / 64 * 64);
-    CHECK(shards != NULL);
-    memset(shards, 0, 2 * sizeof *shards);
-    shard_count = 2;
-    RUN(sums_run_over_all_shards);
+    for (unsigned i = 0; i < 2; i++) metrics_register(&counting[i], 4 + i);
+    RUN(sums_run_over_all_that_are_registered);
     RUN(a_reset_counts_from_zero_and_touches_no_counter);
     RUN(resets_beside_counting_lose_nothing);
     RUN(error_codes_are_told_apart_and_ordered);
     RUN(error_codes_have_a_bound);
     RUN(rates_need_a_sample_to_count_from);
-    free(shards);
+    RUN(what_was_counted_stays_when_its_counter_goes);
+    RUN(every_row_says_what_it_is);
     return 0;
 }
