@@ -16,11 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/config/config.h"
 #include "server/lock_order.h"
 
 enum { LINE_MAX_LEN = 1024 };
 
+static atomic_int least_level = LOG_LEVEL_NOTICE;
 static atomic_int log_fd = STDOUT_FILENO;
 static struct mutex path_lock = MUTEX(LOCK_LOG);
 static char log_path[PATH_MAX];
@@ -41,6 +41,10 @@ static int target_open(const char *path) {
     int fd = *path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644)
                    : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
     return fd < 0 ? -errno : target_replace(fd);
+}
+
+void log_set_level(enum log_level level) {
+    least_level = (int)level;
 }
 
 int log_open(const char *path) {
@@ -81,7 +85,7 @@ static void controls_neutralise(char *text, size_t len) {
 }
 
 void log_write(enum log_level level, const char *format, ...) {
-    if (level < config.loglevel || level >= LOG_LEVEL_NOTHING) return;
+    if ((int)level < least_level || level >= LOG_LEVEL_NOTHING) return;
     int saved_errno = errno;
     char line[LINE_MAX_LEN];
     size_t head = head_format(line, level), room = LINE_MAX_LEN - head;

@@ -4,6 +4,8 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING, LOG_LEVEL_NOTHING };
 
+/* Lines below this level are not written; LOG_LEVEL_NOTICE at first. Any thread. */
+void log_set_level(enum log_level level);
 /* Opens `path` for appending, or standard output for "". 0 or a negative errno, and then the old target
  * stays. */
 int log_open(const char *path);

@@ -8,18 +8,21 @@
 #include <unistd.h>
 
 #include "server/call/command.h"
+#include "server/config/command_line.h"
 #include "server/config/config.h"
+#include "server/config/relations.h"
 #include "server/config/title.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
+#include "server/process/prepare.h"
 #include "server/process/server.h"
 #include "server/process/systemd.h"
 #include "server/report/info.h"
 #include "uring/probe.h"
 
-static int fail(struct buffer *errors) {
-    fwrite(errors->data, 1, errors->len, stderr);
-    buffer_free(errors);
+static int fail(struct config_errors *errors) {
+    fwrite(errors->lines.data, 1, errors->lines.len, stderr);
+    config_errors_free(errors);
     return 1;
 }
 
@@ -92,16 +95,16 @@ static int serve(void) {
     return code;
 }
 
-static int start(struct buffer *errors) {
-    if (!config_check(errors)) return fail(errors);
+static int start(struct config_errors *errors) {
+    if (!relations_check(errors)) return fail(errors);
     if (!kernel_will_do()) return 1;
     if (config.daemonize && !systemd_supervised() && !daemonize()) return 1;
-    if (!config_apply(errors)) return fail(errors);
+    if (!prepare_process(errors)) return fail(errors);
     return serve();
 }
 
 int main(int argc, char **argv) {
-    struct buffer errors = {0};
+    struct config_errors errors = {0};
     title_keep(argc, argv);
     const char *bad_row = command_table_open();
     if (bad_row) {
@@ -109,15 +112,15 @@ int main(int argc, char **argv) {
         return 1;
     }
     config_defaults();
-    enum config_mode mode = config_mode(argc, argv);
+    enum command_line_mode mode = command_line_mode(argc, argv);
     switch (mode) {
-    case CONFIG_MODE_HELP: config_help(stdout); return 0;
-    case CONFIG_MODE_VERSION: printf("kevy %s\n", KEVY_VERSION); return 0;
-    case CONFIG_MODE_PROBE: return print_probe();
-    case CONFIG_MODE_CHECK:
-    case CONFIG_MODE_SERVE: break;
+    case COMMAND_LINE_HELP: config_help(stdout); return 0;
+    case COMMAND_LINE_VERSION: printf("kevy %s\n", KEVY_VERSION); return 0;
+    case COMMAND_LINE_PROBE: return print_probe();
+    case COMMAND_LINE_CHECK:
+    case COMMAND_LINE_SERVE: break;
     }
-    if (!config_load(argc, argv, &errors)) return fail(&errors);
-    if (mode == CONFIG_MODE_CHECK) return config_check(&errors) ? 0 : fail(&errors);
+    if (!command_line_load(argc, argv, &errors)) return fail(&errors);
+    if (mode == COMMAND_LINE_CHECK) return relations_check(&errors) ? 0 : fail(&errors);
     return start(&errors);
 }

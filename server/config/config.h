@@ -8,14 +8,14 @@
  *
  * How main uses it:
  *
- *     title_keep(argc, argv);                        server/config/title.h
+ *     title_keep(argc, argv);
  *     config_defaults();
- *     switch (config_mode(argc, argv))               HELP: config_help(stdout), exit 0; VERSION likewise
- *     struct buffer errors = {0};
- *     if (!config_load(argc, argv, &errors) || !config_check(&errors)) write errors to stderr, exit 1
+ *     switch (command_line_mode(argc, argv))         HELP: config_help(stdout), exit 0; VERSION likewise
+ *     struct config_errors errors = {0};
+ *     if (!command_line_load(argc, argv, &errors) || !relations_check(&errors)) tell them and exit 1
  *     if the mode is CHECK, exit 0; if it is PROBE, tell and exit
  *     if (config.daemonize and not supervised) fork; a parent says no more
- *     if (!config_apply(&errors)) write errors to stderr, exit 1 */
+ *     if (!prepare_process(&errors)) tell them and exit 1 */
 #ifndef KEVY_SERVER_CONFIG_CONFIG_H
 #define KEVY_SERVER_CONFIG_CONFIG_H
 
@@ -23,7 +23,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "protocol/buffer.h"
 #include "protocol/bytes.h"
 
 /* The values of choices. loglevel's are those of enum log_level. */
@@ -61,30 +60,14 @@ extern struct config config;
 
 /* ---- Start: main alone ---------------------------------------------------------------------------- */
 
-/* What the command line asks for: --check-config, --help or -h, --version or -v, --probe, or none of these.
- */
-enum config_mode {
-    CONFIG_MODE_SERVE,
-    CONFIG_MODE_CHECK,
-    CONFIG_MODE_HELP,
-    CONFIG_MODE_VERSION,
-    CONFIG_MODE_PROBE,
-};
-enum config_mode config_mode(int argc, char **argv);
-
 /* Gives every option its default. Once, before anything else here. */
 void config_defaults(void);
-/* Reads `kevy [file|-] [--name value ...]`. Appends a line for everything that is wrong,
- * "kevy.conf:12: 'port x': ...", and goes on, so that all is told at once. False if there was any. */
-bool config_load(int argc, char **argv, struct buffer *errors) __attribute__((warn_unused_result));
-/* The same for a text with a file's syntax; `name` is what error lines call it. */
-bool config_load_text(const char *name, struct bytes text, struct buffer *errors)
-    __attribute__((warn_unused_result));
-/* What no row can see alone: relations between options, and with the machine. False after appending lines. */
-bool config_check(struct buffer *errors) __attribute__((warn_unused_result));
-/* Gives the process what the options ask of it: working directory, log file, limit on open files (or fewer
- * clients), no huge pages, title. After daemonizing, before threads. False after appending lines. */
-bool config_apply(struct buffer *errors) __attribute__((warn_unused_result));
+/* The file that kevy was started with, which is there: keeps its absolute path. */
+void config_path_keep(const char *path);
+/* How many of `wanted` clients the limit on open files allows, which is raised as far as that needs and may be. */
+int64_t config_clients_allowed(int64_t wanted);
+/* Shows the title that the options ask for. Follows changes of the template from then on. */
+void config_title_show(void);
 /* Usage and every option, for --help. */
 void config_help(FILE *out);
 /* kevy.conf as it stands in the tree. */
@@ -98,8 +81,10 @@ unsigned config_shards(void);
 /* Reads "0-3,6" into cpus[0, max). How many there are, or -1 if the text is wrong, names a CPU twice or names
  * more than max. */
 int config_cpu_list(const char *text, int *cpus, unsigned max);
+/* How many such a list names, or -1. */
+int config_cpu_count(const char *text);
 /* The configuration file's absolute path, "" for none. */
-const char *config_file_path(void);
+const char *config_path(void);
 
 /* requirepass. The time of the comparison says nothing about where they differ. */
 bool config_has_password(void);
@@ -124,5 +109,18 @@ bool config_rewrite(char error[CONFIG_ERROR_MAX]) __attribute__((warn_unused_res
 /* For config*.c: held while options change. */
 void config_lock(void);
 void config_unlock(void);
+
+/* ---- What rows of options.def name ---------------------------------------------------------------- */
+
+/* NULL, or what is wrong with a text. */
+const char *config_check_cpus(const char *text);
+const char *config_check_socket_path(const char *text);
+const char *config_check_title(const char *text);
+/* False with an error text. */
+bool config_prepare_maxclients(int64_t number, char *error, size_t size);
+/* The field has changed. */
+void config_password_changed(void);
+void config_title_changed(void);
+void config_loglevel_changed(void);
 
 #endif

@@ -10,51 +10,12 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/config/option.h"
-
-/* ---- Errors --------------------------------------------------------------------------------------- */
-
-enum { ECHO_MAX = 100 }; /* bytes of a line that an error repeats */
-
-/* The directive as an error repeats it: printable, not too long, and without a password. */
-static void echo_format(struct bytes text, char out[ECHO_MAX + 4]) {
-    const char *blank = text.len ? memchr(text.data, ' ', text.len) : NULL;
-    struct bytes name = {text.data, blank ? (size_t)(blank - text.data) : text.len};
-    if (name.len > 2 && memcmp(name.data, "--", 2) == 0) name.data += 2, name.len -= 2;
-    const struct option *option = option_find(name);
-    bool secret = option && option->kind == OPTION_SECRET && blank;
-    if (secret) text.len = (size_t)(blank - text.data);
-
-    size_t len = text.len < ECHO_MAX ? text.len : ECHO_MAX;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        out[i] = c < ' ' || c == 0x7f ? '?' : (char)c;
-    }
-    memcpy(out + len, secret || len < text.len ? "..." : "", secret || len < text.len ? 4 : 1);
-}
-
-void config_file_error(struct config_reading *reading, const struct config_place *place, const char *format,
-                       ...) {
-    char echo[ECHO_MAX + 4], message[512], line[1024 + PATH_MAX], number[16] = "";
-    echo_format(place->text, echo);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    if (place->line) snprintf(number, sizeof number, ":%u", place->line);
-    if (place->text.len)
-        snprintf(line, sizeof line, "%s%s: '%s': %s\n", place->file, number, echo, message);
-    else
-        snprintf(line, sizeof line, "%s%s: %s\n", place->file, number, message);
-    reading->failed = true;
-    if (!buffer_append(reading->errors, bytes_of(line), CONFIG_ERRORS_MAX)) return; /* enough was told */
-}
 
 /* ---- Lines and words ------------------------------------------------------------------------------ */
 
@@ -101,9 +62,9 @@ static void directive_unknown(struct config_reading *reading, const struct confi
                               struct bytes name) {
     const char *nearest = option_nearest(name);
     if (nearest)
-        config_file_error(reading, place, "unknown directive; did you mean '%s'?", nearest);
+        config_error(reading->errors, place, "unknown directive; did you mean '%s'?", nearest);
     else
-        config_file_error(reading, place, "unknown directive");
+        config_error(reading->errors, place, "unknown directive");
 }
 
 static void directive_set(struct config_reading *reading, const struct config_place *place,
@@ -114,7 +75,7 @@ static void directive_set(struct config_reading *reading, const struct config_pl
         option_store(option, &value);
     else {
         option_value_free(&value);
-        config_file_error(reading, place, "%s", error);
+        config_error(reading->errors, place, "%s", error);
     }
 }
 
@@ -134,14 +95,14 @@ void config_file_directive(struct config_reading *reading, const struct config_p
     /* A list may be empty where nothing is a list: `bind`. */
     bool fits = count == 2 || (option_takes_words(option) && (count > 2 || option->kind != OPTION_LIMITS));
     if (!fits) {
-        config_file_error(reading, place, "wrong number of arguments");
+        config_error(reading->errors, place, "wrong number of arguments");
         return;
     }
     struct buffer text = {0};
     if (config_file_join(words + 1, count - 1, &text))
         directive_set(reading, place, option, buffer_bytes(&text));
     else
-        config_file_error(reading, place, "argument is too long");
+        config_error(reading->errors, place, "argument is too long");
     buffer_free(&text);
 }
 
@@ -154,7 +115,7 @@ void config_file_text(struct config_reading *reading, const char *name, struct b
         char *memory;
         const char *error = config_file_split(place.text, &memory, &words);
         if (error)
-            config_file_error(reading, &place, "%s", error);
+            config_error(reading->errors, &place, "%s", error);
         else if (words.argc)
             config_file_directive(reading, &place, words.argv, words.argc);
         free(memory);
@@ -207,7 +168,7 @@ static void file_read(struct config_reading *reading, const char *path, const st
     struct config_place itself = {.file = strcmp(path, "-") == 0 ? "standard input" : path};
     const char *error = file_enter(reading, path);
     if (error) {
-        config_file_error(reading, place ? place : &itself, "%s", error);
+        config_error(reading->errors, place ? place : &itself, "%s", error);
         return;
     }
     struct buffer text = {0};
@@ -215,9 +176,9 @@ static void file_read(struct config_reading *reading, const char *path, const st
     if (result == 0)
         config_file_text(reading, itself.file, buffer_bytes(&text));
     else if (place)
-        config_file_error(reading, place, "can't read %s: %s", path, strerror(-result));
+        config_error(reading->errors, place, "can't read %s: %s", path, strerror(-result));
     else
-        config_file_error(reading, &itself, "can't read: %s", strerror(-result));
+        config_error(reading->errors, &itself, "can't read: %s", strerror(-result));
     buffer_free(&text);
     reading->depth--;
 }
@@ -234,14 +195,14 @@ static void include_glob(struct config_reading *reading, const struct config_pla
         for (size_t i = 0; i < found.gl_pathc; i++) file_read(reading, found.gl_pathv[i], place);
         globfree(&found);
     } else if (result != GLOB_NOMATCH) {
-        config_file_error(reading, place, "can't look for the files");
+        config_error(reading->errors, place, "can't look for the files");
     }
 }
 
 static void include(struct config_reading *reading, const struct config_place *place, struct bytes pattern) {
     char path[PATH_MAX];
     if (pattern.len == 0 || pattern.len >= sizeof path || memchr(pattern.data, '\0', pattern.len)) {
-        config_file_error(reading, place, "not a path");
+        config_error(reading->errors, place, "not a path");
         return;
     }
     memcpy(path, pattern.data, pattern.len);

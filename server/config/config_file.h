@@ -7,31 +7,23 @@
 
 #include "protocol/buffer.h"
 #include "protocol/request.h"
+#include "server/config/config_error.h"
 
 enum {
     CONFIG_FILE_MAX = 8 * 1024 * 1024, /* bytes of a file */
     CONFIG_LINE_MAX = 64 * 1024,       /* bytes of a line */
     CONFIG_INCLUDE_DEPTH = 16,         /* files open within each other */
     CONFIG_INCLUDE_FILES = 1000,       /* files read in all */
-    CONFIG_ERRORS_MAX = 64 * 1024,     /* bytes of error lines; what is beyond is not told */
 };
 
 /* A reading of one or several files. Zero-initialised but for `errors`. */
 struct config_reading {
-    struct buffer *errors; /* one line per error, "kevy.conf:12: 'maxclients abc': ..." */
-    bool failed;           /* there was an error */
+    struct config_errors *errors;
     unsigned files, depth;
     struct {
         dev_t device;
         ino_t inode;
     } open[CONFIG_INCLUDE_DEPTH]; /* [0, depth): to recognise a file that includes itself */
-};
-
-/* Where a directive stands. */
-struct config_place {
-    const char *file;  /* or "command line" */
-    unsigned line;     /* 0: none */
-    struct bytes text; /* as written */
 };
 
 /* Reads a file, or standard input for "-", and puts its options in force, line by line. */
@@ -41,10 +33,6 @@ void config_file_text(struct config_reading *reading, const char *name, struct b
 /* One directive: words[0] is its name. */
 void config_file_directive(struct config_reading *reading, const struct config_place *place,
                            const struct bytes *words, unsigned count);
-/* Appends "file:line: 'text': message". */
-void config_file_error(struct config_reading *reading, const struct config_place *place, const char *format,
-                       ...) __attribute__((format(printf, 3, 4)));
-
 /* Takes the next line off *rest, without its blanks at both ends. False at the end. */
 bool config_file_next_line(struct bytes *rest, struct bytes *line);
 /* True for blank lines and comments. */

@@ -230,12 +230,12 @@ static int rewrite(const char *path) {
 
 bool config_rewrite(char error[CONFIG_ERROR_MAX]) {
     static struct mutex one_at_a_time = MUTEX(LOCK_CONFIG_FILE);
-    if (!*config_file_path()) {
+    if (!*config_path()) {
         snprintf(error, CONFIG_ERROR_MAX, "ERR The server is running without a config file");
         return false;
     }
     mutex_lock(&one_at_a_time);
-    int result = rewrite(config_file_path());
+    int result = rewrite(config_path());
     mutex_unlock(&one_at_a_time);
     if (result == 0) {
         log_notice("CONFIG REWRITE executed with success.");

@@ -7,12 +7,9 @@
 #include <stdlib.h>
 
 #include "protocol/number.h"
-#include "server/config/title.h"
 #include "server/limits.h"
 #include "server/log.h"
 #include "store/keyspace.h"
-
-struct config config;
 
 static const struct option_choice choices_auto[] = {
     {"auto", CONFIG_AUTO}, {"yes", CONFIG_YES}, {"no", CONFIG_NO}, {NULL, 0}};
@@ -302,7 +299,7 @@ bool option_parse(const struct option *option, struct bytes text, struct option_
     struct option_value parsed = *value;
     parsed.text = NULL;
     if (!parse(option, text, &parsed, error)) return false;
-    const char *objection = option->check ? option->check(&parsed) : NULL;
+    const char *objection = option->check ? option->check(parsed.text) : NULL;
     if (objection) {
         option_value_free(&parsed);
         return fail(error, objection);

@@ -55,10 +55,10 @@ struct option {
     int64_t min, max;                    /* NUMBER, OCTAL, MEMORY */
     const struct option_choice *choices; /* CHOICE */
     const char *also, *why;              /* ONLY */
-    /* Is a value of the right kind good? NULL or an error text. Asked of every value. */
-    const char *(*check)(const struct option_value *value);
-    /* Makes the process ready for a value that CONFIG SET is about to store. False with an error text. */
-    bool (*prepare)(const struct option_value *value, char error[OPTION_ERROR_MAX]);
+    /* TEXT, SECRET: is this one good? NULL or an error text. Asked of every value. */
+    const char *(*check)(const char *text);
+    /* NUMBER: makes the process ready for a value that CONFIG SET is about to store. False with an error text. */
+    bool (*prepare)(int64_t number, char *error, size_t size);
     /* Follows every store, also before the server runs. */
     void (*changed)(void);
     void *field; /* into struct config; ONLY: &text */
@@ -91,13 +91,5 @@ bool option_current(const struct option *option, struct option_value *value)
 bool option_value_equal(const struct option *option, const struct option_value *a,
                         const struct option_value *b);
 void option_value_free(struct option_value *value);
-
-/* ---- Hooks of single options, named by rows ------------------------------------------------------- */
-
-const char *option_check_cpus(const struct option_value *value);
-const char *option_check_socket_path(const struct option_value *value);
-const char *option_check_title(const struct option_value *value);
-bool option_prepare_maxclients(const struct option_value *value, char error[OPTION_ERROR_MAX]);
-void option_password_changed(void);
 
 #endif

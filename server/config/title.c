@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/config/config.h"
+#include "protocol/bytes.h"
 
 enum { TITLE_MAX = 2048 };
 
@@ -62,33 +62,31 @@ void title_keep(int argc, char **argv) {
 }
 
 /* Redis's form: the first address, or *, and the port; else the Unix socket. */
-static void listen_address(char *out, size_t size) {
-    const char *address = config.bind_count ? config.bind[0] : "*";
+static void listen_address(const struct title_values *values, char *out, size_t size) {
+    const char *address = values->address ? values->address : "*";
     if (*address == '-') address++;
-    if (!config.port)
-        snprintf(out, size, "%s", config.unixsocket);
+    if (!values->port)
+        snprintf(out, size, "%s", values->unixsocket);
     else
-        snprintf(out, size, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, (int)config.port);
+        snprintf(out, size, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, values->port);
 }
 
-/* Puts the value of the variable name[0, len) into out. False if there is no such variable. */
-static bool variable(const char *name, size_t len, char *out, size_t size) {
-    struct bytes variable_name = {name, len};
-    if (bytes_equal(variable_name, BYTES("title")))
+/* Puts the value of a variable into out. False if there is no such variable. */
+static bool variable(const struct title_values *values, struct bytes name, char *out, size_t size) {
+    if (bytes_equal(name, BYTES("title")))
         snprintf(out, size, "%s", title.program ? title.program : "");
-    else if (bytes_equal(variable_name, BYTES("listen-addr")))
-        listen_address(out, size);
-    else if (bytes_equal(variable_name,
-                         BYTES("server-mode"))) /* a lone server, which Redis shows as nothing */
+    else if (bytes_equal(name, BYTES("listen-addr")))
+        listen_address(values, out, size);
+    else if (bytes_equal(name, BYTES("server-mode"))) /* a lone server, which Redis shows as nothing */
         snprintf(out, size, "%s", "");
-    else if (bytes_equal(variable_name, BYTES("port")))
-        snprintf(out, size, "%d", (int)config.port);
-    else if (bytes_equal(variable_name, BYTES("tls-port")))
+    else if (bytes_equal(name, BYTES("port")))
+        snprintf(out, size, "%d", values->port);
+    else if (bytes_equal(name, BYTES("tls-port")))
         snprintf(out, size, "0");
-    else if (bytes_equal(variable_name, BYTES("unixsocket")))
-        snprintf(out, size, "%s", config.unixsocket);
-    else if (bytes_equal(variable_name, BYTES("config-file")))
-        snprintf(out, size, "%s", config_file_path());
+    else if (bytes_equal(name, BYTES("unixsocket")))
+        snprintf(out, size, "%s", values->unixsocket);
+    else if (bytes_equal(name, BYTES("config-file")))
+        snprintf(out, size, "%s", values->config_file);
     else
         return false;
     return true;
@@ -96,7 +94,7 @@ static bool variable(const char *name, size_t len, char *out, size_t size) {
 
 /* The template with its variables replaced, cut at TITLE_MAX. False for an unknown variable or an open brace.
  */
-static bool render(const char *template, char out[TITLE_MAX]) {
+static bool render(const char *template, const struct title_values *values, char out[TITLE_MAX]) {
     size_t len = 0;
     while (*template && len < TITLE_MAX - 1) {
         if (*template != '{') {
@@ -104,8 +102,8 @@ static bool render(const char *template, char out[TITLE_MAX]) {
             continue;
         }
         const char *close = strchr(++template, '}');
-        if (!close || !variable(template, (size_t)(close - template), out + len, TITLE_MAX - len))
-            return false;
+        const struct bytes name = {template, close ? (size_t)(close - template) : 0};
+        if (!close || !variable(values, name, out + len, TITLE_MAX - len)) return false;
         len += strlen(out + len);
         template = close + 1;
     }
@@ -115,19 +113,20 @@ static bool render(const char *template, char out[TITLE_MAX]) {
 }
 
 const char *title_check(const char *template) {
+    static const struct title_values none = {.unixsocket = "", .config_file = ""};
     char out[TITLE_MAX];
-    return render(template, out) ? NULL : "template format is invalid or contains unknown variables";
+    return render(template, &none, out) ? NULL : "template format is invalid or contains unknown variables";
 }
 
-void title_show(void) {
+void title_show(const char *template, const struct title_values *values) {
     char out[TITLE_MAX];
-    if (!title.area || !config.set_proc_title || !render(config.proc_title_template, out)) return;
+    if (!title.area || !render(template, values, out)) return;
     title.shown = true;
     memset(title.area, 0, title.size);
     size_t len = strlen(out);
     memcpy(title.area, out, len < title.size ? len : title.size - 1);
 }
 
-void title_follow(void) {
-    if (title.shown) title_show();
+bool title_is_shown(void) {
+    return title.shown;
 }

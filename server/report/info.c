@@ -129,7 +129,7 @@ static void section_server(struct info *info) {
     FIXED(info, "hz:10\r\nconfigured_hz:10");
     NUMBER(info, "lru_clock", info->now_ms / 1000 & 0xffffff);
     executable_line(info);
-    LINE(info, "config_file:%s", config_file_path());
+    LINE(info, "config_file:%s", config_path());
     FIXED(info, "io_threads_active:0");
     NUMBER(info, "shards", config_shards());
     NUMBER(info, "stripes", stripes.count);

@@ -5,6 +5,7 @@
 #include "fuzz.h"
 
 #include "server/config/config.h"
+#include "server/config/config_file.h"
 #include "server/config/option.h"
 #include "tests/check.h"
 
@@ -34,13 +35,14 @@ static void check_reads_back(const struct option *option) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *text = (const char *)data;
     if (size == 0 || may_include(text, size)) return 0;
-    struct buffer errors = {0};
+    struct config_errors errors = {0};
+    struct config_reading reading = {.errors = &errors};
     config_defaults();
-    bool ok = config_load_text("fuzz", (struct bytes){text, size}, &errors);
-    CHECK(ok == (errors.len == 0));
-    CHECK(ok || errors.data[errors.len - 1] == '\n');
+    config_file_text(&reading, "fuzz", (struct bytes){text, size});
+    CHECK(!errors.count == !errors.lines.len); /* never refused without a reason */
+    CHECK(!errors.count || errors.lines.data[errors.lines.len - 1] == '\n');
     for (unsigned i = 0; i < option_count(); i++)
         if (option_at(i)->standard) check_reads_back(option_at(i));
-    buffer_free(&errors);
+    config_errors_free(&errors);
     return 0;
 }

@@ -6,25 +6,39 @@
 
 #include <stdarg.h>
 
+#include "server/config/command_line.h"
 #include "server/config/config.h"
+#include "server/config/config_file.h"
 #include "server/config/option.h"
 #include "server/log.h"
 #include "tests/check.h"
 
 static char dir[] = "/tmp/kevy-config-XXXXXX";
-static struct buffer errors;
+static struct config_errors errors;
 
 static inline const char *errors_text(void) {
-    CHECK(buffer_append(&errors, (struct bytes){"", 1}, SIZE_MAX));
-    errors.len--;
-    return errors.data;
+    CHECK(buffer_append(&errors.lines, (struct bytes){"", 1}, SIZE_MAX));
+    errors.lines.len--;
+    return errors.lines.data;
+}
+
+static inline void errors_forget(void) {
+    errors.lines.len = errors.count = 0;
+}
+
+/* Loads a text over what is in force, as a file of that name. */
+static inline bool load_bytes(const char *name, struct bytes text) {
+    struct config_reading reading = {.errors = &errors};
+    errors_forget();
+    config_file_text(&reading, name, text);
+    CHECK(!errors.count == !errors.lines.len); /* never refused without a reason */
+    return !errors.count;
 }
 
 /* Loads a text over the defaults. */
 static inline bool load(const char *text) {
-    errors.len = 0;
     config_defaults();
-    return config_load_text("test.conf", bytes_of(text), &errors);
+    return load_bytes("test.conf", bytes_of(text));
 }
 
 static inline void check_load(const char *text) {
@@ -35,16 +49,16 @@ static inline void check_load(const char *text) {
 
 static inline void check_refused(const char *text, const char *expected) {
     CHECK(!load(text));
-    CHECK_BYTES(buffer_bytes(&errors), bytes_of(expected));
+    CHECK_BYTES(bytes_of(errors_text()), bytes_of(expected));
 }
 
 /* Starts over with a command line: words up to NULL. */
 static inline bool start(char **words) {
     int argc = 0;
     while (words[argc]) argc++;
-    errors.len = 0;
+    errors_forget();
     config_defaults();
-    return config_load(argc, words, &errors);
+    return command_line_load(argc, words, &errors);
 }
 #define START_WITH(...) start((char *[]){"kevy", __VA_ARGS__, NULL})
 

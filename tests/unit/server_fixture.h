@@ -8,19 +8,19 @@
 #include "protocol/buffer.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
-#include "server/config/config.h"
 #include "server/exec/dispatch.h"
+#include "server/log.h"
 #include "server/loop/deliver.h"
 #include "server/loop/shard.h"
 #include "tests/check.h"
+#include "tests/unit/options.h"
 
 enum { FIXTURE_DATABASES = 16, FIXTURE_SENT_MAX = 256 << 20 };
 
 static inline void fixture_open(unsigned count) {
-    struct buffer errors = {0};
     config_defaults();
-    CHECK(config_load_text("test", BYTES("loglevel warning\nlogfile /dev/null\n"), &errors));
-    CHECK(config_apply(&errors));
+    options_set("loglevel warning\n");
+    CHECK_INT(log_open("/dev/null"), 0);
     static bool table_open; /* it stays for good */
     CHECK(table_open || command_table_open() == NULL);
     table_open = true;

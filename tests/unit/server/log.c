@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/config/config.h"
 #include "tests/check.h"
 
 static char dir[] = "/tmp/kevy-log-XXXXXX";
@@ -36,7 +35,7 @@ static bool matches(const char *text, const char *pattern) {
 static void fresh(const char *name) {
     snprintf(path, sizeof path, "%s/%s", dir, name);
     CHECK_INT(log_open(path), 0);
-    config.loglevel = LOG_LEVEL_DEBUG;
+    log_set_level(LOG_LEVEL_DEBUG);
 }
 
 static void a_line_has_redis_form(void) {
@@ -59,7 +58,7 @@ static void a_line_has_redis_form(void) {
 
 static void a_line_below_the_level_is_not_written(void) {
     fresh("level");
-    config.loglevel = LOG_LEVEL_WARNING;
+    log_set_level(LOG_LEVEL_WARNING);
     log_notice("hidden");
     log_warning("shown");
     CHECK(!strstr(logged(path), "hidden"));

@@ -76,35 +76,6 @@ static void a_file_is_read_whole_up_to_its_maximum(void) {
     free(large);
 }
 
-/* Passwords are not repeated, whatever is wrong with the line; what is long is cut. */
-static void what_an_error_repeats_is_bounded_and_keeps_secrets(void) {
-    struct config_reading reading = {.errors = &errors};
-    char line[300];
-    struct config_place place = {.file = "f", .line = 7, .text = BYTES("--RequirePass secret")};
-    errors.len = 0;
-    config_file_error(&reading, &place, "%s %d", "bad", 1);
-    CHECK(reading.failed);
-    CHECK_BYTES(buffer_bytes(&errors), BYTES("f:7: '--RequirePass...': bad 1\n"));
-    memset(line, 'x', sizeof line);
-    place = (struct config_place){.file = "f", .text = {line, sizeof line}};
-    errors.len = 0;
-    config_file_error(&reading, &place, "long");
-    CHECK_INT(errors.len, strlen("f: ''...: long\n") + 100);
-    place.text.len = 0;
-    errors.len = 0;
-    config_file_error(&reading, &place, "all of it");
-    CHECK_BYTES(buffer_bytes(&errors), BYTES("f: all of it\n"));
-}
-
-static void so_many_errors_are_told_and_no_more(void) {
-    struct buffer text = {0};
-    for (int i = 0; i < 2500; i++) CHECK(buffer_append(&text, BYTES("nonsense\n"), SIZE_MAX));
-    errors.len = 0;
-    CHECK(!config_load_text("many", buffer_bytes(&text), &errors));
-    CHECK(errors.len <= CONFIG_ERRORS_MAX && errors.len > CONFIG_ERRORS_MAX - 100);
-    buffer_free(&text);
-}
-
 static void each_option_takes_as_many_words_as_it_has_room_for(void) {
     check_refused("timeout\n", "test.conf:1: 'timeout': wrong number of arguments\n");
     check_refused("timeout 1 2\n", "test.conf:1: 'timeout 1 2': wrong number of arguments\n");
@@ -133,7 +104,7 @@ static void a_file_may_be_included_twice_but_not_within_itself(void) {
     check_refused(text, expected);
 }
 
-/* ---- Through config_load -------------------------------------------------------------------------- */
+/* ---- Whole texts ---------------------------------------------------------------------------------- */
 
 static void later_lines_comments_blanks_and_line_ends(void) {
     check_load(
@@ -156,7 +127,7 @@ static void all_errors_are_told_at_once(void) {
 static void errors_repeat_no_password_and_no_control_bytes(void) {
     check_refused("requirepass secret word", "test.conf:1: 'requirepass...': wrong number of arguments\n");
     check_refused("na\x1bme x", "test.conf:1: 'na?me x': unknown directive\n");
-    CHECK(!config_load_text("t", (struct bytes){"port\0 5", 7}, &errors));
+    CHECK(!load_bytes("t", (struct bytes){"port\0 5", 7}));
     CHECK(strstr(errors_text(), "line holds a NUL byte"));
 }
 
@@ -232,15 +203,125 @@ static void include_loops_and_floods_end(void) {
     CHECK(strstr(errors_text(), "too many files are included"));
 }
 
+static void values_of_every_kind(void) {
+    check_load(
+        "maxclients 77\nprotected-mode NO\nproto-max-bulk-len 64Mb\nclient-query-buffer-limit 2m\n"
+        "unixsocketperm 0770\nloglevel Warning\nlogfile \"a b\"\nio-sqpoll yes\nbind 10.0.0.1 -::1 *\n"
+        "client-output-buffer-limit replica 1mb 2k 3\nslowlog-log-slower-than -1\nrequirepass s3cret\n");
+    CHECK_INT(config.maxclients, 77);
+    CHECK_INT(config.protected_mode, CONFIG_NO);
+    CHECK_INT(config.proto_max_bulk_len, 64 << 20);
+    CHECK_INT(config.client_query_buffer_limit, 2000000);
+    CHECK_INT(config.unixsocketperm, 0770);
+    CHECK_INT(config.loglevel, LOG_LEVEL_WARNING);
+    CHECK_BYTES(bytes_of(config.logfile), BYTES("a b"));
+    CHECK_INT(config.io_sqpoll, CONFIG_YES);
+    CHECK_INT(config.bind_count, 3);
+    CHECK_BYTES(bytes_of(config.bind[1]), BYTES("-::1"));
+    CHECK_INT(config.client_output_buffer_limit[OUTPUT_LIMIT_REPLICA].hard, 1 << 20);
+    CHECK_INT(config.client_output_buffer_limit[OUTPUT_LIMIT_REPLICA].soft, 2000);
+    CHECK_INT(config.client_output_buffer_limit[OUTPUT_LIMIT_REPLICA].soft_seconds, 3);
+    CHECK_INT(config.client_output_buffer_limit[OUTPUT_LIMIT_PUBSUB].hard,
+              32 << 20); /* not named, not changed */
+    CHECK_INT(config.slowlog_log_slower_than, -1);
+}
+
+static void errors_name_line_text_and_reason(void) {
+    check_refused("\nmaxclients abc\n",
+                  "test.conf:2: 'maxclients abc': argument couldn't be parsed into an integer\n");
+    check_refused("maxclients 0\n",
+                  "test.conf:1: 'maxclients 0': argument must be between 1 and 4294967295 inclusive\n");
+    check_refused("port\n", "test.conf:1: 'port': wrong number of arguments\n");
+    check_refused("port 1 2\n", "test.conf:1: 'port 1 2': wrong number of arguments\n");
+    check_refused("logfile \"abc\n", "test.conf:1: 'logfile \"abc': unbalanced quotes\n");
+    check_refused("daemonize maybe", "test.conf:1: 'daemonize maybe': argument must be 'yes' or 'no'\n");
+    check_refused("loglevel x", "test.conf:1: 'loglevel x': argument(s) must be one of the following: debug, "
+                                "verbose, notice, warning\n");
+    check_refused(
+        "supervised upstart",
+        "test.conf:1: 'supervised upstart': argument(s) must be one of the following: systemd, auto, no\n");
+    check_refused("unixsocketperm 9",
+                  "test.conf:1: 'unixsocketperm 9': argument couldn't be parsed as an octal number\n");
+    check_refused("unixsocketperm 1000",
+                  "test.conf:1: 'unixsocketperm 1000': argument must be between 0 and 777 inclusive\n");
+    check_refused("proto-max-bulk-len 1.5gb",
+                  "test.conf:1: 'proto-max-bulk-len 1.5gb': argument must be a memory value\n");
+    check_refused("client-output-buffer-limit foo 0 0 0",
+                  "test.conf:1: 'client-output-buffer-limit foo 0 0 0': Invalid "
+                  "client class specified in buffer limit configuration.\n");
+    check_refused("shard-cpus 3-1",
+                  "test.conf:1: 'shard-cpus 3-1': argument must be a list of CPUs such as 0-3,6\n");
+}
+
+static void an_unknown_name_is_refused_with_the_nearest(void) {
+    check_refused("maxclient 5",
+                  "test.conf:1: 'maxclient 5': unknown directive; did you mean 'maxclients'?\n");
+    check_refused("qqqqqq 5", "test.conf:1: 'qqqqqq 5': unknown directive\n");
+    check_refused("\"\" x", "test.conf:1: '\"\" x': unknown directive\n");
+}
+
+static void what_does_not_exist_yet_is_accepted_only_off(void) {
+    check_load("save \"\"\nappendonly no\nmaxmemory 0mb\nreplicaof no one\nauto-aof-rewrite-min-size 64mb\n"
+               "oom-score-adj-values 0 200 800\nlazyfree-lazy-user-del yes\n");
+    CHECK_GET("lazyfree-lazy-user-del auto-aof-rewrite-min-size replicaof",
+              "auto-aof-rewrite-min-size=67108864\nlazyfree-lazy-user-del=yes\nreplicaof=no one\n");
+    check_refused("save 3600 1",
+                  "test.conf:1: 'save 3600 1': kevy saves no snapshots yet; only '' is accepted\n");
+    check_refused(
+        "appendonly yes",
+        "test.conf:1: 'appendonly yes': kevy keeps no append-only file yet; only 'no' is accepted\n");
+    check_refused("rename-command CONFIG \"\"",
+                  "test.conf:1: 'rename-command CONFIG \"\"': kevy does not rename commands\n");
+    CHECK_GET("rename-command", "");
+}
+
+/* ---- Random bytes --------------------------------------------------------------------------------- */
+
+static void random_texts_never_break_anything(void) {
+    static const char *const pieces[] = {"maxclients",
+                                         "bind",
+                                         "client-output-buffer-limit",
+                                         "normal",
+                                         "requirepass",
+                                         "\"",
+                                         "'",
+                                         "\\x",
+                                         " ",
+                                         "\n",
+                                         "\t",
+                                         "64mb",
+                                         "-1",
+                                         "save",
+                                         "port",
+                                         "99999999999999999999",
+                                         "#",
+                                         "proc-title-template",
+                                         "{port}",
+                                         "{",
+                                         "yes"};
+    unsigned long long seed = check_seed();
+    for (int round = 0; round < 3000; round++) {
+        struct buffer text = {0};
+        for (unsigned n = check_random(&seed) % 30; n; n--) {
+            unsigned long long r = check_random(&seed);
+            char byte = (char)(r >> 32);
+            const char *piece = pieces[(r >> 8) % (sizeof pieces / sizeof pieces[0])];
+            CHECK(buffer_append(&text, r % 4 ? bytes_of(piece) : (struct bytes){&byte, 1}, SIZE_MAX));
+        }
+        config_defaults();
+        load_bytes("random", buffer_bytes(&text));
+        CHECK(config.maxclients >= 1 && config.bind_count <= CONFIG_BIND_MAX && config.port <= 65535);
+        buffer_free(&text);
+    }
+}
+
 int main(void) {
     CHECK(mkdtemp(dir));
-    config.loglevel = LOG_LEVEL_WARNING;
+    log_set_level(LOG_LEVEL_WARNING);
     RUN(lines_are_taken_without_the_blanks_around_them);
     RUN(words_are_split_with_redis_s_quotes);
     RUN(words_are_joined_by_single_spaces);
     RUN(a_file_is_read_whole_up_to_its_maximum);
-    RUN(what_an_error_repeats_is_bounded_and_keeps_secrets);
-    RUN(so_many_errors_are_told_and_no_more);
     RUN(each_option_takes_as_many_words_as_it_has_room_for);
     RUN(a_file_may_be_included_twice_but_not_within_itself);
     RUN(later_lines_comments_blanks_and_line_ends);
@@ -251,5 +332,10 @@ int main(void) {
     RUN(include_reads_files_in_their_place);
     RUN(errors_in_an_included_file_name_it);
     RUN(include_loops_and_floods_end);
+    RUN(values_of_every_kind);
+    RUN(errors_name_line_text_and_reason);
+    RUN(an_unknown_name_is_refused_with_the_nearest);
+    RUN(what_does_not_exist_yet_is_accepted_only_off);
+    RUN(random_texts_never_break_anything);
     return dir_remove();
 }

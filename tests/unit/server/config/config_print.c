@@ -1,4 +1,8 @@
-/* Options as people read them: lines that read back as what they say, the file of defaults, --help. */
+/* Options as people read them: lines that read back as what they say, the file of defaults, --help.
+ *
+ *     test_server_config_config_print --print-conf > kevy.conf
+ *
+ * writes the file that kevy_conf_is_what_the_table_says compares. */
 #include "server/config/config_print.h"
 
 #include "tests/unit/config_fixture.h"
@@ -39,8 +43,7 @@ static void any_text_reads_back_as_itself(void) {
         for (size_t i = 0; i < len; i++) text[i] = (char)(1 + check_random(&random) % 255);
         text[len] = '\0';
         int n = snprintf(line, sizeof line, "%s\n", directive("logfile", text));
-        errors.len = 0;
-        CHECK(config_load_text("t", (struct bytes){line, (size_t)n}, &errors));
+        CHECK(load_bytes("t", (struct bytes){line, (size_t)n}));
         CHECK_BYTES(bytes_of(config.logfile), bytes_of(text));
     }
 }
@@ -94,8 +97,41 @@ static void help_marks_what_can_change_while_it_runs(void) {
     free(text);
 }
 
-int main(void) {
-    config.loglevel = LOG_LEVEL_WARNING;
+/* A file of the tree: what __FILE__ is a part of. */
+static char *in_tree(const char *name) {
+    static char path[4096];
+    int root = (int)(strlen(__FILE__) - strlen("tests/unit/server/config/config_print.c"));
+    CHECK(root >= 0);
+    snprintf(path, sizeof path, "%.*s%s", root, __FILE__, name);
+    return path;
+}
+
+static void kevy_conf_is_what_the_table_says(void) {
+    char *printed;
+    size_t len;
+    FILE *out = open_memstream(&printed, &len);
+    CHECK(out);
+    config_print(out);
+    fclose(out);
+    if (strcmp(printed, file_text(in_tree("kevy.conf"))) != 0) {
+        fprintf(
+            stderr,
+            "kevy.conf differs from options.def: test_server_config_config_print --print-conf > kevy.conf\n");
+        exit(1);
+    }
+    free(printed);
+    char *before = strdup(get("*"));
+    CHECK(START_WITH(in_tree("kevy.conf")));
+    CHECK_GET("*", before);
+    free(before);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--print-conf") == 0) {
+        config_print(stdout);
+        return 0;
+    }
+    log_set_level(LOG_LEVEL_WARNING);
     config_defaults();
     RUN(words_are_quoted_where_they_must_be);
     RUN(lists_stay_lists);
@@ -103,5 +139,6 @@ int main(void) {
     RUN(the_file_of_defaults_names_every_option_and_changes_none);
     RUN(comments_are_wrapped_and_end_where_the_text_does);
     RUN(help_marks_what_can_change_while_it_runs);
+    RUN(kevy_conf_is_what_the_table_says);
     return 0;
 }

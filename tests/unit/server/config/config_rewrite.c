@@ -13,7 +13,7 @@ static void rewrite_needs_a_file(void) {
 
 static void check_rewrite(const char *expected) {
     char error[CONFIG_ERROR_MAX];
-    char *path = strdup(config_file_path()), *before = strdup(get("*"));
+    char *path = strdup(config_path()), *before = strdup(get("*"));
     CHECK(config_rewrite(error));
     CHECK_BYTES(bytes_of(file_text(path)), bytes_of(expected));
     CHECK(START_WITH(path)); /* what was written means what was in force */
@@ -101,7 +101,7 @@ static void a_file_that_somebody_removed_is_written_anew(void) {
 
 int main(void) {
     CHECK(mkdtemp(dir));
-    config.loglevel = LOG_LEVEL_WARNING;
+    log_set_level(LOG_LEVEL_WARNING);
     RUN(rewrite_needs_a_file);
     RUN(rewrite_keeps_what_it_need_not_change);
     RUN(rewrite_overrides_included_files);

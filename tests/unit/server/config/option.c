@@ -199,6 +199,38 @@ static void the_nearest_name_is_near(void) {
     CHECK(!option_nearest((struct bytes){long_name, sizeof long_name}));
 }
 
+static void names_are_distinct_and_found_in_any_case(void) {
+    CHECK(option_count() > 150);
+    for (unsigned i = 0; i < option_count(); i++) {
+        struct option *option = option_at(i);
+        CHECK(option_find(bytes_of(option->name)) == option);
+        if (option->alias) CHECK(option_find(bytes_of(option->alias)) == option);
+        for (const char *c = option->name; *c; c++) CHECK((*c >= 'a' && *c <= 'z') || strchr("-_", *c));
+        CHECK((option->kind == OPTION_ONLY) == (option->why != NULL));
+        CHECK(option->kind == OPTION_ONLY || option->help[strlen(option->help) - 1] == '.');
+    }
+    CHECK(option_find(BYTES("MaxClients")) == option_find(BYTES("maxclients")));
+    CHECK(!option_find(BYTES("maxclient")) && !option_find(BYTES("")));
+}
+
+static void every_default_reads_back_as_itself(void) {
+    config_defaults();
+    for (unsigned i = 0; i < option_count(); i++) {
+        const struct option *option = option_at(i);
+        if (!option->standard) continue;
+        struct option_value before, after;
+        struct buffer text = {0};
+        char error[OPTION_ERROR_MAX];
+        CHECK(option_current(option, &before) && option_current(option, &after));
+        CHECK(option_format(option, &before, &text));
+        CHECK(option_parse(option, buffer_bytes(&text), &after, error));
+        CHECK(option_value_equal(option, &before, &after));
+        option_value_free(&before);
+        option_value_free(&after);
+        buffer_free(&text);
+    }
+}
+
 int main(void) {
     config_defaults();
     RUN(booleans_are_yes_or_no);
@@ -213,5 +245,7 @@ int main(void) {
     RUN(a_check_has_the_last_word);
     RUN(stored_values_are_in_force_and_come_back);
     RUN(the_nearest_name_is_near);
+    RUN(names_are_distinct_and_found_in_any_case);
+    RUN(every_default_reads_back_as_itself);
     return 0;
 }

@@ -82,9 +82,8 @@ static void client_pause_holds_what_follows_it(void) {
 }
 
 static void without_its_password_a_client_may_little(void) {
-    struct buffer errors = {0};
     begin(4);
-    CHECK(config_load_text("test", BYTES("requirepass secret\n"), &errors));
+    options_set("requirepass secret\n");
     client.flags &= ~(uint32_t)CLIENT_AUTHENTICATED; /* it came before there was a password */
     EXPECT("get k\nnosuch\nget\nauth wrong\nget k\nauth secret\nget k\n",
            "-NOAUTH Authentication required.\r\n"

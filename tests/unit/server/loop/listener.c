@@ -28,10 +28,9 @@ static char dir[] = "/tmp/kevy-listener-XXXXXX";
 static char error[256];
 
 static void configure(const char *text) {
-    struct buffer errors = {0};
     config_defaults();
-    CHECK(config_load_text("test", BYTES("bind\nport 0\nlogfile /dev/null\nloglevel warning\n"), &errors));
-    CHECK(config_load_text("test", bytes_of(text), &errors));
+    options_set("bind\nport 0\nlogfile /dev/null\nloglevel warning\n");
+    options_set(text);
     sleeps = 0;
     close_after = -1;
 }

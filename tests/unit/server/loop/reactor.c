@@ -31,9 +31,8 @@ static void *shard_main(void *argument) {
 
 /* So many shards that turn, with these options. */
 static void begin(unsigned count, const char *options) {
-    struct buffer text = {0};
     fixture_open(count);
-    CHECK(config_load_text("test", bytes_of(options), &text));
+    options_set(options);
     open_ring(&main_ring, small_ring);
     CHECK(pthread_barrier_init(&opened, NULL, 2) == 0);
     CHECK(pthread_barrier_init(&begun, NULL, count + 1) == 0 &&

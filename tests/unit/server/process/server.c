@@ -15,22 +15,24 @@
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
+#include "server/process/prepare.h"
 #include "tests/check.h"
+#include "tests/unit/options.h"
 
 static char dir[] = "/tmp/kevy-server-XXXXXX";
 static char socket_path[64], log_path[64], old_log_path[64];
 
 /* A server that listens on a Unix socket alone, with these options besides. */
 static bool start(const char *options) {
-    struct buffer errors = {0};
+    struct config_errors errors = {0};
     char text[256];
     CHECK(command_table_open() == NULL);
     config_defaults();
     snprintf(text, sizeof text, "port 0\nbind\nio-sqpoll no\nunixsocket %s\nlogfile %s\n", socket_path,
              log_path);
-    CHECK(config_load_text("test", bytes_of(text), &errors));
-    CHECK(config_load_text("test", bytes_of(options), &errors));
-    CHECK(config_apply(&errors));
+    options_set(text);
+    options_set(options);
+    CHECK(prepare_process(&errors));
     return server_start();
 }
 

@@ -1,0 +1,55 @@
+/* What the process becomes. */
+#include "server/process/prepare.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/config_fixture.h"
+
+/* Runs what changes the process for good in a child; its checks end it with 1. */
+static void in_child(void (*run)(void)) {
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        run();
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_INT(status, 0);
+}
+
+static void apply_and_look(void) {
+    char text[256], here[256];
+    snprintf(text, sizeof text, "dir %s\nlogfile kevy.log\nmaxclients 60000\nloglevel warning\n", dir);
+    struct rlimit low = {700, 700};
+    cpu_set_t mine;
+    CHECK_INT(sched_getaffinity(0, sizeof mine, &mine), 0);
+    for (int cpu = 0, kept = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &mine) && kept++) CPU_CLR(cpu, &mine);
+    CHECK_INT(sched_setaffinity(0, sizeof mine, &mine), 0);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &low), 0);
+    if (geteuid() == 0) CHECK_INT(setresuid(65534, 65534, 65534), 0); /* so that it cannot be raised again */
+    check_load(text);
+    CHECK(prepare_process(&errors));
+    CHECK(getcwd(here, sizeof here) && strcmp(here, config.dir) == 0 && strcmp(here, dir) == 0);
+    CHECK_INT(config.maxclients, 700 - 32 - 16);
+    CHECK(strstr(file_text("kevy.log"), "# maxclients lowered from 60000 to 652"));
+}
+
+static void apply_enters_dir_opens_the_log_and_fits_maxclients_to_the_limit(void) {
+    CHECK_INT(chmod(dir, 0777), 0);
+    in_child(apply_and_look);
+}
+
+int main(void) {
+    CHECK(mkdtemp(dir));
+    log_set_level(LOG_LEVEL_WARNING);
+    config_defaults();
+    RUN(apply_enters_dir_opens_the_log_and_fits_maxclients_to_the_limit);
+    return dir_remove();
+}
