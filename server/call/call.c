@@ -1,11 +1,34 @@
 /* call.c - what handlers have in common. */
 #include "server/call/call.h"
 
+#include <assert.h>
 #include <limits.h>
 
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/stripes/watch.h"
+
+/* ---- Stripes -------------------------------------------------------------------------------------- */
+
+void call_walk(struct call *call, unsigned stripe) {
+    assert(stripe < stripes.count);
+    assert(call->command->flags & CMD_MORE_STRIPES && call->command->flags & CMD_READONLY);
+    if (call_holds(call, stripe)) return;
+    assert(
+        !call->held); /* a walk holds one; a transaction and a second run hold every stripe that is walked to */
+    if (call->stripe != STRIPE_NONE) stripe_unlock(&stripes.all[call->stripe]);
+    call->stripe = stripe;
+    stripe_lock(&stripes.all[stripe]);
+}
+
+bool call_want(struct call *call, const struct stripe_set *more) {
+    assert(call->command->flags & CMD_MORE_STRIPES);
+    if (call->held && stripe_set_within(more, call->held)) return true;
+    assert(call->changes == 0);
+    stripe_set_join(call->want, more);
+    call->again = true;
+    return false;
+}
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@
 #ifndef KEVY_SERVER_CALL_CALL_H
 #define KEVY_SERVER_CALL_CALL_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "protocol/bytes.h"
@@ -34,15 +35,32 @@ struct call {
     uint64_t *hash; /* hash[i] for every argv[i] that command_keys names; other places are not meaningful */
     struct reply *reply;
     const struct command *command;
-    struct client *client;     /* who asks: session state (server/clients/client.h) */
-    struct effects *effects;   /* where its changes are felt */
-    struct metrics *metrics;   /* of this shard */
-    int64_t now_ms;            /* Unix time of this turn */
-    unsigned db;               /* selected database */
-    uint64_t changes;          /* so far by this call, as Redis counts them: by keys, mostly */
-    struct block **arg_blocks; /* large arguments with memory of their own, in no order: see call_value */
+    struct client *client;         /* who asks: session state (server/clients/client.h) */
+    struct effects *effects;       /* where its changes are felt */
+    struct metrics *metrics;       /* of this shard */
+    int64_t now_ms;                /* Unix time of this turn */
+    unsigned db;                   /* selected database */
+    uint64_t changes;              /* so far by this call, as Redis counts them: by keys, mostly */
+    uint32_t stripe;               /* the one stripe that is locked for this call, or STRIPE_NONE */
+    bool again;                    /* it has asked for stripes that it does not hold: see call_want */
+    const struct stripe_set *held; /* those that are locked where they are several, or NULL */
+    struct stripe_set *want;       /* what call_want asks for is gathered here */
+    struct block **arg_blocks;     /* large arguments with memory of their own, in no order: see call_value */
     unsigned arg_block_count;
 };
+
+/* ---- Stripes -------------------------------------------------------------------------------------- */
+
+/* Is the stripe locked for this call? */
+static inline bool call_holds(const struct call *call, unsigned stripe) {
+    return call->stripe == stripe || (call->held && stripe_set_has(call->held, stripe));
+}
+/* Rows with CMD_MORE_STRIPES begin without a lock. call_walk locks this stripe and gives the one before back, in any order:
+ * what was seen there is old news then. For rows that only read. */
+void call_walk(struct call *call, unsigned stripe);
+/* True if all of these are held. Else the handler returns without having replied or changed anything, and is run
+ * anew with what it held and these. Only for rows with CMD_MORE_STRIPES. */
+bool call_want(struct call *call, const struct stripe_set *more) __attribute__((warn_unused_result));
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
@@ -59,6 +77,7 @@ void call_expire(struct call *call, unsigned db, struct key key, struct entry *e
 /* The lookup that all others are made of. NULL if the key is absent or expired; expired keys are deleted on the way. */
 static inline struct entry *call_find(struct call *call, unsigned db, uint32_t arg) {
     struct key key = call_key(call, arg);
+    assert(call_holds(call, stripe_index(key.hash)));
     struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
     if (__builtin_expect(!e || !entry_expired(e, call->now_ms), 1)) return e;
     call_expire(call, db, key, e);

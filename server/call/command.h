@@ -53,8 +53,10 @@ enum command_flag {
                                   DISCARD, UNWATCH ... */
     CMD_BOUNDED = 1 << 25, /* its time is bounded by the request's size, as with CMD_FAST: not timed alone */
     CMD_SYSCMD = 1 << 26,  /* COMMAND DOCS calls it "syscmd" */
-    CMD_RUNS_QUEUE = 1 << 27, /* ends the transaction also when it is refused: EXEC */
-    CMD_CONTAINER = 1 << 28,  /* has subcommands; set by command_table_open, never by a row */
+    CMD_RUNS_QUEUE = 1 << 27,   /* ends the transaction also when it is refused: EXEC */
+    CMD_MORE_STRIPES = 1 << 29, /* looks at stripes that its arguments do not name, by call_walk or call_want;
+                                   in a transaction it finds all of them locked: SCAN, RANDOMKEY */
+    CMD_CONTAINER = 1 << 28,    /* has subcommands; set by command_table_open, never by a row */
 };
 
 enum command_group {

@@ -1,4 +1,5 @@
-/* scan.c - commands that look for keys: KEYS, SCAN, RANDOMKEY. They run with every stripe locked.
+/* scan.c - commands that look for keys: KEYS, SCAN, RANDOMKEY. KEYS runs with every stripe locked, the others go
+ * from stripe to stripe and stop nobody who works on another one.
  *
  * A SCAN cursor is the position within a stripe and the stripe's number, the latter in the low bits:
  *
@@ -15,16 +16,20 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "protocol/buffer.h"
 #include "protocol/glob.h"
 #include "server/commands/keys.h"
 
-/* Keys found so far, and what they have to be like. Entries stay where they are while the locks are held. */
+/* Keys found so far, and what they have to be like. What is found is kept as entries by who holds all locks until the reply,
+ * and as copies of the names by who goes from stripe to stripe. */
 struct search {
     struct bytes pattern;
     bool any;          /* every pattern: "*" also matches the empty key, which glob_match does not know */
     struct bytes type; /* its name in any case; no data: all types */
     int64_t now_ms;
+    bool copies;          /* names are kept, in `names`; else entries, in `found` */
     struct entry **found; /* malloc'd */
+    struct buffer names;  /* each behind its length, a size_t */
     size_t count, capacity;
     uint64_t seen; /* entries looked at */
     bool failed;   /* no memory */
@@ -41,26 +46,51 @@ static bool search_matches(const struct search *search, const struct entry *e) {
     return !search->type.data || bytes_equal_nocase(search->type, bytes_of(keys_type_name(entry_type(e))));
 }
 
+static bool search_copy(struct search *search, struct bytes name) {
+    struct bytes len = {(const char *)&name.len, sizeof name.len};
+    return buffer_append(&search->names, len, SIZE_MAX) && buffer_append(&search->names, name, SIZE_MAX);
+}
+
+static bool search_keep(struct search *search, struct entry *e) {
+    if (search->copies) return search_copy(search, entry_key(e));
+    if (search->count == search->capacity) {
+        size_t capacity = search->capacity ? search->capacity * 2 : 64;
+        struct entry **found = realloc(search->found, capacity * sizeof(struct entry *));
+        if (!found) return false;
+        search->found = found;
+        search->capacity = capacity;
+    }
+    search->found[search->count] = e;
+    return true;
+}
+
 static void search_each(void *context, struct entry *e) {
     struct search *search = context;
     search->seen++;
     if (search->failed || !search_matches(search, e)) return;
-    if (search->count == search->capacity) {
-        size_t capacity = search->capacity ? search->capacity * 2 : 64;
-        struct entry **found = realloc(search->found, capacity * sizeof(struct entry *));
-        if (!found) {
-            search->failed = true;
-            return;
-        }
-        search->found = found;
-        search->capacity = capacity;
-    }
-    search->found[search->count++] = e;
+    if (search_keep(search, e))
+        search->count++;
+    else
+        search->failed = true;
 }
 
 static void search_reply(const struct search *search, struct reply *reply) {
+    const char *at = search->names.data;
     reply_array(reply, search->count);
-    for (size_t i = 0; i < search->count; i++) reply_bulk(reply, entry_key(search->found[i]));
+    for (size_t i = 0; i < search->count && !search->copies; i++)
+        reply_bulk(reply, entry_key(search->found[i]));
+    for (size_t i = 0; i < search->count && search->copies; i++) {
+        struct bytes name;
+        memcpy(&name.len, at, sizeof name.len);
+        name.data = at + sizeof name.len;
+        reply_bulk(reply, name);
+        at = name.data + name.len;
+    }
+}
+
+static void search_free(struct search *search) {
+    free(search->found);
+    buffer_free(&search->names);
 }
 
 /* ---- KEYS ----------------------------------------------------------------------------------------- */
@@ -86,7 +116,7 @@ static void keys_(struct call *call) {
         call_out_of_memory(call);
     else
         search_reply(&search, call->reply);
-    free(search.found);
+    search_free(&search);
 }
 COMMAND(keys_) = {
     .name = "keys",
@@ -151,12 +181,13 @@ static bool scan_options_or_reply(struct call *call, struct search *search, uint
 
 /* Goes on from the cursor until COUNT keys were looked at, or ten times as many buckets: an almost empty
  * table must not make one call last. A stripe without keys costs nothing. Returns the next cursor. */
-static uint64_t scan_step(const struct call *call, struct search *search, uint64_t cursor, uint64_t count) {
+static uint64_t scan_step(struct call *call, struct search *search, uint64_t cursor, uint64_t count) {
     unsigned bits = (unsigned)__builtin_ctz(stripes.count), stripe = (unsigned)cursor & (stripes.count - 1);
     uint64_t inner = cursor >> bits;
     uint64_t buckets = count > UINT64_MAX / SCAN_BUCKETS_PER_COUNT ? UINT64_MAX
                                                                    : count * SCAN_BUCKETS_PER_COUNT;
     while (search->seen < count && buckets && !search->failed) {
+        call_walk(call, stripe);
         const struct keyspace *ks = stripes.all[stripe].keyspace;
         bool empty = keyspace_count(ks, call->db) == 0;
         inner = empty ? 0 : keyspace_scan(ks, call->db, inner, search_each, search);
@@ -174,6 +205,7 @@ static void scan(struct call *call) {
         return;
     }
     if (!scan_options_or_reply(call, &search, &count)) return;
+    search.copies = true;
     cursor = scan_step(call, &search, cursor, count);
     if (search.failed) {
         call_out_of_memory(call);
@@ -183,12 +215,12 @@ static void scan(struct call *call) {
         reply_bulk(call->reply, (struct bytes){digits, number_format_u64(digits, cursor)});
         search_reply(&search, call->reply);
     }
-    free(search.found);
+    search_free(&search);
 }
 COMMAND(scan) = {
     .name = "scan",
     .arity = -2,
-    .flags = CMD_READONLY | CMD_ALL_STRIPES,
+    .flags = CMD_READONLY | CMD_MORE_STRIPES,
     .run = scan,
     .group = GROUP_GENERIC,
     .since = "2.8.0",
@@ -211,47 +243,64 @@ static uint64_t random_bits(const struct call *call) {
     return (uint64_t)call->now_ms * 0x9e3779b97f4a7c15ull; /* early at boot: any key will do */
 }
 
-/* A stripe with the odds of its keys: the one that holds key number `nth` of all. */
-static struct keyspace *stripe_with_nth(unsigned db, uint64_t nth) {
-    unsigned i = 0;
-    for (uint64_t count; nth >= (count = keyspace_count(stripes.all[i].keyspace, db)); i++) nth -= count;
-    return stripes.all[i].keyspace;
-}
-
-static struct entry *any_live_entry(struct call *call) {
+/* The first key of the stripe that has not expired. */
+static struct entry *first_live(const struct call *call, const struct keyspace *ks) {
     struct search search = search_of(call, BYTES("*"));
     uint64_t cursor = 0;
-    do {
-        search.seen = 0;
-        cursor = scan_step(call, &search, cursor, SCAN_COUNT_DEFAULT);
-    } while (cursor && !search.count && !search.failed);
+    do cursor = keyspace_scan(ks, call->db, cursor, search_each, &search);
+    while (cursor && !search.count && !search.failed);
     struct entry *e = search.count ? search.found[0] : NULL;
-    free(search.found);
+    search_free(&search);
     return e;
 }
 
-/* Where almost everything has expired and upkeep is yet to come, the first key that has not will have to do.
- */
-static struct entry *random_entry(struct call *call) {
-    uint64_t count = keys_count(call->db);
-    for (int tries = 0; count && tries < RANDOMKEY_TRIES; tries++) {
-        struct keyspace *ks = stripe_with_nth(call->db, random_bits(call) % count);
-        struct entry *e = keyspace_random(ks, call->db, random_bits(call));
-        if (e && !entry_expired(e, call->now_ms)) return e;
+/* How many keys each stripe has, counted one after the other. Returns their sum. */
+static uint64_t count_stripes(struct call *call, uint64_t counts[MAX_STRIPES]) {
+    uint64_t total = 0;
+    for (unsigned i = 0; i < stripes.count; i++) {
+        call_walk(call, i);
+        total += counts[i] = keyspace_count(stripes.all[i].keyspace, call->db);
     }
-    return count ? any_live_entry(call) : NULL;
+    return total;
 }
 
+/* A stripe with the odds of its keys. */
+static unsigned random_stripe(const struct call *call, const uint64_t counts[MAX_STRIPES], uint64_t total) {
+    unsigned stripe = 0;
+    for (uint64_t nth = random_bits(call) % total; nth >= counts[stripe]; stripe++) nth -= counts[stripe];
+    return stripe;
+}
+
+/* Where almost everything has expired and upkeep is yet to come, the first key that has not will have to do. */
+static struct entry *random_entry(struct call *call) {
+    uint64_t counts[MAX_STRIPES], total = count_stripes(call, counts);
+    for (int tries = 0; total && tries < RANDOMKEY_TRIES; tries++) {
+        unsigned stripe = random_stripe(call, counts, total);
+        call_walk(call, stripe);
+        struct entry *e = keyspace_random(stripes.all[stripe].keyspace, call->db, random_bits(call));
+        if (e && !entry_expired(e, call->now_ms)) return e;
+    }
+    for (unsigned i = 0; total && i < stripes.count; i++) {
+        call_walk(call, i);
+        struct entry *e = first_live(call, stripes.all[i].keyspace);
+        if (e) return e;
+    }
+    return NULL;
+}
+
+/* A key that others keep renaming may be missed in each stripe: that there is none is certain with all of them locked. */
 static void randomkey(struct call *call) {
+    struct stripe_set all = {{0}};
     struct entry *e = random_entry(call);
+    stripe_set_add_all(&all);
     if (e)
         reply_bulk(call->reply, entry_key(e));
-    else
+    else if (call_want(call, &all))
         reply_null(call->reply);
 }
 COMMAND(randomkey) = {.name = "randomkey",
                       .arity = 1,
-                      .flags = CMD_READONLY | CMD_ALL_STRIPES,
+                      .flags = CMD_READONLY | CMD_MORE_STRIPES,
                       .run = randomkey,
                       .group = GROUP_GENERIC,
                       .since = "1.0.0",

@@ -23,7 +23,8 @@ static void run_timed(struct call *call, const struct command *command) {
     uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
     metric_add(&call->metrics->commands[command->id].nanoseconds, taken);
-    if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !(command->flags & CMD_SKIP_SLOWLOG))
+    if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
+        !(command->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(call, taken);
     /* The batch's clock goes on behind this command: its time is accounted for. */
     struct clock *clock = &executor_of(call)->clock;
@@ -48,30 +49,66 @@ static void run_command(struct call *call, const struct command *command) {
         run_timed(call, command);
     else
         command->run(call);
+    if (call->again) return; /* it has done nothing yet: see run_wanting */
     metric_add(&call->metrics->commands[command->id].calls, 1);
     if (call->reply->errors != errors) note_errors(call, command);
     if (executor_of(call)->gates & GATE_MONITOR) monitor_feed(call);
 }
 
+static void run_holding(struct call *call, const struct command *command, const struct stripe_set *set) {
+    call->again = false;
+    call->held = set;
+    stripe_set_lock(set);
+    run_command(call, command);
+    stripe_set_unlock(set);
+    call->held = NULL;
+}
+
+enum { WANT_TRIES = 3 };
+
+/* A command that has asked for more (call_want) is run anew with all that it held and wants; after some tries, with every
+ * stripe: it cannot want more then. */
+static __attribute__((noinline)) void run_wanting(struct call *call, const struct command *command,
+                                                  struct stripe_set *set) {
+    for (unsigned tries = 0; call->again; tries++) {
+        stripe_set_join(set, call->want);
+        if (tries == WANT_TRIES) stripe_set_add_all(set);
+        *call->want = (struct stripe_set){{0}};
+        run_holding(call, command, set);
+    }
+}
+
 static void run_many(struct call *call, const struct request *request) {
-    struct stripe_set set = {0};
+    struct stripe_set set = {{0}};
     prepare_stripes(call, request, &set);
-    stripe_set_lock(&set);
-    run_command(call, request->command);
-    stripe_set_unlock(&set);
+    run_holding(call, request->command, &set);
+    if (call->again) run_wanting(call, request->command, &set);
+}
+
+/* A walking command holds one stripe after the other, and may still hold the last one. */
+static void run_walking(struct call *call, const struct command *command) {
+    struct stripe_set set = {{0}};
+    call->again = false;
+    run_command(call, command);
+    if (call->stripe != STRIPE_NONE) stripe_unlock(&stripes.all[call->stripe]);
+    call->stripe = STRIPE_NONE;
+    if (call->again) run_wanting(call, command, &set);
 }
 
 static void run_locked(struct call *call, const struct request *request) {
     const struct command *command = request->command;
-    if (request->stripe < STRIPE_NONE) {
+    if (request->stripe < STRIPE_NONE && !(command->flags & (CMD_LOCKS_QUEUE | CMD_MORE_STRIPES))) {
         struct stripe *stripe = &stripes.all[request->stripe];
+        call->stripe = request->stripe;
         stripe_lock(stripe);
         run_command(call, command);
         stripe_unlock(stripe);
-    } else if (request->stripe == STRIPE_NONE && !(command->flags & CMD_LOCKS_QUEUE)) {
-        run_command(call, command);
-    } else {
+    } else if (request->stripe != STRIPE_NONE || command->flags & CMD_LOCKS_QUEUE) {
         run_many(call, request);
+    } else if (command->flags & CMD_MORE_STRIPES) {
+        run_walking(call, command);
+    } else {
+        run_command(call, command);
     }
 }
 
@@ -162,6 +199,7 @@ static inline void open_call(struct call *call, const struct request *request) {
     call->hash = request->hash;
     call->command = request->command;
     call->changes = 0;
+    call->stripe = STRIPE_NONE;
 }
 
 static __attribute__((noinline)) enum verdict run_request(struct call *call, struct request *request) {
@@ -194,6 +232,7 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
     for (; done < count && batch[done].plain && batch[done].command == command; done++) {
         struct stripe *stripe = &stripes.all[batch[done].stripe];
         open_call(call, &batch[done]);
+        call->stripe = batch[done].stripe;
         stripe_lock(stripe);
         run(call);
         stripe_unlock(stripe);
@@ -240,6 +279,9 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->reply = reply;
     call->effects = &executor->effects;
     call->metrics = &executor->metrics;
+    call->held = NULL;
+    call->want = &executor->want;
+    call->again = false;
     call->now_ms = executor->clock.now_ms;
     call->db = client->db;
     executor->gates = gates_now(client);

@@ -6,8 +6,10 @@
 void request_free(struct request *request) {
     request_args_free(&request->args);
     free(request->hash);
+    free(request->keys);
     request->hash = NULL;
-    request->hash_capacity = 0;
+    request->keys = NULL;
+    request->hash_capacity = request->key_capacity = request->key_count = 0;
 }
 
 void executor_open(struct executor *executor, unsigned index) {

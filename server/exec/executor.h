@@ -19,18 +19,20 @@ struct request {
     const struct command *command; /* NULL: unknown */
     uint64_t *hash;                /* of key arguments; malloc'd, hash_capacity places */
     uint32_t hash_capacity;
-    const struct bucket
-        *bucket; /* Of the lone key. Found without the lock: only a prefetch hint, it may be stale when the
-                                    request runs. */
-    uint32_t stripe;   /* the one stripe of its keys, or STRIPE_NONE, _MANY, _ALL */
+    /* Of the lone key. Found without the lock: only a prefetch hint, it may be stale when the request runs. */
+    const struct bucket *bucket;
+    uint32_t stripe;   /* the one stripe of its keys, or STRIPE_NONE, _MANY (executor.sets), _ALL */
     uint32_t lone_key; /* its only key argument, 0: none or several */
-    bool plain;        /* a data command of one stripe that needs nothing but its lock: the fast path */
-    bool untimed;      /* takes its share of the batch's time */
+    struct command_key
+        *keys; /* key arguments of requests without a lone one; malloc'd, key_capacity places */
+    uint32_t key_count, key_capacity;
+    bool plain;   /* a data command of one stripe that needs nothing but its lock: the fast path */
+    bool untimed; /* takes its share of the batch's time */
     bool bad_subcommand;
     bool bad_arity;
     size_t end; /* where it ends in the bytes of its batch */
 };
-enum { STRIPE_NONE = MAX_STRIPES, STRIPE_MANY, STRIPE_ALL };
+enum { STRIPE_MANY = STRIPE_NONE + 1, STRIPE_ALL };
 
 struct executor {
     unsigned index;     /* of its shard */
@@ -40,6 +42,8 @@ struct executor {
     struct wakes wakes; /* shards that were posted to since the loop last woke them */
     struct call call;   /* the running command's window, used again for each */
     struct request batch[BATCH_REQUESTS];
+    struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
+    struct stripe_set want;                 /* what the running command has asked for beyond what it holds */
     struct metrics metrics;
 };
 

@@ -1,12 +1,13 @@
 /* prepare.c - hashes keys once for all who need them: locks, lookups and prefetches. */
 #include "server/exec/prepare.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "server/exec/transaction.h"
 
 enum {
-    HASH_MIN = 16,    /* places of request.hash at first, ... */
+    HASH_MIN = 16,    /* places of request.hash and request.keys at first, ... */
     HASH_KEEP = 4096, /* ... and how many are kept from batch to batch */
 };
 
@@ -19,36 +20,56 @@ static __attribute__((noinline)) bool reserve_hashes(struct request *request) {
     return true;
 }
 
-static inline __attribute__((always_inline)) void add_key(struct request *request, unsigned db,
-                                                          uint32_t arg) {
+/* Hashes a key argument and prefetches its bucket. Returns its stripe. */
+static inline __attribute__((always_inline)) unsigned hash_key(struct request *request, unsigned db,
+                                                               uint32_t arg) {
     uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
     unsigned stripe = stripe_index(hash);
     request->hash[arg] = hash;
     /* The lock's line was last written by another CPU as likely as not. */
     if (stripes.locking) __builtin_prefetch(&stripes.all[stripe].lock, 1);
     request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
-    if (request->stripe == STRIPE_NONE)
+    return stripe;
+}
+
+/* Only a request of several stripes needs the set. */
+static void add_stripe(struct request *request, struct stripe_set *set, unsigned stripe) {
+    if (request->stripe == STRIPE_NONE || request->stripe == stripe) {
         request->stripe = stripe;
-    else if (request->stripe != stripe)
+        return;
+    }
+    if (request->stripe != STRIPE_MANY) {
+        *set = (struct stripe_set){{0}};
+        stripe_set_add(set, request->stripe);
         request->stripe = STRIPE_MANY;
+    }
+    stripe_set_add(set, stripe);
 }
 
-/* Arguments that key extraction cannot make sense of: the handler will say what is wrong. Whatever it looks
- * at is hashed and locked. */
-static void add_all(struct request *request, unsigned db) {
-    for (uint32_t i = 0; i < request->args.argc; i++) add_key(request, db, i);
-    request->stripe = STRIPE_ALL;
-}
-
-static __attribute__((noinline)) bool add_keys(struct request *request, unsigned db) {
-    struct command_key few[COMMAND_FEW_KEYS];
-    int count;
-    struct command_key *keys =
-        command_keys_all(request->command, request->args.argv, request->args.argc, few, &count);
+static bool reserve_keys(struct request *request, uint32_t count) {
+    uint32_t capacity = count < HASH_MIN ? HASH_MIN : count;
+    struct command_key *keys = realloc(request->keys, capacity * sizeof *keys);
     if (!keys) return false;
-    for (int i = 0; i < count; i++) add_key(request, db, keys[i].arg);
-    if (count < 0) add_all(request, db);
-    command_keys_free(keys, few);
+    request->keys = keys;
+    request->key_capacity = capacity;
+    return true;
+}
+
+/* Finds, hashes and notes the key arguments of a request that has no lone one. Where key extraction cannot make sense of the
+ * arguments, the handler will say what is wrong: whatever it looks at is hashed, and every stripe is locked. */
+static __attribute__((noinline)) bool find_keys(struct request *request, struct stripe_set *set,
+                                                unsigned db) {
+    const struct request_args *args = &request->args;
+    int count = command_keys(request->command, args->argv, args->argc, request->keys, request->key_capacity);
+    if (count > (int)request->key_capacity) {
+        if (!reserve_keys(request, (uint32_t)count)) return false;
+        count = command_keys(request->command, args->argv, args->argc, request->keys, request->key_capacity);
+    }
+    request->key_count = count > 0 ? (uint32_t)count : 0;
+    for (uint32_t i = 0; i < request->key_count; i++)
+        add_stripe(request, set, hash_key(request, db, request->keys[i].arg));
+    for (uint32_t i = 0; count < 0 && i < args->argc; i++) hash_key(request, db, i);
+    if (count < 0) request->stripe = STRIPE_ALL;
     return true;
 }
 
@@ -62,19 +83,22 @@ static __attribute__((noinline)) bool find_row(struct request *request) {
     return !request->bad_arity;
 }
 
-bool prepare_request(const struct client *client, struct request *request, const struct command *known) {
+bool prepare_request(struct executor *executor, const struct client *client, unsigned i,
+                     const struct command *known) {
+    struct request *request = &executor->batch[i];
     uint32_t argc = request->args.argc;
     request->command = known;
     request->stripe = STRIPE_NONE;
-    request->lone_key = 0;
+    request->lone_key = request->key_count = 0;
     request->plain = request->untimed = request->bad_arity = request->bad_subcommand = false;
     if (!known && !find_row(request)) return true;
     const struct command *command = request->command;
     if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
     if (__builtin_expect(command->lone_key != 0, 1)) {
         request->lone_key = command->lone_key;
-        add_key(request, client->db, command->lone_key);
-    } else if ((command->keys[0].flags || command->find_keys) && !add_keys(request, client->db)) {
+        request->stripe = hash_key(request, client->db, command->lone_key);
+    } else if ((command->keys[0].flags || command->find_keys) &&
+               !find_keys(request, &executor->sets[i], client->db)) {
         return false;
     }
     if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
@@ -85,20 +109,19 @@ bool prepare_request(const struct client *client, struct request *request, const
 
 /* One huge request must not leave its arrays behind. */
 void prepare_trim(struct request *request) {
-    if (request->hash_capacity > HASH_KEEP || request->args.capacity > HASH_KEEP) request_free(request);
+    if (request->hash_capacity > HASH_KEEP || request->key_capacity > HASH_KEEP ||
+        request->args.capacity > HASH_KEEP)
+        request_free(request);
 }
 
 void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set) {
-    if (call->command->flags & CMD_LOCKS_QUEUE) transaction_stripes(call->client, set);
-    if (request->stripe == STRIPE_ALL) {
+    const struct executor *executor = executor_of(call);
+    assert(request >= executor->batch && request < executor->batch + BATCH_REQUESTS);
+    if (request->stripe == STRIPE_MANY)
+        *set = executor->sets[request - executor->batch];
+    else if (request->stripe == STRIPE_ALL)
         stripe_set_add_all(set);
-        return;
-    }
-    struct command_key keys[COMMAND_FEW_KEYS];
-    int count = command_keys(call->command, call->argv, call->argc, keys, COMMAND_FEW_KEYS);
-    if (count > COMMAND_FEW_KEYS) {
-        stripe_set_add_all(set); /* more keys than this would lock most stripes anyway */
-        return;
-    }
-    for (int i = 0; i < count; i++) stripe_set_add(set, stripe_index(call->hash[keys[i].arg]));
+    else if (request->stripe != STRIPE_NONE)
+        stripe_set_add(set, request->stripe);
+    if (call->command->flags & CMD_LOCKS_QUEUE) transaction_stripes(call->client, set);
 }

@@ -16,11 +16,11 @@ static inline bool prepare_runnable(const struct request *request) {
     return request->command && request->command->run && !request->bad_subcommand && !request->bad_arity;
 }
 
-/* Finds the row, unless it is `known` (and then its arity is right), hashes the keys and prefetches their buckets. False
- * without memory. */
-bool prepare_request(const struct client *client, struct request *request, const struct command *known)
-    __attribute__((warn_unused_result));
-/* Adds the stripes that the call of this request must hold. Its row and hashes are the call's already. */
+/* Prepares batch[i], which is parsed: finds the row, unless it is `known` (and then its arity is right), and the
+ * key arguments, hashes them, notes their stripes and prefetches their buckets. False without memory. */
+bool prepare_request(struct executor *executor, const struct client *client, unsigned i,
+                     const struct command *known) __attribute__((warn_unused_result));
+/* Adds to an empty set the stripes that the call of this request of its executor's batch must hold. */
 void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set);
 /* When it has run: one huge request must not leave its arrays behind. */
 void prepare_trim(struct request *request);

@@ -125,7 +125,7 @@ static bool find_keys(struct queued *queued, struct stripe_set *set) {
     for (int i = 0; i < count; i++) hash_key(queued, keys[i].arg, set);
     for (uint32_t i = 0; count < 0 && i < queued->argc; i++) hash_key(queued, i, set);
     command_keys_free(keys, few);
-    if (count < 0 || (queued->command->flags & CMD_ALL_STRIPES)) stripe_set_add_all(set);
+    if (count < 0 || (queued->command->flags & (CMD_ALL_STRIPES | CMD_MORE_STRIPES))) stripe_set_add_all(set);
     return true;
 }
 

@@ -542,7 +542,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
         parsed->used += used;
         request->end = parsed->used;
         if (request->args.argc == 0) continue;
-        if (!prepare_request(&conn->client, request, known)) {
+        if (!prepare_request(&shard->exec, &conn->client, parsed->count, known)) {
             fail_memory(conn);
             return false;
         }

@@ -33,6 +33,8 @@ struct stripes {
 };
 extern struct stripes stripes; /* made before the first thread starts, then only read */
 
+enum { STRIPE_NONE = MAX_STRIPES }; /* as a stripe's number: none */
+
 /* A set of stripes, to be locked together. */
 struct stripe_set {
     uint64_t words[MAX_STRIPES / 64];

@@ -10,6 +10,7 @@ static struct client client;
 static struct output output;
 static struct buffer sent;
 static struct call call;
+static struct stripe_set all; /* held by it */
 static struct bytes argv[4];
 static uint64_t hash[4];
 
@@ -18,6 +19,7 @@ static void begin(void) {
     client = (struct client){.resp = 2};
     output_open(&output, &shards->chunks);
     argv[0] = BYTES("set");
+    stripe_set_add_all(&all);
     call = (struct call){.argv = argv,
                          .argc = 4,
                          .hash = hash,
@@ -25,6 +27,9 @@ static void begin(void) {
                          .command = command_find_name(BYTES("set")),
                          .client = &client,
                          .effects = &shards->exec.effects,
+                         .stripe = STRIPE_NONE,
+                         .held = &all,
+                         .want = &shards->exec.want,
                          .metrics = &shards->exec.metrics,
                          .now_ms = NOW_MS};
 }
@@ -331,6 +336,51 @@ static void swapping_fails_transactions_whose_key_changes(void) {
     end();
 }
 
+/* As dispatch leaves it to a row with CMD_MORE_STRIPES: without a lock. */
+static void holds_nothing_yet(void) {
+    call.command = command_find_name(BYTES("randomkey"));
+    CHECK(call.command->flags & CMD_MORE_STRIPES);
+    call.held = NULL;
+}
+
+static void a_walk_holds_one_stripe_after_the_other(void) {
+    begin();
+    holds_nothing_yet();
+    for (unsigned i = stripes.count; i-- > 0;) { /* in any order */
+        call_walk(&call, i);
+        call_walk(&call, i); /* it is there already */
+        CHECK(call.stripe == i && call_holds(&call, i) && stripes.all[i].lock == 1);
+        CHECK(!call_holds(&call, (i + 1) % stripes.count) && !stripes.all[(i + 1) % stripes.count].lock);
+    }
+    stripe_unlock(&stripes.all[call.stripe]);
+    end();
+}
+
+static void who_holds_all_walks_without_a_lock(void) {
+    begin();
+    call.command = command_find_name(BYTES("scan"));
+    for (unsigned i = 0; i < stripes.count; i++) {
+        call_walk(&call, i);
+        CHECK(call.stripe == STRIPE_NONE && !stripes.all[i].lock);
+    }
+    CHECK(call_want(&call, &all) && !call.again);
+    end();
+}
+
+static void what_is_wanted_is_gathered_until_it_is_held(void) {
+    struct stripe_set one = {{0}}, two = {{0}};
+    begin();
+    holds_nothing_yet();
+    stripe_set_add(&one, 1);
+    stripe_set_add(&two, 63);
+    CHECK(!call_want(&call, &one) && call.again && !call_want(&call, &two));
+    CHECK(stripe_set_has(call.want, 1) && stripe_set_has(call.want, 63) && !stripe_set_has(call.want, 2));
+    CHECK(stripe_set_within(&one, call.want) && !stripe_set_within(call.want, &one));
+    call.held = call.want;
+    CHECK(call_want(&call, &one) && call_want(&call, &two));
+    end();
+}
+
 int main(void) {
     RUN(a_read_counts_hits_and_misses_and_a_peek_does_not);
     RUN(a_key_is_there_until_the_millisecond_of_its_expiry);
@@ -347,5 +397,8 @@ int main(void) {
     RUN(a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives);
     RUN(emptying_fails_transactions_on_keys_that_existed);
     RUN(swapping_fails_transactions_whose_key_changes);
+    RUN(a_walk_holds_one_stripe_after_the_other);
+    RUN(who_holds_all_walks_without_a_lock);
+    RUN(what_is_wanted_is_gathered_until_it_is_held);
     return 0;
 }

@@ -21,6 +21,14 @@ static void begin(unsigned shards) {
     CHECK_INT(stripes_open(shards, 2), 0);
 }
 
+static void run_holding_all(struct call *call, struct stripe_set *held) {
+    stripe_set_add_all(held);
+    stripe_set_lock(held);
+    call->held = held;
+    call->command->run(call);
+    stripe_set_unlock(held);
+}
+
 /* Runs a command without keys and returns the size of its reply. */
 static size_t run(const struct bytes *argv, uint32_t argc) {
     bool bad_subcommand;
@@ -33,7 +41,16 @@ static size_t run(const struct bytes *argv, uint32_t argc) {
                         .metrics = &metrics,
                         .now_ms = NOW};
     CHECK(call.command && call.command->run);
-    call.command->run(&call);
+    struct stripe_set held = {{0}}, want = {{0}};
+    call.stripe = STRIPE_NONE;
+    call.want = &want;
+    if (call.command->flags & CMD_ALL_STRIPES)
+        run_holding_all(&call, &held);
+    else
+        call.command->run(&call);
+    if (call.stripe != STRIPE_NONE) stripe_unlock(&stripes.all[call.stripe]);
+    call.stripe = STRIPE_NONE;
+    if (call.again) run_holding_all(&call, &held);
     CHECK(!reply.failed);
     size_t used;
     CHECK_INT(response_size(replied, (size_t)(reply.at - replied), REPLY_MAX, &used), RESPONSE_READY);

@@ -143,6 +143,60 @@ static void select_holds_for_what_follows_it_in_the_batch(void) {
     end();
 }
 
+/* However many keys a request has, only their stripes are locked. */
+static void many_keys_lock_their_own_stripes_alone(void) {
+    enum { KEYS = 64 };
+    char line[1024];
+    begin(16);
+    int len = snprintf(line, sizeof line, "mget");
+    for (int i = 0; i < KEYS; i++) len += snprintf(line + len, sizeof line - (size_t)len, " k%d", i);
+    line[len++] = '\n';
+    (void)batch((struct bytes){line, (size_t)len});
+    const struct request *request = &shards->exec.batch[0];
+    struct stripe_set expected = {{0}};
+    unsigned count = 0;
+    CHECK(request->stripe == STRIPE_MANY && request->key_count == KEYS);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        CHECK_INT(request->keys[i].arg, i + 1);
+        stripe_set_add(&expected, stripe_index(request->hash[i + 1]));
+    }
+    CHECK(stripe_set_within(&expected, &shards->exec.sets[0]));
+    CHECK(stripe_set_within(&shards->exec.sets[0], &expected));
+    for (unsigned i = 0; i < stripes.count; i++) count += stripe_set_has(&expected, i);
+    CHECK(count > KEYS / 2 && count < stripes.count);
+    end();
+}
+
+static unsigned runs, wanted_each_time;
+
+/* Asks for one more stripe in each run, as a command does that learns of further keys from what it reads. */
+static void wants_more(struct call *call) {
+    struct stripe_set more = {{0}};
+    for (unsigned i = 0; i <= runs * wanted_each_time; i++) stripe_set_add(&more, 1 + i);
+    runs++;
+    for (unsigned i = 0; i < stripes.count; i++)
+        CHECK_INT(stripes.all[i].lock != 0, call_holds(call, i)); /* just what it holds is locked */
+    if (call_want(call, &more)) reply_int(call->reply, runs);
+}
+
+static void a_command_is_run_anew_with_what_it_wants(void) {
+    begin(4);
+    struct command *row = (struct command *)command_find_name(BYTES("randomkey"));
+    void (*before)(struct call *) = row->run;
+    row->run = wants_more;
+    runs = wanted_each_time = 0;
+    EXPECT("randomkey\nset a 1\n", ":2\r\n+OK\r\n");
+    CHECK_INT(counted("randomkey")->calls, 1);
+    runs = 0, wanted_each_time = 1; /* more each time: in the end it has all, and is content */
+    EXPECT("randomkey\n", ":5\r\n");
+    CHECK_INT(counted("randomkey")->calls, 2);
+    runs = 0;
+    EXPECT("multi\nrandomkey\nexec\n", "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"); /* it has all from the start */
+    row->run = before;
+    EXPECT("flushall\nrandomkey\n", "+OK\r\n$-1\r\n");
+    end();
+}
+
 int main(void) {
     RUN(nothing_is_done_with_an_empty_batch);
     RUN(replies_come_in_the_order_of_the_requests);
@@ -155,5 +209,7 @@ int main(void) {
     RUN(client_reply_mutes_what_it_says);
     RUN(large_replies_into_the_void_give_their_pins_back);
     RUN(select_holds_for_what_follows_it_in_the_batch);
+    RUN(many_keys_lock_their_own_stripes_alone);
+    RUN(a_command_is_run_anew_with_what_it_wants);
     return 0;
 }
