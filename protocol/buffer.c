@@ -1,8 +1,9 @@
 /* buffer.c - a growable byte buffer with a named maximum. */
 #include "protocol/buffer.h"
 
-#include <assert.h>
 #include <stdlib.h>
+
+#include "protocol/assert.h"
 
 enum { BUFFER_FIRST_CAPACITY = 64 };
 

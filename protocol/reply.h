@@ -7,10 +7,10 @@
 #ifndef KEVY_PROTOCOL_REPLY_H
 #define KEVY_PROTOCOL_REPLY_H
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 
+#include "protocol/assert.h"
 #include "protocol/bytes.h"
 #include "protocol/number.h"
 

@@ -14,10 +14,10 @@
  * and CRLF. */
 #include "protocol/request.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "protocol/number.h"
 
 static_assert(sizeof(size_t) == 8, "an announced length plus its CRLF must fit a size_t");

@@ -4,8 +4,7 @@
  * aggregate still expects. A reply is whole when the stack is empty. */
 #include "protocol/response.h"
 
-#include <assert.h>
-
+#include "protocol/assert.h"
 #include "protocol/number.h"
 
 /* Members of the open aggregates still to come; open[0] is the reply itself. */

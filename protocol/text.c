@@ -6,11 +6,12 @@
  *   3. A fixed text has all the memory that its max allows, so it never asks for more. */
 #include "protocol/text.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "protocol/assert.h"
 
 enum { TEXT_FIRST_CAPACITY = 128, ESCAPE_MAX = 4 /* \xff */ };
 

@@ -5,9 +5,9 @@
  * entry changes shape it is out of the expiry wheel: detach, reshape, attach. */
 #include "store/keyspace.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "store/memory/memory.h"
 
 enum {

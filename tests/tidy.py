@@ -20,9 +20,9 @@ TOP_LEVEL = ROOMS + ("tests", "bench", "CMakeLists.txt", "kevy.conf", "README.md
 
 # From where, what may be included. The first prefix that fits a file decides.
 ARROWS = [
-    ("uring/", [r"uring/.*", r"protocol/text\.h"]),
+    ("uring/", [r"uring/.*", r"protocol/(assert|text)\.h"]),
     ("protocol/", [r"protocol/.*"]),
-    ("store/", [r"store/.*", r"protocol/bytes\.h", r"protocol/number\.h"]),
+    ("store/", [r"store/.*", r"protocol/(assert|bytes|number)\.h"]),
     ("server/commands/", [r"(protocol|store)/.*", r"server/(?!(loop/(conn|reactor|listener|output)|op)\.h).*"]),
     ("server/", [r"(uring|protocol|store|server)/.*"]),
 ]

@@ -1,7 +1,7 @@
 /* table.c - splitting, merging and taking apart a linear hash table. */
 #include "store/index/table.h"
 
-#include <assert.h>
+#include "protocol/assert.h"
 
 enum {
     DIRECTORY_MIN = 4,

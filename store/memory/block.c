@@ -2,10 +2,10 @@
  * large. */
 #include "store/memory/block.h"
 
-#include <assert.h>
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "store/memory/memory.h"
 
 void (*block_reaper)(struct block *block);

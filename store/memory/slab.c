@@ -1,10 +1,10 @@
 /* slab.c - size classes over chunks: an intrusive free list and a bump index in each. */
 #include "store/memory/slab.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/assert.h"
 #include "store/memory/memory.h"
 
 _Static_assert(ARENA_CHUNK_BYTES / 8 <= UINT16_MAX, "counts of a chunk fit 16 bits");
