@@ -41,7 +41,7 @@ enum { OUTPUT_LIMIT_NORMAL, OUTPUT_LIMIT_REPLICA, OUTPUT_LIMIT_PUBSUB, OUTPUT_LI
 #define CONFIG_FIELD_MEMORY(field) _Atomic int64_t field;
 #define CONFIG_FIELD_CHOICE(field) _Atomic int64_t field;
 #define CONFIG_FIELD_TEXT(field)   char *field; /* never NULL after config_defaults; "" means none */
-#define CONFIG_FIELD_SECRET(field) char *field; /* the same, under a lock: see the accessors */
+#define CONFIG_FIELD_LOCKED(field) char *field; /* the same, under a lock: see the accessors */
 #define CONFIG_FIELD_WORDS(field)                                                                            \
     char *field[CONFIG_BIND_MAX];                                                                            \
     unsigned field##_count;

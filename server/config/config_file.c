@@ -166,6 +166,7 @@ static const char *file_enter(struct config_reading *reading, const char *path) 
 /* `place` is the include line, or NULL for the file that kevy was started with. */
 static void file_read(struct config_reading *reading, const char *path, const struct config_place *place) {
     struct config_place itself = {.file = strcmp(path, "-") == 0 ? "standard input" : path};
+    struct config_place asked = {.file = "command line", .text = bytes_of(path)};
     const char *error = file_enter(reading, path);
     if (error) {
         config_error(reading->errors, place ? place : &itself, "%s", error);
@@ -178,7 +179,7 @@ static void file_read(struct config_reading *reading, const char *path, const st
     else if (place)
         config_error(reading->errors, place, "can't read %s: %s", path, strerror(-result));
     else
-        config_error(reading->errors, &itself, "can't read: %s", strerror(-result));
+        config_error(reading->errors, &asked, "can't read: %s", strerror(-result));
     buffer_free(&text);
     reading->depth--;
 }

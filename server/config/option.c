@@ -100,6 +100,39 @@ const char *option_nearest(struct bytes name) {
     return nearest;
 }
 
+/* What may be wrong with a name that is meant. Short ones are words of everyday language, which stand in paths too. */
+enum { SHORT_NAME = 8 };
+
+static bool resembles(struct bytes word, struct bytes secret, bool *longer) {
+    *longer = false;
+    if (secret.len < SHORT_NAME) return word.len <= secret.len + 1 && name_distance(word, secret) <= 1;
+    if (word.len > secret.len && bytes_equal_nocase((struct bytes){word.data, secret.len}, secret)) {
+        *longer = true;
+        return true;
+    }
+    if (word.len <= secret.len + 2 && name_distance(word, secret) <= 2) return true;
+    for (size_t len = secret.len - 2; len <= secret.len + 2 && len < word.len; len++)
+        if (name_distance((struct bytes){word.data, len}, secret) <= 2) {
+            *longer = true;
+            return true;
+        }
+    return false;
+}
+
+bool option_resembles_secret(struct bytes word, const char **name) {
+    bool longer;
+    *name = NULL;
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const char *names[] = {options[i].name, options[i].alias};
+        for (unsigned j = 0; options[i].secret && j < 2 && names[j]; j++)
+            if (resembles(word, bytes_of(names[j]), &longer)) {
+                *name = longer ? names[j] : NULL;
+                return true;
+            }
+    }
+    return false;
+}
+
 bool option_takes_words(const struct option *option) {
     return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY;
 }
@@ -285,7 +318,7 @@ static bool parse(const struct option *option, struct bytes text, struct option_
     case OPTION_MEMORY: return parse_number(option, text, &value->number, error);
     case OPTION_CHOICE: return parse_choice(option, text, &value->number, error);
     case OPTION_TEXT:
-    case OPTION_SECRET: return text_copy(text, &value->text, error);
+    case OPTION_LOCKED: return text_copy(text, &value->text, error);
     case OPTION_WORDS: return parse_words(text, &value->text, error);
     case OPTION_LIMITS: return parse_limits(text, value->limits, error);
     case OPTION_ONLY: return parse_only(option, text, &value->text, error);
@@ -350,7 +383,7 @@ bool option_format(const struct option *option, const struct option_value *value
     case OPTION_OCTAL: return append_octal(out, value->number);
     case OPTION_CHOICE: return append_choice(out, option->choices, value->number);
     case OPTION_TEXT:
-    case OPTION_SECRET:
+    case OPTION_LOCKED:
     case OPTION_WORDS:
     case OPTION_ONLY: return append(out, value->text);
     case OPTION_LIMITS: return append_limits(out, value->limits);
@@ -392,7 +425,7 @@ void option_store(struct option *option, struct option_value *value) {
     case OPTION_MEMORY:
     case OPTION_CHOICE: *(_Atomic int64_t *)option->field = value->number; break;
     case OPTION_TEXT:
-    case OPTION_SECRET:
+    case OPTION_LOCKED:
         free(*(char **)option->field);
         *(char **)option->field = value->text;
         break;
@@ -437,7 +470,7 @@ bool option_current(const struct option *option, struct option_value *value) {
     case OPTION_LIMITS: current_limits(option->field, value->limits); return true;
     case OPTION_WORDS: return (value->text = current_bind()) != NULL;
     case OPTION_TEXT:
-    case OPTION_SECRET: return (value->text = strdup(*(char **)option->field)) != NULL;
+    case OPTION_LOCKED: return (value->text = strdup(*(char **)option->field)) != NULL;
     case OPTION_ONLY: return !option->standard || (value->text = strdup(option->text)) != NULL;
     }
     assert(!"a kind that cannot be read");
@@ -449,7 +482,7 @@ bool option_value_equal(const struct option *option, const struct option_value *
     switch (option->kind) {
     case OPTION_LIMITS: return memcmp(a->limits, b->limits, sizeof a->limits) == 0;
     case OPTION_TEXT:
-    case OPTION_SECRET:
+    case OPTION_LOCKED:
     case OPTION_WORDS:
     case OPTION_ONLY: return strcmp(a->text, b->text) == 0;
     default: return a->number == b->number;

@@ -22,7 +22,7 @@ enum option_kind {
     OPTION_MEMORY,
     OPTION_CHOICE,
     OPTION_TEXT,
-    OPTION_SECRET,
+    OPTION_LOCKED,
     OPTION_WORDS,
     OPTION_LIMITS,
     OPTION_ONLY,
@@ -42,7 +42,7 @@ struct option_choice {
 /* A parsed value, not in force. Zero-initialised is empty. */
 struct option_value {
     int64_t number;                          /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE */
-    char *text;                              /* TEXT, SECRET, WORDS (single spaces between), ONLY: malloc'd */
+    char *text;                              /* TEXT, LOCKED, WORDS (single spaces between), ONLY: malloc'd */
     int64_t limits[OUTPUT_LIMIT_CLASSES][3]; /* LIMITS: hard, soft, soft_seconds */
 };
 
@@ -53,9 +53,10 @@ struct option {
     enum option_when when;
     const char *help, *more, *unit;      /* more, unit: may be NULL */
     int64_t min, max;                    /* NUMBER, OCTAL, MEMORY */
+    bool secret;                         /* the value is never shown, but by CONFIG GET */
     const struct option_choice *choices; /* CHOICE */
     const char *also, *why;              /* ONLY */
-    /* TEXT, SECRET: is this one good? NULL or an error text. Asked of every value. */
+    /* TEXT, LOCKED: is this one good? NULL or an error text. Asked of every value. */
     const char *(*check)(const char *text);
     /* NUMBER: makes the process ready for a value that CONFIG SET is about to store. False with an error text. */
     bool (*prepare)(int64_t number, char *error, size_t size);
@@ -73,6 +74,9 @@ struct option *option_at(unsigned i); /* in the order of options.def */
 struct option *option_find(struct bytes name);
 /* The known name that the text resembles most, NULL if none comes near. */
 const char *option_nearest(struct bytes name);
+/* Does a word mean, resemble, or begin like an option whose value is a secret? Where it goes on behind the name, so that the
+ * secret itself may be in it, *name is what to show instead; else NULL. */
+bool option_resembles_secret(struct bytes word, const char **name);
 /* True if the value is a list, which a file writes as several words. */
 bool option_takes_words(const struct option *option);
 

@@ -115,7 +115,7 @@ static void a_configuration_is_checked_without_starting_anything(void) {
     CHECK_BYTES(bytes_of(told), BYTES(""));
     CHECK_INT(KEVY("--check-config", bad), 1);
     snprintf(expected, sizeof expected,
-             "%s:1: 'prot 1': unknown directive; did you mean 'port'?\n"
+             "%s:1: 'prot...': unknown directive; did you mean 'port'?\n"
              "%s:2: 'timeout x': argument couldn't be parsed into an integer\n",
              bad, bad);
     CHECK_BYTES(bytes_of(told), bytes_of(expected));
@@ -129,7 +129,7 @@ static void what_is_wrong_is_told_and_nothing_starts(void) {
     CHECK_INT(KEVY("--port", "x"), 1);
     CHECK(strstr(told, "'--port x': argument couldn't be parsed into an integer"));
     CHECK_INT(KEVY("/nonexistent.conf"), 1);
-    CHECK(strstr(told, "/nonexistent.conf: can't read: No such file or directory"));
+    CHECK(strstr(told, "/nonexistent.conf': can't read: No such file or directory"));
     CHECK_INT(KEVY("--dir", "/nonexistent"), 1);
     char *pidfile = strdup(in_dir("pid"));
     CHECK_INT(KEVY("--port", "1", "--bind", "192.0.2.1", "--pidfile", pidfile, "--logfile", ""), 1);

@@ -22,6 +22,48 @@ static void what_an_error_repeats_is_bounded_and_keeps_secrets(void) {
     CHECK_BYTES(bytes_of(errors_text()), BYTES("f: all of it\n"));
 }
 
+/* Whatever is wrong with a line, and whatever its name was meant to be. */
+static void no_secret_is_shown_however_mistyped(void) {
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {{"requirepass s3cret", "requirepass..."},
+                 {"--requirepass s3cret", "--requirepass..."},
+                 {"\"requirepass\" s3cret", "\"requirepass..."},
+                 {"\"requirepass s3cret", "\"requirepass..."},
+                 {"requirepass\ts3cret", "requirepass..."},
+                 {"--requirepass=s3cret", "--requirepass..."},
+                 {"--requirepass:s3cret", "--requirepass..."},
+                 {"requirepasss3cret", "requirepass..."},
+                 {"requirpass s3cret", "requirpass..."},
+                 {"require-pass s3cret", "require-pass..."},
+                 {"require\x01pass s3cret", "require?pass..."},
+                 {"reqiurepass5s3cret", "requirepass..."},
+                 {"REQUIREPASS s3cret", "REQUIREPASS..."},
+                 {"port 6379 requirepass s3cret", "port 6379 requirepass..."},
+                 {"port 6379 --requirepass s3cret", "port 6379 --requirepass..."},
+                 {"masterauth s3cret", "masterauth..."},
+                 {"master-auth s3cret", "master-auth..."},
+                 {"primaryauth s3cret", "primaryauth..."},
+                 {"tls-key-file-pass s3cret", "tls-key-file-pass..."},
+                 {"tls-client-key-file-pass s3cret", "tls-client-key-file-pass..."},
+                 {"user alice on >s3cret", "user..."},
+                 {"users alice on >s3cret", "users..."},
+                 {"password s3cret", "password..."},
+                 {"=s3cret", "=s3cret"},
+                 {"port x", "port x"},
+                 {"--port x", "--port x"},
+                 {"include user.conf", "include user.conf"},
+                 {"masteruser alice", "masteruser alice"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config_place place = {.file = "f", .text = bytes_of(cases[i].text)};
+        char expected[200];
+        errors_forget();
+        config_error(&errors, &place, "bad");
+        snprintf(expected, sizeof expected, "f: '%s': bad\n", cases[i].shown);
+        CHECK_BYTES(bytes_of(errors_text()), bytes_of(expected));
+    }
+}
+
 static void so_many_errors_are_told_and_no_more(void) {
     struct config_place place = {.file = "many", .text = BYTES("nonsense")};
     errors_forget();
@@ -35,6 +77,7 @@ static void so_many_errors_are_told_and_no_more(void) {
 int main(void) {
     config_defaults();
     RUN(what_an_error_repeats_is_bounded_and_keeps_secrets);
+    RUN(no_secret_is_shown_however_mistyped);
     RUN(so_many_errors_are_told_and_no_more);
     return 0;
 }
