@@ -397,43 +397,58 @@ COMMAND(command_count_) = {.container = "command",
 
 enum list_filter { FILTER_NONE, FILTER_MODULE, FILTER_CATEGORY, FILTER_PATTERN };
 
-static bool listed(const struct command *command, enum list_filter filter, struct bytes text) {
+/* What COMMAND LIST is to show. */
+struct filter {
+    enum list_filter kind;
+    struct bytes text; /* the category */
+    struct glob glob;  /* the pattern */
+};
+
+static bool listed(const struct command *command, const struct filter *filter) {
     char name[COMMAND_FULL_NAME_MAX];
     uint32_t categories = command_categories(command);
-    switch (filter) {
+    switch (filter->kind) {
     case FILTER_NONE: return true;
     case FILTER_MODULE: return false; /* there are none */
     case FILTER_CATEGORY:
         for (unsigned i = 0; i < CATEGORY_COUNT; i++)
-            if (bytes_equal_nocase(text, bytes_of(command_category_names[i]))) return categories & 1u << i;
+            if (bytes_equal_nocase(filter->text, bytes_of(command_category_names[i])))
+                return categories & 1u << i;
         return false;
     case FILTER_PATTERN:
-        return glob_match(text, (struct bytes){name, command_full_name(command, name)}, true);
+        return glob_matches(&filter->glob, (struct bytes){name, command_full_name(command, name)});
     }
     return false;
 }
 
-static void command_list(struct call *call) {
-    enum list_filter filter = FILTER_NONE;
-    struct bytes text = {0};
-    size_t count = 0;
+static bool filter_or_reply(struct call *call, struct filter *filter) {
     if (call->argc == 5 && bytes_is(call->argv[2], "filterby")) {
         if (bytes_is(call->argv[3], "module"))
-            filter = FILTER_MODULE;
+            filter->kind = FILTER_MODULE;
         else if (bytes_is(call->argv[3], "aclcat"))
-            filter = FILTER_CATEGORY;
+            filter->kind = FILTER_CATEGORY;
         else if (bytes_is(call->argv[3], "pattern"))
-            filter = FILTER_PATTERN;
-        text = call->argv[4];
+            filter->kind = FILTER_PATTERN;
+        filter->text = call->argv[4];
     }
-    if (call->argc > 2 && filter == FILTER_NONE) {
+    if (call->argc > 2 && filter->kind == FILTER_NONE) {
         call_syntax_error(call);
-        return;
+        return false;
     }
-    for (unsigned i = 0; i < command_count(); i++) count += listed(command_at(i), filter, text);
+    if (filter->kind != FILTER_PATTERN || glob_compile(&filter->glob, filter->text, true)) return true;
+    call_out_of_memory(call);
+    return false;
+}
+
+static void command_list(struct call *call) {
+    struct filter filter = {0};
+    size_t count = 0;
+    if (!filter_or_reply(call, &filter)) return;
+    for (unsigned i = 0; i < command_count(); i++) count += listed(command_at(i), &filter);
     reply_array(call->reply, count);
     for (unsigned i = 0; i < command_count(); i++)
-        if (listed(command_at(i), filter, text)) reply_full_name(call->reply, command_at(i));
+        if (listed(command_at(i), &filter)) reply_full_name(call->reply, command_at(i));
+    glob_free(&filter.glob);
 }
 COMMAND(command_list) = {.container = "command",
                          .name = "list",

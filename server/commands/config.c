@@ -16,16 +16,18 @@ COMMAND(config) = {.name = "config",
 
 /* ---- GET ------------------------------------------------------------------------------------------ */
 
+static void reply_count(void *reply, uint32_t matches) {
+    reply_map(reply, matches);
+}
+
 static void reply_pair(void *reply, struct bytes name, struct bytes value) {
     reply_bulk(reply, name);
     reply_bulk(reply, value);
 }
 
 static void config_get_(struct call *call) {
-    const struct bytes *patterns = call->argv + 2;
-    uint32_t count = call->argc - 2;
-    reply_map(call->reply, config_get(patterns, count, NULL, NULL));
-    config_get(patterns, count, reply_pair, call->reply);
+    if (!config_get(call->argv + 2, call->argc - 2, reply_count, reply_pair, call->reply))
+        call_out_of_memory(call);
 }
 COMMAND(config_get) = {.container = "config",
                        .name = "get",

@@ -23,8 +23,8 @@
 /* Keys found so far, and what they have to be like. What is found is kept as entries by who holds all locks until the reply,
  * and as copies of the names by who goes from stripe to stripe. */
 struct search {
-    struct bytes pattern;
-    bool any;          /* every pattern: "*" also matches the empty key, which glob_match does not know */
+    struct glob glob;
+    bool any;          /* every key: "*" also matches the empty one, which no glob but the empty one does */
     struct bytes type; /* its name in any case; no data: all types */
     int64_t now_ms;
     bool copies;          /* names are kept, in `names`; else entries, in `found` */
@@ -35,14 +35,20 @@ struct search {
     bool failed;   /* no memory */
 };
 
-static struct search search_of(const struct call *call, struct bytes pattern) {
-    return (struct search){
-        .pattern = pattern, .any = bytes_equal(pattern, BYTES("*")), .now_ms = call->now_ms};
+/* A search for every key. */
+static struct search search_of(const struct call *call) {
+    return (struct search){.any = true, .now_ms = call->now_ms};
+}
+
+/* Keys have to match the pattern, too. False without memory. */
+static bool search_only(struct search *search, struct bytes pattern) {
+    search->any = bytes_equal(pattern, BYTES("*"));
+    return search->any || glob_compile(&search->glob, pattern, false);
 }
 
 static bool search_matches(const struct search *search, const struct entry *e) {
     if (entry_expired(e, search->now_ms)) return false;
-    if (!search->any && !glob_match(search->pattern, entry_key(e), false)) return false;
+    if (!search->any && !glob_matches(&search->glob, entry_key(e))) return false;
     return !search->type.data || bytes_equal_nocase(search->type, bytes_of(keys_type_name(entry_type(e))));
 }
 
@@ -90,6 +96,7 @@ static void search_reply(const struct search *search, struct reply *reply) {
 
 static void search_free(struct search *search) {
     free(search->found);
+    glob_free(&search->glob);
     buffer_free(&search->names);
 }
 
@@ -101,16 +108,21 @@ static void search_stripe(struct search *search, const struct keyspace *ks, unsi
     while (cursor && !search->failed);
 }
 
+static void search_all(struct search *search, struct bytes pattern, unsigned db) {
+    search->failed = !search_only(search, pattern);
+    for (unsigned i = 0; i < stripes.count && !search->failed; i++)
+        search_stripe(search, stripes.all[i].keyspace, db);
+}
+
 static void keys_(struct call *call) {
-    struct search search = search_of(call, call->argv[1]);
-    if (glob_is_literal(search.pattern)) {
-        struct key key = {search.pattern, hash_bytes(&stripes.seed, search.pattern)};
+    struct bytes pattern = call->argv[1];
+    struct search search = search_of(call);
+    if (glob_is_literal(pattern)) {
+        struct key key = {pattern, hash_bytes(&stripes.seed, pattern)};
         struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
-        search.any = true;
         if (e) search_each(&search, e);
     } else {
-        for (unsigned i = 0; i < stripes.count && !search.failed; i++)
-            search_stripe(&search, stripes.all[i].keyspace, call->db);
+        search_all(&search, pattern, call->db);
     }
     if (search.failed)
         call_out_of_memory(call);
@@ -155,6 +167,7 @@ static bool scan_cursor(struct bytes text, uint64_t *cursor) {
 }
 
 static bool scan_options_or_reply(struct call *call, struct search *search, uint64_t *count) {
+    struct bytes pattern = BYTES("*");
     for (uint32_t i = 2; i < call->argc; i += 2) {
         struct bytes option = call->argv[i];
         int64_t number;
@@ -167,8 +180,7 @@ static bool scan_options_or_reply(struct call *call, struct search *search, uint
             }
             *count = (uint64_t)number;
         } else if (!last && bytes_is(option, "match")) {
-            search->pattern = call->argv[i + 1];
-            search->any = bytes_equal(search->pattern, BYTES("*"));
+            pattern = call->argv[i + 1];
         } else if (!last && bytes_is(option, "type")) {
             search->type = call->argv[i + 1];
         } else {
@@ -176,7 +188,9 @@ static bool scan_options_or_reply(struct call *call, struct search *search, uint
             return false;
         }
     }
-    return true;
+    if (search_only(search, pattern)) return true;
+    call_out_of_memory(call);
+    return false;
 }
 
 /* Goes on from the cursor until COUNT keys were looked at, or ten times as many buckets: an almost empty
@@ -198,7 +212,7 @@ static uint64_t scan_step(struct call *call, struct search *search, uint64_t cur
 }
 
 static void scan(struct call *call) {
-    struct search search = search_of(call, BYTES("*"));
+    struct search search = search_of(call);
     uint64_t cursor, count = SCAN_COUNT_DEFAULT;
     if (!scan_cursor(call->argv[1], &cursor)) {
         reply_error(call->reply, "ERR invalid cursor");
@@ -245,7 +259,7 @@ static uint64_t random_bits(const struct call *call) {
 
 /* The first key of the stripe that has not expired. */
 static struct entry *first_live(const struct call *call, const struct keyspace *ks) {
-    struct search search = search_of(call, BYTES("*"));
+    struct search search = search_of(call);
     uint64_t cursor = 0;
     do cursor = keyspace_scan(ks, call->db, cursor, search_each, &search);
     while (cursor && !search.count && !search.failed);

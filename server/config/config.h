@@ -94,10 +94,12 @@ bool config_password_is(struct bytes password);
 
 enum { CONFIG_ERROR_MAX = 1024 }; /* bytes of an error text, its NUL included */
 
-/* Calls `found` (NULL: nothing) for every option that a glob pattern matches, once each, in the table's
- * order. Returns how many there are, the same each time for the same patterns. */
+/* Calls `counted` with the number of options that the patterns match, then `found` for each of them, in the
+ * table's order. False without memory: nothing was called. */
+typedef void config_counted(void *context, uint32_t matches);
 typedef void config_found(void *context, struct bytes name, struct bytes value);
-uint32_t config_get(const struct bytes *patterns, uint32_t count, config_found *found, void *context);
+bool config_get(const struct bytes *patterns, uint32_t count, config_counted *counted, config_found *found,
+                void *context) __attribute__((warn_unused_result));
 /* Changes `count` options, from pairs of name and value: all of them, or none. False with Redis's error text,
  * "ERR ...". */
 bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX])

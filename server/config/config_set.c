@@ -24,40 +24,65 @@ void config_defaults(void) {
 
 /* ---- CONFIG GET ----------------------------------------------------------------------------------- */
 
-/* The name to reply with, if a pattern matches: as the client wrote it, unless by a pattern. */
-static bool name_matches(const struct bytes *patterns, uint32_t count, const char *name,
-                         struct bytes *shown) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!glob_match(patterns[i], bytes_of(name), true)) continue;
-        bool literal = !memchr(patterns[i].data, '*', patterns[i].len) &&
-                       !memchr(patterns[i].data, '?', patterns[i].len) &&
-                       !memchr(patterns[i].data, '[', patterns[i].len);
-        *shown = literal ? patterns[i] : bytes_of(name);
-        return true;
-    }
-    return false;
-}
+/* An option's name or alias, and what to call it in a reply: as the client wrote it, unless by a glob. */
+struct match {
+    const struct option *option;
+    const char *name;
+    struct bytes shown; /* no data: nothing has matched it */
+};
 
-uint32_t config_get(const struct bytes *patterns, uint32_t count, config_found *found, void *context) {
-    uint32_t matches = 0;
-    config_lock();
+static uint32_t list_names(struct match *names) {
+    uint32_t count = 0;
     for (unsigned i = 0; i < option_count(); i++) {
         const struct option *option = option_at(i);
-        const char *names[] = {option->name, option->alias};
-        struct bytes shown;
-        for (unsigned j = 0; option->standard && j < 2 && names[j]; j++) {
-            if (!name_matches(patterns, count, names[j], &shown)) continue;
-            matches++;
-            struct option_value value = {0};
-            struct buffer text = {0};
-            bool ok = !found || (option_current(option, &value) && option_format(option, &value, &text));
-            if (found) found(context, shown, ok ? buffer_bytes(&text) : BYTES(""));
-            option_value_free(&value);
-            buffer_free(&text);
-        }
+        if (!option->standard) continue;
+        names[count++] = (struct match){.option = option, .name = option->name};
+        if (option->alias) names[count++] = (struct match){.option = option, .name = option->alias};
     }
-    config_unlock();
-    return matches;
+    return count;
+}
+
+/* Notes which of the names this pattern matches, of those that none before it has. False without memory. */
+static bool match_names(struct bytes pattern, struct match *names, uint32_t count) {
+    struct glob glob = {0};
+    bool literal = !memchr(pattern.data, '*', pattern.len) && !memchr(pattern.data, '?', pattern.len) &&
+                   !memchr(pattern.data, '[', pattern.len);
+    if (!literal && !glob_compile(&glob, pattern, true)) return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct bytes name = bytes_of(names[i].name);
+        if (names[i].shown.data) continue;
+        if (literal ? bytes_equal_nocase(name, pattern) : glob_matches(&glob, name))
+            names[i].shown = literal ? pattern : name;
+    }
+    glob_free(&glob);
+    return true;
+}
+
+static void show(const struct match *match, config_found *found, void *context) {
+    struct option_value value = {0};
+    struct buffer text = {0};
+    bool ok = option_current(match->option, &value) && option_format(match->option, &value, &text);
+    found(context, match->shown, ok ? buffer_bytes(&text) : BYTES(""));
+    option_value_free(&value);
+    buffer_free(&text);
+}
+
+bool config_get(const struct bytes *patterns, uint32_t count, config_counted *counted, config_found *found,
+                void *context) {
+    struct match *names = malloc(2 * option_count() * sizeof(*names));
+    uint32_t name_count = names ? list_names(names) : 0, matches = 0;
+    bool ok = names != NULL;
+    for (uint32_t i = 0; i < count && ok; i++) ok = match_names(patterns[i], names, name_count);
+    if (ok) {
+        for (uint32_t i = 0; i < name_count; i++) matches += names[i].shown.data != NULL;
+        counted(context, matches);
+        config_lock();
+        for (uint32_t i = 0; i < name_count; i++)
+            if (names[i].shown.data) show(&names[i], found, context);
+        config_unlock();
+    }
+    free(names);
+    return ok;
 }
 
 /* ---- CONFIG SET ----------------------------------------------------------------------------------- */
