@@ -17,6 +17,7 @@
 #include "server/process/prepare.h"
 #include "server/process/server.h"
 #include "server/process/systemd.h"
+#include "server/process/usage.h"
 #include "server/report/info.h"
 #include "uring/probe.h"
 
@@ -88,7 +89,7 @@ static int serve(void) {
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
                shard_count == 1 ? "shard" : "shards",
                shards[0].ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings");
-    info_started();
+    usage_started();
     systemd_ready();
     int code = server_run();
     if (pidfile) unlink(config.pidfile);
@@ -107,8 +108,9 @@ int main(int argc, char **argv) {
     struct config_errors errors = {0};
     title_keep(argc, argv);
     const char *bad_row = command_table_open();
+    if (!bad_row) bad_row = info_open();
     if (bad_row) {
-        fprintf(stderr, "kevy: command table: %s\n", bad_row);
+        fprintf(stderr, "kevy: %s\n", bad_row);
         return 1;
     }
     config_defaults();

@@ -10,6 +10,7 @@
 
 #include "server/config/config.h"
 #include "server/lock_order.h"
+#include "server/report/info.h"
 
 static struct {
     struct mutex mutex;
@@ -137,3 +138,31 @@ bool clients_set_text(char **field, struct bytes text) {
 bool client_must_authenticate(const struct client *client) {
     return !(client->flags & CLIENT_AUTHENTICATED) && config_has_password();
 }
+
+/* ---- INFO ----------------------------------------------------------------------------------------- */
+
+struct clients_usage clients_usage(void) {
+    struct clients_usage usage = {0};
+    clients_lock();
+    for (struct client *client = clients_first(); client; client = client->next) {
+        uint64_t input = client_get(client->input_bytes), output = client_get(client->output_bytes);
+        usage.count++;
+        usage.bytes += input + output;
+        if (input > usage.max_input) usage.max_input = input;
+        if (output > usage.max_output) usage.max_output = output;
+    }
+    clients_unlock();
+    return usage;
+}
+
+static void section_clients(struct info *info) {
+    struct clients_usage usage = clients_usage();
+    info_number(info, "connected_clients", (int64_t)usage.count);
+    info_fixed(info, "cluster_connections:0");
+    info_number(info, "maxclients", config.maxclients);
+    info_number(info, "client_recent_max_input_buffer", (int64_t)usage.max_input);
+    info_number(info, "client_recent_max_output_buffer", (int64_t)usage.max_output);
+    info_fixed(info, "blocked_clients:0 tracking_clients:0 clients_in_timeout_table:0");
+}
+INFO_SECTION(clients) = {
+    .name = "clients", .title = "Clients", .order = 20, .by_default = true, .write = section_clients};

@@ -27,6 +27,14 @@ void clients_lock(void);
 void clients_unlock(void);
 struct client *clients_first(void);
 
+/* What all clients together hold; takes the lock. */
+struct clients_usage {
+    uint64_t count;
+    uint64_t bytes;                 /* of unparsed requests and unsent replies */
+    uint64_t max_input, max_output; /* of these bytes, those of one client */
+};
+struct clients_usage clients_usage(void);
+
 /* The two ends of its socket, "127.0.0.1:50000", "[::1]:50000" or "/path/of/socket:0"; "?:0" where the kernel
  * no longer knows. Call under the lock; good until clients_remove. */
 const char *client_peer(struct client *client);

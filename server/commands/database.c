@@ -1,8 +1,9 @@
-/* database.c - whole databases: DBSIZE, FLUSHDB, FLUSHALL, SWAPDB. They run with every stripe locked. */
+/* database.c - whole databases: DBSIZE, INFO keyspace, FLUSHDB, FLUSHALL, SWAPDB. They run with every stripe locked. */
 #include <limits.h>
 
 #include "server/commands/keys.h"
 #include "server/config/config.h"
+#include "server/report/info.h"
 
 /* Expired keys count until they are deleted, as in Redis. */
 static void dbsize(struct call *call) {
@@ -18,6 +19,47 @@ COMMAND(dbsize) = {.name = "dbsize",
                    .summary = "Return the number of keys in the selected database",
                    .acl = "keyspace",
                    .tips = "request_policy:all_shards,response_policy:agg_sum"};
+
+/* ---- INFO keyspace -------------------------------------------------------------------------------- */
+
+enum { TTL_SAMPLES = 64 }; /* keys that an average time to live is taken from */
+
+/* A well-mixed sequence (Steele, Lea, Flood: SplitMix64). */
+static uint64_t mixed(uint64_t *state) {
+    uint64_t x = *state += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* Milliseconds that keys with an expiry still have, on average over those among some random keys; 0 if none
+ * is. */
+static int64_t average_ttl(unsigned db, int64_t now_ms) {
+    uint64_t state = (uint64_t)now_ms, found = 0;
+    double sum = 0;
+    for (unsigned i = 0; i < TTL_SAMPLES; i++) {
+        const struct keyspace *ks = stripes.all[mixed(&state) % stripes.count].keyspace;
+        const struct entry *e = keyspace_random(ks, db, mixed(&state));
+        if (!e || !entry_expiry(e) || entry_expired(e, now_ms)) continue;
+        sum += (double)(entry_expiry(e) - now_ms);
+        found++;
+    }
+    return found ? (int64_t)(sum / (double)found) : 0;
+}
+
+static void section_keyspace(struct info *info) {
+    for (unsigned db = 0; db < (unsigned)config.databases; db++) {
+        uint64_t keys = keys_count(db), expiring = 0;
+        for (unsigned i = 0; i < stripes.count; i++)
+            expiring += keyspace_count_expiring(stripes.all[i].keyspace, db);
+        if (keys)
+            INFO_LINE(info, "db%u:keys=%llu,expires=%llu,avg_ttl=%lld", db, (unsigned long long)keys,
+                      (unsigned long long)expiring,
+                      (long long)(expiring ? average_ttl(db, info->now_ms) : 0));
+    }
+}
+INFO_SECTION(keyspace) = {
+    .name = "keyspace", .title = "Keyspace", .order = 140, .by_default = true, .write = section_keyspace};
 
 /* ---- FLUSHDB, FLUSHALL ---------------------------------------------------------------------------- */
 

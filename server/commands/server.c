@@ -39,7 +39,7 @@ COMMAND(info) = {.name = "info",
                  .history = "7.0.0: Added support for taking multiple section arguments.",
                  .syntax = "[<section> ...]"};
 
-/* ---- LASTSAVE, ROLE, TIME ------------------------------------------------------------------------- */
+/* ---- LASTSAVE, INFO persistence ------------------------------------------------------------------- */
 
 /* Nothing is saved yet: as in Redis, the time is then that of the start. */
 static void lastsave(struct call *call) {
@@ -55,6 +55,31 @@ COMMAND(lastsave) = {.name = "lastsave",
                      .summary = "Get the UNIX time stamp of the last successful save to disk",
                      .acl = "admin dangerous",
                      .tips = "nondeterministic_output"};
+
+static void section_persistence(struct info *info) {
+    uint64_t changes = 0;
+    for (unsigned i = 0; i < stripes.count; i++) changes += stripes.all[i].changes;
+    info_fixed(info, "loading:0 async_loading:0 current_cow_peak:0 current_cow_size:0 "
+                     "current_cow_size_age:0 current_fork_perc:0.00 current_save_keys_processed:0 "
+                     "current_save_keys_total:0");
+    info_number(info, "rdb_changes_since_last_save", (int64_t)changes);
+    info_fixed(info, "rdb_bgsave_in_progress:0");
+    info_number(info, "rdb_last_save_time", server_started_ms / 1000);
+    info_fixed(info, "rdb_last_bgsave_status:ok rdb_last_bgsave_time_sec:-1 rdb_current_bgsave_time_sec:-1 "
+                     "rdb_saves:0 rdb_last_cow_size:0 rdb_last_load_keys_expired:0 "
+                     "rdb_last_load_keys_loaded:0 aof_enabled:0 aof_rewrite_in_progress:0 "
+                     "aof_rewrite_scheduled:0 aof_last_rewrite_time_sec:-1 aof_current_rewrite_time_sec:-1 "
+                     "aof_last_bgrewrite_status:ok aof_rewrites:0 aof_rewrites_consecutive_failures:0 "
+                     "aof_last_write_status:ok aof_last_cow_size:0 module_fork_in_progress:0 "
+                     "module_fork_last_cow_size:0");
+}
+INFO_SECTION(persistence) = {.name = "persistence",
+                             .title = "Persistence",
+                             .order = 40,
+                             .by_default = true,
+                             .write = section_persistence};
+
+/* ---- ROLE, TIME ----------------------------------------------------------------------------------- */
 
 static void role(struct call *call) {
     reply_array(call->reply, 3);
@@ -111,7 +136,7 @@ static size_t art_draw(uint8_t rule, char text[ART_ROWS * (ART_COLUMNS + 1)]) {
 }
 
 static void lolwut(struct call *call) {
-    static const char signature[] = "\nRedis ver. " INFO_REDIS_VERSION ", kevy ver. " KEVY_VERSION "\n";
+    static const char signature[] = "\nRedis ver. " COMPATIBLE_REDIS_VERSION ", kevy ver. " KEVY_VERSION "\n";
     char text[ART_ROWS * (ART_COLUMNS + 1) + sizeof signature];
     int64_t rule = ART_DEFAULT_RULE;
     if (call->argc >= 3 && bytes_is(call->argv[1], "version") && !call_int_or_reply(call, 2, &rule)) return;

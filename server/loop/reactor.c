@@ -14,6 +14,7 @@
 #include "server/loop/listener.h"
 #include "server/loop/shard.h"
 #include "server/op.h"
+#include "server/report/info.h"
 #include "server/report/rates.h"
 
 static void reap(struct shard *shard);
@@ -323,3 +324,10 @@ void reactor_run(struct shard *shard) {
     while (!shard->stopping) turn(shard);
     drain(shard);
 }
+
+/* ---- INFO ----------------------------------------------------------------------------------------- */
+
+static void section_io(struct info *info) {
+    info_metrics(info, METRIC_IO);
+}
+INFO_SECTION(io) = {.name = "io", .title = "IO", .order = 120, .write = section_io};

@@ -2,6 +2,7 @@
 #include "server/report/errorstats.h"
 
 #include "server/lock_order.h"
+#include "server/report/info.h"
 
 static struct {
     struct mutex mutex;
@@ -51,3 +52,16 @@ void errorstats_reset(void) {
     table.count = 0;
     mutex_unlock(&table.mutex);
 }
+
+static void section_errorstats(struct info *info) {
+    struct errorstat list[ERRORSTATS_MAX];
+    unsigned count = errorstats_list(list);
+    for (unsigned i = 0; i < count; i++)
+        INFO_LINE(info, "errorstat_%.*s:count=%llu", list[i].code_len, list[i].code,
+                  (unsigned long long)list[i].count);
+}
+INFO_SECTION(errorstats) = {.name = "errorstats",
+                            .title = "Errorstats",
+                            .order = 100,
+                            .by_default = true,
+                            .write = section_errorstats};

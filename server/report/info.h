@@ -1,19 +1,53 @@
 /* info.h - the text of INFO: sections of "name:value" lines, in Redis's order and by Redis's names.
  *
- * Every figure is measured. Fields of features that kevy lacks show what Redis shows when these are off;
- * fields whose meaning has no counterpart here are left out. */
+ * A section is one row, in the file of its subject, below the function that writes its lines:
+ *
+ *     static void section_clients(struct info *info) {
+ *         info_number(info, "connected_clients", clients_count());
+ *         info_fixed(info, "cluster_connections:0");
+ *         ...
+ *     }
+ *     INFO_SECTION(clients) = {.name = "clients", .title = "Clients", .order = 20, .by_default = true,
+ *                              .write = section_clients};
+ *
+ * The macro puts the row into a linker section, so this file and info.c know no subject. info_open checks
+ * the rows at start.
+ *
+ * Every figure is measured. Fields of features that kevy lacks show what Redis shows when these are off. */
 #ifndef KEVY_SERVER_REPORT_INFO_H
 #define KEVY_SERVER_REPORT_INFO_H
 
 #include <stdint.h>
 
 #include "protocol/text.h"
+#include "server/report/metrics.h"
 
-/* What clients that look at redis_version are told: the Redis whose commands and replies are ours. */
-#define INFO_REDIS_VERSION "7.0.15"
+/* What sections are written to, and from. */
+struct info {
+    struct text *text;
+    int64_t now_ms; /* Unix time of the request */
+    struct metrics metrics;
+};
 
-/* Notes what the server has taken before there were clients and data; once, when it has started. */
-void info_started(void);
+struct info_section {
+    const char *name, *title; /* "clients", as INFO's argument; "Clients", as its heading */
+    unsigned order;           /* sections come in ascending order, however they are asked for */
+    bool by_default;          /* shown when no section is named */
+    /* Adds its lines; all stripes are locked. NULL: a heading alone. */
+    void (*write)(struct info *info);
+};
+
+#define INFO_SECTION(ident)                                                                                  \
+    static const struct info_section info_section_##ident;                                                   \
+    static const struct info_section *const info_section_row_##ident                                         \
+        __attribute__((section("info_rows"), used)) = &info_section_##ident;                                 \
+    static const struct info_section info_section_##ident
+
+/* Puts the sections in order. NULL, or what is wrong with which row. Once, before there are threads. */
+const char *info_open(void);
+/* What is wrong with these rows, which are in order; NULL: nothing. The part of info_open that a test feeds with
+ * bad rows. */
+const char *info_check(const struct info_section *const *rows, unsigned count);
 
 /* The sections that a word of INFO's arguments names, as a set: "server", "all", "default" ...; 0 for an
  * unknown word. */
@@ -21,5 +55,19 @@ uint32_t info_sections(struct bytes word);
 /* Adds these sections; text->cut tells if they were too long, or memory too short. Needs every stripe's lock. */
 enum { INFO_TEXT_MAX = 1024 * 1024 }; /* bytes that they may have together */
 void info_write(uint32_t sections, int64_t now_ms, struct text *text);
+
+/* ---- Lines ---------------------------------------------------------------------------------------- */
+
+/* printf-style, a line: INFO_LINE(info, "os:%s %s", name, release) */
+#define INFO_LINE(info, format, ...) text_format((info)->text, format "\r\n", __VA_ARGS__)
+/* Lines that never change, with a blank between them, and none inside: "loading:0 async_loading:0" */
+void info_fixed(struct info *info, const char *lines);
+void info_number(struct info *info, const char *name, int64_t number);
+/* A number of bytes, and another line, <name>_human, for people: "1.23M", rounded as Redis does. */
+void info_bytes(struct info *info, const char *name, uint64_t bytes);
+/* part / whole, for a line; 0 where there is no whole. */
+double info_ratio(double part, double whole);
+/* The rows of metrics.def for this section, in their order. */
+void info_metrics(struct info *info, enum metric_section section);
 
 #endif

@@ -6,11 +6,13 @@
  * falls below zero. */
 #include "server/report/metrics.h"
 
-#include <assert.h>
 #include <stddef.h>
 
+#include "protocol/assert.h"
 #include "server/lock_order.h"
 #include "server/report/errorstats.h"
+#include "server/report/info.h"
+#include "server/report/rates.h"
 
 static struct {
     struct mutex mutex;
@@ -121,3 +123,25 @@ void metrics_reset(void) {
     mutex_unlock(&metrics.mutex);
     errorstats_reset();
 }
+
+static void section_stats(struct info *info) {
+    struct rates rates = rates_now();
+    info_metrics(info, METRIC_STATS);
+    INFO_LINE(info, "instantaneous_ops_per_sec:%.0f", rates.commands);
+    INFO_LINE(info, "instantaneous_input_kbps:%.2f", rates.input_kbytes);
+    INFO_LINE(info, "instantaneous_output_kbps:%.2f", rates.output_kbytes);
+    info_fixed(info, "total_net_repl_input_bytes:0 total_net_repl_output_bytes:0 "
+                     "instantaneous_input_repl_kbps:0.00 instantaneous_output_repl_kbps:0.00 sync_full:0 "
+                     "sync_partial_ok:0 sync_partial_err:0 expired_stale_perc:0.00 "
+                     "expired_time_cap_reached_count:0 evicted_keys:0 evicted_clients:0 "
+                     "total_eviction_exceeded_time:0 current_eviction_exceeded_time:0 pubsub_channels:0 "
+                     "pubsub_patterns:0 pubsubshard_channels:0 latest_fork_usec:0 total_forks:0 "
+                     "migrate_cached_sockets:0 slave_expires_tracked_keys:0 active_defrag_hits:0 "
+                     "active_defrag_misses:0 active_defrag_key_hits:0 active_defrag_key_misses:0 "
+                     "total_active_defrag_time:0 current_active_defrag_time:0 tracking_total_keys:0 "
+                     "tracking_total_items:0 tracking_total_prefixes:0 unexpected_error_replies:0 "
+                     "dump_payload_sanitizations:0 io_threaded_reads_processed:0 "
+                     "io_threaded_writes_processed:0");
+}
+INFO_SECTION(stats) = {
+    .name = "stats", .title = "Stats", .order = 50, .by_default = true, .write = section_stats};

@@ -9,6 +9,7 @@
 #include "server/limits.h"
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_section { METRIC_STATS, METRIC_IO }; /* which of INFO's sections shows it */
 
 struct command_metrics {
     uint64_t calls, nanoseconds, rejected, failed;

@@ -22,6 +22,7 @@
 #include "server/log.h"
 #include "server/loop/deliver.h"
 #include "server/loop/shard.h"
+#include "server/report/info.h"
 #include "server/stripes/watch.h"
 #include "tests/check.h"
 
@@ -42,7 +43,7 @@ static int null_fd;
 static void open_shard(void) {
     config_defaults();
     log_set_level(LOG_LEVEL_NOTHING);
-    CHECK(command_table_open() == NULL);
+    CHECK(command_table_open() == NULL && info_open() == NULL);
     config.proto_max_bulk_len = MAX_STRING;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     shard_count = 1;

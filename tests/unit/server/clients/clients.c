@@ -9,6 +9,7 @@
 
 #include "server/config/config.h"
 #include "tests/check.h"
+#include "tests/unit/info_fixture.h"
 
 static void ids_rise_and_are_never_used_again(void) {
     struct client a = {.fd = -1}, b = {.fd = -1};
@@ -188,8 +189,27 @@ static void threads_may_come_and_go_and_look_at_once(void) {
     CHECK(clients_first() == NULL);
 }
 
+static void info_tells_how_many_there_are_and_what_they_hold(void) {
+    struct client a = {.fd = -1, .input_bytes = 777, .output_bytes = 30};
+    struct client b = {.fd = -1, .input_bytes = 20, .output_bytes = 888};
+    config.maxclients = 10;
+    CHECK(clients_add(&a) && clients_add(&b));
+    struct clients_usage usage = clients_usage();
+    CHECK(usage.count == 2 && usage.bytes == 777 + 30 + 20 + 888);
+    const char *clients = info_text("clients", 0);
+    CHECK_INT(figure(clients, "connected_clients"), 2);
+    CHECK_INT(figure(clients, "maxclients"), 10);
+    CHECK_INT(figure(clients, "client_recent_max_input_buffer"), 777);
+    CHECK_INT(figure(clients, "client_recent_max_output_buffer"), 888);
+    clients_remove(&b);
+    CHECK_INT(figure(info_text("clients", 0), "client_recent_max_output_buffer"), 30);
+    clients_remove(&a);
+    CHECK_INT(figure(info_text("clients", 0), "connected_clients"), 0);
+}
+
 int main(void) {
     config_defaults();
+    CHECK(info_open() == NULL);
     RUN(ids_rise_and_are_never_used_again);
     RUN(maxclients_counts_everybody);
     RUN(the_list_is_in_order_of_ids);
@@ -200,5 +220,6 @@ int main(void) {
     RUN(a_socket_that_has_no_peer_any_more_has_no_address);
     RUN(whoever_comes_without_a_password_is_authenticated);
     RUN(threads_may_come_and_go_and_look_at_once);
+    RUN(info_tells_how_many_there_are_and_what_they_hold);
     return 0;
 }

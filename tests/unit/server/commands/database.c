@@ -1,5 +1,6 @@
 /* DBSIZE, FLUSHDB, FLUSHALL, SWAPDB: which keys of which database are there afterwards, and who notices. */
 #include "tests/unit/commands_fixture.h"
+#include "tests/unit/info_fixture.h"
 
 static void each_database_counts_its_own(void) {
     begin();
@@ -76,6 +77,26 @@ static void watchers_feel_what_happens_to_their_database(void) {
     }
 }
 
+static void the_keyspace_is_counted_by_database(void) {
+    begin();
+    CHECK(!strstr(info_text("keyspace", now_ms), "db0"));
+    EXPECT("mset a 1 b 2\nset c 3 px 5000\nselect 7\nset d 4\nset e 5 px 1\nselect 0\n", OK OK OK OK OK OK);
+    const char *keyspace = info_text("keyspace", now_ms);
+    CHECK(strstr(keyspace, "db0:keys=3,expires=1,avg_ttl="));
+    CHECK(strstr(keyspace, "db7:keys=2,expires=1,avg_ttl=") && !strstr(keyspace, "db1:"));
+    /* The average is taken from random keys: where all are alike it is exact. */
+    EXPECT("flushall\n", OK);
+    for (int k = 0; k < 1000; k++) {
+        char line[64];
+        int len = snprintf(line, sizeof line, "set %d v px 5000\n", k);
+        CHECK_BYTES(run((struct bytes){line, (size_t)len}), BYTES(OK));
+    }
+    CHECK(has_line(info_text("keyspace", now_ms), "db0:keys=1000,expires=1000,avg_ttl=5000"));
+    now_ms += 6000; /* they are still there, but over */
+    CHECK(has_line(info_text("keyspace", now_ms), "db0:keys=1000,expires=1000,avg_ttl=0"));
+    end();
+}
+
 int main(void) {
     RUN(each_database_counts_its_own);
     RUN(expired_keys_count_until_they_are_deleted);
@@ -83,5 +104,6 @@ int main(void) {
     RUN(flush_modes_are_words);
     RUN(swapdb_changes_places_for_everybody);
     RUN(watchers_feel_what_happens_to_their_database);
+    RUN(the_keyspace_is_counted_by_database);
     return 0;
 }

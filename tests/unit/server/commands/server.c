@@ -5,6 +5,7 @@
 #include "server/exec/slowlog.h"
 #include "server/process/server.h"
 #include "tests/unit/commands_fixture.h"
+#include "tests/unit/info_fixture.h"
 
 /* The text within a bulk. */
 static struct bytes bulk(struct bytes reply) {
@@ -123,6 +124,14 @@ static void the_slow_log_is_told_newest_first(void) {
     end();
 }
 
+static void changes_count_since_the_start(void) {
+    begin();
+    CHECK_INT(figure(info_text("persistence", now_ms), "rdb_changes_since_last_save"), 0);
+    EXPECT("set k v\nget k\nset l w\n", OK "$1\r\nv\r\n" OK);
+    CHECK_INT(figure(info_text("persistence", now_ms), "rdb_changes_since_last_save"), 2);
+    end();
+}
+
 int main(void) {
     RUN(info_shows_the_sections_that_are_named);
     RUN(role_and_lastsave_are_those_of_a_master_that_saved_nothing);
@@ -131,5 +140,6 @@ int main(void) {
     RUN(a_monitor_is_told_once_and_reads_no_keys);
     RUN(shutdown_refuses_what_it_cannot_do);
     RUN(the_slow_log_is_told_newest_first);
+    RUN(changes_count_since_the_start);
     return 0;
 }

@@ -1,0 +1,116 @@
+/* about.c - what INFO says about the process itself: its sections server, replication and cpu. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "server/call/command.h"
+#include "server/config/config.h"
+#include "server/loop/listener.h"
+#include "server/process/server.h"
+#include "server/process/systemd.h"
+#include "server/report/info.h"
+#include "server/stripes/stripes.h"
+
+/* ---- Names of this run ---------------------------------------------------------------------------- */
+
+enum { ID_BYTES = 20, PATH_BYTES = 4096 };
+
+static struct {
+    pthread_once_t once;
+    char run[2 * ID_BYTES + 1], replication[2 * ID_BYTES + 1];
+} ids = {.once = PTHREAD_ONCE_INIT};
+
+/* 40 hexadecimal digits that no other run has. */
+static void make_id(char id[2 * ID_BYTES + 1]) {
+    static const char digits[] = "0123456789abcdef";
+    unsigned char random[ID_BYTES] = {0};
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        abort(); /* cannot happen below 256 bytes */
+    for (unsigned i = 0; i < ID_BYTES; i++) {
+        id[2 * i] = digits[random[i] >> 4];
+        id[2 * i + 1] = digits[random[i] & 15];
+    }
+}
+
+static void make_ids(void) {
+    make_id(ids.run);
+    make_id(ids.replication);
+}
+
+/* ---- Server --------------------------------------------------------------------------------------- */
+
+static void executable_line(struct info *info) {
+    char path[PATH_BYTES];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path);
+    INFO_LINE(info, "executable:%.*s", (int)(len > 0 ? len : 0), path);
+}
+
+static void time_lines(struct info *info) {
+    int64_t uptime_s = (info->now_ms - server_started_ms) / 1000;
+    info_number(info, "server_time_usec", info->now_ms * 1000);
+    info_number(info, "uptime_in_seconds", uptime_s);
+    info_number(info, "uptime_in_days", uptime_s / (24 * 3600));
+    info_fixed(info, "hz:10 configured_hz:10");
+    info_number(info, "lru_clock", info->now_ms / 1000 & 0xffffff);
+}
+
+static void section_server(struct info *info) {
+    struct utsname os;
+    uname(&os);
+    pthread_once(&ids.once, make_ids);
+    info_fixed(info, "redis_version:" COMPATIBLE_REDIS_VERSION " kevy_version:" KEVY_VERSION
+                     " redis_git_sha1:00000000 redis_git_dirty:0 redis_build_id:0 redis_mode:standalone");
+    INFO_LINE(info, "os:%s %s %s", os.sysname, os.release, os.machine);
+    info_number(info, "arch_bits", sizeof(void *) * 8);
+    INFO_LINE(info, "monotonic_clock:%s", "POSIX clock_gettime");
+    info_fixed(info, "multiplexing_api:io_uring atomicvar_api:c11-builtin");
+    INFO_LINE(info, "gcc_version:%d.%d.%d", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+    info_number(info, "process_id", getpid());
+    INFO_LINE(info, "process_supervised:%s", systemd_supervised() ? "systemd" : "no");
+    INFO_LINE(info, "run_id:%s", ids.run);
+    info_number(info, "tcp_port", listener_port());
+    time_lines(info);
+    executable_line(info);
+    INFO_LINE(info, "config_file:%s", config_path());
+    info_fixed(info, "io_threads_active:0");
+    info_number(info, "shards", config_shards());
+    info_number(info, "stripes", stripes.count);
+}
+INFO_SECTION(server) = {
+    .name = "server", .title = "Server", .order = 10, .by_default = true, .write = section_server};
+
+/* ---- Replication ---------------------------------------------------------------------------------- */
+
+static void section_replication(struct info *info) {
+    pthread_once(&ids.once, make_ids);
+    info_fixed(info, "role:master connected_slaves:0 master_failover_state:no-failover");
+    INFO_LINE(info, "master_replid:%s", ids.replication);
+    info_fixed(info, "master_replid2:0000000000000000000000000000000000000000 master_repl_offset:0 "
+                     "second_repl_offset:-1 repl_backlog_active:0 repl_backlog_size:1048576 "
+                     "repl_backlog_first_byte_offset:0 repl_backlog_histlen:0");
+}
+INFO_SECTION(replication) = {.name = "replication",
+                             .title = "Replication",
+                             .order = 60,
+                             .by_default = true,
+                             .write = section_replication};
+
+/* ---- CPU ------------------------------------------------------------------------------------------ */
+
+static void cpu_line(struct info *info, const char *name, struct timeval time) {
+    INFO_LINE(info, "%s:%lld.%06lld", name, (long long)time.tv_sec, (long long)time.tv_usec);
+}
+
+static void section_cpu(struct info *info) {
+    struct rusage self = {0}, children = {0};
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &children);
+    cpu_line(info, "used_cpu_sys", self.ru_stime);
+    cpu_line(info, "used_cpu_user", self.ru_utime);
+    cpu_line(info, "used_cpu_sys_children", children.ru_stime);
+    cpu_line(info, "used_cpu_user_children", children.ru_utime);
+}
+INFO_SECTION(cpu) = {.name = "cpu", .title = "CPU", .order = 70, .by_default = true, .write = section_cpu};

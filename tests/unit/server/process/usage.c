@@ -1,0 +1,59 @@
+/* INFO's memory: that of the data, its peak, and how people read it. */
+#include "server/process/usage.h"
+
+#include "tests/unit/commands_fixture.h"
+#include "tests/unit/info_fixture.h"
+
+static void memory_is_that_of_the_data_and_its_peak_stays(void) {
+    begin();
+    long long before = figure(info_text("memory", now_ms), "used_memory");
+    EXPECT("setrange k 999999 x\n", ":1000000\r\n");
+    const char *memory = info_text("memory", now_ms);
+    long long used = figure(memory, "used_memory");
+    CHECK(used >= before + 1000000 && used < before + 2000000);
+    CHECK(figure(memory, "used_memory_peak") >= used && figure(memory, "used_memory_rss") > 0);
+    CHECK_INT(figure(memory, "used_memory_dataset"), used - figure(memory, "used_memory_overhead"));
+    EXPECT("del k\n", ":1\r\n");
+    memory = info_text("memory", now_ms);
+    CHECK(figure(memory, "used_memory") < used && figure(memory, "used_memory_peak") >= used);
+    end();
+}
+
+static void people_read_sizes_in_units(void) {
+    static const char *const units = "BKMGTPE";
+    begin();
+    EXPECT("setrange k 3145727 x\n", ":3145728\r\n");
+    const char *memory = info_text("memory", now_ms);
+    long long used = figure(memory, "used_memory");
+    const char *human = strstr(memory, "used_memory_human:") + 18;
+    char *end_of;
+    double value = strtod(human, &end_of);
+    CHECK(strchr(units, *end_of) && end_of[1] == '\r');
+    for (const char *unit = units; *unit != *end_of; unit++) value *= 1024;
+    CHECK(value > (double)used * 0.99 && value < (double)used * 1.01);
+    end();
+}
+
+/* A unit begins at 1024 of the one before, as Redis has it: 1010K are not 0.99M. */
+static void units_are_1024_of_each_other(void) {
+    begin();
+    EXPECT("set k v\n", OK);
+    size_t more = 1010 * 1024 + 512 - (size_t)figure(info_text("memory", now_ms), "used_memory");
+    struct key key = {BYTES("k"), hash_bytes(&stripes.seed, BYTES("k"))};
+    struct value value = {.kind = VALUE_BLOCK, .block = block_new_zeroed(more, more)};
+    CHECK(value.block && keyspace_set(stripe_of(key.hash)->keyspace, 0, key, &value, EXPIRY_NONE));
+    block_release(value.block);
+    const char *human = strstr(info_text("memory", now_ms), "used_memory_human:");
+    CHECK(human);
+    /* malloc may round up by some KiB. */
+    CHECK_BYTES(((struct bytes){human, 21}), BYTES("used_memory_human:101"));
+    CHECK(human[22] == '.' && human[25] == 'K');
+    end();
+}
+
+int main(void) {
+    RUN(memory_is_that_of_the_data_and_its_peak_stays);
+    RUN(people_read_sizes_in_units);
+    RUN(units_are_1024_of_each_other);
+    return 0;
+}
