@@ -24,7 +24,7 @@ void call_walk(struct call *call, unsigned stripe) {
 bool call_want(struct call *call, const struct stripe_set *more) {
     assert(call->command->flags & CMD_MORE_STRIPES);
     if (call->held && stripe_set_within(more, call->held)) return true;
-    assert(call->changes == 0);
+    assert(call->effects->changes == 0);
     stripe_set_join(call->want, more);
     call->again = true;
     return false;
@@ -39,7 +39,7 @@ static inline void touched(struct stripe *stripe, unsigned db, struct key key) {
 }
 
 static void changed(struct call *call, struct stripe *stripe, unsigned db, struct key key) {
-    call->changes++;
+    call->effects->changes++;
     stripe->changes++;
     touched(stripe, db, key);
 }
@@ -47,7 +47,7 @@ static void changed(struct call *call, struct stripe *stripe, unsigned db, struc
 void call_expire(struct call *call, unsigned db, struct key key, struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
     touched(stripe, db, key);
-    metric_add(&call->metrics->expired_keys, 1);
+    metric_add(&call->effects->metrics->expired_keys, 1);
     keyspace_delete_entry(stripe->keyspace, db, key, e);
 }
 
@@ -78,7 +78,7 @@ static __attribute__((noinline)) void reply_pinned(struct call *call, struct blo
     reply_bulk_header(reply, bytes.len);
     if (!reply->failed && !reply->sink->attach(reply, bytes, block_retain(block))) reply->failed = true;
     reply_literal(reply, "\r\n");
-    metric_add(&call->metrics->ring_pinned_sends, 1);
+    metric_add(&call->effects->metrics->ring_pinned_sends, 1);
 }
 
 void call_reply_string(struct call *call, const struct entry *e) {
@@ -155,7 +155,7 @@ static bool expiry_of(const struct call *call, enum expiry_form form, int64_t va
     bool seconds = form == EXPIRY_SECONDS || form == EXPIRY_AT_SECONDS;
     if (seconds && __builtin_mul_overflow(value, 1000, &value)) return false;
     if ((form == EXPIRY_SECONDS || form == EXPIRY_MILLISECONDS) &&
-        __builtin_add_overflow(value, call->now_ms, &value))
+        __builtin_add_overflow(value, call->effects->now_ms, &value))
         return false;
     *at_ms = value;
     return true;
@@ -197,17 +197,17 @@ void call_event(struct call *call, uint32_t arg, const char *event) {
 }
 
 void call_changed_all(struct call *call, int db, uint64_t keys) {
-    call->changes += keys;
+    call->effects->changes += keys;
     stripes.all[0].changes += keys;
     for (unsigned i = 0; i < stripes.count; i++)
-        if (stripes.all[i].watches) watch_touch_flush(&stripes.all[i], db, call->now_ms);
+        if (stripes.all[i].watches) watch_touch_flush(&stripes.all[i], db, call->effects->now_ms);
 }
 
 void call_changed_swap(struct call *call, unsigned a, unsigned b) {
-    call->changes++;
+    call->effects->changes++;
     stripes.all[0].changes++;
     unsigned expired = 0;
     for (unsigned i = 0; i < stripes.count; i++)
-        expired += watch_touch_swap(&stripes.all[i], a, b, call->now_ms);
-    metric_add(&call->metrics->expired_keys, expired);
+        expired += watch_touch_swap(&stripes.all[i], a, b, call->effects->now_ms);
+    metric_add(&call->effects->metrics->expired_keys, expired);
 }

@@ -24,7 +24,6 @@
 #include "server/call/command.h"
 #include "server/call/effect.h"
 #include "server/clients/client.h"
-#include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
 
 struct client;
@@ -36,11 +35,8 @@ struct call {
     struct reply *reply;
     const struct command *command;
     struct client *client;         /* who asks: session state (server/clients/client.h) */
-    struct effects *effects;       /* where its changes are felt */
-    struct metrics *metrics;       /* of this shard */
-    int64_t now_ms;                /* Unix time of this turn */
+    struct effects *effects;       /* the time, and where its changes are felt */
     unsigned db;                   /* selected database */
-    uint64_t changes;              /* so far by this call, as Redis counts them: by keys, mostly */
     uint32_t stripe;               /* the one stripe that is locked for this call, or STRIPE_NONE */
     bool again;                    /* it has asked for stripes that it does not hold: see call_want */
     const struct stripe_set *held; /* those that are locked where they are several, or NULL */
@@ -79,7 +75,7 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
     struct key key = call_key(call, arg);
     assert(call_holds(call, stripe_index(key.hash)));
     struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
-    if (__builtin_expect(!e || !entry_expired(e, call->now_ms), 1)) return e;
+    if (__builtin_expect(!e || !entry_expired(e, call->effects->now_ms), 1)) return e;
     call_expire(call, db, key, e);
     return NULL;
 }
@@ -87,14 +83,14 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
 /* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). Most accesses fall into the
  * second of the one before: a line that is not written need not be written back. */
 static inline void call_touch(struct call *call, struct entry *e) {
-    uint32_t clock = (uint32_t)((uint64_t)call->now_ms / 1000) & 0xffffff;
+    uint32_t clock = (uint32_t)((uint64_t)call->effects->now_ms / 1000) & 0xffffff;
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
 }
 
 /* Looks a key up to read it: counts hits and misses, notes the access. NULL if absent or expired. */
 static inline struct entry *call_read(struct call *call, uint32_t arg) {
     struct entry *e = call_find(call, call->db, arg);
-    metric_add(e ? &call->metrics->keyspace_hits : &call->metrics->keyspace_misses, 1);
+    metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
     if (e) call_touch(call, e);
     return e;
 }

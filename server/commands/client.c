@@ -70,8 +70,8 @@ static void add_line(struct text *lines, const struct call *call, struct client 
     text_format(lines, " fd=%d", client->fd);
     lines_field(lines, " name=", client->name);
     text_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
-                (long long)(call->now_ms - client->created_ms) / 1000,
-                (long long)(call->now_ms - client_get(client->active_ms)) / 1000, letters,
+                (long long)(call->effects->now_ms - client->created_ms) / 1000,
+                (long long)(call->effects->now_ms - client_get(client->active_ms)) / 1000, letters,
                 client_get(client->db), flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
     text_format(
         lines,
@@ -257,7 +257,8 @@ static bool filter_matches(const struct call *call, const struct kill_filter *fi
     if (client->killed || (filter->skip_me && client == call->client)) return false;
     if (filter->type != TYPE_ANY && filter->type != TYPE_NORMAL) return false;
     if (filter->id && (uint64_t)filter->id != client->id) return false;
-    if (filter->max_age_s && (call->now_ms - client->created_ms) / 1000 < filter->max_age_s) return false;
+    if (filter->max_age_s && (call->effects->now_ms - client->created_ms) / 1000 < filter->max_age_s)
+        return false;
     if (filter->addr.data && !bytes_equal(filter->addr, bytes_of(client_peer(client)))) return false;
     return !filter->laddr.data || bytes_equal(filter->laddr, bytes_of(client_local(client)));
 }
@@ -478,10 +479,10 @@ static void client_pause(struct call *call) {
         return;
     if (timeout_ms < 0) {
         reply_error(call->reply, "ERR timeout is negative");
-    } else if (timeout_ms > INT64_MAX - call->now_ms) {
+    } else if (timeout_ms > INT64_MAX - call->effects->now_ms) {
         reply_error(call->reply, "ERR timeout is out of range");
     } else {
-        pause_begin(mode, call->now_ms + timeout_ms, call->now_ms);
+        pause_begin(mode, call->effects->now_ms + timeout_ms, call->effects->now_ms);
         reply_ok(call->reply);
     }
 }

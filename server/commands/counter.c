@@ -333,7 +333,7 @@ static void increx(struct call *call) {
     if (!increx_sum_or_reply(call, &x, &terms, e, &sum)) return;
     if (x.expiry.kind == STRING_EXPIRY_ABSENT || (x.enx && e && entry_expiry(e) != 0))
         expiry_ms = EXPIRY_KEEP;
-    bool past = expiry_ms > 0 && expiry_ms <= call->now_ms;
+    bool past = expiry_ms > 0 && expiry_ms <= call->effects->now_ms;
     if (sum.stored && past && e) {
         keyspace_delete_entry(call_keyspace(call, 1), call->db, call_key(call, 1), e);
         call_deleted(call, 1, "del");

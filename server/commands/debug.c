@@ -83,12 +83,12 @@ static size_t serialized_len(const struct entry *e) {
 static void debug_object(struct call *call) {
     struct key key = {call->argv[2], hash_bytes(&stripes.seed, call->argv[2])};
     const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
-    if (!e || entry_expired(e, call->now_ms)) {
+    if (!e || entry_expired(e, call->effects->now_ms)) {
         reply_error(call->reply, "ERR no such key");
         return;
     }
     const struct block *block = entry_block(e);
-    uint32_t accessed_s = entry_access(e), now_s = (uint32_t)(call->now_ms / 1000);
+    uint32_t accessed_s = entry_access(e), now_s = (uint32_t)(call->effects->now_ms / 1000);
     char text[192];
     snprintf(text, sizeof text,
              "Value at:%p refcount:%" PRIu32 " encoding:%s serializedlength:%zu lru:%" PRIu32

@@ -53,7 +53,7 @@ static void expire_generic(struct call *call, enum expiry_form form) {
         reply_int(call->reply, 0);
         return;
     }
-    if (at_ms <= call->now_ms) {
+    if (at_ms <= call->effects->now_ms) {
         keyspace_delete_entry(call_keyspace(call, 1), call->db, call_key(call, 1), e);
         call_deleted(call, 1, "del");
     } else {
@@ -167,7 +167,7 @@ static void expiry_generic(struct call *call, int64_t from_ms, bool seconds) {
 }
 
 static void ttl(struct call *call) {
-    expiry_generic(call, call->now_ms, true);
+    expiry_generic(call, call->effects->now_ms, true);
 }
 COMMAND(ttl) = {.name = "ttl",
                 .arity = 2,
@@ -180,7 +180,7 @@ COMMAND(ttl) = {.name = "ttl",
                 .syntax = "<key:key>"};
 
 static void pttl(struct call *call) {
-    expiry_generic(call, call->now_ms, false);
+    expiry_generic(call, call->effects->now_ms, false);
 }
 COMMAND(pttl) = {.name = "pttl",
                  .arity = 2,

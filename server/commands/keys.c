@@ -4,7 +4,7 @@
 
 struct entry *keys_question(struct call *call, uint32_t arg) {
     struct entry *e = call_peek(call, arg);
-    metric_add(e ? &call->metrics->keyspace_hits : &call->metrics->keyspace_misses, 1);
+    metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
     return e;
 }
 

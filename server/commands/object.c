@@ -52,7 +52,7 @@ COMMAND(object_freq) = {.container = "object",
 /* The access record holds the low 24 bits of Unix seconds: right for idle times below 194 days. */
 static void object_idletime(struct call *call) {
     struct entry *e = object_or_reply(call);
-    if (e) reply_int(call->reply, ((uint32_t)(call->now_ms / 1000) - entry_access(e)) & 0xffffff);
+    if (e) reply_int(call->reply, ((uint32_t)(call->effects->now_ms / 1000) - entry_access(e)) & 0xffffff);
 }
 COMMAND(object_idletime) = {.container = "object",
                             .name = "idletime",

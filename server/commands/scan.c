@@ -37,7 +37,7 @@ struct search {
 
 /* A search for every key. */
 static struct search search_of(const struct call *call) {
-    return (struct search){.any = true, .now_ms = call->now_ms};
+    return (struct search){.any = true, .now_ms = call->effects->now_ms};
 }
 
 /* Keys have to match the pattern, too. False without memory. */
@@ -254,7 +254,7 @@ enum { RANDOMKEY_TRIES = 100 };
 static uint64_t random_bits(const struct call *call) {
     uint64_t bits;
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == (ssize_t)sizeof bits) return bits;
-    return (uint64_t)call->now_ms * 0x9e3779b97f4a7c15ull; /* early at boot: any key will do */
+    return (uint64_t)call->effects->now_ms * 0x9e3779b97f4a7c15ull; /* early at boot: any key will do */
 }
 
 /* The first key of the stripe that has not expired. */
@@ -292,7 +292,7 @@ static struct entry *random_entry(struct call *call) {
         unsigned stripe = random_stripe(call, counts, total);
         call_walk(call, stripe);
         struct entry *e = keyspace_random(stripes.all[stripe].keyspace, call->db, random_bits(call));
-        if (e && !entry_expired(e, call->now_ms)) return e;
+        if (e && !entry_expired(e, call->effects->now_ms)) return e;
     }
     for (unsigned i = 0; total && i < stripes.count; i++) {
         call_walk(call, i);

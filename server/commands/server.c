@@ -19,7 +19,7 @@ static void info(struct call *call) {
     uint32_t sections = call->argc == 1 ? info_sections(BYTES("default")) : 0;
     struct text text = text_growing(NULL, 0, INFO_TEXT_MAX);
     for (uint32_t i = 1; i < call->argc; i++) sections |= info_sections(call->argv[i]);
-    info_write(sections, call->now_ms, &text);
+    info_write(sections, call->effects->now_ms, &text);
     if (text.cut)
         call_out_of_memory(call);
     else

@@ -198,7 +198,7 @@ static void getex(struct call *call) {
         return;
     }
     if (!string_expiry_or_reply(call, &option, &at_ms)) return;
-    bool past = string_expiry_has_time(&option) && at_ms <= call->now_ms;
+    bool past = string_expiry_has_time(&option) && at_ms <= call->effects->now_ms;
     if (!past) e = getex_apply(call, e, &option, at_ms);
     if (e) call_reply_string(call, e);
     if (past) delete_found(call, 1, e);

@@ -47,7 +47,7 @@ static void exec(struct call *call) {
     }
     if (transaction_failed(client))
         reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
-    else if (transaction_dirty(client, call->now_ms))
+    else if (transaction_dirty(client, call->effects->now_ms))
         reply_null_array(call->reply);
     else
         run_queue(call);

@@ -22,7 +22,7 @@ static void run_timed(struct call *call, const struct command *command) {
     command->run(call);
     uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
-    metric_add(&call->metrics->commands[command->id].nanoseconds, taken);
+    metric_add(&call->effects->metrics->commands[command->id].nanoseconds, taken);
     if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
         !(command->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(call, taken);
@@ -31,13 +31,13 @@ static void run_timed(struct call *call, const struct command *command) {
     clock->timed_ns += taken;
     if (command->flags & CMD_SLOW_CLOCK) {
         clock_read(clock);
-        call->now_ms = clock->now_ms;
+        call->effects->now_ms = clock->now_ms;
     }
 }
 
 static __attribute__((noinline)) void note_errors(struct call *call, const struct command *command) {
-    metric_add(&call->metrics->error_replies, 1);
-    metric_add(&call->metrics->commands[command->id].failed, 1);
+    metric_add(&call->effects->metrics->error_replies, 1);
+    metric_add(&call->effects->metrics->commands[command->id].failed, 1);
     errorstats_note(call->reply->last_error);
 }
 
@@ -50,7 +50,7 @@ static void run_command(struct call *call, const struct command *command) {
     else
         command->run(call);
     if (call->again) return; /* it has done nothing yet: see run_wanting */
-    metric_add(&call->metrics->commands[command->id].calls, 1);
+    metric_add(&call->effects->metrics->commands[command->id].calls, 1);
     if (call->reply->errors != errors) note_errors(call, command);
     if (executor_of(call)->gates & GATE_MONITOR) monitor_feed(call);
 }
@@ -119,15 +119,12 @@ void dispatch_queued(struct call *exec, const struct command *command, const str
     call.argc = argc;
     call.hash = hash;
     call.db = exec->client->db;
-    call.changes = 0;
     call.arg_blocks = NULL;
     call.arg_block_count = 0;
-    metric_add(&call.metrics->commands_processed, 1);
+    metric_add(&call.effects->metrics->commands_processed, 1);
     uint64_t errors = exec->reply->errors;
     run_command(&call, command);
     exec->reply->errors = errors; /* they were the queued command's, and are not EXEC's too */
-    exec->changes += call.changes;
-    exec->now_ms = call.now_ms;
 }
 
 /* ---- Muted replies ------------------------------------------------------------------------------- */
@@ -198,7 +195,7 @@ static inline void open_call(struct call *call, const struct request *request) {
     call->argc = request->args.argc;
     call->hash = request->hash;
     call->command = request->command;
-    call->changes = 0;
+    call->effects->changes = 0;
     call->stripe = STRIPE_NONE;
 }
 
@@ -241,7 +238,7 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
             errors = call->reply->errors;
         }
     }
-    metric_add(&call->metrics->commands[command->id].calls, done - first);
+    metric_add(&call->effects->metrics->commands[command->id].calls, done - first);
     return done;
 }
 
@@ -277,12 +274,10 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     if (count > 1) prefetch_entries(batch, count);
     call->client = client;
     call->reply = reply;
-    call->effects = &executor->effects;
-    call->metrics = &executor->metrics;
     call->held = NULL;
     call->want = &executor->want;
     call->again = false;
-    call->now_ms = executor->clock.now_ms;
+    executor->effects.now_ms = executor->clock.now_ms;
     call->db = client->db;
     executor->gates = gates_now(client);
     while (done < count) {

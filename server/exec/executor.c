@@ -14,7 +14,8 @@ void request_free(struct request *request) {
 
 void executor_open(struct executor *executor, unsigned index) {
     executor->index = index;
-    executor->effects.wakes = &executor->wakes;
+    executor->effects = (struct effects){.metrics = &executor->metrics, .wakes = &executor->wakes};
+    executor->call.effects = &executor->effects;
     clock_read(&executor->clock);
     metrics_register(&executor->metrics, command_count());
 }

@@ -24,8 +24,8 @@ static void reject(struct call *call, const struct command *command, const char 
     } else {
         reply_errorf(call->reply, "%s %s", code, text);
     }
-    if (command) metric_add(&call->metrics->commands[command->id].rejected, 1);
-    metric_add(&call->metrics->error_replies, 1);
+    if (command) metric_add(&call->effects->metrics->commands[command->id].rejected, 1);
+    metric_add(&call->effects->metrics->error_replies, 1);
     errorstats_note(call->reply->last_error);
     if (call->client->flags & CLIENT_MULTI) transaction_fail(call->client);
 }
@@ -119,7 +119,8 @@ static enum verdict gate(struct call *call, const struct command *command) {
         reject(call, command, "ERR", "Replica can't interact with the keyspace");
         return REFUSED;
     }
-    if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->now_ms)) return HELD;
+    if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->effects->now_ms))
+        return HELD;
     return PASS;
 }
 

@@ -80,7 +80,7 @@ static struct slowlog_entry *entry_new(const struct call *call, uint64_t nanosec
     struct slowlog_entry *entry = malloc(sizeof *entry + argv_bytes + told.text.len);
     if (!entry) return NULL;
     *entry = (struct slowlog_entry){
-        .time_s = call->now_ms / 1000, .microseconds = nanoseconds / 1000, .argc = told.argc};
+        .time_s = call->effects->now_ms / 1000, .microseconds = nanoseconds / 1000, .argc = told.argc};
     char *text = (char *)(entry->argv + told.argc);
     memcpy(text, told.memory, told.text.len);
     for (uint32_t i = 0; i < told.argc; i++) entry->argv[i] = told_piece(&told, text, i);

@@ -29,9 +29,8 @@ static void begin(void) {
                          .effects = &shards->exec.effects,
                          .stripe = STRIPE_NONE,
                          .held = &all,
-                         .want = &shards->exec.want,
-                         .metrics = &shards->exec.metrics,
-                         .now_ms = NOW_MS};
+                         .want = &shards->exec.want};
+    shards->exec.effects.now_ms = NOW_MS;
 }
 
 static void end(void) {
@@ -84,12 +83,12 @@ static void a_key_is_there_until_the_millisecond_of_its_expiry(void) {
     begin();
     put(BYTES("k"), BYTES("v"), NOW_MS + 1);
     CHECK(call_read(&call, 1));
-    call.now_ms++;
+    shards->exec.effects.now_ms++;
     CHECK(!call_read(&call, 1));
     CHECK_INT(keys(), 0);
     CHECK_INT(shards->exec.metrics.expired_keys, 1);
     CHECK_INT(shards->exec.metrics.keyspace_misses, 1);
-    CHECK_INT(call.changes, 0); /* time did it, not the command */
+    CHECK_INT(shards->exec.effects.changes, 0); /* time did it, not the command */
     CHECK(!call_read(&call, 1));
     CHECK_INT(shards->exec.metrics.expired_keys, 1);
     end();
@@ -110,7 +109,7 @@ static void an_access_is_noted_unless_the_client_asked_not_to(void) {
     struct entry *e = put(BYTES("k"), BYTES("v"), EXPIRY_NONE);
     CHECK(call_read(&call, 1));
     CHECK_INT(entry_access(e), NOW_MS / 1000);
-    call.now_ms += 5000;
+    shards->exec.effects.now_ms += 5000;
     CHECK(call_peek(&call, 1));
     CHECK_INT(entry_access(e), NOW_MS / 1000);
     client.flags |= CLIENT_NO_TOUCH;
@@ -119,7 +118,7 @@ static void an_access_is_noted_unless_the_client_asked_not_to(void) {
     client.flags = 0;
     CHECK(call_claim(&call, 1) == e);
     CHECK_INT(entry_access(e), NOW_MS / 1000 + 5);
-    call.now_ms += 5000;
+    shards->exec.effects.now_ms += 5000;
     CHECK(call_read(&call, 1));
     CHECK_INT(entry_access(e), NOW_MS / 1000 + 10);
     end();
@@ -293,9 +292,9 @@ static void changes_are_counted_and_felt_by_watchers(void) {
     call_changed(&call, 1, "set");
     CHECK(transaction_dirty(&client, NOW_MS));
     call_deleted(&call, 1, "del");
-    CHECK_INT(call.changes, 3);
+    CHECK_INT(shards->exec.effects.changes, 3);
     call_event(&call, 1, "expire"); /* of a change that is counted */
-    CHECK_INT(call.changes, 3);
+    CHECK_INT(shards->exec.effects.changes, 3);
     CHECK_INT(stripe_of(k.hash)->changes, 3);
     end();
 }
@@ -305,7 +304,7 @@ static void a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives(v
     CHECK(transaction_watch(&client, 0, key(BYTES("k")), true));
     call_moved(&call, 1, "rename_from");
     CHECK(transaction_dirty(&client, NOW_MS));
-    CHECK_INT(call.changes, 0);
+    CHECK_INT(shards->exec.effects.changes, 0);
     end();
 }
 
@@ -320,7 +319,7 @@ static void emptying_fails_transactions_on_keys_that_existed(void) {
     CHECK(!transaction_dirty(&client, NOW_MS));
     call_changed_all(&call, 0, 1);
     CHECK(transaction_dirty(&client, NOW_MS));
-    CHECK_INT(call.changes, 6);
+    CHECK_INT(shards->exec.effects.changes, 6);
     end();
 }
 
@@ -332,7 +331,7 @@ static void swapping_fails_transactions_whose_key_changes(void) {
     CHECK(!transaction_dirty(&client, NOW_MS));
     call_changed_swap(&call, 0, 3);
     CHECK(transaction_dirty(&client, NOW_MS));
-    CHECK_INT(call.changes, 2);
+    CHECK_INT(shards->exec.effects.changes, 2);
     end();
 }
 

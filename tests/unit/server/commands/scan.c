@@ -9,6 +9,7 @@ enum { NOW = 1000000, STABLE = 3000, REPLY_MAX = 1 << 20 };
 
 static char replied[REPLY_MAX];
 static struct metrics metrics;
+static struct effects effects = {.now_ms = NOW, .metrics = &metrics};
 static struct client client;
 
 static bool no_more(struct reply *reply, size_t need) {
@@ -38,8 +39,7 @@ static size_t run(const struct bytes *argv, uint32_t argc) {
                         .reply = &reply,
                         .command = command_find(argv, argc, &bad_subcommand),
                         .client = &client,
-                        .metrics = &metrics,
-                        .now_ms = NOW};
+                        .effects = &effects};
     CHECK(call.command && call.command->run);
     struct stripe_set held = {{0}}, want = {{0}};
     call.stripe = STRIPE_NONE;

@@ -10,10 +10,10 @@ static struct executor executor; /* large: not for a stack */
 static void a_call_leads_to_its_executor(void) {
     executor_open(&executor, 3);
     CHECK_INT(executor.index, 3);
-    executor.call.effects = &executor.effects;
     struct call nested = executor.call; /* as EXEC makes one for each queued command */
     CHECK(executor_of(&executor.call) == &executor && executor_of(&nested) == &executor);
     CHECK(executor.effects.wakes == &executor.wakes && !executor.wakes.any);
+    CHECK(executor.effects.metrics == &executor.metrics);
     CHECK(executor.clock.now_ms > 0 && executor.clock.now_us == executor.clock.timed_ns / 1000);
     executor_close(&executor);
 }

@@ -6,11 +6,12 @@
 
 static struct command plain = {.name = "plain"}, auth = {.name = "auth", .flags = CMD_NO_AUTH};
 static struct client client = {.fd = -1};
+static struct effects effects = {.now_ms = 1700000000123};
 
 static void log_command(const struct command *command, const struct bytes *argv, uint32_t argc,
                         uint64_t microseconds) {
     struct call call = {
-        .argv = argv, .argc = argc, .command = command, .client = &client, .now_ms = 1700000000123};
+        .argv = argv, .argc = argc, .command = command, .client = &client, .effects = &effects};
     slowlog_add(&call, microseconds * 1000);
 }
 
