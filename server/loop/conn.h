@@ -1,11 +1,11 @@
 /* conn.h - a connection: a socket, what came in, what goes out, and the session in between.
  *
- *               conn_open                        conn_input                    output_begin
+ *               conn_open                      input_received                  output_begin
  *      accept ------------> (armed: recv) ----------------> requests --> replies ----------> (sending)
  *                              ^   |                                                            |
  *                              |   +-- EOF, error, QUIT, kill: conn_shut --> (closing) <--------+
  *                              +-- re-armed when a multishot ended              |
- *                                             last completion: conn_reap ------>+--> slot free
+ *                                             last completion: conn_bury ------>+--> slot free
  *
  * A connection is freed only after the last completion that can name it (`pending_ops` is 0). An idle
  * connection owns no buffer: not for input (the kernel's provided ring has them), not for output (chunks go
@@ -19,8 +19,10 @@
 #include "protocol/request.h"
 #include "server/clients/client.h"
 #include "server/loop/output.h"
+#include "server/op.h"
 
 struct shard;
+struct io_uring_sqe;
 
 enum conn_flag {
     CONN_OPEN = 1 << 0,
@@ -75,34 +77,45 @@ struct conn {
         *next_held;
 };
 
-/* Takes over a connected socket (also on failure). 0, or a negative errno after closing it. */
-int conn_open(struct shard *shard, int fd, bool unix_socket) __attribute__((warn_unused_result));
-
-/* Completions. `res` and `flags` are the CQE's. */
-void conn_received(struct conn *conn, int res, unsigned cqe_flags);
-void conn_read_done(struct conn *conn, int res);
-void conn_send_done(struct conn *conn, int res);
-void conn_quick_short(struct conn *conn, int res);
-void conn_cancelled(struct conn *conn, int res);
-
-/* Parses and runs what has come: `data` first joins what is pending. Bounded by TURN_REQUESTS. */
-void conn_input(struct conn *conn, const char *data, size_t len);
-/* Something that held it back has gone. */
-void conn_resume(struct conn *conn, uint32_t stop_flag);
-/* Sends what is queued. */
-void conn_flush(struct conn *conn);
-/* The quick send of the last submit has gone through, as no completion said otherwise. */
-void conn_quick_settle(struct conn *conn);
-/* Arms a receive where none is; queues itself for a retry when the submission queue is full. */
-void conn_arm(struct conn *conn);
-
-/* Ends the connection: cancels, shuts down; it is freed after its last completion. Replies in flight are
+/* A client's connection over `fd` begins, in a slot that was taken for it, and is armed. False: there are as many
+ * clients as there may be; nothing has happened, and the descriptor is still the caller's. */
+bool conn_open(struct conn *conn, struct shard *shard, int fd, bool unix_socket)
+    __attribute__((warn_unused_result));
+/* Ends the connection: shuts the socket down; it is buried after its last completion. Replies in flight are
  * dropped. */
 void conn_shut(struct conn *conn);
-/* At the end of a turn: frees it if nothing is owed any more. True if it is gone. */
-bool conn_reap(struct conn *conn);
+/* Closes what has nothing left to do. */
+void conn_settle(struct conn *conn);
+/* No memory for its requests: says so in the log, and ends it. */
+void conn_fail_memory(struct conn *conn);
+/* At the end of a turn, for one that is closing: frees all that it owns if nothing is owed any more. True: its slot
+ * is free. */
+bool conn_bury(struct conn *conn) __attribute__((warn_unused_result));
 
-/* Puts it on the list of connections with replies to send. */
+/* Something that held its requests back has gone. */
+void conn_resume(struct conn *conn, uint32_t stop_flag);
+/* CLIENT PAUSE holds its requests back. */
+void conn_hold(struct conn *conn);
+
+/* Puts it on a list of the shard: connections that have requests to run, have replies to send, await that what these
+ * report is durable, have no receive armed, or are closing. */
+void conn_wants_turn(struct conn *conn);
 void conn_wants_flush(struct conn *conn);
+void conn_awaits(struct conn *conn);
+void conn_wants_rearm(struct conn *conn);
+void conn_wants_closing(struct conn *conn);
+
+/* An SQE for this connection; its completion is counted. NULL when the queue is full even after a submit. */
+struct io_uring_sqe *conn_sqe(struct conn *conn);
+/* What the completion of an operation of this connection says. */
+uint64_t conn_data(const struct conn *conn, enum op op);
+/* What an SQE names as its file, and the flag that it needs beside it. */
+int conn_target(const struct conn *conn);
+void conn_target_flag(const struct conn *conn, struct io_uring_sqe *sqe);
+
+/* More requests wait for their turn than one turn could do. */
+static inline bool conn_has_backlog(const struct conn *conn) {
+    return conn->flags & CONN_IN_READY && conn->pending.len - conn->pending_done > TURN_BYTES;
+}
 
 #endif

@@ -74,7 +74,7 @@ static void deliver_bytes(struct conn *conn, struct block *bytes) {
 }
 
 static void run_post(struct shard *shard, struct post *post) {
-    struct conn *conn = shard_conn_by_id(shard, post->slot, post->id);
+    struct conn *conn = slots_find_client(&shard->slots, post->slot, post->id);
     switch (post->kind) {
     case POST_DELIVER:
         if (conn && (conn->client.flags & (post->flag | CLIENT_REPLY_OFF)) == post->flag)

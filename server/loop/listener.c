@@ -1,4 +1,4 @@
-/* listener.c - opening sockets, accepting, spreading connections over the shards. */
+/* listener.c - opening the sockets that clients connect to. */
 #include "server/loop/listener.h"
 
 #include <errno.h>
@@ -12,28 +12,11 @@
 #include <unistd.h>
 
 #include "server/config/config.h"
-#include "server/log.h"
-#include "server/loop/shard.h"
-#include "server/op.h"
 #include "server/process/systemd.h"
-#include "uring/prep.h"
 
-struct listener {
-    int fd;
-    bool unix_socket;
-    bool armed;
-    bool pausing; /* out of descriptors: a timer is running */
-};
-
-static struct listener listeners[LISTENERS_MAX];
-static unsigned listener_count;
+struct listener listeners[LISTENERS_MAX];
+unsigned listener_count;
 static bool unix_socket_made;
-
-/* How long accepting rests after EMFILE, ENFILE, ENOBUFS or ENOMEM: nothing tells when descriptors are free
- * again. */
-static const struct __kernel_timespec accept_pause = {.tv_nsec = 100 * 1000 * 1000};
-
-/* ---- Opening -------------------------------------------------------------------------------------- */
 
 static bool add(int fd, bool unix_socket) {
     if (listener_count == LISTENERS_MAX) {
@@ -190,81 +173,4 @@ int listener_port(void) {
         if (address.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     }
     return 0;
-}
-
-/* ---- Accepting ------------------------------------------------------------------------------------ */
-
-/* NULL when the queue is full and the kernel takes nothing from it now. */
-static struct io_uring_sqe *shard_sqe(struct shard *shard) {
-    struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
-    if (!sqe && ring_submit(&shard->ring) >= 0) sqe = ring_sqe(&shard->ring);
-    return sqe;
-}
-
-void listeners_arm(struct shard *shard) {
-    for (unsigned i = 0; i < listener_count; i++) {
-        struct listener *listener = &listeners[i];
-        if (listener->armed || listener->pausing) continue;
-        struct io_uring_sqe *sqe = shard_sqe(shard);
-        if (!sqe) {
-            /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
-            shard->worked = true;
-            return;
-        }
-        prep_accept_multishot(sqe, listener->fd, SOCK_CLOEXEC, op_pack(OP_ACCEPT, 0, i));
-        listener->armed = true;
-    }
-}
-
-static struct shard *shard_with_fewest(void) {
-    struct shard *best = &shards[0];
-    for (unsigned i = 1; i < shard_count; i++)
-        if (client_get(shards[i].connections) < client_get(best->connections)) best = &shards[i];
-    return best;
-}
-
-void listener_adopt(struct shard *shard, int fd, bool unix_socket) {
-    if (conn_open(shard, fd, unix_socket) < 0) __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
-}
-
-/* A handover that the kernel refused comes back as OP_ADOPT_SENT: the accepting shard then keeps the
- * connection. */
-static void spread(struct shard *shard, int fd, bool unix_socket) {
-    struct shard *target = shard_with_fewest();
-    struct io_uring_sqe *sqe = target == shard ? NULL : shard_sqe(shard);
-    if (!sqe) target = shard;
-    __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
-    if (target == shard) {
-        listener_adopt(shard, fd, unix_socket);
-        return;
-    }
-    prep_msg_ring(sqe, target->ring.fd, (unsigned)fd, op_pack(OP_ADOPT, 0, unix_socket),
-                  op_pack(OP_ADOPT_SENT, unix_socket | target->index << 1, (uint32_t)fd));
-}
-
-static void pause_accepting(struct shard *shard, unsigned index, int error) {
-    struct io_uring_sqe *sqe = shard_sqe(shard);
-    log_warning("Accepting pauses for 100 ms: %s", strerror(-error));
-    if (!sqe) return; /* the next turn arms the accept, and comes back here */
-    prep_timeout(sqe, &accept_pause, op_pack(OP_TIMER, 0, index));
-    listeners[index].pausing = true;
-}
-
-void listener_pause_over(struct shard *shard, unsigned index) {
-    listeners[index].pausing = false;
-    listeners_arm(shard);
-}
-
-void listener_accepted(struct shard *shard, unsigned index, int res, unsigned cqe_flags) {
-    struct listener *listener = &listeners[index];
-    if (!(cqe_flags & IORING_CQE_F_MORE)) listener->armed = false;
-    if (res >= 0) {
-        if (shard->stopping)
-            close(res);
-        else
-            spread(shard, res, listener->unix_socket);
-        return;
-    }
-    if (res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM)
-        pause_accepting(shard, index, res);
 }

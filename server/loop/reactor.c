@@ -9,10 +9,13 @@
 #include "server/config/config.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
-#include "server/loop/conn.h"
+#include "server/loop/accept.h"
 #include "server/loop/deliver.h"
-#include "server/loop/listener.h"
+#include "server/loop/input.h"
+#include "server/loop/receive.h"
+#include "server/loop/send.h"
 #include "server/loop/shard.h"
+#include "server/loop/upkeep.h"
 #include "server/op.h"
 #include "server/report/info.h"
 #include "server/report/rates.h"
@@ -48,7 +51,7 @@ enum {
 /* ---- Reap ----------------------------------------------------------------------------------------- */
 
 static void conn_completed(struct shard *shard, enum op op, const struct io_uring_cqe *cqe) {
-    struct conn *conn = shard_conn(shard, op_slot(cqe->user_data), op_generation(cqe->user_data));
+    struct conn *conn = slots_find(&shard->slots, op_slot(cqe->user_data), op_generation(cqe->user_data));
     if (!conn) {
         /* Cannot happen while pending_ops is right: a buffer would be lost with it. */
         if (cqe->flags & IORING_CQE_F_BUFFER) {
@@ -60,34 +63,31 @@ static void conn_completed(struct shard *shard, enum op op, const struct io_urin
     switch (op) {
     case OP_RECEIVE:
         pace_heard(&shard->pace, &conn->heard_epoch);
-        conn_received(conn, cqe->res, cqe->flags);
+        receive_completed(conn, cqe->res, cqe->flags);
         break;
     case OP_READ:
         pace_heard(&shard->pace, &conn->heard_epoch);
-        conn_read_done(conn, cqe->res);
+        receive_read_completed(conn, cqe->res);
         break;
-    case OP_SEND: conn_send_done(conn, cqe->res); break;
-    case OP_SEND_QUICK: conn_quick_short(conn, cqe->res); break;
-    case OP_CANCEL: conn_cancelled(conn, cqe->res); break;
+    case OP_SEND: send_completed(conn, cqe->res); break;
+    case OP_SEND_QUICK: send_quick_short(conn, cqe->res); break;
+    case OP_CANCEL: receive_cancelled(conn, cqe->res); break;
     default: break;
     }
 }
 
 static void handover_failed(struct shard *shard, const struct io_uring_cqe *cqe) {
-    uint32_t target = op_generation(cqe->user_data) >> 1;
-    if (cqe->res >= 0) return;
-    __atomic_fetch_sub(&shards[target].connections, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&shard->connections, 1, __ATOMIC_RELAXED);
-    listener_adopt(shard, (int)op_slot(cqe->user_data), op_generation(cqe->user_data) & 1);
+    uint32_t what = op_generation(cqe->user_data);
+    if (cqe->res < 0) accept_keep(shard, what >> 1, (int)op_slot(cqe->user_data), what & 1);
 }
 
 static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
     enum op op = op_of(cqe->user_data);
     switch (op) {
-    case OP_ACCEPT: listener_accepted(shard, op_slot(cqe->user_data), cqe->res, cqe->flags); break;
-    case OP_ADOPT: listener_adopt(shard, cqe->res, op_slot(cqe->user_data)); break;
+    case OP_ACCEPT: accept_completed(shard, op_slot(cqe->user_data), cqe->res, cqe->flags); break;
+    case OP_ADOPT: accept_adopt(shard, cqe->res, op_slot(cqe->user_data)); break;
     case OP_ADOPT_SENT: handover_failed(shard, cqe); break;
-    case OP_TIMER: listener_pause_over(shard, op_slot(cqe->user_data)); break;
+    case OP_TIMER: accept_pause_over(shard, op_slot(cqe->user_data)); break;
     case OP_NONE:
     case OP_WAKE: break;
     default: conn_completed(shard, op, cqe);
@@ -101,7 +101,7 @@ static void settle(struct shard *shard) {
     shard->quick.first = NULL;
     for (struct conn *next; conn; conn = next) {
         next = conn->next_quick;
-        conn_quick_settle(conn);
+        send_quick_settled(conn);
     }
 }
 
@@ -128,14 +128,14 @@ static void execute(struct shard *shard) {
     for (unsigned i = 0; i < shard->received_count; i++) {
         struct received *r = &shard->received[i];
         const char *data = shard->buffers.memory + (size_t)r->buffer * shard->buffers.size;
-        if (r->conn->generation == r->generation) conn_input(r->conn, data, r->len);
+        if (r->conn->generation == r->generation) input_received(r->conn, data, r->len);
         buffers_return(&shard->buffers, r->buffer);
     }
     shard->received_count = 0;
     for (struct conn *conn = ready.first, *next; conn; conn = next) {
         next = conn->next_ready;
         conn->flags &= ~(uint32_t)CONN_IN_READY;
-        conn_input(conn, NULL, 0);
+        input_received(conn, NULL, 0);
     }
     buffers_publish(&shard->buffers);
 }
@@ -161,7 +161,7 @@ static void end_pause(struct shard *shard) {
 
 static void tick(struct shard *shard) {
     bool due = shard->exec.clock.now_us >= shard->next_tick_us;
-    if (due || shard->upkeep_left || shard->exec.clock.now_ms >= shard->next_expiry_ms) shard_upkeep(shard);
+    if (due || shard->upkeep_left || shard->exec.clock.now_ms >= shard->next_expiry_ms) upkeep_run(shard);
     if (shard->held.first) end_pause(shard);
     if (shard->pace.receives) shard->worked = true;
     if (!due) return;
@@ -171,7 +171,7 @@ static void tick(struct shard *shard) {
     shard->limits.max_bulk = (uint64_t)config.proto_max_bulk_len;
     if (config.timeout || shard->limits_watched) {
         shard->limits_watched = false;
-        shard_each_conn(shard, check_idle);
+        slots_each(&shard->slots, check_idle);
     }
 }
 
@@ -193,7 +193,7 @@ static void flush(struct shard *shard) {
     shard->flush = (struct conn_list){0};
     for (struct conn *next; conn; conn = next) {
         next = conn->next_flush;
-        conn_flush(conn);
+        send_flush(conn);
     }
 }
 
@@ -202,7 +202,7 @@ static void bury(struct shard *shard) {
     shard->closing = (struct conn_list){0};
     for (struct conn *next; conn; conn = next) {
         next = conn->next_closing;
-        conn_reap(conn);
+        if (conn_bury(conn)) slots_give(&shard->slots, conn);
     }
 }
 
@@ -212,9 +212,9 @@ static void rearm(struct shard *shard) {
     for (struct conn *next; conn; conn = next) {
         next = conn->next_rearm;
         conn->flags &= ~(uint32_t)CONN_IN_REARM;
-        conn_arm(conn);
+        receive_arm(conn);
     }
-    if (shard->index == 0 && !shard->stopping) listeners_arm(shard);
+    if (shard->index == 0 && !shard->stopping) accept_arm(shard);
 }
 
 /* ---- Wait ----------------------------------------------------------------------------------------- */
@@ -304,9 +304,9 @@ static void shut_conn(struct conn *conn) {
 }
 
 static void drain(struct shard *shard) {
-    shard_each_conn(shard, end_conn);
+    slots_each(&shard->slots, end_conn);
     for (unsigned i = 0; i < 2 * STOP_GRACE_TURNS && client_get(shard->connections); i++) {
-        if (i == STOP_GRACE_TURNS) shard_each_conn(shard, shut_conn);
+        if (i == STOP_GRACE_TURNS) slots_each(&shard->slots, shut_conn);
         reap(shard);
         execute(shard);
         commit(shard);

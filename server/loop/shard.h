@@ -15,6 +15,7 @@
 #include "server/loop/conn.h"
 #include "server/loop/output.h"
 #include "server/loop/pace.h"
+#include "server/loop/slots.h"
 #include "uring/buffers.h"
 #include "uring/files.h"
 #include "uring/ring.h"
@@ -42,10 +43,8 @@ struct shard {
     struct files files; /* files.count 0: not in use */
     bool quick_sends;   /* inline mode: a send that was enough leaves no completion */
 
-    /* Connections: pages of slots, so that a slot's address never changes. */
-    struct conn **pages;
-    unsigned page_count;
-    uint32_t free_slot;        /* head of the free list, or SLOT_NONE */
+    /* Connections. */
+    struct slots slots;
     uint32_t connections;      /* atomic for the listener's choice */
     struct conn_list ready;    /* have bytes to parse that no completion will announce */
     struct conn_list flush;    /* have replies to send */
@@ -81,26 +80,16 @@ struct shard {
     bool limits_watched; /* some connection is above its soft output limit */
 };
 
-enum { SLOT_NONE = UINT32_MAX };
-
 /* Every shard; made by server_start, fixed afterwards. */
 extern struct shard *shards;
 extern unsigned shard_count;
 
-/* Prepares ring, buffers and file table; on the shard's own thread. 0 or a negative errno. */
+/* A shard that has no ring yet: it can run requests, but neither receive nor send. */
+void shard_init(struct shard *shard, unsigned index);
+/* Opens ring, buffers and file table of a shard that was initialised; on the shard's own thread. 0 or a negative
+ * errno, then shard_close is still to be called. */
 int shard_open(struct shard *shard) __attribute__((warn_unused_result));
+/* Gives back all that it has, also where it was never opened. */
 void shard_close(struct shard *shard);
-
-/* A zeroed slot for a new connection; NULL without memory. */
-struct conn *shard_conn_new(struct shard *shard);
-void shard_conn_free(struct shard *shard, struct conn *conn);
-/* The connection that a completion or a post means; NULL if it is no longer there. */
-struct conn *shard_conn(struct shard *shard, uint32_t slot, uint32_t generation);
-struct conn *shard_conn_by_id(struct shard *shard, uint32_t slot, uint64_t client_id);
-/* Calls `each` for every open connection. */
-void shard_each_conn(struct shard *shard, void (*each)(struct conn *conn));
-
-/* Upkeep of the shard's own stripes: expiry, flushed tables. Bounded; sets upkeep_left. */
-void shard_upkeep(struct shard *shard);
 
 #endif

@@ -133,7 +133,10 @@ static void *shard_main(void *argument) {
 
 static int start_shard(struct shard *shard) {
     int error = pthread_create(&shard->thread, NULL, shard_main, shard);
-    if (error) return -error;
+    if (error) {
+        shard_close(shard);
+        return -error;
+    }
     pthread_mutex_lock(&startup.mutex);
     while (startup.opened <= shard->index) pthread_cond_wait(&startup.changed, &startup.mutex);
     error = startup.error;
@@ -151,7 +154,7 @@ static void give_order(enum order order) {
 
 static bool start_shards(void) {
     for (unsigned i = 0; i < shard_count; i++) {
-        shards[i].index = i;
+        shard_init(&shards[i], i);
         shards[i].cpu = shard_cpu(i);
         int error = start_shard(&shards[i]);
         if (!error) continue;
@@ -221,7 +224,6 @@ bool server_start(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    memset(shards, 0, shard_count * sizeof *shards);
     bool ok = open_main_ring();
     if (ok && !(ok = listeners_open(error, sizeof error))) log_warning("%s", error);
     if (ok && !(ok = stripes_open(shard_count, (unsigned)config.databases) == 0))

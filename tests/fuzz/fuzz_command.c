@@ -21,6 +21,7 @@
 #include "server/exec/pause.h"
 #include "server/log.h"
 #include "server/loop/deliver.h"
+#include "server/loop/input.h"
 #include "server/loop/shard.h"
 #include "server/report/info.h"
 #include "server/stripes/watch.h"
@@ -49,22 +50,13 @@ static void open_shard(void) {
     shard_count = 1;
     shards = aligned_alloc(64, (sizeof *shards + 63) / 64 * 64);
     CHECK(null_fd >= 0 && shards);
-    memset(shards, 0, sizeof *shards);
     mailbox_count = shard_count;
-    executor_open(&shards->exec, 0);
-    shards->mailbox = &mailboxes[0];
-    shards->free_slot = SLOT_NONE;
-    shards->next_expiry_ms = INT64_MAX;
-    shards->limits = (struct request_limits){.max_args = MAX_REQUEST_ARGS,
-                                             .max_bulk = MAX_STRING,
-                                             .max_inline = MAX_INLINE,
-                                             .bulk_min = DIRECT_READ_MIN,
-                                             .authenticated = true};
+    shard_init(shards, 0);
     CHECK(stripes_open(4, DATABASES) == 0); /* locked as with several shards, by one thread */
 }
 
 static struct conn *open_conn(void) {
-    struct conn *conn = shard_conn_new(shards);
+    struct conn *conn = slots_take(&shards->slots);
     CHECK(conn);
     conn->shard = shards;
     conn->fd = dup(null_fd);
@@ -113,7 +105,7 @@ static void turn(void) {
     for (struct conn *next; conn; conn = next) {
         next = conn->next_ready;
         conn->flags &= ~(uint32_t)CONN_IN_READY;
-        conn_input(conn, NULL, 0);
+        input_received(conn, NULL, 0);
     }
     shards->rearm = shards->flush = (struct conn_list){0};
     for (unsigned i = 0; i < CONNECTIONS; i++) {
@@ -132,7 +124,7 @@ static void receive(unsigned i, const uint8_t *data, size_t len) {
     memcpy(piece, data, len);
     piece = realloc(piece, len ? len : 1);
     CHECK(piece);
-    conn_input(conns[i], piece, len);
+    input_received(conns[i], piece, len);
     free(piece);
     turn();
 }
@@ -159,7 +151,8 @@ static void close_all(void) {
         conns[i]->flags &=
             ~(uint32_t)(CONN_IN_READY | CONN_IN_REARM | CONN_IN_FLUSH); /* whose lists go below */
         buffer_free(&replies[i]);
-        CHECK(conn_reap(conns[i]));
+        CHECK(conn_bury(conns[i]));
+        slots_give(&shards->slots, conns[i]);
     }
     shards->ready = shards->flush = shards->rearm = shards->closing = (struct conn_list){0};
     CHECK(shards->connections == 0 && clients_count() == 0 && monitor_count == 0);

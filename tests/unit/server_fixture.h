@@ -30,31 +30,19 @@ static inline void fixture_open(unsigned count) {
     size_t size = (count * sizeof *shards + 63) / 64 * 64;
     shards = aligned_alloc(64, size);
     CHECK(shards);
-    memset((void *)shards, 0, size);
     for (unsigned i = 0; i < count; i++) {
-        shards[i].index = i;
-        shards[i].free_slot = SLOT_NONE;
-        shards[i].next_expiry_ms = INT64_MAX;
+        shard_init(&shards[i], i);
         shards[i].limits = shards[i].limits_unauthenticated =
             (struct request_limits){.max_args = MAX_REQUEST_ARGS,
                                     .max_bulk = 64 << 20,
                                     .max_inline = MAX_INLINE,
                                     .bulk_min = UINT64_MAX,
                                     .authenticated = true};
-        executor_open(&shards[i].exec, i);
-        shards[i].mailbox = &mailboxes[i];
-        mailboxes[i] = (struct mailbox){.ring_fd = -1};
     }
 }
 
 static inline void fixture_close(void) {
-    for (unsigned s = 0; s < shard_count; s++) {
-        deliver_close(&shards[s]);
-        executor_close(&shards[s].exec);
-        for (unsigned i = 0; i < shards[s].page_count; i++) free(shards[s].pages[i]);
-        free(shards[s].pages);
-        chunk_pool_close(&shards[s].chunks);
-    }
+    for (unsigned i = 0; i < shard_count; i++) shard_close(&shards[i]);
     free(shards);
     shards = NULL;
     shard_count = mailbox_count = 0;
@@ -63,7 +51,7 @@ static inline void fixture_close(void) {
 
 /* A connection without a socket that anybody reads. */
 static inline struct conn *fixture_conn(struct shard *shard) {
-    struct conn *conn = shard_conn_new(shard);
+    struct conn *conn = slots_take(&shard->slots);
     CHECK(conn);
     conn->shard = shard;
     conn->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -86,7 +74,8 @@ static inline void fixture_conn_close(struct conn *conn) {
     conn_shut(conn);
     shard->ready = shard->flush = shard->rearm = shard->closing = (struct conn_list){0};
     conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
-    CHECK(conn_reap(conn));
+    CHECK(conn_bury(conn));
+    slots_give(&shard->slots, conn);
 }
 
 /* Appends all that is queued to `sent`, as the kernel would take it. */

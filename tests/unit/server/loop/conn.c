@@ -1,170 +1,160 @@
-/* A connection's input: however its bytes are cut, whatever came before, the replies are the same. */
+/* How a connection begins, is held, and ends. */
 #include "server/loop/conn.h"
 
-#include "tests/unit/failing_memory.h"
-#include "tests/unit/server_fixture.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
-static struct buffer sent;
+#include "server/loop/receive.h"
+#include "server/loop/send.h"
+#include "tests/unit/loop_fixture.h"
 
-/* What a turn does behind the input: connections that have more to run have it run. */
-static void receive(struct conn *conn, const char *data, size_t len) {
-    struct shard *shard = conn->shard;
-    char *exact = malloc(len ? len : 1); /* so that a sanitizer sees what is read beyond it */
-    CHECK(exact);
-    memcpy(exact, data, len);
-    conn_input(conn, exact, len);
-    free(exact);
-    while (shard->ready.first) {
-        shard->turn++;
-        shard->ready = (struct conn_list){0};
-        conn->flags &= ~(uint32_t)CONN_IN_READY;
-        conn_input(conn, NULL, 0);
-    }
-    shard->flush = shard->rearm = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)(CONN_IN_FLUSH | CONN_IN_REARM);
-    fixture_take(&conn->output, &sent);
+static void bury(struct conn *conn) {
+    shards->closing = shards->ready = shards->flush = shards->rearm = (struct conn_list){0};
+    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    CHECK(conn_bury(conn));
+    slots_give(&shards->slots, conn);
 }
 
-/* Sends `data` in pieces of `piece` bytes to a new connection of an empty server. */
-static void expect(struct bytes data, size_t piece, struct bytes replies) {
-    fixture_open(4);
+static void a_connection_begins_registered_and_armed(void) {
+    int fd;
+    loop_open();
+    struct conn *conn = loop_conn(&fd);
+    CHECK(conn->flags & CONN_OPEN && conn->flags & CONN_RECEIVING && conn->pending_ops == 1);
+    CHECK_INT(loop_queued(), 1);
+    CHECK_INT(clients_count(), 1);
+    CHECK(conn->client.id && conn->client.flags & CLIENT_UNIX_SOCKET && conn->client.resp == 2);
+    CHECK_INT(shards->exec.metrics.connections_received, 1);
+    conn_shut(conn);
+    CHECK(!conn_bury(conn)); /* the receive is owed */
+    CHECK(conn->flags & CONN_SHUT);
+    struct completion end = next_completion(&shards->ring);
+    CHECK(op_of(end.user_data) == OP_RECEIVE && end.res == 0 && !(end.flags & IORING_CQE_F_MORE));
+    receive_completed(conn, end.res, end.flags);
+    CHECK(shards->closing.first == conn);
+    bury(conn);
+    CHECK_INT(clients_count(), 0);
+    char byte;
+    CHECK_INT(read(fd, &byte, 1), 0);
+    close(fd);
+    fixture_close();
+}
+
+static void a_tcp_connection_sends_at_once_and_is_probed(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address, int_len = sizeof(int);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client, value;
+    loop_open();
+    config.tcp_keepalive = 60;
+    CHECK(bind(listener, (struct sockaddr *)&address, len) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(connect(client, (struct sockaddr *)&address, len) == 0);
+    int fd = accept(listener, NULL, NULL);
+    struct conn *conn = slots_take(&shards->slots);
+    CHECK(fd >= 0 && conn && conn_open(conn, shards, fd, false));
+    CHECK(!(conn->client.flags & CLIENT_UNIX_SOCKET));
+    static const struct {
+        int level, name, expected;
+    } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
+                   {SOL_SOCKET, SO_KEEPALIVE, 1},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, 20},
+                   {IPPROTO_TCP, TCP_KEEPCNT, 3}};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        CHECK(getsockopt(fd, options[i].level, options[i].name, &value, &int_len) == 0);
+        CHECK_INT(value, options[i].expected);
+    }
+    close(listener);
+    close(client);
+    shards->connections++;
+    conn_shut(conn);
+    struct completion end = next_completion(&shards->ring);
+    receive_completed(conn, end.res, end.flags);
+    bury(conn);
+    fixture_close();
+}
+
+static void one_client_too_many_begins_nothing(void) {
+    int pair[2], fd;
+    loop_open();
+    config.maxclients = 1;
+    struct conn *first = loop_conn(&fd);
+    open_pair(pair);
+    struct conn *conn = slots_take(&shards->slots);
+    CHECK(conn && !conn_open(conn, shards, pair[0], true));
+    CHECK(!(conn->flags & CONN_OPEN) && !conn->pending_ops && clients_count() == 1);
+    CHECK_INT(shards->exec.metrics.connections_received, 1);
+    CHECK_INT(fcntl(pair[0], F_GETFD) >= 0, 1); /* it is the caller's still */
+    slots_give(&shards->slots, conn);
+    close(pair[0]);
+    close(pair[1]);
+    conn_shut(first);
+    close(fd);
+    struct completion end = next_completion(&shards->ring);
+    receive_completed(first, end.res, end.flags);
+    bury(first);
+    fixture_close();
+}
+
+/* What is queued is sent before a peer that sends no more is hung up on. */
+static void a_connection_settles_when_nothing_is_left_to_do(void) {
+    fixture_open(1);
     struct conn *conn = fixture_conn(shards);
-    for (size_t at = 0; at < data.len; at += piece)
-        receive(conn, data.data + at, data.len - at < piece ? data.len - at : piece);
-    CHECK_BYTES(buffer_bytes(&sent), replies);
-    if (!(conn->client.flags & CLIENT_CLOSE_AFTER_REPLY))
-        CHECK(!conn->pending.data && !conn->parser.saved); /* idle, it owns no buffer */
+    conn_settle(conn);
+    CHECK(!(conn->flags & CONN_CLOSING));
+    reply_raw(&conn->output.reply, BYTES("+late\r\n"));
+    conn->flags |= CONN_EOF;
+    conn_settle(conn);
+    CHECK(!(conn->flags & CONN_CLOSING));
+    struct buffer sent = {0};
+    fixture_take(&conn->output, &sent);
     buffer_free(&sent);
+    static const uint32_t busy[] = {CONN_STOP_OUTPUT, CONN_READING, CONN_SENDING};
+    for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) {
+        conn->flags |= busy[i];
+        conn_settle(conn);
+        CHECK(!(conn->flags & CONN_CLOSING));
+        conn->flags &= ~busy[i];
+    }
+    conn_settle(conn);
+    CHECK(conn->flags & CONN_CLOSING);
+    fixture_conn_close(conn);
+    conn = fixture_conn(shards);
+    reply_raw(&conn->output.reply, BYTES("+never\r\n"));
+    conn->client.flags |= CLIENT_CLOSE_NOW;
+    conn_settle(conn);
+    CHECK(conn->flags & CONN_CLOSING);
     fixture_conn_close(conn);
     fixture_close();
 }
 
-static void expect_all(struct bytes data, struct bytes replies) {
-    expect(data, data.len, replies);
-    for (size_t piece = 1; piece < 40; piece = piece * 3 / 2 + 1) expect(data, piece, replies);
-}
-
-#define SET_K   "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n5\r\n"
-#define GET_K   "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
-#define FIVE    "$1\r\n5\r\n"
-#define OBJECT3 "*3\r\n$6\r\nOBJECT\r\n"
-
-static void requests_that_begin_alike_are_told_apart_by_what_follows(void) {
-    expect_all(BYTES(SET_K GET_K GET_K "*2\r\n$3\r\nget\r\n$1\r\nk\r\n"
-                                       "*2\r\n$3\r\nGEX\r\n$1\r\nk\r\n" GET_K
-                                       "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n" GET_K),
-               BYTES("+OK\r\n" FIVE FIVE FIVE
-                     "-ERR unknown command 'GEX', with args beginning with: 'k' \r\n" FIVE ":1\r\n$-1\r\n"));
-}
-
-static void subcommands_of_a_container_are_told_apart(void) {
-    expect_all(BYTES(SET_K OBJECT3
-                     "$8\r\nENCODING\r\n$1\r\nk\r\n" OBJECT3 "$8\r\nREFCOUNT\r\n$1\r\nk\r\n" OBJECT3
-                     "$8\r\nENCODING\r\n$1\r\nk\r\n" OBJECT3 "$6\r\nnosuch\r\n$1\r\nk\r\n" OBJECT3
-                     "$8\r\nencoding\r\n$1\r\nn\r\n"),
-               BYTES("+OK\r\n$3\r\nint\r\n:2147483647\r\n$3\r\nint\r\n"
-                     "-ERR unknown subcommand 'nosuch'. Try OBJECT HELP.\r\n$-1\r\n"));
-}
-
-static void another_count_of_arguments_is_another_request(void) {
-    expect_all(BYTES(GET_K "*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\nk\r\n" GET_K "*1\r\n$3\r\nGET\r\n" GET_K),
-               BYTES("$-1\r\n-ERR wrong number of arguments for 'get' command\r\n$-1\r\n"
-                     "-ERR wrong number of arguments for 'get' command\r\n$-1\r\n"));
-    expect_all(BYTES("*2\r\n$4\r\nMGET\r\n$1\r\na\r\n*4\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"
-                     "*2\r\n$4\r\nMGET\r\n$1\r\nb\r\n"),
-               BYTES("*1\r\n$-1\r\n*3\r\n$-1\r\n$-1\r\n$-1\r\n*1\r\n$-1\r\n"));
-}
-
-static void a_known_beginning_does_not_excuse_what_follows(void) {
-    static const char *const wrong[] = {"*2\r\n$3\r\nGET\r\n$x\r\nk\r\n", "*2\r\n$3\r\nGET\r\n$-1\r\n",
-                                        "*2\r\n$3\r\nGET\r\n+k\r\nxxxxxx"};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        char data[100];
-        int len = snprintf(data, sizeof data, GET_K "%s" GET_K, wrong[i]);
-        const char *replies = i < 2 ? "$-1\r\n-ERR Protocol error: invalid bulk length\r\n"
-                                    : "$-1\r\n-ERR Protocol error: expected '$', got '+'\r\n";
-        expect((struct bytes){data, (size_t)len}, (size_t)len, bytes_of(replies));
-        expect((struct bytes){data, (size_t)len}, 1, bytes_of(replies));
+static void held_connections_are_let_go_in_any_order(void) {
+    struct conn *conns[5];
+    fixture_open(1);
+    for (unsigned i = 0; i < 5; i++) {
+        conns[i] = fixture_conn(shards);
+        conn_hold(conns[i]);
     }
-}
-
-/* The head is the shard's, not the connection's. */
-static void one_connection_s_requests_do_not_show_in_another_s(void) {
-    fixture_open(4);
-    struct conn *a = fixture_conn(shards), *b = fixture_conn(shards);
-    receive(a, SET_K GET_K, sizeof SET_K GET_K - 1);
-    receive(b, "*1\r\n$5\r\nMULTI\r\n" GET_K, sizeof GET_K - 1 + 15);
-    receive(b, "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n", 23);
-    receive(a, GET_K, sizeof GET_K - 1);
-    receive(b, "*1\r\n$4\r\nEXEC\r\n" GET_K, sizeof GET_K - 1 + 14);
-    CHECK_BYTES(buffer_bytes(&sent),
-                BYTES("+OK\r\n" FIVE "+OK\r\n+QUEUED\r\n+QUEUED\r\n" FIVE "*2\r\n" FIVE "+OK\r\n$-1\r\n"));
-    buffer_free(&sent);
-    fixture_conn_close(a);
-    fixture_conn_close(b);
+    CHECK(shards->held.first == conns[0] && shards->held.last == conns[4]);
+    static const unsigned order[] = {2, 0, 4};
+    for (unsigned i = 0; i < 3; i++) fixture_conn_close(conns[order[i]]); /* one that ends is held no more */
+    CHECK(shards->held.first == conns[1] && shards->held.last == conns[3]);
+    conn_resume(conns[3], CONN_STOP_PAUSE);
+    CHECK(shards->held.first == conns[1] && shards->ready.first == conns[3]);
+    conn_resume(conns[1], CONN_STOP_PAUSE);
+    CHECK(!shards->held.first && !shards->held.last);
+    fixture_conn_close(conns[1]);
+    fixture_conn_close(conns[3]);
     fixture_close();
 }
 
-static void empty_requests_have_no_reply(void) {
-    expect_all(BYTES("\r\n*0\r\n*-1\r\n\r\nPING\r\n\n*0\r\nPING x\r\n"), BYTES("+PONG\r\n$1\r\nx\r\n"));
-}
-
-static void nothing_behind_quit_is_looked_at(void) {
-    expect_all(BYTES("PING\r\nQUIT\r\nPING\r\nnosuch\r\n*1\r\n$-5\r\n"), BYTES("+PONG\r\n+OK\r\n"));
-}
-
-/* More requests than a turn allows to one connection: the rest follows in later turns, in order. */
-static void more_than_a_turn_s_worth_goes_on_in_the_next(void) {
-    enum { REQUESTS = 3 * TURN_REQUESTS + 7 };
-    struct buffer data = {0}, replies = {0};
-    char line[32];
-    for (unsigned i = 1; i <= REQUESTS; i++) {
-        CHECK(buffer_append(&data, BYTES("INCR n\r\n"), FIXTURE_SENT_MAX));
-        int len = snprintf(line, sizeof line, ":%u\r\n", i);
-        CHECK(buffer_append(&replies, (struct bytes){line, (size_t)len}, FIXTURE_SENT_MAX));
-    }
-    expect(buffer_bytes(&data), data.len, buffer_bytes(&replies));
-    expect(buffer_bytes(&data), RECEIVE_BUFFER_SIZE, buffer_bytes(&replies));
-    buffer_free(&data);
-    buffer_free(&replies);
-}
-
-/* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal
- * says why, or the connection ends. */
-static void without_memory_requests_are_refused_or_the_connection_ends(void) {
-    static const struct bytes data = BYTES_INIT(
-                                  "set a 1\r\nmset b 1 c 2 d 3 e 4 f 5 g 6 h 7 i 8 j 9 k 10\r\nget a\r\n"),
-                              full = BYTES_INIT("+OK\r\n+OK\r\n$1\r\n1\r\n");
-    unsigned ended = 0, answered = 0;
-    for (unsigned allocations = 0; !answered; allocations++) {
-        CHECK(allocations < 1000);
-        fixture_open(4);
-        struct conn *conn = fixture_conn(shards);
-        memory_left = allocations;
-        conn_input(conn, data.data, data.len);
-        memory_left = UINT_MAX;
-        buffer_free(&sent);
-        fixture_take(&conn->output, &sent);
-        struct bytes got = buffer_bytes(&sent);
-        bool closing = (conn->flags & CONN_CLOSING) || (conn->client.flags & CLIENT_CLOSE_AFTER_REPLY);
-        answered = bytes_equal(got, full);
-        CHECK(answered || closing || memmem(got.data, got.len, "-ERR Out of memory", 18));
-        ended += closing;
-        fixture_conn_close(conn);
-        fixture_close();
-    }
-    CHECK(ended > 0); /* some of these found no memory for a request's own arrays */
-}
-
 int main(void) {
-    RUN(requests_that_begin_alike_are_told_apart_by_what_follows);
-    RUN(subcommands_of_a_container_are_told_apart);
-    RUN(another_count_of_arguments_is_another_request);
-    RUN(a_known_beginning_does_not_excuse_what_follows);
-    RUN(one_connection_s_requests_do_not_show_in_another_s);
-    RUN(empty_requests_have_no_reply);
-    RUN(nothing_behind_quit_is_looked_at);
-    RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
-    RUN(without_memory_requests_are_refused_or_the_connection_ends);
+    RUN(a_connection_begins_registered_and_armed);
+    RUN(a_tcp_connection_sends_at_once_and_is_probed);
+    RUN(one_client_too_many_begins_nothing);
+    RUN(a_connection_settles_when_nothing_is_left_to_do);
+    RUN(held_connections_are_let_go_in_any_order);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "server/exec/pause.h"
+#include "server/loop/input.h"
 #include "server/op.h"
 #include "tests/unit/server_fixture.h"
 #include "tests/unit/uring_fixture.h"
@@ -120,7 +121,7 @@ static void a_resume_reaches_every_shard(void) {
     pause_begin(PAUSE_ALL, shards->exec.clock.now_ms + 100000, shards->exec.clock.now_ms);
     for (unsigned i = 0; i < 3; i++) {
         conns[i] = fixture_conn(&shards[i]);
-        conn_input(conns[i], "PING\r\n", 6);
+        input_received(conns[i], "PING\r\n", 6);
         CHECK(shards[i].held.first == conns[i]);
     }
     pause_end();
@@ -130,7 +131,7 @@ static void a_resume_reaches_every_shard(void) {
         CHECK(!shards[i].held.first && shards[i].ready.first == conns[i]);
         conns[i]->flags &= ~(uint32_t)CONN_IN_READY;
         shards[i].ready = (struct conn_list){0};
-        conn_input(conns[i], NULL, 0);
+        input_received(conns[i], NULL, 0);
         CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
         fixture_conn_close(conns[i]);
     }

@@ -1,6 +1,5 @@
-/* Listening: what the words of `bind` open, the Unix socket's file and its mode, what is refused; and
- * accepting, with completions that a test makes up. nanosleep is a stand-in: waiting costs nothing, and
- * something may happen meanwhile. */
+/* Listening: what the words of `bind` open, the Unix socket's file and its mode, what is refused. nanosleep is a
+ * stand-in: waiting costs nothing, and something may happen meanwhile. */
 #include "server/loop/listener.h"
 
 #include <arpa/inet.h>
@@ -9,9 +8,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "server/op.h"
 #include "tests/unit/server_fixture.h"
-#include "tests/unit/uring_fixture.h"
 
 static unsigned sleeps;
 static int close_after = -1, close_fd; /* this descriptor goes after so many sleeps */
@@ -292,97 +289,6 @@ static void passed_sockets_stand_for_the_configuration(void) {
     CHECK_INT(WEXITSTATUS(status), 0);
 }
 
-/* ---- Accepting ------------------------------------------------------------------------------------ */
-
-static void begin_accepting(void) {
-    fixture_open(2);
-    configure_unix("");
-    for (unsigned i = 0; i < 2; i++) open_ring(&shards[i].ring, small_ring);
-    CHECK(opens());
-}
-
-static void end_accepting(void) {
-    for (unsigned i = 0; i < 2; i++) ring_close(&shards[i].ring);
-    listeners_close();
-    fixture_close();
-}
-
-/* How many SQEs are queued, and the last one's operation. */
-static unsigned queued(const struct ring *ring) {
-    return ring->sq_entries - ring_sqe_room(ring);
-}
-static const struct io_uring_sqe *last_sqe(const struct ring *ring) {
-    CHECK(queued(ring) > 0);
-    return &ring->sqes[(ring->sqe_tail - 1) & ring->sq_mask];
-}
-
-static void one_accept_is_armed_for_each_listener_and_again_when_it_ended(void) {
-    begin_accepting();
-    listeners_arm(shards);
-    listeners_arm(shards);
-    CHECK_INT(queued(&shards->ring), 1);
-    int client = connect_unix(socket_path());
-    struct completion accepted = next_completion(&shards->ring);
-    CHECK(op_of(accepted.user_data) == OP_ACCEPT && op_slot(accepted.user_data) == 0 && accepted.res >= 0);
-    CHECK(accepted.flags & IORING_CQE_F_MORE);
-    close(accepted.res);
-    listeners_arm(shards);
-    CHECK_INT(queued(&shards->ring), 0); /* it goes on by itself */
-    listener_accepted(shards, 0, -ECONNABORTED, 0);
-    listeners_arm(shards);
-    CHECK(queued(&shards->ring) == 1 && op_of(last_sqe(&shards->ring)->user_data) == OP_ACCEPT);
-    close(client);
-    end_accepting();
-}
-
-/* Nothing tells when descriptors are free again, so there is a pause; and accepting never stops for good. */
-static void without_descriptors_accepting_pauses(void) {
-    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
-    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-        begin_accepting();
-        listeners_arm(shards);
-        listener_accepted(shards, 0, -errors[i], 0);
-        CHECK(queued(&shards->ring) == 2 && op_of(last_sqe(&shards->ring)->user_data) == OP_TIMER);
-        CHECK_INT(op_slot(last_sqe(&shards->ring)->user_data), 0);
-        listeners_arm(shards);
-        CHECK_INT(queued(&shards->ring), 2);
-        listener_pause_over(shards, 0);
-        CHECK(queued(&shards->ring) == 3 && op_of(last_sqe(&shards->ring)->user_data) == OP_ACCEPT);
-        end_accepting();
-    }
-}
-
-static void a_connection_goes_to_the_shard_with_the_fewest(void) {
-    int pair[2];
-    begin_accepting();
-    open_pair(pair);
-    shards[0].connections = 3;
-    shards[1].connections = 2;
-    listener_accepted(shards, 0, pair[0], IORING_CQE_F_MORE);
-    CHECK_INT(shards[1].connections, 3); /* counted at once, so that the next one knows */
-    CHECK_INT(queued(&shards[0].ring), 1);
-    CHECK_INT(ring_submit(&shards[0].ring) >= 0, 1);
-    struct completion adopted = next_completion(&shards[1].ring);
-    CHECK(op_of(adopted.user_data) == OP_ADOPT && adopted.res == pair[0]);
-    CHECK_INT(op_slot(adopted.user_data), 1); /* it is a Unix socket's */
-    close(pair[0]);
-    close(pair[1]);
-    end_accepting();
-}
-
-static void a_server_that_ends_accepts_nobody(void) {
-    int pair[2];
-    char byte;
-    begin_accepting();
-    open_pair(pair);
-    shards->stopping = true;
-    listener_accepted(shards, 0, pair[0], IORING_CQE_F_MORE);
-    CHECK_INT(read(pair[1], &byte, 1), 0); /* hung up */
-    CHECK(shards[0].connections == 0 && shards[1].connections == 0);
-    close(pair[1]);
-    end_accepting();
-}
-
 int main(void) {
     CHECK(mkdtemp(dir));
     RUN(an_address_is_listened_on_and_others_are_not);
@@ -397,9 +303,5 @@ int main(void) {
     RUN(what_is_no_socket_is_left_alone);
     RUN(a_directory_that_is_not_there_is_named);
     RUN(passed_sockets_stand_for_the_configuration);
-    RUN(one_accept_is_armed_for_each_listener_and_again_when_it_ended);
-    RUN(without_descriptors_accepting_pauses);
-    RUN(a_connection_goes_to_the_shard_with_the_fewest);
-    RUN(a_server_that_ends_accepts_nobody);
     return rmdir(dir) != 0;
 }

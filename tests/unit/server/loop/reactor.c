@@ -1,5 +1,5 @@
 /* The turn, on real rings and threads: what goes into a socket and what comes out, what wakes a shard that
- * sleeps, and how it ends. What a turn decides about waiting is tested in server_pace.c. */
+ * sleeps, and how it ends. What a turn decides about waiting is tested in pace.c. */
 #include "server/loop/reactor.h"
 
 #include <errno.h>
@@ -19,7 +19,6 @@ static pthread_barrier_t opened, begun, ended;
 
 static void *shard_main(void *argument) {
     struct shard *shard = argument;
-    executor_close(&shard->exec); /* the fixture's: shard_open opens another */
     must(shard_open(shard), "shard_open");
     pthread_barrier_wait(&opened);
     pthread_barrier_wait(&begun);

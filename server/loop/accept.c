@@ -1,0 +1,157 @@
+/* accept.c - connections are accepted, refused or given to a shard. */
+#include "server/loop/accept.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/config/config.h"
+#include "server/log.h"
+#include "server/loop/listener.h"
+#include "server/loop/shard.h"
+#include "server/op.h"
+#include "uring/prep.h"
+
+/* How long accepting rests after EMFILE, ENFILE, ENOBUFS or ENOMEM: nothing tells when descriptors are free
+ * again. */
+static const struct __kernel_timespec accept_pause = {.tv_nsec = 100 * 1000 * 1000};
+
+/* ---- Refusing ------------------------------------------------------------------------------------- */
+
+static void refuse(struct shard *shard, int fd, struct bytes text) {
+    metric_add(&shard->exec.metrics.connections_rejected, 1);
+    (void)!send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}
+
+/* Is the peer this machine itself? */
+static bool from_loopback(int fd) {
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0) return false;
+    if (peer.ss_family == AF_INET)
+        return ntohl(((struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    const struct in6_addr *address = &((struct sockaddr_in6 *)&peer)->sin6_addr;
+    return peer.ss_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(address) ||
+           (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* protected-mode: without a password only this machine's own clients are served. */
+static bool protected_from(int fd) {
+    return config.protected_mode && !config_has_password() && !from_loopback(fd);
+}
+
+/* Redis's words, byte for byte: each remedy that they name is one here too. */
+static const struct bytes protected_text = BYTES_INIT(
+    "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for "
+    "the default user. In this mode connections are only accepted from the loopback interface. If you want "
+    "to connect from external computers to Redis you may adopt one of the following solutions: 1) Just "
+    "disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface "
+    "by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not "
+    "publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) "
+    "Alternatively you can just disable the protected mode by editing the Redis configuration file, and "
+    "setting the protected mode option to 'no', and then restarting the server. 3) If you started the server "
+    "manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an "
+    "authentication password for the default user. NOTE: You only need to do one of the above things in "
+    "order for the server to start accepting connections from the outside.\r\n");
+
+/* ---- Accepting ------------------------------------------------------------------------------------ */
+
+/* NULL when the queue is full and the kernel takes nothing from it now. */
+static struct io_uring_sqe *shard_sqe(struct shard *shard) {
+    struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
+    if (!sqe && ring_submit(&shard->ring) >= 0) sqe = ring_sqe(&shard->ring);
+    return sqe;
+}
+
+void accept_arm(struct shard *shard) {
+    for (unsigned i = 0; i < listener_count; i++) {
+        struct listener *listener = &listeners[i];
+        if (listener->armed || listener->pausing) continue;
+        struct io_uring_sqe *sqe = shard_sqe(shard);
+        if (!sqe) {
+            /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
+            shard->worked = true;
+            return;
+        }
+        prep_accept_multishot(sqe, listener->fd, SOCK_CLOEXEC, op_pack(OP_ACCEPT, 0, i));
+        listener->armed = true;
+    }
+}
+
+static struct shard *shard_with_fewest(void) {
+    struct shard *best = &shards[0];
+    for (unsigned i = 1; i < shard_count; i++)
+        if (client_get(shards[i].connections) < client_get(best->connections)) best = &shards[i];
+    return best;
+}
+
+/* Serves it, or says why not. Takes over the descriptor. */
+static bool serve(struct shard *shard, int fd, bool unix_socket) {
+    if (!unix_socket && protected_from(fd)) {
+        refuse(shard, fd, protected_text);
+        return false;
+    }
+    struct conn *conn = slots_take(&shard->slots);
+    if (!conn) {
+        refuse(shard, fd, BYTES("-ERR Out of memory\r\n"));
+        return false;
+    }
+    if (conn_open(conn, shard, fd, unix_socket)) return true;
+    refuse(shard, fd, BYTES("-ERR max number of clients reached\r\n"));
+    slots_give(&shard->slots, conn);
+    return false;
+}
+
+void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
+    if (!serve(shard, fd, unix_socket)) __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
+}
+
+void accept_keep(struct shard *shard, unsigned target, int fd, bool unix_socket) {
+    __atomic_fetch_sub(&shards[target].connections, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shard->connections, 1, __ATOMIC_RELAXED);
+    accept_adopt(shard, fd, unix_socket);
+}
+
+/* A handover that the kernel refused comes back as OP_ADOPT_SENT: the accepting shard then keeps the
+ * connection. */
+static void spread(struct shard *shard, int fd, bool unix_socket) {
+    struct shard *target = shard_with_fewest();
+    struct io_uring_sqe *sqe = target == shard ? NULL : shard_sqe(shard);
+    if (!sqe) target = shard;
+    __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
+    if (target == shard) {
+        accept_adopt(shard, fd, unix_socket);
+        return;
+    }
+    prep_msg_ring(sqe, target->ring.fd, (unsigned)fd, op_pack(OP_ADOPT, 0, unix_socket),
+                  op_pack(OP_ADOPT_SENT, unix_socket | target->index << 1, (uint32_t)fd));
+}
+
+static void pause_accepting(struct shard *shard, unsigned index, int error) {
+    struct io_uring_sqe *sqe = shard_sqe(shard);
+    log_warning("Accepting pauses for 100 ms: %s", strerror(-error));
+    if (!sqe) return; /* the next turn arms the accept, and comes back here */
+    prep_timeout(sqe, &accept_pause, op_pack(OP_TIMER, 0, index));
+    listeners[index].pausing = true;
+}
+
+void accept_pause_over(struct shard *shard, unsigned index) {
+    listeners[index].pausing = false;
+    accept_arm(shard);
+}
+
+void accept_completed(struct shard *shard, unsigned index, int res, unsigned cqe_flags) {
+    struct listener *listener = &listeners[index];
+    if (!(cqe_flags & IORING_CQE_F_MORE)) listener->armed = false;
+    if (res >= 0) {
+        if (shard->stopping)
+            close(res);
+        else
+            spread(shard, res, listener->unix_socket);
+        return;
+    }
+    if (res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM)
+        pause_accepting(shard, index, res);
+}

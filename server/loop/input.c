@@ -1,0 +1,272 @@
+/* input.c - bytes become requests, in batches, and run; what is not whole, or must wait, is kept. */
+#include "server/loop/input.h"
+
+#include <assert.h>
+
+#include "server/config/config.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/prepare.h"
+#include "server/log.h"
+#include "server/loop/receive.h"
+#include "server/loop/send.h"
+#include "server/loop/shard.h"
+
+/* How far a run through received bytes came. */
+struct progress {
+    size_t used; /* bytes of requests that are done with */
+    size_t end;  /* bytes that are still of interest: those behind went into a large argument */
+    bool again;  /* there may be more to do without more bytes */
+};
+
+static unsigned batch_size(const struct conn *conn) {
+    if (conn->arg_block_count) return 1;
+    return client_must_authenticate(&conn->client) ? 1 : BATCH_REQUESTS;
+}
+
+static void pending_drop(struct conn *conn) {
+    buffer_free(&conn->pending);
+    conn->pending_done = 0;
+}
+
+/* Who wants no reply gets none to this either. */
+static void fail_protocol(struct conn *conn, const char *text) {
+    if (!(conn->client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT)))
+        reply_errorf(&conn->output.reply, "ERR %s", text);
+    client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
+    conn_wants_flush(conn);
+}
+
+/* CLIENT PAUSE holds request i of the batch: it is put back, in RESP as it came, in front of the bytes behind
+ * it. */
+static void hold(struct conn *conn, const struct request *request, const char *rest, size_t len) {
+    struct buffer held = {0};
+    char header[32];
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < request->args.argc; i++) {
+        struct bytes arg = request->args.argv[i];
+        char *at = header;
+        if (i == 0) *at++ = '*', at += number_format_u64(at, request->args.argc), *at++ = '\r', *at++ = '\n';
+        *at++ = '$', at += number_format_u64(at, arg.len), *at++ = '\r', *at++ = '\n';
+        ok = buffer_append(&held, (struct bytes){header, (size_t)(at - header)}, SIZE_MAX) &&
+             buffer_append(&held, arg, SIZE_MAX) && buffer_append(&held, BYTES("\r\n"), SIZE_MAX);
+    }
+    ok = ok && buffer_append(&held, (struct bytes){rest, len}, SIZE_MAX);
+    if (!ok) {
+        buffer_free(&held);
+        conn_fail_memory(conn);
+        return;
+    }
+    pending_drop(conn);
+    conn->pending = held;
+    request_parser_reset(&conn->parser); /* what it knows of a request behind the held one is read again */
+    receive_drop_blocks(conn);
+    conn_hold(conn);
+}
+
+/* The next request; where it begins as the one before, `known` is its row. */
+static inline enum request_status parse_request(struct conn *conn, const struct request_limits *limits,
+                                                const char *at, size_t left, struct request_args *args,
+                                                size_t *used, const struct command **known) {
+    struct shard *shard = conn->shard;
+    *known = NULL;
+    if (!conn->parser.saved) {
+        if (request_head_is(&shard->head, at, left) &&
+            request_parse_behind(&shard->head, limits, at, left, args, used)) {
+            *known = shard->head_command;
+            return REQUEST_READY;
+        }
+        if (request_parse_whole(limits, at, left, args, used)) return REQUEST_READY;
+    }
+    return request_parse(&conn->parser, limits, at, left, args, used);
+}
+
+/* The next request may begin as this one. A container's name says nothing yet: OBJECT begins many commands. */
+static void note_head(struct shard *shard, const struct request *request, const char *data) {
+    if (!request->plain || request->command->container) return;
+    if (request_head_note(&shard->head, data, &request->args)) shard->head_command = request->command;
+}
+
+struct parsed {
+    unsigned count;             /* requests, in the shard's batch */
+    size_t used;                /* the bytes they took */
+    enum request_status status; /* of what stands behind them; READY: it was not looked at */
+};
+
+/* Parses a batch and prefetches its keys. False without memory: the connection is shut. */
+static inline bool parse_batch(struct conn *conn, const struct request_limits *limits, const char *data,
+                               size_t len, struct parsed *parsed) {
+    struct shard *shard = conn->shard;
+    unsigned most = batch_size(conn);
+    *parsed = (struct parsed){.status = REQUEST_READY};
+    while (parsed->count < most && parsed->used < len) {
+        struct request *request = &shard->exec.batch[parsed->count];
+        const char *at = data + parsed->used;
+        const struct command *known;
+        size_t used;
+        parsed->status = parse_request(conn, limits, at, len - parsed->used, &request->args, &used, &known);
+        if (parsed->status != REQUEST_READY) break;
+        parsed->used += used;
+        request->end = parsed->used;
+        if (request->args.argc == 0) continue;
+        if (!prepare_request(&shard->exec, &conn->client, parsed->count, known)) {
+            conn_fail_memory(conn);
+            return false;
+        }
+        if (!known) note_head(shard, request, at);
+        parsed->count++;
+    }
+    return true;
+}
+
+/* What stands behind a batch: another one, half a request, a large argument, nonsense, or nothing. */
+static inline struct progress look_behind(struct conn *conn, const struct request_limits *limits,
+                                          const struct parsed *parsed, const char *data, size_t len) {
+    struct progress progress = {.used = parsed->used, .end = len, .again = false};
+    if (parsed->status == REQUEST_READY) {
+        progress.again = parsed->used < len;
+    } else if (limits == &conn->shard->limits && client_must_authenticate(&conn->client)) {
+        request_parser_reset(&conn->parser); /* it is read again, under the tighter limits */
+        progress.again = parsed->used < len;
+    } else if (parsed->status == REQUEST_BAD) {
+        fail_protocol(conn, conn->parser.error);
+    } else if (parsed->status == REQUEST_BULK) {
+        size_t at = parsed->used + conn->parser.bulk_offset;
+        progress.end = at;
+        progress.again = receive_bulk(conn, data + at, len - at) && !conn->bulk;
+    }
+    return progress;
+}
+
+/* Parses a batch, runs it, and looks at what stands behind it. */
+static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
+    struct shard *shard = conn->shard;
+    const struct request_limits *limits =
+        client_must_authenticate(&conn->client) ? &shard->limits_unauthenticated : &shard->limits;
+    struct parsed parsed;
+    conn->output.limit = send_limit(conn);
+    if (!parse_batch(conn, limits, data, len, &parsed)) return (struct progress){parsed.used, len, false};
+    shard->exec.call.arg_blocks = conn->arg_block;
+    shard->exec.call.arg_block_count = conn->arg_block_count;
+    unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
+    bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
+    if (done < parsed.count && !ends) {
+        size_t behind = shard->exec.batch[done].end;
+        hold(conn, &shard->exec.batch[done], data + behind, len - behind);
+        return (struct progress){SIZE_MAX, SIZE_MAX, false};
+    }
+    if (parsed.count) receive_drop_blocks(conn);
+    if (ends) return (struct progress){parsed.used, len, false};
+    return look_behind(conn, limits, &parsed, data, len);
+}
+
+static bool conn_may_run(const struct conn *conn) {
+    return !(conn->flags & (CONN_CLOSING | CONN_STOPPED)) && !conn->output.reply.failed &&
+           !(client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW));
+}
+
+/* Replies that the peer does not read hold its requests back, with hysteresis. */
+static void check_output(struct conn *conn) {
+    size_t unsent = output_unsent(&conn->output);
+    if (unsent >= OUTPUT_HIGH_WATER) conn->flags |= CONN_STOP_OUTPUT;
+}
+
+/* What a connection may still do in this turn, in batches; the others have their turn then. */
+static bool has_budget(struct conn *conn) {
+    if (conn->turn != conn->shard->turn) {
+        conn->turn = conn->shard->turn;
+        conn->turn_requests = 0;
+        conn->turn_bytes = 0;
+    }
+    return conn->turn_requests < TURN_REQUESTS && conn->turn_bytes < TURN_BYTES;
+}
+
+/* Runs what data[0, len) holds; returns how many bytes were consumed, SIZE_MAX if conn->pending was replaced,
+ * and shortens *len by what went into a large argument. */
+static size_t run(struct conn *conn, const char *data, size_t *len) {
+    size_t used = 0;
+    for (bool again = true; again && conn_may_run(conn) && used < *len && !conn->bulk;) {
+        if (!has_budget(conn)) {
+            conn_wants_turn(conn);
+            break;
+        }
+        struct progress progress = run_batch(conn, data + used, *len - used);
+        if (progress.used == SIZE_MAX) return SIZE_MAX;
+        *len = used + progress.end;
+        used += progress.used;
+        again = progress.again;
+        conn->turn_requests += BATCH_REQUESTS;
+        conn->turn_bytes += progress.used;
+        check_output(conn);
+    }
+    return used;
+}
+
+static bool keep_pending(struct conn *conn, const char *data, size_t len) {
+    size_t max = (size_t)config.client_query_buffer_limit + conn->pending_done;
+    if (buffer_append(&conn->pending, (struct bytes){data, len}, max)) return true;
+    if (conn->pending.len <= max && len <= max - conn->pending.len) {
+        conn_fail_memory(conn);
+        return false;
+    }
+    log_warning("Closing client id=%llu that reached max query buffer length.",
+                (unsigned long long)conn->client.id);
+    metric_add(&conn->shard->exec.metrics.query_limit_closes, 1);
+    conn_shut(conn);
+    return false;
+}
+
+/* A long backlog is gone through in many turns: moving the rest down in each would cost its square. */
+static void run_pending(struct conn *conn) {
+    if (!conn->pending.len) return;
+    size_t done = conn->pending_done, len = conn->pending.len - done;
+    size_t used = run(conn, conn->pending.data + done, &len);
+    if (used == SIZE_MAX || conn->flags & CONN_CLOSING) return;
+    conn->pending.len = done + len;
+    conn->pending_done = done + used;
+    if (used == len) {
+        pending_drop(conn);
+    } else if (conn->pending_done >= conn->pending.len / 2) {
+        buffer_consume(&conn->pending, conn->pending_done);
+        conn->pending_done = 0;
+    }
+}
+
+static void run_received(struct conn *conn, const char *data, size_t len) {
+    size_t used = run(conn, data, &len);
+    if (used == SIZE_MAX || conn->flags & CONN_CLOSING) return;
+    if (used < len) keep_pending(conn, data + used, len - used);
+}
+
+/* A peer that sends faster than its turns go through is left to its socket's own flow control. */
+static void check_backlog(struct conn *conn) {
+    if (conn_has_backlog(conn))
+        receive_cancel(conn);
+    else if (!(conn->flags & (CONN_RECEIVING | CONN_READING | CONN_EOF)))
+        conn_wants_rearm(conn);
+}
+
+void input_received(struct conn *conn, const char *data, size_t len) {
+    if (conn->flags & CONN_CLOSING) return;
+    metric_add(&conn->shard->exec.metrics.input_bytes, len);
+    client_set(conn->client.active_ms, conn->shard->exec.clock.now_ms);
+    if (conn->bulk && len) {
+        size_t n = receive_bulk_more(conn, data, len);
+        data += n, len -= n;
+    }
+    if (conn->flags & CONN_CLOSING) return;
+    if (conn->pending.len || !conn_may_run(conn)) {
+        if (client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY)
+            pending_drop(conn);
+        else if (len && !keep_pending(conn, data, len))
+            return;
+        if (!conn->bulk) run_pending(conn);
+    } else if (len || conn->parser.saved) {
+        run_received(conn, data, len);
+    }
+    if (conn->flags & CONN_CLOSING) return;
+    size_t pending = conn->pending.len - conn->pending_done;
+    check_backlog(conn);
+    client_set(conn->client.input_bytes, pending + (conn->bulk ? conn->bulk_have : 0));
+    if (output_unsent(&conn->output)) conn_wants_flush(conn);
+    conn_settle(conn);
+}

@@ -1,0 +1,198 @@
+/* receive.c - receives are armed and end; large arguments come straight into the block that the store will keep. */
+#include "server/loop/receive.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "server/loop/shard.h"
+#include "uring/prep.h"
+
+/* ---- Arming --------------------------------------------------------------------------------------- */
+
+static bool conn_wants_read(const struct conn *conn) {
+    return conn->bulk && conn->bulk->capacity - conn->bulk_have >= DIRECT_READ_MIN;
+}
+
+static void conn_start_read(struct conn *conn) {
+    struct io_uring_sqe *sqe = conn_sqe(conn);
+    if (!sqe) {
+        conn_wants_rearm(conn);
+        return;
+    }
+    size_t left = conn->bulk->capacity - conn->bulk_have;
+    unsigned len = left < (1u << 30) ? (unsigned)left : 1u << 30;
+    prep_recv(sqe, conn_target(conn), conn->bulk->data + conn->bulk_have, len, MSG_WAITALL,
+              conn_data(conn, OP_READ));
+    conn_target_flag(conn, sqe);
+    conn->flags |= CONN_READING;
+    metric_add(&conn->shard->exec.metrics.ring_direct_reads, 1);
+}
+
+/* After the last large argument so many single receives come before the connection goes back to multishot, of so many bytes:
+ * what comes by a buffer is copied into the value, what comes behind it is not. */
+enum { LARGE_FORGOTTEN = 16, LARGE_HEAD = 4096 };
+
+void receive_arm(struct conn *conn) {
+    if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
+        return;
+    if (conn_wants_read(conn)) {
+        conn_start_read(conn);
+        return;
+    }
+    struct io_uring_sqe *sqe = conn_sqe(conn);
+    if (!sqe) {
+        conn_wants_rearm(conn);
+        return;
+    }
+    if (conn->flags & CONN_LARGE && ++conn->receives_since_large > LARGE_FORGOTTEN)
+        conn->flags &= ~(uint32_t)CONN_LARGE;
+    if (conn->flags & CONN_LARGE) {
+        prep_recv(sqe, conn_target(conn), NULL, LARGE_HEAD, 0, conn_data(conn, OP_RECEIVE));
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = conn->shard->buffers.group;
+    } else {
+        prep_recv_multishot(sqe, conn_target(conn), conn->shard->buffers.group, conn_data(conn, OP_RECEIVE));
+    }
+    conn_target_flag(conn, sqe);
+    conn->flags |= CONN_RECEIVING;
+}
+
+void receive_cancel(struct conn *conn) {
+    if (!(conn->flags & CONN_RECEIVING) || conn->flags & CONN_CANCELLING) return;
+    struct io_uring_sqe *sqe = conn_sqe(conn);
+    if (!sqe) return; /* whoever wants it cancelled asks again, at the latest when data comes */
+    prep_cancel(sqe, conn_data(conn, OP_RECEIVE), false, conn_data(conn, OP_CANCEL));
+    conn->flags |= CONN_CANCELLING;
+}
+
+/* ---- Completions --------------------------------------------------------------------------------- */
+
+/* A receive that ended with 0 bytes is the end of the stream, or only a wake-up: kernels differ in what
+ * IORING_CQE_F_SOCK_NONEMPTY says beside it, so the socket itself is asked. */
+static bool at_end_of_stream(int fd) {
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void received_data(struct conn *conn, int res, unsigned cqe_flags) {
+    struct shard *shard = conn->shard;
+    unsigned id = buffers_id(cqe_flags);
+    buffers_take(&shard->buffers, id);
+    if (res <= 0 || conn->flags & CONN_CLOSING) {
+        buffers_return(&shard->buffers, id);
+        return;
+    }
+    assert(shard->received_count < RECEIVE_BUFFERS);
+    shard->received[shard->received_count++] =
+        (struct received){.conn = conn, .generation = conn->generation, .buffer = id, .len = (uint32_t)res};
+}
+
+void receive_completed(struct conn *conn, int res, unsigned cqe_flags) {
+    bool ended = !(cqe_flags & IORING_CQE_F_MORE);
+    if (ended) {
+        conn->pending_ops--;
+        conn->flags &= ~(uint32_t)(CONN_RECEIVING | CONN_CANCELLING);
+    }
+    if (cqe_flags & IORING_CQE_F_BUFFER) received_data(conn, res, cqe_flags);
+    if (conn->flags & CONN_CLOSING) {
+        conn_wants_closing(conn);
+        return;
+    }
+    if (res == -ENOBUFS) metric_add(&conn->shard->exec.metrics.ring_receives_starved, 1);
+    if (res < 0 && res != -ENOBUFS && res != -ECANCELED && res != -EINTR && res != -EAGAIN) {
+        conn_shut(conn);
+        return;
+    }
+    if (res == 0 && at_end_of_stream(conn->fd)) {
+        conn->flags |= CONN_EOF;
+        conn_wants_turn(conn);
+    } else if (ended) {
+        conn_wants_rearm(conn);
+    }
+}
+
+void receive_cancelled(struct conn *conn, int res) {
+    (void)res; /* ENOENT and EALREADY: the receive has ended or will; its own completion says so */
+    conn->pending_ops--;
+    if (conn->flags & CONN_CLOSING) conn_wants_closing(conn);
+}
+
+/* ---- Large arguments ------------------------------------------------------------------------------ */
+
+static bool keep_block(struct conn *conn, struct block *block) {
+    if (conn->arg_block_count == conn->arg_block_capacity) {
+        unsigned capacity = conn->arg_block_capacity ? conn->arg_block_capacity * 2 : 4;
+        struct block **grown = realloc(conn->arg_block, capacity * sizeof(struct block *));
+        if (!grown) return false;
+        conn->arg_block = grown;
+        conn->arg_block_capacity = capacity;
+    }
+    conn->arg_block[conn->arg_block_count++] = block;
+    return true;
+}
+
+void receive_drop_blocks(struct conn *conn) {
+    for (unsigned i = 0; i < conn->arg_block_count; i++) block_release(conn->arg_block[i]);
+    conn->arg_block_count = 0;
+}
+
+/* A large argument is whole: the parser gets it. */
+static void bulk_given(struct conn *conn) {
+    struct block *block = conn->bulk;
+    conn->bulk = NULL;
+    block->len = block->capacity - 2;
+    if (!keep_block(conn, block)) {
+        block_release(block);
+        conn_fail_memory(conn);
+        return;
+    }
+    request_bulk_given(&conn->parser, block->data);
+}
+
+size_t receive_bulk_more(struct conn *conn, const char *data, size_t len) {
+    size_t want = conn->bulk->capacity - conn->bulk_have, n = len < want ? len : want;
+    if (n) memcpy(conn->bulk->data + conn->bulk_have, data, n);
+    conn->bulk_have += n;
+    if (n == want)
+        bulk_given(conn);
+    else if (conn_wants_read(conn))
+        receive_cancel(conn);
+    return n;
+}
+
+bool receive_bulk(struct conn *conn, const char *data, size_t have) {
+    size_t len = (size_t)conn->parser.bulk_len;
+    conn->bulk = block_new(len + 2, len + 2);
+    if (!conn->bulk) {
+        conn_fail_memory(conn);
+        return false;
+    }
+    conn->bulk_have = 0;
+    conn->flags |= CONN_LARGE;
+    conn->receives_since_large = 0;
+    receive_bulk_more(conn, data, have);
+    return true;
+}
+
+void receive_read_completed(struct conn *conn, int res) {
+    conn->pending_ops--;
+    conn->flags &= ~(uint32_t)CONN_READING;
+    if (conn->flags & CONN_CLOSING) {
+        conn_wants_closing(conn);
+        return;
+    }
+    if (res == 0) conn->flags |= CONN_EOF;
+    if (res < 0 && res != -EINTR && res != -EAGAIN) {
+        conn_shut(conn);
+        return;
+    }
+    if (res > 0) {
+        metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
+        conn->bulk_have += (size_t)res;
+        if (conn->bulk_have == conn->bulk->capacity) bulk_given(conn);
+    }
+    conn_wants_rearm(conn);
+    conn_wants_turn(conn);
+}

@@ -1,0 +1,137 @@
+/* send.c - replies leave: one send for a connection and turn, quick where that may be. */
+#include "server/loop/send.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "server/config/config.h"
+#include "server/loop/shard.h"
+#include "uring/prep.h"
+
+/* How much may lie unsent at once, as of now: a batch is of one mind about authentication. */
+size_t send_limit(const struct conn *conn) {
+    if (client_must_authenticate(&conn->client)) return MAX_OUTPUT_UNAUTHENTICATED;
+    return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
+}
+
+static void send_in_flight(struct conn *conn, bool quick) {
+    const struct iovec *iov;
+    unsigned count = output_rest(&conn->output, &iov);
+    struct io_uring_sqe *sqe = conn_sqe(conn);
+    conn->flags |= CONN_SENDING;
+    if (!sqe) {
+        conn->flags |= CONN_RETRY_SEND;
+        conn_wants_flush(conn); /* the flush phase of the next turn tries again */
+        return;
+    }
+    conn->flags &= ~(uint32_t)CONN_RETRY_SEND;
+    if (quick) {
+        prep_send(sqe, conn_target(conn), iov->iov_base, (unsigned)iov->iov_len,
+                  MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL, conn_data(conn, OP_SEND_QUICK));
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+        conn->next_quick = conn->shard->quick.first;
+        conn->shard->quick.first = conn;
+    } else if (count == 1 && iov->iov_len <= (1u << 30)) {
+        prep_send(sqe, conn_target(conn), iov->iov_base, (unsigned)iov->iov_len, MSG_NOSIGNAL,
+                  conn_data(conn, OP_SEND));
+    } else {
+        prep_writev(sqe, conn_target(conn), iov, count, conn_data(conn, OP_SEND));
+    }
+    conn_target_flag(conn, sqe);
+}
+
+static void check_limits(struct conn *conn) {
+    const struct config_output_limit *limit = &config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL];
+    uint64_t now_us = conn->shard->exec.clock.now_us;
+    size_t unsent = output_unsent(&conn->output), hard = send_limit(conn);
+    if (hard && unsent > hard) conn->output.reply.failed = true;
+    if (limit->soft == 0 || unsent < (size_t)limit->soft) {
+        conn->soft_limit_since_us = 0;
+        return;
+    }
+    conn->shard->limits_watched = true;
+    if (!conn->soft_limit_since_us)
+        conn->soft_limit_since_us = now_us ? now_us : 1;
+    else if (now_us - conn->soft_limit_since_us > (uint64_t)limit->soft_seconds * 1000000)
+        conn->output.reply.failed = true;
+}
+
+/* A quick send is as good as gone: CLIENT LIST counts nothing of it, for it may be long before anybody looks again. */
+static void note_output(struct conn *conn, bool gone) {
+    client_set(conn->client.output_bytes, gone ? 0 : output_unsent(&conn->output));
+}
+
+void send_flush(struct conn *conn) {
+    const struct iovec *iov;
+    conn->flags &= ~(uint32_t)CONN_IN_FLUSH;
+    if (conn->flags & CONN_CLOSING) return;
+    check_limits(conn);
+    if (conn->output.reply.failed) {
+        conn_settle(conn);
+        return;
+    }
+    if (output_in_flight(&conn->output)) {
+        note_output(conn, false);
+        if (conn->flags & CONN_RETRY_SEND) send_in_flight(conn, false);
+        return;
+    }
+    if (conn->reply_sequence > conn->shard->durable_sequence) {
+        note_output(conn, false);
+        conn_awaits(conn);
+        return;
+    }
+    unsigned count = output_begin(&conn->output, &iov);
+    if (!count) return;
+    /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */
+    bool last = conn->flags & CONN_EOF || client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY;
+    bool quick = conn->shard->quick_sends && !last && !(conn->flags & CONN_QUICK_FELL_SHORT) && count == 1 &&
+                 iov->iov_len <= OUTPUT_CHUNK_SIZE;
+    note_output(conn, quick);
+    send_in_flight(conn, quick);
+}
+
+static void sent(struct conn *conn, size_t n) {
+    metric_add(&conn->shard->exec.metrics.output_bytes, n);
+    bool all = output_sent(&conn->output, n);
+    note_output(conn, false);
+    if (!all) {
+        send_in_flight(conn, false);
+        return;
+    }
+    conn->flags &= ~(uint32_t)CONN_SENDING;
+    if (conn->flags & CONN_STOP_OUTPUT && output_unsent(&conn->output) <= OUTPUT_LOW_WATER)
+        conn_resume(conn, CONN_STOP_OUTPUT);
+    if (output_unsent(&conn->output)) conn_wants_flush(conn);
+    conn_settle(conn);
+}
+
+/* What a send left undone is no error: the rest is sent by an operation that waits for room. */
+static void send_fell_short(struct conn *conn, int res) {
+    if (conn->flags & CONN_CLOSING)
+        conn_wants_closing(conn);
+    else if (res < 0 && res != -EAGAIN && res != -EINTR)
+        conn_shut(conn);
+    else
+        sent(conn, res > 0 ? (size_t)res : 0);
+}
+
+void send_completed(struct conn *conn, int res) {
+    conn->pending_ops--;
+    send_fell_short(conn, res);
+}
+
+/* The operation stays owed until send_quick_settled: until then the shard's list names the connection. */
+void send_quick_short(struct conn *conn, int res) {
+    conn->flags |= CONN_QUICK_FELL_SHORT;
+    send_fell_short(conn, res);
+}
+
+void send_quick_settled(struct conn *conn) {
+    bool short_of_it = conn->flags & CONN_QUICK_FELL_SHORT;
+    conn->pending_ops--;
+    conn->flags &= ~(uint32_t)CONN_QUICK_FELL_SHORT;
+    if (conn->flags & CONN_CLOSING)
+        conn_wants_closing(conn);
+    else if (!short_of_it)
+        sent(conn, conn->output.inflight_bytes);
+}

@@ -1,0 +1,72 @@
+/* slots.c - pages of connections, and the list of those that are free. */
+#include "server/loop/slots.h"
+
+#include <stdlib.h>
+
+#include "server/loop/conn.h"
+#include "server/op.h"
+
+enum { PAGE_CONNS = 64 }; /* slots that are allocated together */
+
+void slots_open(struct slots *slots) {
+    *slots = (struct slots){.free = SLOT_NONE};
+}
+
+void slots_close(struct slots *slots) {
+    for (unsigned i = 0; i < slots->page_count; i++) free(slots->pages[i]);
+    free(slots->pages);
+    slots_open(slots);
+}
+
+static struct conn *slot_conn(const struct slots *slots, uint32_t slot) {
+    return slot < slots->page_count * PAGE_CONNS ? &slots->pages[slot / PAGE_CONNS][slot % PAGE_CONNS] : NULL;
+}
+
+/* A free slot keeps its generation, and in `pending_ops` the next free slot. */
+static bool add_page(struct slots *slots) {
+    struct conn **pages = realloc(slots->pages, (slots->page_count + 1) * sizeof(struct conn *));
+    if (!pages) return false;
+    slots->pages = pages;
+    struct conn *page = calloc(PAGE_CONNS, sizeof *page);
+    if (!page) return false;
+    uint32_t first = slots->page_count * PAGE_CONNS;
+    for (uint32_t i = PAGE_CONNS; i-- > 0;) {
+        page[i].slot = first + i;
+        page[i].pending_ops = slots->free;
+        slots->free = first + i;
+    }
+    pages[slots->page_count++] = page;
+    return true;
+}
+
+struct conn *slots_take(struct slots *slots) {
+    if (slots->free == SLOT_NONE && !add_page(slots)) return NULL;
+    struct conn *conn = slot_conn(slots, slots->free);
+    uint32_t slot = conn->slot, generation = conn->generation + 1;
+    slots->free = conn->pending_ops;
+    *conn = (struct conn){.slot = slot, .generation = generation & OP_GENERATION_MASK};
+    return conn;
+}
+
+void slots_give(struct slots *slots, struct conn *conn) {
+    conn->flags = 0;
+    conn->pending_ops = slots->free;
+    slots->free = conn->slot;
+}
+
+struct conn *slots_find(const struct slots *slots, uint32_t slot, uint32_t generation) {
+    struct conn *conn = slot_conn(slots, slot);
+    return conn && conn->flags & CONN_OPEN && conn->generation == generation ? conn : NULL;
+}
+
+struct conn *slots_find_client(const struct slots *slots, uint32_t slot, uint64_t client_id) {
+    struct conn *conn = slot_conn(slots, slot);
+    if (!conn || !(conn->flags & CONN_OPEN) || conn->flags & CONN_CLOSING) return NULL;
+    return conn->client.id == client_id ? conn : NULL;
+}
+
+void slots_each(const struct slots *slots, void (*each)(struct conn *conn)) {
+    for (unsigned page = 0; page < slots->page_count; page++)
+        for (unsigned i = 0; i < PAGE_CONNS; i++)
+            if (slots->pages[page][i].flags & CONN_OPEN) each(&slots->pages[page][i]);
+}

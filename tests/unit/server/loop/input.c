@@ -1,0 +1,170 @@
+/* A connection's input: however its bytes are cut, whatever came before, the replies are the same. */
+#include "server/loop/input.h"
+
+#include "tests/unit/failing_memory.h"
+#include "tests/unit/server_fixture.h"
+
+static struct buffer sent;
+
+/* What a turn does behind the input: connections that have more to run have it run. */
+static void receive(struct conn *conn, const char *data, size_t len) {
+    struct shard *shard = conn->shard;
+    char *exact = malloc(len ? len : 1); /* so that a sanitizer sees what is read beyond it */
+    CHECK(exact);
+    memcpy(exact, data, len);
+    input_received(conn, exact, len);
+    free(exact);
+    while (shard->ready.first) {
+        shard->turn++;
+        shard->ready = (struct conn_list){0};
+        conn->flags &= ~(uint32_t)CONN_IN_READY;
+        input_received(conn, NULL, 0);
+    }
+    shard->flush = shard->rearm = (struct conn_list){0};
+    conn->flags &= ~(uint32_t)(CONN_IN_FLUSH | CONN_IN_REARM);
+    fixture_take(&conn->output, &sent);
+}
+
+/* Sends `data` in pieces of `piece` bytes to a new connection of an empty server. */
+static void expect(struct bytes data, size_t piece, struct bytes replies) {
+    fixture_open(4);
+    struct conn *conn = fixture_conn(shards);
+    for (size_t at = 0; at < data.len; at += piece)
+        receive(conn, data.data + at, data.len - at < piece ? data.len - at : piece);
+    CHECK_BYTES(buffer_bytes(&sent), replies);
+    if (!(conn->client.flags & CLIENT_CLOSE_AFTER_REPLY))
+        CHECK(!conn->pending.data && !conn->parser.saved); /* idle, it owns no buffer */
+    buffer_free(&sent);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
+static void expect_all(struct bytes data, struct bytes replies) {
+    expect(data, data.len, replies);
+    for (size_t piece = 1; piece < 40; piece = piece * 3 / 2 + 1) expect(data, piece, replies);
+}
+
+#define SET_K   "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n5\r\n"
+#define GET_K   "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+#define FIVE    "$1\r\n5\r\n"
+#define OBJECT3 "*3\r\n$6\r\nOBJECT\r\n"
+
+static void requests_that_begin_alike_are_told_apart_by_what_follows(void) {
+    expect_all(BYTES(SET_K GET_K GET_K "*2\r\n$3\r\nget\r\n$1\r\nk\r\n"
+                                       "*2\r\n$3\r\nGEX\r\n$1\r\nk\r\n" GET_K
+                                       "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n" GET_K),
+               BYTES("+OK\r\n" FIVE FIVE FIVE
+                     "-ERR unknown command 'GEX', with args beginning with: 'k' \r\n" FIVE ":1\r\n$-1\r\n"));
+}
+
+static void subcommands_of_a_container_are_told_apart(void) {
+    expect_all(BYTES(SET_K OBJECT3
+                     "$8\r\nENCODING\r\n$1\r\nk\r\n" OBJECT3 "$8\r\nREFCOUNT\r\n$1\r\nk\r\n" OBJECT3
+                     "$8\r\nENCODING\r\n$1\r\nk\r\n" OBJECT3 "$6\r\nnosuch\r\n$1\r\nk\r\n" OBJECT3
+                     "$8\r\nencoding\r\n$1\r\nn\r\n"),
+               BYTES("+OK\r\n$3\r\nint\r\n:2147483647\r\n$3\r\nint\r\n"
+                     "-ERR unknown subcommand 'nosuch'. Try OBJECT HELP.\r\n$-1\r\n"));
+}
+
+static void another_count_of_arguments_is_another_request(void) {
+    expect_all(BYTES(GET_K "*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\nk\r\n" GET_K "*1\r\n$3\r\nGET\r\n" GET_K),
+               BYTES("$-1\r\n-ERR wrong number of arguments for 'get' command\r\n$-1\r\n"
+                     "-ERR wrong number of arguments for 'get' command\r\n$-1\r\n"));
+    expect_all(BYTES("*2\r\n$4\r\nMGET\r\n$1\r\na\r\n*4\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"
+                     "*2\r\n$4\r\nMGET\r\n$1\r\nb\r\n"),
+               BYTES("*1\r\n$-1\r\n*3\r\n$-1\r\n$-1\r\n$-1\r\n*1\r\n$-1\r\n"));
+}
+
+static void a_known_beginning_does_not_excuse_what_follows(void) {
+    static const char *const wrong[] = {"*2\r\n$3\r\nGET\r\n$x\r\nk\r\n", "*2\r\n$3\r\nGET\r\n$-1\r\n",
+                                        "*2\r\n$3\r\nGET\r\n+k\r\nxxxxxx"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char data[100];
+        int len = snprintf(data, sizeof data, GET_K "%s" GET_K, wrong[i]);
+        const char *replies = i < 2 ? "$-1\r\n-ERR Protocol error: invalid bulk length\r\n"
+                                    : "$-1\r\n-ERR Protocol error: expected '$', got '+'\r\n";
+        expect((struct bytes){data, (size_t)len}, (size_t)len, bytes_of(replies));
+        expect((struct bytes){data, (size_t)len}, 1, bytes_of(replies));
+    }
+}
+
+/* The head is the shard's, not the connection's. */
+static void one_connection_s_requests_do_not_show_in_another_s(void) {
+    fixture_open(4);
+    struct conn *a = fixture_conn(shards), *b = fixture_conn(shards);
+    receive(a, SET_K GET_K, sizeof SET_K GET_K - 1);
+    receive(b, "*1\r\n$5\r\nMULTI\r\n" GET_K, sizeof GET_K - 1 + 15);
+    receive(b, "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n", 23);
+    receive(a, GET_K, sizeof GET_K - 1);
+    receive(b, "*1\r\n$4\r\nEXEC\r\n" GET_K, sizeof GET_K - 1 + 14);
+    CHECK_BYTES(buffer_bytes(&sent),
+                BYTES("+OK\r\n" FIVE "+OK\r\n+QUEUED\r\n+QUEUED\r\n" FIVE "*2\r\n" FIVE "+OK\r\n$-1\r\n"));
+    buffer_free(&sent);
+    fixture_conn_close(a);
+    fixture_conn_close(b);
+    fixture_close();
+}
+
+static void empty_requests_have_no_reply(void) {
+    expect_all(BYTES("\r\n*0\r\n*-1\r\n\r\nPING\r\n\n*0\r\nPING x\r\n"), BYTES("+PONG\r\n$1\r\nx\r\n"));
+}
+
+static void nothing_behind_quit_is_looked_at(void) {
+    expect_all(BYTES("PING\r\nQUIT\r\nPING\r\nnosuch\r\n*1\r\n$-5\r\n"), BYTES("+PONG\r\n+OK\r\n"));
+}
+
+/* More requests than a turn allows to one connection: the rest follows in later turns, in order. */
+static void more_than_a_turn_s_worth_goes_on_in_the_next(void) {
+    enum { REQUESTS = 3 * TURN_REQUESTS + 7 };
+    struct buffer data = {0}, replies = {0};
+    char line[32];
+    for (unsigned i = 1; i <= REQUESTS; i++) {
+        CHECK(buffer_append(&data, BYTES("INCR n\r\n"), FIXTURE_SENT_MAX));
+        int len = snprintf(line, sizeof line, ":%u\r\n", i);
+        CHECK(buffer_append(&replies, (struct bytes){line, (size_t)len}, FIXTURE_SENT_MAX));
+    }
+    expect(buffer_bytes(&data), data.len, buffer_bytes(&replies));
+    expect(buffer_bytes(&data), RECEIVE_BUFFER_SIZE, buffer_bytes(&replies));
+    buffer_free(&data);
+    buffer_free(&replies);
+}
+
+/* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal
+ * says why, or the connection ends. */
+static void without_memory_requests_are_refused_or_the_connection_ends(void) {
+    static const struct bytes data = BYTES_INIT(
+                                  "set a 1\r\nmset b 1 c 2 d 3 e 4 f 5 g 6 h 7 i 8 j 9 k 10\r\nget a\r\n"),
+                              full = BYTES_INIT("+OK\r\n+OK\r\n$1\r\n1\r\n");
+    unsigned ended = 0, answered = 0;
+    for (unsigned allocations = 0; !answered; allocations++) {
+        CHECK(allocations < 1000);
+        fixture_open(4);
+        struct conn *conn = fixture_conn(shards);
+        memory_left = allocations;
+        input_received(conn, data.data, data.len);
+        memory_left = UINT_MAX;
+        buffer_free(&sent);
+        fixture_take(&conn->output, &sent);
+        struct bytes got = buffer_bytes(&sent);
+        bool closing = (conn->flags & CONN_CLOSING) || (conn->client.flags & CLIENT_CLOSE_AFTER_REPLY);
+        answered = bytes_equal(got, full);
+        CHECK(answered || closing || memmem(got.data, got.len, "-ERR Out of memory", 18));
+        ended += closing;
+        fixture_conn_close(conn);
+        fixture_close();
+    }
+    CHECK(ended > 0); /* some of these found no memory for a request's own arrays */
+}
+
+int main(void) {
+    RUN(requests_that_begin_alike_are_told_apart_by_what_follows);
+    RUN(subcommands_of_a_container_are_told_apart);
+    RUN(another_count_of_arguments_is_another_request);
+    RUN(a_known_beginning_does_not_excuse_what_follows);
+    RUN(one_connection_s_requests_do_not_show_in_another_s);
+    RUN(empty_requests_have_no_reply);
+    RUN(nothing_behind_quit_is_looked_at);
+    RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
+    RUN(without_memory_requests_are_refused_or_the_connection_ends);
+    return 0;
+}

@@ -1,0 +1,218 @@
+/* Replies that leave: at once, in parts, not at all. Completions are made up. */
+#include "server/loop/send.h"
+
+#include <errno.h>
+
+#include "tests/unit/loop_fixture.h"
+
+static struct conn *conn;
+static int peer;
+
+/* Its receive is taken for ended, so that only sends are under way. */
+static void open_conn(void) {
+    loop_open();
+    shards->quick_sends = false;
+    conn = loop_conn(&peer);
+    conn->client.flags |= CLIENT_AUTHENTICATED;
+    conn->flags &= ~(uint32_t)CONN_RECEIVING;
+    conn->pending_ops = 0;
+}
+
+static void close_conn(void) {
+    conn_shut(conn);
+    shards->ready = shards->flush = shards->rearm = shards->closing = shards->quick = (struct conn_list){0};
+    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    conn->pending_ops = 0;
+    CHECK(conn_bury(conn));
+    slots_give(&shards->slots, conn);
+    close(peer);
+    fixture_close();
+}
+
+static void say(const char *text) {
+    reply_raw(&conn->output.reply, bytes_of(text));
+}
+
+static bool wants_flush(void) {
+    bool wants = shards->flush.first == conn;
+    shards->flush = (struct conn_list){0};
+    conn->flags &= ~(uint32_t)CONN_IN_FLUSH;
+    return wants;
+}
+
+/* A send is under way, with so many bytes. */
+static void check_sending(size_t bytes) {
+    CHECK(conn->flags & CONN_SENDING && conn->pending_ops == 1);
+    CHECK_INT(conn->output.inflight_bytes, bytes);
+}
+
+static void one_send_is_under_way_at_a_time(void) {
+    open_conn();
+    send_flush(conn);
+    CHECK(!(conn->flags & CONN_SENDING)); /* there is nothing */
+    say("+one\r\n");
+    say("+two\r\n");
+    send_flush(conn);
+    check_sending(12);
+    say("+three\r\n");
+    send_flush(conn);
+    check_sending(12); /* what came meanwhile waits */
+    send_completed(conn, 5);
+    check_sending(7); /* the rest is sent, nothing twice */
+    CHECK(!wants_flush());
+    send_completed(conn, 7);
+    CHECK(!(conn->flags & CONN_SENDING) && conn->pending_ops == 0 && wants_flush());
+    send_flush(conn);
+    check_sending(8);
+    send_completed(conn, 8);
+    CHECK(output_unsent(&conn->output) == 0 && !wants_flush());
+    CHECK_INT(shards->exec.metrics.output_bytes, 20);
+    close_conn();
+}
+
+static void a_send_without_room_is_tried_again(void) {
+    open_conn();
+    say("+one\r\n");
+    struct loop_blocked was = loop_block();
+    send_flush(conn);
+    CHECK(conn->flags & CONN_RETRY_SEND && conn->pending_ops == 0 && wants_flush());
+    loop_unblock(was);
+    send_flush(conn);
+    CHECK(!(conn->flags & CONN_RETRY_SEND));
+    check_sending(6);
+    send_completed(conn, 6);
+    close_conn();
+}
+
+static void errors_end_the_connection_and_waiting_does_not(void) {
+    open_conn();
+    say("+one\r\n");
+    send_flush(conn);
+    send_completed(conn, -EAGAIN);
+    check_sending(6);
+    send_completed(conn, -EINTR);
+    check_sending(6);
+    send_completed(conn, -EPIPE);
+    CHECK(conn->flags & CONN_CLOSING && conn->pending_ops == 0);
+    close_conn();
+}
+
+static void a_quick_send_that_nobody_complains_of_has_gone(void) {
+    open_conn();
+    shards->quick_sends = true;
+    say("+one\r\n");
+    send_flush(conn);
+    check_sending(6);
+    CHECK(shards->quick.first == conn);
+    CHECK_INT(conn->client.output_bytes, 0);
+    shards->quick.first = NULL;
+    send_quick_settled(conn);
+    CHECK(!(conn->flags & CONN_SENDING) && conn->pending_ops == 0 && output_unsent(&conn->output) == 0);
+    close_conn();
+}
+
+static void a_quick_send_that_fell_short_goes_on_without_haste(void) {
+    open_conn();
+    shards->quick_sends = true;
+    say("+one\r\n");
+    send_flush(conn);
+    send_quick_short(conn, 2);
+    CHECK_INT(conn->pending_ops, 2); /* the quick one stays owed until it is settled */
+    CHECK_INT(conn->output.inflight_bytes, 4);
+    shards->quick.first = NULL;
+    send_quick_settled(conn);
+    check_sending(4);
+    send_completed(conn, 4);
+    say("+two\r\n");
+    send_flush(conn);
+    CHECK(shards->quick.first == conn); /* and the next one is quick again */
+    close_conn();
+}
+
+static void last_replies_large_ones_and_several_pieces_are_not_quick(void) {
+    struct block *block = block_new_zeroed(PIN_MIN, PIN_MIN);
+    CHECK(block);
+    open_conn();
+    shards->quick_sends = true;
+    say("+one\r\n");
+    CHECK(output_attach(&conn->output, block));
+    send_flush(conn);
+    CHECK(!shards->quick.first);
+    check_sending(6 + PIN_MIN);
+    send_completed(conn, 6 + PIN_MIN);
+    say("+bye\r\n");
+    conn->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
+    send_flush(conn);
+    CHECK(!shards->quick.first);
+    check_sending(6);
+    send_completed(conn, 6);
+    CHECK(conn->flags & CONN_CLOSING);
+    close_conn();
+}
+
+static void replies_that_are_not_durable_wait(void) {
+    open_conn();
+    say("+one\r\n");
+    conn->reply_sequence = 5;
+    shards->durable_sequence = 4;
+    send_flush(conn);
+    CHECK(shards->awaiting.first == conn && !(conn->flags & CONN_SENDING));
+    shards->awaiting = (struct conn_list){0};
+    conn->flags &= ~(uint32_t)CONN_IN_AWAITING;
+    shards->durable_sequence = 5;
+    send_flush(conn);
+    check_sending(6);
+    close_conn();
+}
+
+static void whoever_reads_too_little_is_closed(void) {
+    open_conn();
+    options_set("client-output-buffer-limit normal 100 50 10\n");
+    CHECK_INT(send_limit(conn), 100);
+    uint64_t begun_us = shards->exec.clock.now_us;
+    for (int i = 0; i < 10; i++) say("+x1234\r\n");
+    send_flush(conn);
+    CHECK(conn->soft_limit_since_us == begun_us && shards->limits_watched);
+    shards->exec.clock.now_us = begun_us + 10 * 1000000;
+    send_flush(conn);
+    CHECK(!(conn->flags & CONN_CLOSING)); /* not longer than that */
+    send_completed(conn, 80);
+    send_flush(conn);
+    CHECK(!conn->soft_limit_since_us);
+    for (int i = 0; i < 10; i++) say("+x1234\r\n");
+    send_flush(conn);
+    shards->exec.clock.now_us += 10 * 1000000 + 1;
+    send_flush(conn);
+    CHECK(conn->flags & CONN_CLOSING);
+    close_conn();
+
+    open_conn();
+    options_set("client-output-buffer-limit normal 100 0 0\n");
+    for (int i = 0; i < 13; i++) say("+x1234\r\n");
+    send_flush(conn);
+    CHECK(conn->flags & CONN_CLOSING && !(conn->flags & CONN_SENDING));
+    close_conn();
+}
+
+static void requests_wait_until_replies_have_been_read(void) {
+    open_conn();
+    say("+one\r\n");
+    conn->flags |= CONN_STOP_OUTPUT;
+    send_flush(conn);
+    send_completed(conn, 6);
+    CHECK(!(conn->flags & CONN_STOP_OUTPUT) && shards->ready.first == conn);
+    close_conn();
+}
+
+int main(void) {
+    RUN(one_send_is_under_way_at_a_time);
+    RUN(a_send_without_room_is_tried_again);
+    RUN(errors_end_the_connection_and_waiting_does_not);
+    RUN(a_quick_send_that_nobody_complains_of_has_gone);
+    RUN(a_quick_send_that_fell_short_goes_on_without_haste);
+    RUN(last_replies_large_ones_and_several_pieces_are_not_quick);
+    RUN(replies_that_are_not_durable_wait);
+    RUN(whoever_reads_too_little_is_closed);
+    RUN(requests_wait_until_replies_have_been_read);
+    return 0;
+}

@@ -1,0 +1,99 @@
+/* A shard's slots for connections. */
+#include "server/loop/slots.h"
+
+#include "server/op.h"
+#include "tests/unit/server_fixture.h"
+
+enum { SLOTS = 200 }; /* several pages of them */
+
+static struct conn *conns[SLOTS];
+
+static void open_slots(void) {
+    fixture_open(2);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        conns[i] = slots_take(&shards->slots);
+        CHECK(conns[i]);
+        conns[i]->flags = CONN_OPEN;
+        conns[i]->client.id = 1000 + i;
+    }
+}
+
+static void every_slot_is_found_where_it_was_made(void) {
+    open_slots();
+    for (unsigned i = 0; i < SLOTS; i++) { /* pages that came later moved none of them */
+        CHECK(slots_find(&shards->slots, conns[i]->slot, conns[i]->generation) == conns[i]);
+        CHECK(slots_find_client(&shards->slots, conns[i]->slot, 1000 + i) == conns[i]);
+        CHECK(!slots_find_client(&shards->slots, conns[i]->slot, 999 + i));
+        for (unsigned j = 0; j < i; j++) CHECK(conns[j]->slot != conns[i]->slot);
+    }
+    CHECK(!slots_find(&shards->slots, shards->slots.page_count * 64, 1));
+    CHECK(!slots_find(&shards->slots, SLOT_NONE, 1) && !slots_find_client(&shards->slots, SLOT_NONE, 1000));
+    fixture_close();
+}
+
+static void a_slot_that_is_used_again_is_not_taken_for_what_it_was(void) {
+    open_slots();
+    unsigned pages = shards->slots.page_count;
+    for (unsigned i = 0; i < SLOTS; i += 3) {
+        uint32_t slot = conns[i]->slot, generation = conns[i]->generation;
+        slots_give(&shards->slots, conns[i]);
+        CHECK(!slots_find(&shards->slots, slot, generation) &&
+              !slots_find_client(&shards->slots, slot, 1000 + i));
+        struct conn *next = slots_take(&shards->slots);
+        CHECK(next == conns[i] && next->generation != generation); /* the last one freed is warm */
+        CHECK(!next->flags && !next->client.id && !next->pending_ops && !next->output.queued.iov);
+        CHECK(!slots_find(&shards->slots, slot, next->generation)); /* not open yet */
+        next->flags = CONN_OPEN;
+        CHECK(slots_find(&shards->slots, slot, next->generation) == next &&
+              !slots_find(&shards->slots, slot, generation));
+    }
+    CHECK_INT(shards->slots.page_count, pages);
+    fixture_close();
+}
+
+/* A completion carries no more bits of the generation than these. */
+static void generations_wrap_where_completions_cut_them(void) {
+    fixture_open(1);
+    struct conn *conn = slots_take(&shards->slots);
+    CHECK(conn);
+    conn->generation = OP_GENERATION_MASK;
+    slots_give(&shards->slots, conn);
+    CHECK(slots_take(&shards->slots) == conn);
+    CHECK_INT(conn->generation, 0);
+    conn->flags = CONN_OPEN;
+    uint64_t name = op_pack(OP_RECEIVE, conn->generation, conn->slot);
+    CHECK(slots_find(&shards->slots, op_slot(name), op_generation(name)) == conn);
+    fixture_close();
+}
+
+static void a_connection_that_is_closing_has_completions_but_no_posts(void) {
+    open_slots();
+    conns[5]->flags |= CONN_CLOSING;
+    CHECK(slots_find(&shards->slots, conns[5]->slot, conns[5]->generation) == conns[5]);
+    CHECK(!slots_find_client(&shards->slots, conns[5]->slot, conns[5]->client.id));
+    fixture_close();
+}
+
+static unsigned visited;
+static void visit(struct conn *conn) {
+    CHECK(conn->flags & CONN_OPEN);
+    visited++;
+}
+
+static void each_open_connection_is_visited_once(void) {
+    open_slots();
+    for (unsigned i = 0; i < SLOTS; i += 4) slots_give(&shards->slots, conns[i]);
+    visited = 0;
+    slots_each(&shards->slots, visit);
+    CHECK_INT(visited, SLOTS - SLOTS / 4);
+    fixture_close();
+}
+
+int main(void) {
+    RUN(every_slot_is_found_where_it_was_made);
+    RUN(a_slot_that_is_used_again_is_not_taken_for_what_it_was);
+    RUN(generations_wrap_where_completions_cut_them);
+    RUN(a_connection_that_is_closing_has_completions_but_no_posts);
+    RUN(each_open_connection_is_visited_once);
+    return 0;
+}
