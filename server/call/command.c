@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "protocol/number.h"
+#include "server/call/gate.h"
 #include "server/call/syntax.h"
 
 enum { SLOT_BITS = 10, SLOTS = 1 << SLOT_BITS, ERROR_SIZE = 256 };
@@ -462,6 +463,7 @@ static const char *row_open(struct command *row, unsigned i, struct command *con
     bool lone = spec->flags && !spec[1].flags && !spec->numkeys && spec->last == spec->first &&
                 !(spec->flags & (KEY_INCOMPLETE | KEY_NOT_KEY)) && !(row->flags & CMD_ALL_STRIPES);
     row->lone_key = lone ? (uint32_t)spec->first : 0;
+    row->gates = gates_of_command(row);
     return NULL;
 }
 
@@ -501,6 +503,8 @@ const char *command_table_open(void) {
     size_t count = (size_t)(__stop_commands - __start_commands);
     if (table.count) return NULL; /* it is open: the lookup tables have room for the rows once */
     if (count > MAX_COMMANDS) return "more command rows than MAX_COMMANDS";
+    const char *bad_gate = gate_table_open();
+    if (bad_gate) return bad_gate;
     memcpy(table.rows, __start_commands, count * sizeof(*table.rows));
     table.count = (unsigned)count;
     for (unsigned i = 0; i < table.count; i++)

@@ -56,6 +56,7 @@ enum command_flag {
     CMD_RUNS_QUEUE = 1 << 27,   /* ends the transaction also when it is refused: EXEC */
     CMD_MORE_STRIPES = 1 << 29, /* looks at stripes that its arguments do not name, by call_walk or call_want;
                                    in a transaction it finds all of them locked: SCAN, RANDOMKEY */
+    CMD_PROTECTED = 1 << 30,    /* only where the configuration enables it: DEBUG */
     CMD_CONTAINER = 1 << 28,    /* has subcommands; set by command_table_open, never by a row */
 };
 
@@ -128,6 +129,7 @@ struct command {
     /* Given by command_table_open. */
     uint32_t id;       /* index into per-command counters */
     uint32_t lone_key; /* the one argument that is a key, where that is fixed (GET: 1); 0: ask command_keys */
+    uint32_t gates;    /* bits of those that concern it: server/call/gate.h */
 };
 
 #define COMMAND(ident)                                                                                       \

@@ -15,8 +15,8 @@ struct transaction; /* queued commands and watched keys: server/exec/transaction
 struct command;
 
 enum client_flag {
-    CLIENT_AUTHENTICATED = 1 << 0,
-    CLIENT_MULTI = 1 << 1, /* MULTI was said: commands are queued */
+    CLIENT_UNAUTHENTICATED = 1 << 0, /* came when there was a password, and has not given it */
+    CLIENT_MULTI = 1 << 1,           /* MULTI was said: commands are queued */
     CLIENT_MONITOR = 1 << 2,
     CLIENT_CLOSE_AFTER_REPLY = 1 << 3, /* QUIT, protocol errors: nothing further is run */
     CLIENT_CLOSE_NOW = 1 << 4,         /* killed: no reply is owed */
@@ -27,9 +27,6 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 9,
     CLIENT_UNIX_SOCKET = 1 << 10,
     CLIENT_IN_EXEC = 1 << 11, /* EXEC is running the queue */
-    /* Any of these sends a command off the fast path through dispatch. */
-    CLIENT_SLOW_FLAGS = CLIENT_MULTI | CLIENT_MONITOR | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW |
-                        CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT,
 };
 
 struct client {

@@ -61,7 +61,7 @@ static void registry_unlink(struct client *client) {
 
 bool clients_add(struct client *client) {
     bool room;
-    if (!config_has_password()) client_set(client->flags, client->flags | CLIENT_AUTHENTICATED);
+    if (config_has_password()) client_set(client->flags, client->flags | CLIENT_UNAUTHENTICATED);
     clients_lock();
     room = registry.count < (uint64_t)config.maxclients;
     if (room) registry_link(client);
@@ -136,7 +136,7 @@ bool clients_set_text(char **field, struct bytes text) {
 }
 
 bool client_must_authenticate(const struct client *client) {
-    return !(client->flags & CLIENT_AUTHENTICATED) && config_has_password();
+    return client->flags & CLIENT_UNAUTHENTICATED && config_has_password();
 }
 
 /* ---- INFO ----------------------------------------------------------------------------------------- */

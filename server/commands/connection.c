@@ -31,7 +31,7 @@ static bool authenticate_or_reply(struct call *call, struct bytes user, struct b
         reply_error(call->reply, "WRONGPASS invalid username-password pair or user is disabled.");
         return false;
     }
-    client_set(client->flags, client->flags | CLIENT_AUTHENTICATED);
+    client_set(client->flags, client->flags & ~(uint32_t)CLIENT_UNAUTHENTICATED);
     return true;
 }
 
@@ -201,12 +201,12 @@ COMMAND(select_) = {.name = "select",
 
 /* Everything that the session was told since it began, but for its eviction and touch modes, as in Redis. */
 static void reset(struct call *call) {
-    const uint32_t told = CLIENT_AUTHENTICATED | CLIENT_MONITOR | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP |
+    const uint32_t told = CLIENT_UNAUTHENTICATED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP |
                           CLIENT_REPLY_SKIP_NEXT;
     struct client *client = call->client;
     transaction_close(client);
     if (client->flags & CLIENT_MONITOR) monitor_remove(client);
-    client_set(client->flags, (client->flags & ~told) | (config_has_password() ? 0 : CLIENT_AUTHENTICATED));
+    client_set(client->flags, (client->flags & ~told) | (config_has_password() ? CLIENT_UNAUTHENTICATED : 0));
     client_set(client->db, 0);
     (void)!clients_set_text(&client->name, (struct bytes){0}); /* forgetting needs no memory */
     set_protocol(call, 2);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "server/call/call.h"
+#include "server/call/gate.h"
 #include "server/call/help.h"
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
@@ -25,16 +26,20 @@ static bool is_local(struct client *client) {
     return local;
 }
 
-static bool allowed_or_reply(struct call *call) {
+static enum verdict ask_enabled(const struct call *call, struct text *why) {
     int64_t enabled = config.enable_debug_command;
-    if (enabled == CONFIG_YES || (enabled == CONFIG_LOCAL && is_local(call->client))) return true;
-    reply_error(
-        call->reply,
+    if (enabled == CONFIG_YES || (enabled == CONFIG_LOCAL && is_local(call->client))) return PASS;
+    text_string(
+        why,
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run "
         "it from a local connection, otherwise you need to set this option in the configuration file, and "
         "then restart the server.");
-    return false;
+    return REFUSED;
 }
+static bool is_protected(const struct command *command) {
+    return command->flags & CMD_PROTECTED;
+}
+GATE(protected) = {.bit = GATE_PROTECTED, .concerns = is_protected, .ask = ask_enabled};
 
 /* ---- Subcommands ---------------------------------------------------------------------------------- */
 
@@ -225,7 +230,6 @@ static const struct {
 };
 
 static void debug(struct call *call) {
-    if (!allowed_or_reply(call)) return;
     for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
         if (call->argc != subcommands[i].argc ||
             !bytes_equal_nocase(call->argv[1], bytes_of(subcommands[i].name)))
@@ -238,7 +242,7 @@ static void debug(struct call *call) {
 COMMAND(debug) = {.name = "debug",
                   .arity = -2,
                   .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_ALL_STRIPES |
-                           CMD_SLOW_CLOCK | CMD_SYSCMD,
+                           CMD_SLOW_CLOCK | CMD_SYSCMD | CMD_PROTECTED,
                   .run = debug,
                   .group = GROUP_SERVER,
                   .since = "1.0.0",

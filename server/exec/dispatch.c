@@ -45,14 +45,14 @@ static __attribute__((noinline)) void note_errors(struct call *call, const struc
 static void run_command(struct call *call, const struct command *command) {
     uint64_t errors = call->reply->errors;
     call->command = command;
-    if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_TIMING)
+    if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED))
         run_timed(call, command);
     else
         command->run(call);
     if (call->again) return; /* it has done nothing yet: see run_wanting */
     metric_add(&call->effects->metrics->commands[command->id].calls, 1);
     if (call->reply->errors != errors) note_errors(call, command);
-    if (executor_of(call)->gates & GATE_MONITOR) monitor_feed(call);
+    if (executor_of(call)->gates & command->gates & GATE_MASK(MODE_MONITORED)) monitor_feed(call);
 }
 
 static void run_holding(struct call *call, const struct command *command, const struct stripe_set *set) {
@@ -146,6 +146,11 @@ static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted
 
 enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
 
+static bool concerns_all(const struct command *command) {
+    return command != NULL;
+}
+GATE(muted) = {.bit = MODE_MUTED, .flags = CLIENT_MUTED | CLIENT_REPLY_SKIP_NEXT, .concerns = concerns_all};
+
 static void queue(struct call *call, const struct command *command) {
     if (!transaction_queue(call->client, command, call->argv, call->argc))
         call_out_of_memory(call);
@@ -204,19 +209,20 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     enum verdict verdict = PASS;
     open_call(call, request);
     call->db = client->db;
-    if (client->flags & CLIENT_SLOW_FLAGS || executor_of(call)->gates || !prepare_runnable(request))
+    if (!prepare_runnable(request) || request->command->gates & executor_of(call)->gates)
         verdict = run_slow(call, request);
     else
         run_locked(call, request);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
-    executor_of(call)->gates = gates_now(client);
+    executor_of(call)->gates = gates_raised(client);
     call->db = client->db;
     if (verdict != HELD) prepare_trim(request);
     return verdict;
 }
 
-static bool fast_path(const struct call *call) {
-    return !(call->client->flags & CLIENT_SLOW_FLAGS) && !executor_of(call)->gates;
+/* Nothing that is raised concerns it. */
+static inline bool fast_path(const struct call *call, const struct command *command) {
+    return !(command->gates & executor_of(call)->gates);
 }
 
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
@@ -255,7 +261,7 @@ static void share_time(struct executor *executor, unsigned count) {
              spent = now > executor->clock.timed_ns ? now - executor->clock.timed_ns : 0;
     unsigned untimed = 0, same;
     executor->clock.timed_ns = now;
-    if (executor->gates & GATE_TIMING) return;
+    if (executor->gates & GATE_MASK(MODE_TIMED)) return;
     for (unsigned i = 0; i < count; i++) untimed += executor->batch[i].untimed;
     for (unsigned i = 0; i < count; i += same) {
         const struct request *request = &executor->batch[i];
@@ -279,9 +285,9 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->again = false;
     executor->effects.now_ms = executor->clock.now_ms;
     call->db = client->db;
-    executor->gates = gates_now(client);
+    executor->gates = gates_raised(client);
     while (done < count) {
-        if (batch[done].plain && fast_path(call)) {
+        if (batch[done].plain && fast_path(call, batch[done].command)) {
             done = run_plain(call, batch, done, count);
         } else {
             if (run_request(call, &batch[done]) == HELD) break;

@@ -36,7 +36,7 @@ enum { STRIPE_MANY = STRIPE_NONE + 1, STRIPE_ALL };
 
 struct executor {
     unsigned index;     /* of its shard */
-    uint32_t gates;     /* GATE_* of dispatch.c, as of the running batch */
+    uint32_t gates;     /* those that are raised for the running batch: server/call/gate.h */
     struct clock clock; /* read once a turn, and after commands that may take long */
     struct effects effects;
     struct wakes wakes; /* shards that were posted to since the loop last woke them */

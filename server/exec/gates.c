@@ -5,24 +5,21 @@
 
 #include "protocol/text.h"
 #include "server/config/config.h"
-#include "server/exec/monitor.h"
-#include "server/exec/pause.h"
 #include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
 #include "server/report/errorstats.h"
 
-/* A slowlog threshold below this times every command, not only those that may take long. */
-enum { TIMING_MAX_US = 1000 };
-
 /* ---- Refusing ------------------------------------------------------------------------------------- */
 
-/* A refusal of EXEC ends its transaction: queued commands do not stay behind it. */
-static void reject(struct call *call, const struct command *command, const char *code, const char *text) {
+/* A refusal of EXEC ends its transaction: queued commands do not stay behind it. `error` begins with its code; where EXEC
+ * repeats it, the common one is left out, as Redis does. */
+static void reject(struct call *call, const struct command *command, const char *error) {
     if (command && command->flags & CMD_RUNS_QUEUE) {
         transaction_close(call->client);
-        reply_errorf(call->reply, "EXECABORT Transaction discarded because of: %s", text);
+        reply_errorf(call->reply, "EXECABORT Transaction discarded because of: %s",
+                     error + (strncmp(error, "ERR ", 4) == 0 ? 4 : 0));
     } else {
-        reply_errorf(call->reply, "%s %s", code, text);
+        reply_error(call->reply, error);
     }
     if (command) metric_add(&call->effects->metrics->commands[command->id].rejected, 1);
     metric_add(&call->effects->metrics->error_replies, 1);
@@ -52,26 +49,26 @@ static void reject_unknown(struct call *call) {
         client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_NOW);
         return;
     }
-    text_format(&text, "unknown command '%.*s', with args beginning with: ", reply_name(call->argv[0]),
+    text_format(&text, "ERR unknown command '%.*s', with args beginning with: ", reply_name(call->argv[0]),
                 call->argv[0].data);
     add_arguments(&text, call);
-    reject(call, NULL, "ERR", memory);
+    reject(call, NULL, memory);
 }
 
 static void reject_subcommand(struct call *call, const struct command *container) {
     char memory[REFUSAL_MAX];
     struct text text = text_fixed(memory, sizeof memory);
-    text_format(&text, "unknown subcommand '%.*s'. Try ", reply_name(call->argv[1]), call->argv[1].data);
+    text_format(&text, "ERR unknown subcommand '%.*s'. Try ", reply_name(call->argv[1]), call->argv[1].data);
     text_upper(&text, bytes_of(container->name));
     text_string(&text, " HELP.");
-    reject(call, NULL, "ERR", memory);
+    reject(call, NULL, memory);
 }
 
 static void reject_arity(struct call *call, const struct command *command) {
     char name[COMMAND_FULL_NAME_MAX], text[128];
     size_t len = command_full_name(command, name);
-    snprintf(text, sizeof text, "wrong number of arguments for '%.*s' command", (int)len, name);
-    reject(call, command, "ERR", text);
+    snprintf(text, sizeof text, "ERR wrong number of arguments for '%.*s' command", (int)len, name);
+    reject(call, command, text);
 }
 
 static void reject_request(struct call *call, const struct request *request) {
@@ -84,50 +81,44 @@ static void reject_request(struct call *call, const struct request *request) {
         reject_arity(call, command);
 }
 
-/* ---- Gates ---------------------------------------------------------------------------------------- */
+/* ---- Gates and modes of no other file ------------------------------------------------------------- */
 
-uint32_t gates_now(const struct client *client) {
-    int64_t threshold_us = config.slowlog_log_slower_than;
-    uint32_t gates = 0;
-    if (client_must_authenticate(client)) gates |= GATE_AUTH;
-    if (pause_until_ms()) gates |= GATE_PAUSE;
-    if (monitor_count) gates |= GATE_MONITOR;
-    if (threshold_us >= 0 && threshold_us < TIMING_MAX_US) gates |= GATE_TIMING;
-    return gates;
+static bool concerns_all(const struct command *command) {
+    return command != NULL;
 }
 
-static bool writes_queued(const struct command *command, const struct client *client) {
-    if (!(command->flags & CMD_LOCKS_QUEUE)) return false;
-    for (size_t i = 0; i < transaction_count(client); i++)
-        if (transaction_at(client, i)->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) return true;
-    return false;
+static bool owes_password(const struct command *command) {
+    return !(command->flags & CMD_NO_AUTH);
 }
+static enum verdict ask_password(const struct call *call, struct text *why) {
+    if (!client_must_authenticate(call->client)) return PASS; /* there is no password any more */
+    text_string(why, "NOAUTH Authentication required.");
+    return REFUSED;
+}
+GATE(password) = {
+    .bit = GATE_NOAUTH, .flags = CLIENT_UNAUTHENTICATED, .concerns = owes_password, .ask = ask_password};
 
-/* What a command must pass when it is not on the fast path, in Redis's order. */
-static enum verdict gate(struct call *call, const struct command *command) {
-    struct client *client = call->client;
-    if (client_must_authenticate(client) && !(command->flags & CMD_NO_AUTH)) {
-        reject(call, command, "NOAUTH", "Authentication required.");
-        return REFUSED;
+GATE(closing) = {
+    .bit = MODE_CLOSING, .flags = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW, .concerns = concerns_all};
+GATE(timed) = {.bit = MODE_TIMED, .concerns = concerns_all};
+
+/* ---- Asking --------------------------------------------------------------------------------------- */
+
+static enum verdict ask(struct call *call, uint32_t raised) {
+    char memory[REFUSAL_MAX];
+    for (uint32_t bits = raised & ~(uint32_t)GATE_MODES; bits; bits &= bits - 1) {
+        struct text why = text_fixed(memory, sizeof memory);
+        enum verdict verdict = gate_at((unsigned)__builtin_ctz(bits))->ask(call, &why);
+        if (verdict == REFUSED) reject(call, call->command, memory);
+        if (verdict != PASS) return verdict;
     }
-    if (client->flags & CLIENT_MULTI && command->flags & CMD_NO_MULTI) {
-        reject(call, command, "ERR", "Command not allowed inside a transaction");
-        return REFUSED;
-    }
-    if (client->flags & CLIENT_MONITOR && command->flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) {
-        /* Monitors are replicas of a kind to Redis. */
-        reject(call, command, "ERR", "Replica can't interact with the keyspace");
-        return REFUSED;
-    }
-    if (pause_until_ms() && pause_holds(command, writes_queued(command, client), call->effects->now_ms))
-        return HELD;
     return PASS;
 }
 
 enum verdict gates_ask(struct call *call, const struct request *request) {
-    if (call->client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW))
-        return HELD; /* nor is it refused */
-    if (prepare_runnable(request)) return gate(call, request->command);
+    uint32_t gates = executor_of(call)->gates;
+    if (gates & GATE_MASK(MODE_CLOSING)) return HELD;
+    if (prepare_runnable(request)) return ask(call, gates & request->command->gates);
     reject_request(call, request);
     return REFUSED;
 }

@@ -11,13 +11,12 @@
 #include <time.h>
 
 #include "protocol/text.h"
+#include "server/call/gate.h"
 #include "server/call/secret.h"
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/lock_order.h"
-
-_Atomic unsigned monitor_count;
 
 static struct {
     struct mutex mutex;
@@ -40,7 +39,7 @@ bool monitor_add(struct client *client) {
     bool room = monitors.count < monitors.capacity || monitors_grow();
     if (room) {
         monitors.all[monitors.count++] = client;
-        atomic_store_explicit(&monitor_count, monitors.count, memory_order_relaxed);
+        gate_raise(MODE_MONITORED);
         client_set(client->flags, client->flags | CLIENT_MONITOR);
     }
     mutex_unlock(&monitors.mutex);
@@ -52,7 +51,7 @@ void monitor_remove(struct client *client) {
     for (unsigned i = 0; i < monitors.count; i++) {
         if (monitors.all[i] != client) continue;
         monitors.all[i] = monitors.all[--monitors.count];
-        atomic_store_explicit(&monitor_count, monitors.count, memory_order_relaxed);
+        if (!monitors.count) gate_lower(MODE_MONITORED);
         client_set(client->flags, client->flags & ~(uint32_t)CLIENT_MONITOR);
         break;
     }
@@ -105,6 +104,23 @@ static struct block *line_block(const struct call *call) {
     return block;
 }
 
+/* ---- Gates ---------------------------------------------------------------------------------------- */
+
+/* Monitors are replicas of a kind to Redis. */
+static bool touches_keys(const struct command *command) {
+    return command->flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE);
+}
+static enum verdict ask_keys(const struct call *call, struct text *why) {
+    text_string(why, "ERR Replica can't interact with the keyspace");
+    return call->client->flags & CLIENT_MONITOR ? REFUSED : PASS;
+}
+GATE(keys) = {.bit = GATE_KEYSPACE, .flags = CLIENT_MONITOR, .concerns = touches_keys, .ask = ask_keys};
+
+static bool is_shown(const struct command *command) {
+    return !(command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR));
+}
+GATE(shown) = {.bit = MODE_MONITORED, .concerns = is_shown};
+
 /* ---- Feeding -------------------------------------------------------------------------------------- */
 
 static void deliver(struct wakes *wakes, const struct client *monitor, struct block *line) {
@@ -116,7 +132,6 @@ static void deliver(struct wakes *wakes, const struct client *monitor, struct bl
 }
 
 void monitor_feed(const struct call *call) {
-    if (call->command->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) return;
     struct block *line = line_block(call);
     if (!line) return;
     mutex_lock(&monitors.mutex);

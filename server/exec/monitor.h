@@ -5,8 +5,6 @@
 #ifndef KEVY_SERVER_EXEC_MONITOR_H
 #define KEVY_SERVER_EXEC_MONITOR_H
 
-#include <stdatomic.h>
-
 #include "server/call/call.h"
 
 enum {
@@ -16,11 +14,8 @@ enum {
     MONITOR_UNREAD_MAX = 256 * 1024 * 1024,
 };
 
-/* Monitoring clients. Ask this before monitor_feed: it is nearly always 0. */
-extern _Atomic unsigned monitor_count;
-
-/* Tells the monitors of this command. Administrative commands (CMD_ADMIN) and those of CMD_SKIP_MONITOR are
- * left out. */
+/* Tells the monitors of this command. Ask before whether MODE_MONITORED is raised and concerns its row: administrative
+ * commands and those of CMD_SKIP_MONITOR are not shown. */
 void monitor_feed(const struct call *call);
 
 /* The client becomes a monitor. False without memory. */

@@ -1,11 +1,9 @@
-/* pause.h - CLIENT PAUSE: until when, and which commands, are held back. Any thread may ask and change. */
+/* pause.h - CLIENT PAUSE: until when, and which commands, are held back: two gates (server/call/gate.h). Any thread may ask
+ * and change. */
 #ifndef KEVY_SERVER_EXEC_PAUSE_H
 #define KEVY_SERVER_EXEC_PAUSE_H
 
-#include <stdbool.h>
 #include <stdint.h>
-
-#include "server/call/command.h"
 
 enum pause_mode { PAUSE_WRITE, PAUSE_ALL };
 
@@ -14,10 +12,7 @@ enum pause_mode { PAUSE_WRITE, PAUSE_ALL };
 void pause_begin(enum pause_mode mode, int64_t until_ms, int64_t now_ms);
 /* Ends it at once. Whoever calls this also posts the shards to look at the clients they hold. */
 void pause_end(void);
-/* Unix time of its end, or 0 when there is none. One that is over counts until pause_holds is asked again. */
+/* Unix time of its end, or 0 when there is none. One that is over counts until a command is asked. */
 int64_t pause_until_ms(void);
-
-/* Is this command held back now? `writes_queued`: it would run a queue that holds such commands (EXEC). */
-bool pause_holds(const struct command *command, bool writes_queued, int64_t now_ms);
 
 #endif

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "server/call/gate.h"
 #include "server/limits.h"
 #include "server/stripes/watch.h"
 
@@ -29,6 +30,7 @@ struct transaction {
     size_t bytes;              /* of all that is queued, at most MAX_TRANSACTION_BYTES */
     struct stripe_set stripes; /* of the queued commands */
     bool failed;
+    uint32_t flags; /* of all queued rows */
     struct watched *watched;
     size_t watched_count, watched_slots; /* slots: 0 or a power of two, at least a quarter of them empty */
 };
@@ -65,6 +67,10 @@ bool transaction_failed(const struct client *client) {
     return client->transaction && client->transaction->failed;
 }
 
+uint32_t transaction_flags(const struct client *client) {
+    return client->transaction ? client->transaction->flags : 0;
+}
+
 size_t transaction_count(const struct client *client) {
     return client->transaction ? client->transaction->count : 0;
 }
@@ -85,6 +91,7 @@ void transaction_end(struct client *client) {
     client_set(client->queued, 0);
     t->stripes = (struct stripe_set){{0}};
     t->failed = false;
+    t->flags = 0;
     drop_if_idle(client);
 }
 
@@ -153,6 +160,7 @@ bool transaction_queue(struct client *client, const struct command *command, con
     t->queue[t->count++] = queued;
     client_set(client->queued, (uint32_t)t->count);
     t->bytes += queued->size;
+    t->flags |= command->flags;
     return true;
 }
 
@@ -229,6 +237,23 @@ static void watched_stripes(const struct transaction *t, struct stripe_set *set)
     for (size_t i = 0; i < t->watched_slots; i++)
         if (t->watched[i].watch) stripe_set_add(set, stripe_index(watch_key(t->watched[i].watch).hash));
 }
+
+/* ---- Gates ---------------------------------------------------------------------------------------- */
+
+static bool is_for_outside(const struct command *command) {
+    return command->flags & CMD_NO_MULTI;
+}
+static enum verdict ask_outside(const struct call *call, struct text *why) {
+    if (!(call->client->flags & CLIENT_MULTI)) return PASS;
+    text_string(why, "ERR Command not allowed inside a transaction");
+    return REFUSED;
+}
+GATE(outside) = {.bit = GATE_NO_MULTI, .flags = CLIENT_MULTI, .concerns = is_for_outside, .ask = ask_outside};
+
+static bool is_queued(const struct command *command) {
+    return !(command->flags & CMD_IMMEDIATE);
+}
+GATE(queued) = {.bit = MODE_QUEUE, .flags = CLIENT_MULTI, .concerns = is_queued};
 
 /* ---- Both ----------------------------------------------------------------------------------------- */
 

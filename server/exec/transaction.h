@@ -40,6 +40,8 @@ struct queued {
 /* MULTI: what follows is queued. False without memory. */
 bool transaction_begin(struct client *client) __attribute__((warn_unused_result));
 bool transaction_failed(const struct client *client);
+/* The flags of all queued rows together (CMD_*): what EXEC would do. */
+uint32_t transaction_flags(const struct client *client);
 /* Commands in the queue, and one of them; it stays valid until transaction_end. */
 size_t transaction_count(const struct client *client);
 const struct queued *transaction_at(const struct client *client, size_t index);

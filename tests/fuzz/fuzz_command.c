@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "protocol/response.h"
+#include "server/call/gate.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
@@ -155,7 +156,7 @@ static void close_all(void) {
         slots_give(&shards->slots, conns[i]);
     }
     shards->ready = shards->flush = shards->rearm = shards->closing = (struct conn_list){0};
-    CHECK(shards->connections == 0 && clients_count() == 0 && monitor_count == 0);
+    CHECK(shards->connections == 0 && clients_count() == 0 && !(gates_up & GATE_MASK(MODE_MONITORED)));
     for (unsigned i = 0; i < stripes.count; i++) {
         CHECK(!stripes.all[i].watches && stripes.all[i].lock == 0);
         for (unsigned db = 0; db < DATABASES; db++) keyspace_flush(stripes.all[i].keyspace, db);

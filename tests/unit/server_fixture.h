@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "protocol/buffer.h"
+#include "server/call/gate.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/exec/dispatch.h"
@@ -15,6 +16,11 @@
 #include "server/report/info.h"
 #include "tests/check.h"
 #include "tests/unit/options.h"
+
+/* Is this gate or mode raised for all clients? */
+static inline bool fixture_raised(enum gate_bit bit) {
+    return gates_up & GATE_MASK(bit);
+}
 
 enum { FIXTURE_DATABASES = 16, FIXTURE_SENT_MAX = 256 << 20 };
 

@@ -4,6 +4,91 @@
 #include "server/exec/pause.h"
 #include "tests/unit/batch_fixture.h"
 
+/* A gate of this test's own. Its row is all that it takes to be asked everywhere. */
+static unsigned asked;
+static enum verdict answer;
+
+static bool reads(const struct command *command) {
+    return command->flags & CMD_READONLY;
+}
+static enum verdict ask(const struct call *call, struct text *why) {
+    asked++;
+    text_format(why, "PLANTED no %.*s today", (int)call->argv[0].len, call->argv[0].data);
+    return answer;
+}
+GATE(planted) = {.bit = GATE_COUNT, .concerns = reads, .ask = ask};
+
+static void plant(enum verdict verdict) {
+    asked = 0;
+    answer = verdict;
+    gate_raise(GATE_COUNT);
+}
+
+static void a_gate_is_asked_of_those_that_it_concerns_while_it_is_raised(void) {
+    begin(4);
+    asked = 0;
+    EXPECT("set k 1\nget k\n", "+OK\r\n$1\r\n1\r\n");
+    CHECK_INT(asked, 0);
+    plant(REFUSED);
+    EXPECT("set k 2\nget k\nincr k\nping\n", "+OK\r\n-PLANTED no get today\r\n:3\r\n+PONG\r\n");
+    CHECK_INT(asked, 1);
+    CHECK_INT(counted("get")->rejected, 1);
+    CHECK_INT(counted("get")->calls, 1);
+    CHECK_INT(shards->exec.metrics.error_replies, 1);
+    CHECK_INT(errors_of(BYTES("PLANTED")), 1);
+    answer = PASS;
+    EXPECT("get k\n", "$1\r\n3\r\n");
+    CHECK_INT(asked, 2);
+    answer = HELD;
+    CHECK_BYTES(batch(BYTES("set k 4\nget k\nset k 5\n")), BYTES("+OK\r\n"));
+    CHECK_INT(done, 1);
+    gate_lower(GATE_COUNT);
+    EXPECT("get k\n", "$1\r\n4\r\n");
+    CHECK_INT(asked, 3);
+    end();
+}
+
+static void what_a_gate_refuses_is_not_queued(void) {
+    begin(4);
+    plant(REFUSED);
+    EXPECT("multi\nset k 1\nget k\nexec\n",
+           "+OK\r\n+QUEUED\r\n-PLANTED no get today\r\n"
+           "-EXECABORT Transaction discarded because of previous errors.\r\n");
+    CHECK_INT(asked, 1);
+    gate_lower(GATE_COUNT);
+    EXPECT("get k\n", "$-1\r\n");
+    end();
+}
+
+/* Redis's order: no such command, not enabled, password, transaction. */
+static void gates_are_asked_in_order(void) {
+    begin(4);
+    options_set("requirepass secret\n");
+    client.flags |= CLIENT_UNAUTHENTICATED;
+    plant(REFUSED);
+    EXPECT("debug\n", "-ERR wrong number of arguments for 'debug' command\r\n");
+    CHECK_INT(batch(BYTES("debug sleep 0\n")).data[5], 'D'); /* DEBUG command not allowed */
+    EXPECT("get k\nexec\nexec x\n",
+           "-NOAUTH Authentication required.\r\n"
+           "-EXECABORT Transaction discarded because of: NOAUTH Authentication required.\r\n"
+           "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n");
+    CHECK_INT(asked, 0);
+    gate_lower(GATE_COUNT);
+    end();
+}
+
+static void what_is_not_enabled_is_refused_before_it_is_queued(void) {
+    begin(4);
+    EXPECT("multi\nset k 1\n", "+OK\r\n+QUEUED\r\n");
+    CHECK_INT(batch(BYTES("debug sleep 0\n")).data[5], 'D');
+    EXPECT("exec\nget k\n", "-EXECABORT Transaction discarded because of previous errors.\r\n$-1\r\n");
+    CHECK_INT(counted("debug")->rejected, 1);
+    CHECK_INT(counted("debug")->calls, 0);
+    config.enable_debug_command = CONFIG_YES;
+    EXPECT("multi\ndebug sleep 0\nexec\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+    end();
+}
+
 static void a_wrong_number_of_arguments_is_refused_and_the_rest_goes_on(void) {
     begin(4);
     EXPECT("set k v\nget\nget k\nget k k\nobject encoding\nconfig get\n",
@@ -84,7 +169,7 @@ static void client_pause_holds_what_follows_it(void) {
 static void without_its_password_a_client_may_little(void) {
     begin(4);
     options_set("requirepass secret\n");
-    client.flags &= ~(uint32_t)CLIENT_AUTHENTICATED; /* it came before there was a password */
+    client.flags |= CLIENT_UNAUTHENTICATED; /* it came before there was a password */
     EXPECT("get k\nnosuch\nget\nauth wrong\nget k\nauth secret\nget k\n",
            "-NOAUTH Authentication required.\r\n"
            "-ERR unknown command 'nosuch', with args beginning with: \r\n"
@@ -97,6 +182,10 @@ static void without_its_password_a_client_may_little(void) {
 }
 
 int main(void) {
+    RUN(a_gate_is_asked_of_those_that_it_concerns_while_it_is_raised);
+    RUN(what_a_gate_refuses_is_not_queued);
+    RUN(gates_are_asked_in_order);
+    RUN(what_is_not_enabled_is_refused_before_it_is_queued);
     RUN(a_wrong_number_of_arguments_is_refused_and_the_rest_goes_on);
     RUN(a_container_needs_a_subcommand_that_it_knows);
     RUN(an_unknown_command_is_named_with_what_follows_it);

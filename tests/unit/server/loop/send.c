@@ -13,7 +13,6 @@ static void open_conn(void) {
     loop_open();
     shards->quick_sends = false;
     conn = loop_conn(&peer);
-    conn->client.flags |= CLIENT_AUTHENTICATED;
     conn->flags &= ~(uint32_t)CONN_RECEIVING;
     conn->pending_ops = 0;
 }
