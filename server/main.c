@@ -96,6 +96,17 @@ static int serve(void) {
     return code;
 }
 
+static void print_line(void *out, const char *line) {
+    fprintf(out, "%s\n", line);
+}
+
+/* What is wrong goes to standard error, what has no effect to standard output. Relations are looked at where all lines are
+ * right. */
+static int check(bool loaded, struct config_errors *errors) {
+    config_without_effect(print_line, stdout);
+    return loaded && relations_check(errors) ? 0 : fail(errors);
+}
+
 static int start(struct config_errors *errors) {
     if (!relations_check(errors)) return fail(errors);
     if (!kernel_will_do()) return 1;
@@ -122,7 +133,8 @@ int main(int argc, char **argv) {
     case COMMAND_LINE_CHECK:
     case COMMAND_LINE_SERVE: break;
     }
-    if (!command_line_load(argc, argv, &errors)) return fail(&errors);
-    if (mode == COMMAND_LINE_CHECK) return relations_check(&errors) ? 0 : fail(&errors);
+    bool loaded = command_line_load(argc, argv, &errors);
+    if (mode == COMMAND_LINE_CHECK) return check(loaded, &errors);
+    if (!loaded) return fail(&errors);
     return start(&errors);
 }

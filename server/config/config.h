@@ -51,10 +51,12 @@ struct config {
 #define GROUP(title, text)
 #define OPTION(kind, field, ...) CONFIG_FIELD_##kind(field)
 #define ONLY(...)
+#define NO_EFFECT(...)
 #include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY
+#undef NO_EFFECT
 };
 extern struct config config;
 
@@ -107,6 +109,9 @@ bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERR
 /* Brings the configuration file to what is in force. Waits for the disk. False with an error text, "ERR ...".
  */
 bool config_rewrite(char error[CONFIG_ERROR_MAX]) __attribute__((warn_unused_result));
+/* Calls `tell` with a line, "hz 100: no effect: kevy ...", for every directive that changes nothing and is not at its
+ * default. */
+void config_without_effect(void (*tell)(void *context, const char *line), void *context);
 
 /* For config*.c: held while options change. */
 void config_lock(void);

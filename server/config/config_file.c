@@ -23,6 +23,13 @@ static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
+void config_file_skip_mark(struct bytes *text) {
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    if (text->len < sizeof mark || memcmp(text->data, mark, sizeof mark) != 0) return;
+    text->data += sizeof mark;
+    text->len -= sizeof mark;
+}
+
 bool config_file_next_line(struct bytes *rest, struct bytes *line) {
     if (!rest->len) return false;
     const char *end = memchr(rest->data, '\n', rest->len);
@@ -83,8 +90,11 @@ static void include(struct config_reading *reading, const struct config_place *p
 
 void config_file_directive(struct config_reading *reading, const struct config_place *place,
                            const struct bytes *words, unsigned count) {
-    if (count == 2 && bytes_is(words[0], "include")) {
-        include(reading, place, words[1]);
+    if (bytes_is(words[0], "include")) {
+        if (count == 2)
+            include(reading, place, words[1]);
+        else
+            config_error(reading->errors, place, "wrong number of arguments");
         return;
     }
     struct option *option = option_find(words[0]);
@@ -109,6 +119,7 @@ void config_file_directive(struct config_reading *reading, const struct config_p
 void config_file_text(struct config_reading *reading, const char *name, struct bytes text) {
     struct config_place place = {.file = name};
     struct request_args words = {0};
+    config_file_skip_mark(&text);
     while (config_file_next_line(&text, &place.text)) {
         place.line++;
         if (config_file_is_comment(place.text)) continue;

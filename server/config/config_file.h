@@ -33,6 +33,8 @@ void config_file_text(struct config_reading *reading, const char *name, struct b
 /* One directive: words[0] is its name. */
 void config_file_directive(struct config_reading *reading, const struct config_place *place,
                            const struct bytes *words, unsigned count);
+/* Takes a UTF-8 byte order mark off the head of a file's text. */
+void config_file_skip_mark(struct bytes *text);
 /* Takes the next line off *rest, without its blanks at both ends. False at the end. */
 bool config_file_next_line(struct bytes *rest, struct bytes *line);
 /* True for blank lines and comments. */

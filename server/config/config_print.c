@@ -104,7 +104,7 @@ static void conf_option(FILE *out, const char *name) {
 
 static void conf_only(FILE *out, const char *name) {
     const struct option *option = option_find(bytes_of(name));
-    if (option->standard) print_directive(out, "# ", option);
+    if (option->standard && !option->hidden) print_directive(out, "# ", option);
 }
 
 void config_print(FILE *out) {
@@ -121,10 +121,12 @@ void config_print(FILE *out) {
 #define GROUP(title, text)             conf_group(out, title, text);
 #define OPTION(kind, field, name, ...) conf_option(out, name);
 #define ONLY(name, ...)                conf_only(out, name);
+#define NO_EFFECT(kind, name, ...)     conf_only(out, name);
 #include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY
+#undef NO_EFFECT
 }
 
 static void help_option(FILE *out, const char *name) {
@@ -148,8 +150,10 @@ void config_help(FILE *out) {
 #define GROUP(title, text)
 #define OPTION(kind, field, name, ...) help_option(out, name);
 #define ONLY(...)
+#define NO_EFFECT(...)
 #include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY
+#undef NO_EFFECT
 }

@@ -81,7 +81,9 @@ static bool file_parse(struct file *file) {
     struct bytes rest = buffer_bytes(&file->text), text;
     struct request_args words = {0};
     bool ok = true;
-    for (const char *start = rest.data; ok && config_file_next_line(&rest, &text); start = rest.data) {
+    const char *start = rest.data;
+    config_file_skip_mark(&rest);
+    for (; ok && config_file_next_line(&rest, &text); start = rest.data) {
         struct line *line = file_line(file, (struct bytes){start, (size_t)(rest.data - start)});
         char *memory = NULL;
         ok = line != NULL;

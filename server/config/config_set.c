@@ -6,6 +6,7 @@
 #include "protocol/glob.h"
 #include "protocol/reply.h"
 #include "server/config/option.h"
+#include "server/log.h"
 
 void config_defaults(void) {
     for (unsigned i = 0; i < option_count(); i++) {
@@ -24,20 +25,22 @@ void config_defaults(void) {
 
 /* ---- CONFIG GET ----------------------------------------------------------------------------------- */
 
-/* An option's name or alias, and what to call it in a reply: as the client wrote it, unless by a glob. */
+/* One of an option's names, and what to call it in a reply: as the client wrote it, unless by a glob. */
 struct match {
     const struct option *option;
     const char *name;
+    bool hidden;        /* matched by itself alone, not by a glob */
     struct bytes shown; /* no data: nothing has matched it */
 };
 
 static uint32_t list_names(struct match *names) {
     uint32_t count = 0;
+    const char *name;
     for (unsigned i = 0; i < option_count(); i++) {
         const struct option *option = option_at(i);
         if (!option->standard) continue;
-        names[count++] = (struct match){.option = option, .name = option->name};
-        if (option->alias) names[count++] = (struct match){.option = option, .name = option->alias};
+        for (unsigned j = 0; (name = option_name(option, j)); j++)
+            names[count++] = (struct match){option, name, .hidden = option->hidden || name == option->later};
     }
     return count;
 }
@@ -50,7 +53,7 @@ static bool match_names(struct bytes pattern, struct match *names, uint32_t coun
     if (!literal && !glob_compile(&glob, pattern, true)) return false;
     for (uint32_t i = 0; i < count; i++) {
         struct bytes name = bytes_of(names[i].name);
-        if (names[i].shown.data) continue;
+        if (names[i].shown.data || (names[i].hidden && !literal)) continue;
         if (literal ? bytes_equal_nocase(name, pattern) : glob_matches(&glob, name))
             names[i].shown = literal ? pattern : name;
     }
@@ -69,7 +72,7 @@ static void show(const struct match *match, config_found *found, void *context) 
 
 bool config_get(const struct bytes *patterns, uint32_t count, config_counted *counted, config_found *found,
                 void *context) {
-    struct match *names = malloc(2 * option_count() * sizeof(*names));
+    struct match *names = malloc(OPTION_NAMES * option_count() * sizeof(*names));
     uint32_t name_count = names ? list_names(names) : 0, matches = 0;
     bool ok = names != NULL;
     for (uint32_t i = 0; i < count && ok; i++) ok = match_names(patterns[i], names, name_count);
@@ -83,6 +86,41 @@ bool config_get(const struct bytes *patterns, uint32_t count, config_counted *co
     }
     free(names);
     return ok;
+}
+
+/* ---- What has no effect --------------------------------------------------------------------------- */
+
+enum { LINE_MAX_LEN = 512 };
+
+/* The directive, with its value unless that is secret, and why it has no effect. */
+static void effect_line(const struct option *option, char line[LINE_MAX_LEN]) {
+    struct option_value value = {0};
+    struct buffer text = {0};
+    bool shown = !option->secret && option_current(option, &value) && option_format(option, &value, &text);
+    snprintf(line, LINE_MAX_LEN, "%s %.*s: no effect: kevy %s", option->name, shown ? (int)text.len : 3,
+             shown ? (text.len ? text.data : "") : "...", option->why);
+    option_value_free(&value);
+    buffer_free(&text);
+}
+
+static bool is_standard(const struct option *option) {
+    struct option_value standard = {0}, is = {0};
+    char error[OPTION_ERROR_MAX];
+    bool same = option_parse(option, bytes_of(option->standard), &standard, error) &&
+                option_current(option, &is) && option_value_equal(option, &standard, &is);
+    option_value_free(&standard);
+    option_value_free(&is);
+    return same;
+}
+
+void config_without_effect(void (*tell)(void *context, const char *line), void *context) {
+    char line[LINE_MAX_LEN];
+    for (unsigned i = 0; i < option_count(); i++) {
+        const struct option *option = option_at(i);
+        if (!option->no_effect || is_standard(option)) continue;
+        effect_line(option, line);
+        tell(context, line);
+    }
 }
 
 /* ---- CONFIG SET ----------------------------------------------------------------------------------- */
@@ -135,6 +173,15 @@ static bool changes_parse(const struct bytes *pairs, uint32_t count, struct chan
     return true;
 }
 
+static void change_store(struct change *change) {
+    char line[LINE_MAX_LEN];
+    change->option->set = true;
+    option_store(change->option, &change->value);
+    if (!change->option->no_effect || is_standard(change->option)) return;
+    effect_line(change->option, line);
+    log_notice("%s", line);
+}
+
 bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX]) {
     /* A list longer than the table has a duplicate or an unknown name among its first option_count() + 1. */
     uint32_t most = count < option_count() ? count : option_count() + 1;
@@ -143,10 +190,8 @@ bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERR
     bool ok = changes_find(pairs, most, changes, error);
     config_lock();
     ok = ok && changes_parse(pairs, count, changes, error);
-    for (uint32_t i = 0; i < most; i++) {
-        if (ok) changes[i].option->set = true, option_store(changes[i].option, &changes[i].value);
-        option_value_free(&changes[i].value);
-    }
+    for (uint32_t i = 0; ok && i < most; i++) change_store(&changes[i]);
+    for (uint32_t i = 0; i < most; i++) option_value_free(&changes[i].value);
     config_unlock();
     free(changes);
     return ok;

@@ -35,10 +35,19 @@ static struct option options[] = {
      __VA_ARGS__},
 #define ONLY(name_, default_, why_, ...)                                                                     \
     {.kind = OPTION_ONLY, .name = (name_), .standard = (default_), .when = ANY, .why = (why_), __VA_ARGS__},
+#define NO_EFFECT(kind_, name_, default_, why_, ...)                                                         \
+    {.kind = OPTION_##kind_,                                                                                 \
+     .name = (name_),                                                                                        \
+     .standard = (default_),                                                                                 \
+     .when = ANY,                                                                                            \
+     .why = (why_),                                                                                          \
+     .no_effect = true,                                                                                      \
+     __VA_ARGS__},
 #include "server/config/options.def"
 #undef GROUP
 #undef OPTION
 #undef ONLY
+#undef NO_EFFECT
 };
 
 enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
@@ -52,12 +61,17 @@ struct option *option_at(unsigned i) {
     return &options[i];
 }
 
+const char *option_name(const struct option *option, unsigned i) {
+    if (i == 0) return option->name;
+    if (i == 1) return option->alias ? option->alias : option->later;
+    return i == 2 && option->alias ? option->later : NULL;
+}
+
 struct option *option_find(struct bytes name) {
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        struct option *option = &options[i];
-        if (bytes_equal_nocase(name, bytes_of(option->name))) return option;
-        if (option->alias && bytes_equal_nocase(name, bytes_of(option->alias))) return option;
-    }
+    const char *known;
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        for (unsigned j = 0; (known = option_name(&options[i], j)); j++)
+            if (bytes_equal_nocase(name, bytes_of(known))) return &options[i];
     return NULL;
 }
 
@@ -90,13 +104,12 @@ const char *option_nearest(struct bytes name) {
     if (name.len > NAME_MAX_LEN) return NULL;
     const char *nearest = NULL;
     unsigned best = (unsigned)name.len / 3 + 2; /* so many bytes wrong is another word */
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        const char *names[] = {options[i].name, options[i].alias};
-        for (unsigned j = 0; j < 2 && names[j]; j++) {
-            unsigned distance = name_distance(name, bytes_of(names[j]));
-            if (distance < best) best = distance, nearest = names[j];
+    const char *known;
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        for (unsigned j = 0; (known = option_name(&options[i], j)); j++) {
+            unsigned distance = name_distance(name, bytes_of(known));
+            if (distance < best) best = distance, nearest = known;
         }
-    }
     return nearest;
 }
 
@@ -121,20 +134,20 @@ static bool resembles(struct bytes word, struct bytes secret, bool *longer) {
 
 bool option_resembles_secret(struct bytes word, const char **name) {
     bool longer;
+    const char *known;
     *name = NULL;
-    for (unsigned i = 0; i < OPTION_COUNT; i++) {
-        const char *names[] = {options[i].name, options[i].alias};
-        for (unsigned j = 0; options[i].secret && j < 2 && names[j]; j++)
-            if (resembles(word, bytes_of(names[j]), &longer)) {
-                *name = longer ? names[j] : NULL;
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        for (unsigned j = 0; options[i].secret && (known = option_name(&options[i], j)); j++)
+            if (resembles(word, bytes_of(known), &longer)) {
+                *name = longer ? known : NULL;
                 return true;
             }
-    }
     return false;
 }
 
 bool option_takes_words(const struct option *option) {
-    return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY;
+    return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY ||
+           (option->kind == OPTION_TEXT && option->no_effect);
 }
 
 /* ---- Words within a text -------------------------------------------------------------------------- */
@@ -205,6 +218,7 @@ static bool parse_choice(const struct option *option, struct bytes text, int64_t
 
 static bool in_bounds(const struct option *option, int64_t value, char error[OPTION_ERROR_MAX]) {
     if (value >= option->min && value <= option->max) return true;
+    if (option->no_effect && !option->min && !option->max) return true;
     if (option->kind == OPTION_OCTAL)
         snprintf(error, OPTION_ERROR_MAX, "argument must be between %llo and %llo inclusive",
                  (unsigned long long)option->min, (unsigned long long)option->max);
@@ -293,20 +307,33 @@ static bool next_also(const char **also, struct bytes *value) {
 static bool refuse_only(const struct option *option, char error[OPTION_ERROR_MAX]) {
     int len = snprintf(error, OPTION_ERROR_MAX, "kevy %s", option->why);
     if (!option->standard) return false;
-    snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), "; only '%s'%s%s%s is accepted", option->standard,
-             option->also ? " or '" : "", option->also ? option->also : "", option->also ? "'" : "");
+    struct bytes value;
+    len += snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), "; only '%s'", option->standard);
+    for (const char *also = option->also; next_also(&also, &value) && len < OPTION_ERROR_MAX;)
+        len +=
+            snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), " or '%.*s'", (int)value.len, value.data);
+    if (len < OPTION_ERROR_MAX) snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), " is accepted");
     return false;
 }
 
-static bool parse_only(const struct option *option, struct bytes text, char **accepted,
-                       char error[OPTION_ERROR_MAX]) {
-    if (!option->standard) return refuse_only(option, error);
-    if (same_value(text, bytes_of(option->standard)))
+static bool refuse_one_of(const struct option *option, char error[OPTION_ERROR_MAX]) {
+    int len =
+        snprintf(error, OPTION_ERROR_MAX, "argument(s) must be one of the following: %s", option->standard);
+    struct bytes value;
+    for (const char *also = option->also; next_also(&also, &value) && len < OPTION_ERROR_MAX;)
+        len += snprintf(error + len, (size_t)(OPTION_ERROR_MAX - len), ", %.*s", (int)value.len, value.data);
+    return false;
+}
+
+/* The default, or one of those in .also, as the row spells it. */
+static bool parse_listed(const struct option *option, struct bytes text, char **accepted,
+                         char error[OPTION_ERROR_MAX]) {
+    if (option->standard && same_value(text, bytes_of(option->standard)))
         return text_copy(bytes_of(option->standard), accepted, error);
     struct bytes value;
     for (const char *also = option->also; next_also(&also, &value);)
         if (same_value(text, value)) return text_copy(value, accepted, error);
-    return refuse_only(option, error);
+    return option->kind == OPTION_ONE_OF ? refuse_one_of(option, error) : refuse_only(option, error);
 }
 
 static bool parse(const struct option *option, struct bytes text, struct option_value *value,
@@ -321,7 +348,8 @@ static bool parse(const struct option *option, struct bytes text, struct option_
     case OPTION_LOCKED: return text_copy(text, &value->text, error);
     case OPTION_WORDS: return parse_words(text, &value->text, error);
     case OPTION_LIMITS: return parse_limits(text, value->limits, error);
-    case OPTION_ONLY: return parse_only(option, text, &value->text, error);
+    case OPTION_ONE_OF:
+    case OPTION_ONLY: return parse_listed(option, text, &value->text, error);
     }
     assert(!"a kind without a parser");
     return false;
@@ -385,6 +413,7 @@ bool option_format(const struct option *option, const struct option_value *value
     case OPTION_TEXT:
     case OPTION_LOCKED:
     case OPTION_WORDS:
+    case OPTION_ONE_OF:
     case OPTION_ONLY: return append(out, value->text);
     case OPTION_LIMITS: return append_limits(out, value->limits);
     }
@@ -417,21 +446,27 @@ static void store_bind(char *text) {
     }
 }
 
+static _Atomic int64_t *number_field(const struct option *option) {
+    return option->field ? option->field : (_Atomic int64_t *)&option->own_number;
+}
+
+static char **text_field(const struct option *option) {
+    return option->field ? option->field : (char **)&option->own_text;
+}
+
 void option_store(struct option *option, struct option_value *value) {
     switch (option->kind) {
     case OPTION_BOOL:
     case OPTION_NUMBER:
     case OPTION_OCTAL:
     case OPTION_MEMORY:
-    case OPTION_CHOICE: *(_Atomic int64_t *)option->field = value->number; break;
+    case OPTION_CHOICE: *number_field(option) = value->number; break;
     case OPTION_TEXT:
     case OPTION_LOCKED:
-        free(*(char **)option->field);
-        *(char **)option->field = value->text;
-        break;
+    case OPTION_ONE_OF:
     case OPTION_ONLY:
-        free(option->text);
-        option->text = value->text;
+        free(*text_field(option));
+        *text_field(option) = value->text;
         break;
     case OPTION_WORDS: store_bind(value->text); break;
     case OPTION_LIMITS: store_limits(option->field, value->limits); break;
@@ -466,12 +501,13 @@ bool option_current(const struct option *option, struct option_value *value) {
     case OPTION_NUMBER:
     case OPTION_OCTAL:
     case OPTION_MEMORY:
-    case OPTION_CHOICE: value->number = *(_Atomic int64_t *)option->field; return true;
+    case OPTION_CHOICE: value->number = *number_field(option); return true;
     case OPTION_LIMITS: current_limits(option->field, value->limits); return true;
     case OPTION_WORDS: return (value->text = current_bind()) != NULL;
     case OPTION_TEXT:
-    case OPTION_LOCKED: return (value->text = strdup(*(char **)option->field)) != NULL;
-    case OPTION_ONLY: return !option->standard || (value->text = strdup(option->text)) != NULL;
+    case OPTION_LOCKED:
+    case OPTION_ONE_OF:
+    case OPTION_ONLY: return !option->standard || (value->text = strdup(*text_field(option))) != NULL;
     }
     assert(!"a kind that cannot be read");
     return false;
@@ -484,6 +520,7 @@ bool option_value_equal(const struct option *option, const struct option_value *
     case OPTION_TEXT:
     case OPTION_LOCKED:
     case OPTION_WORDS:
+    case OPTION_ONE_OF:
     case OPTION_ONLY: return strcmp(a->text, b->text) == 0;
     default: return a->number == b->number;
     }

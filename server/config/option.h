@@ -25,6 +25,7 @@ enum option_kind {
     OPTION_LOCKED,
     OPTION_WORDS,
     OPTION_LIMITS,
+    OPTION_ONE_OF,
     OPTION_ONLY,
 };
 enum option_when { START, ANY, PROTECTED };
@@ -41,36 +42,43 @@ struct option_choice {
 
 /* A parsed value, not in force. Zero-initialised is empty. */
 struct option_value {
-    int64_t number;                          /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE */
-    char *text;                              /* TEXT, LOCKED, WORDS (single spaces between), ONLY: malloc'd */
+    int64_t number; /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE */
+    char *text;     /* TEXT, LOCKED, WORDS (single spaces between), ONE_OF, ONLY: malloc'd */
     int64_t limits[OUTPUT_LIMIT_CLASSES][3]; /* LIMITS: hard, soft, soft_seconds */
 };
 
 struct option {
     enum option_kind kind;
-    const char *name, *alias; /* alias: NULL or an older name of the same */
-    const char *standard;     /* the default; NULL for an ONLY row that accepts nothing */
+    const char *name, *alias, *later; /* alias and later: NULL, or an older and a newer name of the same */
+    const char *standard;             /* the default; NULL for an ONLY row that accepts nothing */
     enum option_when when;
     const char *help, *more, *unit;      /* more, unit: may be NULL */
     int64_t min, max;                    /* NUMBER, OCTAL, MEMORY */
     bool secret;                         /* the value is never shown, but by CONFIG GET */
+    bool hidden;                         /* CONFIG GET shows it only where it is named in full */
+    bool no_effect;                      /* `why` says why */
     const struct option_choice *choices; /* CHOICE */
-    const char *also, *why;              /* ONLY */
+    const char *also;                    /* ONLY, ONE_OF: values besides the default, '|' between them */
+    const char *why;                     /* ONLY and what has no effect: ends the sentence "kevy ..." */
     /* TEXT, LOCKED: is this one good? NULL or an error text. Asked of every value. */
     const char *(*check)(const char *text);
     /* NUMBER: makes the process ready for a value that CONFIG SET is about to store. False with an error text. */
     bool (*prepare)(int64_t number, char *error, size_t size);
     /* Follows every store, also before the server runs. */
     void (*changed)(void);
-    void *field; /* into struct config; ONLY: &text */
+    void *field; /* into struct config; NULL: the value lies in one of the next two */
 
-    char *text; /* ONLY: the accepted value, malloc'd */
-    bool set;   /* by CONFIG SET, since start */
+    _Atomic int64_t own_number;
+    char *own_text; /* malloc'd */
+    bool set;       /* by CONFIG SET, since start */
 };
 
 unsigned option_count(void);
 struct option *option_at(unsigned i); /* in the order of options.def */
-/* By name or alias, in any case; NULL if there is none. */
+/* The name number i of an option: its name, then alias and later where there are some. NULL behind the last. */
+enum { OPTION_NAMES = 3 };
+const char *option_name(const struct option *option, unsigned i);
+/* By any of its names, in any case; NULL if there is none. */
 struct option *option_find(struct bytes name);
 /* The known name that the text resembles most, NULL if none comes near. */
 const char *option_nearest(struct bytes name);

@@ -40,6 +40,11 @@ static void apply_maxclients(struct config_errors *errors) {
     config.maxclients = allowed;
 }
 
+static void log_line(void *unused, const char *line) {
+    (void)unused;
+    log_notice("%s", line);
+}
+
 bool prepare_process(struct config_errors *errors) {
     unsigned before = errors->count;
     apply_dir(errors);
@@ -49,5 +54,6 @@ bool prepare_process(struct config_errors *errors) {
     if (config.disable_thp && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
         log_warning("disable-thp: %s", strerror(errno));
     config_title_show();
+    config_without_effect(log_line, NULL);
     return errors->count == before;
 }

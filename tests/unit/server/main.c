@@ -119,6 +119,12 @@ static void a_configuration_is_checked_without_starting_anything(void) {
              "%s:2: 'timeout x': argument couldn't be parsed into an integer\n",
              bad, bad);
     CHECK_BYTES(bytes_of(told), bytes_of(expected));
+    CHECK_INT(KEVY("--check-config", good, "--hz", "100", "--masterauth", "s3cret"), 0);
+    CHECK_BYTES(bytes_of(told),
+                BYTES("masterauth ...: no effect: kevy does not replicate yet\n"
+                      "hz 100: no effect: kevy does its upkeep at every turn, not at a frequency\n"));
+    CHECK_INT(KEVY("--check-config", bad, "--hz", "100"), 1);
+    CHECK(strstr(told, "hz 100: no effect: ") && strstr(told, "'timeout x'"));
     CHECK_INT(KEVY("--check-config", good, "--dir", "/nonexistent"), 1);
     CHECK(strstr(told, "dir: '/nonexistent': No such file or directory"));
     unlink(good), unlink(bad);

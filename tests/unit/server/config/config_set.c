@@ -27,6 +27,30 @@ static void get_takes_several_patterns_once_each_in_any_case(void) {
     CHECK_GET("user loadmodule", "");
 }
 
+static void get_shows_what_redis_7_0_lacks_only_by_its_whole_name(void) {
+    config_defaults();
+    CHECK_GET("locale-c*", "");
+    CHECK_GET("locale-collate", "locale-collate=\n");
+    CHECK_GET("primarya*", "");
+    CHECK_GET("primaryauth", "primaryauth=\n");
+    CHECK_GET("lua-*", "lua-time-limit=5000\n");
+}
+
+static void set_of_what_has_no_effect_is_taken_and_logged(void) {
+    config_defaults();
+    CHECK_INT(log_open(in_dir("log")), 0);
+    log_set_level(LOG_LEVEL_NOTICE);
+    CHECK_SET("", "hz", "100", "masterauth", "s3cret", "timeout", "1");
+    CHECK_GET("hz masterauth", "masterauth=s3cret\nhz=100\n");
+    const char *log = file_text(in_dir("log"));
+    CHECK(strstr(log, "* hz 100: no effect: kevy does its upkeep at every turn, not at a frequency\n"));
+    CHECK(strstr(log, "* masterauth ...: no effect: kevy does not replicate yet\n"));
+    CHECK(!strstr(log, "s3cret") && !strstr(log, "timeout"));
+    CHECK_SET("", "hz", "10");
+    CHECK(!strstr(file_text(in_dir("log")), "hz 10:"));
+    log_set_level(LOG_LEVEL_WARNING);
+}
+
 /* ---- CONFIG SET ----------------------------------------------------------------------------------- */
 
 static void set_gives_redis_errors(void) {
@@ -117,6 +141,8 @@ int main(void) {
     config_defaults();
     RUN(get_shows_redis_formats);
     RUN(get_takes_several_patterns_once_each_in_any_case);
+    RUN(get_shows_what_redis_7_0_lacks_only_by_its_whole_name);
+    RUN(set_of_what_has_no_effect_is_taken_and_logged);
     RUN(set_gives_redis_errors);
     RUN(set_changes_all_or_nothing);
     RUN(set_of_more_pairs_than_options_is_refused);

@@ -127,6 +127,20 @@ static void what_is_not_there_yet_is_accepted_only_as_it_is(void) {
     CHECK_PARSED("maxmemory", "0mb", "0");
 }
 
+static void what_has_no_effect_is_checked_all_the_same(void) {
+    CHECK_PARSED("hz", "100", "100");
+    CHECK_PARSED("hz", "-1", "!argument must be between 0 and 2147483647 inclusive");
+    CHECK_PARSED("hz", "abc", "!argument couldn't be parsed into an integer");
+    CHECK_PARSED("repl-backlog-size", "2mb", "2097152");
+    CHECK_PARSED("repl-backlog-size", "2 mb", "!argument must be a memory value");
+    CHECK_PARSED("rdb-key-save-delay", "-5", "-5");
+    CHECK_PARSED("rdbcompression", "NO", "no");
+    CHECK_PARSED("rdbcompression", "maybe", "!argument must be 'yes' or 'no'");
+    CHECK_PARSED("appendfsync", "ALWAYS", "always");
+    CHECK_PARSED("appendfsync", "now", "!argument(s) must be one of the following: everysec, always, no");
+    CHECK_PARSED("oom-score-adj-values", "1 2 3", "1 2 3");
+}
+
 static void a_refused_text_leaves_the_value_as_it_was(void) {
     char error[OPTION_ERROR_MAX];
     struct option_value value;
@@ -205,9 +219,12 @@ static void names_are_distinct_and_found_in_any_case(void) {
         struct option *option = option_at(i);
         CHECK(option_find(bytes_of(option->name)) == option);
         if (option->alias) CHECK(option_find(bytes_of(option->alias)) == option);
-        for (const char *c = option->name; *c; c++) CHECK((*c >= 'a' && *c <= 'z') || strchr("-_", *c));
-        CHECK((option->kind == OPTION_ONLY) == (option->why != NULL));
-        CHECK(option->kind == OPTION_ONLY || option->help[strlen(option->help) - 1] == '.');
+        if (option->later) CHECK(option_find(bytes_of(option->later)) == option);
+        for (const char *c = option->name; *c; c++)
+            CHECK((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || strchr("-_", *c));
+        CHECK((option->kind == OPTION_ONLY || option->no_effect) == (option->why != NULL));
+        CHECK(option->why || option->help[strlen(option->help) - 1] == '.');
+        CHECK(!option->no_effect || option->standard);
     }
     CHECK(option_find(BYTES("MaxClients")) == option_find(BYTES("maxclients")));
     CHECK(!option_find(BYTES("maxclient")) && !option_find(BYTES("")));
@@ -241,6 +258,7 @@ int main(void) {
     RUN(lists_are_brought_to_single_spaces);
     RUN(limits_change_the_classes_they_name);
     RUN(what_is_not_there_yet_is_accepted_only_as_it_is);
+    RUN(what_has_no_effect_is_checked_all_the_same);
     RUN(a_refused_text_leaves_the_value_as_it_was);
     RUN(a_check_has_the_last_word);
     RUN(stored_values_are_in_force_and_come_back);

@@ -25,7 +25,7 @@ static void in_child(void (*run)(void)) {
 
 static void apply_and_look(void) {
     char text[256], here[256];
-    snprintf(text, sizeof text, "dir %s\nlogfile kevy.log\nmaxclients 60000\nloglevel warning\n", dir);
+    snprintf(text, sizeof text, "dir %s\nlogfile kevy.log\nmaxclients 60000\nhz 100\n", dir);
     struct rlimit low = {700, 700};
     cpu_set_t mine;
     CHECK_INT(sched_getaffinity(0, sizeof mine, &mine), 0);
@@ -39,6 +39,7 @@ static void apply_and_look(void) {
     CHECK(getcwd(here, sizeof here) && strcmp(here, config.dir) == 0 && strcmp(here, dir) == 0);
     CHECK_INT(config.maxclients, 700 - 32 - 16);
     CHECK(strstr(file_text("kevy.log"), "# maxclients lowered from 60000 to 652"));
+    CHECK(strstr(file_text("kevy.log"), "* hz 100: no effect: kevy does its upkeep at every turn"));
 }
 
 static void apply_enters_dir_opens_the_log_and_fits_maxclients_to_the_limit(void) {
