@@ -72,12 +72,15 @@ static void free_entry(struct keyspace *ks, struct entry *e) {
 
 static void free_handle(void *context, uint32_t handle) {
     struct keyspace *ks = context;
+    assert(ks->buried > 0);
+    ks->buried--;
     free_entry(ks, entry_at(ks, handle));
 }
 
 static void close_grave(struct keyspace *ks) {
     void *wheel;
     ks->graves = table_grave_close(ks->graves, &ks->slab, &wheel);
+    assert(ks->graves || ks->buried == 0);
     expiry_free(&ks->slab, wheel);
 }
 
@@ -464,6 +467,7 @@ bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key,
 
 void keyspace_flush(struct keyspace *ks, unsigned db) {
     struct keyspace_database *d = &ks->db[db];
+    ks->buried += d->table.entries;
     if (d->table.directory)
         ks->graves = table_bury(&d->table, ks->graves, d->wheel);
     else

@@ -134,6 +134,9 @@ static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
  * buckets. True while more is left to do. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
+/* Entries of flushed databases that keyspace_upkeep has not freed yet. */
+static inline uint64_t keyspace_buried(const struct keyspace *ks);
+
 /* ---- Hooks ---------------------------------------------------------------------------------------- */
 
 /* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it
@@ -157,6 +160,7 @@ struct keyspace {
     void (*preimage)(void *context, unsigned db, const struct entry *e);
     void *preimage_context;
     struct table_directory *graves; /* flushed tables, to be taken apart */
+    uint64_t buried;                /* entries in these */
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
     int64_t now_ms;         /* the latest that keyspace_expire was told: where new wheels begin */
@@ -179,6 +183,10 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {
     struct table_slot slot = table_find(&ks->db[db].table, &ks->slab, key.name, key.hash);
     return slot.bucket ? table_entry(&ks->slab, slot) : NULL;
+}
+
+static inline uint64_t keyspace_buried(const struct keyspace *ks) {
+    return ks->buried;
 }
 
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {

@@ -162,7 +162,8 @@ static void section_clients(struct info *info) {
     info_number(info, "maxclients", config.maxclients);
     info_number(info, "client_recent_max_input_buffer", (int64_t)usage.max_input);
     info_number(info, "client_recent_max_output_buffer", (int64_t)usage.max_output);
-    info_fixed(info, "blocked_clients:0 tracking_clients:0 clients_in_timeout_table:0");
+    info_metrics(info, METRIC_CLIENTS);
+    info_fixed(info, "tracking_clients:0 clients_in_timeout_table:0");
 }
 INFO_SECTION(clients) = {
     .name = "clients", .title = "Clients", .order = 20, .by_default = true, .write = section_clients};

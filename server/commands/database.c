@@ -22,40 +22,62 @@ COMMAND(dbsize) = {.name = "dbsize",
 
 /* ---- INFO keyspace -------------------------------------------------------------------------------- */
 
-enum { TTL_SAMPLES = 64 }; /* keys that an average time to live is taken from */
+enum { TTL_SAMPLES = 64 }; /* keys of a database that averages are taken from */
 
-/* A well-mixed sequence (Steele, Lea, Flood: SplitMix64). */
-static uint64_t mixed(uint64_t *state) {
-    uint64_t x = *state += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
+static uint64_t count_expiring(unsigned db) {
+    uint64_t expiring = 0;
+    for (unsigned i = 0; i < stripes.count; i++)
+        expiring += keyspace_count_expiring(stripes.all[i].keyspace, db);
+    return expiring;
 }
 
-/* Milliseconds that keys with an expiry still have, on average over those among some random keys; 0 if none
- * is. */
-static int64_t average_ttl(unsigned db, int64_t now_ms) {
-    uint64_t state = (uint64_t)now_ms, found = 0;
-    double sum = 0;
-    for (unsigned i = 0; i < TTL_SAMPLES; i++) {
-        const struct keyspace *ks = stripes.all[mixed(&state) % stripes.count].keyspace;
-        const struct entry *e = keyspace_random(ks, db, mixed(&state));
-        if (!e || !entry_expiry(e) || entry_expired(e, now_ms)) continue;
-        sum += (double)(entry_expiry(e) - now_ms);
-        found++;
+/* Of some random keys of a database, those with an expiry: */
+struct sample {
+    unsigned over;  /* are to be deleted, */
+    unsigned alive; /* have some time left, */
+    double ttl_ms;  /* so much together */
+};
+
+/* One key from each stripe in turn that has such keys; a few stripes twice, and a single one TTL_SAMPLES times. The time
+ * decides which keys: keyspace_random mixes what it is given. */
+static struct sample sample_expiring(unsigned db, int64_t now_ms) {
+    struct sample sample = {0};
+    uint64_t first = (uint64_t)now_ms;
+    for (unsigned i = 0, taken = 0; taken < TTL_SAMPLES && i < stripes.count + TTL_SAMPLES; i++) {
+        const struct keyspace *ks = stripes.all[(first + i) % stripes.count].keyspace;
+        if (!keyspace_count_expiring(ks, db)) continue;
+        const struct entry *e = keyspace_random(ks, db, first + i);
+        taken++;
+        if (!entry_expiry(e)) continue;
+        bool over = entry_expired(e, now_ms);
+        sample.over += over;
+        sample.alive += !over;
+        if (!over) sample.ttl_ms += (double)(entry_expiry(e) - now_ms);
     }
-    return found ? (int64_t)(sum / (double)found) : 0;
+    return sample;
 }
+
+/* Upkeep deletes keys as their time comes: this is above 0 where it is behind, or switched off. */
+static double stale_percentage(const struct info *info) {
+    double stale = 0, all = 0;
+    for (unsigned db = 0; db < (unsigned)config.databases; db++) {
+        uint64_t expiring = count_expiring(db);
+        if (!expiring) continue;
+        struct sample sample = sample_expiring(db, info->now_ms);
+        all += (double)expiring;
+        stale += (double)expiring * info_ratio(sample.over, sample.over + sample.alive);
+    }
+    return 100 * info_ratio(stale, all);
+}
+INFO_FIGURE(expired_stale_perc, stale_percentage);
 
 static void section_keyspace(struct info *info) {
     for (unsigned db = 0; db < (unsigned)config.databases; db++) {
-        uint64_t keys = keys_count(db), expiring = 0;
-        for (unsigned i = 0; i < stripes.count; i++)
-            expiring += keyspace_count_expiring(stripes.all[i].keyspace, db);
-        if (keys)
-            INFO_LINE(info, "db%u:keys=%llu,expires=%llu,avg_ttl=%lld", db, (unsigned long long)keys,
-                      (unsigned long long)expiring,
-                      (long long)(expiring ? average_ttl(db, info->now_ms) : 0));
+        uint64_t keys = keys_count(db), expiring = count_expiring(db);
+        if (!keys) continue;
+        struct sample sample = expiring ? sample_expiring(db, info->now_ms) : (struct sample){0};
+        INFO_LINE(info, "db%u:keys=%llu,expires=%llu,avg_ttl=%lld", db, (unsigned long long)keys,
+                  (unsigned long long)expiring, (long long)info_ratio(sample.ttl_ms, sample.alive));
     }
 }
 INFO_SECTION(keyspace) = {

@@ -51,6 +51,7 @@ void conn_awaits(struct conn *conn) {
 void conn_hold(struct conn *conn) {
     struct conn_list *held = &conn->shard->held;
     conn->flags |= CONN_STOP_PAUSE;
+    metric_add(&conn->shard->exec.metrics.blocked_clients, 1);
     conn->prev_held = held->last;
     conn->next_held = NULL;
     if (held->last)
@@ -64,6 +65,7 @@ static void conn_unhold(struct conn *conn) {
     struct conn_list *held = &conn->shard->held;
     if (!(conn->flags & CONN_STOP_PAUSE)) return;
     conn->flags &= ~(uint32_t)CONN_STOP_PAUSE;
+    metric_take(&conn->shard->exec.metrics.blocked_clients, 1);
     if (conn->prev_held)
         conn->prev_held->next_held = conn->next_held;
     else

@@ -125,6 +125,7 @@ static void reap(struct shard *shard) {
 static void execute(struct shard *shard) {
     struct conn_list ready = shard->ready;
     shard->ready = (struct conn_list){0};
+    metric_add(&shard->exec.metrics.reads, shard->received_count);
     for (unsigned i = 0; i < shard->received_count; i++) {
         struct received *r = &shard->received[i];
         const char *data = shard->buffers.memory + (size_t)r->buffer * shard->buffers.size;

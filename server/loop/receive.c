@@ -189,6 +189,7 @@ void receive_read_completed(struct conn *conn, int res) {
         return;
     }
     if (res > 0) {
+        metric_add(&conn->shard->exec.metrics.reads, 1);
         metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
         conn->bulk_have += (size_t)res;
         if (conn->bulk_have == conn->bulk->capacity) bulk_given(conn);

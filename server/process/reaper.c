@@ -3,7 +3,9 @@
 
 #include <pthread.h>
 
+#include "protocol/assert.h"
 #include "server/lock_order.h"
+#include "server/report/metrics.h"
 #include "store/memory/block.h"
 
 static struct {
@@ -11,8 +13,11 @@ static struct {
     pthread_cond_t changed;
     pthread_t thread;
     struct block *first;
+    uint64_t pending; /* blocks that have come and are not freed yet */
     bool running;
 } reaper = {.mutex = MUTEX(LOCK_REAPER), .changed = PTHREAD_COND_INITIALIZER};
+
+static struct metrics counted; /* by the reaper's thread */
 
 _Static_assert(BLOCK_REAP_MIN >= sizeof(struct block *), "a link fits into any block that comes here");
 
@@ -20,6 +25,7 @@ static void push(struct block *block) {
     mutex_lock(&reaper.mutex);
     memcpy(block->data, &reaper.first, sizeof reaper.first);
     reaper.first = block;
+    reaper.pending++;
     pthread_cond_signal(&reaper.changed);
     mutex_unlock(&reaper.mutex);
 }
@@ -34,6 +40,21 @@ static struct block *wait_for_dead(void) {
     return first;
 }
 
+static void note_freed(void) {
+    mutex_lock(&reaper.mutex);
+    assert(reaper.pending > 0);
+    reaper.pending--;
+    mutex_unlock(&reaper.mutex);
+    metric_add(&counted.lazyfreed_objects, 1);
+}
+
+uint64_t reaper_pending(void) {
+    mutex_lock(&reaper.mutex);
+    uint64_t pending = reaper.pending;
+    mutex_unlock(&reaper.mutex);
+    return pending;
+}
+
 static void *reap(void *unused) {
     (void)unused;
     pthread_setname_np(pthread_self(), "reaper");
@@ -41,13 +62,16 @@ static void *reap(void *unused) {
         for (struct block *next; block; block = next) {
             memcpy(&next, block->data, sizeof next);
             block_destroy(block);
+            note_freed();
         }
     return NULL;
 }
 
 bool reaper_start(void) {
     reaper.running = true;
+    metrics_register(&counted, 0);
     if (pthread_create(&reaper.thread, NULL, reap, NULL) != 0) {
+        metrics_unregister(&counted);
         reaper.running = false;
         return false;
     }
@@ -63,4 +87,5 @@ void reaper_stop(void) {
     pthread_cond_signal(&reaper.changed);
     mutex_unlock(&reaper.mutex);
     pthread_join(reaper.thread, NULL);
+    metrics_unregister(&counted);
 }

@@ -11,6 +11,7 @@
 
 #include "server/clients/clients.h"
 #include "server/loop/conn.h"
+#include "server/process/reaper.h"
 #include "server/report/info.h"
 #include "server/stripes/stripes.h"
 
@@ -88,6 +89,14 @@ static void fragmentation_lines(struct info *info, const struct usage *usage) {
     info_number(info, "mem_fragmentation_bytes", (int64_t)(usage->resident - usage->used));
 }
 
+static double unfreed(const struct info *info) {
+    (void)info;
+    uint64_t objects = reaper_pending();
+    for (unsigned i = 0; i < stripes.count; i++) objects += keyspace_buried(stripes.all[i].keyspace);
+    return (double)objects;
+}
+INFO_FIGURE(lazyfree_pending_objects, unfreed);
+
 static void section_memory(struct info *info) {
     struct usage usage = usage_now();
     used_lines(info, &usage);
@@ -106,8 +115,9 @@ static void section_memory(struct info *info) {
     info_fixed(info, "mem_not_counted_for_evict:0 mem_replication_backlog:0 mem_total_replication_buffers:0 "
                      "mem_clients_slaves:0");
     info_number(info, "mem_clients_normal", (int64_t)usage.clients);
-    info_fixed(info, "mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:slab+malloc active_defrag_running:0 "
-                     "lazyfree_pending_objects:0 lazyfreed_objects:0");
+    info_fixed(info,
+               "mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:slab+malloc active_defrag_running:0");
+    info_metrics(info, METRIC_MEMORY);
 }
 INFO_SECTION(memory) = {
     .name = "memory", .title = "Memory", .order = 30, .by_default = true, .write = section_memory};

@@ -11,10 +11,21 @@ enum { SECTIONS_MAX = 32, ERROR_SIZE = 128 }; /* a set of sections is a word */
 extern const struct info_section *const __start_info_rows[];
 extern const struct info_section *const __stop_info_rows[];
 
+extern const struct info_figure *const __start_info_figures[];
+extern const struct info_figure *const __stop_info_figures[];
+
 static struct {
     const struct info_section *rows[SECTIONS_MAX]; /* ascending by .order */
     unsigned count;
 } sections;
+
+/* FIGURE_<name>: the rows of that kind in metrics.def, and who works them out. */
+enum figure {
+#define FIGURE(name, section, format, help) FIGURE_##name,
+#include "server/report/metrics.def"
+    FIGURES
+};
+static const struct info_figure *figures[FIGURES];
 
 /* ---- The register --------------------------------------------------------------------------------- */
 
@@ -24,11 +35,15 @@ static int row_order(const void *a, const void *b) {
     return (x->order > y->order) - (x->order < y->order);
 }
 
-static const char *bad_row(const struct info_section *row, const char *what) {
+static const char *bad_row(const char *kind, const char *name, const char *what) {
     static char error[ERROR_SIZE];
     struct text text = text_fixed(error, sizeof error);
-    text_format(&text, "INFO section '%s': %s", row->name ? row->name : "?", what);
+    text_format(&text, "INFO %s '%s': %s", kind, name ? name : "?", what);
     return error;
+}
+
+static const char *bad_section(const struct info_section *row, const char *what) {
+    return bad_row("section", row->name, what);
 }
 
 static bool is_name(const char *name) {
@@ -41,12 +56,29 @@ static bool is_name(const char *name) {
 
 const char *info_check(const struct info_section *const *rows, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
-        if (!is_name(rows[i]->name)) return bad_row(rows[i], "bad name");
-        if (!rows[i]->title || !rows[i]->title[0]) return bad_row(rows[i], "no title");
-        if (i && rows[i]->order <= rows[i - 1]->order) return bad_row(rows[i], "its place is taken");
+        if (!is_name(rows[i]->name)) return bad_section(rows[i], "bad name");
+        if (!rows[i]->title || !rows[i]->title[0]) return bad_section(rows[i], "no title");
+        if (i && rows[i]->order <= rows[i - 1]->order) return bad_section(rows[i], "its place is taken");
         for (unsigned j = 0; j < i; j++)
-            if (strcmp(rows[i]->name, rows[j]->name) == 0) return bad_row(rows[i], "there twice");
+            if (strcmp(rows[i]->name, rows[j]->name) == 0) return bad_section(rows[i], "there twice");
     }
+    return NULL;
+}
+
+static const char *find_figures(void) {
+    static const char *const names[] = {
+#define FIGURE(name, section, format, help) #name,
+#include "server/report/metrics.def"
+    };
+    for (const struct info_figure *const *at = __start_info_figures; at < __stop_info_figures; at++) {
+        unsigned i = 0;
+        while (i < FIGURES && strcmp(names[i], (*at)->name) != 0) i++;
+        if (i == FIGURES) return bad_row("figure", (*at)->name, "not in metrics.def");
+        if (figures[i] && figures[i] != *at) return bad_row("figure", names[i], "worked out twice");
+        figures[i] = *at;
+    }
+    for (unsigned i = 0; i < FIGURES; i++)
+        if (!figures[i]) return bad_row("figure", names[i], "nobody works it out");
     return NULL;
 }
 
@@ -56,7 +88,8 @@ const char *info_open(void) {
     memcpy(sections.rows, __start_info_rows, count * sizeof *sections.rows);
     sections.count = (unsigned)count;
     qsort(sections.rows, count, sizeof *sections.rows, row_order);
-    return info_check(sections.rows, sections.count);
+    const char *error = info_check(sections.rows, sections.count);
+    return error ? error : find_figures();
 }
 
 uint32_t info_sections(struct bytes word) {
@@ -113,11 +146,19 @@ double info_ratio(double part, double whole) {
     return whole > 0 ? part / whole : 0;
 }
 
-void info_metrics(struct info *info, enum metric_section section) {
-#define METRIC(field, kind, metric_section, name, help)                                                      \
-    if (section == METRIC_##metric_section) info_number(info, name, (int64_t)info->metrics.field);
+/* INFO shows times in milliseconds. */
+static int64_t shown(enum metric_kind kind, uint64_t figure) {
+    return (int64_t)(kind == METRIC_TIME ? figure / 1000000 : figure);
+}
+
+void info_metrics(struct info *info, enum metric_section asked) {
+#define METRIC(field, kind, section, name, help)                                                             \
+    if (asked == METRIC_##section) info_number(info, name, shown(METRIC_##kind, info->metrics.field));
+#define FIGURE(name, section, format, help)                                                                  \
+    if (asked == METRIC_##section) INFO_LINE(info, #name ":" format, figures[FIGURE_##name]->read(info));
+#define ABSENT(section, name, value)                                                                         \
+    if (asked == METRIC_##section) info_fixed(info, name ":" value);
 #include "server/report/metrics.def"
-#undef METRIC
 }
 
 /* ---- Sections of what is not here ----------------------------------------------------------------- */

@@ -43,7 +43,20 @@ struct info_section {
         __attribute__((section("info_rows"), used)) = &info_section_##ident;                                 \
     static const struct info_section info_section_##ident
 
-/* Puts the sections in order. NULL, or what is wrong with which row. Once, before there are threads. */
+/* A FIGURE of metrics.def: the subject's file says how it is worked out, all stripes being locked.
+ *
+ *     INFO_FIGURE(instantaneous_ops_per_sec, commands_figure); */
+struct info_figure {
+    const char *name;
+    double (*read)(const struct info *info);
+};
+#define INFO_FIGURE(name_, read_)                                                                            \
+    static const struct info_figure info_figure_##name_ = {.name = #name_, .read = (read_)};                 \
+    static const struct info_figure *const info_figure_row_##name_                                           \
+        __attribute__((section("info_figures"), used)) = &info_figure_##name_
+
+/* Puts the sections in order and finds the figures. NULL, or what is wrong with which row. Once, before there are
+ * threads. */
 const char *info_open(void);
 /* What is wrong with these rows, which are in order; NULL: nothing. The part of info_open that a test feeds with
  * bad rows. */
@@ -67,7 +80,7 @@ void info_number(struct info *info, const char *name, int64_t number);
 void info_bytes(struct info *info, const char *name, uint64_t bytes);
 /* part / whole, for a line; 0 where there is no whole. */
 double info_ratio(double part, double whole);
-/* The rows of metrics.def for this section, in their order. */
+/* What metrics.def has for this section, in its order. */
 void info_metrics(struct info *info, enum metric_section section);
 
 #endif

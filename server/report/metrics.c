@@ -12,7 +12,6 @@
 #include "server/lock_order.h"
 #include "server/report/errorstats.h"
 #include "server/report/info.h"
-#include "server/report/rates.h"
 
 static struct {
     struct mutex mutex;
@@ -39,7 +38,6 @@ static void command_subtract(struct command_metrics *sum, const struct command_m
 static void add(struct metrics *sum, const struct metrics *one) {
 #define METRIC(field, kind, section, name, help) sum->field += metric_get(&one->field);
 #include "server/report/metrics.def"
-#undef METRIC
     for (unsigned id = 0; id < one->command_count; id++) command_add(&sum->commands[id], &one->commands[id]);
     if (one->command_count > sum->command_count) sum->command_count = one->command_count;
 }
@@ -49,7 +47,6 @@ static void subtract(struct metrics *sum, const struct metrics *base) {
     assert(sum->field >= base->field);                                                                       \
     sum->field -= base->field;
 #include "server/report/metrics.def"
-#undef METRIC
     for (unsigned id = 0; id < base->command_count; id++)
         command_subtract(&sum->commands[id], &base->commands[id]);
 }
@@ -58,7 +55,6 @@ static void zero_gauges(struct metrics *some) {
 #define METRIC(field, kind, section, name, help)                                                             \
     if (METRIC_##kind == METRIC_GAUGE) some->field = 0;
 #include "server/report/metrics.def"
-#undef METRIC
 }
 
 /* Under the mutex, as what follows. */
@@ -125,23 +121,7 @@ void metrics_reset(void) {
 }
 
 static void section_stats(struct info *info) {
-    struct rates rates = rates_now();
     info_metrics(info, METRIC_STATS);
-    INFO_LINE(info, "instantaneous_ops_per_sec:%.0f", rates.commands);
-    INFO_LINE(info, "instantaneous_input_kbps:%.2f", rates.input_kbytes);
-    INFO_LINE(info, "instantaneous_output_kbps:%.2f", rates.output_kbytes);
-    info_fixed(info, "total_net_repl_input_bytes:0 total_net_repl_output_bytes:0 "
-                     "instantaneous_input_repl_kbps:0.00 instantaneous_output_repl_kbps:0.00 sync_full:0 "
-                     "sync_partial_ok:0 sync_partial_err:0 expired_stale_perc:0.00 "
-                     "expired_time_cap_reached_count:0 evicted_keys:0 evicted_clients:0 "
-                     "total_eviction_exceeded_time:0 current_eviction_exceeded_time:0 pubsub_channels:0 "
-                     "pubsub_patterns:0 pubsubshard_channels:0 latest_fork_usec:0 total_forks:0 "
-                     "migrate_cached_sockets:0 slave_expires_tracked_keys:0 active_defrag_hits:0 "
-                     "active_defrag_misses:0 active_defrag_key_hits:0 active_defrag_key_misses:0 "
-                     "total_active_defrag_time:0 current_active_defrag_time:0 tracking_total_keys:0 "
-                     "tracking_total_items:0 tracking_total_prefixes:0 unexpected_error_replies:0 "
-                     "dump_payload_sanitizations:0 io_threaded_reads_processed:0 "
-                     "io_threaded_writes_processed:0");
 }
 INFO_SECTION(stats) = {
     .name = "stats", .title = "Stats", .order = 50, .by_default = true, .write = section_stats};

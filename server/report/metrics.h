@@ -8,8 +8,8 @@
 
 #include "server/limits.h"
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
-enum metric_section { METRIC_STATS, METRIC_IO }; /* which of INFO's sections shows it */
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_TIME };
+enum metric_section { METRIC_CLIENTS, METRIC_MEMORY, METRIC_STATS, METRIC_IO }; /* of INFO */
 
 struct command_metrics {
     uint64_t calls, nanoseconds, rejected, failed;
@@ -18,7 +18,6 @@ struct command_metrics {
 struct metrics {
 #define METRIC(field, kind, section, name, help) uint64_t field;
 #include "server/report/metrics.def"
-#undef METRIC
     struct command_metrics commands[MAX_COMMANDS]; /* by the ids of the command table's rows */
 
     /* The register's. */
@@ -29,6 +28,10 @@ struct metrics {
 /* Adds without a locked instruction: the owner is the only writer. */
 static inline void metric_add(uint64_t *field, uint64_t n) {
     __atomic_store_n(field, __atomic_load_n(field, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+/* The same, for a gauge that falls. */
+static inline void metric_take(uint64_t *field, uint64_t n) {
+    __atomic_store_n(field, __atomic_load_n(field, __ATOMIC_RELAXED) - n, __ATOMIC_RELAXED);
 }
 static inline uint64_t metric_get(const uint64_t *field) {
     return __atomic_load_n(field, __ATOMIC_RELAXED);

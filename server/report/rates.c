@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "server/lock_order.h"
+#include "server/report/info.h"
 #include "server/report/metrics.h"
 
 struct sample {
@@ -71,3 +72,21 @@ struct rates rates_now(void) {
     mutex_unlock(&rates.mutex);
     return result;
 }
+
+static double commands_figure(const struct info *info) {
+    (void)info;
+    return rates_now().commands;
+}
+INFO_FIGURE(instantaneous_ops_per_sec, commands_figure);
+
+static double input_figure(const struct info *info) {
+    (void)info;
+    return rates_now().input_kbytes;
+}
+INFO_FIGURE(instantaneous_input_kbps, input_figure);
+
+static double output_figure(const struct info *info) {
+    (void)info;
+    return rates_now().output_kbytes;
+}
+INFO_FIGURE(instantaneous_output_kbps, output_figure);

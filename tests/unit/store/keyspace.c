@@ -630,12 +630,17 @@ static void flushing_is_at_once_and_upkeep_returns_all_memory(void) {
     CHECK(keyspace_count(ks, 0) == 0 && keyspace_count_expiring(ks, 0) == 0);
     CHECK(keyspace_find(ks, 0, key_of_number(buffer, 5)) == NULL);
     CHECK(keyspace_memory(ks) == full); /* nothing was touched */
+    CHECK_INT(keyspace_buried(ks), 200000);
     CHECK(set(ks, key_of_number(buffer, 5), BYTES("new"), EXPIRY_NONE));
     unsigned calls = 0;
+    uint64_t buried = keyspace_buried(ks);
     for (uint64_t before = full + 1000; keyspace_upkeep(ks, 100); calls++) {
         CHECK(before - keyspace_memory(ks) < 200 * 64); /* a bounded handful */
+        CHECK(keyspace_buried(ks) < buried || buried == 0);
         before = keyspace_memory(ks);
+        buried = keyspace_buried(ks);
     }
+    CHECK_INT(keyspace_buried(ks), 0);
     CHECK(calls >= 2000);
     CHECK_INT(keyspace_expire(ks, 1000000, 10, NULL, NULL), 0);
     CHECK_INT(keyspace_count(ks, 0), 1);

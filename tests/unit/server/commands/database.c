@@ -92,8 +92,37 @@ static void the_keyspace_is_counted_by_database(void) {
         CHECK_BYTES(run((struct bytes){line, (size_t)len}), BYTES(OK));
     }
     CHECK(has_line(info_text("keyspace", now_ms), "db0:keys=1000,expires=1000,avg_ttl=5000"));
+    CHECK(has_line(info_text("stats", now_ms), "expired_stale_perc:0.00"));
     now_ms += 6000; /* they are still there, but over */
+    CHECK(has_line(info_text("stats", now_ms), "expired_stale_perc:100.00"));
     CHECK(has_line(info_text("keyspace", now_ms), "db0:keys=1000,expires=1000,avg_ttl=0"));
+    end();
+}
+
+/* Whatever stripe it lies in. */
+static void a_single_key_s_time_to_live_is_found(void) {
+    for (int k = 0; k < 40; k++) {
+        char line[64];
+        begin();
+        int len = snprintf(line, sizeof line, "set %d v px 5000\n", k);
+        CHECK_BYTES(run((struct bytes){line, (size_t)len}), BYTES(OK));
+        CHECK(has_line(info_text("keyspace", now_ms), "db0:keys=1,expires=1,avg_ttl=5000"));
+        end();
+    }
+}
+
+static void a_part_that_is_over_is_estimated(void) {
+    begin();
+    for (int k = 0; k < 2000; k++) {
+        char line[64];
+        int len = snprintf(line, sizeof line, "set %d v px %d\n", k, k % 4 ? 5000 : 1);
+        CHECK_BYTES(run((struct bytes){line, (size_t)len}), BYTES(OK));
+    }
+    now_ms += 10;
+    const char *at = strstr(info_text("stats", now_ms), "\nexpired_stale_perc:");
+    CHECK(at);
+    double percentage = strtod(at + strlen("\nexpired_stale_perc:"), NULL);
+    CHECK(percentage > 5 && percentage < 60); /* 64 keys are looked at; a quarter of all is over */
     end();
 }
 
@@ -105,5 +134,7 @@ int main(void) {
     RUN(swapdb_changes_places_for_everybody);
     RUN(watchers_feel_what_happens_to_their_database);
     RUN(the_keyspace_is_counted_by_database);
+    RUN(a_single_key_s_time_to_live_is_found);
+    RUN(a_part_that_is_over_is_estimated);
     return 0;
 }

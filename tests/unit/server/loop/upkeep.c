@@ -37,6 +37,9 @@ static void upkeep_expires_the_shard_s_own_keys_a_bounded_number_at_a_time(void)
     CHECK(rounds > 1 && left == 0);
     CHECK_INT(keys_of(1), others);
     CHECK_INT(shards->exec.metrics.expired_keys, own);
+    CHECK(shards->exec.metrics.expire_budgets_spent >= own / EXPIRE_BUDGET - stripes.count / 2 &&
+          shards->exec.metrics.expire_budgets_spent <= own / EXPIRE_BUDGET);
+    CHECK(shards->exec.metrics.expire_ns > 0 && shards[1].exec.metrics.expire_ns == 0);
     CHECK_INT(shards->next_expiry_ms, INT64_MAX);
     fixture_close();
 }

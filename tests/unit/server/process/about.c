@@ -28,7 +28,35 @@ static void the_server_s_section_tells_who_it_is(void) {
     end();
 }
 
+/* The first bytes of what `readelf -n` calls the build ID. */
+static void a_build_has_an_id(void) {
+    const char *id = strstr(info_text("server", 0), "\nredis_build_id:") + strlen("\nredis_build_id:");
+    size_t len = strspn(id, "0123456789abcdef");
+    CHECK(len > 8 && len <= 16 && id[len] == '\r');
+}
+
+static double seconds(const char *all, const char *name) {
+    const char *at = strstr(all, name);
+    CHECK(at && at[-1] == '\n' && at[strlen(name)] == ':');
+    return strtod(at + strlen(name) + 1, NULL);
+}
+
+static void cpu_time_is_that_of_the_process_and_of_the_thread_that_answers(void) {
+    const char *cpu = info_text("cpu", 0);
+    double user = seconds(cpu, "used_cpu_user"), thread = seconds(cpu, "used_cpu_user_main_thread");
+    while (thread < 0.02) { /* the limit of ctest ends a wait without end */
+        cpu = info_text("cpu", 0);
+        thread = seconds(cpu, "used_cpu_user_main_thread");
+    }
+    CHECK(seconds(cpu, "used_cpu_user") > user);
+    CHECK(seconds(cpu, "used_cpu_user") + seconds(cpu, "used_cpu_sys") + 0.01 >
+          thread + seconds(cpu, "used_cpu_sys_main_thread"));
+    CHECK(seconds(cpu, "used_cpu_sys_children") == 0);
+}
+
 int main(void) {
     RUN(the_server_s_section_tells_who_it_is);
+    RUN(a_build_has_an_id);
+    RUN(cpu_time_is_that_of_the_process_and_of_the_thread_that_answers);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "server/report/metrics.h"
 #include "store/memory/block.h"
 #include "tests/check.h"
 
@@ -44,6 +45,7 @@ static void a_large_block_is_freed_while_we_do_something_else(void) {
     struct block *block = block_large(LARGE);
     CHECK(!gone(block));
     block_release(block);
+    while (reaper_pending()) sched_yield();
     while (!gone(block)) sched_yield(); /* the alarm of main ends a wait without end */
     reaper_stop();
 }
@@ -82,14 +84,20 @@ static void only_blocks_of_some_size_are_worth_the_way(void) {
     reaper_stop();
 }
 
+static struct metrics sum; /* large: not for a stack */
+
 /* A leak checker sees what the queue of the dead would leave behind. */
 static void stopping_frees_what_is_left(void) {
     static struct block *blocks[MANY];
     CHECK(reaper_start());
+    metrics_reset();
     for (unsigned i = 0; i < MANY; i++) blocks[i] = block_large(i % 8 ? BLOCK_REAP_MIN : LARGE);
     for (unsigned i = 0; i < MANY; i++) block_release(blocks[i]);
     reaper_stop();
     for (unsigned i = 0; i < MANY; i += 8) CHECK(gone(blocks[i]));
+    CHECK_INT(reaper_pending(), 0);
+    metrics_sum(&sum);
+    CHECK_INT(sum.lazyfreed_objects, MANY);
     CHECK(!block_reaper);
 }
 

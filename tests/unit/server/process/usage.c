@@ -1,6 +1,7 @@
 /* INFO's memory: that of the data, its peak, and how people read it. */
 #include "server/process/usage.h"
 
+#include "server/loop/upkeep.h"
 #include "tests/unit/commands_fixture.h"
 #include "tests/unit/info_fixture.h"
 
@@ -51,9 +52,37 @@ static void units_are_1024_of_each_other(void) {
     end();
 }
 
+/* A flush is done at once; the memory comes back in steps, and this tells how far they are. */
+static void what_was_flushed_is_pending_until_upkeep_has_freed_it(void) {
+    enum { KEYS = 3000 };
+    begin();
+    for (int k = 0; k < KEYS; k++) {
+        char line[32];
+        int len = snprintf(line, sizeof line, "set %d v\n", k);
+        CHECK_BYTES(run((struct bytes){line, (size_t)len}), BYTES(OK));
+    }
+    CHECK_INT(figure(info_text("memory", now_ms), "lazyfree_pending_objects"), 0);
+    EXPECT("flushall\n", OK);
+    CHECK_INT(figure(info_text("memory", now_ms), "lazyfree_pending_objects"), KEYS);
+    CHECK_INT(figure(info_text("memory", now_ms), "lazyfreed_objects"), 0);
+    for (unsigned i = 0; i < shard_count; i++) upkeep_run(&shards[i]);
+    const char *memory = info_text("memory", now_ms);
+    long long pending = figure(memory, "lazyfree_pending_objects");
+    CHECK(pending < KEYS);
+    CHECK_INT(figure(memory, "lazyfreed_objects"), KEYS - pending);
+    for (unsigned i = 0; i < shard_count; i++)
+        while (shards[i].upkeep_left) upkeep_run(&shards[i]);
+    CHECK_INT(figure(info_text("memory", now_ms), "lazyfree_pending_objects"), 0);
+    CHECK_INT(figure(info_text("memory", now_ms), "lazyfreed_objects"), KEYS);
+    metrics_reset();
+    CHECK_INT(figure(info_text("memory", now_ms), "lazyfreed_objects"), 0);
+    end();
+}
+
 int main(void) {
     RUN(memory_is_that_of_the_data_and_its_peak_stays);
     RUN(people_read_sizes_in_units);
     RUN(units_are_1024_of_each_other);
+    RUN(what_was_flushed_is_pending_until_upkeep_has_freed_it);
     return 0;
 }

@@ -127,19 +127,38 @@ static void every_row_says_what_it_is(void) {
         const char *field, *kind, *name, *help;
     } rows[] = {
 #define METRIC(field, kind, section, name, help) {#field, #kind, name, help},
+#define FIGURE(name, section, format, help)      {#name, "GAUGE", #name, help},
 #include "server/report/metrics.def"
-#undef METRIC
     };
     enum { ROWS = sizeof rows / sizeof *rows };
     CHECK(ROWS > 10);
     for (unsigned i = 0; i < ROWS; i++) {
         size_t len = strlen(rows[i].name);
         CHECK(len > 0 && strspn(rows[i].name, "abcdefghijklmnopqrstuvwxyz_") == len);
-        CHECK(strcmp(rows[i].kind, "COUNTER") == 0 || strcmp(rows[i].kind, "GAUGE") == 0);
+        CHECK(strcmp(rows[i].kind, "COUNTER") == 0 || strcmp(rows[i].kind, "GAUGE") == 0 ||
+              strcmp(rows[i].kind, "TIME") == 0);
         CHECK(strlen(rows[i].help) > 8 && !strpbrk(rows[i].help, "\r\n\\\""));
         for (unsigned j = 0; j < i; j++)
             CHECK(strcmp(rows[i].name, rows[j].name) != 0 && strcmp(rows[i].help, rows[j].help) != 0);
     }
+}
+
+/* A gauge tells what there is: neither a reset nor an end may make it tell anything else. */
+static void a_gauge_is_never_reset(void) {
+    static struct metrics third;
+    metrics_register(&third, 0);
+    metric_add(&third.blocked_clients, 3);
+    metric_add(&counting[0].blocked_clients, 1);
+    metrics_reset();
+    metrics_sum(&sum);
+    CHECK_INT(sum.blocked_clients, 4);
+    metric_take(&third.blocked_clients, 2);
+    metrics_sum(&sum);
+    CHECK_INT(sum.blocked_clients, 2);
+    metrics_unregister(&third);
+    metrics_sum(&sum);
+    CHECK_INT(sum.blocked_clients, 1);
+    metric_take(&counting[0].blocked_clients, 1);
 }
 
 int main(void) {
@@ -151,6 +170,7 @@ int main(void) {
     RUN(error_codes_have_a_bound);
     RUN(rates_need_a_sample_to_count_from);
     RUN(what_was_counted_stays_when_its_counter_goes);
+    RUN(a_gauge_is_never_reset);
     RUN(every_row_says_what_it_is);
     return 0;
 }
