@@ -90,6 +90,10 @@ static void saved_add(struct request_saved *saved, struct slot slot) {
     saved->bulk = BULK_LENGTH;
 }
 
+size_t request_parsed(const struct request_parser *parser) {
+    return parser->saved ? parser->saved->at : 0;
+}
+
 void request_parser_reset(struct request_parser *parser) {
     free(parser->saved);
     parser->saved = NULL;

@@ -64,6 +64,9 @@ enum request_status request_parse(struct request_parser *parser, const struct re
 /* After BULK: the whole bulk is at `data` (parser->bulk_len bytes, owned by the caller, to outlive the request). */
 void request_bulk_given(struct request_parser *parser, const char *data);
 
+/* Of an incomplete request, how many of its bytes are understood: all before them are whole arguments. */
+size_t request_parsed(const struct request_parser *parser);
+
 /* Forgets an incomplete request and frees what it holds. */
 void request_parser_reset(struct request_parser *parser);
 void request_args_free(struct request_args *args);

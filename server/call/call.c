@@ -46,6 +46,7 @@ static void changed(struct call *call, struct stripe *stripe, unsigned db, struc
 
 void call_expire(struct call *call, unsigned db, struct key key, struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
+    if (call->effects->keeps_expired) return;
     touched(stripe, db, key);
     metric_add(&call->effects->metrics->expired_keys, 1);
     keyspace_delete_entry(stripe->keyspace, db, key, e);

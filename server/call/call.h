@@ -51,8 +51,8 @@ struct call {
 static inline bool call_holds(const struct call *call, unsigned stripe) {
     return call->stripe == stripe || (call->held && stripe_set_has(call->held, stripe));
 }
-/* Rows with CMD_MORE_STRIPES begin without a lock. call_walk locks this stripe and gives the one before back, in any order:
- * what was seen there is old news then. For rows that only read. */
+/* Rows with CMD_MORE_STRIPES begin without a lock. call_walk locks this stripe and gives the one before back, in
+ * any order: what was seen there is old news then. For rows that only read. */
 void call_walk(struct call *call, unsigned stripe);
 /* True if all of these are held. Else the handler returns without having replied or changed anything, and is run
  * anew with what it held and these. Only for rows with CMD_MORE_STRIPES. */
@@ -67,7 +67,7 @@ static inline struct keyspace *call_keyspace(const struct call *call, uint32_t a
     return stripe_of(call->hash[arg])->keyspace;
 }
 
-/* Deletes an expired entry, with its effects. */
+/* Deletes an expired entry, with its effects, unless CLIENT PAUSE keeps the data as they are. */
 void call_expire(struct call *call, unsigned db, struct key key, struct entry *e);
 
 /* The lookup that all others are made of. NULL if the key is absent or expired; expired keys are deleted on the way. */
@@ -80,8 +80,8 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
     return NULL;
 }
 
-/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). Most accesses fall into the
- * second of the one before: a line that is not written need not be written back. */
+/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). Most accesses
+ * fall into the second of the one before: a line that is not written need not be written back. */
 static inline void call_touch(struct call *call, struct entry *e) {
     uint32_t clock = (uint32_t)((uint64_t)call->effects->now_ms / 1000) & 0xffffff;
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);

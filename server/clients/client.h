@@ -27,6 +27,7 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 9,
     CLIENT_UNIX_SOCKET = 1 << 10,
     CLIENT_IN_EXEC = 1 << 11, /* EXEC is running the queue */
+    CLIENT_BLOCKED = 1 << 12, /* its requests wait: CLIENT PAUSE holds them */
 };
 
 struct client {
@@ -38,7 +39,7 @@ struct client {
     uint32_t slot;  /* of its connection in that shard; fixed. {shard, slot, id} is its address for posts */
     int fd;         /* for CLIENT LIST alone */
     int64_t created_ms;                 /* Unix time; fixed */
-    int64_t active_ms;                  /* Unix time of the last request; atomic for others */
+    int64_t active_ms;                  /* Unix time when bytes last came or went; atomic for others */
     uint64_t input_bytes;               /* of unparsed requests; atomic for others */
     uint64_t output_bytes;              /* of unsent replies; atomic for others */
     uint64_t commands;                  /* atomic for others */

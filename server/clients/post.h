@@ -50,6 +50,10 @@ static inline void wakes_add(struct wakes *wakes, unsigned shard) {
     wakes->any = true;
 }
 
+static inline void wakes_add_all(struct wakes *wakes) {
+    for (unsigned i = 0; i < mailbox_count; i++) wakes_add(wakes, i);
+}
+
 /* Where a client lives. Ids are never reused, so a post to a client that has gone is dropped. */
 struct client_address {
     unsigned shard;

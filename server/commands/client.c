@@ -45,9 +45,9 @@ static void flag_letters(uint32_t flags, char *dst) {
     static const struct {
         uint32_t flag;
         char letter;
-    } letters[] = {{CLIENT_MONITOR, 'O'},   {CLIENT_MULTI, 'x'},       {CLIENT_CLOSE_AFTER_REPLY, 'c'},
-                   {CLIENT_CLOSE_NOW, 'A'}, {CLIENT_UNIX_SOCKET, 'U'}, {CLIENT_NO_EVICT, 'e'},
-                   {CLIENT_NO_TOUCH, 'T'}};
+    } letters[] = {{CLIENT_MONITOR, 'O'},           {CLIENT_MULTI, 'x'},     {CLIENT_BLOCKED, 'b'},
+                   {CLIENT_CLOSE_AFTER_REPLY, 'c'}, {CLIENT_CLOSE_NOW, 'A'}, {CLIENT_UNIX_SOCKET, 'U'},
+                   {CLIENT_NO_EVICT, 'e'},          {CLIENT_NO_TOUCH, 'T'}};
     char *at = dst;
     for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++)
         if (flags & letters[i].flag) *at++ = letters[i].letter;

@@ -3,6 +3,7 @@
 
 #include "server/call/call.h"
 #include "server/call/help.h"
+#include "server/clients/post.h"
 #include "server/report/metrics.h"
 
 #define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
@@ -47,10 +48,12 @@ static void config_set_(struct call *call) {
     char error[CONFIG_ERROR_MAX];
     if (call->argc % 2)
         call_syntax_error(call);
-    else if (config_set(call->argv + 2, (call->argc - 2) / 2, error))
-        reply_ok(call->reply);
-    else
+    else if (!config_set(call->argv + 2, (call->argc - 2) / 2, error))
         reply_error(call->reply, error);
+    else {
+        wakes_add_all(call->effects->wakes); /* a shard that sleeps looks at its connections anew too */
+        reply_ok(call->reply);
+    }
 }
 COMMAND(config_set) = {.container = "config",
                        .name = "set",

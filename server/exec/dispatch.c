@@ -10,6 +10,7 @@
 #include "server/config/config.h"
 #include "server/exec/gates.h"
 #include "server/exec/monitor.h"
+#include "server/exec/pause.h"
 #include "server/exec/prepare.h"
 #include "server/exec/slowlog.h"
 #include "server/exec/transaction.h"
@@ -215,6 +216,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
         run_locked(call, request);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
     executor_of(call)->gates = gates_raised(client);
+    call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;
     call->db = client->db;
     if (verdict != HELD) prepare_trim(request);
     return verdict;
@@ -286,6 +288,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     executor->effects.now_ms = executor->clock.now_ms;
     call->db = client->db;
     executor->gates = gates_raised(client);
+    executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
     while (done < count) {
         if (batch[done].plain && fast_path(call, batch[done].command)) {
             done = run_plain(call, batch, done, count);

@@ -3,9 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,6 +53,7 @@ void conn_awaits(struct conn *conn) {
 void conn_hold(struct conn *conn) {
     struct conn_list *held = &conn->shard->held;
     conn->flags |= CONN_STOP_PAUSE;
+    client_set(conn->client.flags, conn->client.flags | CLIENT_BLOCKED);
     metric_add(&conn->shard->exec.metrics.blocked_clients, 1);
     conn->prev_held = held->last;
     conn->next_held = NULL;
@@ -65,6 +68,8 @@ static void conn_unhold(struct conn *conn) {
     struct conn_list *held = &conn->shard->held;
     if (!(conn->flags & CONN_STOP_PAUSE)) return;
     conn->flags &= ~(uint32_t)CONN_STOP_PAUSE;
+    client_set(conn->client.flags, conn->client.flags & ~(uint32_t)CLIENT_BLOCKED);
+    conn_active(conn);
     metric_take(&conn->shard->exec.metrics.blocked_clients, 1);
     if (conn->prev_held)
         conn->prev_held->next_held = conn->next_held;
@@ -74,6 +79,41 @@ static void conn_unhold(struct conn *conn) {
         conn->next_held->prev_held = conn->prev_held;
     else
         held->last = conn->prev_held;
+}
+
+/* ---- Activity ------------------------------------------------------------------------------------- */
+
+void conn_active(struct conn *conn) {
+    client_set(conn->client.active_ms, conn->shard->exec.clock.now_ms);
+}
+
+/* A number that changes while the kernel moves bytes of this connection: what the peer has acknowledged and what
+ * has come, or over a Unix socket what the peer has not taken yet. */
+static uint64_t bytes_moved(const struct conn *conn) {
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    int unread = 0;
+    if (client_get(conn->client.flags) & CLIENT_UNIX_SOCKET)
+        return ioctl(conn->fd, SIOCOUTQ, &unread) < 0 ? 0 : 1 + (uint64_t)unread;
+    if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return 0;
+    return 1 + info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
+/* An operation in flight may be at work for long before it completes. The kernel is asked from half of the limit
+ * on, so that two looks lie apart before the limit is reached. */
+bool conn_is_idle(struct conn *conn, int64_t limit_ms) {
+    int64_t idle_ms = conn->shard->exec.clock.now_ms - conn->client.active_ms;
+    if (idle_ms <= limit_ms / 2 || client_get(conn->client.flags) & (CLIENT_MONITOR | CLIENT_BLOCKED))
+        return false;
+    if (conn->flags & (CONN_READING | CONN_SENDING)) {
+        uint64_t moved = bytes_moved(conn), before = conn->moved;
+        conn->moved = moved;
+        if (before && moved != before) {
+            conn_active(conn);
+            return false;
+        }
+    }
+    return idle_ms > limit_ms;
 }
 
 /* ---- Submitting ----------------------------------------------------------------------------------- */

@@ -69,6 +69,7 @@ struct conn {
     uint32_t turn_requests;
     size_t turn_bytes;
     uint32_t heard_epoch;         /* of the shard's pace, when data last came */
+    uint64_t moved;               /* bytes of transfers under way, when conn_is_idle last asked the kernel */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
     /* The hold-point: replies leave once shard->durable_sequence has come this far. 0, for what changed nothing that is
      * to be durable: at once. */
@@ -91,6 +92,12 @@ void conn_fail_memory(struct conn *conn);
 /* At the end of a turn, for one that is closing: frees all that it owns if nothing is owed any more. True: its slot
  * is free. */
 bool conn_bury(struct conn *conn) __attribute__((warn_unused_result));
+
+/* Bytes have come or gone. */
+void conn_active(struct conn *conn);
+/* Has nothing come or gone for so long? A transfer under way counts for as long as it goes on, and a client whose
+ * requests are held or that waits for what others do is never idle. */
+bool conn_is_idle(struct conn *conn, int64_t limit_ms);
 
 /* Something that held its requests back has gone. */
 void conn_resume(struct conn *conn, uint32_t stop_flag);

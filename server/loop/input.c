@@ -140,6 +140,7 @@ static inline struct progress look_behind(struct conn *conn, const struct reques
 /* Parses a batch, runs it, and looks at what stands behind it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
+    shard->limits.max_bulk = (uint64_t)config.proto_max_bulk_len;
     const struct request_limits *limits =
         client_must_authenticate(&conn->client) ? &shard->limits_unauthenticated : &shard->limits;
     struct parsed parsed;
@@ -201,17 +202,17 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
     return used;
 }
 
+/* The limit is for what is not understood yet: whole arguments of a request that is still coming do not count. A
+ * large argument counts by itself (receive_bulk). */
 static bool keep_pending(struct conn *conn, const char *data, size_t len) {
-    size_t max = (size_t)config.client_query_buffer_limit + conn->pending_done;
-    if (buffer_append(&conn->pending, (struct bytes){data, len}, max)) return true;
-    if (conn->pending.len <= max && len <= max - conn->pending.len) {
-        conn_fail_memory(conn);
+    size_t waiting = conn->pending.len - conn->pending_done + len, parsed = request_parsed(&conn->parser);
+    assert(waiting >= parsed);
+    if (waiting - parsed > (size_t)config.client_query_buffer_limit) {
+        receive_over_limit(conn);
         return false;
     }
-    log_warning("Closing client id=%llu that reached max query buffer length.",
-                (unsigned long long)conn->client.id);
-    metric_add(&conn->shard->exec.metrics.query_limit_closes, 1);
-    conn_shut(conn);
+    if (buffer_append(&conn->pending, (struct bytes){data, len}, SIZE_MAX)) return true;
+    conn_fail_memory(conn);
     return false;
 }
 
@@ -248,7 +249,7 @@ static void check_backlog(struct conn *conn) {
 void input_received(struct conn *conn, const char *data, size_t len) {
     if (conn->flags & CONN_CLOSING) return;
     metric_add(&conn->shard->exec.metrics.input_bytes, len);
-    client_set(conn->client.active_ms, conn->shard->exec.clock.now_ms);
+    if (len) conn_active(conn);
     if (conn->bulk && len) {
         size_t n = receive_bulk_more(conn, data, len);
         data += n, len -= n;

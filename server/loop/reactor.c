@@ -144,14 +144,22 @@ static void execute(struct shard *shard) {
 /* ---- Tick ----------------------------------------------------------------------------------------- */
 
 static void check_idle(struct conn *conn) {
-    int64_t idle_ms = conn->shard->exec.clock.now_ms - conn->client.active_ms;
     if (conn->flags & CONN_CLOSING) return;
-    if (config.timeout && !(conn->client.flags & CLIENT_MONITOR) && idle_ms > config.timeout * 1000) {
+    if (config.timeout && conn_is_idle(conn, config.timeout * 1000)) {
         log_verbose("Closing idle client");
         conn_shut(conn);
     } else if (conn->soft_limit_since_us) {
         conn_wants_flush(conn); /* the flush looks at the limits */
     }
+}
+
+/* Limits that were changed hold for those who are here already, whether they do anything or not. */
+static void check_output(struct conn *conn) {
+    if (output_unsent(&conn->output)) conn_wants_flush(conn); /* the flush looks at the limits */
+}
+
+static bool config_changed(const struct shard *shard) {
+    return config_generation() != shard->config_seen;
 }
 
 static void end_pause(struct shard *shard) {
@@ -162,6 +170,11 @@ static void end_pause(struct shard *shard) {
 
 static void tick(struct shard *shard) {
     bool due = shard->exec.clock.now_us >= shard->next_tick_us;
+    if (config_changed(shard)) {
+        shard->config_seen = config_generation();
+        slots_each(&shard->slots, check_output);
+        due = true;
+    }
     if (due || shard->upkeep_left || shard->exec.clock.now_ms >= shard->next_expiry_ms) upkeep_run(shard);
     if (shard->held.first) end_pause(shard);
     if (shard->pace.receives) shard->worked = true;
@@ -169,7 +182,6 @@ static void tick(struct shard *shard) {
     shard->worked = false;
     shard->next_tick_us = shard->exec.clock.now_us + TICK_US;
     rates_sample();
-    shard->limits.max_bulk = (uint64_t)config.proto_max_bulk_len;
     if (config.timeout || shard->limits_watched) {
         shard->limits_watched = false;
         slots_each(&shard->slots, check_idle);
@@ -264,7 +276,8 @@ static bool spin(struct shard *shard) {
 static void park(struct shard *shard, unsigned want) {
     uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
     __atomic_store_n(&shard->mailbox->parked, 1, __ATOMIC_SEQ_CST);
-    if (!post_waiting(shard->mailbox)) (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
+    if (!post_waiting(shard->mailbox) && !config_changed(shard))
+        (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
     __atomic_store_n(&shard->mailbox->parked, 0, __ATOMIC_SEQ_CST);
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "server/config/config.h"
+#include "server/log.h"
 #include "server/loop/shard.h"
 #include "uring/prep.h"
 
@@ -15,6 +17,10 @@ static bool conn_wants_read(const struct conn *conn) {
     return conn->bulk && conn->bulk->capacity - conn->bulk_have >= DIRECT_READ_MIN;
 }
 
+/* Where idle clients are closed, a read of a large argument over a Unix socket ends at so many bytes: nothing else
+ * tells that it goes on (conn_is_idle). */
+enum { UNIX_READ_MAX = 64 * 1024 };
+
 static void conn_start_read(struct conn *conn) {
     struct io_uring_sqe *sqe = conn_sqe(conn);
     if (!sqe) {
@@ -22,7 +28,9 @@ static void conn_start_read(struct conn *conn) {
         return;
     }
     size_t left = conn->bulk->capacity - conn->bulk_have;
-    unsigned len = left < (1u << 30) ? (unsigned)left : 1u << 30;
+    unsigned most = config.timeout && client_get(conn->client.flags) & CLIENT_UNIX_SOCKET ? UNIX_READ_MAX
+                                                                                          : 1u << 30;
+    unsigned len = left < most ? (unsigned)left : most;
     prep_recv(sqe, conn_target(conn), conn->bulk->data + conn->bulk_have, len, MSG_WAITALL,
               conn_data(conn, OP_READ));
     conn_target_flag(conn, sqe);
@@ -30,8 +38,8 @@ static void conn_start_read(struct conn *conn) {
     metric_add(&conn->shard->exec.metrics.ring_direct_reads, 1);
 }
 
-/* After the last large argument so many single receives come before the connection goes back to multishot, of so many bytes:
- * what comes by a buffer is copied into the value, what comes behind it is not. */
+/* After the last large argument so many single receives come before the connection goes back to multishot, of so
+ * many bytes: what comes by a buffer is copied into the value, what comes behind it is not. */
 enum { LARGE_FORGOTTEN = 16, LARGE_HEAD = 4096 };
 
 void receive_arm(struct conn *conn) {
@@ -162,8 +170,19 @@ size_t receive_bulk_more(struct conn *conn, const char *data, size_t len) {
     return n;
 }
 
+void receive_over_limit(struct conn *conn) {
+    log_warning("Closing client id=%llu that reached max query buffer length.",
+                (unsigned long long)conn->client.id);
+    metric_add(&conn->shard->exec.metrics.query_limit_closes, 1);
+    conn_shut(conn);
+}
+
 bool receive_bulk(struct conn *conn, const char *data, size_t have) {
     size_t len = (size_t)conn->parser.bulk_len;
+    if (len + 2 > (size_t)config.client_query_buffer_limit) {
+        receive_over_limit(conn);
+        return false;
+    }
     conn->bulk = block_new(len + 2, len + 2);
     if (!conn->bulk) {
         conn_fail_memory(conn);
@@ -189,6 +208,7 @@ void receive_read_completed(struct conn *conn, int res) {
         return;
     }
     if (res > 0) {
+        conn_active(conn);
         metric_add(&conn->shard->exec.metrics.reads, 1);
         metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
         conn->bulk_have += (size_t)res;

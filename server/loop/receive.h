@@ -11,6 +11,8 @@ struct conn;
 /* Arms a receive where none is; queues itself for a retry when the submission queue is full. */
 void receive_arm(struct conn *conn);
 /* Ends the receive that is armed, if there is one; what it brings until it has ended is received all the same. */
+/* Ends a connection that sends more than client-query-buffer-limit allows, and says so in the log. */
+void receive_over_limit(struct conn *conn);
 void receive_cancel(struct conn *conn);
 
 /* Completions. `res` and `cqe_flags` are the CQE's. */

@@ -91,6 +91,7 @@ void send_flush(struct conn *conn) {
 }
 
 static void sent(struct conn *conn, size_t n) {
+    if (n) conn_active(conn);
     metric_add(&conn->shard->exec.metrics.writes, 1);
     metric_add(&conn->shard->exec.metrics.output_bytes, n);
     bool all = output_sent(&conn->output, n);

@@ -76,8 +76,9 @@ struct shard {
     /* Upkeep. */
     int64_t next_expiry_ms; /* no key of the shard's stripes expires before */
     uint64_t next_tick_us;  /* monotonic: idle clients, limits and expiry are looked at then */
-    bool worked;         /* requests came since the last tick: there will be one more before a long sleep */
-    bool limits_watched; /* some connection is above its soft output limit */
+    bool worked;          /* requests came since the last tick: there will be one more before a long sleep */
+    uint32_t config_seen; /* config_generation, when connections were last looked at for it */
+    bool limits_watched;  /* some connection is above its soft output limit */
 };
 
 /* Every shard; made by server_start, fixed afterwards. */

@@ -1,6 +1,7 @@
 /* upkeep.c - expires keys and frees flushed tables, a bounded number of steps at a time. */
 #include "server/loop/upkeep.h"
 
+#include "server/exec/pause.h"
 #include "server/loop/shard.h"
 #include "server/process/server.h"
 #include "server/stripes/watch.h"
@@ -33,12 +34,15 @@ static bool expire_stripe(struct shard *shard, struct stripe *stripe) {
 }
 
 static void upkeep_stripe(struct shard *shard, struct stripe *stripe) {
+    int64_t paused_ms = pause_until_ms();
+    bool expires = server_active_expire && paused_ms <= shard->exec.clock.now_ms;
     stripe_lock(stripe);
-    if (server_active_expire && expire_stripe(shard, stripe)) shard->upkeep_left = true;
+    if (expires && expire_stripe(shard, stripe)) shard->upkeep_left = true;
     uint64_t buried = keyspace_buried(stripe->keyspace);
     if (keyspace_upkeep(stripe->keyspace, UPKEEP_BUDGET)) shard->upkeep_left = true;
     metric_add(&shard->exec.metrics.lazyfreed_objects, buried - keyspace_buried(stripe->keyspace));
     int64_t next_ms = server_active_expire ? keyspace_next_expiry(stripe->keyspace) : INT64_MAX;
+    if (next_ms < paused_ms) next_ms = paused_ms; /* until then the data stay as they are */
     stripe_unlock(stripe);
     if (next_ms < shard->next_expiry_ms) shard->next_expiry_ms = next_ms;
 }

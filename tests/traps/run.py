@@ -756,6 +756,112 @@ def trap_only_the_idle_time_out(server):
         check(busy.call("PING") == "PONG", "a busy client was closed")
 
 
+@trap("--timeout", "1", "--client-output-buffer-limit", "normal 0 0 0")
+def trap_a_transfer_that_goes_on_does_not_time_out(server):
+    """A download, an upload and a client that CLIENT PAUSE holds, each for several times the timeout; and one who stops is closed."""
+    size, seconds = 8 * MIB, 4.0 * TIME_SCALE
+    value = pattern(16, size)
+    with server.client() as boss, server.client() as upload, small_window(server) as download, small_window(server) as stuck, \
+            server.client() as held:
+        boss.call("SET", "v", value)
+        number = stuck.call("CLIENT", "ID")
+        header = b"*3\r\n$3\r\nSET\r\n$1\r\nw\r\n$%d\r\n" % size
+        download.send(encode("GET", "v"))
+        stuck.send(encode("GET", "v"))
+        upload.send(header)
+        boss.call("CLIENT", "PAUSE", "3600000", "WRITE")
+        held.send(encode("SET", "k", "v"))
+        sent, start = 0, time.monotonic()
+        while len(download.buffer) < size or sent < size:
+            part = min(1.0, (time.monotonic() - start) / seconds)
+            if sent < size * part:
+                upload.send(value[sent:int(size * part)])
+                sent = int(size * part)
+            if len(download.buffer) < size * part:
+                download.receive()
+            check(boss.call("PING") == "PONG", "a PING")
+            check(not upload.eof and not download.eof, "a transfer that goes on was cut")
+        upload.send(b"\r\n")
+        check(download.read() == value, "the download is wrong")
+        eventually("the client that reads nothing to be closed", lambda: not boss.call("CLIENT", "LIST", "ID", number))
+        check(boss.call("CLIENT", "UNPAUSE") == "OK", "UNPAUSE")
+        check(held.read() == "OK" and upload.read() == "OK", "the held client or the upload was lost")
+        check(boss.call("STRLEN", "w") == size, "the upload is wrong")
+
+
+@trap("--client-output-buffer-limit", "normal 0 0 0")
+def trap_limits_that_are_lowered_reach_who_is_there(server):
+    """Clients that owe megabytes on shards that sleep, closed by limits that come afterwards: the hard one, then the soft one."""
+    for limit in ("normal 1mb 0 0", "normal 0 1mb 1"):
+        with server.client() as boss:
+            boss.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+            boss.call("SET", "v", pattern(17, 16 * MIB))
+            readers = [small_window(server) for _ in range(8)]
+            for reader in readers:
+                reader.send(encode("GET", "v"))
+            eventually("replies to be owed", lambda: boss.call("CLIENT", "LIST").count(b" cmd=get ") == 8)
+            wait_until_parked(server)
+            check(boss.call("CONFIG", "SET", "client-output-buffer-limit", limit) == "OK", "CONFIG SET")
+            eventually("those who owe more than %s to be closed" % limit, lambda: connected_clients(server) == 2)
+            for reader in readers:
+                reader.close()
+
+
+@trap()
+def trap_a_larger_bulk_limit_is_in_force_at_once(server):
+    with server.client() as boss:
+        others = [server.client() for _ in range(8)]
+        check(boss.call("CONFIG", "SET", "proto-max-bulk-len", "1mb") == "OK", "CONFIG SET")
+        for _ in range(5):
+            check(boss.call("CONFIG", "SET", "proto-max-bulk-len", "2mb") == "OK", "CONFIG SET")
+            value = pattern(18, MIB + 100)
+            check([client.call("ECHO", value) for client in others] == [value] * 8, "a bulk between the limits was refused")
+            check(boss.call("CONFIG", "SET", "proto-max-bulk-len", "1mb") == "OK", "CONFIG SET")
+            with server.client() as late:
+                check(late.call("ECHO", value).startswith("ERR Protocol error: invalid bulk length"), "a bulk above the limit")
+        for client in others:
+            client.close()
+
+
+@trap("--client-query-buffer-limit", "1mb")
+def trap_the_query_limit_is_for_what_is_not_understood_yet(server):
+    """A large argument counts, whole ones of a request that is still coming do not."""
+    most = MIB - 2  # the CRLF counts as well
+    with server.client() as client:
+        values = [pattern(19 + i, 30000) for i in range(60)]
+        pairs = [word for i, value in enumerate(values) for word in ("k%d" % i, value)]
+        check(client.call("MSET", *pairs) == "OK", "many arguments that are larger than the limit together")
+        check(client.call("MGET", *pairs[::2]) == values, "MGET")
+        check(client.call("SET", "large", pattern(80, most)) == "OK", "an argument that just fits")
+        check(client.call("STRLEN", "large") == most, "STRLEN")
+    for size in (most + 1, 5 * MIB):
+        with server.client() as client:
+            try:
+                client.send(encode("SET", "larger", bytes(size)))
+                check(client.read_until_closed() == b"", "an argument above the limit was answered")
+            except (Closed, ConnectionResetError, BrokenPipeError):
+                pass
+            eventually("its connection to end", lambda: connected_clients(server) == 1)
+    with server.client() as client:
+        check(client.call("EXISTS", "larger") == 0, "an argument above the limit was stored")
+
+
+@trap()
+def trap_nothing_expires_during_a_pause(server):
+    """A key whose time has come is not there for anybody, and is deleted when the pause is over."""
+    with server.client() as boss, server.client() as writer:
+        check(boss.call("CLIENT", "PAUSE", "3600000", "WRITE") == "OK" and boss.call("CLIENT", "UNPAUSE") == "OK", "PAUSE")
+        for i in range(20):
+            boss.call("SET", "k%d" % i, "v", "PX", "300")
+        boss.call("CLIENT", "PAUSE", "3600000", "WRITE")
+        eventually("the keys to expire", lambda: boss.call("EXISTS", *["k%d" % i for i in range(20)]) == 0)
+        writer.send(encode("SET", "other", "v"))
+        eventually("the writer to be held, and shown so", lambda: re.search(rb" flags=b ", boss.call("CLIENT", "LIST")))
+        check(boss.call("GET", "k1") is None and boss.call("DBSIZE") == 20, "an expired key was deleted during the pause")
+        check(boss.call("CLIENT", "UNPAUSE") == "OK" and writer.read() == "OK", "UNPAUSE")
+        eventually("the expired keys to be deleted", lambda: boss.call("DBSIZE") == 1)
+
+
 @trap()
 def trap_a_pause_keeps_what_is_behind_it_in_order(server):
     """Held commands, in one pipeline with whole, cut and large ones: all run afterwards, once and in order."""
