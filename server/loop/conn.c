@@ -1,7 +1,6 @@
 /* conn.c - the beginning and the end of a connection, and the lists of its shard that name it. */
 #include "server/loop/conn.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "protocol/assert.h"
 #include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/exec/monitor.h"
@@ -22,63 +22,54 @@
 
 /* ---- Lists of the shard --------------------------------------------------------------------------- */
 
-#define LIST_PUSH(list, conn, next, flag)                                                                    \
-    do {                                                                                                     \
-        if ((conn)->flags & (flag)) break;                                                                   \
-        (conn)->flags |= (flag);                                                                             \
-        (conn)->next = NULL;                                                                                 \
-        if ((list)->last)                                                                                    \
-            (list)->last->next = (conn);                                                                     \
-        else                                                                                                 \
-            (list)->first = (conn);                                                                          \
-        (list)->last = (conn);                                                                               \
-    } while (0)
-
 void conn_wants_turn(struct conn *conn) {
-    LIST_PUSH(&conn->shard->ready, conn, next_ready, CONN_IN_READY);
-}
-
-void conn_wants_rearm(struct conn *conn) {
-    LIST_PUSH(&conn->shard->rearm, conn, next_rearm, CONN_IN_REARM);
+    assert(!(conn->flags & CONN_CLOSING));
+    if (!conn_link_in(&conn->turn_link)) conn_list_add(&conn->shard->ready, conn);
 }
 
 void conn_wants_flush(struct conn *conn) {
-    LIST_PUSH(&conn->shard->flush, conn, next_flush, CONN_IN_FLUSH);
+    assert(!(conn->flags & CONN_CLOSING));
+    if (conn->flags & CONN_AWAITS) conn_link_out(&conn->flush_link);
+    conn->flags &= ~(uint32_t)CONN_AWAITS;
+    if (!conn_link_in(&conn->flush_link)) conn_list_add(&conn->shard->flush, conn);
 }
 
 void conn_awaits(struct conn *conn) {
-    LIST_PUSH(&conn->shard->awaiting, conn, next_awaiting, CONN_IN_AWAITING);
+    conn->flags |= CONN_AWAITS;
+    conn_list_add(&conn->shard->awaiting, conn);
+}
+
+void conn_wants_rearm(struct conn *conn) {
+    assert(!(conn->flags & CONN_CLOSING));
+    if (!conn_link_in(&conn->receive_link)) conn_list_add(&conn->shard->rearm, conn);
+}
+
+void conn_wants_closing(struct conn *conn) {
+    assert(conn->flags & CONN_CLOSING);
+    if (!conn_link_in(&conn->receive_link)) conn_list_add(&conn->shard->closing, conn);
 }
 
 void conn_hold(struct conn *conn) {
-    struct conn_list *held = &conn->shard->held;
+    conn_link_out(&conn->turn_link);
     conn->flags |= CONN_STOP_PAUSE;
     client_set(conn->client.flags, conn->client.flags | CLIENT_BLOCKED);
     metric_add(&conn->shard->exec.metrics.blocked_clients, 1);
-    conn->prev_held = held->last;
-    conn->next_held = NULL;
-    if (held->last)
-        held->last->next_held = conn;
-    else
-        held->first = conn;
-    held->last = conn;
+    conn_list_add(&conn->shard->held, conn);
 }
 
 static void conn_unhold(struct conn *conn) {
-    struct conn_list *held = &conn->shard->held;
     if (!(conn->flags & CONN_STOP_PAUSE)) return;
+    conn_link_out(&conn->turn_link);
     conn->flags &= ~(uint32_t)CONN_STOP_PAUSE;
     client_set(conn->client.flags, conn->client.flags & ~(uint32_t)CLIENT_BLOCKED);
-    conn_active(conn);
     metric_take(&conn->shard->exec.metrics.blocked_clients, 1);
-    if (conn->prev_held)
-        conn->prev_held->next_held = conn->next_held;
-    else
-        held->first = conn->next_held;
-    if (conn->next_held)
-        conn->next_held->prev_held = conn->prev_held;
-    else
-        held->last = conn->prev_held;
+    conn_active(conn);
+}
+
+void conn_resume(struct conn *conn, uint32_t stop_flag) {
+    if (stop_flag & CONN_STOP_PAUSE) conn_unhold(conn);
+    conn->flags &= ~stop_flag;
+    conn_wants_turn(conn);
 }
 
 /* ---- Activity ------------------------------------------------------------------------------------- */
@@ -173,26 +164,39 @@ bool conn_open(struct conn *conn, struct shard *shard, int fd, bool unix_socket)
     return true;
 }
 
-void conn_wants_closing(struct conn *conn) {
-    LIST_PUSH(&conn->shard->closing, conn, next_closing, CONN_IN_CLOSING);
-}
-
 void conn_shut(struct conn *conn) {
     if (conn->flags & CONN_CLOSING) return;
     conn_unhold(conn);
+    conn_link_out(&conn->turn_link);
+    conn_link_out(&conn->flush_link);
+    conn_link_out(&conn->receive_link);
+    conn->flags &= ~(uint32_t)CONN_AWAITS;
     conn->flags |= CONN_CLOSING;
     conn_wants_closing(conn);
+}
+
+bool conn_check(const struct conn *conn) {
+    uint32_t flags = conn->flags;
+    unsigned owed = !!(flags & CONN_RECEIVING) + !!(flags & CONN_READING) +
+                    (flags & CONN_SENDING && !(flags & CONN_RETRY_SEND));
+    bool has_turn = conn_link_in(&conn->turn_link), has_flush = conn_link_in(&conn->flush_link);
+    assert(flags & CONN_OPEN);
+    assert(!(flags & CONN_RECEIVING && flags & CONN_READING));
+    assert(!(flags & CONN_STOP_PAUSE) || has_turn);
+    assert(!(flags & CONN_AWAITS) || has_flush);
+    assert(!(flags & CONN_CLOSING) || !(has_turn || has_flush));
+    assert(!(flags & CONN_SENDING) || output_in_flight(&conn->output));
+    assert(flags & CONN_CLOSING || conn->pending_ops >= owed);
+    assert(conn->pending_done <= conn->pending.len);
+    assert(!conn->bulk || conn->bulk_have < conn->bulk->capacity);
+    return true;
 }
 
 /* A receive or send that is still armed ends when the socket is shut down: its completion then comes by
  * itself. The shutdown waits until no send is under way that could still deliver a last reply. */
 bool conn_bury(struct conn *conn) {
     struct shard *shard = conn->shard;
-    conn->flags &= ~(uint32_t)CONN_IN_CLOSING;
-    if (conn->flags & (CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM | CONN_IN_AWAITING)) {
-        conn_wants_closing(conn); /* those lists still name it: they let go of it within a turn */
-        return false;
-    }
+    debug_assert(conn_check(conn));
     if (conn->pending_ops) {
         if (!(conn->flags & CONN_SHUT)) shutdown(conn->fd, SHUT_RDWR);
         conn->flags |= CONN_SHUT;
@@ -225,7 +229,8 @@ void conn_settle(struct conn *conn) {
         conn_shut(conn);
         return;
     }
-    bool ended = conn->flags & CONN_EOF && !(conn->flags & (CONN_IN_READY | CONN_STOPPED | CONN_READING));
+    bool ended = conn->flags & CONN_EOF && !(conn->flags & (CONN_STOPPED | CONN_READING)) &&
+                 !conn_link_in(&conn->turn_link);
     if ((ended || client & CLIENT_CLOSE_AFTER_REPLY) && !(conn->flags & CONN_SENDING) &&
         output_unsent(&conn->output) == 0)
         conn_shut(conn);
@@ -235,10 +240,4 @@ void conn_fail_memory(struct conn *conn) {
     log_warning("Out of memory for the requests of client id=%llu: connection closed.",
                 (unsigned long long)conn->client.id);
     conn_shut(conn);
-}
-
-void conn_resume(struct conn *conn, uint32_t stop_flag) {
-    if (stop_flag & CONN_STOP_PAUSE) conn_unhold(conn);
-    conn->flags &= ~stop_flag;
-    conn_wants_turn(conn);
 }

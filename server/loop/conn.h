@@ -18,6 +18,7 @@
 #include "protocol/buffer.h"
 #include "protocol/request.h"
 #include "server/clients/client.h"
+#include "server/loop/conn_list.h"
 #include "server/loop/output.h"
 #include "server/op.h"
 
@@ -35,15 +36,11 @@ enum conn_flag {
     CONN_STOP_OUTPUT = 1 << 7, /* requests wait until replies have been read */
     CONN_STOP_PAUSE = 1 << 8,  /* requests wait for the end of CLIENT PAUSE */
     CONN_LARGE = 1 << 9, /* sends large arguments: receives are single-shot, so that none need be cancelled */
-    CONN_IN_READY = 1 << 10, /* member of that list of the shard */
-    CONN_IN_FLUSH = 1 << 11,
-    CONN_IN_REARM = 1 << 12,
-    CONN_IN_CLOSING = 1 << 13,
-    CONN_QUICK_FELL_SHORT = 1 << 14,
-    CONN_FIXED = 1 << 15,       /* sits in the file table */
-    CONN_SHUT = 1 << 16,        /* shutdown() was called */
-    CONN_RETRY_SEND = 1 << 17,  /* bytes are in flight but the submission queue was full */
-    CONN_IN_AWAITING = 1 << 18, /* member of that list: its replies wait for a write to be durable */
+    CONN_QUICK_FELL_SHORT = 1 << 10,
+    CONN_FIXED = 1 << 11,      /* sits in the file table */
+    CONN_SHUT = 1 << 12,       /* shutdown() was called */
+    CONN_RETRY_SEND = 1 << 13, /* bytes are in flight but the submission queue was full */
+    CONN_AWAITS = 1 << 14,     /* on the shard's list of those whose replies wait for a write to be durable */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE,
 };
 
@@ -74,9 +71,11 @@ struct conn {
     /* The hold-point: replies leave once shard->durable_sequence has come this far. 0, for what changed nothing that is
      * to be durable: at once. */
     uint64_t reply_sequence;
-    struct conn *next_awaiting, *next_ready, *next_flush, *next_rearm, *next_closing, *next_quick, *prev_held,
-        *next_held;
+    struct conn_link turn_link, flush_link, receive_link; /* conn_list.h says of which lists */
+    struct conn *next_quick;
 };
+
+_Static_assert(sizeof(struct conn) <= 1024, "what an idle connection costs in the server's memory");
 
 /* A client's connection over `fd` begins, in a slot that was taken for it, and is armed. False: there are as many
  * clients as there may be; nothing has happened, and the descriptor is still the caller's. */
@@ -89,6 +88,8 @@ void conn_shut(struct conn *conn);
 void conn_settle(struct conn *conn);
 /* No memory for its requests: says so in the log, and ends it. */
 void conn_fail_memory(struct conn *conn);
+/* Asserts that its flags agree with each other, with its links and with what it owes. True. */
+bool conn_check(const struct conn *conn);
 /* At the end of a turn, for one that is closing: frees all that it owns if nothing is owed any more. True: its slot
  * is free. */
 bool conn_bury(struct conn *conn) __attribute__((warn_unused_result));
@@ -104,8 +105,8 @@ void conn_resume(struct conn *conn, uint32_t stop_flag);
 /* CLIENT PAUSE holds its requests back. */
 void conn_hold(struct conn *conn);
 
-/* Puts it on a list of the shard: connections that have requests to run, have replies to send, await that what these
- * report is durable, have no receive armed, or are closing. */
+/* Puts it on a list of the shard (conn_list.h), if it is not on it. One that is held has its turn when it is resumed; one
+ * that is closing goes to the list of closing ones alone. */
 void conn_wants_turn(struct conn *conn);
 void conn_wants_flush(struct conn *conn);
 void conn_awaits(struct conn *conn);
@@ -122,7 +123,7 @@ void conn_target_flag(const struct conn *conn, struct io_uring_sqe *sqe);
 
 /* More requests wait for their turn than one turn could do. */
 static inline bool conn_has_backlog(const struct conn *conn) {
-    return conn->flags & CONN_IN_READY && conn->pending.len - conn->pending_done > TURN_BYTES;
+    return conn_link_in(&conn->turn_link) && conn->pending.len - conn->pending_done > TURN_BYTES;
 }
 
 #endif

@@ -73,6 +73,10 @@ static void deliver_bytes(struct conn *conn, struct block *bytes) {
     conn_wants_flush(conn);
 }
 
+static void resume_held(struct conn *conn) {
+    conn_resume(conn, CONN_STOP_PAUSE);
+}
+
 static void run_post(struct shard *shard, struct post *post) {
     struct conn *conn = slots_find_client(&shard->slots, post->slot, post->id);
     switch (post->kind) {
@@ -85,9 +89,7 @@ static void run_post(struct shard *shard, struct post *post) {
     case POST_CLOSE:
         if (conn) conn_shut(conn);
         break;
-    case POST_RESUME:
-        while (shard->held.first) conn_resume(shard->held.first, CONN_STOP_PAUSE);
-        break;
+    case POST_RESUME: conn_list_run(&shard->held, resume_held); break;
     case POST_STOP: client_set(shard->stopping, true); break; /* main looks for it */
     }
     metric_add(&shard->exec.metrics.posts_received, 1);

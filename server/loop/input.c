@@ -1,8 +1,7 @@
 /* input.c - bytes become requests, in batches, and run; what is not whole, or must wait, is kept. */
 #include "server/loop/input.h"
 
-#include <assert.h>
-
+#include "protocol/assert.h"
 #include "server/config/config.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/prepare.h"
@@ -269,5 +268,6 @@ void input_received(struct conn *conn, const char *data, size_t len) {
     check_backlog(conn);
     client_set(conn->client.input_bytes, pending + (conn->bulk ? conn->bulk_have : 0));
     if (output_unsent(&conn->output)) conn_wants_flush(conn);
+    debug_assert(conn_check(conn));
     conn_settle(conn);
 }

@@ -97,8 +97,8 @@ static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
 /* Quick sends complete only when they fell short, and then before the enter that submitted them returned:
  * those that no completion has named by now have gone through. */
 static void settle(struct shard *shard) {
-    struct conn *conn = shard->quick.first;
-    shard->quick.first = NULL;
+    struct conn *conn = shard->quick;
+    shard->quick = NULL;
     for (struct conn *next; conn; conn = next) {
         next = conn->next_quick;
         send_quick_settled(conn);
@@ -122,9 +122,14 @@ static void reap(struct shard *shard) {
 
 /* ---- Execute -------------------------------------------------------------------------------------- */
 
+/* Bytes that came before wait. */
+static void run_ready(struct conn *conn) {
+    input_received(conn, NULL, 0);
+}
+
 static void execute(struct shard *shard) {
-    struct conn_list ready = shard->ready;
-    shard->ready = (struct conn_list){0};
+    struct conn_list ready;
+    conn_list_take(&ready, &shard->ready);
     metric_add(&shard->exec.metrics.reads, shard->received_count);
     for (unsigned i = 0; i < shard->received_count; i++) {
         struct received *r = &shard->received[i];
@@ -133,11 +138,7 @@ static void execute(struct shard *shard) {
         buffers_return(&shard->buffers, r->buffer);
     }
     shard->received_count = 0;
-    for (struct conn *conn = ready.first, *next; conn; conn = next) {
-        next = conn->next_ready;
-        conn->flags &= ~(uint32_t)CONN_IN_READY;
-        input_received(conn, NULL, 0);
-    }
+    conn_list_run(&ready, run_ready);
     buffers_publish(&shard->buffers);
 }
 
@@ -162,10 +163,14 @@ static bool config_changed(const struct shard *shard) {
     return config_generation() != shard->config_seen;
 }
 
+static void resume_held(struct conn *conn) {
+    conn_resume(conn, CONN_STOP_PAUSE);
+}
+
 static void end_pause(struct shard *shard) {
     int64_t until_ms = pause_until_ms();
     if (until_ms && shard->exec.clock.now_ms < until_ms) return;
-    while (shard->held.first) conn_resume(shard->held.first, CONN_STOP_PAUSE);
+    conn_list_run(&shard->held, resume_held);
 }
 
 static void tick(struct shard *shard) {
@@ -176,7 +181,7 @@ static void tick(struct shard *shard) {
         due = true;
     }
     if (due || shard->upkeep_left || shard->exec.clock.now_ms >= shard->next_expiry_ms) upkeep_run(shard);
-    if (shard->held.first) end_pause(shard);
+    if (!conn_list_empty(&shard->held)) end_pause(shard);
     if (shard->pace.receives) shard->worked = true;
     if (!due) return;
     shard->worked = false;
@@ -192,41 +197,24 @@ static void tick(struct shard *shard) {
 
 /* The flush puts back whose write is not durable yet. */
 static void commit(struct shard *shard) {
-    struct conn *conn = shard->awaiting.first;
-    shard->awaiting = (struct conn_list){0};
-    for (struct conn *next; conn; conn = next) {
-        next = conn->next_awaiting;
-        conn->flags &= ~(uint32_t)CONN_IN_AWAITING;
-        conn_wants_flush(conn);
-    }
+    conn_list_run(&shard->awaiting, conn_wants_flush);
 }
 
 static void flush(struct shard *shard) {
-    struct conn *conn = shard->flush.first;
-    shard->flush = (struct conn_list){0};
-    for (struct conn *next; conn; conn = next) {
-        next = conn->next_flush;
-        send_flush(conn);
-    }
+    conn_list_run(&shard->flush, send_flush);
+}
+
+static void bury_conn(struct conn *conn) {
+    struct shard *shard = conn->shard;
+    if (conn_bury(conn)) slots_give(&shard->slots, conn);
 }
 
 static void bury(struct shard *shard) {
-    struct conn *conn = shard->closing.first;
-    shard->closing = (struct conn_list){0};
-    for (struct conn *next; conn; conn = next) {
-        next = conn->next_closing;
-        if (conn_bury(conn)) slots_give(&shard->slots, conn);
-    }
+    conn_list_run(&shard->closing, bury_conn);
 }
 
 static void rearm(struct shard *shard) {
-    struct conn *conn = shard->rearm.first;
-    shard->rearm = (struct conn_list){0};
-    for (struct conn *next; conn; conn = next) {
-        next = conn->next_rearm;
-        conn->flags &= ~(uint32_t)CONN_IN_REARM;
-        receive_arm(conn);
-    }
+    conn_list_run(&shard->rearm, receive_arm);
     if (shard->index == 0 && !shard->stopping) accept_arm(shard);
 }
 
@@ -239,7 +227,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
         limit = shard->next_expiry_ms > shard->exec.clock.now_ms
                     ? (uint64_t)(shard->next_expiry_ms - shard->exec.clock.now_ms) * 1000
                     : 0;
-    if (config.timeout || shard->limits_watched || shard->held.first || shard->rearm.first)
+    if (config.timeout || shard->limits_watched || !conn_list_empty(&shard->held) ||
+        !conn_list_empty(&shard->rearm))
         limit = limit < TICK_US ? limit : TICK_US;
     if (shard->worked) {
         uint64_t tick_us = shard->next_tick_us > shard->exec.clock.now_us
@@ -252,8 +241,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 }
 
 static bool work_waits(const struct shard *shard) {
-    return shard->stopping || shard->ready.first || shard->upkeep_left || shard->closing.first ||
-           shard->flush.first || shard->exec.wakes.any ||
+    return shard->stopping || !conn_list_empty(&shard->ready) || shard->upkeep_left ||
+           !conn_list_empty(&shard->closing) || !conn_list_empty(&shard->flush) || shard->exec.wakes.any ||
            __atomic_load_n(&shard->mailbox->posts, __ATOMIC_RELAXED);
 }
 
@@ -306,6 +295,7 @@ static void wait_for_more(struct shard *shard) {
 /* ---- Running -------------------------------------------------------------------------------------- */
 
 static void end_conn(struct conn *conn) {
+    if (conn->flags & CONN_CLOSING) return;
     client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
     if (output_unsent(&conn->output))
         conn_wants_flush(conn);

@@ -1,11 +1,11 @@
 /* receive.c - receives are armed and end; large arguments come straight into the block that the store will keep. */
 #include "server/loop/receive.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "protocol/assert.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
@@ -43,6 +43,7 @@ static void conn_start_read(struct conn *conn) {
 enum { LARGE_FORGOTTEN = 16, LARGE_HEAD = 4096 };
 
 void receive_arm(struct conn *conn) {
+    debug_assert(conn_check(conn));
     if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
         return;
     if (conn_wants_read(conn)) {
@@ -213,6 +214,7 @@ void receive_read_completed(struct conn *conn, int res) {
         metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
         conn->bulk_have += (size_t)res;
         if (conn->bulk_have == conn->bulk->capacity) bulk_given(conn);
+        if (conn->flags & CONN_CLOSING) return; /* without memory */
     }
     conn_wants_rearm(conn);
     conn_wants_turn(conn);

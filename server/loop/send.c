@@ -29,8 +29,8 @@ static void send_in_flight(struct conn *conn, bool quick) {
         prep_send(sqe, conn_target(conn), iov->iov_base, (unsigned)iov->iov_len,
                   MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL, conn_data(conn, OP_SEND_QUICK));
         sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-        conn->next_quick = conn->shard->quick.first;
-        conn->shard->quick.first = conn;
+        conn->next_quick = conn->shard->quick;
+        conn->shard->quick = conn;
     } else if (count == 1 && iov->iov_len <= (1u << 30)) {
         prep_send(sqe, conn_target(conn), iov->iov_base, (unsigned)iov->iov_len, MSG_NOSIGNAL,
                   conn_data(conn, OP_SEND));
@@ -63,7 +63,6 @@ static void note_output(struct conn *conn, bool gone) {
 
 void send_flush(struct conn *conn) {
     const struct iovec *iov;
-    conn->flags &= ~(uint32_t)CONN_IN_FLUSH;
     if (conn->flags & CONN_CLOSING) return;
     check_limits(conn);
     if (conn->output.reply.failed) {

@@ -52,6 +52,15 @@ static void open_limits(struct shard *shard) {
     };
 }
 
+static void open_lists(struct shard *shard) {
+    conn_list_open(&shard->ready, offsetof(struct conn, turn_link));
+    conn_list_open(&shard->held, offsetof(struct conn, turn_link));
+    conn_list_open(&shard->flush, offsetof(struct conn, flush_link));
+    conn_list_open(&shard->awaiting, offsetof(struct conn, flush_link));
+    conn_list_open(&shard->rearm, offsetof(struct conn, receive_link));
+    conn_list_open(&shard->closing, offsetof(struct conn, receive_link));
+}
+
 void shard_init(struct shard *shard, unsigned index) {
     memset((void *)shard, 0, sizeof *shard);
     shard->index = index;
@@ -61,6 +70,7 @@ void shard_init(struct shard *shard, unsigned index) {
     shard->mailbox = &mailboxes[index];
     *shard->mailbox = (struct mailbox){.ring_fd = -1};
     open_limits(shard);
+    open_lists(shard);
     slots_open(&shard->slots);
     executor_open(&shard->exec, index);
 }

@@ -28,10 +28,6 @@ struct received {
     uint32_t len;
 };
 
-struct conn_list {
-    struct conn *first, *last;
-};
-
 struct shard {
     unsigned index;
     int cpu; /* pinned to, or -1 */
@@ -48,12 +44,12 @@ struct shard {
     uint32_t connections;      /* atomic for the listener's choice */
     struct conn_list ready;    /* have bytes to parse that no completion will announce */
     struct conn_list flush;    /* have replies to send */
-    struct conn_list quick;    /* sent quickly by the last submit: gone, unless a completion says not */
     struct conn_list awaiting; /* replies wait until what they report is durable (conn.h: reply_sequence) */
     uint64_t durable_sequence; /* how far that is; without a journal nothing waits for it */
     struct conn_list rearm;    /* could not get an SQE or a buffer: tried again every turn */
     struct conn_list closing;  /* to be torn down at the end of the turn */
     struct conn_list held;     /* stopped by CLIENT PAUSE */
+    struct conn *quick;        /* sent quickly by the last submit: gone, unless a completion says not */
 
     uint32_t turn; /* number of this one */
     struct received received[RECEIVE_BUFFERS];

@@ -98,19 +98,21 @@ static void send_all(unsigned i) {
     buffer_free(&replies[i]);
 }
 
+static void run_ready(struct conn *conn) {
+    input_received(conn, NULL, 0);
+}
+
+static void resume_held(struct conn *conn) {
+    conn_resume(conn, CONN_STOP_PAUSE);
+}
+
 /* What a turn does behind the input: posts, and connections that have more to run. */
 static void turn(void) {
     deliver_posts(shards);
-    struct conn *conn = shards->ready.first;
-    shards->ready = (struct conn_list){0};
-    for (struct conn *next; conn; conn = next) {
-        next = conn->next_ready;
-        conn->flags &= ~(uint32_t)CONN_IN_READY;
-        input_received(conn, NULL, 0);
-    }
-    shards->rearm = shards->flush = (struct conn_list){0};
+    conn_list_run(&shards->ready, run_ready);
     for (unsigned i = 0; i < CONNECTIONS; i++) {
-        conns[i]->flags &= ~(uint32_t)(CONN_IN_REARM | CONN_IN_FLUSH);
+        conn_link_out(&conns[i]->flush_link); /* send_some does what these lists are for */
+        if (!(conns[i]->flags & CONN_CLOSING)) conn_link_out(&conns[i]->receive_link);
         if (conns[i]->flags & CONN_STOP_OUTPUT) {
             send_all(i);
             conn_resume(conns[i], CONN_STOP_OUTPUT);
@@ -143,19 +145,20 @@ static void run_input(const uint8_t *data, size_t size) {
 
 static void end_pause(void) {
     pause_end();
-    while (shards->held.first) conn_resume(shards->held.first, CONN_STOP_PAUSE);
+    conn_list_run(&shards->held, resume_held);
 }
 
 static void close_all(void) {
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         conn_shut(conns[i]);
-        conns[i]->flags &=
-            ~(uint32_t)(CONN_IN_READY | CONN_IN_REARM | CONN_IN_FLUSH); /* whose lists go below */
+        conn_link_out(&conns[i]->receive_link);
         buffer_free(&replies[i]);
         CHECK(conn_bury(conns[i]));
         slots_give(&shards->slots, conns[i]);
     }
-    shards->ready = shards->flush = shards->rearm = shards->closing = (struct conn_list){0};
+    CHECK(conn_list_empty(&shards->ready) && conn_list_empty(&shards->flush) &&
+          conn_list_empty(&shards->rearm));
+    CHECK(conn_list_empty(&shards->held) && conn_list_empty(&shards->closing));
     CHECK(shards->connections == 0 && clients_count() == 0 && !(gates_up & GATE_MASK(MODE_MONITORED)));
     for (unsigned i = 0; i < stripes.count; i++) {
         CHECK(!stripes.all[i].watches && stripes.all[i].lock == 0);
@@ -181,7 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     clock_read(&shards->exec.clock);
     for (unsigned i = 0; i < CONNECTIONS; i++) conns[i] = open_conn();
     run_input(data, size);
-    for (unsigned turns = 0; turns < 3 || shards->ready.first; turns++) {
+    for (unsigned turns = 0; turns < 3 || !conn_list_empty(&shards->ready); turns++) {
         end_pause();
         turn();
     }

@@ -74,12 +74,11 @@ static inline struct conn *fixture_conn(struct shard *shard) {
     return conn;
 }
 
-/* Ends it as a turn does, when no list of the shard names it any more. */
+/* Ends it as a turn does. */
 static inline void fixture_conn_close(struct conn *conn) {
     struct shard *shard = conn->shard;
     conn_shut(conn);
-    shard->ready = shard->flush = shard->rearm = shard->closing = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    conn_link_out(&conn->receive_link);
     CHECK(conn_bury(conn));
     slots_give(&shard->slots, conn);
 }

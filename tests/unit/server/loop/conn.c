@@ -11,8 +11,7 @@
 #include "tests/unit/loop_fixture.h"
 
 static void bury(struct conn *conn) {
-    shards->closing = shards->ready = shards->flush = shards->rearm = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    conn_link_out(&conn->receive_link);
     CHECK(conn_bury(conn));
     slots_give(&shards->slots, conn);
 }
@@ -32,7 +31,7 @@ static void a_connection_begins_registered_and_armed(void) {
     struct completion end = next_completion(&shards->ring);
     CHECK(op_of(end.user_data) == OP_RECEIVE && end.res == 0 && !(end.flags & IORING_CQE_F_MORE));
     receive_completed(conn, end.res, end.flags);
-    CHECK(shards->closing.first == conn);
+    CHECK(conn_list_first(&shards->closing) == conn);
     bury(conn);
     CHECK_INT(clients_count(), 0);
     char byte;
@@ -137,16 +136,20 @@ static void held_connections_are_let_go_in_any_order(void) {
         conns[i] = fixture_conn(shards);
         conn_hold(conns[i]);
     }
-    CHECK(shards->held.first == conns[0] && shards->held.last == conns[4]);
+    CHECK(conn_list_first(&shards->held) == conns[0]);
     static const unsigned order[] = {2, 0, 4};
     for (unsigned i = 0; i < 3; i++) fixture_conn_close(conns[order[i]]); /* one that ends is held no more */
-    CHECK(shards->held.first == conns[1] && shards->held.last == conns[3]);
+    CHECK(conn_list_first(&shards->held) == conns[1]);
     conn_resume(conns[3], CONN_STOP_PAUSE);
-    CHECK(shards->held.first == conns[1] && shards->ready.first == conns[3]);
+    CHECK(conn_list_first(&shards->held) == conns[1] && conn_list_first(&shards->ready) == conns[3]);
     conn_resume(conns[1], CONN_STOP_PAUSE);
-    CHECK(!shards->held.first && !shards->held.last);
+    CHECK(conn_list_empty(&shards->held));
+    conn_hold(conns[3]); /* and is given no turn meanwhile */
+    conn_wants_turn(conns[3]);
+    CHECK(conn_list_first(&shards->held) == conns[3] && conn_list_first(&shards->ready) == conns[1]);
     fixture_conn_close(conns[1]);
     fixture_conn_close(conns[3]);
+    CHECK(conn_list_empty(&shards->held) && conn_list_empty(&shards->ready));
     fixture_close();
 }
 

@@ -48,7 +48,7 @@ static void a_delivery_happens_when_its_shard_comes_to_it(void) {
     CHECK_INT(output_unsent(&conn->output), 0);
     CHECK(deliver_posts(shards));
     CHECK(!post_waiting(&mailboxes[0]) && !deliver_posts(shards));
-    CHECK(shards->flush.first == conn);
+    CHECK(conn_list_first(&shards->flush) == conn);
     CHECK_BYTES(taken(conn), BYTES("+one\r\n+two\r\n"));
     CHECK_INT(shards->exec.metrics.posts_received, 2);
     fixture_conn_close(conn);
@@ -109,7 +109,7 @@ static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void
     deliver(1, conn, 0, "+late\r\n");
     CHECK(post_close(&shards[1].exec.wakes, address_of(conn))); /* killed twice */
     CHECK(deliver_posts(shards));
-    CHECK(conn->flags & CONN_CLOSING && shards->closing.first == conn && !conn->next_closing);
+    CHECK(conn->flags & CONN_CLOSING && conn_list_first(&shards->closing) == conn);
     CHECK_INT(output_unsent(&conn->output), 0);
     fixture_conn_close(conn);
     fixture_close();
@@ -122,15 +122,14 @@ static void a_resume_reaches_every_shard(void) {
     for (unsigned i = 0; i < 3; i++) {
         conns[i] = fixture_conn(&shards[i]);
         input_received(conns[i], "PING\r\n", 6);
-        CHECK(shards[i].held.first == conns[i]);
+        CHECK(conn_list_first(&shards[i].held) == conns[i]);
     }
     pause_end();
     CHECK(post_resume(&shards[1].exec.wakes));
     for (unsigned i = 0; i < 3; i++) {
         CHECK(deliver_posts(&shards[i]));
-        CHECK(!shards[i].held.first && shards[i].ready.first == conns[i]);
-        conns[i]->flags &= ~(uint32_t)CONN_IN_READY;
-        shards[i].ready = (struct conn_list){0};
+        CHECK(conn_list_empty(&shards[i].held) && conn_list_first(&shards[i].ready) == conns[i]);
+        conn_link_out(&conns[i]->turn_link);
         input_received(conns[i], NULL, 0);
         CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
         fixture_conn_close(conns[i]);

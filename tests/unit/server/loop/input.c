@@ -14,14 +14,13 @@ static void receive(struct conn *conn, const char *data, size_t len) {
     memcpy(exact, data, len);
     input_received(conn, exact, len);
     free(exact);
-    while (shard->ready.first) {
+    while (!conn_list_empty(&shard->ready)) {
         shard->turn++;
-        shard->ready = (struct conn_list){0};
-        conn->flags &= ~(uint32_t)CONN_IN_READY;
+        conn_link_out(&conn->turn_link);
         input_received(conn, NULL, 0);
     }
-    shard->flush = shard->rearm = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)(CONN_IN_FLUSH | CONN_IN_REARM);
+    conn_link_out(&conn->flush_link);
+    if (!(conn->flags & CONN_CLOSING)) conn_link_out(&conn->receive_link);
     fixture_take(&conn->output, &sent);
 }
 

@@ -26,8 +26,7 @@ static void close_conn(void) {
         if (op_of(end.user_data) == OP_READ) receive_read_completed(conn, end.res);
         if (op_of(end.user_data) == OP_CANCEL) receive_cancelled(conn, end.res);
     }
-    shards->ready = shards->flush = shards->rearm = shards->closing = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    conn_link_out(&conn->receive_link);
     CHECK(conn_bury(conn));
     slots_give(&shards->slots, conn);
     close(peer);
@@ -35,9 +34,8 @@ static void close_conn(void) {
 }
 
 static bool wants_rearm(void) {
-    bool wants = shards->rearm.first == conn;
-    shards->rearm = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)CONN_IN_REARM;
+    bool wants = conn_list_first(&shards->rearm) == conn;
+    conn_link_out(&conn->receive_link);
     return wants;
 }
 
@@ -100,7 +98,7 @@ static void the_end_of_the_stream_is_the_socket_s_word(void) {
     struct completion end = next_completion(&shards->ring);
     CHECK_INT(end.res, 0);
     receive_completed(conn, 0, IORING_CQE_F_SOCK_NONEMPTY); /* as some kernels say it */
-    CHECK(conn->flags & CONN_EOF && shards->ready.first == conn && !wants_rearm());
+    CHECK(conn->flags & CONN_EOF && conn_list_first(&shards->ready) == conn && !wants_rearm());
     receive_arm(conn);
     CHECK(!(conn->flags & CONN_RECEIVING)); /* nothing will come */
     close_conn();
@@ -111,7 +109,7 @@ static void an_error_ends_the_connection(void) {
     CHECK_INT(shutdown(peer, SHUT_WR), 0);
     (void)next_completion(&shards->ring);
     receive_completed(conn, -ECONNRESET, 0);
-    CHECK(conn->flags & CONN_CLOSING && shards->closing.first == conn);
+    CHECK(conn->flags & CONN_CLOSING && conn_list_first(&shards->closing) == conn);
     close_conn();
 }
 
@@ -179,7 +177,7 @@ static void a_large_argument_is_read_into_its_place(void) {
     struct completion end = next_completion(&shards->ring);
     CHECK(op_of(end.user_data) == OP_READ && end.res == LARGE + 2 - FIRST - SECOND);
     receive_read_completed(conn, end.res);
-    CHECK(conn->pending_ops == 0 && shards->ready.first == conn && wants_rearm());
+    CHECK(conn->pending_ops == 0 && conn_list_first(&shards->ready) == conn && wants_rearm());
     check_set();
     /* Those that come behind are received singly, and but a little at a time. */
     receive_arm(conn);
@@ -217,7 +215,7 @@ static void a_peer_that_ends_amid_a_large_argument_is_let_go(void) {
     announce();
     conn->flags |= CONN_READING, conn->pending_ops++;
     receive_read_completed(conn, 0);
-    CHECK(conn->flags & CONN_EOF && shards->ready.first == conn);
+    CHECK(conn->flags & CONN_EOF && conn_list_first(&shards->ready) == conn);
     close_conn();
     open_conn();
     announce();

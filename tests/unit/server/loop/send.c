@@ -19,8 +19,7 @@ static void open_conn(void) {
 
 static void close_conn(void) {
     conn_shut(conn);
-    shards->ready = shards->flush = shards->rearm = shards->closing = shards->quick = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)(CONN_IN_READY | CONN_IN_FLUSH | CONN_IN_REARM);
+    conn_link_out(&conn->receive_link);
     conn->pending_ops = 0;
     CHECK(conn_bury(conn));
     slots_give(&shards->slots, conn);
@@ -33,9 +32,8 @@ static void say(const char *text) {
 }
 
 static bool wants_flush(void) {
-    bool wants = shards->flush.first == conn;
-    shards->flush = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)CONN_IN_FLUSH;
+    bool wants = conn_list_first(&shards->flush) == conn;
+    conn_link_out(&conn->flush_link);
     return wants;
 }
 
@@ -102,9 +100,9 @@ static void a_quick_send_that_nobody_complains_of_has_gone(void) {
     say("+one\r\n");
     send_flush(conn);
     check_sending(6);
-    CHECK(shards->quick.first == conn);
+    CHECK(shards->quick == conn);
     CHECK_INT(conn->client.output_bytes, 0);
-    shards->quick.first = NULL;
+    shards->quick = NULL;
     send_quick_settled(conn);
     CHECK(!(conn->flags & CONN_SENDING) && conn->pending_ops == 0 && output_unsent(&conn->output) == 0);
     close_conn();
@@ -118,13 +116,13 @@ static void a_quick_send_that_fell_short_goes_on_without_haste(void) {
     send_quick_short(conn, 2);
     CHECK_INT(conn->pending_ops, 2); /* the quick one stays owed until it is settled */
     CHECK_INT(conn->output.inflight_bytes, 4);
-    shards->quick.first = NULL;
+    shards->quick = NULL;
     send_quick_settled(conn);
     check_sending(4);
     send_completed(conn, 4);
     say("+two\r\n");
     send_flush(conn);
-    CHECK(shards->quick.first == conn); /* and the next one is quick again */
+    CHECK(shards->quick == conn); /* and the next one is quick again */
     close_conn();
 }
 
@@ -136,13 +134,13 @@ static void last_replies_large_ones_and_several_pieces_are_not_quick(void) {
     say("+one\r\n");
     CHECK(output_attach(&conn->output, block));
     send_flush(conn);
-    CHECK(!shards->quick.first);
+    CHECK(!shards->quick);
     check_sending(6 + PIN_MIN);
     send_completed(conn, 6 + PIN_MIN);
     say("+bye\r\n");
     conn->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
     send_flush(conn);
-    CHECK(!shards->quick.first);
+    CHECK(!shards->quick);
     check_sending(6);
     send_completed(conn, 6);
     CHECK(conn->flags & CONN_CLOSING);
@@ -155,9 +153,8 @@ static void replies_that_are_not_durable_wait(void) {
     conn->reply_sequence = 5;
     shards->durable_sequence = 4;
     send_flush(conn);
-    CHECK(shards->awaiting.first == conn && !(conn->flags & CONN_SENDING));
-    shards->awaiting = (struct conn_list){0};
-    conn->flags &= ~(uint32_t)CONN_IN_AWAITING;
+    CHECK(conn_list_first(&shards->awaiting) == conn && !(conn->flags & CONN_SENDING));
+    conn_link_out(&conn->flush_link);
     shards->durable_sequence = 5;
     send_flush(conn);
     check_sending(6);
@@ -199,7 +196,7 @@ static void requests_wait_until_replies_have_been_read(void) {
     conn->flags |= CONN_STOP_OUTPUT;
     send_flush(conn);
     send_completed(conn, 6);
-    CHECK(!(conn->flags & CONN_STOP_OUTPUT) && shards->ready.first == conn);
+    CHECK(!(conn->flags & CONN_STOP_OUTPUT) && conn_list_first(&shards->ready) == conn);
     close_conn();
 }
 
