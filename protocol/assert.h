@@ -7,9 +7,9 @@
  *                   passes dozens of times. It is checked in all builds but Release, sanitizers included
  *                   (KEVY_DEBUG_ASSERTS); elsewhere it is compiled and never evaluated.
  *
- * They are for what only a mistake in the code can break: never for what a client sends, or the kernel answers.
- * In pairs they say most: before something is written, and after it is read. An assertion on a numbered invariant
- * of a header cites its number. */
+ * They are for what only a mistake in the code can break: never for what a client sends, or for errors that the
+ * kernel may answer. In pairs they say most: before something is written, and after it is read. An assertion on a
+ * numbered invariant of a header cites its number. */
 #ifndef KEVY_PROTOCOL_ASSERT_H
 #define KEVY_PROTOCOL_ASSERT_H
 

@@ -7,12 +7,20 @@
  *
  * access      24 bits: when the entry was last used (LRU), or how often (LFU); the server's business
  * value       the bytes themselves, an int64, or a pointer to a block (which val len then measures)
- * A key of more than ENTRY_KEY_INLINE_MAX bytes is a pointer to a block too. */
+ * A key of more than ENTRY_KEY_INLINE_MAX bytes is a pointer to a block too.
+ *
+ * Invariants:
+ *   1. The stored bytes of a key are at most ENTRY_KEY_INLINE_MAX; a key in a block is longer than that.
+ *   2. Stored bytes of a value: ENTRY_INLINE at most ENTRY_VALUE_INLINE_MAX, the others 8. A value in a block is
+ *      longer than ENTRY_VALUE_INLINE_MAX.
+ *   3. An entry has an expiry record exactly when it expires, and then its expiry is above 0.
+ *   4. Its slab object is of the class of entry_size. */
 #ifndef KEVY_STORE_ENTRY_H
 #define KEVY_STORE_ENTRY_H
 
 #include <stdint.h>
 
+#include "protocol/assert.h"
 #include "protocol/bytes.h"
 #include "protocol/number.h"
 #include "store/memory/block.h"
@@ -88,6 +96,7 @@ static inline size_t entry_size(const struct entry *e) {
 }
 
 static inline struct entry_expiry_record *entry_expiry_record(const struct entry *e) {
+    debug_assert(e->expires); /* 3 */
     return (struct entry_expiry_record *)(uintptr_t)e->payload;
 }
 /* Where the stored bytes of key and value begin. */
@@ -104,6 +113,7 @@ static inline struct block *entry_block_at(const char *at) {
     return block;
 }
 static inline struct block *entry_key_block(const struct entry *e) {
+    debug_assert(!e->key_in_block || e->key_len == sizeof(struct block *)); /* 1 */
     return e->key_in_block ? entry_block_at(entry_key_at(e)) : NULL;
 }
 
@@ -146,20 +156,24 @@ static inline void entry_set_access(struct entry *e, uint32_t access24) {
 }
 
 static inline struct block *entry_block(const struct entry *e) {
+    debug_assert(e->kind != ENTRY_BLOCK || e->value_len == sizeof(struct block *)); /* 2 */
     return e->kind == ENTRY_BLOCK ? entry_block_at(entry_value_at(e)) : NULL;
 }
 
 static inline bool entry_int(const struct entry *e, int64_t *number) {
     if (e->kind != ENTRY_INT) return false;
+    assert(e->value_len == sizeof *number); /* 2 */
     memcpy(number, entry_value_at(e), sizeof *number);
     return true;
 }
 static inline void entry_set_int(struct entry *e, int64_t number) {
+    assert(e->kind == ENTRY_INT && e->value_len == sizeof number); /* 2 */
     memcpy(entry_value_at(e), &number, sizeof number);
 }
 
 static inline struct bytes entry_string(const struct entry *e, char *scratch) {
     int64_t number;
+    debug_assert(e->type == TYPE_STRING);
     if (e->kind == ENTRY_INLINE) return (struct bytes){entry_value_at(e), e->value_len};
     if (entry_int(e, &number)) return (struct bytes){scratch, number_format_i64(scratch, number)};
     return block_bytes(entry_block(e));

@@ -58,13 +58,26 @@ static void hold_block(struct keyspace *ks, const struct block *block) {
 }
 static void drop_block(struct keyspace *ks, struct block *block) {
     if (block == NULL) return;
+    assert(ks->block_bytes >= block_memory(block)); /* 3 */
     ks->block_bytes -= block_memory(block);
     ks->mappings_left += block->mapped;
     block_release(block);
 }
 
+/* The invariants of entry.h: for debug_assert. */
+static bool is_whole(const struct keyspace *ks, const struct entry *e) {
+    const struct block *key = entry_key_block(e), *value = entry_block(e);
+    const struct chunk *chunk = arena_chunk(&ks->slab.arena, handle_of(ks, e) / ARENA_CHUNK_UNITS);
+    return e->key_len <= ENTRY_KEY_INLINE_MAX && (!key || key->len > ENTRY_KEY_INLINE_MAX) && /* 1 */
+           e->value_len <= (e->kind == ENTRY_INLINE ? ENTRY_VALUE_INLINE_MAX : POINTER_LEN) &&
+           (!value || value->len > ENTRY_VALUE_INLINE_MAX) && /* 2 */
+           (!e->expires || entry_expiry(e) > 0) &&            /* 3 */
+           chunk->class == slab_class(entry_size(e));         /* 4 */
+}
+
 /* Frees an entry that is in no table and no wheel. */
 static void free_entry(struct keyspace *ks, struct entry *e) {
+    debug_assert(is_whole(ks, e));
     drop_block(ks, entry_block(e));
     drop_block(ks, entry_key_block(e));
     slab_free(&ks->slab, handle_of(ks, e));
@@ -89,6 +102,7 @@ void keyspace_free(struct keyspace *ks) {
     for (unsigned db = 0; db < ks->databases; db++) keyspace_flush(ks, db);
     while (keyspace_upkeep(ks, UINT32_MAX)) {
     }
+    assert(ks->block_bytes == 0 && keyspace_memory(ks) == 0); /* 3 */
     slab_destroy(&ks->slab);
     free(ks);
 }
@@ -104,6 +118,7 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
         if (block) block_release(block);
         return NULL;
     }
+    assert(key_len <= ENTRY_KEY_INLINE_MAX && value_len <= ENTRY_VALUE_INLINE_MAX);
     struct entry *e = entry_at(ks, handle);
     *e = (struct entry){.expires = expires,
                         .key_in_block = in_block,
@@ -121,6 +136,7 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
 
 static void detach(struct keyspace *ks, struct keyspace_database *db, struct entry *e) {
     if (!e->expires) return;
+    assert(db->wheel && db->expiring > 0); /* 1 */
     expiry_remove(&ks->slab, db->wheel, e);
     db->expiring--;
 }
@@ -128,6 +144,7 @@ static void detach(struct keyspace *ks, struct keyspace_database *db, struct ent
 /* Puts an entry with an expiry record into the wheel, which ensure_wheel has made. */
 static void attach(struct keyspace *ks, struct keyspace_database *db, struct entry *e) {
     if (!e->expires) return;
+    assert(db->wheel && db->expiring < db->table.entries); /* 1 */
     expiry_add(&ks->slab, db->wheel, e);
     db->expiring++;
     if (entry_expiry(e) < ks->next_expiry_ms) ks->next_expiry_ms = entry_expiry(e);
@@ -151,6 +168,8 @@ static struct entry *reshape(struct keyspace *ks, struct keyspace_database *db, 
                              uint64_t hash, bool expires, size_t value_len) {
     size_t kept = e->key_len + (value_len < e->value_len ? value_len : e->value_len);
     size_t size = entry_size_of(expires, e->key_len, value_len);
+    assert(value_len <= ENTRY_VALUE_INLINE_MAX);
+    debug_assert(hash == hash_of(ks, e));
     struct entry *to = e;
     if (slab_class(size) != slab_class(entry_size(e))) {
         uint32_t handle = slab_alloc(&ks->slab, size);
@@ -169,6 +188,7 @@ static struct entry *reshape(struct keyspace *ks, struct keyspace_database *db, 
         slot.bucket->handles[slot.index] = handle_of(ks, to);
         slab_free(&ks->slab, handle_of(ks, e));
     }
+    assert(slab_class(entry_size(to)) == slab_class(size) && to->expires == expires);
     return to;
 }
 
@@ -247,12 +267,12 @@ static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, 
     struct entry *e = make_entry(ks, key.name, expiry_ms > 0, image_len(image));
     if (e == NULL) return NULL;
     e->kind = ENTRY_INLINE; /* nothing to release yet */
+    write_expiry(e, expiry_ms);
     if (!table_insert(&db->table, &ks->slab, ks->seed, key.hash, handle_of(ks, e))) {
         free_entry(ks, e);
         return NULL;
     }
     write_image(ks, e, image);
-    write_expiry(e, expiry_ms);
     attach(ks, db, e);
     return e;
 }
@@ -260,6 +280,7 @@ static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, 
 static struct entry *put_over(struct keyspace *ks, struct keyspace_database *db, struct key key,
                               struct entry *e, const struct image *image, int64_t expiry_ms) {
     struct block *old = entry_block(e);
+    debug_assert(is_whole(ks, e));
     preimage(ks, db, e);
     detach(ks, db, e);
     struct entry *to = reshape(ks, db, e, key.hash, expiry_ms > 0, image_len(image));
@@ -278,6 +299,7 @@ static struct entry *put_over(struct keyspace *ks, struct keyspace_database *db,
 static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key, struct entry *e,
                          const struct image *image, int64_t expiry_ms) {
     struct keyspace_database *db = &ks->db[db_number];
+    assert(expiry_ms >= EXPIRY_KEEP);
     if (expiry_ms == EXPIRY_KEEP) expiry_ms = e ? entry_expiry(e) : EXPIRY_NONE;
     if (expiry_ms <= 0 || ensure_wheel(ks, db))
         e = e ? put_over(ks, db, key, e, image, expiry_ms) : put_new(ks, db, key, image, expiry_ms);
@@ -309,6 +331,7 @@ struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, con
 }
 
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number) {
+    assert(entry_type(e) == TYPE_STRING);
     preimage(ks, &ks->db[db], e);
     entry_set_int(e, number);
 }
@@ -388,6 +411,7 @@ static char *edit_to_block(struct keyspace *ks, struct keyspace_database *db, st
 /* A block of at least `len` bytes of capacity with the bytes of `old` and one reference, perhaps old itself. */
 static struct block *own_block(const struct keyspace *ks, struct block *old, size_t len) {
     bool shared = block_shared(old);
+    assert(old->len > ENTRY_VALUE_INLINE_MAX && len > ENTRY_VALUE_INLINE_MAX); /* 2 of entry.h */
     if (!shared && len <= old->capacity) return old;
     size_t kept = old->len < len ? old->len : len, capacity = len > old->len ? roomy(len) : len;
     /* Copying what it has must not be more work than clearing what it gets. */
@@ -416,11 +440,14 @@ static char *edit_block(struct keyspace *ks, struct entry *e, size_t len) {
 
 char *keyspace_edit(struct keyspace *ks, unsigned db_number, struct entry **e, size_t len) {
     struct keyspace_database *db = &ks->db[db_number];
+    assert(entry_type(*e) == TYPE_STRING);
+    debug_assert(is_whole(ks, *e));
     preimage(ks, db, *e);
     char *data = len <= ENTRY_VALUE_INLINE_MAX ? edit_inline(ks, db, e, len)
                  : (*e)->kind == ENTRY_BLOCK   ? edit_block(ks, *e, len)
                                                : edit_to_block(ks, db, e, len);
     if (data) (*e)->edited = true;
+    debug_assert(is_whole(ks, *e));
     return data;
 }
 
@@ -444,6 +471,7 @@ bool keyspace_delete(struct keyspace *ks, unsigned db, struct key key) {
 void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, struct entry *e) {
     struct table_slot slot = table_find_handle(&ks->db[db].table, &ks->slab, key.hash, handle_of(ks, e));
     assert(slot.bucket);
+    debug_assert(entry_has_key(e, key.name));
     delete_slot(ks, &ks->db[db], key.hash, slot);
 }
 
@@ -452,6 +480,7 @@ bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key,
     struct entry *e = keyspace_find(from, from_db, from_key);
     struct image image;
     assert(e);
+    assert(from != to || from_db != to_db || !bytes_equal(from_key.name, to_key.name));
     image_of_entry(&image, e);
     uint32_t access = entry_access(e);
     struct entry *copy = put(to, to_db, to_key, keyspace_find(to, to_db, to_key), &image, entry_expiry(e));
@@ -472,6 +501,7 @@ void keyspace_flush(struct keyspace *ks, unsigned db) {
         ks->graves = table_bury(&d->table, ks->graves, d->wheel);
     else
         expiry_free(&ks->slab, d->wheel); /* made for a first entry that then found no memory */
+    assert(d->table.directory == NULL && d->table.entries == 0);
     d->expiring = 0;
     d->wheel = NULL;
 }
@@ -483,6 +513,7 @@ static void set_database(struct keyspace_database *to, struct keyspace_database 
 }
 
 void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b) {
+    assert(a < ks->databases && b < ks->databases);
     struct keyspace_database kept = ks->db[a];
     set_database(&ks->db[a], ks->db[b]);
     set_database(&ks->db[b], kept);
@@ -564,6 +595,7 @@ static unsigned expire_database(struct keyspace *ks, unsigned number, int64_t no
     struct keyspace_database *db = &ks->db[number];
     unsigned count = 0;
     for (struct entry *e; count < budget && (e = expiry_due(&ks->slab, db->wheel, now_ms, moves)); count++) {
+        assert(entry_expired(e, now_ms) && db->expiring > 0); /* 1 */
         if (expired) expired(context, number, e);
         keyspace_delete_entry(ks, number, (struct key){entry_key(e), hash_of(ks, e)}, e);
     }
@@ -586,6 +618,7 @@ unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
         }
         if (expiry_next(&ks->slab, wheel) < next) next = expiry_next(&ks->slab, wheel);
     }
+    assert(count <= budget);
     ks->next_expiry_ms = next;
     return count;
 }

@@ -9,7 +9,13 @@
  * everything as it was.
  *
  * Expired entries are still here until somebody deletes them: callers ask entry_expired first (the server
- * does so in one place, call_lookup). */
+ * does so in one place, call_find).
+ *
+ * Invariants:
+ *   1. An entry of a table with an expiry record is in its database's wheel; `expiring` counts these.
+ *   2. No wheel has anything due before next_expiry_ms.
+ *   3. block_bytes is what the blocks of all entries take, shared ones counted once for each entry; a keyspace
+ *      without entries and graves takes no memory. */
 #ifndef KEVY_STORE_KEYSPACE_H
 #define KEVY_STORE_KEYSPACE_H
 
@@ -181,6 +187,7 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 }
 
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {
+    debug_assert(db < ks->databases && key.hash == hash_bytes(ks->seed, key.name));
     struct table_slot slot = table_find(&ks->db[db].table, &ks->slab, key.name, key.hash);
     return slot.bucket ? table_entry(&ks->slab, slot) : NULL;
 }

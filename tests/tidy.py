@@ -33,6 +33,8 @@ BANNED = ("strcpy", "strcat", "strncat", "sprintf", "vsprintf", "strtok", "atoi"
 # store/ gets time and randomness as arguments and does no I/O.
 BANNED_IN_STORE = ("time", "clock_gettime", "gettimeofday", "clock", "socket", "send", "recv", "read", "write", "open", "close",
                    "rand", "random", "getrandom", "printf", "fprintf", "pthread_create")
+# The least number of assertions, static ones included, for every 1,000 lines of these folders. It may rise.
+ASSERTIONS = {"store/": 20, "uring/": 20, "server/exec/": 3, "server/loop/": 2, "server/stripes/": 2}
 FUNCTION_LINES = 100
 LINE_COLUMNS = 125
 # Spelt so that this file does not offend.
@@ -250,8 +252,18 @@ def unit_tests(tree):
             yield path, 1, "has no %s" % test
 
 
+def assertions(tree):
+    """What must hold is asserted, often enough."""
+    for folder, least in sorted(ASSERTIONS.items()):
+        paths = tree.sources(folder)
+        lines = sum(tree.text(path).count("\n") for path in paths)
+        count = sum(len(re.findall(r"\b(?:debug_assert|assert|_Static_assert)\s*\(", code(tree.text(path)))) for path in paths)
+        if count * 1000 < least * lines:
+            yield folder, 0, "%d assertions in %d lines, %.1f a thousand: at least %d" % (count, lines, count * 1000 / lines, least)
+
+
 CHECKS = (arrows, banned_calls, store_state, stray_files, dead_declarations, long_functions, words, layout, first_comment,
-          formatting, command_list, option_list, unit_tests)
+          formatting, command_list, option_list, unit_tests, assertions)
 
 
 def check(root):
@@ -264,7 +276,7 @@ def check(root):
 # ---- The canary ----------------------------------------------------------------------------------------------------------------
 
 CLEAN = {
-    "uring/clean.h": "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n",
+    "uring/clean.h": "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n\n_Static_assert(sizeof(int) == 4, \"as here\");\n",
     "server/commands/clean.c": "/* clean.c - has a test. */\n#include <stdint.h>\n",
     "tests/unit/server/commands/clean.c": "/* What clean.c does. */\n#include <stdint.h>\n",
 }
@@ -283,6 +295,8 @@ OFFENCES = {
     "command_list": {"server/commands/j.c": '/* j.c - hides. */\nCOMMAND(hidden) = {.name = "hidden", .arity = 1};\n',
                      "README.md": "nothing\n"},
     "option_list": {"server/config/options.def": 'OPTION(BOOL, hidden, "hidden-option", "no", ANY, "x")\n', "kevy.conf": "port 1\n"},
+    "assertions": {"store/l.c": "/* l.c - is sure of itself, assert(1) or not. */\n" + "\n".join(
+        "_Static_assert(%d, \"so it is\");" % line for line in range(1, 4)) + "\nint l;" * 200 + "\n"},
     "unit_tests": {"server/commands/k.c": "/* k.c - nobody looks. */\n", "tests/unit/server/k.c": "/* Of another k.c. */\n"},
 }
 

@@ -43,5 +43,7 @@ _Static_assert(sizeof(struct abi_getevents_arg) == sizeof(struct io_uring_geteve
                "one size, two spellings");
 _Static_assert(sizeof(struct io_uring_sqe) == 64 && sizeof(struct io_uring_cqe) == 16,
                "the rings have plain entries");
+_Static_assert(sizeof(struct io_uring_buf) == 16, "a ring of buffers has 16 bytes an entry");
+_Static_assert(sizeof(struct __kernel_timespec) == 16, "64 bits of seconds on every architecture");
 
 #endif

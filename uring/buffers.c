@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 
 enum { SHRINK_AFTER = 1024 }; /* publishes that did with a quarter of the depth */
+_Static_assert(offsetof(struct io_uring_buf_ring, tail) == offsetof(struct io_uring_buf, resv),
+               "the tail lies in the unused field of entry 0");
 
 static void *map_pages(size_t len) {
     void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -58,6 +60,7 @@ int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned 
 
 static void offer(struct buffers *b, unsigned id) {
     /* Field by field: the unused fourth one of entry 0 is where the kernel reads the tail. */
+    assert(id < b->count);
     struct io_uring_buf *entry = &b->entries->bufs[b->tail++ & (b->count - 1)];
     entry->addr = (uint64_t)(uintptr_t)(b->memory + (size_t)id * b->size);
     entry->len = b->size;
@@ -73,9 +76,23 @@ static void adapt(struct buffers *b) {
     if (++b->publishes < SHRINK_AFTER) return;
     if (b->used_most * 4 <= b->depth) b->depth = b->depth / 2 > b->least ? b->depth / 2 : b->least;
     b->publishes = b->used_most = 0;
+    assert(b->least <= b->depth && b->depth <= b->count); /* 2 */
+}
+
+/* No id is idle twice: for debug_assert. */
+static bool idle_once(const struct buffers *b) {
+    uint64_t seen[BUFFERS_MAX / 64] = {0};
+    for (unsigned i = 0; i < b->idle_count; i++) {
+        uint64_t bit = UINT64_C(1) << b->idle[i] % 64;
+        if (b->idle[i] >= b->count || (seen[b->idle[i] / 64] & bit)) return false;
+        seen[b->idle[i] / 64] |= bit;
+    }
+    return true;
 }
 
 void buffers_publish(struct buffers *b) {
+    assert(b->taken + b->idle_count <= b->count); /* 1 */
+    debug_assert(idle_once(b));
     adapt(b);
     for (unsigned offered = b->count - b->taken - b->idle_count; offered < b->depth && b->idle_count;
          offered++)

@@ -6,6 +6,10 @@
  *     kernel's  --a completion names an id: buffers_take-->  caller's  --buffers_return-->  idle
  *         ^--------------------------------buffers_publish-----------------------------------'
  *
+ * Invariants of an open ring of buffers:
+ *   1. Each id is the kernel's, the caller's, or idle: taken + idle_count <= count.
+ *   2. 1 <= least <= depth <= count.
+ *
  * The kernel takes them in the order in which it was given them, so it goes through all that it has before one comes
  * again. It is given no more than traffic needs, and of the idle ones the last used first: few buffers that stay in the
  * cache rather than many that do not. */
@@ -15,6 +19,7 @@
 #include "uring/ring.h"
 
 enum { BUFFERS_MAX = 32768 }; /* the kernel's limit for one group */
+_Static_assert(BUFFERS_MAX <= UINT16_MAX + 1, "an id has 16 bits");
 
 struct buffers {
     struct ring *ring;
@@ -47,12 +52,14 @@ static inline unsigned buffers_id(unsigned cqe_flags) {
 }
 /* Its memory, the caller's until it is returned. Exactly once for each completion that names a buffer. */
 static inline char *buffers_take(struct buffers *b, unsigned id) {
+    assert(id < b->count && b->taken + b->idle_count < b->count); /* 1 */
     b->taken++;
     b->used++;
     return b->memory + (size_t)id * b->size;
 }
 /* Done with it; the kernel may have it again after buffers_publish. */
 static inline void buffers_return(struct buffers *b, unsigned id) {
+    assert(id < b->count && b->taken > 0 && b->taken + b->idle_count <= b->count); /* 1 */
     b->idle[b->idle_count++] = (uint16_t)id;
     b->taken--;
 }

@@ -18,6 +18,7 @@ void files_close(struct files *files) {
 
 int files_set(struct files *files, unsigned slot, int fd) {
     if (slot >= files->count) return -EINVAL;
+    assert(files->ring && fd >= -1);
     int32_t descriptor = fd;
     struct io_uring_files_update update = {.offset = slot, .fds = (uint64_t)(uintptr_t)&descriptor};
     int updated = ring_sys_register(files->ring->fd, IORING_REGISTER_FILES_UPDATE, &update, 1);

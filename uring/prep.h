@@ -11,6 +11,8 @@
 
 static inline void prep_rw(struct io_uring_sqe *sqe, unsigned op, int fd, const void *addr, unsigned len,
                            uint64_t offset, uint64_t user_data) {
+    assert(op < IORING_OP_LAST && op <= UINT8_MAX);
+    debug_assert(sqe->flags == 0 && sqe->ioprio == 0 && sqe->buf_group == 0); /* ring_sqe has zeroed it */
     sqe->opcode = (uint8_t)op;
     sqe->fd = fd;
     sqe->addr = (uint64_t)(uintptr_t)addr;
@@ -29,6 +31,7 @@ static inline void prep_nop(struct io_uring_sqe *sqe, uint64_t user_data) {
 
 /* One completion per accepted connection, F_MORE while it goes on. */
 static inline void prep_accept_multishot(struct io_uring_sqe *sqe, int fd, int flags, uint64_t user_data) {
+    assert(fd >= 0);
     prep_rw(sqe, IORING_OP_ACCEPT, fd, NULL, 0, 0, user_data);
     sqe->accept_flags = (uint32_t)flags;
     sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
@@ -36,6 +39,7 @@ static inline void prep_accept_multishot(struct io_uring_sqe *sqe, int fd, int f
 
 /* One completion per chunk of data, each with a buffer of `group`; F_MORE while it goes on. */
 static inline void prep_recv_multishot(struct io_uring_sqe *sqe, int fd, unsigned group, uint64_t user_data) {
+    assert(fd >= 0 && group <= UINT16_MAX);
     prep_rw(sqe, IORING_OP_RECV, fd, NULL, 0, 0, user_data);
     sqe->ioprio |= IORING_RECV_MULTISHOT;
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -44,6 +48,7 @@ static inline void prep_recv_multishot(struct io_uring_sqe *sqe, int fd, unsigne
 
 static inline void prep_recv(struct io_uring_sqe *sqe, int fd, void *to, unsigned len, int flags,
                              uint64_t user_data) {
+    assert(fd >= 0 && to && len > 0);
     prep_rw(sqe, IORING_OP_RECV, fd, to, len, 0, user_data);
     sqe->msg_flags = (uint32_t)flags;
 }
@@ -54,12 +59,14 @@ static inline void prep_read(struct io_uring_sqe *sqe, int fd, void *to, unsigne
 
 static inline void prep_send(struct io_uring_sqe *sqe, int fd, const void *from, unsigned len, int flags,
                              uint64_t user_data) {
+    assert(fd >= 0 && from);
     prep_rw(sqe, IORING_OP_SEND, fd, from, len, 0, user_data);
     sqe->msg_flags = (uint32_t)flags;
 }
 
 static inline void prep_writev(struct io_uring_sqe *sqe, int fd, const struct iovec *iov, unsigned count,
                                uint64_t user_data) {
+    assert(fd >= 0 && iov && count > 0);
     prep_rw(sqe, IORING_OP_WRITEV, fd, iov, count, (uint64_t)-1, user_data);
 }
 
@@ -72,12 +79,14 @@ static inline void prep_cancel(struct io_uring_sqe *sqe, uint64_t target, bool a
 /* Posts a completion {user_data remote_data, res value} on the ring behind ring_fd. */
 static inline void prep_msg_ring(struct io_uring_sqe *sqe, int ring_fd, unsigned value, uint64_t remote_data,
                                  uint64_t user_data) {
+    assert(ring_fd >= 0);
     prep_rw(sqe, IORING_OP_MSG_RING, ring_fd, NULL, value, remote_data, user_data);
 }
 
 /* Completes with -ETIME after ts (relative), which must live until the SQE is submitted. */
 static inline void prep_timeout(struct io_uring_sqe *sqe, const struct __kernel_timespec *ts,
                                 uint64_t user_data) {
+    assert(ts && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000);
     prep_rw(sqe, IORING_OP_TIMEOUT, -1, ts, 1, 0, user_data);
 }
 

@@ -22,6 +22,7 @@
 #include "uring/ring.h"
 
 enum { PATIENCE_US = 1000 * 1000, OPS = 256 };
+_Static_assert((int)IORING_OP_LAST <= OPS, "the list has room for every operation that this header knows");
 
 /* To use another feature: a bool in struct probe, a line here, and a line in one of the functions below. */
 static const struct feature {
@@ -270,6 +271,7 @@ static void say_remedy(struct text *text, int error) {
 
 const char *probe_explain(int error, unsigned n, unsigned rings, char *text, size_t size) {
     struct text out = text_fixed(text, size);
+    assert(error < 0 && n >= 1 && n <= rings);
     text_format(&out, "The kernel refused io_uring ring %u of %u: %s. ", n, rings, strerror(-error));
     say_remedy(&out, error);
     return text;

@@ -56,6 +56,11 @@ static struct io_uring_params params_of(const struct ring_options *options, unsi
 }
 
 /* The descriptor, or the negative errno of the last try. */
+_Static_assert(((IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG) &
+                COMMON) == 0 &&
+                   !(COMMON & IORING_SETUP_SQPOLL),
+               "what the modes have in common is in both");
+
 static int setup(const struct ring_options *options, struct io_uring_params *params) {
     int fd = -EINVAL;
     const unsigned *flags = options->mode == RING_SQPOLL ? sqpoll_flags : inline_flags;
@@ -98,6 +103,8 @@ static int map_rings(struct ring *ring, const struct io_uring_params *params) {
     ring->cq_entries = params->cq_entries;
     ring->sq_mask = params->sq_entries - 1;
     ring->cq_mask = params->cq_entries - 1;
+    assert(ring->sq_entries && (ring->sq_entries & ring->sq_mask) == 0); /* 3 */
+    assert(ring->cq_entries && (ring->cq_entries & ring->cq_mask) == 0); /* 3 */
 
     /* The n-th SQE is the n-th submission; with this said once, the array is never touched again. */
     unsigned *array = (unsigned *)(void *)(base + sq->array);
@@ -135,6 +142,7 @@ int ring_open(struct ring *ring, const struct ring_options *options) {
 
 void ring_close(struct ring *ring) {
     if (ring->fd < 0) return;
+    assert(ring->fd == ring->enter_fd || ring->enter_flags == IORING_ENTER_REGISTERED_RING);
     if (ring->enter_flags) {
         struct io_uring_rsrc_update update = {.offset = (unsigned)ring->enter_fd};
         ring_sys_register(ring->fd, IORING_UNREGISTER_RING_FDS, &update, 1);
@@ -152,6 +160,7 @@ struct submission {
 
 static struct submission publish(struct ring *ring) {
     struct submission todo = {0};
+    assert(ring->sqe_tail - *ring->sq_ktail <= ring->sq_entries); /* 1: we alone write both */
     __atomic_store_n(ring->sq_ktail, ring->sqe_tail, __ATOMIC_RELEASE);
     unsigned queued = ring->sq_entries - ring_sqe_room(ring);
     if (!(ring->setup_flags & IORING_SETUP_SQPOLL)) {
@@ -181,6 +190,8 @@ int ring_submit(struct ring *ring) {
 }
 
 int ring_wait(struct ring *ring, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
+    assert(want <= ring->cq_entries &&
+           ring_ready(ring) <= ring->cq_entries); /* 2: else it would wait for ever */
     struct submission todo = publish(ring);
     if (!todo.count && !todo.flags && ring_ready(ring) >= want && !ring_needs_enter(ring)) return 0;
 
@@ -196,6 +207,7 @@ int ring_wait(struct ring *ring, unsigned want, uint64_t min_wait_us, uint64_t t
         .min_wait_usec = min_wait_us > UINT32_MAX ? UINT32_MAX : (uint32_t)min_wait_us,
         .ts = (uint64_t)(uintptr_t)&limit,
     };
+    assert(limit.tv_nsec < 1000000000);
     bool limited = want && timeout_us != UINT64_MAX;
     todo.flags |= IORING_ENTER_GETEVENTS | (limited ? IORING_ENTER_EXT_ARG : 0);
     int result = enter(ring, todo, want, limited ? &arg : NULL, limited ? sizeof(arg) : 0);

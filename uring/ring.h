@@ -10,6 +10,11 @@
  *
  *   RING_SQPOLL  a kernel thread polls the SQ: submitting is a store, an enter wakes it where it sleeps.
  *
+ * Invariants of an open ring (counters wrap, so differences count):
+ *   1. sq_khead <= sq_ktail <= sqe_tail, and at most sq_entries lie between the first and the last.
+ *   2. cq_khead <= cq_ktail, and at most cq_entries lie between them.
+ *   3. Both sizes are powers of two; the masks are one less.
+ *
  * Errors are negative errno values, returned. */
 #ifndef KEVY_URING_RING_H
 #define KEVY_URING_RING_H
@@ -19,6 +24,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "protocol/assert.h"
 #include "uring/abi.h"
 
 enum ring_mode { RING_INLINE, RING_SQPOLL };
@@ -68,7 +74,9 @@ void ring_close(struct ring *ring);
 /* How many SQEs can be had before the queue is full: ask first where several must go in together (linked
  * chains). */
 static inline unsigned ring_sqe_room(const struct ring *ring) {
-    return ring->sq_entries - (ring->sqe_tail - __atomic_load_n(ring->sq_khead, __ATOMIC_ACQUIRE));
+    unsigned queued = ring->sqe_tail - __atomic_load_n(ring->sq_khead, __ATOMIC_ACQUIRE);
+    assert(queued <= ring->sq_entries); /* 1 */
+    return ring->sq_entries - queued;
 }
 /* The next free SQE, zeroed; NULL when the queue is full (submit, then try again). */
 static inline struct io_uring_sqe *ring_sqe(struct ring *ring) {
@@ -105,10 +113,12 @@ static inline unsigned ring_ready(const struct ring *ring) {
 }
 /* The i-th of them, 0 <= i < ring_ready. Valid until ring_advance. */
 static inline const struct io_uring_cqe *ring_cqe(const struct ring *ring, unsigned i) {
+    debug_assert(i < ring_ready(ring));
     return &ring->cqes[(*ring->cq_khead + i) & ring->cq_mask];
 }
 /* Gives n slots back to the kernel. */
 static inline void ring_advance(struct ring *ring, unsigned n) {
+    debug_assert(n <= ring_ready(ring)); /* 2 */
     __atomic_store_n(ring->cq_khead, *ring->cq_khead + n, __ATOMIC_RELEASE);
 }
 /* Does the kernel hold back completions (CQ overflow) or deferred work that only an enter with GETEVENTS will

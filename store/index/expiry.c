@@ -22,12 +22,14 @@ static bool list_empty(const struct slab *slab, const struct link *sentinel) {
 }
 static void list_append(const struct slab *slab, struct link *sentinel, struct link *link) {
     uint32_t handle = handle_of(slab, link);
+    assert(link_at(slab, sentinel->prev)->next == handle_of(slab, sentinel));
     *link = (struct link){.prev = sentinel->prev, .next = handle_of(slab, sentinel)};
     link_at(slab, sentinel->prev)->next = handle;
     sentinel->prev = handle;
 }
 /* All of `from`, which is not empty, to the end of `to`. */
 static void list_splice(const struct slab *slab, struct link *to, struct link *from) {
+    assert(to != from && !list_empty(slab, from));
     link_at(slab, to->prev)->next = from->next;
     link_at(slab, from->next)->prev = to->prev;
     link_at(slab, from->prev)->next = handle_of(slab, to);
@@ -61,19 +63,30 @@ static unsigned level_between(int64_t a, int64_t b) {
     return difference ? (63 - (unsigned)__builtin_clzll(difference)) / EXPIRY_DIGIT_BITS : 0;
 }
 
+/* Where an entry belongs, by invariants 1 and 2: for debug_assert. */
+static bool belongs(const struct expiry *wheel, int64_t expiry_ms, unsigned level, unsigned slot) {
+    unsigned above = (level + 1) * EXPIRY_DIGIT_BITS;
+    return (above > 63 || expiry_ms >> above == wheel->now_ms >> above) &&
+           slot >= digit(wheel->now_ms, level);
+}
+
 void expiry_add(const struct slab *slab, struct expiry *wheel, struct entry *e) {
     struct entry_expiry_record *record = entry_expiry_record(e);
+    assert(e->expires && record->expiry_ms > 0);
     if (record->expiry_ms < wheel->now_ms) {
         list_append(slab, &wheel->overdue, &record->link);
         return;
     }
     unsigned level = level_between(record->expiry_ms, wheel->now_ms), slot = digit(record->expiry_ms, level);
+    debug_assert(belongs(wheel, record->expiry_ms, level, slot));
     list_append(slab, &wheel->slots[level][slot], &record->link);
     wheel->occupied[level] |= 1ull << slot;
 }
 
 void expiry_remove(const struct slab *slab, struct expiry *wheel, struct entry *e) {
     struct link link = entry_expiry_record(e)->link;
+    assert(e->expires && link_at(slab, link.prev)->next == handle_of(slab, &entry_expiry_record(e)->link));
+    assert(link_at(slab, link.next)->prev == link_at(slab, link.prev)->next);
     link_at(slab, link.prev)->next = link.next;
     link_at(slab, link.next)->prev = link.prev;
     if (link.prev != link.next) return;
@@ -87,6 +100,7 @@ void expiry_remove(const struct slab *slab, struct expiry *wheel, struct entry *
  */
 static void set_back(const struct slab *slab, struct expiry *wheel, int64_t now_ms) {
     unsigned top = level_between(wheel->now_ms, now_ms), slot = digit(wheel->now_ms, top);
+    assert(now_ms < wheel->now_ms && digit(now_ms, top) < slot);
     struct link *to = &wheel->slots[top][slot];
     for (unsigned level = 0; level < top; level++) {
         for (uint64_t bits = wheel->occupied[level]; bits; bits &= bits - 1)
@@ -119,6 +133,7 @@ static bool first_slot(const struct expiry *wheel, unsigned *level, unsigned *sl
 /* Asks for the second one meanwhile: it is the first of the next call. */
 static struct entry *first_entry(const struct slab *slab, const struct link *sentinel) {
     const struct link *first = link_at(slab, sentinel->next);
+    assert(!list_empty(slab, sentinel)); /* 4 */
     memory_prefetch(link_at(slab, first->next));
     return entry_of(first);
 }
@@ -151,6 +166,7 @@ struct entry *expiry_due(const struct slab *slab, struct expiry *wheel, int64_t 
     while (first_slot(wheel, &level, &slot, &begins_ms) && begins_ms <= now_ms) {
         if (begins_ms > wheel->now_ms) wheel->now_ms = begins_ms;
         e = first_entry(slab, &wheel->slots[level][slot]);
+        debug_assert(belongs(wheel, entry_expiry(e), level, slot));
         if (level == 0) return e;
         if (*moves == 0) return NULL;
         --*moves;

@@ -8,7 +8,7 @@
  * Invariants, with `now` the wheel's time:
  *   1. An entry in a slot agrees with `now` in all digits above its level.
  *   2. It has the larger digit at its level; or the same one, at level 0 (due this very millisecond) or in a
- * slot whose cascade is not finished.
+ *      slot whose cascade is not finished.
  *   3. An entry that was added with an expiry before `now` is in the list `overdue`.
  *   4. A bit of `occupied` is set exactly when its slot is not empty.
  *

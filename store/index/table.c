@@ -18,16 +18,24 @@ static bool reserve_segments(struct table *table, struct slab *slab, uint64_t co
     uint64_t held = old ? old->segment_mask + 1 : 0, capacity = old ? held * 2 : DIRECTORY_MIN;
     if (count <= held) return true;
     size_t bytes = capacity * sizeof(struct bucket *);
+    assert(count == held + 1 && (capacity & (capacity - 1)) == 0);
     directory = (struct table_directory *)slab_lasting_take(slab, sizeof *directory + bytes);
     if (directory == NULL) return false;
     if (directory->segment_mask == 0)
         directory->segment_mask = capacity - 1; /* else it has been one before */
+    assert(directory->segment_mask >= capacity - 1 &&
+           (directory->segment_mask & (directory->segment_mask + 1)) == 0);
     for (uint64_t i = 0; i < held; i++) directory->segments[i] = old->segments[i];
     struct table moved = *table;
     moved.directory = directory;
     table_publish(table, moved);
     if (old) slab_lasting_give(slab, &old->lasting);
     return true;
+}
+
+/* For debug_assert. */
+static bool is_zero(const struct bucket *bucket) {
+    return memcmp(bucket, &(struct bucket){0}, sizeof *bucket) == 0;
 }
 
 /* Makes the bucket after the last there, all zeroes. */
@@ -40,11 +48,13 @@ static bool reserve_bucket(struct table *table, struct slab *slab) {
         table->directory->segments[segment] = arena_chunk_at(&slab->arena, chunk);
     }
     slab->used_bytes += sizeof(struct bucket);
+    debug_assert(is_zero(table_bucket_at(table, table->buckets))); /* 3 */
     return true;
 }
 
 /* Lets go of the memory of bucket number `index`, which was the last. */
 static void release_bucket(struct table *table, struct slab *slab, uint64_t index) {
+    assert(slab->used_bytes >= sizeof(struct bucket));
     slab->used_bytes -= sizeof(struct bucket);
     if (index % TABLE_SEGMENT_BUCKETS != 0) return;
     uint32_t handle = arena_handle(&slab->arena, table->directory->segments[index >> TABLE_SEGMENT_SHIFT]);
@@ -56,6 +66,14 @@ static void release_bucket(struct table *table, struct slab *slab, uint64_t inde
 /* Entries of one bucket, which fill it from the first slot on. */
 static unsigned bucket_count(const struct bucket *bucket) {
     return (unsigned)__builtin_ctz(table_match(bucket, 0) | 1u << TABLE_SLOTS);
+}
+
+/* Invariant 3, and 4 as far as one bucket shows it: for debug_assert. */
+static bool is_whole(const struct bucket *bucket) {
+    unsigned count = bucket_count(bucket);
+    for (unsigned i = 0; i < TABLE_SLOTS; i++)
+        if ((bucket->tags[i] != 0) != (i < count) || (bucket->handles[i] != 0) != (i < count)) return false;
+    return bucket->overflow == 0 || count == TABLE_SLOTS;
 }
 
 static struct bucket *chain_last(const struct slab *slab, struct bucket *bucket) {
@@ -76,6 +94,8 @@ static bool chain_add(struct table *table, struct slab *slab, struct bucket *buc
                       uint32_t handle) {
     struct bucket *last = chain_last(slab, bucket);
     unsigned index = bucket_count(last);
+    assert(handle && tag); /* 3 */
+    debug_assert(is_whole(last));
     if (index == TABLE_SLOTS) {
         uint32_t overflow = overflow_new(table, slab);
         if (overflow == 0) return false;
@@ -83,6 +103,7 @@ static bool chain_add(struct table *table, struct slab *slab, struct bucket *buc
         last = table_overflow(slab, last);
         index = 0;
     }
+    assert(last->handles[index] == 0 && last->tags[index] == 0); /* 3 */
     last->handles[index] = handle;
     last->tags[index] = tag;
     return true;
@@ -93,12 +114,15 @@ static void chain_take(struct table *table, struct slab *slab, struct bucket *bu
                        struct table_slot slot) {
     struct bucket *last = bucket, *before = NULL;
     for (struct bucket *next; (next = table_overflow(slab, last)); last = next) before = last;
+    debug_assert(is_whole(last) && is_whole(slot.bucket));
+    assert(bucket_count(last) > 0); /* 4 */
     unsigned moved = bucket_count(last) - 1;
     slot.bucket->handles[slot.index] = last->handles[moved];
     slot.bucket->tags[slot.index] = last->tags[moved];
     last->handles[moved] = 0;
     last->tags[moved] = 0;
     if (before && moved == 0) {
+        assert(table->overflow_buckets > 0 && last->overflow == 0);
         slab_free(slab, before->overflow);
         before->overflow = 0;
         table->overflow_buckets--;
@@ -121,6 +145,7 @@ static uint64_t parent_of(uint64_t index) {
 static bool chain_pop(struct table *table, struct slab *slab, struct bucket *copy) {
     uint32_t handle = copy->overflow;
     if (handle == 0) return false;
+    assert(table->overflow_buckets > 0);
     *copy = *(struct bucket *)arena_at(&slab->arena, handle);
     slab_free(slab, handle);
     table->overflow_buckets--;
@@ -135,7 +160,10 @@ static void divide(struct table *table, struct slab *slab, const struct hash_see
     *from = (struct bucket){0};
     do {
         for (unsigned i = 0; i < TABLE_SLOTS && copy.handles[i]; i++) {
-            bool moves = hash_of(slab, seed, copy.handles[i]) & bit;
+            uint64_t hash = hash_of(slab, seed, copy.handles[i]);
+            bool moves = hash & bit;
+            debug_assert(table_bucket(table, hash) == (moves ? to : from)); /* 2 */
+            debug_assert(table_tag(hash) == copy.tags[i]);
             bool added = chain_add(table, slab, moves ? to : from, copy.tags[i], copy.handles[i]);
             assert(added);
             (void)added;
@@ -148,6 +176,7 @@ static void split(struct table *table, struct slab *slab, const struct hash_seed
     if (!reserve_bucket(table, slab)) return;
     table->buckets++;
     if (index > table->mask) table->mask = table->mask * 2 + 1;
+    assert(table_is_sane(table)); /* 1 */
     if (index == 0) return;
     uint64_t parent = parent_of(index);
     divide(table, slab, seed, table_bucket_at(table, parent), table_bucket_at(table, index), index ^ parent);
@@ -172,6 +201,8 @@ bool table_insert(struct table *table, struct slab *slab, const struct hash_seed
                   uint32_t handle) {
     if (table->buckets == 0) split(table, slab, seed); /* makes the first bucket */
     if (table->buckets == 0) return false;
+    debug_assert(hash == hash_of(slab, seed, handle));
+    debug_assert(!table_find_handle(table, slab, hash, handle).bucket);
     if (!chain_add(table, slab, table_bucket(table, hash), table_tag(hash), handle)) return false;
     table->entries++;
     uint64_t limit = grow_above(table);
@@ -200,6 +231,7 @@ bool table_shrink(struct table *table, struct slab *slab) {
     *from = (struct bucket){0};
     table->buckets = index;
     if (index == (table->mask >> 1) + 1) table->mask >>= 1;
+    assert(table_is_sane(table)); /* 1 */
     do {
         for (unsigned i = 0; i < TABLE_SLOTS && copy.handles[i]; i++) {
             bool added = chain_add(table, slab, to, copy.tags[i], copy.handles[i]);
@@ -222,7 +254,8 @@ struct table_slot table_find_handle(const struct table *table, const struct slab
 }
 
 void table_remove(struct table *table, struct slab *slab, uint64_t hash, struct table_slot slot) {
-    assert(slot.bucket && slot.bucket->handles[slot.index]);
+    assert(slot.bucket && slot.bucket->handles[slot.index] && table->entries > 0);
+    assert(slot.bucket->tags[slot.index] == table_tag(hash)); /* 2: it is this hash's chain */
     chain_take(table, slab, table_bucket(table, hash), slot);
     table->entries--;
     table_shrink(table, slab);
@@ -240,6 +273,7 @@ static uint64_t reverse(uint64_t x) {
 uint64_t table_next_cursor(const struct table *table, uint64_t cursor) {
     /* The bits that tell the bucket at the cursor from others: one more where it has been split already. */
     uint64_t mask = table->mask, index = cursor & mask;
+    assert(table_is_sane(table));
     if (index >= table->buckets || (index ^ (mask >> 1) ^ mask) >= table->buckets) mask >>= 1;
     return reverse(reverse(cursor | ~mask) + 1);
 }
@@ -248,7 +282,7 @@ uint64_t table_next_cursor(const struct table *table, uint64_t cursor) {
 
 struct table_directory *table_bury(struct table *table, struct table_directory *next, void *wheel) {
     struct table_directory *directory = table->directory;
-    assert(directory);
+    assert(directory && directory->lasting.in_use && directory != next);
     directory->grave.next = next;
     directory->grave.table = *table;
     directory->grave.wheel = wheel;
@@ -287,6 +321,7 @@ bool table_decompose(struct table_directory *directory, struct slab *slab, unsig
 
 struct table_directory *table_grave_close(struct table_directory *directory, struct slab *slab,
                                           void **wheel) {
+    assert(directory->grave.table.buckets == 0 && directory->grave.table.overflow_buckets == 0);
     *wheel = directory->grave.wheel;
     slab_lasting_give(slab, &directory->lasting);
     return directory->grave.next;

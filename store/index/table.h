@@ -47,6 +47,9 @@ struct bucket {
     uint32_t overflow; /* handle of the next bucket of the chain, or 0 */
 } __attribute__((aligned(TABLE_BUCKET_BYTES)));
 _Static_assert(sizeof(struct bucket) == TABLE_BUCKET_BYTES, "a bucket is a cache line");
+_Static_assert(offsetof(struct bucket, tags) % 16 == 0 &&
+                   offsetof(struct bucket, tags) + 16 == TABLE_BUCKET_BYTES,
+               "tags and the overflow handle are one aligned load of 16 bytes");
 _Static_assert(TABLE_SEGMENT_BUCKETS *TABLE_BUCKET_BYTES == ARENA_CHUNK_BYTES, "a segment is a chunk");
 _Static_assert(TABLE_SHRINK_LOAD_2 * 2 < TABLE_GROW_LOAD_2, "a table that just shrank is far from growing");
 
@@ -71,6 +74,7 @@ struct table_directory {
     uint64_t segment_mask; /* count of segments[] - 1, a power of two - 1 */
     struct bucket *segments[];
 };
+_Static_assert(offsetof(struct table_directory, lasting) == 0, "the head of lasting memory");
 
 /* A place in a table: valid until the table changes. */
 struct table_slot {
@@ -83,11 +87,18 @@ static inline uint8_t table_tag(uint64_t hash) {
     return tag ? tag : 1;
 }
 
+/* Invariant 1, of a table that has a bucket: for assertions. */
+static inline bool table_is_sane(const struct table *table) {
+    return table->directory && table->buckets > 0 && (table->mask & (table->mask + 1)) == 0 &&
+           table->mask + 1 >= table->buckets && (table->mask + 1) / 2 < table->buckets;
+}
+
 static inline uint64_t table_index(const struct table *table, uint64_t hash) {
     uint64_t index = hash & table->mask;
     return index < table->buckets ? index : index & table->mask >> 1;
 }
 static inline struct bucket *table_bucket_at(const struct table *table, uint64_t index) {
+    debug_assert(index >> TABLE_SEGMENT_SHIFT <= table->directory->segment_mask);
     return &table->directory->segments[index >> TABLE_SEGMENT_SHIFT][index % TABLE_SEGMENT_BUCKETS];
 }
 /* The first bucket of the chain for this hash. The table must not be empty. */
@@ -114,6 +125,8 @@ static inline __attribute__((always_inline)) unsigned table_match(const struct b
 }
 
 static inline struct entry *table_entry(const struct slab *slab, struct table_slot slot) {
+    debug_assert(slot.index < TABLE_SLOTS && slot.bucket->handles[slot.index] &&
+                 slot.bucket->tags[slot.index]); /* 3 */
     return arena_at(&slab->arena, slot.bucket->handles[slot.index]);
 }
 
@@ -161,6 +174,7 @@ TABLE_RACY static inline void table_prefetch_entry(const struct bucket *bucket, 
 static inline __attribute__((always_inline)) struct table_slot
 table_find(const struct table *table, const struct slab *slab, struct bytes name, uint64_t hash) {
     if (table->entries == 0) return (struct table_slot){0};
+    debug_assert(table_is_sane(table));
     for (struct bucket *b = table_bucket(table, hash); b; b = table_overflow(slab, b))
         for (unsigned hits = table_match(b, table_tag(hash)); hits; hits &= hits - 1) {
             struct table_slot slot = {b, (unsigned)__builtin_ctz(hits)};

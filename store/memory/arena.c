@@ -10,11 +10,18 @@
 
 enum {
     STEP_BYTES = 1 << 21,
+    PAGE_MIN = 1 << 12,
     PAGE_MAX = 1 << 16, /* no system has larger ordinary pages */
     STEP_CHUNKS = STEP_BYTES / ARENA_CHUNK_BYTES,
     CAPACITY_SHIFT_MAX = 32 + ARENA_UNIT_SHIFT - ARENA_CHUNK_SHIFT, /* 2^32 handles */
     CAPACITY_SHIFT_MIN = 8,                                         /* 16 MiB */
 };
+_Static_assert(STEP_BYTES % ARENA_CHUNK_BYTES == 0 && STEP_BYTES % PAGE_MAX == 0,
+               "a step is whole chunks and pages");
+_Static_assert(ARENA_CHUNK_BYTES % PAGE_MAX == 0, "the pages of a chunk are no other chunk's");
+_Static_assert((sizeof(struct chunk) << CAPACITY_SHIFT_MIN) <= STEP_BYTES &&
+                   STEP_CHUNKS << 1 <= 1 << CAPACITY_SHIFT_MIN,
+               "the smallest arena has room behind its descriptions");
 
 /* Chunks that the descriptions take, whole steps. */
 static uint32_t description_chunks(uint32_t capacity) {
@@ -34,6 +41,7 @@ static bool reserve(struct arena *arena, uint32_t capacity) {
         .mapping = mapping,
         .mapping_bytes = bytes + STEP_BYTES,
     };
+    assert(base % STEP_BYTES == 0 && base + bytes <= (uintptr_t)mapping + arena->mapping_bytes);
     return true;
 }
 
@@ -43,6 +51,7 @@ bool arena_init(struct arena *arena, size_t most_bytes) {
             continue;
         if (!reserve(arena, 1u << shift)) continue;
         arena->fresh = arena->accessible = description_chunks(arena->capacity);
+        assert(arena->fresh > 0 && arena->fresh < arena->capacity); /* 1; and no handle is 0 */
         arena->limit = arena->capacity - arena->fresh;
         /* Advice: a kernel without huge pages refuses, and all is well. */
         madvise(arena->base, (size_t)arena->capacity << ARENA_CHUNK_SHIFT, MADV_NOHUGEPAGE);
@@ -67,6 +76,7 @@ static bool open_pages(void *at, size_t bytes) {
 
 static bool grow(struct arena *arena) {
     uint32_t end = arena->accessible + STEP_CHUNKS;
+    assert(arena->accessible % STEP_CHUNKS == 0 && arena->fresh == arena->accessible);
     if (end > arena->capacity) return false;
     bool first = arena->accessible == description_chunks(arena->capacity);
     size_t described = first ? 0 : description_bytes(arena->accessible);
@@ -78,6 +88,7 @@ static bool grow(struct arena *arena) {
 
 static uint32_t list_pop(const struct arena *arena, uint32_t *list) {
     uint32_t chunk = *list;
+    assert(chunk < arena->fresh); /* 2 */
     if (chunk) *list = arena_chunk(arena, chunk)->next;
     return chunk;
 }
@@ -92,8 +103,10 @@ static uint32_t take_fresh(struct arena *arena) {
 
 static uint32_t begin(struct arena *arena, uint32_t chunk) {
     if (chunk == 0) return 0;
+    assert(chunk < arena->fresh && arena->fresh <= arena->accessible); /* 1 */
     memset(arena_chunk(arena, chunk), 0, sizeof(struct chunk));
     arena->in_use++;
+    assert(arena->in_use < arena->fresh); /* 2: the descriptions are some, too */
     return chunk;
 }
 
@@ -105,16 +118,25 @@ uint32_t arena_take(struct arena *arena) {
     return begin(arena, chunk);
 }
 
+/* Looks at the first page, which will be used soon; others may be untouched, and stay so. */
+static bool begins_with_zeroes(const struct arena *arena, uint32_t chunk) {
+    const char *at = arena_chunk_at(arena, chunk);
+    return at[0] == 0 && memcmp(at, at + 1, PAGE_MIN - 1) == 0;
+}
+
 uint32_t arena_take_zeroed(struct arena *arena) {
     if (arena->in_use >= arena->limit) return 0;
     uint32_t chunk = list_pop(arena, &arena->empty);
     if (chunk == 0 && (chunk = list_pop(arena, &arena->resident)))
         memset(arena_chunk_at(arena, chunk), 0, ARENA_CHUNK_BYTES);
     if (chunk == 0) chunk = take_fresh(arena);
+    debug_assert(chunk == 0 || begins_with_zeroes(arena, chunk)); /* 3 */
     return begin(arena, chunk);
 }
 
 void arena_give(struct arena *arena, uint32_t chunk) {
+    assert(arena->in_use > 0 && chunk >= description_chunks(arena->capacity) && chunk < arena->fresh); /* 2 */
+    assert(arena_chunk(arena, chunk)->live == 0 && !arena_chunk(arena, chunk)->listed);
     list_push(arena, &arena->resident, chunk);
     arena->in_use--;
 }

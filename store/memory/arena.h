@@ -10,6 +10,13 @@
  * between, and 0 is free to mean "none". Where 32 GiB of addresses are refused (RLIMIT_AS), a smaller power
  * of two is taken.
  *
+ * Invariants:
+ *   1. Descriptions end at or before `fresh`, fresh <= accessible <= capacity. What lies below `accessible`, and the
+ *      descriptions of those chunks, can be read and written.
+ *   2. Every chunk below `fresh` is a description's, or given out (in_use counts these), or in the list `resident`,
+ *      or in the list `empty`.
+ *   3. Chunks of the list `empty`, and those from `fresh` on, are all zeroes.
+ *
  * Descriptions of chunks stand apart, at the front: chunks stay aligned and whole, and walking descriptions
  * does not land on one cache set, as headers at every 64 KiB would. */
 #ifndef KEVY_STORE_MEMORY_ARENA_H
@@ -18,6 +25,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "protocol/assert.h"
 
 enum {
     ARENA_CHUNK_SHIFT = 16,
@@ -63,16 +72,22 @@ void arena_give(struct arena *arena, uint32_t chunk);
 /* Returns the pages of at most so many chunks to the kernel, some 5 us each. True while there are more. */
 bool arena_return(struct arena *arena, unsigned chunks);
 
+/* Any handle does: the address may be one to prefetch and no more. */
 static inline void *arena_at(const struct arena *arena, uint32_t handle) {
     return arena->base + ((size_t)handle << ARENA_UNIT_SHIFT);
 }
 static inline uint32_t arena_handle(const struct arena *arena, const void *object) {
+    debug_assert((size_t)((const char *)object - arena->base) < (size_t)arena->accessible
+                                                                    << ARENA_CHUNK_SHIFT);
+    debug_assert(((size_t)((const char *)object - arena->base) & ((1 << ARENA_UNIT_SHIFT) - 1)) == 0);
     return (uint32_t)((size_t)((const char *)object - arena->base) >> ARENA_UNIT_SHIFT);
 }
 static inline struct chunk *arena_chunk(const struct arena *arena, uint32_t chunk) {
+    debug_assert(chunk < arena->accessible); /* invariant 1 */
     return (struct chunk *)(void *)arena->base + chunk;
 }
 static inline void *arena_chunk_at(const struct arena *arena, uint32_t chunk) {
+    debug_assert(chunk < arena->capacity);
     return arena->base + ((size_t)chunk << ARENA_CHUNK_SHIFT);
 }
 

@@ -18,6 +18,7 @@ static size_t bytes_for(size_t capacity) {
 /* Begins a block in new memory, or in none: then there is no block. */
 static struct block *begin(struct block *block, const struct block *as) {
     if (block == NULL) return NULL;
+    assert(as->len <= as->clean && as->clean <= as->capacity); /* 2 */
     *block = *as;
     block->references = 1;
     return block;
@@ -61,17 +62,28 @@ static struct block *move_out_of_malloc(struct block *block, size_t capacity) {
 struct block *block_grow(struct block *block, size_t capacity) {
     size_t bytes = bytes_for(capacity), old_bytes = bytes_for(block->capacity);
     assert(capacity >= block->capacity);
+    assert(__atomic_load_n(&block->references, __ATOMIC_RELAXED) == 1); /* 3 */
     if (bytes == 0) return NULL;
     if (!block->mapped && bytes >= BLOCK_MAP_MIN) return move_out_of_malloc(block, capacity);
     struct block *moved = block->mapped ? memory_map(block, old_bytes, bytes) : memory_resize(block, bytes);
     if (moved == NULL) return NULL;
     moved->capacity = capacity;
     if (!moved->mapped) moved->clean = capacity;
+    assert(moved->len <= moved->clean && moved->clean <= moved->capacity); /* 2 */
     return moved;
 }
 
+/* Are the clean bytes zero? Looks at the first few only, for a mapping's are untouched pages: for debug_assert. */
+static bool is_clean(const struct block *block) {
+    size_t end = block->capacity - block->clean < 4096 ? block->capacity : block->clean + 4096;
+    for (size_t i = block->clean; i < end; i++)
+        if (block->data[i]) return false;
+    return true;
+}
+
 void block_set_len(struct block *block, size_t len) {
-    assert(len <= block->capacity);
+    assert(len <= block->capacity && block->len <= block->clean && block->clean <= block->capacity); /* 2 */
+    debug_assert(is_clean(block) && !block_shared(block)); /* 2, 3 */
     size_t dirty = len < block->clean ? len : block->clean;
     if (block->len < dirty) memset(block->data + block->len, 0, dirty - block->len);
     if (block->clean < len) block->clean = len;
@@ -84,6 +96,7 @@ size_t block_memory(const struct block *block) {
 }
 
 void block_destroy(struct block *block) {
+    assert(__atomic_load_n(&block->references, __ATOMIC_RELAXED) == 0); /* 1 */
     if (block->mapped)
         memory_unmap(block, bytes_for(block->capacity));
     else
@@ -91,7 +104,9 @@ void block_destroy(struct block *block) {
 }
 
 void block_release(struct block *block) {
-    if (__atomic_fetch_sub(&block->references, 1, __ATOMIC_ACQ_REL) != 1) return;
+    uint32_t references = __atomic_fetch_sub(&block->references, 1, __ATOMIC_ACQ_REL);
+    assert(references > 0); /* 1 */
+    if (references != 1) return;
     if (block_reaper && block->capacity >= BLOCK_REAP_MIN)
         block_reaper(block);
     else

@@ -4,6 +4,12 @@
  * that is overwritten, deleted or expired meanwhile is freed once, by whoever lets go last. Bytes of a block
  * with more than one reference are never changed: writers copy first.
  *
+ * Invariants:
+ *   1. `references` is above 0 as long as anybody may look at it.
+ *   2. len <= clean <= capacity, and the bytes from `clean` to the capacity are zero. (Of memory that nobody cleared,
+ *      none is known to be: clean is the capacity.)
+ *   3. Only a block with one reference changes: its bytes, its length, its place.
+ *
  * A large block is a mapping of its own. It grows by moving page tables, not bytes, and its new pages are zero
  * without anybody clearing them: so a SETRANGE far beyond the end of a value of hundreds of megabytes costs no
  * more than what it writes. Other blocks come from malloc, which can use their memory again while its pages
@@ -13,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "protocol/assert.h"
 #include "protocol/bytes.h"
 
 struct block {
@@ -42,7 +49,8 @@ void block_set_len(struct block *block, size_t len);
 size_t block_memory(const struct block *block);
 
 static inline struct block *block_retain(struct block *block) {
-    __atomic_fetch_add(&block->references, 1, __ATOMIC_RELAXED);
+    uint32_t references = __atomic_fetch_add(&block->references, 1, __ATOMIC_RELAXED);
+    assert(references > 0 && references < UINT32_MAX); /* 1 */
     return block;
 }
 static inline bool block_shared(const struct block *block) {

@@ -8,11 +8,17 @@
 #include "store/memory/memory.h"
 
 _Static_assert(ARENA_CHUNK_BYTES / 8 <= UINT16_MAX, "counts of a chunk fit 16 bits");
+_Static_assert((int)SLAB_MAX <= (int)ARENA_CHUNK_BYTES, "a chunk holds an object of any class");
+_Static_assert(sizeof(((struct chunk *)0)->free) <= 1 << ARENA_UNIT_SHIFT,
+               "a freed object has room for its link");
 
 bool slab_init(struct slab *slab, size_t most_bytes) {
     *slab = (struct slab){0};
     for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
         size_t size = slab_class_size(class);
+        assert(slab_class(size) == class &&
+               (class == 0 || slab_class(slab_class_size(class - 1) + 1) == class));
+        assert(size % (1 << ARENA_UNIT_SHIFT) == 0 && size <= SLAB_MAX);
         slab->classes[class].units = (uint16_t)(size >> ARENA_UNIT_SHIFT);
         slab->classes[class].capacity = (uint16_t)(ARENA_CHUNK_BYTES / size);
     }
@@ -29,6 +35,7 @@ void slab_destroy(struct slab *slab) {
 
 static void list_push(struct slab *slab, struct slab_class *class, uint32_t n) {
     struct chunk *chunk = arena_chunk(&slab->arena, n);
+    assert(!chunk->listed && class == &slab->classes[chunk->class]);
     chunk->prev = 0;
     chunk->next = class->open;
     chunk->listed = true;
@@ -38,6 +45,7 @@ static void list_push(struct slab *slab, struct slab_class *class, uint32_t n) {
 
 static void list_remove(struct slab *slab, struct slab_class *class, uint32_t n) {
     struct chunk *chunk = arena_chunk(&slab->arena, n);
+    assert(chunk->listed && (chunk->prev != 0) == (class->open != n));
     if (chunk->next) arena_chunk(&slab->arena, chunk->next)->prev = chunk->prev;
     if (chunk->prev)
         arena_chunk(&slab->arena, chunk->prev)->next = chunk->next;
@@ -56,6 +64,13 @@ static uint32_t open_chunk(struct slab *slab, unsigned class) {
     return n;
 }
 
+/* Is it where an object of the chunk may be that was given out before (invariants 2 and 3)? */
+static bool is_object(const struct slab *slab, const struct chunk *chunk, uint32_t handle) {
+    unsigned units = slab->classes[chunk->class].units, offset = handle % ARENA_CHUNK_UNITS;
+    return chunk == arena_chunk(&slab->arena, handle / ARENA_CHUNK_UNITS) && offset % units == 0 &&
+           offset / units < chunk->used;
+}
+
 uint32_t slab_alloc(struct slab *slab, size_t size) {
     assert(size > 0 && size <= SLAB_MAX);
     unsigned index = slab_class(size);
@@ -63,11 +78,15 @@ uint32_t slab_alloc(struct slab *slab, size_t size) {
     uint32_t n = open_chunk(slab, index), handle;
     if (n == 0) return 0;
     struct chunk *chunk = arena_chunk(&slab->arena, n);
+    assert(chunk->listed && chunk->class == index);                                          /* 1 */
+    assert(chunk->live <= chunk->used && (chunk->free != 0) == (chunk->live < chunk->used)); /* 3 */
     if (chunk->free) {
         handle = chunk->free;
+        debug_assert(is_object(slab, chunk, handle));
         memcpy(&chunk->free, arena_at(&slab->arena, handle), sizeof chunk->free);
         memory_prefetch(arena_at(&slab->arena, chunk->free)); /* the next allocation reads its link */
     } else {
+        assert(chunk->used < class->capacity); /* 1 */
         handle = n * ARENA_CHUNK_UNITS + (uint32_t)chunk->used++ * class->units;
     }
     chunk->live++;
@@ -80,7 +99,9 @@ void slab_free(struct slab *slab, uint32_t handle) {
     uint32_t n = handle / ARENA_CHUNK_UNITS;
     struct chunk *chunk = arena_chunk(&slab->arena, n);
     struct slab_class *class = &slab->classes[chunk->class];
-    assert(handle && chunk->live > 0);
+    assert(handle && chunk->live > 0 && chunk->live <= chunk->used);
+    debug_assert(is_object(slab, chunk, handle));
+    assert(slab->used_bytes >= (uint64_t) class->units << ARENA_UNIT_SHIFT); /* 4 */
     memcpy(arena_at(&slab->arena, handle), &chunk->free, sizeof chunk->free);
     chunk->free = handle;
     chunk->live--;
@@ -102,19 +123,21 @@ static struct slab_lasting *smallest_that_waits(const struct slab *slab, size_t 
 
 struct slab_lasting *slab_lasting_take(struct slab *slab, size_t bytes) {
     struct slab_lasting *lasting = smallest_that_waits(slab, bytes);
+    assert(bytes >= sizeof *lasting);
     if (lasting == NULL) {
         lasting = memory_zeroed(bytes);
         if (lasting == NULL) return NULL;
         *lasting = (struct slab_lasting){.next = slab->lasting, .bytes = bytes};
         slab->lasting = lasting;
     }
+    assert(!lasting->in_use && lasting->bytes >= bytes);
     lasting->in_use = true;
     slab->used_bytes += lasting->bytes;
     return lasting;
 }
 
 void slab_lasting_give(struct slab *slab, struct slab_lasting *lasting) {
-    assert(lasting->in_use);
+    assert(lasting->in_use && slab->used_bytes >= lasting->bytes);
     lasting->in_use = false;
     slab->used_bytes -= lasting->bytes;
 }

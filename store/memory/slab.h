@@ -6,14 +6,17 @@
  *
  * Invariants:
  *   1. A chunk is listed in its class exactly when it has room.
- *   2. Objects at and beyond `used` are not touched before they are allocated: a fresh chunk costs pages only
- * as it fills. */
+ *   2. Objects at and beyond `used` are not touched before they are allocated: a fresh chunk costs pages only as it
+ *      fills.
+ *   3. live <= used <= capacity; the used - live objects that were freed form the list `free`, each in its chunk.
+ *   4. used_bytes is the sum of all live objects' sizes, of lasting memory in use, and of what table.c adds. */
 #ifndef KEVY_STORE_MEMORY_SLAB_H
 #define KEVY_STORE_MEMORY_SLAB_H
 
 #include "store/memory/arena.h"
 
 enum { SLAB_CLASSES = 72, SLAB_FINE_MAX = 256, SLAB_MAX = 8192 };
+_Static_assert(SLAB_CLASSES <= UINT8_MAX + 1, "struct chunk names a class in 8 bits");
 
 struct slab_class {
     uint32_t open;     /* list of chunks with room */
@@ -28,6 +31,7 @@ struct slab_lasting {
     size_t bytes;              /* this head included */
     bool in_use;
 };
+_Static_assert(sizeof(struct slab_lasting) % 8 == 0, "what follows the head is aligned");
 
 struct slab {
     struct arena arena;           /* owned */
@@ -51,6 +55,7 @@ struct slab_lasting *slab_lasting_take(struct slab *slab, size_t bytes);
 void slab_lasting_give(struct slab *slab, struct slab_lasting *lasting);
 
 static inline unsigned slab_class(size_t size) {
+    debug_assert(size > 0 && size <= SLAB_MAX);
     if (size <= SLAB_FINE_MAX) return (unsigned)((size + 7) / 8 - 1);
     unsigned bit = 63 - (unsigned)__builtin_clzll(size - 1);
     return 32 + (bit - 8) * 8 + (unsigned)((size - 1) >> (bit - 3) & 7);
