@@ -162,12 +162,12 @@ static inline struct block *entry_block(const struct entry *e) {
 
 static inline bool entry_int(const struct entry *e, int64_t *number) {
     if (e->kind != ENTRY_INT) return false;
-    assert(e->value_len == sizeof *number); /* 2 */
+    debug_assert(e->value_len == sizeof *number); /* 2 */
     memcpy(number, entry_value_at(e), sizeof *number);
     return true;
 }
 static inline void entry_set_int(struct entry *e, int64_t number) {
-    assert(e->kind == ENTRY_INT && e->value_len == sizeof number); /* 2 */
+    debug_assert(e->kind == ENTRY_INT && e->value_len == sizeof number); /* 2 */
     memcpy(entry_value_at(e), &number, sizeof number);
 }
 

@@ -118,7 +118,7 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
         if (block) block_release(block);
         return NULL;
     }
-    assert(key_len <= ENTRY_KEY_INLINE_MAX && value_len <= ENTRY_VALUE_INLINE_MAX);
+    debug_assert(key_len <= ENTRY_KEY_INLINE_MAX && value_len <= ENTRY_VALUE_INLINE_MAX);
     struct entry *e = entry_at(ks, handle);
     *e = (struct entry){.expires = expires,
                         .key_in_block = in_block,
@@ -188,7 +188,7 @@ static struct entry *reshape(struct keyspace *ks, struct keyspace_database *db, 
         slot.bucket->handles[slot.index] = handle_of(ks, to);
         slab_free(&ks->slab, handle_of(ks, e));
     }
-    assert(slab_class(entry_size(to)) == slab_class(size) && to->expires == expires);
+    debug_assert(slab_class(entry_size(to)) == slab_class(size) && to->expires == expires);
     return to;
 }
 
@@ -220,7 +220,7 @@ static void write_image(struct keyspace *ks, struct entry *e, const struct image
     e->type = image->type;
     e->kind = image->kind;
     e->edited = image->edited;
-    assert(e->value_len == image_len(image));
+    debug_assert(e->value_len == image_len(image));
     if (e->value_len) memcpy(entry_value_at(e), from, e->value_len);
     if (image->kind == ENTRY_BLOCK) hold_block(ks, image->block);
 }
@@ -331,7 +331,6 @@ struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, con
 }
 
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number) {
-    assert(entry_type(e) == TYPE_STRING);
     preimage(ks, &ks->db[db], e);
     entry_set_int(e, number);
 }

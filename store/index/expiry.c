@@ -22,7 +22,7 @@ static bool list_empty(const struct slab *slab, const struct link *sentinel) {
 }
 static void list_append(const struct slab *slab, struct link *sentinel, struct link *link) {
     uint32_t handle = handle_of(slab, link);
-    assert(link_at(slab, sentinel->prev)->next == handle_of(slab, sentinel));
+    debug_assert(link_at(slab, sentinel->prev)->next == handle_of(slab, sentinel));
     *link = (struct link){.prev = sentinel->prev, .next = handle_of(slab, sentinel)};
     link_at(slab, sentinel->prev)->next = handle;
     sentinel->prev = handle;

@@ -94,7 +94,7 @@ static bool chain_add(struct table *table, struct slab *slab, struct bucket *buc
                       uint32_t handle) {
     struct bucket *last = chain_last(slab, bucket);
     unsigned index = bucket_count(last);
-    assert(handle && tag); /* 3 */
+    debug_assert(handle && tag); /* 3 */
     debug_assert(is_whole(last));
     if (index == TABLE_SLOTS) {
         uint32_t overflow = overflow_new(table, slab);
@@ -103,7 +103,7 @@ static bool chain_add(struct table *table, struct slab *slab, struct bucket *buc
         last = table_overflow(slab, last);
         index = 0;
     }
-    assert(last->handles[index] == 0 && last->tags[index] == 0); /* 3 */
+    debug_assert(last->handles[index] == 0 && last->tags[index] == 0); /* 3 */
     last->handles[index] = handle;
     last->tags[index] = tag;
     return true;

@@ -78,8 +78,8 @@ uint32_t slab_alloc(struct slab *slab, size_t size) {
     uint32_t n = open_chunk(slab, index), handle;
     if (n == 0) return 0;
     struct chunk *chunk = arena_chunk(&slab->arena, n);
-    assert(chunk->listed && chunk->class == index);                                          /* 1 */
-    assert(chunk->live <= chunk->used && (chunk->free != 0) == (chunk->live < chunk->used)); /* 3 */
+    debug_assert(chunk->listed && chunk->class == index);                                          /* 1 */
+    debug_assert(chunk->live <= chunk->used && (chunk->free != 0) == (chunk->live < chunk->used)); /* 3 */
     if (chunk->free) {
         handle = chunk->free;
         debug_assert(is_object(slab, chunk, handle));
@@ -101,7 +101,7 @@ void slab_free(struct slab *slab, uint32_t handle) {
     struct slab_class *class = &slab->classes[chunk->class];
     assert(handle && chunk->live > 0 && chunk->live <= chunk->used);
     debug_assert(is_object(slab, chunk, handle));
-    assert(slab->used_bytes >= (uint64_t) class->units << ARENA_UNIT_SHIFT); /* 4 */
+    debug_assert(slab->used_bytes >= (uint64_t) class->units << ARENA_UNIT_SHIFT); /* 4 */
     memcpy(arena_at(&slab->arena, handle), &chunk->free, sizeof chunk->free);
     chunk->free = handle;
     chunk->live--;
