@@ -48,7 +48,7 @@ static inline void prep_recv_multishot(struct io_uring_sqe *sqe, int fd, unsigne
 
 static inline void prep_recv(struct io_uring_sqe *sqe, int fd, void *to, unsigned len, int flags,
                              uint64_t user_data) {
-    assert(fd >= 0 && to && len > 0);
+    assert(fd >= 0 && len > 0);
     prep_rw(sqe, IORING_OP_RECV, fd, to, len, 0, user_data);
     sqe->msg_flags = (uint32_t)flags;
 }
