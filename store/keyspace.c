@@ -520,10 +520,6 @@ void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b) {
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
 
-uint64_t keyspace_count(const struct keyspace *ks, unsigned db) {
-    return ks->db[db].table.entries;
-}
-
 uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db) {
     return ks->db[db].expiring;
 }

@@ -59,7 +59,8 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 /* The entry, expired or not; NULL if there is none. */
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
 
-uint64_t keyspace_count(const struct keyspace *ks, unsigned db);          /* entries, expired ones included */
+static inline uint64_t keyspace_count(const struct keyspace *ks,
+                                      unsigned db);                       /* entries, expired ones included */
 uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db); /* of these, with an expiry */
 /* Bytes that entries, their blocks and tables take, rounding to size classes included. It falls with every
  * deletion, also where the memory is kept for the next entry. */
@@ -194,6 +195,10 @@ static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db
 
 static inline uint64_t keyspace_buried(const struct keyspace *ks) {
     return ks->buried;
+}
+
+static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db) {
+    return ks->db[db].table.entries;
 }
 
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {

@@ -32,24 +32,16 @@ bool call_want(struct call *call, const struct stripe_set *more) {
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
-/* The one place where a change is felt: watchers of the key, and the count of changes. Journal, replicas,
- * tracking and keyspace events join here. */
-static inline void touched(struct stripe *stripe, unsigned db, struct key key) {
-    if (stripe->watches) watch_touch(stripe, db, key);
-}
-
-static void changed(struct call *call, struct stripe *stripe, unsigned db, struct key key) {
-    call->effects->changes++;
-    stripe->changes++;
-    touched(stripe, db, key);
-}
-
-void call_expire(struct call *call, unsigned db, struct key key, struct entry *e) {
-    struct stripe *stripe = stripe_of(key.hash);
+void call_expire(struct call *call, unsigned db, struct entry *e) {
     if (call->effects->keeps_expired) return;
-    touched(stripe, db, key);
-    metric_add(&call->effects->metrics->expired_keys, 1);
+    struct key key = {entry_key(e), hash_bytes(&stripes.seed, entry_key(e))};
+    struct stripe *stripe = stripe_of(key.hash);
+    effect_expired(call->effects, stripe, db, e);
     keyspace_delete_entry(stripe->keyspace, db, key, e);
+}
+
+void call_missed(struct call *call, uint32_t arg) {
+    call_effect(call, arg, EFFECT_MISSED, EVENT_KEYMISS, call->db, 0);
 }
 
 struct entry *call_peek(struct call *call, uint32_t arg) {
@@ -175,40 +167,44 @@ bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form
 
 /* ---- Effects -------------------------------------------------------------------------------------- */
 
-void call_changed_db(struct call *call, unsigned db, uint32_t arg, const char *event) {
-    (void)event; /* keyspace events are not offered yet: notify-keyspace-events is refused */
-    changed(call, stripe_of(call->hash[arg]), db, call_key(call, arg));
+void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, unsigned db,
+                uint64_t count) {
+    struct effect e = {.kind = kind, .event = event, .db = db, .key = call_key(call, arg), .count = count};
+    effect_heard(call->effects, stripe_of(e.key.hash), &e);
 }
 
-void call_changed(struct call *call, uint32_t arg, const char *event) {
-    call_changed_db(call, call->db, arg, event);
+void call_flushed(struct call *call, unsigned db) {
+    for (unsigned i = 0; i < stripes.count; i++) {
+        struct stripe *stripe = &stripes.all[i];
+        struct effect flushed = {
+            .kind = EFFECT_FLUSHED, .db = db, .count = keyspace_count(stripe->keyspace, db)};
+        effect(call->effects, stripe, &flushed);
+    }
 }
 
-void call_deleted(struct call *call, uint32_t arg, const char *event) {
-    call_changed_db(call, call->db, arg, event);
+struct swap {
+    struct call *call;
+    unsigned a, b;
+};
+
+static void expire_in(struct call *call, unsigned db, struct key key) {
+    struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, db, key);
+    if (e && entry_expired(e, call->effects->now_ms)) call_expire(call, db, e);
 }
 
-void call_moved(struct call *call, uint32_t arg, const char *event) {
-    (void)event; /* as above */
-    touched(stripe_of(call->hash[arg]), call->db, call_key(call, arg));
+static void expire_watched(void *context, unsigned db, struct key key) {
+    const struct swap *swap = context;
+    if (db != swap->a && db != swap->b) return;
+    expire_in(swap->call, swap->a, key);
+    expire_in(swap->call, swap->b, key);
 }
 
-void call_event(struct call *call, uint32_t arg, const char *event) {
-    (void)call, (void)arg, (void)event; /* as above */
-}
-
-void call_changed_all(struct call *call, int db, uint64_t keys) {
-    call->effects->changes += keys;
-    stripes.all[0].changes += keys;
-    for (unsigned i = 0; i < stripes.count; i++)
-        if (stripes.all[i].watches) watch_touch_flush(&stripes.all[i], db, call->effects->now_ms);
-}
-
-void call_changed_swap(struct call *call, unsigned a, unsigned b) {
-    call->effects->changes++;
-    stripes.all[0].changes++;
-    unsigned expired = 0;
-    for (unsigned i = 0; i < stripes.count; i++)
-        expired += watch_touch_swap(&stripes.all[i], a, b, call->effects->now_ms);
-    metric_add(&call->effects->metrics->expired_keys, expired);
+void call_swapped(struct call *call, unsigned a, unsigned b) {
+    struct swap swap = {call, a, b};
+    for (unsigned i = 0; i < stripes.count; i++) {
+        struct stripe *stripe = &stripes.all[i];
+        struct effect swapped = {.kind = EFFECT_SWAPPED, .db = a, .other_db = b, .count = i == 0};
+        if (a != b) watch_each(stripe, expire_watched, &swap);
+        effect(call->effects, stripe, &swapped);
+    }
 }

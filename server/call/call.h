@@ -11,8 +11,7 @@
  *         reply_int(call->reply, e ? (int64_t)entry_string_len(e) : 0);
  *     }
  *
- * What it changed goes through call_changed and call_deleted: the one place that feeds WATCH, the change
- * counter, and later journal, replicas, tracking and keyspace events. */
+ * What it changed goes through call_changed, call_deleted and their like: server/call/effect.h has who is told. */
 #ifndef KEVY_SERVER_CALL_CALL_H
 #define KEVY_SERVER_CALL_CALL_H
 
@@ -67,8 +66,53 @@ static inline struct keyspace *call_keyspace(const struct call *call, uint32_t a
     return stripe_of(call->hash[arg])->keyspace;
 }
 
+/* ---- Effects -------------------------------------------------------------------------------------- */
+
+/* What happened to the key argv[arg]. Where nobody listens no effect is put together. */
+void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, unsigned db,
+                uint64_t count);
+static inline void call_effect(struct call *call, uint32_t arg, enum effect_kind kind, enum event event,
+                               unsigned db, uint64_t count) {
+    if (effect_count(call->effects, stripe_of(call->hash[arg]), count))
+        call_heard(call, arg, kind, event, db, count);
+}
+
+/* The key argv[arg] was changed; that it was created is said before. */
+static inline void call_changed(struct call *call, uint32_t arg, enum event event) {
+    call_effect(call, arg, EFFECT_CHANGED, event, call->db, 1);
+}
+/* In another database. */
+static inline void call_changed_db(struct call *call, unsigned db, uint32_t arg, enum event event) {
+    call_effect(call, arg, EFFECT_CHANGED, event, db, 1);
+}
+/* The key argv[arg] is a new one. Where another was replaced by it that counts as new too (RENAME, COPY). */
+static inline void call_created(struct call *call, unsigned db, uint32_t arg) {
+    call_effect(call, arg, EFFECT_CREATED, EVENT_NEW, db, 0);
+}
+/* The key argv[arg] was deleted. (Where its time had come, its lookup has said so.) */
+static inline void call_deleted(struct call *call, uint32_t arg) {
+    call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, call->db, 1);
+}
+/* The key argv[arg] went elsewhere ("rename_from", "move_from"): its watchers feel it, but it is one change,
+ * counted where it arrived. */
+static inline void call_moved(struct call *call, uint32_t arg, enum event event) {
+    call_effect(call, arg, EFFECT_MOVED, event, call->db, 0);
+}
+/* One more event of a key that was changed ("expire" after "set"): it is still one change. */
+static inline void call_event(struct call *call, uint32_t arg, enum event event) {
+    call_effect(call, arg, EFFECT_EVENT, event, call->db, 0);
+}
+/* A whole database is about to be emptied: said before it happens, for watched keys that exist now fail their
+ * transactions. Each of its keys is a change. Needs CMD_ALL_STRIPES, as does the next. */
+void call_flushed(struct call *call, unsigned db);
+/* Two databases are about to change places. Watched keys of theirs that have expired are deleted: under another
+ * database's name they would be found later, and touch watchers to whom they never were there. */
+void call_swapped(struct call *call, unsigned a, unsigned b);
+
+/* ---- Looking keys up ------------------------------------------------------------------------------ */
+
 /* Deletes an expired entry, with its effects, unless CLIENT PAUSE keeps the data as they are. */
-void call_expire(struct call *call, unsigned db, struct key key, struct entry *e);
+void call_expire(struct call *call, unsigned db, struct entry *e);
 
 /* The lookup that all others are made of. NULL if the key is absent or expired; expired keys are deleted on the way. */
 static inline struct entry *call_find(struct call *call, unsigned db, uint32_t arg) {
@@ -76,7 +120,7 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
     assert(call_holds(call, stripe_index(key.hash)));
     struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
     if (__builtin_expect(!e || !entry_expired(e, call->effects->now_ms), 1)) return e;
-    call_expire(call, db, key, e);
+    call_expire(call, db, e);
     return NULL;
 }
 
@@ -87,16 +131,28 @@ static inline void call_touch(struct call *call, struct entry *e) {
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
 }
 
+/* A reader did not find the key argv[arg]: says so. */
+void call_missed(struct call *call, uint32_t arg);
+
 /* Looks a key up to read it: counts hits and misses, notes the access. NULL if absent or expired. */
 static inline struct entry *call_read(struct call *call, uint32_t arg) {
     struct entry *e = call_find(call, call->db, arg);
     metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
-    if (e) call_touch(call, e);
+    if (e)
+        call_touch(call, e);
+    else
+        call_missed(call, arg);
     return e;
 }
 /* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves untouched, and
  * writers. */
 struct entry *call_peek(struct call *call, uint32_t arg);
+/* For who overwrites a key without looking: if its time has passed it goes first, with its effects. Where nothing of the
+ * stripe can have expired, which is the usual case, that costs a comparison. */
+static inline void call_clear(struct call *call, uint32_t arg) {
+    if (__builtin_expect(keyspace_next_expiry(call_keyspace(call, arg)) <= call->effects->now_ms, 0))
+        call_peek(call, arg);
+}
 /* For who may write: not counted, but an access, as in Redis, even if nothing comes of it. */
 struct entry *call_claim(struct call *call, uint32_t arg);
 /* In another database than the selected one (COPY, MOVE). */
@@ -145,26 +201,5 @@ enum expiry_form {
  */
 bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form, bool positive,
                           int64_t *at_ms) __attribute__((warn_unused_result));
-
-/* ---- Effects -------------------------------------------------------------------------------------- */
-
-/* The key argv[arg] was created or changed. `event` is Redis's keyspace event name ("set", "expire",
- * "incrby"). */
-void call_changed(struct call *call, uint32_t arg, const char *event);
-/* The key argv[arg] was deleted ("del"; expiry says "expired" by itself). */
-void call_deleted(struct call *call, uint32_t arg, const char *event);
-/* As call_changed, in another database. */
-void call_changed_db(struct call *call, unsigned db, uint32_t arg, const char *event);
-/* The key argv[arg] went elsewhere ("rename_from", "move_from"): its watchers feel it, but it is one change,
- * counted where it arrived. */
-void call_moved(struct call *call, uint32_t arg, const char *event);
-/* One more event of a key that was changed ("expire" after "set"): it is still one change. */
-void call_event(struct call *call, uint32_t arg, const char *event);
-/* A whole database is about to be emptied (-1: all of them): said before it happens, for watched keys that
- * exist now fail their transactions. `keys` is how many keys it concerns. Needs CMD_ALL_STRIPES, as does the
- * next. */
-void call_changed_all(struct call *call, int db, uint64_t keys);
-/* Two databases are about to change places. */
-void call_changed_swap(struct call *call, unsigned a, unsigned b);
 
 #endif

@@ -1,15 +1,51 @@
-/* effect.h - where the changes that a command makes are felt, and the time at which it makes them.
+/* effect.h - the one place where a change is felt, and the time at which it is made.
  *
- * One for each executor: its commands share it through their calls. */
+ * Whoever changes a key, a command or the passing of time, says so with an effect, the stripe's lock held. It is
+ * counted, and told to whoever listens to the stripe: its ears (server/stripes/stripes.h) are one word beside the
+ * lock, so where nobody listens an effect costs one test.
+ *
+ * To add an ear: a bit in enum ear, set and cleared under the lock, and a line in effect_heard. */
 #ifndef KEVY_SERVER_CALL_EFFECT_H
 #define KEVY_SERVER_CALL_EFFECT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "server/report/metrics.h"
+#include "server/stripes/stripes.h"
 
 struct wakes;
 
+/* Redis's keyspace events: EVENT_SET and so on. */
+enum event {
+    EVENT_NONE,
+#define EVENT(id, class, name) EVENT_##id,
+#include "server/call/events.def"
+#undef EVENT
+};
+
+enum effect_kind {
+    EFFECT_CREATED, /* the key was not there; how it changed is said next */
+    EFFECT_CHANGED, /* its value, its expiry, or both */
+    EFFECT_DELETED,
+    EFFECT_MOVED,   /* it is under another name, or in another database, now; that it arrived is said next */
+    EFFECT_EVENT,   /* one more event of a key whose change has been told of */
+    EFFECT_EXPIRED, /* its time has come */
+    EFFECT_MISSED,  /* who read it did not find it */
+    EFFECT_FLUSHED, /* the stripe's part of a database is about to be emptied */
+    EFFECT_SWAPPED, /* two databases are about to change places */
+};
+
+struct effect {
+    enum effect_kind kind;
+    enum event event; /* or EVENT_NONE */
+    unsigned db;
+    unsigned other_db; /* SWAPPED: it changes places with `db` */
+    struct key key;    /* not for FLUSHED and SWAPPED */
+    uint64_t count;    /* changes, as Redis counts them */
+};
+
+/* One for each executor: its commands share it through their calls. */
 struct effects {
     uint64_t changes; /* by the running request so far, as Redis counts them: by keys, mostly */
     int64_t now_ms;   /* Unix time of whatever runs: of a batch, until a command of it has taken long */
@@ -18,5 +54,21 @@ struct effects {
     struct metrics *metrics; /* of this executor */
     struct wakes *wakes; /* shards that have been sent something, to be woken by the loop: clients/post.h */
 };
+
+/* The two halves of effect: the one that everybody pays, which is false where nobody listens, and the other one. */
+static inline bool effect_count(struct effects *x, struct stripe *stripe, uint64_t count) {
+    stripe->changes += count;
+    x->changes += count;
+    return __builtin_expect(stripe->ears != 0, 0);
+}
+void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e);
+
+/* Counts an effect and tells of it. */
+static inline void effect(struct effects *x, struct stripe *stripe, const struct effect *e) {
+    if (effect_count(x, stripe, e->count)) effect_heard(x, stripe, e);
+}
+
+/* The time of this entry has come, and it is about to be deleted: by a command that looked for it, or by upkeep. */
+void effect_expired(struct effects *x, struct stripe *stripe, unsigned db, const struct entry *e);
 
 #endif

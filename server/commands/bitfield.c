@@ -186,7 +186,7 @@ static void run_writes(struct call *call, const struct field_list *list) {
         else
             changed |= field_write(call, data, len, f);
     }
-    if (changed) call_changed(call, 1, "setbit");
+    if (changed) call_changed(call, 1, EVENT_SETBIT);
 }
 
 static void run(struct call *call, bool may_write) {

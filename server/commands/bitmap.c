@@ -68,7 +68,7 @@ static void setbit(struct call *call) {
     if (!data) return;
     unsigned char mask = (unsigned char)(0x80 >> offset % 8), old = (unsigned char)data[byte];
     data[byte] = (char)(bit ? old | mask : old & ~mask);
-    if (grows || data[byte] != (char)old) call_changed(call, 1, "setbit");
+    if (grows || data[byte] != (char)old) call_changed(call, 1, EVENT_SETBIT);
     reply_int(call->reply, (old & mask) != 0);
 }
 COMMAND(setbit) = {.name = "setbit",
@@ -318,7 +318,7 @@ static struct block *bitop_result(struct call *call, enum bit_operation operatio
     return result;
 }
 
-static bool bitop_store_or_reply(struct call *call, enum bit_operation operation, size_t len) {
+static bool bitop_store_or_reply(struct call *call, enum bit_operation operation, size_t len, bool creates) {
     struct keyspace *ks = call_keyspace(call, 2);
     struct value value = {.kind = VALUE_BLOCK, .block = bitop_result(call, operation, len)};
     struct entry *e = NULL;
@@ -333,7 +333,8 @@ static bool bitop_store_or_reply(struct call *call, enum bit_operation operation
     /* "raw", as all that was edited. The length stays, so this needs no memory. */
     keyspace_edit(ks, call->db, &e, len);
     call_touch(call, e);
-    call_changed(call, 2, "set");
+    if (creates) call_created(call, call->db, 2);
+    call_changed(call, 2, EVENT_SET);
     return true;
 }
 
@@ -343,10 +344,10 @@ static void bitop(struct call *call) {
     if (!operation_or_reply(call, &operation) || !longest_source_or_reply(call, &len)) return;
     struct entry *target = call_peek(call, 2);
     if (len > 0) {
-        if (!bitop_store_or_reply(call, operation, len)) return;
+        if (!bitop_store_or_reply(call, operation, len, !target)) return;
     } else if (target) {
         keyspace_delete_entry(call_keyspace(call, 2), call->db, call_key(call, 2), target);
-        call_deleted(call, 2, "del");
+        call_deleted(call, 2);
     }
     reply_int(call->reply, (int64_t)len);
 }

@@ -28,6 +28,7 @@ static bool integer_or_reply(struct call *call, const struct entry *e, int64_t *
 /* Sets the key argv[1], whose entry is e or NULL, to a value. False after replying that memory ran out. */
 static bool store_or_reply(struct call *call, struct entry *e, const struct value *value, int64_t expiry_ms) {
     struct keyspace *ks = call_keyspace(call, 1);
+    bool creates = !e;
     int64_t old;
     if (e && value->kind == VALUE_INT && expiry_ms == EXPIRY_KEEP && entry_int(e, &old))
         keyspace_set_int(ks, call->db, e, value->number);
@@ -38,6 +39,7 @@ static bool store_or_reply(struct call *call, struct entry *e, const struct valu
         return false;
     }
     call_touch(call, e);
+    if (creates) call_created(call, call->db, 1);
     return true;
 }
 
@@ -50,7 +52,7 @@ static void add(struct call *call, int64_t increment) {
         return;
     }
     if (!store_or_reply(call, e, &value, EXPIRY_KEEP)) return;
-    call_changed(call, 1, "incrby");
+    call_changed(call, 1, EVENT_INCRBY);
     reply_int(call->reply, value.number);
 }
 
@@ -133,7 +135,7 @@ static void incrbyfloat(struct call *call) {
     struct bytes sum = {text, number_format_long_double(text, number)};
     struct value value = {.kind = VALUE_INLINE, .bytes = sum};
     if (!store_or_reply(call, e, &value, EXPIRY_KEEP)) return;
-    call_changed(call, 1, "incrbyfloat");
+    call_changed(call, 1, EVENT_INCRBYFLOAT);
     reply_bulk(call->reply, sum);
 }
 COMMAND(incrbyfloat) = {.name = "incrbyfloat",
@@ -299,9 +301,9 @@ static bool increx_store_or_reply(struct call *call, const struct increx *x, str
     }
     bool had_expiry = e && entry_expiry(e) != 0;
     if (!store_or_reply(call, e, &value, expiry_ms)) return false;
-    call_changed(call, 1, x->by_float ? "incrbyfloat" : "incrby");
-    if (expiry_ms > 0) call_event(call, 1, "expire");
-    if (expiry_ms == EXPIRY_NONE && had_expiry) call_event(call, 1, "persist");
+    call_changed(call, 1, x->by_float ? EVENT_INCRBYFLOAT : EVENT_INCRBY);
+    if (expiry_ms > 0) call_event(call, 1, EVENT_EXPIRE);
+    if (expiry_ms == EXPIRY_NONE && had_expiry) call_event(call, 1, EVENT_PERSIST);
     return true;
 }
 
@@ -336,7 +338,7 @@ static void increx(struct call *call) {
     bool past = expiry_ms > 0 && expiry_ms <= call->effects->now_ms;
     if (sum.stored && past && e) {
         keyspace_delete_entry(call_keyspace(call, 1), call->db, call_key(call, 1), e);
-        call_deleted(call, 1, "del");
+        call_deleted(call, 1);
     }
     if (sum.stored && !past && !increx_store_or_reply(call, &x, e, &sum, expiry_ms)) return;
     reply_array(call->reply, 2);

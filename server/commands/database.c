@@ -95,12 +95,11 @@ static bool flush_mode_or_reply(struct call *call) {
 
 /* Empties databases first..end - 1: one, or all there are. */
 static void flush(struct call *call, unsigned first, unsigned end) {
-    uint64_t keys = 0;
     if (!flush_mode_or_reply(call)) return;
-    for (unsigned db = first; db < end; db++) keys += keys_count(db);
-    call_changed_all(call, end - first == 1 ? (int)first : -1, keys);
-    for (unsigned db = first; db < end; db++)
+    for (unsigned db = first; db < end; db++) {
+        call_flushed(call, db);
         for (unsigned i = 0; i < stripes.count; i++) keyspace_flush(stripes.all[i].keyspace, db);
+    }
     reply_ok(call->reply);
 }
 
@@ -146,7 +145,7 @@ static void swapdb(struct call *call) {
     int64_t a, b;
     if (!swap_or_reply(call, &a, &b)) return;
     /* A database with itself, too: to Redis that is a change. */
-    call_changed_swap(call, (unsigned)a, (unsigned)b);
+    call_swapped(call, (unsigned)a, (unsigned)b);
     for (unsigned i = 0; i < stripes.count; i++)
         keyspace_swap(stripes.all[i].keyspace, (unsigned)a, (unsigned)b);
     reply_ok(call->reply);

@@ -55,13 +55,13 @@ static void expire_generic(struct call *call, enum expiry_form form) {
     }
     if (at_ms <= call->effects->now_ms) {
         keyspace_delete_entry(call_keyspace(call, 1), call->db, call_key(call, 1), e);
-        call_deleted(call, 1, "del");
+        call_deleted(call, 1);
     } else {
         if (!keyspace_set_expiry(call_keyspace(call, 1), call->db, e, at_ms)) {
             call_out_of_memory(call);
             return;
         }
-        call_changed(call, 1, "expire");
+        call_changed(call, 1, EVENT_EXPIRE);
     }
     reply_int(call->reply, 1);
 }
@@ -126,7 +126,7 @@ static void persist(struct call *call) {
         call_out_of_memory(call);
         return;
     }
-    call_changed(call, 1, "persist");
+    call_changed(call, 1, EVENT_PERSIST);
     reply_int(call->reply, 1);
 }
 COMMAND(persist) = {.name = "persist",

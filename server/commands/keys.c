@@ -5,6 +5,7 @@
 struct entry *keys_question(struct call *call, uint32_t arg) {
     struct entry *e = call_peek(call, arg);
     metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
+    if (!e) call_missed(call, arg);
     return e;
 }
 
@@ -27,7 +28,7 @@ static void del(struct call *call) {
         struct entry *e = call_peek(call, i);
         if (!e) continue;
         keyspace_delete_entry(call_keyspace(call, i), call->db, call_key(call, i), e);
-        call_deleted(call, i, "del");
+        call_deleted(call, i);
         deleted++;
     }
     reply_int(call->reply, deleted);
@@ -137,8 +138,9 @@ static bool rename_or_reply(struct call *call, bool replace, bool *renamed) {
         call_out_of_memory(call);
         return false;
     }
-    call_moved(call, 1, "rename_from");
-    call_changed(call, 2, "rename_to");
+    call_created(call, call->db, 2);
+    call_moved(call, 1, EVENT_RENAME_FROM);
+    call_changed(call, 2, EVENT_RENAME_TO);
     *renamed = true;
     return true;
 }
@@ -200,8 +202,9 @@ static void move(struct call *call) {
         call_out_of_memory(call);
         return;
     }
-    call_moved(call, 1, "move_from");
-    call_changed_db(call, db, 1, "move_to");
+    call_created(call, db, 1);
+    call_moved(call, 1, EVENT_MOVE_FROM);
+    call_changed_db(call, db, 1, EVENT_MOVE_TO);
     reply_int(call->reply, 1);
 }
 COMMAND(move) = {.name = "move",
@@ -249,7 +252,8 @@ static void copy(struct call *call) {
         call_out_of_memory(call);
         return;
     }
-    call_changed_db(call, db, 2, "copy_to");
+    call_created(call, db, 2);
+    call_changed_db(call, db, 2, EVENT_COPY_TO);
     reply_int(call->reply, 1);
 }
 COMMAND(copy) = {

@@ -48,16 +48,21 @@ bool string_expiry_or_reply(struct call *call, const struct string_expiry *expir
 
 /* ---- Values --------------------------------------------------------------------------------------- */
 
-/* Sets the key argv[key] to argv[value] and reports `event`. NULL after replying that memory ran out. */
+/* Sets the key argv[key] to argv[value], whatever it holds, and reports `event`. NULL after replying that memory ran
+ * out. */
 static struct entry *store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,
-                                    const char *event) {
+                                    enum event event) {
     struct value v = call_value(call, value);
-    struct entry *e = keyspace_set(call_keyspace(call, key), call->db, call_key(call, key), &v, expiry_ms);
+    struct keyspace *ks = call_keyspace(call, key);
+    call_clear(call, key);
+    uint64_t count = keyspace_count(ks, call->db);
+    struct entry *e = keyspace_set(ks, call->db, call_key(call, key), &v, expiry_ms);
     if (!e) {
         call_out_of_memory(call);
         return NULL;
     }
     call_touch(call, e);
+    if (keyspace_count(ks, call->db) != count) call_created(call, call->db, key);
     call_changed(call, key, event);
     return e;
 }
@@ -86,6 +91,7 @@ char *string_edit_or_reply(struct call *call, uint32_t key, struct entry **e, si
     char *data = *e ? keyspace_edit(ks, call->db, e, len) : NULL;
     if (data) {
         call_touch(call, *e);
+        if (create) call_created(call, call->db, key);
         return data;
     }
     if (create && *e) keyspace_delete_entry(ks, call->db, call_key(call, key), *e);
@@ -104,7 +110,7 @@ bool string_range(int64_t *start, int64_t *end, int64_t len) {
 
 static void delete_found(struct call *call, uint32_t key, struct entry *e) {
     keyspace_delete_entry(call_keyspace(call, key), call->db, call_key(call, key), e);
-    call_deleted(call, key, "del");
+    call_deleted(call, key);
 }
 
 /* The old value has been sent and the new one finds no memory: there is no second reply to say so with, and
@@ -178,7 +184,7 @@ static struct entry *getex_apply(struct call *call, struct entry *e, const struc
     if (!persist && !string_expiry_has_time(option)) return e;
     e = keyspace_set_expiry(call_keyspace(call, 1), call->db, e, at_ms);
     if (e)
-        call_changed(call, 1, persist ? "persist" : "expire");
+        call_changed(call, 1, persist ? EVENT_PERSIST : EVENT_EXPIRE);
     else
         call_out_of_memory(call);
     return e;
@@ -225,6 +231,7 @@ static void getset(struct call *call) {
     struct entry *e = call_read(call, 1);
     struct value value = call_value(call, 2);
     if (!call_is_string_or_reply(call, e)) return;
+    bool creates = !e;
     call_reply_string(call, e);
     e = keyspace_set(call_keyspace(call, 1), call->db, call_key(call, 1), &value, EXPIRY_NONE);
     if (!e) {
@@ -232,7 +239,8 @@ static void getset(struct call *call) {
         return;
     }
     call_touch(call, e);
-    call_changed(call, 1, "set");
+    if (creates) call_created(call, call->db, 1);
+    call_changed(call, 1, EVENT_SET);
 }
 COMMAND(getset) = {.name = "getset",
                    .arity = 3,
@@ -303,7 +311,7 @@ static void set_with_options(struct call *call) {
     bool reads = options.get || options.condition >= SET_IFEQ;
     if (reads && !call_is_string_or_reply(call, e)) return;
 
-    bool holds = condition_holds(call, e, &options);
+    bool holds = condition_holds(call, e, &options), creates = !e;
     struct value value = call_value(call, 2);
     if (options.get) call_reply_string(call, e);
     if (holds &&
@@ -313,8 +321,9 @@ static void set_with_options(struct call *call) {
     }
     if (holds) {
         call_touch(call, e);
-        call_changed(call, 1, "set");
-        if (string_expiry_has_time(&options.expiry)) call_event(call, 1, "expire");
+        if (creates) call_created(call, call->db, 1);
+        call_changed(call, 1, EVENT_SET);
+        if (string_expiry_has_time(&options.expiry)) call_event(call, 1, EVENT_EXPIRE);
     }
     if (!options.get) holds ? reply_ok(call->reply) : reply_null(call->reply);
 }
@@ -322,7 +331,7 @@ static void set_with_options(struct call *call) {
 static void set(struct call *call) {
     if (call->argc > 3)
         set_with_options(call);
-    else if (store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
+    else if (store_or_reply(call, 1, 2, EXPIRY_NONE, EVENT_SET))
         reply_ok(call->reply);
 }
 
@@ -365,7 +374,7 @@ COMMAND(set) = {
 static void setnx(struct call *call) {
     if (call_claim(call, 1))
         reply_int(call->reply, 0);
-    else if (store_or_reply(call, 1, 2, EXPIRY_NONE, "set"))
+    else if (store_or_reply(call, 1, 2, EXPIRY_NONE, EVENT_SET))
         reply_int(call->reply, 1);
 }
 COMMAND(setnx) = {.name = "setnx",
@@ -382,8 +391,8 @@ COMMAND(setnx) = {.name = "setnx",
 static void set_expiring(struct call *call, enum expiry_form form) {
     int64_t expiry_ms;
     if (!call_expiry_or_reply(call, 2, form, true, &expiry_ms)) return;
-    if (!store_or_reply(call, 1, 3, expiry_ms, "set")) return;
-    call_event(call, 1, "expire");
+    if (!store_or_reply(call, 1, 3, expiry_ms, EVENT_SET)) return;
+    call_event(call, 1, EVENT_EXPIRE);
     reply_ok(call->reply);
 }
 
@@ -439,7 +448,7 @@ COMMAND(delifeq) = {.name = "delifeq",
  * before that one are set and reported, as the single SETs they amount to. */
 static bool store_pairs_or_reply(struct call *call, uint32_t first, uint32_t end, int64_t expiry_ms) {
     for (uint32_t i = first; i < end; i += 2)
-        if (!store_or_reply(call, i, i + 1, expiry_ms, "set")) return false;
+        if (!store_or_reply(call, i, i + 1, expiry_ms, EVENT_SET)) return false;
     return true;
 }
 
@@ -524,7 +533,7 @@ static void msetex(struct call *call) {
     }
     if (!store_pairs_or_reply(call, 2, end, expiry_ms)) return;
     for (uint32_t i = 2; string_expiry_has_time(&options.expiry) && i < end; i += 2)
-        call_event(call, i, "expire");
+        call_event(call, i, EVENT_EXPIRE);
     reply_int(call->reply, 1);
 }
 COMMAND(msetex) = {
@@ -565,7 +574,7 @@ static void append(struct call *call) {
     struct entry *e = call_claim(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
     if (!e) {
-        if (store_or_reply(call, 1, 2, EXPIRY_NONE, "append")) reply_int(call->reply, (int64_t)more.len);
+        if (store_or_reply(call, 1, 2, EXPIRY_NONE, EVENT_APPEND)) reply_int(call->reply, (int64_t)more.len);
         return;
     }
     size_t len = entry_string_len(e);
@@ -573,7 +582,7 @@ static void append(struct call *call) {
     char *data = string_edit_or_reply(call, 1, &e, len + more.len);
     if (!data) return;
     if (more.len) memcpy(data + len, more.data, more.len);
-    call_changed(call, 1, "append");
+    call_changed(call, 1, EVENT_APPEND);
     reply_int(call->reply, (int64_t)(len + more.len));
 }
 COMMAND(append) = {
@@ -609,7 +618,7 @@ static void setrange(struct call *call) {
         char *data = string_edit_or_reply(call, 1, &e, len);
         if (!data) return;
         memcpy(data + offset, part.data, part.len);
-        call_changed(call, 1, "setrange");
+        call_changed(call, 1, EVENT_SETRANGE);
     }
     reply_int(call->reply, (int64_t)len);
 }

@@ -4,7 +4,6 @@
 #include "server/exec/pause.h"
 #include "server/loop/shard.h"
 #include "server/process/server.h"
-#include "server/stripes/watch.h"
 
 struct expiring {
     struct shard *shard;
@@ -13,10 +12,7 @@ struct expiring {
 
 static void expired(void *context, unsigned db, const struct entry *e) {
     struct expiring *expiring = context;
-    metric_add(&expiring->shard->exec.metrics.expired_keys, 1);
-    if (!expiring->stripe->watches) return;
-    struct bytes name = entry_key(e);
-    watch_touch(expiring->stripe, db, (struct key){name, hash_bytes(&stripes.seed, name)});
+    effect_expired(&expiring->shard->exec.effects, expiring->stripe, db, e);
 }
 
 /* Whether that took all of its budget. The clock is read only where there is something to do. */

@@ -13,6 +13,11 @@
 #include "server/lock_order.h"
 #include "store/keyspace.h"
 
+/* Who wants to be told what happens to the keys of a stripe (server/call/effect.h). */
+enum ear {
+    EAR_WATCH = 1 << 0, /* some of them are watched */
+};
+
 struct watches; /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
 
 /* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
@@ -22,6 +27,7 @@ struct stripe {
     struct watches *watches;                    /* NULL while nothing is watched */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
+    uint32_t ears;                              /* EAR_*, under the lock */
     uint64_t changes; /* keys changed since start, under the lock: rdb_changes_since_last_save */
 } __attribute__((aligned(128)));
 

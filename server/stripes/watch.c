@@ -5,7 +5,7 @@
  * chains get longer and nothing else happens.
  *
  * Invariants:
- *  1. stripe->watches is NULL exactly when no key of the stripe is watched.
+ *  1. stripe->watches is NULL exactly when no key of the stripe is watched, and stripe->ears says whether it is.
  *  2. A record is in the table exactly as long as its reference count is positive.
  *  3. A version never goes back, so a watcher that sees the version it noted knows that nothing happened
  * between. */
@@ -62,6 +62,7 @@ static void drop_if_empty(struct stripe *stripe) {
     free(stripe->watches->buckets);
     free(stripe->watches);
     stripe->watches = NULL;
+    stripe->ears &= ~(uint32_t)EAR_WATCH;
 }
 
 static void insert(struct watches *watches, struct watch *watch) {
@@ -95,6 +96,7 @@ static struct watch *watch_new(unsigned db, struct key key) {
 
 struct watch *watch_acquire(struct stripe *stripe, unsigned db, struct key key) {
     if (!stripe->watches && !(stripe->watches = watches_new())) return NULL;
+    stripe->ears |= EAR_WATCH;
     struct watches *watches = stripe->watches;
     struct watch *watch = find(watches, db, key);
     if (!watch) {
@@ -144,32 +146,26 @@ static bool exists(const struct stripe *stripe, unsigned db, const struct watch 
     return e && !entry_expired(e, now_ms);
 }
 
-void watch_touch_flush(struct stripe *stripe, int db, int64_t now_ms) {
+void watch_each(const struct stripe *stripe, void (*each)(void *context, unsigned db, struct key key),
+                void *context) {
+    if (!stripe->watches) return;
+    for (size_t i = 0; i <= stripe->watches->mask; i++)
+        for (const struct watch *watch = stripe->watches->buckets[i]; watch; watch = watch->next)
+            each(context, watch->db, watch_key(watch));
+}
+
+void watch_touch_flush(struct stripe *stripe, unsigned db, int64_t now_ms) {
     if (!stripe->watches) return;
     for (size_t i = 0; i <= stripe->watches->mask; i++)
         for (struct watch *watch = stripe->watches->buckets[i]; watch; watch = watch->next)
-            if ((db < 0 || watch->db == (unsigned)db) && exists(stripe, watch->db, watch, now_ms))
-                watch->version++;
+            if (watch->db == db && exists(stripe, db, watch, now_ms)) watch->version++;
 }
 
-/* Deletes the key if its time has come, as a lookup in that database would. */
-static bool expire(struct stripe *stripe, unsigned db, struct key key, int64_t now_ms) {
-    struct entry *e = keyspace_find(stripe->keyspace, db, key);
-    if (!e || !entry_expired(e, now_ms)) return false;
-    watch_touch(stripe, db, key);
-    keyspace_delete_entry(stripe->keyspace, db, key, e);
-    return true;
-}
-
-unsigned watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms) {
-    unsigned expired = 0;
-    if (!stripe->watches || a == b) return 0;
+void watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms) {
+    if (!stripe->watches || a == b) return;
     for (size_t i = 0; i <= stripe->watches->mask; i++)
-        for (struct watch *watch = stripe->watches->buckets[i]; watch; watch = watch->next) {
-            if (watch->db != a && watch->db != b) continue;
-            expired += expire(stripe, a, watch_key(watch), now_ms);
-            expired += expire(stripe, b, watch_key(watch), now_ms);
-            if (exists(stripe, a, watch, now_ms) || exists(stripe, b, watch, now_ms)) watch->version++;
-        }
-    return expired;
+        for (struct watch *watch = stripe->watches->buckets[i]; watch; watch = watch->next)
+            if ((watch->db == a || watch->db == b) &&
+                (exists(stripe, a, watch, now_ms) || exists(stripe, b, watch, now_ms)))
+                watch->version++;
 }

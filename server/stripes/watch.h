@@ -1,8 +1,8 @@
 /* watch.h - the watched keys of one stripe: a version per key that somebody WATCHes.
  *
  * A watcher notes the version it saw; whatever changes the key bumps the version, and EXEC compares. Nobody
- * is told of anything, so watching costs no message between threads, and a stripe without watchers pays one
- * test for NULL (stripe->watches). Every function here wants the stripe's lock held. */
+ * is told of anything, so watching costs no message between threads, and a stripe without watchers pays nothing
+ * but the test of its ears, which is shared. Every function here wants the stripe's lock held. */
 #ifndef KEVY_SERVER_STRIPES_WATCH_H
 #define KEVY_SERVER_STRIPES_WATCH_H
 
@@ -23,14 +23,17 @@ uint64_t watch_version(const struct watch *watch);
 unsigned watch_db(const struct watch *watch);
 struct key watch_key(const struct watch *watch); /* borrowed from the record */
 
+/* Calls `each` for every watched key, which must not watch or unwatch any. */
+void watch_each(const struct stripe *stripe, void (*each)(void *context, unsigned db, struct key key),
+                void *context);
+
 /* The key was created, changed or deleted. */
 void watch_touch(struct stripe *stripe, unsigned db, struct key key);
-/* The database (negative: every one) is about to be emptied: its watched keys that exist are touched. Call it
- * before: afterwards nothing exists. Keys that expired by now_ms do not exist. */
-void watch_touch_flush(struct stripe *stripe, int db, int64_t now_ms);
+/* The database is about to be emptied: its watched keys that exist are touched. Call it before: afterwards
+ * nothing exists. Keys that expired by now_ms do not exist. */
+void watch_touch_flush(struct stripe *stripe, unsigned db, int64_t now_ms);
 /* The databases are about to change places: watched keys of either that exist in one or the other are
- * touched. Those that have expired are deleted and counted: under another database's name they would be found
- * later, and touch watchers to whom they never were there. */
-unsigned watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms);
+ * touched. */
+void watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms);
 
 #endif

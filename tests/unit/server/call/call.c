@@ -287,13 +287,13 @@ static void changes_are_counted_and_felt_by_watchers(void) {
     begin();
     struct key k = key(BYTES("k"));
     CHECK(transaction_watch(&client, 0, k, false));
-    call_changed_db(&call, 1, 1, "set"); /* the same name elsewhere */
+    call_changed_db(&call, 1, 1, EVENT_SET); /* the same name elsewhere */
     CHECK(!transaction_dirty(&client, NOW_MS));
-    call_changed(&call, 1, "set");
+    call_changed(&call, 1, EVENT_SET);
     CHECK(transaction_dirty(&client, NOW_MS));
-    call_deleted(&call, 1, "del");
+    call_deleted(&call, 1);
     CHECK_INT(shards->exec.effects.changes, 3);
-    call_event(&call, 1, "expire"); /* of a change that is counted */
+    call_event(&call, 1, EVENT_EXPIRE); /* of a change that is counted */
     CHECK_INT(shards->exec.effects.changes, 3);
     CHECK_INT(stripe_of(k.hash)->changes, 3);
     end();
@@ -302,7 +302,7 @@ static void changes_are_counted_and_felt_by_watchers(void) {
 static void a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives(void) {
     begin();
     CHECK(transaction_watch(&client, 0, key(BYTES("k")), true));
-    call_moved(&call, 1, "rename_from");
+    call_moved(&call, 1, EVENT_RENAME_FROM);
     CHECK(transaction_dirty(&client, NOW_MS));
     CHECK_INT(shards->exec.effects.changes, 0);
     end();
@@ -311,15 +311,16 @@ static void a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives(v
 static void emptying_fails_transactions_on_keys_that_existed(void) {
     begin();
     CHECK(transaction_watch(&client, 0, key(BYTES("absent")), false));
-    call_changed_all(&call, -1, 0);
+    call_flushed(&call, 0);
     CHECK(!transaction_dirty(&client, NOW_MS));
     put(BYTES("k"), BYTES("v"), EXPIRY_NONE);
     CHECK(transaction_watch(&client, 0, key(BYTES("k")), true));
-    call_changed_all(&call, 1, 5);
+    put(BYTES("k2"), BYTES("v"), EXPIRY_NONE);
+    call_flushed(&call, 1);
     CHECK(!transaction_dirty(&client, NOW_MS));
-    call_changed_all(&call, 0, 1);
+    call_flushed(&call, 0);
     CHECK(transaction_dirty(&client, NOW_MS));
-    CHECK_INT(shards->exec.effects.changes, 6);
+    CHECK_INT(shards->exec.effects.changes, 2); /* one for each key */
     end();
 }
 
@@ -327,11 +328,40 @@ static void swapping_fails_transactions_whose_key_changes(void) {
     begin();
     put(BYTES("k"), BYTES("v"), EXPIRY_NONE);
     CHECK(transaction_watch(&client, 0, key(BYTES("k")), true));
-    call_changed_swap(&call, 2, 3);
+    call_swapped(&call, 2, 3);
     CHECK(!transaction_dirty(&client, NOW_MS));
-    call_changed_swap(&call, 0, 3);
+    call_swapped(&call, 0, 3);
     CHECK(transaction_dirty(&client, NOW_MS));
     CHECK_INT(shards->exec.effects.changes, 2);
+    end();
+}
+
+/* Else a watcher of the other database would find it, and take its going for a change. */
+static void what_has_expired_does_not_change_places(void) {
+    struct client other = {.resp = 2};
+    begin();
+    put(BYTES("k"), BYTES("v"), NOW_MS);
+    put(BYTES("unwatched"), BYTES("v"), NOW_MS);
+    struct key k = key(BYTES("k"));
+    CHECK(transaction_watch(&client, 0, k, true) && transaction_watch(&other, 1, k, false));
+    call_swapped(&call, 0, 1);
+    CHECK_INT(keys(), 1);
+    CHECK_INT(shards->exec.metrics.expired_keys, 1);
+    CHECK(transaction_dirty(&client, NOW_MS));
+    CHECK(!transaction_dirty(&other, NOW_MS));
+    transaction_close(&other);
+    end();
+}
+
+static void what_is_overwritten_goes_first_if_its_time_has_passed(void) {
+    begin();
+    put(BYTES("k"), BYTES("v"), NOW_MS + 1);
+    call_clear(&call, 1);
+    CHECK_INT(keys(), 1);
+    shards->exec.effects.now_ms++;
+    call_clear(&call, 1);
+    CHECK_INT(keys(), 0);
+    CHECK_INT(shards->exec.metrics.expired_keys, 1);
     end();
 }
 
@@ -396,6 +426,8 @@ int main(void) {
     RUN(a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives);
     RUN(emptying_fails_transactions_on_keys_that_existed);
     RUN(swapping_fails_transactions_whose_key_changes);
+    RUN(what_has_expired_does_not_change_places);
+    RUN(what_is_overwritten_goes_first_if_its_time_has_passed);
     RUN(a_walk_holds_one_stripe_after_the_other);
     RUN(who_holds_all_walks_without_a_lock);
     RUN(what_is_wanted_is_gathered_until_it_is_held);

@@ -1,0 +1,112 @@
+/* Effects: counted always, told where somebody listens. */
+#include "server/call/effect.h"
+
+#include "server/stripes/watch.h"
+#include "tests/check.h"
+
+enum { NOW_MS = 1000 };
+
+static struct metrics metrics;
+static struct effects x;
+static struct stripe *stripe;
+
+static void begin(void) {
+    CHECK_INT(stripes_open(1, 2), 0);
+    stripe = &stripes.all[0];
+    metrics = (struct metrics){0};
+    x = (struct effects){.now_ms = NOW_MS, .metrics = &metrics};
+}
+
+static struct key key_of(const char *name) {
+    struct bytes bytes = bytes_of(name);
+    return (struct key){bytes, hash_bytes(&stripes.seed, bytes)};
+}
+
+static struct entry *put(unsigned db, const char *name, int64_t expiry_ms) {
+    struct value value = value_of_bytes(BYTES("v"));
+    struct entry *e = keyspace_set(stripe->keyspace, db, key_of(name), &value, expiry_ms);
+    CHECK(e);
+    return e;
+}
+
+/* Does who watches "k" in database 0 feel it? */
+static bool felt(const struct effect *e) {
+    struct watch *watch = watch_acquire(stripe, 0, key_of("k"));
+    CHECK(watch);
+    uint64_t version = watch_version(watch);
+    effect(&x, stripe, e);
+    bool touched = watch_version(watch) != version;
+    watch_release(stripe, watch);
+    return touched;
+}
+
+static void every_change_is_counted(void) {
+    begin();
+    effect(&x, stripe, &(struct effect){.kind = EFFECT_CHANGED, .key = key_of("k"), .count = 1});
+    effect(&x, stripe, &(struct effect){.kind = EFFECT_EVENT, .key = key_of("k")});
+    effect(&x, stripe, &(struct effect){.kind = EFFECT_FLUSHED, .count = 7});
+    CHECK_INT(x.changes, 8);
+    CHECK_INT(stripe->changes, 8);
+    stripes_close();
+}
+
+static void watchers_feel_what_is_other_than_it_was(void) {
+    static const struct {
+        enum effect_kind kind;
+        bool felt;
+    } kinds[] = {{EFFECT_CHANGED, true},  {EFFECT_DELETED, true}, {EFFECT_MOVED, true},
+                 {EFFECT_EXPIRED, true},  {EFFECT_EVENT, false},  {EFFECT_MISSED, false},
+                 {EFFECT_CREATED, false}, {EFFECT_FLUSHED, true}, {EFFECT_SWAPPED, true}};
+    begin();
+    put(0, "k", EXPIRY_NONE);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct effect e = {.kind = kinds[i].kind, .key = key_of("k"), .other_db = 1};
+        CHECK_INT(felt(&e), kinds[i].felt);
+        e.db = 1; /* the watched key is in the other one, and may come with a swap */
+        e.other_db = e.kind == EFFECT_SWAPPED ? 0 : 1;
+        CHECK_INT(felt(&e), e.kind == EFFECT_SWAPPED);
+    }
+    stripes_close();
+}
+
+static void expiry_is_counted_by_itself_and_felt(void) {
+    begin();
+    struct entry *e = put(0, "k", NOW_MS);
+    struct watch *watch = watch_acquire(stripe, 0, key_of("k"));
+    uint64_t version = watch_version(watch);
+    effect_expired(&x, stripe, 1, e); /* one of that name elsewhere */
+    CHECK(watch_version(watch) == version);
+    effect_expired(&x, stripe, 0, e);
+    CHECK(watch_version(watch) != version);
+    watch_release(stripe, watch);
+    effect_expired(&x, stripe, 0, e); /* nobody listens */
+    CHECK_INT(metrics.expired_keys, 3);
+    CHECK_INT(x.changes, 0); /* as in Redis: it is no command's change */
+    CHECK_INT(stripe->changes, 0);
+    stripes_close();
+}
+
+static void every_event_has_a_class_and_a_name_of_its_own(void) {
+    static const struct {
+        char class;
+        const char *name;
+    } events[] = {
+#define EVENT(id, class, name) {class, name},
+#include "server/call/events.def"
+#undef EVENT
+    };
+    size_t count = sizeof events / sizeof *events;
+    for (size_t i = 0; i < count; i++) {
+        CHECK(strchr("g$xnm", events[i].class));
+        for (size_t j = 0; j < i; j++) CHECK(strcmp(events[i].name, events[j].name) != 0);
+    }
+    CHECK_INT(EVENT_KEYMISS, count); /* the last one: 0 is EVENT_NONE */
+}
+
+int main(void) {
+    RUN(every_change_is_counted);
+    RUN(watchers_feel_what_is_other_than_it_was);
+    RUN(expiry_is_counted_by_itself_and_felt);
+    RUN(every_event_has_a_class_and_a_name_of_its_own);
+    return 0;
+}
