@@ -81,6 +81,10 @@ static inline void call_effect(struct call *call, uint32_t arg, enum effect_kind
 static inline void call_changed(struct call *call, uint32_t arg, enum event event) {
     call_effect(call, arg, EFFECT_CHANGED, event, call->db, 1);
 }
+/* The same for so many changes at once, as Redis counts them. */
+static inline void call_changed_times(struct call *call, uint32_t arg, enum event event, uint64_t count) {
+    call_effect(call, arg, EFFECT_CHANGED, event, call->db, count);
+}
 /* In another database. */
 static inline void call_changed_db(struct call *call, unsigned db, uint32_t arg, enum event event) {
     call_effect(call, arg, EFFECT_CHANGED, event, db, 1);

@@ -144,8 +144,9 @@ static void reply_value(struct call *call, __int128 value) {
     reply_int(call->reply, (int64_t)value); /* unsigned fields have 63 bits at most */
 }
 
-/* Runs SET or INCRBY. True if the field has another value now. */
-static bool field_write(struct call *call, char *data, size_t len, const struct field *f) {
+/* Runs SET or INCRBY. True if that is a change: the field has another value now, or it is in a string that became longer for
+ * it. */
+static bool field_write(struct call *call, char *data, size_t len, const struct field *f, bool grows) {
     __int128 old = field_load((struct bytes){data, len}, f), value = f->operand;
     if (f->action == FIELD_INCRBY)
         value += old;
@@ -156,7 +157,7 @@ static bool field_write(struct call *call, char *data, size_t len, const struct 
         return false;
     }
     reply_value(call, f->action == FIELD_SET ? old : value);
-    if (value == old) return false;
+    if (value == old) return grows;
     field_store(data, len, f, value);
     return true;
 }
@@ -174,7 +175,8 @@ static void run_writes(struct call *call, const struct field_list *list) {
     struct entry *e = call_peek(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
     size_t len = e ? entry_string_len(e) : 0, end = list->last_bit / 8 + 1;
-    bool changed = end > len; /* it grows even where every operation fails */
+    bool grows = end > len;
+    uint64_t changes = 0;
     if (len < end) len = end;
     char *data = string_edit_or_reply(call, 1, &e, len);
     if (!data) return;
@@ -184,9 +186,10 @@ static void run_writes(struct call *call, const struct field_list *list) {
         if (f->action == FIELD_GET)
             reply_value(call, field_load((struct bytes){data, len}, f));
         else
-            changed |= field_write(call, data, len, f);
+            changes += field_write(call, data, len, f, grows);
     }
-    if (changed) call_changed(call, 1, EVENT_SETBIT);
+    if (grows && !changes) changes = 1; /* every operation has failed, but the string is longer */
+    if (changes) call_changed_times(call, 1, EVENT_SETBIT, changes);
 }
 
 static void run(struct call *call, bool may_write) {

@@ -86,7 +86,8 @@ static void what_stays_is_no_change_and_what_grows_is(void) {
     begin();
     EXPECT_CHANGES(1, "bitfield k set u8 0 0\n", "*1\r\n:0\r\n");
     EXPECT_CHANGES(0, "bitfield k set u8 0 0 incrby u8 0 0 get u8 0\n", "*3\r\n:0\r\n:0\r\n:0\r\n");
-    EXPECT_CHANGES(1, "bitfield k set u8 0 1 set u8 0 2\n", "*2\r\n:0\r\n:1\r\n");
+    EXPECT_CHANGES(2, "bitfield k set u8 0 1 set u8 0 2\n", "*2\r\n:0\r\n:1\r\n");
+    EXPECT_CHANGES(2, "bitfield k set u8 8 0 get u8 80 set u8 0 2\n", "*3\r\n:0\r\n:0\r\n:2\r\n");
     EXPECT_CHANGES(1, "bitfield k overflow fail incrby u8 80 -1\nstrlen k\n", "*1\r\n" NIL ":11\r\n");
     end();
 }
