@@ -314,10 +314,13 @@ uint32_t command_categories(const struct command *command) {
                    {CMD_ADMIN, 1 << CATEGORY_ADMIN | 1 << CATEGORY_DANGEROUS},
                    {CMD_PUBSUB, 1 << CATEGORY_PUBSUB},
                    {CMD_BLOCKING, 1 << CATEGORY_BLOCKING}};
-    static const uint32_t of_group[] = {
-        [GROUP_STRING] = 1 << CATEGORY_STRING,         [GROUP_BITMAP] = 1 << CATEGORY_BITMAP,
-        [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,      [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
-        [GROUP_CONNECTION] = 1 << CATEGORY_CONNECTION, [GROUP_SERVER] = 0};
+    static const uint32_t of_group[] = {[GROUP_STRING] = 1 << CATEGORY_STRING,
+                                        [GROUP_BITMAP] = 1 << CATEGORY_BITMAP,
+                                        [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
+                                        [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
+                                        [GROUP_CONNECTION] = 1 << CATEGORY_CONNECTION,
+                                        [GROUP_SERVER] = 0,
+                                        [GROUP_CLUSTER] = 0};
     uint32_t categories = acl_words(command->acl);
     for (size_t i = 0; i < sizeof(implied) / sizeof(*implied); i++)
         if (command->flags & implied[i].flag) categories |= implied[i].categories;
@@ -415,7 +418,7 @@ const char *command_check_row(const struct command *command) {
     if (command->container ? abs(command->arity) < 2 : command->arity == 0)
         return bad_row(command, "bad arity");
     if (command->container && !command->run) return bad_row(command, "a subcommand without .run");
-    if (command->group > GROUP_SERVER) return bad_row(command, "unknown group");
+    if (command->group >= GROUP_COUNT) return bad_row(command, "unknown group");
     if ((command->flags & both) == both) return bad_row(command, "both CMD_WRITE and CMD_READONLY");
     if ((error = check_specs(command)) || (error = check_docs(command)) || (error = check_syntax(command)))
         return bad_row(command, error);

@@ -66,7 +66,9 @@ enum command_group {
     GROUP_GENERIC,
     GROUP_TRANSACTIONS,
     GROUP_CONNECTION,
-    GROUP_SERVER
+    GROUP_SERVER,
+    GROUP_CLUSTER,
+    GROUP_COUNT
 };
 
 /* Key specs, as COMMAND DOCS and COMMAND INFO describe them (Redis 7 "key specifications"). */

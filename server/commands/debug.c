@@ -26,14 +26,18 @@ static bool is_local(struct client *client) {
     return local;
 }
 
+/* DEBUG may be enabled. The other protected command is MODULE, whose option can only be `no`. */
 static enum verdict ask_enabled(const struct call *call, struct text *why) {
-    int64_t enabled = config.enable_debug_command;
+    bool debug = strcmp(call->command->name, "debug") == 0;
+    int64_t enabled = debug ? config.enable_debug_command : CONFIG_NO;
     if (enabled == CONFIG_YES || (enabled == CONFIG_LOCAL && is_local(call->client))) return PASS;
-    text_string(
-        why,
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run "
-        "it from a local connection, otherwise you need to set this option in the configuration file, and "
-        "then restart the server.");
+    text_format(why,
+                "ERR %s command not allowed. If the enable-%s-command option is set to \"local\", you can "
+                "run it from "
+                "a local connection, otherwise you need to set this option in the configuration file, and "
+                "then restart "
+                "the server.",
+                debug ? "DEBUG" : "MODULE", debug ? "debug" : "module");
     return REFUSED;
 }
 static bool is_protected(const struct command *command) {

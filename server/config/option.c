@@ -9,6 +9,7 @@
 #include "protocol/number.h"
 #include "server/limits.h"
 #include "server/log.h"
+#include "server/missing.h"
 #include "store/keyspace.h"
 
 static const struct option_choice choices_auto[] = {

@@ -7,6 +7,7 @@
 #include "server/config/config.h"
 #include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
+#include "server/missing.h"
 #include "server/report/errorstats.h"
 
 /* ---- Refusing ------------------------------------------------------------------------------------- */
@@ -52,6 +53,8 @@ static void reject_unknown(struct call *call) {
     text_format(&text, "ERR unknown command '%.*s', with args beginning with: ", reply_name(call->argv[0]),
                 call->argv[0].data);
     add_arguments(&text, call);
+    const char *why = missing_command(call->argv[0]);
+    if (why) text_format(&text, "(kevy %s)", why);
     reject(call, NULL, memory);
 }
 
@@ -59,8 +62,10 @@ static void reject_subcommand(struct call *call, const struct command *container
     char memory[REFUSAL_MAX];
     struct text text = text_fixed(memory, sizeof memory);
     text_format(&text, "ERR unknown subcommand '%.*s'. Try ", reply_name(call->argv[1]), call->argv[1].data);
-    text_upper(&text, bytes_of(container->name));
+    text_upper(&text, (struct bytes){call->argv[0].data, (size_t)reply_name(call->argv[0])});
     text_string(&text, " HELP.");
+    const char *why = missing_subcommand(bytes_of(container->name), call->argv[1]);
+    if (why) text_format(&text, " (kevy %s)", why);
     reject(call, NULL, memory);
 }
 

@@ -123,6 +123,17 @@ static void an_unknown_command_is_named_with_what_follows_it(void) {
     end();
 }
 
+static void what_redis_has_and_kevy_lacks_is_told_with_the_reason(void) {
+    begin(1);
+    EXPECT("lpush l a\nLPUSH\nclient caching yes\n",
+           "-ERR unknown command 'lpush', with args beginning with: 'l' 'a' (kevy has no lists yet)\r\n"
+           "-ERR unknown command 'LPUSH', with args beginning with: (kevy has no lists yet)\r\n"
+           "-ERR unknown subcommand 'caching'. Try CLIENT HELP. (kevy does not track what clients cache "
+           "yet)\r\n");
+    CHECK_INT(errors_of(BYTES("ERR")), 3);
+    end();
+}
+
 static void what_is_shown_of_an_unknown_command_is_bounded(void) {
     static char line[5000];
     begin(1);
@@ -188,6 +199,7 @@ int main(void) {
     RUN(what_is_not_enabled_is_refused_before_it_is_queued);
     RUN(a_wrong_number_of_arguments_is_refused_and_the_rest_goes_on);
     RUN(a_container_needs_a_subcommand_that_it_knows);
+    RUN(what_redis_has_and_kevy_lacks_is_told_with_the_reason);
     RUN(an_unknown_command_is_named_with_what_follows_it);
     RUN(what_is_shown_of_an_unknown_command_is_bounded);
     RUN(a_browser_is_hung_up_on_at_once);

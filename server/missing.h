@@ -1,0 +1,41 @@
+/* missing.h - what Redis 7.0 has and kevy lacks: how it is told, for commands, subcommands and directives alike.
+ *
+ * A text ends the sentence "kevy ...". Commands stand in missing.def, directives in server/config/options.def. A feature
+ * that arrives takes its text away, and the compiler names the rows that are left. */
+#ifndef KEVY_SERVER_MISSING_H
+#define KEVY_SERVER_MISSING_H
+
+#include "protocol/bytes.h"
+
+#define MISSING_LISTS            "has no lists yet"
+#define MISSING_SETS             "has no sets yet"
+#define MISSING_SORTED_SETS      "has no sorted sets yet"
+#define MISSING_HASHES           "has no hashes yet"
+#define MISSING_STREAMS          "has no streams yet"
+#define MISSING_GEO              "has no geo commands yet"
+#define MISSING_HYPERLOGLOG      "has no HyperLogLog yet"
+#define MISSING_SORT             "does not sort yet"
+#define MISSING_DUMP             "has no DUMP and RESTORE yet"
+#define MISSING_PUBSUB           "has no pub/sub yet"
+#define MISSING_EVENTS           "does not publish keyspace events yet"
+#define MISSING_TRACKING         "does not track what clients cache yet"
+#define MISSING_SCRIPTS          "has no scripts yet"
+#define MISSING_MODULES          "has no modules"
+#define MISSING_ACL              "has no access control lists yet"
+#define MISSING_SNAPSHOTS        "saves no snapshots yet"
+#define MISSING_AOF              "keeps no append-only file yet"
+#define MISSING_REPLICATION      "does not replicate yet"
+#define MISSING_CLUSTER          "does not form clusters yet"
+#define MISSING_TLS              "does not speak TLS yet"
+#define MISSING_MAXMEMORY        "does not limit its memory yet"
+#define MISSING_EVICTION         "does not evict yet"
+#define MISSING_LATENCY          "does not monitor latencies yet"
+#define MISSING_LATENCY_TRACKING "does not track latencies yet"
+#define MISSING_MEMORY_DOCTOR    "has no MEMORY DOCTOR yet"
+
+/* Why this command, or this subcommand of a container that kevy has, is not there; in any case of letters. NULL for what
+ * Redis 7.0 does not know either. */
+const char *missing_command(struct bytes name);
+const char *missing_subcommand(struct bytes container, struct bytes name);
+
+#endif
