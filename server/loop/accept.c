@@ -8,6 +8,7 @@
 
 #include "server/config/config.h"
 #include "server/log.h"
+#include "server/loop/input.h"
 #include "server/loop/listener.h"
 #include "server/loop/shard.h"
 #include "server/op.h"
@@ -98,7 +99,7 @@ static bool serve(struct shard *shard, int fd, bool unix_socket) {
         refuse(shard, fd, BYTES("-ERR Out of memory\r\n"));
         return false;
     }
-    if (conn_open(conn, shard, fd, unix_socket)) return true;
+    if (conn_open(conn, shard, &input_client, fd, unix_socket)) return true;
     refuse(shard, fd, BYTES("-ERR max number of clients reached\r\n"));
     slots_give(&shard->slots, conn);
     return false;

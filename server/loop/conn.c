@@ -5,16 +5,12 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "protocol/assert.h"
-#include "server/clients/clients.h"
 #include "server/config/config.h"
-#include "server/exec/monitor.h"
-#include "server/exec/transaction.h"
 #include "server/log.h"
 #include "server/loop/receive.h"
 #include "server/loop/shard.h"
@@ -143,8 +139,10 @@ static void socket_options(int fd, bool unix_socket) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-bool conn_open(struct conn *conn, struct shard *shard, int fd, bool unix_socket) {
+bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *kind, int fd,
+               bool unix_socket) {
     conn->shard = shard;
+    conn->kind = kind;
     conn->fd = fd;
     conn->client = (struct client){.shard = (uint8_t)shard->index,
                                    .slot = conn->slot,
@@ -154,7 +152,7 @@ bool conn_open(struct conn *conn, struct shard *shard, int fd, bool unix_socket)
                                    .active_ms = shard->exec.clock.now_ms,
                                    .flags = unix_socket ? CLIENT_UNIX_SOCKET : 0};
     output_open(&conn->output, &shard->chunks);
-    if (!clients_add(&conn->client)) return false;
+    if (!kind->open(conn)) return false;
     metric_add(&shard->exec.metrics.connections_received, 1);
     socket_options(fd, unix_socket);
     conn->flags = CONN_OPEN;
@@ -162,6 +160,28 @@ bool conn_open(struct conn *conn, struct shard *shard, int fd, bool unix_socket)
         conn->flags |= CONN_FIXED;
     receive_arm(conn);
     return true;
+}
+
+/* A peer that sends faster than its turns go through is left to its socket's own flow control. */
+static void check_backlog(struct conn *conn) {
+    if (conn_has_backlog(conn))
+        receive_cancel(conn);
+    else if (!(conn->flags & (CONN_RECEIVING | CONN_READING | CONN_EOF)))
+        conn_wants_rearm(conn);
+}
+
+void conn_input(struct conn *conn, const char *data, size_t len) {
+    if (conn->flags & CONN_CLOSING) return;
+    metric_add(&conn->shard->exec.metrics.input_bytes, len);
+    if (len) conn_active(conn);
+    conn->kind->input(conn, data, len);
+    if (conn->flags & CONN_CLOSING) return;
+    size_t pending = conn->pending.len - conn->pending_done;
+    check_backlog(conn);
+    client_set(conn->client.input_bytes, pending + (conn->bulk ? conn->bulk_have : 0));
+    if (output_unsent(&conn->output)) conn_wants_flush(conn);
+    debug_assert(conn_check(conn));
+    conn_settle(conn);
 }
 
 void conn_shut(struct conn *conn) {
@@ -202,17 +222,11 @@ bool conn_bury(struct conn *conn) {
         conn->flags |= CONN_SHUT;
         return false;
     }
-    transaction_close(&conn->client);
-    if (conn->client.flags & CLIENT_MONITOR) monitor_remove(&conn->client);
-    clients_remove(&conn->client);
+    conn->kind->closed(conn);
     if (conn->flags & CONN_FIXED) (void)!files_set(&shard->files, conn->slot, -1);
     close(conn->fd);
     output_close(&conn->output);
-    request_parser_reset(&conn->parser);
     buffer_free(&conn->pending);
-    if (conn->bulk) block_release(conn->bulk);
-    for (unsigned i = 0; i < conn->arg_block_count; i++) block_release(conn->arg_block[i]);
-    free(conn->arg_block);
     __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
     return true;
 }

@@ -1,6 +1,6 @@
-/* conn.h - a connection: a socket, what came in, what goes out, and the session in between.
+/* conn.h - a connection: a socket, what came in, what goes out, the kind that it is of, and the session in between.
  *
- *               conn_open                      input_received                  output_begin
+ *               conn_open                      conn_input                      output_begin
  *      accept ------------> (armed: recv) ----------------> requests --> replies ----------> (sending)
  *                              ^   |                                                            |
  *                              |   +-- EOF, error, QUIT, kill: conn_shut --> (closing) <--------+
@@ -44,9 +44,22 @@ enum conn_flag {
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE,
 };
 
+/* What a connection speaks. How bytes come and go, how much of them, and when it ends is the same for every kind. */
+struct conn_kind {
+    /* It begins: false refuses it, and then nothing has happened. */
+    bool (*open)(struct conn *conn);
+    /* Data came; or, len 0, there may be something to go on with, after conn_wants_turn. A bounded part is done. What it
+     * keeps for later joins conn->pending, what it answers is written to conn->output. */
+    void (*input)(struct conn *conn, const char *data, size_t len);
+    /* It has ended: what the kind made of it is given back. */
+    void (*closed)(struct conn *conn);
+};
+
 struct conn {
-    struct client client; /* first: a handler's client is a connection's */
+    struct client
+        client; /* first: a handler's client is a connection's; of other kinds it has flags and times alone */
     struct shard *shard;
+    const struct conn_kind *kind;
     int fd;
     uint32_t slot, generation;
     uint32_t flags;
@@ -77,10 +90,12 @@ struct conn {
 
 _Static_assert(sizeof(struct conn) <= 1024, "what an idle connection costs in the server's memory");
 
-/* A client's connection over `fd` begins, in a slot that was taken for it, and is armed. False: there are as many
- * clients as there may be; nothing has happened, and the descriptor is still the caller's. */
-bool conn_open(struct conn *conn, struct shard *shard, int fd, bool unix_socket)
+/* A connection of that kind over `fd` begins, in a slot that was taken for it, and is armed. False: the kind refused it;
+ * nothing has happened, and the descriptor is still the caller's. */
+bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *kind, int fd, bool unix_socket)
     __attribute__((warn_unused_result));
+/* Gives what has come to the kind: `data`, or with len 0 what it has kept. */
+void conn_input(struct conn *conn, const char *data, size_t len);
 /* Ends the connection: shuts the socket down; it is buried after its last completion. Replies in flight are
  * dropped. */
 void conn_shut(struct conn *conn);

@@ -1,10 +1,15 @@
 /* input.c - bytes become requests, in batches, and run; what is not whole, or must wait, is kept. */
 #include "server/loop/input.h"
 
+#include <stdlib.h>
+
 #include "protocol/assert.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/exec/dispatch.h"
+#include "server/exec/monitor.h"
 #include "server/exec/prepare.h"
+#include "server/exec/transaction.h"
 #include "server/log.h"
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
@@ -237,18 +242,8 @@ static void run_received(struct conn *conn, const char *data, size_t len) {
     if (used < len) keep_pending(conn, data + used, len - used);
 }
 
-/* A peer that sends faster than its turns go through is left to its socket's own flow control. */
-static void check_backlog(struct conn *conn) {
-    if (conn_has_backlog(conn))
-        receive_cancel(conn);
-    else if (!(conn->flags & (CONN_RECEIVING | CONN_READING | CONN_EOF)))
-        conn_wants_rearm(conn);
-}
-
-void input_received(struct conn *conn, const char *data, size_t len) {
-    if (conn->flags & CONN_CLOSING) return;
-    metric_add(&conn->shard->exec.metrics.input_bytes, len);
-    if (len) conn_active(conn);
+/* What belongs to a large argument goes there; the rest joins what is pending, or runs at once. */
+static void run_input(struct conn *conn, const char *data, size_t len) {
     if (conn->bulk && len) {
         size_t n = receive_bulk_more(conn, data, len);
         data += n, len -= n;
@@ -263,11 +258,22 @@ void input_received(struct conn *conn, const char *data, size_t len) {
     } else if (len || conn->parser.saved) {
         run_received(conn, data, len);
     }
-    if (conn->flags & CONN_CLOSING) return;
-    size_t pending = conn->pending.len - conn->pending_done;
-    check_backlog(conn);
-    client_set(conn->client.input_bytes, pending + (conn->bulk ? conn->bulk_have : 0));
-    if (output_unsent(&conn->output)) conn_wants_flush(conn);
-    debug_assert(conn_check(conn));
-    conn_settle(conn);
 }
+
+/* ---- The kind ------------------------------------------------------------------------------------- */
+
+static bool open_client(struct conn *conn) {
+    return clients_add(&conn->client);
+}
+
+static void close_client(struct conn *conn) {
+    transaction_close(&conn->client);
+    if (conn->client.flags & CLIENT_MONITOR) monitor_remove(&conn->client);
+    clients_remove(&conn->client);
+    request_parser_reset(&conn->parser);
+    if (conn->bulk) block_release(conn->bulk);
+    receive_drop_blocks(conn);
+    free(conn->arg_block);
+}
+
+const struct conn_kind input_client = {.open = open_client, .input = run_input, .closed = close_client};

@@ -1,12 +1,11 @@
-/* input.h - what has come is parsed and run. */
+/* input.h - what clients say: requests in RESP are parsed and run, in batches. */
 #ifndef KEVY_SERVER_LOOP_INPUT_H
 #define KEVY_SERVER_LOOP_INPUT_H
 
-#include <stddef.h>
+#include "server/loop/conn.h"
 
-struct conn;
-
-/* Parses and runs what has come: `data` first joins what is pending. Bounded by TURN_REQUESTS and TURN_BYTES. */
-void input_received(struct conn *conn, const char *data, size_t len);
+/* The kind of a client's connection. Its input is bounded by TURN_REQUESTS and TURN_BYTES; opening fails where there are as
+ * many clients as there may be. */
+extern const struct conn_kind input_client;
 
 #endif

@@ -10,8 +10,8 @@
 #include "server/exec/pause.h"
 #include "server/log.h"
 #include "server/loop/accept.h"
+#include "server/loop/conn.h"
 #include "server/loop/deliver.h"
-#include "server/loop/input.h"
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
@@ -124,7 +124,7 @@ static void reap(struct shard *shard) {
 
 /* Bytes that came before wait. */
 static void run_ready(struct conn *conn) {
-    input_received(conn, NULL, 0);
+    conn_input(conn, NULL, 0);
 }
 
 static void execute(struct shard *shard) {
@@ -134,7 +134,7 @@ static void execute(struct shard *shard) {
     for (unsigned i = 0; i < shard->received_count; i++) {
         struct received *r = &shard->received[i];
         const char *data = shard->buffers.memory + (size_t)r->buffer * shard->buffers.size;
-        if (r->conn->generation == r->generation) input_received(r->conn, data, r->len);
+        if (r->conn->generation == r->generation) conn_input(r->conn, data, r->len);
         buffers_return(&shard->buffers, r->buffer);
     }
     shard->received_count = 0;

@@ -60,6 +60,7 @@ static struct conn *open_conn(void) {
     struct conn *conn = slots_take(&shards->slots);
     CHECK(conn);
     conn->shard = shards;
+    conn->kind = &input_client;
     conn->fd = dup(null_fd);
     conn->client = (struct client){
         .slot = conn->slot, .fd = conn->fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
@@ -99,7 +100,7 @@ static void send_all(unsigned i) {
 }
 
 static void run_ready(struct conn *conn) {
-    input_received(conn, NULL, 0);
+    conn_input(conn, NULL, 0);
 }
 
 static void resume_held(struct conn *conn) {
@@ -127,7 +128,7 @@ static void receive(unsigned i, const uint8_t *data, size_t len) {
     memcpy(piece, data, len);
     piece = realloc(piece, len ? len : 1);
     CHECK(piece);
-    input_received(conns[i], piece, len);
+    conn_input(conns[i], piece, len);
     free(piece);
     turn();
 }

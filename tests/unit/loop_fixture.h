@@ -13,16 +13,20 @@ static inline void loop_open(void) {
     must(shard_open(shards), "shard_open");
 }
 
-/* A connection whose peer is *fd. */
-static inline struct conn *loop_conn(int *fd) {
+/* A connection of that kind whose peer is *fd. */
+static inline struct conn *loop_conn_of(const struct conn_kind *kind, int *fd) {
     int pair[2];
     open_pair(pair);
     struct conn *conn = slots_take(&shards->slots);
     CHECK(conn);
-    CHECK(conn_open(conn, shards, pair[0], true));
+    CHECK(conn_open(conn, shards, kind, pair[0], true));
     shards->connections++;
     *fd = pair[1];
     return conn;
+}
+
+static inline struct conn *loop_conn(int *fd) {
+    return loop_conn_of(&input_client, fd);
 }
 
 /* How many SQEs are queued. */

@@ -12,6 +12,7 @@
 #include "server/exec/dispatch.h"
 #include "server/log.h"
 #include "server/loop/deliver.h"
+#include "server/loop/input.h"
 #include "server/loop/shard.h"
 #include "server/report/info.h"
 #include "tests/check.h"
@@ -60,6 +61,7 @@ static inline struct conn *fixture_conn(struct shard *shard) {
     struct conn *conn = slots_take(&shard->slots);
     CHECK(conn);
     conn->shard = shard;
+    conn->kind = &input_client;
     conn->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     CHECK(conn->fd >= 0);
     conn->client = (struct client){.slot = conn->slot,

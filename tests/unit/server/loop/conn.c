@@ -52,7 +52,7 @@ static void a_tcp_connection_sends_at_once_and_is_probed(void) {
     CHECK(connect(client, (struct sockaddr *)&address, len) == 0);
     int fd = accept(listener, NULL, NULL);
     struct conn *conn = slots_take(&shards->slots);
-    CHECK(fd >= 0 && conn && conn_open(conn, shards, fd, false));
+    CHECK(fd >= 0 && conn && conn_open(conn, shards, &input_client, fd, false));
     CHECK(!(conn->client.flags & CLIENT_UNIX_SOCKET));
     static const struct {
         int level, name, expected;
@@ -82,7 +82,7 @@ static void one_client_too_many_begins_nothing(void) {
     struct conn *first = loop_conn(&fd);
     open_pair(pair);
     struct conn *conn = slots_take(&shards->slots);
-    CHECK(conn && !conn_open(conn, shards, pair[0], true));
+    CHECK(conn && !conn_open(conn, shards, &input_client, pair[0], true));
     CHECK(!(conn->flags & CONN_OPEN) && !conn->pending_ops && clients_count() == 1);
     CHECK_INT(shards->exec.metrics.connections_received, 1);
     CHECK_INT(fcntl(pair[0], F_GETFD) >= 0, 1); /* it is the caller's still */
@@ -153,11 +153,78 @@ static void held_connections_are_let_go_in_any_order(void) {
     fixture_close();
 }
 
+/* Another kind: each line comes back as it was said, and `bye` is the last one. */
+static unsigned echo_opened, echo_closed;
+
+static bool echo_open(struct conn *conn) {
+    echo_opened++;
+    return true;
+}
+static void echo_input(struct conn *conn, const char *data, size_t len) {
+    CHECK(buffer_append(&conn->pending, (struct bytes){data, len}, 1000));
+    for (const char *end; (end = memchr(conn->pending.data, '\n', conn->pending.len));) {
+        struct bytes line = {conn->pending.data, (size_t)(end + 1 - conn->pending.data)};
+        reply_raw(&conn->output.reply, line);
+        if (bytes_equal(line, BYTES("bye\n"))) conn->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
+        buffer_consume(&conn->pending, line.len);
+    }
+}
+static void echo_end(struct conn *conn) {
+    CHECK(conn->flags & CONN_CLOSING);
+    echo_closed++;
+}
+static const struct conn_kind echo = {.open = echo_open, .input = echo_input, .closed = echo_end};
+
+static void echo_turn(struct conn *conn, int fd, struct bytes said, struct bytes expected) {
+    char text[100];
+    CHECK_INT(send(fd, said.data, said.len, 0), said.len);
+    struct completion data = next_completion(&shards->ring);
+    CHECK(op_of(data.user_data) == OP_RECEIVE && data.res == (int)said.len);
+    receive_completed(conn, data.res, data.flags);
+    CHECK(shards->received_count == 1 && shards->received[0].conn == conn);
+    conn_input(conn, shards->buffers.memory + (size_t)shards->received[0].buffer * shards->buffers.size,
+               said.len);
+    buffers_return(&shards->buffers, shards->received[0].buffer);
+    shards->received_count = 0;
+    CHECK(conn_link_in(&conn->flush_link) == (expected.len != 0));
+    if (!expected.len) return;
+    conn_link_out(&conn->flush_link);
+    shards->quick_sends = false;
+    send_flush(conn);
+    data = next_completion(&shards->ring);
+    CHECK(op_of(data.user_data) == OP_SEND && data.res == (int)expected.len);
+    send_completed(conn, data.res);
+    CHECK_INT(read(fd, text, sizeof text), expected.len);
+    CHECK_BYTES(((struct bytes){text, expected.len}), expected);
+}
+
+static void a_connection_may_speak_something_else_than_resp(void) {
+    int fd;
+    loop_open();
+    struct conn *conn = loop_conn_of(&echo, &fd);
+    CHECK(echo_opened == 1 && clients_count() == 0);
+    echo_turn(conn, fd, BYTES("*1\r\n$4\r\n"), BYTES("*1\r\n$4\r\n"));
+    echo_turn(conn, fd, BYTES("ping"), BYTES(""));
+    CHECK_INT(conn->client.input_bytes, 4);
+    echo_turn(conn, fd, BYTES("\nset a b\nget "), BYTES("ping\nset a b\n"));
+    echo_turn(conn, fd, BYTES("a\nbye\n"), BYTES("get a\nbye\n"));
+    CHECK(conn->flags & CONN_CLOSING && !echo_closed);
+    conn_link_out(&conn->receive_link);
+    CHECK(!conn_bury(conn));
+    struct completion end = next_completion(&shards->ring);
+    receive_completed(conn, end.res, end.flags);
+    bury(conn);
+    CHECK(echo_closed == 1 && shards->connections == 0);
+    close(fd);
+    fixture_close();
+}
+
 int main(void) {
     RUN(a_connection_begins_registered_and_armed);
     RUN(a_tcp_connection_sends_at_once_and_is_probed);
     RUN(one_client_too_many_begins_nothing);
     RUN(a_connection_settles_when_nothing_is_left_to_do);
     RUN(held_connections_are_let_go_in_any_order);
+    RUN(a_connection_may_speak_something_else_than_resp);
     return 0;
 }

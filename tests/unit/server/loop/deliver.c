@@ -121,7 +121,7 @@ static void a_resume_reaches_every_shard(void) {
     pause_begin(PAUSE_ALL, shards->exec.clock.now_ms + 100000, shards->exec.clock.now_ms);
     for (unsigned i = 0; i < 3; i++) {
         conns[i] = fixture_conn(&shards[i]);
-        input_received(conns[i], "PING\r\n", 6);
+        conn_input(conns[i], "PING\r\n", 6);
         CHECK(conn_list_first(&shards[i].held) == conns[i]);
     }
     pause_end();
@@ -130,7 +130,7 @@ static void a_resume_reaches_every_shard(void) {
         CHECK(deliver_posts(&shards[i]));
         CHECK(conn_list_empty(&shards[i].held) && conn_list_first(&shards[i].ready) == conns[i]);
         conn_link_out(&conns[i]->turn_link);
-        input_received(conns[i], NULL, 0);
+        conn_input(conns[i], NULL, 0);
         CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
         fixture_conn_close(conns[i]);
     }

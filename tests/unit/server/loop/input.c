@@ -12,12 +12,12 @@ static void receive(struct conn *conn, const char *data, size_t len) {
     char *exact = malloc(len ? len : 1); /* so that a sanitizer sees what is read beyond it */
     CHECK(exact);
     memcpy(exact, data, len);
-    input_received(conn, exact, len);
+    conn_input(conn, exact, len);
     free(exact);
     while (!conn_list_empty(&shard->ready)) {
         shard->turn++;
         conn_link_out(&conn->turn_link);
-        input_received(conn, NULL, 0);
+        conn_input(conn, NULL, 0);
     }
     conn_link_out(&conn->flush_link);
     if (!(conn->flags & CONN_CLOSING)) conn_link_out(&conn->receive_link);
@@ -140,7 +140,7 @@ static void without_memory_requests_are_refused_or_the_connection_ends(void) {
         fixture_open(4);
         struct conn *conn = fixture_conn(shards);
         memory_left = allocations;
-        input_received(conn, data.data, data.len);
+        conn_input(conn, data.data, data.len);
         memory_left = UINT_MAX;
         buffer_free(&sent);
         fixture_take(&conn->output, &sent);

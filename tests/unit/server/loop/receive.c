@@ -142,11 +142,11 @@ static void announce(void) {
     int len = snprintf(head, sizeof head, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", LARGE);
     CHECK(buffer_append(&first, (struct bytes){head, (size_t)len}, 1 << 20));
     CHECK(buffer_append(&first, (struct bytes){value, FIRST}, 1 << 20));
-    input_received(conn, first.data, first.len);
+    conn_input(conn, first.data, first.len);
     buffer_free(&first);
     CHECK(conn->bulk && conn->bulk_have == FIRST && conn->flags & CONN_CANCELLING &&
           conn->flags & CONN_LARGE);
-    input_received(conn, value + FIRST, SECOND);
+    conn_input(conn, value + FIRST, SECOND);
     CHECK_INT(conn->bulk_have, FIRST + SECOND);
     receive_arm(conn);
     CHECK(!(conn->flags & CONN_READING)); /* not before the receive has ended */
@@ -155,10 +155,10 @@ static void announce(void) {
 /* All of it is here: the parser gets it, and the command runs. */
 static void check_set(void) {
     CHECK(!conn->bulk && conn->arg_block_count == 1);
-    input_received(conn, NULL, 0);
+    conn_input(conn, NULL, 0);
     CHECK_INT(conn->arg_block_count, 0);
     CHECK_INT(output_unsent(&conn->output), 5); /* +OK */
-    input_received(conn, "get k\r\n", 7);
+    conn_input(conn, "get k\r\n", 7);
     CHECK_INT(output_unsent(&conn->output), 5 + 9 + LARGE + 2);
 }
 
