@@ -175,6 +175,8 @@ static inline bool call_is_string_or_reply(struct call *call, const struct entry
 void call_reply_string(struct call *call, const struct entry *e);
 /* Replies with a slice of what entry_string gives for e: a large part of a large value without copying. */
 void call_reply_part(struct call *call, const struct entry *e, struct bytes part);
+/* The memory of its own that a large argument may have, else NULL. */
+struct block *call_block(const struct call *call, uint32_t arg);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
 struct value call_value(struct call *call, uint32_t arg);
 

@@ -10,6 +10,7 @@
 #include "server/clients/post.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
+#include "server/exec/mute.h"
 #include "server/exec/pause.h"
 #include "server/limits.h"
 
@@ -432,11 +433,12 @@ COMMAND(client_no_touch) = {
     .summary = "Controls whether commands sent by the client will alter the LRU/LFU of the keys they access.",
     .syntax = "enabled:(ON | OFF)"};
 
-/* OFF and SKIP are not answered themselves: dispatch drops what a muted client's commands reply. */
+/* OFF and SKIP are not answered themselves. ON does not take a SKIP back that is not the running command's, as in Redis. */
 static void client_reply(struct call *call) {
     struct client *client = call->client;
     if (bytes_is(call->argv[2], "on")) {
-        set_flag(client, CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT, false);
+        set_flag(client, CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP, false);
+        mute_follow(call);
         reply_ok(call->reply);
     } else if (bytes_is(call->argv[2], "off")) {
         set_flag(client, CLIENT_REPLY_OFF, true);

@@ -4,6 +4,7 @@
 #include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/exec/monitor.h"
+#include "server/exec/mute.h"
 #include "server/exec/transaction.h"
 
 #define CONNECTION_FLAGS (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY)
@@ -201,8 +202,7 @@ COMMAND(select_) = {.name = "select",
 
 /* Everything that the session was told since it began, but for its eviction and touch modes, as in Redis. */
 static void reset(struct call *call) {
-    const uint32_t told = CLIENT_UNAUTHENTICATED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP |
-                          CLIENT_REPLY_SKIP_NEXT;
+    const uint32_t told = CLIENT_UNAUTHENTICATED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT;
     struct client *client = call->client;
     transaction_close(client);
     if (client->flags & CLIENT_MONITOR) monitor_remove(client);
@@ -210,6 +210,7 @@ static void reset(struct call *call) {
     client_set(client->db, 0);
     (void)!clients_set_text(&client->name, (struct bytes){0}); /* forgetting needs no memory */
     set_protocol(call, 2);
+    mute_follow(call);
     reply_literal(call->reply, "+RESET\r\n");
 }
 COMMAND(reset) = {.name = "reset",

@@ -5,7 +5,7 @@
  * else. */
 #include "server/exec/transaction.h"
 
-#include "server/exec/dispatch.h"
+#include "server/exec/nested.h"
 
 static void multi(struct call *call) {
     if (call->client->flags & CLIENT_MULTI)
@@ -33,8 +33,9 @@ static void run_queue(struct call *call) {
     client_set(client->flags, client->flags | CLIENT_IN_EXEC);
     reply_array(call->reply, count);
     for (size_t i = 0; i < count; i++) {
-        const struct queued *queued = transaction_at(client, i);
-        dispatch_queued(call, queued->command, queued->argv, queued->argc, queued->hash);
+        struct saved *saved = transaction_take(client, i);
+        (void)nested_run(call, saved, client, call->reply); /* a refusal is an element like any other */
+        saved_free(saved); /* a large argument is its value's alone from here on */
     }
     client_set(client->flags, client->flags & ~(uint32_t)CLIENT_IN_EXEC);
 }

@@ -18,6 +18,21 @@
 
 /* ---- Running ------------------------------------------------------------------------------------- */
 
+/* Or does it run within another command? */
+static bool is_outermost(const struct call *call) {
+    return call == &executor_of(call)->call;
+}
+
+/* The batch's clock goes on behind a command whose time is accounted for. The time that commands see stands still until
+ * the outermost one has ended. */
+static void spend_time(struct call *call, uint64_t nanoseconds) {
+    struct clock *clock = &executor_of(call)->clock;
+    clock->timed_ns += nanoseconds;
+    if (!(call->command->flags & CMD_SLOW_CLOCK)) return;
+    clock_read(clock);
+    call->effects->now_ms = clock->now_ms;
+}
+
 static void run_timed(struct call *call, const struct command *command) {
     uint64_t start = clock_monotonic_ns();
     command->run(call);
@@ -27,13 +42,7 @@ static void run_timed(struct call *call, const struct command *command) {
     if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
         !(command->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(call, taken);
-    /* The batch's clock goes on behind this command: its time is accounted for. */
-    struct clock *clock = &executor_of(call)->clock;
-    clock->timed_ns += taken;
-    if (command->flags & CMD_SLOW_CLOCK) {
-        clock_read(clock);
-        call->effects->now_ms = clock->now_ms;
-    }
+    if (is_outermost(call)) spend_time(call, taken);
 }
 
 static __attribute__((noinline)) void note_errors(struct call *call, const struct command *command) {
@@ -42,10 +51,10 @@ static __attribute__((noinline)) void note_errors(struct call *call, const struc
     errorstats_note(call->reply->last_error);
 }
 
-/* The handler, and what is counted about it. Every command that is not plain runs here; plain ones in run_plain. */
-static void run_command(struct call *call, const struct command *command) {
+/* Every command that is not plain runs here; plain ones in run_plain. */
+void dispatch_run(struct call *call) {
+    const struct command *command = call->command;
     uint64_t errors = call->reply->errors;
-    call->command = command;
     if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED))
         run_timed(call, command);
     else
@@ -56,11 +65,11 @@ static void run_command(struct call *call, const struct command *command) {
     if (executor_of(call)->gates & command->gates & GATE_MASK(MODE_MONITORED)) monitor_feed(call);
 }
 
-static void run_holding(struct call *call, const struct command *command, const struct stripe_set *set) {
+static void run_holding(struct call *call, const struct stripe_set *set) {
     call->again = false;
     call->held = set;
     stripe_set_lock(set);
-    run_command(call, command);
+    dispatch_run(call);
     stripe_set_unlock(set);
     call->held = NULL;
 }
@@ -69,31 +78,30 @@ enum { WANT_TRIES = 3 };
 
 /* A command that has asked for more (call_want) is run anew with all that it held and wants; after some tries, with every
  * stripe: it cannot want more then. */
-static __attribute__((noinline)) void run_wanting(struct call *call, const struct command *command,
-                                                  struct stripe_set *set) {
+static __attribute__((noinline)) void run_wanting(struct call *call, struct stripe_set *set) {
     for (unsigned tries = 0; call->again; tries++) {
         stripe_set_join(set, call->want);
         if (tries == WANT_TRIES) stripe_set_add_all(set);
         *call->want = (struct stripe_set){{0}};
-        run_holding(call, command, set);
+        run_holding(call, set);
     }
 }
 
 static void run_many(struct call *call, const struct request *request) {
     struct stripe_set set = {{0}};
     prepare_stripes(call, request, &set);
-    run_holding(call, request->command, &set);
-    if (call->again) run_wanting(call, request->command, &set);
+    run_holding(call, &set);
+    if (call->again) run_wanting(call, &set);
 }
 
 /* A walking command holds one stripe after the other, and may still hold the last one. */
-static void run_walking(struct call *call, const struct command *command) {
+static void run_walking(struct call *call) {
     struct stripe_set set = {{0}};
     call->again = false;
-    run_command(call, command);
+    dispatch_run(call);
     if (call->stripe != STRIPE_NONE) stripe_unlock(&stripes.all[call->stripe]);
     call->stripe = STRIPE_NONE;
-    if (call->again) run_wanting(call, command, &set);
+    if (call->again) run_wanting(call, &set);
 }
 
 static void run_locked(struct call *call, const struct request *request) {
@@ -102,58 +110,21 @@ static void run_locked(struct call *call, const struct request *request) {
         struct stripe *stripe = &stripes.all[request->stripe];
         call->stripe = request->stripe;
         stripe_lock(stripe);
-        run_command(call, command);
+        dispatch_run(call);
         stripe_unlock(stripe);
     } else if (request->stripe != STRIPE_NONE || command->flags & CMD_LOCKS_QUEUE) {
         run_many(call, request);
     } else if (command->flags & CMD_MORE_STRIPES) {
-        run_walking(call, command);
+        run_walking(call);
     } else {
-        run_command(call, command);
+        dispatch_run(call);
     }
 }
 
-void dispatch_queued(struct call *exec, const struct command *command, const struct bytes *argv,
-                     uint32_t argc, uint64_t *hash) {
-    struct call call = *exec;
-    call.argv = argv;
-    call.argc = argc;
-    call.hash = hash;
-    call.db = exec->client->db;
-    call.arg_blocks = NULL;
-    call.arg_block_count = 0;
-    metric_add(&call.effects->metrics->commands_processed, 1);
-    uint64_t errors = exec->reply->errors;
-    run_command(&call, command);
-    exec->reply->errors = errors; /* they were the queued command's, and are not EXEC's too */
-}
+/* ---- Off the fast path --------------------------------------------------------------------------- */
 
-/* ---- Muted replies ------------------------------------------------------------------------------- */
-
-/* CLIENT REPLY OFF and SKIP: replies are written over each other and forgotten. */
-static bool muted_more(struct reply *reply, size_t need) {
-    (void)need;
-    reply->at = reply->end - REPLY_CHUNK_MIN;
-    return true;
-}
-
-static bool muted_attach(struct reply *reply, struct bytes data, void *owner) {
-    (void)reply, (void)data;
-    block_release(owner);
-    return true;
-}
-
-static const struct reply_sink muted_sink = {.more = muted_more, .attach = muted_attach};
-
-enum { CLIENT_MUTED = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP };
-
-static bool concerns_all(const struct command *command) {
-    return command != NULL;
-}
-GATE(muted) = {.bit = MODE_MUTED, .flags = CLIENT_MUTED | CLIENT_REPLY_SKIP_NEXT, .concerns = concerns_all};
-
-static void queue(struct call *call, const struct command *command) {
-    if (!transaction_queue(call->client, command, call->argv, call->argc))
+static void queue(struct call *call, const struct request *request) {
+    if (!transaction_queue(call, request))
         call_out_of_memory(call);
     else
         reply_literal(call->reply, "+QUEUED\r\n");
@@ -162,33 +133,19 @@ static void queue(struct call *call, const struct command *command) {
 static enum verdict run_gated(struct call *call, const struct request *request) {
     enum verdict verdict = gates_ask(call, request);
     if (verdict != PASS) return verdict;
-    if (call->client->flags & CLIENT_MULTI && !(request->command->flags & CMD_IMMEDIATE))
-        queue(call, request->command);
+    if (executor_of(call)->gates & request->command->gates & GATE_MASK(MODE_QUEUE))
+        queue(call, request);
     else
         run_locked(call, request);
     return PASS;
-}
-
-/* The command that turns replies on again is answered: what it wrote is kept. */
-static enum verdict run_muted(struct call *call, const struct request *request) {
-    char scratch[REPLY_CHUNK_MIN];
-    struct reply *real = call->reply;
-    struct reply muted = {
-        .at = scratch, .end = scratch + sizeof scratch, .resp = real->resp, .sink = &muted_sink};
-    call->reply = &muted;
-    enum verdict verdict = run_gated(call, request);
-    call->reply = real;
-    real->resp = muted.resp;
-    if (!(call->client->flags & CLIENT_MUTED))
-        reply_raw(real, (struct bytes){scratch, (size_t)(muted.at - scratch)});
-    return verdict;
 }
 
 static enum verdict run_slow(struct call *call, const struct request *request) {
     struct client *client = call->client;
     if (client->flags & CLIENT_REPLY_SKIP_NEXT)
         client_set(client->flags, (client->flags & ~(uint32_t)CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP);
-    enum verdict verdict = client->flags & CLIENT_MUTED ? run_muted(call, request) : run_gated(call, request);
+    mute_follow(call);
+    enum verdict verdict = run_gated(call, request);
     if (verdict != HELD && client->flags & CLIENT_REPLY_SKIP)
         client_set(client->flags, client->flags & ~(uint32_t)CLIENT_REPLY_SKIP);
     return verdict;
@@ -214,6 +171,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
         verdict = run_slow(call, request);
     else
         run_locked(call, request);
+    mute_end(call->reply);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
     executor_of(call)->gates = gates_raised(client);
     call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;

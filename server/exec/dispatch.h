@@ -12,9 +12,7 @@
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,
                         unsigned count);
 
-/* Runs one queued command within EXEC's call; the locks are held already. Appends exactly one reply to
- * exec->reply. */
-void dispatch_queued(struct call *exec, const struct command *command, const struct bytes *argv,
-                     uint32_t argc, uint64_t *hash);
+/* Runs the handler of a call that has passed the gates and holds its locks, and counts, times and shows it. */
+void dispatch_run(struct call *call);
 
 #endif

@@ -10,6 +10,7 @@
 #include "server/call/call.h"
 #include "server/clients/post.h"
 #include "server/clock.h"
+#include "server/exec/mute.h"
 #include "server/limits.h"
 #include "server/report/metrics.h"
 
@@ -44,6 +45,7 @@ struct executor {
     struct request batch[BATCH_REQUESTS];
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     struct stripe_set want;                 /* what the running command has asked for beyond what it holds */
+    struct mute mute;
     struct metrics metrics;
 };
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "protocol/assert.h"
 #include "protocol/text.h"
 #include "server/config/config.h"
 #include "server/exec/prepare.h"
@@ -25,7 +26,7 @@ static void reject(struct call *call, const struct command *command, const char 
     if (command) metric_add(&call->effects->metrics->commands[command->id].rejected, 1);
     metric_add(&call->effects->metrics->error_replies, 1);
     errorstats_note(call->reply->last_error);
-    if (call->client->flags & CLIENT_MULTI) transaction_fail(call->client);
+    if (!(call->client->flags & CLIENT_IN_EXEC)) transaction_fail(call->client);
 }
 
 enum { REFUSAL_MAX = 512 }; /* bytes; what is shown of a request is cut by reply_name and UNKNOWN_ARGS_MAX */
@@ -109,11 +110,14 @@ GATE(timed) = {.bit = MODE_TIMED, .concerns = concerns_all};
 
 /* ---- Asking --------------------------------------------------------------------------------------- */
 
-static enum verdict ask(struct call *call, uint32_t raised) {
+static enum verdict ask(struct call *call, uint32_t raised, bool nested) {
     char memory[REFUSAL_MAX];
     for (uint32_t bits = raised & ~(uint32_t)GATE_MODES; bits; bits &= bits - 1) {
         struct text why = text_fixed(memory, sizeof memory);
-        enum verdict verdict = gate_at((unsigned)__builtin_ctz(bits))->ask(call, &why);
+        const struct gate *gate = gate_at((unsigned)__builtin_ctz(bits));
+        if (nested && gate->outermost) continue;
+        enum verdict verdict = gate->ask(call, &why);
+        assert(!nested || verdict != HELD);
         if (verdict == REFUSED) reject(call, call->command, memory);
         if (verdict != PASS) return verdict;
     }
@@ -123,7 +127,11 @@ static enum verdict ask(struct call *call, uint32_t raised) {
 enum verdict gates_ask(struct call *call, const struct request *request) {
     uint32_t gates = executor_of(call)->gates;
     if (gates & GATE_MASK(MODE_CLOSING)) return HELD;
-    if (prepare_runnable(request)) return ask(call, gates & request->command->gates);
+    if (prepare_runnable(request)) return ask(call, gates & request->command->gates, false);
     reject_request(call, request);
     return REFUSED;
+}
+
+enum verdict gates_ask_nested(struct call *call) {
+    return ask(call, gates_raised(call->client) & call->command->gates, true);
 }

@@ -21,5 +21,7 @@ static inline uint32_t gates_raised(const struct client *client) {
 /* Asks, in Redis's order, all that a request must pass before it is run or queued, and refuses what names no command.
  * executor->gates are the raised ones; no lock is held. */
 enum verdict gates_ask(struct call *call, const struct request *request);
+/* Asks what a command must pass that runs within another one: PASS, or REFUSED. The outer one's locks are held. */
+enum verdict gates_ask_nested(struct call *call);
 
 #endif

@@ -114,7 +114,7 @@ void prepare_trim(struct request *request) {
         request_free(request);
 }
 
-void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set) {
+static void key_stripes(const struct call *call, const struct request *request, struct stripe_set *set) {
     const struct executor *executor = executor_of(call);
     assert(request >= executor->batch && request < executor->batch + BATCH_REQUESTS);
     if (request->stripe == STRIPE_MANY)
@@ -123,5 +123,15 @@ void prepare_stripes(const struct call *call, const struct request *request, str
         stripe_set_add_all(set);
     else if (request->stripe != STRIPE_NONE)
         stripe_set_add(set, request->stripe);
+}
+
+void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set) {
+    key_stripes(call, request, set);
     if (call->command->flags & CMD_LOCKS_QUEUE) transaction_stripes(call->client, set);
+}
+
+/* Nothing can be added to what EXEC holds. */
+void prepare_saved_stripes(const struct call *call, const struct request *request, struct stripe_set *set) {
+    key_stripes(call, request, set);
+    if (call->command->flags & CMD_MORE_STRIPES) stripe_set_add_all(set);
 }

@@ -22,6 +22,8 @@ bool prepare_request(struct executor *executor, const struct client *client, uns
                      const struct command *known) __attribute__((warn_unused_result));
 /* Adds to an empty set the stripes that the call of this request of its executor's batch must hold. */
 void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set);
+/* The same for a request that is saved, to be run within another command, whose set this is to be part of. */
+void prepare_saved_stripes(const struct call *call, const struct request *request, struct stripe_set *set);
 /* When it has run: one huge request must not leave its arrays behind. */
 void prepare_trim(struct request *request);
 

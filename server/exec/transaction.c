@@ -1,15 +1,16 @@
 /* transaction.c - MULTI's queue and WATCH's keys.
  *
- * The queue is an array of pointers, one allocation per command. The stripes of its keys are gathered while
- * queueing, so EXEC knows its locks without looking at the queue again. Watched keys live in an
+ * The queue is an array of saved requests. The stripes of their keys are gathered while queueing, so EXEC knows its
+ * locks without looking at the queue again. Watched keys live in an
  * open-addressing table keyed by the address of the stripe's record (server/stripes/watch.h): watching a key twice
  * notes its version once, however many keys are watched. */
 #include "server/exec/transaction.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "server/call/gate.h"
+#include "server/exec/saved.h"
 #include "server/limits.h"
 #include "server/stripes/watch.h"
 
@@ -25,7 +26,7 @@ struct watched {
 };
 
 struct transaction {
-    struct queued **queue;
+    struct saved **queue;
     size_t count, capacity;
     size_t bytes;              /* of all that is queued, at most MAX_TRANSACTION_BYTES */
     struct stripe_set stripes; /* of the queued commands */
@@ -75,19 +76,25 @@ size_t transaction_count(const struct client *client) {
     return client->transaction ? client->transaction->count : 0;
 }
 
-const struct queued *transaction_at(const struct client *client, size_t index) {
-    assert(index < client->transaction->count);
-    return client->transaction->queue[index];
+struct saved *transaction_take(struct client *client, size_t index) {
+    struct transaction *t = client->transaction;
+    assert(index < t->count && t->queue[index]);
+    struct saved *saved = t->queue[index];
+    t->queue[index] = NULL;
+    t->bytes -= saved->size;
+    return saved;
 }
 
 void transaction_end(struct client *client) {
     struct transaction *t = client->transaction;
     client_set(client->flags, client->flags & ~(uint32_t)CLIENT_MULTI);
     if (!t) return;
-    for (size_t i = 0; i < t->count; i++) free(t->queue[i]);
+    for (size_t i = 0; i < t->count; i++)
+        if (t->queue[i]) saved_free(transaction_take(client, i));
+    assert(t->bytes == 0);
     free(t->queue);
     t->queue = NULL;
-    t->count = t->capacity = t->bytes = 0;
+    t->count = t->capacity = 0;
     client_set(client->queued, 0);
     t->stripes = (struct stripe_set){{0}};
     t->failed = false;
@@ -95,72 +102,30 @@ void transaction_end(struct client *client) {
     drop_if_idle(client);
 }
 
-/* struct queued, argv[argc], hash[argc], the bytes of the arguments. Sums cannot overflow: arguments are in
- * memory, and there are at most MAX_REQUEST_ARGS of them. */
-static struct queued *queued_new(const struct command *command, const struct bytes *argv, uint32_t argc,
-                                 size_t room) {
-    size_t size = sizeof(struct queued) + argc * (sizeof(struct bytes) + sizeof(uint64_t));
-    for (uint32_t i = 0; i < argc; i++) size += argv[i].len;
-    struct queued *queued = size <= room ? malloc(size) : NULL;
-    if (!queued) return NULL;
-    *queued = (struct queued){.command = command, .argc = argc, .size = size};
-    queued->argv = (struct bytes *)(queued + 1);
-    queued->hash = (uint64_t *)(queued->argv + argc);
-    char *at = (char *)(queued->hash + argc);
-    for (uint32_t i = 0; i < argc; i++) {
-        if (argv[i].len) memcpy(at, argv[i].data, argv[i].len);
-        queued->argv[i] = (struct bytes){at, argv[i].len};
-        queued->hash[i] = 0;
-        at += argv[i].len;
-    }
-    return queued;
-}
-
-static void hash_key(struct queued *queued, uint32_t arg, struct stripe_set *set) {
-    queued->hash[arg] = hash_bytes(&stripes.seed, queued->argv[arg]);
-    stripe_set_add(set, stripe_index(queued->hash[arg]));
-}
-
-/* Fills in the hashes of the keys and adds their stripes. Where key extraction cannot make sense of the
- * arguments, the handler will say what is wrong with them; whatever it looks at is hashed and locked, as
- * dispatch does. */
-static bool find_keys(struct queued *queued, struct stripe_set *set) {
-    struct command_key few[COMMAND_FEW_KEYS];
-    int count;
-    struct command_key *keys = command_keys_all(queued->command, queued->argv, queued->argc, few, &count);
-    if (!keys) return false;
-    for (int i = 0; i < count; i++) hash_key(queued, keys[i].arg, set);
-    for (uint32_t i = 0; count < 0 && i < queued->argc; i++) hash_key(queued, i, set);
-    command_keys_free(keys, few);
-    if (count < 0 || (queued->command->flags & (CMD_ALL_STRIPES | CMD_MORE_STRIPES))) stripe_set_add_all(set);
-    return true;
-}
-
 static bool queue_room(struct transaction *t) {
     if (t->count < t->capacity) return true;
     size_t capacity = t->capacity ? t->capacity * 2 : QUEUE_MIN;
-    struct queued **queue = realloc(t->queue, capacity * sizeof(struct queued *));
+    struct saved **queue = realloc(t->queue, capacity * sizeof(struct saved *));
     if (!queue) return false;
     t->queue = queue;
     t->capacity = capacity;
     return true;
 }
 
-bool transaction_queue(struct client *client, const struct command *command, const struct bytes *argv,
-                       uint32_t argc) {
+bool transaction_queue(const struct call *call, const struct request *request) {
+    struct client *client = call->client;
     struct transaction *t = client->transaction;
-    assert(t && (client->flags & CLIENT_MULTI));
-    struct queued *queued = NULL;
-    if (!queue_room(t) || !(queued = queued_new(command, argv, argc, MAX_TRANSACTION_BYTES - t->bytes)) ||
-        !find_keys(queued, &t->stripes)) {
-        free(queued);
+    assert(t && (client->flags & CLIENT_MULTI) && t->bytes <= MAX_TRANSACTION_BYTES);
+    struct saved *saved = queue_room(t) ? saved_new(call, request, MAX_TRANSACTION_BYTES - t->bytes) : NULL;
+    if (!saved) {
         t->failed = true;
         return false;
     }
-    t->queue[t->count++] = queued;
+    t->queue[t->count++] = saved;
     client_set(client->queued, (uint32_t)t->count);
-    t->bytes += queued->size;
-    t->flags |= command->flags;
+    t->bytes += saved->size;
+    t->flags |= saved->command->flags;
+    stripe_set_join(&t->stripes, &saved->stripes);
     return true;
 }
 
@@ -260,7 +225,7 @@ GATE(queued) = {.bit = MODE_QUEUE, .flags = CLIENT_MULTI, .concerns = is_queued}
 void transaction_stripes(const struct client *client, struct stripe_set *set) {
     const struct transaction *t = client->transaction;
     if (!t) return;
-    for (unsigned i = 0; i < MAX_STRIPES / 64; i++) set->words[i] |= t->stripes.words[i];
+    stripe_set_join(set, &t->stripes);
     watched_stripes(t, set);
 }
 

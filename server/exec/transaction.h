@@ -12,12 +12,15 @@
 #include "server/call/call.h"
 #include "server/clients/client.h"
 
+struct saved;   /* server/exec/saved.h */
+struct request; /* server/exec/executor.h */
+
 /* ---- For dispatch and connections ----------------------------------------------------------------- */
 
-/* Queues a command (arguments are copied; key hashes are computed once, here). False without memory or past
+/* Keeps the request of this call, which is of its executor's batch, for EXEC. False without memory or past
  * MAX_TRANSACTION_BYTES; the transaction is then marked failed. */
-bool transaction_queue(struct client *client, const struct command *command, const struct bytes *argv,
-                       uint32_t argc) __attribute__((warn_unused_result));
+bool transaction_queue(const struct call *call, const struct request *request)
+    __attribute__((warn_unused_result));
 /* A command was refused while queueing: EXEC will answer EXECABORT. Without a transaction nothing happens. */
 void transaction_fail(struct client *client);
 /* Adds the stripes of all queued and all watched keys (every stripe where a queued row has CMD_ALL_STRIPES):
@@ -29,22 +32,15 @@ void transaction_close(struct client *client);
 
 /* ---- For the commands ----------------------------------------------------------------------------- */
 
-struct queued {
-    const struct command *command;
-    struct bytes *argv; /* all in the one allocation that this struct begins */
-    uint64_t *hash;     /* as in struct call */
-    uint32_t argc;
-    size_t size; /* bytes of the allocation */
-};
-
 /* MULTI: what follows is queued. False without memory. */
 bool transaction_begin(struct client *client) __attribute__((warn_unused_result));
 bool transaction_failed(const struct client *client);
 /* The flags of all queued rows together (CMD_*): what EXEC would do. */
 uint32_t transaction_flags(const struct client *client);
-/* Commands in the queue, and one of them; it stays valid until transaction_end. */
+/* Requests in the queue. */
 size_t transaction_count(const struct client *client);
-const struct queued *transaction_at(const struct client *client, size_t index);
+/* Takes one of them out, once: the caller frees it. The count stays. */
+struct saved *transaction_take(struct client *client, size_t index);
 /* Leaves CLIENT_MULTI and drops the queue. Watched keys stay. */
 void transaction_end(struct client *client);
 

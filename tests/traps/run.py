@@ -36,6 +36,7 @@ Connections and protocol
     maxclients counts the whole process           one_client_too_many_is_told
     Error texts carry no CR or LF                 errors_are_one_line
     QUIT ends its pipeline; POST, Host:           quit_is_the_last_word, http_is_not_run
+    Muted in the middle of EXEC                   mutes_and_ends_within_transactions_are_as_redis_has_them
     The last reply, then the end, at once         a_close_does_not_wait_for_the_next_event, a_refusal_does_not_wait_...
     protected-mode                                strangers_from_elsewhere_are_turned_away
     No request ends the process                   no_numbers_end_the_process
@@ -674,6 +675,39 @@ def trap_quit_is_the_last_word(server):
                 check(told == b"+OK\r\n+OK\r\n", "QUIT followed by %s: %s" % (show(rest, 30), show(told)))
             with server.client() as client:
                 check(client.call("GET", "k") == b"1", "something behind QUIT was run")
+
+
+def muted_mixture(server, words, number):
+    """What a session is sent that says these words, and what the key is then."""
+    with server.client() as client:
+        address = "%s:%d" % client.socket.getsockname()
+        client.send(b"".join(encode(*(address if part == "ME" else part for part in word.split()))
+                             for word in words + ["RESET", "ECHO the-end"]))
+        if "CLIENT KILL ME" in words:
+            client.half_close()  # redis-server forgets to close who is muted
+        deadline = Deadline("the last reply, or the end, of %s" % "; ".join(words))
+        while not client.eof and not client.buffer.endswith(b"the-end\r\n"):
+            if select.select([client.socket], [], [], deadline.left())[0]:
+                client.receive()
+        told = bytes(client.buffer)
+    with server.client() as client:
+        return told, client.call("GET", "k%d" % number)
+
+
+@trap()
+def trap_mutes_and_ends_within_transactions_are_as_redis_has_them(server):
+    words = ("MULTI", "EXEC", "MULTI", "EXEC", "INCR %s", "GET %s", "GET %s x", "PING", "RESET", "DISCARD", "CLIENT REPLY OFF", "CLIENT REPLY ON",
+             "CLIENT REPLY SKIP", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "CLIENT KILL ME")
+    weights = [6] * (len(words) - 1) + [1]
+    seed = os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32))
+    chance = random.Random(seed)
+    if not find_redis():
+        return
+    with Server(path=find_redis()) as redis:
+        for number in range(400):
+            mixture = [word.replace("%s", "k%d" % number) for word in chance.choices(words, weights, k=chance.randrange(3, 14))]
+            told, expected = [muted_mixture(one, mixture, number) for one in (server, redis)]
+            check(told == expected, "seed %s: %s: %s, and redis-server %s" % (seed, "; ".join(mixture), told, expected))
 
 
 @trap()

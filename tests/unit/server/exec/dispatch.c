@@ -112,29 +112,6 @@ static void an_error_within_exec_leaves_the_others_standing(void) {
     end();
 }
 
-static void client_reply_mutes_what_it_says(void) {
-    begin(4);
-    EXPECT("client reply off\nset k 1\nnosuch\nget\nincr k\nclient reply on\nget k\n", "+OK\r\n$1\r\n2\r\n");
-    EXPECT("client reply skip\nget k\nget k\nclient reply skip\nincr k\nincr k\n", "$1\r\n2\r\n:4\r\n");
-    end();
-}
-
-static void large_replies_into_the_void_give_their_pins_back(void) {
-    static char line[PIN_MIN + 32];
-    int len = snprintf(line, sizeof line, "set k ");
-    begin(4);
-    memset(line + len, 'v', PIN_MIN);
-    line[len + PIN_MIN] = '\n';
-    CHECK_BYTES(batch((struct bytes){line, (size_t)len + PIN_MIN + 1}), BYTES("+OK\r\n"));
-    EXPECT("client reply off\nget k\nget k\nclient reply on\nstrlen k\n", "+OK\r\n:16384\r\n");
-    uint64_t hash = hash_bytes(&stripes.seed, BYTES("k"));
-    struct entry *e = keyspace_find(stripe_of(hash)->keyspace, 0, (struct key){BYTES("k"), hash});
-    CHECK(e && entry_block(e) && !block_shared(entry_block(e)));
-    CHECK_INT(batch(BYTES("get k\n")).len, PIN_MIN + 10);
-    CHECK(!block_shared(entry_block(e)));
-    end();
-}
-
 static void select_holds_for_what_follows_it_in_the_batch(void) {
     begin(4);
     EXPECT("set k 0\nselect 3\nget k\nset k 3\nselect 0\nget k\nselect 3\nget k\nselect 16\nget k\n",
@@ -206,8 +183,6 @@ int main(void) {
     RUN(multi_queues_until_exec_within_one_batch);
     RUN(an_error_while_queueing_discards_the_transaction);
     RUN(an_error_within_exec_leaves_the_others_standing);
-    RUN(client_reply_mutes_what_it_says);
-    RUN(large_replies_into_the_void_give_their_pins_back);
     RUN(select_holds_for_what_follows_it_in_the_batch);
     RUN(many_keys_lock_their_own_stripes_alone);
     RUN(a_command_is_run_anew_with_what_it_wants);

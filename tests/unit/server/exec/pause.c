@@ -5,6 +5,7 @@
 
 #include "server/call/call.h"
 #include "server/call/gate.h"
+#include "server/exec/executor.h"
 #include "server/exec/transaction.h"
 #include "tests/check.h"
 
@@ -77,14 +78,26 @@ static void a_pause_of_writes_does_not_concern_readers(void) {
     pause_end();
 }
 
+/* A request without keys. */
+static void queue(struct client *client, const struct command *row) {
+    static struct executor executor;
+    struct bytes name = BYTES("w");
+    uint64_t hash = 0;
+    struct request *request = &executor.batch[0];
+    *request = (struct request){.command = row, .stripe = STRIPE_NONE};
+    struct call call = {.argv = &name, .argc = 1, .hash = &hash, .command = row};
+    call.client = client;
+    call.effects = &executor.effects;
+    CHECK(transaction_queue(&call, request));
+}
+
 static void the_end_of_a_queue_is_what_it_would_run(void) {
     struct client client = {.id = 1};
-    struct bytes name = BYTES("w");
     pause_begin(PAUSE_WRITE, 2000, 1000);
     CHECK(transaction_begin(&client));
-    CHECK(transaction_queue(&client, &reads, &name, 1));
+    queue(&client, &reads);
     CHECK(!held_of(&client, &runs_queue, 1000));
-    CHECK(transaction_queue(&client, &publishes, &name, 1));
+    queue(&client, &publishes);
     CHECK(held_of(&client, &runs_queue, 1000));
     CHECK(!held_of(&client, &drops_queue, 1000)); /* DISCARD */
     transaction_end(&client);

@@ -1,6 +1,8 @@
 /* MULTI's queue and WATCH's keys, without a socket. */
 #include "server/exec/transaction.h"
 
+#include "server/exec/prepare.h"
+#include "server/exec/saved.h"
 #include "server/limits.h"
 #include "server/stripes/watch.h"
 #include "tests/check.h"
@@ -8,6 +10,7 @@
 enum { NOW = 1000000, DATABASES = 4 };
 
 static struct client client;
+static struct executor executor;
 
 static struct key key_of(struct bytes name) {
     return (struct key){name, hash_bytes(&stripes.seed, name)};
@@ -22,6 +25,7 @@ static void begin(void) {
 /* A client that neither queues nor watches owns nothing, and no stripe remembers it. */
 static void end(void) {
     transaction_close(&client);
+    request_free(&executor.batch[0]);
     CHECK(!client.transaction);
     CHECK(!(client.flags & CLIENT_MULTI));
     for (unsigned i = 0; i < stripes.count; i++) CHECK(!stripes.all[i].watches);
@@ -34,9 +38,25 @@ static const struct command *row(const char *name) {
     return command;
 }
 
+/* As dispatch does with what it has prepared. */
+static bool queue_all(struct bytes *argv, uint32_t argc) {
+    struct request *request = &executor.batch[0];
+    request->args = (struct request_args){.argv = argv, .argc = argc};
+    CHECK(prepare_request(&executor, &client, 0, NULL));
+    struct call call = {.argv = argv,
+                        .argc = argc,
+                        .hash = request->hash,
+                        .command = request->command,
+                        .client = &client,
+                        .effects = &executor.effects};
+    bool queued = transaction_queue(&call, request);
+    request->args = (struct request_args){0};
+    return queued;
+}
+
 static bool queue(const char *name, struct bytes a, struct bytes b) {
     struct bytes argv[] = {bytes_of(name), a, b};
-    return transaction_queue(&client, row(name), argv, 3);
+    return queue_all(argv, 3);
 }
 
 static void set(struct bytes name, int64_t expiry_ms) {
@@ -67,13 +87,16 @@ static void queued_arguments_are_copies_in_order(void) {
     memset(volatile_name, 'x', 3);
     CHECK(queue("rename", BYTES("two"), BYTES("")));
     CHECK_INT(transaction_count(&client), 2);
-    const struct queued *first = transaction_at(&client, 0), *second = transaction_at(&client, 1);
+    struct saved *first = transaction_take(&client, 0), *second = transaction_take(&client, 1);
     CHECK(first->command == row("rename"));
     CHECK_INT(first->argc, 3);
     CHECK_BYTES(first->argv[1], BYTES("one"));
     CHECK_BYTES(first->argv[2], ((struct bytes){"\0\r\n", 3}));
     CHECK_BYTES(second->argv[1], BYTES("two"));
     CHECK_BYTES(second->argv[2], BYTES(""));
+    CHECK_INT(transaction_count(&client), 2); /* until the end */
+    saved_free(first);
+    saved_free(second);
     end();
 }
 
@@ -81,9 +104,10 @@ static void keys_are_hashed_and_their_stripes_locked(void) {
     begin();
     CHECK(transaction_begin(&client));
     CHECK(queue("rename", BYTES("a"), BYTES("b")));
-    const struct queued *queued = transaction_at(&client, 0);
-    CHECK(queued->hash[1] == key_of(BYTES("a")).hash);
-    CHECK(queued->hash[2] == key_of(BYTES("b")).hash);
+    struct saved *saved = transaction_take(&client, 0);
+    CHECK(saved->hash[1] == key_of(BYTES("a")).hash);
+    CHECK(saved->hash[2] == key_of(BYTES("b")).hash);
+    saved_free(saved);
     watch(BYTES("c"), false);
     struct stripe_set locked = {{0}};
     transaction_stripes(&client, &locked);
@@ -105,9 +129,13 @@ static void commands_with_many_keys_hash_them_all(void) {
     }
     begin();
     CHECK(transaction_begin(&client));
-    CHECK(transaction_queue(&client, row("del"), argv, KEYS + 1));
-    const struct queued *queued = transaction_at(&client, 0);
-    for (int i = 1; i <= KEYS; i++) CHECK(queued->hash[i] == key_of(argv[i]).hash);
+    CHECK(queue_all(argv, KEYS + 1));
+    struct saved *saved = transaction_take(&client, 0);
+    for (int i = 1; i <= KEYS; i++) {
+        CHECK(saved->hash[i] == key_of(argv[i]).hash);
+        CHECK(stripe_set_has(&saved->stripes, stripe_index(saved->hash[i])));
+    }
+    saved_free(saved);
     end();
 }
 
@@ -116,7 +144,7 @@ static void a_row_that_wants_every_stripe_locks_every_stripe(void) {
     struct stripe_set locked = {{0}};
     begin();
     CHECK(transaction_begin(&client));
-    CHECK(transaction_queue(&client, row("flushall"), argv, 1));
+    CHECK(queue_all(argv, 1));
     transaction_stripes(&client, &locked);
     for (unsigned i = 0; i < stripes.count; i++) CHECK(in_set(&locked, i));
     transaction_end(&client);
@@ -134,11 +162,24 @@ static void a_queue_beyond_its_maximum_fails_the_transaction(void) {
     CHECK(transaction_begin(&client));
     CHECK(queue("rename", BYTES("a"), BYTES("b")));
     CHECK(!transaction_failed(&client));
-    CHECK(!queue("rename", BYTES("a"), (struct bytes){&byte, MAX_TRANSACTION_BYTES}));
+    CHECK(!queue("set", BYTES("a"), (struct bytes){&byte, MAX_TRANSACTION_BYTES}));
     CHECK(transaction_failed(&client));
     CHECK_INT(transaction_count(&client), 1);
     transaction_end(&client);
     CHECK(!client.transaction);
+    end();
+}
+
+static void a_queue_knows_what_its_rows_would_do(void) {
+    begin();
+    CHECK_INT(transaction_flags(&client), 0);
+    CHECK(transaction_begin(&client));
+    CHECK_INT(transaction_flags(&client), 0);
+    CHECK(queue("set", BYTES("a"), BYTES("b")));
+    CHECK(queue("echo", BYTES("a"), BYTES("b")));
+    CHECK_INT(transaction_flags(&client), row("set")->flags | row("echo")->flags);
+    transaction_end(&client);
+    CHECK_INT(transaction_flags(&client), 0);
     end();
 }
 
@@ -221,6 +262,7 @@ int main(void) {
     RUN(commands_with_many_keys_hash_them_all);
     RUN(a_row_that_wants_every_stripe_locks_every_stripe);
     RUN(a_queue_beyond_its_maximum_fails_the_transaction);
+    RUN(a_queue_knows_what_its_rows_would_do);
     RUN(refused_commands_fail_only_an_open_transaction);
     RUN(a_touched_key_is_dirty_whenever_it_was_watched_again);
     RUN(a_key_that_expires_while_watched_is_dirty);
