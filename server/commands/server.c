@@ -3,11 +3,11 @@
 #include "server/process/server.h"
 
 #include <limits.h>
-#include <time.h>
 
 #include "server/call/call.h"
 #include "server/call/help.h"
 #include "server/clients/client.h"
+#include "server/clock.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
 #include "server/log.h"
@@ -98,11 +98,10 @@ COMMAND(role) = {.name = "role",
                  .acl = "admin dangerous"};
 
 static void time_(struct call *call) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_us = clock_unix_us();
     reply_array(call->reply, 2);
-    reply_bulk_int(call->reply, now.tv_sec);
-    reply_bulk_int(call->reply, now.tv_nsec / 1000);
+    reply_bulk_int(call->reply, now_us / 1000000);
+    reply_bulk_int(call->reply, now_us % 1000000);
 }
 COMMAND(time) = {.name = "time",
                  .arity = 1,

@@ -8,7 +8,6 @@
 #include "server/exec/monitor.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "protocol/text.h"
 #include "server/call/gate.h"
@@ -16,6 +15,7 @@
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
+#include "server/clock.h"
 #include "server/lock_order.h"
 
 static struct {
@@ -67,14 +67,13 @@ enum {
 
 /* "+1339518083.107412 [0 127.0.0.1:60866]"; a Unix socket's client is shown by the socket, without client_peer's port 0. */
 static void line_head(struct text *line, const struct call *call) {
-    struct timespec now;
+    int64_t now_us = clock_unix_us();
     bool local = call->client->flags & CLIENT_UNIX_SOCKET;
-    clock_gettime(CLOCK_REALTIME, &now);
     clients_lock();
     const char *peer = client_peer(call->client);
     int peer_len = (int)strlen(peer) - (local ? 2 : 0);
-    text_format(line, "+%lld.%06ld [%u %s%.*s]", (long long)now.tv_sec, now.tv_nsec / 1000, call->client->db,
-                local ? "unix:" : "", peer_len, peer);
+    text_format(line, "+%lld.%06lld [%u %s%.*s]", (long long)now_us / 1000000, (long long)now_us % 1000000,
+                call->client->db, local ? "unix:" : "", peer_len, peer);
     clients_unlock();
 }
 

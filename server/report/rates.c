@@ -1,8 +1,7 @@
 /* rates.c - a ring of the last samples, under a mutex that a tick never waits for. */
 #include "server/report/rates.h"
 
-#include <time.h>
-
+#include "server/clock.h"
 #include "server/lock_order.h"
 #include "server/report/info.h"
 #include "server/report/metrics.h"
@@ -19,10 +18,7 @@ static struct {
 } rates = {.mutex = MUTEX(LOCK_RATES)};
 
 static struct sample sample_now(void) {
-    struct timespec now;
-    struct sample sample;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    sample.at_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    struct sample sample = {.at_us = clock_monotonic_us()};
     metrics_traffic(&sample.traffic);
     return sample;
 }
