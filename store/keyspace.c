@@ -18,6 +18,7 @@ enum {
     RANDOM_TRIES = 256,     /* draws of keyspace_random before it takes the next entry that there is */
     RANDOM_CHAIN_MAX = 64,  /* entries of a chain that it can draw from */
     MAPPED_BLOCKS = 16384,  /* of the 65,530 mappings that the kernel gives a process */
+    TIDY_UNTIMED = 0,       /* tidy_ms of what has become free, and of which nobody has heard yet */
 };
 _Static_assert(sizeof(struct entry) + sizeof(struct entry_expiry_record) + ENTRY_KEY_INLINE_MAX +
                        ENTRY_VALUE_INLINE_MAX <=
@@ -36,7 +37,7 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
     ks->seed = options->seed;
     ks->databases = (uint16_t)databases;
     ks->mappings_left = options->mapped_blocks ? (int)options->mapped_blocks : MAPPED_BLOCKS;
-    ks->next_expiry_ms = INT64_MAX;
+    ks->next_expiry_ms = ks->tidy_ms = INT64_MAX;
     return ks;
 }
 
@@ -73,6 +74,17 @@ static bool is_whole(const struct keyspace *ks, const struct entry *e) {
            (!value || value->len > ENTRY_VALUE_INLINE_MAX) && /* 2 */
            (!e->expires || entry_expiry(e) > 0) &&            /* 3 */
            chunk->class == slab_class(entry_size(e));         /* 4 */
+}
+
+static bool has_garbage(const struct keyspace *ks) {
+    return ks->graves || ks->slab.arena.resident;
+}
+
+/* After a change that may have freed memory. Most often there is nothing to free, or there was already. */
+static inline void note_garbage(struct keyspace *ks) {
+    if (__builtin_expect(!has_garbage(ks), 1) || ks->tidy_ms != INT64_MAX) return;
+    ks->tidy_ms = TIDY_UNTIMED;
+    ks->news = true;
 }
 
 /* Frees an entry that is in no table and no wheel. */
@@ -147,7 +159,9 @@ static void attach(struct keyspace *ks, struct keyspace_database *db, struct ent
     assert(db->wheel && db->expiring < db->table.entries); /* 1 */
     expiry_add(&ks->slab, db->wheel, e);
     db->expiring++;
-    if (entry_expiry(e) < ks->next_expiry_ms) ks->next_expiry_ms = entry_expiry(e);
+    if (__builtin_expect(entry_expiry(e) >= ks->next_expiry_ms, 1)) return;
+    ks->next_expiry_ms = entry_expiry(e);
+    ks->news = true;
 }
 
 static bool ensure_wheel(struct keyspace *ks, struct keyspace_database *db) {
@@ -187,6 +201,7 @@ static struct entry *reshape(struct keyspace *ks, struct keyspace_database *db, 
         assert(slot.bucket);
         slot.bucket->handles[slot.index] = handle_of(ks, to);
         slab_free(&ks->slab, handle_of(ks, e));
+        note_garbage(ks);
     }
     debug_assert(slab_class(entry_size(to)) == slab_class(size) && to->expires == expires);
     return to;
@@ -270,10 +285,12 @@ static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, 
     write_expiry(e, expiry_ms);
     if (!table_insert(&db->table, &ks->slab, ks->seed, key.hash, handle_of(ks, e))) {
         free_entry(ks, e);
+        note_garbage(ks);
         return NULL;
     }
     write_image(ks, e, image);
     attach(ks, db, e);
+    note_garbage(ks); /* a table that grows may give chunks back */
     return e;
 }
 
@@ -459,6 +476,7 @@ static void delete_slot(struct keyspace *ks, struct keyspace_database *db, uint6
     detach(ks, db, e);
     table_remove(&db->table, &ks->slab, hash, slot);
     free_entry(ks, e);
+    note_garbage(ks);
 }
 
 bool keyspace_delete(struct keyspace *ks, unsigned db, struct key key) {
@@ -503,6 +521,7 @@ void keyspace_flush(struct keyspace *ks, unsigned db) {
     assert(d->table.directory == NULL && d->table.entries == 0);
     d->expiring = 0;
     d->wheel = NULL;
+    note_garbage(ks);
 }
 
 static void set_database(struct keyspace_database *to, struct keyspace_database value) {
@@ -629,7 +648,18 @@ bool keyspace_upkeep(struct keyspace *ks, unsigned budget) {
     unsigned chunks = budget / ENTRIES_PER_CHUNK + 1;
     while (ks->graves && !table_decompose(ks->graves, &ks->slab, &budget, free_handle, ks)) close_grave(ks);
     budget = shrink_tables(ks, budget);
-    return arena_return(&ks->slab.arena, chunks) || budget == 0;
+    bool more = arena_return(&ks->slab.arena, chunks) || budget == 0;
+    ks->tidy_ms = more ? TIDY_UNTIMED : INT64_MAX; /* the caller knows */
+    assert(more || !has_garbage(ks));
+    return more;
+}
+
+int64_t keyspace_take_news(struct keyspace *ks, int64_t tidy_ms) {
+    assert(tidy_ms > TIDY_UNTIMED);
+    assert(!has_garbage(ks) || ks->tidy_ms != INT64_MAX);
+    if (ks->tidy_ms == TIDY_UNTIMED) ks->tidy_ms = tidy_ms;
+    ks->news = false;
+    return ks->next_expiry_ms < ks->tidy_ms ? ks->next_expiry_ms : ks->tidy_ms;
 }
 
 void keyspace_set_preimage(struct keyspace *ks,

@@ -138,11 +138,18 @@ unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
 
 /* Frees flushed tables, shrinks sparse ones and returns unused pages to the kernel, about `budget` entries or
- * buckets. True while more is left to do. */
+ * buckets. True while more is left to do: then the caller comes again soon. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
 /* Entries of flushed databases that keyspace_upkeep has not freed yet. */
 static inline uint64_t keyspace_buried(const struct keyspace *ks);
+
+/* Has an expiry, or something for keyspace_upkeep, become due earlier than keyspace_take_news said last? Asked
+ * after every change, by whoever must see to it that upkeep takes place. */
+static inline bool keyspace_news(const struct keyspace *ks);
+/* When the keyspace is to be looked at next: INT64_MAX for never. What keyspace_upkeep is to free has no time of its
+ * own: it gets tidy_ms when this is first asked. keyspace_news says no until something earlier comes. */
+int64_t keyspace_take_news(struct keyspace *ks, int64_t tidy_ms);
 
 /* ---- Hooks ---------------------------------------------------------------------------------------- */
 
@@ -170,10 +177,12 @@ struct keyspace {
     uint64_t buried;                /* entries in these */
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
-    int64_t now_ms;         /* the latest that keyspace_expire was told: where new wheels begin */
-    uint16_t expire_from;   /* the database that keyspace_expire looks at first */
+    int64_t tidy_ms; /* when keyspace_upkeep is to come: INT64_MAX while there is nothing for it to free */
+    int64_t now_ms;  /* the latest that keyspace_expire was told: where new wheels begin */
+    uint16_t expire_from; /* the database that keyspace_expire looks at first */
     uint16_t databases;
     int mappings_left; /* for blocks that are mappings; below 0 where some had to be */
+    bool news;         /* next_expiry_ms or tidy_ms was lowered; beside what every lookup reads */
     struct keyspace_database db[];
 };
 
@@ -203,6 +212,10 @@ static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db) {
 
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {
     return ks->next_expiry_ms;
+}
+
+static inline bool keyspace_news(const struct keyspace *ks) {
+    return ks->news;
 }
 
 #endif

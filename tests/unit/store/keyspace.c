@@ -59,6 +59,7 @@ struct model {
     struct key keys[KEYS];
     struct model_entry entries[DATABASES][KEYS];
     int64_t now_ms;
+    int64_t told_ms; /* when the keyspace wants to be looked at, as it has said so far */
 };
 
 static struct bytes model_value(const struct model_entry *m) {
@@ -111,7 +112,7 @@ static void model_write(struct model_entry *m, struct bytes value, int64_t expir
 
 /* Keys of 0 to 20 bytes, some around the longest inline one, some much longer. */
 static void model_begin(struct model *model) {
-    *model = (struct model){.ks = make(), .now_ms = 1000000};
+    *model = (struct model){.ks = make(), .now_ms = 1000000, .told_ms = INT64_MAX};
     for (unsigned k = 0; k < KEYS; k++) {
         size_t len = k < 100 ? k % 21 + (k ? 2 : 0) : k < 110 ? ENTRY_KEY_INLINE_MAX - 5 + k % 10 : k * 100;
         char *name = malloc(len + 1);
@@ -262,6 +263,14 @@ static void model_whole(struct model *model, unsigned a, unsigned b) {
     }
 }
 
+/* Who asks for news after each change never waits for too long; who looks after the keyspace asks anyway. */
+static void model_hear(struct model *model, bool looked) {
+    const struct keyspace *ks = model->ks;
+    if (looked || keyspace_news(ks)) model->told_ms = keyspace_take_news(model->ks, model->now_ms + 50);
+    CHECK(model->told_ms <= keyspace_next_expiry(ks));
+    CHECK(model->told_ms < INT64_MAX || !(ks->graves || ks->slab.arena.resident));
+}
+
 static void model_step(struct model *model) {
     unsigned db = random_below(DATABASES), k = random_below(KEYS), choice = random_below(1000);
     if (choice < 400)
@@ -280,6 +289,7 @@ static void model_step(struct model *model) {
         keyspace_upkeep(model->ks, random_below(20));
     else
         model_whole(model, db, random_below(DATABASES));
+    model_hear(model, choice >= 900 && choice < 995);
 }
 
 static void drain(struct keyspace *ks) {
@@ -620,6 +630,58 @@ static void databases_share_the_budget_of_expiry(void) {
     keyspace_free(ks);
 }
 
+/* ---- News ----------------------------------------------------------------------------------------- */
+
+/* Whoever asks after each change hears of every moment that is earlier than all before, once. */
+static void an_earlier_expiry_is_news_and_a_later_one_is_none(void) {
+    char buffer[17];
+    struct keyspace *ks = make();
+    CHECK(!keyspace_news(ks) && keyspace_take_news(ks, 5) == INT64_MAX);
+    CHECK(set(ks, key_of_number(buffer, 1), BYTES("v"), EXPIRY_NONE) && !keyspace_news(ks));
+    CHECK(set(ks, key_of_number(buffer, 2), BYTES("v"), 1000) && keyspace_news(ks));
+    CHECK(keyspace_news(ks) && keyspace_take_news(ks, 5) == 1000 && !keyspace_news(ks));
+    CHECK(set(ks, key_of_number(buffer, 3), BYTES("v"), 1000) && !keyspace_news(ks));
+    CHECK(set(ks, key_of_number(buffer, 4), BYTES("v"), 2000) && !keyspace_news(ks));
+    struct entry *e = keyspace_find(ks, 0, key_of_number(buffer, 4));
+    CHECK(keyspace_set_expiry(ks, 0, e, 500) && keyspace_news(ks) && keyspace_take_news(ks, 5) == 500);
+    CHECK_INT(keyspace_expire(ks, 1500, 10, NULL, NULL), 3);
+    keyspace_take_news(ks, 1500);
+    CHECK(set(ks, key_of_number(buffer, 5), BYTES("v"), 3000)); /* what is gone is forgotten */
+    CHECK(keyspace_news(ks) && keyspace_next_expiry(ks) == 3000);
+    keyspace_free(ks);
+}
+
+/* A growing table may free a chunk or two. */
+static void fill_and_tidy(struct keyspace *ks, unsigned count) {
+    char buffer[17];
+    for (unsigned i = 0; i < count; i++)
+        CHECK(set(ks, key_of_number(buffer, i), BYTES("value"), EXPIRY_NONE));
+    CHECK(!ks->slab.arena.resident || keyspace_news(ks));
+    while (keyspace_upkeep(ks, 100)) {
+    }
+    keyspace_take_news(ks, 5);
+}
+
+/* Memory to free has no time of its own: the first who asks gives it one, and whatever else becomes free goes with it. */
+static void memory_to_free_is_news_once(void) {
+    char buffer[17];
+    struct keyspace *ks = make();
+    fill_and_tidy(ks, 5000);
+    keyspace_flush(ks, 1);
+    CHECK(!keyspace_news(ks)); /* it was empty */
+    keyspace_flush(ks, 0);
+    CHECK(keyspace_news(ks) && keyspace_take_news(ks, 700) == 700 && !keyspace_news(ks));
+    CHECK(set(ks, key_of_number(buffer, 1), BYTES("v"), EXPIRY_NONE));
+    keyspace_flush(ks, 0);
+    CHECK(!keyspace_news(ks) && keyspace_take_news(ks, 900) == 700);
+    while (keyspace_upkeep(ks, 100)) CHECK(!keyspace_news(ks)); /* who is at it needs no news */
+    CHECK(!keyspace_news(ks) && keyspace_take_news(ks, 900) == INT64_MAX);
+    fill_and_tidy(ks, 5000);
+    for (unsigned i = 0; i < 5000; i++) CHECK(keyspace_delete(ks, 0, key_of_number(buffer, i)));
+    CHECK(keyspace_news(ks) && keyspace_take_news(ks, 900) == 900); /* emptied chunks */
+    keyspace_free(ks);
+}
+
 static void flushing_is_at_once_and_upkeep_returns_all_memory(void) {
     char buffer[17];
     struct keyspace *ks = make();
@@ -664,6 +726,8 @@ int main(void) {
     RUN(a_small_pair_costs_at_most_52_bytes_at_any_count);
     RUN(a_million_keys_due_in_one_second_go_in_bounded_steps);
     RUN(databases_share_the_budget_of_expiry);
+    RUN(an_earlier_expiry_is_news_and_a_later_one_is_none);
+    RUN(memory_to_free_is_news_once);
     RUN(flushing_is_at_once_and_upkeep_returns_all_memory);
     return 0;
 }
