@@ -43,6 +43,7 @@ enum {
     /* Upkeep, per turn. */
     EXPIRE_BUDGET = 200,
     UPKEEP_BUDGET = 200,
+    TIDY_DELAY_MS = 100, /* from the moment when memory is there to be freed: most is wanted again at once */
 };
 
 _Static_assert(MAX_STRIPES <= 256 && (MAX_STRIPES & (MAX_STRIPES - 1)) == 0,

@@ -21,8 +21,9 @@ enum op {
     OP_SEND,       /* polls until the socket takes it all */
     OP_SEND_QUICK, /* never waits; completes only if it fell short */
     OP_CANCEL,
-    OP_WAKE,  /* a post is waiting */
-    OP_TIMER, /* a pause of accepting is over; slot: the listener */
+    OP_WAKE,      /* a post is waiting, or something is due */
+    OP_WAKE_SENT, /* on the sending ring, if it failed; slot: the shard that is to be woken */
+    OP_TIMER,     /* a pause of accepting is over; slot: the listener */
 };
 
 enum { OP_GENERATION_MASK = 0xffffff };

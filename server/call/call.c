@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <limits.h>
 
+#include "server/call/gate.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/stripes/watch.h"
@@ -16,7 +17,7 @@ void call_walk(struct call *call, unsigned stripe) {
     if (call_holds(call, stripe)) return;
     assert(
         !call->held); /* a walk holds one; a transaction and a second run hold every stripe that is walked to */
-    if (call->stripe != STRIPE_NONE) stripe_unlock(&stripes.all[call->stripe]);
+    if (call->stripe != STRIPE_NONE) call_leave(call, &stripes.all[call->stripe]);
     call->stripe = stripe;
     stripe_lock(&stripes.all[stripe]);
 }

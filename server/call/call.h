@@ -50,6 +50,10 @@ struct call {
 static inline bool call_holds(const struct call *call, unsigned stripe) {
     return call->stripe == stripe || (call->held && stripe_set_has(call->held, stripe));
 }
+/* Gives a stripe back that the call may have changed. */
+static inline void call_leave(const struct call *call, struct stripe *stripe) {
+    stripe_leave(stripe, call->effects->wakes, call->effects->now_ms);
+}
 /* Rows with CMD_MORE_STRIPES begin without a lock. call_walk locks this stripe and gives the one before back, in
  * any order: what was seen there is old news then. For rows that only read. */
 void call_walk(struct call *call, unsigned stripe);

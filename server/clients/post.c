@@ -1,11 +1,13 @@
 /* post.c - a lock-free stack per shard: producers push with compare-and-swap, the owner takes all and
  * reverses.
  *
- * The push and the look at `parked` are sequentially consistent, as are the owner's store to `parked` and
- * its look at the queue: one of the two sees the other, so no post stays with an owner that sleeps. */
+ * The push (or the lowering of due_ms) and the look at `parked` are sequentially consistent, as are the owner's store to
+ * `parked` and its look at both: one of the two sees the other, so nothing stays with an owner that sleeps. */
 #include "server/clients/post.h"
 
 #include <stdlib.h>
+
+#include "protocol/assert.h"
 
 struct mailbox mailboxes[MAX_SHARDS];
 unsigned mailbox_count;
@@ -24,6 +26,10 @@ void post_push(struct mailbox *mailbox, struct post *post) {
 bool post_claim_wake(struct mailbox *mailbox) {
     return __atomic_load_n(&mailbox->parked, __ATOMIC_SEQ_CST) &&
            __atomic_exchange_n(&mailbox->parked, 0, __ATOMIC_SEQ_CST);
+}
+
+void post_give_wake(struct mailbox *mailbox) {
+    __atomic_store_n(&mailbox->parked, 1, __ATOMIC_SEQ_CST);
 }
 
 static bool send_post(struct wakes *wakes, unsigned to, struct post what) {
@@ -46,17 +52,37 @@ bool post_close(struct wakes *wakes, struct client_address to) {
     return send_post(wakes, to.shard, (struct post){.kind = POST_CLOSE, .slot = to.slot, .id = to.id});
 }
 
-bool post_resume(struct wakes *wakes) {
-    bool ok = true;
-    for (unsigned i = 0; i < mailbox_count; i++)
-        ok &= send_post(wakes, i, (struct post){.kind = POST_RESUME});
-    return ok;
+/* By compare-and-swap: a store could put a later moment in the place of another sender's. Where an earlier one is there, it
+ * was not taken before the owner last looked at the stripe whose lock the caller holds. */
+void post_due(struct wakes *wakes, unsigned shard, int64_t at_ms) {
+    struct mailbox *mailbox = &mailboxes[shard];
+    assert(shard < mailbox_count && at_ms > DUE_ALL && at_ms < DUE_NEVER);
+    int64_t due_ms = __atomic_load_n(&mailbox->due_ms, __ATOMIC_SEQ_CST);
+    while (at_ms < due_ms && !__atomic_compare_exchange_n(&mailbox->due_ms, &due_ms, at_ms, true,
+                                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    }
+    wakes_add(wakes, shard);
+}
+
+/* Here no lock says that DUE_ALL, if it is there, was not taken before the caller's change: it is always written, so that
+ * whoever takes it sees what was changed before. */
+void post_look_again(struct wakes *wakes) {
+    for (unsigned i = 0; i < mailbox_count; i++) {
+        __atomic_store_n(&mailboxes[i].due_ms, DUE_ALL, __ATOMIC_SEQ_CST);
+        wakes_add(wakes, i);
+    }
 }
 
 /* ---- Taking --------------------------------------------------------------------------------------- */
 
-bool post_waiting(const struct mailbox *mailbox) {
-    return __atomic_load_n(&mailbox->posts, __ATOMIC_SEQ_CST) != NULL;
+bool post_waiting(const struct mailbox *mailbox, int64_t want_ms) {
+    return __atomic_load_n(&mailbox->posts, __ATOMIC_SEQ_CST) != NULL ||
+           __atomic_load_n(&mailbox->due_ms, __ATOMIC_SEQ_CST) < want_ms;
+}
+
+int64_t post_take_due(struct mailbox *mailbox) {
+    if (__atomic_load_n(&mailbox->due_ms, __ATOMIC_RELAXED) == DUE_NEVER) return DUE_NEVER;
+    return __atomic_exchange_n(&mailbox->due_ms, DUE_NEVER, __ATOMIC_SEQ_CST);
 }
 
 struct post *post_take_all(struct mailbox *mailbox) {

@@ -17,7 +17,6 @@
 enum post_kind {
     POST_DELIVER, /* bytes for a client */
     POST_CLOSE,   /* the end of a client's connection */
-    POST_RESUME,  /* connections that CLIENT PAUSE holds back are to be looked at again */
     POST_STOP,    /* the end of the shard */
 };
 
@@ -29,12 +28,21 @@ struct post {
     struct block *bytes;
 };
 
-/* What others write of a shard, on a cache line that its owner's turn does not touch. */
+/* What others write of a shard, on a cache line that its owner's turn does not touch.
+ *
+ * `due` is how others say that they left something in the owner's stripes (an earlier expiry, memory to free), or changed
+ * what all shards look at: the moment at which the owner is to look. They only lower it; the owner takes it and keeps the
+ * earliest of all in a word of its own. tests/models/wake.pml is this protocol. */
 struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
+    int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
     uint32_t parked;    /* atomic: 1 while the owner waits in the kernel, and nobody has woken it yet */
     int ring_fd;        /* of the owner's ring, or -1; fixed while shards run */
 } __attribute__((aligned(128)));
+
+/* DUE_ALL: at once, and not at stripes alone but at whatever may have changed: a pause that ended, an option. */
+#define DUE_NEVER INT64_MAX
+#define DUE_ALL   ((int64_t)0)
 
 extern struct mailbox mailboxes[MAX_SHARDS];
 extern unsigned mailbox_count; /* as many as there are shards; fixed while these run */
@@ -50,10 +58,6 @@ static inline void wakes_add(struct wakes *wakes, unsigned shard) {
     wakes->any = true;
 }
 
-static inline void wakes_add_all(struct wakes *wakes) {
-    for (unsigned i = 0; i < mailbox_count; i++) wakes_add(wakes, i);
-}
-
 /* Where a client lives. Ids are never reused, so a post to a client that has gone is dropped. */
 struct client_address {
     unsigned shard;
@@ -62,7 +66,7 @@ struct client_address {
 };
 
 /* Posts to the sender's own shard are run in its next post phase, after the running command, like all
- * others. All three return false (and have done nothing) without memory. */
+ * others. Both return false (and have done nothing) without memory. */
 
 /* Appends bytes to the client's output: they are RESP. Dropped if by then the client wants no replies
  * (CLIENT REPLY OFF), or has lost `flag` (CLIENT_MONITOR; 0 asks for none): a mode's messages end with the
@@ -70,21 +74,30 @@ struct client_address {
 bool post_deliver(struct wakes *wakes, struct client_address to, uint32_t flag, struct block *bytes);
 /* Closes the client's connection; what it has not read is dropped. */
 bool post_close(struct wakes *wakes, struct client_address to);
-/* Tells every shard to look again at connections that CLIENT PAUSE holds back. */
-bool post_resume(struct wakes *wakes);
+
+/* Asks the shard to look at its stripes at that moment, or sooner; it may be the sender's own. For what a stripe's keyspace
+ * has news of, while the stripe's lock is held: the owner's look then cannot come between the two. */
+void post_due(struct wakes *wakes, unsigned shard, int64_t at_ms);
+/* Asks every shard to look at everything: connections that CLIENT PAUSE holds back, limits, expiry. What it is to see
+ * must have changed before. */
+void post_look_again(struct wakes *wakes);
 
 /* ---- For the loop --------------------------------------------------------------------------------- */
 
 /* Puts a post of the caller's into a mailbox; whoever takes it owns it then. Wakes nobody. */
 void post_push(struct mailbox *mailbox, struct post *post);
-/* Is anything posted? Ordered after the caller's store to `parked`. */
-bool post_waiting(const struct mailbox *mailbox);
+/* Is anything posted, or the owner asked to look at something before want_ms? Ordered after the caller's store to
+ * `parked`. */
+bool post_waiting(const struct mailbox *mailbox, int64_t want_ms);
+/* When the owner was asked to look, since this was asked last. */
+int64_t post_take_due(struct mailbox *mailbox);
 /* All that is posted, oldest first; linked by `next`, each malloc'd. */
 struct post *post_take_all(struct mailbox *mailbox);
-/* Marks the owner as awake if it is parked. True: it was, and it is for the caller to wake it, or to store
- * 1 to `parked` again. (If the owner wakes meanwhile, `parked` is still 1 while it runs; the price is one
- * needless wake-up.) */
+/* Marks the owner as awake if it is parked. True: it was, and it is for the caller to wake it, or to give that back. */
 bool post_claim_wake(struct mailbox *mailbox);
+/* What was claimed could not be done: the caller will try again, and others may too. (If the owner has woken meanwhile, it
+ * passes for parked while it runs; the price is one needless wake-up.) */
+void post_give_wake(struct mailbox *mailbox);
 /* Frees a post that was taken but not run. */
 void post_drop(struct post *post);
 

@@ -503,10 +503,8 @@ COMMAND(client_pause) = {.container = "client",
 /* Redis holds this back too, so that a pause of everything cannot be ended; here it is what ends it. */
 static void client_unpause(struct call *call) {
     pause_end();
-    if (post_resume(call->effects->wakes))
-        reply_ok(call->reply);
-    else
-        call_out_of_memory(call);
+    post_look_again(call->effects->wakes);
+    reply_ok(call->reply);
 }
 COMMAND(client_unpause) = {.container = "client",
                            .name = "unpause",

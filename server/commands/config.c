@@ -51,7 +51,7 @@ static void config_set_(struct call *call) {
     else if (!config_set(call->argv + 2, (call->argc - 2) / 2, error))
         reply_error(call->reply, error);
     else {
-        wakes_add_all(call->effects->wakes); /* a shard that sleeps looks at its connections anew too */
+        post_look_again(call->effects->wakes); /* also those that sleep may have something to do now */
         reply_ok(call->reply);
     }
 }

@@ -11,6 +11,7 @@
 #include "server/call/help.h"
 #include "server/clients/client.h"
 #include "server/clients/clients.h"
+#include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/process/server.h"
@@ -61,6 +62,7 @@ static void debug_set_active_expire(struct call *call) {
     int64_t on = 0; /* what is no number is 0, as for Redis */
     if (!number_parse_i64(call->argv[2], &on)) on = 0;
     server_active_expire = on != 0;
+    post_look_again(call->effects->wakes);
     reply_ok(call->reply);
 }
 

@@ -103,10 +103,7 @@ typedef void config_found(void *context, struct bytes name, struct bytes value);
 bool config_get(const struct bytes *patterns, uint32_t count, config_counted *counted, config_found *found,
                 void *context) __attribute__((warn_unused_result));
 /* Changes `count` options, from pairs of name and value: all of them, or none. False with Redis's error text,
- * "ERR ...". */
-/* Counts successful calls of config_set: who keeps what follows from options looks again when it has moved on. Any
- * thread. */
-uint32_t config_generation(void);
+ * "ERR ...". Whoever calls this then asks all shards to look at what follows from options (post_look_again). */
 bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX])
     __attribute__((warn_unused_result));
 /* Brings the configuration file to what is in force. Waits for the disk. False with an error text, "ERR ...".

@@ -182,12 +182,6 @@ static void change_store(struct change *change) {
     log_notice("%s", line);
 }
 
-static uint32_t generation; /* atomic */
-
-uint32_t config_generation(void) {
-    return __atomic_load_n(&generation, __ATOMIC_SEQ_CST);
-}
-
 bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX]) {
     /* A list longer than the table has a duplicate or an unknown name among its first option_count() + 1. */
     uint32_t most = count < option_count() ? count : option_count() + 1;
@@ -200,6 +194,5 @@ bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERR
     for (uint32_t i = 0; i < most; i++) option_value_free(&changes[i].value);
     config_unlock();
     free(changes);
-    if (ok) __atomic_fetch_add(&generation, 1, __ATOMIC_SEQ_CST);
     return ok;
 }

@@ -70,7 +70,7 @@ static void run_holding(struct call *call, const struct stripe_set *set) {
     call->held = set;
     stripe_set_lock(set);
     dispatch_run(call);
-    stripe_set_unlock(set);
+    stripe_set_leave(set, call->effects->wakes, call->effects->now_ms);
     call->held = NULL;
 }
 
@@ -99,7 +99,7 @@ static void run_walking(struct call *call) {
     struct stripe_set set = {{0}};
     call->again = false;
     dispatch_run(call);
-    if (call->stripe != STRIPE_NONE) stripe_unlock(&stripes.all[call->stripe]);
+    if (call->stripe != STRIPE_NONE) call_leave(call, &stripes.all[call->stripe]);
     call->stripe = STRIPE_NONE;
     if (call->again) run_wanting(call, &set);
 }
@@ -111,7 +111,7 @@ static void run_locked(struct call *call, const struct request *request) {
         call->stripe = request->stripe;
         stripe_lock(stripe);
         dispatch_run(call);
-        stripe_unlock(stripe);
+        call_leave(call, stripe);
     } else if (request->stripe != STRIPE_NONE || command->flags & CMD_LOCKS_QUEUE) {
         run_many(call, request);
     } else if (command->flags & CMD_MORE_STRIPES) {
@@ -198,7 +198,7 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
         call->stripe = batch[done].stripe;
         stripe_lock(stripe);
         run(call);
-        stripe_unlock(stripe);
+        call_leave(call, stripe);
         if (__builtin_expect(call->reply->errors != errors, 0)) {
             note_errors(call, command);
             errors = call->reply->errors;

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "server/clients/post.h"
 #include "server/loop/shard.h"
 #include "server/op.h"
@@ -14,23 +15,24 @@
 
 /* ---- Waking --------------------------------------------------------------------------------------- */
 
-/* False: no room in the submission queue, nor does the kernel make any now. What it takes and then cannot
- * deliver for want of memory is lost: the target looks around by itself, within a second while there are
- * clients. */
-static bool wake(struct ring *ring, const struct mailbox *target) {
+/* False: no room in the submission queue, nor does the kernel make any now. Only a failure completes on the sender's ring
+ * (deliver_wake_sent): else each wake-up would cost the sender a turn. */
+static bool wake(struct ring *ring, unsigned target) {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (!sqe && ring_submit(ring) >= 0) sqe = ring_sqe(ring);
     if (!sqe) return false;
-    prep_msg_ring(sqe, target->ring_fd, 0, op_pack(OP_WAKE, 0, 0), op_pack(OP_NONE, 0, 0));
+    prep_msg_ring(sqe, mailboxes[target].ring_fd, 0, op_pack(OP_WAKE, 0, 0),
+                  op_pack(OP_WAKE_SENT, 0, target));
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     return true;
 }
 
 /* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try
  * as well. */
-static bool nudge(struct ring *ring, struct mailbox *target) {
-    if (!post_claim_wake(target)) return true;
+static bool nudge(struct ring *ring, unsigned target) {
+    if (!post_claim_wake(&mailboxes[target])) return true;
     if (wake(ring, target)) return true;
-    __atomic_store_n(&target->parked, 1, __ATOMIC_SEQ_CST);
+    post_give_wake(&mailboxes[target]);
     return false;
 }
 
@@ -41,8 +43,15 @@ void deliver_wakes(struct shard *shard) {
     for (unsigned word = 0; word < MAX_SHARDS / 64; word++)
         for (uint64_t bits = owed.words[word]; bits; bits &= bits - 1) {
             unsigned target = word * 64 + (unsigned)__builtin_ctzll(bits);
-            if (!nudge(&shard->ring, &mailboxes[target])) wakes_add(&shard->exec.wakes, target);
+            if (!nudge(&shard->ring, target)) wakes_add(&shard->exec.wakes, target);
         }
+}
+
+void deliver_wake_sent(struct shard *shard, unsigned target, int result) {
+    assert(target < mailbox_count);
+    if (result >= 0) return;
+    post_give_wake(&mailboxes[target]);
+    wakes_add(&shard->exec.wakes, target);
 }
 
 bool deliver_stop(struct ring *ring) {
@@ -54,7 +63,7 @@ bool deliver_stop(struct ring *ring) {
         if (client_get(shards[i].stopping)) continue;
         taken = false;
         /* Whether it sleeps or not: an earlier wake-up may have come to nothing. */
-        (void)wake(ring, &mailboxes[i]);
+        (void)wake(ring, i);
     }
     (void)ring_wait(ring, 0, 0, 0);
     ring_advance(ring, ring_ready(ring));
@@ -73,10 +82,6 @@ static void deliver_bytes(struct conn *conn, struct block *bytes) {
     conn_wants_flush(conn);
 }
 
-static void resume_held(struct conn *conn) {
-    conn_resume(conn, CONN_STOP_PAUSE);
-}
-
 static void run_post(struct shard *shard, struct post *post) {
     struct conn *conn = slots_find_client(&shard->slots, post->slot, post->id);
     switch (post->kind) {
@@ -89,7 +94,6 @@ static void run_post(struct shard *shard, struct post *post) {
     case POST_CLOSE:
         if (conn) conn_shut(conn);
         break;
-    case POST_RESUME: conn_list_run(&shard->held, resume_held); break;
     case POST_STOP: client_set(shard->stopping, true); break; /* main looks for it */
     }
     metric_add(&shard->exec.metrics.posts_received, 1);

@@ -17,6 +17,8 @@ bool deliver_posts(struct shard *shard);
 /* Wakes those among the shards posted to that sleep. Whom the ring has no room for stays in the shard's
  * wakes: it is tried again in the next turn, and the shard does not sleep before. */
 void deliver_wakes(struct shard *shard);
+/* What became of one of them. A failure is owed again. */
+void deliver_wake_sent(struct shard *shard, unsigned target, int result);
 
 /* Tells every shard to end its connections and its thread. From main's thread, over a ring of main's own.
  * True when all have heard it; until then it is to be called again, a moment later, for a wake-up may come

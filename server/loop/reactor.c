@@ -5,7 +5,6 @@
 
 #include <errno.h>
 
-#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
@@ -33,7 +32,7 @@ static void turn(struct shard *shard) {
     reap(shard);          /* completions become queued data, room to send, ended operations */
     deliver_posts(shard); /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
-    tick(shard);          /* expiry, upkeep, idle clients, limits, the end of a pause */
+    tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that waited until a write was durable */
     flush(shard);         /* one send per connection that has replies */
     rearm(shard);         /* receives and accepts that ended start again */
@@ -43,7 +42,8 @@ static void turn(struct shard *shard) {
 
 enum {
     TICK_US = 100 * 1000,
-    SLEEP_MAX_US = 1000000, /* with several shards: others may give this one's stripes an earlier expiry */
+    CLOCK_CHECK_MS =
+        10 * 1000, /* a sleep until a Unix time is no longer: the clock may be set forward meanwhile */
     STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
     STOP_WAIT_US = 10 * 1000,
 };
@@ -88,6 +88,7 @@ static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
     case OP_ADOPT: accept_adopt(shard, cqe->res, op_slot(cqe->user_data)); break;
     case OP_ADOPT_SENT: handover_failed(shard, cqe); break;
     case OP_TIMER: accept_pause_over(shard, op_slot(cqe->user_data)); break;
+    case OP_WAKE_SENT: deliver_wake_sent(shard, op_slot(cqe->user_data), cqe->res); break;
     case OP_NONE:
     case OP_WAKE: break;
     default: conn_completed(shard, op, cqe);
@@ -159,29 +160,18 @@ static void check_output(struct conn *conn) {
     if (output_unsent(&conn->output)) conn_wants_flush(conn); /* the flush looks at the limits */
 }
 
-static bool config_changed(const struct shard *shard) {
-    return config_generation() != shard->config_seen;
-}
-
+/* Whom the pause still holds back is held anew. */
 static void resume_held(struct conn *conn) {
     conn_resume(conn, CONN_STOP_PAUSE);
 }
 
-static void end_pause(struct shard *shard) {
-    int64_t until_ms = pause_until_ms();
-    if (until_ms && shard->exec.clock.now_ms < until_ms) return;
-    conn_list_run(&shard->held, resume_held);
-}
-
 static void tick(struct shard *shard) {
-    bool due = shard->exec.clock.now_us >= shard->next_tick_us;
-    if (config_changed(shard)) {
-        shard->config_seen = config_generation();
-        slots_each(&shard->slots, check_output);
-        due = true;
-    }
-    if (due || shard->upkeep_left || shard->exec.clock.now_ms >= shard->next_expiry_ms) upkeep_run(shard);
-    if (!conn_list_empty(&shard->held)) end_pause(shard);
+    bool all = upkeep_asked(shard), due = all || shard->exec.clock.now_us >= shard->next_tick_us;
+    bool held = !conn_list_empty(&shard->held);
+    upkeep_run(shard);
+    if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
+        conn_list_run(&shard->held, resume_held);
+    if (all) slots_each(&shard->slots, check_output);
     if (shard->pace.receives) shard->worked = true;
     if (!due) return;
     shard->worked = false;
@@ -220,14 +210,19 @@ static void rearm(struct shard *shard) {
 
 /* ---- Wait ----------------------------------------------------------------------------------------- */
 
+/* Sleep is measured by the monotonic clock. */
+static uint64_t until_us(const struct shard *shard, int64_t unix_ms) {
+    int64_t ms = unix_ms - shard->exec.clock.now_ms;
+    return ms < 0 ? 0 : (uint64_t)(ms < CLOCK_CHECK_MS ? ms : CLOCK_CHECK_MS) * 1000;
+}
+
 /* Microseconds until something is due that no completion will announce. */
 static uint64_t sleep_limit_us(const struct shard *shard) {
     uint64_t limit = UINT64_MAX;
-    if (shard->next_expiry_ms != INT64_MAX)
-        limit = shard->next_expiry_ms > shard->exec.clock.now_ms
-                    ? (uint64_t)(shard->next_expiry_ms - shard->exec.clock.now_ms) * 1000
-                    : 0;
-    if (config.timeout || shard->limits_watched || !conn_list_empty(&shard->held) ||
+    int64_t want_ms = shard->want_ms;
+    if (!conn_list_empty(&shard->held) && pause_until_ms() < want_ms) want_ms = pause_until_ms();
+    if (want_ms != DUE_NEVER) limit = until_us(shard, want_ms);
+    if ((config.timeout && client_get(shard->connections)) || shard->limits_watched ||
         !conn_list_empty(&shard->rearm))
         limit = limit < TICK_US ? limit : TICK_US;
     if (shard->worked) {
@@ -236,21 +231,21 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
                                : 0;
         limit = limit < tick_us ? limit : tick_us;
     }
-    if (stripes.locking && clients_count() && limit > SLEEP_MAX_US) limit = SLEEP_MAX_US;
     return limit;
 }
 
 static bool work_waits(const struct shard *shard) {
-    return shard->stopping || !conn_list_empty(&shard->ready) || shard->upkeep_left ||
-           !conn_list_empty(&shard->closing) || !conn_list_empty(&shard->flush) || shard->exec.wakes.any ||
-           __atomic_load_n(&shard->mailbox->posts, __ATOMIC_RELAXED);
+    return shard->stopping || !conn_list_empty(&shard->ready) || !conn_list_empty(&shard->closing) ||
+           !conn_list_empty(&shard->flush) || shard->exec.wakes.any ||
+           shard->want_ms <= shard->exec.clock.now_ms || post_waiting(shard->mailbox, shard->want_ms);
 }
 
 /* True when there is something to do. */
 static bool spin(struct shard *shard) {
     uint64_t start_us = shard->exec.clock.now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
-        if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) || post_waiting(shard->mailbox))
+        if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) ||
+            post_waiting(shard->mailbox, shard->want_ms))
             return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -265,7 +260,7 @@ static bool spin(struct shard *shard) {
 static void park(struct shard *shard, unsigned want) {
     uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
     __atomic_store_n(&shard->mailbox->parked, 1, __ATOMIC_SEQ_CST);
-    if (!post_waiting(shard->mailbox) && !config_changed(shard))
+    if (!post_waiting(shard->mailbox, shard->want_ms))
         (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
     __atomic_store_n(&shard->mailbox->parked, 0, __ATOMIC_SEQ_CST);
 }

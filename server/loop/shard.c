@@ -66,9 +66,10 @@ void shard_init(struct shard *shard, unsigned index) {
     shard->index = index;
     shard->cpu = -1;
     shard->ring.fd = -1;
-    shard->next_expiry_ms = INT64_MAX;
+    shard->want_ms = DUE_NEVER;
     shard->mailbox = &mailboxes[index];
-    *shard->mailbox = (struct mailbox){.ring_fd = -1};
+    *shard->mailbox =
+        (struct mailbox){.due_ms = DUE_ALL, .ring_fd = -1}; /* its first turn looks at everything */
     open_limits(shard);
     open_lists(shard);
     slots_open(&shard->slots);

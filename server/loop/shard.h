@@ -62,7 +62,6 @@ struct shard {
     struct executor exec; /* runs them; its clock is read once a turn */
 
     struct pace pace; /* how to wait */
-    bool upkeep_left; /* stripes have flushed tables to free or keys to expire: don't park */
 
     /* Posts. */
     struct mailbox *mailbox;
@@ -70,11 +69,10 @@ struct shard {
     bool stopping;     /* set by the stop post */
 
     /* Upkeep. */
-    int64_t next_expiry_ms; /* no key of the shard's stripes expires before */
-    uint64_t next_tick_us;  /* monotonic: idle clients, limits and expiry are looked at then */
-    bool worked;          /* requests came since the last tick: there will be one more before a long sleep */
-    uint32_t config_seen; /* config_generation, when connections were last looked at for it */
-    bool limits_watched;  /* some connection is above its soft output limit */
+    int64_t want_ms; /* Unix time: when its stripes are to be looked at next; DUE_NEVER, or 0 for at once */
+    uint64_t next_tick_us; /* monotonic: idle clients and limits are looked at then */
+    bool worked;           /* requests came since the last tick: there will be one more before a long sleep */
+    bool limits_watched;   /* some connection is above its soft output limit */
 };
 
 /* Every shard; made by server_start, fixed afterwards. */

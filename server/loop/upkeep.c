@@ -1,6 +1,10 @@
-/* upkeep.c - expires keys and frees flushed tables, a bounded number of steps at a time. */
+/* upkeep.c - expires keys and frees flushed tables, a bounded number of steps at a time.
+ *
+ * The shard sleeps until want_ms, and whoever leaves something earlier in its stripes says so (stripe_leave,
+ * post_due): so it wakes up for no other reason. tests/models/wake.pml is a model of it, and changes with it. */
 #include "server/loop/upkeep.h"
 
+#include "protocol/assert.h"
 #include "server/exec/pause.h"
 #include "server/loop/shard.h"
 #include "server/process/server.h"
@@ -15,8 +19,8 @@ static void expired(void *context, unsigned db, const struct entry *e) {
     effect_expired(&expiring->shard->exec.effects, expiring->stripe, db, e);
 }
 
-/* Whether that took all of its budget. The clock is read only where there is something to do. */
-static bool expire_stripe(struct shard *shard, struct stripe *stripe) {
+/* The clock is read only where there is something to do. */
+static void expire_stripe(struct shard *shard, struct stripe *stripe) {
     struct metrics *metrics = &shard->exec.metrics;
     struct expiring expiring = {shard, stripe};
     int64_t now_ms = shard->exec.clock.now_ms;
@@ -26,26 +30,44 @@ static bool expire_stripe(struct shard *shard, struct stripe *stripe) {
                  EXPIRE_BUDGET;
     if (due) metric_add(&metrics->expire_ns, clock_monotonic_ns() - begun_ns);
     if (spent) metric_add(&metrics->expire_budgets_spent, 1);
-    return spent;
 }
 
-static void upkeep_stripe(struct shard *shard, struct stripe *stripe) {
-    int64_t paused_ms = pause_until_ms();
-    bool expires = server_active_expire && paused_ms <= shard->exec.clock.now_ms;
+/* Do keys expire by themselves now? Not during a pause, as in Redis: then *from_ms is its end. */
+static bool expiry_is_on(int64_t now_ms, int64_t *from_ms) {
+    *from_ms = server_active_expire ? pause_until_ms() : DUE_NEVER;
+    return *from_ms <= now_ms;
+}
+
+/* A bounded step. Returns when the stripe is to be looked at again. */
+static int64_t upkeep_stripe(struct shard *shard, struct stripe *stripe) {
+    struct keyspace *ks = stripe->keyspace;
+    int64_t now_ms = shard->exec.clock.now_ms, from_ms;
+    bool expires = expiry_is_on(now_ms, &from_ms);
     stripe_lock(stripe);
-    if (expires && expire_stripe(shard, stripe)) shard->upkeep_left = true;
-    uint64_t buried = keyspace_buried(stripe->keyspace);
-    if (keyspace_upkeep(stripe->keyspace, UPKEEP_BUDGET)) shard->upkeep_left = true;
-    metric_add(&shard->exec.metrics.lazyfreed_objects, buried - keyspace_buried(stripe->keyspace));
-    int64_t next_ms = server_active_expire ? keyspace_next_expiry(stripe->keyspace) : INT64_MAX;
-    if (next_ms < paused_ms) next_ms = paused_ms; /* until then the data stay as they are */
+    if (expires) expire_stripe(shard, stripe);
+    uint64_t buried = keyspace_buried(ks);
+    bool more = keyspace_upkeep(ks, UPKEEP_BUDGET);
+    metric_add(&shard->exec.metrics.lazyfreed_objects, buried - keyspace_buried(ks));
+    int64_t next_ms = keyspace_next_expiry(ks);
+    keyspace_take_news(ks, now_ms);
     stripe_unlock(stripe);
-    if (next_ms < shard->next_expiry_ms) shard->next_expiry_ms = next_ms;
+    if (more) return 0;
+    return next_ms > from_ms ? next_ms : from_ms;
 }
 
+bool upkeep_asked(struct shard *shard) {
+    int64_t due_ms = post_take_due(shard->mailbox);
+    if (due_ms < shard->want_ms) shard->want_ms = due_ms;
+    return due_ms == DUE_ALL;
+}
+
+/* What is found now replaces what was known before; what others ask for meanwhile waits in the mailbox. */
 void upkeep_run(struct shard *shard) {
-    shard->upkeep_left = false;
-    shard->next_expiry_ms = INT64_MAX;
-    for (unsigned i = shard->index; i < stripes.count; i += shard_count)
-        upkeep_stripe(shard, &stripes.all[i]);
+    if (shard->exec.clock.now_ms < shard->want_ms) return;
+    shard->want_ms = DUE_NEVER;
+    for (unsigned i = shard->index; i < stripes.count; i += shard_count) {
+        assert(stripes.all[i].owner == shard->index);
+        int64_t next_ms = upkeep_stripe(shard, &stripes.all[i]);
+        if (next_ms < shard->want_ms) shard->want_ms = next_ms;
+    }
 }

@@ -2,9 +2,13 @@
 #ifndef KEVY_SERVER_LOOP_UPKEEP_H
 #define KEVY_SERVER_LOOP_UPKEEP_H
 
+#include <stdbool.h>
+
 struct shard;
 
-/* Does a bounded part of it. Sets upkeep_left if there is more to do at once, and next_expiry_ms. */
+/* Takes over what others have asked for (post_due, post_look_again). True if it is everything that is to be looked at. */
+bool upkeep_asked(struct shard *shard);
+/* Does a bounded part of what is due, if anything is by shard->want_ms; sets want_ms anew. */
 void upkeep_run(struct shard *shard);
 
 #endif

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "server/clients/post.h"
+
 struct stripes stripes;
 
 enum { LOCK_FREE, LOCK_HELD, LOCK_CONTENDED, LOCK_SPINS = 64 };
@@ -60,6 +62,17 @@ void stripe_set_unlock(const struct stripe_set *set) {
     for (unsigned word = 0; word < MAX_STRIPES / 64; word++)
         for (uint64_t bits = set->words[word]; bits; bits &= bits - 1)
             stripe_unlock(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)]);
+}
+
+void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms) {
+    int64_t due_ms = keyspace_take_news(stripe->keyspace, now_ms + TIDY_DELAY_MS);
+    post_due(wakes, stripe->owner, due_ms);
+}
+
+void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t now_ms) {
+    for (unsigned word = 0; word < MAX_STRIPES / 64; word++)
+        for (uint64_t bits = set->words[word]; bits; bits &= bits - 1)
+            stripe_leave(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)], wakes, now_ms);
 }
 
 /* Address space for all stripes together: a terabyte of small keys and values. Not more, because sanitizers and

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "protocol/assert.h"
 #include "server/limits.h"
 #include "server/lock_order.h"
 #include "store/keyspace.h"
@@ -18,6 +19,7 @@ enum ear {
     EAR_WATCH = 1 << 0, /* some of them are watched */
 };
 
+struct wakes;   /* server/clients/post.h */
 struct watches; /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
 
 /* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
@@ -84,11 +86,22 @@ static inline void stripe_lock(struct stripe *stripe) {
         stripe_lock_slow(stripe);
 }
 static inline void stripe_unlock(struct stripe *stripe) {
+    debug_assert(!keyspace_news(stripe->keyspace)); /* else stripe_leave */
     if (!stripes.locking) return;
     if (__atomic_exchange_n(&stripe->lock, 0, __ATOMIC_RELEASE) == 2) stripe_unlock_slow(stripe);
     LOCK_GIVES(LOCK_STRIPES + (unsigned)(stripe - stripes.all));
 }
 void stripe_set_lock(const struct stripe_set *set);
 void stripe_set_unlock(const struct stripe_set *set);
+
+/* Tells the owner when its stripe is to be looked at, for the keyspace has news. Needs the lock. */
+void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms);
+/* Gives the lock back, for whoever may have changed the stripe: its owner may sleep, and must hear of an earlier
+ * expiry and of memory to free. */
+static inline void stripe_leave(struct stripe *stripe, struct wakes *wakes, int64_t now_ms) {
+    if (__builtin_expect(keyspace_news(stripe->keyspace), 0)) stripe_announce(stripe, wakes, now_ms);
+    stripe_unlock(stripe);
+}
+void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t now_ms);
 
 #endif

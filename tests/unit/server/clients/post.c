@@ -1,4 +1,5 @@
-/* Mailboxes: what is posted is taken once, in order per sender, and whoever finds an owner parked wakes it alone. */
+/* Mailboxes: what is posted is taken once, in order per sender; of all moments asked for the earliest is kept; and whoever
+ * finds an owner parked wakes it alone. */
 #include "server/clients/post.h"
 
 #include <pthread.h>
@@ -9,22 +10,27 @@
 
 enum { PRODUCERS = 3, POSTS = 4000, DEADLINE_S = 60, SLEEPS = 2000 };
 
+static bool waiting(const struct mailbox *mailbox) {
+    return post_waiting(mailbox, DUE_NEVER);
+}
+
 static void open_mailboxes(unsigned count) {
     mailbox_count = count;
-    for (unsigned i = 0; i < count; i++) mailboxes[i] = (struct mailbox){.ring_fd = -1};
+    for (unsigned i = 0; i < count; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .ring_fd = -1};
 }
 
 static void what_is_posted_is_taken_in_its_order(void) {
     struct wakes wakes = {{0}, false};
     open_mailboxes(3);
-    CHECK(!post_waiting(&mailboxes[1]) && !post_take_all(&mailboxes[1]));
+    CHECK(!waiting(&mailboxes[1]) && !post_take_all(&mailboxes[1]));
     struct block *block = block_of(BYTES("+x\r\n"));
     CHECK(block && post_deliver(&wakes, (struct client_address){1, 7, 70}, 5, block_retain(block)));
     CHECK(post_close(&wakes, (struct client_address){1, 8, 80}));
-    CHECK(post_waiting(&mailboxes[1]) && !post_waiting(&mailboxes[0]) && !post_waiting(&mailboxes[2]));
+    CHECK(waiting(&mailboxes[1]) && !waiting(&mailboxes[0]) && !waiting(&mailboxes[2]));
+    CHECK(post_waiting(&mailboxes[1], DUE_ALL)); /* whatever the owner is going to look at by itself */
     CHECK(wakes.any && wakes.words[0] == 1u << 1);
     struct post *first = post_take_all(&mailboxes[1]), *second = first->next;
-    CHECK(!post_waiting(&mailboxes[1]) && !second->next);
+    CHECK(!waiting(&mailboxes[1]) && !second->next);
     CHECK(first->kind == POST_DELIVER && first->slot == 7 && first->id == 70 && first->flag == 5 &&
           first->bytes == block);
     CHECK(second->kind == POST_CLOSE && second->slot == 8 && second->id == 80);
@@ -34,14 +40,31 @@ static void what_is_posted_is_taken_in_its_order(void) {
     block_release(block);
 }
 
-static void a_resume_is_posted_to_all(void) {
+static void of_all_moments_the_earliest_is_kept(void) {
+    struct wakes wakes = {{0}, false};
+    open_mailboxes(3);
+    CHECK_INT(post_take_due(&mailboxes[2]), DUE_NEVER);
+    post_due(&wakes, 2, 500);
+    post_due(&wakes, 2, 300);
+    post_due(&wakes, 2, 400);
+    CHECK(wakes.any && wakes.words[0] == 1u << 2);
+    CHECK(waiting(&mailboxes[2]) && post_waiting(&mailboxes[2], 301));
+    CHECK(!post_waiting(&mailboxes[2], 300)); /* the owner looks by then anyway */
+    CHECK(!waiting(&mailboxes[0]) && !waiting(&mailboxes[1]));
+    CHECK_INT(post_take_due(&mailboxes[2]), 300);
+    CHECK(!waiting(&mailboxes[2]));
+    CHECK_INT(post_take_due(&mailboxes[2]), DUE_NEVER);
+}
+
+static void all_are_asked_to_look_at_everything(void) {
     struct wakes wakes = {{0}, false};
     open_mailboxes(70);
-    CHECK(post_resume(&wakes));
+    post_due(&wakes, 69, 1);
+    post_look_again(&wakes);
     for (unsigned i = 0; i < 70; i++) {
-        struct post *post = post_take_all(&mailboxes[i]);
-        CHECK(post && post->kind == POST_RESUME && !post->next);
-        post_drop(post);
+        CHECK(post_waiting(&mailboxes[i], DUE_ALL + 1));
+        CHECK_INT(post_take_due(&mailboxes[i]), DUE_ALL);
+        CHECK_INT(post_take_due(&mailboxes[i]), DUE_NEVER);
     }
     CHECK(wakes.any && wakes.words[0] == UINT64_MAX && wakes.words[1] == 0x3f);
 }
@@ -51,6 +74,8 @@ static void a_parked_owner_is_claimed_once(void) {
     CHECK(!post_claim_wake(mailboxes));
     mailboxes->parked = 1;
     CHECK(post_claim_wake(mailboxes) && !mailboxes->parked && !post_claim_wake(mailboxes));
+    post_give_wake(mailboxes);
+    CHECK(post_claim_wake(mailboxes));
 }
 
 static void *produce(void *argument) {
@@ -83,7 +108,7 @@ static void posts_of_each_sender_arrive_complete_and_in_their_order(void) {
         }
     }
     for (unsigned i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
-    CHECK(!post_waiting(mailboxes));
+    CHECK(!waiting(mailboxes));
 }
 
 static unsigned woken; /* atomic: wake-ups that the sender owes the sleeper and has made */
@@ -113,7 +138,7 @@ static void no_post_stays_with_an_owner_that_sleeps(void) {
         }
         if (taken == SLEEPS) break;
         __atomic_store_n(&mailboxes->parked, 1, __ATOMIC_SEQ_CST);
-        if (!post_waiting(mailboxes)) {
+        if (!waiting(mailboxes)) {
             while (__atomic_load_n(&woken, __ATOMIC_SEQ_CST) == seen) sched_yield();
             seen++;
         }
@@ -122,12 +147,58 @@ static void no_post_stays_with_an_owner_that_sleeps(void) {
     CHECK(pthread_join(sender, NULL) == 0);
 }
 
+/* Senders ask for ever earlier moments, each of its own kind (the remainder by SENDERS). What the owner takes last of a kind
+ * must be the earliest of that kind, unless an earlier one of another covered it: so the minimum of all that it takes is the
+ * minimum of all that was asked for, in each of many rounds. */
+enum { DUE_ROUNDS = 3000, DUE_STEPS = 4 };
+static pthread_barrier_t round_begins, round_ends;
+
+static void *ask_earlier(void *argument) {
+    unsigned index = *(unsigned *)argument;
+    for (unsigned round = 0; round < DUE_ROUNDS; round++) {
+        struct wakes wakes = {{0}, false};
+        pthread_barrier_wait(&round_begins);
+        for (unsigned step = DUE_STEPS; step-- > 0;)
+            post_due(&wakes, 0, 1 + (int64_t)step * PRODUCERS + index);
+        pthread_barrier_wait(&round_ends);
+    }
+    return NULL;
+}
+
+static void no_moment_is_lost_to_a_later_one(void) {
+    pthread_t threads[PRODUCERS];
+    unsigned indices[PRODUCERS];
+    open_mailboxes(1);
+    CHECK(pthread_barrier_init(&round_begins, NULL, PRODUCERS + 1) == 0);
+    CHECK(pthread_barrier_init(&round_ends, NULL, PRODUCERS + 1) == 0);
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        indices[i] = i;
+        CHECK(pthread_create(&threads[i], NULL, ask_earlier, &indices[i]) == 0);
+    }
+    for (unsigned round = 0; round < DUE_ROUNDS; round++) {
+        int64_t earliest = DUE_NEVER;
+        pthread_barrier_wait(&round_begins);
+        for (unsigned i = 0; i < DUE_STEPS; i++) {
+            int64_t taken = post_take_due(mailboxes);
+            if (taken < earliest) earliest = taken;
+        }
+        pthread_barrier_wait(&round_ends);
+        int64_t taken = post_take_due(mailboxes);
+        CHECK_INT(taken < earliest ? taken : earliest, 1);
+    }
+    for (unsigned i = 0; i < PRODUCERS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    pthread_barrier_destroy(&round_begins);
+    pthread_barrier_destroy(&round_ends);
+}
+
 int main(void) {
     alarm(DEADLINE_S);
     RUN(what_is_posted_is_taken_in_its_order);
-    RUN(a_resume_is_posted_to_all);
+    RUN(of_all_moments_the_earliest_is_kept);
+    RUN(all_are_asked_to_look_at_everything);
     RUN(a_parked_owner_is_claimed_once);
     RUN(posts_of_each_sender_arrive_complete_and_in_their_order);
     RUN(no_post_stays_with_an_owner_that_sleeps);
+    RUN(no_moment_is_lost_to_a_later_one);
     return 0;
 }

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include "server/exec/pause.h"
 #include "server/loop/input.h"
 #include "server/op.h"
 #include "tests/unit/server_fixture.h"
@@ -32,6 +31,10 @@ static void deliver(unsigned from, struct conn *to, uint32_t flag, const char *t
     CHECK(post_deliver(&shards[from].exec.wakes, address_of(to), flag, block_text(text)));
 }
 
+static bool mail_waits(unsigned index) {
+    return post_waiting(&mailboxes[index], DUE_ALL);
+}
+
 static struct bytes taken(struct conn *conn) {
     buffer_free(&sent);
     fixture_take(&conn->output, &sent);
@@ -41,13 +44,13 @@ static struct bytes taken(struct conn *conn) {
 static void a_delivery_happens_when_its_shard_comes_to_it(void) {
     fixture_open(2);
     struct conn *conn = fixture_conn(&shards[OWNER]);
-    CHECK(!post_waiting(&mailboxes[0]) && !deliver_posts(shards));
+    CHECK(!mail_waits(0) && !deliver_posts(shards));
     deliver(1, conn, 0, "+one\r\n");
     deliver(0, conn, 0, "+two\r\n"); /* to itself is no other way */
-    CHECK(post_waiting(&mailboxes[0]));
+    CHECK(mail_waits(0));
     CHECK_INT(output_unsent(&conn->output), 0);
     CHECK(deliver_posts(shards));
-    CHECK(!post_waiting(&mailboxes[0]) && !deliver_posts(shards));
+    CHECK(!mail_waits(0) && !deliver_posts(shards));
     CHECK(conn_list_first(&shards->flush) == conn);
     CHECK_BYTES(taken(conn), BYTES("+one\r\n+two\r\n"));
     CHECK_INT(shards->exec.metrics.posts_received, 2);
@@ -115,28 +118,6 @@ static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void
     fixture_close();
 }
 
-static void a_resume_reaches_every_shard(void) {
-    struct conn *conns[3];
-    fixture_open(3);
-    pause_begin(PAUSE_ALL, shards->exec.clock.now_ms + 100000, shards->exec.clock.now_ms);
-    for (unsigned i = 0; i < 3; i++) {
-        conns[i] = fixture_conn(&shards[i]);
-        conn_input(conns[i], "PING\r\n", 6);
-        CHECK(conn_list_first(&shards[i].held) == conns[i]);
-    }
-    pause_end();
-    CHECK(post_resume(&shards[1].exec.wakes));
-    for (unsigned i = 0; i < 3; i++) {
-        CHECK(deliver_posts(&shards[i]));
-        CHECK(conn_list_empty(&shards[i].held) && conn_list_first(&shards[i].ready) == conns[i]);
-        conn_link_out(&conns[i]->turn_link);
-        conn_input(conns[i], NULL, 0);
-        CHECK_BYTES(taken(conns[i]), BYTES("+PONG\r\n"));
-        fixture_conn_close(conns[i]);
-    }
-    fixture_close();
-}
-
 /* Main asks until every shard has heard it: a wake-up that was lost is sent again, and none is marked as parked any more. */
 static void stopping_needs_no_memory_and_is_asked_for_until_it_happens(void) {
     struct ring main_ring;
@@ -174,9 +155,8 @@ static void what_was_never_run_is_freed(void) {
     CHECK(deliver_open(shards));
     CHECK(post_deliver(&shards->exec.wakes, address_of(conn), 0, block_retain(block)));
     CHECK(post_close(&shards->exec.wakes, address_of(conn)));
-    CHECK(post_resume(&shards->exec.wakes));
     deliver_close(shards);
-    CHECK(!block_shared(block) && !post_waiting(&mailboxes[0]) && !shards->stop);
+    CHECK(!block_shared(block) && !mail_waits(0) && !shards->stop);
     block_release(block);
     fixture_conn_close(conn);
     fixture_close();
@@ -228,7 +208,7 @@ static void a_wake_up_without_room_is_owed(void) {
     deliver(2, conns[0], 0, "+y\r\n");
     deliver_wakes(&shards[2]); /* whose queue has room */
     CHECK(!mailboxes[0].parked);
-    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_NONE);
+    CHECK(ring_submit(&shards[2].ring) >= 0);
     CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
     ring->enter_fd = sound.enter_fd, ring->enter_flags = sound.enter_flags;
     CHECK(ring_submit(ring) >= 0);
@@ -245,6 +225,37 @@ static void a_wake_up_without_room_is_owed(void) {
     fixture_close();
 }
 
+/* The kernel takes the wake-up, and says later that it could not be delivered. */
+static void a_wake_up_that_fails_is_owed_again(void) {
+    fixture_open(2);
+    struct conn *conn = fixture_conn(shards);
+    open_shard_ring(0);
+    open_shard_ring(1);
+    int fd = mailboxes[0].ring_fd;
+    mailboxes[0].ring_fd = 0; /* no ring */
+    mailboxes[0].parked = 1;
+    deliver(1, conn, 0, "+x\r\n");
+    deliver_wakes(&shards[1]);
+    CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
+    CHECK(ring_submit(&shards[1].ring) >= 0);
+    struct completion failed = next_completion(&shards[1].ring);
+    CHECK(op_of(failed.user_data) == OP_WAKE_SENT && op_slot(failed.user_data) == 0 && failed.res < 0);
+    deliver_wake_sent(&shards[1], 0, failed.res);
+    CHECK(mailboxes[0].parked && shards[1].exec.wakes.any && quiet(&shards[0].ring));
+    mailboxes[0].ring_fd = fd;
+    deliver_wakes(&shards[1]);
+    CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
+    CHECK(ring_submit(&shards[1].ring) >= 0);
+    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
+    CHECK(quiet(&shards[0].ring) && quiet(&shards[1].ring)); /* one that succeeds costs the sender no turn */
+    deliver_wake_sent(&shards[1], 0, 0);
+    CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
+    ring_close(&shards[0].ring);
+    ring_close(&shards[1].ring);
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
 int main(void) {
     alarm(DEADLINE_S);
     RUN(a_delivery_happens_when_its_shard_comes_to_it);
@@ -252,11 +263,11 @@ int main(void) {
     RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
     RUN(a_delivery_for_a_mode_ends_with_the_mode);
     RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
-    RUN(a_resume_reaches_every_shard);
     RUN(stopping_needs_no_memory_and_is_asked_for_until_it_happens);
     RUN(what_was_never_run_is_freed);
     RUN(a_parked_shard_is_woken_once);
     RUN(a_wake_up_without_room_is_owed);
+    RUN(a_wake_up_that_fails_is_owed_again);
     buffer_free(&sent);
     return 0;
 }

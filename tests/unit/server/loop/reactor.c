@@ -207,18 +207,27 @@ static void large_values_come_back_as_they_were_sent(void) {
     free(back);
 }
 
-/* Nobody asks for it, and nobody is connected. */
-static void a_sleeping_shard_wakes_for_a_key_that_expires(void) {
-    begin(1, "");
-    int fd = client_of(0);
-    ASK(fd, "set k v px 30\r\n", "+OK\r\n");
-    close(fd);
-    uint64_t begun_us = now_us();
-    while (metric_get(&shards->exec.metrics.expired_keys) == 0) {
-        CHECK(now_us() - begun_us < DEADLINE_S * 1000000ull);
-        sched_yield();
+/* Nobody asks for it, and nobody is connected. The keys lie in the stripes of both shards. */
+static void a_sleeping_shard_wakes_for_keys_that_expire(void) {
+    enum { KEYS = 64 };
+    for (unsigned count = 1; count <= 2; count++) {
+        begin(count, "");
+        int fd = client_of(0);
+        for (int i = 0; i < KEYS; i++) {
+            char line[64];
+            say(fd, (struct bytes){line, (size_t)snprintf(line, sizeof line, "set k%d v px 30\r\n", i)});
+            expect(fd, BYTES("+OK\r\n"));
+        }
+        close(fd);
+        uint64_t begun_us = now_us(), expired = 0;
+        while (expired < KEYS) {
+            expired = 0;
+            for (unsigned i = 0; i < count; i++) expired += metric_get(&shards[i].exec.metrics.expired_keys);
+            CHECK(now_us() - begun_us < DEADLINE_S * 1000000ull);
+            sched_yield();
+        }
+        end();
     }
-    end();
 }
 
 static void a_sleeping_shard_hears_what_others_ask_of_its_connections(void) {
@@ -314,7 +323,7 @@ int main(void) {
     RUN(a_peer_that_sends_no_more_gets_its_replies_and_the_end);
     RUN(whoever_comes_beyond_maxclients_is_told_and_sent_away);
     RUN(large_values_come_back_as_they_were_sent);
-    RUN(a_sleeping_shard_wakes_for_a_key_that_expires);
+    RUN(a_sleeping_shard_wakes_for_keys_that_expire);
     RUN(a_sleeping_shard_hears_what_others_ask_of_its_connections);
     RUN(a_pause_ends_by_itself_and_by_command);
     RUN(replies_wait_until_what_they_report_is_durable);

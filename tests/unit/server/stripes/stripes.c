@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "server/clients/post.h"
 #include "tests/check.h"
 
 /* ThreadSanitizer leaves too little address space for all of them. */
@@ -173,6 +174,39 @@ static void threads_with_random_sets_neither_lose_a_change_nor_wait_in_a_ring(vo
     stripes_close();
 }
 
+static int64_t due_of(unsigned shard) {
+    return post_take_due(&mailboxes[shard]);
+}
+
+/* Whoever leaves an earlier expiry in another's stripe asks its owner to look, and nobody else. */
+static void who_leaves_something_due_tells_the_owner(void) {
+    struct wakes wakes = {{0}, false};
+    CHECK_INT(stripes_open(2, 1), 0);
+    mailbox_count = 2;
+    for (unsigned i = 0; i < 2; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .ring_fd = -1};
+    struct value value = value_of_bytes(BYTES("v"));
+    struct key key = {BYTES("k"), hash_bytes(&stripes.seed, BYTES("k"))};
+    struct stripe *stripe = stripe_of(key.hash);
+    stripe_lock(stripe);
+    CHECK(keyspace_set(stripe->keyspace, 0, key, &value, 5000));
+    stripe_leave(stripe, &wakes, 1000);
+    CHECK(wakes.any && wakes.words[0] == 1u << stripe->owner);
+    CHECK(due_of(stripe->owner) == 5000 && due_of(!stripe->owner) == DUE_NEVER);
+    wakes = (struct wakes){{0}, false};
+    struct stripe_set set = {{0}};
+    stripe_set_add_all(&set);
+    stripe_set_lock(&set);
+    CHECK(keyspace_set(stripe->keyspace, 0, key, &value, 6000));
+    stripe_set_leave(&set, &wakes, 1000);
+    CHECK(!wakes.any && due_of(stripe->owner) == DUE_NEVER);
+    stripe_set_lock(&set);
+    keyspace_flush(stripe->keyspace, 0);
+    stripe_set_leave(&set, &wakes, 1000);
+    CHECK_INT(due_of(stripe->owner), 1000 + TIDY_DELAY_MS);
+    all_are_free();
+    stripes_close();
+}
+
 int main(void) {
     alarm(DEADLINE_S);
     RUN(a_lone_shard_has_one_stripe_and_no_lock);
@@ -181,5 +215,6 @@ int main(void) {
     RUN(waiters_sleep_until_the_lock_is_free);
     RUN(a_set_is_locked_from_the_lowest_stripe_up);
     RUN(threads_with_random_sets_neither_lose_a_change_nor_wait_in_a_ring);
+    RUN(who_leaves_something_due_tells_the_owner);
     return 0;
 }
