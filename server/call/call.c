@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <limits.h>
 
-#include "server/call/gate.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/stripes/watch.h"

@@ -30,9 +30,9 @@ struct post {
 
 /* What others write of a shard, on a cache line that its owner's turn does not touch.
  *
- * `due` is how others say that they left something in the owner's stripes (an earlier expiry, memory to free), or changed
- * what all shards look at: the moment at which the owner is to look. They only lower it; the owner takes it and keeps the
- * earliest of all in a word of its own. tests/models/wake.pml is this protocol. */
+ * `due` is how others say that they left something in the owner's stripes (an earlier expiry, memory to free), or
+ * changed what all shards look at: the moment at which the owner is to look. They only lower it; the owner takes
+ * it and keeps the earliest of all in a word of its own. tests/models/wake.pml is this protocol. */
 struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
     int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
@@ -75,8 +75,8 @@ bool post_deliver(struct wakes *wakes, struct client_address to, uint32_t flag, 
 /* Closes the client's connection; what it has not read is dropped. */
 bool post_close(struct wakes *wakes, struct client_address to);
 
-/* Asks the shard to look at its stripes at that moment, or sooner; it may be the sender's own. For what a stripe's keyspace
- * has news of, while the stripe's lock is held: the owner's look then cannot come between the two. */
+/* Asks the shard to look at its stripes at that moment, or sooner; it may be the sender's own. For what a stripe's
+ * keyspace has news of, while the stripe's lock is held: the owner's look then cannot come between the two. */
 void post_due(struct wakes *wakes, unsigned shard, int64_t at_ms);
 /* Asks every shard to look at everything: connections that CLIENT PAUSE holds back, limits, expiry. What it is to see
  * must have changed before. */
@@ -95,8 +95,8 @@ int64_t post_take_due(struct mailbox *mailbox);
 struct post *post_take_all(struct mailbox *mailbox);
 /* Marks the owner as awake if it is parked. True: it was, and it is for the caller to wake it, or to give that back. */
 bool post_claim_wake(struct mailbox *mailbox);
-/* What was claimed could not be done: the caller will try again, and others may too. (If the owner has woken meanwhile, it
- * passes for parked while it runs; the price is one needless wake-up.) */
+/* What was claimed could not be done: the caller will try again, and others may too. (If the owner has woken
+ * meanwhile, it passes for parked while it runs; the price is one needless wake-up.) */
 void post_give_wake(struct mailbox *mailbox);
 /* Frees a post that was taken but not run. */
 void post_drop(struct post *post);

@@ -66,7 +66,7 @@ void stripe_set_unlock(const struct stripe_set *set) {
 
 void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms) {
     int64_t due_ms = keyspace_take_news(stripe->keyspace, now_ms + TIDY_DELAY_MS);
-    post_due(wakes, stripe->owner, due_ms);
+    if (due_ms < DUE_NEVER) post_due(wakes, stripe->owner, due_ms); /* what was due may be gone again */
 }
 
 void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t now_ms) {

@@ -2,6 +2,7 @@
 #include "protocol/response.h"
 #include "server/call/call.h"
 #include "server/clients/client.h"
+#include "server/clients/post.h"
 #include "server/limits.h"
 #include "tests/check.h"
 
@@ -9,7 +10,8 @@ enum { NOW = 1000000, STABLE = 3000, REPLY_MAX = 1 << 20 };
 
 static char replied[REPLY_MAX];
 static struct metrics metrics;
-static struct effects effects = {.now_ms = NOW, .metrics = &metrics};
+static struct wakes wakes;
+static struct effects effects = {.now_ms = NOW, .metrics = &metrics, .wakes = &wakes};
 static struct client client;
 
 static bool no_more(struct reply *reply, size_t need) {
@@ -20,6 +22,7 @@ static const struct reply_sink sink = {.more = no_more};
 
 static void begin(unsigned shards) {
     CHECK_INT(stripes_open(shards, 2), 0);
+    mailbox_count = shards;
 }
 
 static void run_holding_all(struct call *call, struct stripe_set *held) {
