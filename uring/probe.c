@@ -271,7 +271,7 @@ static void say_remedy(struct text *text, int error) {
 
 const char *probe_explain(int error, unsigned n, unsigned rings, char *text, size_t size) {
     struct text out = text_fixed(text, size);
-    assert(error < 0 && n >= 1 && n <= rings);
+    assert(error < 0 && n <= rings);
     text_format(&out, "The kernel refused io_uring ring %u of %u: %s. ", n, rings, strerror(-error));
     say_remedy(&out, error);
     return text;
