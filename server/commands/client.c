@@ -481,10 +481,11 @@ static void client_pause(struct call *call) {
         return;
     if (timeout_ms < 0) {
         reply_error(call->reply, "ERR timeout is negative");
-    } else if (timeout_ms > INT64_MAX - call->effects->now_ms) {
-        reply_error(call->reply, "ERR timeout is out of range");
     } else {
-        pause_begin(mode, call->effects->now_ms + timeout_ms, call->effects->now_ms);
+        /* Beyond the end of time Redis's sum wraps, to an end that has long passed. */
+        int64_t now_ms = call->effects->now_ms, until_ms;
+        if (__builtin_add_overflow(now_ms, timeout_ms, &until_ms)) until_ms = 0;
+        pause_begin(mode, until_ms, now_ms);
         reply_ok(call->reply);
     }
 }

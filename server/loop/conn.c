@@ -243,6 +243,11 @@ void conn_settle(struct conn *conn) {
         conn_shut(conn);
         return;
     }
+    /* Who is held by CLIENT PAUSE and will send no more is given up, as by Redis: what waits is never run. */
+    if (conn->flags & CONN_EOF && conn->flags & CONN_STOP_PAUSE) {
+        client |= CLIENT_CLOSE_AFTER_REPLY;
+        client_set(conn->client.flags, client);
+    }
     bool ended = conn->flags & CONN_EOF && !(conn->flags & (CONN_STOPPED | CONN_READING)) &&
                  !conn_link_in(&conn->turn_link);
     if ((ended || client & CLIENT_CLOSE_AFTER_REPLY) && !(conn->flags & CONN_SENDING) &&

@@ -32,7 +32,7 @@ Connections and protocol
     A client that never reads                     a_reader_that_stops_..., output_limits_..., the_soft_limit_..., monitors_...,
                                                   slow_readers_delay_nobody
     An endless pipeline                           an_endless_pipeline_starves_nobody, a_backlog_is_worked_off_in_linear_time
-    A blocked connection stops parsing            a_pause_keeps_what_is_behind_it_in_order
+    A blocked connection stops parsing            a_pause_keeps_what_is_behind_it_in_order, who_leaves_during_a_pause_...
     maxclients counts the whole process           one_client_too_many_is_told
     Error texts carry no CR or LF                 errors_are_one_line
     QUIT ends its pipeline; POST, Host:           quit_is_the_last_word, http_is_not_run
@@ -927,6 +927,24 @@ def trap_a_pause_keeps_what_is_behind_it_in_order(server):
             start = time.monotonic()
             check(client.call("SET", "k", "v") == "OK", "SET")
             check(time.monotonic() - start > 0.2, "the pause held nobody")
+
+
+@trap()
+def trap_who_leaves_during_a_pause_changes_nothing(server):
+    """Held, and at the end of its stream: it has the replies from before, and what was held is never run."""
+    with server.client() as boss:
+        for together in (True, False):
+            boss.call("SET", "k", "before")
+            boss.call("CLIENT", "PAUSE", "100000", "WRITE")
+            with server.client() as client:
+                client.send(encode("PING") + encode("SET", "k", "held") + encode("PING"))
+                if not together:
+                    check(client.read() == "PONG", "what precedes the held command was not answered")
+                client.half_close()
+                told = client.read_until_closed()
+                check(told == (b"+PONG\r\n" if together else b""), "who left was told %s" % show(told))
+            check(boss.call("CLIENT", "UNPAUSE") == "OK", "UNPAUSE")
+            check(boss.call("GET", "k") == b"before", "a held command of who had left was run")
 
 
 @trap()
