@@ -21,6 +21,7 @@ void executor_open(struct executor *executor, unsigned index) {
 }
 
 void executor_close(struct executor *executor) {
+    buffer_free(&executor->own_lines);
     metrics_unregister(&executor->metrics);
     for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&executor->batch[i]);
 }

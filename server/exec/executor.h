@@ -6,6 +6,7 @@
 #ifndef KEVY_SERVER_EXEC_EXECUTOR_H
 #define KEVY_SERVER_EXEC_EXECUTOR_H
 
+#include "protocol/buffer.h"
 #include "protocol/request.h"
 #include "server/call/call.h"
 #include "server/clients/post.h"
@@ -46,6 +47,8 @@ struct executor {
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     struct stripe_set want;                 /* what the running command has asked for beyond what it holds */
     struct mute mute;
+    struct buffer
+        own_lines; /* a monitor's own commands within EXEC, to be shown behind it: server/exec/monitor.c */
     struct metrics metrics;
 };
 

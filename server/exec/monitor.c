@@ -4,7 +4,8 @@
  *     monitor_feed -> line_write -> block -> post_deliver to each monitor
  *
  * Posts to the feeding shard itself happen after the running command, so a monitor never finds a line inside
- * a reply. */
+ * a reply. Lines of its own commands are written behind their replies at once: it may have been muted, or be no monitor any
+ * more, when a post would come. */
 #include "server/exec/monitor.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/clock.h"
+#include "server/exec/executor.h"
 #include "server/lock_order.h"
 
 static struct {
@@ -122,6 +124,28 @@ GATE(shown) = {.bit = MODE_MONITORED, .concerns = is_shown};
 
 /* ---- Feeding -------------------------------------------------------------------------------------- */
 
+enum {
+    CLIENT_HEARS_NOT = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW
+};
+
+/* A monitor's own command: its line goes right behind its reply, or behind all of EXEC's. */
+static void tell_self(const struct call *call, struct bytes line) {
+    struct executor *executor = executor_of(call);
+    if (call->client->flags & CLIENT_HEARS_NOT) return;
+    if (call->client->flags & CLIENT_IN_EXEC)
+        (void)!buffer_append(&executor->own_lines, line, MONITOR_UNREAD_MAX); /* without memory it is lost */
+    else
+        reply_raw(call->reply, line);
+}
+
+/* EXEC has ended: what its queue had to tell goes first. */
+static void tell_own_lines(const struct call *call) {
+    struct executor *executor = executor_of(call);
+    if (!executor->own_lines.len || call->client->flags & CLIENT_IN_EXEC) return;
+    reply_raw(call->reply, buffer_bytes(&executor->own_lines));
+    buffer_free(&executor->own_lines);
+}
+
 static void deliver(struct wakes *wakes, const struct client *monitor, struct block *line) {
     struct client_address to = {.shard = monitor->shard, .slot = monitor->slot, .id = monitor->id};
     if (client_get(monitor->output_bytes) > MONITOR_UNREAD_MAX)
@@ -132,9 +156,12 @@ static void deliver(struct wakes *wakes, const struct client *monitor, struct bl
 
 void monitor_feed(const struct call *call) {
     struct block *line = line_block(call);
+    tell_own_lines(call);
     if (!line) return;
     mutex_lock(&monitors.mutex);
-    for (unsigned i = 0; i < monitors.count; i++) deliver(call->effects->wakes, monitors.all[i], line);
+    for (unsigned i = 0; i < monitors.count; i++)
+        if (monitors.all[i] != call->client) deliver(call->effects->wakes, monitors.all[i], line);
     mutex_unlock(&monitors.mutex);
+    if (call->client->flags & CLIENT_MONITOR) tell_self(call, block_bytes(line));
     block_release(line);
 }

@@ -177,7 +177,67 @@ static void a_monitor_that_reads_nothing_is_closed(void) {
     end();
 }
 
+/* The line's time aside: "+T [" and what is behind it, of each line that is one of a monitor's. */
+static struct bytes timeless(struct bytes text) {
+    static char out[1024];
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        CHECK(len + 2 < sizeof out);
+        out[len++] = text.data[i];
+        bool begins = text.data[i] == '+' && i + 1 < text.len && text.data[i + 1] >= '0' &&
+                      text.data[i + 1] <= '9';
+        if (!begins) continue;
+        while (text.data[i + 1] != ' ') i++;
+        out[len++] = 'T';
+    }
+    return (struct bytes){out, len};
+}
+#define EXPECT_OWN(lines, expected)                                                                          \
+    do {                                                                                                     \
+        CHECK_BYTES(timeless(run(BYTES(lines))), BYTES(expected));                                           \
+    } while (0)
+
+static void its_own_commands_are_shown_behind_their_replies(void) {
+    begin();
+    EXPECT("monitor\n", OK);
+    EXPECT_OWN("ping\necho a\n", "+PONG\r\n+T [0 ?:0] \"ping\"\r\n$1\r\na\r\n+T [0 ?:0] \"echo\" \"a\"\r\n");
+    EXPECT_OWN("get k\nreset\nping\n",
+               "-ERR Replica can't interact with the keyspace\r\n+RESET\r\n+PONG\r\n");
+    CHECK_INT(seen(conn).len, 0); /* and by no post a second time */
+    EXPECT("monitor\n", OK);
+    EXPECT_OWN("ping\nquit\n", "+PONG\r\n+T [0 ?:0] \"ping\"\r\n" OK);
+    end();
+}
+
+static void what_is_muted_is_not_shown_later(void) {
+    begin();
+    EXPECT("monitor\n", OK);
+    EXPECT_OWN("client reply off\nping\nclient reply on\nping\n",
+               OK "+T [0 ?:0] \"client\" \"reply\" \"on\"\r\n+PONG\r\n+T [0 ?:0] \"ping\"\r\n");
+    EXPECT_OWN("client reply skip\nping\nping\n",
+               "+T [0 ?:0] \"client\" \"reply\" \"skip\"\r\n+PONG\r\n+T [0 ?:0] \"ping\"\r\n");
+    CHECK_INT(seen(conn).len, 0);
+    end();
+}
+
+/* Redis writes them into EXEC's reply, whose elements are then miscounted. */
+static void within_exec_its_lines_wait_for_the_end_of_the_reply(void) {
+    begin();
+    EXPECT("monitor\n", OK);
+    EXPECT_OWN("multi\nping\necho x\nexec\n",
+               OK "+T [0 ?:0] \"multi\"\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+PONG\r\n$1\r\nx\r\n"
+                  "+T [0 ?:0] \"ping\"\r\n+T [0 ?:0] \"echo\" \"x\"\r\n+T [0 ?:0] \"exec\"\r\n");
+    struct conn *w = watcher(1);
+    EXPECT_OWN("ping\n", "+PONG\r\n+T [0 ?:0] \"ping\"\r\n");
+    CHECK_SEEN(w, "0 ?:0] \"ping\"\r\n");
+    unwatch(w);
+    end();
+}
+
 int main(void) {
+    RUN(its_own_commands_are_shown_behind_their_replies);
+    RUN(what_is_muted_is_not_shown_later);
+    RUN(within_exec_its_lines_wait_for_the_end_of_the_reply);
     RUN(a_line_tells_time_database_client_and_words);
     RUN(bytes_are_quoted_as_redis_cli_reads_them);
     RUN(every_monitor_is_told_until_it_is_none);
