@@ -40,6 +40,15 @@ enum {
     PIN_PART = 8,
     MAX_IOV = 1024, /* IOV_MAX */
 
+    /* What the server tells. */
+    INFO_TEXT_MAX = 1024 * 1024, /* bytes of INFO */
+    ERRORSTATS_MAX = 128,     /* error codes told apart; what comes later is not listed, as in newer Redis */
+    ERRORSTATS_CODE_MAX = 24, /* bytes of a code; the rest is cut */
+    SLOWLOG_MAX_ARGS = 32,    /* kept of a command; the last one tells how many more there were */
+    SLOWLOG_ARG_BYTES = 128,  /* kept of an argument; a tail tells how many more there were */
+    MONITOR_LINE_MAX = 1024 * 1024, /* bytes; what an argument has beyond is cut, and the line says so */
+    MONITOR_UNREAD_MAX = 256 * 1024 * 1024, /* a monitor that leaves so many bytes unread is closed */
+
     /* Upkeep, per turn. */
     EXPIRE_BUDGET = 200,
     UPKEEP_BUDGET = 200,

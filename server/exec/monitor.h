@@ -6,13 +6,7 @@
 #define KEVY_SERVER_EXEC_MONITOR_H
 
 #include "server/call/call.h"
-
-enum {
-    /* Bytes of a line; what an argument has beyond is cut, and the line says so. */
-    MONITOR_LINE_MAX = 1024 * 1024,
-    /* A monitor that leaves so many bytes unread is closed. */
-    MONITOR_UNREAD_MAX = 256 * 1024 * 1024,
-};
+#include "server/limits.h"
 
 /* Tells the monitors of this command. Ask before whether MODE_MONITORED is raised and concerns its row: administrative
  * commands and those of CMD_SKIP_MONITOR are not shown. */

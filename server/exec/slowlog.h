@@ -9,11 +9,7 @@
 
 #include "server/call/call.h"
 #include "server/config/config.h"
-
-enum {
-    SLOWLOG_MAX_ARGS = 32,   /* of a command; the last one tells how many more there were */
-    SLOWLOG_ARG_BYTES = 128, /* of an argument; a tail tells how many more there were */
-};
+#include "server/limits.h"
 
 struct slowlog_entry {
     struct slowlog_entry *older;

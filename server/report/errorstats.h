@@ -5,11 +5,7 @@
 #include <stdint.h>
 
 #include "protocol/bytes.h"
-
-enum {
-    ERRORSTATS_MAX = 128,     /* codes told apart; what comes later is not listed, as in newer Redis */
-    ERRORSTATS_CODE_MAX = 24, /* bytes of a code; the rest is cut */
-};
+#include "server/limits.h"
 
 struct errorstat {
     char code[ERRORSTATS_CODE_MAX];

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "protocol/text.h"
+#include "server/limits.h"
 #include "server/report/metrics.h"
 
 /* What sections are written to, and from. */
@@ -65,8 +66,8 @@ const char *info_check(const struct info_section *const *rows, unsigned count);
 /* The sections that a word of INFO's arguments names, as a set: "server", "all", "default" ...; 0 for an
  * unknown word. */
 uint32_t info_sections(struct bytes word);
-/* Adds these sections; text->cut tells if they were too long, or memory too short. Needs every stripe's lock. */
-enum { INFO_TEXT_MAX = 1024 * 1024 }; /* bytes that they may have together */
+/* Adds these sections; text->cut tells if they were too long (INFO_TEXT_MAX), or memory too short. Needs every
+ * stripe's lock. */
 void info_write(uint32_t sections, int64_t now_ms, struct text *text);
 
 /* ---- Lines ---------------------------------------------------------------------------------------- */
