@@ -73,13 +73,16 @@ static void set(char prefix, unsigned number, int64_t expiry_ms) {
     char buffer[16];
     struct value value = value_of_bytes(BYTES("v"));
     struct key key = key_of(name_of(buffer, prefix, number));
-    CHECK(keyspace_set(stripe_of(key.hash)->keyspace, 0, key, &value, expiry_ms));
+    struct keyspace *ks = stripe_of(key.hash)->keyspace;
+    CHECK(keyspace_set(ks, 0, key, &value, expiry_ms));
+    keyspace_take_news(ks, 1); /* there is nobody to be told */
 }
 
 static void del(char prefix, unsigned number) {
     char buffer[16];
     struct key key = key_of(name_of(buffer, prefix, number));
     keyspace_delete(stripe_of(key.hash)->keyspace, 0, key);
+    keyspace_take_news(stripe_of(key.hash)->keyspace, 1);
 }
 
 /* What a reply named: keys with prefix 's' are stable ones. */

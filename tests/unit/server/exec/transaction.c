@@ -62,7 +62,9 @@ static bool queue(const char *name, struct bytes a, struct bytes b) {
 static void set(struct bytes name, int64_t expiry_ms) {
     struct value value = value_of_bytes(BYTES("value"));
     struct key key = key_of(name);
-    CHECK(keyspace_set(stripe_of(key.hash)->keyspace, 0, key, &value, expiry_ms));
+    struct keyspace *ks = stripe_of(key.hash)->keyspace;
+    CHECK(keyspace_set(ks, 0, key, &value, expiry_ms));
+    keyspace_take_news(ks, 1); /* there is nobody to be told */
 }
 
 static void touch(struct bytes name) {
