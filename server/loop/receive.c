@@ -116,7 +116,10 @@ void receive_completed(struct conn *conn, int res, unsigned cqe_flags) {
     }
     if (res == 0 && at_end_of_stream(conn->fd)) {
         conn->flags |= CONN_EOF;
-        conn_wants_turn(conn);
+        if (conn->flags & CONN_STOP_PAUSE)
+            conn_settle(conn); /* it has no turn before it is resumed, and will not be */
+        else
+            conn_wants_turn(conn);
     } else if (ended) {
         conn_wants_rearm(conn);
     }
