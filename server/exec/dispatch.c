@@ -6,6 +6,7 @@
  *          gates:        auth, MULTI, pause, monitors, CLIENT REPLY, timing: only where a gate is up */
 #include "server/exec/dispatch.h"
 
+#include "protocol/assert.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/exec/gates.h"
@@ -55,6 +56,8 @@ static __attribute__((noinline)) void note_errors(struct call *call, const struc
 void dispatch_run(struct call *call) {
     const struct command *command = call->command;
     uint64_t errors = call->reply->errors;
+    assert(command->run);
+    debug_assert(command_arity_ok(command, call->argc));
     if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED))
         run_timed(call, command);
     else
@@ -66,10 +69,12 @@ void dispatch_run(struct call *call) {
 }
 
 static void run_holding(struct call *call, const struct stripe_set *set) {
+    assert(!call->held && call->stripe == STRIPE_NONE);
     call->again = false;
     call->held = set;
     stripe_set_lock(set);
     dispatch_run(call);
+    assert(call->held == set && call->stripe == STRIPE_NONE);
     stripe_set_leave(set, call->effects->wakes, call->effects->now_ms);
     call->held = NULL;
 }
@@ -80,6 +85,7 @@ enum { WANT_TRIES = 3 };
  * stripe: it cannot want more then. */
 static __attribute__((noinline)) void run_wanting(struct call *call, struct stripe_set *set) {
     for (unsigned tries = 0; call->again; tries++) {
+        assert(tries <= WANT_TRIES && !stripe_set_within(call->want, set));
         stripe_set_join(set, call->want);
         if (tries == WANT_TRIES) stripe_set_add_all(set);
         *call->want = (struct stripe_set){{0}};
@@ -111,6 +117,7 @@ static void run_locked(struct call *call, const struct request *request) {
         call->stripe = request->stripe;
         stripe_lock(stripe);
         dispatch_run(call);
+        assert(call->stripe == request->stripe && !call->again);
         call_leave(call, stripe);
     } else if (request->stripe != STRIPE_NONE || command->flags & CMD_LOCKS_QUEUE) {
         run_many(call, request);
@@ -124,6 +131,7 @@ static void run_locked(struct call *call, const struct request *request) {
 /* ---- Off the fast path --------------------------------------------------------------------------- */
 
 static void queue(struct call *call, const struct request *request) {
+    assert(call->client->flags & CLIENT_MULTI && !(call->client->flags & CLIENT_IN_EXEC));
     if (!transaction_queue(call, request))
         call_out_of_memory(call);
     else
@@ -144,6 +152,7 @@ static enum verdict run_slow(struct call *call, const struct request *request) {
     struct client *client = call->client;
     if (client->flags & CLIENT_REPLY_SKIP_NEXT)
         client_set(client->flags, (client->flags & ~(uint32_t)CLIENT_REPLY_SKIP_NEXT) | CLIENT_REPLY_SKIP);
+    assert(!(client->flags & CLIENT_REPLY_SKIP_NEXT));
     mute_follow(call);
     enum verdict verdict = run_gated(call, request);
     if (verdict != HELD && client->flags & CLIENT_REPLY_SKIP)
@@ -172,6 +181,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     else
         run_locked(call, request);
     mute_end(call->reply);
+    assert(!call->held && !call->again && !(client->flags & CLIENT_IN_EXEC));
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
     executor_of(call)->gates = gates_raised(client);
     call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;
@@ -194,6 +204,7 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
     unsigned first = done;
     for (; done < count && batch[done].plain && batch[done].command == command; done++) {
         struct stripe *stripe = &stripes.all[batch[done].stripe];
+        debug_assert(batch[done].stripe < stripes.count && prepare_runnable(&batch[done]));
         open_call(call, &batch[done]);
         call->stripe = batch[done].stripe;
         stripe_lock(stripe);
@@ -204,6 +215,7 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
             errors = call->reply->errors;
         }
     }
+    assert(done > first && done <= count);
     metric_add(&call->effects->metrics->commands[command->id].calls, done - first);
     return done;
 }
@@ -236,6 +248,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     struct call *call = &executor->call;
     struct request *batch = executor->batch;
     unsigned done = 0;
+    assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
     if (count > 1) prefetch_entries(batch, count);
     call->client = client;
@@ -255,6 +268,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
             done++;
         }
     }
+    assert(done <= count && call->reply == reply && call->client == client);
     if (done) client_set(client->last_command, batch[done - 1].command);
     metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);

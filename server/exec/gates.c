@@ -115,9 +115,11 @@ static enum verdict ask(struct call *call, uint32_t raised, bool nested) {
     for (uint32_t bits = raised & ~(uint32_t)GATE_MODES; bits; bits &= bits - 1) {
         struct text why = text_fixed(memory, sizeof memory);
         const struct gate *gate = gate_at((unsigned)__builtin_ctz(bits));
+        assert(gate && gate->ask && gate->concerns(call->command));
         if (nested && gate->outermost) continue;
         enum verdict verdict = gate->ask(call, &why);
         assert(!nested || verdict != HELD);
+        assert(verdict != REFUSED || why.len);
         if (verdict == REFUSED) reject(call, call->command, memory);
         if (verdict != PASS) return verdict;
     }
@@ -126,6 +128,8 @@ static enum verdict ask(struct call *call, uint32_t raised, bool nested) {
 
 enum verdict gates_ask(struct call *call, const struct request *request) {
     uint32_t gates = executor_of(call)->gates;
+    assert(call->command == request->command && !call->held &&
+           call->stripe == STRIPE_NONE); /* no lock is held */
     if (gates & GATE_MASK(MODE_CLOSING)) return HELD;
     if (prepare_runnable(request)) return ask(call, gates & request->command->gates, false);
     reject_request(call, request);

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "protocol/text.h"
 #include "server/call/gate.h"
 #include "server/call/secret.h"
@@ -37,9 +38,11 @@ static bool monitors_grow(void) {
 }
 
 bool monitor_add(struct client *client) {
+    assert(!(client->flags & CLIENT_MONITOR));
     mutex_lock(&monitors.mutex);
     bool room = monitors.count < monitors.capacity || monitors_grow();
     if (room) {
+        assert(monitors.count < monitors.capacity);
         monitors.all[monitors.count++] = client;
         gate_raise(MODE_MONITORED);
         client_set(client->flags, client->flags | CLIENT_MONITOR);
@@ -161,6 +164,7 @@ void monitor_feed(const struct call *call) {
     mutex_lock(&monitors.mutex);
     for (unsigned i = 0; i < monitors.count; i++)
         if (monitors.all[i] != call->client) deliver(call->effects->wakes, monitors.all[i], line);
+    assert(monitors.count <= monitors.capacity);
     mutex_unlock(&monitors.mutex);
     if (call->client->flags & CLIENT_MONITOR) tell_self(call, block_bytes(line));
     block_release(line);

@@ -7,6 +7,8 @@
 #include "server/call/gate.h"
 #include "server/exec/executor.h"
 
+_Static_assert(offsetof(struct mute, sink) == 0, "a muted reply's sink is its mute");
+
 /* SKIP_NEXT mutes nothing by itself: the next command makes SKIP of it. */
 enum {
     MUTED_REPLY = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP,
@@ -37,6 +39,7 @@ static bool is_muted(const struct reply *reply) {
 }
 
 static void mute_begin(struct mute *mute, struct reply *reply) {
+    assert(!is_muted(reply) && reply->at <= reply->end);
     mute->sink = (struct reply_sink){muted_more, muted_attach};
     mute->heard = reply->sink;
     mute->at = reply->at;
@@ -49,6 +52,7 @@ static void mute_begin(struct mute *mute, struct reply *reply) {
 void mute_end(struct reply *reply) {
     if (!is_muted(reply)) return;
     struct mute *mute = (struct mute *)reply->sink;
+    assert(reply->at >= mute->scratch && reply->at <= mute->scratch + sizeof mute->scratch);
     reply->sink = mute->heard;
     reply->at = mute->at;
     reply->end = mute->end;

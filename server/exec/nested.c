@@ -17,6 +17,7 @@ static bool all_held(const struct call *outer, const struct saved *saved) {
 enum nested nested_run(struct call *outer, const struct saved *saved, struct client *as,
                        struct reply *reply) {
     assert(all_held(outer, saved));
+    assert(!outer->again && saved->command->run);
     struct call call = *outer;
     call.command = saved->command;
     call.argv = saved->argv;

@@ -2,6 +2,7 @@
  * changes it raises and lowers the gates in the same breath, under the mutex. */
 #include "server/exec/pause.h"
 
+#include "protocol/assert.h"
 #include "server/call/call.h"
 #include "server/call/gate.h"
 #include "server/exec/transaction.h"
@@ -19,6 +20,7 @@ static int64_t word_until(uint64_t word) {
 
 /* The mutex is held. */
 static void set_word(uint64_t word) {
+    assert(word == 0 || word_until(word) > 0);
     pause_word = word;
     if (word & 1)
         gate_raise(GATE_PAUSE_ALL);
@@ -37,6 +39,7 @@ void pause_begin(enum pause_mode mode, int64_t until_ms, int64_t now_ms) {
     uint64_t old = pause_word;
     bool on = word_until(old) > now_ms, all = mode == PAUSE_ALL || (on && old & 1);
     int64_t until = on && word_until(old) > until_ms ? word_until(old) : until_ms;
+    assert(until >= until_ms && until <= PAUSE_MAX_MS);
     set_word(until > now_ms ? (uint64_t)until << 1 | all : 0);
     mutex_unlock(&mutex);
 }

@@ -1,9 +1,9 @@
 /* prepare.c - hashes keys once for all who need them: locks, lookups and prefetches. */
 #include "server/exec/prepare.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "server/exec/transaction.h"
 
 enum {
@@ -66,8 +66,11 @@ static __attribute__((noinline)) bool find_keys(struct request *request, struct 
         count = command_keys(request->command, args->argv, args->argc, request->keys, request->key_capacity);
     }
     request->key_count = count > 0 ? (uint32_t)count : 0;
-    for (uint32_t i = 0; i < request->key_count; i++)
+    assert(request->key_count <= request->key_capacity && args->argc <= request->hash_capacity);
+    for (uint32_t i = 0; i < request->key_count; i++) {
+        debug_assert(request->keys[i].arg > 0 && request->keys[i].arg < args->argc);
         add_stripe(request, set, hash_key(request, db, request->keys[i].arg));
+    }
     for (uint32_t i = 0; count < 0 && i < args->argc; i++) hash_key(request, db, i);
     if (count < 0) request->stripe = STRIPE_ALL;
     return true;
@@ -87,6 +90,8 @@ bool prepare_request(struct executor *executor, const struct client *client, uns
                      const struct command *known) {
     struct request *request = &executor->batch[i];
     uint32_t argc = request->args.argc;
+    debug_assert(i < BATCH_REQUESTS && argc > 0);
+    debug_assert(!known || (known->run && command_arity_ok(known, argc)));
     request->command = known;
     request->stripe = STRIPE_NONE;
     request->lone_key = request->key_count = 0;
@@ -104,6 +109,7 @@ bool prepare_request(struct executor *executor, const struct client *client, uns
     if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
     request->untimed = prepare_quick(command, argc);
     request->plain = request->untimed && request->stripe < STRIPE_NONE;
+    debug_assert(request->stripe >= STRIPE_NONE || request->stripe < stripes.count);
     return true;
 }
 

@@ -51,6 +51,7 @@ static void keep_arguments(struct saved *saved, const struct call *call, char *b
 
 struct saved *saved_new(const struct call *call, const struct request *request, size_t room) {
     struct extent extent;
+    assert(call->command == request->command && call->argc == request->args.argc);
     if (!measure(call, room, &extent)) return NULL;
     size_t tables = call->argc * (sizeof(struct bytes) + sizeof(uint64_t)) +
                     extent.blocks * sizeof(struct block *);
@@ -64,7 +65,7 @@ struct saved *saved_new(const struct call *call, const struct request *request, 
     saved->blocks = (struct block **)(saved->hash + saved->argc);
     memcpy(saved->hash, call->hash, saved->argc * sizeof(uint64_t));
     keep_arguments(saved, call, (char *)(saved->blocks + extent.blocks));
-    assert(saved->block_count == extent.blocks);
+    assert(saved->block_count == extent.blocks && saved->size <= room);
     prepare_saved_stripes(call, request, &saved->stripes);
     return saved;
 }

@@ -7,9 +7,9 @@
  * copying. */
 #include "server/exec/slowlog.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "protocol/text.h"
 #include "server/call/secret.h"
 #include "server/clients/clients.h"
@@ -99,6 +99,7 @@ static struct slowlog_entry *cut(uint64_t keep) {
     rest = *end;
     *end = NULL;
     slowlog.count = keep;
+    assert(rest);
     return rest;
 }
 

@@ -55,12 +55,14 @@ static void drop_if_idle(struct client *client) {
 /* ---- The queue ------------------------------------------------------------------------------------ */
 
 bool transaction_begin(struct client *client) {
+    assert(!(client->flags & CLIENT_MULTI) && transaction_count(client) == 0);
     if (!transaction_of(client)) return false;
     client_set(client->flags, client->flags | CLIENT_MULTI);
     return true;
 }
 
 void transaction_fail(struct client *client) {
+    assert(!(client->flags & CLIENT_MULTI) || client->transaction);
     if (client->flags & CLIENT_MULTI) client->transaction->failed = true;
 }
 
@@ -80,6 +82,7 @@ struct saved *transaction_take(struct client *client, size_t index) {
     struct transaction *t = client->transaction;
     assert(index < t->count && t->queue[index]);
     struct saved *saved = t->queue[index];
+    assert(t->bytes >= saved->size);
     t->queue[index] = NULL;
     t->bytes -= saved->size;
     return saved;
@@ -124,6 +127,7 @@ bool transaction_queue(const struct call *call, const struct request *request) {
     t->queue[t->count++] = saved;
     client_set(client->queued, (uint32_t)t->count);
     t->bytes += saved->size;
+    assert(t->bytes <= MAX_TRANSACTION_BYTES && t->count <= t->capacity);
     t->flags |= saved->command->flags;
     stripe_set_join(&t->stripes, &saved->stripes);
     return true;
@@ -132,6 +136,7 @@ bool transaction_queue(const struct call *call, const struct request *request) {
 /* ---- Watched keys --------------------------------------------------------------------------------- */
 
 static struct watched *watched_slot(struct watched *table, size_t slots, const struct watch *watch) {
+    debug_assert(slots && (slots & (slots - 1)) == 0);
     size_t i = (((uintptr_t)watch >> 4) * 0x9e3779b97f4a7c15ull >> 32) & (slots - 1);
     while (table[i].watch && table[i].watch != watch) i = (i + 1) & (slots - 1);
     return &table[i];
@@ -164,6 +169,7 @@ bool transaction_watch(struct client *client, unsigned db, struct key key, bool 
     } else {
         *slot = (struct watched){watch, watch_version(watch), exists};
         t->watched_count++;
+        assert(t->watched_count < t->watched_slots); /* a search ends at an empty slot */
     }
     return true;
 }
@@ -188,10 +194,12 @@ bool transaction_dirty(const struct client *client, int64_t now_ms) {
 void transaction_unwatch(struct client *client) {
     struct transaction *t = client->transaction;
     if (!t) return;
+    size_t released = 0;
     for (size_t i = 0; i < t->watched_slots; i++) {
         struct watch *watch = t->watched[i].watch;
-        if (watch) watch_release(stripe_of(watch_key(watch).hash), watch);
+        if (watch) watch_release(stripe_of(watch_key(watch).hash), watch), released++;
     }
+    assert(released == t->watched_count);
     free(t->watched);
     t->watched = NULL;
     t->watched_count = t->watched_slots = 0;

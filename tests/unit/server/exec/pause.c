@@ -84,7 +84,7 @@ static void queue(struct client *client, const struct command *row) {
     struct bytes name = BYTES("w");
     uint64_t hash = 0;
     struct request *request = &executor.batch[0];
-    *request = (struct request){.command = row, .stripe = STRIPE_NONE};
+    *request = (struct request){.command = row, .stripe = STRIPE_NONE, .args = {.argv = &name, .argc = 1}};
     struct call call = {.argv = &name, .argc = 1, .hash = &hash, .command = row};
     call.client = client;
     call.effects = &executor.effects;
