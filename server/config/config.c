@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/un.h>
 
+#include "server/config/option.h"
 #include "server/config/title.h"
 #include "server/limits.h"
 #include "server/lock_order.h"
@@ -161,10 +162,14 @@ bool config_has_password(void) {
  * differ. */
 bool config_password_is(struct bytes password) {
     config_lock();
-    size_t len = strlen(config.requirepass);
+    const char *kept = config.requirepass;
+    size_t len = 0;
+    for (const char *at = kept; *at; len++) (void)secret_next(&at);
     unsigned difference = password.len != len;
-    for (size_t i = 0; i < password.len; i++)
-        difference |= (unsigned char)password.data[i] ^ (unsigned char)config.requirepass[len ? i % len : 0];
+    for (size_t i = 0; i < password.len; i++) {
+        if (!*kept) kept = config.requirepass;
+        difference |= (unsigned char)password.data[i] ^ (unsigned char)(*kept ? secret_next(&kept) : 0);
+    }
     config_unlock();
     return difference == 0;
 }

@@ -30,8 +30,8 @@ struct line {
     struct bytes raw;      /* with its newline, in the old text */
     struct option *option; /* NULL: a comment, an include, or what we do not know */
     bool include;
-    char *value;   /* what it says, as one text, malloc'd; NULL without option */
-    bool replaced; /* by what is in force */
+    struct buffer value; /* what it says, as one text; empty without option */
+    bool replaced;       /* by what is in force */
 };
 
 struct file {
@@ -42,7 +42,7 @@ struct file {
 };
 
 static void file_free(struct file *file) {
-    for (size_t i = 0; i < file->count; i++) free(file->lines[i].value);
+    for (size_t i = 0; i < file->count; i++) buffer_free(&file->lines[i].value);
     free(file->lines);
     buffer_free(&file->text);
 }
@@ -55,13 +55,12 @@ static bool line_understand(struct line *line, const struct bytes *words, unsign
     struct option *option = option_find(words[0]);
     if (!option) return true;
     struct buffer value = {0};
-    if (!config_file_join(words + 1, count - 1, &value) ||
-        !buffer_append(&value, (struct bytes){"", 1}, OPTION_TEXT_MAX)) {
+    if (!config_file_join(words + 1, count - 1, &value)) {
         buffer_free(&value);
         return false;
     }
     line->option = option;
-    line->value = value.data;
+    line->value = value;
     return true;
 }
 
@@ -123,7 +122,8 @@ static bool option_settle(struct file *file, struct option *option, bool *append
     for (size_t i = 0; ok && i < file->count; i++) {
         struct line *line = &file->lines[i];
         if (line->include) overridden = true;
-        if (line->option != option || !option_parse(option, bytes_of(line->value), &says, ignored)) continue;
+        if (line->option != option || !option_parse(option, buffer_bytes(&line->value), &says, ignored))
+            continue;
         last = line;
         overridden = false;
     }

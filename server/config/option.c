@@ -170,6 +170,25 @@ static bool fail(char error[OPTION_ERROR_MAX], const char *text) {
     return false;
 }
 
+/* The text as option.h says that secrets are kept. NULL without memory. */
+static char *secret_copy(struct bytes secret) {
+    char *kept = malloc(2 * secret.len + 1), *at = kept;
+    if (!kept) return NULL;
+    for (size_t i = 0; i < secret.len; i++) {
+        bool marked = secret.data[i] == '\0' || secret.data[i] == SECRET_MARK;
+        if (marked) *at++ = SECRET_MARK;
+        *at++ = secret.data[i] == '\0' ? SECRET_NUL : secret.data[i];
+    }
+    *at = '\0';
+    return kept;
+}
+
+static bool parse_secret(struct bytes text, char **copy, char error[OPTION_ERROR_MAX]) {
+    if (text.len > OPTION_TEXT_MAX) return fail(error, "argument is too long");
+    *copy = secret_copy(text);
+    return *copy ? true : fail(error, "out of memory");
+}
+
 static bool text_copy(struct bytes text, char **copy, char error[OPTION_ERROR_MAX]) {
     if (text.len && memchr(text.data, '\0', text.len)) return fail(error, "argument holds a NUL byte");
     if (text.len > OPTION_TEXT_MAX) return fail(error, "argument is too long");
@@ -346,7 +365,9 @@ static bool parse(const struct option *option, struct bytes text, struct option_
     case OPTION_MEMORY: return parse_number(option, text, &value->number, error);
     case OPTION_CHOICE: return parse_choice(option, text, &value->number, error);
     case OPTION_TEXT:
-    case OPTION_LOCKED: return text_copy(text, &value->text, error);
+    case OPTION_LOCKED:
+        return option->secret ? parse_secret(text, &value->text, error)
+                              : text_copy(text, &value->text, error);
     case OPTION_WORDS: return parse_words(text, &value->text, error);
     case OPTION_LIMITS: return parse_limits(text, value->limits, error);
     case OPTION_ONE_OF:
@@ -375,6 +396,15 @@ bool option_parse(const struct option *option, struct bytes text, struct option_
 
 static bool append(struct buffer *out, const char *text) {
     return buffer_append(out, bytes_of(text), OPTION_TEXT_MAX);
+}
+
+static bool append_secret(struct buffer *out, const char *kept) {
+    bool ok = true;
+    while (ok && *kept) {
+        char byte = secret_next(&kept);
+        ok = buffer_append(out, (struct bytes){&byte, 1}, OPTION_TEXT_MAX);
+    }
+    return ok;
 }
 
 static bool append_number(struct buffer *out, int64_t number) {
@@ -412,7 +442,7 @@ bool option_format(const struct option *option, const struct option_value *value
     case OPTION_OCTAL: return append_octal(out, value->number);
     case OPTION_CHOICE: return append_choice(out, option->choices, value->number);
     case OPTION_TEXT:
-    case OPTION_LOCKED:
+    case OPTION_LOCKED: return option->secret ? append_secret(out, value->text) : append(out, value->text);
     case OPTION_WORDS:
     case OPTION_ONE_OF:
     case OPTION_ONLY: return append(out, value->text);

@@ -47,6 +47,17 @@ struct option_value {
     int64_t limits[OUTPUT_LIMIT_CLASSES][3]; /* LIMITS: hard, soft, soft_seconds */
 };
 
+/* Texts are kept with a NUL behind them. A secret (TEXT, LOCKED) may hold any byte, as in Redis: in it a NUL is kept as
+ * SECRET_MARK SECRET_NUL, and a SECRET_MARK twice. */
+enum { SECRET_MARK = '\1', SECRET_NUL = '\2' };
+/* The next byte of a secret that is kept, which is not at its end. */
+static inline char secret_next(const char **kept) {
+    char byte = *(*kept)++;
+    if (byte != SECRET_MARK) return byte;
+    byte = *(*kept)++;
+    return byte == SECRET_NUL ? '\0' : byte;
+}
+
 struct option {
     enum option_kind kind;
     const char *name, *alias, *later; /* alias and later: NULL, or an older and a newer name of the same */

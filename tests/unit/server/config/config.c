@@ -83,6 +83,12 @@ static void passwords_are_compared_whole(void) {
     for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         CHECK(!config_password_is(bytes_of(wrong[i])));
     CHECK(!config_password_is((struct bytes){"abcabc\0", 7}));
+    CHECK(load("requirepass \"\\x00a\\x01\\x02\\x00\"\n")); /* any bytes */
+    CHECK(config_has_password() && config_password_is((struct bytes){"\0a\1\2\0", 5}));
+    CHECK(!config_password_is(BYTES("")));
+    CHECK(!config_password_is((struct bytes){"\0a\1\2", 4}));
+    CHECK(!config_password_is((struct bytes){"\0a\1\2\0\0", 6}));
+    CHECK(!config_password_is((struct bytes){"\1\2a\1\1\2\1\2", 8}));
     CHECK_SET("", "requirepass", "");
     CHECK(!config_has_password());
 }
