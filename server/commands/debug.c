@@ -61,7 +61,7 @@ static void debug_log(struct call *call) {
 static void debug_set_active_expire(struct call *call) {
     int64_t on = 0; /* what is no number is 0, as for Redis */
     if (!number_parse_i64(call->argv[2], &on)) on = 0;
-    server_active_expire = on != 0;
+    stripes_active_expire = on != 0;
     post_look_again(call->effects->wakes);
     reply_ok(call->reply);
 }

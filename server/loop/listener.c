@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "server/config/config.h"
-#include "server/process/systemd.h"
 
 struct listener listeners[LISTENERS_MAX];
 unsigned listener_count;
@@ -138,11 +137,11 @@ static bool is_unix(int fd) {
     return getsockname(fd, &address, &len) == 0 && address.sa_family == AF_UNIX;
 }
 
+void listeners_adopt(const int *fds, unsigned count) {
+    for (unsigned i = 0; i < count; i++) add(fds[i], is_unix(fds[i]));
+}
+
 bool listeners_open(char *error, size_t size) {
-    int passed[LISTENERS_MAX];
-    unsigned count = systemd_listen_fds(passed, LISTENERS_MAX);
-    for (unsigned i = 0; i < count; i++) add(passed[i], is_unix(passed[i]));
-    if (count) return true;
     bool ok = true;
     for (unsigned i = 0; ok && config.port && i < config.bind_count; i++)
         ok = open_bind(config.bind[i], error, size);

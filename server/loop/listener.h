@@ -1,4 +1,4 @@
-/* listener.h - the sockets that accept: TCP over IPv4 and IPv6, a Unix socket, and those that systemd passed. */
+/* listener.h - the sockets that accept: TCP over IPv4 and IPv6, a Unix socket, or those that the process was given. */
 #ifndef KEVY_SERVER_LOOP_LISTENER_H
 #define KEVY_SERVER_LOOP_LISTENER_H
 
@@ -18,8 +18,10 @@ struct listener {
 extern struct listener listeners[LISTENERS_MAX];
 extern unsigned listener_count;
 
-/* Opens what the configuration names, or takes over the sockets that systemd passed. False after writing to
- * `error` what could not be opened and why; nothing is left open then. */
+/* Takes over sockets that listen already, LISTENERS_MAX of them at most; what is beyond is closed. */
+void listeners_adopt(const int *fds, unsigned count);
+/* Opens what the configuration names. False after writing to `error` what could not be opened and why; nothing
+ * is left open then. */
 bool listeners_open(char *error, size_t size) __attribute__((warn_unused_result));
 /* Closes them and removes the Unix socket's file. */
 void listeners_close(void);

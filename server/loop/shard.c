@@ -5,7 +5,6 @@
 
 #include "server/config/config.h"
 #include "server/loop/deliver.h"
-#include "server/process/server.h"
 
 struct shard *shards;
 unsigned shard_count;
@@ -15,21 +14,15 @@ enum {
     SQPOLL_IDLE_MS = 10,
 };
 
-/* Poll threads on CPUs that others need cost more than half of the throughput: by themselves they come only
- * where there are CPUs to spare (uring/README.md). */
-static enum ring_mode mode(void) {
-    if (config.io_sqpoll != CONFIG_AUTO) return config.io_sqpoll == CONFIG_YES ? RING_SQPOLL : RING_INLINE;
-    return server_spare_cpus() ? RING_SQPOLL : RING_INLINE;
-}
-
-static int open_ring(struct shard *shard) {
-    unsigned leader = server_poll_leader(shard->index);
+static int open_ring(struct shard *shard, const struct shard_place *place) {
+    assert(place->poll_leader <=
+           shard->index); /* a ring shares the poll thread of one that is open already */
     struct ring_options options = {
         .sq_entries = SQ_ENTRIES,
         .cq_entries = CQ_ENTRIES,
-        .mode = mode(),
-        .attach_fd = leader == shard->index ? -1 : shards[leader].ring.fd,
-        .sq_cpu = server_poll_cpu(leader),
+        .mode = place->mode,
+        .attach_fd = place->poll_leader == shard->index ? -1 : shards[place->poll_leader].ring.fd,
+        .sq_cpu = place->poll_cpu,
         .sq_idle_ms = SQPOLL_IDLE_MS,
     };
     shard->quick_sends = options.mode == RING_INLINE;
@@ -76,9 +69,10 @@ void shard_init(struct shard *shard, unsigned index) {
     executor_open(&shard->exec, index);
 }
 
-int shard_open(struct shard *shard) {
+int shard_open(struct shard *shard, const struct shard_place *place) {
+    shard->cpu = place->cpu;
     if (!deliver_open(shard)) return -ENOMEM;
-    int error = open_ring(shard);
+    int error = open_ring(shard, place);
     if (error) return error;
     shard->mailbox->ring_fd = shard->ring.fd;
     error = buffers_open(&shard->buffers, &shard->ring, 0, RECEIVE_BUFFERS, RECEIVE_BUFFERS_LEAST,

@@ -30,7 +30,7 @@ struct received {
 
 struct shard {
     unsigned index;
-    int cpu; /* pinned to, or -1 */
+    int cpu; /* its thread is pinned to it, or -1; written by shard_open */
     pthread_t thread;
 
     /* The rings. */
@@ -81,9 +81,19 @@ extern unsigned shard_count;
 
 /* A shard that has no ring yet: it can run requests, but neither receive nor send. */
 void shard_init(struct shard *shard, unsigned index);
+
+/* Where a shard runs, and who polls its submission queue. */
+struct shard_place {
+    int cpu;             /* its thread was pinned there, or -1 */
+    enum ring_mode mode; /* RING_INLINE: the rest has no meaning */
+    unsigned
+        poll_leader; /* the shard whose ring made the poll thread: one that is open already, or this one */
+    int poll_cpu;    /* the poll thread's, or -1 */
+};
+
 /* Opens ring, buffers and file table of a shard that was initialised; on the shard's own thread. 0 or a negative
  * errno, then shard_close is still to be called. */
-int shard_open(struct shard *shard) __attribute__((warn_unused_result));
+int shard_open(struct shard *shard, const struct shard_place *place) __attribute__((warn_unused_result));
 /* Gives back all that it has, also where it was never opened. */
 void shard_close(struct shard *shard);
 

@@ -7,7 +7,6 @@
 #include "protocol/assert.h"
 #include "server/exec/pause.h"
 #include "server/loop/shard.h"
-#include "server/process/server.h"
 
 struct expiring {
     struct shard *shard;
@@ -34,7 +33,7 @@ static void expire_stripe(struct shard *shard, struct stripe *stripe) {
 
 /* Do keys expire by themselves now? Not during a pause, as in Redis: then *from_ms is its end. */
 static bool expiry_is_on(int64_t now_ms, int64_t *from_ms) {
-    *from_ms = server_active_expire ? pause_until_ms() : DUE_NEVER;
+    *from_ms = stripes_active_expire ? pause_until_ms() : DUE_NEVER;
     return *from_ms <= now_ms;
 }
 

@@ -1,4 +1,4 @@
-/* server.c - starting and ending the process: CPUs, shards, signals. The main thread only waits for signals;
+/* server.c - starting and ending the process: listeners, shards, signals. The main thread only waits for signals;
  * shards never see one. */
 #include "server/process/server.h"
 
@@ -17,59 +17,17 @@
 #include "server/loop/listener.h"
 #include "server/loop/reactor.h"
 #include "server/loop/shard.h"
+#include "server/process/cpus.h"
 #include "server/process/reaper.h"
 #include "server/process/systemd.h"
 #include "server/process/watchdog.h"
 #include "uring/probe.h"
 
 int64_t server_started_ms;
-_Atomic int server_active_expire = 1;
 
 static pthread_t main_thread;
 static _Atomic int exit_code;
 static struct ring main_ring; /* to post from: main is no shard */
-
-/* ---- CPUs ----------------------------------------------------------------------------------------- */
-
-static int cpus[CPU_SETSIZE]; /* those the process may use, ascending, or what shard-cpus says */
-static unsigned cpu_count;    /* of these */
-static unsigned allowed_count;
-
-static void find_cpus(void) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) < 0) return;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &set)) cpus[cpu_count++] = cpu;
-    allowed_count = cpu_count;
-    int listed = config.shard_cpus[0] ? config_cpu_list(config.shard_cpus, cpus, CPU_SETSIZE) : 0;
-    if (listed > 0) cpu_count = (unsigned)listed;
-}
-
-/* Shards are pinned when each can have a CPU of its own, or when the user said where. */
-static int shard_cpu(unsigned index) {
-    if (cpu_count == 0 || (shard_count > cpu_count && !config.shard_cpus[0])) return -1;
-    return cpus[index % cpu_count];
-}
-
-unsigned server_spare_cpus(void) {
-    return allowed_count > shard_count + 1 ? allowed_count - shard_count - 1 : 0;
-}
-
-unsigned server_poll_leader(unsigned index) {
-    unsigned threads = (unsigned)config.io_sqpoll_threads;
-    if (!threads) threads = server_spare_cpus() ? server_spare_cpus() : 1;
-    return index % (threads <= shard_count ? threads : shard_count);
-}
-
-/* Poll threads go where io-sqpoll-cpus says, else to the CPUs behind the shards'. -1: wherever the kernel
- * likes. */
-int server_poll_cpu(unsigned leader) {
-    int listed[MAX_SHARDS];
-    int count = config.io_sqpoll_cpus[0] ? config_cpu_list(config.io_sqpoll_cpus, listed, MAX_SHARDS) : 0;
-    if (count > 0) return listed[leader % (unsigned)count];
-    return !config.shard_cpus[0] && shard_count + leader < allowed_count ? cpus[shard_count + leader] : -1;
-}
 
 /* ---- Shards --------------------------------------------------------------------------------------- */
 
@@ -87,13 +45,13 @@ static struct {
     unsigned ended; /* shards that have left their loop */
 } startup = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static void pin(const struct shard *shard) {
+static void pin(unsigned index, int cpu) {
     cpu_set_t set;
-    if (shard->cpu < 0) return;
+    if (cpu < 0) return;
     CPU_ZERO(&set);
-    CPU_SET((unsigned)shard->cpu, &set);
+    CPU_SET((unsigned)cpu, &set);
     int error = pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-    if (error) log_warning("Shard %u cannot run on CPU %d: %s", shard->index, shard->cpu, strerror(error));
+    if (error) log_warning("Shard %u cannot run on CPU %d: %s", index, cpu, strerror(error));
 }
 
 /* Says how opening went; returns whether to run. */
@@ -119,11 +77,12 @@ static void wait_for_others(void) {
 
 static void *shard_main(void *argument) {
     struct shard *shard = argument;
+    struct shard_place place = cpus_place(shard->index);
     char name[16];
     snprintf(name, sizeof name, "shard-%u", shard->index);
     pthread_setname_np(pthread_self(), name);
-    pin(shard);
-    if (wait_for_order(shard_open(shard))) {
+    pin(shard->index, place.cpu);
+    if (wait_for_order(shard_open(shard, &place))) {
         reactor_run(shard);
         wait_for_others();
     }
@@ -155,7 +114,6 @@ static void give_order(enum order order) {
 static bool start_shards(void) {
     for (unsigned i = 0; i < shard_count; i++) {
         shard_init(&shards[i], i);
-        shards[i].cpu = shard_cpu(i);
         int error = start_shard(&shards[i]);
         if (!error) continue;
         char text[1024];
@@ -212,20 +170,29 @@ static void close_all(void) {
     shards = NULL;
 }
 
-bool server_start(void) {
+/* Those that systemd passed stand for what the configuration names. */
+static bool open_listeners(void) {
     char error[256];
+    int passed[LISTENERS_MAX];
+    unsigned count = systemd_listen_fds(passed, LISTENERS_MAX);
+    listeners_adopt(passed, count);
+    if (count || listeners_open(error, sizeof error)) return true;
+    log_warning("%s", error);
+    return false;
+}
+
+bool server_start(void) {
     main_thread = pthread_self();
     server_started_ms = clock_unix_ms();
     prepare_signals();
-    find_cpus();
     shard_count = mailbox_count = config_shards();
+    cpus_find(shard_count);
     shards = aligned_alloc(64, (shard_count * sizeof *shards + 63) / 64 * 64);
     if (!shards) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    bool ok = open_main_ring();
-    if (ok && !(ok = listeners_open(error, sizeof error))) log_warning("%s", error);
+    bool ok = open_main_ring() && open_listeners();
     if (ok && !(ok = stripes_open(shard_count, (unsigned)config.databases) == 0))
         log_warning("Out of memory for the keyspace");
     if (ok && !reaper_start()) log_warning("No thread to free large values on: shards free them themselves");

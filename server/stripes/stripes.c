@@ -16,6 +16,7 @@
 #include "server/clients/post.h"
 
 struct stripes stripes;
+_Atomic int stripes_active_expire = 1;
 
 enum { LOCK_FREE, LOCK_HELD, LOCK_CONTENDED, LOCK_SPINS = 64 };
 

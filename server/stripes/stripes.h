@@ -41,6 +41,9 @@ struct stripes {
 };
 extern struct stripes stripes; /* made before the first thread starts, then only read */
 
+/* DEBUG SET-ACTIVE-EXPIRE: 0 leaves expired keys to whoever looks at them. */
+extern _Atomic int stripes_active_expire;
+
 enum { STRIPE_NONE = MAX_STRIPES }; /* as a stripe's number: none */
 
 /* A set of stripes, to be locked together. */

@@ -10,7 +10,7 @@
 /* One shard that is opened, as the server opens it, but does not turn. */
 static inline void loop_open(void) {
     fixture_open(1);
-    must(shard_open(shards), "shard_open");
+    must(shard_open(shards, &fixture_place), "shard_open");
 }
 
 /* A connection of that kind whose peer is *fd. */

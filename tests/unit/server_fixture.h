@@ -25,6 +25,9 @@ static inline bool fixture_raised(enum gate_bit bit) {
 
 enum { FIXTURE_DATABASES = 16, FIXTURE_SENT_MAX = 256 << 20 };
 
+/* Any CPU, and no poll thread. */
+static const struct shard_place fixture_place = {.cpu = -1, .mode = RING_INLINE, .poll_cpu = -1};
+
 static inline void fixture_open(unsigned count) {
     config_defaults();
     options_set("loglevel warning\n");

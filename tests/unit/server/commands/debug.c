@@ -62,12 +62,12 @@ static void active_expiry_is_switched(void) {
     begin();
     config.enable_debug_command = CONFIG_YES;
     EXPECT("debug set-active-expire 0\n", OK);
-    CHECK_INT(server_active_expire, 0);
+    CHECK_INT(stripes_active_expire, 0);
     EXPECT("debug set-active-expire 1\n", OK);
-    CHECK_INT(server_active_expire, 1);
+    CHECK_INT(stripes_active_expire, 1);
     EXPECT("debug set-active-expire x\n", OK);
-    CHECK_INT(server_active_expire, 0);
-    server_active_expire = 1;
+    CHECK_INT(stripes_active_expire, 0);
+    stripes_active_expire = 1;
     end();
 }
 

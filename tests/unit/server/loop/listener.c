@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/server_fixture.h"
 
@@ -263,30 +263,19 @@ static void a_directory_that_is_not_there_is_named(void) {
 
 /* ---- Sockets that came with the process ----------------------------------------------------------- */
 
-static void passed_sockets_stand_for_the_configuration(void) {
-    int port;
-    fflush(stdout);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        char pid[16];
-        int fd = listen_anywhere(&port);
-        CHECK(dup2(fd, 3) == 3);
-        if (fd != 3) close(fd);
-        snprintf(pid, sizeof pid, "%d", (int)getpid());
-        setenv("LISTEN_PID", pid, 1);
-        setenv("LISTEN_FDS", "1", 1);
-        configure_unix("");
-        CHECK(opens());
-        CHECK_INT(listener_port(), port);
-        CHECK(access(socket_path(), F_OK) < 0); /* what the configuration says is not opened besides */
-        CHECK(reached("127.0.0.1", port));
-        listeners_close();
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 0);
+static void sockets_that_listen_already_are_taken_over(void) {
+    int port, pair[2];
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    int fds[] = {listen_anywhere(&port), pair[0]};
+    configure("");
+    listeners_adopt(fds, 2);
+    CHECK_INT(listener_count, 2);
+    CHECK(listeners[0].fd == fds[0] && !listeners[0].unix_socket && listeners[1].unix_socket);
+    CHECK_INT(listener_port(), port);
+    CHECK(reached("127.0.0.1", port));
+    listeners_close();
+    CHECK(!reached("127.0.0.1", port));
+    close(pair[1]);
 }
 
 int main(void) {
@@ -302,6 +291,6 @@ int main(void) {
     RUN(a_socket_that_nobody_answers_on_is_replaced);
     RUN(what_is_no_socket_is_left_alone);
     RUN(a_directory_that_is_not_there_is_named);
-    RUN(passed_sockets_stand_for_the_configuration);
+    RUN(sockets_that_listen_already_are_taken_over);
     return rmdir(dir) != 0;
 }

@@ -19,7 +19,7 @@ static pthread_barrier_t opened, begun, ended;
 
 static void *shard_main(void *argument) {
     struct shard *shard = argument;
-    must(shard_open(shard), "shard_open");
+    must(shard_open(shard, &fixture_place), "shard_open");
     pthread_barrier_wait(&opened);
     pthread_barrier_wait(&begun);
     reactor_run(shard);

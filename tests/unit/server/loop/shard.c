@@ -31,7 +31,7 @@ static void a_shard_that_was_never_opened_runs_requests_and_closes(void) {
 static void opening_takes_what_closing_gives_back(void) {
     fixture_open(2);
     unsigned before = descriptors();
-    for (unsigned i = 0; i < 2; i++) must(shard_open(&shards[i]), "shard_open");
+    for (unsigned i = 0; i < 2; i++) must(shard_open(&shards[i], &fixture_place), "shard_open");
     CHECK(descriptors() > before);
     CHECK(shards[1].ring.fd >= 0 && mailboxes[1].ring_fd == shards[1].ring.fd);
     CHECK(shards[1].stop && shards[1].buffers.count == RECEIVE_BUFFERS);

@@ -2,7 +2,6 @@
 #include "server/loop/upkeep.h"
 
 #include "server/exec/pause.h"
-#include "server/process/server.h"
 #include "tests/unit/server_fixture.h"
 
 static void put(unsigned number, int64_t expiry_ms) {
@@ -134,11 +133,11 @@ static void during_a_pause_keys_stay_and_memory_is_freed(void) {
     CHECK_INT(keys_of(0), 1);
     CHECK(shards->want_ms > now_ms + 300 && shards->want_ms <= now_ms + 500);
     pause_end();
-    server_active_expire = 0;
+    stripes_active_expire = 0;
     shards->exec.clock.now_ms = now_ms + 500;
     upkeep_run(shards);
     CHECK(keys_of(0) == 1 && shards->want_ms == DUE_NEVER);
-    server_active_expire = 1;
+    stripes_active_expire = 1;
     post_look_again(&shards->exec.wakes);
     CHECK(upkeep_asked(shards));
     upkeep_run(shards);

@@ -1,4 +1,4 @@
-/* The process: starting, CPUs, signals, and ending with the code that was asked for. Each test is a process
+/* The process: starting, signals, and ending with the code that was asked for. Each test is a process
  * of its own, for a server starts once. */
 #include "server/process/server.h"
 
@@ -15,6 +15,7 @@
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
+#include "server/process/cpus.h"
 #include "server/process/prepare.h"
 #include "tests/check.h"
 #include "tests/unit/options.h"
@@ -36,12 +37,16 @@ static bool start(const char *options) {
     return server_start();
 }
 
-static int connect_here(void) {
+static int connect_to(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
     return fd;
+}
+
+static int connect_here(void) {
+    return connect_to(socket_path);
 }
 
 static void ask(int fd, const char *line, const char *reply) {
@@ -149,37 +154,10 @@ static void what_cannot_listen_does_not_start(void) {
     in_child(fail);
 }
 
-static unsigned cpus_of(cpu_set_t *set) {
-    CPU_ZERO(set);
-    CHECK_INT(sched_getaffinity(0, sizeof *set, set), 0);
-    return (unsigned)CPU_COUNT(set);
-}
-
-/* One CPU for each shard where there are enough; else the scheduler knows better. */
+/* Every shard runs where cpus.c says; which that is has a test of its own. */
 static void place_shards(void) {
-    cpu_set_t mine;
-    unsigned count = cpus_of(&mine);
     CHECK(start("shards 2\n"));
-    CHECK_INT(server_spare_cpus(), count > shard_count + 1 ? count - shard_count - 1 : 0);
-    for (unsigned i = 0; i < 2; i++) {
-        if (count < 2)
-            CHECK_INT(shards[i].cpu, -1);
-        else
-            CHECK(shards[i].cpu >= 0 && CPU_ISSET((unsigned)shards[i].cpu, &mine));
-    }
-    if (count >= 2) CHECK(shards[0].cpu != shards[1].cpu);
-    server_stop(0);
-    CHECK_INT(server_run(), 0);
-}
-
-static void place_more_shards_than_cpus(void) {
-    cpu_set_t mine;
-    char options[64];
-    unsigned count = cpus_of(&mine);
-    if (count >= MAX_SHARDS) return;
-    snprintf(options, sizeof options, "shards %u\n", count + 1);
-    CHECK(start(options));
-    for (unsigned i = 0; i < shard_count; i++) CHECK_INT(shards[i].cpu, -1);
+    for (unsigned i = 0; i < 2; i++) CHECK_INT(shards[i].cpu, cpus_place(i).cpu);
     server_stop(0);
     CHECK_INT(server_run(), 0);
 }
@@ -188,43 +166,45 @@ static void place_where_told(void) {
     cpu_set_t mine;
     char options[64];
     int first = 0;
-    (void)cpus_of(&mine);
+    CHECK_INT(sched_getaffinity(0, sizeof mine, &mine), 0);
     while (!CPU_ISSET((unsigned)first, &mine)) first++;
     snprintf(options, sizeof options, "shards 2\nshard-cpus %d\n", first);
     CHECK(start(options));
-    CHECK(shards[0].cpu == first && shards[1].cpu == first);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK(shards[i].cpu == first);
+        CHECK(pthread_getaffinity_np(shards[i].thread, sizeof mine, &mine) == 0);
+        CHECK(CPU_COUNT(&mine) == 1 && CPU_ISSET((unsigned)first, &mine));
+    }
     server_stop(0);
     CHECK_INT(server_run(), 0);
 }
 
-static void shards_have_a_cpu_each_or_none_or_those_they_were_given(void) {
+static void shards_run_on_the_cpus_that_they_were_given(void) {
     in_child(place_shards);
-    in_child(place_more_shards_than_cpus);
     in_child(place_where_told);
 }
 
-static void poll_threads(void) {
-    cpu_set_t mine;
-    unsigned count = cpus_of(&mine), spare = count > 5 ? count - 5 : 1;
-    CHECK(start("shards 4\n"));
-    if (spare > 4) spare = 4;
-    for (unsigned i = 0; i < 4; i++) CHECK_INT(server_poll_leader(i), i % spare);
-    for (unsigned i = 0; i < 4; i++) CHECK((server_poll_cpu(i) >= 0) == (4 + i < count));
-    config.io_sqpoll_threads = 3;
-    static const unsigned leaders[] = {0, 1, 2, 0};
-    for (unsigned i = 0; i < 4; i++) CHECK_INT(server_poll_leader(i), leaders[i]);
-    config.io_sqpoll_threads = 5; /* more than there are rings to make them */
-    for (unsigned i = 0; i < 4; i++) CHECK(server_poll_leader(i) <= i);
-    free(config.io_sqpoll_cpus);
-    config.io_sqpoll_cpus = strdup("7,5");
-    CHECK(server_poll_cpu(0) == 7 && server_poll_cpu(1) == 5 && server_poll_cpu(2) == 7);
+/* What the configuration says is not opened besides. */
+static void serve_a_passed_socket(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char pid[16];
+    snprintf(address.sun_path, sizeof address.sun_path, "%s.passed", socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 8) == 0);
+    CHECK(dup2(fd, 3) == 3); /* where a manager puts it */
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", "1", 1);
+    CHECK(start("shards 1\n"));
+    CHECK(access(socket_path, F_OK) < 0);
+    ask(connect_to(address.sun_path), "ping\r\n", "+PONG\r\n");
     server_stop(0);
     CHECK_INT(server_run(), 0);
+    CHECK_INT(unlink(address.sun_path), 0); /* it is the manager's, and stays */
 }
 
-/* A ring can only share the poll thread of one that was opened before it. */
-static void rings_share_poll_threads_with_rings_before_them(void) {
-    in_child(poll_threads);
+static void sockets_that_the_manager_passed_stand_for_the_configuration(void) {
+    in_child(serve_a_passed_socket);
 }
 
 int main(void) {
@@ -237,7 +217,7 @@ int main(void) {
     RUN(a_hangup_begins_a_new_log);
     RUN(an_interrupt_ends_it_and_a_broken_pipe_does_not);
     RUN(what_cannot_listen_does_not_start);
-    RUN(shards_have_a_cpu_each_or_none_or_those_they_were_given);
-    RUN(rings_share_poll_threads_with_rings_before_them);
+    RUN(shards_run_on_the_cpus_that_they_were_given);
+    RUN(sockets_that_the_manager_passed_stand_for_the_configuration);
     return rmdir(dir) != 0;
 }
