@@ -19,7 +19,9 @@ enum {
     MAX_BULK_UNAUTHENTICATED = 16 * 1024,
     MAX_INLINE = 64 * 1024,
     MAX_OUTPUT_UNAUTHENTICATED = 8 * 1024, /* bytes of unsent replies before AUTH */
-    DIRECT_READ_MIN = 32 * 1024,     /* larger bulks, if not all here, are read into their final memory */
+    DIRECT_READ_MIN = 32 * 1024, /* larger bulks, if not all here, are read into their final memory */
+    LARGE_PAGES_FROM =
+        4 << 20, /* when so much of one is here, large pages take the rest, if it is a mapping */
     MAX_TRANSACTION_BYTES = 1 << 30, /* of one connection's queued commands, as client-query-buffer-limit */
 
     /* The reactor. */

@@ -433,7 +433,7 @@ static struct block *own_block(const struct keyspace *ks, struct block *old, siz
     /* Copying what it has must not be more work than clearing what it gets. */
     bool map = capacity - kept >= kept && may_map(ks, capacity);
     if (!shared && (old->mapped || !map)) return block_grow(old, capacity);
-    struct block *copy = map ? block_new_mapped(kept, capacity) : block_new(kept, capacity);
+    struct block *copy = map ? block_new_mapped(kept, capacity) : block_new_full(kept, capacity);
     if (copy == NULL) return NULL;
     memcpy(copy->data, old->data, kept);
     block_release(old);

@@ -1,27 +1,18 @@
 /* bitmap.c - strings as arrays of bits: single bits, counting, finding, combining. Fields of several bits are
- * in bitfield.c.
- *
- * Whatever passes over a whole value goes a 64-bit word at a time; words are loaded by memcpy, for values lie
- * anywhere. */
+ * in bitfield.c; whatever passes over a whole value is in store/values/bits. */
 #include "server/commands/bitmap.h"
+
+#include <stdlib.h>
 
 #include "server/commands/string.h"
 #include "server/config/config.h"
-
-static inline uint64_t load_word(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-    return word;
-}
-static inline void store_word(char *at, uint64_t word) {
-    memcpy(at, &word, sizeof(word));
-}
+#include "store/values/bits.h"
 
 bool bitmap_offset_or_reply(struct call *call, uint32_t arg, unsigned width, uint64_t *offset) {
     struct bytes text = call->argv[arg];
     int64_t number;
     bool times = width > 0 && text.len > 0 && text.data[0] == '#';
-    if (times) text.data++, text.len--;
+    if (times) text = (struct bytes){text.data + 1, text.len - 1};
     bool ok = number_parse_i64(text, &number) && number >= 0 &&
               !__builtin_mul_overflow(number, times ? (int64_t)width : 1, &number) &&
               number >> 3 < config.proto_max_bulk_len;
@@ -84,44 +75,12 @@ COMMAND(setbit) = {.name = "setbit",
 
 /* ---- Counting and finding ------------------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) uint64_t sum_bits(const char *data, size_t len) {
-    uint64_t count[4] = {0}; /* four sums, so that no addition waits for the one before */
-    size_t i = 0;
-    for (; i + 32 <= len; i += 32)
-        for (size_t k = 0; k < 4; k++)
-            count[k] += (uint64_t)__builtin_popcountll(load_word(data + i + 8 * k));
-    for (; i < len; i++) count[0] += (uint64_t)__builtin_popcount((unsigned char)data[i]);
-    return count[0] + count[1] + count[2] + count[3];
-}
-
-/* The instruction that counts is younger than the oldest processor that we are compiled for. */
-#ifdef __x86_64__
-__attribute__((target("popcnt"))) static uint64_t sum_bits_popcnt(const char *data, size_t len) {
-    return sum_bits(data, len);
-}
-#endif
-
-static uint64_t count_bits(const char *data, size_t len) {
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("popcnt")) return sum_bits_popcnt(data, len);
-#endif
-    return sum_bits(data, len);
-}
-
 /* Bits first..last of the data, both inclusive and inside it. */
 static uint64_t count_bit_range(const char *data, size_t first, size_t last) {
     unsigned before = (unsigned char)data[first / 8] & ~(0xffu >> first % 8);
     unsigned behind = (unsigned char)data[last / 8] & 0x7fu >> last % 8;
-    uint64_t count = count_bits(data + first / 8, last / 8 - first / 8 + 1);
+    uint64_t count = bits_count((struct bytes){data + first / 8, last / 8 - first / 8 + 1});
     return count - (uint64_t)__builtin_popcount(before) - (uint64_t)__builtin_popcount(behind);
-}
-
-/* The first byte from `at` on, below `end`, that differs from `byte`; or end. */
-static size_t skip_bytes(const char *data, size_t at, size_t end, unsigned char byte) {
-    uint64_t word = 0x0101010101010101u * byte;
-    while (at + 8 <= end && load_word(data + at) == word) at += 8;
-    while (at < end && (unsigned char)data[at] == byte) at++;
-    return at;
 }
 
 /* The place of the first bit with this value among bits first..last of the data, both inclusive; -1 if there
@@ -131,7 +90,7 @@ static int64_t find_bit(const char *data, size_t first, size_t last, bool bit) {
     size_t at = first / 8;
     unsigned byte = ((unsigned char)data[at] ^ flip) & 0xffu >> first % 8;
     if (!byte) {
-        at = skip_bytes(data, at + 1, last / 8 + 1, flip);
+        at = bits_skip(data, at + 1, last / 8 + 1, flip);
         if (at > last / 8) return -1;
         byte = (unsigned char)data[at] ^ flip;
     }
@@ -151,7 +110,10 @@ static bool unit_or_reply(struct call *call, uint32_t arg, bool *in_bits) {
  * left. */
 static bool bit_range(int64_t *start, int64_t *end, size_t len, bool in_bits) {
     if (!string_range(start, end, (int64_t)len * (in_bits ? 8 : 1))) return false;
-    if (!in_bits) *start *= 8, *end = *end * 8 + 7;
+    if (!in_bits) {
+        *start *= 8;
+        *end = *end * 8 + 7;
+    }
     return true;
 }
 
@@ -236,22 +198,22 @@ COMMAND(bitpos) = {.name = "bitpos",
 
 /* ---- BITOP ---------------------------------------------------------------------------------------- */
 
-enum bit_operation { BIT_AND, BIT_OR, BIT_XOR, BIT_NOT, BIT_OPERATIONS };
+enum { OPERATIONS = BITS_NOT + 1 };
 
-static const struct bytes operation_names[BIT_OPERATIONS] = {[BIT_AND] = BYTES_INIT("AND"),
-                                                             [BIT_OR] = BYTES_INIT("OR"),
-                                                             [BIT_XOR] = BYTES_INIT("XOR"),
-                                                             [BIT_NOT] = BYTES_INIT("NOT")};
+static const struct bytes operation_names[OPERATIONS] = {[BITS_AND] = BYTES_INIT("AND"),
+                                                         [BITS_OR] = BYTES_INIT("OR"),
+                                                         [BITS_XOR] = BYTES_INIT("XOR"),
+                                                         [BITS_NOT] = BYTES_INIT("NOT")};
 
-static bool operation_or_reply(struct call *call, enum bit_operation *operation) {
-    *operation = BIT_AND;
-    while (*operation < BIT_OPERATIONS && !bytes_equal_nocase(call->argv[1], operation_names[*operation]))
-        ++*operation;
-    if (*operation == BIT_OPERATIONS) {
+static bool operation_or_reply(struct call *call, enum bits_operation *operation) {
+    unsigned i = 0;
+    while (i < OPERATIONS && !bytes_equal_nocase(call->argv[1], operation_names[i])) i++;
+    if (i == OPERATIONS) {
         call_syntax_error(call);
         return false;
     }
-    if (*operation != BIT_NOT || call->argc == 4) return true;
+    *operation = (enum bits_operation)i;
+    if (*operation != BITS_NOT || call->argc == 4) return true;
     reply_error(call->reply, "ERR BITOP NOT must be called with a single source key.");
     return false;
 }
@@ -268,57 +230,23 @@ static bool longest_source_or_reply(struct call *call, size_t *longest) {
     return true;
 }
 
-/* to[i] = to[i] op from[i], for len bytes. */
-static inline uint64_t operate(enum bit_operation operation, uint64_t a, uint64_t b) {
-    return operation == BIT_AND ? a & b : operation == BIT_OR ? a | b : a ^ b;
-}
-static inline void combine_as(enum bit_operation operation, char *to, const char *from, size_t len) {
-    size_t i = 0;
-    for (; i + 32 <= len; i += 32)
-        for (size_t k = 0; k < 32; k += 8)
-            store_word(to + i + k, operate(operation, load_word(to + i + k), load_word(from + i + k)));
-    for (; i < len; i++) to[i] = (char)operate(operation, (unsigned char)to[i], (unsigned char)from[i]);
-}
-
-/* A source shorter than the result goes on in zeroes. */
-static void combine(enum bit_operation operation, struct block *result, struct bytes from) {
-    if (operation == BIT_AND) {
-        combine_as(BIT_AND, result->data, from.data, from.len);
-        memset(result->data + from.len, 0, result->len - from.len);
-    } else if (operation == BIT_OR) {
-        combine_as(BIT_OR, result->data, from.data, from.len);
-    } else {
-        combine_as(BIT_XOR, result->data, from.data, from.len);
+/* The result, of `len` bytes; NULL without memory. The sources are strings or absent, none of them expired. */
+static struct block *bitop_result(struct call *call, enum bits_operation operation, size_t len) {
+    uint32_t count = call->argc - 3;
+    struct bytes *arrays = malloc(count * sizeof *arrays);
+    char(*scratch)[NUMBER_I64_MAX_LEN] = malloc(count * sizeof *scratch);
+    struct block *result = arrays && scratch ? block_new_full(len, len) : NULL;
+    for (uint32_t i = 0; i < count && result; i++) {
+        const struct entry *e = call_peek(call, i + 3);
+        arrays[i] = e ? entry_string(e, scratch[i]) : BYTES("");
     }
-}
-
-static void complement(struct block *result) {
-    size_t i = 0;
-    for (; i + 8 <= result->len; i += 8) store_word(result->data + i, ~load_word(result->data + i));
-    for (; i < result->len; i++) result->data[i] = (char)~result->data[i];
-}
-
-/* The result, of `len` bytes; NULL without memory. The sources are strings or absent, none of them expired.
- */
-static struct block *bitop_result(struct call *call, enum bit_operation operation, size_t len) {
-    struct block *result = block_new(len, len);
-    if (!result) return NULL;
-    for (uint32_t i = 3; i < call->argc; i++) {
-        char scratch[NUMBER_I64_MAX_LEN];
-        const struct entry *e = call_peek(call, i);
-        struct bytes from = e ? entry_string(e, scratch) : BYTES("");
-        if (i > 3) {
-            combine(operation, result, from);
-        } else {
-            memcpy(result->data, from.data, from.len);
-            memset(result->data + from.len, 0, len - from.len);
-        }
-    }
-    if (operation == BIT_NOT) complement(result);
+    if (result) bits_combine(operation, result->data, len, arrays, count);
+    free(arrays);
+    free(scratch);
     return result;
 }
 
-static bool bitop_store_or_reply(struct call *call, enum bit_operation operation, size_t len, bool creates) {
+static bool bitop_store_or_reply(struct call *call, enum bits_operation operation, size_t len, bool creates) {
     struct keyspace *ks = call_keyspace(call, 2);
     struct value value = {.kind = VALUE_BLOCK, .block = bitop_result(call, operation, len)};
     struct entry *e = NULL;
@@ -339,7 +267,7 @@ static bool bitop_store_or_reply(struct call *call, enum bit_operation operation
 }
 
 static void bitop(struct call *call) {
-    enum bit_operation operation;
+    enum bits_operation operation;
     size_t len;
     if (!operation_or_reply(call, &operation) || !longest_source_or_reply(call, &len)) return;
     struct entry *target = call_peek(call, 2);

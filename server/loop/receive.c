@@ -20,6 +20,7 @@ static bool conn_wants_read(const struct conn *conn) {
 /* Where idle clients are closed, a read of a large argument over a Unix socket ends at so many bytes: nothing else
  * tells that it goes on (conn_is_idle). */
 enum { UNIX_READ_MAX = 64 * 1024 };
+_Static_assert((int)LARGE_PAGES_FROM < (int)BLOCK_MAP_MIN, "a mapping goes on behind its first part");
 
 static void conn_start_read(struct conn *conn) {
     struct io_uring_sqe *sqe = conn_sqe(conn);
@@ -28,6 +29,7 @@ static void conn_start_read(struct conn *conn) {
         return;
     }
     size_t left = conn->bulk->capacity - conn->bulk_have;
+    if (conn->bulk->mapped && conn->bulk_have < LARGE_PAGES_FROM) left = LARGE_PAGES_FROM - conn->bulk_have;
     unsigned most = config.timeout && client_get(conn->client.flags) & CLIENT_UNIX_SOCKET ? UNIX_READ_MAX
                                                                                           : 1u << 30;
     unsigned len = left < most ? (unsigned)left : most;
@@ -163,10 +165,18 @@ static void bulk_given(struct conn *conn) {
     request_bulk_given(&conn->parser, block->data);
 }
 
+/* A length alone takes no memory; from some megabytes on it is believed, and large pages hold the rest. */
+static void bulk_arrived(struct conn *conn, size_t n) {
+    size_t before = conn->bulk_have;
+    conn->bulk_have += n;
+    assert(conn->bulk_have <= conn->bulk->capacity);
+    if (before < LARGE_PAGES_FROM && conn->bulk_have >= LARGE_PAGES_FROM) block_large_pages(conn->bulk);
+}
+
 size_t receive_bulk_more(struct conn *conn, const char *data, size_t len) {
     size_t want = conn->bulk->capacity - conn->bulk_have, n = len < want ? len : want;
     if (n) memcpy(conn->bulk->data + conn->bulk_have, data, n);
-    conn->bulk_have += n;
+    bulk_arrived(conn, n);
     if (n == want)
         bulk_given(conn);
     else if (conn_wants_read(conn))
@@ -215,7 +225,7 @@ void receive_read_completed(struct conn *conn, int res) {
         conn_active(conn);
         metric_add(&conn->shard->exec.metrics.reads, 1);
         metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
-        conn->bulk_have += (size_t)res;
+        bulk_arrived(conn, (size_t)res);
         if (conn->bulk_have == conn->bulk->capacity) bulk_given(conn);
         if (conn->flags & CONN_CLOSING) return; /* without memory */
     }

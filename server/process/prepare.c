@@ -2,6 +2,7 @@
 #include "server/process/prepare.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -45,14 +46,32 @@ static void log_line(void *unused, const char *line) {
     log_notice("%s", line);
 }
 
+/* Does the kernel give large pages to whoever does not ask for them? */
+static bool thp_unasked(void) {
+    char modes[64] = "";
+    int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t got = read(fd, modes, sizeof modes - 1);
+    close(fd);
+    return got > 0 && strstr(modes, "[always]");
+}
+
+/* Large values ask for large pages, if they are written at once; for all else they take memory that nobody uses. Before
+ * Linux 6.18 a process can only do without them altogether, which is asked for only where they would come unasked. */
+static void apply_disable_thp(void) {
+    enum { EXCEPT_ADVISED = 1 << 1 }; /* PR_THP_DISABLE_EXCEPT_ADVISED */
+    if (!config.disable_thp || prctl(PR_SET_THP_DISABLE, 1, EXCEPT_ADVISED, 0, 0) == 0) return;
+    if (thp_unasked() && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
+        log_warning("disable-thp: %s", strerror(errno));
+}
+
 bool prepare_process(struct config_errors *errors) {
     unsigned before = errors->count;
     apply_dir(errors);
     if (errors->count == before) apply_logfile(errors); /* its path is relative to dir */
     if (errors->count > before) return false;
     apply_maxclients(errors);
-    if (config.disable_thp && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0)
-        log_warning("disable-thp: %s", strerror(errno));
+    apply_disable_thp();
     config_title_show();
     config_without_effect(log_line, NULL);
     return errors->count == before;

@@ -37,6 +37,18 @@ struct block *block_new(size_t len, size_t capacity) {
     return bytes ? begin(memory_resize(NULL, bytes), &as) : NULL;
 }
 
+void block_large_pages(struct block *block) {
+    if (block->mapped) memory_large_pages(block, bytes_for(block->capacity));
+}
+
+struct block *block_new_full(size_t len, size_t capacity) {
+    struct block *block = block_new(len, capacity);
+    if (!block || !block->mapped) return block;
+    block_large_pages(block);
+    memory_populate(block, bytes_for(len));
+    return block;
+}
+
 struct block *block_new_zeroed(size_t len, size_t capacity) {
     size_t bytes = bytes_for(capacity);
     if (bytes >= BLOCK_MAP_MIN) return block_new_mapped(len, capacity);
@@ -45,7 +57,7 @@ struct block *block_new_zeroed(size_t len, size_t capacity) {
 }
 
 struct block *block_of(struct bytes bytes) {
-    struct block *block = block_new(bytes.len, bytes.len);
+    struct block *block = block_new_full(bytes.len, bytes.len);
     if (block && bytes.len) memcpy(block->data, bytes.data, bytes.len);
     return block;
 }

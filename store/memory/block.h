@@ -34,6 +34,9 @@ struct block {
 /* A block with one reference and `len` uninitialised bytes, room for `capacity` >= len. NULL without memory.
  */
 struct block *block_new(size_t len, size_t capacity);
+/* The same where all `len` bytes are about to be written: the pages of a mapping are there already, large ones
+ * if the kernel has such. */
+struct block *block_new_full(size_t len, size_t capacity);
 /* The same with zero bytes. */
 struct block *block_new_zeroed(size_t len, size_t capacity);
 /* The same in a mapping, whatever its size: zero bytes cost nothing until they are touched. */
@@ -43,6 +46,8 @@ struct block *block_of(struct bytes bytes);
 /* Gives a block with one reference a capacity of at least what it has; may move it. NULL (and the old block
  * intact) without memory. */
 struct block *block_grow(struct block *block, size_t capacity);
+/* If it is a mapping, what is yet to be touched of it gets large pages where the kernel has such. */
+void block_large_pages(struct block *block);
 /* Changes the length of a block with one reference, within its capacity. Bytes that are new to it are zero. */
 void block_set_len(struct block *block, size_t len);
 /* Memory that it takes, in bytes: of malloc, or of address space. */

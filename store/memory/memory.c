@@ -22,3 +22,15 @@ void memory_unmap(void *old, size_t size) {
     /* A hole in a mapping makes two of it, and the kernel counts them: beyond vm.max_map_count the pages go alone. */
     if (munmap(old, size) != 0) madvise(old, size, MADV_DONTNEED);
 }
+
+/* A kernel that has no large pages refuses, and nothing is lost. */
+void memory_large_pages(void *at, size_t size) {
+    madvise(at, size, MADV_HUGEPAGE);
+}
+
+/* Before Linux 5.14 the kernel refuses, and pages come as they are touched. */
+void memory_populate(void *at, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+    madvise(at, size, MADV_POPULATE_WRITE);
+#endif
+}

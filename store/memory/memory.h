@@ -17,6 +17,10 @@ void *memory_zeroed(size_t size);
  * memory_unmap. */
 void *memory_map(void *old, size_t old_size, size_t size);
 void memory_unmap(void *old, size_t size);
+/* Large pages would do for this mapping: of those there are far fewer to make and to find. */
+void memory_large_pages(void *at, size_t size);
+/* Makes the pages of these bytes, which are about to be written, in one go. */
+void memory_populate(void *at, size_t size);
 
 /* Asks for a cache line that will be needed soon; any address does. The empty asm has a meaning: GCC 12 takes
  * a function that does nothing but __builtin_prefetch for one without effects, and deletes the calls. */

@@ -2,6 +2,7 @@
 #include "server/process/prepare.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -47,10 +48,31 @@ static void apply_enters_dir_opens_the_log_and_fits_maxclients_to_the_limit(void
     in_child(apply_and_look);
 }
 
+/* Those who ask get large pages, unless the kernel gives them unasked and can only be kept from it altogether. */
+static void look_at_large_pages(void) {
+    check_load("disable-thp yes\n");
+    CHECK(prepare_process(&errors));
+    bool always = strstr(file_text("/sys/kernel/mm/transparent_hugepage/enabled"), "[always]");
+    int disabled = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0);
+    CHECK(disabled == 3 || disabled == always);
+}
+
+static void leave_large_pages(void) {
+    check_load("disable-thp no\n");
+    CHECK(prepare_process(&errors));
+    CHECK_INT(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 0);
+}
+
+static void large_pages_come_to_who_asks(void) {
+    in_child(look_at_large_pages);
+    in_child(leave_large_pages);
+}
+
 int main(void) {
     CHECK(mkdtemp(dir));
     log_set_level(LOG_LEVEL_WARNING);
     config_defaults();
     RUN(apply_enters_dir_opens_the_log_and_fits_maxclients_to_the_limit);
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0) RUN(large_pages_come_to_who_asks);
     return dir_remove();
 }

@@ -2,6 +2,7 @@
 #include "store/memory/memory.h"
 
 #include <stdint.h>
+#include <unistd.h>
 
 #include "tests/check.h"
 
@@ -55,6 +56,42 @@ static void a_mapping_grows_with_zeroes_behind_it(void) {
     memory_unmap(at, LARGE);
 }
 
+/* How many bytes of the mapping at `at` are in memory, and whether it asks for large pages. */
+static size_t resident(const char *at, bool *large) {
+    char line[512];
+    size_t bytes = 0;
+    unsigned long long begin, end;
+    bool here = false;
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    CHECK(maps);
+    while (fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%llx-%llx ", &begin, &end) == 2)
+            here = begin <= (uintptr_t)at && (uintptr_t)at < end;
+        else if (here && strncmp(line, "Rss:", 4) == 0)
+            bytes = strtoull(line + 4, NULL, 10) << 10;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            *large = strstr(line, " hg");
+    }
+    fclose(maps);
+    return bytes;
+}
+
+static void what_is_populated_is_there_and_zero(void) {
+    enum { SIZE = 64 << 20, FILLED = 10 << 20 };
+    bool large = false;
+    char *at = memory_map(NULL, 0, SIZE);
+    CHECK(at);
+    memory_large_pages(at, SIZE);
+    memory_populate(at, FILLED);
+    size_t bytes = resident(at, &large);
+    CHECK(bytes == 0 || (bytes >= FILLED && bytes <= FILLED + (2 << 20))); /* 0: before Linux 5.14 */
+    CHECK(large || access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) != 0);
+    for (size_t i = 0; i < SIZE; i += 1000) CHECK(at[i] == 0);
+    at = memory_map(at, SIZE, 2 * (size_t)SIZE);
+    CHECK(at && at[FILLED] == 0 && at[2 * (size_t)SIZE - 1] == 0);
+    memory_unmap(at, 2 * (size_t)SIZE);
+}
+
 static void any_address_may_be_prefetched(void) {
     memory_prefetch(NULL);
     memory_prefetch((const void *)UINTPTR_MAX);
@@ -65,6 +102,7 @@ int main(void) {
     RUN(what_cannot_be_had_leaves_the_old_alone);
     RUN(zeroed_is_zero_also_where_it_was_used_before);
     RUN(a_mapping_grows_with_zeroes_behind_it);
+    RUN(what_is_populated_is_there_and_zero);
     RUN(any_address_may_be_prefetched);
     return 0;
 }
