@@ -96,11 +96,17 @@ static bool field_type_or_reply(struct call *call, uint32_t arg, struct field *f
 }
 
 static bool overflow_or_reply(struct call *call, struct bytes word, enum field_overflow *overflow) {
-    if (bytes_is(word, "WRAP")) return *overflow = OVERFLOW_WRAP, true;
-    if (bytes_is(word, "SAT")) return *overflow = OVERFLOW_SATURATE, true;
-    if (bytes_is(word, "FAIL")) return *overflow = OVERFLOW_FAIL, true;
-    reply_error(call->reply, "ERR Invalid OVERFLOW type specified");
-    return false;
+    if (bytes_is(word, "WRAP")) {
+        *overflow = OVERFLOW_WRAP;
+    } else if (bytes_is(word, "SAT")) {
+        *overflow = OVERFLOW_SATURATE;
+    } else if (bytes_is(word, "FAIL")) {
+        *overflow = OVERFLOW_FAIL;
+    } else {
+        reply_error(call->reply, "ERR Invalid OVERFLOW type specified");
+        return false;
+    }
+    return true;
 }
 
 /* Reads the operation whose name is argv[*arg]; *arg is then its last argument. */

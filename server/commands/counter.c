@@ -177,13 +177,18 @@ static bool increx_value(const struct call *call, uint32_t *arg, uint32_t *value
 }
 /* Takes an option without a value, once. */
 static bool increx_word(bool *option) {
-    return !*option && (*option = true);
+    bool first = !*option;
+    *option = true;
+    return first;
 }
 
 static bool increx_option(const struct call *call, uint32_t *arg, struct increx *x) {
     struct bytes word = call->argv[*arg];
     if (bytes_is(word, "BYINT")) return increx_value(call, arg, &x->increment);
-    if (bytes_is(word, "BYFLOAT")) return x->by_float = true, increx_value(call, arg, &x->increment);
+    if (bytes_is(word, "BYFLOAT")) {
+        x->by_float = true;
+        return increx_value(call, arg, &x->increment);
+    }
     if (bytes_is(word, "LBOUND")) return increx_value(call, arg, &x->lower);
     if (bytes_is(word, "UBOUND")) return increx_value(call, arg, &x->upper);
     if (bytes_is(word, "SATURATE")) return increx_word(&x->saturate);

@@ -314,18 +314,22 @@ static void set_with_options(struct call *call) {
     bool holds = condition_holds(call, e, &options), creates = !e;
     struct value value = call_value(call, 2);
     if (options.get) call_reply_string(call, e);
-    if (holds &&
-        !(e = keyspace_set(call_keyspace(call, 1), call->db, call_key(call, 1), &value, expiry_ms))) {
-        options.get ? fail_after_reply(call) : call_out_of_memory(call);
+    if (!holds) {
+        if (!options.get) reply_null(call->reply);
         return;
     }
-    if (holds) {
+    e = keyspace_set(call_keyspace(call, 1), call->db, call_key(call, 1), &value, expiry_ms);
+    if (!e && options.get) {
+        fail_after_reply(call);
+    } else if (!e) {
+        call_out_of_memory(call);
+    } else {
         call_touch(call, e);
         if (creates) call_created(call, call->db, 1);
         call_changed(call, 1, EVENT_SET);
         if (string_expiry_has_time(&options.expiry)) call_event(call, 1, EVENT_EXPIRE);
+        if (!options.get) reply_ok(call->reply);
     }
-    if (!options.get) holds ? reply_ok(call->reply) : reply_null(call->reply);
 }
 
 static void set(struct call *call) {
