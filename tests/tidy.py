@@ -24,7 +24,7 @@ GROUND = r"server/\w+\.h"
 ARROWS = [
     ("uring/", [r"uring/.*", r"protocol/(assert|text)\.h"]),
     ("protocol/", [r"protocol/.*"]),
-    ("store/", [r"store/.*", r"protocol/(assert|bytes|number)\.h"]),
+    ("store/", [r"store/.*", r"protocol/(assert|bytes|number|sha1)\.h"]),
     ("server/commands/", [r"(protocol|store)/.*", r"server/(?!(loop/(conn|reactor|listener|output)|op)\.h).*"]),
     ("server/loop/", [r"(uring|protocol|store)/.*", r"server/(?!(process|commands)/).*"]),
     ("server/report/", [r"protocol/.*", r"server/report/.*", GROUND]),

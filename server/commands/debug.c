@@ -15,6 +15,7 @@
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/process/server.h"
+#include "store/digest.h"
 
 /* ---- Who may -------------------------------------------------------------------------------------- */
 
@@ -74,6 +75,41 @@ static void debug_sleep(struct call *call) {
     while (nanosleep(&left, &left) < 0 && errno == EINTR) {
     }
     reply_ok(call->reply);
+}
+
+/* ---- DIGEST --------------------------------------------------------------------------------------- */
+
+static void reply_digest(struct call *call, const struct digest *digest) {
+    char hex[2 * SHA1_LEN + 1];
+    for (unsigned i = 0; i < SHA1_LEN; i++) snprintf(hex + 2 * i, 3, "%02x", digest->bytes[i]);
+    reply_simple(call->reply, hex);
+}
+
+static bool database_is_empty(unsigned db) {
+    for (unsigned i = 0; i < stripes.count; i++)
+        if (keyspace_count(stripes.all[i].keyspace, db)) return false;
+    return true;
+}
+
+static void debug_digest(struct call *call) {
+    struct digest digest = {{0}};
+    for (unsigned db = 0; db < (unsigned)config.databases; db++) {
+        if (database_is_empty(db)) continue;
+        digest_mix_number(&digest, db);
+        for (unsigned i = 0; i < stripes.count; i++) keyspace_digest(&digest, stripes.all[i].keyspace, db);
+    }
+    reply_digest(call, &digest);
+}
+
+static void debug_digest_value(struct call *call) {
+    reply_array(call->reply, call->argc - 2);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        struct key key = {call->argv[i], hash_bytes(&stripes.seed, call->argv[i])};
+        const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
+        struct digest digest = {{0}};
+        if (e) digest_entry(&digest, e); /* expired or not, as in Redis */
+        reply_digest(call, &digest);
+    }
 }
 
 /* ---- OBJECT --------------------------------------------------------------------------------------- */
@@ -203,6 +239,10 @@ static void debug_protocol(struct call *call) {
 static void debug_help(struct call *call) {
     static const char *const lines[] = {
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DIGEST",
+        "    Output a hex signature representing the current DB content.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Output a hex signature of the values of all the specified keys.",
         "ERROR <string>",
         "    Return a Redis protocol error with <string> as message. Useful for clients",
         "    unit tests to simulate Redis errors.",
@@ -226,18 +266,23 @@ static void debug_help(struct call *call) {
 
 static const struct {
     const char *name;
-    uint32_t argc;
+    int arity; /* arguments with those two names; below 0: at least so many */
     void (*run)(struct call *call);
 } subcommands[] = {
+    {"digest", 2, debug_digest},     {"digest-value", -2, debug_digest_value},
     {"error", 3, debug_error},       {"help", 2, debug_help},
     {"log", 3, debug_log},           {"object", 3, debug_object},
     {"protocol", 3, debug_protocol}, {"set-active-expire", 3, debug_set_active_expire},
     {"sleep", 3, debug_sleep},
 };
 
+static bool fits(uint32_t argc, int arity) {
+    return arity < 0 ? argc >= (uint32_t)-arity : argc == (uint32_t)arity;
+}
+
 static void debug(struct call *call) {
     for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
-        if (call->argc != subcommands[i].argc ||
+        if (!fits(call->argc, subcommands[i].arity) ||
             !bytes_equal_nocase(call->argv[1], bytes_of(subcommands[i].name)))
             continue;
         subcommands[i].run(call);

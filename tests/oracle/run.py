@@ -216,14 +216,14 @@ class Side:
         return b"scan: no end"
 
     def contents(self):
-        """{(db, key): (type, value, encoding, expiry time)} of all databases."""
+        """{(db, key): (type, value, encoding, digest, expiry time)} of all databases."""
         found = {}
         with Client(self.server) as client:
             for db in range(DATABASES):
                 client.call("SELECT", db)
                 for key in client.call("KEYS", "*"):
                     found[db, key] = client.pipeline([("TYPE", key), ("GET", key), ("OBJECT", "ENCODING", key),
-                                                      ("PEXPIRETIME", key)])
+                                                      ("DEBUG", "DIGEST-VALUE", key), ("PEXPIRETIME", key)])
         return found
 
     def drain(self):
@@ -375,7 +375,7 @@ class Round:
         b = self.redis.contents()
         for place in sorted(set(a) | set(b)):
             x, y = a.get(place), b.get(place)
-            alike = x and y and x[:3] == y[:3] and same_value(self.asked([b"PEXPIRETIME"]), x[3], y[3])
+            alike = x and y and x[:4] == y[:4] and same_value(self.asked([b"PEXPIRETIME"]), x[4], y[4])
             if not alike:
                 raise Difference(index, [b"contents of db %d, key " % place[0], place[1]],
                                  repr(x).encode(), repr(y).encode())

@@ -109,6 +109,28 @@ static void object_tells_encoding_idle_time_and_serialized_length(void) {
     end();
 }
 
+#define ZEROES "+0000000000000000000000000000000000000000\r\n"
+
+/* The digests are redis-server's for the same keys. Which stripe holds a key, and which came first, does not matter. */
+static void a_digest_is_of_all_keys_and_values(void) {
+    begin();
+    config.enable_debug_command = CONFIG_YES;
+    EXPECT("debug digest\ndebug digest-value\ndebug digest-value none\n", ZEROES "*0\r\n*1\r\n" ZEROES);
+    EXPECT("set t x ex 100000\nmset \"\" \"\" n -12345 a hello\n", OK OK);
+    EXPECT("debug digest-value a n t none \"\"\n", "*5\r\n+36b23a1456b2dce2c3ed252c456761301dba8060\r\n"
+                                                   "+9364d007acb0ba24016c9866e6283671e674924f\r\n"
+                                                   "+0745672cb1bf060476eedeb8a28f5ffe1ff5a2be\r\n" ZEROES
+                                                   "+8b3447c33a834b810e3e181b6fd6a2ee1020921c\r\n");
+    EXPECT("debug digest\n", "+9aed907e614a2ffbd2047e81ea370af05d0d7b75\r\n");
+    EXPECT("select 3\nset a hello\ndebug digest\n", OK OK "+9485c0276d52645b8dec51dce0af41ad89541464\r\n");
+    EXPECT("del a\nselect 0\nsetrange big 9999 x\nappend n 6\n", ":1\r\n" OK ":10000\r\n:7\r\n");
+    EXPECT("debug digest\n", "+e83040c7bbc3f16e7e0381c0f2308854898f65a3\r\n");
+    now_ms += 100000001;
+    EXPECT("debug digest\n", "+e83040c7bbc3f16e7e0381c0f2308854898f65a3\r\n"); /* expired, but not deleted */
+    EXPECT("flushall\ndebug digest\n", OK ZEROES);
+    end();
+}
+
 static void protocol_shows_every_type_in_either_version(void) {
     begin();
     config.enable_debug_command = CONFIG_YES;
@@ -152,6 +174,7 @@ int main(void) {
     RUN(arguments_are_checked);
     RUN(active_expiry_is_switched);
     RUN(object_tells_encoding_idle_time_and_serialized_length);
+    RUN(a_digest_is_of_all_keys_and_values);
     RUN(protocol_shows_every_type_in_either_version);
     return 0;
 }
