@@ -212,6 +212,14 @@ bool conn_check(const struct conn *conn) {
     return true;
 }
 
+/* Who closes a socket with bytes in it that nobody has read resets the connection: so a peer that is still sending learns of
+ * it at once. The receive that was armed may have taken those bytes after the shutdown. Then no reset would come, nor would
+ * the window open again that was shut: the peer would wait for a minute, until the kernel forgets this end. */
+static void reset_if_discarding(const struct conn *conn) {
+    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    if (conn->flags & CONN_DISCARDS) (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
 /* A receive or send that is still armed ends when the socket is shut down: its completion then comes by
  * itself. The shutdown waits until no send is under way that could still deliver a last reply. */
 bool conn_bury(struct conn *conn) {
@@ -224,6 +232,7 @@ bool conn_bury(struct conn *conn) {
     }
     conn->kind->closed(conn);
     if (conn->flags & CONN_FIXED) (void)!files_set(&shard->files, conn->slot, -1);
+    reset_if_discarding(conn);
     close(conn->fd);
     output_close(&conn->output);
     buffer_free(&conn->pending);

@@ -41,6 +41,7 @@ enum conn_flag {
     CONN_SHUT = 1 << 12,       /* shutdown() was called */
     CONN_RETRY_SEND = 1 << 13, /* bytes are in flight but the submission queue was full */
     CONN_AWAITS = 1 << 14,     /* on the shard's list of those whose replies wait for a write to be durable */
+    CONN_DISCARDS = 1 << 15,   /* bytes came that nobody will read */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE,
 };
 

@@ -92,6 +92,7 @@ static void received_data(struct conn *conn, int res, unsigned cqe_flags) {
     unsigned id = buffers_id(cqe_flags);
     buffers_take(&shard->buffers, id);
     if (res <= 0 || conn->flags & CONN_CLOSING) {
+        if (res > 0) conn->flags |= CONN_DISCARDS;
         buffers_return(&shard->buffers, id);
         return;
     }
@@ -213,6 +214,7 @@ void receive_read_completed(struct conn *conn, int res) {
     conn->pending_ops--;
     conn->flags &= ~(uint32_t)CONN_READING;
     if (conn->flags & CONN_CLOSING) {
+        if (res > 0) conn->flags |= CONN_DISCARDS;
         conn_wants_closing(conn);
         return;
     }

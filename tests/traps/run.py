@@ -17,6 +17,7 @@ io_uring
     Multishot accept ends                         accepting_goes_on_after_descriptors_ran_out; faults: accepting_never_stops
     CQ overflow, EINTR, EAGAIN, EBUSY from enter  faults: profiles small_queues, enter_fails
     Closing with an armed recv sends no FIN       resets_in_mid_reply_..., one_client_too_many_is_told
+    ... and it eats what would make it a reset    who_is_cut_off_in_mid_request_learns_it_at_once
     A send or WRITEV may be short; IOV_MAX        short_sends_resume_...; under faults: profile short
     A value pinned by a reply in flight           values_in_flight_keep_their_bytes, resets_in_mid_reply_...
     ASYNC_CANCEL races                            faults: profile cancels
@@ -878,6 +879,25 @@ def trap_the_query_limit_is_for_what_is_not_understood_yet(server):
             eventually("its connection to end", lambda: connected_clients(server) == 1)
     with server.client() as client:
         check(client.call("EXISTS", "larger") == 0, "an argument above the limit was stored")
+
+
+@trap("--client-query-buffer-limit", "1mb")
+def trap_who_is_cut_off_in_mid_request_learns_it_at_once(server):
+    """Also who has filled the server's socket, and waits for room in it."""
+    for _ in range(5):
+        with server.client() as client:
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                client.socket.send(encode("SET", "larger", bytes(32 * MIB)))
+                while select.select([], [client.socket], [], 0.2)[1]:
+                    client.socket.send(bytes(MIB))
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+            try:
+                while True:
+                    client.send(bytes(MIB), "an end of the connection, as the argument is above the limit")
+            except (ConnectionResetError, BrokenPipeError):
+                pass
 
 
 @trap()

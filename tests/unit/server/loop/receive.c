@@ -113,6 +113,23 @@ static void an_error_ends_the_connection(void) {
     close_conn();
 }
 
+/* As if they had never been read: the peer is sent a reset, not an ordinary end. */
+static void bytes_that_come_to_a_closing_connection_reset_it(void) {
+    struct linger linger;
+    socklen_t len = sizeof linger;
+    for (int discards = 0; discards < 2; discards++) {
+        open_conn();
+        int copy = dup(conn->fd);
+        CHECK(copy >= 0);
+        conn_shut(conn);
+        if (discards) CHECK(send(peer, "x", 1, 0) == 1);
+        close_conn();
+        CHECK_INT(getsockopt(copy, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
+        CHECK(linger.l_onoff == discards && linger.l_linger == 0);
+        close(copy);
+    }
+}
+
 static void a_receive_is_cancelled_once(void) {
     open_conn();
     receive_cancel(conn);
@@ -231,6 +248,7 @@ int main(void) {
     RUN(what_ends_a_receive_but_not_the_connection_arms_another);
     RUN(the_end_of_the_stream_is_the_socket_s_word);
     RUN(an_error_ends_the_connection);
+    RUN(bytes_that_come_to_a_closing_connection_reset_it);
     RUN(a_receive_is_cancelled_once);
     RUN(a_large_argument_is_read_into_its_place);
     RUN(a_read_that_falls_short_is_followed_by_another);
