@@ -2,9 +2,14 @@
  */
 #include "server/commands/keys.h"
 
-struct entry *keys_question(struct call *call, uint32_t arg) {
+struct entry *keys_inspect(struct call *call, uint32_t arg) {
     struct entry *e = call_peek(call, arg);
     metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
+    return e;
+}
+
+struct entry *keys_question(struct call *call, uint32_t arg) {
+    struct entry *e = keys_inspect(call, arg);
     if (!e) call_missed(call, arg);
     return e;
 }

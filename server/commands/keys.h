@@ -6,6 +6,8 @@
 
 /* Looks up a key that is asked about rather than used: hits and misses count, the access time stays. */
 struct entry *keys_question(struct call *call, uint32_t arg);
+/* The same for who looks at how a key is kept: that it is not there is no keyspace event. */
+struct entry *keys_inspect(struct call *call, uint32_t arg);
 
 /* Keys in a database, those that have expired and are still there included. Needs CMD_ALL_STRIPES. */
 uint64_t keys_count(unsigned db);

@@ -18,7 +18,7 @@ COMMAND(object) = {.name = "object",
 
 /* The entry, or NULL after replying a null. */
 static struct entry *object_or_reply(struct call *call) {
-    struct entry *e = keys_question(call, 2);
+    struct entry *e = keys_inspect(call, 2);
     if (!e) reply_null(call->reply);
     return e;
 }

@@ -456,11 +456,18 @@ static bool store_pairs_or_reply(struct call *call, uint32_t first, uint32_t end
     return true;
 }
 
-/* How many of the keys of these pairs are there. */
-static uint32_t count_existing(struct call *call, uint32_t first, uint32_t end) {
-    uint32_t existing = 0;
-    for (uint32_t i = first; i < end; i += 2) existing += call_claim(call, i) != NULL;
-    return existing;
+/* Is every key of these pairs there? The first that is not is enough: those behind it are not looked at. */
+static bool all_exist(struct call *call, uint32_t first, uint32_t end) {
+    for (uint32_t i = first; i < end; i += 2)
+        if (!call_claim(call, i)) return false;
+    return true;
+}
+
+/* Is any of them? The first is enough, as in Redis. */
+static bool any_exists(struct call *call, uint32_t first, uint32_t end) {
+    for (uint32_t i = first; i < end; i += 2)
+        if (call_claim(call, i)) return true;
+    return false;
 }
 
 /* False after replying: a key without a value. */
@@ -488,7 +495,7 @@ COMMAND(mset) = {.name = "mset",
 
 static void msetnx(struct call *call) {
     if (!pairs_complete_or_reply(call)) return;
-    if (count_existing(call, 1, call->argc) > 0)
+    if (any_exists(call, 1, call->argc))
         reply_int(call->reply, 0);
     else if (store_pairs_or_reply(call, 1, call->argc, EXPIRY_NONE))
         reply_int(call->reply, 1);
@@ -530,8 +537,8 @@ static void msetex(struct call *call) {
             return;
         }
     if (!string_expiry_or_reply(call, &options.expiry, &expiry_ms)) return;
-    uint32_t existing = count_existing(call, 2, end), keys = (end - 2) / 2;
-    if ((options.condition == SET_NX && existing > 0) || (options.condition == SET_XX && existing < keys)) {
+    if ((options.condition == SET_NX && any_exists(call, 2, end)) ||
+        (options.condition == SET_XX && !all_exist(call, 2, end))) {
         reply_int(call->reply, 0);
         return;
     }

@@ -1,4 +1,4 @@
-/* Effects: counted always, told where somebody listens. */
+/* Effects: counted always, told where somebody listens: tests/unit/server/call/ears.c. */
 #include "server/call/effect.h"
 
 #include "server/stripes/watch.h"
@@ -29,17 +29,6 @@ static struct entry *put(unsigned db, const char *name, int64_t expiry_ms) {
     return e;
 }
 
-/* Does who watches "k" in database 0 feel it? */
-static bool felt(const struct effect *e) {
-    struct watch *watch = watch_acquire(stripe, 0, key_of("k"));
-    CHECK(watch);
-    uint64_t version = watch_version(watch);
-    effect(&x, stripe, e);
-    bool touched = watch_version(watch) != version;
-    watch_release(stripe, watch);
-    return touched;
-}
-
 static void every_change_is_counted(void) {
     begin();
     effect(&x, stripe, &(struct effect){.kind = EFFECT_CHANGED, .key = key_of("k"), .count = 1});
@@ -47,25 +36,6 @@ static void every_change_is_counted(void) {
     effect(&x, stripe, &(struct effect){.kind = EFFECT_FLUSHED, .count = 7});
     CHECK_INT(x.changes, 8);
     CHECK_INT(stripe->changes, 8);
-    stripes_close();
-}
-
-static void watchers_feel_what_is_other_than_it_was(void) {
-    static const struct {
-        enum effect_kind kind;
-        bool felt;
-    } kinds[] = {{EFFECT_CHANGED, true},  {EFFECT_DELETED, true}, {EFFECT_MOVED, true},
-                 {EFFECT_EXPIRED, true},  {EFFECT_EVENT, false},  {EFFECT_MISSED, false},
-                 {EFFECT_CREATED, false}, {EFFECT_FLUSHED, true}, {EFFECT_SWAPPED, true}};
-    begin();
-    put(0, "k", EXPIRY_NONE);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        struct effect e = {.kind = kinds[i].kind, .key = key_of("k"), .other_db = 1};
-        CHECK_INT(felt(&e), kinds[i].felt);
-        e.db = 1; /* the watched key is in the other one, and may come with a swap */
-        e.other_db = e.kind == EFFECT_SWAPPED ? 0 : 1;
-        CHECK_INT(felt(&e), e.kind == EFFECT_SWAPPED);
-    }
     stripes_close();
 }
 
@@ -105,7 +75,6 @@ static void every_event_has_a_class_and_a_name_of_its_own(void) {
 
 int main(void) {
     RUN(every_change_is_counted);
-    RUN(watchers_feel_what_is_other_than_it_was);
     RUN(expiry_is_counted_by_itself_and_felt);
     RUN(every_event_has_a_class_and_a_name_of_its_own);
     return 0;

@@ -1,0 +1,23 @@
+/* ears.c - who listens to changes, and what each of them hears. */
+#include "server/call/effect.h"
+
+#include "server/stripes/watch.h"
+
+/* Watchers want to know what is other than it was, not that nobody found a key. */
+static void tell_watchers(const struct effects *x, struct stripe *stripe, const struct effect *e) {
+    switch (e->kind) {
+    case EFFECT_CHANGED:
+    case EFFECT_DELETED:
+    case EFFECT_MOVED:
+    case EFFECT_EXPIRED: watch_touch(stripe, e->db, e->key); break;
+    case EFFECT_FLUSHED: watch_touch_flush(stripe, e->db, x->now_ms); break;
+    case EFFECT_SWAPPED: watch_touch_swap(stripe, e->db, e->other_db, x->now_ms); break;
+    case EFFECT_CREATED:
+    case EFFECT_EVENT:
+    case EFFECT_MISSED: break;
+    }
+}
+
+void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e) {
+    if (stripe->ears & EAR_WATCH) tell_watchers(x, stripe, e);
+}

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""What each write command tells of its change, beside redis-server's: keyspace events in order, their classes, changes counted,
+whether a watching transaction fails.
+
+    effects.py PROBE [--plant]
+
+Each case is a few commands, run from every state of the keys `a` and `b` that they name: absent, there, there with an expiry,
+expired but not deleted yet. Redis tells its events to a subscriber (notify-keyspace-events), its changes as
+rdb_changes_since_last_save; kevy's side is PROBE (probe.c), which runs the same requests without a socket. Commands that Redis
+7.0 has not stand below with what is expected of them.
+
+--plant renames an event and drops another in what kevy said, counts a change too many, and lets a watcher sleep; each must be
+found.
+"""
+import argparse
+import itertools
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from kevy import Server, encode, find_redis, show  # noqa: E402
+
+CLASSES = "g$xnm"
+FAR_MS = 4102444800000  # the year 2100
+# States of a key; the time of the last one is over.
+STATES = {"absent": [], "there": [["SET", "{}", "5"]], "expiring": [["SET", "{}", "5", "PXAT", FAR_MS]], "expired": [["SET", "{}", "5", "PXAT", "1"]]}
+
+# Commands of a case are parted by ";". Its keys are a and b.
+CASES = """
+SET a 1 | SET a 1 EX 100 | SET a 1 PX 100000 | SET a 1 EXAT 4102444800 | SET a 1 PXAT 4102444800000 | SET a 1 PXAT 1 | SET a 1 KEEPTTL
+SET a 1 NX | SET a 1 XX | SET a 1 GET | SET a 1 NX GET | SET a 1 XX GET | SET a 1 EX 100 NX | SET a 1 EX 100 XX | SET a 1 EX 100 GET
+SET a 1 PXAT 1 XX GET | SETNX a 1 | SETEX a 100 1 | PSETEX a 100000 1 | GETSET a 1 | GETDEL a | GETEX a | GETEX a EX 100 | GETEX a PX 100000
+GETEX a EXAT 4102444800 | GETEX a PXAT 4102444800000 | GETEX a PXAT 1 | GETEX a PERSIST | APPEND a 1 | APPEND a ''
+SETRANGE a 0 x | SETRANGE a 5 x | SETRANGE a 2 '' | MSET a 1 b 2 | MSET a 1 a 2 | MSETNX a 1 b 2 | MSETNX a 1 a 2
+INCR a | DECR a | INCRBY a 7 | INCRBY a 0 | DECRBY a 7 | INCRBYFLOAT a 1.5 | INCRBYFLOAT a 0 | INCRBY a x
+SETBIT a 0 1 | SETBIT a 0 0 | SETBIT a 7 1 | SETBIT a 30 0 | SETBIT a 30 1 | BITOP AND a b | BITOP OR a b b | BITOP XOR a a b | BITOP NOT a b
+BITFIELD a SET u8 0 5 | BITFIELD a SET u8 0 53 | BITFIELD a SET u8 0 53 SET u8 8 0 | BITFIELD a INCRBY u4 0 1 INCRBY u4 4 1 GET u8 0
+BITFIELD a OVERFLOW FAIL INCRBY u2 0 9 | BITFIELD a OVERFLOW FAIL INCRBY u2 100 9 | BITFIELD a GET u8 0 | BITFIELD_RO a GET u8 0
+BITFIELD a OVERFLOW SAT INCRBY u8 0 255 INCRBY u8 0 255 | BITFIELD a SET u1 64 0 SET u1 3 1
+DEL a | DEL a b | DEL a a | UNLINK a | UNLINK a b | RENAME a b | RENAME a a | RENAMENX a b | RENAMENX a a | COPY a b | COPY a b REPLACE
+COPY a a | COPY a a DB 1 | COPY a b DB 1 REPLACE | MOVE a 1 | MOVE a 0 | SELECT 1;MOVE a 0 | SELECT 1;SET a 1;SELECT 0;MOVE a 1
+EXPIRE a 100 | EXPIRE a 0 | EXPIRE a -1 | PEXPIRE a 100000 | EXPIREAT a 4102444800 | EXPIREAT a 1 | PEXPIREAT a 4102444800000 | PEXPIREAT a 1
+EXPIRE a 100 NX | EXPIRE a 100 XX | EXPIRE a 100 GT | EXPIRE a 100 LT | PEXPIREAT a 4102444800001 GT | PEXPIREAT a 4102444800001 LT
+PEXPIREAT a 1 LT | PEXPIREAT a 1 GT | PERSIST a | FLUSHDB | FLUSHDB ASYNC | FLUSHALL | FLUSHALL SYNC | SWAPDB 0 1 | SWAPDB 0 0 | SWAPDB 1 2
+SELECT 1;FLUSHDB | SELECT 1;SET a 1;FLUSHALL | SELECT 1;SET a 1;SWAPDB 0 1 | GET a | MGET a b | STRLEN a | EXISTS a b | TOUCH a | TYPE a
+TTL a | OBJECT ENCODING a | MEMORY USAGE a | GETRANGE a 0 -1 | GETBIT a 0 | BITCOUNT a | BITPOS a 1 | LCS a b | DBSIZE | KEYS * | WATCH a | RANDOMKEY | SCAN 0
+MULTI;EXEC | MULTI;SET a 1;EXEC | MULTI;SET a 1;SET b 2;EXEC | MULTI;GET a;EXEC | MULTI;GET a;SET a 1;EXEC | MULTI;INCR a;INCR a;DEL b;EXEC
+MULTI;SET a 1 EX 100;PERSIST a;EXPIRE a 100;EXEC | MULTI;SET a 1;SELECT 1;SET a 2;EXEC | MULTI;SET a 1;DISCARD | MULTI;EXPIRE a 0;SET a 1;EXEC
+MULTI;RENAME a b;RENAME b a;EXEC | MULTI;FLUSHALL;SET a 1;EXEC | MULTI;SWAPDB 0 1;GETDEL a;EXEC | MULTI;COPY a b;EXEC | MULTI;GETEX a PXAT 1;EXEC
+MULTI;SET a;EXEC | MULTI;INCRBY a x;APPEND a 1;EXEC | MULTI;BITFIELD a SET u8 0 1 SET u8 8 2;BITOP NOT b a;EXEC
+"""
+
+# What Redis 7.0 has not: {state of a: (changes, events)}. b is there.
+SET, NEW, INCR, EXPIRE, DEL, EXPIRED = "$ 0 set a", "n 0 new a", "$ 0 incrby a", "g 0 expire a", "g 0 del a", "x 0 expired a"
+OWN_CASES = {
+    "MSETEX 1 a 1": {"absent": (1, [NEW, SET]), "there": (1, [SET]), "expiring": (1, [SET]), "expired": (1, [EXPIRED, NEW, SET])},
+    "MSETEX 1 a 1 EX 100": {"absent": (1, [NEW, SET, EXPIRE]), "there": (1, [SET, EXPIRE])},
+    "MSETEX 2 a 1 b 2 NX": {"absent": (0, []), "there": (0, []), "expired": (0, [EXPIRED])},
+    "MSETEX 1 a 1 XX KEEPTTL": {"absent": (0, []), "there": (1, [SET]), "expired": (0, [EXPIRED])},
+    "INCREX a": {"absent": (1, [NEW, INCR]), "there": (1, [INCR]), "expired": (1, [EXPIRED, NEW, INCR])},
+    "INCREX a UBOUND 5": {"absent": (1, [NEW, INCR]), "there": (0, [])},
+    "INCREX a EX 100": {"absent": (1, [NEW, INCR, EXPIRE]), "there": (1, [INCR, EXPIRE])},
+    "INCREX a PERSIST": {"there": (1, [INCR]), "expiring": (1, [INCR, "g 0 persist a"])},
+    "INCREX a PXAT 1": {"absent": (0, []), "there": (1, [DEL]), "expired": (0, [EXPIRED])},
+    "DELIFEQ a 5": {"absent": (0, []), "there": (1, [DEL]), "expired": (0, [EXPIRED])},
+    "DELIFEQ a 6": {"there": (0, []), "expired": (0, [EXPIRED])},
+    "SET a 1 IFEQ 5": {"absent": (0, []), "there": (1, [SET]), "expired": (0, [EXPIRED])},
+    "SET a 1 IFNE 5 EX 100": {"absent": (1, [NEW, SET, EXPIRE]), "there": (0, []), "expired": (1, [EXPIRED, NEW, SET, EXPIRE])},
+}
+
+# Where kevy is other than Redis, and shall be.
+OTHERWISE = {
+    r"BITOP \w+ a [ab]( b)? \(a expired": "the target has expired: Redis deletes it as a key that is there, and counts that",
+    r"BITFIELD a OVERFLOW FAIL": "every operation has failed, but the string is longer: a change that Redis neither counts nor logs",
+    r"WATCH a \(a expired": "Redis leaves the deletion of an expired key to others",
+    r"MEMORY USAGE a \(a expired": "Redis shows what has expired and is still there",
+    r"(RANDOMKEY|SCAN 0) \(a expired": "kevy leaves the deletion of an expired key to others",
+}
+
+
+def words(line):
+    return [word if word != "''" else "" for word in line.split()]
+
+
+class Case:
+    """Commands, and the states of the keys that they begin with; the second connection may watch one key."""
+
+    def __init__(self, line, states, watched=None):
+        self.commands = [words(command) for command in line.split(";")]
+        self.name = "%s (%s)%s" % (line, ", ".join("%s %s" % pair for pair in sorted(states.items())),
+                                   ", %s watched" % watched if watched else "")
+        self.setup = [[str(word).format(key) for word in command] for key, state in sorted(states.items()) for command in STATES[state]]
+        self.watch = [["WATCH", watched]] if watched else []
+
+
+class Told:
+    """What was told of a case: events as "CLASS DB NAME KEY", changes counted, whether the watcher's EXEC failed."""
+
+    def __init__(self, events, changes, touched):
+        self.events, self.changes, self.touched = events, changes, touched
+
+
+def cases():
+    for line in filter(str.strip, re.split(r"[|\n]", CASES)):
+        line = line.strip()
+        keys = [key for key in "ab" if re.search(r"\b%s\b" % key, line)] or ["a"]
+        for states in itertools.product(STATES, repeat=len(keys)):
+            for watched in [None] + keys:
+                yield Case(line, dict(zip(keys, states)), watched)
+
+
+# ---- kevy ------------------------------------------------------------------------------------------------------------------
+
+
+def up_to_changes(lines):
+    """The lines before the next "changes N", and N."""
+    found = list(itertools.takewhile(lambda line: not line.startswith("changes"), lines.rest()))
+    lines.at += len(found) + 1
+    return found, int(lines.all[lines.at - 1].split()[1])
+
+
+class Lines:
+    def __init__(self, text):
+        self.all, self.at = text.splitlines(), 0
+
+    def rest(self):
+        return itertools.islice(self.all, self.at, None)
+
+
+def told_by_probe(probe, all_cases):
+    """A Told for each case."""
+    requests = [["!now", 1700000000000]]
+    for case in all_cases:
+        requests += [["!client", 0], ["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup
+        requests += [["!client", 1]] + case.watch + [["!client", 0], ["!changes"]] + case.commands + [["!changes"]]
+        requests += [["!client", 1], ["MULTI"], ["EXEC"]]
+    output = subprocess.run([probe], input=b"".join(encode(*request) for request in requests), stdout=subprocess.PIPE, check=True)
+    lines, told = Lines(output.stdout.decode()), []
+    for case in all_cases:
+        before = up_to_changes(lines)[1]
+        found, after = up_to_changes(lines)
+        lines.at += 2  # MULTI and EXEC
+        events = ["%s %s %s %s" % (*line.split()[1:4], bytes.fromhex(line.split()[4]).decode())
+                  for line in found if line.startswith("event")]
+        told.append(Told(events, after - before, lines.all[lines.at - 1] == "reply " + b"*-1\r\n".hex()))
+    return told
+
+
+# ---- Redis -----------------------------------------------------------------------------------------------------------------
+
+
+class Redis:
+    def __init__(self, server):
+        self.asker, self.watcher, self.listener = server.client(), server.client(), server.client()
+        self.asker.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+        self.listener.call("PSUBSCRIBE", "*")
+
+    def listen_to(self, classes):
+        self.asker.call("CONFIG", "SET", "notify-keyspace-events", "K" + classes)
+
+    def events(self):
+        """("DB NAME KEY") of all events until now."""
+        self.asker.send(encode("PUBLISH", "now", ""))
+        found = []
+        while True:
+            _, _, channel, name = self.listener.read()
+            if channel == b"now":
+                self.asker.read()
+                return found
+            db, key = re.fullmatch(r"__keyspace@(\d+)__:(.*)", channel.decode()).groups()
+            found.append("%s %s %s" % (db, name.decode(), key))
+
+    def run(self, case):
+        self.asker.pipeline([["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup)
+        self.events()
+        self.watcher.pipeline(case.watch)
+        ask_changes = [["INFO", "persistence"]]
+        replies = self.asker.pipeline(ask_changes + case.commands + ask_changes)
+        before, after = (int(re.search(rb"rdb_changes_since_last_save:(\d+)", replies[i]).group(1)) for i in (0, -1))
+        touched = self.watcher.pipeline([["MULTI"], ["EXEC"]])[1] is None
+        return Told(self.events(), after - before, touched)
+
+
+def classes_in_redis(redis, all_cases):
+    """{event: the letter that asks for it}"""
+    found = {}
+    for letter in CLASSES:
+        redis.listen_to(letter)
+        for case in all_cases:
+            for event in redis.run(case).events:
+                name = event.split()[1]
+                assert found.setdefault(name, letter) == letter, "%s is of two classes" % name
+    return found
+
+
+# ---- Comparing -------------------------------------------------------------------------------------------------------------
+
+
+def differences(case, ours, theirs):
+    """WATCH deletes an expired key in kevy, and not in Redis: what was told of a watched key's case is not compared."""
+    found = []
+    for what in ("touched",) if case.watch else ("events", "changes"):
+        mine, his = getattr(ours, what), getattr(theirs, what)
+        if mine != his:
+            found.append("%s: %s %s, in redis %s" % (case.name, what, show_all(mine), show_all(his)))
+    return found
+
+
+def show_all(value):
+    return "[%s]" % ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def spoil(told):
+    """One offence of each kind."""
+    def first(condition):
+        return next(each for each in told if condition(each))
+
+    for each in told:
+        each.events = [event.replace("rename_to", "rename-to") for event in each.events]
+    first(lambda each: len(each.events) == 3).events.pop()
+    first(lambda each: each.changes == 2).changes += 1
+    first(lambda each: each.touched).touched = False
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("probe")
+    parser.add_argument("--plant", action="store_true")
+    options = parser.parse_args()
+    all_cases = list(cases())
+    ours = told_by_probe(options.probe, all_cases)
+    if options.plant:
+        spoil(ours)
+    found = []
+    with Server(path=find_redis()) as server:
+        redis = Redis(server)
+        classes = classes_in_redis(redis, [case for case in all_cases if not case.watch])
+        redis.listen_to("Amn")
+        for case, mine in zip(all_cases, ours):
+            his = redis.run(case)
+            his.events = ["%s %s" % (classes[event.split()[1]], event) for event in his.events]
+            found += differences(case, mine, his)
+    own_cases = [(Case(line, {"a": state, "b": "there"}), expected) for line, states in OWN_CASES.items()
+                 for state, expected in states.items()]
+    for (case, expected), mine in zip(own_cases, told_by_probe(options.probe, [case for case, _ in own_cases])):
+        found += differences(case, mine, Told(expected[1], expected[0], False))
+    unneeded = [pattern for pattern in OTHERWISE if not any(re.match(pattern, line) for line in found)]
+    found = [line for line in found if not any(re.match(pattern, line) for pattern in OTHERWISE)]
+    found += ["no different from Redis any more: " + pattern for pattern in unneeded]
+    if found:
+        sys.exit("DIFFERENT in %d of %d cases:\n    %s" % (len(found), len(all_cases), "\n    ".join(found[:40])))
+    print("ok: %d cases, %d events" % (len(all_cases) + len(own_cases), sum(len(each.events) for each in ours)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+/* Ears: what each of them hears. */
+#include "server/call/effect.h"
+
+#include "server/stripes/watch.h"
+#include "tests/check.h"
+
+enum { NOW_MS = 1000 };
+
+static struct metrics metrics;
+static struct effects x;
+static struct stripe *stripe;
+
+static void begin(void) {
+    CHECK_INT(stripes_open(1, 2), 0);
+    stripe = &stripes.all[0];
+    metrics = (struct metrics){0};
+    x = (struct effects){.now_ms = NOW_MS, .metrics = &metrics};
+}
+
+static struct key key_of(const char *name) {
+    struct bytes bytes = bytes_of(name);
+    return (struct key){bytes, hash_bytes(&stripes.seed, bytes)};
+}
+
+static struct entry *put(unsigned db, const char *name, int64_t expiry_ms) {
+    struct value value = value_of_bytes(BYTES("v"));
+    struct entry *e = keyspace_set(stripe->keyspace, db, key_of(name), &value, expiry_ms);
+    CHECK(e);
+    return e;
+}
+
+/* Does who watches "k" in database 0 feel it? */
+static bool felt(const struct effect *e) {
+    struct watch *watch = watch_acquire(stripe, 0, key_of("k"));
+    CHECK(watch);
+    uint64_t version = watch_version(watch);
+    effect(&x, stripe, e);
+    bool touched = watch_version(watch) != version;
+    watch_release(stripe, watch);
+    return touched;
+}
+
+static void watchers_feel_what_is_other_than_it_was(void) {
+    static const struct {
+        enum effect_kind kind;
+        bool felt;
+    } kinds[] = {{EFFECT_CHANGED, true},  {EFFECT_DELETED, true}, {EFFECT_MOVED, true},
+                 {EFFECT_EXPIRED, true},  {EFFECT_EVENT, false},  {EFFECT_MISSED, false},
+                 {EFFECT_CREATED, false}, {EFFECT_FLUSHED, true}, {EFFECT_SWAPPED, true}};
+    begin();
+    put(0, "k", EXPIRY_NONE);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct effect e = {.kind = kinds[i].kind, .key = key_of("k"), .other_db = 1};
+        CHECK_INT(felt(&e), kinds[i].felt);
+        e.db = 1; /* the watched key is in the other one, and may come with a swap */
+        e.other_db = e.kind == EFFECT_SWAPPED ? 0 : 1;
+        CHECK_INT(felt(&e), e.kind == EFFECT_SWAPPED);
+    }
+    stripes_close();
+}
+
+int main(void) {
+    RUN(watchers_feel_what_is_other_than_it_was);
+    return 0;
+}
