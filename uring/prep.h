@@ -46,6 +46,15 @@ static inline void prep_recv_multishot(struct io_uring_sqe *sqe, int fd, unsigne
     sqe->buf_group = (uint16_t)group;
 }
 
+/* The same once, of at most len bytes. */
+static inline void prep_recv_buffer(struct io_uring_sqe *sqe, int fd, unsigned group, unsigned len,
+                                    uint64_t user_data) {
+    assert(fd >= 0 && len > 0 && group <= UINT16_MAX);
+    prep_rw(sqe, IORING_OP_RECV, fd, NULL, len, 0, user_data);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = (uint16_t)group;
+}
+
 static inline void prep_recv(struct io_uring_sqe *sqe, int fd, void *to, unsigned len, int flags,
                              uint64_t user_data) {
     assert(fd >= 0 && len > 0);
