@@ -14,8 +14,6 @@
 enum op {
     OP_NONE,       /* nobody waits for this completion */
     OP_ACCEPT,     /* slot: number of the listener */
-    OP_ADOPT,      /* on the target ring: slot 1 for a Unix socket's connection; res: the descriptor */
-    OP_ADOPT_SENT, /* on the sending ring: slot: the descriptor; res < 0: it could not be handed over */
     OP_RECEIVE,    /* multishot or single, into a provided buffer */
     OP_READ,       /* straight into a large argument */
     OP_SEND,       /* polls until the socket takes it all */
@@ -23,7 +21,6 @@ enum op {
     OP_CANCEL,
     OP_WAKE,      /* a post is waiting, or something is due */
     OP_WAKE_SENT, /* on the sending ring, if it failed; slot: the shard that is to be woken */
-    OP_TIMER,     /* a pause of accepting is over; slot: the listener */
 };
 
 enum { OP_GENERATION_MASK = 0xffffff };

@@ -6,6 +6,7 @@
 #include "server/clients/post.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "protocol/assert.h"
 
@@ -50,6 +51,11 @@ bool post_deliver(struct wakes *wakes, struct client_address to, uint32_t flag, 
 
 bool post_close(struct wakes *wakes, struct client_address to) {
     return send_post(wakes, to.shard, (struct post){.kind = POST_CLOSE, .slot = to.slot, .id = to.id});
+}
+
+bool post_adopt(struct wakes *wakes, unsigned shard, int fd, bool unix_socket) {
+    assert(fd >= 0 && shard < mailbox_count);
+    return send_post(wakes, shard, (struct post){.kind = POST_ADOPT, .fd = fd, .unix_socket = unix_socket});
 }
 
 /* By compare-and-swap: a store could put a later moment in the place of another sender's. Where an earlier one is there, it
@@ -99,5 +105,6 @@ struct post *post_take_all(struct mailbox *mailbox) {
 
 void post_drop(struct post *post) {
     if (post->kind == POST_DELIVER) block_release(post->bytes);
+    if (post->kind == POST_ADOPT) close(post->fd);
     free(post);
 }

@@ -17,6 +17,7 @@
 enum post_kind {
     POST_DELIVER, /* bytes for a client */
     POST_CLOSE,   /* the end of a client's connection */
+    POST_ADOPT,   /* a connection that was accepted, and is the shard's from now on */
     POST_STOP,    /* the end of the shard */
 };
 
@@ -26,6 +27,8 @@ struct post {
     uint32_t slot, flag; /* flag: of the client, a delivery needs it still; 0: none */
     uint64_t id;
     struct block *bytes;
+    int fd; /* to be adopted */
+    bool unix_socket;
 };
 
 /* What others write of a shard, on a cache line that its owner's turn does not touch.
@@ -66,7 +69,7 @@ struct client_address {
 };
 
 /* Posts to the sender's own shard are run in its next post phase, after the running command, like all
- * others. Both return false (and have done nothing) without memory. */
+ * others. All three return false (and have done nothing) without memory. */
 
 /* Appends bytes to the client's output: they are RESP. Dropped if by then the client wants no replies
  * (CLIENT REPLY OFF), or has lost `flag` (CLIENT_MONITOR; 0 asks for none): a mode's messages end with the
@@ -74,6 +77,8 @@ struct client_address {
 bool post_deliver(struct wakes *wakes, struct client_address to, uint32_t flag, struct block *bytes);
 /* Closes the client's connection; what it has not read is dropped. */
 bool post_close(struct wakes *wakes, struct client_address to);
+/* Hands a connection to a shard, which closes the descriptor in the end, whatever becomes of the post. */
+bool post_adopt(struct wakes *wakes, unsigned shard, int fd, bool unix_socket);
 
 /* Asks the shard to look at its stripes at that moment, or sooner; it may be the sender's own. For what a stripe's
  * keyspace has news of, while the stripe's lock is held: the owner's look then cannot come between the two. */
@@ -98,7 +103,7 @@ bool post_claim_wake(struct mailbox *mailbox);
 /* What was claimed could not be done: the caller will try again, and others may too. (If the owner has woken
  * meanwhile, it passes for parked while it runs; the price is one needless wake-up.) */
 void post_give_wake(struct mailbox *mailbox);
-/* Frees a post that was taken but not run. */
+/* Frees a post that was taken but not run, and what it carries. */
 void post_drop(struct post *post);
 
 #endif

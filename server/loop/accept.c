@@ -16,7 +16,7 @@
 
 /* How long accepting rests after EMFILE, ENFILE, ENOBUFS or ENOMEM: nothing tells when descriptors are free
  * again. */
-static const struct __kernel_timespec accept_pause = {.tv_nsec = 100 * 1000 * 1000};
+enum { ACCEPT_PAUSE_US = 100 * 1000 };
 
 /* ---- Refusing ------------------------------------------------------------------------------------- */
 
@@ -69,7 +69,7 @@ static struct io_uring_sqe *shard_sqe(struct shard *shard) {
 void accept_arm(struct shard *shard) {
     for (unsigned i = 0; i < listener_count; i++) {
         struct listener *listener = &listeners[i];
-        if (listener->armed || listener->pausing) continue;
+        if (listener->armed || shard->exec.clock.now_us < listener->paused_until_us) continue;
         struct io_uring_sqe *sqe = shard_sqe(shard);
         if (!sqe) {
             /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
@@ -106,41 +106,39 @@ static bool serve(struct shard *shard, int fd, bool unix_socket) {
 }
 
 void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
-    if (!serve(shard, fd, unix_socket)) __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
+    bool served = false;
+    if (shard->stopping)
+        close(fd);
+    else
+        served = serve(shard, fd, unix_socket);
+    if (!served) __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
 }
 
-void accept_keep(struct shard *shard, unsigned target, int fd, bool unix_socket) {
-    __atomic_fetch_sub(&shards[target].connections, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&shard->connections, 1, __ATOMIC_RELAXED);
+/* It counts from now on, so that the next one goes to another shard. Without memory for a post the accepting shard keeps
+ * it. */
+static void spread(struct shard *shard, int fd, bool unix_socket) {
+    struct shard *target = shard_with_fewest();
+    __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
+    if (target != shard && post_adopt(&shard->exec.wakes, target->index, fd, unix_socket)) return;
+    if (target != shard) {
+        __atomic_fetch_sub(&target->connections, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&shard->connections, 1, __ATOMIC_RELAXED);
+    }
     accept_adopt(shard, fd, unix_socket);
 }
 
-/* A handover that the kernel refused comes back as OP_ADOPT_SENT: the accepting shard then keeps the
- * connection. */
-static void spread(struct shard *shard, int fd, bool unix_socket) {
-    struct shard *target = shard_with_fewest();
-    struct io_uring_sqe *sqe = target == shard ? NULL : shard_sqe(shard);
-    if (!sqe) target = shard;
-    __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
-    if (target == shard) {
-        accept_adopt(shard, fd, unix_socket);
-        return;
-    }
-    prep_msg_ring(sqe, target->ring.fd, (unsigned)fd, op_pack(OP_ADOPT, 0, unix_socket),
-                  op_pack(OP_ADOPT_SENT, unix_socket | target->index << 1, (uint32_t)fd));
-}
-
-static void pause_accepting(struct shard *shard, unsigned index, int error) {
-    struct io_uring_sqe *sqe = shard_sqe(shard);
+static void pause_accepting(struct shard *shard, struct listener *listener, int error) {
     log_warning("Accepting pauses for 100 ms: %s", strerror(-error));
-    if (!sqe) return; /* the next turn arms the accept, and comes back here */
-    prep_timeout(sqe, &accept_pause, op_pack(OP_TIMER, 0, index));
-    listeners[index].pausing = true;
+    listener->paused_until_us = shard->exec.clock.now_us + ACCEPT_PAUSE_US;
 }
 
-void accept_pause_over(struct shard *shard, unsigned index) {
-    listeners[index].pausing = false;
-    accept_arm(shard);
+uint64_t accept_pauses_us(const struct shard *shard) {
+    uint64_t now_us = shard->exec.clock.now_us, least = UINT64_MAX;
+    for (unsigned i = 0; i < listener_count; i++) {
+        uint64_t until_us = listeners[i].armed ? 0 : listeners[i].paused_until_us;
+        if (until_us > now_us && until_us - now_us < least) least = until_us - now_us;
+    }
+    return least;
 }
 
 void accept_completed(struct shard *shard, unsigned index, int res, unsigned cqe_flags) {
@@ -154,5 +152,5 @@ void accept_completed(struct shard *shard, unsigned index, int res, unsigned cqe
         return;
     }
     if (res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM)
-        pause_accepting(shard, index, res);
+        pause_accepting(shard, listener, res);
 }

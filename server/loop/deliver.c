@@ -9,6 +9,7 @@
 
 #include "protocol/assert.h"
 #include "server/clients/post.h"
+#include "server/loop/accept.h"
 #include "server/loop/shard.h"
 #include "server/op.h"
 #include "uring/prep.h"
@@ -94,6 +95,7 @@ static void run_post(struct shard *shard, struct post *post) {
     case POST_CLOSE:
         if (conn) conn_shut(conn);
         break;
+    case POST_ADOPT: accept_adopt(shard, post->fd, post->unix_socket); break;
     case POST_STOP: client_set(shard->stopping, true); break; /* main looks for it */
     }
     metric_add(&shard->exec.metrics.posts_received, 1);

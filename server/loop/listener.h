@@ -11,8 +11,8 @@ enum { LISTENERS_MAX = 32 };
 struct listener {
     int fd;
     bool unix_socket;
-    bool armed;   /* accept.c's: an accept is under way */
-    bool pausing; /* accept.c's: out of descriptors, a timer is running */
+    bool armed;               /* accept.c's: an accept is under way */
+    uint64_t paused_until_us; /* accept.c's, monotonic: out of descriptors until then */
 };
 
 extern struct listener listeners[LISTENERS_MAX];

@@ -76,18 +76,10 @@ static void conn_completed(struct shard *shard, enum op op, const struct io_urin
     }
 }
 
-static void handover_failed(struct shard *shard, const struct io_uring_cqe *cqe) {
-    uint32_t what = op_generation(cqe->user_data);
-    if (cqe->res < 0) accept_keep(shard, what >> 1, (int)op_slot(cqe->user_data), what & 1);
-}
-
 static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
     enum op op = op_of(cqe->user_data);
     switch (op) {
     case OP_ACCEPT: accept_completed(shard, op_slot(cqe->user_data), cqe->res, cqe->flags); break;
-    case OP_ADOPT: accept_adopt(shard, cqe->res, op_slot(cqe->user_data)); break;
-    case OP_ADOPT_SENT: handover_failed(shard, cqe); break;
-    case OP_TIMER: accept_pause_over(shard, op_slot(cqe->user_data)); break;
     case OP_WAKE_SENT: deliver_wake_sent(shard, op_slot(cqe->user_data), cqe->res); break;
     case OP_NONE:
     case OP_WAKE: break;
@@ -231,7 +223,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
                                : 0;
         limit = limit < tick_us ? limit : tick_us;
     }
-    return limit;
+    uint64_t pauses_us = shard->index == 0 ? accept_pauses_us(shard) : UINT64_MAX;
+    return limit < pauses_us ? limit : pauses_us;
 }
 
 static bool work_waits(const struct shard *shard) {
@@ -307,6 +300,7 @@ static void drain(struct shard *shard) {
     for (unsigned i = 0; i < 2 * STOP_GRACE_TURNS && client_get(shard->connections); i++) {
         if (i == STOP_GRACE_TURNS) slots_each(&shard->slots, shut_conn);
         reap(shard);
+        deliver_posts(shard);
         execute(shard);
         commit(shard);
         flush(shard);

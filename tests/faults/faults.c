@@ -236,8 +236,7 @@ static void change(struct io_uring_sqe *sqe) {
         answer(sqe, -(int)setting(ACCEPT_ERROR));
     } else if (op == OP_CANCEL && strikes(CANCEL_FAILS)) {
         answer(sqe, -(int)setting(CANCEL_ERROR));
-    } else if (sqe->opcode == IORING_OP_MSG_RING && (op == OP_ADOPT_SENT || op == OP_WAKE_SENT) &&
-               strikes(MESSAGE_FAILS)) {
+    } else if (sqe->opcode == IORING_OP_MSG_RING && op == OP_WAKE_SENT && strikes(MESSAGE_FAILS)) {
         answer(sqe, -(int)setting(MESSAGE_ERROR));
     }
 }

@@ -40,6 +40,21 @@ static void what_is_posted_is_taken_in_its_order(void) {
     block_release(block);
 }
 
+/* A descriptor is never forgotten: it goes with the post, to whoever takes it or drops it. */
+static void a_connection_that_is_handed_over_is_the_taker_s(void) {
+    struct wakes wakes = {{0}, false};
+    int pair[2];
+    char byte;
+    open_mailboxes(3);
+    CHECK(pipe(pair) == 0 && post_adopt(&wakes, 2, pair[1], true));
+    CHECK(wakes.words[0] == 1u << 2);
+    struct post *post = post_take_all(&mailboxes[2]);
+    CHECK(post->kind == POST_ADOPT && post->fd == pair[1] && post->unix_socket && !post->next);
+    post_drop(post);
+    CHECK_INT(read(pair[0], &byte, 1), 0);
+    close(pair[0]);
+}
+
 static void of_all_moments_the_earliest_is_kept(void) {
     struct wakes wakes = {{0}, false};
     open_mailboxes(3);
@@ -194,6 +209,7 @@ static void no_moment_is_lost_to_a_later_one(void) {
 int main(void) {
     alarm(DEADLINE_S);
     RUN(what_is_posted_is_taken_in_its_order);
+    RUN(a_connection_that_is_handed_over_is_the_taker_s);
     RUN(of_all_moments_the_earliest_is_kept);
     RUN(all_are_asked_to_look_at_everything);
     RUN(a_parked_owner_is_claimed_once);

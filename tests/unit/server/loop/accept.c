@@ -45,6 +45,12 @@ static const struct io_uring_sqe *last_sqe(const struct ring *ring) {
     return &ring->sqes[(ring->sqe_tail - 1) & ring->sq_mask];
 }
 
+static void expect_end(int fd) {
+    char byte;
+    CHECK_INT(read(fd, &byte, 1), 0);
+    close(fd);
+}
+
 static void one_accept_is_armed_for_each_listener_and_again_when_it_ended(void) {
     begin_accepting();
     accept_arm(shards);
@@ -71,12 +77,17 @@ static void without_descriptors_accepting_pauses(void) {
         begin_accepting();
         accept_arm(shards);
         accept_completed(shards, 0, -errors[i], 0);
-        CHECK(queued(&shards->ring) == 2 && op_of(last_sqe(&shards->ring)->user_data) == OP_TIMER);
-        CHECK_INT(op_slot(last_sqe(&shards->ring)->user_data), 0);
+        uint64_t pauses_us = accept_pauses_us(shards);
+        CHECK(pauses_us > 0 && pauses_us <= 1000 * 1000);
         accept_arm(shards);
-        CHECK_INT(queued(&shards->ring), 2);
-        accept_pause_over(shards, 0);
-        CHECK(queued(&shards->ring) == 3 && op_of(last_sqe(&shards->ring)->user_data) == OP_ACCEPT);
+        CHECK_INT(queued(&shards->ring), 1);
+        shards->exec.clock.now_us += pauses_us - 1;
+        accept_arm(shards);
+        CHECK(queued(&shards->ring) == 1 && accept_pauses_us(shards) == 1);
+        shards->exec.clock.now_us++;
+        accept_arm(shards);
+        CHECK(queued(&shards->ring) == 2 && op_of(last_sqe(&shards->ring)->user_data) == OP_ACCEPT);
+        CHECK(accept_pauses_us(shards) == UINT64_MAX);
         end_accepting();
     }
 }
@@ -89,26 +100,38 @@ static void a_connection_goes_to_the_shard_with_the_fewest(void) {
     shards[1].connections = 2;
     accept_completed(shards, 0, pair[0], IORING_CQE_F_MORE);
     CHECK_INT(shards[1].connections, 3); /* counted at once, so that the next one knows */
-    CHECK_INT(queued(&shards[0].ring), 1);
-    CHECK_INT(ring_submit(&shards[0].ring) >= 0, 1);
-    struct completion adopted = next_completion(&shards[1].ring);
-    CHECK(op_of(adopted.user_data) == OP_ADOPT && adopted.res == pair[0]);
-    CHECK_INT(op_slot(adopted.user_data), 1); /* it is a Unix socket's */
-    close(pair[0]);
-    close(pair[1]);
+    CHECK(shards[0].exec.wakes.any);
+    struct post *adopted = post_take_all(&mailboxes[1]);
+    CHECK(adopted && adopted->kind == POST_ADOPT && adopted->fd == pair[0] && !adopted->next);
+    CHECK(adopted->unix_socket);
+    post_drop(adopted);
+    expect_end(pair[1]); /* the descriptor goes with a post that nobody takes */
+    end_accepting();
+}
+
+/* Who stops takes nobody any more, and forgets nobody that it was given. */
+static void a_shard_that_stops_hangs_up_on_whom_it_was_given(void) {
+    int pair[2];
+    begin_accepting();
+    open_pair(pair);
+    shards[0].connections = 1;
+    accept_completed(shards, 0, pair[0], IORING_CQE_F_MORE);
+    CHECK_INT(shards[1].connections, 1);
+    shards[1].stopping = true;
+    CHECK(deliver_posts(&shards[1]));
+    CHECK_INT(shards[1].connections, 0);
+    expect_end(pair[1]);
     end_accepting();
 }
 
 static void a_server_that_ends_accepts_nobody(void) {
     int pair[2];
-    char byte;
     begin_accepting();
     open_pair(pair);
     shards->stopping = true;
     accept_completed(shards, 0, pair[0], IORING_CQE_F_MORE);
-    CHECK_INT(read(pair[1], &byte, 1), 0); /* hung up */
     CHECK(shards[0].connections == 0 && shards[1].connections == 0);
-    close(pair[1]);
+    expect_end(pair[1]);
     end_accepting();
 }
 
@@ -117,6 +140,7 @@ int main(void) {
     RUN(one_accept_is_armed_for_each_listener_and_again_when_it_ended);
     RUN(without_descriptors_accepting_pauses);
     RUN(a_connection_goes_to_the_shard_with_the_fewest);
+    RUN(a_shard_that_stops_hangs_up_on_whom_it_was_given);
     RUN(a_server_that_ends_accepts_nobody);
     return rmdir(dir) != 0;
 }

@@ -69,7 +69,10 @@ static int client_of(unsigned index) {
     CHECK_INT(syscall(SYS_dup3, pair[1], ++number, O_CLOEXEC), number);
     close(pair[1]);
     __atomic_fetch_add(&shards[index].connections, 1, __ATOMIC_RELAXED);
-    prep_msg_ring(must_sqe(&main_ring), shards[index].ring.fd, (unsigned)number, op_pack(OP_ADOPT, 0, 1), 0);
+    struct wakes wakes = {{0}, false};
+    CHECK(post_adopt(&wakes, index, number, true) && wakes.any);
+    if (!post_claim_wake(&mailboxes[index])) return pair[0];
+    prep_msg_ring(must_sqe(&main_ring), shards[index].ring.fd, 0, op_pack(OP_WAKE, 0, 0), 0);
     CHECK_INT(next_completion(&main_ring).res, 0);
     return pair[0];
 }
