@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "server/config/config.h"
+#include "server/log.h"
 
 struct listener listeners[LISTENERS_MAX];
 unsigned listener_count;
 static bool unix_socket_made;
 
+/* False, and the descriptor closed, when there is no room. */
 static bool add(int fd, bool unix_socket) {
     if (listener_count == LISTENERS_MAX) {
         close(fd);
@@ -26,10 +28,17 @@ static bool add(int fd, bool unix_socket) {
     return true;
 }
 
+static bool too_many(char *error, size_t size) {
+    snprintf(error, size, "more than %d sockets to listen on", LISTENERS_MAX);
+    return false;
+}
+
 /* A process that was killed holds its sockets until the kernel has torn its rings down, a moment later: what is
  * still in use is asked for again this often. */
 enum { HELD_TRIES = 20 };
 static const struct timespec held_pause = {.tv_nsec = 50 * 1000 * 1000};
+
+/* ---- TCP ------------------------------------------------------------------------------------------ */
 
 static int socket_listen(const struct addrinfo *address) {
     int on = 1, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -43,38 +52,118 @@ static int socket_listen(const struct addrinfo *address) {
     return -error;
 }
 
-static int open_address(const char *host, int family) {
-    char port[16];
-    snprintf(port, sizeof port, "%d", (int)config.port);
-    struct addrinfo hints = {
-        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(host, port, &hints, &found) != 0) return -EADDRNOTAVAIL;
-    int fd = socket_listen(found);
+static int socket_listen_patiently(const struct addrinfo *address) {
+    int fd = socket_listen(address);
     for (unsigned i = 0; fd == -EADDRINUSE && i < HELD_TRIES; i++) {
         nanosleep(&held_pause, NULL);
-        fd = socket_listen(found);
+        fd = socket_listen(address);
     }
-    freeaddrinfo(found);
     return fd;
 }
 
-/* One `bind` word: an address, "*" for every IPv4 address, "::*" for every IPv6 one; "-" in front: may be
- * missing. */
-static bool open_bind(const char *word, char *error, size_t size) {
-    bool optional = word[0] == '-';
-    const char *host = word + optional;
-    int family = AF_UNSPEC;
-    if (strcmp(host, "*") == 0)
-        host = NULL, family = AF_INET;
-    else if (strcmp(host, "::*") == 0)
-        host = NULL, family = AF_INET6;
-    int fd = open_address(host, family);
-    if (fd >= 0) return add(fd, false);
-    if (optional && (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT || fd == -EPROTONOSUPPORT)) return true;
-    snprintf(error, size, "cannot listen on %s port %d: %s", word, (int)config.port, strerror(-fd));
+/* One word of `bind`: an address, a name, "*" for every IPv4 address, "::*" for every IPv6 one; "-" in front:
+ * may be missing. */
+struct bind_word {
+    const char *text, *host; /* host: NULL for all addresses */
+    int family;
+    bool optional;
+};
+
+static struct bind_word bind_word(const char *text) {
+    struct bind_word word = {.text = text, .family = AF_UNSPEC, .optional = text[0] == '-'};
+    word.host = text + word.optional;
+    if (strcmp(word.host, "*") == 0)
+        word.host = NULL, word.family = AF_INET;
+    else if (strcmp(word.host, "::*") == 0)
+        word.host = NULL, word.family = AF_INET6;
+    return word;
+}
+
+/* NULL, or why there are no addresses. */
+static const char *resolve(const struct bind_word *word, struct addrinfo **found) {
+    char port[16];
+    struct addrinfo hints = {.ai_family = word->family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    snprintf(port, sizeof port, "%d", (int)config.port);
+    int error = getaddrinfo(word->host, port, &hints, found);
+    if (error == 0) return NULL;
+    *found = NULL;
+    return error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+}
+
+enum { PLACE_MAX = 2 * NI_MAXHOST + 32 };
+
+/* "kevy (10.0.0.5) port 6379", or without what stands in parentheses where the word is the address. */
+static void address_describe(const struct bind_word *word, const struct addrinfo *address,
+                             char text[PLACE_MAX]) {
+    char host[NI_MAXHOST] = "";
+    (void)getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    bool named = word->host && host[0] && strcmp(host, word->host) != 0;
+    snprintf(text, PLACE_MAX, "%s%s%s%s port %d", word->text, named ? " (" : "", named ? host : "",
+             named ? ")" : "", (int)config.port);
+}
+
+/* Some files of hosts name one address twice. */
+static bool came_before(const struct addrinfo *first, const struct addrinfo *address) {
+    for (; first != address; first = first->ai_next)
+        if (first->ai_addrlen == address->ai_addrlen &&
+            memcmp(first->ai_addr, address->ai_addr, address->ai_addrlen) == 0)
+            return true;
     return false;
 }
+
+/* The kernel was built or started without this family of addresses. */
+static bool is_missing_family(int error) {
+    return error == EAFNOSUPPORT || error == EPFNOSUPPORT || error == EPROTONOSUPPORT ||
+           error == ENOPROTOOPT || error == ESOCKTNOSUPPORT;
+}
+
+/* What is skipped, with a warning: an address whose family is missing, as Redis does; one that this machine does not
+ * have if the word says that it may be missing, and also where it is one of several of a name, such as ::1 of localhost
+ * where IPv6 is switched off: then one of them must be here. */
+static bool may_skip(const struct bind_word *word, bool several, int error) {
+    return is_missing_family(error) || (error == EADDRNOTAVAIL && (word->optional || several));
+}
+
+static bool open_addresses(const struct bind_word *word, const struct addrinfo *found, char *error,
+                           size_t size) {
+    bool opened = false, absent = false;
+    for (const struct addrinfo *address = found; address; address = address->ai_next) {
+        char place[PLACE_MAX];
+        if (came_before(found, address)) continue;
+        int fd = socket_listen_patiently(address);
+        if (fd >= 0) {
+            if (!add(fd, false)) return too_many(error, size);
+            opened = true;
+            continue;
+        }
+        address_describe(word, address, place);
+        if (!may_skip(word, found->ai_next, -fd)) {
+            snprintf(error, size, "cannot listen on %s: %s", place, strerror(-fd));
+            return false;
+        }
+        log_warning("Not listening on %s: %s", place, strerror(-fd));
+        absent |= fd == -EADDRNOTAVAIL;
+    }
+    if (opened || !absent || word->optional) return true;
+    snprintf(error, size, "cannot listen on %s port %d: this machine has none of its addresses", word->text,
+             (int)config.port);
+    return false;
+}
+
+static bool open_bind(const char *text, char *error, size_t size) {
+    struct bind_word word = bind_word(text);
+    struct addrinfo *found;
+    const char *why = resolve(&word, &found);
+    if (why) {
+        snprintf(error, size, "cannot listen on %s port %d: %s", text, (int)config.port, why);
+        return false;
+    }
+    bool ok = open_addresses(&word, found, error, size);
+    freeaddrinfo(found);
+    return ok;
+}
+
+/* ---- The Unix socket ------------------------------------------------------------------------------ */
 
 /* Does anybody answer on this path? A socket file that nobody listens on is left over from a crash. */
 static bool somebody_answers(const struct sockaddr_un *address) {
@@ -124,7 +213,7 @@ static bool open_unix(const char *path, char *error, size_t size) {
         result = fd < 0 ? -errno : bind_unix(fd, &address);
     if (result == 0 && listen(fd, (int)config.tcp_backlog) == 0) {
         unix_socket_made = true;
-        return add(fd, true);
+        return add(fd, true) || too_many(error, size);
     }
     snprintf(error, size, "unixsocket %s: %s", path, strerror(result ? -result : errno));
     if (fd >= 0) close(fd);

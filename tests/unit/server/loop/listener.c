@@ -1,9 +1,12 @@
-/* Listening: what the words of `bind` open, the Unix socket's file and its mode, what is refused. nanosleep is a
- * stand-in: waiting costs nothing, and something may happen meanwhile. */
+/* Listening: what the words of `bind` open, the Unix socket's file and its mode, what is refused. There are
+ * stand-ins: for nanosleep (waiting costs nothing, and something may happen meanwhile), for getaddrinfo and socket (other
+ * networks and kernels than this one). */
 #include "server/loop/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <netdb.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -21,15 +24,82 @@ int __wrap_nanosleep(const struct timespec *request, struct timespec *left) {
     return 0;
 }
 
+/* The names of a made-up network; addresses mean themselves. */
+struct name {
+    const char *name, *addresses[LISTENERS_MAX + 2];
+};
+static struct
+    name
+        names
+            [] =
+                {
+                    {"kevy", {"127.0.0.1", "127.0.0.3"}},
+                    {"twice", {"127.0.0.1", "127.0.0.1"}}, /* as some files of hosts have it */
+                    {"here", {"192.0.2.1", "127.0.0.1"}},
+                    {"there", {"192.0.2.1", "192.0.2.3"}},
+                    {"many", {NULL}},
+};
+enum { NAME_COUNT = sizeof names / sizeof *names };
+
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **found);
+int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **found) {
+    struct addrinfo numeric = *hints, **end = found;
+    numeric.ai_flags |= AI_NUMERICHOST;
+    for (const struct name *at = names; host && at < names + NAME_COUNT; at++)
+        for (unsigned i = 0; strcmp(host, at->name) == 0; i++) {
+            if (!at->addresses[i]) return 0;
+            CHECK_INT(__real_getaddrinfo(at->addresses[i], port, &numeric, end), 0);
+            end = &(*end)->ai_next;
+        }
+    return __real_getaddrinfo(host, port, &numeric, found);
+}
+
+static int ipv6_error; /* what the kernel says to IPv6, if not 0 */
+
+int __wrap_socket(int family, int type, int protocol);
+int __real_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol) {
+    if (family != AF_INET6 || !ipv6_error) return __real_socket(family, type, protocol);
+    errno = ipv6_error;
+    return -1;
+}
+
 static char dir[] = "/tmp/kevy-listener-XXXXXX";
+static char log_path[64];
 static char error[256];
 
 static void configure(const char *text) {
     config_defaults();
-    options_set("bind\nport 0\nlogfile /dev/null\nloglevel warning\n");
+    options_set("bind\nport 0\nloglevel warning\n");
     options_set(text);
+    CHECK_INT(truncate(log_path, 0), 0);
     sleeps = 0;
     close_after = -1;
+}
+
+/* Puts the port where `format` says PORT. */
+static const char *with_port(const char *format, int port) {
+    static char text[256];
+    const char *at = strstr(format, "PORT");
+    if (at)
+        snprintf(text, sizeof text, "%.*s%d%s", (int)(at - format), format, port, at + 4);
+    else
+        snprintf(text, sizeof text, "%s", format);
+    return text;
+}
+
+/* Was this warned of? */
+static bool log_has(const char *format, int port) {
+    static char text[1 << 16];
+    FILE *in = fopen(log_path, "r");
+    CHECK(in);
+    text[fread(text, 1, sizeof text - 1, in)] = '\0';
+    fclose(in);
+    return strstr(text, with_port(format, port)) != NULL;
 }
 
 /* A TCP socket on a port that the kernel finds free: closed again, or kept to be in the way. */
@@ -84,16 +154,8 @@ static bool opens(void) {
 }
 
 static void check_refused(const char *format, int port) {
-    char expected[256];
     CHECK(!opens());
-    snprintf(expected, sizeof expected, "%s", format);
-    char *at = strstr(expected, "PORT");
-    if (at) {
-        char rest[256];
-        snprintf(rest, sizeof rest, "%s", at + 4);
-        snprintf(at, sizeof expected - (size_t)(at - expected), "%d%s", port, rest);
-    }
-    CHECK_BYTES(bytes_of(error), bytes_of(expected));
+    CHECK_BYTES(bytes_of(error), bytes_of(with_port(format, port)));
     CHECK_INT(listener_port(), 0); /* nothing is left open */
 }
 
@@ -142,6 +204,7 @@ static void an_address_that_is_not_here_is_refused_unless_it_may_be_missing(void
     snprintf(text, sizeof text, "port %d\nbind 127.0.0.1 -192.0.2.1\n", port);
     configure(text);
     CHECK(opens() && reached("127.0.0.1", port));
+    CHECK(log_has("Not listening on -192.0.2.1 port PORT: Cannot assign requested address", port));
     listeners_close();
     snprintf(text, sizeof text, "port %d\nbind -192.0.2.1\n", port);
     configure(text);
@@ -149,17 +212,118 @@ static void an_address_that_is_not_here_is_refused_unless_it_may_be_missing(void
         "nothing to listen on: port is 0 or no bind address is available, and unixsocket is not set", 0);
 }
 
-static void names_are_no_addresses(void) {
-    static const char *const words[] = {"localhost", "127.0.0.256", "::g", "127.0.0.1:80"};
+/* ---- Names ---------------------------------------------------------------------------------------- */
+
+/* Opens a free port on these words of `bind`. */
+static int open_words(const char *words) {
+    char text[128];
+    int port = free_port();
+    snprintf(text, sizeof text, "port %d\nbind %s\n", port, words);
+    configure(text);
+    return port;
+}
+
+static void a_name_is_all_of_its_addresses(void) {
+    int port = open_words("kevy");
+    CHECK(opens());
+    CHECK_INT(listener_count, 2);
+    CHECK(reached("127.0.0.1", port) && reached("127.0.0.3", port) && !reached("127.0.0.2", port));
+    listeners_close();
+    port = open_words("twice");
+    CHECK(opens());
+    CHECK_INT(listener_count, 1);
+    listeners_close();
+}
+
+static void a_name_that_means_nothing_is_refused(void) {
+    static const char *const words[] = {"nobody", "-nobody",      "127.0.0.256",
+                                        "::g",    "127.0.0.1:80", "fe80::1%nowhere0"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        char text[128], expected[160];
-        int port = free_port();
-        snprintf(text, sizeof text, "port %d\nbind %s\n", port, words[i]);
-        configure(text);
-        snprintf(expected, sizeof expected, "cannot listen on %s port PORT: Cannot assign requested address",
+        char expected[160];
+        int port = open_words(words[i]);
+        snprintf(expected, sizeof expected, "cannot listen on %s port PORT: Name or service not known",
                  words[i]);
         check_refused(expected, port);
     }
+}
+
+/* ::1 of localhost, where IPv6 is switched off; but not all of them may be elsewhere. */
+static void some_of_a_name_s_addresses_may_be_elsewhere(void) {
+    int port = open_words("here");
+    CHECK(opens());
+    CHECK_INT(listener_count, 1);
+    CHECK(reached("127.0.0.1", port));
+    CHECK(log_has("Not listening on here (192.0.2.1) port PORT: Cannot assign requested address", port));
+    listeners_close();
+    port = open_words("127.0.0.1 there");
+    check_refused("cannot listen on there port PORT: this machine has none of its addresses", port);
+    port = open_words("127.0.0.1 -there");
+    CHECK(opens());
+    CHECK(log_has("Not listening on -there (192.0.2.1) port PORT: Cannot assign requested address", port));
+    CHECK(log_has("Not listening on -there (192.0.2.3) port PORT: Cannot assign requested address", port));
+    listeners_close();
+}
+
+/* With - or without: `bind 127.0.0.1 ::1` is in many files. */
+static void a_family_that_the_kernel_lacks_is_skipped(void) {
+    static const int errors[] = {EAFNOSUPPORT, EPFNOSUPPORT, EPROTONOSUPPORT, ENOPROTOOPT, ESOCKTNOSUPPORT};
+    for (size_t i = 0; i < 2 * sizeof errors / sizeof *errors; i++) {
+        char line[128];
+        ipv6_error = errors[i / 2];
+        int port = open_words(i % 2 ? "::1 127.0.0.1" : "-::1 127.0.0.1");
+        CHECK(opens());
+        CHECK_INT(listener_count, 1);
+        snprintf(line, sizeof line, "Not listening on %s port PORT: %s", i % 2 ? "::1" : "-::1",
+                 strerror(ipv6_error));
+        CHECK(log_has(line, port));
+        listeners_close();
+    }
+    (void)open_words("::1");
+    check_refused(
+        "nothing to listen on: port is 0 or no bind address is available, and unixsocket is not set", 0);
+    ipv6_error = EMFILE;
+    int port = open_words("127.0.0.1 -::1");
+    check_refused("cannot listen on -::1 port PORT: Too many open files", port);
+    ipv6_error = 0;
+}
+
+/* An address of a link, if this machine has one, is told from others by its interface. */
+static void an_interface_may_stand_behind_an_address(void) {
+    struct ifaddrs *all, *at;
+    CHECK_INT(getifaddrs(&all), 0);
+    for (at = all; at; at = at->ifa_next) {
+        const struct sockaddr_in6 *address = (const void *)at->ifa_addr;
+        if (address && address->sin6_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr)) break;
+    }
+    if (at) {
+        char text[INET6_ADDRSTRLEN], word[128];
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)at->ifa_addr)->sin6_addr, text,
+                  sizeof text);
+        snprintf(word, sizeof word, "%s%%%s", text, at->ifa_name);
+        (void)open_words(word);
+        CHECK(opens());
+        CHECK_INT(listener_count, 1);
+        listeners_close();
+    }
+    freeifaddrs(all);
+    int port = open_words("fe80::1%lo");
+    check_refused("cannot listen on fe80::1%lo port PORT: Cannot assign requested address", port);
+}
+
+static void more_addresses_than_there_is_room_for_are_refused(void) {
+    struct name *many = &names[NAME_COUNT - 1];
+    char addresses[LISTENERS_MAX + 1][16];
+    for (int i = 0; i <= LISTENERS_MAX; i++) {
+        snprintf(addresses[i], sizeof addresses[i], "127.0.1.%d", i + 1);
+        many->addresses[i] = addresses[i];
+    }
+    (void)open_words("many");
+    check_refused("more than 32 sockets to listen on", 0);
+    many->addresses[LISTENERS_MAX] = NULL;
+    (void)open_words("many");
+    CHECK(opens());
+    CHECK_INT(listener_count, LISTENERS_MAX);
+    listeners_close();
 }
 
 static void without_a_port_there_is_no_tcp(void) {
@@ -280,11 +444,18 @@ static void sockets_that_listen_already_are_taken_over(void) {
 
 int main(void) {
     CHECK(mkdtemp(dir));
+    snprintf(log_path, sizeof log_path, "%s/log", dir);
+    CHECK_INT(log_open(log_path), 0);
     RUN(an_address_is_listened_on_and_others_are_not);
     RUN(several_addresses_share_the_port);
     RUN(stars_are_all_addresses_of_a_family);
     RUN(an_address_that_is_not_here_is_refused_unless_it_may_be_missing);
-    RUN(names_are_no_addresses);
+    RUN(a_name_is_all_of_its_addresses);
+    RUN(a_name_that_means_nothing_is_refused);
+    RUN(some_of_a_name_s_addresses_may_be_elsewhere);
+    RUN(a_family_that_the_kernel_lacks_is_skipped);
+    RUN(an_interface_may_stand_behind_an_address);
+    RUN(more_addresses_than_there_is_room_for_are_refused);
     RUN(without_a_port_there_is_no_tcp);
     RUN(a_port_in_use_is_waited_for_and_then_refused);
     RUN(the_unix_socket_s_mode_is_what_was_asked_for);
@@ -292,5 +463,6 @@ int main(void) {
     RUN(what_is_no_socket_is_left_alone);
     RUN(a_directory_that_is_not_there_is_named);
     RUN(sockets_that_listen_already_are_taken_over);
+    CHECK_INT(unlink(log_path), 0);
     return rmdir(dir) != 0;
 }
