@@ -14,8 +14,8 @@
 #include "server/op.h"
 #include "uring/prep.h"
 
-/* How long accepting rests after EMFILE, ENFILE, ENOBUFS or ENOMEM: nothing tells when descriptors are free
- * again. */
+/* How long accepting rests after EMFILE, ENFILE, ENOBUFS, ENOMEM and errors that nobody thought of: nothing tells when
+ * descriptors are free again, and asking without a rest would take all of a CPU. */
 enum { ACCEPT_PAUSE_US = 100 * 1000 };
 
 /* ---- Refusing ------------------------------------------------------------------------------------- */
@@ -69,7 +69,8 @@ static struct io_uring_sqe *shard_sqe(struct shard *shard) {
 void accept_arm(struct shard *shard) {
     for (unsigned i = 0; i < listener_count; i++) {
         struct listener *listener = &listeners[i];
-        if (listener->armed || shard->exec.clock.now_us < listener->paused_until_us) continue;
+        if (listener->armed || listener->ended || shard->exec.clock.now_us < listener->paused_until_us)
+            continue;
         struct io_uring_sqe *sqe = shard_sqe(shard);
         if (!sqe) {
             /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
@@ -141,6 +142,27 @@ uint64_t accept_pauses_us(const struct shard *shard) {
     return least;
 }
 
+/* Errors of one connection that came and went again; the next accept may be better. */
+static bool is_of_connection(int error) {
+    return error == ECONNABORTED || error == EINTR || error == EAGAIN || error == EPROTO ||
+           error == ENETDOWN || error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET ||
+           error == EHOSTUNREACH || error == ENETUNREACH || error == ECANCELED;
+}
+
+/* Errors of the listener itself, which will not pass: it was shut down by whoever shares it, for example. */
+static bool is_final(int error) {
+    return error == EBADF || error == ENOTSOCK || error == EINVAL || error == EOPNOTSUPP;
+}
+
+static void end_accepting(struct listener *listener, int error) {
+    listener->ended = true;
+    log_warning("The %s socket with descriptor %d accepts no more connections: %s",
+                listener->unix_socket ? "Unix" : "TCP", listener->fd, strerror(error));
+    for (unsigned i = 0; i < listener_count; i++)
+        if (!listeners[i].ended) return;
+    log_warning("No socket accepts connections any more");
+}
+
 void accept_completed(struct shard *shard, unsigned index, int res, unsigned cqe_flags) {
     struct listener *listener = &listeners[index];
     if (!(cqe_flags & IORING_CQE_F_MORE)) listener->armed = false;
@@ -151,6 +173,8 @@ void accept_completed(struct shard *shard, unsigned index, int res, unsigned cqe
             spread(shard, res, listener->unix_socket);
         return;
     }
-    if (res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM)
+    if (is_final(-res))
+        end_accepting(listener, -res);
+    else if (!is_of_connection(-res))
         pause_accepting(shard, listener, res);
 }

@@ -226,8 +226,42 @@ static bool is_unix(int fd) {
     return getsockname(fd, &address, &len) == 0 && address.sa_family == AF_UNIX;
 }
 
-void listeners_adopt(const int *fds, unsigned count) {
-    for (unsigned i = 0; i < count; i++) add(fds[i], is_unix(fds[i]));
+/* NULL, or why no connections can come from this descriptor. */
+static const char *passed_fault(int fd) {
+    struct stat file;
+    struct sockaddr address = {0};
+    int type = 0, listens = 0;
+    socklen_t type_len = sizeof type, listens_len = sizeof listens, address_len = sizeof address;
+    if (fstat(fd, &file) < 0) return strerror(errno);
+    if (!S_ISSOCK(file.st_mode)) return "it is no socket";
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != SOCK_STREAM)
+        return "it is no stream socket";
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_len) < 0 || !listens)
+        return "it does not listen (a unit of systemd needs Accept=no)";
+    if (getsockname(fd, &address, &address_len) < 0) return strerror(errno);
+    if (address.sa_family != AF_INET && address.sa_family != AF_INET6 && address.sa_family != AF_UNIX)
+        return "it is of another family than IPv4, IPv6 and Unix";
+    return NULL;
+}
+
+static bool adopt(int fd, char *error, size_t size) {
+    const char *fault = passed_fault(fd);
+    if (!fault) return add(fd, is_unix(fd)) || too_many(error, size);
+    snprintf(error, size, "descriptor %d was passed to be listened on, and cannot be: %s", fd, fault);
+    close(fd);
+    return false;
+}
+
+bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size) {
+    bool ok = true;
+    for (unsigned i = 0; i < count; i++) {
+        if (ok)
+            ok = adopt(fds[i], error, size);
+        else
+            close(fds[i]);
+    }
+    if (!ok) listeners_close();
+    return ok;
 }
 
 bool listeners_open(char *error, size_t size) {

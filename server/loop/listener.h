@@ -11,15 +11,19 @@ enum { LISTENERS_MAX = 32 };
 struct listener {
     int fd;
     bool unix_socket;
-    bool armed;               /* accept.c's: an accept is under way */
-    uint64_t paused_until_us; /* accept.c's, monotonic: out of descriptors until then */
+    /* accept.c's: */
+    bool armed;               /* an accept is under way */
+    bool ended;               /* it cannot accept any more */
+    uint64_t paused_until_us; /* monotonic: out of descriptors until then */
 };
 
 extern struct listener listeners[LISTENERS_MAX];
 extern unsigned listener_count;
 
-/* Takes over sockets that listen already, LISTENERS_MAX of them at most; what is beyond is closed. */
-void listeners_adopt(const int *fds, unsigned count);
+/* Takes over sockets that listen already. False after writing to `error` which of them cannot accept connections, or that
+ * they are too many; all are closed then. */
+bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size)
+    __attribute__((warn_unused_result));
 /* Opens what the configuration names. False after writing to `error` what could not be opened and why; nothing
  * is left open then. */
 bool listeners_open(char *error, size_t size) __attribute__((warn_unused_result));

@@ -173,12 +173,12 @@ static void close_all(void) {
 /* Those that systemd passed stand for what the configuration names. */
 static bool open_listeners(void) {
     char error[256];
-    int passed[LISTENERS_MAX];
-    unsigned count = systemd_listen_fds(passed, LISTENERS_MAX);
-    listeners_adopt(passed, count);
-    if (count || listeners_open(error, sizeof error)) return true;
-    log_warning("%s", error);
-    return false;
+    int passed[LISTENERS_MAX + 1]; /* one more, so that too many are noticed */
+    unsigned count = systemd_listen_fds(passed, LISTENERS_MAX + 1);
+    bool ok = count ? listeners_adopt(passed, count, error, sizeof error)
+                    : listeners_open(error, sizeof error);
+    if (!ok) log_warning("%s", error);
+    return ok;
 }
 
 bool server_start(void) {

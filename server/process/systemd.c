@@ -137,7 +137,8 @@ unsigned systemd_listen_fds(int *fds, unsigned max) {
     unsigned passed = passed_count(), taken = 0;
     for (unsigned i = 0; i < passed; i++) {
         int fd = LISTEN_FDS_FIRST + (int)i;
-        if (taken < max && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* if it is none, whoever uses it finds out */
+        if (taken < max)
             fds[taken++] = fd;
         else
             close(fd);

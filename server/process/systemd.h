@@ -33,8 +33,9 @@ struct timespec *systemd_interval(struct timespec *interval);
 /* Is it time to look whether all is well? Once per interval. */
 bool systemd_due(void);
 
-/* The listening sockets that came with the process: writes at most `max` of them, made close-on-exec, and
- * returns how many; what is beyond is closed. The variables are removed, so that a second call finds none. */
+/* The descriptors that came with the process, to be listened on: writes at most `max` of them, made close-on-exec, and
+ * returns how many; what is beyond is closed. That they are listening sockets is only said, and is to be checked. The
+ * variables are removed, so that a second call finds none. */
 unsigned systemd_listen_fds(int *fds, unsigned max);
 
 #endif

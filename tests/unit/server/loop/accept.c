@@ -70,9 +70,10 @@ static void one_accept_is_armed_for_each_listener_and_again_when_it_ended(void) 
     end_accepting();
 }
 
-/* Nothing tells when descriptors are free again, so there is a pause; and accepting never stops for good. */
+/* Nothing tells when descriptors are free again, so there is a pause; and accepting never stops for good. The same for
+ * errors that nobody thought of: asking again at once could go on for ever. */
 static void without_descriptors_accepting_pauses(void) {
-    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EIO, ENOSYS};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         begin_accepting();
         accept_arm(shards);
@@ -90,6 +91,33 @@ static void without_descriptors_accepting_pauses(void) {
         CHECK(accept_pauses_us(shards) == UINT64_MAX);
         end_accepting();
     }
+}
+
+static void a_listener_that_cannot_accept_any_more_ends(void) {
+    static const int errors[] = {EBADF, ENOTSOCK, EINVAL, EOPNOTSUPP};
+    char text[128];
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        begin_accepting();
+        accept_arm(shards);
+        accept_completed(shards, 0, -errors[i], 0);
+        accept_arm(shards);
+        CHECK_INT(queued(&shards->ring), 1); /* no further accept */
+        end_accepting();
+    }
+    /* As the kernel says it, when somebody who shares the socket shuts it down. */
+    int tcp = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(tcp >= 0 && listen(tcp, 1) == 0);
+    begin_accepting();
+    CHECK(listeners_adopt(&tcp, 1, text, sizeof text));
+    accept_arm(shards);
+    CHECK_INT(ring_submit(&shards->ring) >= 0, 1);
+    CHECK_INT(shutdown(tcp, SHUT_RD), 0);
+    struct completion ended = next_completion(&shards->ring);
+    CHECK(op_of(ended.user_data) == OP_ACCEPT && op_slot(ended.user_data) == 1 && ended.res == -EINVAL);
+    accept_completed(shards, 1, ended.res, ended.flags);
+    accept_arm(shards);
+    CHECK_INT(queued(&shards->ring), 0);
+    end_accepting();
 }
 
 static void a_connection_goes_to_the_shard_with_the_fewest(void) {
@@ -139,6 +167,7 @@ int main(void) {
     CHECK(mkdtemp(dir));
     RUN(one_accept_is_armed_for_each_listener_and_again_when_it_ended);
     RUN(without_descriptors_accepting_pauses);
+    RUN(a_listener_that_cannot_accept_any_more_ends);
     RUN(a_connection_goes_to_the_shard_with_the_fewest);
     RUN(a_shard_that_stops_hangs_up_on_whom_it_was_given);
     RUN(a_server_that_ends_accepts_nobody);

@@ -355,6 +355,14 @@ static const char *socket_path(void) {
     return path;
 }
 
+static int listen_unix(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 64) == 0);
+    return fd;
+}
+
 static void configure_unix(const char *more) {
     char text[256];
     snprintf(text, sizeof text, "unixsocket %s\n%s", socket_path(), more);
@@ -387,10 +395,7 @@ static void the_unix_socket_s_mode_is_what_was_asked_for(void) {
 }
 
 static void a_socket_that_nobody_answers_on_is_replaced(void) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path());
-    int old = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(old >= 0 && bind(old, (struct sockaddr *)&address, sizeof address) == 0 && listen(old, 64) == 0);
+    int old = listen_unix(socket_path());
     configure_unix("");
     char expected[256];
     snprintf(expected, sizeof expected, "unixsocket %s: another server answers there", socket_path());
@@ -428,18 +433,52 @@ static void a_directory_that_is_not_there_is_named(void) {
 /* ---- Sockets that came with the process ----------------------------------------------------------- */
 
 static void sockets_that_listen_already_are_taken_over(void) {
-    int port, pair[2];
-    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    int fds[] = {listen_anywhere(&port), pair[0]};
+    int port, fds[] = {listen_anywhere(&port), listen_unix(socket_path())};
     configure("");
-    listeners_adopt(fds, 2);
+    CHECK(listeners_adopt(fds, 2, error, sizeof error));
     CHECK_INT(listener_count, 2);
     CHECK(listeners[0].fd == fds[0] && !listeners[0].unix_socket && listeners[1].unix_socket);
     CHECK_INT(listener_port(), port);
     CHECK(reached("127.0.0.1", port));
     listeners_close();
     CHECK(!reached("127.0.0.1", port));
-    close(pair[1]);
+    CHECK_INT(unlink(socket_path()), 0); /* it was not made here, so it is left */
+}
+
+/* Takes over a socket that is well and this descriptor, which is at fault. */
+static void check_fault(int fd, const char *fault) {
+    char expected[256];
+    int port, fds[] = {listen_anywhere(&port), fd, -1};
+    CHECK(!listeners_adopt(fds, 3, error, sizeof error));
+    snprintf(expected, sizeof expected, "descriptor %d was passed to be listened on, and cannot be: %s", fd,
+             fault);
+    CHECK_BYTES(bytes_of(error), bytes_of(expected));
+    CHECK(listener_count == 0 && !reached("127.0.0.1", port));
+    CHECK(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
+}
+
+static void descriptors_that_cannot_accept_are_refused(void) {
+    static const char silent[] = "it does not listen (a unit of systemd needs Accept=no)";
+    int port, pair[2], fds[LISTENERS_MAX + 1], listener = listen_anywhere(&port), connected;
+    configure("");
+    CHECK_INT(pipe(pair), 0);
+    check_fault(pair[0], "it is no socket");
+    check_fault(pair[1], "it is no socket");
+    check_fault(999, "Bad file descriptor");
+    check_fault(socket(AF_INET, SOCK_DGRAM, 0), "it is no stream socket");
+    check_fault(socket(AF_UNIX, SOCK_SEQPACKET, 0), "it is no stream socket");
+    check_fault(socket(AF_INET, SOCK_STREAM, 0), silent);
+    CHECK((connected = connect_to("127.0.0.1", port)) >= 0);
+    check_fault(connected, silent);
+    CHECK_INT(shutdown(listener, SHUT_RD), 0); /* it was one */
+    check_fault(listener, silent);
+    int other = socket(AF_VSOCK, SOCK_STREAM, 0);
+    if (other >= 0 && listen(other, 1) == 0)
+        check_fault(other, "it is of another family than IPv4, IPv6 and Unix");
+    for (int i = 0; i <= LISTENERS_MAX; i++) fds[i] = listen_anywhere(&port);
+    CHECK(!listeners_adopt(fds, LISTENERS_MAX + 1, error, sizeof error));
+    CHECK_BYTES(bytes_of(error), BYTES("more than 32 sockets to listen on"));
+    CHECK(!reached("127.0.0.1", port));
 }
 
 int main(void) {
@@ -463,6 +502,7 @@ int main(void) {
     RUN(what_is_no_socket_is_left_alone);
     RUN(a_directory_that_is_not_there_is_named);
     RUN(sockets_that_listen_already_are_taken_over);
+    RUN(descriptors_that_cannot_accept_are_refused);
     CHECK_INT(unlink(log_path), 0);
     return rmdir(dir) != 0;
 }

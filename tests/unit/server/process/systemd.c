@@ -161,6 +161,16 @@ static void sockets_beyond_the_room_are_closed(void) {
     CHECK(fcntl(4, F_GETFD) < 0);
 }
 
+/* Whoever uses them finds out. */
+static void descriptors_that_are_none_are_not_left_out(void) {
+    int fds[4];
+    CHECK(fcntl(4, F_GETFD) < 0);
+    setenv("LISTEN_FDS", "2", 1);
+    set_pid("LISTEN_PID", getpid());
+    CHECK_INT(systemd_listen_fds(fds, 4), 2);
+    CHECK(fds[0] == 3 && fds[1] == 4);
+}
+
 static void sockets_of_another_process_are_left_alone(void) {
     int fds[4];
     setenv("LISTEN_FDS", "1", 1);
@@ -183,6 +193,7 @@ int main(void) {
     RUN(the_watchdog_looks_at_half_of_the_managers_patience);
     RUN(passed_sockets_are_taken_once);
     RUN(sockets_beyond_the_room_are_closed);
+    RUN(descriptors_that_are_none_are_not_left_out);
     RUN(sockets_of_another_process_are_left_alone);
     return 0;
 }
