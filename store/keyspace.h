@@ -21,7 +21,7 @@
 
 #include <stdint.h>
 
-#include "store/entry.h"
+#include "store/index/entry.h"
 #include "store/index/expiry.h"
 #include "store/index/hash.h"
 #include "store/index/table.h"

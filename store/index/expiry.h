@@ -18,7 +18,7 @@
 #ifndef KEVY_STORE_INDEX_EXPIRY_H
 #define KEVY_STORE_INDEX_EXPIRY_H
 
-#include "store/entry.h"
+#include "store/index/entry.h"
 #include "store/memory/slab.h"
 
 enum { EXPIRY_DIGIT_BITS = 6, EXPIRY_SLOTS = 1 << EXPIRY_DIGIT_BITS, EXPIRY_LEVELS = 11 };

@@ -25,7 +25,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "store/entry.h"
+#include "store/index/entry.h"
 #include "store/index/hash.h"
 #include "store/memory/memory.h"
 #include "store/memory/slab.h"

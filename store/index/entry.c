@@ -1,5 +1,5 @@
 /* entry.c - the names of string encodings. */
-#include "store/entry.h"
+#include "store/index/entry.h"
 
 const char *entry_encoding_name(const struct entry *e) {
     if (e->kind == ENTRY_INT) return "int";

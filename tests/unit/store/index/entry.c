@@ -1,5 +1,5 @@
 /* store_entry.c - the layout of entries and what their accessors say. */
-#include "store/entry.h"
+#include "store/index/entry.h"
 
 #include "tests/check.h"
 

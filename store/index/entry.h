@@ -15,8 +15,8 @@
  *      longer than ENTRY_VALUE_INLINE_MAX.
  *   3. An entry has an expiry record exactly when it expires, and then its expiry is above 0.
  *   4. Its slab object is of the class of entry_size. */
-#ifndef KEVY_STORE_ENTRY_H
-#define KEVY_STORE_ENTRY_H
+#ifndef KEVY_STORE_INDEX_ENTRY_H
+#define KEVY_STORE_INDEX_ENTRY_H
 
 #include <stdint.h>
 
