@@ -160,11 +160,6 @@ void reply_long_double(struct reply *reply, long double value) {
     reply_bulk(reply, (struct bytes){text, number_format_long_double(text, value)});
 }
 
-void reply_human_double(struct reply *reply, long double value) {
-    char text[NUMBER_LONG_DOUBLE_MAX_LEN];
-    reply_line_or_bulk(reply, ',', (struct bytes){text, number_format_long_double(text, value)});
-}
-
 void reply_big_number(struct reply *reply, struct bytes digits) {
     reply_line_or_bulk(reply, '(', digits);
 }

@@ -101,16 +101,14 @@ void reply_simple(struct reply *reply, const char *text);    /* +text; no CR or 
 void reply_null(struct reply *reply);                        /* $-1 or _ */
 void reply_null_array(struct reply *reply);                  /* *-1 or _ */
 void reply_array(struct reply *reply, size_t count);
-void reply_map(struct reply *reply, size_t pairs);              /* %pairs, or *2*pairs in RESP2 */
-void reply_set(struct reply *reply, size_t count);              /* ~, or * in RESP2 */
-void reply_push(struct reply *reply, size_t count);             /* >, or * in RESP2 */
-void reply_attribute(struct reply *reply, size_t pairs);        /* |; RESP3 only */
-void reply_bool(struct reply *reply, bool value);               /* #t/#f, or :1/:0 in RESP2 */
-void reply_double(struct reply *reply, double value);           /* ,value, or a bulk in RESP2 */
-void reply_long_double(struct reply *reply, long double value); /* a bulk in both, as INCRBYFLOAT replies */
-void reply_human_double(struct reply *reply,
-                        long double value); /* ,value without an exponent, or a bulk: GEOPOS */
-void reply_big_number(struct reply *reply, struct bytes digits);                   /* (, or a bulk in RESP2 */
+void reply_map(struct reply *reply, size_t pairs);               /* %pairs, or *2*pairs in RESP2 */
+void reply_set(struct reply *reply, size_t count);               /* ~, or * in RESP2 */
+void reply_push(struct reply *reply, size_t count);              /* >, or * in RESP2 */
+void reply_attribute(struct reply *reply, size_t pairs);         /* |; RESP3 only */
+void reply_bool(struct reply *reply, bool value);                /* #t/#f, or :1/:0 in RESP2 */
+void reply_double(struct reply *reply, double value);            /* ,value, or a bulk in RESP2 */
+void reply_long_double(struct reply *reply, long double value);  /* a bulk in both, as INCRBYFLOAT replies */
+void reply_big_number(struct reply *reply, struct bytes digits); /* (, or a bulk in RESP2 */
 void reply_verbatim(struct reply *reply, const char format[3], struct bytes text); /* =, or a bulk in RESP2 */
 
 /* An error. `text` starts with its code in capitals ("ERR ...", "WRONGTYPE ..."); CR and LF in it become spaces. */

@@ -91,6 +91,7 @@ static int serve(void) {
                shards[0].ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings");
     usage_started();
     systemd_ready();
+    systemd_status("Serving with %u %s", shard_count, shard_count == 1 ? "shard" : "shards");
     int code = server_run();
     if (pidfile) unlink(config.pidfile);
     return code;

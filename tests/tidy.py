@@ -18,18 +18,49 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOMS = ("uring", "protocol", "store", "server")
 TOP_LEVEL = ROOMS + ("tests", "bench", "CMakeLists.txt", "kevy.conf", "README.md", "LICENSE")
 
-# What stands in server/ itself, below all of its folders.
-GROUND = r"server/\w+\.h"
-# From where, what may be included. The first prefix that fits a file decides.
+# From where, what may be included beside the folder's own files: every arrow runs down. The first prefix that fits a file decides.
+GROUND = r"server/(?:limits|op|log|clock|lock_order|missing)\.h"
+
+
+def server(*folders):
+    return r"server/(?:%s)/.*" % "|".join(folders)
+
+
+FIGURES = ("config", "report")
+TALK = FIGURES + ("clients",)
+LOCKS = TALK + ("stripes",)
+CALL = LOCKS + ("journal", "call")
+LOOP = CALL + ("exec", "loop")
 ARROWS = [
-    ("uring/", [r"uring/.*", r"protocol/(assert|text)\.h"]),
-    ("protocol/", [r"protocol/.*"]),
-    ("store/", [r"store/.*", r"protocol/(assert|bytes|number|sha1)\.h"]),
-    ("server/commands/", [r"(protocol|store)/.*", r"server/(?!(loop/(conn|reactor|listener|output)|op)\.h).*"]),
-    ("server/loop/", [r"(uring|protocol|store)/.*", r"server/(?!(process|commands)/).*"]),
-    ("server/report/", [r"protocol/.*", r"server/report/.*", GROUND]),
-    ("server/", [r"(uring|protocol|store|server)/.*"]),
+    ("protocol/", []),
+    ("uring/", [r"protocol/(?:assert|text)\.h"]),
+    ("store/", [r"protocol/(?:assert|bytes|number|sha1)\.h"]),
+    ("server/commands/", [r"(?:protocol|store)/.*", GROUND, server("call", "clients", "report", "replication"),
+                          r"server/exec/(?:transaction|nested|script|monitor|slowlog|pause|mute)\.h",
+                          r"server/(?:stripes/stripes|config/config|journal/snapshot|process/server)\.h"]),
+    ("server/process/", [r"(?:protocol|store|uring)/.*", GROUND, server(*LOOP, "replication")]),
+    ("server/replication/", [r"(?:protocol|store|uring)/.*", GROUND, server(*LOOP)]),
+    ("server/loop/", [r"(?:protocol|store|uring)/.*", GROUND, server(*LOOP)]),
+    ("server/exec/", [r"(?:protocol|store)/.*", GROUND, server(*CALL)]),
+    ("server/call/", [r"(?:protocol|store)/.*", GROUND, server(*CALL)]),
+    ("server/journal/", [r"(?:protocol|store)/.*", GROUND, server(*LOCKS)]),
+    ("server/stripes/", [r"(?:protocol|store)/.*", GROUND, server(*TALK)]),
+    ("server/clients/", [r"protocol/.*", GROUND, server(*FIGURES), r"store/memory/block\.h"]),
+    ("server/config/", [r"protocol/.*", GROUND, r"store/keyspace\.h"]),
+    ("server/report/", [r"protocol/.*", GROUND]),
+    ("server/main.", [r"(?:uring|protocol|store|server)/.*"]),
+    ("server/", [r"protocol/.*", GROUND, r"server/missing\.def"]),
 ]
+# What waits for its first user, beside the tests.
+AHEAD = {
+    **dict.fromkeys(("io_open", "io_attach", "io_detach", "io_listen", "io_receive_many", "io_receive_one", "io_receive_stop", "io_read",
+                     "io_send", "io_wake", "io_wake_fd", "io_wait"), "the loop, which comes to stand on the seam"),
+    "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
+    "keyspace_set_preimage": "snapshots",
+    "reply_double": "the scores of sorted sets",
+    "response_size": "the replies of a script's commands",
+    "response_walk": "the replies of a script's commands",
+}
 BANNED = ("strcpy", "strcat", "strncat", "sprintf", "vsprintf", "strtok", "atoi", "atol", "atoll", "gets", "alloca")
 # store/ gets time and randomness as arguments and does no I/O.
 BANNED_IN_STORE = ("time", "clock_gettime", "gettimeofday", "clock", "socket", "send", "recv", "read", "write", "open", "close",
@@ -93,16 +124,51 @@ def lines_with(pattern, text):
 # ---- The checks --------------------------------------------------------------------------------------------------------------
 
 
+INCLUDE = r'^\s*#\s*include\s+"([^"]+)"'
+
+
 def arrows(tree):
-    """A room includes only what its arrow points to, written from the root."""
+    """A folder includes only what its arrows point to, written from the root."""
     for path in tree.sources(*(room + "/" for room in ROOMS)):
-        allowed = next(patterns for prefix, patterns in ARROWS if path.startswith(prefix))
-        for line, match in lines_with(r'^\s*#\s*include\s+"([^"]+)"', tree.text(path)):
+        prefix, allowed = next(arrow for arrow in ARROWS if path.startswith(arrow[0]))
+        own = [re.escape(prefix) + ".*"] if prefix.endswith("/") and prefix != "server/" else []
+        for line, match in lines_with(INCLUDE, tree.text(path)):
             target = match.group(1)
-            if not any(re.fullmatch(pattern, target) for pattern in allowed):
+            if not any(re.fullmatch(pattern, target) for pattern in own + allowed):
                 yield path, line, "must not include %s" % target
         for line, match in lines_with(r"^\s*#\s*include\s+<(liburing|hiredis|systemd|openssl)[^>]*>", tree.text(path)):
             yield path, line, "kevy links nothing but libc: %s" % match.group(0)
+
+
+def circle(graph):
+    """The nodes of some circle of a graph {node: nodes}, or nothing."""
+    left = dict(graph)
+    while True:
+        ends = [node for node in left if not any(other in left for other in left[node])]
+        if not ends:
+            return left
+        for node in ends:
+            del left[node]
+
+
+def circles(tree):
+    """Neither folders nor headers include each other in a circle; main.c stands above them all."""
+    folders, headers = {}, {}
+    for path in tree.sources(*(room + "/" for room in ROOMS)):
+        if path == "server/main.c":
+            continue
+        targets = [match.group(1) for _, match in lines_with(INCLUDE, tree.text(path))]
+        folder = os.path.dirname(path)
+        folders.setdefault(folder, set()).update(os.path.dirname(target) for target in targets)
+        folders[folder].discard(folder)
+        if path.endswith(".h"):
+            headers[path] = set(targets)
+    for graph in (folders, headers):
+        found = circle(graph)
+        # What only includes the circle is no part of it.
+        backward = circle({node: {other for other in found if node in found[other]} for node in found})
+        if backward:
+            yield sorted(backward)[0], 0, "a circle: %s" % ", ".join(sorted(backward))
 
 
 def banned_calls(tree):
@@ -139,9 +205,10 @@ DECLARATION = re.compile(r"^(?!typedef|static|struct \w+ \{|#|return|else)[a-z_]
 
 
 def dead_declarations(tree):
-    """What a header declares is defined, and used in some other file."""
+    """What a header declares is defined, used in some other file, and by more than tests."""
     words = {path: re.findall(r"\w+", code(tree.text(path))) for path in tree.sources()}
     bodies = {path: code(tree.text(path)) for path in tree.sources() if path.endswith(".c")}
+    rows = " ".join(tree.text(path) for path in tree.paths if path.endswith(".def"))
     for path in tree.sources(*(room + "/" for room in ROOMS)):
         if not path.endswith(".h"):
             continue
@@ -151,12 +218,16 @@ def dead_declarations(tree):
             line = text.count("\n", 0, match.start()) + 1
             homes = [body for body, content in bodies.items()
                      if re.search(r"^[a-z_][^;={}]*\b%s\([^;{}]*\)\s*\{" % name, content, re.M)]
+            users = [other for other, found in words.items() if other != path and other not in homes and name in found]
+            if name in rows or words[path].count(name) > 1:
+                continue
             if not homes:
                 yield path, line, "%s is declared but nowhere defined" % name
-            elif not any(name in found for other, found in words.items() if other != path and other not in homes) and not any(
-                    name in tree.text(other) for other in tree.paths if other.endswith(".def")) and (
-                    words[path].count(name) < 2):
+            elif not users:
                 yield path, line, "%s is used by no other file: it need not be in a header" % name
+            elif (name not in AHEAD and all(user.startswith(("tests/", "bench/")) for user in users)
+                  and sum(words[home].count(name) for home in homes) < 2):
+                yield path, line, "%s is used by tests alone" % name
 
 
 def long_functions(tree):
@@ -263,7 +334,7 @@ def assertions(tree):
             yield folder, 0, "%d assertions in %d lines, %.1f a thousand: at least %d" % (count, lines, count * 1000 / lines, least)
 
 
-CHECKS = (arrows, banned_calls, store_state, stray_files, dead_declarations, long_functions, words, layout, first_comment,
+CHECKS = (arrows, circles, banned_calls, store_state, stray_files, dead_declarations, long_functions, words, layout, first_comment,
           formatting, command_list, option_list, unit_tests, assertions)
 
 
@@ -283,12 +354,16 @@ CLEAN = {
 }
 OFFENCES = {
     "arrows": {"protocol/a.c": '/* a.c - reaches up. */\n#include "server/loop/conn.h"\n'},
-    "arrows, loop": {"server/loop/a.c": '/* a.c - reaches up. */\n#include "server/process/server.h"\n'},
-    "arrows, report": {"server/report/a.c": '/* a.c - reaches up. */\n#include "server/clients/clients.h"\n'},
+    "circles": {"store/a.h": '/* a.h - goes round. */\n#include "store/b.h"\n', "store/b.h": '/* b.h - too. */\n#include "store/a.h"\n'},
+    "circles, folders": {"store/a.h": '/* a.h - goes round. */\n#include "store/index/b.h"\n',
+                         "store/index/b.h": '/* b.h - too. */\n#include "store/c.h"\n'},
     "banned_calls": {"store/b.c": "/* b.c - copies. */\nvoid b(char *d, char *s) {\n    strcpy(d, s);\n}\n"},
     "store_state": {"store/c.c": "/* c.c - remembers. */\nstatic int counter = 0;\n"},
     "stray_files": {"notes.txt": "left here\n"},
     "dead_declarations": {"store/d.h": "/* d.h - promises. */\nvoid d_promise(int a);\n"},
+    "dead_declarations, tests": {"store/d.h": "/* d.h - is tried. */\nint d_tried(int a);\n",
+                                 "store/d.c": "/* d.c - does. */\nint d_tried(int a) {\n    return a;\n}\n",
+                                 "tests/d.c": "/* d.c - tries. */\nint main(void) {\n    return d_tried(0);\n}\n"},
     "long_functions": {"uring/e.c": "/* e.c - goes on. */\nvoid e(void) {\n" + "    e();\n" * (FUNCTION_LINES + 5) + "}\n"},
     "words": {"server/f.c": "/* f.c - %s: later. */\n" % WORDS[0]},
     "layout": {"server/g.c": "/* g.c - trails. */ \n"},
@@ -303,9 +378,29 @@ OFFENCES = {
 }
 
 
+class Planted(Tree):
+    """A tree of one file, which lies nowhere."""
+
+    def __init__(self, path, text):
+        self.paths, self.texts = [path], {path: text}
+
+
+def forbidden_arrows():
+    """For each folder, a file of each folder that it must not include: (where, what)."""
+    folders = [prefix for prefix, _ in ARROWS if prefix.endswith("/") and prefix != "server/"]
+    for prefix in folders + ["server/"]:
+        patterns = next(allowed for start, allowed in ARROWS if start == prefix)
+        for other in folders:
+            target = other + "planted.h"
+            if other != prefix and not any(re.fullmatch(pattern, target) for pattern in patterns):
+                yield prefix + "a.c", target
+
+
 def canary():
     """Every check must find what is planted for it, and nothing in a clean tree."""
     failed = [function.__name__ for function in CHECKS if function.__name__ not in OFFENCES]
+    planted = list(forbidden_arrows())
+    failed += ["%s including %s" % arrow for arrow in planted if not list(arrows(Planted(arrow[0], '#include "%s"\n' % arrow[1])))]
     for name, files in [("", {})] + sorted(OFFENCES.items()):
         root = tempfile.mkdtemp(prefix="kevy-tidy-")
         try:
@@ -321,7 +416,7 @@ def canary():
             shutil.rmtree(root)
     if failed:
         sys.exit("tidy does not see: %s" % ", ".join(failed))
-    print("ok: %d planted offences found" % len(OFFENCES))
+    print("ok: %d planted offences found" % (len(OFFENCES) + len(planted)))
 
 
 def main():

@@ -78,6 +78,7 @@ def check_supervised(shards):
     with kevy.Server(*arguments, shards=shards, env=manager.environment) as server:
         if manager.receive(kevy.DEFAULT_WAIT_S) != "READY=1":
             fail("READY=1 is not the first message")
+        manager.wait_for("STATUS=Serving with %d %s" % (shards, "shard" if shards == 1 else "shards"))
         with server.client() as client:
             info = client.call("INFO", "server")
         port = re.search(rb"tcp_port:(\d+)", info)

@@ -105,8 +105,6 @@ static void the_rest_has_two_forms(void) {
     CHECK_BOTH(reply_double(r, INFINITY), "$3\r\ninf\r\n", ",inf\r\n");
     CHECK_BOTH(reply_double(r, -INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n");
     CHECK_BOTH(reply_double(r, NAN), "$3\r\nnan\r\n", ",nan\r\n");
-    CHECK_BOTH(reply_human_double(r, 0.99999994039535522L), "$19\r\n0.99999994039535522\r\n",
-               ",0.99999994039535522\r\n");
     CHECK_BOTH(reply_big_number(r, BYTES("12345678901234567890123")), "$23\r\n12345678901234567890123\r\n",
                "(12345678901234567890123\r\n");
     CHECK_BOTH(reply_verbatim(r, "txt", BYTES("a\nb")), "$3\r\na\nb\r\n", "=7\r\ntxt:a\nb\r\n");
