@@ -7,8 +7,8 @@
  * connection and turn, waiting for one completion (or, with --batch-*, for M requests' worth of them, at most
  * N microseconds). It parses nothing: redis-benchmark sends requests of one length, so the first of a
  * connection is measured and the rest is a division. Each is answered with the same 16-byte bulk, sent from
- * one constant block. A server that parses, looks up and replies is judged by the ratio of its CPU time to
- * this one's. */
+ * one constant block. A server that parses, looks up and replies is judged by the ratio of its CPU time
+ * to that of this one. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>

@@ -78,8 +78,7 @@ static void add_range(struct set *set, char from, char to, bool nocase) {
     set_add_signed(set, fold(ordered ? from : to, nocase), fold(ordered ? to : from, nocase));
 }
 
-/* Reads the class whose first byte behind '[' is at *at; leaves *at behind it, at the end if it is not closed.
- */
+/* Reads the class whose first byte behind '[' is at *at; leaves *at behind it, at the end if it is not closed. */
 static struct set read_class(const char **at, const char *end, bool nocase) {
     const char *p = *at;
     struct set set = {0}, escaped = {0};

@@ -22,9 +22,9 @@ struct glob {
     bool hopeless;       /* no text matches: one byte of it would have to be of an empty class */
 };
 
-/* Compiles a pattern, which is needed no longer afterwards; `nocase`: ASCII letters match in either case. The
- * cost and the memory are proportional to the pattern's length, GLOB_BYTES for each of its bytes at most. False
- * without memory. */
+/* Compiles a pattern, which is needed no longer afterwards; `nocase`: ASCII letters match in either case.
+ * The cost and the memory are proportional to the pattern's length, GLOB_BYTES for each of its bytes at
+ * most. False without memory. */
 bool glob_compile(struct glob *glob, struct bytes pattern, bool nocase) __attribute__((warn_unused_result));
 enum { GLOB_BYTES = 4 };
 void glob_free(struct glob *glob);

@@ -97,8 +97,7 @@ size_t number_format_i64(char *dst, int64_t value) {
 /* Floating point */
 
 /* "12", "-3.5", "0.001" with at most 15 digits: a whole number below 2^53 divided by an exact power of ten is
- * rounded once, which is what strtod gives (Clinger, "How to read floating point numbers accurately", 1990).
- */
+ * rounded once, which is what strtod gives (Clinger, "How to read floating point numbers accurately", 1990). */
 static bool parse_short_decimal(struct bytes text, double *out) {
     static const double scale[16] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};

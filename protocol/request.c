@@ -10,8 +10,7 @@
  * request is read at most once by the fast gear and once by the slow one, so the cost stays linear however
  * small the pieces are.
  *
- * The bytes after a length line's CR and after a bulk are skipped unread, as Redis does: they should be LF
- * and CRLF. */
+ * The bytes after a length line's CR and after a bulk are skipped unread, as Redis does: they should be LF and CRLF. */
 #include "protocol/request.h"
 
 #include <stdio.h>
@@ -120,9 +119,8 @@ static enum request_status expected_bulk(struct request_parser *parser, char got
     return REQUEST_BAD;
 }
 
-/* Finds the terminator of the line at saved->at. READY: *line_end is its offset. BAD, without a text: there
- * is none within `max` bytes. Where it stands decides, not how much has arrived, so every split gives the
- * same verdict. */
+/* Finds the terminator of the line at saved->at. READY: *line_end is its offset. BAD, without a text: there is none
+ * within `max` bytes. Where it stands decides, not how much has arrived, so every split gives the same verdict. */
 static enum request_status find_line_end(struct request_saved *saved, const char *data, size_t len,
                                          char terminator, uint32_t max, size_t *line_end) {
     size_t start = saved->at;
@@ -135,8 +133,7 @@ static enum request_status find_line_end(struct request_saved *saved, const char
     return REQUEST_READY;
 }
 
-/* The number of a "*<n>" or "$<n>" line. READY: saved->at is behind the line; false in *valid for what is no
- * number. */
+/* The number of a "*<n>" or "$<n>" line. READY: saved->at is behind the line; false in *valid for what is no number. */
 static enum request_status read_length(struct request_saved *saved, const char *data, size_t len,
                                        uint32_t max, int64_t *value, bool *valid) {
     size_t line_end;

@@ -35,8 +35,7 @@ static bool read_length(struct response_item *item, struct bytes line) {
     return !__builtin_mul_overflow(item->number, 2, &item->number);
 }
 
-/* Fills *item from the line behind its type; false if it is malformed. A bulk's length is left in
- * item->number. */
+/* Fills *item from the line behind its type; false if it is malformed. A bulk's length is left in item->number. */
 static bool read_line(struct response_item *item, struct bytes line) {
     item->text = line;
     switch (item->type) {

@@ -5,9 +5,9 @@
  *     text_format(&text, "%u of %u: ", n, total);
  *     text_add(&text, name);                         memory is "3 of 4: shard"
  *
- * What does not fit is cut off: `cut` says so from then on, and nothing is added any more. So a text is written without
- * looking at each step, and whoever needs all of it asks once, at the end. It is always followed by a NUL that does not
- * count. */
+ * What does not fit is cut off: `cut` says so from then on, and nothing is added any more. So a text is
+ * written without looking at each step, and whoever needs all of it asks once, at the end. It is always
+ * followed by a NUL that does not count. */
 #ifndef KEVY_PROTOCOL_TEXT_H
 #define KEVY_PROTOCOL_TEXT_H
 
@@ -27,8 +27,8 @@ struct text {
 
 /* In `size` bytes of the caller's, the NUL included; never allocates, and needs no text_free. size 0: nothing is written. */
 struct text text_fixed(char *memory, size_t size);
-/* In `size` bytes of the caller's (NULL and 0: none), and when these are full, in memory of its own: `max` bytes at most.
- * Needs text_free. */
+/* In `size` bytes of the caller's (NULL and 0: none), and when these are full, in memory of its own: `max`
+ * bytes at most. Needs text_free. */
 struct text text_growing(char *memory, size_t size, size_t max);
 /* Frees what the text allocated; it is empty then, and can take nothing. */
 void text_free(struct text *text);

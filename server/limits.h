@@ -1,5 +1,4 @@
-/* limits.h - every maximum of the server that is not an option, in one place, with the relations between
- * them. */
+/* limits.h - every maximum of the server that is not an option, in one place, with the relations between them. */
 #ifndef KEVY_SERVER_LIMITS_H
 #define KEVY_SERVER_LIMITS_H
 

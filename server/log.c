@@ -1,9 +1,8 @@
 /* log.c - one write(2) per line, so that lines of several threads never mix.
  *
- * The first file opened gets a descriptor that is kept for ever: reopening puts the new file under the same
- * number with dup3, which the kernel does in one step, so writers need no lock. Text from users may hold
- * anything; control bytes become '?', so that nobody writes lines in our name or commands to the reader's
- * terminal. */
+ * The first file opened gets a descriptor that is kept for ever: reopening puts the new file under the same number
+ * with dup3, which the kernel does in one step, so writers need no lock. Text from users may hold anything;
+ * control bytes become '?', so that nobody writes lines in our name or commands to the reader's terminal. */
 #include "server/log.h"
 
 #include <errno.h>

@@ -6,8 +6,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE, LOG_LEVEL
 
 /* Lines below this level are not written; LOG_LEVEL_NOTICE at first. Any thread. */
 void log_set_level(enum log_level level);
-/* Opens `path` for appending, or standard output for "". 0 or a negative errno, and then the old target
- * stays. */
+/* Opens `path` for appending, or standard output for "". 0 or a negative errno, and then the old target stays. */
 int log_open(const char *path);
 /* SIGHUP: opens the same path again, for logrotate. */
 int log_reopen(void);

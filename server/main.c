@@ -101,8 +101,8 @@ static void print_line(void *out, const char *line) {
     fprintf(out, "%s\n", line);
 }
 
-/* What is wrong goes to standard error, what has no effect to standard output. Relations are looked at where all lines are
- * right. */
+/* What is wrong goes to standard error, what has no effect to standard output. Relations are looked at where
+ * all lines are right. */
 static int check(bool loaded, struct config_errors *errors) {
     config_without_effect(print_line, stdout);
     return loaded && relations_check(errors) ? 0 : fail(errors);

@@ -11,8 +11,7 @@ static inline int model_fold(char c, bool nocase) {
     return nocase && (signed char)c >= 0 ? tolower(c) : (signed char)c;
 }
 
-/* Is c among the members of the class that begins at *p, behind '[' and '^'? Leaves *p at the ']' or at the end.
- */
+/* Is c among the members of the class that begins at *p, behind '[' and '^'? Leaves *p at the ']' or at the end. */
 static inline bool model_class(const char **p, const char *end, char c, bool nocase) {
     bool found = false;
     while (*p < end && **p != ']') {

@@ -13,8 +13,8 @@ struct errorstat {
     uint64_t count;
 };
 
-/* An error reply was sent, `code` its first word ("ERR", "WRONGTYPE"). Bytes that would break INFO's lines
- * become '_'. */
+/* An error reply was sent, `code` its first word ("ERR", "WRONGTYPE"). Bytes that would break INFO's
+ * lines become '_'. */
 void errorstats_note(struct bytes code);
 /* Writes what was noted since the last reset, in order of the codes, and returns how many codes there are. */
 unsigned errorstats_list(struct errorstat list[ERRORSTATS_MAX]);

@@ -56,18 +56,18 @@ struct info_figure {
     static const struct info_figure *const info_figure_row_##name_                                           \
         __attribute__((section("info_figures"), used)) = &info_figure_##name_
 
-/* Puts the sections in order and finds the figures. NULL, or what is wrong with which row. Once, before there are
- * threads. */
+/* Puts the sections in order and finds the figures. NULL, or what is wrong with which row. Once, before
+ * there are threads. */
 const char *info_open(void);
-/* What is wrong with these rows, which are in order; NULL: nothing. The part of info_open that a test feeds with
- * bad rows. */
+/* What is wrong with these rows, which are in order; NULL: nothing. The part of info_open that a test feeds
+ * with bad rows. */
 const char *info_check(const struct info_section *const *rows, unsigned count);
 
-/* The sections that a word of INFO's arguments names, as a set: "server", "all", "default" ...; 0 for an
- * unknown word. */
+/* The sections that a word of INFO's arguments names, as a set: "server", "all", "default" ...; 0 for
+ * an unknown word. */
 uint32_t info_sections(struct bytes word);
-/* Adds these sections; text->cut tells if they were too long (INFO_TEXT_MAX), or memory too short. Needs every
- * stripe's lock. */
+/* Adds these sections; text->cut tells if they were too long (INFO_TEXT_MAX), or memory too short. Needs
+ * every stripe's lock. */
 void info_write(uint32_t sections, int64_t now_ms, struct text *text);
 
 /* ---- Lines ---------------------------------------------------------------------------------------- */

@@ -37,8 +37,8 @@ static inline uint64_t metric_get(const uint64_t *field) {
     return __atomic_load_n(field, __ATOMIC_RELAXED);
 }
 
-/* From now on these are part of all sums, with the first `commands` rows of commands[]; they must stay where they are. Any
- * thread. */
+/* From now on these are part of all sums, with the first `commands` rows of commands[]; they must stay where
+ * they are. Any thread. */
 void metrics_register(struct metrics *metrics, unsigned commands);
 /* They may go: what they counted stays in the sums. Nothing if they are not registered. Any thread. */
 void metrics_unregister(struct metrics *metrics);

@@ -37,8 +37,7 @@ void rates_sample(void) {
     mutex_unlock(&rates.mutex);
 }
 
-/* The sample to count from: the oldest one of the window, else the latest before it; NULL if all are too
- * fresh. */
+/* The sample to count from: the oldest one of the window, else the latest before it; NULL if all are too fresh. */
 static const struct sample *sample_before(uint64_t now_us) {
     const struct sample *found = NULL;
     for (unsigned i = 0; i < RATES_SAMPLES; i++) {

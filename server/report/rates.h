@@ -10,11 +10,9 @@ struct rates {
     double input_kbytes, output_kbytes; /* KiB a second */
 };
 
-/* Remembers where the counters stand, if the last time is RATES_SAMPLE_US ago. Cheap: call it from any tick.
- */
+/* Remembers where the counters stand, if the last time is RATES_SAMPLE_US ago. Cheap: call it from any tick. */
 void rates_sample(void);
-/* The averages over the last RATES_WINDOW_US; or, where nothing sampled so recently, since the last sample.
- */
+/* The averages over the last RATES_WINDOW_US; or, where nothing sampled so recently, since the last sample. */
 struct rates rates_now(void);
 
 enum { RATES_SAMPLE_US = 100 * 1000, RATES_SAMPLES = 16, RATES_WINDOW_US = RATES_SAMPLES * RATES_SAMPLE_US };

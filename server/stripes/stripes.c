@@ -1,8 +1,7 @@
 /* stripes.c - making stripes and locking sets of them.
  *
- * The lock is the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011), with a short spin in
- * front: a holder keeps it for well under a microsecond, unless its CPU was taken from it, and then only
- * sleeping helps. */
+ * The lock is the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011), with a short spin in front: a
+ * holder keeps it for well under a microsecond, unless its CPU was taken from it, and then only sleeping helps. */
 #include "server/stripes/stripes.h"
 
 #include <errno.h>
@@ -49,8 +48,7 @@ void stripe_set_add_all(struct stripe_set *set) {
     for (unsigned i = 0; i < stripes.count; i++) stripe_set_add(set, i);
 }
 
-/* Every lock of a set is taken by ascending index: that is what keeps two commands from waiting for each
- * other. */
+/* Every lock of a set is taken by ascending index: that is what keeps two commands from waiting for each other. */
 void stripe_set_lock(const struct stripe_set *set) {
     if (!stripes.locking) return;
     for (unsigned word = 0; word < MAX_STRIPES / 64; word++)

@@ -7,8 +7,7 @@
  * Invariants:
  *  1. stripe->watches is NULL exactly when no key of the stripe is watched, and stripe->ears says whether it is.
  *  2. A record is in the table exactly as long as its reference count is positive.
- *  3. A version never goes back, so a watcher that sees the version it noted knows that nothing happened
- * between. */
+ *  3. A version never goes back, so a watcher that sees the version it noted knows that nothing happened between. */
 #include "server/stripes/watch.h"
 
 #include <assert.h>

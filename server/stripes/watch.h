@@ -15,8 +15,7 @@ struct watch; /* one watched key of one database, shared by all who watch it */
 /* A reference to the key's record, made at need. NULL without memory. */
 struct watch *watch_acquire(struct stripe *stripe, unsigned db, struct key key)
     __attribute__((warn_unused_result));
-/* Gives the reference back; the last one frees the record, and with the stripe's last record the table goes.
- */
+/* Gives the reference back; the last one frees the record, and with the stripe's last record the table goes. */
 void watch_release(struct stripe *stripe, struct watch *watch);
 
 uint64_t watch_version(const struct watch *watch);
@@ -32,8 +31,7 @@ void watch_touch(struct stripe *stripe, unsigned db, struct key key);
 /* The database is about to be emptied: its watched keys that exist are touched. Call it before: afterwards
  * nothing exists. Keys that expired by now_ms do not exist. */
 void watch_touch_flush(struct stripe *stripe, unsigned db, int64_t now_ms);
-/* The databases are about to change places: watched keys of either that exist in one or the other are
- * touched. */
+/* The databases are about to change places: watched keys of either that exist in one or the other are touched. */
 void watch_touch_swap(struct stripe *stripe, unsigned a, unsigned b, int64_t now_ms);
 
 #endif

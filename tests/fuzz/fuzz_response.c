@@ -1,5 +1,4 @@
-/* fuzz_response.c - the reply parser: sizes that are consistent, and a walk that stays inside what was
- * measured. */
+/* fuzz_response.c - the reply parser: sizes that are consistent, and a walk that stays inside what was measured. */
 #include "fuzz.h"
 
 #include "protocol/response.h"

@@ -18,8 +18,7 @@ static int fail(const char *path, const char *what) {
     return -1;
 }
 
-/* Runs one file. The copy has the input's exact size, so that a sanitizer sees the first byte read beyond it.
- */
+/* Runs one file. The copy has the input's exact size, so that a sanitizer sees the first byte read beyond it. */
 static int replay_file(const char *path) {
     static uint8_t input[INPUT_MAX + 1];
     FILE *file = fopen(path, "rb");

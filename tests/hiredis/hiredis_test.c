@@ -121,8 +121,8 @@ static void pipelined_replies_come_in_order(void) {
     }
 }
 
-/* Large values in front of, between and behind small ones, several in one pipeline, and one that its reader
- * overwrites. */
+/* Large values in front of, between and behind small ones, several in one pipeline, and one that
+ * its reader overwrites. */
 static void large_values_come_back_whole(void) {
     char *value = malloc(LARGE);
     CHECK(value);

@@ -3,8 +3,7 @@
  *
  *     begin(4);                                              so many shards
  *     EXPECT("set k v\nget k\n", "+OK\r\n$1\r\nv\r\n");      one batch
- *     end();
- */
+ *     end(); */
 #ifndef KEVY_TESTS_BATCH_FIXTURE_H
 #define KEVY_TESTS_BATCH_FIXTURE_H
 

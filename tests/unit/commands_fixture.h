@@ -5,8 +5,7 @@
  *     EXPECT("set k v\nget k\n", "+OK\r\n$1\r\nv\r\n");
  *     end();
  *
- * Lines are what redis-cli would take: words, "quoted \x00 where needed". Each is run by itself, through
- * dispatch. */
+ * Lines are what redis-cli would take: words, "quoted \x00 where needed". Each is run by itself, through dispatch. */
 #ifndef KEVY_TESTS_COMMANDS_FIXTURE_H
 #define KEVY_TESTS_COMMANDS_FIXTURE_H
 

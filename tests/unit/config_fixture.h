@@ -1,6 +1,5 @@
-/* config_fixture.h - what tests of options share: a directory for files, starting over with a text or a
- * command line, CONFIG GET and SET as texts. A program is  CHECK(mkdtemp(dir)); RUN(...)...; return
- * dir_remove(); */
+/* config_fixture.h - what tests of options share: a directory for files, starting over with a text or a command
+ * line, CONFIG GET and SET as texts. A program begins with CHECK(mkdtemp(dir)) and ends with dir_remove(). */
 #ifndef KEVY_TESTS_CONFIG_FIXTURE_H
 #define KEVY_TESTS_CONFIG_FIXTURE_H
 

@@ -1,5 +1,5 @@
-/* loop_fixture.h - what tests of server/loop/ share: a connection of a shard with a real ring, whose other end the
- * test holds. */
+/* loop_fixture.h - what tests of server/loop/ share: a connection of a shard with a real ring, whose other
+ * end the test holds. */
 #ifndef KEVY_TESTS_LOOP_FIXTURE_H
 #define KEVY_TESTS_LOOP_FIXTURE_H
 

@@ -1,5 +1,4 @@
-/* uring_fixture.h - what the tests of uring/ share: a ring or a message why not, and one completion at a
- * time. */
+/* uring_fixture.h - what the tests of uring/ share: a ring or a message why not, and one completion at a time. */
 #ifndef KEVY_TESTS_URING_FIXTURE_H
 #define KEVY_TESTS_URING_FIXTURE_H
 

@@ -194,8 +194,7 @@ static void long_errors_are_cut_or_split(void) {
     free(text);
 }
 
-/* After a refusal not even a reply that would fit may be written: it would stand where the missing one
- * belongs. */
+/* After a refusal not even a reply that would fit may be written: it would stand where the missing one belongs. */
 static void a_refused_reply_swallows_the_rest(void) {
     struct array_sink sink = sink_open(3, 40);
     sink.limit = 50;

@@ -1,5 +1,4 @@
-/* Replies are measured and walked: every prefix asks for more, and what is malformed or too deep is refused.
- */
+/* Replies are measured and walked: every prefix asks for more, and what is malformed or too deep is refused. */
 #include "protocol/response.h"
 
 #include "protocol/buffer.h"

@@ -1,5 +1,4 @@
-/* server_log.c - lines of the log: their form, their length, whom they obey, and that threads do not mix
- * them. */
+/* log.c - lines of the log: their form, their length, whom they obey, and that threads do not mix them. */
 #include "server/log.h"
 
 #include <fcntl.h>

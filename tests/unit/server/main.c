@@ -1,5 +1,4 @@
-/* main: what a command line makes the process do, and its exit status. The program runs itself anew, as
- * kevy. */
+/* main: what a command line makes the process do, and its exit status. The program runs itself anew, as kevy. */
 int kevy_main(int argc, char **argv);
 #define main kevy_main
 #include "server/main.c"

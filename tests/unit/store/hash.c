@@ -1,5 +1,4 @@
-/* store_hash.c - the hash of keys: every byte and the length count, and all bit ranges that others use are
- * even. */
+/* hash.c - the hash of keys: every byte and the length count, and all bit ranges that others use are even. */
 #include "store/index/hash.h"
 
 #include "tests/check.h"

@@ -1,4 +1,4 @@
-/* store_keyspace.c - random commands against a naive model, with and without memory; scans, expiry, flushing,
+/* keyspace.c - random commands against a naive model, with and without memory; scans, expiry, flushing,
  * pins and the bytes that a key may cost. */
 #include "store/keyspace.h"
 

@@ -1,4 +1,4 @@
-/* store_prefetch.c - prefetching without the lock of the thread that grows, shrinks, swaps and flushes the tables
+/* prefetch.c - prefetching without the lock of the thread that grows, shrinks, swaps and flushes the tables
  * meanwhile. Whether that is right is for the memory's protection, ASan and TSan to say. */
 #include <pthread.h>
 #include <sched.h>

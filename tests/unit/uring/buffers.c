@@ -1,4 +1,4 @@
-/* uring_buffers.c - multishot receives that draw on a ring of provided buffers, down to the last one. */
+/* buffers.c - multishot receives that draw on a ring of provided buffers, down to the last one. */
 #include <errno.h>
 
 #include "tests/unit/uring_fixture.h"

@@ -1,4 +1,4 @@
-/* uring_files.c - operations on table slots, and how long a slot keeps a connection open. */
+/* files.c - operations on table slots, and how long a slot keeps a connection open. */
 #include <errno.h>
 
 #include "tests/unit/uring_fixture.h"

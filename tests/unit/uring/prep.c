@@ -1,4 +1,4 @@
-/* uring_prep.c - every operation of prep.h, done for real. */
+/* prep.c - every operation of prep.h, done for real. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

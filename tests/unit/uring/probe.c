@@ -1,5 +1,5 @@
-/* uring_probe.c - what the probe finds on this kernel, and what it says about kernels that refuse. The system
- * calls are replaced here, as in uring_ring_sys.c, so that they can. */
+/* probe.c - what the probe finds on this kernel, and what it says about kernels that refuse. The system
+ * calls are replaced here, as in ring_sys.c, so that they can. */
 #include <errno.h>
 #include <sys/syscall.h>
 

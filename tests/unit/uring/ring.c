@@ -1,4 +1,4 @@
-/* uring_ring.c - submission, completion, waiting, messages between rings, and the poll thread. */
+/* ring.c - submission, completion, waiting, messages between rings, and the poll thread. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>

@@ -1,6 +1,5 @@
-/* uring_ring_sys.c - ring.c against kernels that are older, full or interrupted: the three system calls are
- * replaced here (the archive's ring_sys.o is not linked when its symbols are already there) and refuse on
- * demand. */
+/* ring_sys.c - ring.c against kernels that are older, full or interrupted: the three system calls are
+ * replaced here (the archive's ring_sys.o is not linked when its symbols are already there) and refuse on demand. */
 #include <errno.h>
 #include <sys/syscall.h>
 

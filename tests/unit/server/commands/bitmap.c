@@ -1,5 +1,4 @@
-/* Single bits, counting, finding and combining: edges by hand, and everything between against a naive
- * model. */
+/* Single bits, counting, finding and combining: edges by hand, and everything between against a naive model. */
 #include "tests/unit/commands_fixture.h"
 
 #define BAD_OFFSET "-ERR bit offset is not an integer or out of range\r\n"

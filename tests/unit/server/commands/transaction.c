@@ -1,5 +1,4 @@
-/* MULTI, EXEC, DISCARD, WATCH, UNWATCH as a client meets them; the queue itself is tested in
- * server_transaction.c. */
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH as a client meets them; the queue itself is tested in ../exec/transaction.c. */
 #include "tests/unit/commands_fixture.h"
 
 #define QUEUED  "+QUEUED\r\n"

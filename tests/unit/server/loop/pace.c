@@ -1,4 +1,4 @@
-/* server_pace.c - when a shard waits for company: traffic of each kind, played epoch by epoch. */
+/* pace.c - when a shard waits for company: traffic of each kind, played epoch by epoch. */
 #include "server/loop/pace.h"
 #include "tests/check.h"
 

@@ -183,8 +183,7 @@ static void whoever_comes_beyond_maxclients_is_told_and_sent_away(void) {
     end();
 }
 
-/* Large values by both ways: read into their place, sent from there; and in parts, as the socket takes
- * them. */
+/* Large values by both ways: read into their place, sent from there; and in parts, as the socket takes them. */
 static void large_values_come_back_as_they_were_sent(void) {
     enum { LARGE = 3000000 };
     char *value = malloc(LARGE), *back = malloc(LARGE), head[64];

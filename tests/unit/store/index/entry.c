@@ -1,4 +1,4 @@
-/* store_entry.c - the layout of entries and what their accessors say. */
+/* entry.c - the layout of entries and what their accessors say. */
 #include "store/index/entry.h"
 
 #include "tests/check.h"

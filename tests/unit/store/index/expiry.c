@@ -1,4 +1,4 @@
-/* store_expiry.c - the timing wheel against a plain list, with budgets and with a clock that jumps. */
+/* expiry.c - the timing wheel against a plain list, with budgets and with a clock that jumps. */
 #include "store/index/expiry.h"
 
 #include "tests/check.h"

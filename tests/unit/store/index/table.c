@@ -1,4 +1,4 @@
-/* store_table.c - the invariants of linear hashing under random load, scans during growth, and no memory. */
+/* table.c - the invariants of linear hashing under random load, scans during growth, and no memory. */
 #include "store/index/table.h"
 
 #include "store/memory/memory.h"

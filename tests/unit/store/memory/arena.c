@@ -1,4 +1,4 @@
-/* store_arena.c - chunks are zeroed, apart, and come back; little address space is enough. */
+/* arena.c - chunks are zeroed, apart, and come back; little address space is enough. */
 #include "store/memory/arena.h"
 
 #include <sys/mman.h>

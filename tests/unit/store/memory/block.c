@@ -1,4 +1,4 @@
-/* store_block.c - references, sizes at the edge, growth, the reaper, and no memory. */
+/* block.c - references, sizes at the edge, growth, the reaper, and no memory. */
 #include "store/memory/block.h"
 
 #include <sys/mman.h>

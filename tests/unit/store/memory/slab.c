@@ -1,4 +1,4 @@
-/* store_slab.c - size classes, and a model test of allocation. */
+/* slab.c - size classes, and a model test of allocation. */
 #include "store/memory/slab.h"
 
 #include "tests/check.h"
@@ -26,8 +26,7 @@ static void objects_of_a_power_of_two_are_aligned_to_it(void) {
     slab_destroy(&slab);
 }
 
-/* Objects of a few sizes come and go; each is filled with a mark of its own that must be there when it goes.
- */
+/* Objects of a few sizes come and go; each is filled with a mark of its own that must be there when it goes. */
 enum { OBJECTS = 4000, STEPS = 200000 };
 struct object {
     uint32_t handle;
