@@ -96,6 +96,8 @@ static inline bool name_pack(struct bytes text, uint64_t container, struct name 
     return true;
 }
 
+/* Any mixture would do that does not lay the same bytes of head and tail over each other, for names repeat
+ * themselves: so the tail is turned by 23 bits, which is no multiple of 8. The tag is small and goes high up. */
 static inline uint32_t name_place(const struct name *name, uint64_t multiplier) {
     uint64_t mixed = name->head ^ (name->tail << 23 | name->tail >> 41) ^ name->tag << 45;
     return (uint32_t)(mixed * multiplier >> (64 - SLOT_BITS));
@@ -492,9 +494,10 @@ static unsigned fill_slots(uint64_t multiplier) {
 /* Takes the first multiplier that keeps every name within `near` slots of its place; `near` grows while none
  * does. */
 static void build_slots(void) {
-    uint64_t candidate = 0x9e3779b97f4a7c15u;
+    uint64_t candidate = 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio (Knuth, volume 3, 6.4) ... */
     for (unsigned tries = 0;; tries++) {
         if (fill_slots(candidate) <= 1 + tries / 64) break;
+        /* ... and then those of Knuth's MMIX generator that are odd. */
         candidate = candidate * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
         candidate |= 1;
     }

@@ -3,9 +3,18 @@
  * A command is one row, written right below its handler:
  *
  *     static void get(struct call *call) { ... }
- *     COMMAND(get) = {.name = "get", .arity = 2, .flags = CMD_READONLY | CMD_FAST, .keys = {KEY(1, KEY_RO |
- * KEY_ACCESS)}, .run = get, .group = GROUP_STRING, .since = "1.0.0", .complexity = "O(1)", .summary = "...",
- * .syntax = "<key>"};
+ *     COMMAND(get) = {
+ *         .name = "get",
+ *         .arity = 2,
+ *         .flags = CMD_READONLY | CMD_FAST,
+ *         .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+ *         .run = get,
+ *         .group = GROUP_STRING,
+ *         .since = "1.0.0",
+ *         .complexity = "O(1)",
+ *         .summary = "...",
+ *         .syntax = "<key>",
+ *     };
  *
  * The macro puts the row into a linker section, so a new command touches one file. command_table_open
  * verifies every row at start (and in a test): names, arity against syntax, key specs, flags. Everything that

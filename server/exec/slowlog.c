@@ -1,7 +1,8 @@
 /* slowlog.c - a list under a mutex, newest first, one allocation an entry.
  *
- *     newest -> entry -> entry -> ... -> entry -> NULL         at most slowlog-max-len of them, once one is
- * added
+ *     newest -> entry -> entry -> ... -> entry -> NULL
+ *
+ * There are at most slowlog-max-len of them, once one is added.
  *
  * An entry is written before the mutex is taken, so that a slow command makes nobody else wait for its
  * copying. */

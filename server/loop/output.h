@@ -1,7 +1,7 @@
 /* output.h - what a connection still has to send.
  *
- *     text run (in a chunk) -> [ part | pin | part | ... ] queued --output_begin--> in flight
- * --output_sent--> gone
+ *                                                               output_begin           output_sent
+ *     text run (in a chunk) -> [ part | pin | part | ... ] queued ------------> in flight -----------> gone
  *
  * Small replies are copied into chunks from a per-shard pool; a large value is a part that points into the
  * store and holds a reference on its block. Parts are kept as iovecs, so a flush hands them to WRITEV as they

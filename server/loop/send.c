@@ -8,7 +8,7 @@
 #include "server/loop/shard.h"
 #include "uring/prep.h"
 
-/* How much may lie unsent at once, as of now: a batch is of one mind about authentication. */
+/* How much may lie unsent at once, as of now. Authentication cannot change within a batch. */
 size_t send_limit(const struct conn *conn) {
     if (client_must_authenticate(&conn->client)) return MAX_OUTPUT_UNAUTHENTICATED;
     return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
