@@ -65,6 +65,7 @@ void stripe_set_unlock(const struct stripe_set *set) {
 
 void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms) {
     int64_t due_ms = keyspace_take_news(stripe->keyspace, now_ms + TIDY_DELAY_MS);
+    assert(!keyspace_news(stripe->keyspace));
     if (due_ms < DUE_NEVER) post_due(wakes, stripe->owner, due_ms); /* what was due may be gone again */
 }
 
@@ -81,15 +82,19 @@ void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t
 /* Very large values that may be mappings, in all: the kernel gives a process 65,530, and one that has used them up can
  * hardly allocate any more. */
 enum { MAPPED_BLOCKS = 16384 };
+_Static_assert((int)MAPPED_BLOCKS >= (int)MAX_STRIPES, "each stripe may have one");
+_Static_assert(MAX_STRIPES % 64 == 0, "a set of stripes is whole words");
 
 static unsigned stripe_count(unsigned shards) {
     unsigned count = 1;
     if (shards == 1) return 1;
     while (count < shards * STRIPES_PER_SHARD && count < MAX_STRIPES) count *= 2;
+    assert(count >= shards && (count & (count - 1)) == 0); /* each shard has some, and stripe_index masks */
     return count;
 }
 
 int stripes_open(unsigned shards, unsigned databases) {
+    assert(shards >= 1 && shards <= MAX_SHARDS && databases >= 1);
     if (getrandom(&stripes.seed, sizeof stripes.seed, 0) != sizeof stripes.seed) return -errno;
     stripes.count = stripe_count(shards);
     stripes.locking = shards > 1;

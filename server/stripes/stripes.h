@@ -7,6 +7,7 @@
 #ifndef KEVY_SERVER_STRIPES_STRIPES_H
 #define KEVY_SERVER_STRIPES_STRIPES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "protocol/assert.h"
@@ -32,6 +33,9 @@ struct stripe {
     uint32_t ears;                              /* EAR_*, under the lock */
     uint64_t changes; /* keys changed since start, under the lock: rdb_changes_since_last_save */
 } __attribute__((aligned(128)));
+_Static_assert(
+    offsetof(struct stripe, lock) == 64 && sizeof(struct stripe) == 128,
+    "what every command writes shares no cache line with what lookups read, nor with the next stripe");
 
 struct stripes {
     struct stripe *all;
@@ -70,6 +74,7 @@ static inline void stripe_set_join(struct stripe_set *set, const struct stripe_s
     for (unsigned i = 0; i < MAX_STRIPES / 64; i++) set->words[i] |= more->words[i];
 }
 static inline void stripe_set_add(struct stripe_set *set, unsigned index) {
+    debug_assert(index < stripes.count);
     set->words[index / 64] |= 1ull << (index % 64);
 }
 void stripe_set_add_all(struct stripe_set *set);
@@ -91,6 +96,7 @@ static inline void stripe_lock(struct stripe *stripe) {
 static inline void stripe_unlock(struct stripe *stripe) {
     debug_assert(!keyspace_news(stripe->keyspace)); /* else stripe_leave */
     if (!stripes.locking) return;
+    debug_assert(__atomic_load_n(&stripe->lock, __ATOMIC_RELAXED)); /* held */
     if (__atomic_exchange_n(&stripe->lock, 0, __ATOMIC_RELEASE) == 2) stripe_unlock_slow(stripe);
     LOCK_GIVES(LOCK_STRIPES + (unsigned)(stripe - stripes.all));
 }

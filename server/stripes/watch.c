@@ -10,8 +10,9 @@
  *  3. A version never goes back, so a watcher that sees the version it noted knows that nothing happened between. */
 #include "server/stripes/watch.h"
 
-#include <assert.h>
 #include <stdlib.h>
+
+#include "protocol/assert.h"
 
 enum { WATCHES_MIN_BUCKETS = 8 };
 
@@ -57,6 +58,7 @@ static struct watches *watches_new(void) {
 }
 
 static void drop_if_empty(struct stripe *stripe) {
+    assert(!stripe->watches == !(stripe->ears & EAR_WATCH)); /* 1 */
     if (!stripe->watches || stripe->watches->count) return;
     free(stripe->watches->buckets);
     free(stripe->watches);
@@ -65,6 +67,7 @@ static void drop_if_empty(struct stripe *stripe) {
 }
 
 static void insert(struct watches *watches, struct watch *watch) {
+    assert((watches->mask & (watches->mask + 1)) == 0);
     struct watch **bucket = bucket_of(watches, watch->db, watch->hash);
     watch->next = *bucket;
     *bucket = watch;
@@ -109,6 +112,7 @@ struct watch *watch_acquire(struct stripe *stripe, unsigned db, struct key key) 
         watches->count++;
     }
     watch->references++;
+    assert(watch->references > 0 && watches->count > 0); /* 2 */
     return watch;
 }
 
@@ -116,7 +120,10 @@ void watch_release(struct stripe *stripe, struct watch *watch) {
     assert(stripe->watches && watch->references > 0);
     if (--watch->references) return;
     struct watch **link = bucket_of(stripe->watches, watch->db, watch->hash);
-    while (*link != watch) link = &(*link)->next;
+    while (*link != watch) {
+        assert(*link); /* 2 */
+        link = &(*link)->next;
+    }
     *link = watch->next;
     free(watch);
     stripe->watches->count--;
