@@ -87,8 +87,7 @@ static int serve(void) {
         return 1;
     }
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
-               shard_count == 1 ? "shard" : "shards",
-               shards[0].ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings");
+               shard_count == 1 ? "shard" : "shards", io_name(&shards[0].io));
     usage_started();
     systemd_ready();
     systemd_status("Serving with %u %s", shard_count, shard_count == 1 ? "shard" : "shards");

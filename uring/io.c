@@ -58,6 +58,10 @@ void io_close(struct io *io) {
     *io = (struct io){.wake_fd = -1};
 }
 
+const char *io_name(const struct io *io) {
+    return io->ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings";
+}
+
 /* ---- Sockets -------------------------------------------------------------------------------------- */
 
 void io_attach(struct io *io, struct io_socket *s, int fd, uint32_t place, uint64_t data) {

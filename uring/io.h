@@ -110,6 +110,8 @@ struct io {
 /* 0 or a negative errno; then nothing is left open. A zeroed io is closed; closing does no harm then. */
 int io_open(struct io *io, const struct io_options *options) __attribute__((warn_unused_result));
 void io_close(struct io *io);
+/* What it is made of, for the log. */
+const char *io_name(const struct io *io);
 
 /* ---- Sockets -------------------------------------------------------------------------------------- */
 
@@ -124,6 +126,10 @@ static inline bool io_is_receiving(const struct io_socket *s) {
 }
 static inline bool io_is_reading(const struct io_socket *s) {
     return s->bits & IO_READING;
+}
+
+static inline bool io_is_sending(const struct io_socket *s) {
+    return s->bits & IO_SENDING;
 }
 
 /* All that begin an operation return false, having done nothing, where there is no room for it now: ask again in the next

@@ -1,9 +1,8 @@
 /* post.h - messages between shards, for what belongs to another thread's connection.
  *
  * A post goes into the target's mailbox, a lock-free queue of many producers and one consumer. Posts from
- * one shard to another arrive in order. Waking a shard that sleeps is an operation of the sender's ring: a
- * post only notes in `struct wakes` whom it concerns, and the sender's loop wakes each of them once before
- * it sleeps itself (loop/deliver). */
+ * one shard to another arrive in order. Waking a shard that sleeps is the loop's business: a post only notes in
+ * `struct wakes` whom it concerns, and the sender's loop wakes each of them once before it sleeps itself (loop/deliver). */
 #ifndef KEVY_SERVER_CLIENTS_POST_H
 #define KEVY_SERVER_CLIENTS_POST_H
 
@@ -40,7 +39,7 @@ struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
     int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
     uint32_t parked;    /* atomic: 1 while the owner waits in the kernel, and nobody has woken it yet */
-    int ring_fd;        /* of the owner's ring, or -1; fixed while shards run */
+    int wake_fd; /* what ends that wait, also for threads without an io (io_wake_fd); fixed while shards run, or -1 */
 } __attribute__((aligned(128)));
 
 /* DUE_ALL: at once, and not at stripes alone but at whatever may have changed: a pause that ended, an option. */

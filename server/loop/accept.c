@@ -11,8 +11,6 @@
 #include "server/loop/input.h"
 #include "server/loop/listener.h"
 #include "server/loop/shard.h"
-#include "server/op.h"
-#include "uring/prep.h"
 
 /* How long accepting rests after EMFILE, ENFILE, ENOBUFS, ENOMEM and errors that nobody thought of: nothing tells when
  * descriptors are free again, and asking without a rest would take all of a CPU. */
@@ -59,26 +57,15 @@ static const struct bytes protected_text = BYTES_INIT(
 
 /* ---- Accepting ------------------------------------------------------------------------------------ */
 
-/* NULL when the queue is full and the kernel takes nothing from it now. */
-static struct io_uring_sqe *shard_sqe(struct shard *shard) {
-    struct io_uring_sqe *sqe = ring_sqe(&shard->ring);
-    if (!sqe && ring_submit(&shard->ring) >= 0) sqe = ring_sqe(&shard->ring);
-    return sqe;
-}
-
 void accept_arm(struct shard *shard) {
     for (unsigned i = 0; i < listener_count; i++) {
         struct listener *listener = &listeners[i];
         if (listener->armed || listener->ended || shard->exec.clock.now_us < listener->paused_until_us)
             continue;
-        struct io_uring_sqe *sqe = shard_sqe(shard);
-        if (!sqe) {
-            /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
-            shard->worked = true;
-            return;
-        }
-        prep_accept_multishot(sqe, listener->fd, SOCK_CLOEXEC, op_pack(OP_ACCEPT, 0, i));
-        listener->armed = true;
+        io_attach(&shard->io, &listener->socket, listener->fd, IO_PLACE_NONE, LISTENER_NAME | i);
+        listener->armed = io_listen(&shard->io, &listener->socket);
+        /* Nobody may ever come to wake it: so it sleeps until its next tick, and comes back here. */
+        if (!listener->armed) shard->worked = true;
     }
 }
 
@@ -163,18 +150,18 @@ static void end_accepting(struct listener *listener, int error) {
     log_warning("No socket accepts connections any more");
 }
 
-void accept_completed(struct shard *shard, unsigned index, int res, unsigned cqe_flags) {
-    struct listener *listener = &listeners[index];
-    if (!(cqe_flags & IORING_CQE_F_MORE)) listener->armed = false;
-    if (res >= 0) {
+void accept_heard(struct shard *shard, struct listener *listener, const struct io_event *event) {
+    int result = event->result;
+    if (event->last) listener->armed = false;
+    if (result >= 0) {
         if (shard->stopping)
-            close(res);
+            close(result);
         else
-            spread(shard, res, listener->unix_socket);
+            spread(shard, result, listener->unix_socket);
         return;
     }
-    if (is_final(-res))
-        end_accepting(listener, -res);
-    else if (!is_of_connection(-res))
-        pause_accepting(shard, listener, res);
+    if (is_final(-result))
+        end_accepting(listener, -result);
+    else if (!is_of_connection(-result))
+        pause_accepting(shard, listener, result);
 }

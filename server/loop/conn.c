@@ -14,7 +14,6 @@
 #include "server/log.h"
 #include "server/loop/receive.h"
 #include "server/loop/shard.h"
-#include "uring/prep.h"
 
 /* ---- Lists of the shard --------------------------------------------------------------------------- */
 
@@ -81,8 +80,8 @@ static uint64_t bytes_moved(const struct conn *conn) {
     socklen_t len = sizeof info;
     int unread = 0;
     if (client_get(conn->client.flags) & CLIENT_UNIX_SOCKET)
-        return ioctl(conn->fd, SIOCOUTQ, &unread) < 0 ? 0 : 1 + (uint64_t)unread;
-    if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return 0;
+        return ioctl(conn->client.fd, SIOCOUTQ, &unread) < 0 ? 0 : 1 + (uint64_t)unread;
+    if (getsockopt(conn->client.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return 0;
     return 1 + info.tcpi_bytes_acked + info.tcpi_bytes_received;
 }
 
@@ -92,7 +91,7 @@ bool conn_is_idle(struct conn *conn, int64_t limit_ms) {
     int64_t idle_ms = conn->shard->exec.clock.now_ms - conn->client.active_ms;
     if (idle_ms <= limit_ms / 2 || client_get(conn->client.flags) & (CLIENT_MONITOR | CLIENT_BLOCKED))
         return false;
-    if (conn->flags & (CONN_READING | CONN_SENDING)) {
+    if (conn->flags & CONN_SENDING || io_is_reading(&conn->socket)) {
         uint64_t moved = bytes_moved(conn), before = conn->moved;
         conn->moved = moved;
         if (before && moved != before) {
@@ -101,28 +100,6 @@ bool conn_is_idle(struct conn *conn, int64_t limit_ms) {
         }
     }
     return idle_ms > limit_ms;
-}
-
-/* ---- Submitting ----------------------------------------------------------------------------------- */
-
-struct io_uring_sqe *conn_sqe(struct conn *conn) {
-    struct ring *ring = &conn->shard->ring;
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    if (!sqe && ring_submit(ring) >= 0) sqe = ring_sqe(ring);
-    if (sqe) conn->pending_ops++;
-    return sqe;
-}
-
-uint64_t conn_data(const struct conn *conn, enum op op) {
-    return op_pack(op, conn->generation, conn->slot);
-}
-
-int conn_target(const struct conn *conn) {
-    return conn->flags & CONN_FIXED ? (int)conn->slot : conn->fd;
-}
-
-void conn_target_flag(const struct conn *conn, struct io_uring_sqe *sqe) {
-    if (conn->flags & CONN_FIXED) prep_fixed_file(sqe);
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------------- */
@@ -143,7 +120,6 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
                bool unix_socket) {
     conn->shard = shard;
     conn->kind = kind;
-    conn->fd = fd;
     conn->client = (struct client){.shard = (uint8_t)shard->index,
                                    .slot = conn->slot,
                                    .fd = fd,
@@ -156,8 +132,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     metric_add(&shard->exec.metrics.connections_received, 1);
     socket_options(fd, unix_socket);
     conn->flags = CONN_OPEN;
-    if (conn->slot < shard->files.count && files_set(&shard->files, conn->slot, fd) == 0)
-        conn->flags |= CONN_FIXED;
+    io_attach(&shard->io, &conn->socket, fd, conn->slot, slots_name(conn));
     receive_arm(conn);
     return true;
 }
@@ -165,8 +140,8 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
 /* A peer that sends faster than its turns go through is left to its socket's own flow control. */
 static void check_backlog(struct conn *conn) {
     if (conn_has_backlog(conn))
-        receive_cancel(conn);
-    else if (!(conn->flags & (CONN_RECEIVING | CONN_READING | CONN_EOF)))
+        io_receive_stop(&conn->shard->io, &conn->socket);
+    else if (!io_is_receiving(&conn->socket) && !io_is_reading(&conn->socket) && !(conn->flags & CONN_EOF))
         conn_wants_rearm(conn);
 }
 
@@ -197,43 +172,28 @@ void conn_shut(struct conn *conn) {
 
 bool conn_check(const struct conn *conn) {
     uint32_t flags = conn->flags;
-    unsigned owed = !!(flags & CONN_RECEIVING) + !!(flags & CONN_READING) +
-                    (flags & CONN_SENDING && !(flags & CONN_RETRY_SEND));
     bool has_turn = conn_link_in(&conn->turn_link), has_flush = conn_link_in(&conn->flush_link);
     assert(flags & CONN_OPEN);
-    assert(!(flags & CONN_RECEIVING && flags & CONN_READING));
+    assert(!(io_is_receiving(&conn->socket) && io_is_reading(&conn->socket)));
     assert(!(flags & CONN_STOP_PAUSE) || has_turn);
     assert(!(flags & CONN_AWAITS) || has_flush);
     assert(!(flags & CONN_CLOSING) || !(has_turn || has_flush));
     assert(!(flags & CONN_SENDING) || output_in_flight(&conn->output));
-    assert(flags & CONN_CLOSING || conn->pending_ops >= owed);
+    assert(!(flags & CONN_RETRY_SEND) || (flags & CONN_SENDING && !io_is_sending(&conn->socket)));
+    assert(flags & (CONN_CLOSING | CONN_RETRY_SEND) ||
+           !(flags & CONN_SENDING) == !io_is_sending(&conn->socket));
     assert(conn->pending_done <= conn->pending.len);
     assert(!conn->bulk || conn->bulk_have < conn->bulk->capacity);
     return true;
 }
 
-/* Who closes a socket with bytes in it that nobody has read resets the connection: so a peer that is still sending learns of
- * it at once. The receive that was armed may have taken those bytes after the shutdown. Then no reset would come, nor would
- * the window open again that was shut: the peer would wait for a minute, until the kernel forgets this end. */
-static void reset_if_discarding(const struct conn *conn) {
-    static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    if (conn->flags & CONN_DISCARDS) (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-}
-
-/* A receive or send that is still armed ends when the socket is shut down: its completion then comes by
- * itself. The shutdown waits until no send is under way that could still deliver a last reply. */
+/* A connection with a last reply does not come here before that has been sent: what is still under way is dropped. */
 bool conn_bury(struct conn *conn) {
     struct shard *shard = conn->shard;
     debug_assert(conn_check(conn));
-    if (conn->pending_ops) {
-        if (!(conn->flags & CONN_SHUT)) shutdown(conn->fd, SHUT_RDWR);
-        conn->flags |= CONN_SHUT;
-        return false;
-    }
+    if (!io_detach(&shard->io, &conn->socket)) return false;
     conn->kind->closed(conn);
-    if (conn->flags & CONN_FIXED) (void)!files_set(&shard->files, conn->slot, -1);
-    reset_if_discarding(conn);
-    close(conn->fd);
+    close(conn->client.fd);
     output_close(&conn->output);
     buffer_free(&conn->pending);
     __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
@@ -257,7 +217,7 @@ void conn_settle(struct conn *conn) {
         client |= CLIENT_CLOSE_AFTER_REPLY;
         client_set(conn->client.flags, client);
     }
-    bool ended = conn->flags & CONN_EOF && !(conn->flags & (CONN_STOPPED | CONN_READING)) &&
+    bool ended = conn->flags & CONN_EOF && !(conn->flags & CONN_STOPPED) && !io_is_reading(&conn->socket) &&
                  !conn_link_in(&conn->turn_link);
     if ((ended || client & CLIENT_CLOSE_AFTER_REPLY) && !(conn->flags & CONN_SENDING) &&
         output_unsent(&conn->output) == 0)

@@ -4,12 +4,11 @@
  *      accept ------------> (armed: recv) ----------------> requests --> replies ----------> (sending)
  *                              ^   |                                                            |
  *                              |   +-- EOF, error, QUIT, kill: conn_shut --> (closing) <--------+
- *                              +-- re-armed when a multishot ended              |
- *                                             last completion: conn_bury ------>+--> slot free
+ *                              +-- re-armed when a receive ended                |
+ *                                             last event: conn_bury ----------->+--> slot free
  *
- * A connection is freed only after the last completion that can name it (`pending_ops` is 0). An idle
- * connection owns no buffer: not for input (the kernel's provided ring has them), not for output (chunks go
- * back when all is sent). */
+ * A connection is freed only after the last event that can name it (io_detach). An idle connection owns no buffer: not
+ * for input (the shard's io has them), not for output (chunks go back when all is sent). */
 #ifndef KEVY_SERVER_LOOP_CONN_H
 #define KEVY_SERVER_LOOP_CONN_H
 
@@ -20,28 +19,20 @@
 #include "server/clients/client.h"
 #include "server/loop/conn_list.h"
 #include "server/loop/output.h"
-#include "server/op.h"
+#include "uring/io.h"
 
 struct shard;
-struct io_uring_sqe;
 
 enum conn_flag {
     CONN_OPEN = 1 << 0,
-    CONN_RECEIVING = 1 << 1,  /* a receive is armed */
-    CONN_CANCELLING = 1 << 2, /* ... and being cancelled */
-    CONN_READING = 1 << 3,    /* a direct read of a large argument is under way */
-    CONN_SENDING = 1 << 4,
-    CONN_EOF = 1 << 5,         /* the peer will send no more */
-    CONN_CLOSING = 1 << 6,     /* torn down: waits for its last completions */
-    CONN_STOP_OUTPUT = 1 << 7, /* requests wait until replies have been read */
-    CONN_STOP_PAUSE = 1 << 8,  /* requests wait for the end of CLIENT PAUSE */
-    CONN_LARGE = 1 << 9, /* sends large arguments: receives are single-shot, so that none need be cancelled */
-    CONN_QUICK_FELL_SHORT = 1 << 10,
-    CONN_FIXED = 1 << 11,      /* sits in the file table */
-    CONN_SHUT = 1 << 12,       /* shutdown() was called */
-    CONN_RETRY_SEND = 1 << 13, /* bytes are in flight but the submission queue was full */
-    CONN_AWAITS = 1 << 14,     /* on the shard's list of those whose replies wait for a write to be durable */
-    CONN_DISCARDS = 1 << 15,   /* bytes came that nobody will read */
+    CONN_SENDING = 1 << 1,     /* replies are in flight: a send is under way, or is to be tried again */
+    CONN_EOF = 1 << 2,         /* the peer will send no more */
+    CONN_CLOSING = 1 << 3,     /* torn down: waits for its last completions */
+    CONN_STOP_OUTPUT = 1 << 4, /* requests wait until replies have been read */
+    CONN_STOP_PAUSE = 1 << 5,  /* requests wait for the end of CLIENT PAUSE */
+    CONN_LARGE = 1 << 6, /* sends large arguments: receives are single-shot, so that none need be cancelled */
+    CONN_RETRY_SEND = 1 << 7, /* bytes are in flight, but there was no room for a send */
+    CONN_AWAITS = 1 << 8,     /* on the shard's list of those whose replies wait for a write to be durable */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE,
 };
 
@@ -61,10 +52,10 @@ struct conn {
         client; /* first: a handler's client is a connection's; of other kinds it has flags and times alone */
     struct shard *shard;
     const struct conn_kind *kind;
-    int fd;
+    struct io_socket socket;
     uint32_t slot, generation;
     uint32_t flags;
-    uint32_t pending_ops; /* SQEs whose completion is owed */
+    uint32_t next_free; /* slots.c's, while the slot is free */
     struct output output;
 
     struct request_parser parser;
@@ -86,7 +77,6 @@ struct conn {
      * to be durable: at once. */
     uint64_t reply_sequence;
     struct conn_link turn_link, flush_link, receive_link; /* conn_list.h says of which lists */
-    struct conn *next_quick;
 };
 
 _Static_assert(sizeof(struct conn) <= 1024, "what an idle connection costs in the server's memory");
@@ -97,8 +87,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     __attribute__((warn_unused_result));
 /* Gives what has come to the kind: `data`, or with len 0 what it has kept. */
 void conn_input(struct conn *conn, const char *data, size_t len);
-/* Ends the connection: shuts the socket down; it is buried after its last completion. Replies in flight are
- * dropped. */
+/* Ends the connection: shuts the socket down; it is buried after its last event. Replies in flight are dropped. */
 void conn_shut(struct conn *conn);
 /* Closes what has nothing left to do. */
 void conn_settle(struct conn *conn);
@@ -129,13 +118,10 @@ void conn_awaits(struct conn *conn);
 void conn_wants_rearm(struct conn *conn);
 void conn_wants_closing(struct conn *conn);
 
-/* An SQE for this connection; its completion is counted. NULL when the queue is full even after a submit. */
-struct io_uring_sqe *conn_sqe(struct conn *conn);
-/* What the completion of an operation of this connection says. */
-uint64_t conn_data(const struct conn *conn, enum op op);
-/* What an SQE names as its file, and the flag that it needs beside it. */
-int conn_target(const struct conn *conn);
-void conn_target_flag(const struct conn *conn, struct io_uring_sqe *sqe);
+/* Whose socket it is. */
+static inline struct conn *conn_of_socket(struct io_socket *socket) {
+    return (struct conn *)(void *)((char *)socket - offsetof(struct conn, socket));
+}
 
 /* More requests wait for their turn than one turn could do. */
 static inline bool conn_has_backlog(const struct conn *conn) {

@@ -1,8 +1,7 @@
 /* deliver.c - posts reach the connections of their shard, and their senders wake it.
  *
- * A wake-up needs room in the sender's submission queue, and room may take time: the kernel may lack
- * memory, or want its completions read first, which only the sender's turn does. So the sender never waits
- * for it. */
+ * A wake-up needs room among what the sender asks of the kernel, and room may take time: the kernel may lack memory, or
+ * want its events read first, which only the sender's turn does. So the sender never waits for it. */
 #include "server/loop/deliver.h"
 
 #include <stdlib.h>
@@ -11,28 +10,14 @@
 #include "server/clients/post.h"
 #include "server/loop/accept.h"
 #include "server/loop/shard.h"
-#include "server/op.h"
-#include "uring/prep.h"
 
 /* ---- Waking --------------------------------------------------------------------------------------- */
 
-/* False: no room in the submission queue, nor does the kernel make any now. Only a failure completes on the sender's ring
- * (deliver_wake_sent): else each wake-up would cost the sender a turn. */
-static bool wake(struct ring *ring, unsigned target) {
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    if (!sqe && ring_submit(ring) >= 0) sqe = ring_sqe(ring);
-    if (!sqe) return false;
-    prep_msg_ring(sqe, mailboxes[target].ring_fd, 0, op_pack(OP_WAKE, 0, 0),
-                  op_pack(OP_WAKE_SENT, 0, target));
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    return true;
-}
-
 /* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try
  * as well. */
-static bool nudge(struct ring *ring, unsigned target) {
+static bool nudge(struct shard *shard, unsigned target) {
     if (!post_claim_wake(&mailboxes[target])) return true;
-    if (wake(ring, target)) return true;
+    if (io_wake(&shard->io, &shards[target].io, target)) return true;
     post_give_wake(&mailboxes[target]);
     return false;
 }
@@ -44,18 +29,18 @@ void deliver_wakes(struct shard *shard) {
     for (unsigned word = 0; word < MAX_SHARDS / 64; word++)
         for (uint64_t bits = owed.words[word]; bits; bits &= bits - 1) {
             unsigned target = word * 64 + (unsigned)__builtin_ctzll(bits);
-            if (!nudge(&shard->ring, target)) wakes_add(&shard->exec.wakes, target);
+            if (!nudge(shard, target)) wakes_add(&shard->exec.wakes, target);
         }
 }
 
-void deliver_wake_sent(struct shard *shard, unsigned target, int result) {
+void deliver_wake_failed(struct shard *shard, unsigned target) {
     assert(target < mailbox_count);
-    if (result >= 0) return;
     post_give_wake(&mailboxes[target]);
     wakes_add(&shard->exec.wakes, target);
 }
 
-bool deliver_stop(struct ring *ring) {
+/* Each is woken whether it sleeps or not, for that it does may be said a moment later. */
+bool deliver_stop(void) {
     bool taken = true;
     for (unsigned i = 0; i < shard_count; i++) {
         struct post *post = shards[i].stop;
@@ -63,11 +48,8 @@ bool deliver_stop(struct ring *ring) {
         if (post) post_push(&mailboxes[i], post);
         if (client_get(shards[i].stopping)) continue;
         taken = false;
-        /* Whether it sleeps or not: an earlier wake-up may have come to nothing. */
-        (void)wake(ring, i);
+        (void)io_wake_fd(mailboxes[i].wake_fd);
     }
-    (void)ring_wait(ring, 0, 0, 0);
-    ring_advance(ring, ring_ready(ring));
     return taken;
 }
 

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 
-struct ring;
 struct shard;
 
 /* Makes the shard's stop post, so that stopping needs no memory. False without memory. */
@@ -14,15 +13,14 @@ void deliver_close(struct shard *shard);
 
 /* Runs what has been posted. True if there was anything. */
 bool deliver_posts(struct shard *shard);
-/* Wakes those among the shards posted to that sleep. Whom the ring has no room for stays in the shard's
- * wakes: it is tried again in the next turn, and the shard does not sleep before. */
+/* Wakes those among the shards posted to that sleep. Those for whom there is no room now stay in the shard's wakes: they
+ * are tried again in the next turn, and the shard does not sleep before. */
 void deliver_wakes(struct shard *shard);
-/* What became of one of them. A failure is owed again. */
-void deliver_wake_sent(struct shard *shard, unsigned target, int result);
+/* One of them was not woken: that is owed again. */
+void deliver_wake_failed(struct shard *shard, unsigned target);
 
-/* Tells every shard to end its connections and its thread. From main's thread, over a ring of main's own.
- * True when all have heard it; until then it is to be called again, a moment later, for a wake-up may come
- * to nothing. */
-bool deliver_stop(struct ring *ring) __attribute__((warn_unused_result));
+/* Tells every shard to end its connections and its thread. From main's thread. True when all have heard it; until then it
+ * is to be called again, a moment later. */
+bool deliver_stop(void) __attribute__((warn_unused_result));
 
 #endif

@@ -6,16 +6,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "uring/io.h"
+
 enum { LISTENERS_MAX = 32 };
+/* What a socket that listens is called, beside its number: no connection is called so (slots.h). */
+#define LISTENER_NAME (UINT64_C(1) << 31)
 
 struct listener {
     int fd;
+    struct io_socket socket;
     bool unix_socket;
     /* accept.c's: */
     bool armed;               /* an accept is under way */
     bool ended;               /* it cannot accept any more */
     uint64_t paused_until_us; /* monotonic: out of descriptors until then */
 };
+
+/* Whose socket it is. */
+static inline struct listener *listener_of_socket(struct io_socket *socket) {
+    return (struct listener *)(void *)((char *)socket - offsetof(struct listener, socket));
+}
 
 extern struct listener listeners[LISTENERS_MAX];
 extern unsigned listener_count;

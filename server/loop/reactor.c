@@ -1,21 +1,19 @@
-/* reactor.c - the turn. A completion only records and queues; work happens in a later phase, so nothing
- * recurses and a turn is bounded: by the completion queue, by TURN_REQUESTS a connection, and by the budgets
- * of upkeep. */
+/* reactor.c - the turn. An event only records and queues; work happens in a later phase, so nothing recurses and a turn
+ * is bounded: by the queue of events, by TURN_REQUESTS a connection, and by the budgets of upkeep. */
 #include "server/loop/reactor.h"
 
-#include <errno.h>
-
+#include "protocol/assert.h"
 #include "server/config/config.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
 #include "server/loop/accept.h"
 #include "server/loop/conn.h"
 #include "server/loop/deliver.h"
+#include "server/loop/listener.h"
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
 #include "server/loop/upkeep.h"
-#include "server/op.h"
 #include "server/report/info.h"
 #include "server/report/rates.h"
 
@@ -29,14 +27,14 @@ static void rearm(struct shard *shard);
 static void wait_for_more(struct shard *shard);
 
 static void turn(struct shard *shard) {
-    reap(shard);          /* completions become queued data, room to send, ended operations */
+    reap(shard);          /* events become queued data, room to send, ended operations */
     deliver_posts(shard); /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that waited until a write was durable */
     flush(shard);         /* one send per connection that has replies */
     rearm(shard);         /* receives and accepts that ended start again */
-    bury(shard);          /* connections whose last completion has come are freed */
+    bury(shard);          /* connections whose last event has come are freed */
     wait_for_more(shard); /* one system call: submit, and gather, spin or sleep */
 }
 
@@ -50,64 +48,35 @@ enum {
 
 /* ---- Reap ----------------------------------------------------------------------------------------- */
 
-static void conn_completed(struct shard *shard, enum op op, const struct io_uring_cqe *cqe) {
-    struct conn *conn = slots_find(&shard->slots, op_slot(cqe->user_data), op_generation(cqe->user_data));
-    if (!conn) {
-        /* Cannot happen while pending_ops is right: a buffer would be lost with it. */
-        if (cqe->flags & IORING_CQE_F_BUFFER) {
-            buffers_take(&shard->buffers, buffers_id(cqe->flags));
-            buffers_return(&shard->buffers, buffers_id(cqe->flags));
-        }
-        return;
-    }
-    switch (op) {
-    case OP_RECEIVE:
+static void heard(struct shard *shard, const struct io_event *event) {
+    struct conn *conn = event->socket ? conn_of_socket(event->socket) : NULL;
+    switch (event->operation) {
+    case IO_RECEIVE:
         pace_heard(&shard->pace, &conn->heard_epoch);
-        receive_completed(conn, cqe->res, cqe->flags);
+        receive_heard(conn, event);
         break;
-    case OP_READ:
+    case IO_READ:
         pace_heard(&shard->pace, &conn->heard_epoch);
-        receive_read_completed(conn, cqe->res);
+        receive_read_ended(conn, event);
         break;
-    case OP_SEND: send_completed(conn, cqe->res); break;
-    case OP_SEND_QUICK: send_quick_short(conn, cqe->res); break;
-    case OP_CANCEL: receive_cancelled(conn, cqe->res); break;
-    default: break;
+    case IO_SEND: send_ended(conn, event->result); break;
+    case IO_ACCEPT: accept_heard(shard, listener_of_socket(event->socket), event); break;
+    case IO_WAKE_FAILED: deliver_wake_failed(shard, (unsigned)event->data); break;
+    default: assert(event->operation == IO_NOTHING);
     }
 }
 
-static void completed(struct shard *shard, const struct io_uring_cqe *cqe) {
-    enum op op = op_of(cqe->user_data);
-    switch (op) {
-    case OP_ACCEPT: accept_completed(shard, op_slot(cqe->user_data), cqe->res, cqe->flags); break;
-    case OP_WAKE_SENT: deliver_wake_sent(shard, op_slot(cqe->user_data), cqe->res); break;
-    case OP_NONE:
-    case OP_WAKE: break;
-    default: conn_completed(shard, op, cqe);
-    }
-}
-
-/* Quick sends complete only when they fell short, and then before the enter that submitted them returned:
- * those that no completion has named by now have gone through. */
-static void settle(struct shard *shard) {
-    struct conn *conn = shard->quick;
-    shard->quick = NULL;
-    for (struct conn *next; conn; conn = next) {
-        next = conn->next_quick;
-        send_quick_settled(conn);
-    }
-}
-
-/* At most RECEIVE_BUFFERS completions carry data, for that is how many buffers there are. Whether the last
- * enter took every SQE and held no completion back is asked first: what is reaped queues SQEs of its own. */
+/* At most RECEIVE_BUFFERS events carry data, for that is how many buffers there are. */
 static void reap(struct shard *shard) {
-    unsigned count = ring_ready(&shard->ring);
-    bool all_came = ring_sqe_room(&shard->ring) == shard->ring.sq_entries && !ring_overflowed(&shard->ring);
+    unsigned count = io_ready(&shard->io);
     shard->pace.receives = 0;
     shard->turn++;
-    for (unsigned i = 0; i < count; i++) completed(shard, ring_cqe(&shard->ring, i));
-    ring_advance(&shard->ring, count);
-    if (all_came) settle(shard);
+    for (unsigned i = 0; i < count; i++) {
+        struct io_event event = io_event(&shard->io, i);
+        heard(shard, &event);
+    }
+    io_advance(&shard->io, count);
+    for (struct io_socket *sent; (sent = io_settled(&shard->io));) send_settled(conn_of_socket(sent));
     shard->pace.epoch_receives += shard->pace.receives;
     metric_add(&shard->exec.metrics.ring_completions, count);
     metric_add(&shard->exec.metrics.ring_turns, 1);
@@ -126,13 +95,12 @@ static void execute(struct shard *shard) {
     metric_add(&shard->exec.metrics.reads, shard->received_count);
     for (unsigned i = 0; i < shard->received_count; i++) {
         struct received *r = &shard->received[i];
-        const char *data = shard->buffers.memory + (size_t)r->buffer * shard->buffers.size;
-        if (r->conn->generation == r->generation) conn_input(r->conn, data, r->len);
-        buffers_return(&shard->buffers, r->buffer);
+        if (r->conn->generation == r->generation)
+            conn_input(r->conn, io_buffer(&shard->io, r->buffer), r->len);
+        io_release(&shard->io, r->buffer);
     }
     shard->received_count = 0;
     conn_list_run(&ready, run_ready);
-    buffers_publish(&shard->buffers);
 }
 
 /* ---- Tick ----------------------------------------------------------------------------------------- */
@@ -208,7 +176,7 @@ static uint64_t until_us(const struct shard *shard, int64_t unix_ms) {
     return ms < 0 ? 0 : (uint64_t)(ms < CLOCK_CHECK_MS ? ms : CLOCK_CHECK_MS) * 1000;
 }
 
-/* Microseconds until something is due that no completion will announce. */
+/* Microseconds until something is due that no event will announce. */
 static uint64_t sleep_limit_us(const struct shard *shard) {
     uint64_t limit = UINT64_MAX;
     int64_t want_ms = shard->want_ms;
@@ -237,9 +205,7 @@ static bool work_waits(const struct shard *shard) {
 static bool spin(struct shard *shard) {
     uint64_t start_us = shard->exec.clock.now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
-        if (ring_ready(&shard->ring) || ring_needs_enter(&shard->ring) ||
-            post_waiting(shard->mailbox, shard->want_ms))
-            return true;
+        if (io_stirs(&shard->io) || post_waiting(shard->mailbox, shard->want_ms)) return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
@@ -254,7 +220,7 @@ static void park(struct shard *shard, unsigned want) {
     uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
     __atomic_store_n(&shard->mailbox->parked, 1, __ATOMIC_SEQ_CST);
     if (!post_waiting(shard->mailbox, shard->want_ms))
-        (void)ring_wait(&shard->ring, want, wait_us, sleep_limit_us(shard));
+        (void)io_wait(&shard->io, want, wait_us, sleep_limit_us(shard));
     __atomic_store_n(&shard->mailbox->parked, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -262,22 +228,22 @@ static void wait_for_more(struct shard *shard) {
     uint64_t started_us = shard->exec.clock.now_us;
     deliver_wakes(shard);
     unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us);
-    bool ready = work_waits(shard) || ring_ready(&shard->ring);
+    bool ready = work_waits(shard) || io_has_events(&shard->io);
     if (!ready && want == 1 && pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {
-        ring_submit(&shard->ring);
+        (void)io_submit(&shard->io);
         ready = spin(shard);
     }
     if (!ready)
         park(shard, want);
     else
-        (void)ring_wait(&shard->ring, 0, 0, 0);
+        (void)io_wait(&shard->io, 0, 0, 0);
     clock_read(&shard->exec.clock);
     pace_waited(&shard->pace, shard->exec.clock.now_us - started_us);
     if (pace_due(&shard->pace, shard->exec.clock.now_us))
         pace_next(&shard->pace, shard->exec.clock.now_us, metric_get(&shard->exec.metrics.commands_processed),
                   clock_thread_cpu_ns());
     metric_add(&shard->exec.metrics.ring_enters,
-               shard->ring.enters - metric_get(&shard->exec.metrics.ring_enters));
+               io_calls(&shard->io) - metric_get(&shard->exec.metrics.ring_enters));
 }
 
 /* ---- Running -------------------------------------------------------------------------------------- */
@@ -307,7 +273,7 @@ static void drain(struct shard *shard) {
         rearm(shard);
         bury(shard);
         deliver_wakes(shard);
-        (void)ring_wait(&shard->ring, client_get(shard->connections) ? 1 : 0, 0, STOP_WAIT_US);
+        (void)io_wait(&shard->io, client_get(shard->connections) ? 1 : 0, 0, STOP_WAIT_US);
         clock_read(&shard->exec.clock);
     }
 }

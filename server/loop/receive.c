@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "protocol/assert.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
-#include "uring/prep.h"
 
 /* ---- Arming --------------------------------------------------------------------------------------- */
 
@@ -22,116 +20,79 @@ static bool conn_wants_read(const struct conn *conn) {
 enum { UNIX_READ_MAX = 64 * 1024 };
 _Static_assert((int)LARGE_PAGES_FROM < (int)BLOCK_MAP_MIN, "a mapping goes on behind its first part");
 
-static void conn_start_read(struct conn *conn) {
-    struct io_uring_sqe *sqe = conn_sqe(conn);
-    if (!sqe) {
-        conn_wants_rearm(conn);
-        return;
-    }
+static void start_read(struct conn *conn) {
     size_t left = conn->bulk->capacity - conn->bulk_have;
     if (conn->bulk->mapped && conn->bulk_have < LARGE_PAGES_FROM) left = LARGE_PAGES_FROM - conn->bulk_have;
     unsigned most = config.timeout && client_get(conn->client.flags) & CLIENT_UNIX_SOCKET ? UNIX_READ_MAX
                                                                                           : 1u << 30;
     unsigned len = left < most ? (unsigned)left : most;
-    prep_recv(sqe, conn_target(conn), conn->bulk->data + conn->bulk_have, len, MSG_WAITALL,
-              conn_data(conn, OP_READ));
-    conn_target_flag(conn, sqe);
-    conn->flags |= CONN_READING;
-    metric_add(&conn->shard->exec.metrics.ring_direct_reads, 1);
+    if (io_read(&conn->shard->io, &conn->socket, conn->bulk->data + conn->bulk_have, len))
+        metric_add(&conn->shard->exec.metrics.ring_direct_reads, 1);
+    else
+        conn_wants_rearm(conn);
 }
 
-/* After the last large argument so many single receives come before the connection goes back to multishot, of so
+/* After the last large argument so many single receives come before the connection goes back to one that stays armed, of so
  * many bytes: what comes by a buffer is copied into the value, what comes behind it is not. */
 enum { LARGE_FORGOTTEN = 16, LARGE_HEAD = 4096 };
 
+static void start_receive(struct conn *conn) {
+    struct io *io = &conn->shard->io;
+    if (conn->receives_since_large == LARGE_FORGOTTEN) conn->flags &= ~(uint32_t)CONN_LARGE;
+    bool single = conn->flags & CONN_LARGE;
+    if (single ? io_receive_one(io, &conn->socket, LARGE_HEAD) : io_receive_many(io, &conn->socket))
+        conn->receives_since_large += single;
+    else
+        conn_wants_rearm(conn);
+}
+
 void receive_arm(struct conn *conn) {
     debug_assert(conn_check(conn));
-    if (conn->flags & (CONN_RECEIVING | CONN_READING | CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
+    if (io_is_receiving(&conn->socket) || io_is_reading(&conn->socket) ||
+        conn->flags & (CONN_CLOSING | CONN_EOF) || conn_has_backlog(conn))
         return;
-    if (conn_wants_read(conn)) {
-        conn_start_read(conn);
-        return;
-    }
-    struct io_uring_sqe *sqe = conn_sqe(conn);
-    if (!sqe) {
-        conn_wants_rearm(conn);
-        return;
-    }
-    if (conn->flags & CONN_LARGE && ++conn->receives_since_large > LARGE_FORGOTTEN)
-        conn->flags &= ~(uint32_t)CONN_LARGE;
-    if (conn->flags & CONN_LARGE) {
-        prep_recv(sqe, conn_target(conn), NULL, LARGE_HEAD, 0, conn_data(conn, OP_RECEIVE));
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = conn->shard->buffers.group;
-    } else {
-        prep_recv_multishot(sqe, conn_target(conn), conn->shard->buffers.group, conn_data(conn, OP_RECEIVE));
-    }
-    conn_target_flag(conn, sqe);
-    conn->flags |= CONN_RECEIVING;
+    if (conn_wants_read(conn))
+        start_read(conn);
+    else
+        start_receive(conn);
 }
 
-void receive_cancel(struct conn *conn) {
-    if (!(conn->flags & CONN_RECEIVING) || conn->flags & CONN_CANCELLING) return;
-    struct io_uring_sqe *sqe = conn_sqe(conn);
-    if (!sqe) return; /* whoever wants it cancelled asks again, at the latest when data comes */
-    prep_cancel(sqe, conn_data(conn, OP_RECEIVE), false, conn_data(conn, OP_CANCEL));
-    conn->flags |= CONN_CANCELLING;
-}
+/* ---- Events --------------------------------------------------------------------------------------- */
 
-/* ---- Completions --------------------------------------------------------------------------------- */
-
-/* A receive that ended with 0 bytes is the end of the stream, or only a wake-up: kernels differ in what
- * IORING_CQE_F_SOCK_NONEMPTY says beside it, so the socket itself is asked. */
-static bool at_end_of_stream(int fd) {
-    char byte;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-static void received_data(struct conn *conn, int res, unsigned cqe_flags) {
+static void received_data(struct conn *conn, const struct io_event *event) {
     struct shard *shard = conn->shard;
-    unsigned id = buffers_id(cqe_flags);
-    buffers_take(&shard->buffers, id);
-    if (res <= 0 || conn->flags & CONN_CLOSING) {
-        if (res > 0) conn->flags |= CONN_DISCARDS;
-        buffers_return(&shard->buffers, id);
+    if (conn->flags & CONN_CLOSING) {
+        io_release(&shard->io, event->buffer);
         return;
     }
     assert(shard->received_count < RECEIVE_BUFFERS);
-    shard->received[shard->received_count++] =
-        (struct received){.conn = conn, .generation = conn->generation, .buffer = id, .len = (uint32_t)res};
+    shard->received[shard->received_count++] = (struct received){.conn = conn,
+                                                                 .generation = conn->generation,
+                                                                 .buffer = event->buffer,
+                                                                 .len = (uint32_t)event->result};
 }
 
-void receive_completed(struct conn *conn, int res, unsigned cqe_flags) {
-    bool ended = !(cqe_flags & IORING_CQE_F_MORE);
-    if (ended) {
-        conn->pending_ops--;
-        conn->flags &= ~(uint32_t)(CONN_RECEIVING | CONN_CANCELLING);
-    }
-    if (cqe_flags & IORING_CQE_F_BUFFER) received_data(conn, res, cqe_flags);
+void receive_heard(struct conn *conn, const struct io_event *event) {
+    if (event->result > 0) received_data(conn, event);
     if (conn->flags & CONN_CLOSING) {
         conn_wants_closing(conn);
         return;
     }
-    if (res == -ENOBUFS) metric_add(&conn->shard->exec.metrics.ring_receives_starved, 1);
-    if (res < 0 && res != -ENOBUFS && res != -ECANCELED && res != -EINTR && res != -EAGAIN) {
+    if (event->result == -ENOBUFS) {
+        metric_add(&conn->shard->exec.metrics.ring_receives_starved, 1);
+    } else if (event->result < 0) {
         conn_shut(conn);
         return;
     }
-    if (res == 0 && at_end_of_stream(conn->fd)) {
+    if (event->eof) {
         conn->flags |= CONN_EOF;
         if (conn->flags & CONN_STOP_PAUSE)
             conn_settle(conn); /* it has no turn before it is resumed, and will not be */
         else
             conn_wants_turn(conn);
-    } else if (ended) {
+    } else if (event->last) {
         conn_wants_rearm(conn);
     }
-}
-
-void receive_cancelled(struct conn *conn, int res) {
-    (void)res; /* ENOENT and EALREADY: the receive has ended or will; its own completion says so */
-    conn->pending_ops--;
-    if (conn->flags & CONN_CLOSING) conn_wants_closing(conn);
 }
 
 /* ---- Large arguments ------------------------------------------------------------------------------ */
@@ -181,7 +142,7 @@ size_t receive_bulk_more(struct conn *conn, const char *data, size_t len) {
     if (n == want)
         bulk_given(conn);
     else if (conn_wants_read(conn))
-        receive_cancel(conn);
+        io_receive_stop(&conn->shard->io, &conn->socket);
     return n;
 }
 
@@ -210,24 +171,21 @@ bool receive_bulk(struct conn *conn, const char *data, size_t have) {
     return true;
 }
 
-void receive_read_completed(struct conn *conn, int res) {
-    conn->pending_ops--;
-    conn->flags &= ~(uint32_t)CONN_READING;
+void receive_read_ended(struct conn *conn, const struct io_event *event) {
     if (conn->flags & CONN_CLOSING) {
-        if (res > 0) conn->flags |= CONN_DISCARDS;
         conn_wants_closing(conn);
         return;
     }
-    if (res == 0) conn->flags |= CONN_EOF;
-    if (res < 0 && res != -EINTR && res != -EAGAIN) {
+    if (event->eof) conn->flags |= CONN_EOF;
+    if (event->result < 0) {
         conn_shut(conn);
         return;
     }
-    if (res > 0) {
+    if (event->result > 0) {
         conn_active(conn);
         metric_add(&conn->shard->exec.metrics.reads, 1);
-        metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)res);
-        bulk_arrived(conn, (size_t)res);
+        metric_add(&conn->shard->exec.metrics.input_bytes, (uint64_t)event->result);
+        bulk_arrived(conn, (size_t)event->result);
         if (conn->bulk_have == conn->bulk->capacity) bulk_given(conn);
         if (conn->flags & CONN_CLOSING) return; /* without memory */
     }

@@ -7,18 +7,16 @@
 #include <stddef.h>
 
 struct conn;
+struct io_event;
 
-/* Arms a receive where none is; queues itself for a retry when the submission queue is full. */
+/* Arms a receive where none is; the connection stays on the list of those to be armed when there is no room for it. */
 void receive_arm(struct conn *conn);
-/* Ends the receive that is armed, if there is one; what it brings until it has ended is received all the same. */
 /* Ends a connection that sends more than client-query-buffer-limit allows, and says so in the log. */
 void receive_over_limit(struct conn *conn);
-void receive_cancel(struct conn *conn);
 
-/* Completions. `res` and `cqe_flags` are the CQE's. */
-void receive_completed(struct conn *conn, int res, unsigned cqe_flags);
-void receive_cancelled(struct conn *conn, int res);
-void receive_read_completed(struct conn *conn, int res);
+/* What became of a receive, IO_RECEIVE, and of a read, IO_READ. */
+void receive_heard(struct conn *conn, const struct io_event *event);
+void receive_read_ended(struct conn *conn, const struct io_event *event);
 
 /* The parser announced a large argument: `have` bytes of it are here, at data. False without memory: the
  * connection is shut. */

@@ -1,12 +1,8 @@
 /* send.c - replies leave: one send for a connection and turn, quick where that may be. */
 #include "server/loop/send.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "server/config/config.h"
 #include "server/loop/shard.h"
-#include "uring/prep.h"
 
 /* How much may lie unsent at once, as of now. Authentication cannot change within a batch. */
 size_t send_limit(const struct conn *conn) {
@@ -17,27 +13,13 @@ size_t send_limit(const struct conn *conn) {
 static void send_in_flight(struct conn *conn, bool quick) {
     const struct iovec *iov;
     unsigned count = output_rest(&conn->output, &iov);
-    struct io_uring_sqe *sqe = conn_sqe(conn);
     conn->flags |= CONN_SENDING;
-    if (!sqe) {
-        conn->flags |= CONN_RETRY_SEND;
-        conn_wants_flush(conn); /* the flush phase of the next turn tries again */
+    if (io_send(&conn->shard->io, &conn->socket, iov, count, quick)) {
+        conn->flags &= ~(uint32_t)CONN_RETRY_SEND;
         return;
     }
-    conn->flags &= ~(uint32_t)CONN_RETRY_SEND;
-    if (quick) {
-        prep_send(sqe, conn_target(conn), iov->iov_base, (unsigned)iov->iov_len,
-                  MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL, conn_data(conn, OP_SEND_QUICK));
-        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-        conn->next_quick = conn->shard->quick;
-        conn->shard->quick = conn;
-    } else if (count == 1 && iov->iov_len <= (1u << 30)) {
-        prep_send(sqe, conn_target(conn), iov->iov_base, (unsigned)iov->iov_len, MSG_NOSIGNAL,
-                  conn_data(conn, OP_SEND));
-    } else {
-        prep_writev(sqe, conn_target(conn), iov, count, conn_data(conn, OP_SEND));
-    }
-    conn_target_flag(conn, sqe);
+    conn->flags |= CONN_RETRY_SEND;
+    conn_wants_flush(conn); /* the flush phase of the next turn tries again */
 }
 
 static void check_limits(struct conn *conn) {
@@ -83,8 +65,7 @@ void send_flush(struct conn *conn) {
     if (!count) return;
     /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */
     bool last = conn->flags & CONN_EOF || client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY;
-    bool quick = conn->shard->quick_sends && !last && !(conn->flags & CONN_QUICK_FELL_SHORT) && count == 1 &&
-                 iov->iov_len <= OUTPUT_CHUNK_SIZE;
+    bool quick = io_has_quick(&conn->shard->io) && !last && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE;
     note_output(conn, quick);
     send_in_flight(conn, quick);
 }
@@ -107,32 +88,19 @@ static void sent(struct conn *conn, size_t n) {
 }
 
 /* What a send left undone is no error: the rest is sent by an operation that waits for room. */
-static void send_fell_short(struct conn *conn, int res) {
+void send_ended(struct conn *conn, int result) {
     if (conn->flags & CONN_CLOSING)
         conn_wants_closing(conn);
-    else if (res < 0 && res != -EAGAIN && res != -EINTR)
+    else if (result < 0)
         conn_shut(conn);
     else
-        sent(conn, res > 0 ? (size_t)res : 0);
+        sent(conn, (size_t)result);
 }
 
-void send_completed(struct conn *conn, int res) {
-    conn->pending_ops--;
-    send_fell_short(conn, res);
-}
-
-/* The operation stays owed until send_quick_settled: until then the shard's list names the connection. */
-void send_quick_short(struct conn *conn, int res) {
-    conn->flags |= CONN_QUICK_FELL_SHORT;
-    send_fell_short(conn, res);
-}
-
-void send_quick_settled(struct conn *conn) {
-    bool short_of_it = conn->flags & CONN_QUICK_FELL_SHORT;
-    conn->pending_ops--;
-    conn->flags &= ~(uint32_t)CONN_QUICK_FELL_SHORT;
+void send_settled(struct conn *conn) {
+    assert(output_in_flight(&conn->output));
     if (conn->flags & CONN_CLOSING)
         conn_wants_closing(conn);
-    else if (!short_of_it)
+    else
         sent(conn, conn->output.inflight_bytes);
 }

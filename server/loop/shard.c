@@ -1,32 +1,48 @@
-/* shard.c - a shard opens what it is made of: rings, slots, limits, mail. */
+/* shard.c - a shard opens what it is made of: io, slots, limits, mail. */
 #include "server/loop/shard.h"
 
 #include <errno.h>
 
 #include "server/config/config.h"
 #include "server/loop/deliver.h"
+#include "server/loop/listener.h"
 
 struct shard *shards;
 unsigned shard_count;
 
 enum {
     FILE_TABLE_MAX = 32 * 1024, /* slots beyond this use plain descriptors */
-    SQPOLL_IDLE_MS = 10,
+    POLL_IDLE_MS = 10,
 };
 
-static int open_ring(struct shard *shard, const struct shard_place *place) {
-    assert(place->poll_leader <=
-           shard->index); /* a ring shares the poll thread of one that is open already */
-    struct ring_options options = {
-        .sq_entries = SQ_ENTRIES,
-        .cq_entries = CQ_ENTRIES,
-        .mode = place->mode,
-        .attach_fd = place->poll_leader == shard->index ? -1 : shards[place->poll_leader].ring.fd,
-        .sq_cpu = place->poll_cpu,
-        .sq_idle_ms = SQPOLL_IDLE_MS,
+/* The socket that an event means: a listener's or a connection's. */
+static struct io_socket *find_socket(void *context, uint64_t name) {
+    const struct shard *shard = context;
+    if (name & LISTENER_NAME) {
+        assert(shard->index == 0 && (name ^ LISTENER_NAME) < listener_count);
+        return &listeners[name ^ LISTENER_NAME].socket;
+    }
+    struct conn *conn = slots_find(&shard->slots, name);
+    return conn ? &conn->socket : NULL;
+}
+
+static int open_io(struct shard *shard, const struct shard_place *place) {
+    assert(place->poll_leader <= shard->index); /* a poll thread is shared with one that is open already */
+    struct io_options options = {
+        .submissions = SQ_ENTRIES,
+        .events = CQ_ENTRIES,
+        .buffers = RECEIVE_BUFFERS,
+        .buffers_least = RECEIVE_BUFFERS_LEAST,
+        .buffer_size = RECEIVE_BUFFER_SIZE,
+        .places = FILE_TABLE_MAX,
+        .poll_thread = place->poll_thread,
+        .share = place->poll_leader == shard->index ? NULL : &shards[place->poll_leader].io,
+        .poll_cpu = place->poll_cpu,
+        .poll_idle_ms = POLL_IDLE_MS,
+        .find = find_socket,
+        .context = shard,
     };
-    shard->quick_sends = options.mode == RING_INLINE;
-    return ring_open(&shard->ring, &options);
+    return io_open(&shard->io, &options);
 }
 
 static void open_limits(struct shard *shard) {
@@ -58,11 +74,10 @@ void shard_init(struct shard *shard, unsigned index) {
     memset((void *)shard, 0, sizeof *shard);
     shard->index = index;
     shard->cpu = -1;
-    shard->ring.fd = -1;
     shard->want_ms = DUE_NEVER;
     shard->mailbox = &mailboxes[index];
     *shard->mailbox =
-        (struct mailbox){.due_ms = DUE_ALL, .ring_fd = -1}; /* its first turn looks at everything */
+        (struct mailbox){.due_ms = DUE_ALL, .wake_fd = -1}; /* its first turn looks at everything */
     open_limits(shard);
     open_lists(shard);
     slots_open(&shard->slots);
@@ -72,22 +87,15 @@ void shard_init(struct shard *shard, unsigned index) {
 int shard_open(struct shard *shard, const struct shard_place *place) {
     shard->cpu = place->cpu;
     if (!deliver_open(shard)) return -ENOMEM;
-    int error = open_ring(shard, place);
-    if (error) return error;
-    shard->mailbox->ring_fd = shard->ring.fd;
-    error = buffers_open(&shard->buffers, &shard->ring, 0, RECEIVE_BUFFERS, RECEIVE_BUFFERS_LEAST,
-                         RECEIVE_BUFFER_SIZE);
-    if (error) return error;
-    if (files_open(&shard->files, &shard->ring, FILE_TABLE_MAX) < 0) shard->files.count = 0;
-    return 0;
+    int error = open_io(shard, place);
+    if (!error) shard->mailbox->wake_fd = shard->io.wake_fd;
+    return error;
 }
 
 void shard_close(struct shard *shard) {
     deliver_close(shard);
     executor_close(&shard->exec);
-    files_close(&shard->files);
-    buffers_close(&shard->buffers);
-    ring_close(&shard->ring);
+    io_close(&shard->io);
     slots_close(&shard->slots);
     chunk_pool_close(&shard->chunks);
 }

@@ -1,4 +1,4 @@
-/* shard.h - one pinned thread: its ring, its connections, its stripes.
+/* shard.h - one pinned thread: its io, its connections, its stripes.
  *
  * Everything here belongs to the shard's own thread, but for the fields marked atomic, which others read or
  * write. */
@@ -16,15 +16,13 @@
 #include "server/loop/output.h"
 #include "server/loop/pace.h"
 #include "server/loop/slots.h"
-#include "uring/buffers.h"
-#include "uring/files.h"
-#include "uring/ring.h"
+#include "uring/io.h"
 
 /* Received data that waits for the parse phase. */
 struct received {
     struct conn *conn;
     uint32_t generation;
-    unsigned buffer;
+    uint32_t buffer; /* of the shard's io */
     uint32_t len;
 };
 
@@ -33,23 +31,18 @@ struct shard {
     int cpu; /* its thread is pinned to it, or -1; written by shard_open */
     pthread_t thread;
 
-    /* The rings. */
-    struct ring ring;
-    struct buffers buffers;
-    struct files files; /* files.count 0: not in use */
-    bool quick_sends;   /* inline mode: a send that was enough leaves no completion */
+    struct io io; /* what it asks of the kernel, and hears */
 
     /* Connections. */
     struct slots slots;
     uint32_t connections;      /* atomic for the listener's choice */
-    struct conn_list ready;    /* have bytes to parse that no completion will announce */
+    struct conn_list ready;    /* have bytes to parse that no event will announce */
     struct conn_list flush;    /* have replies to send */
     struct conn_list awaiting; /* replies wait until what they report is durable (conn.h: reply_sequence) */
     uint64_t durable_sequence; /* how far that is; without a journal nothing waits for it */
-    struct conn_list rearm;    /* could not get an SQE or a buffer: tried again every turn */
+    struct conn_list rearm;    /* no receive is under way: tried every turn */
     struct conn_list closing;  /* to be torn down at the end of the turn */
     struct conn_list held;     /* stopped by CLIENT PAUSE */
-    struct conn *quick;        /* sent quickly by the last submit: gone, unless a completion says not */
 
     uint32_t turn; /* number of this one */
     struct received received[RECEIVE_BUFFERS];
@@ -79,19 +72,18 @@ struct shard {
 extern struct shard *shards;
 extern unsigned shard_count;
 
-/* A shard that has no ring yet: it can run requests, but neither receive nor send. */
+/* A shard that has no io yet: it can run requests, but neither receive nor send. */
 void shard_init(struct shard *shard, unsigned index);
 
 /* Where a shard runs, and who polls its submission queue. */
 struct shard_place {
-    int cpu;             /* its thread was pinned there, or -1 */
-    enum ring_mode mode; /* RING_INLINE: the rest has no meaning */
-    unsigned
-        poll_leader; /* the shard whose ring made the poll thread: one that is open already, or this one */
-    int poll_cpu;    /* the poll thread's, or -1 */
+    int cpu;              /* its thread was pinned there, or -1 */
+    bool poll_thread;     /* a kernel thread polls for its io; false: the rest has no meaning */
+    unsigned poll_leader; /* the shard whose io made the poll thread: one that is open already, or this one */
+    int poll_cpu;         /* the poll thread's, or -1 */
 };
 
-/* Opens ring, buffers and file table of a shard that was initialised; on the shard's own thread. 0 or a negative
+/* Opens the io of a shard that was initialised; on the shard's own thread. 0 or a negative
  * errno, then shard_close is still to be called. */
 int shard_open(struct shard *shard, const struct shard_place *place) __attribute__((warn_unused_result));
 /* Gives back all that it has, also where it was never opened. */

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
+#include "protocol/assert.h"
 #include "server/loop/conn.h"
-#include "server/op.h"
 
 enum { PAGE_CONNS = 64 }; /* slots that are allocated together */
 
@@ -22,7 +22,7 @@ static struct conn *slot_conn(const struct slots *slots, uint32_t slot) {
     return slot < slots->page_count * PAGE_CONNS ? &slots->pages[slot / PAGE_CONNS][slot % PAGE_CONNS] : NULL;
 }
 
-/* A free slot keeps its generation, and in `pending_ops` the next free slot. */
+/* A free slot keeps its generation. */
 static bool add_page(struct slots *slots) {
     struct conn **pages = realloc(slots->pages, (slots->page_count + 1) * sizeof(struct conn *));
     if (!pages) return false;
@@ -32,7 +32,7 @@ static bool add_page(struct slots *slots) {
     uint32_t first = slots->page_count * PAGE_CONNS;
     for (uint32_t i = PAGE_CONNS; i-- > 0;) {
         page[i].slot = first + i;
-        page[i].pending_ops = slots->free;
+        page[i].next_free = slots->free;
         slots->free = first + i;
     }
     pages[slots->page_count++] = page;
@@ -43,20 +43,26 @@ struct conn *slots_take(struct slots *slots) {
     if (slots->free == SLOT_NONE && !add_page(slots)) return NULL;
     struct conn *conn = slot_conn(slots, slots->free);
     uint32_t slot = conn->slot, generation = conn->generation + 1;
-    slots->free = conn->pending_ops;
-    *conn = (struct conn){.slot = slot, .generation = generation & OP_GENERATION_MASK};
+    slots->free = conn->next_free;
+    assert(!(conn->flags & CONN_OPEN));
+    *conn = (struct conn){.slot = slot, .generation = generation & SLOT_GENERATION_MASK};
     return conn;
 }
 
 void slots_give(struct slots *slots, struct conn *conn) {
     conn->flags = 0;
-    conn->pending_ops = slots->free;
+    conn->next_free = slots->free;
     slots->free = conn->slot;
 }
 
-struct conn *slots_find(const struct slots *slots, uint32_t slot, uint32_t generation) {
-    struct conn *conn = slot_conn(slots, slot);
-    return conn && conn->flags & CONN_OPEN && conn->generation == generation ? conn : NULL;
+uint64_t slots_name(const struct conn *conn) {
+    assert(conn->generation <= SLOT_GENERATION_MASK);
+    return (uint64_t)conn->generation << 32 | conn->slot;
+}
+
+struct conn *slots_find(const struct slots *slots, uint64_t name) {
+    struct conn *conn = slot_conn(slots, (uint32_t)name);
+    return conn && conn->flags & CONN_OPEN && conn->generation == name >> 32 ? conn : NULL;
 }
 
 struct conn *slots_find_client(const struct slots *slots, uint32_t slot, uint64_t client_id) {

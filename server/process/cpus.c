@@ -36,12 +36,12 @@ static int shard_cpu(unsigned index) {
 
 /* Poll threads on CPUs that others need cost more than half of the throughput: by themselves they come only
  * where there are CPUs to spare (uring/README.md). */
-static enum ring_mode ring_mode(void) {
-    if (config.io_sqpoll != CONFIG_AUTO) return config.io_sqpoll == CONFIG_YES ? RING_SQPOLL : RING_INLINE;
-    return cpus_spare() ? RING_SQPOLL : RING_INLINE;
+static bool wants_poll_thread(void) {
+    if (config.io_sqpoll != CONFIG_AUTO) return config.io_sqpoll == CONFIG_YES;
+    return cpus_spare() > 0;
 }
 
-/* Which shard's ring makes the poll thread that shard `index` uses: always one that is opened before it. */
+/* Which shard's io makes the poll thread that shard `index` uses: always one that is opened before it. */
 static unsigned poll_leader(unsigned index) {
     unsigned threads = (unsigned)config.io_sqpoll_threads;
     if (!threads) threads = cpus_spare() ? cpus_spare() : 1;
@@ -59,6 +59,8 @@ static int poll_cpu(unsigned leader) {
 
 struct shard_place cpus_place(unsigned index) {
     unsigned leader = poll_leader(index);
-    return (struct shard_place){
-        .cpu = shard_cpu(index), .mode = ring_mode(), .poll_leader = leader, .poll_cpu = poll_cpu(leader)};
+    return (struct shard_place){.cpu = shard_cpu(index),
+                                .poll_thread = wants_poll_thread(),
+                                .poll_leader = leader,
+                                .poll_cpu = poll_cpu(leader)};
 }

@@ -27,7 +27,6 @@ int64_t server_started_ms;
 
 static pthread_t main_thread;
 static _Atomic int exit_code;
-static struct ring main_ring; /* to post from: main is no shard */
 
 /* ---- Shards --------------------------------------------------------------------------------------- */
 
@@ -128,7 +127,7 @@ static bool start_shards(void) {
 
 static void stop_shards(void) {
     static const struct timespec moment = {.tv_nsec = 1000 * 1000};
-    while (!deliver_stop(&main_ring)) nanosleep(&moment, NULL);
+    while (!deliver_stop()) nanosleep(&moment, NULL);
     give_order(SHARDS_CLOSE);
     for (unsigned i = 0; i < shard_count; i++) pthread_join(shards[i].thread, NULL);
 }
@@ -152,20 +151,10 @@ static void prepare_signals(void) {
     signal(SIGXFSZ, SIG_IGN);
 }
 
-static bool open_main_ring(void) {
-    struct ring_options options = {
-        .sq_entries = 64, .cq_entries = 128, .mode = RING_INLINE, .attach_fd = -1, .sq_cpu = -1};
-    char text[1024];
-    int error = ring_open(&main_ring, &options);
-    if (error) log_warning("%s", probe_explain(error, 0, shard_count, text, sizeof text));
-    return !error;
-}
-
 static void close_all(void) {
     reaper_stop();
     listeners_close();
     stripes_close();
-    ring_close(&main_ring);
     free(shards);
     shards = NULL;
 }
@@ -192,7 +181,7 @@ bool server_start(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    bool ok = open_main_ring() && open_listeners();
+    bool ok = open_listeners();
     if (ok && !(ok = stripes_open(shard_count, (unsigned)config.databases) == 0))
         log_warning("Out of memory for the keyspace");
     if (ok && !reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
@@ -216,7 +205,7 @@ int server_run(void) {
             if (error) log_warning("Cannot reopen the log: %s", strerror(-error));
         }
         if (got == SIGTERM || got == SIGINT) break;
-        if (systemd_due() && watchdog_shards_turn(&main_ring)) systemd_watchdog();
+        if (systemd_due() && watchdog_shards_turn()) systemd_watchdog();
     }
     log_notice("Shutting down");
     systemd_stopping();

@@ -3,30 +3,16 @@
 #include "server/process/watchdog.h"
 
 #include "server/loop/shard.h"
-#include "server/op.h"
-#include "uring/prep.h"
 
 static uint64_t seen[MAX_SHARDS]; /* turns at the last look */
 static bool looked;
 
 /* Best effort: a shard that could not be woken is asked about again the next time. */
-static void wake_all(struct ring *ring) {
-    for (unsigned i = 0; i < shard_count; i++) {
-        struct io_uring_sqe *sqe;
-        if (ring_sqe_room(ring) == 0) ring_submit(ring);
-        sqe = ring_sqe(ring);
-        if (!sqe) break;
-        prep_msg_ring(sqe, shards[i].ring.fd, 0, op_pack(OP_WAKE, 0, 0), op_pack(OP_NONE, 0, 0));
-    }
-    unsigned done;
-    do { /* more shards than completions have room at once: the kernel keeps the others back until these are read */
-        ring_wait(ring, 0, 0, UINT64_MAX);
-        done = ring_ready(ring);
-        ring_advance(ring, done);
-    } while (done);
+static void wake_all(void) {
+    for (unsigned i = 0; i < shard_count; i++) (void)io_wake_fd(mailboxes[i].wake_fd);
 }
 
-bool watchdog_shards_turn(struct ring *ring) {
+bool watchdog_shards_turn(void) {
     bool turned = true;
     for (unsigned i = 0; i < shard_count; i++) {
         uint64_t turns = metric_get(&shards[i].exec.metrics.ring_turns);
@@ -34,6 +20,6 @@ bool watchdog_shards_turn(struct ring *ring) {
         seen[i] = turns;
     }
     looked = true;
-    wake_all(ring);
+    wake_all();
     return turned;
 }

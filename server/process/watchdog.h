@@ -4,11 +4,8 @@
 
 #include <stdbool.h>
 
-struct ring;
-
-/* True if every shard has turned since the last call (the first call says true). Then wakes each of them over
- * the caller's ring, so that those that sleep turn once until the next call: let an interval pass between two
- * calls. */
-bool watchdog_shards_turn(struct ring *ring);
+/* True if every shard has turned since the last call (the first call says true). Then wakes each of them, so that those
+ * that sleep turn once until the next call: let an interval pass between two calls. */
+bool watchdog_shards_turn(void);
 
 #endif

@@ -22,9 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "server/op.h"
-#include "uring/buffers.h"
-#include "uring/ring.h"
+#include "uring/io.h"
 
 #define FAULT_LIST                                                                                           \
     /* Before the start. */                                                                                  \
@@ -220,23 +218,23 @@ static void shorten_read(struct io_uring_sqe *sqe) {
 }
 
 static void change(struct io_uring_sqe *sqe) {
-    enum op op = op_of(sqe->user_data);
-    if (op == OP_SEND_QUICK && strikes(SEND_EAGAIN)) {
+    enum io_code code = io_code_of(sqe->user_data);
+    if (code == IO_CODE_QUICK && strikes(SEND_EAGAIN)) {
         answer(sqe, -EAGAIN);
-    } else if ((op == OP_SEND || op == OP_SEND_QUICK) && setting(SEND_MOST)) {
+    } else if ((code == IO_CODE_SEND || code == IO_CODE_QUICK) && setting(SEND_MOST)) {
         shorten_send(sqe);
-    } else if (op == OP_READ && setting(READ_MOST)) {
+    } else if (code == IO_CODE_READ && setting(READ_MOST)) {
         shorten_read(sqe);
-    } else if (op == OP_RECEIVE) {
+    } else if (code == IO_CODE_RECEIVE) {
         if (strikes(RECEIVE_ENOBUFS))
             answer(sqe, -ENOBUFS);
         else if (strikes(RECEIVE_EINTR))
             answer(sqe, -EINTR);
-    } else if (op == OP_ACCEPT && strikes(ACCEPT_FAILS)) {
+    } else if (code == IO_CODE_ACCEPT && strikes(ACCEPT_FAILS)) {
         answer(sqe, -(int)setting(ACCEPT_ERROR));
-    } else if (op == OP_CANCEL && strikes(CANCEL_FAILS)) {
+    } else if (code == IO_CODE_STOP && strikes(CANCEL_FAILS)) {
         answer(sqe, -(int)setting(CANCEL_ERROR));
-    } else if (sqe->opcode == IORING_OP_MSG_RING && op == OP_WAKE_SENT && strikes(MESSAGE_FAILS)) {
+    } else if (sqe->opcode == IORING_OP_MSG_RING && code == IO_CODE_WAKE_SENT && strikes(MESSAGE_FAILS)) {
         answer(sqe, -(int)setting(MESSAGE_ERROR));
     }
 }

@@ -61,9 +61,9 @@ static struct conn *open_conn(void) {
     CHECK(conn);
     conn->shard = shards;
     conn->kind = &input_client;
-    conn->fd = dup(null_fd);
+    io_attach(&shards->io, &conn->socket, dup(null_fd), IO_PLACE_NONE, slots_name(conn));
     conn->client = (struct client){
-        .slot = conn->slot, .fd = conn->fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
+        .slot = conn->slot, .fd = conn->socket.fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
     output_open(&conn->output, &shards->chunks);
     CHECK(clients_add(&conn->client));
     shards->connections++;

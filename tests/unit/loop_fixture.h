@@ -3,7 +3,8 @@
 #ifndef KEVY_TESTS_LOOP_FIXTURE_H
 #define KEVY_TESTS_LOOP_FIXTURE_H
 
-#include "server/op.h"
+#include "server/loop/receive.h"
+#include "server/loop/send.h"
 #include "tests/unit/server_fixture.h"
 #include "tests/unit/uring_fixture.h"
 
@@ -29,28 +30,70 @@ static inline struct conn *loop_conn(int *fd) {
     return loop_conn_of(&input_client, fd);
 }
 
-/* How many SQEs are queued. */
+/* The next event of the shard that is of interest. */
+static inline struct io_event loop_event(void) {
+    struct io *io = &shards->io;
+    for (;;) {
+        uint64_t begun_us = now_us();
+        while (!io_has_events(io)) {
+            (void)io_wait(io, 1, 0, PATIENCE_US);
+            CHECK(now_us() - begun_us < PATIENCE_US);
+        }
+        (void)io_ready(io);
+        struct io_event event = io_event(io, 0);
+        io_advance(io, 1);
+        if (event.operation != IO_NOTHING) return event;
+    }
+}
+
+/* A connection's event, as the turn tells it. */
+static inline void loop_heard(const struct io_event *event) {
+    struct conn *conn = conn_of_socket(event->socket);
+    if (event->operation == IO_RECEIVE) receive_heard(conn, event);
+    if (event->operation == IO_READ) receive_read_ended(conn, event);
+    if (event->operation == IO_SEND) send_ended(conn, event->result);
+}
+
+/* What was received comes to nothing. */
+static inline void loop_drop_received(void) {
+    while (shards->received_count) io_release(&shards->io, shards->received[--shards->received_count].buffer);
+}
+
+/* Ends a connection whose peer is fd, and waits for all that it owes. */
+static inline void loop_conn_end(struct conn *conn, int fd) {
+    loop_drop_received();
+    conn_shut(conn);
+    for (conn_link_out(&conn->receive_link); !conn_bury(conn); conn_link_out(&conn->receive_link)) {
+        struct io_event event = loop_event();
+        loop_heard(&event);
+        for (struct io_socket *sent; (sent = io_settled(&shards->io));) send_settled(conn_of_socket(sent));
+    }
+    slots_give(&shards->slots, conn);
+    close(fd);
+}
+
+/* How many operations are queued. */
 static inline unsigned loop_queued(void) {
-    return shards->ring.sq_entries - ring_sqe_room(&shards->ring);
+    return shards->io.ring.sq_entries - ring_sqe_room(&shards->io.ring);
 }
 
 /* Fills the queue, and lets every enter fail: nothing more can be submitted until loop_unblock. */
 struct loop_blocked {
     int enter_fd;
-    unsigned enter_flags, fillers;
+    unsigned enter_flags;
 };
 
 static inline struct loop_blocked loop_block(void) {
-    struct ring *ring = &shards->ring;
-    struct loop_blocked was = {ring->enter_fd, ring->enter_flags, ring_sqe_room(ring)};
-    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), op_pack(OP_NONE, 0, 0));
+    struct ring *ring = &shards->io.ring;
+    struct loop_blocked was = {ring->enter_fd, ring->enter_flags};
+    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), io_pack(IO_CODE_NONE, 0));
     ring->enter_fd = -1, ring->enter_flags = 0;
     return was;
 }
 
 static inline void loop_unblock(struct loop_blocked was) {
-    shards->ring.enter_fd = was.enter_fd, shards->ring.enter_flags = was.enter_flags;
-    while (was.fillers--) CHECK_INT(op_of(next_completion(&shards->ring).user_data), OP_NONE);
+    shards->io.ring.enter_fd = was.enter_fd, shards->io.ring.enter_flags = was.enter_flags;
+    CHECK(io_submit(&shards->io) >= 0);
 }
 
 #endif

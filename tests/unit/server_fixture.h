@@ -26,7 +26,7 @@ static inline bool fixture_raised(enum gate_bit bit) {
 enum { FIXTURE_DATABASES = 16, FIXTURE_SENT_MAX = 256 << 20 };
 
 /* Any CPU, and no poll thread. */
-static const struct shard_place fixture_place = {.cpu = -1, .mode = RING_INLINE, .poll_cpu = -1};
+static const struct shard_place fixture_place = {.cpu = -1, .poll_cpu = -1};
 
 static inline void fixture_open(unsigned count) {
     config_defaults();
@@ -65,11 +65,12 @@ static inline struct conn *fixture_conn(struct shard *shard) {
     CHECK(conn);
     conn->shard = shard;
     conn->kind = &input_client;
-    conn->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    CHECK(conn->fd >= 0);
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0);
+    io_attach(&shard->io, &conn->socket, fd, IO_PLACE_NONE, slots_name(conn));
     conn->client = (struct client){.slot = conn->slot,
                                    .shard = (uint8_t)shard->index,
-                                   .fd = conn->fd,
+                                   .fd = fd,
                                    .resp = 2,
                                    .created_ms = shard->exec.clock.now_ms};
     output_open(&conn->output, &shard->chunks);

@@ -16,7 +16,7 @@ static bool waiting(const struct mailbox *mailbox) {
 
 static void open_mailboxes(unsigned count) {
     mailbox_count = count;
-    for (unsigned i = 0; i < count; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .ring_fd = -1};
+    for (unsigned i = 0; i < count; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .wake_fd = -1};
 }
 
 static void what_is_posted_is_taken_in_its_order(void) {

@@ -1,13 +1,11 @@
-/* Accepting, with completions that a test makes up. */
+/* Accepting, with events that a test makes up. */
 #include "server/loop/accept.h"
 
 #include <errno.h>
 #include <sys/un.h>
 
 #include "server/loop/listener.h"
-#include "server/op.h"
-#include "tests/unit/server_fixture.h"
-#include "tests/unit/uring_fixture.h"
+#include "tests/unit/loop_fixture.h"
 
 static char dir[] = "/tmp/kevy-accept-XXXXXX", path[64];
 
@@ -26,23 +24,14 @@ static void begin_accepting(void) {
     snprintf(path, sizeof path, "%s/kevy.sock", dir);
     snprintf(text, sizeof text, "port 0\nunixsocket %s\n", path);
     options_set(text);
-    for (unsigned i = 0; i < 2; i++) open_ring(&shards[i].ring, small_ring);
+    for (unsigned i = 0; i < 2; i++) must(shard_open(&shards[i], &fixture_place), "shard_open");
     CHECK(listeners_open(error, sizeof error));
 }
 
 static void end_accepting(void) {
-    for (unsigned i = 0; i < 2; i++) ring_close(&shards[i].ring);
+    shards->connections = shards[1].connections = 0;
     listeners_close();
     fixture_close();
-}
-
-/* How many SQEs are queued, and the last one's operation. */
-static unsigned queued(const struct ring *ring) {
-    return ring->sq_entries - ring_sqe_room(ring);
-}
-static const struct io_uring_sqe *last_sqe(const struct ring *ring) {
-    CHECK(queued(ring) > 0);
-    return &ring->sqes[(ring->sqe_tail - 1) & ring->sq_mask];
 }
 
 static void expect_end(int fd) {
@@ -51,22 +40,41 @@ static void expect_end(int fd) {
     close(fd);
 }
 
+/* Something came to the only listener, or an accept has ended. */
+static void heard(int result, bool last) {
+    struct io_event event = {
+        .operation = IO_ACCEPT, .socket = &listeners[0].socket, .result = result, .last = last};
+    accept_heard(shards, &listeners[0], &event);
+}
+
 static void one_accept_is_armed_for_each_listener_and_again_when_it_ended(void) {
     begin_accepting();
     accept_arm(shards);
     accept_arm(shards);
-    CHECK_INT(queued(&shards->ring), 1);
+    CHECK_INT(loop_queued(), 1);
     int client = connect_here();
-    struct completion accepted = next_completion(&shards->ring);
-    CHECK(op_of(accepted.user_data) == OP_ACCEPT && op_slot(accepted.user_data) == 0 && accepted.res >= 0);
-    CHECK(accepted.flags & IORING_CQE_F_MORE);
-    close(accepted.res);
+    struct io_event accepted = loop_event();
+    CHECK(accepted.operation == IO_ACCEPT && listener_of_socket(accepted.socket) == &listeners[0]);
+    CHECK(accepted.result >= 0 && !accepted.last);
+    close(accepted.result);
     accept_arm(shards);
-    CHECK_INT(queued(&shards->ring), 0); /* it goes on by itself */
-    accept_completed(shards, 0, -ECONNABORTED, 0);
+    CHECK_INT(loop_queued(), 0);  /* it goes on by itself */
+    listeners[0].socket.bits = 0; /* as if it had ended */
+    heard(-ECONNABORTED, true);
     accept_arm(shards);
-    CHECK(queued(&shards->ring) == 1 && op_of(last_sqe(&shards->ring)->user_data) == OP_ACCEPT);
+    CHECK(loop_queued() == 1 && listeners[0].armed);
     close(client);
+    end_accepting();
+}
+
+static void an_accept_without_room_is_tried_again(void) {
+    begin_accepting();
+    struct loop_blocked was = loop_block();
+    accept_arm(shards);
+    CHECK(!listeners[0].armed && shards->worked); /* so it does not sleep for long */
+    loop_unblock(was);
+    accept_arm(shards);
+    CHECK(listeners[0].armed);
     end_accepting();
 }
 
@@ -77,18 +85,18 @@ static void without_descriptors_accepting_pauses(void) {
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         begin_accepting();
         accept_arm(shards);
-        accept_completed(shards, 0, -errors[i], 0);
+        listeners[0].socket.bits = 0;
+        heard(-errors[i], true);
         uint64_t pauses_us = accept_pauses_us(shards);
         CHECK(pauses_us > 0 && pauses_us <= 1000 * 1000);
         accept_arm(shards);
-        CHECK_INT(queued(&shards->ring), 1);
+        CHECK_INT(loop_queued(), 1);
         shards->exec.clock.now_us += pauses_us - 1;
         accept_arm(shards);
-        CHECK(queued(&shards->ring) == 1 && accept_pauses_us(shards) == 1);
+        CHECK(loop_queued() == 1 && accept_pauses_us(shards) == 1);
         shards->exec.clock.now_us++;
         accept_arm(shards);
-        CHECK(queued(&shards->ring) == 2 && op_of(last_sqe(&shards->ring)->user_data) == OP_ACCEPT);
-        CHECK(accept_pauses_us(shards) == UINT64_MAX);
+        CHECK(loop_queued() == 2 && listeners[0].armed && accept_pauses_us(shards) == UINT64_MAX);
         end_accepting();
     }
 }
@@ -99,9 +107,10 @@ static void a_listener_that_cannot_accept_any_more_ends(void) {
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         begin_accepting();
         accept_arm(shards);
-        accept_completed(shards, 0, -errors[i], 0);
+        listeners[0].socket.bits = 0;
+        heard(-errors[i], true);
         accept_arm(shards);
-        CHECK_INT(queued(&shards->ring), 1); /* no further accept */
+        CHECK_INT(loop_queued(), 1); /* no further accept */
         end_accepting();
     }
     /* As the kernel says it, when somebody who shares the socket shuts it down. */
@@ -110,13 +119,13 @@ static void a_listener_that_cannot_accept_any_more_ends(void) {
     begin_accepting();
     CHECK(listeners_adopt(&tcp, 1, text, sizeof text));
     accept_arm(shards);
-    CHECK_INT(ring_submit(&shards->ring) >= 0, 1);
+    CHECK(io_submit(&shards->io) >= 0);
     CHECK_INT(shutdown(tcp, SHUT_RD), 0);
-    struct completion ended = next_completion(&shards->ring);
-    CHECK(op_of(ended.user_data) == OP_ACCEPT && op_slot(ended.user_data) == 1 && ended.res == -EINVAL);
-    accept_completed(shards, 1, ended.res, ended.flags);
+    struct io_event ended = loop_event();
+    CHECK(ended.operation == IO_ACCEPT && ended.socket == &listeners[1].socket && ended.result == -EINVAL);
+    accept_heard(shards, &listeners[1], &ended);
     accept_arm(shards);
-    CHECK_INT(queued(&shards->ring), 0);
+    CHECK_INT(loop_queued(), 0);
     end_accepting();
 }
 
@@ -126,7 +135,7 @@ static void a_connection_goes_to_the_shard_with_the_fewest(void) {
     open_pair(pair);
     shards[0].connections = 3;
     shards[1].connections = 2;
-    accept_completed(shards, 0, pair[0], IORING_CQE_F_MORE);
+    heard(pair[0], false);
     CHECK_INT(shards[1].connections, 3); /* counted at once, so that the next one knows */
     CHECK(shards[0].exec.wakes.any);
     struct post *adopted = post_take_all(&mailboxes[1]);
@@ -143,7 +152,7 @@ static void a_shard_that_stops_hangs_up_on_whom_it_was_given(void) {
     begin_accepting();
     open_pair(pair);
     shards[0].connections = 1;
-    accept_completed(shards, 0, pair[0], IORING_CQE_F_MORE);
+    heard(pair[0], false);
     CHECK_INT(shards[1].connections, 1);
     shards[1].stopping = true;
     CHECK(deliver_posts(&shards[1]));
@@ -157,7 +166,7 @@ static void a_server_that_ends_accepts_nobody(void) {
     begin_accepting();
     open_pair(pair);
     shards->stopping = true;
-    accept_completed(shards, 0, pair[0], IORING_CQE_F_MORE);
+    heard(pair[0], false);
     CHECK(shards[0].connections == 0 && shards[1].connections == 0);
     expect_end(pair[1]);
     end_accepting();
@@ -166,6 +175,7 @@ static void a_server_that_ends_accepts_nobody(void) {
 int main(void) {
     CHECK(mkdtemp(dir));
     RUN(one_accept_is_armed_for_each_listener_and_again_when_it_ended);
+    RUN(an_accept_without_room_is_tried_again);
     RUN(without_descriptors_accepting_pauses);
     RUN(a_listener_that_cannot_accept_any_more_ends);
     RUN(a_connection_goes_to_the_shard_with_the_fewest);

@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "server/loop/receive.h"
-#include "server/loop/send.h"
 #include "tests/unit/loop_fixture.h"
 
 static void bury(struct conn *conn) {
@@ -18,23 +16,24 @@ static void bury(struct conn *conn) {
 
 static void a_connection_begins_registered_and_armed(void) {
     int fd;
+    char byte;
     loop_open();
     struct conn *conn = loop_conn(&fd);
-    CHECK(conn->flags & CONN_OPEN && conn->flags & CONN_RECEIVING && conn->pending_ops == 1);
+    CHECK(conn->flags & CONN_OPEN && io_is_receiving(&conn->socket));
     CHECK_INT(loop_queued(), 1);
     CHECK_INT(clients_count(), 1);
     CHECK(conn->client.id && conn->client.flags & CLIENT_UNIX_SOCKET && conn->client.resp == 2);
     CHECK_INT(shards->exec.metrics.connections_received, 1);
     conn_shut(conn);
     CHECK(!conn_bury(conn)); /* the receive is owed */
-    CHECK(conn->flags & CONN_SHUT);
-    struct completion end = next_completion(&shards->ring);
-    CHECK(op_of(end.user_data) == OP_RECEIVE && end.res == 0 && !(end.flags & IORING_CQE_F_MORE));
-    receive_completed(conn, end.res, end.flags);
+    struct io_event end = loop_event();
+    CHECK(end.operation == IO_RECEIVE && end.socket == &conn->socket && end.result == 0 && end.last);
+    CHECK(conn_list_first(&shards->closing) == conn);
+    conn_link_out(&conn->receive_link);
+    receive_heard(conn, &end);
     CHECK(conn_list_first(&shards->closing) == conn);
     bury(conn);
     CHECK_INT(clients_count(), 0);
-    char byte;
     CHECK_INT(read(fd, &byte, 1), 0);
     close(fd);
     fixture_close();
@@ -66,12 +65,8 @@ static void a_tcp_connection_sends_at_once_and_is_probed(void) {
         CHECK_INT(value, options[i].expected);
     }
     close(listener);
-    close(client);
     shards->connections++;
-    conn_shut(conn);
-    struct completion end = next_completion(&shards->ring);
-    receive_completed(conn, end.res, end.flags);
-    bury(conn);
+    loop_conn_end(conn, client);
     fixture_close();
 }
 
@@ -83,17 +78,13 @@ static void one_client_too_many_begins_nothing(void) {
     open_pair(pair);
     struct conn *conn = slots_take(&shards->slots);
     CHECK(conn && !conn_open(conn, shards, &input_client, pair[0], true));
-    CHECK(!(conn->flags & CONN_OPEN) && !conn->pending_ops && clients_count() == 1);
+    CHECK(!(conn->flags & CONN_OPEN) && loop_queued() == 1 && clients_count() == 1);
     CHECK_INT(shards->exec.metrics.connections_received, 1);
     CHECK_INT(fcntl(pair[0], F_GETFD) >= 0, 1); /* it is the caller's still */
     slots_give(&shards->slots, conn);
     close(pair[0]);
     close(pair[1]);
-    conn_shut(first);
-    close(fd);
-    struct completion end = next_completion(&shards->ring);
-    receive_completed(first, end.res, end.flags);
-    bury(first);
+    loop_conn_end(first, fd);
     fixture_close();
 }
 
@@ -110,13 +101,17 @@ static void a_connection_settles_when_nothing_is_left_to_do(void) {
     struct buffer sent = {0};
     fixture_take(&conn->output, &sent);
     buffer_free(&sent);
-    static const uint32_t busy[] = {CONN_STOP_OUTPUT, CONN_READING, CONN_SENDING};
+    static const uint32_t busy[] = {CONN_STOP_OUTPUT, CONN_SENDING};
     for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) {
         conn->flags |= busy[i];
         conn_settle(conn);
         CHECK(!(conn->flags & CONN_CLOSING));
         conn->flags &= ~busy[i];
     }
+    conn->socket.bits |= IO_READING;
+    conn_settle(conn);
+    CHECK(!(conn->flags & CONN_CLOSING));
+    conn->socket.bits &= ~(uint32_t)IO_READING;
     conn_settle(conn);
     CHECK(conn->flags & CONN_CLOSING);
     fixture_conn_close(conn);
@@ -178,22 +173,20 @@ static const struct conn_kind echo = {.open = echo_open, .input = echo_input, .c
 static void echo_turn(struct conn *conn, int fd, struct bytes said, struct bytes expected) {
     char text[100];
     CHECK_INT(send(fd, said.data, said.len, 0), said.len);
-    struct completion data = next_completion(&shards->ring);
-    CHECK(op_of(data.user_data) == OP_RECEIVE && data.res == (int)said.len);
-    receive_completed(conn, data.res, data.flags);
+    struct io_event event = loop_event();
+    CHECK(event.operation == IO_RECEIVE && event.result == (int)said.len);
+    receive_heard(conn, &event);
     CHECK(shards->received_count == 1 && shards->received[0].conn == conn);
-    conn_input(conn, shards->buffers.memory + (size_t)shards->received[0].buffer * shards->buffers.size,
-               said.len);
-    buffers_return(&shards->buffers, shards->received[0].buffer);
-    shards->received_count = 0;
+    conn_input(conn, io_buffer(&shards->io, shards->received[0].buffer), said.len);
+    loop_drop_received();
     CHECK(conn_link_in(&conn->flush_link) == (expected.len != 0));
     if (!expected.len) return;
     conn_link_out(&conn->flush_link);
-    shards->quick_sends = false;
+    shards->io.quick_sends = false;
     send_flush(conn);
-    data = next_completion(&shards->ring);
-    CHECK(op_of(data.user_data) == OP_SEND && data.res == (int)expected.len);
-    send_completed(conn, data.res);
+    event = loop_event();
+    CHECK(event.operation == IO_SEND && event.result == (int)expected.len);
+    send_ended(conn, event.result);
     CHECK_INT(read(fd, text, sizeof text), expected.len);
     CHECK_BYTES(((struct bytes){text, expected.len}), expected);
 }
@@ -211,8 +204,8 @@ static void a_connection_may_speak_something_else_than_resp(void) {
     CHECK(conn->flags & CONN_CLOSING && !echo_closed);
     conn_link_out(&conn->receive_link);
     CHECK(!conn_bury(conn));
-    struct completion end = next_completion(&shards->ring);
-    receive_completed(conn, end.res, end.flags);
+    struct io_event end = loop_event();
+    receive_heard(conn, &end);
     bury(conn);
     CHECK(echo_closed == 1 && shards->connections == 0);
     close(fd);

@@ -3,18 +3,31 @@
 
 #include <unistd.h>
 
-#include "server/loop/input.h"
-#include "server/op.h"
-#include "tests/unit/server_fixture.h"
-#include "tests/unit/uring_fixture.h"
+#include "tests/unit/loop_fixture.h"
 
 enum { DEADLINE_S = 60, OWNER = 0 };
 
 static struct buffer sent;
 
-static void open_shard_ring(unsigned i) {
-    open_ring(&shards[i].ring, small_ring);
-    mailboxes[i].ring_fd = shards[i].ring.fd;
+static void open_shard(unsigned i) {
+    must(shard_open(&shards[i], &fixture_place), "shard_open");
+}
+
+/* Nothing has come, nor does it when the kernel is asked. */
+static bool sleeps_on(unsigned i) {
+    (void)io_wait(&shards[i].io, 0, 0, 0);
+    return io_ready(&shards[i].io) == 0;
+}
+
+/* The shard has been woken, once. */
+static bool woken(unsigned i) {
+    struct io *io = &shards[i].io;
+    uint64_t begun_us = now_us();
+    while (!io_has_events(io) && now_us() - begun_us < PATIENCE_US) (void)io_wait(io, 1, 0, PATIENCE_US);
+    unsigned count = io_ready(io);
+    if (count != 1 || io_event(io, 0).operation != IO_NOTHING) return false;
+    io_advance(io, 1);
+    return sleeps_on(i);
 }
 
 static struct client_address address_of(const struct conn *conn) {
@@ -120,31 +133,18 @@ static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void
 
 /* Main asks until every shard has heard it: a wake-up that was lost is sent again, and none is marked as parked any more. */
 static void stopping_needs_no_memory_and_is_asked_for_until_it_happens(void) {
-    struct ring main_ring;
     fixture_open(2);
-    open_ring(&main_ring, small_ring);
-    for (unsigned i = 0; i < 2; i++) {
-        open_shard_ring(i);
-        CHECK(deliver_open(&shards[i]));
-    }
+    for (unsigned i = 0; i < 2; i++) open_shard(i);
     mailboxes[0].parked = 1;
     for (unsigned tries = 0; tries < 3; tries++) {
-        CHECK(!deliver_stop(&main_ring));
-        for (unsigned i = 0; i < 2; i++) {
-            CHECK_INT(op_of(next_completion(&shards[i].ring).user_data), OP_WAKE);
-            CHECK(quiet(&shards[i].ring));
-        }
+        CHECK(!deliver_stop());
+        for (unsigned i = 0; i < 2; i++) CHECK(woken(i));
     }
     for (unsigned i = 0; i < 2; i++) {
         CHECK(!shards[i].stopping && deliver_posts(&shards[i]) && shards[i].stopping);
         CHECK(!deliver_posts(&shards[i]));
-        CHECK_INT(deliver_stop(&main_ring), i == 1);
+        CHECK_INT(deliver_stop(), i == 1);
     }
-    for (unsigned i = 0; i < 2; i++) {
-        deliver_close(&shards[i]);
-        ring_close(&shards[i].ring);
-    }
-    ring_close(&main_ring);
     fixture_close();
 }
 
@@ -166,11 +166,11 @@ static void what_was_never_run_is_freed(void) {
 static void a_parked_shard_is_woken_once(void) {
     fixture_open(2);
     struct conn *conn = fixture_conn(shards);
-    open_shard_ring(0);
-    open_shard_ring(1);
+    open_shard(0);
+    open_shard(1);
     deliver(1, conn, 0, "+awake\r\n");
     deliver_wakes(&shards[1]);
-    CHECK(quiet(&shards[0].ring) && !shards[1].exec.wakes.any);
+    CHECK(sleeps_on(0) && !shards[1].exec.wakes.any);
     mailboxes[0].parked = 1;
     deliver(1, conn, 0, "+asleep\r\n");
     deliver(1, conn, 0, "+again\r\n");
@@ -178,13 +178,10 @@ static void a_parked_shard_is_woken_once(void) {
     deliver_wakes(&shards[1]);
     CHECK(mailboxes[0].parked == 0 && !shards[1].exec.wakes.any);
     deliver_wakes(&shards[1]);
-    CHECK(ring_submit(&shards[1].ring) >= 0);
-    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
-    CHECK(quiet(&shards[0].ring));
+    CHECK(io_submit(&shards[1].io) >= 0);
+    CHECK(woken(0));
     CHECK(deliver_posts(shards));
     CHECK_BYTES(taken(conn), BYTES("+awake\r\n+asleep\r\n+again\r\n"));
-    ring_close(&shards[0].ring);
-    ring_close(&shards[1].ring);
     fixture_conn_close(conn);
     fixture_close();
 }
@@ -194,33 +191,32 @@ static void a_parked_shard_is_woken_once(void) {
 static void a_wake_up_without_room_is_owed(void) {
     fixture_open(3);
     struct conn *conns[2] = {fixture_conn(&shards[0]), fixture_conn(&shards[2])};
-    for (unsigned i = 0; i < 3; i++) open_shard_ring(i);
-    struct ring *ring = &shards[1].ring, sound = *ring;
+    for (unsigned i = 0; i < 3; i++) open_shard(i);
+    struct ring *ring = &shards[1].io.ring, sound = *ring;
     ring->enter_fd = -1, ring->enter_flags = 0; /* every enter fails */
-    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), op_pack(OP_NONE, 0, 0));
+    while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), io_pack(IO_CODE_NONE, 0));
     for (unsigned i = 0; i < 3; i += 2) mailboxes[i].parked = 1;
     for (unsigned i = 0; i < 3; i++) deliver(1, conns[i % 2], 0, "+x\r\n");
     for (unsigned turn = 0; turn < 3; turn++) {
         deliver_wakes(&shards[1]);
         CHECK(shards[1].exec.wakes.any); /* so it does not park */
-        CHECK(mailboxes[0].parked && mailboxes[2].parked && quiet(&shards[0].ring) && quiet(&shards[2].ring));
+        CHECK(mailboxes[0].parked && mailboxes[2].parked && sleeps_on(0) && sleeps_on(2));
     }
     deliver(2, conns[0], 0, "+y\r\n");
     deliver_wakes(&shards[2]); /* whose queue has room */
     CHECK(!mailboxes[0].parked);
-    CHECK(ring_submit(&shards[2].ring) >= 0);
-    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
+    CHECK(io_submit(&shards[2].io) >= 0);
+    CHECK(woken(0));
     ring->enter_fd = sound.enter_fd, ring->enter_flags = sound.enter_flags;
-    CHECK(ring_submit(ring) >= 0);
+    CHECK(io_submit(&shards[1].io) >= 0);
     deliver_wakes(&shards[1]);
     CHECK(!shards[1].exec.wakes.any && !mailboxes[2].parked);
-    CHECK(ring_submit(ring) >= 0);
-    CHECK_INT(op_of(next_completion(&shards[2].ring).user_data), OP_WAKE);
-    CHECK(quiet(&shards[0].ring) && quiet(&shards[2].ring)); /* each was woken once */
+    CHECK(io_submit(&shards[1].io) >= 0);
+    CHECK(woken(2));
+    CHECK(sleeps_on(0) && sleeps_on(2)); /* each was woken once */
     CHECK(deliver_posts(&shards[0]) && deliver_posts(&shards[2]));
     CHECK_BYTES(taken(conns[0]), BYTES("+x\r\n+x\r\n+y\r\n"));
     CHECK_BYTES(taken(conns[1]), BYTES("+x\r\n"));
-    for (unsigned i = 0; i < 3; i++) ring_close(&shards[i].ring);
     for (unsigned i = 0; i < 2; i++) fixture_conn_close(conns[i]);
     fixture_close();
 }
@@ -229,29 +225,30 @@ static void a_wake_up_without_room_is_owed(void) {
 static void a_wake_up_that_fails_is_owed_again(void) {
     fixture_open(2);
     struct conn *conn = fixture_conn(shards);
-    open_shard_ring(0);
-    open_shard_ring(1);
-    int fd = mailboxes[0].ring_fd;
-    mailboxes[0].ring_fd = 0; /* no ring */
+    open_shard(0);
+    open_shard(1);
+    int fd = shards[0].io.ring.fd;
+    shards[0].io.ring.fd = 0; /* no ring */
     mailboxes[0].parked = 1;
     deliver(1, conn, 0, "+x\r\n");
     deliver_wakes(&shards[1]);
     CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
-    CHECK(ring_submit(&shards[1].ring) >= 0);
-    struct completion failed = next_completion(&shards[1].ring);
-    CHECK(op_of(failed.user_data) == OP_WAKE_SENT && op_slot(failed.user_data) == 0 && failed.res < 0);
-    deliver_wake_sent(&shards[1], 0, failed.res);
-    CHECK(mailboxes[0].parked && shards[1].exec.wakes.any && quiet(&shards[0].ring));
-    mailboxes[0].ring_fd = fd;
+    CHECK(io_submit(&shards[1].io) >= 0);
+    uint64_t begun_us = now_us();
+    while (!io_has_events(&shards[1].io) && now_us() - begun_us < PATIENCE_US)
+        (void)io_wait(&shards[1].io, 1, 0, PATIENCE_US);
+    CHECK_INT(io_ready(&shards[1].io), 1);
+    struct io_event failed = io_event(&shards[1].io, 0);
+    io_advance(&shards[1].io, 1);
+    CHECK(failed.operation == IO_WAKE_FAILED && failed.data == 0 && failed.result < 0);
+    deliver_wake_failed(&shards[1], 0);
+    CHECK(mailboxes[0].parked && shards[1].exec.wakes.any && sleeps_on(0));
+    shards[0].io.ring.fd = fd;
     deliver_wakes(&shards[1]);
     CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
-    CHECK(ring_submit(&shards[1].ring) >= 0);
-    CHECK_INT(op_of(next_completion(&shards[0].ring).user_data), OP_WAKE);
-    CHECK(quiet(&shards[0].ring) && quiet(&shards[1].ring)); /* one that succeeds costs the sender no turn */
-    deliver_wake_sent(&shards[1], 0, 0);
-    CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
-    ring_close(&shards[0].ring);
-    ring_close(&shards[1].ring);
+    CHECK(io_submit(&shards[1].io) >= 0);
+    CHECK(woken(0));
+    CHECK(sleeps_on(0) && sleeps_on(1)); /* one that succeeds costs the sender no turn */
     fixture_conn_close(conn);
     fixture_close();
 }

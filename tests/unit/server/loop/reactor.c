@@ -8,13 +8,11 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
-#include "server/op.h"
 #include "tests/unit/server_fixture.h"
 #include "tests/unit/uring_fixture.h"
 
 enum { DEADLINE_S = 60 };
 
-static struct ring main_ring;
 static pthread_barrier_t opened, begun, ended;
 
 static void *shard_main(void *argument) {
@@ -32,7 +30,6 @@ static void *shard_main(void *argument) {
 static void begin(unsigned count, const char *options) {
     fixture_open(count);
     options_set(options);
-    open_ring(&main_ring, small_ring);
     CHECK(pthread_barrier_init(&opened, NULL, 2) == 0);
     CHECK(pthread_barrier_init(&begun, NULL, count + 1) == 0 &&
           pthread_barrier_init(&ended, NULL, count + 1) == 0);
@@ -45,14 +42,13 @@ static void begin(unsigned count, const char *options) {
 
 /* Tells them to stop, and waits until they have. */
 static void end(void) {
-    while (!deliver_stop(&main_ring)) sched_yield();
+    while (!deliver_stop()) sched_yield();
     pthread_barrier_wait(&ended);
     for (unsigned i = 0; i < shard_count; i++) CHECK_INT(pthread_join(shards[i].thread, NULL), 0);
     for (unsigned i = 0; i < shard_count; i++) CHECK_INT(shards[i].connections, 0);
     pthread_barrier_destroy(&opened);
     pthread_barrier_destroy(&begun);
     pthread_barrier_destroy(&ended);
-    ring_close(&main_ring);
     free(shards);
     shards = NULL;
     shard_count = 0;
@@ -71,9 +67,7 @@ static int client_of(unsigned index) {
     __atomic_fetch_add(&shards[index].connections, 1, __ATOMIC_RELAXED);
     struct wakes wakes = {{0}, false};
     CHECK(post_adopt(&wakes, index, number, true) && wakes.any);
-    if (!post_claim_wake(&mailboxes[index])) return pair[0];
-    prep_msg_ring(must_sqe(&main_ring), shards[index].ring.fd, 0, op_pack(OP_WAKE, 0, 0), 0);
-    CHECK_INT(next_completion(&main_ring).res, 0);
+    if (post_claim_wake(&mailboxes[index])) CHECK_INT(io_wake_fd(mailboxes[index].wake_fd), 0);
     return pair[0];
 }
 

@@ -1,5 +1,5 @@
-/* Receives that are armed, end, and are armed again; large arguments that come by both ways. Completions are made up
- * where the kernel would not send them at will. */
+/* Receives that are armed, end, and are armed again; large arguments that come by both ways. Events are made up where
+ * the kernel would not bring them at will. */
 #include "server/loop/receive.h"
 
 #include <errno.h>
@@ -15,21 +15,8 @@ static void open_conn(void) {
     conn = loop_conn(&peer);
 }
 
-/* The receive is cancelled, so that nothing comes of it, and the connection ends. */
 static void close_conn(void) {
-    conn_shut(conn);
-    CHECK(!(conn->pending_ops) || !conn_bury(conn)); /* shuts the socket down */
-    for (unsigned i = 0; conn->pending_ops; i++) {
-        CHECK(i < 10);
-        struct completion end = next_completion(&shards->ring);
-        if (op_of(end.user_data) == OP_RECEIVE) receive_completed(conn, end.res, end.flags);
-        if (op_of(end.user_data) == OP_READ) receive_read_completed(conn, end.res);
-        if (op_of(end.user_data) == OP_CANCEL) receive_cancelled(conn, end.res);
-    }
-    conn_link_out(&conn->receive_link);
-    CHECK(conn_bury(conn));
-    slots_give(&shards->slots, conn);
-    close(peer);
+    loop_conn_end(conn, peer);
     fixture_close();
 }
 
@@ -39,110 +26,89 @@ static bool wants_rearm(void) {
     return wants;
 }
 
+static void say(const char *text) {
+    CHECK_INT(send(peer, text, strlen(text), 0), strlen(text));
+}
+
+/* The receive is over, and so is what the socket knows of it. */
+static void ends(struct io_event event) {
+    event.operation = IO_RECEIVE;
+    event.last = true;
+    receive_heard(conn, &event);
+}
+
 static void one_receive_is_armed_at_a_time(void) {
     open_conn();
     CHECK_INT(loop_queued(), 1);
     receive_arm(conn);
-    CHECK(loop_queued() == 1 && conn->pending_ops == 1);
-    CHECK(send(peer, "PING\r\n", 6, 0) == 6);
-    struct completion data = next_completion(&shards->ring);
-    CHECK(op_of(data.user_data) == OP_RECEIVE && data.res == 6 && data.flags & IORING_CQE_F_MORE);
-    receive_completed(conn, data.res, data.flags);
+    CHECK(loop_queued() == 1 && conn->socket.owed == 1);
+    say("PING\r\n");
+    struct io_event data = loop_event();
+    CHECK(data.operation == IO_RECEIVE && data.socket == &conn->socket && data.result == 6 && !data.last);
+    receive_heard(conn, &data);
     CHECK(shards->received_count == 1 && shards->received[0].conn == conn && shards->received[0].len == 6);
-    CHECK(conn->flags & CONN_RECEIVING && conn->pending_ops == 1 && !wants_rearm());
-    CHECK_INT(shards->buffers.taken, 1);
-    buffers_return(&shards->buffers, shards->received[0].buffer);
-    shards->received_count = 0;
+    CHECK(io_is_receiving(&conn->socket) && !wants_rearm());
+    loop_drop_received();
     close_conn();
 }
 
 static void a_receive_without_room_is_tried_again(void) {
     open_conn();
-    CHECK(send(peer, "x", 1, 0) == 1);
-    struct completion data = next_completion(&shards->ring);
-    receive_completed(conn, data.res, data.flags & ~(unsigned)IORING_CQE_F_MORE); /* and that was its last */
-    CHECK(wants_rearm() && !(conn->flags & CONN_RECEIVING) && conn->pending_ops == 0);
-    buffers_return(&shards->buffers, shards->received[0].buffer);
-    shards->received_count = 0;
-    conn->flags |= CONN_RECEIVING, conn->pending_ops = 1; /* it goes on, in truth */
-    receive_completed(conn, -ECANCELED, 0);
-    CHECK(wants_rearm());
+    io_receive_stop(&shards->io, &conn->socket);
+    struct io_event end = loop_event();
+    CHECK(end.last && !io_is_receiving(&conn->socket));
+    receive_heard(conn, &end);
+    CHECK(wants_rearm() && !(conn->flags & CONN_CLOSING));
     struct loop_blocked was = loop_block();
     receive_arm(conn);
-    CHECK(wants_rearm() && !(conn->flags & CONN_RECEIVING));
+    CHECK(wants_rearm() && !io_is_receiving(&conn->socket));
     loop_unblock(was);
-    conn->flags |= CONN_RECEIVING, conn->pending_ops = 1;
+    receive_arm(conn);
+    CHECK(!wants_rearm() && io_is_receiving(&conn->socket));
     close_conn();
 }
 
 static void what_ends_a_receive_but_not_the_connection_arms_another(void) {
-    static const int ordinary[] = {-ENOBUFS, -EINTR, -EAGAIN, -ECANCELED};
+    static const int ordinary[] = {-ENOBUFS, 0};
     open_conn();
     for (size_t i = 0; i < sizeof ordinary / sizeof *ordinary; i++) {
-        conn->flags |= CONN_CANCELLING;
-        receive_completed(conn, ordinary[i], 0);
-        CHECK(wants_rearm() && !(conn->flags & (CONN_RECEIVING | CONN_CANCELLING | CONN_CLOSING)));
-        conn->flags |= CONN_RECEIVING, conn->pending_ops = 1;
+        ends((struct io_event){.result = ordinary[i]});
+        CHECK(wants_rearm() && !(conn->flags & (CONN_CLOSING | CONN_EOF)));
+        CHECK_INT(shards->exec.metrics.ring_receives_starved, 1);
     }
-    CHECK_INT(shards->exec.metrics.ring_receives_starved, 1);
-    /* A wake-up without data: the socket says that the peer is still there. */
-    receive_completed(conn, 0, IORING_CQE_F_SOCK_NONEMPTY);
-    CHECK(wants_rearm() && !(conn->flags & CONN_EOF));
-    conn->flags |= CONN_RECEIVING, conn->pending_ops = 1;
     close_conn();
 }
 
-static void the_end_of_the_stream_is_the_socket_s_word(void) {
+static void at_the_end_of_the_stream_no_other_is_armed(void) {
     open_conn();
     CHECK_INT(shutdown(peer, SHUT_WR), 0);
-    struct completion end = next_completion(&shards->ring);
-    CHECK_INT(end.res, 0);
-    receive_completed(conn, 0, IORING_CQE_F_SOCK_NONEMPTY); /* as some kernels say it */
+    struct io_event end = loop_event();
+    CHECK(end.eof && end.last && end.result == 0);
+    receive_heard(conn, &end);
     CHECK(conn->flags & CONN_EOF && conn_list_first(&shards->ready) == conn && !wants_rearm());
     receive_arm(conn);
-    CHECK(!(conn->flags & CONN_RECEIVING)); /* nothing will come */
+    CHECK(!io_is_receiving(&conn->socket)); /* nothing will come */
     close_conn();
 }
 
 static void an_error_ends_the_connection(void) {
     open_conn();
-    CHECK_INT(shutdown(peer, SHUT_WR), 0);
-    (void)next_completion(&shards->ring);
-    receive_completed(conn, -ECONNRESET, 0);
+    ends((struct io_event){.result = -ECONNRESET});
     CHECK(conn->flags & CONN_CLOSING && conn_list_first(&shards->closing) == conn);
     close_conn();
 }
 
-/* As if they had never been read: the peer is sent a reset, not an ordinary end. */
-static void bytes_that_come_to_a_closing_connection_reset_it(void) {
-    struct linger linger;
-    socklen_t len = sizeof linger;
-    for (int discards = 0; discards < 2; discards++) {
-        open_conn();
-        int copy = dup(conn->fd);
-        CHECK(copy >= 0);
-        conn_shut(conn);
-        if (discards) CHECK(send(peer, "x", 1, 0) == 1);
-        close_conn();
-        CHECK_INT(getsockopt(copy, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
-        CHECK(linger.l_onoff == discards && linger.l_linger == 0);
-        close(copy);
-    }
-}
-
-static void a_receive_is_cancelled_once(void) {
+/* What comes for a connection that is closing is dropped, and it is looked at whether it may be buried. */
+static void what_comes_too_late_is_dropped(void) {
     open_conn();
-    receive_cancel(conn);
-    receive_cancel(conn);
-    CHECK(conn->flags & CONN_CANCELLING && conn->pending_ops == 2 && loop_queued() == 2);
-    for (unsigned i = 0; i < 2; i++) {
-        struct completion end = next_completion(&shards->ring);
-        if (op_of(end.user_data) == OP_CANCEL) receive_cancelled(conn, end.res);
-        if (op_of(end.user_data) == OP_RECEIVE) receive_completed(conn, end.res, end.flags);
-    }
-    CHECK(conn->pending_ops == 0 && wants_rearm() && !(conn->flags & (CONN_RECEIVING | CONN_CANCELLING)));
-    receive_cancel(conn);
-    CHECK_INT(loop_queued(), 0); /* there is nothing to cancel */
+    say("late");
+    struct io_event data = loop_event();
+    CHECK_INT(data.result, 4);
+    conn_shut(conn);
+    conn_link_out(&conn->receive_link);
+    receive_heard(conn, &data);
+    CHECK(shards->received_count == 0 && shards->io.buffers.taken == 0);
+    CHECK(conn_list_first(&shards->closing) == conn);
     close_conn();
 }
 
@@ -161,12 +127,16 @@ static void announce(void) {
     CHECK(buffer_append(&first, (struct bytes){value, FIRST}, 1 << 20));
     conn_input(conn, first.data, first.len);
     buffer_free(&first);
-    CHECK(conn->bulk && conn->bulk_have == FIRST && conn->flags & CONN_CANCELLING &&
-          conn->flags & CONN_LARGE);
+    CHECK(conn->bulk && conn->bulk_have == FIRST && conn->flags & CONN_LARGE);
+    CHECK(conn->socket.bits & IO_STOPPING);
     conn_input(conn, value + FIRST, SECOND);
     CHECK_INT(conn->bulk_have, FIRST + SECOND);
     receive_arm(conn);
-    CHECK(!(conn->flags & CONN_READING)); /* not before the receive has ended */
+    CHECK(!io_is_reading(&conn->socket)); /* not before the receive has ended */
+    struct io_event end = loop_event();
+    CHECK(end.last && end.result == 0);
+    receive_heard(conn, &end);
+    CHECK(wants_rearm());
 }
 
 /* All of it is here: the parser gets it, and the command runs. */
@@ -182,44 +152,58 @@ static void check_set(void) {
 static void a_large_argument_is_read_into_its_place(void) {
     open_conn();
     announce();
-    for (unsigned i = 0; i < 2; i++) {
-        struct completion end = next_completion(&shards->ring);
-        if (op_of(end.user_data) == OP_CANCEL) receive_cancelled(conn, end.res);
-        if (op_of(end.user_data) == OP_RECEIVE) receive_completed(conn, end.res, end.flags);
-    }
-    CHECK(wants_rearm());
     receive_arm(conn);
-    CHECK(conn->flags & CONN_READING && !(conn->flags & CONN_RECEIVING) && conn->pending_ops == 1);
+    CHECK(io_is_reading(&conn->socket) && !io_is_receiving(&conn->socket));
+    CHECK_INT(shards->exec.metrics.ring_direct_reads, 1);
     CHECK_INT(send(peer, value + FIRST + SECOND, LARGE + 2 - FIRST - SECOND, 0), LARGE + 2 - FIRST - SECOND);
-    struct completion end = next_completion(&shards->ring);
-    CHECK(op_of(end.user_data) == OP_READ && end.res == LARGE + 2 - FIRST - SECOND);
-    receive_read_completed(conn, end.res);
-    CHECK(conn->pending_ops == 0 && conn_list_first(&shards->ready) == conn && wants_rearm());
+    struct io_event end = loop_event();
+    CHECK(end.operation == IO_READ && end.result == LARGE + 2 - FIRST - SECOND);
+    receive_read_ended(conn, &end);
+    CHECK(conn_list_first(&shards->ready) == conn && wants_rearm());
     check_set();
     /* Those that come behind are received singly, and but a little at a time. */
+    CHECK_INT(send(peer, value, 5000, 0), 5000);
     receive_arm(conn);
-    CHECK_INT(send(peer, value, 2 * FIRST, 0), 2 * FIRST);
-    end = next_completion(&shards->ring);
-    CHECK(op_of(end.user_data) == OP_RECEIVE && !(end.flags & IORING_CQE_F_MORE));
-    receive_completed(conn, end.res, end.flags);
-    shards->received_count = 0;
+    end = loop_event();
+    CHECK(end.operation == IO_RECEIVE && end.last && end.result == 4096);
+    receive_heard(conn, &end);
     close_conn();
+}
+
+/* Many small requests later it is an ordinary connection again. */
+static void a_connection_of_large_arguments_is_not_one_for_ever(void) {
+    open_conn();
+    announce();
+    block_release(conn->bulk);
+    conn->bulk = NULL;
+    unsigned singles = 0;
+    for (bool last = true; last; singles++) {
+        say("x");
+        receive_arm(conn);
+        struct io_event data = loop_event();
+        last = data.last;
+        CHECK(data.result == 1 && singles <= 100);
+        io_release(&shards->io, data.buffer);
+    }
+    CHECK(singles == 16 + 1 && !(conn->flags & CONN_LARGE));
+    close_conn();
+}
+
+/* The read is over, and so is what the socket knows of it. */
+static void read_ends(int result, bool eof) {
+    struct io_event event = {.operation = IO_READ, .result = result, .eof = eof, .last = true};
+    receive_read_ended(conn, &event);
 }
 
 /* Reads that bring a part, or nothing, are followed by others; the last bytes may come by a buffer. */
 static void a_read_that_falls_short_is_followed_by_another(void) {
-    static const int nothing[] = {-EINTR, -EAGAIN};
     open_conn();
     announce();
     size_t have = conn->bulk_have;
-    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++) {
-        conn->flags |= CONN_READING, conn->pending_ops++;
-        receive_read_completed(conn, nothing[i]);
-        CHECK(conn->bulk_have == have && wants_rearm() && !(conn->flags & (CONN_READING | CONN_CLOSING)));
-    }
+    read_ends(0, false);
+    CHECK(conn->bulk_have == have && wants_rearm() && !(conn->flags & (CONN_EOF | CONN_CLOSING)));
     memcpy(conn->bulk->data + have, value + have, 40000);
-    conn->flags |= CONN_READING, conn->pending_ops++;
-    receive_read_completed(conn, 40000);
+    read_ends(40000, false);
     have += 40000;
     CHECK(conn->bulk_have == have && wants_rearm());
     CHECK_INT(receive_bulk_more(conn, value + have, LARGE + 2 - have), LARGE + 2 - have);
@@ -230,14 +214,12 @@ static void a_read_that_falls_short_is_followed_by_another(void) {
 static void a_peer_that_ends_amid_a_large_argument_is_let_go(void) {
     open_conn();
     announce();
-    conn->flags |= CONN_READING, conn->pending_ops++;
-    receive_read_completed(conn, 0);
+    read_ends(0, true);
     CHECK(conn->flags & CONN_EOF && conn_list_first(&shards->ready) == conn);
     close_conn();
     open_conn();
     announce();
-    conn->flags |= CONN_READING, conn->pending_ops++;
-    receive_read_completed(conn, -ECONNRESET);
+    read_ends(-ECONNRESET, false);
     CHECK(conn->flags & CONN_CLOSING);
     close_conn();
 }
@@ -246,11 +228,11 @@ int main(void) {
     RUN(one_receive_is_armed_at_a_time);
     RUN(a_receive_without_room_is_tried_again);
     RUN(what_ends_a_receive_but_not_the_connection_arms_another);
-    RUN(the_end_of_the_stream_is_the_socket_s_word);
+    RUN(at_the_end_of_the_stream_no_other_is_armed);
     RUN(an_error_ends_the_connection);
-    RUN(bytes_that_come_to_a_closing_connection_reset_it);
-    RUN(a_receive_is_cancelled_once);
+    RUN(what_comes_too_late_is_dropped);
     RUN(a_large_argument_is_read_into_its_place);
+    RUN(a_connection_of_large_arguments_is_not_one_for_ever);
     RUN(a_read_that_falls_short_is_followed_by_another);
     RUN(a_peer_that_ends_amid_a_large_argument_is_let_go);
     return 0;

@@ -1,4 +1,4 @@
-/* Replies that leave: at once, in parts, not at all. Completions are made up. */
+/* Replies that leave: at once, in parts, not at all. Results are made up. */
 #include "server/loop/send.h"
 
 #include <errno.h>
@@ -8,27 +8,29 @@
 static struct conn *conn;
 static int peer;
 
-/* Its receive is taken for ended, so that only sends are under way. */
+/* Its receive has ended, so that only sends are under way. */
 static void open_conn(void) {
     loop_open();
-    shards->quick_sends = false;
     conn = loop_conn(&peer);
-    conn->flags &= ~(uint32_t)CONN_RECEIVING;
-    conn->pending_ops = 0;
+    io_receive_stop(&shards->io, &conn->socket);
+    CHECK(loop_event().last && conn->socket.owed == 0);
+    shards->io.quick_sends = false;
 }
 
 static void close_conn(void) {
-    conn_shut(conn);
-    conn_link_out(&conn->receive_link);
-    conn->pending_ops = 0;
-    CHECK(conn_bury(conn));
-    slots_give(&shards->slots, conn);
-    close(peer);
+    loop_conn_end(conn, peer);
     fixture_close();
 }
 
 static void say(const char *text) {
     reply_raw(&conn->output.reply, bytes_of(text));
+}
+
+/* The send that is under way has ended, and as if like this. */
+static void ends(int result) {
+    struct io_event event = loop_event();
+    CHECK(event.operation == IO_SEND && event.socket == &conn->socket && !io_is_sending(&conn->socket));
+    send_ended(conn, result);
 }
 
 static bool wants_flush(void) {
@@ -39,7 +41,7 @@ static bool wants_flush(void) {
 
 /* A send is under way, with so many bytes. */
 static void check_sending(size_t bytes) {
-    CHECK(conn->flags & CONN_SENDING && conn->pending_ops == 1);
+    CHECK(conn->flags & CONN_SENDING && io_is_sending(&conn->socket) && conn->socket.owed == 1);
     CHECK_INT(conn->output.inflight_bytes, bytes);
 }
 
@@ -54,14 +56,14 @@ static void one_send_is_under_way_at_a_time(void) {
     say("+three\r\n");
     send_flush(conn);
     check_sending(12); /* what came meanwhile waits */
-    send_completed(conn, 5);
+    ends(5);
     check_sending(7); /* the rest is sent, nothing twice */
     CHECK(!wants_flush());
-    send_completed(conn, 7);
-    CHECK(!(conn->flags & CONN_SENDING) && conn->pending_ops == 0 && wants_flush());
+    ends(7);
+    CHECK(!(conn->flags & CONN_SENDING) && conn->socket.owed == 0 && wants_flush());
     send_flush(conn);
     check_sending(8);
-    send_completed(conn, 8);
+    ends(8);
     CHECK(output_unsent(&conn->output) == 0 && !wants_flush());
     CHECK_INT(shards->exec.metrics.output_bytes, 20);
     close_conn();
@@ -72,12 +74,12 @@ static void a_send_without_room_is_tried_again(void) {
     say("+one\r\n");
     struct loop_blocked was = loop_block();
     send_flush(conn);
-    CHECK(conn->flags & CONN_RETRY_SEND && conn->pending_ops == 0 && wants_flush());
+    CHECK(conn->flags & CONN_RETRY_SEND && conn->socket.owed == 0 && wants_flush());
     loop_unblock(was);
     send_flush(conn);
     CHECK(!(conn->flags & CONN_RETRY_SEND));
     check_sending(6);
-    send_completed(conn, 6);
+    ends(6);
     close_conn();
 }
 
@@ -85,44 +87,49 @@ static void errors_end_the_connection_and_waiting_does_not(void) {
     open_conn();
     say("+one\r\n");
     send_flush(conn);
-    send_completed(conn, -EAGAIN);
+    ends(0);
     check_sending(6);
-    send_completed(conn, -EINTR);
-    check_sending(6);
-    send_completed(conn, -EPIPE);
-    CHECK(conn->flags & CONN_CLOSING && conn->pending_ops == 0);
+    ends(-EPIPE);
+    CHECK(conn->flags & CONN_CLOSING && conn->socket.owed == 0);
     close_conn();
+}
+
+static bool is_quick(void) {
+    return conn->socket.quick.next != NULL;
 }
 
 static void a_quick_send_that_nobody_complains_of_has_gone(void) {
     open_conn();
-    shards->quick_sends = true;
+    shards->io.quick_sends = true;
     say("+one\r\n");
     send_flush(conn);
     check_sending(6);
-    CHECK(shards->quick == conn);
+    CHECK(is_quick());
     CHECK_INT(conn->client.output_bytes, 0);
-    shards->quick = NULL;
-    send_quick_settled(conn);
-    CHECK(!(conn->flags & CONN_SENDING) && conn->pending_ops == 0 && output_unsent(&conn->output) == 0);
+    CHECK_INT(io_wait(&shards->io, 0, 0, 0), 0);
+    CHECK(io_ready(&shards->io) == 0 && io_settled(&shards->io) == &conn->socket);
+    send_settled(conn);
+    CHECK(!(conn->flags & CONN_SENDING) && output_unsent(&conn->output) == 0);
     close_conn();
 }
 
 static void a_quick_send_that_fell_short_goes_on_without_haste(void) {
+    char filler[65536] = {0};
     open_conn();
-    shards->quick_sends = true;
+    shards->io.quick_sends = true;
+    while (send(conn->client.fd, filler, sizeof filler, MSG_DONTWAIT) > 0)
+        continue; /* the peer reads nothing */
     say("+one\r\n");
     send_flush(conn);
-    send_quick_short(conn, 2);
-    CHECK_INT(conn->pending_ops, 2); /* the quick one stays owed until it is settled */
-    CHECK_INT(conn->output.inflight_bytes, 4);
-    shards->quick = NULL;
-    send_quick_settled(conn);
+    CHECK(is_quick());
+    ends(2);
+    CHECK(!is_quick());
     check_sending(4);
-    send_completed(conn, 4);
+    while (recv(peer, filler, sizeof filler, MSG_DONTWAIT) > 0) continue;
+    ends(4);
     say("+two\r\n");
     send_flush(conn);
-    CHECK(shards->quick == conn); /* and the next one is quick again */
+    CHECK(is_quick()); /* and the next one is quick again */
     close_conn();
 }
 
@@ -130,19 +137,19 @@ static void last_replies_large_ones_and_several_pieces_are_not_quick(void) {
     struct block *block = block_new_zeroed(PIN_MIN, PIN_MIN);
     CHECK(block);
     open_conn();
-    shards->quick_sends = true;
+    shards->io.quick_sends = true;
     say("+one\r\n");
     CHECK(output_attach(&conn->output, block));
     send_flush(conn);
-    CHECK(!shards->quick);
+    CHECK(!is_quick());
     check_sending(6 + PIN_MIN);
-    send_completed(conn, 6 + PIN_MIN);
+    ends(6 + PIN_MIN);
     say("+bye\r\n");
     conn->client.flags |= CLIENT_CLOSE_AFTER_REPLY;
     send_flush(conn);
-    CHECK(!shards->quick);
+    CHECK(!is_quick());
     check_sending(6);
-    send_completed(conn, 6);
+    ends(6);
     CHECK(conn->flags & CONN_CLOSING);
     close_conn();
 }
@@ -172,7 +179,7 @@ static void whoever_reads_too_little_is_closed(void) {
     shards->exec.clock.now_us = begun_us + 10 * 1000000;
     send_flush(conn);
     CHECK(!(conn->flags & CONN_CLOSING)); /* not longer than that */
-    send_completed(conn, 80);
+    ends(80);
     send_flush(conn);
     CHECK(!conn->soft_limit_since_us);
     for (int i = 0; i < 10; i++) say("+x1234\r\n");
@@ -195,7 +202,7 @@ static void requests_wait_until_replies_have_been_read(void) {
     say("+one\r\n");
     conn->flags |= CONN_STOP_OUTPUT;
     send_flush(conn);
-    send_completed(conn, 6);
+    ends(6);
     CHECK(!(conn->flags & CONN_STOP_OUTPUT) && conn_list_first(&shards->ready) == conn);
     close_conn();
 }

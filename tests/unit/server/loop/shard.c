@@ -20,8 +20,8 @@ static void a_shard_that_was_never_opened_runs_requests_and_closes(void) {
     for (unsigned i = 0; i < 3; i++) {
         CHECK_INT(shards[i].index, i);
         CHECK_INT(shards[i].exec.index, i);
-        CHECK(shards[i].mailbox == &mailboxes[i] && mailboxes[i].ring_fd == -1);
-        CHECK(shards[i].ring.fd == -1 && !shards[i].stop);
+        CHECK(shards[i].mailbox == &mailboxes[i] && mailboxes[i].wake_fd == -1);
+        CHECK(!shards[i].io.open && !shards[i].stop);
     }
     struct conn *conn = fixture_conn(&shards[2]);
     fixture_conn_close(conn);
@@ -33,8 +33,8 @@ static void opening_takes_what_closing_gives_back(void) {
     unsigned before = descriptors();
     for (unsigned i = 0; i < 2; i++) must(shard_open(&shards[i], &fixture_place), "shard_open");
     CHECK(descriptors() > before);
-    CHECK(shards[1].ring.fd >= 0 && mailboxes[1].ring_fd == shards[1].ring.fd);
-    CHECK(shards[1].stop && shards[1].buffers.count == RECEIVE_BUFFERS);
+    CHECK(shards[1].io.open && mailboxes[1].wake_fd == shards[1].io.wake_fd);
+    CHECK(shards[1].stop && shards[1].io.buffers.count == RECEIVE_BUFFERS);
     for (unsigned i = 0; i < 2; i++) shard_close(&shards[i]);
     CHECK_INT(descriptors(), before);
     fixture_close();

@@ -1,7 +1,6 @@
 /* A shard's slots for connections. */
 #include "server/loop/slots.h"
 
-#include "server/op.h"
 #include "tests/unit/server_fixture.h"
 
 enum { SLOTS = 200 }; /* several pages of them */
@@ -21,13 +20,14 @@ static void open_slots(void) {
 static void every_slot_is_found_where_it_was_made(void) {
     open_slots();
     for (unsigned i = 0; i < SLOTS; i++) { /* pages that came later moved none of them */
-        CHECK(slots_find(&shards->slots, conns[i]->slot, conns[i]->generation) == conns[i]);
+        CHECK(slots_find(&shards->slots, slots_name(conns[i])) == conns[i]);
         CHECK(slots_find_client(&shards->slots, conns[i]->slot, 1000 + i) == conns[i]);
         CHECK(!slots_find_client(&shards->slots, conns[i]->slot, 999 + i));
         for (unsigned j = 0; j < i; j++) CHECK(conns[j]->slot != conns[i]->slot);
     }
-    CHECK(!slots_find(&shards->slots, shards->slots.page_count * 64, 1));
-    CHECK(!slots_find(&shards->slots, SLOT_NONE, 1) && !slots_find_client(&shards->slots, SLOT_NONE, 1000));
+    CHECK(!slots_find(&shards->slots, UINT64_C(1) << 32 | shards->slots.page_count * 64));
+    CHECK(!slots_find(&shards->slots, UINT64_C(1) << 32 | SLOT_NONE) &&
+          !slots_find_client(&shards->slots, SLOT_NONE, 1000));
     fixture_close();
 }
 
@@ -35,41 +35,39 @@ static void a_slot_that_is_used_again_is_not_taken_for_what_it_was(void) {
     open_slots();
     unsigned pages = shards->slots.page_count;
     for (unsigned i = 0; i < SLOTS; i += 3) {
-        uint32_t slot = conns[i]->slot, generation = conns[i]->generation;
+        uint64_t name = slots_name(conns[i]);
+        uint32_t slot = conns[i]->slot;
         slots_give(&shards->slots, conns[i]);
-        CHECK(!slots_find(&shards->slots, slot, generation) &&
-              !slots_find_client(&shards->slots, slot, 1000 + i));
+        CHECK(!slots_find(&shards->slots, name) && !slots_find_client(&shards->slots, slot, 1000 + i));
         struct conn *next = slots_take(&shards->slots);
-        CHECK(next == conns[i] && next->generation != generation); /* the last one freed is warm */
-        CHECK(!next->flags && !next->client.id && !next->pending_ops && !next->output.queued.iov);
-        CHECK(!slots_find(&shards->slots, slot, next->generation)); /* not open yet */
+        CHECK(next == conns[i] && slots_name(next) != name); /* the last one freed is warm */
+        CHECK(!next->flags && !next->client.id && !next->socket.owed && !next->output.queued.iov);
+        CHECK(!slots_find(&shards->slots, slots_name(next))); /* not open yet */
         next->flags = CONN_OPEN;
-        CHECK(slots_find(&shards->slots, slot, next->generation) == next &&
-              !slots_find(&shards->slots, slot, generation));
+        CHECK(slots_find(&shards->slots, slots_name(next)) == next && !slots_find(&shards->slots, name));
     }
     CHECK_INT(shards->slots.page_count, pages);
     fixture_close();
 }
 
-/* A completion carries no more bits of the generation than these. */
-static void generations_wrap_where_completions_cut_them(void) {
+/* A name has no more bits for the generation. */
+static void generations_wrap_where_names_cut_them(void) {
     fixture_open(1);
     struct conn *conn = slots_take(&shards->slots);
     CHECK(conn);
-    conn->generation = OP_GENERATION_MASK;
+    conn->generation = SLOT_GENERATION_MASK;
     slots_give(&shards->slots, conn);
     CHECK(slots_take(&shards->slots) == conn);
     CHECK_INT(conn->generation, 0);
     conn->flags = CONN_OPEN;
-    uint64_t name = op_pack(OP_RECEIVE, conn->generation, conn->slot);
-    CHECK(slots_find(&shards->slots, op_slot(name), op_generation(name)) == conn);
+    CHECK(slots_find(&shards->slots, slots_name(conn)) == conn);
     fixture_close();
 }
 
-static void a_connection_that_is_closing_has_completions_but_no_posts(void) {
+static void a_connection_that_is_closing_has_events_but_no_posts(void) {
     open_slots();
     conns[5]->flags |= CONN_CLOSING;
-    CHECK(slots_find(&shards->slots, conns[5]->slot, conns[5]->generation) == conns[5]);
+    CHECK(slots_find(&shards->slots, slots_name(conns[5])) == conns[5]);
     CHECK(!slots_find_client(&shards->slots, conns[5]->slot, conns[5]->client.id));
     fixture_close();
 }
@@ -92,8 +90,8 @@ static void each_open_connection_is_visited_once(void) {
 int main(void) {
     RUN(every_slot_is_found_where_it_was_made);
     RUN(a_slot_that_is_used_again_is_not_taken_for_what_it_was);
-    RUN(generations_wrap_where_completions_cut_them);
-    RUN(a_connection_that_is_closing_has_completions_but_no_posts);
+    RUN(generations_wrap_where_names_cut_them);
+    RUN(a_connection_that_is_closing_has_events_but_no_posts);
     RUN(each_open_connection_is_visited_once);
     return 0;
 }

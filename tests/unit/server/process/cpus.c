@@ -33,7 +33,7 @@ static void shards_have_a_cpu_each_where_there_are_enough(void) {
     find(4, 4, 3, "");
     for (unsigned i = 0; i < 4; i++) CHECK_INT(cpus_place(i).cpu, -1);
     find(1, 0, 0, ""); /* more CPUs than the set has room for */
-    CHECK(cpus_place(0).cpu == -1 && cpus_place(0).mode == RING_INLINE && cpus_spare() == 0);
+    CHECK(cpus_place(0).cpu == -1 && !cpus_place(0).poll_thread && cpus_spare() == 0);
 }
 
 static void shards_go_where_they_are_sent(void) {
@@ -46,12 +46,12 @@ static void one_cpu_stays_free_beside_shards_and_poll_threads(void) {
     for (unsigned count = 1; count < 7; count++) {
         find(3, 0, count, "");
         CHECK_INT(cpus_spare(), spare[count]);
-        CHECK_INT(cpus_place(0).mode, spare[count] ? RING_SQPOLL : RING_INLINE);
+        CHECK_INT(cpus_place(0).poll_thread, spare[count] > 0);
     }
     find(3, 0, 8, "io-sqpoll no\n");
-    CHECK_INT(cpus_place(2).mode, RING_INLINE);
+    CHECK(!cpus_place(2).poll_thread);
     find(3, 0, 1, "io-sqpoll yes\n");
-    CHECK_INT(cpus_place(2).mode, RING_SQPOLL);
+    CHECK(cpus_place(2).poll_thread);
 }
 
 static void check_leaders(const unsigned *expected, unsigned count) {

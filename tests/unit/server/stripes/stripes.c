@@ -183,7 +183,7 @@ static void who_leaves_something_due_tells_the_owner(void) {
     struct wakes wakes = {{0}, false};
     CHECK_INT(stripes_open(2, 1), 0);
     mailbox_count = 2;
-    for (unsigned i = 0; i < 2; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .ring_fd = -1};
+    for (unsigned i = 0; i < 2; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .wake_fd = -1};
     struct value value = value_of_bytes(BYTES("v"));
     struct key key = {BYTES("k"), hash_bytes(&stripes.seed, BYTES("k"))};
     struct stripe *stripe = stripe_of(key.hash);
