@@ -145,7 +145,7 @@ void io_receive_stop(struct io *io, struct io_socket *s) {
     if (!(s->bits & IO_RECEIVING) || s->bits & IO_STOPPING) return;
     struct io_uring_sqe *sqe = any_sqe(io);
     if (!sqe) return;
-    prep_cancel(sqe, io_pack(IO_CODE_RECEIVE, s->data), false, io_pack(IO_CODE_STOP, s->data));
+    prep_cancel(sqe, io_pack(IO_CODE_RECEIVE, s->data), io_pack(IO_CODE_STOP, s->data));
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     s->bits |= IO_STOPPING;
 }

@@ -25,10 +25,6 @@ static inline void prep_fixed_file(struct io_uring_sqe *sqe) {
     sqe->flags |= IOSQE_FIXED_FILE;
 }
 
-static inline void prep_nop(struct io_uring_sqe *sqe, uint64_t user_data) {
-    prep_rw(sqe, IORING_OP_NOP, -1, NULL, 0, 0, user_data);
-}
-
 /* One completion per accepted connection, F_MORE while it goes on. */
 static inline void prep_accept_multishot(struct io_uring_sqe *sqe, int fd, int flags, uint64_t user_data) {
     assert(fd >= 0);
@@ -79,10 +75,9 @@ static inline void prep_writev(struct io_uring_sqe *sqe, int fd, const struct io
     prep_rw(sqe, IORING_OP_WRITEV, fd, iov, count, (uint64_t)-1, user_data);
 }
 
-/* Cancels the one request whose user_data is `target` (all of them with `all`). */
-static inline void prep_cancel(struct io_uring_sqe *sqe, uint64_t target, bool all, uint64_t user_data) {
+/* Cancels the one request whose user_data is `target`. */
+static inline void prep_cancel(struct io_uring_sqe *sqe, uint64_t target, uint64_t user_data) {
     prep_rw(sqe, IORING_OP_ASYNC_CANCEL, -1, (const void *)(uintptr_t)target, 0, 0, user_data);
-    if (all) sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL;
 }
 
 /* Posts a completion {user_data remote_data, res value} on the ring behind ring_fd. */
@@ -90,19 +85,6 @@ static inline void prep_msg_ring(struct io_uring_sqe *sqe, int ring_fd, unsigned
                                  uint64_t user_data) {
     assert(ring_fd >= 0);
     prep_rw(sqe, IORING_OP_MSG_RING, ring_fd, NULL, value, remote_data, user_data);
-}
-
-/* Completes with -ETIME after ts (relative), which must live until the SQE is submitted. */
-static inline void prep_timeout(struct io_uring_sqe *sqe, const struct __kernel_timespec *ts,
-                                uint64_t user_data) {
-    assert(ts && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000);
-    prep_rw(sqe, IORING_OP_TIMEOUT, -1, ts, 1, 0, user_data);
-}
-
-static inline void prep_poll(struct io_uring_sqe *sqe, int fd, unsigned events, bool multishot,
-                             uint64_t user_data) {
-    prep_rw(sqe, IORING_OP_POLL_ADD, fd, NULL, multishot ? IORING_POLL_ADD_MULTI : 0, 0, user_data);
-    sqe->poll32_events = events;
 }
 
 #endif

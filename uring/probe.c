@@ -37,9 +37,8 @@ static const struct feature {
     FEATURE(multishot_accept, true, "one request for all connections of a listener"),
     FEATURE(multishot_recv, true, "one request for all data of a connection"),
     FEATURE(async_cancel, true, "closing connections, and taking over large values"),
-    FEATURE(msg_ring, true, "waking another shard, and handing it connections"),
+    FEATURE(msg_ring, true, "waking another shard"),
     FEATURE(writev, true, "replies with large values, straight from the store"),
-    FEATURE(timeout, true, "pauses before a listener accepts again"),
     FEATURE(single_issuer, false, "one thread a ring: the kernel takes fewer locks"),
     FEATURE(defer_taskrun, false, "completions posted when we ask for them, in batches"),
     FEATURE(coop_taskrun, false, "the same without interrupts, where defer_taskrun is missing"),
@@ -119,7 +118,6 @@ static void probe_operations(struct probe *probe, struct ring *ring) {
     probe->async_cancel = ops[IORING_OP_ASYNC_CANCEL].flags & IO_URING_OP_SUPPORTED;
     probe->msg_ring = ops[IORING_OP_MSG_RING].flags & IO_URING_OP_SUPPORTED;
     probe->writev = ops[IORING_OP_WRITEV].flags & IO_URING_OP_SUPPORTED;
-    probe->timeout = ops[IORING_OP_TIMEOUT].flags & IO_URING_OP_SUPPORTED;
 }
 
 /* Does the request that was just queued complete with success, and go on? Its result, or a negative errno. */

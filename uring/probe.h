@@ -11,7 +11,7 @@ struct probe {
     int disabled; /* /proc/sys/kernel/io_uring_disabled: 0, 1, 2; -1 where the file does not exist */
     bool single_issuer, defer_taskrun, coop_taskrun, sqpoll, attach_wq;
     bool registered_ring, provided_buffers, sparse_files, ext_arg, min_wait;
-    bool multishot_accept, multishot_recv, async_cancel, msg_ring, writev, timeout;
+    bool multishot_accept, multishot_recv, async_cancel, msg_ring, writev;
 };
 
 /* Opens a small ring, asks it what it can do, closes it. Each feature is tried or asked of

@@ -85,7 +85,7 @@ static void an_armed_receive_keeps_the_connection_until_it_is_cancelled(void) {
     CHECK(quiet(&s.ring));
     CHECK(!peer_sees_the_end(s.pair[1]));
 
-    prep_cancel(must_sqe(&s.ring), 9, false, 10);
+    prep_cancel(must_sqe(&s.ring), 9, 10);
     for (unsigned seen = 0; seen < 2; seen++) {
         struct completion cqe = next_completion(&s.ring);
         CHECK_INT(cqe.res, cqe.user_data == 9 ? -ECANCELED : 0);

@@ -435,7 +435,7 @@ static void a_stop_that_failed_may_be_asked_for_again(void) {
     CHECK(io_receive_many(&io, s));
     CHECK(silent());
     s->bits |= IO_STOPPING;
-    prep_cancel(must_sqe(&io.ring), io_pack(IO_CODE_RECEIVE, 7), false, io_pack(IO_CODE_STOP, 0));
+    prep_cancel(must_sqe(&io.ring), io_pack(IO_CODE_RECEIVE, 7), io_pack(IO_CODE_STOP, 0));
     CHECK(silent() && !(s->bits & IO_STOPPING) && io_is_receiving(s));
     io_receive_stop(&io, s);
     CHECK(next_event().last);

@@ -143,10 +143,9 @@ static void every_refusal_comes_with_a_remedy(void) {
 
 static void the_table_has_a_line_for_every_feature(void) {
     static const char *const names[] = {
-        "single_issuer", "defer_taskrun",   "coop_taskrun",     "sqpoll",
-        "attach_wq",     "registered_ring", "provided_buffers", "sparse_files",
-        "ext_arg",       "min_wait",        "multishot_accept", "multishot_recv",
-        "async_cancel",  "msg_ring",        "writev",           "timeout",
+        "single_issuer",    "defer_taskrun",    "coop_taskrun", "sqpoll",   "attach_wq",
+        "registered_ring",  "provided_buffers", "sparse_files", "ext_arg",  "min_wait",
+        "multishot_accept", "multishot_recv",   "async_cancel", "msg_ring", "writev",
     };
     struct probe probe;
     char text[4096];

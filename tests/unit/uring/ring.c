@@ -111,7 +111,7 @@ static void the_first_completion_after_the_minimum_wait_ends_the_wait(void) {
         struct __kernel_timespec later = {.tv_nsec = 60 * 1000 * 1000};
         struct ring ring;
         open_ring(&ring, small_ring);
-        prep_timeout(must_sqe(&ring), &later, 7);
+        prep_rw(must_sqe(&ring), IORING_OP_TIMEOUT, -1, &later, 1, 0, 7);
         uint64_t start = now_us();
         CHECK_INT(ring_wait(&ring, 4, 5000, limits[i]), 0);
         CHECK(now_us() - start >= 59000);
