@@ -7,7 +7,7 @@
  *   executor        another shard that runs commands on these stripes, and wakes before it sleeps itself
  *   leave_*         such a command, between stripe_lock and stripe_leave. What it leaves that is due earlier than all before
  *                   is news (keyspace_news), and stripe_announce passes it on: post_due lowers `due` by compare-and-swap
- *   wake_owed       deliver_wakes, post_claim_wake, MSG_RING, and what a completion with an error does, deliver_wake_sent
+ *   wake_owed       deliver_wakes, post_claim_wake, MSG_RING, and what a completion with an error does, deliver_wake_failed
  *   administrator   CLIENT PAUSE, CLIENT UNPAUSE, CONFIG SET: a word that all shards read is changed, then post_look_again
  *
  * What is abstracted: time is a small number and moves on at any moment (that the clock may be set is not here). A stripe
