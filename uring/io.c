@@ -223,7 +223,8 @@ int io_submit(struct io *io) {
 }
 
 int io_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
-    if (!io->waking && !hear_wakes(io)) want = 0; /* who cannot be woken must not sleep */
+    /* Who cannot be woken must not sleep, nor who has sends in doubt: replies may wait behind them, and no event comes. */
+    if ((!io->waking && !hear_wakes(io)) || io->unsettled) want = 0;
     publish(io);
     return ring_wait(&io->ring, want, min_wait_us, timeout_us);
 }

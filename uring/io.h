@@ -101,6 +101,7 @@ struct io {
     struct io_link quick;   /* quick sends of which nothing is known yet */
     struct io_link settled; /* ... and those that have gone through */
     bool open, quick_sends;
+    bool unsettled; /* at the last look some quick sends could not be settled */
     bool released;  /* buffers came back since the kernel was given some */
     bool waking;    /* the descriptor of io_wake_fd is being read */
     int wake_fd;    /* or -1 */
@@ -198,6 +199,7 @@ static inline void io_settle(struct io *io) {
 static inline unsigned io_ready(struct io *io) {
     unsigned count = ring_ready(&io->ring);
     bool all_came = ring_sqe_room(&io->ring) == io->ring.sq_entries && !ring_overflowed(&io->ring);
+    io->unsettled = !all_came && !io_link_alone(&io->quick);
     if (all_came && !io_link_alone(&io->quick)) io_settle(io);
     return count;
 }

@@ -338,6 +338,26 @@ static void quick_sends_that_the_kernel_has_not_seen_are_not_settled(void) {
     io_close(&io);
 }
 
+/* The kernel took a part of what was asked for, so nothing is known of its sends yet. Whoever slept on that would sleep for
+ * ever, for those that have gone through are silent. */
+static void no_wait_is_long_while_quick_sends_are_in_doubt(void) {
+    struct iovec pong = {"pong", 4};
+    open_io();
+    CHECK(io_send(&io, attach(0), &pong, 1, true));
+    CHECK_INT(io_wait(&io, 0, 0, 0), 0);
+    prep_nop(must_sqe(&io.ring), io_pack(IO_CODE_NONE, 0)); /* it was left over */
+    CHECK(io_ready(&io) == 0 && !io_settled(&io));
+    uint64_t begun_us = now_us();
+    (void)io_wait(&io, 2, 0, PATIENCE_US);
+    CHECK(now_us() - begun_us < PATIENCE_US);
+    CHECK_INT(io_ready(&io), 1);
+    CHECK_INT(io_event(&io, 0).operation, IO_NOTHING);
+    io_advance(&io, 1);
+    CHECK(io_settled(&io) == &sockets[0] && !io_settled(&io));
+    detach(&sockets[0]);
+    io_close(&io);
+}
+
 static void a_listener_accepts_one_after_the_other(void) {
     struct io_socket *s = &sockets[SOCKETS - 1];
     struct sockaddr address = {.sa_family = AF_UNIX};
@@ -529,6 +549,7 @@ int main(void) {
     RUN(sends_say_how_much_has_gone);
     RUN(quick_sends_that_went_are_silent_and_others_are_not);
     RUN(quick_sends_that_the_kernel_has_not_seen_are_not_settled);
+    RUN(no_wait_is_long_while_quick_sends_are_in_doubt);
     RUN(a_listener_accepts_one_after_the_other);
     RUN(a_socket_is_detached_when_nothing_is_owed);
     RUN(an_event_for_nobody_is_none_and_its_buffer_comes_back);
