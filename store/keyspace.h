@@ -1,8 +1,9 @@
-/* keyspace.h - one stripe of the data: its slice of every database, and all that looks after it.
+/* keyspace.h - one stripe of the data: its slice of every database, and all that looks after it. Changes of entries are
+ * in change.h.
  *
  * No I/O, no threads, no clock, no globals: time and randomness are arguments, and whoever calls holds the
  * stripe's lock. A keyspace owns an arena of memory, a table and an expiry wheel per database (made on first
- * use), and the graveyard of flushed tables that keyspace_upkeep buries a bounded handful at a time.
+ * use), and the graveyard of flushed tables and of dead objects that keyspace_upkeep buries a bounded handful at a time.
  *
  * Pointers to entries stay valid until the next call that may change the keyspace; calls that may move an
  * entry return where it is now. Functions that need memory return NULL or false without it and leave
@@ -26,6 +27,7 @@
 #include "store/index/hash.h"
 #include "store/index/table.h"
 #include "store/memory/memory.h"
+#include "store/values/type.h"
 
 struct keyspace; /* the layout is at the end, for the inline lookups alone */
 
@@ -33,10 +35,16 @@ struct keyspace_options {
     const struct hash_seed *seed; /* borrowed, outlives the keyspace */
     unsigned databases;           /* 1..KEYSPACE_MAX_DATABASES */
     size_t arena_bytes;           /* address space to reserve for small objects at most; 0: 32 GiB */
-    unsigned mapped_blocks;       /* of 1 to 32 MiB that are mappings of their own at most; 0: 16,384 */
+    unsigned mapped_blocks;       /* mappings for blocks of 1 to 32 MiB at most; 0: KEYSPACE_MAPPED_BLOCKS */
+    const struct type *const *types; /* TYPES rows, borrowed; NULL: type_rows */
 };
 
-enum { KEYSPACE_MAX_DATABASES = 1024 };
+enum {
+    KEYSPACE_MAX_DATABASES = 1024,
+    /* Values that may be mappings, of all of a process's keyspaces together: the kernel gives it 65,530, and one that
+     * has used them up can hardly allocate any more. */
+    KEYSPACE_MAPPED_BLOCKS = 16384,
+};
 
 /* A key and its hash_bytes under the keyspace's seed. */
 struct key {
@@ -59,14 +67,23 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 /* The entry, expired or not; NULL if there is none. */
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
 
-static inline uint64_t keyspace_count(const struct keyspace *ks,
-                                      unsigned db);                       /* entries, expired ones included */
-uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db); /* of these, with an expiry */
+/* Entries, expired ones included; and those of them that have an expiry. */
+static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db);
+uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db);
 /* Bytes that entries, their blocks and tables take, rounding to size classes included. It falls with every
- * deletion, also where the memory is kept for the next entry. */
+ * deletion, also where the memory is kept for the next entry. Objects are counted where their types allocate. */
 uint64_t keyspace_memory(const struct keyspace *ks);
-/* Bytes that one entry takes: its slab object, its share of a bucket, its block. */
+/* Bytes that one entry takes: its slab object, its share of a bucket, its block or object. */
 size_t keyspace_entry_memory(const struct keyspace *ks, const struct entry *e);
+
+/* The row of an entry's type. */
+static inline const struct type *keyspace_type(const struct keyspace *ks, const struct entry *e);
+
+/* Mixes an entry's type and value into a digest, and that it expires if it does. */
+void keyspace_digest_entry(struct digest *digest, const struct keyspace *ks, const struct entry *e);
+/* Joins all entries of a database to a digest, expired ones included. The digest of a dataset begins with zeroes; then, for
+ * every database that is not empty, in ascending order, its number is mixed in, and all of its entries are joined. */
+void keyspace_digest(struct digest *digest, const struct keyspace *ks, unsigned db);
 
 /* One step of a full iteration: calls `each` for the entries of one bucket, returns the next cursor, 0 at the
  * end. Start with 0. Every entry present throughout is seen at least once, also while the table grows and
@@ -76,50 +93,7 @@ uint64_t keyspace_scan(const struct keyspace *ks, unsigned db, uint64_t cursor,
 /* Any entry, about uniformly, from 64 random bits; NULL if the database is empty. */
 struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t random);
 
-/* ---- Changing ------------------------------------------------------------------------------------- */
-
-/* What a string is made from. Integers are recognised by value_of_bytes and stored as such. */
-enum value_kind { VALUE_INLINE, VALUE_INT, VALUE_BLOCK };
-struct value {
-    enum value_kind kind;
-    struct bytes bytes;  /* VALUE_INLINE: copied; any length (a long one gets a block) */
-    int64_t number;      /* VALUE_INT */
-    struct block *block; /* VALUE_BLOCK: shared, the keyspace takes a reference of its own */
-};
-struct value value_of_bytes(struct bytes bytes);
-
-enum { EXPIRY_NONE = 0, EXPIRY_KEEP = -1 };
-
-/* Creates the key or replaces its value, whatever it was; the access record stays. expiry_ms: absolute Unix
- * milliseconds (> 0), EXPIRY_NONE, or EXPIRY_KEEP what there is. Bytes must not be those of this very entry.
- * NULL without memory. */
-struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, const struct value *value,
-                           int64_t expiry_ms);
-
-/* Overwrites an integer in place, for an entry that entry_int says is one. The expiry stays. */
-void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number);
-
-/* Makes the string value of `*e` `len` writable bytes that nobody else sees: unpacks an integer, copies a
- * pinned block, extends with zero bytes (many of them cost nothing until they are touched), truncates. The
- * encoding becomes raw. The entry may move: *e is updated. Bytes up to the old length are kept. NULL without
- * memory. Growth of blocks leaves room so that appending is amortised linear. */
-char *keyspace_edit(struct keyspace *ks, unsigned db, struct entry **e, size_t len);
-
-/* False if there was none. */
-bool keyspace_delete(struct keyspace *ks, unsigned db, struct key key);
-/* Deletes an entry that was just found. */
-void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, struct entry *e);
-
-/* Sets (> 0) or removes (EXPIRY_NONE) the expiry. The entry may move; NULL without memory. */
-struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db, struct entry *e, int64_t expiry_ms);
-
-/* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing
- * what is there. `from` must exist and differ from `to`. A block is shared by a copy, moved by a move. False
- * without memory. */
-bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
-                   unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
-bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
-                   unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
+/* ---- Whole databases ------------------------------------------------------------------------------ */
 
 /* Empties a database at once; the memory comes back over later calls of keyspace_upkeep. The preimage hook is
  * not called: who takes a snapshot at that moment starts anew. */
@@ -137,11 +111,11 @@ unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
 /* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
 
-/* Frees flushed tables, shrinks sparse ones and returns unused pages to the kernel, about `budget` entries or
- * buckets. True while more is left to do: then the caller comes again soon. */
+/* Frees flushed tables and dead objects, shrinks sparse tables and returns unused pages to the kernel, about `budget`
+ * entries, parts of objects or buckets. True while more is left to do: then the caller comes again soon. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
-/* Entries of flushed databases that keyspace_upkeep has not freed yet. */
+/* Entries of flushed databases, and dead objects, that keyspace_upkeep has not freed yet. */
 static inline uint64_t keyspace_buried(const struct keyspace *ks);
 
 /* Has an expiry, or something for keyspace_upkeep, become due earlier than keyspace_take_news said last? Asked
@@ -171,10 +145,12 @@ _Static_assert(sizeof(struct keyspace_database) <= 64, "an unused database is a 
 struct keyspace {
     struct slab slab;
     const struct hash_seed *seed;
+    const struct type *const *types;
     void (*preimage)(void *context, unsigned db, const struct entry *e);
     void *preimage_context;
     struct table_directory *graves; /* flushed tables, to be taken apart */
     uint64_t buried;                /* entries in these */
+    struct dead dead;               /* objects, to be taken apart */
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
     int64_t tidy_ms; /* when keyspace_upkeep is to come: INT64_MAX while there is nothing for it to free */
@@ -203,7 +179,13 @@ static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db
 }
 
 static inline uint64_t keyspace_buried(const struct keyspace *ks) {
-    return ks->buried;
+    return ks->buried + ks->dead.count;
+}
+
+static inline const struct type *keyspace_type(const struct keyspace *ks, const struct entry *e) {
+    const struct type *type = ks->types[entry_type(e)];
+    assert(type && type->number == entry_type(e));
+    return type;
 }
 
 static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db) {
@@ -216,6 +198,17 @@ static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {
 
 static inline bool keyspace_news(const struct keyspace *ks) {
     return ks->news;
+}
+
+/* Is there anything for keyspace_upkeep to free? */
+static inline bool keyspace_has_garbage(const struct keyspace *ks) {
+    return ((uintptr_t)ks->graves | (uintptr_t)ks->dead.first | ks->slab.arena.resident) != 0;
+}
+/* After a change that may have freed memory or killed an object: frees a part at once, and sees to it that somebody comes
+ * for the rest. Most often there is nothing. */
+void keyspace_garbage(struct keyspace *ks);
+static inline void keyspace_note_garbage(struct keyspace *ks) {
+    if (__builtin_expect(keyspace_has_garbage(ks), 0)) keyspace_garbage(ks);
 }
 
 #endif

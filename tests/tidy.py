@@ -54,6 +54,8 @@ ARROWS = [
 # What waits for its first user, beside the tests.
 AHEAD = {
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
+    "edit_become": "types with elements, whose large values are objects",
+    "edit_object": "types with elements, whose large values are objects",
     "keyspace_set_preimage": "snapshots",
     "reply_double": "the scores of sorted sets",
     "response_size": "the replies of a script's commands",

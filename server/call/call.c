@@ -80,7 +80,7 @@ void call_reply_string(struct call *call, const struct entry *e) {
         reply_null(call->reply);
         return;
     }
-    if (__builtin_expect(e->kind == ENTRY_INLINE, 1)) {
+    if (__builtin_expect(e->kind == VALUE_INLINE, 1)) {
         reply_bulk(call->reply, (struct bytes){entry_value_at(e), e->value_len});
         return;
     }

@@ -24,6 +24,7 @@
 #include "server/call/effect.h"
 #include "server/clients/client.h"
 #include "server/stripes/stripes.h"
+#include "store/edit.h"
 
 struct client;
 

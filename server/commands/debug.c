@@ -15,7 +15,6 @@
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/process/server.h"
-#include "store/digest.h"
 
 /* ---- Who may -------------------------------------------------------------------------------------- */
 
@@ -105,43 +104,59 @@ static void debug_digest_value(struct call *call) {
     reply_array(call->reply, call->argc - 2);
     for (uint32_t i = 2; i < call->argc; i++) {
         struct key key = {call->argv[i], hash_bytes(&stripes.seed, call->argv[i])};
-        const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
+        const struct keyspace *ks = stripe_of(key.hash)->keyspace;
+        const struct entry *e = keyspace_find(ks, call->db, key);
         struct digest digest = {{0}};
-        if (e) digest_entry(&digest, e); /* expired or not, as in Redis */
+        if (e) keyspace_digest_entry(&digest, ks, e); /* expired or not, as in Redis */
         reply_digest(call, &digest);
     }
 }
 
 /* ---- OBJECT --------------------------------------------------------------------------------------- */
 
-/* Bytes that the value takes in an RDB file, uncompressed: small integers as such, else a length and the
- * bytes. */
-static size_t serialized_len(const struct entry *e) {
-    int64_t number;
-    size_t len = entry_string_len(e);
-    if (entry_int(e, &number)) {
-        if (number >= INT8_MIN && number <= INT8_MAX) return 2;
-        if (number >= INT16_MIN && number <= INT16_MAX) return 3;
-        if (number >= INT32_MIN && number <= INT32_MAX) return 5;
+/* Counts what it is given. */
+struct meter {
+    struct sink sink;
+    size_t bytes;
+};
+
+static bool meter_write(struct sink *sink, struct bytes bytes) {
+    ((struct meter *)sink)->bytes += bytes.len;
+    return true;
+}
+
+/* Bytes that the value takes in an RDB file, uncompressed. */
+static size_t serialized_len(const struct type *type, const struct value *value) {
+    struct meter meter = {.sink = {meter_write}};
+    struct cursor cursor = {{0}};
+    while (type->dump(value, &cursor, &meter.sink, SIZE_MAX) == DUMP_MORE) {
     }
-    return len + (len < 64 ? 1 : len < 16384 ? 2 : len <= UINT32_MAX ? 5 : 9);
+    return meter.bytes;
+}
+
+/* Those who hold the value: its key, copies, and replies in flight. */
+static uint32_t references_of(const struct value *value) {
+    if (value->kind == VALUE_BLOCK) return __atomic_load_n(&value->block->references, __ATOMIC_RELAXED);
+    return value->kind == VALUE_OBJECT ? __atomic_load_n(&value->object->references, __ATOMIC_RELAXED) : 1;
 }
 
 static void debug_object(struct call *call) {
     struct key key = {call->argv[2], hash_bytes(&stripes.seed, call->argv[2])};
-    const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, call->db, key);
+    const struct keyspace *ks = stripe_of(key.hash)->keyspace;
+    const struct entry *e = keyspace_find(ks, call->db, key);
     if (!e || entry_expired(e, call->effects->now_ms)) {
         reply_error(call->reply, "ERR no such key");
         return;
     }
-    const struct block *block = entry_block(e);
+    const struct type *type = keyspace_type(ks, e);
+    struct value value = entry_value(e);
     uint32_t accessed_s = entry_access(e), now_s = (uint32_t)(call->effects->now_ms / 1000);
     char text[192];
     snprintf(text, sizeof text,
              "Value at:%p refcount:%" PRIu32 " encoding:%s serializedlength:%zu lru:%" PRIu32
              " lru_seconds_idle:%" PRIu32,
-             (const void *)e, block ? __atomic_load_n(&block->references, __ATOMIC_RELAXED) : 1,
-             entry_encoding_name(e), serialized_len(e), accessed_s, (now_s - accessed_s) & 0xffffff);
+             (const void *)e, references_of(&value), type->encoding(&value), serialized_len(type, &value),
+             accessed_s, (now_s - accessed_s) & 0xffffff);
     reply_simple(call->reply, text);
 }
 

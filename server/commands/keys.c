@@ -20,11 +20,6 @@ uint64_t keys_count(unsigned db) {
     return count;
 }
 
-const char *keys_type_name(enum entry_type type) {
-    static const char *const names[] = {"string", "list", "set", "zset", "hash", "stream"};
-    return names[type];
-}
-
 /* ---- DEL, UNLINK, EXISTS, TOUCH, TYPE ------------------------------------------------------------- */
 
 static void del(struct call *call) {
@@ -113,7 +108,7 @@ COMMAND(touch) = {
 
 static void type(struct call *call) {
     struct entry *e = keys_question(call, 1);
-    reply_simple(call->reply, e ? keys_type_name(entry_type(e)) : "none");
+    reply_simple(call->reply, e ? keyspace_type(call_keyspace(call, 1), e)->name : "none");
 }
 COMMAND(type) = {.name = "type",
                  .arity = 2,

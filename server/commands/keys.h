@@ -13,6 +13,5 @@ struct entry *keys_inspect(struct call *call, uint32_t arg);
 uint64_t keys_count(unsigned db);
 
 /* "string", "list", ... */
-const char *keys_type_name(enum entry_type type);
 
 #endif

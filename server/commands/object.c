@@ -25,7 +25,9 @@ static struct entry *object_or_reply(struct call *call) {
 
 static void object_encoding(struct call *call) {
     struct entry *e = object_or_reply(call);
-    if (e) reply_bulk_text(call->reply, entry_encoding_name(e));
+    if (!e) return;
+    struct value value = entry_value(e);
+    reply_bulk_text(call->reply, keyspace_type(call_keyspace(call, 2), e)->encoding(&value));
 }
 COMMAND(object_encoding) = {.container = "object",
                             .name = "encoding",

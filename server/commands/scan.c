@@ -31,13 +31,15 @@ struct search {
     struct entry **found; /* malloc'd */
     struct buffer names;  /* each behind its length, a size_t */
     size_t count, capacity;
-    uint64_t seen; /* entries looked at */
-    bool failed;   /* no memory */
+    uint64_t seen;                   /* entries looked at */
+    const struct type *const *types; /* those of any stripe */
+    bool failed;                     /* no memory */
 };
 
 /* A search for every key. */
 static struct search search_of(const struct call *call) {
-    return (struct search){.any = true, .now_ms = call->effects->now_ms};
+    return (struct search){
+        .any = true, .now_ms = call->effects->now_ms, .types = stripes.all->keyspace->types};
 }
 
 /* Keys have to match the pattern, too. False without memory. */
@@ -49,7 +51,8 @@ static bool search_only(struct search *search, struct bytes pattern) {
 static bool search_matches(const struct search *search, const struct entry *e) {
     if (entry_expired(e, search->now_ms)) return false;
     if (!search->any && !glob_matches(&search->glob, entry_key(e))) return false;
-    return !search->type.data || bytes_equal_nocase(search->type, bytes_of(keys_type_name(entry_type(e))));
+    return !search->type.data ||
+           bytes_equal_nocase(search->type, bytes_of(search->types[entry_type(e)]->name));
 }
 
 static bool search_copy(struct search *search, struct bytes name) {

@@ -82,21 +82,18 @@ static bool length_or_reply(struct call *call, uint64_t offset, uint64_t more) {
 }
 
 char *string_edit_or_reply(struct call *call, uint32_t key, struct entry **e, size_t len) {
-    struct keyspace *ks = call_keyspace(call, key);
-    bool create = !*e;
-    if (create) {
-        struct value empty = {.kind = VALUE_INLINE, .bytes = BYTES_INIT("")};
-        *e = keyspace_set(ks, call->db, call_key(call, key), &empty, EXPIRY_NONE);
+    struct edit edit = {
+        .keyspace = call_keyspace(call, key), .db = call->db, .key = call_key(call, key), .entry = *e};
+    char *data = edit_open(&edit, true) == EDIT_OPENED ? edit_room(&edit, len) : NULL;
+    if (!data) {
+        if (edit.entry) edit_close(&edit);
+        call_out_of_memory(call);
+        return NULL;
     }
-    char *data = *e ? keyspace_edit(ks, call->db, e, len) : NULL;
-    if (data) {
-        call_touch(call, *e);
-        if (create) call_created(call, call->db, key);
-        return data;
-    }
-    if (create && *e) keyspace_delete_entry(ks, call->db, call_key(call, key), *e);
-    call_out_of_memory(call);
-    return NULL;
+    *e = edit.entry;
+    call_touch(call, *e);
+    if (edit.created) call_created(call, call->db, key);
+    return data; /* an empty string is one, too: there is nothing to close */
 }
 
 bool string_range(int64_t *start, int64_t *end, int64_t len) {

@@ -79,10 +79,7 @@ void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t
  * `ulimit -v` leave less than the machine has. */
 #define ARENAS_BYTES ((size_t)1 << 40)
 
-/* Very large values that may be mappings, in all: the kernel gives a process 65,530, and one that has used them up can
- * hardly allocate any more. */
-enum { MAPPED_BLOCKS = 16384 };
-_Static_assert((int)MAPPED_BLOCKS >= (int)MAX_STRIPES, "each stripe may have one");
+_Static_assert((int)KEYSPACE_MAPPED_BLOCKS >= (int)MAX_STRIPES, "each stripe may have one");
 _Static_assert(MAX_STRIPES % 64 == 0, "a set of stripes is whole words");
 
 static unsigned stripe_count(unsigned shards) {
@@ -104,7 +101,7 @@ int stripes_open(unsigned shards, unsigned databases) {
     struct keyspace_options options = {.seed = &stripes.seed,
                                        .databases = databases,
                                        .arena_bytes = ARENAS_BYTES / stripes.count,
-                                       .mapped_blocks = MAPPED_BLOCKS / stripes.count};
+                                       .mapped_blocks = KEYSPACE_MAPPED_BLOCKS / stripes.count};
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;
         stripes.all[i].keyspace = keyspace_new(&options);

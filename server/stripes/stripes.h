@@ -13,7 +13,7 @@
 #include "protocol/assert.h"
 #include "server/limits.h"
 #include "server/lock_order.h"
-#include "store/keyspace.h"
+#include "store/change.h"
 
 /* Who wants to be told what happens to the keys of a stripe (server/call/effect.h). */
 enum ear {

@@ -6,12 +6,12 @@
  *      +--------+--------+---------+---------+---------------------+-----+-------+
  *
  * access      24 bits: when the entry was last used (LRU), or how often (LFU); the server's business
- * value       the bytes themselves, an int64, or a pointer to a block (which val len then measures)
+ * value       the bytes themselves, an int64, or a pointer to a block or an object (which val len then measures)
  * A key of more than ENTRY_KEY_INLINE_MAX bytes is a pointer to a block too.
  *
  * Invariants:
  *   1. The stored bytes of a key are at most ENTRY_KEY_INLINE_MAX; a key in a block is longer than that.
- *   2. Stored bytes of a value: ENTRY_INLINE at most ENTRY_VALUE_INLINE_MAX, the others 8. A value in a block is
+ *   2. Stored bytes of a value: VALUE_INLINE at most ENTRY_VALUE_INLINE_MAX, the others 8. A value in a block is
  *      longer than ENTRY_VALUE_INLINE_MAX.
  *   3. An entry has an expiry record exactly when it expires, and then its expiry is above 0.
  *   4. Its slab object is of the class of entry_size. */
@@ -23,9 +23,8 @@
 #include "protocol/assert.h"
 #include "protocol/bytes.h"
 #include "protocol/number.h"
-#include "store/memory/block.h"
-
-enum entry_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_STREAM };
+#include "store/values/object.h"
+#include "store/values/value.h"
 
 struct entry; /* the layout is in the second half of this header, for the inline accessors alone */
 
@@ -39,29 +38,31 @@ static inline bool entry_expired(const struct entry *e, int64_t now_ms); /* expi
 static inline uint32_t entry_access(const struct entry *e);
 static inline void entry_set_access(struct entry *e, uint32_t access24);
 
+/* The value as it stands there: what it refers to is the entry's, and is valid until the next change. */
+static inline struct value entry_value(const struct entry *e);
+/* An object, or NULL. */
+static inline struct object *entry_object(const struct entry *e);
+
 /* ---- Strings -------------------------------------------------------------------------------------- */
 /* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next
  * change. */
 static inline struct bytes entry_string(const struct entry *e, char *scratch);
 static inline size_t entry_string_len(const struct entry *e);
+/* The same of a value of any type that is no object. */
+static inline struct bytes entry_bytes(const struct entry *e, char *scratch);
 /* Is it stored as an integer? Sets *number. */
 static inline bool entry_int(const struct entry *e, int64_t *number);
 /* Overwrites the number of an entry for which entry_int said true: no allocation, the expiry stays. Preimage
- * hooks are the business of keyspace_set_int (keyspace.h), which calls this. */
+ * hooks are the business of keyspace_set_int (change.h), which calls this. */
 static inline void entry_set_int(struct entry *e, int64_t number);
 /* The block of a large value, or NULL: retain it to send it without copying. */
 static inline struct block *entry_block(const struct entry *e);
-/* "int", "embstr" (up to 44 bytes, as Redis) or "raw". */
-const char *entry_encoding_name(const struct entry *e);
 
 /* ---- Layout --------------------------------------------------------------------------------------- */
 enum {
     ENTRY_KEY_INLINE_MAX = 4096,
     ENTRY_VALUE_INLINE_MAX = 4072, /* header, expiry, longest key and longest value fill one slab object */
-    ENTRY_EMBSTR_MAX = 44,
 };
-
-enum entry_kind { ENTRY_INLINE, ENTRY_INT, ENTRY_BLOCK };
 
 /* A place in a doubly linked list, by handles of links (arena.h). */
 struct link {
@@ -76,14 +77,15 @@ struct entry_expiry_record {
 struct entry {
     uint32_t access : 24;
     uint32_t type : 3;         /* enum entry_type */
-    uint32_t kind : 2;         /* enum entry_kind */
+    uint32_t kind : 2;         /* enum value_kind */
     uint32_t expires : 1;      /* has an expiry record */
-    uint32_t edited : 1;       /* changed in place once: no longer "embstr" */
+    uint32_t edited : 1;       /* as in struct value */
     uint32_t key_in_block : 1; /* the key is a pointer */
     uint16_t key_len;          /* bytes here: of the key, or of the pointer to it */
     uint16_t value_len;        /* bytes here: of the value, the integer or the pointer */
     char payload[];
 };
+_Static_assert(TYPES <= 8 && VALUE_OBJECT < 4, "kinds fit");
 _Static_assert(sizeof(struct entry) == 8, "a 16-byte key with a 16-byte value takes 40 bytes");
 _Static_assert(sizeof(struct entry_expiry_record) == 16, "and 16 more with an expiry");
 _Static_assert(ENTRY_KEY_INLINE_MAX <= UINT16_MAX && ENTRY_VALUE_INLINE_MAX <= UINT16_MAX, "lengths fit");
@@ -107,14 +109,14 @@ static inline char *entry_value_at(const struct entry *e) {
     return entry_key_at(e) + e->key_len;
 }
 
-static inline struct block *entry_block_at(const char *at) {
-    struct block *block;
-    memcpy(&block, at, sizeof block);
-    return block;
+static inline void *entry_pointer_at(const char *at) {
+    void *pointer;
+    memcpy(&pointer, at, sizeof pointer);
+    return pointer;
 }
 static inline struct block *entry_key_block(const struct entry *e) {
     debug_assert(!e->key_in_block || e->key_len == sizeof(struct block *)); /* 1 */
-    return e->key_in_block ? entry_block_at(entry_key_at(e)) : NULL;
+    return e->key_in_block ? entry_pointer_at(entry_key_at(e)) : NULL;
 }
 
 /* Is the key these bytes? The hot half of every lookup: short keys are compared without a call. */
@@ -156,27 +158,45 @@ static inline void entry_set_access(struct entry *e, uint32_t access24) {
 }
 
 static inline struct block *entry_block(const struct entry *e) {
-    debug_assert(e->kind != ENTRY_BLOCK || e->value_len == sizeof(struct block *)); /* 2 */
-    return e->kind == ENTRY_BLOCK ? entry_block_at(entry_value_at(e)) : NULL;
+    debug_assert(e->kind != VALUE_BLOCK || e->value_len == sizeof(struct block *)); /* 2 */
+    return e->kind == VALUE_BLOCK ? entry_pointer_at(entry_value_at(e)) : NULL;
+}
+
+static inline struct object *entry_object(const struct entry *e) {
+    debug_assert(e->kind != VALUE_OBJECT || e->value_len == sizeof(struct object *)); /* 2 */
+    return e->kind == VALUE_OBJECT ? entry_pointer_at(entry_value_at(e)) : NULL;
 }
 
 static inline bool entry_int(const struct entry *e, int64_t *number) {
-    if (e->kind != ENTRY_INT) return false;
+    if (e->kind != VALUE_INT) return false;
     debug_assert(e->value_len == sizeof *number); /* 2 */
     memcpy(number, entry_value_at(e), sizeof *number);
     return true;
 }
 static inline void entry_set_int(struct entry *e, int64_t number) {
-    debug_assert(e->kind == ENTRY_INT && e->value_len == sizeof number); /* 2 */
+    debug_assert(e->kind == VALUE_INT && e->value_len == sizeof number); /* 2 */
     memcpy(entry_value_at(e), &number, sizeof number);
 }
 
-static inline struct bytes entry_string(const struct entry *e, char *scratch) {
+static inline struct bytes entry_bytes(const struct entry *e, char *scratch) {
     int64_t number;
-    debug_assert(e->type == TYPE_STRING);
-    if (e->kind == ENTRY_INLINE) return (struct bytes){entry_value_at(e), e->value_len};
+    debug_assert(e->kind != VALUE_OBJECT);
+    if (e->kind == VALUE_INLINE) return (struct bytes){entry_value_at(e), e->value_len};
     if (entry_int(e, &number)) return (struct bytes){scratch, number_format_i64(scratch, number)};
     return block_bytes(entry_block(e));
+}
+static inline struct bytes entry_string(const struct entry *e, char *scratch) {
+    debug_assert(e->type == TYPE_STRING);
+    return entry_bytes(e, scratch);
+}
+
+static inline struct value entry_value(const struct entry *e) {
+    struct value value = {.type = entry_type(e), .kind = (enum value_kind)e->kind, .edited = e->edited};
+    if (e->kind == VALUE_INLINE) value.bytes = (struct bytes){entry_value_at(e), e->value_len};
+    if (e->kind == VALUE_BLOCK) value.block = entry_block(e);
+    if (e->kind == VALUE_OBJECT) value.object = entry_object(e);
+    (void)entry_int(e, &value.number);
+    return value;
 }
 
 static inline size_t entry_string_len(const struct entry *e) {

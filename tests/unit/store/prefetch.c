@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "store/change.h"
 #include "store/keyspace.h"
 #include "tests/check.h"
 

@@ -1,0 +1,6 @@
+/* type.c - the table of types. */
+#include "store/values/type.h"
+
+const struct type *const type_rows[TYPES] = {
+    [TYPE_STRING] = &type_string,
+};

@@ -1,0 +1,78 @@
+/* type.h - what a type of values is: one row of a table, written in one file of values/.
+ *
+ * Everything in the store, and every command that works on keys of any type, asks the row. So a new type is
+ *
+ *     const struct type type_hash = {.name = "hash", .number = TYPE_HASH, .count = count, ...};     values/hash.c
+ *     [TYPE_HASH] = &type_hash,                                                                       values/type.c
+ *
+ * and its commands. They change values through edit.h. */
+#ifndef KEVY_STORE_VALUES_TYPE_H
+#define KEVY_STORE_VALUES_TYPE_H
+
+#include "store/values/digest.h"
+#include "store/values/object.h"
+#include "store/values/value.h"
+
+/* Where a dump or a load of a value is; zeroes at its beginning. What the words mean is the type's business. */
+struct cursor {
+    uint64_t words[4];
+};
+
+/* Takes what is dumped, piece by piece. False: it can take no more, and the dump has failed. */
+struct sink {
+    bool (*write)(struct sink *sink, struct bytes bytes);
+};
+
+enum dumped { DUMP_MORE, DUMP_DONE, DUMP_FAILED };
+
+/* A value that is being made from its dump. What it holds so far is in `value`, also where loading fails: whoever began
+ * ends it with value_release. */
+struct loading {
+    struct value value;
+    struct cursor cursor;
+    uint64_t max_bytes; /* a longer string, as a value or in one, is refused */
+};
+
+enum loaded {
+    LOAD_MORE,      /* it takes more input than there was */
+    LOAD_DONE,      /* `value` is whole; what follows its dump was left alone */
+    LOAD_CORRUPT,   /* no dump is like this, or it passes a limit */
+    LOAD_NO_MEMORY, /* nothing was taken off; it may be tried again */
+};
+
+struct type {
+    const char *name; /* as TYPE tells it */
+    enum entry_type number;
+    bool keeps_empty; /* a value without elements stays (strings, streams); else its key goes with the last */
+
+    /* As OBJECT ENCODING tells it. */
+    const char *(*encoding)(const struct value *value);
+    /* How many elements; a string is one. */
+    uint64_t (*count)(const struct value *value);
+    /* Mixes the contents into a digest (DEBUG DIGEST), whatever their encoding and order in memory are. */
+    void (*digest)(const struct value *value, struct digest *digest);
+    /* Writes the next part of the value, about `budget` bytes (an element may overdraw it), from the cursor on. As long
+     * as somebody holds the object it may be dumped without a lock. */
+    enum dumped (*dump)(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget);
+    /* Takes what it can use off the input, which need not be all of a dump: what is left, the next call begins with. It
+     * believes nothing. A value may refer to the input until that moves: it is to be stored at once. */
+    enum loaded (*load)(struct loading *loading, struct bytes *input);
+
+    /* The rest is about objects; a type without them, as strings are, leaves it out. */
+
+    /* Bytes that it takes, those that it shares with other versions included. O(1). */
+    size_t (*memory)(const struct object *object);
+    /* A version with the same elements and one reference, which may change: it shares with the old one what does not
+     * change. NULL without memory. */
+    struct object *(*fork)(const struct object *object);
+    /* Frees parts of an object without references, counting each down from the budget (which is above 0); true when it
+     * is gone. What it shares with living versions loses a reference. Needs no memory. */
+    bool (*bury)(struct object *object, unsigned *budget);
+};
+
+/* The rows that there are, by enum entry_type; NULL where there is none. */
+extern const struct type *const type_rows[TYPES];
+
+extern const struct type type_string; /* values/string.c */
+
+#endif
