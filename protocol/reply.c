@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "protocol/load.h"
+
 enum {
     HEADER_MAX = 1 + NUMBER_I64_MAX_LEN + 2, /* "$<len>\r\n" and its kind */
 };
@@ -22,15 +24,11 @@ static inline char *put_crlf(char *at) {
 /* memcpy without the call for what is short: overlapping halves cover every length from 4 to 16. */
 static inline char *put_bytes(char *at, const char *data, size_t len) {
     if (len - 8 <= 8) {
-        uint64_t head, tail;
-        memcpy(&head, data, 8);
-        memcpy(&tail, data + len - 8, 8);
+        uint64_t head = load_u64(data), tail = load_u64(data + len - 8);
         memcpy(at, &head, 8);
         memcpy(at + len - 8, &tail, 8);
     } else if (len - 4 < 4) {
-        uint32_t head, tail;
-        memcpy(&head, data, 4);
-        memcpy(&tail, data + len - 4, 4);
+        uint32_t head = load_u32(data), tail = load_u32(data + len - 4);
         memcpy(at, &head, 4);
         memcpy(at + len - 4, &tail, 4);
     } else if (len) {

@@ -18,9 +18,9 @@
 #define KEVY_PROTOCOL_REQUEST_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include "protocol/bytes.h"
+#include "protocol/load.h"
 
 enum request_status { REQUEST_MORE, REQUEST_READY, REQUEST_BULK, REQUEST_BAD };
 
@@ -104,12 +104,6 @@ static inline const char *request_whole_length(const char *at, const char *end, 
     return NULL;
 }
 
-static inline uint64_t request_load8(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
 /* The bytes of a word as they lie in memory, first byte lowest. */
 #define REQUEST_WORD4(a, b, c, d)                                                                            \
     ((uint64_t)(unsigned char)(a) | (uint64_t)(unsigned char)(b) << 8 | (uint64_t)(unsigned char)(c) << 16 | \
@@ -118,7 +112,7 @@ static inline uint64_t request_load8(const char *at) {
 /* "$d\r\n" and "$dd\r\n" are nearly all lengths there are: one word decides. Returns the byte behind the line; NULL where
  * request_whole_length must look. */
 static inline const char *request_short_length(const char *at, char type, size_t *out) {
-    uint64_t word = request_load8(at);
+    uint64_t word = load_u64(at);
     uint32_t one = (uint32_t)word ^ (uint32_t)REQUEST_WORD4(type, '0', '\r', '\n');
     if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) return NULL;
     if ((one & 0xff) == 0 && one <= 9 << 8) {
@@ -184,15 +178,14 @@ static inline bool request_head_note(struct request_head *head, const char *data
                                      const struct request_args *args) {
     size_t size = args->argv[0].len + 10;
     if (args->argc > 9 || size > REQUEST_HEAD_MAX || args->argv[0].data != data + 8) return false;
-    *head = (struct request_head){request_load8(data), request_load8(data + size - 8), (uint32_t)size,
-                                  args->argc};
+    *head = (struct request_head){load_u64(data), load_u64(data + size - 8), (uint32_t)size, args->argc};
     return true;
 }
 
 /* Does data[0, len) begin with this head? */
 static inline bool request_head_is(const struct request_head *head, const char *data, size_t len) {
-    return head->size && len >= REQUEST_HEAD_MAX && request_load8(data) == head->first &&
-           request_load8(data + head->size - 8) == head->last;
+    return head->size && len >= REQUEST_HEAD_MAX && load_u64(data) == head->first &&
+           load_u64(data + head->size - 8) == head->last;
 }
 
 /* request_parse_whole for a request that begins with this head. */

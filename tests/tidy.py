@@ -34,7 +34,7 @@ LOOP = CALL + ("exec", "loop")
 ARROWS = [
     ("protocol/", []),
     ("uring/", [r"protocol/(?:assert|text)\.h"]),
-    ("store/", [r"protocol/(?:assert|bytes|number|sha1)\.h"]),
+    ("store/", [r"protocol/(?:assert|bytes|load|number|sha1)\.h"]),
     ("server/commands/", [r"(?:protocol|store)/.*", GROUND, server("call", "clients", "report", "replication"),
                           r"server/exec/(?:transaction|nested|script|monitor|slowlog|pause|mute)\.h",
                           r"server/(?:stripes/stripes|config/config|journal/snapshot|process/server)\.h"]),

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/load.h"
 #include "protocol/number.h"
 #include "server/call/gate.h"
 #include "server/call/syntax.h"
@@ -57,17 +58,6 @@ static char error_text[ERROR_SIZE];
 
 /* ---- Lookup --------------------------------------------------------------------------------------- */
 
-static inline uint64_t load8(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-    return word;
-}
-static inline uint64_t load4(const char *at) {
-    uint32_t word;
-    memcpy(&word, at, sizeof(word));
-    return word;
-}
-
 /* Lower-cases the eight ASCII letters of a word at once: the high bit of `from_a` is set in bytes from 'A'
  * on, that of `above_z` in bytes above 'Z', and bytes that have a high bit of their own are no letters. */
 static inline uint64_t lower8(uint64_t word) {
@@ -84,9 +74,9 @@ static inline bool name_pack(struct bytes text, uint64_t container, struct name 
     if (len - 1 >= COMMAND_NAME_MAX) return false; /* none, or too long */
     name->tail = 0;
     if (len >= 8) {
-        name->head = load8(at), name->tail = lower8(load8(at + len - 8));
+        name->head = load_u64(at), name->tail = lower8(load_u64(at + len - 8));
     } else if (len >= 4) {
-        name->head = load4(at) | load4(at + len - 4) << 32;
+        name->head = load_u32(at) | (uint64_t)load_u32(at + len - 4) << 32;
     } else {
         name->head = (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
                      (uint64_t)(uint8_t)at[len - 1] << 16;
@@ -124,7 +114,7 @@ static inline const struct command *table_find(struct bytes text, uint64_t conta
 static inline uint64_t short_word(struct bytes text) {
     const char *at = text.data;
     size_t len = text.len;
-    uint64_t word = len >= 4 ? load4(at) | load4(at + len - 4) << (8 * (len - 4))
+    uint64_t word = len >= 4 ? load_u32(at) | (uint64_t)load_u32(at + len - 4) << (8 * (len - 4))
                              : (uint64_t)(uint8_t)at[0] | (uint64_t)(uint8_t)at[len / 2] << 8 |
                                    (uint64_t)(uint8_t)at[len - 1] << 16;
     return word | 0x20202020202020 | (uint64_t)len << 56;

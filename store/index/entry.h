@@ -22,6 +22,7 @@
 
 #include "protocol/assert.h"
 #include "protocol/bytes.h"
+#include "protocol/load.h"
 #include "protocol/number.h"
 #include "store/values/object.h"
 #include "store/values/value.h"
@@ -125,10 +126,8 @@ static inline bool entry_has_key(const struct entry *e, struct bytes name) {
     if (e->key_len != name.len) return false;
     const char *a = entry_key_at(e), *b = name.data;
     if (name.len >= 8 && name.len <= 16) {
-        uint64_t x[2], y[2];
-        memcpy(&x[0], a, 8), memcpy(&x[1], a + name.len - 8, 8);
-        memcpy(&y[0], b, 8), memcpy(&y[1], b + name.len - 8, 8);
-        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+        size_t last = name.len - 8;
+        return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + last) ^ load_u64(b + last))) == 0;
     }
     return name.len == 0 || memcmp(a, b, name.len) == 0;
 }

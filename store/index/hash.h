@@ -9,9 +9,9 @@
 #define KEVY_STORE_INDEX_HASH_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include "protocol/bytes.h"
+#include "protocol/load.h"
 
 struct hash_seed {
     uint64_t words[4];
@@ -21,17 +21,6 @@ struct hash_seed {
  * slot tag (so at most 2^48 buckets). */
 enum { HASH_STRIPE_SHIFT = 56, HASH_TAG_SHIFT = 48 };
 
-static inline uint64_t hash_read64(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-static inline uint64_t hash_read32(const char *at) {
-    uint32_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
 static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
@@ -40,11 +29,11 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
 /* The first 0-16 bytes as two words, which with the length tell any two such keys apart. */
 static inline void hash_load_short(const char *at, size_t len, uint64_t *a, uint64_t *b) {
     if (len >= 8) {
-        *a = hash_read64(at);
-        *b = hash_read64(at + len - 8);
+        *a = load_u64(at);
+        *b = load_u64(at + len - 8);
     } else if (len >= 4) {
-        *a = hash_read32(at);
-        *b = hash_read32(at + len - 4);
+        *a = load_u32(at);
+        *b = load_u32(at + len - 4);
     } else if (len > 0) { /* first, middle and last byte: all of them for 1, 2 and 3 */
         *a = (uint64_t)(unsigned char)at[0] << 16 | (uint64_t)(unsigned char)at[len / 2] << 8 |
              (uint64_t)(unsigned char)at[len - 1];
@@ -63,9 +52,9 @@ static inline uint64_t hash_bytes(const struct hash_seed *seed, struct bytes byt
     } else {
         size_t left = len;
         for (; left > 16; left -= 16, at += 16)
-            state = hash_fold(hash_read64(at) ^ seed->words[1], hash_read64(at + 8) ^ state);
-        a = hash_read64(at + left - 16); /* the last 16 bytes, some of them for the second time */
-        b = hash_read64(at + left - 8);
+            state = hash_fold(load_u64(at) ^ seed->words[1], load_u64(at + 8) ^ state);
+        a = load_u64(at + left - 16); /* the last 16 bytes, some of them for the second time */
+        b = load_u64(at + left - 8);
     }
     state = hash_fold(a ^ seed->words[1], b ^ seed->words[2] ^ state);
     return hash_fold(state ^ seed->words[3], (uint64_t)len ^ seed->words[0]);

@@ -162,7 +162,8 @@ TABLE_RACY static inline void table_prefetch_entry(const struct bucket *bucket, 
                                                    uint64_t hash) {
     if (bucket == NULL) return;
     unsigned hits = table_match(bucket, table_tag(hash));
-    /* An entry may lie across two lines. A second hit is rare and left to the lookup. */
+    /* An entry may lie across two lines: 40 bytes, as a key and a value of 16 take, end 39 behind their first. A second hit
+     * is rare and left to the lookup. */
     const char *next = arena_at(&slab->arena, hits ? bucket->handles[__builtin_ctz(hits)] : bucket->overflow);
     memory_prefetch(next);
     if (hits) memory_prefetch(next + 39);

@@ -7,6 +7,7 @@
 #include "store/values/bits.h"
 
 #include "protocol/assert.h"
+#include "protocol/load.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -29,18 +30,11 @@ enum { TILE = 16 << 10, STEP = 256 };
 
 /* ---- Counting ------------------------------------------------------------------------------------- */
 
-INLINE uint64_t load_word(const char *at) {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
 INLINE uint64_t count_words(const char *data, size_t len) {
     uint64_t count[4] = {0}; /* four sums, so that no addition waits for the one before */
     size_t i = 0;
     for (; i + 32 <= len; i += 32)
-        for (size_t k = 0; k < 4; k++)
-            count[k] += (uint64_t)__builtin_popcountll(load_word(data + i + 8 * k));
+        for (size_t k = 0; k < 4; k++) count[k] += (uint64_t)__builtin_popcountll(load_u64(data + i + 8 * k));
     for (; i < len; i++) count[0] += (uint64_t)__builtin_popcount((unsigned char)data[i]);
     return count[0] + count[1] + count[2] + count[3];
 }
