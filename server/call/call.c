@@ -24,7 +24,7 @@ void call_walk(struct call *call, unsigned stripe) {
 bool call_want(struct call *call, const struct stripe_set *more) {
     assert(call->command->flags & CMD_MORE_STRIPES);
     if (call->held && stripe_set_within(more, call->held)) return true;
-    assert(call->effects->changes == 0);
+    assert(!call->effects->journal || !call->logged); /* and dispatch asserts that it has changed nothing */
     stripe_set_join(call->want, more);
     call->again = true;
     return false;
@@ -177,6 +177,59 @@ void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum eve
     struct effect e = {.kind = kind, .event = event, .db = db, .key = call_key(call, arg), .count = count};
     effect_heard(call->effects, stripe_of(e.key.hash), &e);
 }
+
+/* ---- The journal ---------------------------------------------------------------------------------- */
+
+/* Is what it changes recorded? Journals listen to all stripes or to none. */
+static bool is_recorded(const struct call *call) {
+    if (!call->effects->journal) return false;
+    unsigned held = call->stripe;
+    for (unsigned i = 0; held == STRIPE_NONE && i < MAX_STRIPES / 64; i++)
+        if (call->held && call->held->words[i])
+            held = i * 64 + (unsigned)__builtin_ctzll(call->held->words[i]);
+    return held != STRIPE_NONE && stripes.all[held].ears & EAR_JOURNAL;
+}
+
+void call_log(struct call *call, const struct bytes *argv, uint32_t argc) {
+    struct record_command command = {argv, argc, call->arg_blocks, call->arg_block_count};
+    if (!is_recorded(call)) return;
+    assert(!call->again);
+    queue_add(call->effects->journal, call->db, &command);
+    call->logged = true;
+}
+
+void call_log_deleted(struct call *call, uint32_t arg) {
+    CALL_LOG(call, BYTES("DEL"), call->argv[arg]);
+}
+
+void call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t expiry_ms) {
+    char digits[NUMBER_I64_MAX_LEN];
+    struct bytes key = call->argv[arg];
+    if (expiry_ms == EXPIRY_NONE)
+        CALL_LOG(call, BYTES("SET"), key, value);
+    else if (expiry_ms == EXPIRY_KEEP)
+        CALL_LOG(call, BYTES("SET"), key, value, BYTES("KEEPTTL"));
+    else
+        CALL_LOG(call, BYTES("SET"), key, value, BYTES("PXAT"),
+                 (struct bytes){digits, number_format_i64(digits, expiry_ms)});
+}
+
+void call_log_request(struct call *call) {
+    struct record_command command = {call->argv, call->argc, call->arg_blocks, call->arg_block_count};
+    if (!is_recorded(call)) return;
+    /* RESP in its one canonical form is exactly so long. Where an argument is a block, its bytes are not there. */
+    struct bytes raw = call->raw;
+    bool canonical = raw.len > 0 && raw.data[0] == '*' && !command.block_count &&
+                     raw.len == record_resp_len(&command);
+    assert(!canonical || (call->argv[0].data > raw.data && call->argv[0].data < raw.data + raw.len));
+    if (canonical)
+        queue_add_text(call->effects->journal, call->db, raw);
+    else
+        queue_add(call->effects->journal, call->db, &command);
+    call->logged = true;
+}
+
+/* ---- Whole databases ------------------------------------------------------------------------------ */
 
 void call_flushed(struct call *call, unsigned db) {
     for (unsigned i = 0; i < stripes.count; i++) {

@@ -41,7 +41,9 @@ struct call {
     bool again;                    /* it has asked for stripes that it does not hold: see call_want */
     const struct stripe_set *held; /* those that are locked where they are several, or NULL */
     struct stripe_set *want;       /* what call_want asks for is gathered here */
-    struct block **arg_blocks;     /* large arguments with memory of their own, in no order: see call_value */
+    bool logged;      /* where a journal is open: it has said itself what is to be recorded, see call_log */
+    struct bytes raw; /* its request as it came; empty where that is not at hand, or no journal is open */
+    struct block **arg_blocks; /* large arguments with memory of their own, in no order: see call_value */
     unsigned arg_block_count;
 };
 
@@ -51,8 +53,9 @@ struct call {
 static inline bool call_holds(const struct call *call, unsigned stripe) {
     return call->stripe == stripe || (call->held && stripe_set_has(call->held, stripe));
 }
-/* Gives a stripe back that the call may have changed. */
+/* Gives a stripe back that the call may have changed, and none of whose others is held any more. */
 static inline void call_leave(const struct call *call, struct stripe *stripe) {
+    effects_end(call->effects);
     stripe_leave(stripe, call->effects->wakes, call->effects->now_ms);
 }
 /* Rows with CMD_MORE_STRIPES begin without a lock. call_walk locks this stripe and gives the one before back, in
@@ -111,6 +114,21 @@ static inline void call_moved(struct call *call, uint32_t arg, enum event event)
 static inline void call_event(struct call *call, uint32_t arg, enum event event) {
     call_effect(call, arg, EFFECT_EVENT, event, call->db, 0);
 }
+
+/* What the journal gets of this call instead of the request itself: the same command with what the time, or anything else
+ * that is not in the keyspace, has made of its arguments. To be called where something was changed, once for each command
+ * that it takes; copies at once. Without it, the request is recorded as it came if it changed something. */
+void call_log(struct call *call, const struct bytes *argv, uint32_t argc);
+#define CALL_LOG(call, ...)                                                                                  \
+    call_log(call, (const struct bytes[]){__VA_ARGS__},                                                      \
+             sizeof((const struct bytes[]){__VA_ARGS__}) / sizeof(struct bytes))
+/* That the key argv[arg] was deleted. */
+void call_log_deleted(struct call *call, uint32_t arg);
+/* That it was set to this value: its expiry is absolute milliseconds, EXPIRY_KEEP or EXPIRY_NONE. */
+void call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t expiry_ms);
+/* The request as it came, whether it changed something or not. */
+void call_log_request(struct call *call);
+
 /* A whole database is about to be emptied: said before it happens, for watched keys that exist now fail their
  * transactions. Each of its keys is a change. Needs CMD_ALL_STRIPES, as does the next. */
 void call_flushed(struct call *call, unsigned db);

@@ -18,6 +18,17 @@ static void tell_watchers(const struct effects *x, struct stripe *stripe, const 
     }
 }
 
+/* What has expired is recorded as DEL, in its place: by whoever has noticed, and before what that does. Of other changes the
+ * command that made them is recorded, when it has run (server/exec/dispatch.c). */
+static void tell_journal(struct effects *x, const struct effect *e) {
+    assert(x->journal);
+    x->recorded += e->count;
+    if (e->kind != EFFECT_EXPIRED) return;
+    struct record_command del = {.argv = (struct bytes[]){BYTES("DEL"), e->key.name}, .argc = 2};
+    queue_add(x->journal, e->db, &del);
+}
+
 void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (stripe->ears & EAR_WATCH) tell_watchers(x, stripe, e);
+    if (stripe->ears & EAR_JOURNAL) tell_journal(x, e);
 }

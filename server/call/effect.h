@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/journal/journal.h"
 #include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
 
@@ -47,11 +48,13 @@ struct effect {
 
 /* One for each executor: its commands share it through their calls. */
 struct effects {
-    uint64_t changes; /* by the running request so far, as Redis counts them: by keys, mostly */
+    uint64_t changes; /* so far, as Redis counts them: by keys, mostly */
     int64_t now_ms;   /* Unix time of whatever runs: of a batch, until a command of it has taken long */
     bool
         keeps_expired; /* CLIENT PAUSE is on: keys whose time has come are not there, but are not deleted either */
-    struct metrics *metrics; /* of this executor */
+    struct metrics *metrics;      /* of this executor */
+    struct record_queue *journal; /* where its changes are recorded; NULL: no journal is open */
+    uint64_t recorded;            /* as `changes`, of those that a journal listened to */
     struct wakes *wakes; /* shards that have been sent something, to be woken by the loop: clients/post.h */
 };
 
@@ -66,6 +69,12 @@ void effect_heard(struct effects *x, struct stripe *stripe, const struct effect 
 /* Counts an effect and tells of it. */
 static inline void effect(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (effect_count(x, stripe, e->count)) effect_heard(x, stripe, e);
+}
+
+/* What was recorded happened at once, up to here: a request has ended, or a key has expired by itself. To be called before
+ * any lock is given back. */
+static inline void effects_end(struct effects *x) {
+    if (x->journal && queue_is_open(x->journal)) journal_seal(x->journal);
 }
 
 /* The time of this entry has come, and it is about to be deleted: by a command that looked for it, or by upkeep. */

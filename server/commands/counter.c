@@ -136,6 +136,7 @@ static void incrbyfloat(struct call *call) {
     struct value value = {.kind = VALUE_INLINE, .bytes = sum};
     if (!store_or_reply(call, e, &value, EXPIRY_KEEP)) return;
     call_changed(call, 1, EVENT_INCRBYFLOAT);
+    call_log_set(call, 1, sum, EXPIRY_KEEP); /* another machine may add otherwise */
     reply_bulk(call->reply, sum);
 }
 COMMAND(incrbyfloat) = {.name = "incrbyfloat",
@@ -309,6 +310,8 @@ static bool increx_store_or_reply(struct call *call, const struct increx *x, str
     call_changed(call, 1, x->by_float ? EVENT_INCRBYFLOAT : EVENT_INCRBY);
     if (expiry_ms > 0) call_event(call, 1, EVENT_EXPIRE);
     if (expiry_ms == EXPIRY_NONE && had_expiry) call_event(call, 1, EVENT_PERSIST);
+    if (!x->by_float) value.bytes = (struct bytes){text, number_format_i64(text, value.number)};
+    call_log_set(call, 1, value.bytes, expiry_ms); /* Redis 7.0 does not know INCREX */
     return true;
 }
 
@@ -344,6 +347,7 @@ static void increx(struct call *call) {
     if (sum.stored && past && e) {
         keyspace_delete_entry(call_keyspace(call, 1), call->db, call_key(call, 1), e);
         call_deleted(call, 1);
+        call_log_deleted(call, 1);
     }
     if (sum.stored && !past && !increx_store_or_reply(call, &x, e, &sum, expiry_ms)) return;
     reply_array(call->reply, 2);

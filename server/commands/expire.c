@@ -43,6 +43,18 @@ static bool conditions_hold(unsigned conditions, int64_t current_ms, int64_t at_
     return true;
 }
 
+/* With its conditions, as Redis has it; that they hold is known. */
+static void log_expiry(struct call *call, unsigned conditions, int64_t at_ms) {
+    static const struct bytes words[] = {BYTES_INIT("NX"), BYTES_INIT("XX"), BYTES_INIT("GT"),
+                                         BYTES_INIT("LT")};
+    char digits[NUMBER_I64_MAX_LEN];
+    struct bytes argv[7] = {BYTES("PEXPIREAT"), call->argv[1], {digits, number_format_i64(digits, at_ms)}};
+    uint32_t argc = 3;
+    for (unsigned i = 0; i < 4; i++)
+        if (conditions >> i & 1) argv[argc++] = words[i];
+    call_log(call, argv, argc);
+}
+
 static void expire_generic(struct call *call, enum expiry_form form) {
     unsigned conditions;
     int64_t at_ms;
@@ -56,12 +68,14 @@ static void expire_generic(struct call *call, enum expiry_form form) {
     if (at_ms <= call->effects->now_ms) {
         keyspace_delete_entry(call_keyspace(call, 1), call->db, call_key(call, 1), e);
         call_deleted(call, 1);
+        call_log_deleted(call, 1);
     } else {
         if (!keyspace_set_expiry(call_keyspace(call, 1), call->db, e, at_ms)) {
             call_out_of_memory(call);
             return;
         }
         call_changed(call, 1, EVENT_EXPIRE);
+        if (form != EXPIRY_AT_MILLISECONDS) log_expiry(call, conditions, at_ms);
     }
     reply_int(call->reply, 1);
 }

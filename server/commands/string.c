@@ -108,6 +108,7 @@ bool string_range(int64_t *start, int64_t *end, int64_t len) {
 static void delete_found(struct call *call, uint32_t key, struct entry *e) {
     keyspace_delete_entry(call_keyspace(call, key), call->db, call_key(call, key), e);
     call_deleted(call, key);
+    call_log_deleted(call, key);
 }
 
 /* The old value has been sent and the new one finds no memory: there is no second reply to say so with, and
@@ -173,6 +174,15 @@ COMMAND(getdel) = {.name = "getdel",
                    .summary = "Get the value of a key and delete the key",
                    .syntax = "<key:key>"};
 
+static void log_getex(struct call *call, bool persist, int64_t at_ms) {
+    char digits[NUMBER_I64_MAX_LEN];
+    if (persist)
+        CALL_LOG(call, BYTES("PERSIST"), call->argv[1]);
+    else
+        CALL_LOG(call, BYTES("PEXPIREAT"), call->argv[1],
+                 (struct bytes){digits, number_format_i64(digits, at_ms)});
+}
+
 /* Applies GETEX's option to a string. The entry, wherever it is now, or NULL after replying that memory ran
  * out. */
 static struct entry *getex_apply(struct call *call, struct entry *e, const struct string_expiry *option,
@@ -180,10 +190,12 @@ static struct entry *getex_apply(struct call *call, struct entry *e, const struc
     bool persist = option->kind == STRING_EXPIRY_PERSIST && entry_expiry(e) != 0;
     if (!persist && !string_expiry_has_time(option)) return e;
     e = keyspace_set_expiry(call_keyspace(call, 1), call->db, e, at_ms);
-    if (e)
-        call_changed(call, 1, persist ? EVENT_PERSIST : EVENT_EXPIRE);
-    else
+    if (!e) {
         call_out_of_memory(call);
+        return NULL;
+    }
+    call_changed(call, 1, persist ? EVENT_PERSIST : EVENT_EXPIRE);
+    log_getex(call, persist, at_ms);
     return e;
 }
 
@@ -238,6 +250,7 @@ static void getset(struct call *call) {
     call_touch(call, e);
     if (creates) call_created(call, call->db, 1);
     call_changed(call, 1, EVENT_SET);
+    call_log_set(call, 1, call->argv[2], EXPIRY_NONE);
 }
 COMMAND(getset) = {.name = "getset",
                    .arity = 3,
@@ -295,6 +308,20 @@ static bool condition_holds(const struct call *call, const struct entry *e,
     return false;
 }
 
+/* The time as it is, and nothing that asks: neither what GET answers, nor a comparison, which Redis 7.0 does not know. */
+static void log_set(struct call *call, const struct set_options *options, int64_t expiry_ms) {
+    static const struct bytes conditions[] = {[SET_NX] = BYTES_INIT("NX"), [SET_XX] = BYTES_INIT("XX")};
+    bool conditional = options->condition == SET_NX || options->condition == SET_XX;
+    if (string_expiry_has_time(&options->expiry) || options->condition >= SET_IFEQ ||
+        (options->get && !conditional)) {
+        call_log_set(call, 1, call->argv[2], expiry_ms);
+    } else if (options->get) {
+        struct bytes argv[5] = {BYTES("SET"), call->argv[1], call->argv[2], conditions[options->condition],
+                                BYTES("KEEPTTL")};
+        call_log(call, argv, expiry_ms == EXPIRY_KEEP ? 5 : 4);
+    }
+}
+
 static void set_with_options(struct call *call) {
     struct set_options options = {0};
     int64_t expiry_ms;
@@ -325,6 +352,7 @@ static void set_with_options(struct call *call) {
         if (creates) call_created(call, call->db, 1);
         call_changed(call, 1, EVENT_SET);
         if (string_expiry_has_time(&options.expiry)) call_event(call, 1, EVENT_EXPIRE);
+        log_set(call, &options, expiry_ms);
         if (!options.get) reply_ok(call->reply);
     }
 }
@@ -394,6 +422,7 @@ static void set_expiring(struct call *call, enum expiry_form form) {
     if (!call_expiry_or_reply(call, 2, form, true, &expiry_ms)) return;
     if (!store_or_reply(call, 1, 3, expiry_ms, EVENT_SET)) return;
     call_event(call, 1, EVENT_EXPIRE);
+    call_log_set(call, 1, call->argv[3], expiry_ms);
     reply_ok(call->reply);
 }
 
@@ -445,11 +474,18 @@ COMMAND(delifeq) = {.name = "delifeq",
 
 /* ---- Several keys --------------------------------------------------------------------------------- */
 
+static void log_pairs(struct call *call, uint32_t first, uint32_t end, int64_t expiry_ms) {
+    for (uint32_t i = first; i < end; i += 2) call_log_set(call, i, call->argv[i + 1], expiry_ms);
+}
+
 /* Stores the pairs from argv[first] up to argv[end]. False after replying that memory ran out: the pairs
  * before that one are set and reported, as the single SETs they amount to. */
 static bool store_pairs_or_reply(struct call *call, uint32_t first, uint32_t end, int64_t expiry_ms) {
-    for (uint32_t i = first; i < end; i += 2)
-        if (!store_or_reply(call, i, i + 1, expiry_ms, EVENT_SET)) return false;
+    for (uint32_t i = first; i < end; i += 2) {
+        if (store_or_reply(call, i, i + 1, expiry_ms, EVENT_SET)) continue;
+        log_pairs(call, first, i, expiry_ms);
+        return false;
+    }
     return true;
 }
 
@@ -540,6 +576,7 @@ static void msetex(struct call *call) {
         return;
     }
     if (!store_pairs_or_reply(call, 2, end, expiry_ms)) return;
+    log_pairs(call, 2, end, expiry_ms); /* Redis 7.0 does not know MSETEX */
     for (uint32_t i = 2; string_expiry_has_time(&options.expiry) && i < end; i += 2)
         call_event(call, i, EVENT_EXPIRE);
     reply_int(call->reply, 1);

@@ -34,9 +34,24 @@ static void spend_time(struct call *call, uint64_t nanoseconds) {
     call->effects->now_ms = clock->now_ms;
 }
 
+/* Records the request if it changed something, and has not said itself what is to be recorded. */
+static inline void run_recorded(struct call *call) {
+    uint64_t recorded = call->effects->recorded;
+    call->logged = false;
+    call->command->run(call);
+    if (call->effects->recorded != recorded && !call->logged) call_log_request(call);
+}
+
+static inline void run_handler(struct call *call) {
+    if (call->effects->journal)
+        run_recorded(call);
+    else
+        call->command->run(call);
+}
+
 static void run_timed(struct call *call, const struct command *command) {
     uint64_t start = clock_monotonic_ns();
-    command->run(call);
+    run_handler(call);
     uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
     metric_add(&call->effects->metrics->commands[command->id].nanoseconds, taken);
@@ -55,13 +70,14 @@ static __attribute__((noinline)) void note_errors(struct call *call, const struc
 /* Every command that is not plain runs here; plain ones in run_plain. */
 void dispatch_run(struct call *call) {
     const struct command *command = call->command;
-    uint64_t errors = call->reply->errors;
+    uint64_t errors = call->reply->errors, changes = call->effects->changes;
     assert(command->run);
     debug_assert(command_arity_ok(command, call->argc));
     if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED))
         run_timed(call, command);
     else
-        command->run(call);
+        run_handler(call);
+    assert(!call->again || call->effects->changes == changes);
     if (call->again) return; /* it has done nothing yet: see run_wanting */
     metric_add(&call->effects->metrics->commands[command->id].calls, 1);
     if (call->reply->errors != errors) note_errors(call, command);
@@ -75,6 +91,7 @@ static void run_holding(struct call *call, const struct stripe_set *set) {
     stripe_set_lock(set);
     dispatch_run(call);
     assert(call->held == set && call->stripe == STRIPE_NONE);
+    effects_end(call->effects);
     stripe_set_leave(set, call->effects->wakes, call->effects->now_ms);
     call->held = NULL;
 }
@@ -167,8 +184,16 @@ static inline void open_call(struct call *call, const struct request *request) {
     call->argc = request->args.argc;
     call->hash = request->hash;
     call->command = request->command;
-    call->effects->changes = 0;
     call->stripe = STRIPE_NONE;
+}
+
+/* A journal gets these, where they are one request in RESP and nothing else. */
+static inline struct bytes bytes_of_request(const struct executor *executor, const struct request *request) {
+    const char *bytes = executor->bytes;
+    if (!bytes) return BYTES("");
+    size_t begin = request == executor->batch ? 0 : request[-1].end;
+    assert(request->end >= begin);
+    return (struct bytes){bytes + begin, request->end - begin};
 }
 
 static __attribute__((noinline)) enum verdict run_request(struct call *call, struct request *request) {
@@ -176,6 +201,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     enum verdict verdict = PASS;
     open_call(call, request);
     call->db = client->db;
+    if (call->effects->journal) call->raw = bytes_of_request(executor_of(call), request);
     if (!prepare_runnable(request) || request->command->gates & executor_of(call)->gates)
         verdict = run_slow(call, request);
     else
@@ -196,8 +222,10 @@ static inline bool fast_path(const struct call *call, const struct command *comm
 }
 
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
- * counted once for all of them. Returns how many are done with. */
-static unsigned run_plain(struct call *call, struct request *batch, unsigned done, unsigned count) {
+ * counted once for all of them. Returns how many are done with. `recorded` is constant in each of the two that are made of
+ * it: where no journal is open nothing of it is left. */
+static inline __attribute__((always_inline)) unsigned
+run_plain_as(bool recorded, struct call *call, struct request *batch, unsigned done, unsigned count) {
     const struct command *command = batch[done].command;
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
@@ -207,9 +235,14 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
         debug_assert(batch[done].stripe < stripes.count && prepare_runnable(&batch[done]));
         open_call(call, &batch[done]);
         call->stripe = batch[done].stripe;
+        if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
         stripe_lock(stripe);
-        run(call);
-        call_leave(call, stripe);
+        if (recorded)
+            run_recorded(call);
+        else
+            run(call);
+        if (recorded) effects_end(call->effects);
+        stripe_leave(stripe, call->effects->wakes, call->effects->now_ms);
         if (__builtin_expect(call->reply->errors != errors, 0)) {
             note_errors(call, command);
             errors = call->reply->errors;
@@ -218,6 +251,13 @@ static unsigned run_plain(struct call *call, struct request *batch, unsigned don
     assert(done > first && done <= count);
     metric_add(&call->effects->metrics->commands[command->id].calls, done - first);
     return done;
+}
+static unsigned run_plain(struct call *call, struct request *batch, unsigned done, unsigned count) {
+    return run_plain_as(false, call, batch, done, count);
+}
+static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, struct request *batch,
+                                                             unsigned done, unsigned count) {
+    return run_plain_as(true, call, batch, done, count);
 }
 
 static void prefetch_entries(const struct request *batch, unsigned count) {
@@ -248,21 +288,22 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     struct call *call = &executor->call;
     struct request *batch = executor->batch;
     unsigned done = 0;
+    bool recorded = executor->effects.journal != NULL;
     assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
+    if (recorded) queue_prepare(executor->effects.journal);
     if (count > 1) prefetch_entries(batch, count);
     call->client = client;
     call->reply = reply;
-    call->held = NULL;
-    call->want = &executor->want;
-    call->again = false;
+    debug_assert(!call->held && !call->again && call->want == &executor->want);
     executor->effects.now_ms = executor->clock.now_ms;
     call->db = client->db;
     executor->gates = gates_raised(client);
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
     while (done < count) {
         if (batch[done].plain && fast_path(call, batch[done].command)) {
-            done = run_plain(call, batch, done, count);
+            done = recorded ? run_plain_recorded(call, batch, done, count)
+                            : run_plain(call, batch, done, count);
         } else {
             if (run_request(call, &batch[done]) == HELD) break;
             done++;

@@ -14,8 +14,10 @@ void request_free(struct request *request) {
 
 void executor_open(struct executor *executor, unsigned index) {
     executor->index = index;
-    executor->effects = (struct effects){.metrics = &executor->metrics, .wakes = &executor->wakes};
+    executor->effects = (struct effects){
+        .metrics = &executor->metrics, .wakes = &executor->wakes, .journal = journal_queue(index)};
     executor->call.effects = &executor->effects;
+    executor->call.want = &executor->want;
     clock_read(&executor->clock);
     metrics_register(&executor->metrics, command_count());
 }

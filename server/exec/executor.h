@@ -44,6 +44,7 @@ struct executor {
     struct wakes wakes; /* shards that were posted to since the loop last woke them */
     struct call call;   /* the running command's window, used again for each */
     struct request batch[BATCH_REQUESTS];
+    const char *bytes; /* that the batch was parsed from, for the journal; NULL: they are not at hand */
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     struct stripe_set want;                 /* what the running command has asked for beyond what it holds */
     struct mute mute;

@@ -28,11 +28,13 @@ enum nested nested_run(struct call *outer, const struct saved *saved, struct cli
     call.client = as;
     call.db = as->db;
     call.reply = reply;
+    call.raw = BYTES("");
     uint64_t errors = reply->errors;
     int64_t now_ms = call.effects->now_ms;
     metric_add(&call.effects->metrics->commands_processed, 1);
     bool passed = gates_ask_nested(&call) == PASS;
     if (passed) dispatch_run(&call);
+    outer->logged = true;   /* each command within is recorded by itself, and at its own place */
     reply->errors = errors; /* they are this command's, and not the outer one's too */
     mute_follow(&call);
     assert(call.effects->now_ms == now_ms && !call.again);

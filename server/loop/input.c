@@ -152,6 +152,7 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     if (!parse_batch(conn, limits, data, len, &parsed)) return (struct progress){parsed.used, len, false};
     shard->exec.call.arg_blocks = conn->arg_block;
     shard->exec.call.arg_block_count = conn->arg_block_count;
+    shard->exec.bytes = data;
     unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
     if (done < parsed.count && !ends) {

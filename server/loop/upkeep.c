@@ -15,7 +15,9 @@ struct expiring {
 
 static void expired(void *context, unsigned db, const struct entry *e) {
     struct expiring *expiring = context;
-    effect_expired(&expiring->shard->exec.effects, expiring->stripe, db, e);
+    struct effects *effects = &expiring->shard->exec.effects;
+    effect_expired(effects, expiring->stripe, db, e);
+    effects_end(effects); /* each by itself: nothing else happens with it */
 }
 
 /* The clock is read only where there is something to do. */

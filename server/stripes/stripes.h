@@ -17,7 +17,8 @@
 
 /* Who wants to be told what happens to the keys of a stripe (server/call/effect.h). */
 enum ear {
-    EAR_WATCH = 1 << 0, /* some of them are watched */
+    EAR_WATCH = 1 << 0,   /* some of them are watched */
+    EAR_JOURNAL = 1 << 1, /* every change is recorded: server/journal/journal.h. In all stripes or in none */
 };
 
 struct wakes;   /* server/clients/post.h */

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """What each write command tells of its change, beside redis-server's: keyspace events in order, their classes, changes counted,
-whether a watching transaction fails.
+what the journal gets, whether a watching transaction fails.
 
     effects.py PROBE [--plant]
 
 Each case is a few commands, run from every state of the keys `a` and `b` that they name: absent, there, there with an expiry,
 expired but not deleted yet. Redis tells its events to a subscriber (notify-keyspace-events), its changes as
-rdb_changes_since_last_save; kevy's side is PROBE (probe.c), which runs the same requests without a socket. Commands that Redis
+rdb_changes_since_last_save, its records in its append-only file, which is compared as text; kevy's side is PROBE (probe.c), which runs the same requests without a socket. Commands that Redis
 7.0 has not stand below with what is expected of them.
 
---plant renames an event and drops another in what kevy said, counts a change too many, and lets a watcher sleep; each must be
-found.
+--plant renames an event and drops another in what kevy said, counts a change too many, records a relative time, and lets a
+watcher sleep; each must be found.
 """
 import argparse
 import itertools
@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -25,6 +26,7 @@ from kevy import Server, encode, find_redis, show  # noqa: E402
 
 CLASSES = "g$xnm"
 FAR_MS = 4102444800000  # the year 2100
+PROBE_MS = 1700000000000  # kevy's clock
 # States of a key; the time of the last one is over.
 STATES = {"absent": [], "there": [["SET", "{}", "5"]], "expiring": [["SET", "{}", "5", "PXAT", FAR_MS]], "expired": [["SET", "{}", "5", "PXAT", "1"]]}
 
@@ -32,7 +34,7 @@ STATES = {"absent": [], "there": [["SET", "{}", "5"]], "expiring": [["SET", "{}"
 CASES = """
 SET a 1 | SET a 1 EX 100 | SET a 1 PX 100000 | SET a 1 EXAT 4102444800 | SET a 1 PXAT 4102444800000 | SET a 1 PXAT 1 | SET a 1 KEEPTTL
 SET a 1 NX | SET a 1 XX | SET a 1 GET | SET a 1 NX GET | SET a 1 XX GET | SET a 1 EX 100 NX | SET a 1 EX 100 XX | SET a 1 EX 100 GET
-SET a 1 PXAT 1 XX GET | SETNX a 1 | SETEX a 100 1 | PSETEX a 100000 1 | GETSET a 1 | GETDEL a | GETEX a | GETEX a EX 100 | GETEX a PX 100000
+SET a 1 PXAT 1 XX GET | SET a 1 XX KEEPTTL | SET a 1 NX GET KEEPTTL | SELECT 3;SET a 1 | SETNX a 1 | SETEX a 100 1 | PSETEX a 100000 1 | GETSET a 1 | GETDEL a | GETEX a | GETEX a EX 100 | GETEX a PX 100000
 GETEX a EXAT 4102444800 | GETEX a PXAT 4102444800000 | GETEX a PXAT 1 | GETEX a PERSIST | APPEND a 1 | APPEND a ''
 SETRANGE a 0 x | SETRANGE a 5 x | SETRANGE a 2 '' | MSET a 1 b 2 | MSET a 1 a 2 | MSETNX a 1 b 2 | MSETNX a 1 a 2
 INCR a | DECR a | INCRBY a 7 | INCRBY a 0 | DECRBY a 7 | INCRBYFLOAT a 1.5 | INCRBYFLOAT a 0 | INCRBY a x
@@ -43,7 +45,7 @@ BITFIELD a OVERFLOW SAT INCRBY u8 0 255 INCRBY u8 0 255 | BITFIELD a SET u1 64 0
 DEL a | DEL a b | DEL a a | UNLINK a | UNLINK a b | RENAME a b | RENAME a a | RENAMENX a b | RENAMENX a a | COPY a b | COPY a b REPLACE
 COPY a a | COPY a a DB 1 | COPY a b DB 1 REPLACE | MOVE a 1 | MOVE a 0 | SELECT 1;MOVE a 0 | SELECT 1;SET a 1;SELECT 0;MOVE a 1
 EXPIRE a 100 | EXPIRE a 0 | EXPIRE a -1 | PEXPIRE a 100000 | EXPIREAT a 4102444800 | EXPIREAT a 1 | PEXPIREAT a 4102444800000 | PEXPIREAT a 1
-EXPIRE a 100 NX | EXPIRE a 100 XX | EXPIRE a 100 GT | EXPIRE a 100 LT | PEXPIREAT a 4102444800001 GT | PEXPIREAT a 4102444800001 LT
+EXPIRE a 100 NX | EXPIRE a 100 XX | EXPIRE a 100 GT | EXPIRE a 100 LT | EXPIRE a 100 XX LT | PEXPIREAT a 4102444800001 GT | PEXPIREAT a 4102444800001 LT
 PEXPIREAT a 1 LT | PEXPIREAT a 1 GT | PERSIST a | FLUSHDB | FLUSHDB ASYNC | FLUSHALL | FLUSHALL SYNC | SWAPDB 0 1 | SWAPDB 0 0 | SWAPDB 1 2
 SELECT 1;FLUSHDB | SELECT 1;SET a 1;FLUSHALL | SELECT 1;SET a 1;SWAPDB 0 1 | GET a | MGET a b | STRLEN a | EXISTS a b | TOUCH a | TYPE a
 TTL a | OBJECT ENCODING a | MEMORY USAGE a | GETRANGE a 0 -1 | GETBIT a 0 | BITCOUNT a | BITPOS a 1 | LCS a b | DBSIZE | KEYS * | WATCH a | RANDOMKEY | SCAN 0
@@ -53,22 +55,30 @@ MULTI;RENAME a b;RENAME b a;EXEC | MULTI;FLUSHALL;SET a 1;EXEC | MULTI;SWAPDB 0 
 MULTI;SET a;EXEC | MULTI;INCRBY a x;APPEND a 1;EXEC | MULTI;BITFIELD a SET u8 0 1 SET u8 8 2;BITOP NOT b a;EXEC
 """
 
-# What Redis 7.0 has not: {state of a: (changes, events)}. b is there.
+# What Redis 7.0 has not: {state of a: (changes, events, records)}. b is there. Records are commands that Redis 7.0 has.
 SET, NEW, INCR, EXPIRE, DEL, EXPIRED = "$ 0 set a", "n 0 new a", "$ 0 incrby a", "g 0 expire a", "g 0 del a", "x 0 expired a"
+SOON = "PXAT now+100"
 OWN_CASES = {
-    "MSETEX 1 a 1": {"absent": (1, [NEW, SET]), "there": (1, [SET]), "expiring": (1, [SET]), "expired": (1, [EXPIRED, NEW, SET])},
-    "MSETEX 1 a 1 EX 100": {"absent": (1, [NEW, SET, EXPIRE]), "there": (1, [SET, EXPIRE])},
-    "MSETEX 2 a 1 b 2 NX": {"absent": (0, []), "there": (0, []), "expired": (0, [EXPIRED])},
-    "MSETEX 1 a 1 XX KEEPTTL": {"absent": (0, []), "there": (1, [SET]), "expired": (0, [EXPIRED])},
-    "INCREX a": {"absent": (1, [NEW, INCR]), "there": (1, [INCR]), "expired": (1, [EXPIRED, NEW, INCR])},
-    "INCREX a UBOUND 5": {"absent": (1, [NEW, INCR]), "there": (0, [])},
-    "INCREX a EX 100": {"absent": (1, [NEW, INCR, EXPIRE]), "there": (1, [INCR, EXPIRE])},
-    "INCREX a PERSIST": {"there": (1, [INCR]), "expiring": (1, [INCR, "g 0 persist a"])},
-    "INCREX a PXAT 1": {"absent": (0, []), "there": (1, [DEL]), "expired": (0, [EXPIRED])},
-    "DELIFEQ a 5": {"absent": (0, []), "there": (1, [DEL]), "expired": (0, [EXPIRED])},
-    "DELIFEQ a 6": {"there": (0, []), "expired": (0, [EXPIRED])},
-    "SET a 1 IFEQ 5": {"absent": (0, []), "there": (1, [SET]), "expired": (0, [EXPIRED])},
-    "SET a 1 IFNE 5 EX 100": {"absent": (1, [NEW, SET, EXPIRE]), "there": (0, []), "expired": (1, [EXPIRED, NEW, SET, EXPIRE])},
+    "MSETEX 1 a 1": {"absent": (1, [NEW, SET], ["SET a 1"]), "there": (1, [SET], ["SET a 1"]),
+                     "expired": (1, [EXPIRED, NEW, SET], ["MULTI", "DEL a", "SET a 1", "EXEC"])},
+    "MSETEX 1 a 1 EX 100": {"absent": (1, [NEW, SET, EXPIRE], ["SET a 1 " + SOON]), "there": (1, [SET, EXPIRE], ["SET a 1 " + SOON])},
+    "MSETEX 2 a 1 c 2 PX 100000": {"there": (2, [SET, "n 0 new c", "$ 0 set c", EXPIRE, "g 0 expire c"],
+                                             ["MULTI", "SET a 1 " + SOON, "SET c 2 " + SOON, "EXEC"])},
+    "MSETEX 2 a 1 b 2 NX": {"absent": (0, [], []), "there": (0, [], []), "expired": (0, [EXPIRED], ["DEL a"])},
+    "MSETEX 1 a 1 XX KEEPTTL": {"absent": (0, [], []), "there": (1, [SET], ["SET a 1 KEEPTTL"]), "expired": (0, [EXPIRED], ["DEL a"])},
+    "INCREX a": {"absent": (1, [NEW, INCR], ["SET a 1 KEEPTTL"]), "there": (1, [INCR], ["SET a 6 KEEPTTL"]),
+                 "expired": (1, [EXPIRED, NEW, INCR], ["MULTI", "DEL a", "SET a 1 KEEPTTL", "EXEC"])},
+    "INCREX a BYFLOAT 0.5": {"there": (1, ["$ 0 incrbyfloat a"], ["SET a 5.5 KEEPTTL"])},
+    "INCREX a UBOUND 5": {"absent": (1, [NEW, INCR], ["SET a 1 KEEPTTL"]), "there": (0, [], [])},
+    "INCREX a EX 100": {"absent": (1, [NEW, INCR, EXPIRE], ["SET a 1 " + SOON]), "there": (1, [INCR, EXPIRE], ["SET a 6 " + SOON])},
+    "INCREX a PERSIST": {"there": (1, [INCR], ["SET a 6"]), "expiring": (1, [INCR, "g 0 persist a"], ["SET a 6"])},
+    "INCREX a PXAT 1": {"absent": (0, [], []), "there": (1, [DEL], ["DEL a"]), "expired": (0, [EXPIRED], ["DEL a"])},
+    "DELIFEQ a 5": {"absent": (0, [], []), "there": (1, [DEL], ["DEL a"]), "expired": (0, [EXPIRED], ["DEL a"])},
+    "DELIFEQ a 6": {"there": (0, [], []), "expired": (0, [EXPIRED], ["DEL a"])},
+    "SET a 1 IFEQ 5": {"absent": (0, [], []), "there": (1, [SET], ["SET a 1"]), "expired": (0, [EXPIRED], ["DEL a"])},
+    "SET a 1 IFEQ 5 KEEPTTL": {"expiring": (1, [SET], ["SET a 1 KEEPTTL"])},
+    "SET a 1 IFNE 5 EX 100": {"absent": (1, [NEW, SET, EXPIRE], ["SET a 1 " + SOON]), "there": (0, [], []),
+                              "expired": (1, [EXPIRED, NEW, SET, EXPIRE], ["MULTI", "DEL a", "SET a 1 " + SOON, "EXEC"])},
 }
 
 # Where kevy is other than Redis, and shall be.
@@ -97,10 +107,28 @@ class Case:
 
 
 class Told:
-    """What was told of a case: events as "CLASS DB NAME KEY", changes counted, whether the watcher's EXEC failed."""
+    """What was told of a case: events as "CLASS DB NAME KEY", changes counted, whether the watcher's EXEC failed, records."""
 
-    def __init__(self, events, changes, touched):
-        self.events, self.changes, self.touched = events, changes, touched
+    def __init__(self, events, changes, touched, records):
+        self.events, self.changes, self.touched, self.records = events, changes, touched, records
+
+
+def plain(stream, now_ms):
+    """RESP as a list of lines, a command each; points in time that are near are told from now, in tens of seconds."""
+    lines, at = [], 0
+    while at < len(stream):
+        head = re.compile(rb"\*(\d+)\r\n").match(stream, at)
+        at, found = head.end(), []
+        for _ in range(int(head.group(1))):
+            head = re.compile(rb"\$(\d+)\r\n").match(stream, at)
+            end = head.end() + int(head.group(1))
+            assert stream[end:end + 2] == b"\r\n", "no end of an argument at %d of %r" % (end, stream)
+            word, at = stream[head.end():end].decode(), end + 2
+            if re.fullmatch(r"\d{13}", word) and abs(int(word) - now_ms) < 1e9:
+                word = "now+%d" % (round((int(word) - now_ms) / 10000) * 10)
+            found.append(word or "''")
+        lines.append(" ".join(found))
+    return lines
 
 
 def cases():
@@ -132,20 +160,21 @@ class Lines:
 
 def told_by_probe(probe, all_cases):
     """A Told for each case."""
-    requests = [["!now", 1700000000000]]
+    requests = [["!now", PROBE_MS]]
     for case in all_cases:
         requests += [["!client", 0], ["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup
-        requests += [["!client", 1]] + case.watch + [["!client", 0], ["!changes"]] + case.commands + [["!changes"]]
+        requests += [["!client", 1]] + case.watch + [["!client", 0], ["!records"], ["!changes"]] + case.commands + [["!changes"], ["!records"]]
         requests += [["!client", 1], ["MULTI"], ["EXEC"]]
     output = subprocess.run([probe], input=b"".join(encode(*request) for request in requests), stdout=subprocess.PIPE, check=True)
     lines, told = Lines(output.stdout.decode()), []
     for case in all_cases:
         before = up_to_changes(lines)[1]
         found, after = up_to_changes(lines)
-        lines.at += 2  # MULTI and EXEC
+        records = plain(bytes.fromhex(lines.all[lines.at][len("records "):]), PROBE_MS)
+        lines.at += 3  # these, and what MULTI and EXEC reply
         events = ["%s %s %s %s" % (*line.split()[1:4], bytes.fromhex(line.split()[4]).decode())
                   for line in found if line.startswith("event")]
-        told.append(Told(events, after - before, lines.all[lines.at - 1] == "reply " + b"*-1\r\n".hex()))
+        told.append(Told(events, after - before, lines.all[lines.at - 1] == "reply " + b"*-1\r\n".hex(), records))
     return told
 
 
@@ -154,6 +183,7 @@ def told_by_probe(probe, all_cases):
 
 class Redis:
     def __init__(self, server):
+        self.log = open(os.path.join(server.directory, "appendonlydir", "appendonly.aof.1.incr.aof"), "rb")
         self.asker, self.watcher, self.listener = server.client(), server.client(), server.client()
         self.asker.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
         self.listener.call("PSUBSCRIBE", "*")
@@ -177,11 +207,13 @@ class Redis:
         self.asker.pipeline([["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup)
         self.events()
         self.watcher.pipeline(case.watch)
+        self.log.read()
+        now_ms = time.time() * 1000
         ask_changes = [["INFO", "persistence"]]
         replies = self.asker.pipeline(ask_changes + case.commands + ask_changes)
         before, after = (int(re.search(rb"rdb_changes_since_last_save:(\d+)", replies[i]).group(1)) for i in (0, -1))
         touched = self.watcher.pipeline([["MULTI"], ["EXEC"]])[1] is None
-        return Told(self.events(), after - before, touched)
+        return Told(self.events(), after - before, touched, plain(self.log.read(), now_ms))
 
 
 def classes_in_redis(redis, all_cases):
@@ -202,7 +234,7 @@ def classes_in_redis(redis, all_cases):
 def differences(case, ours, theirs):
     """WATCH deletes an expired key in kevy, and not in Redis: what was told of a watched key's case is not compared."""
     found = []
-    for what in ("touched",) if case.watch else ("events", "changes"):
+    for what in ("touched",) if case.watch else ("events", "changes", "records"):
         mine, his = getattr(ours, what), getattr(theirs, what)
         if mine != his:
             found.append("%s: %s %s, in redis %s" % (case.name, what, show_all(mine), show_all(his)))
@@ -221,6 +253,8 @@ def spoil(told):
     for each in told:
         each.events = [event.replace("rename_to", "rename-to") for event in each.events]
     first(lambda each: len(each.events) == 3).events.pop()
+    timed = first(lambda each: any("PEXPIREAT" in record for record in each.records))
+    timed.records = [record.replace("PEXPIREAT", "PEXPIRE") for record in timed.records]
     first(lambda each: each.changes == 2).changes += 1
     first(lambda each: each.touched).touched = False
 
@@ -235,7 +269,7 @@ def main():
     if options.plant:
         spoil(ours)
     found = []
-    with Server(path=find_redis()) as server:
+    with Server("--appendonly", "yes", "--appendfsync", "no", path=find_redis()) as server:
         redis = Redis(server)
         classes = classes_in_redis(redis, [case for case in all_cases if not case.watch])
         redis.listen_to("Amn")
@@ -246,7 +280,7 @@ def main():
     own_cases = [(Case(line, {"a": state, "b": "there"}), expected) for line, states in OWN_CASES.items()
                  for state, expected in states.items()]
     for (case, expected), mine in zip(own_cases, told_by_probe(options.probe, [case for case, _ in own_cases])):
-        found += differences(case, mine, Told(expected[1], expected[0], False))
+        found += differences(case, mine, Told(expected[1], expected[0], False, expected[2]))
     unneeded = [pattern for pattern in OTHERWISE if not any(re.match(pattern, line) for line in found)]
     found = [line for line in found if not any(re.match(pattern, line) for pattern in OTHERWISE)]
     found += ["no different from Redis any more: " + pattern for pattern in unneeded]

@@ -3,10 +3,13 @@
  *
  * A line each: "reply HEX" for every request, and before it "event CLASS DB NAME HEX" for every keyspace event that
  * it brought, in order (HEX is the key). Requests are RESP. Some are for the probe itself: "!now MS" sets the clock,
- * "!client N" changes who asks, "!changes" writes "changes N", the changes of keys since start. */
+ * "!client N" changes who asks, "!changes" writes "changes N", the changes of keys since start, and "!records" writes
+ * "records HEX", what a journal has heard since it was last asked: the stream of changes, as an append-only file has it. */
 #include "server/call/effect.h"
 #include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
+#include "server/journal/journal.h"
+#include "server/journal/merge.h"
 #include "tests/unit/server_fixture.h"
 
 enum { CLIENTS = 2, EAR_PROBE = 1u << 31, INPUT_MAX = 64 << 20 };
@@ -14,6 +17,7 @@ enum { CLIENTS = 2, EAR_PROBE = 1u << 31, INPUT_MAX = 64 << 20 };
 static struct client clients_here[CLIENTS];
 static struct client *client = clients_here;
 static struct output output;
+static struct merge merge;
 static int64_t now_ms;
 
 static void print_hex(struct bytes bytes) {
@@ -46,6 +50,20 @@ static uint64_t changes(void) {
     return sum;
 }
 
+static void append_piece(void *context, struct bytes bytes) {
+    CHECK(buffer_append(context, bytes, INPUT_MAX));
+}
+
+static void print_records(void) {
+    struct buffer stream = {0};
+    while (merge_next(&merge, append_piece, &stream)) {
+    }
+    printf("records ");
+    print_hex(buffer_bytes(&stream));
+    printf("\n");
+    buffer_free(&stream);
+}
+
 /* False for a request that is the server's. */
 static bool run_own(const struct request_args *args) {
     int64_t number = 0;
@@ -59,14 +77,20 @@ static bool run_own(const struct request_args *args) {
         client = &clients_here[number];
         return true;
     }
+    if (bytes_equal(args->argv[0], BYTES("!records"))) {
+        print_records();
+        return true;
+    }
     if (!bytes_equal(args->argv[0], BYTES("!changes"))) return false;
     printf("changes %llu\n", (unsigned long long)changes());
     return true;
 }
 
-static void run_request(void) {
+static void run_request(struct bytes bytes) {
     struct buffer sent = {0};
     shards->exec.clock.now_ms = now_ms;
+    shards->exec.bytes = bytes.data;
+    shards->exec.batch[0].end = bytes.len;
     CHECK(prepare_request(&shards->exec, client, 0, NULL));
     CHECK_INT(dispatch_batch(&shards->exec, client, &output.reply, 1), 1);
     fixture_take(&output, &sent);
@@ -83,7 +107,7 @@ static void run_all(struct bytes input) {
         size_t used;
         CHECK(request_parse(&parser, &shards->limits, input.data, input.len, &request->args, &used) ==
               REQUEST_READY);
-        if (!run_own(&request->args)) run_request();
+        if (!run_own(&request->args)) run_request((struct bytes){input.data, used});
         input.data += used, input.len -= used;
     }
 }
@@ -93,7 +117,10 @@ int main(void) {
     struct buffer input = {0};
     for (size_t len; (len = fread(block, 1, sizeof block, stdin)) > 0;)
         CHECK(buffer_append(&input, (struct bytes){block, len}, INPUT_MAX));
+    CHECK(journal_open(4));
     fixture_open(4);
+    journal_listen();
+    merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
     metrics_reset();
     output_open(&output, &shards->chunks);
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -109,5 +136,6 @@ int main(void) {
     output_close(&output);
     buffer_free(&input);
     fixture_close();
+    journal_close();
     return 0;
 }

@@ -37,6 +37,7 @@ static inline void end(void) {
 /* One batch of requests, a line each. Returns what the client is sent. */
 static inline struct bytes batch(struct bytes lines) {
     struct request_parser parser = {0};
+    const char *begin_of_lines = lines.data;
     buffer_free(&sent);
     for (prepared = 0; lines.len; prepared++) {
         size_t used;
@@ -46,7 +47,9 @@ static inline struct bytes batch(struct bytes lines) {
               REQUEST_READY);
         CHECK(prepare_request(&shards->exec, &client, prepared, NULL));
         lines.data += used, lines.len -= used;
+        request->end = (size_t)(lines.data - begin_of_lines);
     }
+    shards->exec.bytes = begin_of_lines;
     done = dispatch_batch(&shards->exec, &client, &output.reply, prepared);
     fixture_take(&output, &sent);
     for (unsigned i = 0; i < stripes.count; i++) CHECK_INT(stripes.all[i].lock, 0);

@@ -59,7 +59,33 @@ static void watchers_feel_what_is_other_than_it_was(void) {
     stripes_close();
 }
 
+static void a_journal_gets_what_has_expired_and_counts_the_rest(void) {
+    begin();
+    CHECK(journal_open(1));
+    x.journal = journal_queue(0);
+    journal_listen();
+    effect(&x, stripe, &(struct effect){.kind = EFFECT_CHANGED, .key = key_of("k"), .count = 3});
+    CHECK_INT(x.recorded, 3);
+    effects_end(&x); /* nothing is there to be sealed */
+    CHECK(!queue_first(x.journal));
+    effect_expired(&x, stripe, 1, put(1, "gone", NOW_MS));
+    CHECK_INT(x.recorded, 3);
+    CHECK(!queue_first(x.journal));
+    effects_end(&x);
+    struct record *record = queue_first(x.journal);
+    CHECK(record && record->db == 1 && record->ticket == 1);
+    CHECK_BYTES(((struct bytes){record_text(record), record->len}),
+                BYTES("*2\r\n$3\r\nDEL\r\n$4\r\ngone\r\n"));
+    journal_ignore();
+    effect(&x, stripe, &(struct effect){.kind = EFFECT_CHANGED, .key = key_of("k"), .count = 1});
+    CHECK_INT(x.recorded, 3);
+    CHECK_INT(x.changes, 4);
+    journal_close();
+    stripes_close();
+}
+
 int main(void) {
     RUN(watchers_feel_what_is_other_than_it_was);
+    RUN(a_journal_gets_what_has_expired_and_counts_the_rest);
     return 0;
 }

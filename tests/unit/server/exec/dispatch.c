@@ -1,6 +1,7 @@
 /* Batches of requests through rows, locks and handlers, without a connection. */
 #include "server/exec/dispatch.h"
 
+#include "server/journal/merge.h"
 #include "tests/unit/batch_fixture.h"
 
 static void nothing_is_done_with_an_empty_batch(void) {
@@ -174,6 +175,68 @@ static void a_command_is_run_anew_with_what_it_wants(void) {
     end();
 }
 
+static struct merge merge;
+
+static void append_piece(void *context, struct bytes bytes) {
+    CHECK(buffer_append(context, bytes, SIZE_MAX));
+}
+
+/* These requests are recorded so, behind SELECT 0 of the first ones. */
+static void expect_records(struct bytes requests, struct bytes records) {
+    struct buffer stream = {0};
+    batch(requests);
+    CHECK_INT(done, prepared);
+    while (merge_next(&merge, append_piece, &stream)) {
+    }
+    CHECK_BYTES(buffer_bytes(&stream), records);
+    buffer_free(&stream);
+}
+#define EXPECT_RECORDS(requests, records) expect_records(BYTES(requests), BYTES(records))
+
+#define SET_A                             "*3\r\n$3\r\nset\r\n$1\r\na\r\n$1\r\n1\r\n"
+#define INCR_A                            "*2\r\n$4\r\nIncr\r\n$1\r\na\r\n"
+#define GET_A                             "*2\r\n$3\r\nget\r\n$1\r\na\r\n"
+#define MULTI                             "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC                              "*1\r\n$4\r\nEXEC\r\n"
+#define SELECT0                           "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
+
+static void what_changes_something_is_recorded_as_it_came(void) {
+    for (unsigned shard_total = 1; shard_total <= 4; shard_total *= 2) {
+        CHECK(journal_open(shard_total));
+        begin(shard_total);
+        merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
+        EXPECT_RECORDS(SET_A, ""); /* nobody listens yet */
+        journal_listen();
+        EXPECT_RECORDS(SET_A INCR_A GET_A INCR_A, SELECT0 SET_A INCR_A INCR_A);
+        EXPECT_RECORDS("set a 1\nget a\nIncr a\n", SET_A INCR_A); /* lines are no RESP */
+        EXPECT_RECORDS("set a x\nIncr a\nnosuch\nget\n" SET_A,
+                       "*3\r\n$3\r\nset\r\n$1\r\na\r\n$1\r\nx\r\n" SET_A);
+        EXPECT_RECORDS("mset a 1 b 2\n", "*5\r\n$4\r\nmset\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\nb\r\n$1\r\n2\r\n");
+        EXPECT_RECORDS("multi\nexec\nmulti\n" SET_A GET_A "exec\nmulti\n" INCR_A SET_A "exec\n",
+                       SET_A MULTI INCR_A SET_A EXEC);
+        config.slowlog_log_slower_than = 0; /* every command is timed by itself */
+        EXPECT_RECORDS(SET_A GET_A INCR_A, SET_A INCR_A);
+        journal_ignore();
+        EXPECT_RECORDS(SET_A "flushall\n", "");
+        end();
+        journal_close();
+    }
+}
+
+static void expired_keys_are_recorded_before_what_was_done_to_them(void) {
+    CHECK(journal_open(4));
+    begin(4);
+    merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
+    EXPECT("set a 1 pxat 1\nset b 1 pxat 1\nset c 1 pxat 1\n", "+OK\r\n+OK\r\n+OK\r\n");
+    journal_listen();
+    EXPECT_RECORDS(INCR_A, MULTI SELECT0 "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n" INCR_A EXEC);
+    EXPECT_RECORDS("get b\n", "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n");
+    EXPECT_RECORDS("mget a b c\n", "*2\r\n$3\r\nDEL\r\n$1\r\nc\r\n");
+    journal_ignore();
+    end();
+    journal_close();
+}
+
 int main(void) {
     RUN(nothing_is_done_with_an_empty_batch);
     RUN(replies_come_in_the_order_of_the_requests);
@@ -186,5 +249,7 @@ int main(void) {
     RUN(select_holds_for_what_follows_it_in_the_batch);
     RUN(many_keys_lock_their_own_stripes_alone);
     RUN(a_command_is_run_anew_with_what_it_wants);
+    RUN(what_changes_something_is_recorded_as_it_came);
+    RUN(expired_keys_are_recorded_before_what_was_done_to_them);
     return 0;
 }

@@ -31,8 +31,20 @@ static void its_batch_is_freed(void) {
     executor_close(&executor); /* twice is no harm */
 }
 
+static void it_has_the_queue_of_its_number_where_a_journal_is_open(void) {
+    executor_open(&executor, 1);
+    CHECK(!executor.effects.journal);
+    executor_close(&executor);
+    CHECK(journal_open(2));
+    executor_open(&executor, 1);
+    CHECK(executor.effects.journal && executor.effects.journal == journal_queue(1));
+    executor_close(&executor);
+    journal_close();
+}
+
 int main(void) {
     RUN(a_call_leads_to_its_executor);
     RUN(its_batch_is_freed);
+    RUN(it_has_the_queue_of_its_number_where_a_journal_is_open);
     return 0;
 }

@@ -145,12 +145,36 @@ static void during_a_pause_keys_stay_and_memory_is_freed(void) {
     fixture_close();
 }
 
+/* Whatever expires in the same step: nobody shall find them in one transaction. */
+static void each_key_that_expires_is_recorded_by_itself(void) {
+    enum { KEYS = 5 };
+    CHECK(journal_open(2));
+    fixture_open(2);
+    journal_listen();
+    for (unsigned i = 0; i < KEYS; i++) put(i, shards->exec.clock.now_ms - 1);
+    uint64_t own = keys_of(0);
+    CHECK(upkeep_asked(shards));
+    do upkeep_run(shards);
+    while (keys_of(0));
+    struct record *record;
+    uint64_t ticket = 0;
+    for (; (record = queue_first(journal_queue(0))); queue_take(journal_queue(0))) {
+        CHECK_INT(record->ticket, ++ticket);
+        CHECK(!record->more);
+    }
+    CHECK_INT(ticket, own);
+    journal_ignore();
+    fixture_close();
+    journal_close();
+}
+
 int main(void) {
     RUN(upkeep_expires_the_shard_s_own_keys_a_bounded_number_at_a_time);
     RUN(upkeep_knows_when_the_next_key_expires);
     RUN(upkeep_comes_when_it_is_due_and_not_before);
     RUN(what_others_leave_is_looked_at_in_time);
     RUN(flushed_memory_is_freed_in_steps);
+    RUN(each_key_that_expires_is_recorded_by_itself);
     RUN(during_a_pause_keys_stay_and_memory_is_freed);
     return 0;
 }

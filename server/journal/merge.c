@@ -1,0 +1,54 @@
+/* merge.c - ticket after ticket. */
+#include "server/journal/merge.h"
+
+#include "protocol/number.h"
+#include "protocol/text.h"
+
+void merge_open(struct merge *merge, struct record_queue *queues, unsigned count, uint64_t merged) {
+    *merge = (struct merge){.queues = queues, .count = count, .merged = merged, .db = MERGE_NO_DB};
+    assert(count > 0);
+}
+
+/* The first record of the next ticket, or NULL. */
+static struct record *find(struct merge *merge) {
+    for (unsigned i = 0; i < merge->count; i++) {
+        unsigned at = (merge->found + i) % merge->count;
+        struct record *record = queue_first(&merge->queues[at]);
+        if (!record || record->ticket != merge->merged + 1) {
+            assert(!record || record->ticket > merge->merged); /* a queue's tickets ascend */
+            continue;
+        }
+        merge->found = at;
+        return record;
+    }
+    return NULL;
+}
+
+static void select_db(struct merge *merge, uint32_t db, void (*piece)(void *context, struct bytes bytes),
+                      void *context) {
+    char memory[64];
+    struct text text = text_fixed(memory, sizeof memory);
+    text_format(&text, "*2\r\n$6\r\nSELECT\r\n$%zu\r\n%u\r\n", number_digits_u64(db), db);
+    assert(!text.cut && merge->db != db);
+    piece(context, text_bytes(&text));
+    merge->db = db;
+}
+
+bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes bytes), void *context) {
+    struct record *record = find(merge);
+    if (!record) return false;
+    struct record_queue *queue = &merge->queues[merge->found];
+    bool several = record->more, more = true;
+    if (several) piece(context, BYTES("*1\r\n$5\r\nMULTI\r\n"));
+    while (more) {
+        record = queue_first(queue);
+        assert(record && record->ticket == merge->merged + 1);
+        if (record->db != merge->db) select_db(merge, record->db, piece, context);
+        record_read(record, piece, context);
+        more = record->more;
+        queue_take(queue);
+    }
+    if (several) piece(context, BYTES("*1\r\n$4\r\nEXEC\r\n"));
+    merge->merged++;
+    return true;
+}

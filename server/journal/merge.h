@@ -1,0 +1,26 @@
+/* merge.h - the queues of all executors, put together to the one stream of changes: RESP that Redis reads as its
+ * append-only file, and would send to a replica.
+ *
+ * Tickets are taken in their order, and since they are dense none is overlooked: where the next one is in no queue
+ * yet, it is waited for. The merger alone writes SELECT, and MULTI and EXEC around the records of a ticket that has
+ * several. */
+#ifndef KEVY_SERVER_JOURNAL_MERGE_H
+#define KEVY_SERVER_JOURNAL_MERGE_H
+
+#include "server/journal/queue.h"
+
+struct merge {
+    struct record_queue *queues;
+    unsigned count;
+    unsigned found;  /* the queue that had the last ticket: the next one is there as likely as not */
+    uint64_t merged; /* the last ticket */
+    uint32_t db;     /* the database that the stream has selected, or MERGE_NO_DB */
+};
+enum { MERGE_NO_DB = UINT32_MAX };
+
+/* Begins behind this ticket, with no database selected. */
+void merge_open(struct merge *merge, struct record_queue *queues, unsigned count, uint64_t merged);
+/* Takes the next ticket and shows its bytes in their order. False: it is in no queue yet. One thread. */
+bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes bytes), void *context);
+
+#endif

@@ -1,0 +1,149 @@
+/* queue.c - a chain of chunks, and the count of sealed records that one thread tells the other. */
+#include "server/journal/queue.h"
+
+#include <stdlib.h>
+
+#include "server/log.h"
+
+struct queue_chunk {
+    struct queue_chunk *next; /* written before the chunk is closed */
+    size_t capacity;          /* bytes */
+    _Atomic size_t closed;    /* where its last record ends, once there is a next chunk; 0 until then */
+    struct record records[];  /* they are not all of this size */
+};
+
+static struct record *record_at(struct queue_chunk *chunk, size_t at) {
+    assert(at % _Alignof(struct record) == 0 && at + sizeof(struct record) <= chunk->capacity);
+    return (struct record *)((char *)chunk->records + at);
+}
+
+static size_t size_of(const struct record *record) {
+    return record_size(record->len, record->block_count);
+}
+
+static struct queue_chunk *chunk_new(size_t capacity) {
+    size_t size;
+    if (__builtin_add_overflow(sizeof(struct queue_chunk), capacity, &size)) return NULL;
+    struct queue_chunk *chunk = malloc(size);
+    if (!chunk) return NULL;
+    chunk->next = NULL;
+    chunk->capacity = capacity;
+    atomic_init(&chunk->closed, 0);
+    return chunk;
+}
+
+bool queue_open(struct record_queue *queue) {
+    queue_prepare(queue);
+    return queue->reserve != NULL;
+}
+
+void queue_close(struct record_queue *queue) {
+    if (queue_is_open(queue)) queue_seal(queue, 0);
+    while (queue_first(queue)) queue_take(queue);
+    assert(queue->first == queue->last);
+    free(queue->first);
+    free(queue->reserve);
+    *queue = (struct record_queue){0};
+}
+
+/* ---- The adding thread ---------------------------------------------------------------------------- */
+
+void queue_prepare(struct record_queue *queue) {
+    if (!queue->reserve) queue->reserve = chunk_new(QUEUE_RESERVE_BYTES);
+}
+
+/* The reserve, where it is enough. */
+static struct queue_chunk *chunk_of_reserve(struct record_queue *queue, size_t size) {
+    struct queue_chunk *reserve = queue->reserve;
+    if (!reserve || size > reserve->capacity) return NULL;
+    queue->reserve = NULL;
+    return reserve;
+}
+
+/* A chunk behind the last one, with room for a record of `size` bytes. */
+static void add_chunk(struct record_queue *queue, size_t size) {
+    struct queue_chunk *chunk = chunk_new(size > QUEUE_CHUNK_BYTES ? size : QUEUE_CHUNK_BYTES);
+    if (!chunk) chunk = chunk_of_reserve(queue, size);
+    if (!chunk) {
+        log_warning("Out of memory for the journal: a change was made that cannot be written down");
+        abort();
+    }
+    if (queue->last) {
+        queue->last->next = chunk;
+        atomic_store_explicit(&queue->last->closed, queue->used,
+                              memory_order_relaxed); /* sealed after it: 2 */
+    } else {
+        queue->first = chunk;
+    }
+    queue->last = chunk;
+    queue->used = 0;
+}
+
+/* A record for so much text and so many blocks, behind all others. */
+static struct record *append(struct record_queue *queue, uint32_t db, size_t len, uint32_t block_count) {
+    size_t size = record_size(len, block_count);
+    if (!queue->last || size > queue->last->capacity - queue->used) add_chunk(queue, size);
+    if (!queue->open_count) {
+        queue->open_chunk = queue->last;
+        queue->open_at = queue->used;
+    }
+    struct record *record = record_at(queue->last, queue->used);
+    *record = (struct record){.len = len, .db = db, .block_count = block_count};
+    queue->used += size;
+    queue->open_count++;
+    assert(queue->used <= queue->last->capacity);
+    return record;
+}
+
+void queue_add(struct record_queue *queue, uint32_t db, const struct record_command *command) {
+    size_t len;
+    uint32_t blocks = record_measure(command, &len);
+    record_fill(append(queue, db, len, blocks), command);
+}
+
+void queue_add_text(struct record_queue *queue, uint32_t db, struct bytes text) {
+    assert(text.len > 0);
+    memcpy(record_text(append(queue, db, text.len, 0)), text.data, text.len);
+}
+
+void queue_seal(struct record_queue *queue, uint64_t ticket) {
+    struct queue_chunk *chunk = queue->open_chunk;
+    size_t at = queue->open_at;
+    assert(queue->open_count > 0);
+    for (uint32_t left = queue->open_count; left > 0; left--) {
+        if (chunk != queue->last && at == atomic_load_explicit(&chunk->closed, memory_order_relaxed)) {
+            chunk = chunk->next;
+            at = 0;
+        }
+        struct record *record = record_at(chunk, at);
+        record->ticket = ticket;
+        record->more = left > 1;
+        at += size_of(record);
+    }
+    assert(chunk == queue->last && at == queue->used);
+    atomic_fetch_add_explicit(&queue->sealed, queue->open_count, memory_order_release);
+    queue->open_count = 0;
+}
+
+/* ---- The taking thread ---------------------------------------------------------------------------- */
+
+struct record *queue_first(struct record_queue *queue) {
+    uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_acquire);
+    assert(queue->taken <= sealed); /* 1 */
+    if (queue->taken == sealed) return NULL;
+    struct queue_chunk *chunk = queue->first;
+    if (queue->at > 0 && queue->at == atomic_load_explicit(&chunk->closed, memory_order_relaxed)) { /* 2 */
+        queue->first = chunk->next;
+        queue->at = 0;
+        free(chunk);
+    }
+    return record_at(queue->first, queue->at);
+}
+
+void queue_take(struct record_queue *queue) {
+    struct record *record = queue_first(queue);
+    assert(record);
+    queue->at += size_of(record);
+    queue->taken++;
+    record_release(record);
+}

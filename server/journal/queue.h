@@ -1,0 +1,72 @@
+/* queue.h - the records of one executor, in the order in which it made them: one thread adds, another takes.
+ *
+ *     queue_add      while a command runs: a record, or several. Nobody sees them yet
+ *     queue_seal     its locks still held: they get the ticket, and are there to be taken
+ *
+ * Records lie in chunks, which the adding thread allocates and the taking one frees. A change that was made cannot be
+ * unmade: where there is no memory for its record, a reserve is used, which is made before commands run; a request
+ * that needs more than this ends the process.
+ *
+ * Invariants:
+ *   1. Records from `taken` up to `sealed`, by number, are the taking thread's; those behind are the adding thread's,
+ *      which touches no others.
+ *   2. A chunk is `closed` before a record of the next one is sealed, and then all its records end there.
+ *   3. Records of one ticket follow each other; all but the last have `more`. */
+#ifndef KEVY_SERVER_JOURNAL_QUEUE_H
+#define KEVY_SERVER_JOURNAL_QUEUE_H
+
+#include <stdatomic.h>
+
+#include "server/journal/record.h"
+
+enum {
+    QUEUE_CHUNK_BYTES = 64 << 10,  /* a larger record has a chunk of its own size */
+    QUEUE_RESERVE_BYTES = 1 << 20, /* of the reserve */
+};
+
+struct queue_chunk;
+
+struct record_queue {
+    /* The adding thread's. */
+    struct queue_chunk *last; /* NULL before the first record */
+    size_t used;              /* bytes of `last`, those of open records included */
+    struct queue_chunk *open_chunk;
+    size_t open_at; /* where the first open record is: one that is added, and not sealed */
+    uint32_t open_count;
+    struct queue_chunk *reserve; /* NULL: used up */
+    /* How many records were sealed. */
+    _Atomic uint64_t sealed __attribute__((aligned(64)));
+    /* The taking thread's. */
+    struct queue_chunk *first
+        __attribute__((aligned(64))); /* set by the adding thread, before the first record is sealed */
+    size_t at;
+    uint64_t taken;
+};
+
+/* False without memory for the reserve. The queue is zeroed. */
+bool queue_open(struct record_queue *queue) __attribute__((warn_unused_result));
+/* Neither thread uses it any more. Records that are left are dropped. */
+void queue_close(struct record_queue *queue);
+
+/* ---- The adding thread ---------------------------------------------------------------------------- */
+
+/* Before a batch runs: makes the reserve again if it was used, and if there is memory. */
+void queue_prepare(struct record_queue *queue);
+/* Adds this command as a change of database `db`. Its bytes are copied, its blocks are not. */
+void queue_add(struct record_queue *queue, uint32_t db, const struct record_command *command);
+/* The same of a command that is RESP already. */
+void queue_add_text(struct record_queue *queue, uint32_t db, struct bytes text);
+static inline bool queue_is_open(const struct record_queue *queue) {
+    return queue->open_count > 0;
+}
+/* What was added since the last seal, one record at least, happened at once, as number `ticket`. */
+void queue_seal(struct record_queue *queue, uint64_t ticket);
+
+/* ---- The taking thread ---------------------------------------------------------------------------- */
+
+/* The oldest sealed record, or NULL. It is the same until queue_take. */
+struct record *queue_first(struct record_queue *queue);
+/* Done with it: its references are given back, its memory is not to be used any more. */
+void queue_take(struct record_queue *queue);
+
+#endif

@@ -1,0 +1,100 @@
+/* record.c - a command as RESP: "*<argc>\r\n", and for each argument "$<len>\r\n<bytes>\r\n". */
+#include "server/journal/record.h"
+
+#include "protocol/number.h"
+
+enum { LINE_EXTRA = 3 /* bytes of a length line beside its digits: the type and CR LF */ };
+
+static bool add(size_t *sum, size_t more) {
+    return !__builtin_add_overflow(*sum, more, sum);
+}
+
+size_t record_size(size_t len, uint32_t block_count) {
+    size_t size = sizeof(struct record), align = _Alignof(struct record);
+    if (!add(&size, (size_t)block_count * sizeof(struct record_block)) || !add(&size, len) ||
+        !add(&size, align - 1))
+        return SIZE_MAX;
+    return size / align * align;
+}
+
+/* Nearly all lengths have one digit or two. */
+static inline size_t digits(uint64_t number) {
+    if (number < 10) return 1;
+    return number < 100 ? 2 : number_digits_u64(number);
+}
+
+static size_t argument_len(struct bytes arg) {
+    return LINE_EXTRA + digits(arg.len) + 2;
+}
+
+size_t record_resp_len(const struct record_command *command) {
+    size_t len = LINE_EXTRA + digits(command->argc);
+    for (uint32_t i = 0; i < command->argc; i++)
+        if (!add(&len, argument_len(command->argv[i])) || !add(&len, command->argv[i].len)) return SIZE_MAX;
+    return len;
+}
+
+static struct block *block_of_argument(const struct record_command *command, struct bytes arg) {
+    for (uint32_t i = 0; i < command->block_count; i++)
+        if (command->blocks[i]->data == arg.data && command->blocks[i]->len == arg.len)
+            return command->blocks[i];
+    return NULL;
+}
+
+uint32_t record_measure(const struct record_command *command, size_t *len) {
+    uint32_t found = 0;
+    *len = record_resp_len(command);
+    for (uint32_t i = 0; command->block_count && i < command->argc && *len != SIZE_MAX; i++) {
+        if (!block_of_argument(command, command->argv[i])) continue;
+        assert(command->argv[i].len < *len);
+        *len -= command->argv[i].len;
+        found++;
+    }
+    return found;
+}
+
+static char *write_line(char *at, char type, size_t number) {
+    *at++ = type;
+    at += number_format_u64(at, number);
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+void record_fill(struct record *record, const struct record_command *command) {
+    char *begin = record_text(record), *at = write_line(begin, '*', command->argc);
+    struct record_block *next = record_blocks(record);
+    for (uint32_t i = 0; i < command->argc; i++) {
+        struct bytes arg = command->argv[i];
+        struct block *block = command->block_count ? block_of_argument(command, arg) : NULL;
+        at = write_line(at, '$', arg.len);
+        if (block) {
+            *next++ = (struct record_block){block_retain(block), (size_t)(at - begin)};
+        } else if (arg.len) {
+            memcpy(at, arg.data, arg.len);
+            at += arg.len;
+        }
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    assert((size_t)(at - begin) == record->len);
+    assert(next == record_blocks(record) + record->block_count);
+}
+
+void record_read(struct record *record, void (*piece)(void *context, struct bytes bytes), void *context) {
+    const char *text = record_text(record);
+    size_t at = 0;
+    for (uint32_t i = 0; i < record->block_count; i++) {
+        const struct record_block *next = &record_blocks(record)[i];
+        assert(next->at > at && next->at < record->len);
+        piece(context, (struct bytes){text + at, next->at - at});
+        piece(context, block_bytes(next->block));
+        at = next->at;
+    }
+    piece(context, (struct bytes){text + at, record->len - at});
+}
+
+void record_release(struct record *record) {
+    for (uint32_t i = 0; i < record->block_count; i++) block_release(record_blocks(record)[i].block);
+    record->block_count = 0;
+}

@@ -1,0 +1,79 @@
+/* The one stream of changes, out of several queues. */
+#include "server/journal/merge.h"
+
+#include "protocol/buffer.h"
+#include "tests/check.h"
+
+enum { QUEUES = 3 };
+
+static struct record_queue queues[QUEUES];
+static struct merge merge;
+static struct buffer stream;
+
+static void begin(uint64_t merged) {
+    for (unsigned i = 0; i < QUEUES; i++) CHECK(queue_open(&queues[i]));
+    merge_open(&merge, queues, QUEUES, merged);
+}
+
+static void end(void) {
+    for (unsigned i = 0; i < QUEUES; i++) queue_close(&queues[i]);
+    buffer_free(&stream);
+}
+
+static void append_piece(void *context, struct bytes bytes) {
+    CHECK(context == &stream && buffer_append(&stream, bytes, SIZE_MAX));
+}
+
+/* What the tickets bring that are there. */
+static struct bytes merged(void) {
+    buffer_free(&stream);
+    while (merge_next(&merge, append_piece, &stream)) {
+    }
+    return buffer_bytes(&stream);
+}
+
+static void add(unsigned queue, uint32_t db, const char *text) {
+    queue_add_text(&queues[queue], db, bytes_of(text));
+}
+
+static void tickets_are_merged_in_their_order_whoever_has_them(void) {
+    begin(0);
+    add(2, 0, "b"), queue_seal(&queues[2], 2);
+    add(1, 0, "d"), queue_seal(&queues[1], 4);
+    CHECK_BYTES(merged(), BYTES(""));
+    add(0, 0, "a"), queue_seal(&queues[0], 1);
+    CHECK_BYTES(merged(), BYTES("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\nab"));
+    add(2, 0, "c"), queue_seal(&queues[2], 3);
+    CHECK_BYTES(merged(), BYTES("cd"));
+    CHECK_INT(merge.merged, 4);
+    end();
+}
+
+static void records_of_one_ticket_are_a_transaction(void) {
+    begin(40);
+    add(1, 0, "a"), add(1, 0, "b"), queue_seal(&queues[1], 42);
+    add(0, 11, "x"), queue_seal(&queues[0], 41);
+    CHECK_BYTES(merged(),
+                BYTES("*2\r\n$6\r\nSELECT\r\n$2\r\n11\r\nx"
+                      "*1\r\n$5\r\nMULTI\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\nab*1\r\n$4\r\nEXEC\r\n"));
+    add(1, 0, "c"), queue_seal(&queues[1], 43);
+    CHECK_BYTES(merged(), BYTES("c"));
+    end();
+}
+
+static void databases_are_selected_where_they_change(void) {
+    begin(0);
+    add(0, 3, "a"), queue_seal(&queues[0], 1);
+    add(1, 3, "b"), queue_seal(&queues[1], 2);
+    add(0, 3, "c"), add(0, 4, "d"), add(0, 4, "e"), queue_seal(&queues[0], 3);
+    CHECK_BYTES(merged(), BYTES("*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\nab*1\r\n$5\r\nMULTI\r\nc"
+                                "*2\r\n$6\r\nSELECT\r\n$1\r\n4\r\nde*1\r\n$4\r\nEXEC\r\n"));
+    end();
+}
+
+int main(void) {
+    RUN(tickets_are_merged_in_their_order_whoever_has_them);
+    RUN(records_of_one_ticket_are_a_transaction);
+    RUN(databases_are_selected_where_they_change);
+    return 0;
+}

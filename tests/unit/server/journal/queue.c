@@ -1,0 +1,166 @@
+/* Records of one thread, taken by another, in their order. */
+#include "server/journal/queue.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+#include "tests/unit/failing_memory.h"
+
+static struct record_queue queue;
+
+static struct bytes text_of(struct record *record) {
+    return (struct bytes){record_text(record), record->len};
+}
+
+static void add(const char *text) {
+    queue_add_text(&queue, 5, bytes_of(text));
+}
+
+static void expect(const char *text, uint64_t ticket, bool more) {
+    struct record *record = queue_first(&queue);
+    CHECK(record && record == queue_first(&queue));
+    CHECK_BYTES(text_of(record), bytes_of(text));
+    CHECK_INT(record->ticket, ticket);
+    CHECK_INT(record->more, more);
+    CHECK_INT(record->db, 5);
+    queue_take(&queue);
+}
+
+static void nobody_sees_a_record_before_it_is_sealed(void) {
+    CHECK(queue_open(&queue));
+    CHECK(!queue_first(&queue) && !queue_is_open(&queue));
+    add("one");
+    CHECK(!queue_first(&queue) && queue_is_open(&queue));
+    queue_seal(&queue, 7);
+    CHECK(!queue_is_open(&queue));
+    add("two");
+    expect("one", 7, false);
+    CHECK(!queue_first(&queue));
+    add("three");
+    queue_seal(&queue, 9);
+    expect("two", 9, true);
+    expect("three", 9, false);
+    CHECK(!queue_first(&queue));
+    queue_close(&queue);
+}
+
+static void records_are_of_any_size(void) {
+    static char large[3 * QUEUE_CHUNK_BYTES];
+    memset(large, 'x', sizeof large);
+    CHECK(queue_open(&queue));
+    for (size_t len = 1; len < sizeof large; len = len * 3 / 2 + 1) {
+        queue_add_text(&queue, 0, (struct bytes){large, len});
+        queue_add_text(&queue, 0, (struct bytes){large, sizeof large - len});
+        queue_seal(&queue, len);
+        if (len % 2) continue; /* some wait for the next ones */
+        while (queue_first(&queue)) queue_take(&queue);
+    }
+    size_t len = 1;
+    while (queue_first(&queue)) {
+        len = queue_first(&queue)->ticket;
+        CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, len}));
+        queue_take(&queue);
+        CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, sizeof large - len}));
+        CHECK_INT(queue_first(&queue)->ticket, len);
+        queue_take(&queue);
+    }
+    queue_close(&queue);
+}
+
+static void a_queue_gives_back_what_was_not_taken(void) {
+    struct block *block = block_of(BYTES("large"));
+    struct bytes argv[] = {BYTES("SET"), BYTES("k"), block_bytes(block)};
+    struct record_command command = {argv, 3, &block, 1};
+    CHECK(queue_open(&queue));
+    queue_add(&queue, 0, &command);
+    queue_seal(&queue, 1);
+    queue_add(&queue, 0, &command);
+    CHECK(block_shared(block));
+    queue_close(&queue);
+    CHECK(!block_shared(block));
+    block_release(block);
+}
+
+static void without_memory_the_reserve_is_used_and_made_again(void) {
+    static char text[QUEUE_CHUNK_BYTES];
+    memset(text, 'x', sizeof text);
+    CHECK(queue_open(&queue));
+    memory_left = 0;
+    for (unsigned i = 0; i < 10; i++) queue_add_text(&queue, 0, (struct bytes){text, sizeof text});
+    CHECK(!queue.reserve);
+    queue_prepare(&queue);
+    CHECK(!queue.reserve);
+    memory_left = UINT_MAX;
+    queue_prepare(&queue);
+    CHECK(queue.reserve);
+    queue_seal(&queue, 1);
+    for (unsigned i = 0; i < 10; i++, queue_take(&queue)) CHECK_INT(queue_first(&queue)->len, sizeof text);
+    CHECK(!queue_first(&queue));
+    queue_close(&queue);
+}
+
+/* In a process of its own. */
+static void who_needs_more_than_the_reserve_and_finds_no_memory_ends_the_process(void) {
+    static char text[QUEUE_RESERVE_BYTES];
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK(queue_open(&queue));
+        memory_left = 0;
+        queue_add_text(&queue, 0, (struct bytes){text, sizeof text});
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    memory_left = 0;
+    CHECK(!queue_open(&queue)); /* and none without it */
+    memory_left = UINT_MAX;
+}
+
+enum { RECORDS = 200000 };
+
+static void *add_all(void *context) {
+    (void)context;
+    for (uint64_t i = 0; i < RECORDS; i++) {
+        char text[600];
+        memset(text, (int)(i % 251), sizeof text);
+        queue_add_text(&queue, 0, (struct bytes){text, 1 + i % sizeof text});
+        if (i % 3 != 1) queue_seal(&queue, i);
+    }
+    if (queue_is_open(&queue)) queue_seal(&queue, RECORDS);
+    return NULL;
+}
+
+static void one_thread_adds_while_another_takes(void) {
+    pthread_t thread;
+    CHECK(queue_open(&queue));
+    CHECK(pthread_create(&thread, NULL, add_all, NULL) == 0);
+    for (uint64_t i = 0; i < RECORDS; i++) {
+        struct record *record;
+        while (!(record = queue_first(&queue))) sched_yield();
+        CHECK_INT(record->len, 1 + i % 600);
+        CHECK_INT((unsigned char)record_text(record)[record->len - 1], i % 251);
+        CHECK_INT(record->ticket, i % 3 == 1 ? i + 1 : i);
+        CHECK_INT(record->more, i % 3 == 1 && i + 1 < RECORDS);
+        queue_take(&queue);
+    }
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(!queue_first(&queue));
+    queue_close(&queue);
+}
+
+int main(void) {
+    RUN(nobody_sees_a_record_before_it_is_sealed);
+    RUN(records_are_of_any_size);
+    RUN(a_queue_gives_back_what_was_not_taken);
+    RUN(without_memory_the_reserve_is_used_and_made_again);
+    RUN(who_needs_more_than_the_reserve_and_finds_no_memory_ends_the_process);
+    RUN(one_thread_adds_while_another_takes);
+    return 0;
+}

@@ -1,0 +1,515 @@
+/* Every change is recorded: what the records make of an empty keyspace is what the commands made of theirs.
+ *
+ *     replay                     all of it must hold
+ *     replay --plant arguments   some commands are recorded as they came, instead of what they did
+ *     replay --plant order       tickets are taken when the locks are free again
+ *
+ * Random commands of all families run through dispatch, on two executors whose keys lie in many stripes. After every
+ * hundred the records are merged and run, through dispatch too, on a second keyspace; keys, values and expiry times
+ * must be the same. CMakeLists.txt links this with --wrap of malloc and its kin, of call_log_set and of journal_seal. */
+#include <pthread.h>
+#include <sched.h>
+
+#include "server/exec/prepare.h"
+#include "server/exec/transaction.h"
+#include "server/journal/journal.h"
+#include "server/journal/merge.h"
+#include "server/loop/upkeep.h"
+#include "tests/unit/failing_memory.h"
+#include "tests/unit/server_fixture.h"
+
+enum {
+    EXECUTORS = 2,
+    CLIENTS = 2, /* of each executor */
+    DATABASES_USED = 3,
+    KEYS = 12,
+    ROUNDS = 60, /* of COMMANDS each, between two comparisons */
+    COMMANDS = 100,
+    THREAD_COMMANDS = 4000,
+    STREAM_MAX = 256 << 20,
+    LARGE = DIRECT_READ_MIN,
+};
+
+static enum { PLANT_NOTHING, PLANT_ARGUMENTS, PLANT_ORDER } planted;
+static unsigned long long seed;
+
+void __real_call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t expiry_ms);
+void __wrap_call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t expiry_ms);
+void __wrap_call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t expiry_ms) {
+    if (planted != PLANT_ARGUMENTS) __real_call_log_set(call, arg, value, expiry_ms);
+}
+
+static __thread struct record_queue *late; /* its records are to be sealed when the locks are free */
+
+void __real_journal_seal(struct record_queue *queue);
+void __wrap_journal_seal(struct record_queue *queue);
+void __wrap_journal_seal(struct record_queue *queue) {
+    if (planted == PLANT_ORDER)
+        late = queue;
+    else
+        __real_journal_seal(queue);
+}
+
+/* ---- Two keyspaces -------------------------------------------------------------------------------- */
+
+static struct stripes other;     /* the one that records are run on, or, meanwhile, that commands run on */
+static struct executor replayer; /* without a journal */
+static struct client replaying;
+static struct output replayed;
+static struct merge merge;
+static struct client asking[EXECUTORS][CLIENTS];
+static struct output answers[EXECUTORS];
+static int64_t now_ms;
+static unsigned memory_ran_out; /* batches in which a command says so */
+
+static void change_keyspaces(void) {
+    struct stripes now = stripes;
+    stripes = other;
+    other = now;
+}
+
+static void open_all(void) {
+    CHECK(journal_open(EXECUTORS));
+    fixture_open(EXECUTORS);
+    now_ms = 1700000000000;
+    journal_listen();
+    merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
+    for (unsigned i = 0; i < EXECUTORS; i++) {
+        output_open(&answers[i], &shards[i].chunks);
+        for (unsigned j = 0; j < CLIENTS; j++) {
+            asking[i][j] = (struct client){.resp = 2};
+            CHECK(clients_add(&asking[i][j]));
+        }
+    }
+    executor_open(&replayer, 0);
+    replayer.effects.journal = NULL;
+    replaying = (struct client){.resp = 2};
+    CHECK(clients_add(&replaying));
+    output_open(&replayed, &shards->chunks);
+    change_keyspaces();
+    CHECK_INT(stripes_open(1, FIXTURE_DATABASES), 0); /* another number of stripes, and another seed */
+    change_keyspaces();
+}
+
+static void close_all(void) {
+    for (unsigned i = 0; i < EXECUTORS; i++) {
+        output_close(&answers[i]);
+        for (unsigned j = 0; j < CLIENTS; j++) {
+            transaction_close(&asking[i][j]);
+            clients_remove(&asking[i][j]);
+        }
+    }
+    change_keyspaces();
+    transaction_close(&replaying);
+    clients_remove(&replaying);
+    output_close(&replayed);
+    executor_close(&replayer);
+    stripes_close();
+    change_keyspaces();
+    journal_ignore();
+    fixture_close();
+    journal_close();
+}
+
+/* Does one of them say that memory ran out? */
+static bool take_answers(struct output *output) {
+    struct buffer sent = {0};
+    fixture_take(output, &sent);
+    bool found = sent.len && memmem(sent.data, sent.len, "Out of memory", 13);
+    buffer_free(&sent);
+    return found;
+}
+
+/* ---- Comparing ------------------------------------------------------------------------------------ */
+
+struct sum {
+    uint64_t keys, sum;
+    unsigned db;
+};
+
+static void add_entry(void *context, struct entry *e) {
+    static const struct hash_seed fixed = {{1, 2}};
+    struct sum *sum = context;
+    char scratch[NUMBER_I64_MAX_LEN];
+    struct bytes value = entry_string(e, scratch);
+    uint64_t parts[4] = {sum->db, hash_bytes(&fixed, entry_key(e)), hash_bytes(&fixed, value),
+                         (uint64_t)entry_expiry(e)};
+    sum->keys++;
+    sum->sum += hash_bytes(&fixed, (struct bytes){(char *)parts, sizeof parts});
+}
+
+static struct sum sum_of_all(void) {
+    struct sum sum = {0};
+    for (sum.db = 0; sum.db < FIXTURE_DATABASES; sum.db++) {
+        for (unsigned i = 0; i < stripes.count; i++) {
+            uint64_t cursor = 0;
+            do cursor = keyspace_scan(stripes.all[i].keyspace, sum.db, cursor, add_entry, &sum);
+            while (cursor);
+        }
+    }
+    return sum;
+}
+
+static void append_piece(void *context, struct bytes bytes) {
+    CHECK(buffer_append(context, bytes, STREAM_MAX));
+}
+
+/* The time stands at 0: no key expires by itself where the records are run. */
+static void run_stream(struct bytes stream) {
+    struct request_parser parser = {0};
+    while (stream.len) {
+        struct request *request = &replayer.batch[0];
+        size_t used;
+        CHECK(request_parse(&parser, &shards->limits, stream.data, stream.len, &request->args, &used) ==
+              REQUEST_READY);
+        CHECK(prepare_request(&replayer, &replaying, 0, NULL));
+        replayer.clock.now_ms = 0;
+        CHECK_INT(dispatch_batch(&replayer, &replaying, &replayed.reply, 1), 1);
+        if (replayed.reply.errors) {
+            fprintf(stderr, "DIFFERENT: an error for %.*s\n", (int)(used < 400 ? used : 400), stream.data);
+            exit(1);
+        }
+        (void)take_answers(&replayed);
+        stream.data += used, stream.len -= used;
+    }
+}
+
+/* Runs all records that are there; returns how many bytes they were. */
+static size_t replay(void) {
+    struct buffer stream = {0};
+    while (merge_next(&merge, append_piece, &stream)) {
+    }
+    for (unsigned i = 0; i < EXECUTORS; i++) CHECK(!queue_first(journal_queue(i)));
+    change_keyspaces();
+    run_stream(buffer_bytes(&stream));
+    change_keyspaces();
+    size_t len = stream.len;
+    buffer_free(&stream);
+    return len;
+}
+
+static void compare(void) {
+    struct sum ours = sum_of_all();
+    change_keyspaces();
+    struct sum theirs = sum_of_all();
+    change_keyspaces();
+    if (ours.sum == theirs.sum && ours.keys == theirs.keys) return;
+    fprintf(stderr, "DIFFERENT: %llu keys, %llu after the replay\n", (unsigned long long)ours.keys,
+            (unsigned long long)theirs.keys);
+    exit(1);
+}
+
+/* ---- Random commands ------------------------------------------------------------------------------ */
+
+static unsigned pick(unsigned count) {
+    return (unsigned)(check_random(&seed) % count);
+}
+
+/* What stands in a command for an argument: k a key, v a value, n a number, f a float, b a bit's place, p a time to live in
+ * milliseconds, P a point in time, d a database. Anything else is meant as it is. */
+static const char *const commands[] = {
+    "SET k v",
+    "SET k v",
+    "SET k n",
+    "SET k v PX p",
+    "SET k v PXAT P",
+    "SET k v EX 1",
+    "SET k v KEEPTTL",
+    "SET k v NX",
+    "SET k v XX",
+    "SET k v GET",
+    "SET k v NX GET KEEPTTL",
+    "SET k v XX GET",
+    "SET k v PX p NX",
+    "SET k v PX p XX GET",
+    "SET k n IFEQ n",
+    "SET k n IFNE n PX p",
+    "SET k n IFNE n KEEPTTL",
+    "SETNX k v",
+    "SETEX k 1 v",
+    "PSETEX k p v",
+    "GETSET k v",
+    "GETDEL k",
+    "GETEX k PX p",
+    "GETEX k PXAT P",
+    "GETEX k PERSIST",
+    "GETEX k",
+    "APPEND k v",
+    "SETRANGE k b v",
+    "MSET k v k v",
+    "MSETNX k v k v k v",
+    "MSETEX 2 k v k v PX p",
+    "MSETEX 2 k v k v NX",
+    "MSETEX 1 k v XX KEEPTTL",
+    "DELIFEQ k n",
+    "INCR k",
+    "DECR k",
+    "INCRBY k n",
+    "DECRBY k n",
+    "INCRBYFLOAT k f",
+    "INCREX k PX p",
+    "INCREX k BYFLOAT f PXAT P",
+    "INCREX k UBOUND 9 SATURATE",
+    "INCREX k PERSIST",
+    "INCREX k ENX PX p BYINT n",
+    "SETBIT k b 1",
+    "SETBIT k b 0",
+    "BITOP AND k k k",
+    "BITOP XOR k k k k",
+    "BITOP NOT k k",
+    "BITFIELD k SET u8 b n",
+    "BITFIELD k INCRBY i5 b n GET u4 b OVERFLOW FAIL INCRBY u2 b n",
+    "DEL k",
+    "DEL k k",
+    "UNLINK k k k",
+    "RENAME k k",
+    "RENAMENX k k",
+    "COPY k k",
+    "COPY k k REPLACE",
+    "COPY k k DB d REPLACE",
+    "MOVE k d",
+    "EXPIRE k 1",
+    "PEXPIRE k p",
+    "PEXPIRE k p NX",
+    "PEXPIRE k p GT",
+    "PEXPIRE k p XX LT",
+    "EXPIRE k -1",
+    "PEXPIREAT k P",
+    "EXPIREAT k 1",
+    "PERSIST k",
+    "GET k",
+    "MGET k k k",
+    "EXISTS k",
+    "TOUCH k",
+    "STRLEN k",
+    "SCAN 0",
+    "RANDOMKEY",
+    "DBSIZE",
+    "WATCH k",
+    "UNWATCH",
+    "INCRBY k x",
+    "SET k",
+    "NOSUCH k",
+    "SWAPDB d d",
+};
+/* These end a batch: the clock is read again behind them. */
+static const char *const ends[] = {"EXEC",    "EXEC",     "DISCARD", "SELECT d", "SELECT d",
+                                   "FLUSHDB", "FLUSHALL", "MULTI",   "MULTI"};
+
+static size_t write_word(char *dst, size_t size, char letter) {
+    static const char letters[] = "abcdefgh";
+    switch (letter) {
+    case 'k': return (size_t)snprintf(dst, size, "key%u", pick(KEYS));
+    case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
+    case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
+    case 'b': return (size_t)snprintf(dst, size, "%u", pick(200));
+    case 'p': return (size_t)snprintf(dst, size, "%u", 1 + pick(2000));
+    case 'P': return (size_t)snprintf(dst, size, "%lld", (long long)now_ms - 200 + pick(2000));
+    case 'd': return (size_t)snprintf(dst, size, "%u", pick(DATABASES_USED));
+    default: break;
+    }
+    size_t len = pick(8) ? pick(20) : pick((unsigned)size);
+    for (size_t i = 0; i < len; i++) dst[i] = letters[pick(sizeof letters - 1)];
+    return len;
+}
+
+/* Appends a command as RESP, or now and then, if it has no value, as a line. */
+static void append_command(struct buffer *out, const char *form) {
+    char word[300], head[64];
+    unsigned argc = 1;
+    bool line = !strchr(form, 'v') && !pick(8);
+    for (const char *at = form; *at; at++) argc += *at == ' ';
+    if (!line) append_piece(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "*%u\r\n", argc)});
+    for (const char *at = form; *at; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        struct bytes arg = {at, len};
+        if (len == 1 && strchr("kvnfbpPd", *at))
+            arg = (struct bytes){word, write_word(word, sizeof word, *at)};
+        if (!line)
+            append_piece(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", arg.len)});
+        append_piece(out, arg);
+        append_piece(out, line ? BYTES(" ") : BYTES("\r\n"));
+        at += len;
+    }
+    if (line) append_piece(out, BYTES("\r\n"));
+}
+
+/* ---- Running -------------------------------------------------------------------------------------- */
+
+static void run_prepared(unsigned i, struct client *client, unsigned count) {
+    struct executor *executor = &shards[i].exec;
+    CHECK_INT(dispatch_batch(executor, client, &answers[i].reply, count), count);
+    memory_left = UINT_MAX;
+    answers[i].reply.failed = false; /* no memory for a second reply: the connection would be closed */
+    answers[i].reply.end = answers[i].reply.at;
+    memory_ran_out += take_answers(&answers[i]);
+}
+
+/* One batch of these requests, by one of the executor's clients, with the memory that is left. */
+static void run_batch(unsigned i, struct client *client, struct bytes requests) {
+    struct executor *executor = &shards[i].exec;
+    struct request_parser parser = {0};
+    unsigned count = 0;
+    size_t at = 0;
+    unsigned memory = memory_left;
+    memory_left = UINT_MAX;
+    while (at < requests.len) {
+        struct request *request = &executor->batch[count];
+        size_t used;
+        CHECK(count < BATCH_REQUESTS);
+        CHECK(request_parse(&parser, &shards->limits, requests.data + at, requests.len - at, &request->args,
+                            &used) == REQUEST_READY);
+        CHECK(prepare_request(executor, client, count, NULL));
+        at += used;
+        request->end = at;
+        count++;
+    }
+    executor->bytes = requests.data;
+    executor->clock.now_ms = now_ms;
+    memory_left = memory;
+    run_prepared(i, client, count);
+}
+
+/* SET, APPEND and GETSET of a value that has memory of its own: the record refers to it. */
+static void run_large(unsigned i, struct client *client) {
+    static const char *const names[] = {"SET", "APPEND", "GETSET", "PSETEX"};
+    struct executor *executor = &shards[i].exec;
+    struct block *block = block_new_zeroed(LARGE + pick(1000), LARGE + 1000);
+    char key[16];
+    const char *name = names[pick(4)];
+    CHECK(block);
+    memset(block->data, 'a' + (int)pick(26), block->len);
+    struct bytes words[4] = {bytes_of(name), {key, write_word(key, sizeof key, 'k')}, BYTES("700")};
+    unsigned argc = bytes_equal(words[0], BYTES("PSETEX")) ? 4 : 3;
+    words[argc - 1] = block_bytes(block);
+    struct request_args *args = &executor->batch[0].args;
+    if (args->capacity < argc) {
+        args->argv = realloc(args->argv, argc * sizeof *args->argv);
+        args->capacity = argc;
+    }
+    memcpy(args->argv, words, argc * sizeof *words);
+    args->argc = argc;
+    CHECK(prepare_request(executor, client, 0, NULL));
+    executor->bytes = NULL;
+    executor->call.arg_blocks = &block;
+    executor->call.arg_block_count = 1;
+    executor->clock.now_ms = now_ms;
+    run_prepared(i, client, 1);
+    block_release(block);
+}
+
+static void run_some(unsigned i) {
+    struct buffer requests = {0};
+    struct client *client = &asking[i][pick(CLIENTS)];
+    unsigned count = 1 + pick(6);
+    now_ms += pick(4) ? 0 : pick(400);
+    for (unsigned n = 0; n < count; n++)
+        append_command(&requests, commands[pick(sizeof commands / sizeof *commands)]);
+    if (!pick(3)) append_command(&requests, ends[pick(sizeof ends / sizeof *ends)]);
+    if (!pick(4)) memory_left = pick(6);
+    run_batch(i, client, buffer_bytes(&requests));
+    buffer_free(&requests);
+    if (!pick(10)) run_large(i, client);
+    if (!pick(20)) {
+        shards[i].exec.clock.now_ms = now_ms;
+        shards[i].want_ms = 0;
+        upkeep_run(&shards[i]);
+    }
+}
+
+static void records_make_what_the_commands_made(void) {
+    size_t bytes = 0;
+    open_all();
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned n = 0; n < COMMANDS / 4; n++) run_some(pick(EXECUTORS));
+        bytes += replay();
+        compare();
+    }
+    CHECK(bytes > ROUNDS * COMMANDS * 10);
+    CHECK(merge.merged > ROUNDS * COMMANDS / 10);
+    uint64_t expired = 0;
+    for (unsigned i = 0; i < EXECUTORS; i++) expired += shards[i].exec.metrics.expired_keys;
+    CHECK(expired > ROUNDS);
+    CHECK(memory_ran_out > ROUNDS);
+    close_all();
+}
+
+/* MSET of values that are allocated one by one: those before the one that finds no memory are set. */
+static void half_an_mset_is_recorded_as_far_as_it_came(void) {
+    static char value[2 * PIN_MIN];
+    memset(value, 'v', sizeof value);
+    open_all();
+    memory_ran_out = 0;
+    for (unsigned memory = 0; memory < 8; memory++) {
+        struct buffer request = {0};
+        char head[64];
+        append_piece(&request, BYTES("*9\r\n$4\r\nMSET\r\n"));
+        for (unsigned i = 0; i < 4; i++) {
+            int len = snprintf(head, sizeof head, "$5\r\nkey%u%u\r\n$%zu\r\n", memory, i, sizeof value);
+            append_piece(&request, (struct bytes){head, (size_t)len});
+            append_piece(&request, (struct bytes){value, sizeof value});
+            append_piece(&request, BYTES("\r\n"));
+        }
+        memory_left = memory;
+        run_batch(0, &asking[0][0], buffer_bytes(&request));
+        buffer_free(&request);
+        replay();
+        compare();
+    }
+    CHECK(memory_ran_out > 1);
+    close_all();
+}
+
+/* ---- Threads -------------------------------------------------------------------------------------- */
+
+static pthread_barrier_t start;
+
+static void *run_thread(void *context) {
+    static const char *const forms[] = {"INCR key0",      "APPEND key1 v",      "SET key0 n",
+                                        "DEL key1",       "RENAME key1 key2",   "SET key1 v",
+                                        "COPY key2 key1", "MSET key1 v key2 v", "APPEND key2 v"};
+    unsigned i = (unsigned)(size_t)context;
+    unsigned long long state = seed + i;
+    pthread_barrier_wait(&start);
+    for (unsigned n = 0; n < THREAD_COMMANDS; n++) {
+        char text[80], value[2] = {(char)('a' + i), 0};
+        int len = snprintf(text, sizeof text, "%s\r\n",
+                           forms[check_random(&state) % (sizeof forms / sizeof *forms)]);
+        for (char *at = text; *at; at++) {
+            if (*at == 'v') *at = *value;
+            if (*at == 'n') *at = (char)('0' + i);
+        }
+        run_batch(i, &asking[i][0], (struct bytes){text, (size_t)len});
+        if (late) {
+            for (unsigned long long more = check_random(&state) % 4; more > 0; more--) sched_yield();
+            __real_journal_seal(late);
+            late = NULL;
+        }
+    }
+    return NULL;
+}
+
+static void tickets_are_in_the_order_of_the_locks(void) {
+    pthread_t threads[EXECUTORS];
+    open_all();
+    CHECK(pthread_barrier_init(&start, NULL, EXECUTORS) == 0);
+    for (unsigned i = 0; i < EXECUTORS; i++)
+        CHECK(pthread_create(&threads[i], NULL, run_thread, (void *)(size_t)i) == 0);
+    for (unsigned i = 0; i < EXECUTORS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(pthread_barrier_destroy(&start) == 0);
+    CHECK(replay() > 0);
+    CHECK(merge.merged >= THREAD_COMMANDS);
+    compare();
+    close_all();
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "--plant") == 0)
+        planted = strcmp(argv[2], "order") == 0 ? PLANT_ORDER : PLANT_ARGUMENTS;
+    seed = check_seed();
+    if (planted != PLANT_ORDER) RUN(records_make_what_the_commands_made);
+    if (planted == PLANT_NOTHING) RUN(half_an_mset_is_recorded_as_far_as_it_came);
+    for (unsigned times = planted == PLANT_ORDER ? 20 : 1; times > 0; times--) /* it takes some luck */
+        RUN(tickets_are_in_the_order_of_the_locks);
+    return 0;
+}
