@@ -177,6 +177,28 @@ static void what_is_no_dump_is_refused(void) {
     CHECK(load_in_pieces(&loading, BYTES("\xc3\1\1a")) == LOAD_CORRUPT); /* compressed */
 }
 
+/* Every input is in memory of exactly its size: a sanitizer sees a byte too many. */
+static void any_bytes_are_loaded_or_refused(void) {
+    unsigned counts[LOAD_NO_MEMORY + 1] = {0};
+    for (int round = 0; round < 200000; round++) {
+        size_t len = check_random(&seed) % 40;
+        char *bytes = malloc(len + 1);
+        CHECK(bytes);
+        for (size_t i = 0; i < len; i++) bytes[i] = (char)(check_random(&seed) >> 40);
+        if (len && round % 2) bytes[0] &= 0x3f; /* a short length */
+        struct loading loading = nothing_yet;
+        struct bytes input = {bytes, len};
+        enum loaded loaded = type_string.load(&loading, &input);
+        CHECK(input.data >= bytes && input.data + input.len == bytes + len);
+        CHECK(loaded == LOAD_DONE || input.len == len || loading.value.kind == VALUE_BLOCK);
+        counts[loaded]++;
+        value_release(&loading.value, NULL);
+        free(bytes);
+    }
+    CHECK(counts[LOAD_MORE] > 1000 && counts[LOAD_DONE] > 1000 && counts[LOAD_CORRUPT] > 1000);
+    CHECK_INT(counts[LOAD_NO_MEMORY], 0);
+}
+
 static void without_memory_nothing_is_taken(void) {
     struct loading loading = nothing_yet;
     struct bytes input = BYTES("\x80\0\x2\0\0begin"), all = input;
@@ -197,6 +219,7 @@ int main(void) {
     RUN(what_was_dumped_is_loaded);
     RUN(integers_are_loaded_as_such);
     RUN(what_is_no_dump_is_refused);
+    RUN(any_bytes_are_loaded_or_refused);
     RUN(without_memory_nothing_is_taken);
     return 0;
 }
