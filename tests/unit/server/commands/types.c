@@ -1,5 +1,6 @@
 /* Commands for keys of any type, with a type that none of them knows (tests/unit/store/tiny.h): they ask its row. Those of
  * strings refuse it. */
+#include "server/loop/upkeep.h"
 #include "tests/unit/commands_fixture.h"
 #include "tests/unit/store/tiny.h"
 
@@ -169,6 +170,31 @@ static void all_ways_to_go_are_in_steps(void) {
     }
 }
 
+/* Another shard's client kills a giant of a shard that sleeps: its owner hears of it, and buries it alone. */
+static void who_kills_a_giant_wakes_its_owner(void) {
+    char name[16], line[32];
+    unsigned number = 0;
+    begin_with_tiny();
+    do snprintf(name, sizeof name, "giant%u", number++);
+    while (stripe_of(key_of(name).hash)->owner == conn->client.shard);
+    make(name, GIANT);
+    EXPECT("del chain\n", ":1\r\n");
+    upkeep();
+    struct shard *owner = &shards[stripe_of(key_of(name).hash)->owner];
+    owner->exec.clock.now_ms = now_ms;
+    CHECK(upkeep_asked(owner));
+    upkeep_run(owner);
+    CHECK(owner->want_ms == DUE_NEVER && !upkeep_asked(owner) && owner->want_ms == DUE_NEVER);
+    snprintf(line, sizeof line, "del %s\n", name);
+    CHECK_BYTES(run(bytes_of(line)), BYTES(":1\r\n"));
+    CHECK(buried() == 1 && tiny_nodes > GIANT / 2);
+    CHECK(!upkeep_asked(owner) && owner->want_ms == now_ms + TIDY_DELAY_MS);
+    owner->exec.clock.now_ms = owner->want_ms;
+    while (owner->want_ms <= owner->exec.clock.now_ms) upkeep_run(owner);
+    CHECK(owner->want_ms == DUE_NEVER && buried() == 0 && tiny_nodes == 0);
+    end_without_tiny();
+}
+
 static void an_expiry_and_a_transaction_make_no_difference(void) {
     begin_with_tiny();
     EXPECT("expire chain 100\nttl chain\npersist chain\nttl chain\n", ":1\r\n:100\r\n:1\r\n:-1\r\n");
@@ -183,6 +209,7 @@ int main(void) {
     RUN(questions_are_answered_by_the_row);
     RUN(copies_and_moves_touch_no_element);
     RUN(all_ways_to_go_are_in_steps);
+    RUN(who_kills_a_giant_wakes_its_owner);
     RUN(an_expiry_and_a_transaction_make_no_difference);
     return 0;
 }
