@@ -68,32 +68,14 @@ static bool daemonize(void) {
     return true;
 }
 
-static bool write_pidfile(void) {
-    FILE *file = config.pidfile[0] ? fopen(config.pidfile, "w") : NULL;
-    if (!config.pidfile[0]) return false;
-    if (!file) {
-        log_warning("Cannot write pidfile %s: %s", config.pidfile, strerror(errno));
-        return false;
-    }
-    fprintf(file, "%d\n", (int)getpid());
-    fclose(file);
-    return true;
-}
-
 static int serve(void) {
-    bool pidfile = write_pidfile();
-    if (!server_start()) {
-        if (pidfile) unlink(config.pidfile);
-        return 1;
-    }
+    if (!server_start()) return 1;
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
                shard_count == 1 ? "shard" : "shards", io_name(&shards[0].io));
     usage_started();
     systemd_ready();
     systemd_status("Serving with %u %s", shard_count, shard_count == 1 ? "shard" : "shards");
-    int code = server_run();
-    if (pidfile) unlink(config.pidfile);
-    return code;
+    return server_run();
 }
 
 static void print_line(void *out, const char *line) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 
 struct listener listeners[LISTENERS_MAX];
 unsigned listener_count;
-static bool unix_socket_made;
+static atomic_bool unix_socket_made; /* its file is there, and is to be removed */
 
 /* False, and the descriptor closed, when there is no room. */
 static bool add(int fd, bool unix_socket) {
@@ -165,22 +166,25 @@ static bool open_bind(const char *text, char *error, size_t size) {
 
 /* ---- The Unix socket ------------------------------------------------------------------------------ */
 
-/* Does anybody answer on this path? A socket file that nobody listens on is left over from a crash. */
-static bool somebody_answers(const struct sockaddr_un *address) {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return true;
-    bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-                   errno == ECONNREFUSED;
+/* Who holds this path? NULL if nobody does: then its file is left over from a crash. It is asked without waiting, for a
+ * server that hangs lets connections wait for ever, once its backlog is full. */
+static const char *path_holder(const struct sockaddr_un *address) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return strerror(errno);
+    bool connected = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    int error = connected ? 0 : errno;
     close(fd);
-    return !refused;
+    if (error == ECONNREFUSED) return NULL;
+    return error == EAGAIN ? "another server holds it, and does not accept" : "another server answers there";
 }
 
-static bool still_answers(const struct sockaddr_un *address) {
-    for (unsigned i = 0; i < HELD_TRIES; i++) {
-        if (!somebody_answers(address)) return false;
+static const char *path_holder_patiently(const struct sockaddr_un *address) {
+    const char *holder = path_holder(address);
+    for (unsigned i = 0; holder && i < HELD_TRIES; i++) {
         nanosleep(&held_pause, NULL);
+        holder = path_holder(address);
     }
-    return true;
+    return holder;
 }
 
 /* The mode is set by the umask, so that there is no moment in which the socket is open to more than it should
@@ -202,19 +206,19 @@ static bool open_unix(const char *path, char *error, size_t size) {
     }
     memcpy(address.sun_path, path, strlen(path));
     if (lstat(path, &old) == 0) {
-        if (!S_ISSOCK(old.st_mode) || still_answers(&address)) {
-            snprintf(error, size, "unixsocket %s: %s", path,
-                     S_ISSOCK(old.st_mode) ? "another server answers there" : "exists and is no socket");
+        const char *fault = S_ISSOCK(old.st_mode) ? path_holder_patiently(&address)
+                                                  : "exists and is no socket";
+        if (fault) {
+            snprintf(error, size, "unixsocket %s: %s", path, fault);
             return false;
         }
         unlink(path);
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
         result = fd < 0 ? -errno : bind_unix(fd, &address);
-    if (result == 0 && listen(fd, (int)config.tcp_backlog) == 0) {
-        unix_socket_made = true;
+    if (result == 0) unix_socket_made = true;
+    if (result == 0 && listen(fd, (int)config.tcp_backlog) == 0)
         return add(fd, true) || too_many(error, size);
-    }
     snprintf(error, size, "unixsocket %s: %s", path, strerror(result ? -result : errno));
     if (fd >= 0) close(fd);
     return false;
@@ -282,8 +286,11 @@ bool listeners_open(char *error, size_t size) {
 void listeners_close(void) {
     for (unsigned i = 0; i < listener_count; i++) close(listeners[i].fd);
     listener_count = 0;
-    if (unix_socket_made) unlink(config.unixsocket);
-    unix_socket_made = false;
+    listeners_remove_file();
+}
+
+void listeners_remove_file(void) {
+    if (atomic_exchange(&unix_socket_made, false)) unlink(config.unixsocket);
 }
 
 int listener_port(void) {

@@ -39,6 +39,8 @@ bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size)
 bool listeners_open(char *error, size_t size) __attribute__((warn_unused_result));
 /* Closes them and removes the Unix socket's file. */
 void listeners_close(void);
+/* Removes the Unix socket's file, if it was made here, for a process that ends at once. Any thread. */
+void listeners_remove_file(void);
 
 /* The port of the first TCP listener, for INFO; 0 if there is none. */
 int listener_port(void);

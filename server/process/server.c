@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "server/clock.h"
 #include "server/config/config.h"
@@ -18,6 +19,8 @@
 #include "server/loop/reactor.h"
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
+#include "server/process/interrupt.h"
+#include "server/process/pidfile.h"
 #include "server/process/reaper.h"
 #include "server/process/systemd.h"
 #include "server/process/watchdog.h"
@@ -157,6 +160,7 @@ static void close_all(void) {
     stripes_close();
     free(shards);
     shards = NULL;
+    pidfile_remove(); /* the last: then all is over */
 }
 
 /* Those that systemd passed stand for what the configuration names. */
@@ -170,24 +174,35 @@ static bool open_listeners(void) {
     return ok;
 }
 
-bool server_start(void) {
-    main_thread = pthread_self();
-    server_started_ms = clock_unix_ms();
-    prepare_signals();
-    shard_count = mailbox_count = config_shards();
-    cpus_find(shard_count);
+static bool open_stripes(void) {
+    if (stripes_open(shard_count, (unsigned)config.databases) == 0) return true;
+    log_warning("Out of memory for the keyspace");
+    return false;
+}
+
+static bool start_all(void) {
     shards = aligned_alloc(64, (shard_count * sizeof *shards + 63) / 64 * 64);
     if (!shards) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    bool ok = open_listeners();
-    if (ok && !(ok = stripes_open(shard_count, (unsigned)config.databases) == 0))
-        log_warning("Out of memory for the keyspace");
-    if (ok && !reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    if (ok && start_shards()) return true;
-    close_all();
-    return false;
+    if (!open_listeners() || !open_stripes()) return false;
+    if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
+    return start_shards();
+}
+
+bool server_start(void) {
+    main_thread = pthread_self();
+    server_started_ms = clock_unix_ms();
+    prepare_signals();
+    interrupt_watch(INTERRUPT_START);
+    pidfile_write();
+    shard_count = mailbox_count = config_shards();
+    cpus_find(shard_count);
+    bool ok = start_all();
+    if (!ok) close_all();
+    interrupt_unwatch();
+    return ok;
 }
 
 void server_stop(int code) {
@@ -195,11 +210,20 @@ void server_stop(int code) {
     pthread_kill(main_thread, SIGTERM);
 }
 
+/* The next signal, or -1 when the watchdog is due. */
+static int next_signal(const sigset_t *set) {
+    struct timespec interval, *limit = systemd_interval(&interval);
+    siginfo_t info;
+    int got = limit ? sigtimedwait(set, &info, limit) : sigwaitinfo(set, &info);
+    bool from_here = got >= 0 && info.si_pid == getpid(); /* server_stop's: who called it has told */
+    if ((got == SIGTERM || got == SIGINT) && !from_here) interrupt_tell(got);
+    return got;
+}
+
 int server_run(void) {
     sigset_t set = signal_set();
     for (;;) {
-        struct timespec interval, *limit = systemd_interval(&interval);
-        int got = limit ? sigtimedwait(&set, NULL, limit) : sigwaitinfo(&set, NULL);
+        int got = next_signal(&set);
         if (got == SIGHUP) {
             int error = log_reopen();
             if (error) log_warning("Cannot reopen the log: %s", strerror(-error));
@@ -207,10 +231,12 @@ int server_run(void) {
         if (got == SIGTERM || got == SIGINT) break;
         if (systemd_due() && watchdog_shards_turn()) systemd_watchdog();
     }
+    interrupt_watch(INTERRUPT_END);
     log_notice("Shutting down");
     systemd_stopping();
     stop_shards();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");
+    interrupt_unwatch();
     return exit_code;
 }

@@ -6,6 +6,7 @@
     run.py --plant    a server that says nothing of use, which must be found out
 """
 import os
+import signal
 import socket
 import sys
 import time
@@ -100,6 +101,7 @@ def a_listener_that_is_taken_away_costs_no_cpu():
         server.port = tcp.getsockname()[1]
         server.tcp = True
         with server.client() as client:
+            expect(client.call("PING") == "PONG", "PING")  # it was accepted
             tcp.shutdown(socket.SHUT_RDWR)
             server.logs("accepts no more connections: Invalid argument")
             expect(client.call("PING") == "PONG", "who is connected is served on")
@@ -107,6 +109,80 @@ def a_listener_that_is_taken_away_costs_no_cpu():
             time.sleep(0.5)
             expect(cpu_seconds(server) - before < 0.1, "%.2f s of CPU in 0.5 s" % (cpu_seconds(server) - before))
         expect(server.log().count("accepts no more") == 1, "it is told once")
+
+
+# ---- Signals ----
+
+
+@check
+def a_server_that_hangs_on_the_unix_socket_is_told_of():
+    with Starting("--tcp-backlog", "2", shards=1) as hung:
+        hung.logs("is ready")
+        hung.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PIDFD, hung.pidfd, os.WSTOPPED | os.WNOWAIT)
+        waiting = []
+        while True:
+            waiting.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            waiting[-1].setblocking(False)
+            try:
+                waiting[-1].connect(hung.socket_path)
+            except BlockingIOError:
+                break
+        with Starting("--unixsocket", hung.socket_path, shards=1) as server:
+            server.refuses("unixsocket %s: another server holds it, and does not accept" % hung.socket_path)
+        for each in waiting:
+            each.close()
+        hung.process.send_signal(signal.SIGCONT)
+
+
+@check
+def a_start_that_is_held_up_can_be_interrupted():
+    # A port that is in use is asked for again for a second.
+    holder = listener(socket.AF_INET, ("127.0.0.1", 0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Starting("--port", holder.getsockname()[1], "--bind", "127.0.0.1", "--pidfile", "pid", shards=1) as server:
+            pidfile = os.path.join(server.directory, "pid")
+            # Written when signals are blocked already.
+            kevy.eventually("the pidfile", lambda: os.path.exists(pidfile) and os.path.getsize(pidfile))
+            server.process.send_signal(number)
+            server.refuses("Received %s while starting, exiting now." % number.name, status=0)
+            expect(not os.path.exists(pidfile), "the pidfile was left behind")
+
+
+def busy(server, client):
+    """The server has a command that takes long: none that a signal cuts short."""
+    text = "ab" * 5000
+    if server.is_redis:
+        client.send(kevy.encode("EVAL", "while true do end", "0"))
+    else:
+        client.call("MSET", "a", text, "b", text[::-1] + "c")
+        client.send(b"".join(kevy.encode("LCS", "a", "b") for _ in range(100)))
+    before = cpu_seconds(server)
+    kevy.eventually("the server to be busy", lambda: cpu_seconds(server) - before > 0.1)
+
+
+@check
+def who_insists_ends_a_busy_server_as_redis_does():
+    paths = [kevy.program()] + [path for path in [kevy.find_redis()] if path]
+    if len(paths) == 1:
+        print("redis-server is not there: nothing to compare with")
+    for path in paths:
+        with Starting("--pidfile", "pid", path=path, shards=1) as server:
+            kevy.eventually("the Unix socket", lambda: os.path.exists(server.socket_path))
+            with server.client() as client:
+                busy(server, client)
+                server.process.send_signal(signal.SIGTERM)
+                server.logs("Received SIGTERM scheduling shutdown...")
+                server.process.send_signal(signal.SIGTERM)  # says nothing new
+                kevy.eventually("the second signal to be told", lambda: server.log().count("Received SIGTERM scheduling") == 2)
+                expect(server.is_alive(), "SIGTERM does not insist")
+                server.process.send_signal(signal.SIGINT)
+                ended = server.wait("the server to end", 2)
+                server.stopped = True
+                expect(ended == 1, "status %d" % ended)
+                expect(server.log().rstrip().endswith("You insist... exiting now."), server.log())
+            left = [name for name in ("socket", "pid") if os.path.exists(os.path.join(server.directory, name))]
+            expect(server.is_redis or not left, "left behind: %s" % left)
 
 
 def plant():

@@ -409,6 +409,28 @@ static void a_socket_that_nobody_answers_on_is_replaced(void) {
     listeners_close();
 }
 
+/* connect() would wait until the server accepts. */
+static void a_server_that_hangs_is_not_waited_for(void) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    char expected[256];
+    int waiting[64], holder = listen_unix(socket_path()), count = 0;
+    CHECK_INT(listen(holder, 2), 0);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", socket_path());
+    do {
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        CHECK(waiting[count] >= 0);
+    } while (connect(waiting[count++], (struct sockaddr *)&to, sizeof to) == 0 && count < 64);
+    CHECK_INT(errno, EAGAIN);
+    configure_unix("");
+    snprintf(expected, sizeof expected, "unixsocket %s: another server holds it, and does not accept",
+             socket_path());
+    check_refused(expected, 0);
+    CHECK_INT(access(socket_path(), F_OK), 0);
+    while (count) close(waiting[--count]);
+    close(holder);
+    CHECK_INT(unlink(socket_path()), 0);
+}
+
 static void what_is_no_socket_is_left_alone(void) {
     char expected[256];
     FILE *file = fopen(socket_path(), "w");
@@ -499,6 +521,7 @@ int main(void) {
     RUN(a_port_in_use_is_waited_for_and_then_refused);
     RUN(the_unix_socket_s_mode_is_what_was_asked_for);
     RUN(a_socket_that_nobody_answers_on_is_replaced);
+    RUN(a_server_that_hangs_is_not_waited_for);
     RUN(what_is_no_socket_is_left_alone);
     RUN(a_directory_that_is_not_there_is_named);
     RUN(sockets_that_listen_already_are_taken_over);

@@ -1,0 +1,68 @@
+/* interrupt.c - a thread that waits for two signals. */
+#include "server/process/interrupt.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "server/log.h"
+#include "server/loop/listener.h"
+#include "server/process/pidfile.h"
+
+static struct {
+    enum interrupt_phase phase;
+    pthread_t thread;
+    bool running;
+} watch;
+
+void interrupt_tell(int signal) {
+    log_warning("Received %s scheduling shutdown...", signal == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+static void exit_now(int status) {
+    listeners_remove_file();
+    pidfile_remove();
+    _exit(status);
+}
+
+static void interrupted(int signal) {
+    if (watch.phase == INTERRUPT_START) {
+        log_warning("Received %s while starting, exiting now.", signal == SIGINT ? "SIGINT" : "SIGTERM");
+        exit_now(0);
+    }
+    if (signal == SIGINT) {
+        log_warning("You insist... exiting now.");
+        exit_now(1);
+    }
+    interrupt_tell(signal);
+}
+
+/* A signal from this process itself is interrupt_unwatch's. (That it was sent to a thread, which the kernel tells, is
+ * hidden by glibc.) */
+static void *wait_for_signals(void *unused) {
+    (void)unused;
+    sigset_t set;
+    siginfo_t info;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_setname_np(pthread_self(), "interrupt");
+    for (;;) {
+        int signal = sigwaitinfo(&set, &info);
+        if (signal < 0) continue;
+        if (info.si_pid == getpid()) return NULL;
+        interrupted(signal);
+    }
+}
+
+void interrupt_watch(enum interrupt_phase phase) {
+    watch.phase = phase;
+    watch.running = pthread_create(&watch.thread, NULL, wait_for_signals, NULL) == 0;
+}
+
+void interrupt_unwatch(void) {
+    if (!watch.running) return;
+    pthread_kill(watch.thread, SIGTERM);
+    pthread_join(watch.thread, NULL);
+    watch.running = false;
+}
