@@ -19,6 +19,7 @@
 #include "server/loop/reactor.h"
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
+#include "server/process/explain.h"
 #include "server/process/interrupt.h"
 #include "server/process/pidfile.h"
 #include "server/process/reaper.h"
@@ -175,9 +176,11 @@ static bool open_listeners(void) {
 }
 
 static bool open_stripes(void) {
-    if (stripes_open(shard_count, (unsigned)config.databases) == 0) return true;
-    log_warning("Out of memory for the keyspace");
-    return false;
+    char text[512];
+    int error = stripes_open(shard_count, (unsigned)config.databases);
+    if (error) log_warning("%s", explain_keyspace(error, text, sizeof text));
+    if (!error && explain_room(stripes_room(), text, sizeof text)) log_notice("%s", text);
+    return !error;
 }
 
 static bool start_all(void) {

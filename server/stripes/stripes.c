@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -75,9 +77,31 @@ void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t
             stripe_leave(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)], wakes, now_ms);
 }
 
-/* Address space for all stripes together: a terabyte of small keys and values. Not more, because sanitizers and
- * `ulimit -v` leave less than the machine has. */
+/* Address space for all stripes together: a terabyte of small keys and values. Not more, because sanitizers leave less
+ * than the machine has. */
 #define ARENAS_BYTES ((size_t)1 << 40)
+
+/* Addresses that the process has taken, in bytes. */
+static size_t taken_bytes(void) {
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file) return 0;
+    if (fscanf(file, "%llu", &pages) != 1) pages = 0;
+    fclose(file);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Where addresses are limited (ulimit -v), stripes share half of what is left: large values, threads, rings and whatever
+ * else is allocated need the other half. A keyspace may get less than its share, for it takes a power of two. */
+static size_t share_bytes(unsigned count) {
+    struct rlimit limit;
+    size_t share = ARENAS_BYTES / count, taken = taken_bytes();
+    if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return share;
+    size_t left = limit.rlim_cur > taken ? (size_t)limit.rlim_cur - taken : 0;
+    size_t limited = left / 2 / count;
+    if (limited == 0) limited = 1; /* 0 would be as much as can be had */
+    return limited < share ? limited : share;
+}
 
 _Static_assert((int)KEYSPACE_MAPPED_BLOCKS >= (int)MAX_STRIPES, "each stripe may have one");
 _Static_assert(MAX_STRIPES % 64 == 0, "a set of stripes is whole words");
@@ -90,6 +114,13 @@ static unsigned stripe_count(unsigned shards) {
     return count;
 }
 
+uint64_t stripes_room(void) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < stripes.count; i++)
+        bytes += (uint64_t)stripes.all[i].keyspace->slab.arena.capacity * ARENA_CHUNK_BYTES;
+    return bytes;
+}
+
 int stripes_open(unsigned shards, unsigned databases) {
     assert(shards >= 1 && shards <= MAX_SHARDS && databases >= 1);
     if (getrandom(&stripes.seed, sizeof stripes.seed, 0) != sizeof stripes.seed) return -errno;
@@ -100,7 +131,7 @@ int stripes_open(unsigned shards, unsigned databases) {
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
     struct keyspace_options options = {.seed = &stripes.seed,
                                        .databases = databases,
-                                       .arena_bytes = ARENAS_BYTES / stripes.count,
+                                       .arena_bytes = share_bytes(stripes.count),
                                        .mapped_blocks = KEYSPACE_MAPPED_BLOCKS / stripes.count};
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;

@@ -82,6 +82,8 @@ void stripe_set_add_all(struct stripe_set *set);
 
 /* 0 or a negative errno: -ENOMEM, or why there is no randomness for the seed. */
 int stripes_open(unsigned shards, unsigned databases) __attribute__((warn_unused_result));
+/* Bytes of keys and small values that there are addresses for: a terabyte, less under a limit on address space. */
+uint64_t stripes_room(void);
 void stripes_close(void);
 
 void stripe_lock_slow(struct stripe *stripe);

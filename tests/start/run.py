@@ -111,6 +111,41 @@ def a_listener_that_is_taken_away_costs_no_cpu():
         expect(server.log().count("accepts no more") == 1, "it is told once")
 
 
+# ---- Limits ----
+
+
+class Limited(Starting):
+    """A server under limits of its own, {"v": KiB, ...} as for ulimit."""
+
+    def __init__(self, limits, *arguments, **options):
+        self.limits = limits
+        super().__init__(*arguments, **options)
+
+    def command_line(self):
+        limits = "".join("ulimit -%s %d && " % (name, most) for name, most in self.limits.items())
+        return ["/bin/sh", "-c", limits + 'exec "$@"', "sh"] + super().command_line()
+
+
+def is_sanitized():
+    return kevy.TIME_SCALE > 1
+
+
+@check
+def a_limit_on_addresses_is_shared_or_named():
+    if is_sanitized():
+        print("sanitizers need more addresses than these limits leave")
+        return
+    with Limited({"v": 8 << 20}, shards=4) as server:
+        server.logs("is ready")
+        words = "The limit on address space (ulimit -v %d) leaves room for" % (8 << 20)
+        expect(words in server.log(), "the log should say '%s': %s" % (words, server.log()))
+        with server.client() as client:
+            for i in range(1000):
+                expect(client.call("SET", "key:%d" % i, "x" * 1000) == "OK", "every stripe has room")
+    with Limited({"v": 512 << 10}, shards=16) as server:
+        server.refuses("The limit on address space (ulimit -v, in KiB) is %d: raise it" % (512 << 10))
+
+
 # ---- Signals ----
 
 

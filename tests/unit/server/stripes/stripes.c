@@ -1,8 +1,11 @@
 /* Stripes and their ordered locks, held against each other by threads. */
 #include "server/stripes/stripes.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/clients/post.h"
@@ -41,6 +44,56 @@ static void a_lone_shard_has_one_stripe_and_no_lock(void) {
     stripes_close();
     CHECK(!stripes.all && stripes.count == 0);
 }
+
+#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_THREAD__
+/* In a process of its own, with so many more bytes of addresses than it has. */
+static void under_a_limit(size_t bytes, void (*run)(void)) {
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        unsigned long long pages;
+        FILE *file = fopen("/proc/self/statm", "r");
+        CHECK(file && fscanf(file, "%llu", &pages) == 1);
+        fclose(file);
+        struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+        limit.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+        CHECK_INT(setrlimit(RLIMIT_AS, &limit), 0);
+        run();
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+}
+
+/* The first stripes once took all, and left nothing to the last. */
+static void open_within_8_gib(void) {
+    CHECK_INT(stripes_open(4, 1), 0);
+    for (unsigned i = 1; i < stripes.count; i++)
+        CHECK_INT(stripes.all[i].keyspace->slab.arena.capacity, stripes.all[0].keyspace->slab.arena.capacity);
+    CHECK(stripes_room() > (uint64_t)1 << 30 && stripes_room() <= (uint64_t)4 << 30);
+    void *large = malloc((size_t)3 << 30); /* what is no key finds room too */
+    CHECK(large);
+    free(large);
+    stripes_close();
+    CHECK_INT(stripes_room(), 0);
+}
+
+static void open_within_256_mib(void) {
+    CHECK_INT(stripes_open(4, 1), -ENOMEM);
+    CHECK(!stripes.all);
+    CHECK_INT(stripes_open(1, 1), 0);
+    stripes_close();
+}
+
+static void stripes_share_the_addresses_that_a_limit_leaves(void) {
+    under_a_limit((size_t)8 << 30, open_within_8_gib);
+    under_a_limit((size_t)256 << 20, open_within_256_mib);
+}
+#endif
+#endif
 
 static void stripes_are_a_power_of_two_spread_over_all_shards(void) {
     static const unsigned shards[] = {2, 3, 4, 15, 16, 17, 255, MAX_SHARDS};
@@ -210,6 +263,11 @@ static void who_leaves_something_due_tells_the_owner(void) {
 int main(void) {
     alarm(DEADLINE_S);
     RUN(a_lone_shard_has_one_stripe_and_no_lock);
+#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_THREAD__
+    RUN(stripes_share_the_addresses_that_a_limit_leaves);
+#endif
+#endif
     RUN(stripes_are_a_power_of_two_spread_over_all_shards);
     RUN(a_set_holds_its_stripes_and_no_others);
     RUN(waiters_sleep_until_the_lock_is_free);
