@@ -81,27 +81,36 @@ static void probe_kernel(struct probe *probe) {
     probe->disabled = io_uring_disabled();
 }
 
-/* A ring with these flags, or a negative errno. */
-static int try_setup(unsigned flags, int attach_fd) {
-    struct io_uring_params params = {.flags = flags, .sq_thread_idle = 1};
-    if (attach_fd >= 0) params.wq_fd = (unsigned)attach_fd;
-    return ring_sys_setup(2, &params);
+/* What a failed attempt says about the feature: nothing, if it was for want of descriptors or memory. Those of `error`
+ * that are no errors are passed by. */
+static void note_lack(struct probe *probe, int error) {
+    if (error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS)
+        probe->short_of = error;
 }
 
-static bool can_setup(unsigned flags) {
-    int fd = try_setup(flags, -1);
+/* A ring with these flags, or a negative errno. */
+static int try_setup(struct probe *probe, unsigned flags, int attach_fd) {
+    struct io_uring_params params = {.flags = flags, .sq_thread_idle = 1};
+    if (attach_fd >= 0) params.wq_fd = (unsigned)attach_fd;
+    int fd = ring_sys_setup(2, &params);
+    note_lack(probe, fd);
+    return fd;
+}
+
+static bool can_setup(struct probe *probe, unsigned flags) {
+    int fd = try_setup(probe, flags, -1);
     if (fd >= 0) close(fd);
     return fd >= 0;
 }
 
 static void probe_setup(struct probe *probe) {
-    probe->single_issuer = can_setup(IORING_SETUP_SINGLE_ISSUER);
-    probe->defer_taskrun = can_setup(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
-    probe->coop_taskrun = can_setup(IORING_SETUP_COOP_TASKRUN);
-    int first = try_setup(IORING_SETUP_SQPOLL, -1);
+    probe->single_issuer = can_setup(probe, IORING_SETUP_SINGLE_ISSUER);
+    probe->defer_taskrun = can_setup(probe, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+    probe->coop_taskrun = can_setup(probe, IORING_SETUP_COOP_TASKRUN);
+    int first = try_setup(probe, IORING_SETUP_SQPOLL, -1);
     if (first < 0) return;
     probe->sqpoll = true;
-    int second = try_setup(IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ, first);
+    int second = try_setup(probe, IORING_SETUP_SQPOLL | IORING_SETUP_ATTACH_WQ, first);
     probe->attach_wq = second >= 0;
     if (second >= 0) close(second);
     close(first);
@@ -131,37 +140,48 @@ static int first_of_many(struct ring *ring) {
     return result;
 }
 
-static bool try_recv(struct ring *ring, unsigned group) {
-    int pair[2];
+/* There is one: of the ring's few, each attempt takes one. */
+static struct io_uring_sqe *probe_sqe(struct ring *ring) {
     struct io_uring_sqe *sqe = ring_sqe(ring);
-    if (!sqe || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
-    prep_recv_multishot(sqe, pair[0], group, 1);
-    bool works = write(pair[1], "x", 1) == 1 && first_of_many(ring) == 1;
-    close(pair[0]);
-    close(pair[1]);
-    return works;
+    assert(sqe);
+    return sqe;
 }
 
-/* Over a Unix socket whose abstract name the kernel chooses, so that nothing is left behind. */
-static bool try_accept(struct ring *ring) {
+/* 1, or a negative errno. */
+static int try_recv(struct ring *ring, unsigned group) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return -errno;
+    prep_recv_multishot(probe_sqe(ring), pair[0], group, 1);
+    int result = write(pair[1], "x", 1) == 1 ? first_of_many(ring) : -errno;
+    close(pair[0]);
+    close(pair[1]);
+    return result;
+}
+
+/* Over a Unix socket whose abstract name the kernel chooses, so that nothing is left behind. 0 or a negative errno. */
+static int try_accept(struct ring *ring) {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     socklen_t len = sizeof(name);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    bool open = sqe && listener >= 0 && client >= 0 &&
+    bool open = listener >= 0 && client >= 0 &&
                 bind(listener, (struct sockaddr *)&name, sizeof(name.sun_family)) == 0 &&
                 listen(listener, 1) == 0 && getsockname(listener, (struct sockaddr *)&name, &len) == 0 &&
                 connect(client, (struct sockaddr *)&name, len) == 0;
-    int accepted = -1;
+    int accepted = -errno;
     if (open) {
-        prep_accept_multishot(sqe, listener, SOCK_CLOEXEC, 2);
+        prep_accept_multishot(probe_sqe(ring), listener, SOCK_CLOEXEC, 2);
         accepted = first_of_many(ring);
     }
     if (accepted >= 0) close(accepted);
     if (client >= 0) close(client);
     if (listener >= 0) close(listener);
-    return accepted >= 0;
+    return accepted >= 0 ? 0 : accepted;
+}
+
+static bool works(struct probe *probe, int result) {
+    note_lack(probe, result);
+    return result >= 0;
 }
 
 static void probe_ring(struct probe *probe, struct ring *ring) {
@@ -170,10 +190,10 @@ static void probe_ring(struct probe *probe, struct ring *ring) {
     probe->registered_ring = ring->enter_flags & IORING_ENTER_REGISTERED_RING;
     probe->ext_arg = ring->features & IORING_FEAT_EXT_ARG;
     probe->min_wait = ring->min_wait;
-    probe->sparse_files = files_open(&files, ring, 2) == 0;
-    probe->multishot_accept = try_accept(ring);
-    probe->provided_buffers = buffers_open(&buffers, ring, 0, 2, 2, 64) == 0;
-    probe->multishot_recv = probe->provided_buffers && try_recv(ring, 0);
+    probe->sparse_files = works(probe, files_open(&files, ring, 2));
+    probe->multishot_accept = works(probe, try_accept(ring));
+    probe->provided_buffers = works(probe, buffers_open(&buffers, ring, 0, 2, 2, 64));
+    probe->multishot_recv = probe->provided_buffers && works(probe, try_recv(ring, 0));
     buffers_close(&buffers);
     files_close(&files);
 }
@@ -275,12 +295,21 @@ const char *probe_explain(int error, unsigned n, unsigned rings, char *text, siz
     return text;
 }
 
+/* It may be there and may not: nobody could look. */
+static const char *explain_lack(struct text *out, int error, const char *feature) {
+    text_format(out, "Whether this kernel has io_uring's %s could not be tried: %s. ", feature,
+                strerror(-error));
+    say_remedy(out, error);
+    return out->data;
+}
+
 const char *probe_refusal(const struct probe *probe, char *text, size_t size) {
     if (probe->error) return probe_explain(probe->error, 1, 1, text, size);
     struct text out = text_fixed(text, size);
     unsigned missing = 0;
     for (unsigned i = 0; i < FEATURES; i++) {
         if (!features[i].required || has(probe, &features[i])) continue;
+        if (probe->short_of) return explain_lack(&out, probe->short_of, features[i].name);
         text_format(&out, "%s%s", missing++ ? ", " : "io_uring of this kernel lacks ", features[i].name);
     }
     if (missing == 0) return NULL;
@@ -298,6 +327,7 @@ size_t probe_describe(const struct probe *probe, char *text, size_t size) {
     else
         text_format(&out, "kernel.io_uring_disabled %d\n", probe->disabled);
     if (probe->error) text_format(&out, "io_uring is refused: %s\n", strerror(-probe->error));
+    if (probe->short_of) text_format(&out, "not all could be tried: %s\n", strerror(-probe->short_of));
     for (unsigned i = 0; i < FEATURES; i++) {
         const struct feature *feature = &features[i];
         const char *answer = has(probe, feature) ? "yes" : feature->required ? "no, required" : "no";

@@ -7,6 +7,7 @@
 
 struct probe {
     int error; /* 0, or the negative errno that io_uring_setup gave: then nothing below is true */
+    int short_of; /* 0, or the negative errno of a lack (descriptors, memory) for which some features could not be tried */
     unsigned kernel_major, kernel_minor;
     int disabled; /* /proc/sys/kernel/io_uring_disabled: 0, 1, 2; -1 where the file does not exist */
     bool single_issuer, defer_taskrun, coop_taskrun, sqpoll, attach_wq;

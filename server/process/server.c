@@ -93,18 +93,23 @@ static void *shard_main(void *argument) {
     return NULL;
 }
 
-static int start_shard(struct shard *shard) {
+/* False after logging why not. */
+static bool start_shard(struct shard *shard) {
+    char text[1024];
     int error = pthread_create(&shard->thread, NULL, shard_main, shard);
     if (error) {
         shard_close(shard);
-        return -error;
+        log_warning("%s", explain_thread(-error, shard->index + 1, shard_count, text, sizeof text));
+        return false;
     }
     pthread_mutex_lock(&startup.mutex);
     while (startup.opened <= shard->index) pthread_cond_wait(&startup.changed, &startup.mutex);
     error = startup.error;
     pthread_mutex_unlock(&startup.mutex);
-    if (error) pthread_join(shard->thread, NULL);
-    return error;
+    if (!error) return true;
+    pthread_join(shard->thread, NULL);
+    log_warning("%s", probe_explain(error, shard->index + 1, shard_count, text, sizeof text));
+    return false;
 }
 
 static void give_order(enum order order) {
@@ -117,10 +122,7 @@ static void give_order(enum order order) {
 static bool start_shards(void) {
     for (unsigned i = 0; i < shard_count; i++) {
         shard_init(&shards[i], i);
-        int error = start_shard(&shards[i]);
-        if (!error) continue;
-        char text[1024];
-        log_warning("%s", probe_explain(error, i + 1, shard_count, text, sizeof text));
+        if (start_shard(&shards[i])) continue;
         give_order(SHARDS_GIVE_UP);
         while (i-- > 0) pthread_join(shards[i].thread, NULL);
         return false;

@@ -6,6 +6,7 @@
     run.py --plant    a server that says nothing of use, which must be found out
 """
 import os
+import resource
 import signal
 import socket
 import sys
@@ -115,15 +116,16 @@ def a_listener_that_is_taken_away_costs_no_cpu():
 
 
 class Limited(Starting):
-    """A server under limits of its own, {"v": KiB, ...} as for ulimit."""
+    """A server under limits of its own, {RLIMIT_...: most}."""
 
     def __init__(self, limits, *arguments, **options):
         self.limits = limits
         super().__init__(*arguments, **options)
 
     def command_line(self):
-        limits = "".join("ulimit -%s %d && " % (name, most) for name, most in self.limits.items())
-        return ["/bin/sh", "-c", limits + 'exec "$@"', "sh"] + super().command_line()
+        program = "import os, resource, sys\n%sos.execv(sys.argv[1], sys.argv[1:])" % "".join(
+            "resource.setrlimit(%d, (%d, %d))\n" % (which, most, most) for which, most in self.limits.items())
+        return [sys.executable, "-I", "-S", "-c", program] + super().command_line()
 
 
 def is_sanitized():
@@ -135,15 +137,28 @@ def a_limit_on_addresses_is_shared_or_named():
     if is_sanitized():
         print("sanitizers need more addresses than these limits leave")
         return
-    with Limited({"v": 8 << 20}, shards=4) as server:
+    with Limited({resource.RLIMIT_AS: 8 << 30}, shards=4) as server:
         server.logs("is ready")
         words = "The limit on address space (ulimit -v %d) leaves room for" % (8 << 20)
         expect(words in server.log(), "the log should say '%s': %s" % (words, server.log()))
         with server.client() as client:
             for i in range(1000):
                 expect(client.call("SET", "key:%d" % i, "x" * 1000) == "OK", "every stripe has room")
-    with Limited({"v": 512 << 10}, shards=16) as server:
+    with Limited({resource.RLIMIT_AS: 512 << 20}, shards=16) as server:
         server.refuses("The limit on address space (ulimit -v, in KiB) is %d: raise it" % (512 << 10))
+
+
+@check
+def limits_are_named_as_what_they_are():
+    with Limited({resource.RLIMIT_NOFILE: 5}, shards=1) as server:
+        server.refuses("The limit on open files (ulimit -n) is 5: raise it")
+        expect("lacks" not in server.log(), server.log())
+    # A limit on threads concerns no privileged user.
+    if os.geteuid() == 0:
+        print("threads are not limited for root")
+        return
+    with Limited({resource.RLIMIT_NPROC: 1}, shards=1) as server:
+        server.refuses("Cannot start the thread of shard 1 of 1: Resource temporarily unavailable.")
 
 
 # ---- Signals ----

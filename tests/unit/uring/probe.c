@@ -1,7 +1,9 @@
 /* probe.c - what the probe finds on this kernel, and what it says about kernels that refuse. The system
  * calls are replaced here, as in ring_sys.c, so that they can. */
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "tests/unit/uring_fixture.h"
 #include "uring/probe.h"
@@ -94,6 +96,34 @@ static void a_missing_requirement_is_named(void) {
     CHECK(strstr(text, "multishot_accept") == NULL);
 }
 
+/* What could not be tried is not said to be missing. */
+static void a_lack_of_descriptors_is_told_as_one(void) {
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct probe probe;
+        char text[4096], limit_text[64];
+        int next = dup(0);
+        struct rlimit limit = {(rlim_t)next + 2, (rlim_t)next + 2}; /* a ring, and one more */
+        CHECK(next >= 0 && close(next) == 0);
+        CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        probe_run(&probe);
+        CHECK(probe.error == 0 && probe.short_of == -EMFILE);
+        CHECK(probe_refusal(&probe, text, sizeof(text)) == text);
+        snprintf(limit_text, sizeof(limit_text), "The limit on open files (ulimit -n) is %d", next + 2);
+        CHECK(contains(text, "could not be tried: Too many open files."));
+        CHECK(contains(text, limit_text));
+        CHECK(strstr(text, "lacks") == NULL);
+        probe_describe(&probe, text, sizeof(text));
+        CHECK(contains(text, "not all could be tried: Too many open files\n"));
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+}
+
 static void a_missing_convenience_is_no_refusal(void) {
     struct probe probe;
     char text[4096];
@@ -175,6 +205,7 @@ int main(void) {
     RUN(this_kernel_will_do);
     RUN(what_was_refused_is_reported_missing_and_nothing_else);
     RUN(a_missing_requirement_is_named);
+    RUN(a_lack_of_descriptors_is_told_as_one);
     RUN(a_missing_convenience_is_no_refusal);
     RUN(a_refused_ring_leaves_every_feature_unclaimed);
     RUN(every_refusal_comes_with_a_remedy);
