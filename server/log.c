@@ -12,17 +12,23 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "server/clock.h"
 #include "server/lock_order.h"
 
-enum { LINE_MAX_LEN = 1024 };
+enum {
+    LINE_MAX_LEN = 1024,
+    FOLLOW_US = 100 * 1000, /* between two looks whether the file is still where it was */
+};
 
 static atomic_int least_level = LOG_LEVEL_NOTICE;
 static atomic_int log_fd = STDOUT_FILENO;
 static struct mutex path_lock = MUTEX(LOCK_LOG);
 static char log_path[PATH_MAX];
+static _Atomic uint64_t next_look_us; /* monotonic */
 
 /* Makes log_fd mean what fd means, and closes fd. */
 static int target_replace(int fd) {
@@ -63,18 +69,36 @@ int log_reopen(void) {
     return result;
 }
 
+/* Is the open file no longer the one that the path means? What is no file (a terminal, a pipe) stays as it is. */
+static bool target_is_elsewhere(void) {
+    struct stat open_file, named;
+    if (fstat(log_fd, &open_file) < 0 || !S_ISREG(open_file.st_mode)) return false;
+    if (stat(log_path, &named) < 0) return errno == ENOENT;
+    return S_ISREG(named.st_mode) && (named.st_ino != open_file.st_ino || named.st_dev != open_file.st_dev);
+}
+
+/* Log rotation need not tell us: redis-server opens the file for each line, so that files of logrotate rename it and send
+ * no signal. Where the new one cannot be opened, the old one stays, and the next tick tries again. */
+static void target_follow(void) {
+    uint64_t now_us = clock_monotonic_us(), due_us = next_look_us;
+    if (now_us < due_us || !atomic_compare_exchange_strong(&next_look_us, &due_us, now_us + FOLLOW_US))
+        return;
+    if (!mutex_try_lock(&path_lock)) return;
+    if (*log_path && target_is_elsewhere()) (void)target_open(log_path);
+    mutex_unlock(&path_lock);
+}
+
 /* "12345:M 22 Nov 2026 17:55:00.123 * ". All of this is far shorter than a line. */
 static size_t head_format(char line[LINE_MAX_LEN], enum log_level level) {
     static const char marks[] = ".-*#";
-    struct timespec now;
+    int64_t now_ms = clock_unix_ms();
+    time_t now_s = (time_t)(now_ms / 1000);
     struct tm local;
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &local);
+    localtime_r(&now_s, &local);
 
     size_t len = (size_t)snprintf(line, LINE_MAX_LEN, "%d:M ", (int)getpid());
     len += strftime(line + len, LINE_MAX_LEN - len, "%d %b %Y %H:%M:%S", &local);
-    len += (size_t)snprintf(line + len, LINE_MAX_LEN - len, ".%03d %c ", (int)(now.tv_nsec / 1000000),
-                            marks[level]);
+    len += (size_t)snprintf(line + len, LINE_MAX_LEN - len, ".%03d %c ", (int)(now_ms % 1000), marks[level]);
     return len;
 }
 
@@ -87,6 +111,7 @@ void log_write(enum log_level level, const char *format, ...) {
     if ((int)level < least_level || level >= LOG_LEVEL_NOTHING) return;
     int saved_errno = errno;
     char line[LINE_MAX_LEN];
+    target_follow();
     size_t head = head_format(line, level), room = LINE_MAX_LEN - head;
 
     va_list arguments;

@@ -10,7 +10,8 @@ void log_set_level(enum log_level level);
 int log_open(const char *path);
 /* SIGHUP: opens the same path again, for logrotate. */
 int log_reopen(void);
-/* A line at most 1,024 bytes long, in Redis's form: "pid:role day month year time.ms level text". */
+/* A line at most 1,024 bytes long, in Redis's form: "pid:role day month year time.ms level text". If the file was renamed
+ * or removed (ten times a second this is looked at), a new one is begun at its path. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "protocol/number.h"
+#include "server/clock.h"
 #include "server/config/config.h"
 
 enum { STATUS_MAX = 200, LISTEN_FDS_FIRST = 3, LISTEN_FDS_MAX = 4096 };
@@ -95,12 +96,6 @@ void systemd_status(const char *format, ...) {
 
 /* ---- Watchdog ------------------------------------------------------------------------------------- */
 
-static uint64_t monotonic_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Half of the time after which the manager believes us dead; 0: it does not watch us. */
 static uint64_t watchdog_interval_us(void) {
     uint64_t patience_us;
@@ -109,7 +104,7 @@ static uint64_t watchdog_interval_us(void) {
 }
 
 struct timespec *systemd_interval(struct timespec *interval) {
-    uint64_t interval_us = watchdog_interval_us(), now_us = monotonic_us();
+    uint64_t interval_us = watchdog_interval_us(), now_us = clock_monotonic_us();
     if (interval_us == 0) return NULL;
     if (due_us == 0) due_us = now_us + interval_us;
     uint64_t left_us = due_us > now_us ? due_us - now_us : 0;
@@ -119,7 +114,7 @@ struct timespec *systemd_interval(struct timespec *interval) {
 }
 
 bool systemd_due(void) {
-    uint64_t interval_us = watchdog_interval_us(), now_us = monotonic_us();
+    uint64_t interval_us = watchdog_interval_us(), now_us = clock_monotonic_us();
     if (interval_us == 0 || now_us < due_us) return false;
     due_us = now_us + interval_us;
     return true;

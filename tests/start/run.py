@@ -112,6 +112,26 @@ def a_listener_that_is_taken_away_costs_no_cpu():
         expect(server.log().count("accepts no more") == 1, "it is told once")
 
 
+# ---- The log ----
+
+
+@check
+def a_log_that_is_rotated_by_renaming_goes_on():
+    with Starting("--logfile", "kevy.log", "--enable-debug-command", "yes", shards=2) as server:
+        path = os.path.join(server.directory, "kevy.log")
+        kevy.eventually("the log", lambda: os.path.exists(path) and "is ready" in open(path).read())
+        with server.client() as client:
+
+            def goes_on():
+                client.call("DEBUG", "LOG", "here")
+                return os.path.exists(path) and "here" in open(path).read()
+
+            for rotate in (lambda: os.rename(path, path + ".1"), lambda: os.unlink(path)):
+                rotate()
+                kevy.eventually("a new log file", goes_on)
+        expect("is ready" in open(path + ".1").read(), "the old file was left as it was")
+
+
 # ---- Limits ----
 
 

@@ -4,10 +4,29 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
+#include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/check.h"
+
+/* The monotonic clock stands still, but for what a test adds: it says when the log looks where its file is. */
+static uint64_t passed_us;
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *time);
+int __real_clock_gettime(clockid_t id, struct timespec *time);
+int __wrap_clock_gettime(clockid_t id, struct timespec *time) {
+    if (id != CLOCK_MONOTONIC) return __real_clock_gettime(id, time);
+    uint64_t now_us = __atomic_load_n(&passed_us, __ATOMIC_RELAXED);
+    *time =
+        (struct timespec){.tv_sec = (time_t)(now_us / 1000000), .tv_nsec = (long)(now_us % 1000000 * 1000)};
+    return 0;
+}
+
+static void a_tick_passes(void) {
+    __atomic_fetch_add(&passed_us, 100 * 1000, __ATOMIC_RELAXED);
+}
 
 static char dir[] = "/tmp/kevy-log-XXXXXX";
 static char path[64];
@@ -100,6 +119,64 @@ static void reopening_follows_a_moved_file(void) {
     CHECK(strstr(logged(path), "after") && !strstr(logged(path), "before"));
 }
 
+/* logrotate's file for redis-server sends no signal. */
+static void a_file_that_was_moved_or_removed_is_noticed(void) {
+    fresh("followed");
+    char old[80];
+    snprintf(old, sizeof old, "%s.1", path);
+    a_tick_passes();
+    log_notice("before");
+    CHECK_INT(rename(path, old), 0);
+    log_notice("within the tick");
+    a_tick_passes();
+    log_notice("after");
+    CHECK(strstr(logged(old), "before") && strstr(logged(old), "within the tick") &&
+          !strstr(logged(old), "after"));
+    CHECK(strstr(logged(path), "after") && !strstr(logged(path), "within"));
+    CHECK_INT(rename(old, path), 0); /* another file under the name */
+    a_tick_passes();
+    log_notice("replaced");
+    CHECK(strstr(logged(path), "before") && strstr(logged(path), "replaced"));
+    CHECK_INT(unlink(path), 0);
+    a_tick_passes();
+    log_notice("anew");
+    CHECK(strstr(logged(path), "anew") && !strstr(logged(path), "replaced"));
+}
+
+static void what_cannot_be_begun_anew_is_tried_again(void) {
+    char place[80], moved[96];
+    snprintf(place, sizeof place, "%s/place", dir);
+    snprintf(moved, sizeof moved, "%s.1", place);
+    CHECK_INT(mkdir(place, 0700), 0);
+    fresh("place/log");
+    CHECK_INT(rename(place, moved), 0);
+    a_tick_passes();
+    log_notice("kept");
+    CHECK_INT(mkdir(place, 0700), 0);
+    a_tick_passes();
+    log_notice("anew");
+    CHECK(strstr(logged(path), "anew") && !strstr(logged(path), "kept"));
+    snprintf(path, sizeof path, "%.50s/log", moved);
+    CHECK(strstr(logged(path), "kept"));
+}
+
+static void what_is_no_file_stays(void) {
+    char name[64], text[4096];
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", ends[1]);
+    CHECK_INT(log_open(name), 0);
+    CHECK_INT(close(ends[1]), 0);
+    a_tick_passes();
+    log_notice("into the pipe");
+    ssize_t len = read(ends[0], text, sizeof text - 1);
+    CHECK(len > 0);
+    text[len] = '\0';
+    CHECK(strstr(text, "into the pipe"));
+    fresh("after");
+    close(ends[0]);
+}
+
 static void a_target_that_cannot_be_opened_leaves_the_old_one(void) {
     fresh("kept");
     char bad[96];
@@ -149,6 +226,9 @@ int main(void) {
     RUN(control_bytes_cannot_forge_lines);
     RUN(a_long_line_is_cut_and_still_ends);
     RUN(reopening_follows_a_moved_file);
+    RUN(a_file_that_was_moved_or_removed_is_noticed);
+    RUN(what_cannot_be_begun_anew_is_tried_again);
+    RUN(what_is_no_file_stays);
     RUN(a_target_that_cannot_be_opened_leaves_the_old_one);
     RUN(threads_do_not_mix_lines_even_while_the_file_is_reopened);
     char command[128];
