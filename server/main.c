@@ -15,6 +15,7 @@
 #include "server/log.h"
 #include "server/loop/shard.h"
 #include "server/process/prepare.h"
+#include "server/process/rename.h"
 #include "server/process/server.h"
 #include "server/process/systemd.h"
 #include "server/process/usage.h"
@@ -116,6 +117,7 @@ int main(int argc, char **argv) {
     case COMMAND_LINE_SERVE: break;
     }
     bool loaded = command_line_load(argc, argv, &errors);
+    loaded = rename_commands(&errors) && loaded;
     if (mode == COMMAND_LINE_CHECK) return check(loaded, &errors);
     if (!loaded) return fail(&errors);
     return start(&errors);

@@ -9,7 +9,10 @@
  * one multiplication into an open-addressing table, whose multiplier is searched for at start until every
  * name lies within one slot of its place. So a hit costs two loads, one multiplication and one slot of half a
  * cache line; no byte of the row's own name is read. A subcommand is a name in the same table, told apart by
- * its container's number. */
+ * its container's number.
+ *
+ * Names that rename-command gives are a list, which is searched where nothing else was found: they are few, and may
+ * be longer than any name of ours. */
 #include "server/call/command.h"
 
 #include <stdio.h>
@@ -19,6 +22,7 @@
 #include "protocol/number.h"
 #include "server/call/gate.h"
 #include "server/call/syntax.h"
+#include "server/missing.h"
 
 enum { SLOT_BITS = 10, SLOTS = 1 << SLOT_BITS, ERROR_SIZE = 256 };
 _Static_assert(SLOTS >= 2 * MAX_COMMANDS,
@@ -53,6 +57,15 @@ static struct {
     uint64_t multiplier;
     struct slot slots[SLOTS] __attribute__((aligned(64)));
 } table;
+
+struct new_name {
+    struct bytes text; /* malloc'd */
+    const struct command *command;
+};
+static struct {
+    struct new_name *list; /* malloc'd */
+    unsigned count;
+} new_names;
 
 static char error_text[ERROR_SIZE];
 
@@ -109,6 +122,19 @@ static inline const struct command *table_find(struct bytes text, uint64_t conta
     }
 }
 
+static struct new_name *new_name_find(struct bytes text) {
+    for (unsigned i = 0; i < new_names.count; i++)
+        if (bytes_equal_nocase(text, new_names.list[i].text)) return &new_names.list[i];
+    return NULL;
+}
+
+/* A command, by the name that it has now. */
+static const struct command *top_find(struct bytes text) {
+    const struct command *command = table_find(text, 0);
+    const struct new_name *renamed = command ? NULL : new_name_find(text);
+    return renamed ? renamed->command : command;
+}
+
 /* The letters in lower case, and the length above them. Setting bit 5 makes a lower-case letter out of letters alone, so
  * no other name gets the word of a row whose name is all letters. */
 static inline uint64_t short_word(struct bytes text) {
@@ -135,7 +161,8 @@ static inline const struct command *short_find(struct bytes text) {
 
 static void short_add(const struct command *command) {
     struct bytes name = bytes_of(command->name);
-    if (name.len > SHORT_NAME_MAX || command->container || command->flags & CMD_CONTAINER) return;
+    if (name.len > SHORT_NAME_MAX || command->container || command->flags & CMD_CONTAINER || command->renamed)
+        return;
     for (size_t i = 0; i < name.len; i++)
         if (name.data[i] < 'a' || name.data[i] > 'z') return;
     uint64_t word = short_word(name);
@@ -146,7 +173,7 @@ static void short_add(const struct command *command) {
 
 static __attribute__((noinline)) const struct command *long_find(const struct bytes *argv, uint32_t argc,
                                                                  bool *bad_subcommand) {
-    const struct command *command = table_find(argv[0], 0), *sub;
+    const struct command *command = top_find(argv[0]), *sub;
     if (!command || !(command->flags & CMD_CONTAINER) || argc == 1) return command;
     sub = table_find(argv[1], command->id + 1);
     *bad_subcommand = !sub;
@@ -162,9 +189,9 @@ const struct command *command_find(const struct bytes *argv, uint32_t argc, bool
 const struct command *command_find_name(struct bytes name) {
     const char *bar = name.len ? memchr(name.data, '|', name.len) : NULL;
     const struct command *container;
-    if (!bar) return table_find(name, 0);
+    if (!bar) return top_find(name);
     size_t len = (size_t)(bar - name.data);
-    container = table_find((struct bytes){name.data, len}, 0);
+    container = top_find((struct bytes){name.data, len});
     return container ? table_find((struct bytes){bar + 1, name.len - len - 1}, container->id + 1) : NULL;
 }
 
@@ -472,6 +499,7 @@ static unsigned fill_slots(uint64_t multiplier) {
         struct name name;
         unsigned way = 0;
         if (!row->container) container = i + 1;
+        if (row->renamed) continue;
         name_pack(bytes_of(row->name), row->container ? container : 0, &name);
         uint32_t at = name_place(&name, multiplier);
         for (; table.slots[at].command; way++) at = (at + 1) & (SLOTS - 1);
@@ -492,6 +520,12 @@ static void build_slots(void) {
         candidate |= 1;
     }
     table.multiplier = candidate;
+}
+
+static void build_lookup(void) {
+    build_slots();
+    memset(table.shorts, 0, sizeof(table.shorts));
+    for (unsigned i = 0; i < table.count; i++) short_add(table.rows[i]);
 }
 
 const char *command_table_open(void) {
@@ -515,7 +549,62 @@ const char *command_table_open(void) {
             if (!has_some) return bad_row(table.rows[i], "neither .run nor subcommands");
         }
     }
-    build_slots();
-    for (unsigned i = 0; i < table.count; i++) short_add(table.rows[i]);
+    build_lookup();
+    return NULL;
+}
+
+/* ---- Renaming ------------------------------------------------------------------------------------- */
+
+static bool is_own_name(const struct command *command, struct bytes text) {
+    return bytes_equal_nocase(text, bytes_of(command->name));
+}
+
+/* Takes the name away by which the command is found. */
+static void name_take(struct command *command, struct bytes text) {
+    struct new_name *name = new_name_find(text);
+    if (!name) {
+        command->renamed = true;
+        return;
+    }
+    free((char *)name->text.data);
+    *name = new_names.list[--new_names.count];
+}
+
+static bool name_give(struct command *command, struct bytes text) {
+    if (is_own_name(command, text)) {
+        command->renamed = false;
+        return true;
+    }
+    struct new_name *list = realloc(new_names.list, (new_names.count + 1) * sizeof(*list));
+    if (list) new_names.list = list;
+    char *copy = malloc(text.len);
+    if (!list || !copy) {
+        free(copy);
+        return false;
+    }
+    memcpy(copy, text.data, text.len);
+    list[new_names.count++] = (struct new_name){{copy, text.len}, command};
+    return true;
+}
+
+/* Redis knows it, and we do not have it. */
+static bool is_missing(struct bytes name) {
+    return !memchr(name.data, '|', name.len) && missing_command(name);
+}
+
+const char *command_set_name(struct bytes from, struct bytes to) {
+    const struct command *found = from.len ? top_find(from) : NULL;
+    if (!found && (!from.len || !is_missing(from))) return "No such command in rename-command";
+    struct command *command = found ? table.rows[found->id] : NULL;
+    if (command) name_take(command, from);
+    build_lookup();
+    if (to.len && (top_find(to) || is_missing(to)) && !(!command && bytes_equal_nocase(from, to)))
+        return "Target command name already exists";
+    if (!command) return NULL;
+    if (to.len && !name_give(command, to)) return "out of memory";
+    command->disabled = !to.len;
+    for (unsigned i = command->id + 1; i < table.count && table.rows[i]->container; i++)
+        table.rows[i]->disabled = command->disabled;
+    build_lookup();
     return NULL;
 }

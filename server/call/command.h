@@ -22,6 +22,7 @@
 #ifndef KEVY_SERVER_CALL_COMMAND_H
 #define KEVY_SERVER_CALL_COMMAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "protocol/bytes.h"
@@ -141,6 +142,10 @@ struct command {
     uint32_t id;       /* index into per-command counters */
     uint32_t lone_key; /* the one argument that is a key, where that is fixed (GET: 1); 0: ask command_keys */
     uint32_t gates;    /* bits of those that concern it: server/call/gate.h */
+
+    /* Written by command_set_name. */
+    bool renamed;  /* not found by its own name */
+    bool disabled; /* found by no name; so are the subcommands of such a container */
 };
 
 #define COMMAND(ident)                                                                                       \
@@ -156,7 +161,12 @@ const char *command_table_open(void);
  */
 const char *command_check_row(const struct command *command);
 
-unsigned command_count(void); /* rows, subcommands included */
+/* From now on the command that `from` finds is found by the name `to`, which may be any bytes, and no longer by `from`;
+ * by no name at all where `to` is empty. What rows say of themselves stays: errors, COMMAND and INFO show the first name,
+ * as in Redis. NULL, or an error text, and then the table may have changed: before threads, and fatal. */
+const char *command_set_name(struct bytes from, struct bytes to);
+
+unsigned command_count(void); /* rows, subcommands and disabled ones included */
 /* Rows in order of their names, a container right before its subcommands. */
 const struct command *command_at(unsigned id);
 /* Writes at most `max` of the container's subcommands, returns how many there are. */

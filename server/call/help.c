@@ -3,18 +3,29 @@
 
 #include "protocol/text.h"
 
+enum { TITLE_MAX = 256 }; /* bytes of the first line */
+
+/* The command's name, in capitals, as it was called: it may have been renamed. */
+static void add_name(struct text *text, const struct call *call) {
+    text_upper(text, (struct bytes){call->argv[0].data, (size_t)reply_name(call->argv[0])});
+}
+
 void help_reply(struct call *call, const char *const *lines, size_t count) {
+    char memory[TITLE_MAX];
+    struct text title = text_fixed(memory, sizeof memory);
+    add_name(&title, call);
+    text_string(&title, strchr(lines[0], ' '));
     reply_array(call->reply, count + 2);
-    for (size_t i = 0; i < count; i++) reply_simple(call->reply, lines[i]);
+    reply_simple(call->reply, memory);
+    for (size_t i = 1; i < count; i++) reply_simple(call->reply, lines[i]);
     reply_simple(call->reply, "HELP");
     reply_simple(call->reply, "    Prints this help.");
 }
 
 void help_syntax_error(struct call *call) {
-    const char *name = call->command->container ? call->command->container : call->command->name;
-    char memory[COMMAND_NAME_MAX + 1];
+    char memory[TITLE_MAX];
     struct text upper = text_fixed(memory, sizeof memory);
-    text_upper(&upper, bytes_of(name));
+    add_name(&upper, call);
     reply_errorf(call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
                  reply_name(call->argv[1]), call->argv[1].data, memory);
 }

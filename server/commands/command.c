@@ -91,9 +91,13 @@ static size_t count_parts(const char *text, const char *separator) {
     return count;
 }
 
+static bool is_top_level(const struct command *command) {
+    return !command->container && !command->disabled;
+}
+
 static unsigned top_level_count(void) {
     unsigned count = 0;
-    for (unsigned i = 0; i < command_count(); i++) count += !command_at(i)->container;
+    for (unsigned i = 0; i < command_count(); i++) count += is_top_level(command_at(i));
     return count;
 }
 
@@ -196,7 +200,7 @@ static void reply_info(struct reply *reply, const struct command *command) {
 static void command_all(struct call *call) {
     reply_array(call->reply, top_level_count());
     for (unsigned i = 0; i < command_count(); i++)
-        if (!command_at(i)->container) reply_info(call->reply, command_at(i));
+        if (is_top_level(command_at(i))) reply_info(call->reply, command_at(i));
 }
 COMMAND(command) = {.name = "command",
                     .arity = -1,
@@ -357,7 +361,7 @@ static void command_docs(struct call *call) {
     if (call->argc == 2) {
         reply_map(call->reply, top_level_count());
         for (unsigned i = 0; i < command_count(); i++)
-            if (!command_at(i)->container) reply_docs(call->reply, command_at(i));
+            if (is_top_level(command_at(i))) reply_docs(call->reply, command_at(i));
         return;
     }
     for (uint32_t i = 2; i < call->argc; i++) count += command_find_name(call->argv[i]) != NULL;
@@ -408,6 +412,7 @@ struct filter {
 static bool listed(const struct command *command, const struct filter *filter) {
     char name[COMMAND_FULL_NAME_MAX];
     uint32_t categories = command_categories(command);
+    if (command->disabled) return false;
     switch (filter->kind) {
     case FILTER_NONE: return true;
     case FILTER_MODULE: return false; /* there are none */

@@ -35,6 +35,9 @@ static struct bytes shown_of(struct bytes text, const char **name) {
     for (; next_word(&rest, &word); first = false) {
         bool secret = option_resembles_secret(word, name);
         if (*name) return (struct bytes){text.data, (size_t)(word.data - text.data)};
+        bool renames = first &&
+                       bytes_is(word, "rename-command"); /* who renames a command may keep its name secret */
+        if (renames && next_word(&rest, &word)) return (struct bytes){text.data, text.len - rest.len};
         bool known = !first || option_find(word) || bytes_is(word, "include");
         if (secret || !known) return (struct bytes){text.data, text.len - rest.len};
     }

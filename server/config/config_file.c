@@ -2,8 +2,8 @@
  *
  * A line is a directive, a comment or blank; a directive is words as request_split_line splits them. Later
  * lines override earlier ones. `include` reads another file in its place; its paths are relative to the
- * working directory, as Redis's are, and `*`, `?` and `[` in them name any number of files, also none. An
- * error does not end the reading: all are told. */
+ * working directory, as Redis's are, and `*`, `?` and `[` in them name any number of files, also none. Lines of
+ * `rename-command` are kept for later. An error does not end the reading: all are told. */
 #include "server/config/config_file.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "server/config/option.h"
+#include "server/config/renames.h"
 
 /* ---- Lines and words ------------------------------------------------------------------------------ */
 
@@ -95,6 +96,13 @@ void config_file_directive(struct config_reading *reading, const struct config_p
             include(reading, place, words[1]);
         else
             config_error(reading->errors, place, "wrong number of arguments");
+        return;
+    }
+    if (bytes_is(words[0], "rename-command")) {
+        if (count != 3)
+            config_error(reading->errors, place, "wrong number of arguments");
+        else if (!config_rename_keep(&(struct config_rename){*place, words[1], words[2]}))
+            config_error(reading->errors, place, "out of memory");
         return;
     }
     struct option *option = option_find(words[0]);

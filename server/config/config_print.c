@@ -116,7 +116,9 @@ void config_print(FILE *out) {
           "Values\n"
           "# with blanks stand in \"quotes\". Later lines override earlier ones. `include path` reads "
           "another file,\n"
-          "# also several: `include /etc/kevy/*.conf`. Lines with a # in front are comments.\n",
+          "# also several: `include /etc/kevy/*.conf`. `rename-command FLUSHALL name` gives a command "
+          "another name,\n"
+          "# `rename-command FLUSHALL \"\"` disables it. Lines with a # in front are comments.\n",
           out);
 #define GROUP(title, text)             conf_group(out, title, text);
 #define OPTION(kind, field, name, ...) conf_option(out, name);

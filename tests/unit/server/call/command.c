@@ -282,6 +282,60 @@ static void no_key_is_written_beyond_max(void) {
     CHECK_INT(keys[2].arg, 77);
 }
 
+/* ---- Renaming ------------------------------------------------------------------------------------- */
+
+static const struct command *requested(const char *name, const char *argument, bool *bad) {
+    struct bytes argv[] = {bytes_of(name), bytes_of(argument ? argument : "")};
+    return command_find(argv, argument ? 2 : 1, bad);
+}
+
+#define RENAME(from, to) (command_set_name(BYTES(from), BYTES(to)))
+
+static void a_new_name_stands_for_the_old_one(void) {
+    bool bad;
+    const struct command *get = find("get"), *set = find("set");
+    CHECK(RENAME("GET", "GetIt") == NULL);
+    CHECK(!find("get") && !find("GET") && find("getit") == get && find("GETIT") == get);
+    CHECK(!command_find_name(BYTES("get")) && command_find_name(BYTES("getit")) == get);
+    CHECK(find("set") == set && find("getset") && !get->disabled);
+    CHECK_BYTES(bytes_of(get->name), BYTES("get"));
+    CHECK(RENAME("set", "get") == NULL); /* the name is free now */
+    CHECK(find("get") == set && !find("set"));
+    CHECK(RENAME("get", "set") == NULL && RENAME("getit", "get") == NULL);
+    CHECK(find("get") == get && find("set") == set && !find("getit") && !get->renamed);
+    CHECK(RENAME("get", "GET") == NULL && find("get") == get);
+    static const char long_name[] = "longer than COMMAND_NAME_MAX, with blanks, | and \xff";
+    CHECK(command_set_name(BYTES("get"), bytes_of(long_name)) == NULL);
+    CHECK(requested(long_name, "key", &bad) == get && !bad);
+    CHECK(command_set_name(bytes_of(long_name), BYTES("get")) == NULL && find("get") == get);
+}
+
+static void subcommands_go_with_their_container(void) {
+    bool bad;
+    const struct command *id = command_find_name(BYTES("client|id")), *client = find("client");
+    CHECK(RENAME("client", "people") == NULL);
+    CHECK(requested("people", "id", &bad) == id && !bad);
+    CHECK(requested("people", "nosuch", &bad) == client && bad);
+    CHECK(!requested("client", "id", &bad) && !bad);
+    CHECK(command_find_name(BYTES("People|ID")) == id && !command_find_name(BYTES("client|id")));
+    CHECK(RENAME("people", "") == NULL);
+    CHECK(!find("people") && !find("client") && client->disabled && id->disabled);
+    CHECK(!command_find_name(BYTES("people|id")));
+}
+
+static void what_cannot_be_renamed_is_said(void) {
+    static const char none[] = "No such command in rename-command",
+                      taken[] = "Target command name already exists";
+    unsigned count = command_count();
+    CHECK(strcmp(RENAME("nosuch", "x"), none) == 0 && strcmp(RENAME("", "x"), none) == 0);
+    CHECK(strcmp(RENAME("config|get", "x"), none) == 0 && strcmp(RENAME("client|tracking", "x"), none) == 0);
+    CHECK(strcmp(RENAME("client", "x"), none) == 0);                           /* it was disabled above */
+    CHECK(RENAME("bgsave", "") == NULL && RENAME("bgsave", "BGSAVE") == NULL); /* Redis has it, we do not */
+    CHECK(strcmp(RENAME("bgsave", "get"), taken) == 0 && strcmp(RENAME("incr", "decr"), taken) == 0);
+    CHECK(strcmp(RENAME("decr", "lpush"), taken) == 0);
+    CHECK_INT(command_count(), count);
+}
+
 int main(void) {
     RUN(every_row_passes_the_check);
     RUN(a_bad_row_is_refused);
@@ -298,5 +352,8 @@ int main(void) {
     RUN(counted_keys_are_bounded_by_the_request);
     RUN(find_keys_has_the_last_word_where_specs_are_doubtful);
     RUN(no_key_is_written_beyond_max);
+    RUN(a_new_name_stands_for_the_old_one);
+    RUN(subcommands_go_with_their_container);
+    RUN(what_cannot_be_renamed_is_said);
     return 0;
 }

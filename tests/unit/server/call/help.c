@@ -21,10 +21,24 @@ static struct bytes replied(void) {
 
 static void help_ends_with_itself(void) {
     static const char *const lines[] = {"THING <sub>:", "DO", "    Does it."};
-    struct call call = call_of(NULL, NULL);
+    struct bytes argv[] = {BYTES("thing"), BYTES("help")};
+    struct call call = call_of(NULL, argv);
     HELP_REPLY(&call, lines);
     CHECK_BYTES(replied(),
                 BYTES("*5\r\n+THING <sub>:\r\n+DO\r\n+    Does it.\r\n+HELP\r\n+    Prints this help.\r\n"));
+}
+
+static void a_command_that_was_renamed_is_called_so(void) {
+    static const char *const lines[] = {"THING <sub>:"};
+    const struct command row = {.container = "thing", .name = "help"};
+    struct bytes argv[] = {BYTES("Other-1"), BYTES("x")};
+    struct call call = call_of(&row, argv);
+    HELP_REPLY(&call, lines);
+    CHECK_BYTES(replied(), BYTES("*3\r\n+OTHER-1 <sub>:\r\n+HELP\r\n+    Prints this help.\r\n"));
+    call = call_of(&row, argv);
+    help_syntax_error(&call);
+    CHECK_BYTES(replied(),
+                BYTES("-ERR unknown subcommand or wrong number of arguments for 'x'. Try OTHER-1 HELP.\r\n"));
 }
 
 static void a_misread_subcommand_names_its_container(void) {
@@ -35,6 +49,7 @@ static void a_misread_subcommand_names_its_container(void) {
     CHECK_BYTES(
         replied(),
         BYTES("-ERR unknown subcommand or wrong number of arguments for 'oBject'. Try DEBUG HELP.\r\n"));
+    argv[0] = BYTES("memory");
     call = call_of(&lone, argv);
     help_syntax_error(&call);
     CHECK_BYTES(
@@ -56,6 +71,7 @@ static void what_is_shown_of_it_is_bounded(void) {
 
 int main(void) {
     RUN(help_ends_with_itself);
+    RUN(a_command_that_was_renamed_is_called_so);
     RUN(a_misread_subcommand_names_its_container);
     RUN(what_is_shown_of_it_is_bounded);
     buffer_free(&sent);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "server/config/renames.h"
 #include "tests/unit/config_fixture.h"
 
 /* ---- Lines and words ------------------------------------------------------------------------------ */
@@ -273,6 +274,22 @@ static void what_does_not_exist_yet_is_accepted_only_off(void) {
     CHECK_GET("user loadmodule sentinel", "");
 }
 
+/* Commands are renamed when all of it was read. */
+static void renames_are_kept_for_later(void) {
+    config_renames_forget();
+    check_load("rename-command GET \"a b\"\nRename-Command set ''\n");
+    CHECK_BYTES(config_rename_at(0)->from, BYTES("GET"));
+    CHECK_BYTES(config_rename_at(0)->to, BYTES("a b"));
+    CHECK_INT(config_rename_at(0)->place.line, 1);
+    CHECK(config_rename_at(1)->to.len == 0 && config_rename_at(1)->place.line == 2 && !config_rename_at(2));
+    check_refused("rename-command GET", "test.conf:1: 'rename-command GET': wrong number of arguments\n");
+    check_refused("rename-command GET secret more",
+                  "test.conf:1: 'rename-command GET...': wrong number of arguments\n");
+    check_refused("rename-command", "test.conf:1: 'rename-command': wrong number of arguments\n");
+    CHECK(!config_rename_at(2));
+    config_renames_forget();
+}
+
 /* ---- Files of other servers ----------------------------------------------------------------------- */
 
 static void every_directive_of_every_version_is_known(void) {
@@ -445,6 +462,7 @@ int main(void) {
     RUN(errors_name_line_text_and_reason);
     RUN(an_unknown_name_is_refused_with_the_nearest);
     RUN(what_does_not_exist_yet_is_accepted_only_off);
+    RUN(renames_are_kept_for_later);
     RUN(every_directive_of_every_version_is_known);
     RUN(lines_of_other_versions_are_taken_or_refused_with_a_reason);
     RUN(a_byte_order_mark_is_skipped_at_the_head_alone);
