@@ -60,7 +60,6 @@ static struct merge merge;
 static struct client asking[EXECUTORS][CLIENTS];
 static struct output answers[EXECUTORS];
 static int64_t now_ms;
-static unsigned memory_ran_out; /* batches in which a command says so */
 
 static void change_keyspaces(void) {
     struct stripes now = stripes;
@@ -336,23 +335,23 @@ static void append_command(struct buffer *out, const char *form) {
 
 /* ---- Running -------------------------------------------------------------------------------------- */
 
-static void run_prepared(unsigned i, struct client *client, unsigned count) {
+/* Did a command say that memory ran out? */
+static bool run_prepared(unsigned i, struct client *client, unsigned count) {
     struct executor *executor = &shards[i].exec;
     CHECK_INT(dispatch_batch(executor, client, &answers[i].reply, count), count);
-    memory_left = UINT_MAX;
+    if (memory_left != UINT_MAX) memory_left = UINT_MAX; /* threads do not write it */
     answers[i].reply.failed = false; /* no memory for a second reply: the connection would be closed */
     answers[i].reply.end = answers[i].reply.at;
-    memory_ran_out += take_answers(&answers[i]);
+    return take_answers(&answers[i]);
 }
 
-/* One batch of these requests, by one of the executor's clients, with the memory that is left. */
-static void run_batch(unsigned i, struct client *client, struct bytes requests) {
+/* One batch of these requests, by one of the executor's clients; so many allocations succeed while it runs, or with UINT_MAX
+ * all. Did a command say that memory ran out? */
+static bool run_batch(unsigned i, struct client *client, struct bytes requests, unsigned memory) {
     struct executor *executor = &shards[i].exec;
     struct request_parser parser = {0};
     unsigned count = 0;
     size_t at = 0;
-    unsigned memory = memory_left;
-    memory_left = UINT_MAX;
     while (at < requests.len) {
         struct request *request = &executor->batch[count];
         size_t used;
@@ -366,8 +365,8 @@ static void run_batch(unsigned i, struct client *client, struct bytes requests) 
     }
     executor->bytes = requests.data;
     executor->clock.now_ms = now_ms;
-    memory_left = memory;
-    run_prepared(i, client, count);
+    if (memory != UINT_MAX) memory_left = memory;
+    return run_prepared(i, client, count);
 }
 
 /* SET, APPEND and GETSET of a value that has memory of its own: the record refers to it. */
@@ -394,11 +393,12 @@ static void run_large(unsigned i, struct client *client) {
     executor->call.arg_blocks = &block;
     executor->call.arg_block_count = 1;
     executor->clock.now_ms = now_ms;
-    run_prepared(i, client, 1);
+    (void)run_prepared(i, client, 1);
     block_release(block);
 }
 
-static void run_some(unsigned i) {
+/* Did a command say that memory ran out? */
+static bool run_some(unsigned i) {
     struct buffer requests = {0};
     struct client *client = &asking[i][pick(CLIENTS)];
     unsigned count = 1 + pick(6);
@@ -406,8 +406,7 @@ static void run_some(unsigned i) {
     for (unsigned n = 0; n < count; n++)
         append_command(&requests, commands[pick(sizeof commands / sizeof *commands)]);
     if (!pick(3)) append_command(&requests, ends[pick(sizeof ends / sizeof *ends)]);
-    if (!pick(4)) memory_left = pick(6);
-    run_batch(i, client, buffer_bytes(&requests));
+    bool ran_out = run_batch(i, client, buffer_bytes(&requests), pick(4) ? UINT_MAX : pick(6));
     buffer_free(&requests);
     if (!pick(10)) run_large(i, client);
     if (!pick(20)) {
@@ -415,13 +414,15 @@ static void run_some(unsigned i) {
         shards[i].want_ms = 0;
         upkeep_run(&shards[i]);
     }
+    return ran_out;
 }
 
 static void records_make_what_the_commands_made(void) {
     size_t bytes = 0;
+    unsigned ran_out = 0;
     open_all();
     for (unsigned round = 0; round < ROUNDS; round++) {
-        for (unsigned n = 0; n < COMMANDS / 4; n++) run_some(pick(EXECUTORS));
+        for (unsigned n = 0; n < COMMANDS / 4; n++) ran_out += run_some(pick(EXECUTORS));
         bytes += replay();
         compare();
     }
@@ -430,7 +431,7 @@ static void records_make_what_the_commands_made(void) {
     uint64_t expired = 0;
     for (unsigned i = 0; i < EXECUTORS; i++) expired += shards[i].exec.metrics.expired_keys;
     CHECK(expired > ROUNDS);
-    CHECK(memory_ran_out > ROUNDS);
+    CHECK(ran_out > ROUNDS);
     close_all();
 }
 
@@ -439,7 +440,7 @@ static void half_an_mset_is_recorded_as_far_as_it_came(void) {
     static char value[2 * PIN_MIN];
     memset(value, 'v', sizeof value);
     open_all();
-    memory_ran_out = 0;
+    unsigned ran_out = 0;
     for (unsigned memory = 0; memory < 8; memory++) {
         struct buffer request = {0};
         char head[64];
@@ -450,13 +451,12 @@ static void half_an_mset_is_recorded_as_far_as_it_came(void) {
             append_piece(&request, (struct bytes){value, sizeof value});
             append_piece(&request, BYTES("\r\n"));
         }
-        memory_left = memory;
-        run_batch(0, &asking[0][0], buffer_bytes(&request));
+        ran_out += run_batch(0, &asking[0][0], buffer_bytes(&request), memory);
         buffer_free(&request);
         replay();
         compare();
     }
-    CHECK(memory_ran_out > 1);
+    CHECK(ran_out > 1);
     close_all();
 }
 
@@ -479,7 +479,7 @@ static void *run_thread(void *context) {
             if (*at == 'v') *at = *value;
             if (*at == 'n') *at = (char)('0' + i);
         }
-        run_batch(i, &asking[i][0], (struct bytes){text, (size_t)len});
+        run_batch(i, &asking[i][0], (struct bytes){text, (size_t)len}, UINT_MAX);
         if (late) {
             for (unsigned long long more = check_random(&state) % 4; more > 0; more--) sched_yield();
             __real_journal_seal(late);
