@@ -1,6 +1,7 @@
 /* Batches of requests through rows, locks and handlers, without a connection. */
 #include "server/exec/dispatch.h"
 
+#include "server/exec/slowlog.h"
 #include "server/journal/merge.h"
 #include "tests/unit/batch_fixture.h"
 
@@ -175,6 +176,27 @@ static void a_command_is_run_anew_with_what_it_wants(void) {
     end();
 }
 
+/* README.md names those that take longer than 10 ms, which is what slowlog-log-slower-than begins with. */
+static void a_long_command_is_in_the_slow_log(void) {
+    enum { LEN = 11000 };
+    static char lines[2 * LEN + 64];
+    unsigned long long state = 1;
+    begin(4);
+    slowlog_reset();
+    for (const char *key = "ab"; *key; key++) {
+        int len = snprintf(lines, sizeof lines, "set %c ", *key);
+        for (unsigned i = 0; i < LEN; i++) lines[len++] = (char)('a' + check_random(&state) % 26);
+        lines[len++] = '\n';
+        CHECK_BYTES(batch((struct bytes){lines, (size_t)len}), BYTES("+OK\r\n"));
+    }
+    batch(BYTES("get a\nlcs a b LEN\nget b\n"));
+    CHECK_INT(done, 3);
+    EXPECT("slowlog len\n", ":1\r\n");
+    slowlog_reset();
+    EXPECT("slowlog len\n", ":0\r\n");
+    end();
+}
+
 static struct merge merge;
 
 static void append_piece(void *context, struct bytes bytes) {
@@ -249,6 +271,7 @@ int main(void) {
     RUN(select_holds_for_what_follows_it_in_the_batch);
     RUN(many_keys_lock_their_own_stripes_alone);
     RUN(a_command_is_run_anew_with_what_it_wants);
+    RUN(a_long_command_is_in_the_slow_log);
     RUN(what_changes_something_is_recorded_as_it_came);
     RUN(expired_keys_are_recorded_before_what_was_done_to_them);
     return 0;
