@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "protocol/assert.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/input.h"
@@ -58,6 +59,7 @@ static const struct bytes protected_text = BYTES_INIT(
 /* ---- Accepting ------------------------------------------------------------------------------------ */
 
 void accept_arm(struct shard *shard) {
+    assert(shard->index == 0 && listener_count <= LISTENERS_MAX);
     for (unsigned i = 0; i < listener_count; i++) {
         struct listener *listener = &listeners[i];
         if (listener->armed || listener->ended || shard->exec.clock.now_us < listener->paused_until_us)
@@ -95,6 +97,7 @@ static bool serve(struct shard *shard, int fd, bool unix_socket) {
 
 void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
     bool served = false;
+    assert(fd >= 0 && client_get(shard->connections) > 0); /* it is counted already */
     if (shard->stopping)
         close(fd);
     else
@@ -106,6 +109,7 @@ void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
  * it. */
 static void spread(struct shard *shard, int fd, bool unix_socket) {
     struct shard *target = shard_with_fewest();
+    assert(target->index < shard_count && !shard->stopping);
     __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
     if (target != shard && post_adopt(&shard->exec.wakes, target->index, fd, unix_socket)) return;
     if (target != shard) {
@@ -152,6 +156,7 @@ static void end_accepting(struct listener *listener, int error) {
 
 void accept_heard(struct shard *shard, struct listener *listener, const struct io_event *event) {
     int result = event->result;
+    assert(event->operation == IO_ACCEPT && !listener->ended);
     if (event->last) listener->armed = false;
     if (result >= 0) {
         if (shard->stopping)

@@ -79,6 +79,7 @@ struct conn {
     struct conn_link turn_link, flush_link, receive_link; /* conn_list.h says of which lists */
 };
 
+_Static_assert(offsetof(struct conn, client) == 0, "a handler gets from its client to the connection");
 _Static_assert(sizeof(struct conn) <= 1024, "what an idle connection costs in the server's memory");
 
 /* A connection of that kind over `fd` begins, in a slot that was taken for it, and is armed. False: the kind refused it;

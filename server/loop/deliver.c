@@ -29,6 +29,7 @@ void deliver_wakes(struct shard *shard) {
     for (unsigned word = 0; word < MAX_SHARDS / 64; word++)
         for (uint64_t bits = owed.words[word]; bits; bits &= bits - 1) {
             unsigned target = word * 64 + (unsigned)__builtin_ctzll(bits);
+            assert(target < mailbox_count);
             if (!nudge(shard, target)) wakes_add(&shard->exec.wakes, target);
         }
 }
@@ -42,6 +43,7 @@ void deliver_wake_failed(struct shard *shard, unsigned target) {
 /* Each is woken whether it sleeps or not, for that it does may be said a moment later. */
 bool deliver_stop(void) {
     bool taken = true;
+    assert(shard_count == mailbox_count);
     for (unsigned i = 0; i < shard_count; i++) {
         struct post *post = shards[i].stop;
         shards[i].stop = NULL;
@@ -56,6 +58,7 @@ bool deliver_stop(void) {
 /* ---- Running -------------------------------------------------------------------------------------- */
 
 static void deliver_bytes(struct conn *conn, struct block *bytes) {
+    assert(bytes->len > 0 && !(conn->flags & CONN_CLOSING));
     if (bytes->len >= PIN_MIN) {
         if (!output_attach(&conn->output, bytes)) conn->output.reply.failed = true;
     } else {
@@ -78,7 +81,10 @@ static void run_post(struct shard *shard, struct post *post) {
         if (conn) conn_shut(conn);
         break;
     case POST_ADOPT: accept_adopt(shard, post->fd, post->unix_socket); break;
-    case POST_STOP: client_set(shard->stopping, true); break; /* main looks for it */
+    case POST_STOP:
+        assert(!shard->stopping && !shard->stop); /* there is one, and main has sent it */
+        client_set(shard->stopping, true);        /* and looks for this */
+        break;
     }
     metric_add(&shard->exec.metrics.posts_received, 1);
 }
@@ -95,6 +101,7 @@ bool deliver_posts(struct shard *shard) {
 }
 
 bool deliver_open(struct shard *shard) {
+    assert(!shard->stop);
     shard->stop = malloc(sizeof *shard->stop);
     if (!shard->stop) return false;
     *shard->stop = (struct post){.kind = POST_STOP};

@@ -22,6 +22,8 @@ struct progress {
     bool again;  /* there may be more to do without more bytes */
 };
 
+_Static_assert(TURN_REQUESTS % BATCH_REQUESTS == 0, "a turn is a number of batches");
+
 static unsigned batch_size(const struct conn *conn) {
     if (conn->arg_block_count) return 1;
     return client_must_authenticate(&conn->client) ? 1 : BATCH_REQUESTS;
@@ -43,6 +45,7 @@ static void fail_protocol(struct conn *conn, const char *text) {
 /* CLIENT PAUSE holds request i of the batch: it is put back, in RESP as it came, in front of the bytes behind
  * it. */
 static void hold(struct conn *conn, const struct request *request, const char *rest, size_t len) {
+    assert(request->args.argc > 0 && !conn->bulk);
     struct buffer held = {0};
     char header[32];
     bool ok = true;
@@ -110,6 +113,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
         parsed->status = parse_request(conn, limits, at, len - parsed->used, &request->args, &used, &known);
         if (parsed->status != REQUEST_READY) break;
         parsed->used += used;
+        debug_assert(used > 0 && parsed->used <= len);
         request->end = parsed->used;
         if (request->args.argc == 0) continue;
         if (!prepare_request(&shard->exec, &conn->client, parsed->count, known)) {
@@ -126,6 +130,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
 static inline struct progress look_behind(struct conn *conn, const struct request_limits *limits,
                                           const struct parsed *parsed, const char *data, size_t len) {
     struct progress progress = {.used = parsed->used, .end = len, .again = false};
+    debug_assert(parsed->used <= len && parsed->count <= BATCH_REQUESTS);
     if (parsed->status == REQUEST_READY) {
         progress.again = parsed->used < len;
     } else if (limits == &conn->shard->limits && client_must_authenticate(&conn->client)) {
@@ -135,6 +140,7 @@ static inline struct progress look_behind(struct conn *conn, const struct reques
         fail_protocol(conn, conn->parser.error);
     } else if (parsed->status == REQUEST_BULK) {
         size_t at = parsed->used + conn->parser.bulk_offset;
+        assert(at <= len);
         progress.end = at;
         progress.again = receive_bulk(conn, data + at, len - at) && !conn->bulk;
     }
@@ -155,6 +161,7 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     shard->exec.bytes = data;
     unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
+    debug_assert(done <= parsed.count);
     if (done < parsed.count && !ends) {
         size_t behind = shard->exec.batch[done].end;
         hold(conn, &shard->exec.batch[done], data + behind, len - behind);
@@ -197,6 +204,7 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
         }
         struct progress progress = run_batch(conn, data + used, *len - used);
         if (progress.used == SIZE_MAX) return SIZE_MAX;
+        debug_assert(progress.used <= progress.end && progress.end <= *len - used);
         *len = used + progress.end;
         used += progress.used;
         again = progress.again;
@@ -229,6 +237,7 @@ static void run_pending(struct conn *conn) {
     if (used == SIZE_MAX || conn->flags & CONN_CLOSING) return;
     conn->pending.len = done + len;
     conn->pending_done = done + used;
+    assert(conn->pending_done <= conn->pending.len);
     if (used == len) {
         pending_drop(conn);
     } else if (conn->pending_done >= conn->pending.len / 2) {
@@ -268,6 +277,7 @@ static bool open_client(struct conn *conn) {
 }
 
 static void close_client(struct conn *conn) {
+    assert(conn->flags & CONN_CLOSING);
     transaction_close(&conn->client);
     if (conn->client.flags & CLIENT_MONITOR) monitor_remove(&conn->client);
     clients_remove(&conn->client);

@@ -16,6 +16,7 @@ enum { CHUNK_DATA = OUTPUT_CHUNK_SIZE, OWNER_CHUNK = 1 };
 static struct chunk *chunk_take(struct chunk_pool *pool) {
     struct chunk *chunk = pool->free;
     if (!chunk) return malloc(sizeof *chunk + CHUNK_DATA);
+    assert(pool->count > 0);
     pool->free = chunk->next;
     pool->count--;
     return chunk;
@@ -26,6 +27,7 @@ static void chunk_give(struct chunk_pool *pool, struct chunk *chunk) {
         free(chunk);
         return;
     }
+    assert(pool->count < CHUNK_POOL_MAX && !pool->free == !pool->count);
     chunk->next = pool->free;
     pool->free = chunk;
     pool->count++;

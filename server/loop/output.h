@@ -29,6 +29,7 @@ struct chunk_pool {
 };
 
 enum { OUTPUT_INLINE_PARTS = 4, CHUNK_POOL_MAX = 64 };
+_Static_assert((int)OUTPUT_INLINE_PARTS <= (int)MAX_IOV, "what lies inline is sent at once");
 
 /* A list of iovecs with their owners; the first few live here. */
 struct parts {

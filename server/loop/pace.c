@@ -1,6 +1,8 @@
 /* pace.c - when gathering pays: a first guess from the kind of traffic, corrected by trials. */
 #include "server/loop/pace.h"
 
+#include "protocol/assert.h"
+
 enum {
     PACE_EPOCH_US = 10 * 1000,
     GATHER_MOST = 16,           /* completions: what a wake-up costs is well shared by then */
@@ -10,6 +12,8 @@ enum {
     TRIAL_FIRST = 8,            /* epochs from trial to trial at first, and when one has just won ... */
     TRIAL_LAST = 64,            /* ... and in the long run */
 };
+
+_Static_assert(TRIAL_FIRST > 0 && TRIAL_FIRST <= TRIAL_LAST, "trials become fewer, not more");
 
 void pace_open(struct pace *pace) {
     *pace = (struct pace){.gather = true, .trial_in = TRIAL_FIRST, .trial_gap = TRIAL_FIRST};
@@ -37,6 +41,7 @@ static void judge_trial(struct pace *pace, uint64_t cost_ns) {
         pace->trial_gap = TRIAL_FIRST;
         pace->gather = !pace->gather;
     }
+    assert(pace->wins < 2 && pace->trial_gap >= TRIAL_FIRST && pace->trial_gap <= TRIAL_LAST);
     pace->trial_in = pace->wins ? 1 : pace->trial_gap;
 }
 
@@ -44,6 +49,7 @@ static void learn(struct pace *pace, uint64_t cost_ns) {
     if (pace->trial) {
         judge_trial(pace, cost_ns);
     } else {
+        assert(pace->trial_in > 0);
         pace->cost_ns = cost_ns;
         pace->trial = --pace->trial_in == 0;
     }
@@ -51,6 +57,7 @@ static void learn(struct pace *pace, uint64_t cost_ns) {
 
 void pace_next(struct pace *pace, uint64_t now_us, uint64_t requests, uint64_t cpu_ns) {
     uint64_t span_us = now_us - pace->epoch_end_us + PACE_EPOCH_US, busy_ns = cpu_ns - pace->cpu_ns;
+    assert(pace_due(pace, now_us) && span_us >= PACE_EPOCH_US);
     /* CONFIG RESETSTAT begins again. */
     uint64_t done = requests > pace->requests ? requests - pace->requests : 0;
     if (done < pace->epoch_receives) done = pace->epoch_receives;

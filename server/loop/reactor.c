@@ -50,6 +50,7 @@ enum {
 
 static void heard(struct shard *shard, const struct io_event *event) {
     struct conn *conn = event->socket ? conn_of_socket(event->socket) : NULL;
+    debug_assert(conn || event->operation == IO_NOTHING || event->operation == IO_WAKE_FAILED);
     switch (event->operation) {
     case IO_RECEIVE:
         pace_heard(&shard->pace, &conn->heard_epoch);
@@ -69,6 +70,7 @@ static void heard(struct shard *shard, const struct io_event *event) {
 /* At most RECEIVE_BUFFERS events carry data, for that is how many buffers there are. */
 static void reap(struct shard *shard) {
     unsigned count = io_ready(&shard->io);
+    assert(shard->received_count == 0); /* all that came before was executed */
     shard->pace.receives = 0;
     shard->turn++;
     for (unsigned i = 0; i < count; i++) {
@@ -156,6 +158,7 @@ static void flush(struct shard *shard) {
 
 static void bury_conn(struct conn *conn) {
     struct shard *shard = conn->shard;
+    assert(conn->flags & CONN_CLOSING);
     if (conn_bury(conn)) slots_give(&shard->slots, conn);
 }
 

@@ -21,6 +21,7 @@ enum { UNIX_READ_MAX = 64 * 1024 };
 _Static_assert((int)LARGE_PAGES_FROM < (int)BLOCK_MAP_MIN, "a mapping goes on behind its first part");
 
 static void start_read(struct conn *conn) {
+    assert(conn->bulk && conn->bulk_have < conn->bulk->capacity);
     size_t left = conn->bulk->capacity - conn->bulk_have;
     if (conn->bulk->mapped && conn->bulk_have < LARGE_PAGES_FROM) left = LARGE_PAGES_FROM - conn->bulk_have;
     unsigned most = config.timeout && client_get(conn->client.flags) & CLIENT_UNIX_SOCKET ? UNIX_READ_MAX
@@ -73,6 +74,7 @@ static void received_data(struct conn *conn, const struct io_event *event) {
 }
 
 void receive_heard(struct conn *conn, const struct io_event *event) {
+    assert(event->operation == IO_RECEIVE && !(event->eof && event->result > 0));
     if (event->result > 0) received_data(conn, event);
     if (conn->flags & CONN_CLOSING) {
         conn_wants_closing(conn);
@@ -172,6 +174,7 @@ bool receive_bulk(struct conn *conn, const char *data, size_t have) {
 }
 
 void receive_read_ended(struct conn *conn, const struct io_event *event) {
+    assert(event->operation == IO_READ && event->last && conn->bulk);
     if (conn->flags & CONN_CLOSING) {
         conn_wants_closing(conn);
         return;

@@ -13,6 +13,7 @@ size_t send_limit(const struct conn *conn) {
 static void send_in_flight(struct conn *conn, bool quick) {
     const struct iovec *iov;
     unsigned count = output_rest(&conn->output, &iov);
+    assert(count > 0 && count <= MAX_IOV);
     conn->flags |= CONN_SENDING;
     if (io_send(&conn->shard->io, &conn->socket, iov, count, quick)) {
         conn->flags &= ~(uint32_t)CONN_RETRY_SEND;
@@ -71,6 +72,7 @@ void send_flush(struct conn *conn) {
 }
 
 static void sent(struct conn *conn, size_t n) {
+    assert(conn->flags & CONN_SENDING && n <= conn->output.inflight_bytes);
     if (n) conn_active(conn);
     metric_add(&conn->shard->exec.metrics.writes, 1);
     metric_add(&conn->shard->exec.metrics.output_bytes, n);

@@ -71,6 +71,7 @@ static void open_lists(struct shard *shard) {
 }
 
 void shard_init(struct shard *shard, unsigned index) {
+    assert(index < MAX_SHARDS);
     memset((void *)shard, 0, sizeof *shard);
     shard->index = index;
     shard->cpu = -1;

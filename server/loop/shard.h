@@ -26,8 +26,13 @@ struct received {
     uint32_t len;
 };
 
+enum { SHARD_ALIGNMENT = 128 }; /* two cache lines: they are fetched in pairs */
+
 struct shard {
-    unsigned index;
+    /* On lines that the turn does not touch: whoever accepts writes it for each connection that it hands over. */
+    uint32_t connections __attribute__((aligned(SHARD_ALIGNMENT))); /* atomic */
+
+    unsigned index __attribute__((aligned(SHARD_ALIGNMENT)));
     int cpu; /* its thread is pinned to it, or -1; written by shard_open */
     pthread_t thread;
 
@@ -35,7 +40,6 @@ struct shard {
 
     /* Connections. */
     struct slots slots;
-    uint32_t connections;      /* atomic for the listener's choice */
     struct conn_list ready;    /* have bytes to parse that no event will announce */
     struct conn_list flush;    /* have replies to send */
     struct conn_list awaiting; /* replies wait until what they report is durable (conn.h: reply_sequence) */
@@ -67,6 +71,10 @@ struct shard {
     bool worked;           /* requests came since the last tick: there will be one more before a long sleep */
     bool limits_watched;   /* some connection is above its soft output limit */
 };
+
+_Static_assert(offsetof(struct shard, index) - offsetof(struct shard, connections) >= SHARD_ALIGNMENT,
+               "what others write lies apart from what its owner reads");
+_Static_assert(sizeof(struct shard) % SHARD_ALIGNMENT == 0, "shards share no line");
 
 /* Every shard; made by server_start, fixed afterwards. */
 extern struct shard *shards;

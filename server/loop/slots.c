@@ -5,6 +5,7 @@
 
 #include "protocol/assert.h"
 #include "server/loop/conn.h"
+#include "server/loop/listener.h"
 
 enum { PAGE_CONNS = 64 }; /* slots that are allocated together */
 
@@ -27,6 +28,7 @@ static bool add_page(struct slots *slots) {
     struct conn **pages = realloc(slots->pages, (slots->page_count + 1) * sizeof(struct conn *));
     if (!pages) return false;
     slots->pages = pages;
+    assert(slots->page_count < LISTENER_NAME / PAGE_CONNS - 1); /* listeners have the names behind */
     struct conn *page = calloc(PAGE_CONNS, sizeof *page);
     if (!page) return false;
     uint32_t first = slots->page_count * PAGE_CONNS;
@@ -50,6 +52,7 @@ struct conn *slots_take(struct slots *slots) {
 }
 
 void slots_give(struct slots *slots, struct conn *conn) {
+    assert(slot_conn(slots, conn->slot) == conn && conn->socket.owed == 0);
     conn->flags = 0;
     conn->next_free = slots->free;
     slots->free = conn->slot;

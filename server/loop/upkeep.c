@@ -65,6 +65,7 @@ bool upkeep_asked(struct shard *shard) {
 /* What is found now replaces what was known before; what others ask for meanwhile waits in the mailbox. */
 void upkeep_run(struct shard *shard) {
     if (shard->exec.clock.now_ms < shard->want_ms) return;
+    assert(shard->index < shard_count && stripes.count >= shard_count);
     shard->want_ms = DUE_NEVER;
     for (unsigned i = shard->index; i < stripes.count; i += shard_count) {
         assert(stripes.all[i].owner == shard->index);

@@ -186,7 +186,7 @@ static bool open_stripes(void) {
 }
 
 static bool start_all(void) {
-    shards = aligned_alloc(64, (shard_count * sizeof *shards + 63) / 64 * 64);
+    shards = aligned_alloc(_Alignof(struct shard), shard_count * sizeof *shards);
     if (!shards) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;

@@ -49,7 +49,7 @@ static void open_shard(void) {
     config.proto_max_bulk_len = MAX_STRING;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     shard_count = 1;
-    shards = aligned_alloc(64, (sizeof *shards + 63) / 64 * 64);
+    shards = aligned_alloc(_Alignof(struct shard), sizeof *shards);
     CHECK(null_fd >= 0 && shards);
     mailbox_count = 4; /* the owners of the stripes below */
     shard_init(shards, 0);

@@ -37,8 +37,7 @@ static inline void fixture_open(unsigned count) {
     table_open = true;
     CHECK_INT(stripes_open(count, FIXTURE_DATABASES), 0);
     shard_count = mailbox_count = count;
-    size_t size = (count * sizeof *shards + 63) / 64 * 64;
-    shards = aligned_alloc(64, size);
+    shards = aligned_alloc(_Alignof(struct shard), count * sizeof *shards);
     CHECK(shards);
     for (unsigned i = 0; i < count; i++) {
         shard_init(&shards[i], i);
