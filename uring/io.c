@@ -141,13 +141,25 @@ bool io_receive_one(struct io *io, struct io_socket *s, unsigned most) {
 }
 
 /* A cancellation that finds its receive is silent, for the receive itself says that it has ended. */
-void io_receive_stop(struct io *io, struct io_socket *s) {
-    if (!(s->bits & IO_RECEIVING) || s->bits & IO_STOPPING) return;
-    struct io_uring_sqe *sqe = any_sqe(io);
+static void stop(struct io *io, struct io_socket *s, enum io_code code) {
+    struct io_uring_sqe *sqe = s->bits & IO_STOPPING ? NULL : any_sqe(io);
     if (!sqe) return;
-    prep_cancel(sqe, io_pack(IO_CODE_RECEIVE, s->data), io_pack(IO_CODE_STOP, s->data));
+    prep_cancel(sqe, io_pack(code, s->data), io_pack(IO_CODE_STOP, s->data));
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     s->bits |= IO_STOPPING;
+}
+
+void io_receive_stop(struct io *io, struct io_socket *s) {
+    if (s->bits & IO_RECEIVING) stop(io, s, IO_CODE_RECEIVE);
+}
+
+/* A poll thread that has other work waiting passes for one with a signal pending, so a receive that stands at urgent data
+ * gets EAGAIN from tcp_recvmsg. What woke it, maybe the end of the stream, is used up then, and nothing else will come. */
+void io_ask(struct io *io, struct io_socket *s) {
+    char byte;
+    if (!(s->bits & (IO_RECEIVING | IO_READING))) return;
+    if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) return;
+    stop(io, s, s->bits & IO_RECEIVING ? IO_CODE_RECEIVE : IO_CODE_READ);
 }
 
 bool io_read(struct io *io, struct io_socket *s, void *to, unsigned len) {
@@ -279,6 +291,7 @@ static void received(struct io *io, struct io_socket *s, struct io_event *event,
 
 static void read_ended(struct io_socket *s, struct io_event *event) {
     end(s, IO_READING);
+    s->bits &= ~(uint32_t)IO_STOPPING;
     event->eof = event->result == 0;
     event->result = without_trifles(event->result);
     if (event->result > 0 && s->bits & IO_SHUT) s->bits |= IO_DISCARDS;

@@ -145,6 +145,13 @@ bool io_receive_one(struct io *io, struct io_socket *s, unsigned most) __attribu
 /* Ends the receive that is under way, if one is (4). Where that has no room, or comes too late, the receive goes on: ask
  * again when an event brings more. */
 void io_receive_stop(struct io *io, struct io_socket *s);
+/* Does the kernel fail to say, now and then, that something has come? Then each socket is to be asked once in a while. */
+static inline bool io_doubts_silence(const struct io *io) {
+    return !io->quick_sends;
+}
+/* Asks the socket itself. If something has come, or the stream has ended, an event says so, or that the receive or read has
+ * ended and is to be begun again. */
+void io_ask(struct io *io, struct io_socket *s);
 /* Reads `len` bytes to where the caller wants them, 1 to 2^30. */
 bool io_read(struct io *io, struct io_socket *s, void *to, unsigned len) __attribute__((warn_unused_result));
 /* Sends what n vectors say, 1 to IOV_MAX; they and what they name stay. A quick send takes what the socket has room for

@@ -40,6 +40,7 @@ static void turn(struct shard *shard) {
 
 enum {
     TICK_US = 100 * 1000,
+    ASK_US = 10 * 1000 * 1000, /* a socket that the kernel has forgotten is found within that time */
     CLOCK_CHECK_MS =
         10 * 1000, /* a sleep until a Unix time is no longer: the clock may be set forward meanwhile */
     STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
@@ -122,6 +123,17 @@ static void check_output(struct conn *conn) {
     if (output_unsent(&conn->output)) conn_wants_flush(conn); /* the flush looks at the limits */
 }
 
+static void ask_socket(struct conn *conn) {
+    io_ask(&conn->shard->io, &conn->socket);
+}
+
+/* Has the kernel forgotten to tell of somebody? */
+static void ask_sockets(struct shard *shard) {
+    if (!io_doubts_silence(&shard->io) || shard->exec.clock.now_us < shard->next_ask_us) return;
+    shard->next_ask_us = shard->exec.clock.now_us + ASK_US;
+    slots_each(&shard->slots, ask_socket);
+}
+
 /* Whom the pause still holds back is held anew. */
 static void resume_held(struct conn *conn) {
     conn_resume(conn, CONN_STOP_PAUSE);
@@ -131,6 +143,7 @@ static void tick(struct shard *shard) {
     bool all = upkeep_asked(shard), due = all || shard->exec.clock.now_us >= shard->next_tick_us;
     bool held = !conn_list_empty(&shard->held);
     upkeep_run(shard);
+    ask_sockets(shard);
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
     if (all) slots_each(&shard->slots, check_output);
@@ -193,6 +206,11 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
                                ? shard->next_tick_us - shard->exec.clock.now_us
                                : 0;
         limit = limit < tick_us ? limit : tick_us;
+    }
+    if (io_doubts_silence(&shard->io) && client_get(shard->connections)) {
+        uint64_t now_us = shard->exec.clock.now_us;
+        uint64_t ask_us = shard->next_ask_us > now_us ? shard->next_ask_us - now_us : 0;
+        limit = limit < ask_us ? limit : ask_us;
     }
     uint64_t pauses_us = shard->index == 0 ? accept_pauses_us(shard) : UINT64_MAX;
     return limit < pauses_us ? limit : pauses_us;

@@ -68,8 +68,10 @@ struct shard {
     /* Upkeep. */
     int64_t want_ms; /* Unix time: when its stripes are to be looked at next; DUE_NEVER, or 0 for at once */
     uint64_t next_tick_us; /* monotonic: idle clients and limits are looked at then */
-    bool worked;           /* requests came since the last tick: there will be one more before a long sleep */
-    bool limits_watched;   /* some connection is above its soft output limit */
+    uint64_t
+        next_ask_us; /* monotonic: silent sockets are asked then, if there is need to (io_doubts_silence) */
+    bool worked;     /* requests came since the last tick: there will be one more before a long sleep */
+    bool limits_watched; /* some connection is above its soft output limit */
 };
 
 _Static_assert(offsetof(struct shard, index) - offsetof(struct shard, connections) >= SHARD_ALIGNMENT,

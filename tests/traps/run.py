@@ -18,6 +18,7 @@ io_uring
     CQ overflow, EINTR, EAGAIN, EBUSY from enter  faults: profiles small_queues, enter_fails
     Closing with an armed recv sends no FIN       resets_in_mid_reply_..., one_client_too_many_is_told
     ... and it eats what would make it a reset    who_is_cut_off_in_mid_request_learns_it_at_once
+    Urgent data stops a poll thread's receive     urgent_bytes_leave_nobody_behind
     A send or WRITEV may be short; IOV_MAX        short_sends_resume_...; under faults: profile short
     A value pinned by a reply in flight           values_in_flight_keep_their_bytes, resets_in_mid_reply_...
     ASYNC_CANCEL races                            faults: profile cancels
@@ -898,6 +899,24 @@ def trap_who_is_cut_off_in_mid_request_learns_it_at_once(server):
                     client.send(bytes(MIB), "an end of the connection, as the argument is above the limit")
             except (ConnectionResetError, BrokenPipeError):
                 pass
+
+
+@trap()
+def trap_urgent_bytes_leave_nobody_behind(server):
+    """A client that sends an urgent byte and closes is gone soon, though its end may be lost on the kernel's poll thread."""
+    def leave():
+        for _ in range(40):
+            client = server.client()
+            check(client.call("PING") == "PONG", "PING")
+            client.socket.send(b"x", socket.MSG_OOB)
+            client.close()
+
+    threads = [threading.Thread(target=leave) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually("the clients to be gone", lambda: connected_clients(server) == 1)
 
 
 @trap()

@@ -463,6 +463,46 @@ static void a_stop_that_failed_may_be_asked_for_again(void) {
     io_close(&io);
 }
 
+/* Whoever has something to say is found, and nothing is lost by it. */
+static void a_socket_that_is_asked_tells_what_the_kernel_did_not(void) {
+    char to[10];
+    open_io();
+    struct io_socket *s = attach(0);
+    CHECK(io_receive_many(&io, s));
+    CHECK(silent());
+    io_ask(&io, s);
+    CHECK(!(s->bits & IO_STOPPING) && silent()); /* there is nothing */
+    say(0, "forgotten");
+    io_ask(&io, s);
+    CHECK(s->bits & IO_STOPPING);
+    unsigned bytes = 0;
+    for (struct io_event event = {0}; !event.last;) {
+        event = next_event();
+        if (event.result <= 0) continue;
+        bytes += (unsigned)event.result;
+        io_release(&io, event.buffer);
+    }
+    CHECK(!(s->bits & (IO_STOPPING | IO_RECEIVING)));
+    io_ask(&io, s); /* it waits for nothing */
+    CHECK(!(s->bits & IO_STOPPING));
+    if (!bytes) {
+        CHECK(io_receive_one(&io, s, SIZE));
+        struct io_event event = next_event();
+        check_received(&event, "forgotten");
+    }
+
+    CHECK(io_read(&io, s, to, 10));
+    CHECK(silent());
+    say(0, "half");
+    io_ask(&io, s);
+    CHECK(s->bits & IO_STOPPING);
+    struct io_event event = next_event();
+    CHECK(event.operation == IO_READ && !event.eof && !(s->bits & (IO_STOPPING | IO_READING)));
+    CHECK(event.result == 4 || event.result == 0);
+    detach(s);
+    io_close(&io);
+}
+
 static void *write_wake(void *fd) {
     CHECK_INT(io_wake_fd(*(int *)fd), 0);
     return NULL;
@@ -510,7 +550,7 @@ static void with_a_poll_thread_all_sends_speak(void) {
     struct iovec pong = {"pong", 4};
     how.poll_thread = true;
     open_with(how);
-    CHECK(!io_has_quick(&io));
+    CHECK(!io_has_quick(&io) && io_doubts_silence(&io));
     struct io_socket *s = attach(0);
     CHECK(io_receive_many(&io, s));
     say(0, "ping");
@@ -555,6 +595,7 @@ int main(void) {
     RUN(an_event_for_nobody_is_none_and_its_buffer_comes_back);
     RUN(without_room_nothing_begins);
     RUN(a_stop_that_failed_may_be_asked_for_again);
+    RUN(a_socket_that_is_asked_tells_what_the_kernel_did_not);
     RUN(who_waits_is_woken);
     RUN(with_a_poll_thread_all_sends_speak);
     RUN(what_cannot_be_opened_leaves_nothing);
