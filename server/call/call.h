@@ -151,8 +151,8 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
     return NULL;
 }
 
-/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). Most accesses
- * fall into the second of the one before: a line that is not written need not be written back. */
+/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). The clock
+ * has one-second steps, so a second use within the same second writes nothing and the cache line stays clean. */
 static inline void call_touch(struct call *call, struct entry *e) {
     uint32_t clock = (uint32_t)((uint64_t)call->effects->now_ms / 1000) & 0xffffff;
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);

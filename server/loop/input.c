@@ -42,8 +42,7 @@ static void fail_protocol(struct conn *conn, const char *text) {
     conn_wants_flush(conn);
 }
 
-/* CLIENT PAUSE holds request i of the batch: it is put back, in RESP as it came, in front of the bytes behind
- * it. */
+/* CLIENT PAUSE holds this request back: it is written out again as RESP in front of the bytes that followed it. */
 static void hold(struct conn *conn, const struct request *request, const char *rest, size_t len) {
     assert(request->args.argc > 0 && !conn->bulk);
     struct buffer held = {0};
