@@ -274,7 +274,8 @@ static bool increx_integers_or_reply(struct call *call, const struct increx *x, 
 static bool increx_floats_or_reply(struct call *call, const struct increx *x, const struct increx_terms *t,
                                    struct increx_sum *sum) {
     long double now = sum->value.real, wanted = now + t->increment.real;
-    long double upper = fminl(t->upper.real, LDBL_MAX), lower = fmaxl(t->lower.real, -LDBL_MAX);
+    long double upper = t->upper.real < LDBL_MAX ? t->upper.real : LDBL_MAX; /* they may be infinite */
+    long double lower = t->lower.real > -LDBL_MAX ? t->lower.real : -LDBL_MAX;
     if (!finite_or_reply(call, now, "ERR value cannot be Infinity")) return false;
     if (wanted < lower || wanted > upper) {
         if (!x->saturate) return true;
