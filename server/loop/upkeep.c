@@ -22,6 +22,7 @@ static void expired(void *context, unsigned db, const struct entry *e) {
 
 /* The clock is read only where there is something to do. */
 static void expire_stripe(struct shard *shard, struct stripe *stripe) {
+    if (shard->exec.effects.journal) queue_prepare(shard->exec.effects.journal);
     struct metrics *metrics = &shard->exec.metrics;
     struct expiring expiring = {shard, stripe};
     int64_t now_ms = shard->exec.clock.now_ms;
