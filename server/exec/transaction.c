@@ -1,9 +1,8 @@
 /* transaction.c - MULTI's queue and WATCH's keys.
  *
  * The queue is an array of saved requests. The stripes of their keys are gathered while queueing, so EXEC knows its
- * locks without looking at the queue again. Watched keys live in an
- * open-addressing table keyed by the address of the stripe's record (server/stripes/watch.h): watching a key twice
- * notes its version once, however many keys are watched. */
+ * locks without looking at the queue again. Watched keys live in an open-addressing table keyed by the address of the
+ * stripe's record (server/stripes/watch.h): watching a key twice notes its version once, however many are watched. */
 #include "server/exec/transaction.h"
 
 #include <stdlib.h>
@@ -174,8 +173,8 @@ bool transaction_watch(struct client *client, unsigned db, struct key key, bool 
     return true;
 }
 
-/* A key that was there and has expired counts as changed, deleted or not. One that was not there and has
- * expired since came and went with a swap of databases: nobody could see it. */
+/* A key that existed and has expired counts as changed, whether it is deleted yet or not. One that did not exist, and
+ * is an expired entry now, came by SWAPDB: nobody could ever read it. */
 static bool is_dirty(const struct watched *watched, int64_t now_ms) {
     if (watch_version(watched->watch) != watched->version) return true;
     if (!watched->exists) return false;
