@@ -6,9 +6,9 @@
 #include "server/clients/post.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "protocol/assert.h"
+#include "server/clients/accepted.h"
 
 struct mailbox mailboxes[MAX_SHARDS];
 unsigned mailbox_count;
@@ -105,6 +105,6 @@ struct post *post_take_all(struct mailbox *mailbox) {
 
 void post_drop(struct post *post) {
     if (post->kind == POST_DELIVER) block_release(post->bytes);
-    if (post->kind == POST_ADOPT) close(post->fd);
+    if (post->kind == POST_ADOPT) accepted_close(post->fd);
     free(post);
 }

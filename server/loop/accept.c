@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "protocol/assert.h"
+#include "server/clients/accepted.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/input.h"
@@ -22,7 +22,7 @@ enum { ACCEPT_PAUSE_US = 100 * 1000 };
 static void refuse(struct shard *shard, int fd, struct bytes text) {
     metric_add(&shard->exec.metrics.connections_rejected, 1);
     (void)!send(fd, text.data, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    close(fd);
+    accepted_close(fd);
 }
 
 /* Is the peer this machine itself? */
@@ -99,7 +99,7 @@ void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
     bool served = false;
     assert(fd >= 0 && client_get(shard->connections) > 0); /* it is counted already */
     if (shard->stopping)
-        close(fd);
+        accepted_close(fd);
     else
         served = serve(shard, fd, unix_socket);
     if (!served) __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
@@ -117,6 +117,13 @@ static void spread(struct shard *shard, int fd, bool unix_socket) {
         __atomic_fetch_add(&shard->connections, 1, __ATOMIC_RELAXED);
     }
     accept_adopt(shard, fd, unix_socket);
+}
+
+/* Some kernels err: then there is nothing to serve, and nothing to close. */
+static void disbelieve(struct shard *shard, int fd) {
+    metric_add(&shard->exec.metrics.accepts_disbelieved, 1);
+    log_warning("The kernel accepted a connection as descriptor %d, which is none or another one's: ignored",
+                fd);
 }
 
 static void pause_accepting(struct shard *shard, struct listener *listener, int error) {
@@ -159,8 +166,10 @@ void accept_heard(struct shard *shard, struct listener *listener, const struct i
     assert(event->operation == IO_ACCEPT && !listener->ended);
     if (event->last) listener->armed = false;
     if (result >= 0) {
-        if (shard->stopping)
-            close(result);
+        if (!accepted_take(result, listener->unix_socket))
+            disbelieve(shard, result);
+        else if (shard->stopping)
+            accepted_close(result);
         else
             spread(shard, result, listener->unix_socket);
         return;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "protocol/assert.h"
+#include "server/clients/accepted.h"
 #include "server/config/config.h"
 #include "server/log.h"
 #include "server/loop/receive.h"
@@ -193,7 +194,7 @@ bool conn_bury(struct conn *conn) {
     debug_assert(conn_check(conn));
     if (!io_detach(&shard->io, &conn->socket)) return false;
     conn->kind->closed(conn);
-    close(conn->client.fd);
+    accepted_close(conn->client.fd);
     output_close(&conn->output);
     buffer_free(&conn->pending);
     __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);

@@ -46,7 +46,7 @@
     FAULT(RECEIVE_ENOBUFS) /* one in n receives that are armed ends at once */                               \
     FAULT(RECEIVE_EINTR)                                                                                     \
     FAULT(ACCEPT_FAILS)  /* one in n accepts that are armed ends at once ... */                              \
-    FAULT(ACCEPT_ERROR)  /* ... with this errno */                                                           \
+    FAULT(ACCEPT_ERROR)  /* ... with this errno, or as if the descriptor -n had been accepted */             \
     FAULT(CANCEL_FAILS)  /* one in n cancellations comes to nothing ... */                                   \
     FAULT(CANCEL_ERROR)  /* ... with this errno */                                                           \
     FAULT(MESSAGE_FAILS) /* one in n messages to another ring fails ... */                                   \

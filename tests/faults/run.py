@@ -11,6 +11,7 @@ import argparse
 import errno
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,26 @@ def bad_accepting_never_stops():
             with Server("--io-sqpoll", "no", shards=error % 2 * 3 + 1, path=PROGRAM, env=faults.environment) as server:
                 relief.join()  # the server has answered, so it has come
                 check(alone(server), "somebody is there")
+
+
+def bad_accepted_descriptors_are_not_believed():
+    """The kernel names files, rings, listeners, or what is not there at all: nobody is served over them, and they stay open."""
+    held = None
+    for fd in list(range(20)) + [2000000]:
+        with Faults(ACCEPT_FAILS=1, ACCEPT_ERROR=-fd & 2**32 - 1) as faults:
+            relief = threading.Thread(target=relieve, args=(faults,))
+            relief.start()
+            with Server("--io-sqpoll", "no", shards=2, path=PROGRAM, env=faults.environment) as server, server.client() as client:
+                relief.join()
+                eventually("all others to be gone", lambda: len(client.call("CLIENT", "LIST").splitlines()) == 1)
+                figures = client.call("INFO", "io").decode()
+                check(int(re.search(r"accepts_disbelieved:(\d+)", figures).group(1)) >= 2, "descriptor %d was believed" % fd)
+                held = held or descriptors(server)
+                check(descriptors(server) == held, "descriptor %d was closed, or others were lost" % fd)
+
+
+def descriptors(server):
+    return len(os.listdir("/proc/%d/fd" % server.pid))
 
 
 # ---- Memory ---------------------------------------------------------------------------------------------------------------------
