@@ -61,7 +61,7 @@ def test_selection(build, out):
 
 
 def test_added_server(build, out):
-    rows = results(build, out, "table", "--rows", "SET P64", f"other={build}/kevy --port PORT --dir DIR --save ''")
+    rows = results(build, out, "table", "table", "--rows", "SET P64", f"other={build}/kevy --port PORT --dir DIR --save ''")
     must("other" in rows[0]["servers"] and "other" in rows[0]["ratios"], f"the added server is not measured: {rows}")
 
 

@@ -35,6 +35,11 @@ static inline char byte_upper(char c) {
     return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
 }
 
+/* As isspace() in the C locale. */
+static inline bool byte_is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 static inline bool bytes_equal_nocase(struct bytes a, struct bytes b) {
     if (a.len != b.len) return false;
     for (size_t i = 0; i < a.len; i++)

@@ -120,15 +120,11 @@ static bool parse_short_decimal(struct bytes text, double *out) {
     return true;
 }
 
-static bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* libc wants a NUL behind the text; a longer text than this is no number that anybody writes. */
 enum { FLOAT_TEXT_MAX = 5 * 1024 };
 
 static bool terminate(char *dst, struct bytes text) {
-    if (text.len == 0 || text.len >= FLOAT_TEXT_MAX || is_space(text.data[0])) return false;
+    if (text.len == 0 || text.len >= FLOAT_TEXT_MAX || byte_is_space(text.data[0])) return false;
     memcpy(dst, text.data, text.len);
     dst[text.len] = '\0';
     return true;

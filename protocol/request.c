@@ -228,10 +228,6 @@ static enum request_status parse_multibulk(struct request_parser *parser, const 
 
 /* Inline requests and lines of words */
 
-static bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     c = byte_lower(c);
@@ -269,7 +265,7 @@ static const char *copy_quoted(const char *at, const char *end, char quote, char
     }
     if (at == end) return NULL;
     at++;
-    return at == end || is_space(*at) ? at : NULL;
+    return at == end || byte_is_space(*at) ? at : NULL;
 }
 
 /* Copies one word. Returns the byte behind it, or NULL for unbalanced quotes. Redis begins a word after any
@@ -287,7 +283,7 @@ bool request_split_line(struct bytes line, char *scratch, struct request_args *a
     const char *at = line.data, *end = line.data + line.len;
     args->argc = 0;
     for (;;) {
-        while (at < end && is_space(*at)) at++;
+        while (at < end && byte_is_space(*at)) at++;
         if (at == end) return true;
         char *word = scratch;
         if (!(at = copy_word(at, end, &scratch))) return false;
@@ -300,7 +296,7 @@ bool request_split_line(struct bytes line, char *scratch, struct request_args *a
 static size_t words_max(struct bytes line) {
     size_t words = 0;
     for (size_t i = 0; i < line.len; i++)
-        if (!is_space(line.data[i]) && (i == 0 || is_space(line.data[i - 1]))) words++;
+        if (!byte_is_space(line.data[i]) && (i == 0 || byte_is_space(line.data[i - 1]))) words++;
     return words;
 }
 
