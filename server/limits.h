@@ -1,4 +1,5 @@
-/* limits.h - every maximum of the server that is not an option, in one place, with the relations between them. */
+/* limits.h - every maximum of the server that is not an option and that somebody may meet, in one place, with the
+ * relations between them. Buffers for texts whose length is known stand where they are used. */
 #ifndef KEVY_SERVER_LIMITS_H
 #define KEVY_SERVER_LIMITS_H
 
@@ -11,6 +12,20 @@ enum {
     MAX_STRIPES = 256,      /* stripe numbers are the top byte of a key's hash */
 
     MAX_COMMANDS = 512, /* rows of the command table, subcommands included */
+    MAX_DATABASES = 1024,
+
+    /* The configuration. */
+    CONFIG_FILE_MAX = 8 * 1024 * 1024, /* bytes of a file */
+    CONFIG_LINE_MAX = 64 * 1024,       /* bytes of a line */
+    CONFIG_INCLUDE_DEPTH = 16,         /* files open within each other */
+    CONFIG_INCLUDE_FILES = 1000,       /* files read in all */
+    CONFIG_ERRORS_MAX = 64 * 1024,     /* bytes of error lines; what is beyond is counted, and not told */
+    OPTION_TEXT_MAX = 1024 * 1024,     /* bytes of a value as text */
+    LOG_LINE_MAX = 1024,               /* bytes of a line of the log; the rest is cut */
+
+    /* Where it listens. */
+    CONFIG_BIND_MAX = 16, /* words of `bind` */
+    LISTENERS_MAX = 32,   /* sockets: a word may be a name with several addresses */
 
     /* Requests. */
     MAX_REQUEST_ARGS = 1024 * 1024,
@@ -40,6 +55,8 @@ enum {
      * memory, nor make the next writer copy it. */
     PIN_PART = 8,
     MAX_IOV = 1024, /* IOV_MAX */
+    FILE_TABLE_MAX =
+        32 * 1024, /* connections with a place in the ring's table of files; others use plain descriptors */
 
     /* What the server tells. */
     INFO_TEXT_MAX = 1024 * 1024, /* bytes of INFO */
@@ -63,5 +80,7 @@ _Static_assert(RECEIVE_BUFFER_SIZE <= DIRECT_READ_MIN,
 _Static_assert((int)OUTPUT_CHUNK_SIZE >= (int)REPLY_CHUNK_MIN, "a reply may ask for this much at once");
 _Static_assert(PIN_MIN >= 4096, "only values in blocks can be pinned");
 _Static_assert(OUTPUT_LOW_WATER < OUTPUT_HIGH_WATER, "hysteresis");
+_Static_assert(LISTENERS_MAX > CONFIG_BIND_MAX,
+               "each word is an address at least, and there is a Unix socket");
 
 #endif

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "server/clock.h"
+#include "server/limits.h"
 #include "server/lock_order.h"
 
 enum {
-    LINE_MAX_LEN = 1024,
     FOLLOW_US = 100 * 1000, /* between two looks whether the file is still where it was */
 };
 
@@ -89,16 +89,16 @@ static void target_follow(void) {
 }
 
 /* "12345:M 22 Nov 2026 17:55:00.123 * ". All of this is far shorter than a line. */
-static size_t head_format(char line[LINE_MAX_LEN], enum log_level level) {
+static size_t head_format(char line[LOG_LINE_MAX], enum log_level level) {
     static const char marks[] = ".-*#";
     int64_t now_ms = clock_unix_ms();
     time_t now_s = (time_t)(now_ms / 1000);
     struct tm local;
     localtime_r(&now_s, &local);
 
-    size_t len = (size_t)snprintf(line, LINE_MAX_LEN, "%d:M ", (int)getpid());
-    len += strftime(line + len, LINE_MAX_LEN - len, "%d %b %Y %H:%M:%S", &local);
-    len += (size_t)snprintf(line + len, LINE_MAX_LEN - len, ".%03d %c ", (int)(now_ms % 1000), marks[level]);
+    size_t len = (size_t)snprintf(line, LOG_LINE_MAX, "%d:M ", (int)getpid());
+    len += strftime(line + len, LOG_LINE_MAX - len, "%d %b %Y %H:%M:%S", &local);
+    len += (size_t)snprintf(line + len, LOG_LINE_MAX - len, ".%03d %c ", (int)(now_ms % 1000), marks[level]);
     return len;
 }
 
@@ -110,9 +110,9 @@ static void controls_neutralise(char *text, size_t len) {
 void log_write(enum log_level level, const char *format, ...) {
     if ((int)level < least_level || level >= LOG_LEVEL_NOTHING) return;
     int saved_errno = errno;
-    char line[LINE_MAX_LEN];
+    char line[LOG_LINE_MAX];
     target_follow();
-    size_t head = head_format(line, level), room = LINE_MAX_LEN - head;
+    size_t head = head_format(line, level), room = LOG_LINE_MAX - head;
 
     va_list arguments;
     va_start(arguments, format);

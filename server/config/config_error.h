@@ -4,8 +4,7 @@
 
 #include "protocol/buffer.h"
 #include "protocol/bytes.h"
-
-enum { CONFIG_ERRORS_MAX = 64 * 1024 }; /* bytes of error lines; what is beyond is counted, and not told */
+#include "server/limits.h"
 
 /* Zero-initialised is empty. */
 struct config_errors {

@@ -8,13 +8,7 @@
 #include "protocol/buffer.h"
 #include "protocol/request.h"
 #include "server/config/config_error.h"
-
-enum {
-    CONFIG_FILE_MAX = 8 * 1024 * 1024, /* bytes of a file */
-    CONFIG_LINE_MAX = 64 * 1024,       /* bytes of a line */
-    CONFIG_INCLUDE_DEPTH = 16,         /* files open within each other */
-    CONFIG_INCLUDE_FILES = 1000,       /* files read in all */
-};
+#include "server/limits.h"
 
 /* A reading of one or several files. Zero-initialised but for `errors`. */
 struct config_reading {

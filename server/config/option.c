@@ -51,6 +51,8 @@ static struct option options[] = {
 #undef NO_EFFECT
 };
 
+_Static_assert((int)MAX_DATABASES <= (int)KEYSPACE_MAX_DATABASES, "a keyspace has as many");
+
 enum { OPTION_COUNT = sizeof(options) / sizeof(options[0]) };
 
 unsigned option_count(void) {
@@ -109,7 +111,9 @@ const char *option_nearest(struct bytes name) {
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         for (unsigned j = 0; (known = option_name(&options[i], j)); j++) {
             unsigned distance = name_distance(name, bytes_of(known));
-            if (distance < best) best = distance, nearest = known;
+            if (distance >= best) continue;
+            best = distance;
+            nearest = known;
         }
     return nearest;
 }
@@ -226,8 +230,11 @@ static bool parse_memory(struct bytes text, int64_t *number) {
 
 static bool parse_choice(const struct option *option, struct bytes text, int64_t *number,
                          char error[OPTION_ERROR_MAX]) {
-    for (const struct option_choice *choice = option->choices; choice->name; choice++)
-        if (bytes_equal_nocase(text, bytes_of(choice->name))) return *number = choice->value, true;
+    for (const struct option_choice *choice = option->choices; choice->name; choice++) {
+        if (!bytes_equal_nocase(text, bytes_of(choice->name))) continue;
+        *number = choice->value;
+        return true;
+    }
 
     int len = snprintf(error, OPTION_ERROR_MAX, "argument(s) must be one of the following:");
     for (const struct option_choice *choice = option->choices; choice->name; choice++)
@@ -281,10 +288,15 @@ static bool parse_words(struct bytes text, char **joined, char error[OPTION_ERRO
 }
 
 static bool limit_class(struct bytes name, unsigned *class) {
-    if (bytes_is(name, "normal")) return *class = OUTPUT_LIMIT_NORMAL, true;
-    if (bytes_is(name, "slave") || bytes_is(name, "replica")) return *class = OUTPUT_LIMIT_REPLICA, true;
-    if (bytes_is(name, "pubsub")) return *class = OUTPUT_LIMIT_PUBSUB, true;
-    return false;
+    if (bytes_is(name, "normal"))
+        *class = OUTPUT_LIMIT_NORMAL;
+    else if (bytes_is(name, "slave") || bytes_is(name, "replica"))
+        *class = OUTPUT_LIMIT_REPLICA;
+    else if (bytes_is(name, "pubsub"))
+        *class = OUTPUT_LIMIT_PUBSUB;
+    else
+        return false;
+    return true;
 }
 
 /* "normal 0 0 0 replica 256mb 64mb 60": groups of class, hard limit, soft limit, seconds. */

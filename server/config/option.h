@@ -30,10 +30,7 @@ enum option_kind {
 };
 enum option_when { START, ANY, PROTECTED };
 
-enum {
-    OPTION_ERROR_MAX = 256,        /* bytes of an error text, its NUL included */
-    OPTION_TEXT_MAX = 1024 * 1024, /* bytes of a value as text */
-};
+enum { OPTION_ERROR_MAX = 256 }; /* bytes of an error text, its NUL included */
 
 struct option_choice {
     const char *name; /* NULL ends the list */

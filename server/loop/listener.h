@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/limits.h"
 #include "uring/io.h"
 
-enum { LISTENERS_MAX = 32 };
 /* What a socket that listens is called, beside its number: no connection is called so (slots.h). */
 #define LISTENER_NAME (UINT64_C(1) << 31)
 _Static_assert(LISTENERS_MAX < LISTENER_NAME, "the number lies below");

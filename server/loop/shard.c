@@ -11,7 +11,6 @@ struct shard *shards;
 unsigned shard_count;
 
 enum {
-    FILE_TABLE_MAX = 32 * 1024, /* slots beyond this use plain descriptors */
     POLL_IDLE_MS = 10,
 };
 
