@@ -153,8 +153,9 @@ void io_receive_stop(struct io *io, struct io_socket *s) {
     if (s->bits & IO_RECEIVING) stop(io, s, IO_CODE_RECEIVE);
 }
 
-/* A poll thread that has other work waiting passes for one with a signal pending, so a receive that stands at urgent data
- * gets EAGAIN from tcp_recvmsg. What woke it, maybe the end of the stream, is used up then, and nothing else will come. */
+/* A poll thread that has other work waiting passes for one with a signal pending, as does any thread without
+ * DEFER_TASKRUN: so a receive that stands at urgent data gets EAGAIN from tcp_recvmsg. What woke it, maybe the end of
+ * the stream, is used up then, and nothing else will come. */
 void io_ask(struct io *io, struct io_socket *s) {
     char byte;
     if (!(s->bits & (IO_RECEIVING | IO_READING))) return;

@@ -147,7 +147,7 @@ bool io_receive_one(struct io *io, struct io_socket *s, unsigned most) __attribu
 void io_receive_stop(struct io *io, struct io_socket *s);
 /* Does the kernel fail to say, now and then, that something has come? Then each socket is to be asked once in a while. */
 static inline bool io_doubts_silence(const struct io *io) {
-    return !io->quick_sends;
+    return !(io->ring.setup_flags & IORING_SETUP_DEFER_TASKRUN);
 }
 /* Asks the socket itself. If something has come, or the stream has ended, an event says so, or that the receive or read has
  * ended and is to be begun again. */
