@@ -128,10 +128,9 @@ bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) {
     return false;
 }
 
-bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64_t max, int64_t *out,
-                             const char *error) {
-    if (number_parse_i64(call->argv[arg], out) && *out >= min && *out <= max) return true;
-    reply_error(call->reply, error ? error : "ERR value is not an integer or out of range");
+bool call_int_range_or_reply(struct call *call, uint32_t arg, struct call_range range, int64_t *out) {
+    if (number_parse_i64(call->argv[arg], out) && *out >= range.min && *out <= range.max) return true;
+    reply_error(call->reply, range.error ? range.error : "ERR value is not an integer or out of range");
     return false;
 }
 

@@ -207,9 +207,13 @@ struct value call_value(struct call *call, uint32_t arg);
 
 /* False after replying "ERR value is not an integer or out of range". */
 bool call_int_or_reply(struct call *call, uint32_t arg, int64_t *out) __attribute__((warn_unused_result));
-/* The same with bounds; `error` (with its code) replaces the text when it is not NULL. */
-bool call_int_range_or_reply(struct call *call, uint32_t arg, int64_t min, int64_t max, int64_t *out,
-                             const char *error) __attribute__((warn_unused_result));
+/* The same with bounds, both inclusive; `error` (with its code) replaces the text when it is not NULL. */
+struct call_range {
+    int64_t min, max;
+    const char *error;
+};
+bool call_int_range_or_reply(struct call *call, uint32_t arg, struct call_range range, int64_t *out)
+    __attribute__((warn_unused_result));
 /* A database number. False after replying "ERR DB index is out of range", or that it is no integer. */
 bool call_database_or_reply(struct call *call, uint32_t arg, unsigned *db)
     __attribute__((warn_unused_result));

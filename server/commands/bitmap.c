@@ -50,7 +50,9 @@ static void setbit(struct call *call) {
     uint64_t offset;
     int64_t bit;
     if (!bitmap_offset_or_reply(call, 2, 0, &offset)) return;
-    if (!call_int_range_or_reply(call, 3, 0, 1, &bit, "ERR bit is not an integer or out of range")) return;
+    if (!call_int_range_or_reply(
+            call, 3, (struct call_range){0, 1, "ERR bit is not an integer or out of range"}, &bit))
+        return;
     struct entry *e = call_peek(call, 1);
     if (!call_is_string_or_reply(call, e)) return;
     size_t len = e ? entry_string_len(e) : 0, byte = offset / 8;

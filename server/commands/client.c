@@ -147,7 +147,8 @@ static bool add_ids(struct call *call, struct text *lines) {
     for (struct client *c = clients_first(); ok && c; c = c->next) sorted[n++] = c;
     for (uint32_t i = 3; ok && i < call->argc; i++) {
         int64_t number;
-        ok = call_int_range_or_reply(call, i, INT64_MIN, INT64_MAX, &number, "ERR Invalid client ID");
+        ok = call_int_range_or_reply(
+            call, i, (struct call_range){INT64_MIN, INT64_MAX, "ERR Invalid client ID"}, &number);
         uint64_t id = ok ? (uint64_t)number : 0;
         found = ok ? bsearch(&id, sorted, n, sizeof(*sorted), id_order) : NULL;
         if (found && !(*found)->killed) add_line(lines, call, *found);
@@ -208,11 +209,13 @@ struct kill_filter {
 static bool kill_value_or_reply(struct call *call, uint32_t i, struct kill_filter *filter) {
     struct bytes option = call->argv[i], value = call->argv[i + 1];
     if (bytes_is(option, "id"))
-        return call_int_range_or_reply(call, i + 1, 1, INT64_MAX, &filter->id,
-                                       "ERR client-id should be greater than 0");
+        return call_int_range_or_reply(
+            call, i + 1, (struct call_range){1, INT64_MAX, "ERR client-id should be greater than 0"},
+            &filter->id);
     if (bytes_is(option, "maxage"))
-        return call_int_range_or_reply(call, i + 1, 1, INT64_MAX, &filter->max_age_s,
-                                       "ERR maxage should be greater than 0");
+        return call_int_range_or_reply(
+            call, i + 1, (struct call_range){1, INT64_MAX, "ERR maxage should be greater than 0"},
+            &filter->max_age_s);
     if (bytes_is(option, "type")) {
         filter->type = TYPE_ANY;
         return type_or_reply(call, i + 1, &filter->type);
@@ -476,8 +479,10 @@ static void client_pause(struct call *call) {
             return;
         }
     }
-    if (!call_int_range_or_reply(call, 2, INT64_MIN, INT64_MAX, &timeout_ms,
-                                 "ERR timeout is not an integer or out of range"))
+    if (!call_int_range_or_reply(
+            call, 2,
+            (struct call_range){INT64_MIN, INT64_MAX, "ERR timeout is not an integer or out of range"},
+            &timeout_ms))
         return;
     if (timeout_ms < 0) {
         reply_error(call->reply, "ERR timeout is negative");

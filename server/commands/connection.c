@@ -114,8 +114,11 @@ static void hello(struct call *call) {
     struct client *client = call->client;
     int64_t version = client->resp;
     if (call->argc >= 2) {
-        if (!call_int_range_or_reply(call, 1, INT64_MIN, INT64_MAX, &version,
-                                     "ERR Protocol version is not an integer or out of range"))
+        if (!call_int_range_or_reply(
+                call, 1,
+                (struct call_range){INT64_MIN, INT64_MAX,
+                                    "ERR Protocol version is not an integer or out of range"},
+                &version))
             return;
         if (version < 2 || version > 3) {
             reply_error(call->reply, "NOPROTO unsupported protocol version");

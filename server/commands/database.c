@@ -135,8 +135,12 @@ COMMAND(flushall) = {.name = "flushall",
 /* ---- SWAPDB --------------------------------------------------------------------------------------- */
 
 static bool swap_or_reply(struct call *call, int64_t *a, int64_t *b) {
-    if (!call_int_range_or_reply(call, 1, INT_MIN, INT_MAX, a, "ERR invalid first DB index")) return false;
-    if (!call_int_range_or_reply(call, 2, INT_MIN, INT_MAX, b, "ERR invalid second DB index")) return false;
+    if (!call_int_range_or_reply(call, 1, (struct call_range){INT_MIN, INT_MAX, "ERR invalid first DB index"},
+                                 a))
+        return false;
+    if (!call_int_range_or_reply(call, 2,
+                                 (struct call_range){INT_MIN, INT_MAX, "ERR invalid second DB index"}, b))
+        return false;
     if (*a >= 0 && *a < config.databases && *b >= 0 && *b < config.databases) return true;
     reply_error(call->reply, "ERR DB index is out of range");
     return false;

@@ -272,8 +272,10 @@ static void slowlog_get(struct call *call) {
         help_syntax_error(call);
         return;
     }
-    if (call->argc == 3 && !call_int_range_or_reply(call, 2, -1, LONG_MAX, &count,
-                                                    "ERR count should be greater than or equal to -1"))
+    if (call->argc == 3 &&
+        !call_int_range_or_reply(
+            call, 2, (struct call_range){-1, LONG_MAX, "ERR count should be greater than or equal to -1"},
+            &count))
         return;
     slowlog_walk(count < 0 ? UINT64_MAX : (uint64_t)count, slowlog_begin, slowlog_entry_reply, call);
 }

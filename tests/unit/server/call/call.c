@@ -232,10 +232,10 @@ static void integers_are_whole_and_within_their_bounds(void) {
     argv[1] = BYTES("-9223372036854775808");
     CHECK(call_int_or_reply(&call, 1, &value) && value == INT64_MIN);
     argv[1] = BYTES("5");
-    CHECK(call_int_range_or_reply(&call, 1, 5, 5, &value, NULL) && value == 5);
+    CHECK(call_int_range_or_reply(&call, 1, (struct call_range){5, 5, NULL}, &value) && value == 5);
     CHECK(replied().len == 0);
-    CHECK(!call_int_range_or_reply(&call, 1, 6, 9, &value, NULL));
-    CHECK(!call_int_range_or_reply(&call, 1, 0, 4, &value, "ERR out of my range"));
+    CHECK(!call_int_range_or_reply(&call, 1, (struct call_range){6, 9, NULL}, &value));
+    CHECK(!call_int_range_or_reply(&call, 1, (struct call_range){0, 4, "ERR out of my range"}, &value));
     argv[1] = BYTES("5 ");
     CHECK(!call_int_or_reply(&call, 1, &value));
     argv[1] = BYTES("9223372036854775808");
