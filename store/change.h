@@ -38,8 +38,8 @@ void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, str
 struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db, struct entry *e, int64_t expiry_ms);
 
 /* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing
- * what is there. `from` must exist and differ from `to`. A block or an object is shared by a copy, moved by a move. False
- * without memory. */
+ * what is there. `from` must exist and differ from `to`. A block or an object is shared by a copy, moved by
+ * a move. False without memory. */
 bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
                    unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
 bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,

@@ -144,8 +144,7 @@ struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t r
     if (table->entries == 0) return NULL;
     uint64_t index = 0;
     /* Every bucket and every place in it are drawn alike, and again where there is nothing. Two buckets'
-     * worth of places covers all but a few entries in a million; the rest comes in with a rare longer draw.
-     */
+     * worth of places covers all but a few entries in a million; the rest comes in with a rare longer draw. */
     for (unsigned i = 0; i < RANDOM_TRIES; i++) {
         uint64_t draw = next_random(&random);
         unsigned places = draw >> 60 ? 2 * TABLE_SLOTS : RANDOM_CHAIN_MAX;

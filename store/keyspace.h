@@ -104,8 +104,7 @@ void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
 
 /* Deletes at most `budget` entries whose expiry is <= now_ms, telling `expired` of each before it goes (the
  * entry is still readable, the keyspace must not be changed). Returns how many. Entries of a distant time are
- * sorted on the way, a bounded number a call: more is due when keyspace_next_expiry is not later than now_ms.
- */
+ * sorted on the way, a bounded number a call: more is due when keyspace_next_expiry is not later than now_ms. */
 unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
                          void (*expired)(void *context, unsigned db, const struct entry *e), void *context);
 /* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */

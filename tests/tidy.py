@@ -286,6 +286,18 @@ def first_comment(tree):
             yield path, 1, "no first comment"
 
 
+def last_words(tree):
+    """No comment of several lines ends in one or two left-over words, nor in a line that only closes it."""
+    for path in tree.sources():
+        text = tree.text(path)
+        for match in re.finditer(r"^[ ]*(/\*(?:[^*]|\*(?!/))*\*/)", text, re.M):
+            lines = match.group(1).split("\n")
+            last, before = lines[-1].replace("*/", "").strip(" *"), lines[-2].strip(" /*") if len(lines) > 1 else ""
+            drawn = len(lines) > 1 and re.match(r"\s*/?\*\s{3,}", lines[-2])
+            if before and not drawn and len(last.split()) <= 2:
+                yield path, text.count("\n", 0, match.end()) + 1, "a comment ends in %s" % (last or "an empty line")
+
+
 def formatting(tree):
     """clang-format has nothing to change."""
     if not shutil.which("clang-format"):
@@ -344,7 +356,7 @@ def assertions(tree):
 
 
 CHECKS = (arrows, circles, banned_calls, store_state, kernel_words, stray_files, dead_declarations, long_functions, words, layout, first_comment,
-          formatting, command_list, option_list, unit_tests, assertions)
+          last_words, formatting, command_list, option_list, unit_tests, assertions)
 
 
 def check(root):
@@ -379,6 +391,8 @@ OFFENCES = {
     "words": {"server/f.c": "/* f.c - %s: later. */\n" % WORDS[0]},
     "layout": {"server/g.c": "/* g.c - trails. */ \n"},
     "first_comment": {"server/h.c": "int h(void);\n"},
+    "last_words": {"server/i.c": "/* i.c - says more than there is room for in a line, and then a\n * word. */\n"},
+    "last_words, none": {"server/i.c": "/* i.c - says what it has to say, but closes the comment later.\n */\n"},
     "formatting": {"server/i.c": "/* i.c - sprawls. */\nint   i( void );\n"},
     "command_list": {"server/commands/j.c": '/* j.c - hides. */\nCOMMAND(hidden) = {.name = "hidden", .arity = 1};\n',
                      "README.md": "nothing\n"},

@@ -1,7 +1,6 @@
 /* abi.h - the kernel's io_uring ABI: <linux/io_uring.h>, and what Debian 12's copy of it (Linux 6.1) lacks.
  *
- * Everything added here is refused with EINVAL, or simply not announced, by a kernel that does not know it.
- */
+ * Everything added here is refused with EINVAL, or simply not announced, by a kernel that does not know it. */
 #ifndef KEVY_URING_ABI_H
 #define KEVY_URING_ABI_H
 
@@ -30,8 +29,7 @@
 #define IORING_FEAT_MIN_TIMEOUT (1U << 15)
 #endif
 
-/* struct io_uring_getevents_arg as of Linux 6.12; before that the third field was padding and had to be zero.
- */
+/* struct io_uring_getevents_arg as of Linux 6.12; before that the third field was padding and had to be zero. */
 struct abi_getevents_arg {
     uint64_t sigmask;
     uint32_t sigmask_size;

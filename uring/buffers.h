@@ -42,8 +42,7 @@ struct buffers {
  * `count` for all of them, always. 0 or a negative errno; on error nothing is left behind. */
 int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
                  unsigned size) __attribute__((warn_unused_result));
-/* Before ring_close; no receive over the group may be in flight. Harmless after a failed open, and the second
- * time. */
+/* Before ring_close; no receive over the group may be in flight. Harmless after a failed open, and the second time. */
 void buffers_close(struct buffers *b);
 
 /* The id that a completion names: cqe->flags carries IORING_CQE_F_BUFFER. */

@@ -10,8 +10,7 @@ struct files {
     unsigned count; /* slots; 0 when the table could not be had, then nothing is fixed */
 };
 
-/* REGISTER_FILES2 with RSRC_REGISTER_SPARSE. 0 or a negative errno: EMFILE where count exceeds RLIMIT_NOFILE.
- */
+/* REGISTER_FILES2 with RSRC_REGISTER_SPARSE. 0 or a negative errno: EMFILE where count exceeds RLIMIT_NOFILE. */
 int files_open(struct files *files, struct ring *ring, unsigned count) __attribute__((warn_unused_result));
 /* Before ring_close. Harmless after a failed open, and the second time. */
 void files_close(struct files *files);

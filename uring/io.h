@@ -116,8 +116,8 @@ const char *io_name(const struct io *io);
 
 /* ---- Sockets -------------------------------------------------------------------------------------- */
 
-/* Makes `s` stand for a descriptor, which stays the caller's. No two attached sockets have the same place; IO_PLACE_NONE:
- * none. */
+/* Makes `s` stand for a descriptor, which stays the caller's. No two attached sockets have the same
+ * place; IO_PLACE_NONE: none. */
 void io_attach(struct io *io, struct io_socket *s, int fd, uint32_t place, uint64_t data);
 /* The socket has ended, and the caller is to close its descriptor now (true). False while operations are owed: it has been
  * shut down so that they end, and this is to be asked again after each of its events. */
@@ -133,8 +133,8 @@ static inline bool io_is_sending(const struct io_socket *s) {
     return s->bits & IO_SENDING;
 }
 
-/* All that begin an operation return false, having done nothing, where there is no room for it now: ask again in the next
- * turn. */
+/* All that begin an operation return false, having done nothing, where there is no room for it now: ask
+ * again in the next turn. */
 
 /* Accepts until an event says that it was the last. A socket that listens is never detached: it ends with the io. */
 bool io_listen(struct io *io, struct io_socket *s) __attribute__((warn_unused_result));

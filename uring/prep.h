@@ -1,6 +1,5 @@
-/* prep.h - fills SQEs. Each function writes the fields that its operation reads, and user_data; the SQE comes
- * zeroed from ring_sqe. `fd` is a descriptor, or a slot of the file table where prep_fixed_file is called
- * afterwards. */
+/* prep.h - fills SQEs. Each function writes the fields that its operation reads, and user_data; the SQE comes zeroed
+ * from ring_sqe. `fd` is a descriptor, or a slot of the file table where prep_fixed_file is called afterwards. */
 #ifndef KEVY_URING_PREP_H
 #define KEVY_URING_PREP_H
 

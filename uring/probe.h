@@ -19,15 +19,13 @@ struct probe {
  * IORING_REGISTER_PROBE, never guessed from the version where it can be tried. */
 void probe_run(struct probe *probe);
 
-/* Can kevy run here? NULL if yes. Else what is refused, why, and the remedy, in one paragraph written to
- * `text`. */
+/* Can kevy run here? NULL if yes. Else what is refused, why, and the remedy, in one paragraph written to `text`. */
 const char *probe_refusal(const struct probe *probe, char *text, size_t size);
 
 /* The same for a failed ring_open on the n-th of `rings` rings (memlock, seccomp, limits). */
 const char *probe_explain(int error, unsigned n, unsigned rings, char *text, size_t size);
 
-/* A table, a line a feature: name, yes/no, what kevy uses it for. Ends with a newline. Returns the length
- * written. */
+/* A table, a line a feature: name, yes/no, what kevy uses it for. Ends with a newline. Returns the length written. */
 size_t probe_describe(const struct probe *probe, char *text, size_t size);
 
 #endif

@@ -112,8 +112,7 @@ static int map_rings(struct ring *ring, const struct io_uring_params *params) {
     return 0;
 }
 
-/* Spares every enter the descriptor lookup. A thread has room for 16 of these; a ring works as well without.
- */
+/* Spares every enter the descriptor lookup. A thread has room for 16 of these; a ring works as well without. */
 static void register_fd(struct ring *ring) {
     struct io_uring_rsrc_update update = {.offset = -1U, .data = (uint64_t)ring->fd};
     if (ring_sys_register(ring->fd, IORING_REGISTER_RING_FDS, &update, 1) != 1) return;

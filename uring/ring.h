@@ -46,8 +46,8 @@ struct ring {
     unsigned features;    /* IORING_FEAT_* */
     bool min_wait;        /* the kernel honours min_wait_usec (Linux 6.12) */
 
-    /* Submission side. The kernel moves *sq_khead; *sq_ktail <= sqe_tail: what lies between is filled, not
-     * published. */
+    /* Submission side. The kernel moves *sq_khead; *sq_ktail <= sqe_tail: what lies between is
+     * filled, not published. */
     unsigned *sq_khead, *sq_ktail, *sq_kflags;
     unsigned sq_mask, sq_entries;
     unsigned sqe_tail; /* SQEs handed out */
@@ -71,8 +71,7 @@ int ring_open(struct ring *ring, const struct ring_options *options) __attribute
  * its own time: memory that a request still names must stay mapped until its last completion was seen. */
 void ring_close(struct ring *ring);
 
-/* How many SQEs can be had before the queue is full: ask first where several must go in together (linked
- * chains). */
+/* How many SQEs can be had before the queue is full: ask first where several must go in together (linked chains). */
 static inline unsigned ring_sqe_room(const struct ring *ring) {
     unsigned queued = ring->sqe_tail - __atomic_load_n(ring->sq_khead, __ATOMIC_ACQUIRE);
     assert(queued <= ring->sq_entries); /* 1 */
@@ -121,8 +120,7 @@ static inline void ring_advance(struct ring *ring, unsigned n) {
     debug_assert(n <= ring_ready(ring)); /* 2 */
     __atomic_store_n(ring->cq_khead, *ring->cq_khead + n, __ATOMIC_RELEASE);
 }
-/* Does the kernel hold back completions (CQ overflow) or deferred work that only an enter with GETEVENTS will
- * post? */
+/* Does the kernel hold back completions (CQ overflow) or deferred work that only an enter with GETEVENTS will post? */
 static inline bool ring_needs_enter(const struct ring *ring) {
     return __atomic_load_n(ring->sq_kflags, __ATOMIC_RELAXED) & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN);
 }
@@ -131,8 +129,7 @@ static inline bool ring_overflowed(const struct ring *ring) {
     return __atomic_load_n(ring->sq_kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
 }
 
-/* The raw system calls; they return a negative errno. The one place that fault injection wraps (-Wl,--wrap).
- */
+/* The raw system calls; they return a negative errno. The one place that fault injection wraps (-Wl,--wrap). */
 int ring_sys_setup(unsigned entries, struct io_uring_params *params);
 int ring_sys_enter(int fd, unsigned submit, unsigned want, unsigned flags, const void *arg, size_t arg_len);
 int ring_sys_register(int fd, unsigned opcode, const void *arg, unsigned count);

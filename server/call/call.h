@@ -171,8 +171,8 @@ static inline struct entry *call_read(struct call *call, uint32_t arg) {
         call_missed(call, arg);
     return e;
 }
-/* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves untouched, and
- * writers. */
+/* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves
+ * untouched, and writers. */
 struct entry *call_peek(struct call *call, uint32_t arg);
 /* For who overwrites a key without looking: if its time has passed it goes first, with its effects. Where nothing of the
  * stripe can have expired, which is the usual case, that costs a comparison. */
@@ -230,8 +230,7 @@ enum expiry_form {
     EXPIRY_AT_MILLISECONDS = 3, /* PXAT */
 };
 /* Turns an argument into absolute milliseconds. False after replying "ERR value is not an integer ..." or
- * "ERR invalid expire time in '<command>' command" (not positive where `positive` asks for it, or overflow).
- */
+ * "ERR invalid expire time in '<command>' command" (not positive where `positive` asks for it, or overflow). */
 bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form, bool positive,
                           int64_t *at_ms) __attribute__((warn_unused_result));
 

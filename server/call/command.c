@@ -287,8 +287,7 @@ void command_keys_free(struct command_key *keys, const struct command_key *few) 
     if (keys != few) free(keys);
 }
 
-/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of
- * MGET's. */
+/* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of MGET's. */
 static int named_keys(const struct key_spec *spec) {
     return spec->numkeys || spec->last < spec->first ? 1 : (spec->last - spec->first) / spec->step + 1;
 }
@@ -454,8 +453,8 @@ static int row_order(const void *a, const void *b) {
     return strcmp(x->container ? x->name : "", y->container ? y->name : "");
 }
 
-/* Whether COMMAND INFO's first, last and step miss keys, as Redis decides it: anything but plain ranges side
- * by side. */
+/* Whether COMMAND INFO's first, last and step miss keys, as Redis decides it: anything but plain ranges
+ * side by side. */
 static bool has_movable_keys(const struct command *command) {
     const struct key_spec *specs = command->keys;
     int previous = 0;
@@ -509,8 +508,7 @@ static unsigned fill_slots(uint64_t multiplier) {
     return longest;
 }
 
-/* Takes the first multiplier that keeps every name within `near` slots of its place; `near` grows while none
- * does. */
+/* Takes the first multiplier that keeps every name within `near` slots of its place; `near` grows while none does. */
 static void build_slots(void) {
     uint64_t candidate = 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio (Knuth, volume 3, 6.4) ... */
     for (unsigned tries = 0;; tries++) {

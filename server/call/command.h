@@ -154,11 +154,10 @@ struct command {
         __attribute__((section("commands"), used)) = &command_##ident;                                       \
     static struct command command_##ident
 
-/* Checks and numbers the rows and builds the lookup table. NULL, or an error text naming the row. Call once,
- * before threads. */
+/* Checks and numbers the rows and builds the lookup table. NULL, or an error text naming the row. Call
+ * once, before threads. */
 const char *command_table_open(void);
-/* What is wrong with this row alone, or NULL: the part of command_table_open that tests feed with bad rows.
- */
+/* What is wrong with this row alone, or NULL: the part of command_table_open that tests feed with bad rows. */
 const char *command_check_row(const struct command *command);
 
 /* From now on the command that `from` finds is found by the name `to`, which may be any bytes, and no longer by `from`;
@@ -215,9 +214,8 @@ static inline bool command_arity_ok(const struct command *command, uint32_t argc
     return command->arity >= 0 ? argc == (uint32_t)command->arity : argc >= (uint32_t)-command->arity;
 }
 
-/* The one key-extraction function: locks, ACLs, COMMAND GETKEYS and cluster slots all ask here. Writes at
- * most `max` keys, returns how many there are (which may be more than max), or -1 if the arguments make no
- * sense. */
+/* The one key-extraction function: locks, ACLs, COMMAND GETKEYS and cluster slots all ask here. Writes at most
+ * `max` keys, returns how many there are (which may be more than max), or -1 if the arguments make no sense. */
 int command_keys(const struct command *command, const struct bytes *argv, uint32_t argc,
                  struct command_key *keys, uint32_t max);
 /* All of them, in `few` if these suffice: *count says how many, or -1 as above. NULL without memory. */

@@ -4,8 +4,8 @@
 
 #include "server/call/call.h"
 
-/* An array of lines, with "HELP" and its own line added behind them. The first word is the command's name, and shown as it
- * was called. */
+/* An array of lines, with "HELP" and its own line added behind them. The first word is the command's name,
+ * and shown as it was called. */
 void help_reply(struct call *call, const char *const *lines, size_t count);
 #define HELP_REPLY(call, lines) help_reply((call), (lines), sizeof(lines) / sizeof(*(lines)))
 

@@ -1,5 +1,4 @@
-/* secret.h - which arguments are passwords, and therefore shown to nobody: not in MONITOR, not in the slow
- * log. */
+/* secret.h - which arguments are passwords, and therefore shown to nobody: not in MONITOR, not in the slow log. */
 #ifndef KEVY_SERVER_CALL_SECRET_H
 #define KEVY_SERVER_CALL_SECRET_H
 

@@ -4,8 +4,7 @@
  *     arguments := argument*
  *     argument  := primary ( "..." | "...+" | "@" version | "!" version )*
  *     primary   := "<" name [":" type] ">" | "[" argument "]" | "{" TOKEN argument "}"
- *                | name ":(" argument ( "|" argument )* ")" | name ":{" argument+ "}" | [name ":"] TOKEN
- */
+ *                | name ":(" argument ( "|" argument )* ")" | name ":{" argument+ "}" | [name ":"] TOKEN */
 #include "server/call/syntax.h"
 
 struct parser {

@@ -10,8 +10,7 @@
  *     argument ...         may be repeated; "...+" where its token is repeated with it
  *     argument@6.2.0       is there since this version; argument!2.8.12 is deprecated since
  *
- * The suffixes (... @ !) follow what they describe: `[condition:(NX | XX)@7.0.0]`, `[{GET <pattern>} ...+]`.
- */
+ * The suffixes (... @ !) follow what they describe: `[condition:(NX | XX)@7.0.0]`, `[{GET <pattern>} ...+]`. */
 #ifndef KEVY_SERVER_CALL_SYNTAX_H
 #define KEVY_SERVER_CALL_SYNTAX_H
 

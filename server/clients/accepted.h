@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Is this a connection over TCP, or a Unix socket, that is not in the set yet? Then it is now, and is closed by
- * accepted_close alone. */
+/* Is this a connection over TCP, or a Unix socket, that is not in the set yet? Then it is now, and is closed
+ * by accepted_close alone. */
 bool accepted_take(int fd, bool unix_socket) __attribute__((warn_unused_result));
 void accepted_close(int fd);
 

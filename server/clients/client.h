@@ -1,8 +1,7 @@
 /* client.h - a session: what a peer has told us and what it may do. No socket in sight: conn.h has that.
  *
- * Written only by the shard thread that owns the connection. Fields that CLIENT LIST shows from other threads
- * are relaxed atomics (client_set / client_get), strings among them change under the registry's lock
- * (clients.h). */
+ * Written only by the shard thread that owns the connection. Fields that CLIENT LIST shows from other threads are
+ * relaxed atomics (client_set / client_get), strings among them change under the registry's lock (clients.h). */
 #ifndef KEVY_SERVER_CLIENTS_CLIENT_H
 #define KEVY_SERVER_CLIENTS_CLIENT_H
 

@@ -7,8 +7,7 @@
 #include "server/clients/client.h"
 
 /* Gives the client its id and links it. False, and nothing is done, when maxclients are there already. Its fd
- * must stay open until clients_remove. A client that comes while there is no password counts as
- * authenticated. */
+ * must stay open until clients_remove. A client that comes while there is no password counts as authenticated. */
 bool clients_add(struct client *client) __attribute__((warn_unused_result));
 /* Unlinks it and frees its strings. */
 void clients_remove(struct client *client);
@@ -40,8 +39,7 @@ struct clients_usage clients_usage(void);
 const char *client_peer(struct client *client);
 const char *client_local(struct client *client);
 
-/* Replaces client->name, lib_name or lib_ver (NULL for an empty text). Takes the lock. False without memory.
- */
+/* Replaces client->name, lib_name or lib_ver (NULL for an empty text). Takes the lock. False without memory. */
 bool clients_set_text(char **field, struct bytes text) __attribute__((warn_unused_result));
 
 #endif

@@ -90,8 +90,8 @@ void post_look_again(struct wakes *wakes);
 
 /* Puts a post of the caller's into a mailbox; whoever takes it owns it then. Wakes nobody. */
 void post_push(struct mailbox *mailbox, struct post *post);
-/* Is anything posted, or the owner asked to look at something before want_ms? Ordered after the caller's store to
- * `parked`. */
+/* Is anything posted, or the owner asked to look at something before want_ms? Ordered after the caller's
+ * store to `parked`. */
 bool post_waiting(const struct mailbox *mailbox, int64_t want_ms);
 /* When the owner was asked to look, since this was asked last. */
 int64_t post_take_due(struct mailbox *mailbox);

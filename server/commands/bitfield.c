@@ -28,8 +28,7 @@ struct field_list {
 
 /* ---- Bits ----------------------------------------------------------------------------------------- */
 
-/* The field's bytes as one number, zero where the string has ended; the field's bits are its `*below`th and
- * up. */
+/* The field's bytes as one number, zero where the string has ended; the field's bits are its `*below`th and up. */
 static unsigned __int128 load_bytes(struct bytes bits, const struct field *f, unsigned *bytes,
                                     unsigned *below) {
     unsigned __int128 number = 0;
@@ -150,8 +149,8 @@ static void reply_value(struct call *call, __int128 value) {
     reply_int(call->reply, (int64_t)value); /* unsigned fields have 63 bits at most */
 }
 
-/* Runs SET or INCRBY. True if that is a change: the field has another value now, or it is in a string that became longer for
- * it. */
+/* Runs SET or INCRBY. True if that is a change: the field has another value now, or it is in a string that
+ * became longer for it. */
 static bool field_write(struct call *call, char *data, size_t len, const struct field *f, bool grows) {
     __int128 old = field_load((struct bytes){data, len}, f), value = f->operand;
     if (f->action == FIELD_INCRBY)

@@ -85,8 +85,8 @@ static uint64_t count_bit_range(const char *data, size_t first, size_t last) {
     return count - (uint64_t)__builtin_popcount(before) - (uint64_t)__builtin_popcount(behind);
 }
 
-/* The place of the first bit with this value among bits first..last of the data, both inclusive; -1 if there
- * is none. */
+/* The place of the first bit with this value among bits first..last of the data, both inclusive; -1 if
+ * there is none. */
 static int64_t find_bit(const char *data, size_t first, size_t last, bool bit) {
     unsigned char flip = bit ? 0 : 0xff; /* then it is a 1 that is looked for */
     size_t at = first / 8;
@@ -108,8 +108,7 @@ static bool unit_or_reply(struct call *call, uint32_t arg, bool *in_bits) {
     return false;
 }
 
-/* Clamps a range of bytes, or of bits, of a value of len bytes and makes it one of bits. False if nothing is
- * left. */
+/* Clamps a range of bytes, or of bits, of a value of len bytes and makes it one of bits. False if nothing is left. */
 static bool bit_range(int64_t *start, int64_t *end, size_t len, bool in_bits) {
     if (!string_range(start, end, (int64_t)len * (in_bits ? 8 : 1))) return false;
     if (!in_bits) {

@@ -136,9 +136,8 @@ static int id_order(const void *id, const void *client) {
     return (a > b) - (a < b);
 }
 
-/* The clients named by argv[3] on, in that order. The registry is in order of ids, so a copy of it can be
- * searched: many ids are found without walking a list of many clients for each. False after replying with an
- * error. */
+/* The clients named by argv[3] on, in that order. The registry is in order of ids, so a copy of it can be searched:
+ * many ids are found without walking a list of many clients for each. False after replying with an error. */
 static bool add_ids(struct call *call, struct text *lines) {
     size_t count = clients_count(), n = 0; /* holds still: the caller has the lock */
     struct client **sorted = malloc(count * sizeof(*sorted)), **found;

@@ -1,5 +1,4 @@
-/* command.c - COMMAND and its subcommands: what the rows of the command table say, in Redis's words and
- * shapes. */
+/* command.c - COMMAND and its subcommands: what the rows of the command table say, in Redis's words and shapes. */
 #include "server/call/command.h"
 
 #include "protocol/glob.h"
@@ -472,8 +471,7 @@ COMMAND(command_list) = {.container = "command",
 
 /* ---- GETKEYS -------------------------------------------------------------------------------------- */
 
-/* The row of the command that argv[2] begins, if it can have keys and has a right number of arguments; or an
- * error. */
+/* The row of the command that argv[2] begins, if it can have keys and has a right number of arguments; or an error. */
 static const struct command *keyed_command_or_reply(struct call *call) {
     bool bad_subcommand;
     const struct command *command = command_find(call->argv + 2, call->argc - 2, &bad_subcommand);

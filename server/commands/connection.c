@@ -84,8 +84,7 @@ static bool hello_options_or_reply(struct call *call) {
     return true;
 }
 
-/* Clients tell servers apart by "server" and "version", so these name the Redis that kevy is compatible with.
- */
+/* Clients tell servers apart by "server" and "version", so these name the Redis that kevy is compatible with. */
 static void reply_hello(struct call *call) {
     struct reply *reply = call->reply;
     reply_map(reply, 7);

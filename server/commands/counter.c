@@ -214,8 +214,8 @@ static bool increx_parse_or_reply(struct call *call, struct increx *x) {
     return true;
 }
 
-/* Reads one numeric option into *number, which stays what it is where it was not given. `what` names it in
- * the error. */
+/* Reads one numeric option into *number, which stays what it is where it was not given. `what` names it
+ * in the error. */
 static bool increx_number_or_reply(struct call *call, const struct increx *x, uint32_t arg, const char *what,
                                    union increx_number *number) {
     if (!arg) return true;

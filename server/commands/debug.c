@@ -1,7 +1,6 @@
 /* debug.c - DEBUG: what tests need, gated by enable-debug-command.
  *
- * It runs with every stripe locked: so SLEEP stops all work on keys, on whichever thread, as it stops all of
- * Redis. */
+ * It runs with every stripe locked: so SLEEP stops all work on keys, on whichever thread, as it stops all of Redis. */
 #include <errno.h>
 #include <inttypes.h>
 #include <time.h>

@@ -1,5 +1,4 @@
-/* keys.c - keys as such, whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, MOVE, COPY.
- */
+/* keys.c - keys as such, whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, MOVE, COPY. */
 #include "server/commands/keys.h"
 
 struct entry *keys_inspect(struct call *call, uint32_t arg) {

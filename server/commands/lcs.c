@@ -123,8 +123,8 @@ static void reply_run(struct call *call, const struct lcs_run *run, bool with_le
     if (with_length) reply_int(call->reply, (int64_t)run_length(run));
 }
 
-/* The runs of some length, last one first. They are counted on a way of their own, so that none has to be
- * remembered. */
+/* The runs of some length, last one first. They are counted on a way of their own, so that none has
+ * to be remembered. */
 static void reply_runs(struct call *call, const struct lcs *lcs, const struct lcs_options *options) {
     struct lcs_place at = {lcs->a.len, lcs->b.len};
     struct lcs_run run;

@@ -9,9 +9,9 @@
  *     +---------------------------------+----------------------+
  *
  * keyspace_scan's cursors stay below the number of buckets, so the decimals stay short. Stripes are gone
- * through in ascending order; a stripe's end is the next one's beginning, (0, stripe + 1), and the last one's
- * is 0. Expired keys are passed over and left for upkeep to delete: nothing may change while keyspace_scan
- * calls back. */
+ * through in ascending order; a stripe's end is the next one's beginning, (0, stripe + 1), and the last
+ * one's is 0. Expired keys are passed over and left for upkeep to delete: nothing may change while
+ * keyspace_scan calls back. */
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -151,8 +151,7 @@ COMMAND(keys_) = {
 
 enum { SCAN_COUNT_DEFAULT = 10, SCAN_BUCKETS_PER_COUNT = 10 };
 
-/* As strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers
- * wrap. */
+/* As strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers wrap. */
 static bool scan_cursor(struct bytes text, uint64_t *cursor) {
     size_t i = 0;
     text.len = strnlen(text.data, text.len); /* strtoul stops there */

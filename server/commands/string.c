@@ -48,8 +48,8 @@ bool string_expiry_or_reply(struct call *call, const struct string_expiry *expir
 
 /* ---- Values --------------------------------------------------------------------------------------- */
 
-/* Sets the key argv[key] to argv[value], whatever it holds, and reports `event`. NULL after replying that memory ran
- * out. */
+/* Sets the key argv[key] to argv[value], whatever it holds, and reports `event`. NULL after replying that
+ * memory ran out. */
 static struct entry *store_or_reply(struct call *call, uint32_t key, uint32_t value, int64_t expiry_ms,
                                     enum event event) {
     struct value v = call_value(call, value);
@@ -183,8 +183,7 @@ static void log_getex(struct call *call, bool persist, int64_t at_ms) {
                  (struct bytes){digits, number_format_i64(digits, at_ms)});
 }
 
-/* Applies GETEX's option to a string. The entry, wherever it is now, or NULL after replying that memory ran
- * out. */
+/* Applies GETEX's option to a string. The entry, wherever it is now, or NULL after replying that memory ran out. */
 static struct entry *getex_apply(struct call *call, struct entry *e, const struct string_expiry *option,
                                  int64_t at_ms) {
     bool persist = option->kind == STRING_EXPIRY_PERSIST && entry_expiry(e) != 0;

@@ -1,5 +1,4 @@
-/* string.h - what the commands on string values share: sizes, ranges, expiry options, storing and editing in
- * place. */
+/* string.h - what the commands on string values share: sizes, ranges, expiry options, storing and editing in place. */
 #ifndef KEVY_SERVER_COMMANDS_STRING_H
 #define KEVY_SERVER_COMMANDS_STRING_H
 
@@ -7,8 +6,7 @@
 
 /* ---- Expiry options ------------------------------------------------------------------------------- */
 
-/* The expiry options of SET, GETEX, MSETEX and INCREX. Those with a time are in the order of enum
- * expiry_form. */
+/* The expiry options of SET, GETEX, MSETEX and INCREX. Those with a time are in the order of enum expiry_form. */
 enum string_expiry_kind {
     STRING_EXPIRY_ABSENT,
     STRING_EXPIRY_EX,

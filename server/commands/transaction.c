@@ -1,8 +1,7 @@
 /* transaction.c - MULTI, EXEC, DISCARD, WATCH, UNWATCH.
  *
  * Between MULTI and EXEC dispatch queues what arrives (server/exec/transaction.h). EXEC runs with the locks of
- * every stripe that a queued or watched key is in (CMD_LOCKS_QUEUE), so the queue is one step for everybody
- * else. */
+ * every stripe that a queued or watched key is in (CMD_LOCKS_QUEUE), so the queue is one step for everybody else. */
 #include "server/exec/transaction.h"
 
 #include "server/exec/nested.h"

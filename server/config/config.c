@@ -1,7 +1,7 @@
 /* config.c - what is in force, and the hooks of single options.
  *
- * One lock orders changes at run time and guards the texts that may change. Numbers are atomics and are read
- * without. */
+ * One lock orders changes at run time and guards the texts that may change. Numbers are atomics and
+ * are read without. */
 #include "server/config/config.h"
 
 #include <limits.h>
@@ -158,8 +158,8 @@ bool config_has_password(void) {
     return has_password;
 }
 
-/* Every byte given is compared with some byte of the password, so that the time says nothing about where they
- * differ. */
+/* Every byte given is compared with some byte of the password, so that the time says nothing about
+ * where they differ. */
 bool config_password_is(struct bytes password) {
     config_lock();
     const char *kept = config.requirepass;

@@ -76,8 +76,8 @@ void config_print(FILE *out);
 
 /* ---- Any thread ----------------------------------------------------------------------------------- */
 
-/* Shards to start: `shards`, or the CPUs that shard-cpus names, or those that the process may use. At most
- * MAX_SHARDS. */
+/* Shards to start: `shards`, or the CPUs that shard-cpus names, or those that the process may use.
+ * At most MAX_SHARDS. */
 unsigned config_shards(void);
 /* Reads "0-3,6" into cpus[0, max). How many there are, or -1 if the text is wrong, names a CPU twice or names
  * more than max. */
@@ -105,11 +105,10 @@ bool config_get(const struct bytes *patterns, uint32_t count, config_counted *co
  * "ERR ...". Whoever calls this then asks all shards to look at what follows from options (post_look_again). */
 bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX])
     __attribute__((warn_unused_result));
-/* Brings the configuration file to what is in force. Waits for the disk. False with an error text, "ERR ...".
- */
+/* Brings the configuration file to what is in force. Waits for the disk. False with an error text, "ERR ...". */
 bool config_rewrite(char error[CONFIG_ERROR_MAX]) __attribute__((warn_unused_result));
-/* Calls `tell` with a line, "hz 100: no effect: kevy ...", for every directive that changes nothing and is not at its
- * default. */
+/* Calls `tell` with a line, "hz 100: no effect: kevy ...", for every directive that changes nothing and is
+ * not at its default. */
 void config_without_effect(void (*tell)(void *context, const char *line), void *context);
 
 /* For config*.c: held while options change. */

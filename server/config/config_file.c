@@ -165,8 +165,8 @@ int config_file_slurp(const char *path, struct buffer *text) {
     return result;
 }
 
-/* Notes the file as open. False if it is already, or if this goes too deep. Standard input is no file to come
- * back to. */
+/* Notes the file as open. False if it is already, or if this goes too deep. Standard input is no file to
+ * come back to. */
 static const char *file_enter(struct config_reading *reading, const char *path) {
     struct stat stat_of = {0};
     bool known = strcmp(path, "-") != 0 && stat(path, &stat_of) == 0;

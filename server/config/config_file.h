@@ -33,8 +33,7 @@ void config_file_skip_mark(struct bytes *text);
 bool config_file_next_line(struct bytes *rest, struct bytes *line);
 /* True for blank lines and comments. */
 bool config_file_is_comment(struct bytes line);
-/* Splits a line into words, which lie in *memory (malloc'd, to be freed by the caller). NULL, or an error
- * text. */
+/* Splits a line into words, which lie in *memory (malloc'd, to be freed by the caller). NULL, or an error text. */
 const char *config_file_split(struct bytes line, char **memory, struct request_args *words);
 /* The words as the one text that option_parse reads. False without memory. */
 bool config_file_join(const struct bytes *words, unsigned count, struct buffer *text);

@@ -1,5 +1,4 @@
-/* config_print.h - options as a person reads them: lines of a file, kevy.conf, --help. For config*.c alone.
- */
+/* config_print.h - options as a person reads them: lines of a file, kevy.conf, --help. For config*.c alone. */
 #ifndef KEVY_SERVER_CONFIG_CONFIG_PRINT_H
 #define KEVY_SERVER_CONFIG_CONFIG_PRINT_H
 

@@ -137,8 +137,8 @@ static bool set_failed(char error[CONFIG_ERROR_MAX], struct bytes name, const ch
     return false;
 }
 
-/* Whether the named options exist and may be changed, each once. Redis asks this of all pairs before it looks
- * at values. */
+/* Whether the named options exist and may be changed, each once. Redis asks this of all pairs before it
+ * looks at values. */
 static bool changes_find(const struct bytes *pairs, uint32_t count, struct change *changes,
                          char error[CONFIG_ERROR_MAX]) {
     for (uint32_t i = 0; i < count; i++) {

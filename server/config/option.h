@@ -4,8 +4,7 @@
  *       ^------------------option_format-----------/ ^----------option_current---/
  *
  * Parsing decides whether a value is good and touches nothing; storing cannot fail. So several options can be
- * changed together, or none of them. Nothing here locks: config.c does, around option_store and
- * option_current. */
+ * changed together, or none of them. Nothing here locks: config.c does, around option_store and option_current. */
 #ifndef KEVY_SERVER_CONFIG_OPTION_H
 #define KEVY_SERVER_CONFIG_OPTION_H
 

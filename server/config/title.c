@@ -34,8 +34,7 @@ static char *run_end(char *end, char **list) {
     return end;
 }
 
-/* All copies lie in one block that title.environment keeps, so that a variable which is unset later is not
- * lost. */
+/* All copies lie in one block that title.environment keeps, so that a variable which is unset later is not lost. */
 static bool environment_move(void) {
     size_t count = 0, size = 0;
     while (environ[count]) size += strlen(environ[count++]) + 1;
@@ -92,8 +91,7 @@ static bool variable(const struct title_values *values, struct bytes name, char 
     return true;
 }
 
-/* The template with its variables replaced, cut at TITLE_MAX. False for an unknown variable or an open brace.
- */
+/* The template with its variables replaced, cut at TITLE_MAX. False for an unknown variable or an open brace. */
 static bool render(const char *template, const struct title_values *values, char out[TITLE_MAX]) {
     size_t len = 0;
     while (*template && len < TITLE_MAX - 1) {

@@ -1,5 +1,4 @@
-/* title.h - what ps and top show: proc-title-template, written over the arguments that kevy was started with.
- */
+/* title.h - what ps and top show: proc-title-template, written over the arguments that kevy was started with. */
 #ifndef KEVY_SERVER_CONFIG_TITLE_H
 #define KEVY_SERVER_CONFIG_TITLE_H
 

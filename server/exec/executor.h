@@ -1,8 +1,7 @@
 /* executor.h - what one thread needs to run requests: a batch of them, the window in which they run, and
  * the time.
  *
- * Each shard has one. Nothing in it knows of sockets or rings, so requests can be run, and tested, without
- * a shard. */
+ * Each shard has one. Nothing in it knows of sockets or rings, so requests can be run, and tested, without a shard. */
 #ifndef KEVY_SERVER_EXEC_EXECUTOR_H
 #define KEVY_SERVER_EXEC_EXECUTOR_H
 

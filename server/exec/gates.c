@@ -45,8 +45,7 @@ static void add_arguments(struct text *text, const struct call *call) {
 static void reject_unknown(struct call *call) {
     char memory[REFUSAL_MAX];
     struct text text = text_fixed(memory, sizeof memory);
-    /* A browser or a cross-protocol attack: its next lines are headers and body, and must not be run as
-     * commands. */
+    /* A browser or a cross-protocol attack: its next lines are headers and body, and must not be run as commands. */
     if (bytes_is(call->argv[0], "post") || bytes_is(call->argv[0], "host:")) {
         client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_NOW);
         return;

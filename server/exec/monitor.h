@@ -14,8 +14,7 @@ void monitor_feed(const struct call *call);
 
 /* The client becomes a monitor. False without memory. */
 bool monitor_add(struct client *client) __attribute__((warn_unused_result));
-/* It is none any more; whoever closes or resets a client with CLIENT_MONITOR calls this. Nothing if it was
- * none. */
+/* It is none any more; whoever closes or resets a client with CLIENT_MONITOR calls this. Nothing if it was none. */
 void monitor_remove(struct client *client);
 
 #endif

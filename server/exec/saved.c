@@ -1,7 +1,6 @@
 /* saved.c - one allocation for each:
  *
- *     struct saved | argv | hash | blocks | bytes of small arguments
- */
+ *     struct saved | argv | hash | blocks | bytes of small arguments */
 #include "server/exec/saved.h"
 
 #include <stdlib.h>

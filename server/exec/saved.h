@@ -19,8 +19,8 @@ struct saved {
     size_t size;               /* bytes that it keeps: of the allocation, and of the blocks */
 };
 
-/* Keeps the request of this call, which is of its executor's batch. NULL without memory, or if it were larger than `room`
- * bytes. */
+/* Keeps the request of this call, which is of its executor's batch. NULL without memory, or if it were
+ * larger than `room` bytes. */
 struct saved *saved_new(const struct call *call, const struct request *request, size_t room);
 void saved_free(struct saved *saved);
 

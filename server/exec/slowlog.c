@@ -4,8 +4,7 @@
  *
  * There are at most slowlog-max-len of them, once one is added.
  *
- * An entry is written before the mutex is taken, so that a slow command makes nobody else wait for its
- * copying. */
+ * An entry is written before the mutex is taken, so that a slow command makes nobody else wait for its copying. */
 #include "server/exec/slowlog.h"
 
 #include <stdlib.h>

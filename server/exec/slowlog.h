@@ -1,7 +1,6 @@
 /* slowlog.h - the commands that took longest to run, newest first. One log for the process; any thread.
  *
- * Only the time of the command itself counts, not that of receiving it, waiting for its locks, or sending its
- * reply. */
+ * Only the time of the command itself counts, not that of receiving it, waiting for its locks, or sending its reply. */
 #ifndef KEVY_SERVER_EXEC_SLOWLOG_H
 #define KEVY_SERVER_EXEC_SLOWLOG_H
 

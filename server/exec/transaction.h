@@ -4,8 +4,7 @@
  *     (idle) ----------> (CLIENT_MULTI) ----------------> (idle)
  *      WATCH: adds keys    transaction_queue, _fail         keys unwatched
  *
- * client->transaction is NULL while the client neither queues nor watches. Only the client's own thread calls
- * these. */
+ * client->transaction is NULL while the client neither queues nor watches. Only the client's own thread calls these. */
 #ifndef KEVY_SERVER_EXEC_TRANSACTION_H
 #define KEVY_SERVER_EXEC_TRANSACTION_H
 
@@ -26,8 +25,8 @@ void transaction_fail(struct client *client);
 /* Adds the stripes of all queued and all watched keys (every stripe where a queued row has CMD_ALL_STRIPES):
  * dispatch locks them around rows with CMD_LOCKS_QUEUE, so that EXEC is one atomic step. */
 void transaction_stripes(const struct client *client, struct stripe_set *set);
-/* The connection goes, or RESET: forgets queue and watches, taking the locks it needs by itself, so none may
- * be held. */
+/* The connection goes, or RESET: forgets queue and watches, taking the locks it needs by itself, so none
+ * may be held. */
 void transaction_close(struct client *client);
 
 /* ---- For the commands ----------------------------------------------------------------------------- */
@@ -45,12 +44,10 @@ struct saved *transaction_take(struct client *client, size_t index);
 void transaction_end(struct client *client);
 
 /* WATCH: notes the key's version, once per key. The key's stripe is locked. `exists`: it is there, and not
- * expired (expired keys are deleted beforehand, so that their deletion is no change). False without memory.
- */
+ * expired (expired keys are deleted beforehand, so that their deletion is no change). False without memory. */
 bool transaction_watch(struct client *client, unsigned db, struct key key, bool exists)
     __attribute__((warn_unused_result));
-/* Has a watched key changed, or expired, since it was watched? The locks of transaction_stripes are held, as
- * below. */
+/* Has a watched key changed, or expired, since it was watched? The locks of transaction_stripes are held, as below. */
 bool transaction_dirty(const struct client *client, int64_t now_ms);
 void transaction_unwatch(struct client *client);
 

@@ -1,9 +1,9 @@
 /* merge.h - the queues of all executors, put together to the one stream of changes: RESP that Redis reads as its
  * append-only file, and would send to a replica.
  *
- * Tickets are taken in their order, and since they are dense none is overlooked: where the next one is in no queue
- * yet, it is waited for. The merger alone writes SELECT, and MULTI and EXEC around the records of a ticket that has
- * several. */
+ * Tickets are taken in their order, and since they are dense none is overlooked: where the next one is in no
+ * queue yet, it is waited for. The merger alone writes SELECT, and MULTI and EXEC around the records of a
+ * ticket that has several. */
 #ifndef KEVY_SERVER_JOURNAL_MERGE_H
 #define KEVY_SERVER_JOURNAL_MERGE_H
 

@@ -105,8 +105,8 @@ void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
     if (!served) __atomic_fetch_sub(&shard->connections, 1, __ATOMIC_RELAXED);
 }
 
-/* It counts from now on, so that the next one goes to another shard. Without memory for a post the accepting shard keeps
- * it. */
+/* It counts from now on, so that the next one goes to another shard. Without memory for a post the accepting
+ * shard keeps it. */
 static void spread(struct shard *shard, int fd, bool unix_socket) {
     struct shard *target = shard_with_fewest();
     assert(target->index < shard_count && !shard->stopping);

@@ -96,8 +96,8 @@ void conn_settle(struct conn *conn);
 void conn_fail_memory(struct conn *conn);
 /* Asserts that its flags agree with each other, with its links and with what it owes. True. */
 bool conn_check(const struct conn *conn);
-/* At the end of a turn, for one that is closing: frees all that it owns if nothing is owed any more. True: its slot
- * is free. */
+/* At the end of a turn, for one that is closing: frees all that it owns if nothing is owed any more. True:
+ * its slot is free. */
 bool conn_bury(struct conn *conn) __attribute__((warn_unused_result));
 
 /* Bytes have come or gone. */

@@ -13,8 +13,7 @@
 
 /* ---- Waking --------------------------------------------------------------------------------------- */
 
-/* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try
- * as well. */
+/* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try as well. */
 static bool nudge(struct shard *shard, unsigned target) {
     if (!post_claim_wake(&mailboxes[target])) return true;
     if (io_wake(&shard->io, &shards[target].io, target)) return true;

@@ -187,8 +187,7 @@ static const char *path_holder_patiently(const struct sockaddr_un *address) {
     return holder;
 }
 
-/* The mode is set by the umask, so that there is no moment in which the socket is open to more than it should
- * be. */
+/* The mode is set by the umask, so that there is no moment in which the socket is open to more than it should be. */
 static int bind_unix(int fd, const struct sockaddr_un *address) {
     mode_t mode = (mode_t)config.unixsocketperm, old = umask(mode ? ~mode & 0777 : 0077);
     int result = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : -errno;

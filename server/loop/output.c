@@ -114,8 +114,7 @@ static void chunk_end(struct output *out) {
         chunk_give(out->pool, out->chunk); /* nothing lies in it */
 }
 
-/* Turns the open text run into a part. With `last` the run's chunk goes with it, else the next run follows in
- * it. */
+/* Turns the open text run into a part. With `last` the run's chunk goes with it, else the next run follows in it. */
 static bool run_close(struct output *out, bool last) {
     size_t len = (size_t)(out->reply.at - out->run);
     uintptr_t owner = last ? (uintptr_t)out->chunk | OWNER_CHUNK : 0;
@@ -187,8 +186,7 @@ void output_close(struct output *out) {
 
 /* ---- Sending -------------------------------------------------------------------------------------- */
 
-/* The queued list becomes the one in flight. Inline arrays are copied, for the kernel reads them where they
- * are. */
+/* The queued list becomes the one in flight. Inline arrays are copied, for the kernel reads them where they are. */
 static void parts_move(struct parts *to, struct parts *from, unsigned most) {
     unsigned count = from->count - from->head, left = count > most ? count - most : 0;
     assert(to->head == to->count);

@@ -1,7 +1,6 @@
 /* shard.h - one pinned thread: its io, its connections, its stripes.
  *
- * Everything here belongs to the shard's own thread, but for the fields marked atomic, which others read or
- * write. */
+ * Everything here belongs to the shard's own thread, but for the fields marked atomic, which others read or write. */
 #ifndef KEVY_SERVER_LOOP_SHARD_H
 #define KEVY_SERVER_LOOP_SHARD_H
 

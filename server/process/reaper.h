@@ -1,5 +1,5 @@
-/* reaper.h - frees large blocks on a thread of its own: unmapping hundreds of megabytes takes milliseconds, which no shard
- * has. */
+/* reaper.h - frees large blocks on a thread of its own: unmapping hundreds of megabytes takes milliseconds,
+ * which no shard has. */
 #ifndef KEVY_SERVER_PROCESS_REAPER_H
 #define KEVY_SERVER_PROCESS_REAPER_H
 

@@ -10,11 +10,9 @@ extern int64_t server_started_ms; /* Unix time; fixed after the start */
 /* Asks for an orderly end of the process; from any thread, returns at once. */
 void server_stop(int exit_code);
 
-/* For main: opens listeners and stripes and starts the shards. False after logging why not; nothing is left
- * running. */
+/* For main: opens listeners and stripes and starts the shards. False after logging why not; nothing is left running. */
 bool server_start(void);
-/* For main: waits for signals and for server_stop, looks after the watchdog, ends the shards. Returns the
- * exit code. */
+/* For main: waits for signals and for server_stop, looks after the watchdog, ends the shards. Returns the exit code. */
 int server_run(void);
 
 #endif

@@ -45,8 +45,7 @@ static inline struct value entry_value(const struct entry *e);
 static inline struct object *entry_object(const struct entry *e);
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
-/* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next
- * change. */
+/* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next change. */
 static inline struct bytes entry_string(const struct entry *e, char *scratch);
 static inline size_t entry_string_len(const struct entry *e);
 /* The same of a value of any type that is no object. */

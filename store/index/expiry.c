@@ -96,8 +96,7 @@ void expiry_remove(const struct slab *slab, struct expiry *wheel, struct entry *
         wheel->occupied[index / EXPIRY_SLOTS] &= ~(1ull << index % EXPIRY_SLOTS);
 }
 
-/* The clock went back: what lay below the level where old and new time differ agreed with the old time there.
- */
+/* The clock went back: what lay below the level where old and new time differ agreed with the old time there. */
 static void set_back(const struct slab *slab, struct expiry *wheel, int64_t now_ms) {
     unsigned top = level_between(wheel->now_ms, now_ms), slot = digit(wheel->now_ms, top);
     assert(now_ms < wheel->now_ms && digit(now_ms, top) < slot);

@@ -37,17 +37,14 @@ _Static_assert(sizeof(struct link) == 1 << ARENA_UNIT_SHIFT, "neighbouring links
 struct expiry *expiry_new(struct slab *slab, int64_t now_ms);
 void expiry_free(struct slab *slab, struct expiry *wheel);
 
-/* Entries must have an expiry record; it must not change, and the entry must not move, while it is in the
- * wheel. */
+/* Entries must have an expiry record; it must not change, and the entry must not move, while it is in the wheel. */
 void expiry_add(const struct slab *slab, struct expiry *wheel, struct entry *e);
 void expiry_remove(const struct slab *slab, struct expiry *wheel, struct entry *e);
 
-/* The next entry whose expiry is <= now_ms, still in the wheel: the caller removes it. NULL if there is none,
- * or if *moves, the entries that may be moved between lists meanwhile, is used up (then expiry_next is <=
- * now_ms). */
+/* The next entry whose expiry is <= now_ms, still in the wheel: the caller removes it. NULL if there is none, or
+ * if *moves, the entries that may be moved between lists meanwhile, is used up (then expiry_next is <= now_ms). */
 struct entry *expiry_due(const struct slab *slab, struct expiry *wheel, int64_t now_ms, unsigned *moves);
-/* Nothing in the wheel is due before this; INT64_MAX: it is empty. A lower bound, exact within 64 ms of the
- * time. */
+/* Nothing in the wheel is due before this; INT64_MAX: it is empty. A lower bound, exact within 64 ms of the time. */
 int64_t expiry_next(const struct slab *slab, const struct expiry *wheel);
 
 #endif

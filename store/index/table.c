@@ -11,8 +11,7 @@ enum {
 };
 _Static_assert(TABLE_GROW_LOAD_2 / 2 > PREFETCH_BUCKET_AHEAD, "a split is far enough from the one before");
 
-/* Room in the directory for `count` segments. A move copies some KiB; 2 MiB in the largest table there can
- * be. */
+/* Room in the directory for `count` segments. A move copies some KiB; 2 MiB in the largest table there can be. */
 static bool reserve_segments(struct table *table, struct slab *slab, uint64_t count) {
     struct table_directory *old = table->directory, *directory;
     uint64_t held = old ? old->segment_mask + 1 : 0, capacity = old ? held * 2 : DIRECTORY_MIN;

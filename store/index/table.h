@@ -190,13 +190,11 @@ struct table_slot table_find_handle(const struct table *table, const struct slab
 
 /* What buckets and directories take is counted in slab->used_bytes.
  *
- * Adds an entry whose key is not there, and lets the table grow a step. False, and nothing done, without
- * memory for the entry's place; without memory to grow, chains become longer. seed: what the hashes were made
- * with. */
+ * Adds an entry whose key is not there, and lets the table grow a step. False, and nothing done, without memory
+ * for the entry's place; without memory to grow, chains become longer. seed: what the hashes were made with. */
 bool table_insert(struct table *table, struct slab *slab, const struct hash_seed *seed, uint64_t hash,
                   uint32_t handle) __attribute__((warn_unused_result));
-/* Takes the slot of bucket chain `hash` out, and lets the table shrink a step. The entry itself is the
- * caller's. */
+/* Takes the slot of bucket chain `hash` out, and lets the table shrink a step. The entry itself is the caller's. */
 void table_remove(struct table *table, struct slab *slab, uint64_t hash, struct table_slot slot);
 /* One step of shrinking, if the table is sparse. True if another may follow. */
 bool table_shrink(struct table *table, struct slab *slab);
@@ -215,8 +213,7 @@ static inline void table_publish(struct table *table, struct table value) {
     table->overflow_buckets = value.overflow_buckets;
 }
 
-/* Leaves an empty table behind and remembers the old one, with `wheel`, in its own directory: needs no
- * memory. */
+/* Leaves an empty table behind and remembers the old one, with `wheel`, in its own directory: needs no memory. */
 struct table_directory *table_bury(struct table *table, struct table_directory *next, void *wheel);
 /* Decomposes a buried table from its last bucket down, telling `each` of every entry's handle, until the
  * budget of buckets and entries is used up (may be overdrawn by a chain). True while it has buckets left. */

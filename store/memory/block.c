@@ -1,5 +1,4 @@
-/* block.c - reference-counted blocks: from malloc where they are small, mappings of their own where they are
- * large. */
+/* block.c - reference-counted blocks: from malloc where they are small, mappings of their own where they are large. */
 #include "store/memory/block.h"
 
 #include <malloc.h>

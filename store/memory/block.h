@@ -31,8 +31,7 @@ struct block {
     char data[];
 };
 
-/* A block with one reference and `len` uninitialised bytes, room for `capacity` >= len. NULL without memory.
- */
+/* A block with one reference and `len` uninitialised bytes, room for `capacity` >= len. NULL without memory. */
 struct block *block_new(size_t len, size_t capacity);
 /* The same where all `len` bytes are about to be written: the pages of a mapping are there already, large ones
  * if the kernel has such. */

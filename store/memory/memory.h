@@ -1,7 +1,6 @@
 /* memory.h - the store's one door to malloc and to mappings, so that a test can make them fail; and to prefetching.
  *
- * memory_resize, memory_zeroed and memory_map are weak symbols: a test program that defines its own replaces
- * them. */
+ * memory_resize, memory_zeroed and memory_map are weak symbols: a test program that defines its own replaces them. */
 #ifndef KEVY_STORE_MEMORY_MEMORY_H
 #define KEVY_STORE_MEMORY_MEMORY_H
 
@@ -12,9 +11,9 @@ void *memory_resize(void *old, size_t size);
 /* calloc: zeroed, in untouched pages where it is large. */
 void *memory_zeroed(size_t size);
 
-/* Pages of their own for `size` bytes: new ones, zero and untouched, or (with `old`) those of old's `old_size`
- * bytes, wherever they are then, and zero ones behind. NULL (and `old` intact) without memory. Released with
- * memory_unmap. */
+/* Pages of their own for `size` bytes: new ones, zero and untouched, or (with `old`) those of old's
+ * `old_size` bytes, wherever they are then, and zero ones behind. NULL (and `old` intact) without memory.
+ * Released with memory_unmap. */
 void *memory_map(void *old, size_t old_size, size_t size);
 void memory_unmap(void *old, size_t size);
 /* Large pages would do for this mapping: of those there are far fewer to make and to find. */

@@ -19,8 +19,8 @@ enum { RDB_LEN_MAX = 9, RDB_INT_MAX = 5 };
 
 /* Writes a length; returns how many bytes, RDB_LEN_MAX at most. */
 size_t rdb_put_len(char *at, uint64_t len);
-/* Writes an integer, RDB_INT_MAX bytes at most; 0, and nothing written, for those of more than 32 bits, which are written
- * as text. */
+/* Writes an integer, RDB_INT_MAX bytes at most; 0, and nothing written, for those of more than 32 bits,
+ * which are written as text. */
 size_t rdb_put_int(char *at, int64_t number);
 
 enum rdb_taken { RDB_SHORT, RDB_LEN, RDB_INT, RDB_COMPRESSED, RDB_CORRUPT };

@@ -16,9 +16,9 @@ size_t bits_skip(const char *data, size_t at, size_t end, unsigned char byte);
 
 enum bits_operation { BITS_AND, BITS_OR, BITS_XOR, BITS_NOT };
 
-/* Makes to[0, len) what the operation gives for these arrays, at least one, each of which goes on in zeroes up to
- * `len`, which is not less than its length: for BITS_NOT, the complement of the only one. None of them overlaps
- * `to`. */
+/* Makes to[0, len) what the operation gives for these arrays, at least one, each of which goes on in
+ * zeroes up to `len`, which is not less than its length: for BITS_NOT, the complement of the only one.
+ * None of them overlaps `to`. */
 void bits_combine(enum bits_operation operation, char *to, size_t len, const struct bytes *arrays,
                   uint32_t count);
 

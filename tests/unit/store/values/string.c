@@ -1,5 +1,5 @@
-/* The row of strings: encodings, digests, and dumps that are loaded again, whole and in pieces, damaged and without
- * memory. */
+/* The row of strings: encodings, digests, and dumps that are loaded again, whole and in pieces, damaged
+ * and without memory. */
 #include "store/memory/memory.h"
 #include "store/values/type.h"
 #include "tests/check.h"
