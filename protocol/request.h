@@ -132,10 +132,11 @@ static inline const char *request_line_length(const char *at, const char *end, c
     return end - at >= REQUEST_ARGUMENT_MIN && *at == type ? request_whole_length(at + 1, end, out) : NULL;
 }
 
-/* Reads arguments args->argv[from, count), of which the first begins at `at`. */
-static inline bool request_parse_arguments(const struct request_limits *limits, const char *data, size_t len,
-                                           const char *at, uint32_t from, size_t count,
-                                           struct request_args *args, size_t *used) {
+/* Reads arguments args->argv[from, count), of which the first begins at `at`. Always inline: a call, with what it must save,
+ * cost 35 instructions a request. */
+static inline __attribute__((always_inline)) bool
+request_parse_arguments(const struct request_limits *limits, const char *data, size_t len, const char *at,
+                        uint32_t from, size_t count, struct request_args *args, size_t *used) {
     const char *end = data + len;
     struct bytes *arg = args->argv + from, *last = args->argv + count;
     const uint64_t max_bulk = limits->max_bulk;

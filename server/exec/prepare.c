@@ -86,12 +86,17 @@ static __attribute__((noinline)) bool find_row(struct request *request) {
     return !request->bad_arity;
 }
 
-bool prepare_request(struct executor *executor, const struct client *client, unsigned i,
-                     const struct command *known) {
-    struct request *request = &executor->batch[i];
+/* Notes what follows from its row and its stripes. */
+static inline void settle(struct request *request, const struct command *command) {
+    if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
+    request->untimed = prepare_quick(command, request->args.argc);
+    request->plain = request->untimed && request->stripe < STRIPE_NONE;
+    debug_assert(request->stripe >= STRIPE_NONE || request->stripe < stripes.count);
+}
+
+static __attribute__((noinline)) bool prepare_any(struct executor *executor, const struct client *client,
+                                                  struct request *request, const struct command *known) {
     uint32_t argc = request->args.argc;
-    debug_assert(i < BATCH_REQUESTS && argc > 0);
-    debug_assert(!known || (known->run && command_arity_ok(known, argc)));
     request->command = known;
     request->stripe = STRIPE_NONE;
     request->lone_key = request->key_count = 0;
@@ -99,17 +104,30 @@ bool prepare_request(struct executor *executor, const struct client *client, uns
     if (!known && !find_row(request)) return true;
     const struct command *command = request->command;
     if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
-    if (__builtin_expect(command->lone_key != 0, 1)) {
+    if (command->lone_key) {
         request->lone_key = command->lone_key;
         request->stripe = hash_key(request, client->db, command->lone_key);
     } else if ((command->keys[0].flags || command->find_keys) &&
-               !find_keys(request, &executor->sets[i], client->db)) {
+               !find_keys(request, &executor->sets[request - executor->batch], client->db)) {
         return false;
     }
-    if (command->flags & CMD_ALL_STRIPES) request->stripe = STRIPE_ALL;
-    request->untimed = prepare_quick(command, argc);
-    request->plain = request->untimed && request->stripe < STRIPE_NONE;
-    debug_assert(request->stripe >= STRIPE_NONE || request->stripe < stripes.count);
+    settle(request, command);
+    return true;
+}
+
+/* Most requests are of a known row and have one key: these need no call and few registers. */
+bool prepare_request(struct executor *executor, const struct client *client, struct request *request,
+                     const struct command *known) {
+    debug_assert(request < executor->batch + BATCH_REQUESTS && request->args.argc > 0);
+    debug_assert(!known || (known->run && command_arity_ok(known, request->args.argc)));
+    if (!known || !known->lone_key || request->args.argc > request->hash_capacity)
+        return prepare_any(executor, client, request, known);
+    request->command = known;
+    request->lone_key = known->lone_key;
+    request->key_count = 0;
+    request->bad_arity = request->bad_subcommand = false;
+    request->stripe = hash_key(request, client->db, known->lone_key);
+    settle(request, known);
     return true;
 }
 

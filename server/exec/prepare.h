@@ -16,9 +16,9 @@ static inline bool prepare_runnable(const struct request *request) {
     return request->command && request->command->run && !request->bad_subcommand && !request->bad_arity;
 }
 
-/* Prepares batch[i], which is parsed: finds the row, unless it is `known` (and then its arity is right), and the
- * key arguments, hashes them, notes their stripes and prefetches their buckets. False without memory. */
-bool prepare_request(struct executor *executor, const struct client *client, unsigned i,
+/* Prepares a request of the batch, which is parsed: finds the row, unless it is `known` (and then its arity is right),
+ * and the key arguments, hashes them, notes their stripes and prefetches their buckets. False without memory. */
+bool prepare_request(struct executor *executor, const struct client *client, struct request *request,
                      const struct command *known) __attribute__((warn_unused_result));
 /* Adds to an empty set the stripes that the call of this request of its executor's batch must hold. */
 void prepare_stripes(const struct call *call, const struct request *request, struct stripe_set *set);

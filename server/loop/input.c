@@ -115,7 +115,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
         debug_assert(used > 0 && parsed->used <= len);
         request->end = parsed->used;
         if (request->args.argc == 0) continue;
-        if (!prepare_request(&shard->exec, &conn->client, parsed->count, known)) {
+        if (!prepare_request(&shard->exec, &conn->client, request, known)) {
             conn_fail_memory(conn);
             return false;
         }

@@ -91,7 +91,7 @@ static void run_request(struct bytes bytes) {
     shards->exec.clock.now_ms = now_ms;
     shards->exec.bytes = bytes.data;
     shards->exec.batch[0].end = bytes.len;
-    CHECK(prepare_request(&shards->exec, client, 0, NULL));
+    CHECK(prepare_request(&shards->exec, client, &shards->exec.batch[0], NULL));
     CHECK_INT(dispatch_batch(&shards->exec, client, &output.reply, 1), 1);
     fixture_take(&output, &sent);
     printf("reply ");

@@ -54,7 +54,7 @@ static inline struct bytes run(struct bytes lines) {
     buffer_free(&sent);
     while (lines.len) {
         lines = parse(lines);
-        CHECK(prepare_request(&shards->exec, &conn->client, 0, NULL));
+        CHECK(prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL));
         run_parsed();
     }
     return buffer_bytes(&sent);

@@ -228,7 +228,7 @@ static unsigned starve(struct bytes before, struct bytes line, struct bytes repl
         CHECK(buffer_reserve(&sent, 4096, 4096));
         parse(line);
         memory_left = allocations;
-        bool prepared = prepare_request(&shards->exec, &conn->client, 0, NULL);
+        bool prepared = prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL);
         CHECK(!prepared || shards->exec.batch[0].hash_capacity >= shards->exec.batch[0].args.argc);
         if (prepared) run_parsed();
         memory_left = UINT_MAX;
@@ -303,7 +303,7 @@ static void a_get_that_cannot_set_ends_the_connection(void) {
         uint64_t unchanged = changes();
         buffer_free(&sent);
         CHECK(buffer_reserve(&sent, 4096, 4096));
-        CHECK(prepare_request(&shards->exec, &conn->client, 0, NULL));
+        CHECK(prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL));
         memory_left = 0;
         run_parsed();
         memory_left = UINT_MAX;

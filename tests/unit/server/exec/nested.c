@@ -84,8 +84,8 @@ static void a_large_argument_is_never_copied(void) {
                         &used) == REQUEST_READY);
     CHECK(request_parse(&parser, &shards->limits, second.data, second.len, &request->args, &used) ==
           REQUEST_READY);
-    CHECK(prepare_request(&shards->exec, &client, 0, NULL) &&
-          prepare_request(&shards->exec, &client, 1, NULL));
+    CHECK(prepare_request(&shards->exec, &client, &shards->exec.batch[0], NULL) &&
+          prepare_request(&shards->exec, &client, &shards->exec.batch[1], NULL));
     request->args.argv[2] = block_bytes(large);
     shards->exec.call.arg_blocks = &large;
     shards->exec.call.arg_block_count = 1;

@@ -19,7 +19,7 @@ static void prepare(struct bytes line) {
     size_t used;
     CHECK(request_parse(&parser, &shards->limits, line.data, line.len, &shards->exec.batch[0].args, &used) ==
           REQUEST_READY);
-    CHECK(prepare_request(&shards->exec, &client, 0, NULL));
+    CHECK(prepare_request(&shards->exec, &client, &shards->exec.batch[0], NULL));
 }
 
 static void small_arguments_are_copied(void) {

@@ -42,7 +42,7 @@ static const struct command *row(const char *name) {
 static bool queue_all(struct bytes *argv, uint32_t argc) {
     struct request *request = &executor.batch[0];
     request->args = (struct request_args){.argv = argv, .argc = argc};
-    CHECK(prepare_request(&executor, &client, 0, NULL));
+    CHECK(prepare_request(&executor, &client, &executor.batch[0], NULL));
     struct call call = {.argv = argv,
                         .argc = argc,
                         .hash = request->hash,

@@ -161,7 +161,7 @@ static void run_stream(struct bytes stream) {
         size_t used;
         CHECK(request_parse(&parser, &shards->limits, stream.data, stream.len, &request->args, &used) ==
               REQUEST_READY);
-        CHECK(prepare_request(&replayer, &replaying, 0, NULL));
+        CHECK(prepare_request(&replayer, &replaying, &replayer.batch[0], NULL));
         replayer.clock.now_ms = 0;
         CHECK_INT(dispatch_batch(&replayer, &replaying, &replayed.reply, 1), 1);
         if (replayed.reply.errors) {
@@ -358,7 +358,7 @@ static bool run_batch(unsigned i, struct client *client, struct bytes requests, 
         CHECK(count < BATCH_REQUESTS);
         CHECK(request_parse(&parser, &shards->limits, requests.data + at, requests.len - at, &request->args,
                             &used) == REQUEST_READY);
-        CHECK(prepare_request(executor, client, count, NULL));
+        CHECK(prepare_request(executor, client, &executor->batch[count], NULL));
         at += used;
         request->end = at;
         count++;
@@ -388,7 +388,7 @@ static void run_large(unsigned i, struct client *client) {
     }
     memcpy(args->argv, words, argc * sizeof *words);
     args->argc = argc;
-    CHECK(prepare_request(executor, client, 0, NULL));
+    CHECK(prepare_request(executor, client, &executor->batch[0], NULL));
     executor->bytes = NULL;
     executor->call.arg_blocks = &block;
     executor->call.arg_block_count = 1;
