@@ -45,8 +45,10 @@ bool deliver_stop(void) {
     assert(shard_count == mailbox_count);
     for (unsigned i = 0; i < shard_count; i++) {
         struct post *post = shards[i].stop;
-        shards[i].stop = NULL;
-        if (post) post_push(&mailboxes[i], post);
+        if (post) {
+            shards[i].stop = NULL; /* before it is posted: the shard looks at this afterwards */
+            post_push(&mailboxes[i], post);
+        }
         if (client_get(shards[i].stopping)) continue;
         taken = false;
         (void)io_wake_fd(mailboxes[i].wake_fd);
