@@ -104,7 +104,8 @@ void request_bulk_given(struct request_parser *parser, const char *data) {
 }
 
 static enum request_status protocol_error(struct request_parser *parser, const char *text) {
-    snprintf(parser->error, sizeof parser->error, "Protocol error: %s", text);
+    int len = snprintf(parser->error, sizeof parser->error, "Protocol error: %s", text);
+    assert(len > 0 && (size_t)len < sizeof parser->error);
     return REQUEST_BAD;
 }
 

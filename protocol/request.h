@@ -48,7 +48,7 @@ struct request_parser {
     size_t bulk_offset;          /* after BULK, see above */
     size_t bulk_have;
     uint64_t bulk_len;
-    char error[96]; /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
+    char error[64]; /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
 };
 
 /* Parses the first request of data[0, len).

@@ -1,33 +1,7 @@
 /* Effects: counted always, told where somebody listens: tests/unit/server/call/ears.c. */
 #include "server/call/effect.h"
 
-#include "server/stripes/watch.h"
-#include "tests/check.h"
-
-enum { NOW_MS = 1000 };
-
-static struct metrics metrics;
-static struct effects x;
-static struct stripe *stripe;
-
-static void begin(void) {
-    CHECK_INT(stripes_open(1, 2), 0);
-    stripe = &stripes.all[0];
-    metrics = (struct metrics){0};
-    x = (struct effects){.now_ms = NOW_MS, .metrics = &metrics};
-}
-
-static struct key key_of(const char *name) {
-    struct bytes bytes = bytes_of(name);
-    return (struct key){bytes, hash_bytes(&stripes.seed, bytes)};
-}
-
-static struct entry *put(unsigned db, const char *name, int64_t expiry_ms) {
-    struct value value = value_of_bytes(BYTES("v"));
-    struct entry *e = keyspace_set(stripe->keyspace, db, key_of(name), &value, expiry_ms);
-    CHECK(e);
-    return e;
-}
+#include "tests/unit/effect_fixture.h"
 
 static void every_change_is_counted(void) {
     begin();
