@@ -40,7 +40,8 @@ enum command { PING, GET, SET };
 
 struct options {
     const char *address;
-    long rate, connections, seconds, keys;
+    long rate, connections, keys;
+    int64_t duration_ns;
     enum command command;
     bool spin, realtime;
 };
@@ -55,7 +56,8 @@ struct conn {
     char output[OUTPUT];
 };
 
-static struct options options = {.rate = 1000, .connections = 1, .seconds = 10, .keys = 100000};
+static struct options options = {
+    .rate = 1000, .connections = 1, .keys = 100000, .duration_ns = 10 * NS_PER_SECOND};
 static struct conn *conns;
 static int epoll;
 static int64_t start; /* CLOCK_MONOTONIC, ns */
@@ -258,7 +260,7 @@ static int64_t send_due(int64_t next) {
 static int64_t run(void) {
     int64_t next = 0;
     start = now_ns() + NS_PER_SECOND / 100;
-    int64_t end = start + options.seconds * NS_PER_SECOND;
+    int64_t end = start + options.duration_ns;
     while (!stopped && now_ns() < end) {
         next = send_due(next);
         wait_and_serve(due_at(next) < end ? due_at(next) : end);
@@ -302,6 +304,14 @@ static long number(const char *text, long most) {
     return value;
 }
 
+/* Seconds, with a fraction if you like, in nanoseconds. */
+static int64_t duration(const char *text) {
+    char *end = NULL;
+    double seconds = text ? strtod(text, &end) : 0;
+    if (!end || *end || !(seconds >= 0.001 && seconds <= 86400)) usage();
+    return (int64_t)(seconds * (double)NS_PER_SECOND);
+}
+
 static enum command command_of(const char *name) {
     static const char *const names[] = {"ping", "get", "set"};
     for (int i = 0; name && i <= SET; i++)
@@ -323,7 +333,7 @@ static void parse(char **argv) {
         else if (strcmp(*argv, "--connections") == 0)
             options.connections = number(*++argv, CONNECTIONS_MAX);
         else if (strcmp(*argv, "--seconds") == 0)
-            options.seconds = number(*++argv, 86400);
+            options.duration_ns = duration(*++argv);
         else if (strcmp(*argv, "--keys") == 0)
             options.keys = number(*++argv, INT_MAX);
         else if (strcmp(*argv, "--command") == 0)

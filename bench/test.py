@@ -70,7 +70,19 @@ def test_shards(build, out):
     must(set(rows[0]["ratios"]) == {"2", "4"} and set(rows[0]["verdicts"]) == {"2", "4"}, f"shards: {rows}")
 
 
+def test_latency(build, out):
+    found = results(build, out, "latency", "latency", "--rates", "1000,3000", "--connections", "1,7", "--seconds", "0.05")
+    cells = found["rates"]
+    must([(cell["rate"], cell["connections"]) for cell in cells] == [(1000, 1), (1000, 7), (3000, 1), (3000, 7)], f"cells: {cells}")
+    for cell in cells:
+        must(set(cell["servers"]) == set(SERVERS) and set(cell["ratios"]) == {"50", "99"} and "verdict" in cell, f"a cell: {cell}")
+        for server in cell["servers"].values():
+            must([0 < figures["requests"] <= cell["rate"] // 20 for figures in server["rounds"]] == [True],
+                 f"not 50 ms of requests: {cell}")
+
+
 def test_complaints(build, out):
+    refused(build, out, "--rates takes numbers above 0", "latency", "--rates", "1000,many")
     refused(build, out, "no such row: 'GET Q1'", "--rows", "GET Q1")
     refused(build, out, "no run named nonsense", "nonsense")
     refused(build, out, "broken did not start", "--rows", "GET P1", "broken=false")
@@ -80,7 +92,7 @@ def test_complaints(build, out):
 def main():
     build = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="kevy-bench-test-") as out:
-        for test in (test_table, test_selection, test_added_server, test_shards, test_complaints):
+        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_complaints):
             test(build, out)
 
 

@@ -101,7 +101,7 @@ class Load:
     def __init__(self, bench, server, rate, seconds, *more):
         self.server = server
         command = [bench.program("bench/load"), server.socket if bench.unix else server.port, "--rate", rate,
-                   "--seconds", max(1, round(seconds)), *more]
+                   "--seconds", f"{seconds:.3f}", *more]
         self.process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         preexec_fn=servers.child([bench.client_cpu]))
 
