@@ -14,6 +14,7 @@
 #include "server/config/title.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
+#include "server/process/cpus.h"
 #include "server/process/prepare.h"
 #include "server/process/rename.h"
 #include "server/process/server.h"
@@ -116,6 +117,7 @@ int main(int argc, char **argv) {
     case COMMAND_LINE_CHECK:
     case COMMAND_LINE_SERVE: break;
     }
+    config_usable_cpus(cpus_usable());
     bool loaded = command_line_load(argc, argv, &errors);
     loaded = rename_commands(&errors) && loaded;
     if (mode == COMMAND_LINE_CHECK) return check(loaded, &errors);

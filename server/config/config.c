@@ -23,6 +23,7 @@ struct config config;
 static struct mutex lock = MUTEX(LOCK_CONFIG);
 static char path_kept[PATH_MAX];
 static atomic_bool has_password;
+static unsigned usable_cpus = 1;
 
 void config_lock(void) {
     mutex_lock(&lock);
@@ -78,11 +79,14 @@ const char *config_check_cpus(const char *text) {
     return config_cpu_count(text) < 0 ? "argument must be a list of CPUs such as 0-3,6" : NULL;
 }
 
+void config_usable_cpus(unsigned count) {
+    usable_cpus = count;
+}
+
 unsigned config_shards(void) {
     int count = (int)config.shards;
     if (!count) count = config_cpu_count(config.shard_cpus);
-    cpu_set_t mine;
-    if (!count) count = sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
+    if (!count) count = (int)usable_cpus;
     return count < 1 ? 1 : count > MAX_SHARDS ? MAX_SHARDS : (unsigned)count;
 }
 

@@ -11,6 +11,7 @@
  *     title_keep(argc, argv);
  *     config_defaults();
  *     switch (command_line_mode(argc, argv))         HELP: config_help(stdout), exit 0; VERSION likewise
+ *     config_usable_cpus(cpus_usable());
  *     struct config_errors errors = {0};
  *     if (!command_line_load(argc, argv, &errors) || !relations_check(&errors)) tell them and exit 1
  *     if the mode is CHECK, exit 0; if it is PROBE, tell and exit
@@ -65,6 +66,8 @@ extern struct config config;
 void config_defaults(void);
 /* The file that kevy was started with, which is there: keeps its absolute path. */
 void config_path_keep(const char *path);
+/* How many CPUs' worth of time the process has: what `shards 0` means. 1 until it is told. */
+void config_usable_cpus(unsigned count);
 /* How many of `wanted` clients the limit on open files allows, which is raised as far as that needs and may be. */
 int64_t config_clients_allowed(int64_t wanted);
 /* Shows the title that the options ask for. Follows changes of the template from then on. */
@@ -76,8 +79,8 @@ void config_print(FILE *out);
 
 /* ---- Any thread ----------------------------------------------------------------------------------- */
 
-/* Shards to start: `shards`, or the CPUs that shard-cpus names, or those that the process may use.
- * At most MAX_SHARDS. */
+/* Shards to start: `shards`, or the CPUs that shard-cpus names, or those that config_usable_cpus was told of; no more than
+ * MAX_SHARDS in any case. */
 unsigned config_shards(void);
 /* Reads "0-3,6" into cpus[0, max). How many there are, or -1 if the text is wrong, names a CPU twice or names
  * more than max. */

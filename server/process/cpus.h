@@ -4,13 +4,17 @@
 
 #include "server/loop/shard.h"
 
-/* Looks which CPUs there are for so many shards, and what the options say; once, before threads. */
+/* Looks which CPUs the process may use, and what quota of their time its control groups leave to it. Returns how many shards
+ * that feeds: the lesser of the two, rounded up. Once, before all else here. */
+unsigned cpus_usable(void);
+/* Finds the places for so many shards, by what the options say; once, before threads. Tells of a quota. */
 void cpus_find(unsigned count);
-/* Shards are pinned when each can have a CPU of its own, or when the user said where. Rings share poll
- * threads. Any thread. */
+/* Shards are pinned when each can have a CPU of its own and no quota takes part of the CPUs' time away, or when the user
+ * said where. Rings share poll threads. Any thread. */
 struct shard_place cpus_place(unsigned index);
 
-/* CPUs that are left for poll threads: one more than the shards' stays free, for clients and whatever else runs. */
+/* CPUs that are left for poll threads, of those that a quota pays for in full: one more than the shards' stays free, for
+ * clients and whatever else runs. */
 unsigned cpus_spare(void);
 
 #endif

@@ -2,7 +2,8 @@
 #ifndef KEVY_SERVER_PROCESS_USAGE_H
 #define KEVY_SERVER_PROCESS_USAGE_H
 
-/* Notes what the server has taken before there were clients and data; once, when it has started. */
+/* Notes what the server has taken before there were clients and data, and what its control group lets it take; once, when
+ * it has started. */
 void usage_started(void);
 
 #endif

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 from kevy import Server, eventually, find_redis, program  # noqa: E402
 
 OWN_SECTIONS = {"IO"}
-OWN_FIELDS = {"kevy_version", "shards", "stripes",
+OWN_FIELDS = {"kevy_version", "shards", "stripes", "container_memory_limit", "container_memory_limit_human",
               # as Redis 7.2 has them
               "client_query_buffer_limit_disconnections", "client_output_buffer_limit_disconnections"}
 # Text in Redis, whatever it may look like: one of kevy's may be all digits.

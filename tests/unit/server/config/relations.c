@@ -19,7 +19,11 @@ static void options_that_contradict_each_other_are_refused(void) {
     char text[128];
 
     CHECK(checks(""));
-    CHECK_INT(config_shards(), CPU_COUNT(&mine));
+    CHECK_INT(config_shards(), 1);
+    config_usable_cpus(3);
+    CHECK_INT(config_shards(), 3);
+    config_usable_cpus(MAX_SHARDS + 1);
+    CHECK_INT(config_shards(), MAX_SHARDS);
     snprintf(text, sizeof text, "shard-cpus %d\n", cpu);
     CHECK(checks(text));
     CHECK_INT(config_shards(), 1);

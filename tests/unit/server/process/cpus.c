@@ -4,10 +4,19 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "server/log.h"
+#include "server/process/cgroup.h"
 #include "tests/check.h"
 #include "tests/unit/options.h"
 
 static cpu_set_t machine;
+static uint64_t quota = CGROUP_UNLIMITED; /* thousandths of a CPU */
+
+struct cgroup_share __wrap_cgroup_share(const char *root);
+struct cgroup_share __wrap_cgroup_share(const char *root) {
+    CHECK_BYTES(bytes_of(root), BYTES(""));
+    return (struct cgroup_share){.millicpus = quota, .memory_bytes = 1};
+}
 
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
@@ -18,12 +27,15 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
     return -1;
 }
 
+static unsigned usable; /* says the last call of find() */
+
 /* So many shards; the process may use `count` CPUs from `first` on. */
 static void find(unsigned served, unsigned first, unsigned count, const char *options) {
     config_defaults();
     options_set(options);
     CPU_ZERO(&machine);
     for (unsigned i = 0; i < count; i++) CPU_SET(first + i, &machine);
+    usable = cpus_usable();
     cpus_find(served);
 }
 
@@ -81,7 +93,55 @@ static void poll_threads_stand_behind_the_shards(void) {
     CHECK(cpus_place(0).poll_cpu == 7 && cpus_place(1).poll_cpu == 5 && cpus_place(2).poll_cpu == 7);
 }
 
+static void a_quota_feeds_so_many_shards_rounded_up(void) {
+    static const struct {
+        uint64_t quota;
+        unsigned usable;
+    } rows[] = {{1, 1},    {999, 1},  {1000, 1},  {1001, 2},          {1500, 2},
+                {3001, 4}, {4000, 4}, {64000, 4}, {UINT64_MAX - 1, 4}};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        quota = rows[i].quota;
+        find(1, 0, 4, "");
+        CHECK_INT(usable, rows[i].usable);
+    }
+    quota = CGROUP_UNLIMITED;
+    find(1, 0, 4, "");
+    CHECK_INT(usable, 4);
+    find(1, 0, 0, "");
+    CHECK_INT(usable, 1);
+}
+
+/* Where others are paid for the same CPUs nobody sits on one, but where the user wants it. */
+static void shards_are_pinned_to_whole_cpus_only(void) {
+    quota = 3999;
+    find(2, 8, 4, "");
+    CHECK(cpus_place(0).cpu == -1 && cpus_place(1).cpu == -1);
+    find(2, 8, 4, "shard-cpus 9,8\n");
+    CHECK(cpus_place(0).cpu == 9 && cpus_place(1).cpu == 8);
+    quota = 4000;
+    find(2, 8, 4, "");
+    CHECK(cpus_place(0).cpu == 8 && cpus_place(1).cpu == 9);
+    quota = CGROUP_UNLIMITED;
+}
+
+/* A poll thread takes the time of a CPU: it must be paid for. */
+static void poll_threads_come_by_themselves_where_the_quota_pays_for_them(void) {
+    quota = 3999;
+    find(2, 0, 64, "");
+    CHECK(cpus_spare() == 0 && !cpus_place(0).poll_thread);
+    quota = 4000;
+    find(2, 0, 64, "");
+    CHECK(cpus_spare() == 1 && cpus_place(0).poll_thread && cpus_place(0).poll_cpu == -1);
+    find(2, 0, 64, "io-sqpoll-cpus 7\n");
+    CHECK_INT(cpus_place(0).poll_cpu, 7);
+    quota = CGROUP_UNLIMITED;
+}
+
 int main(void) {
+    log_set_level(LOG_LEVEL_NOTHING);
+    RUN(a_quota_feeds_so_many_shards_rounded_up);
+    RUN(shards_are_pinned_to_whole_cpus_only);
+    RUN(poll_threads_come_by_themselves_where_the_quota_pays_for_them);
     RUN(shards_have_a_cpu_each_where_there_are_enough);
     RUN(shards_go_where_they_are_sent);
     RUN(one_cpu_stays_free_beside_shards_and_poll_threads);

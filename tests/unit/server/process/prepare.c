@@ -1,7 +1,6 @@
 /* What the process becomes. */
 #include "server/process/prepare.h"
 
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -28,11 +27,6 @@ static void apply_and_look(void) {
     char text[256], here[256];
     snprintf(text, sizeof text, "dir %s\nlogfile kevy.log\nmaxclients 60000\nhz 100\n", dir);
     struct rlimit low = {700, 700};
-    cpu_set_t mine;
-    CHECK_INT(sched_getaffinity(0, sizeof mine, &mine), 0);
-    for (int cpu = 0, kept = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &mine) && kept++) CPU_CLR(cpu, &mine);
-    CHECK_INT(sched_setaffinity(0, sizeof mine, &mine), 0);
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &low), 0);
     if (geteuid() == 0) CHECK_INT(setresuid(65534, 65534, 65534), 0); /* so that it cannot be raised again */
     check_load(text);

@@ -29,6 +29,7 @@ static bool start(const char *options) {
     char text[256];
     CHECK(command_table_open() == NULL);
     config_defaults();
+    config_usable_cpus(cpus_usable());
     snprintf(text, sizeof text, "port 0\nbind\nio-sqpoll no\nunixsocket %s\nlogfile %s\n", socket_path,
              log_path);
     options_set(text);
