@@ -18,6 +18,7 @@
 #include "server/process/prepare.h"
 #include "server/process/rename.h"
 #include "server/process/server.h"
+#include "server/process/streams.h"
 #include "server/process/systemd.h"
 #include "server/process/usage.h"
 #include "server/report/info.h"
@@ -101,6 +102,7 @@ static int start(struct config_errors *errors) {
 
 int main(int argc, char **argv) {
     struct config_errors errors = {0};
+    if (!streams_hold()) return 1; /* and nobody to tell */
     title_keep(argc, argv);
     const char *bad_row = command_table_open();
     if (!bad_row) bad_row = info_open();
