@@ -142,7 +142,8 @@ static bool open_addresses(const struct bind_word *word, const struct addrinfo *
             snprintf(error, size, "cannot listen on %s: %s", place, strerror(-fd));
             return false;
         }
-        log_warning("Not listening on %s: %s", place, strerror(-fd));
+        log_write(word->optional ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "Not listening on %s: %s", place,
+                  strerror(-fd));
         absent |= fd == -EADDRNOTAVAIL;
     }
     if (opened || !absent || word->optional) return true;

@@ -74,7 +74,7 @@ static char error[256];
 
 static void configure(const char *text) {
     config_defaults();
-    options_set("bind\nport 0\nloglevel warning\n");
+    options_set("bind\nport 0\nloglevel notice\n");
     options_set(text);
     CHECK_INT(truncate(log_path, 0), 0);
     sleeps = 0;
@@ -92,7 +92,7 @@ static const char *with_port(const char *format, int port) {
     return text;
 }
 
-/* Was this warned of? */
+/* Was this told? */
 static bool log_has(const char *format, int port) {
     static char text[1 << 16];
     FILE *in = fopen(log_path, "r");
@@ -204,7 +204,7 @@ static void an_address_that_is_not_here_is_refused_unless_it_may_be_missing(void
     snprintf(text, sizeof text, "port %d\nbind 127.0.0.1 -192.0.2.1\n", port);
     configure(text);
     CHECK(opens() && reached("127.0.0.1", port));
-    CHECK(log_has("Not listening on -192.0.2.1 port PORT: Cannot assign requested address", port));
+    CHECK(log_has("* Not listening on -192.0.2.1 port PORT: Cannot assign requested address", port));
     listeners_close();
     snprintf(text, sizeof text, "port %d\nbind -192.0.2.1\n", port);
     configure(text);
@@ -253,14 +253,14 @@ static void some_of_a_name_s_addresses_may_be_elsewhere(void) {
     CHECK(opens());
     CHECK_INT(listener_count, 1);
     CHECK(reached("127.0.0.1", port));
-    CHECK(log_has("Not listening on here (192.0.2.1) port PORT: Cannot assign requested address", port));
+    CHECK(log_has("# Not listening on here (192.0.2.1) port PORT: Cannot assign requested address", port));
     listeners_close();
     port = open_words("127.0.0.1 there");
     check_refused("cannot listen on there port PORT: this machine has none of its addresses", port);
     port = open_words("127.0.0.1 -there");
     CHECK(opens());
-    CHECK(log_has("Not listening on -there (192.0.2.1) port PORT: Cannot assign requested address", port));
-    CHECK(log_has("Not listening on -there (192.0.2.3) port PORT: Cannot assign requested address", port));
+    CHECK(log_has("* Not listening on -there (192.0.2.1) port PORT: Cannot assign requested address", port));
+    CHECK(log_has("* Not listening on -there (192.0.2.3) port PORT: Cannot assign requested address", port));
     listeners_close();
 }
 
