@@ -15,6 +15,7 @@
 #include "server/log.h"
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
+#include "server/process/interrupt.h"
 #include "server/process/prepare.h"
 #include "server/process/rename.h"
 #include "server/process/server.h"
@@ -51,6 +52,16 @@ static bool kernel_will_do(void) {
     const char *refusal = probe_refusal(&probe, text, sizeof text);
     if (refusal) fprintf(stderr, "kevy: %s\n", refusal);
     return !refusal;
+}
+
+/* Of a container: all others end with it, and the kernel throws away signals that it has not asked for. */
+static bool is_first_process(void) {
+    return getpid() == 1;
+}
+
+/* Whoever watches this process would take it for ended. */
+static bool may_daemonize(void) {
+    return !systemd_supervised() && !is_first_process();
 }
 
 /* The parent goes when the child has begun, as redis-server's does. */
@@ -93,10 +104,13 @@ static int check(bool loaded, struct config_errors *errors) {
 }
 
 static int start(struct config_errors *errors) {
+    if (is_first_process()) interrupt_hold();
     if (!relations_check(errors)) return fail(errors);
     if (!kernel_will_do()) return 1;
-    if (config.daemonize && !systemd_supervised() && !daemonize()) return 1;
+    if (may_daemonize() && config.daemonize && !daemonize()) return 1;
     if (!prepare_process(errors)) return fail(errors);
+    if (is_first_process() && config.daemonize)
+        log_notice("daemonize yes: no effect: a container ends with its first process");
     return serve();
 }
 

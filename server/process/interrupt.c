@@ -37,15 +37,25 @@ static void interrupted(int signal) {
     interrupt_tell(signal);
 }
 
+static sigset_t both(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+void interrupt_hold(void) {
+    sigset_t set = both();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 /* A signal from this process itself is interrupt_unwatch's. (That it was sent to a thread, which the kernel tells, is
  * hidden by glibc.) */
 static void *wait_for_signals(void *unused) {
     (void)unused;
-    sigset_t set;
+    sigset_t set = both();
     siginfo_t info;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
     pthread_setname_np(pthread_self(), "interrupt");
     for (;;) {
         int signal = sigwaitinfo(&set, &info);

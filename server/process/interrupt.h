@@ -12,6 +12,8 @@
  * and the pidfile are removed first. */
 enum interrupt_phase { INTERRUPT_START, INTERRUPT_END };
 
+/* What comes before interrupt_watch waits for it. So the first process of a container loses no signal while it starts. */
+void interrupt_hold(void);
 /* Waits for them on a thread of its own, from now until interrupt_unwatch. Without a thread they wait. */
 void interrupt_watch(enum interrupt_phase phase);
 /* What comes from now on is left to the caller. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -150,11 +151,20 @@ static sigset_t signal_set(void) {
     return set;
 }
 
+/* kevy waits for no process. What becomes its child is another's, inherited by the first process of a container, or that
+ * of a script which became kevy: the kernel removes those that end from now on, and these calls those that have. */
+static void forget_children(void) {
+    signal(SIGCHLD, SIG_IGN);
+    while (waitpid(-1, NULL, WNOHANG) > 0) {
+    }
+}
+
 static void prepare_signals(void) {
     sigset_t set = signal_set();
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every shard */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    forget_children();
 }
 
 static void close_all(void) {

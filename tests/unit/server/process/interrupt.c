@@ -41,13 +41,12 @@ static pid_t hang(enum interrupt_phase phase, int *ready) {
     CHECK(child >= 0);
     if (child == 0) {
         char text[256], error[256];
-        sigset_t set = both();
         alarm(60);
         close(pair[0]);
         snprintf(text, sizeof text, "bind\nport 0\nunixsocket %s\npidfile %s\n", socket_path, pid_path);
         config_defaults();
         options_set(text);
-        pthread_sigmask(SIG_BLOCK, &set, NULL);
+        interrupt_hold();
         CHECK(listeners_open(error, sizeof error));
         pidfile_write();
         interrupt_watch(phase);
@@ -99,7 +98,7 @@ static void who_insists_ends_the_end(void) {
 
 static void afterwards_signals_wait_for_the_caller(void) {
     sigset_t set = both(), pending;
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    interrupt_hold();
     for (int i = 0; i < 100; i++) {
         interrupt_watch(i % 2 ? INTERRUPT_END : INTERRUPT_START);
         interrupt_unwatch();

@@ -155,6 +155,33 @@ static void what_cannot_listen_does_not_start(void) {
     in_child(fail);
 }
 
+static void forget_others(void) {
+    int ends[2];
+    siginfo_t info;
+    CHECK_INT(pipe(ends), 0);
+    pid_t before = fork();
+    if (before == 0) _exit(0);
+    pid_t later = fork();
+    if (later == 0) {
+        char byte;
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) != 0);
+    }
+    CHECK(before > 0 && later > 0);
+    CHECK_INT(waitid(P_PID, (id_t)before, &info, WEXITED | WNOWAIT), 0);
+    CHECK(start("shards 1\n"));
+    CHECK(kill(before, 0) < 0 && errno == ESRCH);
+    CHECK_INT(kill(later, 0), 0);
+    close(ends[1]);
+    while (kill(later, 0) == 0) usleep(1000);
+    server_stop(0);
+    CHECK_INT(server_run(), 0);
+}
+
+static void children_of_others_leave_nothing_behind(void) {
+    in_child(forget_others);
+}
+
 /* Every shard runs where cpus.c says; which that is has a test of its own. */
 static void place_shards(void) {
     CHECK(start("shards 2\n"));
@@ -218,6 +245,7 @@ int main(void) {
     RUN(a_hangup_begins_a_new_log);
     RUN(an_interrupt_ends_it_and_a_broken_pipe_does_not);
     RUN(what_cannot_listen_does_not_start);
+    RUN(children_of_others_leave_nothing_behind);
     RUN(shards_run_on_the_cpus_that_they_were_given);
     RUN(sockets_that_the_manager_passed_stand_for_the_configuration);
     return rmdir(dir) != 0;
