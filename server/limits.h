@@ -64,6 +64,7 @@ enum {
     ERRORSTATS_CODE_MAX = 24, /* bytes of a code; the rest is cut */
     SLOWLOG_MAX_ARGS = 32,    /* kept of a command; the last one tells how many more there were */
     SLOWLOG_ARG_BYTES = 128,  /* kept of an argument; a tail tells how many more there were */
+    PING_PATIENCE_MS = 2000,  /* in which a server must have answered kevy --ping */
     MONITOR_LINE_MAX = 1024 * 1024, /* bytes; what an argument has beyond is cut, and the line says so */
     MONITOR_UNREAD_MAX = 256 * 1024 * 1024, /* a monitor that leaves so many bytes unread is closed */
 

@@ -16,6 +16,7 @@
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
 #include "server/process/interrupt.h"
+#include "server/process/ping.h"
 #include "server/process/prepare.h"
 #include "server/process/rename.h"
 #include "server/process/server.h"
@@ -92,6 +93,13 @@ static int serve(void) {
     return server_run();
 }
 
+/* `kevy --ping [address]` */
+static int ask_server(int argc, char **argv) {
+    if (argc <= 3) return ping(argv[2], PING_PATIENCE_MS);
+    fprintf(stderr, "kevy: --ping takes one address\n");
+    return 1;
+}
+
 static void print_line(void *out, const char *line) {
     fprintf(out, "%s\n", line);
 }
@@ -130,6 +138,7 @@ int main(int argc, char **argv) {
     case COMMAND_LINE_HELP: config_help(stdout); return 0;
     case COMMAND_LINE_VERSION: printf("kevy %s\n", KEVY_VERSION); return 0;
     case COMMAND_LINE_PROBE: return print_probe();
+    case COMMAND_LINE_PING: return ask_server(argc, argv);
     case COMMAND_LINE_CHECK:
     case COMMAND_LINE_SERVE: break;
     }

@@ -22,6 +22,7 @@ static const struct {
     {"--help", COMMAND_LINE_HELP, false},
     {"--version", COMMAND_LINE_VERSION, false},
     {"--probe", COMMAND_LINE_PROBE, false},
+    {"--ping", COMMAND_LINE_PING, true},
     {"-h", COMMAND_LINE_HELP, true},
     {"-v", COMMAND_LINE_VERSION, true},
 };

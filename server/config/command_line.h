@@ -6,13 +6,15 @@
 
 #include "server/config/config_error.h"
 
-/* What is asked for: --check-config, --help or -h, --version or -v, --probe, or none of these. */
+/* What is asked for: --check-config, --help or -h, --version or -v, --probe, --ping, or none of these; -h, -v and --ping
+ * are meant as the first word only. */
 enum command_line_mode {
     COMMAND_LINE_SERVE,
     COMMAND_LINE_CHECK,
     COMMAND_LINE_HELP,
     COMMAND_LINE_VERSION,
     COMMAND_LINE_PROBE,
+    COMMAND_LINE_PING,
 };
 enum command_line_mode command_line_mode(int argc, char **argv);
 

@@ -90,7 +90,7 @@ static pid_t pid_in(const char *path) {
     return (pid_t)pid;
 }
 
-static void ping(int fd) {
+static void ping_over(int fd) {
     char reply[7];
     CHECK(send(fd, "ping\r\n", 6, MSG_NOSIGNAL) == 6);
     CHECK(recv(fd, reply, 7, MSG_WAITALL) == 7 && memcmp(reply, "+PONG\r\n", 7) == 0);
@@ -104,6 +104,10 @@ static void questions_are_answered_on_standard_output(void) {
     CHECK(strncmp(told, "Usage: kevy [file]", 18) == 0 && strstr(told, "--maxclients"));
     CHECK_INT(KEVY("--probe"), 0);
     CHECK(strlen(told) > 100);
+    CHECK_INT(KEVY("--ping", "/nonexistent/socket"), 1);
+    CHECK_BYTES(bytes_of(told), BYTES("kevy: /nonexistent/socket: No such file or directory\n"));
+    CHECK_INT(KEVY("--ping", "a", "b"), 1);
+    CHECK_BYTES(bytes_of(told), BYTES("kevy: --ping takes one address\n"));
 }
 
 static void a_configuration_is_checked_without_starting_anything(void) {
@@ -150,8 +154,10 @@ static void it_serves_until_it_is_told_to_end(void) {
                                         "--shards", "2", "--logfile", "/dev/null", NULL},
                              &out);
     int fd = connect_to(path);
-    ping(fd);
+    ping_over(fd);
     CHECK_INT(pid_in(pidfile), child);
+    CHECK_INT(KEVY("--ping", path), 0);
+    CHECK_BYTES(bytes_of(told), BYTES("PONG\n"));
     CHECK_INT(kill(child, SIGTERM), 0);
     CHECK_INT(ended(child), 0);
     CHECK(access(path, F_OK) < 0 && access(pidfile, F_OK) < 0);
@@ -166,7 +172,7 @@ static void it_goes_into_the_background_when_asked(void) {
                    "--shards", "1", "--logfile", "/dev/null"),
               0);
     int fd = connect_to(path);
-    ping(fd);
+    ping_over(fd);
     pid_t pid = pid_in(pidfile);
     CHECK(pid > 1 && pid != getpid());
     pid_t session = getsid(pid);

@@ -99,6 +99,10 @@ static void modes_are_recognised(void) {
     CHECK_INT(MODE("-v"), COMMAND_LINE_VERSION);
     CHECK_INT(MODE("--version"), COMMAND_LINE_VERSION);
     CHECK_INT(MODE("--probe"), COMMAND_LINE_PROBE);
+    CHECK_INT(MODE("--ping"), COMMAND_LINE_PING);
+    CHECK_INT(MODE("--ping", "host:1"), COMMAND_LINE_PING);
+    CHECK_INT(MODE("--requirepass", "--ping"), COMMAND_LINE_SERVE);
+    CHECK_INT(MODE("x.conf", "--ping"), COMMAND_LINE_SERVE);
     CHECK_INT(MODE("x.conf", "--requirepass", "-h"), COMMAND_LINE_SERVE);
     CHECK_INT(MODE("x.conf", "--requirepass", "--help"), COMMAND_LINE_SERVE);
     CHECK_INT(MODE("--port", "1", "--help"), COMMAND_LINE_HELP);
