@@ -1,4 +1,4 @@
-/* buffers.c - registers the ring of provided buffers and the memory behind it. */
+/* buffers.c - the memory of the buffers, and the ring by which the kernel is provided with them. */
 #include "uring/buffers.h"
 
 #include <errno.h>
@@ -22,10 +22,21 @@ static void unmap(struct buffers *b) {
 }
 
 static bool map(struct buffers *b) {
-    b->entries = map_pages(b->count * sizeof(struct io_uring_buf));
+    if (b->ring) b->entries = map_pages(b->count * sizeof(struct io_uring_buf));
     b->memory = map_pages((size_t)b->count * b->size);
     b->idle = malloc(b->count * sizeof *b->idle);
-    return b->entries && b->memory && b->idle;
+    return (b->entries || !b->ring) && b->memory && b->idle;
+}
+
+/* 0 or a negative errno. */
+static int provide(struct buffers *b) {
+    struct io_uring_buf_reg request = {
+        .ring_addr = (uint64_t)(uintptr_t)b->entries,
+        .ring_entries = b->count,
+        .bgid = b->group,
+    };
+    int error = ring_sys_register(b->ring->fd, IORING_REGISTER_PBUF_RING, &request, 1);
+    return error < 0 ? error : 0;
 }
 
 int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
@@ -42,19 +53,14 @@ int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned 
         unmap(b);
         return -ENOMEM;
     }
-    struct io_uring_buf_reg request = {
-        .ring_addr = (uint64_t)(uintptr_t)b->entries,
-        .ring_entries = count,
-        .bgid = (uint16_t)group,
-    };
-    int error = ring_sys_register(ring->fd, IORING_REGISTER_PBUF_RING, &request, 1);
-    if (error < 0) {
+    int error = ring ? provide(b) : 0;
+    if (error) {
         unmap(b);
         return error;
     }
     while (b->idle_count < count)
         b->idle[b->idle_count] = (uint16_t)(count - 1 - b->idle_count), b->idle_count++;
-    buffers_publish(b);
+    if (ring) buffers_publish(b);
     return 0;
 }
 
@@ -91,7 +97,7 @@ static bool idle_once(const struct buffers *b) {
 }
 
 void buffers_publish(struct buffers *b) {
-    assert(b->taken + b->idle_count <= b->count); /* 1 */
+    assert(b->ring && b->taken + b->idle_count <= b->count); /* 1 */
     debug_assert(idle_once(b));
     adapt(b);
     for (unsigned offered = b->count - b->taken - b->idle_count; offered < b->depth && b->idle_count;
@@ -101,8 +107,8 @@ void buffers_publish(struct buffers *b) {
 }
 
 void buffers_close(struct buffers *b) {
-    if (!b->entries) return;
+    if (!b->memory) return;
     struct io_uring_buf_reg request = {.bgid = b->group};
-    ring_sys_register(b->ring->fd, IORING_UNREGISTER_PBUF_RING, &request, 1);
+    if (b->ring) ring_sys_register(b->ring->fd, IORING_UNREGISTER_PBUF_RING, &request, 1);
     unmap(b);
 }

@@ -1,4 +1,5 @@
-/* buffers.h - a ring of provided receive buffers (IORING_REGISTER_PBUF_RING), one group.
+/* buffers.h - receive buffers: a ring of those that the kernel is provided with (IORING_REGISTER_PBUF_RING), one group; or,
+ * where there is no io_uring, those that the caller takes by himself.
  *
  * The kernel takes a buffer when data arrives, so an idle connection owns none. The memory is mapped once and
  * touched only as it is used.
@@ -12,7 +13,8 @@
  *
  * The kernel takes them in the order in which it was given them, so it goes through all that it has before one comes
  * again. It is given no more than traffic needs, and of the idle ones the last used first: few buffers that stay in the
- * cache rather than many that do not. */
+ * cache rather than many that do not. Without a ring there are only the caller's and the idle ones: buffers_next takes the
+ * one that was returned last. */
 #ifndef KEVY_URING_BUFFERS_H
 #define KEVY_URING_BUFFERS_H
 
@@ -22,9 +24,9 @@ enum { BUFFERS_MAX = 32768 }; /* the kernel's limit for one group */
 _Static_assert(BUFFERS_MAX <= UINT16_MAX + 1, "an id has 16 bits");
 
 struct buffers {
-    struct ring *ring;
-    struct io_uring_buf_ring *entries; /* mapped, count entries; NULL when closed */
-    char *memory;                      /* mapped, count * size bytes */
+    struct ring *ring;                 /* NULL: the kernel gets none */
+    struct io_uring_buf_ring *entries; /* mapped, count entries; NULL without a ring */
+    char *memory;                      /* mapped, count * size bytes; NULL when closed */
     unsigned count;                    /* power of two, at most BUFFERS_MAX */
     unsigned size;                     /* bytes a buffer */
     uint16_t tail;                     /* next entry to fill */
@@ -39,7 +41,8 @@ struct buffers {
 };
 
 /* The kernel is given `least` buffers at once (1 to count), and up to `count` when more are used between two publishes:
- * `count` for all of them, always. 0 or a negative errno; on error nothing is left behind. */
+ * `count` for all of them, always. With ring NULL neither `group` nor `least` has a meaning, but for their bounds. 0 or a
+ * negative errno; on error nothing is left behind. */
 int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
                  unsigned size) __attribute__((warn_unused_result));
 /* Before ring_close; no receive over the group may be in flight. Harmless after a failed open, and the second time. */
@@ -62,7 +65,13 @@ static inline void buffers_return(struct buffers *b, unsigned id) {
     b->idle[b->idle_count++] = (uint16_t)id;
     b->taken--;
 }
-/* Once a turn, after its returns. */
+/* Without a ring: takes an idle buffer, of which there is one, and returns its id. */
+static inline unsigned buffers_next(struct buffers *b) {
+    assert(!b->ring && b->idle_count > 0 && b->taken + b->idle_count == b->count); /* 1 */
+    b->taken++;
+    return b->idle[--b->idle_count];
+}
+/* With a ring: once a turn, after its returns. */
 void buffers_publish(struct buffers *b);
 
 #endif

@@ -1,4 +1,5 @@
-/* buffers.c - multishot receives that draw on a ring of provided buffers, down to the last one. */
+/* buffers.c - multishot receives that draw on a ring of provided buffers, down to the last one; and buffers
+ * without a ring. */
 #include <errno.h>
 
 #include "tests/unit/uring_fixture.h"
@@ -203,6 +204,29 @@ static void impossible_sizes_are_refused(void) {
     ring_close(&ring);
 }
 
+/* Where the kernel takes none, the caller does: the one that came back last, while it is warm. */
+static void without_a_ring_the_caller_takes_them_one_by_one(void) {
+    struct buffers b;
+    unsigned ids[4];
+    must(buffers_open(&b, NULL, GROUP, 4, 1, SIZE), "memory");
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK_INT(b.idle_count, 4 - i);
+        ids[i] = buffers_next(&b);
+        memset(b.memory + (size_t)ids[i] * SIZE, (int)i, SIZE);
+        for (unsigned j = 0; j < i; j++)
+            CHECK(ids[j] != ids[i] && b.memory[(size_t)ids[j] * SIZE] == (char)j);
+    }
+    CHECK(b.taken == 4 && b.idle_count == 0);
+    buffers_return(&b, ids[1]);
+    buffers_return(&b, ids[3]);
+    CHECK_INT(buffers_next(&b), ids[3]);
+    CHECK_INT(buffers_next(&b), ids[1]);
+    buffers_close(&b);
+    buffers_close(&b);
+    CHECK(buffers_open(&b, NULL, GROUP, 3, 1, SIZE) == -EINVAL);
+    buffers_close(&b);
+}
+
 int main(void) {
     RUN(every_chunk_comes_in_a_buffer_of_its_own);
     RUN(an_empty_ring_ends_the_receive_and_a_returned_buffer_lets_it_go_on);
@@ -211,5 +235,6 @@ int main(void) {
     RUN(a_closed_peer_ends_the_receive_with_zero_and_takes_no_buffer);
     RUN(an_idle_receive_owns_no_buffer);
     RUN(impossible_sizes_are_refused);
+    RUN(without_a_ring_the_caller_takes_them_one_by_one);
     return 0;
 }
