@@ -1,4 +1,5 @@
-/* abi.h - the kernel's io_uring ABI: <linux/io_uring.h>, and what Debian 12's copy of it (Linux 6.1) lacks.
+/* abi.h - the kernel's io_uring ABI: <linux/io_uring.h>, and what Debian 12's copy of it (Linux 6.1) lacks; and a number of
+ * epoll's.
  *
  * Everything added here is refused with EINVAL, or simply not announced, by a kernel that does not know it. */
 #ifndef KEVY_URING_ABI_H
@@ -17,6 +18,9 @@
 #endif
 #ifndef __NR_io_uring_register
 #define __NR_io_uring_register 427
+#endif
+#ifndef __NR_epoll_pwait2 /* Linux 5.11, for glibc before 2.35 */
+#define __NR_epoll_pwait2 441
 #endif
 
 /* Linux 6.6: the n-th SQE is the n-th submission; the kernel reads no index array in between. */

@@ -1,8 +1,8 @@
 /* io.h - the seam between a shard's loop and the kernel: what the loop asks for, and what it hears.
  *
- * Above it there are sockets, events and turns; how the kernel is spoken to is known below it alone. Today that is
- * io_uring. The functions are made so that a loop over epoll (edge-triggered) fits behind them as well: nothing here
- * promises more than both can keep.
+ * Above it there are sockets, events and turns; how the kernel is spoken to is known below it alone: by io_uring
+ * (io_uring.c) or, where that is not to be had, by epoll (io_epoll.c). Nothing here promises more than both can keep. Which
+ * of the two an io is made of is decided when it is opened, and never changes.
  *
  * A turn: events come (io_ready, io_event, io_advance, io_settled), the loop works and asks for more, and io_wait tells the
  * kernel all of it in one call.
@@ -27,6 +27,9 @@
 
 #include "uring/buffers.h"
 #include "uring/files.h"
+#include "uring/io_epoll.h"
+#include "uring/io_link.h"
+#include "uring/io_uring.h"
 #include "uring/ring.h"
 
 enum io_operation {
@@ -38,21 +41,26 @@ enum io_operation {
     IO_WAKE_FAILED, /* data: the number that io_wake was given; result: why its target was not woken */
 };
 
-enum { IO_DATA_BITS = 56, IO_PLACE_NONE = UINT32_MAX };
-#define IO_DATA_MASK ((UINT64_C(1) << IO_DATA_BITS) - 1)
-
-struct io_link {
-    struct io_link *next, *prev;
-};
+enum { IO_PLACE_NONE = UINT32_MAX };
 
 /* A socket as this file sees it. Part of something of the caller's, who sets and reads nothing in it. */
 struct io_socket {
     struct io_link quick; /* sent quickly, and not settled yet; NULL: not so */
-    uint64_t data;        /* the caller's name for it, 56 bits */
+    uint64_t data;        /* the caller's name for it, 56 bits (IO_DATA_MASK) */
     int fd;
     uint32_t place; /* in the file table, if it is there */
     uint32_t bits;  /* enum io_bit */
     uint32_t owed;  /* operations that have not ended */
+
+    /* Over epoll, what the kernel keeps for io_uring: */
+    struct io_link work; /* an operation can go on; NULL: not so, or there is none */
+    char *to;            /* of a read: where its bytes go, */
+    uint32_t len,
+        have; /* how many they shall be, and how many there are. Of a receive: len at most, 0: many */
+    const struct iovec *iov;
+    uint32_t iov_count;
+    int32_t sent;  /* with IO_SENT: what the send came to */
+    int32_t error; /* with IO_UNWATCHED: why, a negative errno */
 };
 
 enum io_bit {
@@ -63,6 +71,16 @@ enum io_bit {
     IO_SENDING = 1 << 4,
     IO_SHUT = 1 << 5,     /* it was shut down, for io_detach */
     IO_DISCARDS = 1 << 6, /* bytes came that nobody will read */
+
+    /* Over epoll: */
+    IO_LISTENS = 1 << 7,    /* what it receives are connections */
+    IO_CAN_READ = 1 << 8,   /* for all that is known a read would bring something ... */
+    IO_CAN_WRITE = 1 << 9,  /* ... and a write would find room */
+    IO_STAYS = 1 << 10,     /* a short read does not mean that nothing is left */
+    IO_BREAKS = 1 << 11,    /* a receive may end between bytes that are there, and says so (Unix sockets) */
+    IO_SENT = 1 << 12,      /* a quick send fell short, which no event has told yet */
+    IO_STARVED = 1 << 13,   /* it waits for a buffer */
+    IO_UNWATCHED = 1 << 14, /* the kernel refused to tell of it: each operation fails */
 };
 
 /* What one event says. A result of 0 says that nothing came; whether anything will is said by `last` and `eof`. */
@@ -77,6 +95,8 @@ struct io_event {
 };
 
 struct io_options {
+    bool
+        epoll; /* not io_uring: then `submissions`, `places` and what is said of poll threads have no meaning */
     unsigned submissions; /* power of two: operations between two io_wait, more cost another system call */
     unsigned events;      /* power of two, > submissions: events between two io_wait, more cost time */
     unsigned buffers;     /* power of two: receives between two io_wait; 0: this io receives nothing */
@@ -93,19 +113,21 @@ struct io_options {
 };
 
 struct io {
+    bool epoll; /* else the ring is used */
     struct ring ring;
     struct buffers buffers;
     struct files files;
+    struct io_epoll poll;
     struct io_socket *(*find)(void *context, uint64_t data);
     void *context;
-    struct io_link quick;   /* quick sends of which nothing is known yet */
+    struct io_link quick;   /* quick sends of which nothing is known yet: none over epoll */
     struct io_link settled; /* ... and those that have gone through */
     bool open, quick_sends;
     bool unsettled; /* at the last look some quick sends could not be settled */
     bool released;  /* buffers came back since the kernel was given some */
     bool waking;    /* the descriptor of io_wake_fd is being read */
     int wake_fd;    /* or -1 */
-    uint64_t wakes; /* what is read from it */
+    uint64_t wakes; /* what is read from it; over epoll nothing is */
 };
 
 /* 0 or a negative errno; then nothing is left open. A zeroed io is closed; closing does no harm then. */
@@ -133,31 +155,55 @@ static inline bool io_is_sending(const struct io_socket *s) {
     return s->bits & IO_SENDING;
 }
 
-/* All that begin an operation return false, having done nothing, where there is no room for it now: ask
- * again in the next turn. */
+/* All that begin an operation return false, having done nothing, where there is no room for it now: ask again in the next
+ * turn. Over epoll there always is. */
 
 /* Accepts until an event says that it was the last. A socket that listens is never detached: it ends with the io. */
-bool io_listen(struct io *io, struct io_socket *s) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool io_listen(struct io *io, struct io_socket *s) {
+    return io->epoll ? io_epoll_listen(io, s) : io_uring_listen(io, s);
+}
 /* Receives into buffers as bytes come, until an event says that it was the last. */
-bool io_receive_many(struct io *io, struct io_socket *s) __attribute__((warn_unused_result));
-/* Receives once, at most so many bytes. */
-bool io_receive_one(struct io *io, struct io_socket *s, unsigned most) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool io_receive_many(struct io *io, struct io_socket *s) {
+    return io->epoll ? io_epoll_receive(io, s, 0) : io_uring_receive_many(io, s);
+}
+/* Receives once, at most so many bytes, 1 or more. */
+__attribute__((warn_unused_result)) static inline bool io_receive_one(struct io *io, struct io_socket *s,
+                                                                      unsigned most) {
+    return io->epoll ? io_epoll_receive(io, s, most) : io_uring_receive_one(io, s, most);
+}
 /* Ends the receive that is under way, if one is (4). Where that has no room, or comes too late, the receive goes on: ask
  * again when an event brings more. */
-void io_receive_stop(struct io *io, struct io_socket *s);
+static inline void io_receive_stop(struct io *io, struct io_socket *s) {
+    if (!(s->bits & IO_RECEIVING)) return;
+    if (io->epoll)
+        io_epoll_receive_stop(io, s);
+    else
+        io_uring_receive_stop(io, s);
+}
 /* Does the kernel fail to say, now and then, that something has come? Then each socket is to be asked once in a while. */
 static inline bool io_doubts_silence(const struct io *io) {
-    return !(io->ring.setup_flags & IORING_SETUP_DEFER_TASKRUN);
+    return !io->epoll && !(io->ring.setup_flags & IORING_SETUP_DEFER_TASKRUN);
 }
 /* Asks the socket itself. If something has come, or the stream has ended, an event says so, or that the receive or read has
  * ended and is to be begun again. */
-void io_ask(struct io *io, struct io_socket *s);
+static inline void io_ask(struct io *io, struct io_socket *s) {
+    if (!(s->bits & (IO_RECEIVING | IO_READING))) return;
+    if (io->epoll)
+        io_epoll_ask(io, s);
+    else
+        io_uring_ask(io, s);
+}
 /* Reads `len` bytes to where the caller wants them, 1 to 2^30. */
-bool io_read(struct io *io, struct io_socket *s, void *to, unsigned len) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool io_read(struct io *io, struct io_socket *s, void *to,
+                                                               unsigned len) {
+    return io->epoll ? io_epoll_read(io, s, to, len) : io_uring_read(io, s, to, len);
+}
 /* Sends what n vectors say, 1 to IOV_MAX; they and what they name stay. A quick send takes what the socket has room for
  * and never waits: only where io_has_quick, and of one vector. */
-bool io_send(struct io *io, struct io_socket *s, const struct iovec *iov, unsigned n, bool quick)
-    __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool
+io_send(struct io *io, struct io_socket *s, const struct iovec *iov, unsigned n, bool quick) {
+    return io->epoll ? io_epoll_send(io, s, iov, n, quick) : io_uring_send(io, s, iov, n, quick);
+}
 static inline bool io_has_quick(const struct io *io) {
     return io->quick_sends;
 }
@@ -166,7 +212,10 @@ static inline bool io_has_quick(const struct io *io) {
 
 /* Ends the wait of another thread's io, whether it waits or not. Silent if it was done; else an event says so, with this
  * number. The target stays open until then. */
-bool io_wake(struct io *io, const struct io *target, uint32_t number) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline bool io_wake(struct io *io, const struct io *target,
+                                                               uint32_t number) {
+    return io->epoll ? io_epoll_wake(io, target) : io_uring_wake(io, target, number);
+}
 /* The same from any thread, by the wake_fd of the target. 0 or a negative errno. */
 int io_wake_fd(int wake_fd);
 
@@ -175,35 +224,38 @@ int io_wake_fd(int wake_fd);
 /* Tells the kernel what was asked for, and waits until `want` events are there, unread ones included, or timeout_us have
  * passed (UINT64_MAX: no limit). After min_wait_us fewer will do, where the kernel can do that; else, if it is above 0,
  * one will. want 0: takes what is there. 0 or a negative errno, all of which are ordinary. */
-int io_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us);
+static inline int io_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
+    return io->epoll ? io_epoll_wait(io, want, timeout_us) : io_uring_wait(io, want, min_wait_us, timeout_us);
+}
 /* Tells the kernel what was asked for. Negative: a part of it waits until the next time. */
-int io_submit(struct io *io);
+static inline int io_submit(struct io *io) {
+    return io->epoll ? 0 : io_uring_submit(io);
+}
 /* Are there events? */
 static inline bool io_has_events(const struct io *io) {
-    return ring_ready(&io->ring) > 0;
+    return io->epoll ? io->poll.count > io->poll.told : ring_ready(&io->ring) > 0;
 }
-/* Are there any, or would there be after an io_wait that does not wait? For spinning: it makes no system call. */
+/* Does io_stirs hear of what comes? Only then is there sense in spinning on it. */
+static inline bool io_can_spin(const struct io *io) {
+    return !io->epoll;
+}
+/* Are there any, or would there be after an io_wait that does not wait? It makes no system call. */
 static inline bool io_stirs(const struct io *io) {
-    return io_has_events(io) || ring_needs_enter(&io->ring);
+    return io_has_events(io) || (io->epoll ? !io_link_alone(&io->poll.work) : ring_needs_enter(&io->ring));
 }
-/* System calls that were made for submitting and waiting. */
+/* System calls that were made: to enter a ring; over epoll all of them, those that move bytes too. */
 static inline uint64_t io_calls(const struct io *io) {
-    return io->ring.enters;
+    return io->epoll ? io->poll.calls : io->ring.enters;
 }
 
-static inline bool io_link_alone(const struct io_link *head) {
-    return head->next == head;
-}
 /* The quick sends that were under way at the last wait have ended: those of which no event tells have gone through. */
 static inline void io_settle(struct io *io) {
-    struct io_link *first = io->quick.next, *last = io->quick.prev, *end = io->settled.prev;
-    first->prev = end, end->next = first;
-    last->next = &io->settled, io->settled.prev = last;
-    io->quick.next = io->quick.prev = &io->quick;
+    io_link_move(&io->settled, &io->quick);
 }
 /* How many events there are. All of them are to be gone through, then io_advance, then io_settled. Whether the kernel
  * took all that was asked for and held no event back is asked here, for the events themselves lead to new operations. */
 static inline unsigned io_ready(struct io *io) {
+    if (io->epoll) return io->poll.count - io->poll.told;
     unsigned count = ring_ready(&io->ring);
     bool all_came = ring_sqe_room(&io->ring) == io->ring.sq_entries && !ring_overflowed(&io->ring);
     io->unsettled = !all_came && !io_link_alone(&io->quick);
@@ -211,14 +263,19 @@ static inline unsigned io_ready(struct io *io) {
     return count;
 }
 /* The i-th of them, once, in this order. */
-struct io_event io_event(struct io *io, unsigned i);
+static inline struct io_event io_event(struct io *io, unsigned i) {
+    return io->epoll ? io_epoll_event(io, i) : io_uring_event(io, i);
+}
 static inline void io_advance(struct io *io, unsigned count) {
-    ring_advance(&io->ring, count);
+    if (io->epoll) {
+        assert(count <= io->poll.count - io->poll.told);
+        io->poll.told += count;
+    } else {
+        ring_advance(&io->ring, count);
+    }
 }
 static inline void io_quick_out(struct io_socket *s) {
-    s->quick.next->prev = s->quick.prev;
-    s->quick.prev->next = s->quick.next;
-    s->quick.next = s->quick.prev = NULL;
+    io_link_out(&s->quick);
     assert(s->owed > 0 && s->bits & IO_SENDING); /* 1 */
     s->owed--;
     s->bits &= ~(uint32_t)IO_SENDING;
@@ -239,30 +296,6 @@ static inline const char *io_buffer(const struct io *io, uint32_t buffer) {
 static inline void io_release(struct io *io, uint32_t buffer) {
     buffers_return(&io->buffers, buffer);
     io->released = true;
-}
-
-/* ---- What an SQE is for: for this folder and its tests ------------------------------------------------ */
-
-/* The top byte of its user_data. The rest is the data of its socket, or the number of io_wake. */
-enum io_code {
-    IO_CODE_NONE, /* nobody waits for it */
-    IO_CODE_ACCEPT,
-    IO_CODE_RECEIVE,
-    IO_CODE_READ,
-    IO_CODE_SEND,
-    IO_CODE_QUICK,
-    IO_CODE_STOP,      /* completes only if it came to nothing */
-    IO_CODE_WAKE,      /* on the target's ring */
-    IO_CODE_WAKE_SENT, /* on the ring of who wakes, only if that failed */
-    IO_CODE_WAKE_READ, /* of wake_fd */
-};
-
-static inline uint64_t io_pack(enum io_code code, uint64_t data) {
-    assert(data <= IO_DATA_MASK);
-    return (uint64_t)code << IO_DATA_BITS | data;
-}
-static inline enum io_code io_code_of(uint64_t user_data) {
-    return (enum io_code)(user_data >> IO_DATA_BITS);
 }
 
 _Static_assert(offsetof(struct io_socket, quick) == 0, "a link is its socket's address");

@@ -250,7 +250,8 @@ static void wait_for_more(struct shard *shard) {
     deliver_wakes(shard);
     unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us);
     bool ready = work_waits(shard) || io_has_events(&shard->io);
-    if (!ready && want == 1 && pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {
+    if (!ready && want == 1 && io_can_spin(&shard->io) &&
+        pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {
         (void)io_submit(&shard->io);
         ready = spin(shard);
     }

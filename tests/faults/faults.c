@@ -22,7 +22,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "uring/io.h"
+#include "uring/buffers.h"
+#include "uring/io_uring.h"
 
 #define FAULT_LIST                                                                                           \
     /* Before the start. */                                                                                  \
