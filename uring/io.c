@@ -46,7 +46,8 @@ void io_close(struct io *io) {
 
 const char *io_name(const struct io *io) {
     if (io->epoll) return "epoll";
-    return io->ring.setup_flags & IORING_SETUP_SQPOLL ? "sqpoll rings" : "inline rings";
+    if (!io->open) return "none";
+    return io->ring.setup_flags & IORING_SETUP_SQPOLL ? "uring with poll threads" : "uring";
 }
 
 int io_wake_fd(int wake_fd) {
@@ -74,7 +75,7 @@ static void reset_if_discarding(const struct io_socket *s) {
 }
 
 /* A receive or send that is still under way ends when the socket is shut down: over io_uring its completion then comes by
- * itself, over epoll it is ended in the next wait. */
+ * itself, over epoll it is ended in the next turn. */
 bool io_detach(struct io *io, struct io_socket *s) {
     if (s->owed) {
         if (!(s->bits & IO_SHUT)) shutdown(s->fd, SHUT_RDWR);

@@ -133,7 +133,7 @@ struct io {
 /* 0 or a negative errno; then nothing is left open. A zeroed io is closed; closing does no harm then. */
 int io_open(struct io *io, const struct io_options *options) __attribute__((warn_unused_result));
 void io_close(struct io *io);
-/* What it is made of, for the log. */
+/* What it is made of, for the log and INFO: uring, uring with poll threads, epoll; none: it is closed. */
 const char *io_name(const struct io *io);
 
 /* ---- Sockets -------------------------------------------------------------------------------------- */
@@ -231,9 +231,10 @@ static inline int io_wait(struct io *io, unsigned want, uint64_t min_wait_us, ui
 static inline int io_submit(struct io *io) {
     return io->epoll ? 0 : io_uring_submit(io);
 }
-/* Are there events? */
+/* Are there events, or, over epoll, something of which io_ready may make some? */
 static inline bool io_has_events(const struct io *io) {
-    return io->epoll ? io->poll.count > io->poll.told : ring_ready(&io->ring) > 0;
+    if (!io->epoll) return ring_ready(&io->ring) > 0;
+    return io->poll.count > io->poll.told || !io_link_alone(&io->poll.work);
 }
 /* Does io_stirs hear of what comes? Only then is there sense in spinning on it. */
 static inline bool io_can_spin(const struct io *io) {
@@ -241,7 +242,7 @@ static inline bool io_can_spin(const struct io *io) {
 }
 /* Are there any, or would there be after an io_wait that does not wait? It makes no system call. */
 static inline bool io_stirs(const struct io *io) {
-    return io_has_events(io) || (io->epoll ? !io_link_alone(&io->poll.work) : ring_needs_enter(&io->ring));
+    return io_has_events(io) || (!io->epoll && ring_needs_enter(&io->ring));
 }
 /* System calls that were made: to enter a ring; over epoll all of them, those that move bytes too. */
 static inline uint64_t io_calls(const struct io *io) {
@@ -252,10 +253,11 @@ static inline uint64_t io_calls(const struct io *io) {
 static inline void io_settle(struct io *io) {
     io_link_move(&io->settled, &io->quick);
 }
-/* How many events there are. All of them are to be gone through, then io_advance, then io_settled. Whether the kernel
+/* How many events there are, once after each io_wait. All of them are to be gone through, then io_advance, then io_settled.
+ * Whether the kernel
  * took all that was asked for and held no event back is asked here, for the events themselves lead to new operations. */
 static inline unsigned io_ready(struct io *io) {
-    if (io->epoll) return io->poll.count - io->poll.told;
+    if (io->epoll) return io_epoll_ready(io);
     unsigned count = ring_ready(&io->ring);
     bool all_came = ring_sqe_room(&io->ring) == io->ring.sq_entries && !ring_overflowed(&io->ring);
     io->unsettled = !all_came && !io_link_alone(&io->quick);

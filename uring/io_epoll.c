@@ -3,11 +3,11 @@
  * DESIGN
  * A socket is added once, for all that may happen to it, and never changed: what the kernel has told is kept in bits of its
  * own, IO_CAN_READ and IO_CAN_WRITE. An operation goes on where it is under way and its bit is set; sockets for which that
- * holds are on the list `work`. io_wait looks what the kernel has to tell, goes through that list once, and so makes the
- * events, which io_event tells:
+ * holds are on the list `work`. io_wait looks what the kernel has to tell. io_ready goes through that list once, and so
+ * makes the events, which io_event tells:
  *
- *     io_receive, io_send ... --> work --> one read and one write a socket --> found --> io_event
- *     epoll_wait: bits set -------^
+ *     io_receive, io_send ... ---> work --> io_ready: one read and one write a socket --> found --> io_event
+ *     io_wait: bits are set -------^
  *
  * A call that brings less than it could clears the bit, so that none is made which would only say EAGAIN. Edges come once,
  * so the bit must not be cleared where something is left:
@@ -439,14 +439,22 @@ static void feed_starved(struct io *io) {
 int io_epoll_wait(struct io *io, unsigned want, uint64_t timeout_us) {
     struct epoll_event events[LOOK_MOST];
     assert(io->poll.told <= io->poll.count && io->poll.count <= io->poll.room);
-    if (io->poll.told < io->poll.count) return 0; /* 1 */
-    io->poll.told = io->poll.count = 0;
-    feed_starved(io);
-    int n = wait_for(io, events, want && io_link_alone(&io->poll.work) ? timeout_us : 0);
+    bool ready = !io_link_alone(&io->poll.work) || io->poll.told < io->poll.count;
+    if (!io_link_alone(&io->poll.starved) && io->buffers.idle_count) ready = true;
+    int n = wait_for(io, events, want && !ready ? timeout_us : 0);
     assert(n <= LOOK_MOST);
     for (int i = 0; i < n; i++) heard(io, &events[i]);
-    run_work(io);
     return n < 0 ? n : 0;
+}
+
+/* Here and not in the wait, for whoever waits is woken by others, who need not do so while it works. */
+unsigned io_epoll_ready(struct io *io) {
+    if (io->poll.told == io->poll.count) { /* 1 */
+        io->poll.told = io->poll.count = 0;
+        feed_starved(io);
+        run_work(io);
+    }
+    return io->poll.count - io->poll.told;
 }
 
 /* ---- Telling events ------------------------------------------------------------------------------- */

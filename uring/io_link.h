@@ -23,7 +23,8 @@ static inline bool io_link_in(const struct io_link *link) {
 }
 /* At the end. */
 static inline void io_link_add(struct io_link *head, struct io_link *link) {
-    assert(!link->next && head->prev->next == head);
+    assert(!link->next);
+    debug_assert(head->prev->next == head);
     link->next = head;
     link->prev = head->prev;
     link->prev->next = head->prev = link;

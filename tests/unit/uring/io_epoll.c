@@ -400,7 +400,7 @@ static void a_quick_send_that_falls_short_is_told_in_the_next_turn(void) {
     struct io_socket *s = attach(0);
     CHECK(io_has_quick(&io) && !io_doubts_silence(&io) && !io_can_spin(&io));
     CHECK(io_send(&io, s, &much, 1, true));
-    CHECK(!io_settled(&io) && io_stirs(&io) && !io_has_events(&io));
+    CHECK(!io_settled(&io) && io_stirs(&io) && io_has_events(&io));
     CHECK_INT(turn(), 1);
     CHECK(heard[0].operation == IO_SEND && heard[0].result > 0 && heard[0].result < 4 << 20 && s->owed == 0);
     CHECK(io_send(&io, s, &pong, 1, true)); /* no room: that is known */
@@ -509,6 +509,7 @@ static void what_comes_after_the_end_is_dropped(void) {
         CHECK(i ? io_read(&io, s, to, 4) : io_receive_many(&io, s));
         say(0, "late");
         CHECK_INT(io_wait(&io, 0, 0, 0), 0);
+        CHECK_INT(io_ready(&io), 1);
         CHECK(!io_detach(&io, s));
         CHECK_INT(turn(), 1);
         CHECK_INT(heard[0].result, i ? 4 : 0);
