@@ -16,6 +16,7 @@
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
 #include "server/process/interrupt.h"
+#include "server/process/io_mode.h"
 #include "server/process/ping.h"
 #include "server/process/prepare.h"
 #include "server/process/rename.h"
@@ -37,22 +38,17 @@ static int print_probe(void) {
     char text[8192];
     probe_run(&probe);
     const char *refusal = probe_refusal(&probe, text, sizeof text);
-    if (refusal) {
-        fprintf(stderr, "%s\n", refusal);
-        return 1;
-    }
+    if (refusal) fprintf(stderr, "%s\n", refusal);
     fwrite(text, 1, probe_describe(&probe, text, sizeof text), stdout);
-    return 0;
+    return refusal && !probe.epoll ? 1 : 0; /* one of the two will do */
 }
 
-/* Is io_uring to be had at all? Asked before anything is opened, so that the answer is the first line. */
+/* Is io_uring to be had, where that is asked for? Asked before anything is opened, so that the answer is the first line. */
 static bool kernel_will_do(void) {
-    struct probe probe;
     char text[2048];
-    probe_run(&probe);
-    const char *refusal = probe_refusal(&probe, text, sizeof text);
-    if (refusal) fprintf(stderr, "kevy: %s\n", refusal);
-    return !refusal;
+    bool chosen = io_mode_choose(text, sizeof text);
+    if (!chosen) fprintf(stderr, "kevy: %s\n", text);
+    return chosen;
 }
 
 /* Of a container: all others end with it, and the kernel throws away signals that it has not asked for. */

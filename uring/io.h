@@ -133,8 +133,11 @@ struct io {
 /* 0 or a negative errno; then nothing is left open. A zeroed io is closed; closing does no harm then. */
 int io_open(struct io *io, const struct io_options *options) __attribute__((warn_unused_result));
 void io_close(struct io *io);
-/* What it is made of, for the log and INFO: uring, uring with poll threads, epoll; none: it is closed. */
+/* What it is made of, for the log: inline rings, sqpoll rings, or epoll. */
 const char *io_name(const struct io *io);
+static inline bool io_is_epoll(const struct io *io) {
+    return io->epoll;
+}
 
 /* ---- Sockets -------------------------------------------------------------------------------------- */
 
@@ -253,9 +256,9 @@ static inline uint64_t io_calls(const struct io *io) {
 static inline void io_settle(struct io *io) {
     io_link_move(&io->settled, &io->quick);
 }
-/* How many events there are, once after each io_wait. All of them are to be gone through, then io_advance, then io_settled.
- * Whether the kernel
- * took all that was asked for and held no event back is asked here, for the events themselves lead to new operations. */
+/* How many events there are, once after each io_wait. All of them are to be gone through, then io_advance, then
+ * io_settled. Whether the kernel took all that was asked for and held no event back is asked here, for the events
+ * themselves lead to new operations. */
 static inline unsigned io_ready(struct io *io) {
     if (io->epoll) return io_epoll_ready(io);
     unsigned count = ring_ready(&io->ring);

@@ -118,8 +118,8 @@ static struct io_socket *socket_of_work(struct io_link *link) {
 
 /* ---- Sockets -------------------------------------------------------------------------------------- */
 
-/* 0 or a negative errno. A listener whose accepting is begun anew is known already: a change makes the kernel look anew what
- * there is. */
+/* 0 or a negative errno. A listener whose accepting is begun anew is known already: a change makes the kernel look anew
+ * for what is there already. */
 static int watch(struct io *io, const struct io_socket *s) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.u64 = s->data};

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -47,6 +49,8 @@ static const struct feature {
     FEATURE(sparse_files, false, "operations on connections without a descriptor lookup"),
     FEATURE(sqpoll, false, "io mode sqpoll: a kernel thread submits"),
     FEATURE(attach_wq, false, "io mode sqpoll: shards share poll threads"),
+    FEATURE(epoll, false, "io mode epoll: serving without io_uring"),
+    FEATURE(epoll_pwait2, false, "io mode epoll: waiting for less than a millisecond"),
 #undef FEATURE
 };
 enum { FEATURES = sizeof(features) / sizeof(features[0]) };
@@ -198,12 +202,24 @@ static void probe_ring(struct probe *probe, struct ring *ring) {
     files_close(&files);
 }
 
+static void probe_epoll(struct probe *probe) {
+    static const struct __kernel_timespec at_once = {0};
+    struct epoll_event event;
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    if (fd < 0) return;
+    probe->epoll = true;
+    probe->epoll_pwait2 = syscall(__NR_epoll_pwait2, fd, &event, 1, &at_once, NULL, sizeof(uint64_t)) ==
+                          0; /* nothing is there */
+    close(fd);
+}
+
 void probe_run(struct probe *probe) {
     static const struct ring_options options = {
         .sq_entries = 4, .cq_entries = 16, .mode = RING_INLINE, .attach_fd = -1, .sq_cpu = -1};
     struct ring ring;
     *probe = (struct probe){0};
     probe_kernel(probe);
+    probe_epoll(probe);
     probe->error = ring_open(&ring, &options);
     if (probe->error) return;
     probe_operations(probe, &ring);

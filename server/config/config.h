@@ -28,7 +28,15 @@
 #include "server/limits.h"
 
 /* The values of choices. loglevel's are those of enum log_level. */
-enum { CONFIG_NO = 0, CONFIG_YES = 1, CONFIG_AUTO = 2, CONFIG_LOCAL = 3, CONFIG_SYSTEMD = 4 };
+enum {
+    CONFIG_NO = 0,
+    CONFIG_YES = 1,
+    CONFIG_AUTO = 2,
+    CONFIG_LOCAL = 3,
+    CONFIG_SYSTEMD = 4,
+    CONFIG_URING = 5,
+    CONFIG_EPOLL = 6,
+};
 
 struct config_output_limit {
     _Atomic int64_t hard, soft, soft_seconds; /* bytes, bytes, seconds; 0: no limit */

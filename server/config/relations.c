@@ -45,6 +45,13 @@ static void check_poll_threads(struct config_errors *errors) {
     check_cpus_allowed(errors, cpus_place.file, config.io_sqpoll_cpus);
 }
 
+/* Poll threads are io_uring's. Whether auto leads to epoll is not known here. */
+static void check_io_mode(struct config_errors *errors) {
+    static const struct config_place place = {.file = "io-sqpoll"};
+    if (config.io_mode == CONFIG_EPOLL && config.io_sqpoll == CONFIG_YES)
+        config_error(errors, &place, "there are no poll threads with 'io-mode epoll'");
+}
+
 static void check_dir(struct config_errors *errors) {
     const struct config_place place = {.file = "dir", .text = bytes_of(config.dir)};
     struct stat found;
@@ -58,6 +65,7 @@ bool relations_check(struct config_errors *errors) {
     unsigned before = errors->count;
     check_shards(errors);
     check_poll_threads(errors);
+    check_io_mode(errors);
     check_dir(errors);
     return errors->count == before;
 }

@@ -309,6 +309,7 @@ void reactor_run(struct shard *shard) {
 /* ---- INFO ----------------------------------------------------------------------------------------- */
 
 static void section_io(struct info *info) {
+    if (shard_count) INFO_LINE(info, "io_mode:%s", io_is_epoll(&shards[0].io) ? "epoll" : "uring");
     info_metrics(info, METRIC_IO);
 }
 INFO_SECTION(io) = {.name = "io", .title = "IO", .order = 120, .write = section_io};

@@ -28,13 +28,14 @@ static struct io_socket *find_socket(void *context, uint64_t name) {
 static int open_io(struct shard *shard, const struct shard_place *place) {
     assert(place->poll_leader <= shard->index); /* a poll thread is shared with one that is open already */
     struct io_options options = {
+        .epoll = place->epoll,
         .submissions = SQ_ENTRIES,
         .events = CQ_ENTRIES,
         .buffers = RECEIVE_BUFFERS,
         .buffers_least = RECEIVE_BUFFERS_LEAST,
         .buffer_size = RECEIVE_BUFFER_SIZE,
         .places = FILE_TABLE_MAX,
-        .poll_thread = place->poll_thread,
+        .poll_thread = place->poll_thread && !place->epoll,
         .share = place->poll_leader == shard->index ? NULL : &shards[place->poll_leader].io,
         .poll_cpu = place->poll_cpu,
         .poll_idle_ms = POLL_IDLE_MS,

@@ -87,6 +87,7 @@ void shard_init(struct shard *shard, unsigned index);
 /* Where a shard runs, and who polls its submission queue. */
 struct shard_place {
     int cpu;              /* its thread was pinned there, or -1 */
+    bool epoll;           /* its io is over epoll: of the rest nothing has a meaning */
     bool poll_thread;     /* a kernel thread polls for its io; false: the rest has no meaning */
     unsigned poll_leader; /* the shard whose io made the poll thread: one that is open already, or this one */
     int poll_cpu;         /* the poll thread's, or -1 */

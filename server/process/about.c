@@ -11,6 +11,7 @@
 #include "server/call/command.h"
 #include "server/config/config.h"
 #include "server/loop/listener.h"
+#include "server/process/io_mode.h"
 #include "server/process/server.h"
 #include "server/process/systemd.h"
 #include "server/report/info.h"
@@ -90,7 +91,8 @@ static void section_server(struct info *info) {
     INFO_LINE(info, "os:%s %s %s", os.sysname, os.release, os.machine);
     info_number(info, "arch_bits", sizeof(void *) * 8);
     INFO_LINE(info, "monotonic_clock:%s", "POSIX clock_gettime");
-    info_fixed(info, "multiplexing_api:io_uring atomicvar_api:c11-builtin");
+    INFO_LINE(info, "multiplexing_api:%s", io_mode_is_epoll() ? "epoll" : "io_uring");
+    info_fixed(info, "atomicvar_api:c11-builtin");
     INFO_LINE(info, "gcc_version:%d.%d.%d", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
     info_number(info, "process_id", getpid());
     INFO_LINE(info, "process_supervised:%s", systemd_supervised() ? "systemd" : "no");

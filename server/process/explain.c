@@ -24,6 +24,16 @@ static void say_addresses(struct text *text) {
                     bytes / 1024);
 }
 
+static void say_descriptors(struct text *text) {
+    unsigned long long count;
+    if (is_limited(RLIMIT_NOFILE, &count))
+        text_format(
+            text,
+            " The limit on open files (ulimit -n) is %llu: raise it (LimitNOFILE= in a systemd unit), or "
+            "configure fewer shards.",
+            count);
+}
+
 static void say_processes(struct text *text) {
     unsigned long long count;
     if (is_limited(RLIMIT_NPROC, &count))
@@ -49,6 +59,16 @@ bool explain_room(uint64_t bytes, char *text, size_t size) {
         &out, "The limit on address space (ulimit -v %llu) leaves room for %llu MiB of keys and small values",
         limit / 1024, (unsigned long long)bytes >> 20);
     return true;
+}
+
+const char *explain_epoll(int error, unsigned n, unsigned shards, char *text, size_t size) {
+    struct text out = text_fixed(text, size);
+    text_format(&out, "The kernel refused what shard %u of %u needs of epoll: %s.", n, shards,
+                strerror(-error));
+    if (error == -EMFILE) say_descriptors(&out);
+    if (error == -ENFILE) text_format(&out, " The machine is out of open files: raise `sysctl fs.file-max`.");
+    if (error == -ENOMEM) say_addresses(&out);
+    return text;
 }
 
 /* A thread needs an entry in the kernel's table, and addresses for its stack: EAGAIN is said of either. */

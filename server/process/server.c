@@ -22,6 +22,7 @@
 #include "server/process/cpus.h"
 #include "server/process/explain.h"
 #include "server/process/interrupt.h"
+#include "server/process/io_mode.h"
 #include "server/process/pidfile.h"
 #include "server/process/reaper.h"
 #include "server/process/systemd.h"
@@ -82,6 +83,7 @@ static void wait_for_others(void) {
 static void *shard_main(void *argument) {
     struct shard *shard = argument;
     struct shard_place place = cpus_place(shard->index);
+    place.epoll = io_mode_is_epoll();
     char name[16];
     snprintf(name, sizeof name, "shard-%u", shard->index);
     pthread_setname_np(pthread_self(), name);
@@ -94,23 +96,30 @@ static void *shard_main(void *argument) {
     return NULL;
 }
 
-/* False after logging why not. */
-static bool start_shard(struct shard *shard) {
-    char text[1024];
+enum { WHY_SIZE = 1024 };
+enum started { STARTED, NO_THREAD, NO_IO };
+
+/* Why not stands in `why`, and of NO_IO the negative errno in *io_error. */
+static enum started start_shard(struct shard *shard, int *io_error, char why[WHY_SIZE]) {
+    unsigned number = shard->index + 1;
     int error = pthread_create(&shard->thread, NULL, shard_main, shard);
     if (error) {
         shard_close(shard);
-        log_warning("%s", explain_thread(-error, shard->index + 1, shard_count, text, sizeof text));
-        return false;
+        explain_thread(-error, number, shard_count, why, WHY_SIZE);
+        return NO_THREAD;
     }
     pthread_mutex_lock(&startup.mutex);
     while (startup.opened <= shard->index) pthread_cond_wait(&startup.changed, &startup.mutex);
     error = startup.error;
     pthread_mutex_unlock(&startup.mutex);
-    if (!error) return true;
+    *io_error = error;
+    if (!error) return STARTED;
     pthread_join(shard->thread, NULL);
-    log_warning("%s", probe_explain(error, shard->index + 1, shard_count, text, sizeof text));
-    return false;
+    if (io_mode_is_epoll())
+        explain_epoll(error, number, shard_count, why, WHY_SIZE);
+    else
+        probe_explain(error, number, shard_count, why, WHY_SIZE);
+    return NO_IO;
 }
 
 static void give_order(enum order order) {
@@ -120,16 +129,31 @@ static void give_order(enum order order) {
     pthread_mutex_unlock(&startup.mutex);
 }
 
-static bool start_shards(void) {
+/* All or none. */
+static enum started try_shards(int *io_error, char why[WHY_SIZE]) {
+    startup.opened = 0;
+    startup.order = SHARDS_WAIT;
     for (unsigned i = 0; i < shard_count; i++) {
         shard_init(&shards[i], i);
-        if (start_shard(&shards[i])) continue;
+        enum started started = start_shard(&shards[i], io_error, why);
+        if (started == STARTED) continue;
         give_order(SHARDS_GIVE_UP);
         while (i-- > 0) pthread_join(shards[i].thread, NULL);
-        return false;
+        return started;
     }
     give_order(SHARDS_RUN);
-    return true;
+    return STARTED;
+}
+
+/* Where one shard gets no ring, none has one. */
+static bool start_shards(void) {
+    char why[WHY_SIZE];
+    int error = 0;
+    enum started started = try_shards(&error, why);
+    if (started == NO_IO && io_mode_fall_back(error, why)) started = try_shards(&error, why);
+    if (started != STARTED) log_warning("%s", why);
+    if (started == STARTED) io_mode_log();
+    return started == STARTED;
 }
 
 static void stop_shards(void) {

@@ -67,12 +67,13 @@ def start_and_see(faults, *arguments):
 
 
 def bad_a_ring_that_is_refused_is_explained():
-    """Every set-up of every ring fails in turn: the server either does without, or says which, why and the remedy, and exits 1."""
+    """Every set-up of every ring fails in turn: the server either does without what was refused, or says which ring, why and the
+    remedy, and exits 1."""
     for error, (reason, remedy) in REMEDIES.items():
         refused, named = 0, set()
         for n in range(1, 100):
             with Faults(SETUP_FAILS_AT=n, SETUP_ERROR=error) as faults:
-                status, said = start_and_see(faults, "--shards", "3", "--io-sqpoll", "no")
+                status, said = start_and_see(faults, "--shards", "3", "--io-sqpoll", "no", "--io-mode", "uring")
                 if not faults.happened("SETUP_FAILS_AT"):
                     break
                 if status is None:
@@ -84,13 +85,33 @@ def bad_a_ring_that_is_refused_is_explained():
         check(named >= {1, 2, 3} and refused >= 4, "of %d refusals only rings %s were named" % (refused, sorted(named)))
 
 
+def bad_a_ring_that_is_refused_is_done_without():
+    """The same where nobody insists on io_uring: it serves, over epoll where a ring was needed, and says why.
+    Not without descriptors, of which epoll needs as many."""
+    for error, (reason, remedy) in REMEDIES.items():
+        refused = 0
+        if error == errno.EMFILE:
+            continue
+        for n in range(1, 100):
+            with Faults(SETUP_FAILS_AT=n, SETUP_ERROR=error) as faults:
+                status, said = start_and_see(faults, "--shards", "3", "--io-sqpoll", "no")
+                if not faults.happened("SETUP_FAILS_AT"):
+                    break
+                check(status is None, "set-up %d refused: status %s: %s" % (n, status, said))
+                by_epoll = "3 shards, epoll" in said
+                refused += by_epoll
+                check(by_epoll == ("goes by epoll" in said), "set-up %d refused with %s: %s" % (n, reason, said))
+                check(not by_epoll or (reason in said and remedy in said), "set-up %d refused with %s: %s" % (n, reason, said))
+        check(refused >= 4, "only %d refusals led to epoll" % refused)
+
+
 def bad_other_calls_that_are_refused():
     """Without provided buffers there is no server; without a file table or a registered ring there is."""
     pbuf_ring, files2, ring_fds = 22, 13, 20
     for opcode, serves in ((pbuf_ring, False), (files2, True), (ring_fds, True)):
         for error in (errno.ENOMEM, errno.EINVAL):
             with Faults(REGISTER_FAILS=opcode + 1, REGISTER_ERROR=error) as faults:
-                status, said = start_and_see(faults, "--shards", "2", "--io-sqpoll", "no")
+                status, said = start_and_see(faults, "--shards", "2", "--io-sqpoll", "no", "--io-mode", "uring")
                 check(faults.happened("REGISTER_FAILS") > 0, "register opcode %d was not called" % opcode)
                 check((status is None) == serves and status in (None, 1), "opcode %d: status %s: %s" % (opcode, status, said))
                 check(serves or "io_uring" in said, "opcode %d: %s" % (opcode, said))

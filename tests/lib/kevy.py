@@ -124,8 +124,9 @@ class Server:
             line += ["--port", str(self.port), "--unixsocket", self.socket_path]
         if self.is_redis:
             line += ["--save", "", "--daemonize", "no", "--enable-debug-command", "yes", "--dir", self.directory]
-        elif self.shards:
-            line += ["--shards", str(self.shards)]
+        else:
+            line += ["--io-mode", os.environ["KEVY_IO_MODE"]] if os.environ.get("KEVY_IO_MODE") else []
+            line += ["--shards", str(self.shards)] if self.shards else []
         return line + [str(argument) for argument in self.arguments]
 
     def start(self):

@@ -5,10 +5,12 @@
     run.py NAME...    those with NAME in their names
     run.py --plant    a server that says nothing of use, which must be found out
 """
+import errno
 import os
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -179,6 +181,78 @@ def limits_are_named_as_what_they_are():
         return
     with Limited({resource.RLIMIT_NPROC: 1}, shards=1) as server:
         server.refuses("Cannot start the thread of shard 1 of 1: Resource temporarily unavailable.")
+
+
+# ---- io_uring, and where it is refused ----
+
+
+IO_URING_CALLS = (425, 426, 427)
+
+
+def filtered(error, command):
+    """The command, under a seccomp filter that answers io_uring's system calls with this errno."""
+    program = """import ctypes, os, struct, sys
+def step(code, yes, no, k): return struct.pack("HBBI", code, yes, no, k)
+calls = %r
+steps = step(0x20, 0, 0, 0)  # the number of the call
+for i, call in enumerate(calls): steps += step(0x15, len(calls) - i, 0, call)
+steps += step(0x06, 0, 0, 0x7fff0000) + step(0x06, 0, 0, 0x50000 | %d)  # it is let through; or not
+memory = ctypes.create_string_buffer(steps)
+head = ctypes.create_string_buffer(struct.pack("H6xP", len(steps) // 8, ctypes.addressof(memory)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, head, 0, 0): sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[1], sys.argv[1:])
+""" % (IO_URING_CALLS, error)
+    return [sys.executable, "-I", "-S", "-c", program] + command
+
+
+class Filtered(Starting):
+    def __init__(self, error, *arguments, **options):
+        self.error = error
+        super().__init__(*arguments, **options)
+
+    def command_line(self):
+        return filtered(self.error, super().command_line())
+
+
+def serves_over(server, name):
+    server.logs("is ready")
+    with server.client() as client:
+        expect(b"io_mode:%s\r\n" % name.encode() in client.call("INFO", "io"), "INFO io says io_mode:%s" % name)
+        expect(client.call("SET", "a", "b") == "OK" and client.call("GET", "a") == b"b", "it serves")
+
+
+@check
+def where_io_uring_is_refused_all_shards_go_by_epoll():
+    for error in (errno.EPERM, errno.ENOSYS):
+        with Filtered(error, shards=3) as server:
+            serves_over(server, "epoll")
+            words = "goes by epoll, where each receive and each send is a system call of its own"
+            expect(server.log().count(words) == 1 and "A seccomp filter is active" in server.log(), server.log())
+        with Filtered(error, "--io-mode", "epoll", shards=2) as server:
+            serves_over(server, "epoll")
+            expect("io_uring" not in server.log(), "who asks for epoll is told nothing of io_uring: " + server.log())
+        with Filtered(error, "--io-mode", "uring", shards=2) as server:
+            server.refuses("A seccomp filter is active and most likely forbids io_uring")
+
+
+@check
+def the_probe_tells_of_both():
+    probe = [kevy.program(), "--probe"]
+    for command, words in ((probe, "multishot_recv    yes"), (filtered(errno.EPERM, probe), "io_uring is refused: Operation not permitted")):
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        text = said.stdout.decode()
+        expect(said.returncode == 0, "one of the two will do: status %d: %s" % (said.returncode, text))
+        for each in (words, "epoll             yes"):
+            expect(each in text, "the probe should say '%s': %s" % (each, text))
+
+
+@check
+def without_locked_memory_it_serves():
+    with Limited({resource.RLIMIT_MEMLOCK: 0}, shards=2) as server:
+        server.logs("is ready")
+        with server.client() as client:
+            expect(client.call("PING") == "PONG", "PING")
 
 
 # ---- Signals ----

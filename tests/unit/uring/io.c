@@ -1,6 +1,6 @@
 /* One scripted peer, both implementations: what a loop hears over epoll is what it hears over io_uring, step by step.
- * Turns in which nothing is heard are counted, and calls. --plant: one of the two plays another script, to see that it
- * shows. */
+ * Turns in which nothing is heard are counted, and calls. --plant: one of the two plays another script, and the
+ * comparison must find it. */
 #include "uring/io.h"
 
 #include <errno.h>

@@ -32,6 +32,10 @@ static void options_that_contradict_each_other_are_refused(void) {
     CHECK_BYTES(bytes_of(errors_text()), BYTES("shard-cpus: 1 CPUs for 2 shards\n"));
     CHECK(!checks("io-sqpoll no\nio-sqpoll-threads 1\n"));
     CHECK(!checks("shards 1\nio-sqpoll-threads 2\n"));
+    CHECK(!checks("io-mode epoll\nio-sqpoll yes\n"));
+    CHECK_BYTES(bytes_of(errors_text()),
+                BYTES("io-sqpoll: there are no poll threads with 'io-mode epoll'\n"));
+    CHECK(checks("io-mode epoll\n") && checks("io-mode auto\nio-sqpoll yes\n"));
     CHECK(!checks("shard-cpus 1023\n"));
     CHECK(strstr(errors_text(), "may not run on CPU 1023"));
     CHECK(!checks("dir /no/such/place\n"));

@@ -50,8 +50,24 @@ static void a_thread_may_lack_a_place_or_addresses(void) {
     CHECK(!strstr(explain_thread(-EPERM, 2, 4, text, sizeof text), "ulimit"));
 }
 
+static void epoll_may_lack_descriptors_or_memory(void) {
+    limit_to(RLIMIT_AS, RLIM_INFINITY);
+    limit_to(RLIMIT_NOFILE, 99);
+    CHECK_BYTES(
+        bytes_of(explain_epoll(-EMFILE, 2, 4, text, sizeof text)),
+        BYTES("The kernel refused what shard 2 of 4 needs of epoll: Too many open files. The limit on open "
+              "files (ulimit -n) is 99: raise it (LimitNOFILE= in a systemd unit), or configure fewer "
+              "shards."));
+    CHECK(strstr(explain_epoll(-ENFILE, 2, 4, text, sizeof text), "fs.file-max"));
+    CHECK(!strstr(explain_epoll(-ENOMEM, 2, 4, text, sizeof text), "ulimit"));
+    limit_to(RLIMIT_AS, (rlim_t)3 << 30);
+    CHECK(strstr(explain_epoll(-ENOMEM, 2, 4, text, sizeof text), "ulimit -v"));
+    limit_to(RLIMIT_AS, RLIM_INFINITY);
+}
+
 int main(void) {
     RUN(the_keyspace_s_room_is_address_space);
+    RUN(epoll_may_lack_descriptors_or_memory);
     RUN(a_thread_may_lack_a_place_or_addresses);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,9 +17,31 @@
 #include "server/log.h"
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
+#include "server/process/io_mode.h"
 #include "server/process/prepare.h"
 #include "tests/check.h"
 #include "tests/unit/options.h"
+#include "uring/ring.h"
+
+/* The system calls of io_uring, so that the n-th ring can be refused. */
+static unsigned setups, refused; /* 0: none is */
+static int refusal;
+
+int ring_sys_setup(unsigned entries, struct io_uring_params *params) {
+    if (++setups == refused) return -refusal;
+    long fd = syscall(__NR_io_uring_setup, entries, params);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int ring_sys_enter(int fd, unsigned submit, unsigned want, unsigned flags, const void *arg, size_t arg_len) {
+    long n = syscall(__NR_io_uring_enter, fd, submit, want, flags, arg, arg_len);
+    return n < 0 ? -errno : (int)n;
+}
+
+int ring_sys_register(int fd, unsigned opcode, const void *arg, unsigned count) {
+    long n = syscall(__NR_io_uring_register, fd, opcode, arg, count);
+    return n < 0 ? -errno : (int)n;
+}
 
 static char dir[] = "/tmp/kevy-server-XXXXXX";
 static char socket_path[64], log_path[64], old_log_path[64];
@@ -26,7 +49,7 @@ static char socket_path[64], log_path[64], old_log_path[64];
 /* A server that listens on a Unix socket alone, with these options besides. */
 static bool start(const char *options) {
     struct config_errors errors = {0};
-    char text[256];
+    char text[2048];
     CHECK(command_table_open() == NULL);
     config_defaults();
     config_usable_cpus(cpus_usable());
@@ -34,6 +57,11 @@ static bool start(const char *options) {
              log_path);
     options_set(text);
     options_set(options);
+    unsigned nth = refused;
+    refused = 0; /* of the shards' rings one is refused, and none of the probe's */
+    CHECK(io_mode_choose(text, sizeof text));
+    refused = nth;
+    setups = 0;
     CHECK(prepare_process(&errors));
     return server_start();
 }
@@ -104,6 +132,50 @@ static void serve_and_stop(void) {
 
 static void a_server_serves_until_it_is_stopped_and_returns_the_code(void) {
     in_child(serve_and_stop);
+}
+
+/* They serve, and one shard wakes another. */
+static void serve_over(const char *name) {
+    int fds[6];
+    for (int i = 0; i < 6; i++) ask(fds[i] = connect_here(), "ping\r\n", "+PONG\r\n");
+    for (unsigned i = 0; i < shard_count; i++) {
+        CHECK(strcmp(io_name(&shards[i].io), name) == 0);
+        CHECK_INT(client_get(shards[i].connections), 2);
+    }
+    server_stop(0);
+    CHECK_INT(server_run(), 0);
+    for (int i = 0; i < 6; i++) close(fds[i]);
+}
+
+static void serve_over_epoll(void) {
+    CHECK(start("shards 3\nio-mode epoll\n"));
+    CHECK_INT(setups, 0);
+    serve_over("epoll");
+    CHECK(!logged(log_path, "Without io_uring"));
+}
+
+static void refuse_a_ring(void) {
+    CHECK(start("shards 3\n"));
+    CHECK_INT(setups, refused); /* no more are asked for */
+    serve_over("epoll");
+    CHECK(logged(log_path, "Without io_uring kevy goes by epoll") && logged(log_path, strerror(refusal)));
+}
+
+static void refuse_a_ring_that_must_be(void) {
+    char words[64];
+    CHECK(!start("shards 3\nio-mode uring\n"));
+    snprintf(words, sizeof words, "refused io_uring ring %u of 3", refused);
+    CHECK(shards == NULL && logged(log_path, words));
+}
+
+static void whichever_ring_is_refused_all_shards_go_the_same_way(void) {
+    in_child(serve_over_epoll);
+    refusal = ENOMEM;
+    for (refused = 1; refused <= 3; refused++) {
+        in_child(refuse_a_ring);
+        in_child(refuse_a_ring_that_must_be);
+    }
+    refused = 0;
 }
 
 static void stop_by_command(void) {
@@ -241,6 +313,7 @@ int main(void) {
     snprintf(log_path, sizeof log_path, "%s/log", dir);
     snprintf(old_log_path, sizeof old_log_path, "%s/log.1", dir);
     RUN(a_server_serves_until_it_is_stopped_and_returns_the_code);
+    RUN(whichever_ring_is_refused_all_shards_go_the_same_way);
     RUN(shutdown_ends_it_with_0);
     RUN(a_hangup_begins_a_new_log);
     RUN(an_interrupt_ends_it_and_a_broken_pipe_does_not);
