@@ -237,8 +237,7 @@ static bool spin(struct shard *shard) {
     }
 }
 
-static void park(struct shard *shard, unsigned want) {
-    uint64_t wait_us = want > 1 ? (uint64_t)config.io_batch_wait_us : 0;
+static void park(struct shard *shard, unsigned want, uint64_t wait_us) {
     __atomic_store_n(&shard->mailbox->parked, 1, __ATOMIC_SEQ_CST);
     if (!post_waiting(shard->mailbox, shard->want_ms))
         (void)io_wait(&shard->io, want, wait_us, sleep_limit_us(shard));
@@ -246,9 +245,12 @@ static void park(struct shard *shard, unsigned want) {
 }
 
 static void wait_for_more(struct shard *shard) {
-    uint64_t started_us = shard->exec.clock.now_us;
+    uint64_t started_us = shard->exec.clock.now_us, wait_us;
     deliver_wakes(shard);
-    unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us);
+    if (pace_due(&shard->pace, started_us))
+        pace_next(&shard->pace, started_us, metric_get(&shard->exec.metrics.commands_processed),
+                  clock_thread_cpu_ns());
+    unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us, &wait_us);
     bool ready = work_waits(shard) || io_has_events(&shard->io);
     if (!ready && want == 1 && io_can_spin(&shard->io) &&
         pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {
@@ -256,14 +258,11 @@ static void wait_for_more(struct shard *shard) {
         ready = spin(shard);
     }
     if (!ready)
-        park(shard, want);
+        park(shard, want, wait_us);
     else
         (void)io_wait(&shard->io, 0, 0, 0);
     clock_read(&shard->exec.clock);
     pace_waited(&shard->pace, shard->exec.clock.now_us - started_us);
-    if (pace_due(&shard->pace, shard->exec.clock.now_us))
-        pace_next(&shard->pace, shard->exec.clock.now_us, metric_get(&shard->exec.metrics.commands_processed),
-                  clock_thread_cpu_ns());
     metric_add(&shard->exec.metrics.ring_enters,
                io_calls(&shard->io) - metric_get(&shard->exec.metrics.ring_enters));
 }
