@@ -134,6 +134,7 @@ static void a_group_is_not_taken_for_another(void) {
                                 "32 30 0:28 / /second rw - cgroup2 cgroup rw\n");
     put("/first/memory.max", "1\n");
     put("/first/7/memory.max", "2\n");
+    put("/first7/memory.max", "2\n");
     put("/second/kube/pod77/memory.max", "3\n");
     SHARE(NONE, 3);
     /* Outside of what the namespace shows. */
@@ -165,7 +166,8 @@ static void what_alone_is_mounted_is_taken_for_the_group(void) {
 
 static void version_1_has_a_tree_for_each_controller(void) {
     begin();
-    put("/proc/self/cgroup", "12:name=systemd:/s\n9:memory:/m/n\n3:cpu,cpuacct:/c/d\n2:cpuset:/x\n");
+    put("/proc/self/cgroup",
+        "12:name=systemd:/s\n9:memory:/m/n\n8:xcpu,xmemory:/x\n3:cpu,cpuacct:/c/d\n2:cpuset:/x\n");
     put("/proc/self/mountinfo", "30 22 0:27 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
                                 "31 30 0:28 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
                                 "32 30 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
@@ -286,12 +288,14 @@ static void lines_that_make_no_sense_are_passed_over(void) {
     begin_unified();
     put("/sys/fs/cgroup/a/b/c/memory.max", "5\n");
     SHARE(NONE, 5);
+    put("sys/fs/cgroup/a/b/c/memory.max", "4\n"); /* where a path without its slash would lead */
     for (unsigned i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
         put("/proc/self/mountinfo", mounts[i]);
         SHARE(NONE, NONE);
     }
     begin_unified();
     put("/sys/fs/cgroup/a/b/c/memory.max", "5\n");
+    put("/sys/fs/cgroup/memory.max", "6\n");
     for (unsigned i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         put("/proc/self/cgroup", groups[i]);
         SHARE(NONE, NONE);
