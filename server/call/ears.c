@@ -3,16 +3,17 @@
 
 #include "server/stripes/watch.h"
 
-/* Watchers want to know what is other than it was, not that nobody found a key. */
+/* Watchers want to know what is other than it was, not that nobody found a key. That a key has expired EXEC sees itself, if
+ * it was there when it was watched; if it was not, nothing is other than it was. */
 static void tell_watchers(const struct effects *x, struct stripe *stripe, const struct effect *e) {
     switch (e->kind) {
     case EFFECT_CHANGED:
     case EFFECT_DELETED:
-    case EFFECT_MOVED:
-    case EFFECT_EXPIRED: watch_touch(stripe, e->db, e->key); break;
+    case EFFECT_MOVED: watch_touch(stripe, e->db, e->key); break;
     case EFFECT_FLUSHED: watch_touch_flush(stripe, e->db, x->now_ms); break;
     case EFFECT_SWAPPED: watch_touch_swap(stripe, e->db, e->other_db, x->now_ms); break;
     case EFFECT_CREATED:
+    case EFFECT_EXPIRED:
     case EFFECT_EVENT:
     case EFFECT_MISSED: break;
     }

@@ -191,9 +191,8 @@ static inline void open_call(struct call *call, const struct request *request) {
 static inline struct bytes bytes_of_request(const struct executor *executor, const struct request *request) {
     const char *bytes = executor->bytes;
     if (!bytes) return BYTES("");
-    size_t begin = request == executor->batch ? 0 : request[-1].end;
-    assert(request->end >= begin);
-    return (struct bytes){bytes + begin, request->end - begin};
+    assert(request->end > request->begin);
+    return (struct bytes){bytes + request->begin, request->end - request->begin};
 }
 
 static __attribute__((noinline)) enum verdict run_request(struct call *call, struct request *request) {

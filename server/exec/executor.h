@@ -31,7 +31,7 @@ struct request {
     bool untimed; /* takes its share of the batch's time */
     bool bad_subcommand;
     bool bad_arity;
-    size_t end; /* where it ends in the bytes of its batch */
+    size_t begin, end; /* its place in the bytes of its batch */
 };
 enum { STRIPE_MANY = STRIPE_NONE + 1, STRIPE_ALL };
 

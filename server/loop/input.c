@@ -113,6 +113,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
         if (parsed->status != REQUEST_READY) break;
         parsed->used += used;
         debug_assert(used > 0 && parsed->used <= len);
+        request->begin = parsed->used - used; /* behind empty ones, which are nothing to anybody */
         request->end = parsed->used;
         if (request->args.argc == 0) continue;
         if (!prepare_request(&shard->exec, &conn->client, request, known)) {

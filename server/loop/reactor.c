@@ -120,6 +120,7 @@ static void check_idle(struct conn *conn) {
 
 /* Limits that were changed hold for those who are here already, whether they do anything or not. */
 static void check_output(struct conn *conn) {
+    if (conn->flags & CONN_CLOSING) return;
     if (output_unsent(&conn->output)) conn_wants_flush(conn); /* the flush looks at the limits */
 }
 

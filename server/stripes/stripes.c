@@ -68,6 +68,8 @@ void stripe_set_unlock(const struct stripe_set *set) {
 void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms) {
     int64_t due_ms = keyspace_take_news(stripe->keyspace, now_ms + TIDY_DELAY_MS);
     assert(!keyspace_news(stripe->keyspace));
+    if (due_ms <= DUE_ALL)
+        due_ms = DUE_ALL + 1; /* keys are overdue: at once, but only the stripes are to be looked at */
     if (due_ms < DUE_NEVER) post_due(wakes, stripe->owner, due_ms); /* what was due may be gone again */
 }
 

@@ -926,17 +926,58 @@ def trap_urgent_bytes_leave_nobody_behind(server):
 @trap()
 def trap_nothing_expires_during_a_pause(server):
     """A key whose time has come is not there for anybody, and is deleted when the pause is over."""
-    with server.client() as boss, server.client() as writer:
+    with server.client() as boss, server.client() as writer, server.client() as early, server.client() as late:
         check(boss.call("CLIENT", "PAUSE", "3600000", "WRITE") == "OK" and boss.call("CLIENT", "UNPAUSE") == "OK", "PAUSE")
         for i in range(20):
             boss.call("SET", "k%d" % i, "v", "PX", "300")
+        early.call("WATCH", "k1")
         boss.call("CLIENT", "PAUSE", "3600000", "WRITE")
         eventually("the keys to expire", lambda: boss.call("EXISTS", *["k%d" % i for i in range(20)]) == 0)
         writer.send(encode("SET", "other", "v"))
         eventually("the writer to be held, and shown so", lambda: re.search(rb" flags=b ", boss.call("CLIENT", "LIST")))
         check(boss.call("GET", "k1") is None and boss.call("DBSIZE") == 20, "an expired key was deleted during the pause")
+        late.call("WATCH", "k1")
         check(boss.call("CLIENT", "UNPAUSE") == "OK" and writer.read() == "OK", "UNPAUSE")
         eventually("the expired keys to be deleted", lambda: boss.call("DBSIZE") == 1)
+        for watcher, what in ((early, None), (late, ["PONG"])):  # to the late one the key was never there
+            got = watcher.pipeline([("MULTI",), ("PING",), ("EXEC",)])[2]
+            check(got == what, "EXEC of who watched an expiring key: %r" % (got,))
+
+
+@trap()
+def trap_more_keys_are_overdue_than_one_step_takes(server):
+    """And another database is flushed behind them: the shard looks at its stripes at once, and the keys are gone."""
+    with server.client() as client:
+        for _ in range(3):
+            for count in (300, 1500, 20000):
+                client.pipeline([("SET", "k%d" % i, "v", "EXAT", "1") for i in range(count)] +
+                                [("SELECT", "3"), ("SET", "x", "y"), ("FLUSHDB",), ("SELECT", "0")])
+                eventually("the overdue keys to be deleted", lambda: client.call("DBSIZE") == 0)
+
+
+@trap()
+def trap_options_change_while_connections_end(server):
+    """Readers with much unread are killed while limits that concern all connections are set, again and again."""
+    with server.client() as boss, server.client() as setter:
+        boss.call("SET", "big", pattern(3, 3 * MIB))
+        stopped = threading.Event()
+
+        def set_limits():
+            while not stopped.is_set():
+                setter.pipeline([("CONFIG", "SET", "timeout", "0")] * 5)
+
+        thread = threading.Thread(target=set_limits)
+        thread.start()
+        try:
+            for _ in range(50):
+                with server.client() as reader:
+                    number = reader.call("CLIENT", "ID")
+                    reader.send(encode("GET", "big") * 3)
+                    boss.call("CLIENT", "KILL", "ID", str(number))
+        finally:
+            stopped.set()
+            thread.join()
+        eventually("the readers to be gone", lambda: connected_clients(server) == 3)
 
 
 @trap()

@@ -19,7 +19,7 @@ static void watchers_feel_what_is_other_than_it_was(void) {
         enum effect_kind kind;
         bool felt;
     } kinds[] = {{EFFECT_CHANGED, true},  {EFFECT_DELETED, true}, {EFFECT_MOVED, true},
-                 {EFFECT_EXPIRED, true},  {EFFECT_EVENT, false},  {EFFECT_MISSED, false},
+                 {EFFECT_EXPIRED, false}, {EFFECT_EVENT, false},  {EFFECT_MISSED, false},
                  {EFFECT_CREATED, false}, {EFFECT_FLUSHED, true}, {EFFECT_SWAPPED, true}};
     begin();
     put(0, "k", EXPIRY_NONE);

@@ -359,6 +359,7 @@ static bool run_batch(unsigned i, struct client *client, struct bytes requests, 
         CHECK(request_parse(&parser, &shards->limits, requests.data + at, requests.len - at, &request->args,
                             &used) == REQUEST_READY);
         CHECK(prepare_request(executor, client, &executor->batch[count], NULL));
+        request->begin = at;
         at += used;
         request->end = at;
         count++;

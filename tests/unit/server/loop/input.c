@@ -1,6 +1,8 @@
 /* A connection's input: however its bytes are cut, whatever came before, the replies are the same. */
 #include "server/loop/input.h"
 
+#include "server/journal/journal.h"
+#include "server/journal/merge.h"
 #include "tests/unit/failing_memory.h"
 #include "tests/unit/server_fixture.h"
 
@@ -155,6 +157,32 @@ static void without_memory_requests_are_refused_or_the_connection_ends(void) {
     CHECK(ended > 0); /* some of these found no memory for a request's own arrays */
 }
 
+static void collect(void *context, struct bytes text) {
+    CHECK(buffer_append(context, text, SIZE_MAX));
+}
+
+/* An empty request in front of one is no part of its record, though together they be as long as that should be. */
+static void a_record_begins_where_its_request_does(void) {
+    struct merge merge;
+    struct buffer records = {0};
+    CHECK(journal_open(4));
+    fixture_open(4);
+    journal_listen();
+    merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
+    struct conn *conn = fixture_conn(shards);
+    receive(conn, "*0\r\nSET a               b\r\n*-1\r\n\r\n" SET_K, 27 + 7 + sizeof SET_K - 1);
+    CHECK_BYTES(buffer_bytes(&sent), BYTES("+OK\r\n+OK\r\n"));
+    while (merge_next(&merge, collect, &records)) continue;
+    CHECK_BYTES(buffer_bytes(&records), BYTES("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
+                                              "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n" SET_K));
+    buffer_free(&records);
+    buffer_free(&sent);
+    fixture_conn_close(conn);
+    journal_ignore();
+    fixture_close();
+    journal_close();
+}
+
 int main(void) {
     RUN(requests_that_begin_alike_are_told_apart_by_what_follows);
     RUN(subcommands_of_a_container_are_told_apart);
@@ -162,6 +190,7 @@ int main(void) {
     RUN(a_known_beginning_does_not_excuse_what_follows);
     RUN(one_connection_s_requests_do_not_show_in_another_s);
     RUN(empty_requests_have_no_reply);
+    RUN(a_record_begins_where_its_request_does);
     RUN(nothing_behind_quit_is_looked_at);
     RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
     RUN(without_memory_requests_are_refused_or_the_connection_ends);

@@ -260,6 +260,39 @@ static void who_leaves_something_due_tells_the_owner(void) {
     stripes_close();
 }
 
+static void ignore_expired(void *context, unsigned db, const struct entry *e) {
+    (void)context, (void)db, (void)e;
+}
+
+/* More keys are overdue than one step takes: the owner is to look again, and not at more than its stripes. */
+static void what_is_overdue_is_due_at_once(void) {
+    struct wakes wakes = {{0}, false};
+    char name[8];
+    CHECK_INT(stripes_open(1, 2), 0);
+    mailbox_count = 1;
+    mailboxes[0] = (struct mailbox){.due_ms = DUE_NEVER, .wake_fd = -1};
+    struct value value = value_of_bytes(BYTES("v"));
+    struct keyspace *ks = stripes.all[0].keyspace;
+    stripe_lock(&stripes.all[0]);
+    CHECK_INT(keyspace_expire(ks, 5000, 10, NULL, NULL), 0);
+    for (int i = 0; i < 30; i++) {
+        struct bytes bytes = {name, (size_t)snprintf(name, sizeof name, "k%d", i)};
+        CHECK(keyspace_set(ks, 0, (struct key){bytes, hash_bytes(&stripes.seed, bytes)}, &value, 1));
+    }
+    stripe_leave(&stripes.all[0], &wakes, 5000);
+    CHECK_INT(due_of(0), 1);
+    stripe_lock(&stripes.all[0]);
+    CHECK_INT(keyspace_expire(ks, 5000, 10, ignore_expired, NULL), 10);
+    while (keyspace_upkeep(ks, UINT32_MAX)) continue;
+    CHECK(keyspace_next_expiry(ks) <= 5000);
+    struct key other = {BYTES("k"), hash_bytes(&stripes.seed, BYTES("k"))};
+    CHECK(keyspace_set(ks, 1, other, &value, EXPIRY_NONE));
+    keyspace_flush(ks, 1);
+    stripe_leave(&stripes.all[0], &wakes, 5000);
+    CHECK_INT(due_of(0), DUE_ALL + 1);
+    stripes_close();
+}
+
 int main(void) {
     alarm(DEADLINE_S);
     RUN(a_lone_shard_has_one_stripe_and_no_lock);
@@ -274,5 +307,6 @@ int main(void) {
     RUN(a_set_is_locked_from_the_lowest_stripe_up);
     RUN(threads_with_random_sets_neither_lose_a_change_nor_wait_in_a_ring);
     RUN(who_leaves_something_due_tells_the_owner);
+    RUN(what_is_overdue_is_due_at_once);
     return 0;
 }
