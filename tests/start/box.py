@@ -2,7 +2,7 @@
 
 The specification is a JSON object; what it does not name stays as it is.
 
-    user        a user that has this number and no name; in a namespace of users if `apart` has "user"
+    user        the number that this user has in a namespace of users
     apart       namespaces of its own: "user", "pid", "mount", "net", "ipc", "uts", "cgroup"
     root        an empty directory that becomes /, not writable, with nothing in it but the system's programs and libraries,
                 and, writable or not, what `bind` has
@@ -261,10 +261,6 @@ def main():
         finish(spec)
     if "net" in spec.get("apart", []):
         loopback_up()
-    if "user" in spec and "user" not in spec.get("apart", []):
-        os.setgroups([])
-        os.setresgid(spec["user"], spec["user"], spec["user"])
-        os.setresuid(spec["user"], spec["user"], spec["user"])
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if "children" in spec:
         leave_children(spec["children"])

@@ -242,12 +242,28 @@ def own_group(controller):
     return None
 
 
+def told_of_share(join):
+    """The number of shards, the limit on memory, and whether there is a quota of CPU time, as a server sees them."""
+    with Boxed({"join": join}) as server:
+        found = info(server) if server.is_served() else {"shards": "0", "container_memory_limit": "0"}
+        return int(found["shards"]), int(found["container_memory_limit"]), "CPU quota" in server.log()
+
+
+def has_less_than(memory):
+    """What is within a share would see that, and not the wider one that a test gives it."""
+    _, limit, has_quota = told_of_share([])
+    return has_quota or 0 < limit < memory
+
+
 class Groups:
     """Control groups with limits on CPU time and memory, or None for no limit, below this process's own: `join` and `mounts` for
     box.py. Nothing is in `join` where the machine has none, or forbids it; `why` says which."""
 
     def __init__(self, quota_us, memory):
         self.made, self.join, self.mounts, self.why = [], [], [], "no control groups are mounted"
+        if has_less_than(memory or 0):
+            self.why = "we have a share ourselves"
+            return
         try:
             self.make_unified(quota_us, memory) or self.make_apart(quota_us, memory)
         except OSError as error:
@@ -343,12 +359,6 @@ def a_quota_decides_how_many_shards_there_are():
                     return
                 has_share(server, quota, shards)
                 is_well(server)
-
-
-def told_of_share(join):
-    with Boxed({"join": join}) as server:
-        found = info(server) if server.is_served() else {}
-        return [found.get(name) for name in ("shards", "container_memory_limit")], "CPU quota" in server.log()
 
 
 @check
