@@ -34,6 +34,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "uring/io.h"
@@ -43,6 +44,7 @@ enum {
     LOOK_MOST = 256,   /* what the kernel tells at once; the rest in the next turn */
     ROOM_OF_ONE = 2,   /* events that a socket can bring at once: of a receive or read, and of a send */
     SLEEP_MOST_MS = 24 * 3600 * 1000,
+    PAUSE_PART = 8, /* of the longest wait for company: how much of it is slept */
 };
 
 #define WAKE_DATA UINT64_MAX
@@ -435,13 +437,24 @@ static void feed_starved(struct io *io) {
     io_link_move(io->poll.work.next, starved);
 }
 
-/* One event will do for any number: the kernel knows no minimum wait here. */
-int io_epoll_wait(struct io *io, unsigned want, uint64_t timeout_us) {
+/* The kernel knows no minimum wait here. So whoever wants company sleeps first, and then finds all who came meanwhile. This
+ * ends at its time alone, whoever comes: hence it is short. What is left of the limit. */
+static uint64_t sleep_for_company(struct io *io, uint64_t min_wait_us, uint64_t limit_us) {
+    uint64_t us = min_wait_us / PAUSE_PART < limit_us ? min_wait_us / PAUSE_PART : limit_us;
+    struct timespec pause = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+    io->poll.calls++;
+    nanosleep(&pause, NULL);
+    return limit_us == UINT64_MAX ? limit_us : limit_us - us;
+}
+
+int io_epoll_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
     struct epoll_event events[LOOK_MOST];
     assert(io->poll.told <= io->poll.count && io->poll.count <= io->poll.room);
     bool ready = !io_link_alone(&io->poll.work) || io->poll.told < io->poll.count;
     if (!io_link_alone(&io->poll.starved) && io->buffers.idle_count) ready = true;
-    int n = wait_for(io, events, want && !ready ? timeout_us : 0);
+    uint64_t limit_us = want && !ready ? timeout_us : 0;
+    if (limit_us && want > 1 && min_wait_us) limit_us = sleep_for_company(io, min_wait_us, limit_us);
+    int n = wait_for(io, events, limit_us);
     assert(n <= LOOK_MOST);
     for (int i = 0; i < n; i++) heard(io, &events[i]);
     return n < 0 ? n : 0;

@@ -45,7 +45,7 @@ void io_epoll_ask(struct io *io, struct io_socket *s);
 bool io_epoll_read(struct io *io, struct io_socket *s, void *to, unsigned len);
 bool io_epoll_send(struct io *io, struct io_socket *s, const struct iovec *iov, unsigned n, bool quick);
 bool io_epoll_wake(struct io *io, const struct io *woken);
-int io_epoll_wait(struct io *io, unsigned want, uint64_t timeout_us);
+int io_epoll_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us);
 unsigned io_epoll_ready(struct io *io);
 struct io_event io_epoll_event(struct io *io, unsigned i);
 

@@ -22,7 +22,9 @@ static int peers[SOCKETS];
 
 /* ---- Calls that are counted, or fail ---------------------------------------------------------------- */
 
-static struct { unsigned reads, writes, looks, changes, accepts, in_vain; } calls;
+static struct { unsigned reads, writes, looks, changes, accepts, sleeps, in_vain; } calls;
+static uint64_t slept_us;                                /* the last time */
+static int speaks_meanwhile;                             /* a descriptor, or 0 */
 static int control_fails, accept_fails, fine_wait_fails; /* errno, or 0 */
 
 static ssize_t counted(unsigned *count, ssize_t n) {
@@ -60,6 +62,13 @@ REAL(int, epoll_ctl, int fd, int operation, int of, struct epoll_event *event) {
 REAL(int, epoll_wait, int fd, struct epoll_event *events, int most, int limit_ms) {
     calls.looks++;
     return __real_epoll_wait(fd, events, most, limit_ms);
+}
+/* Whoever sleeps is spoken to by a peer meanwhile. */
+REAL(int, nanosleep, const struct timespec *pause, struct timespec *left) {
+    calls.sleeps++;
+    slept_us = (uint64_t)pause->tv_sec * 1000000 + (uint64_t)pause->tv_nsec / 1000;
+    if (speaks_meanwhile) CHECK_INT(__real_send(speaks_meanwhile, "late", 4, MSG_NOSIGNAL), 4);
+    return __real_nanosleep(pause, left);
 }
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -474,6 +483,42 @@ static void a_wait_lasts_as_long_as_it_shall(void) {
     fine_wait_fails = 0;
 }
 
+/* Those who come while a loop sleeps for company are heard together. */
+static void who_wants_company_sleeps_once_and_looks_once(void) {
+    enum { ROUNDS = 3 };
+    open_io();
+    struct io_socket *first = attach(0), *second = attach(1);
+    CHECK(io_receive_many(&io, first) && io_receive_many(&io, second));
+    CHECK_INT(turn(), 0);
+    memset(&calls, 0, sizeof calls);
+    speaks_meanwhile = peers[1];
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        say(0, "here");
+        CHECK_INT(io_wait(&io, 2, 500, round ? UINT64_MAX : 1000000), 0);
+        CHECK_INT(slept_us, 62);
+        CHECK_INT(turn(), 2);
+        check_received(&heard[0], 0, "here");
+        check_received(&heard[1], 1, "late");
+    }
+    speaks_meanwhile = 0;
+    CHECK_INT(calls.sleeps, ROUNDS);
+    CHECK_INT(calls.looks, 2 * ROUNDS); /* the turn looks too */
+
+    uint64_t begun_us = now_us();
+    CHECK_INT(io_wait(&io, 2, 500, 1300), 0); /* nobody comes */
+    CHECK(now_us() - begun_us >= 1300 && io_ready(&io) == 0);
+    CHECK_INT(io_wait(&io, 2, 500, 50), 0);
+    CHECK_INT(slept_us, 50); /* never longer than it may wait */
+    memset(&calls, 0, sizeof calls);
+    CHECK_INT(io_wait(&io, 1, 500, 10), 0); /* who wants no company, or may not wait for it, does not sleep */
+    CHECK_INT(io_wait(&io, 0, 500, 10), 0);
+    CHECK_INT(io_wait(&io, 2, 500, 0), 0);
+    CHECK_INT(io_wait(&io, 2, 0, 10), 0);
+    CHECK_INT(calls.sleeps, 0);
+    detach(first), detach(second);
+    io_close(&io);
+}
+
 /* ---- What is gone, and what is refused ------------------------------------------------------------------ */
 
 static void events_for_nobody_are_none_and_leave_nothing(void) {
@@ -597,6 +642,7 @@ int main(void) {
     RUN(a_quick_send_that_falls_short_is_told_in_the_next_turn);
     RUN(who_waits_is_woken_once);
     RUN(a_wait_lasts_as_long_as_it_shall);
+    RUN(who_wants_company_sleeps_once_and_looks_once);
     RUN(events_for_nobody_are_none_and_leave_nothing);
     RUN(what_comes_after_the_end_is_dropped);
     RUN(what_the_kernel_does_not_watch_fails);
