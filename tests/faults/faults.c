@@ -8,22 +8,26 @@
  *     setting   0: off; else what the text says      happened   how often it was done: a test that provoked
  *                                                               nothing has examined nothing
  *
- * A completion with a result of our choice is a NOP in place of the operation (IORING_NOP_INJECT_RESULT, Linux
+ * Over io_uring a completion with a result of our choice is a NOP in place of the operation (IORING_NOP_INJECT_RESULT, Linux
  * 6.10); a short one is the operation itself over fewer bytes. SQEs are changed only until they are published,
- * for after that a poll thread may read them. */
+ * for after that a poll thread may read them.
+ *
+ * Over epoll the calls themselves are changed. One that is made to do less than it could is followed by a change of what is
+ * watched, which makes the kernel tell anew what there is: as it would when room or bytes came. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "uring/buffers.h"
-#include "uring/io_uring.h"
+#include "server/limits.h"
+#include "uring/io.h"
 
 #define FAULT_LIST                                                                                           \
     /* Before the start. */                                                                                  \
@@ -52,6 +56,10 @@
     FAULT(CANCEL_ERROR)  /* ... with this errno */                                                           \
     FAULT(MESSAGE_FAILS) /* one in n messages to another ring fails ... */                                   \
     FAULT(MESSAGE_ERROR) /* ... with this errno */                                                           \
+    /* Over epoll, where those of entering mean a look, and those of what is armed each call. */             \
+    FAULT(RECEIVE_MOST) /* a receive brings 1 to n bytes */                                                  \
+    FAULT(WATCH_FAILS)  /* one in n sockets cannot be watched ... */                                         \
+    FAULT(WATCH_ERROR)  /* ... with this errno */                                                            \
     /* Memory. */                                                                                            \
     FAULT(MALLOC_FAILS) /* one in n allocations fails ... */                                                 \
     FAULT(MALLOC_FROM)  /* ... of those that ask for so many bytes or more */
@@ -258,6 +266,119 @@ int __wrap_ring_wait(struct ring *ring, unsigned want, uint64_t min_wait_us, uin
 int __wrap_ring_wait(struct ring *ring, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
     change_queued(ring);
     return __real_ring_wait(ring, want, min_wait_us, timeout_us);
+}
+
+/* ---- Over epoll ----------------------------------------------------------------------------------- */
+
+int __real_io_epoll_open(struct io *io, const struct io_options *options);
+int __wrap_io_epoll_open(struct io *io, const struct io_options *options);
+int __wrap_io_epoll_open(struct io *io, const struct io_options *options) {
+    struct io_options smaller = *options;
+    smaller.events = size_of(CQ_SIZE, options->events);
+    return __real_io_epoll_open(io, &smaller);
+}
+
+/* Who watches each descriptor, and as what. One thread does, until it closes it. */
+enum { WATCHED_MOST = 65536 };
+static struct watched {
+    int epoll; /* 0: none */
+    struct epoll_event event;
+} watched[WATCHED_MOST];
+
+int __real_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
+    bool is_socket = event && event->events & EPOLLRDHUP;
+    if (is_socket && strikes(WATCH_FAILS)) {
+        errno = (int)setting(WATCH_ERROR);
+        return -1;
+    }
+    if (is_socket && fd >= 0 && fd < WATCHED_MOST)
+        watched[fd] = (struct watched){.epoll = epoll, .event = *event};
+    return __real_epoll_ctl(epoll, operation, fd, event);
+}
+
+static bool is_watched(int fd) {
+    return fd >= 0 && fd < WATCHED_MOST && watched[fd].epoll;
+}
+
+static ssize_t tell_anew(int fd, ssize_t result, int error) {
+    /* Not where another socket has its number now, which nobody watches. */
+    if (__real_epoll_ctl(watched[fd].epoll, EPOLL_CTL_MOD, fd, &watched[fd].event) < 0) watched[fd].epoll = 0;
+    errno = error;
+    return result;
+}
+
+static bool interrupts(enum fault fault) {
+    if (!strikes(fault)) return false;
+    errno = EINTR;
+    return true;
+}
+
+int __real_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout);
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout);
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout) {
+    return interrupts(ENTER_EINTR) ? -1 : __real_epoll_wait(epoll, events, most, timeout);
+}
+
+static size_t fewer(enum fault fault, size_t len) {
+    if (!setting(fault) || !len) return len;
+    size_t most = 1 + (size_t)(dice() % setting(fault));
+    if (most >= len) return len;
+    happened(fault);
+    return most;
+}
+
+/* What asks for more than a buffer holds goes straight to its place. */
+ssize_t __real_recv(int fd, void *to, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *to, size_t len, int flags) {
+    if (!is_watched(fd) || flags & MSG_PEEK) return __real_recv(fd, to, len, flags);
+    if (interrupts(RECEIVE_EINTR)) return -1;
+    size_t most = fewer(len > RECEIVE_BUFFER_SIZE ? READ_MOST : RECEIVE_MOST, len);
+    ssize_t n = __real_recv(fd, to, most, flags);
+    return n > 0 && most < len ? tell_anew(fd, n, 0) : n;
+}
+
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+    if (!is_watched(fd)) return __real_recvmsg(fd, message, flags);
+    if (interrupts(RECEIVE_EINTR)) return -1;
+    size_t len = message->msg_iov->iov_len;
+    size_t most = fewer(len > RECEIVE_BUFFER_SIZE ? READ_MOST : RECEIVE_MOST, len);
+    message->msg_iov->iov_len = most;
+    ssize_t n = __real_recvmsg(fd, message, flags);
+    message->msg_iov->iov_len = len;
+    return n > 0 && most < len ? tell_anew(fd, n, 0) : n;
+}
+
+ssize_t __real_send(int fd, const void *from, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *from, size_t len, int flags);
+ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) {
+    if (!is_watched(fd)) return __real_send(fd, from, len, flags);
+    if (strikes(SEND_EAGAIN)) return tell_anew(fd, -1, EAGAIN);
+    size_t most = fewer(SEND_MOST, len);
+    ssize_t n = __real_send(fd, from, most, flags);
+    return n > 0 && most < len ? tell_anew(fd, n, 0) : n;
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+    if (!is_watched(fd) || !setting(SEND_MOST)) return __real_sendmsg(fd, message, flags);
+    const struct iovec *first = message->msg_iov;
+    ssize_t n = __real_send(fd, first->iov_base, fewer(SEND_MOST, first->iov_len), flags);
+    return n > 0 ? tell_anew(fd, n, 0) : n;
+}
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags) {
+    if (!strikes(ACCEPT_FAILS)) return __real_accept4(fd, address, len, flags);
+    int error = (int)setting(ACCEPT_ERROR);
+    errno = error;
+    return error > 0 ? -1 : -error;
 }
 
 /* ---- Memory --------------------------------------------------------------------------------------- */

@@ -161,6 +161,41 @@ def bad_accepted_descriptors_are_not_believed():
                 check(descriptors(server) == held, "descriptor %d was closed, or others were lost" % fd)
 
 
+def bad_connections_that_cannot_be_watched():
+    """Where the kernel refuses to tell of a socket, its client is closed, and nothing stays of it; the others are served."""
+    arguments = ("--io-sqpoll", "no", "--io-mode", "epoll")
+    for error in (errno.ENOMEM, errno.ENOSPC):
+        with Faults(WATCH_ERROR=error) as faults, \
+                Server(*arguments, shards=3, path=PROGRAM, env=faults.environment) as server, server.client() as client:
+            check(client.call("PING") == "PONG", "PING")
+            held = descriptors(server)
+            faults.set(WATCH_FAILS=1)
+            for _ in range(9):
+                try:
+                    with server.client() as refused:
+                        check(refused.call("PING") is None, "a client was served that nobody watches")
+                except (Closed, OSError):
+                    pass
+            faults.set(WATCH_FAILS=0)
+            check(faults.happened("WATCH_FAILS") == 9, "%d connections were refused, not 9" % faults.happened("WATCH_FAILS"))
+            check(client.call("PING") == "PONG", "the others are served")
+            eventually("their descriptors to be closed", lambda: descriptors(server) == held)
+            check(alone(server) is False, "whoever comes later is served")
+
+
+def bad_listeners_that_cannot_be_watched():
+    """As soon as the kernel tells of a listener again, its clients are accepted."""
+    with Faults(WATCH_FAILS=1, WATCH_ERROR=errno.ENOMEM) as faults:
+        def watch():
+            eventually("two to be refused", lambda: faults.happened("WATCH_FAILS") >= 2)
+            faults.set(WATCH_FAILS=0)
+        relief = threading.Thread(target=watch)
+        relief.start()
+        with Server("--io-mode", "epoll", shards=1, path=PROGRAM, env=faults.environment) as server:
+            relief.join()  # the server has answered, so it has come
+            check(alone(server), "somebody is there")
+
+
 def descriptors(server):
     return len(os.listdir("/proc/%d/fd" % server.pid))
 
