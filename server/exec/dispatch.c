@@ -16,6 +16,7 @@
 #include "server/exec/slowlog.h"
 #include "server/exec/transaction.h"
 #include "server/report/errorstats.h"
+#include "store/memory/memory.h"
 
 /* ---- Running ------------------------------------------------------------------------------------- */
 
@@ -220,6 +221,14 @@ static inline bool fast_path(const struct call *call, const struct command *comm
     return !(command->gates & executor_of(call)->gates);
 }
 
+/* A lock's line was last written by another CPU as likely as not. It is asked for a few requests ahead and no more: what is
+ * there for longer is taken away again before it is used, for others ask for it too. */
+enum { LOCKS_AHEAD = 2 };
+
+static inline void prefetch_lock(const struct request *batch, unsigned at, unsigned count) {
+    if (at < count && batch[at].plain) memory_prefetch_write(&stripes.all[batch[at].stripe].lock);
+}
+
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
  * counted once for all of them. Returns how many are done with. `recorded` is constant in each of the two that are made of
  * it: where no journal is open nothing of it is left. */
@@ -229,12 +238,15 @@ run_plain_as(bool recorded, struct call *call, struct request *batch, unsigned d
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
     unsigned first = done;
+    if (stripes.locking)
+        for (unsigned i = 0; i < LOCKS_AHEAD; i++) prefetch_lock(batch, done + i, count);
     for (; done < count && batch[done].plain && batch[done].command == command; done++) {
         struct stripe *stripe = &stripes.all[batch[done].stripe];
         debug_assert(batch[done].stripe < stripes.count && prepare_runnable(&batch[done]));
         open_call(call, &batch[done]);
         call->stripe = batch[done].stripe;
         if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
+        if (stripes.locking) prefetch_lock(batch, done + LOCKS_AHEAD, count);
         stripe_lock(stripe);
         if (recorded)
             run_recorded(call);

@@ -26,8 +26,6 @@ static inline __attribute__((always_inline)) unsigned hash_key(struct request *r
     uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
     unsigned stripe = stripe_index(hash);
     request->hash[arg] = hash;
-    /* The lock's line was last written by another CPU as likely as not. */
-    if (stripes.locking) __builtin_prefetch(&stripes.all[stripe].lock, 1);
     request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
     return stripe;
 }

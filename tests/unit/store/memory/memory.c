@@ -95,6 +95,11 @@ static void what_is_populated_is_there_and_zero(void) {
 static void any_address_may_be_prefetched(void) {
     memory_prefetch(NULL);
     memory_prefetch((const void *)UINTPTR_MAX);
+    memory_prefetch_write(NULL);
+    memory_prefetch_write((const void *)UINTPTR_MAX);
+    static const char constant[64] = "cannot be written";
+    memory_prefetch_write(constant);
+    CHECK(strcmp(constant, "cannot be written") == 0);
 }
 
 int main(void) {
