@@ -14,6 +14,7 @@
 
 #include "server/limits.h"
 
+/* What main and the shards tell each other at the start (server/process/server.c) has no rank: no lock is held by then. */
 enum lock_rank {
     LOCK_STRIPES = 0,               /* stripe i has the rank LOCK_STRIPES + i */
     LOCK_CONFIG_FILE = MAX_STRIPES, /* CONFIG REWRITE */

@@ -18,7 +18,8 @@ bool edit_become(struct edit *edit, const struct value *value) {
     struct entry *e = keyspace_replace(edit->keyspace, edit->db, edit->entry, value);
     if (e == NULL) return false;
     edit->entry = e;
-    return edit->changed = true;
+    edit->changed = true;
+    return true;
 }
 
 static bool is_empty(const struct edit *edit) {

@@ -213,6 +213,15 @@ DECLARATION = re.compile(r"^(?!typedef|static|struct \w+ \{|#|return|else)[a-z_]
                          r"(?:__attribute__\s*\(\([^;]*\)\)\s*)?;", re.M)
 
 
+def lone_headers(tree):
+    """Every header is included by something that is no test."""
+    included = {match.group(1) for path in tree.paths if not path.startswith("tests/") and path.endswith((".c", ".h"))
+                for _, match in lines_with(INCLUDE, tree.text(path))}
+    for path in tree.sources(*(room + "/" for room in ROOMS)):
+        if path.endswith(".h") and path not in included:
+            yield path, 1, "no source includes it"
+
+
 def dead_declarations(tree):
     """What a header declares is defined, used in some other file, and by more than tests."""
     words = {path: re.findall(r"\w+", code(tree.text(path))) for path in tree.sources()}
@@ -355,7 +364,7 @@ def assertions(tree):
             yield folder, 0, "%d assertions in %d lines, %.1f a thousand: at least %d" % (count, lines, count * 1000 / lines, least)
 
 
-CHECKS = (arrows, circles, banned_calls, store_state, kernel_words, stray_files, dead_declarations, long_functions, words, layout, first_comment,
+CHECKS = (arrows, circles, banned_calls, store_state, kernel_words, stray_files, lone_headers, dead_declarations, long_functions, words, layout, first_comment,
           last_words, formatting, command_list, option_list, unit_tests, assertions)
 
 
@@ -370,6 +379,8 @@ def check(root):
 
 CLEAN = {
     "uring/clean.h": "/* clean.h - nothing to complain about. */\n#include <stdint.h>\n\n_Static_assert(sizeof(int) == 4, \"as here\");\n",
+    "uring/clean.c": "/* clean.c - takes its word. */\n#include \"uring/clean.h\"\n\n_Static_assert(sizeof(int) == 4, \"as there\");\n",
+    "tests/unit/uring/clean.c": "/* What clean.c takes. */\n#include <stdint.h>\n",
     "server/commands/clean.c": "/* clean.c - has a test. */\n#include <stdint.h>\n",
     "tests/unit/server/commands/clean.c": "/* What clean.c does. */\n#include <stdint.h>\n",
 }
@@ -383,6 +394,7 @@ OFFENCES = {
     "banned_calls": {"store/b.c": "/* b.c - copies. */\nvoid b(char *d, char *s) {\n    strcpy(d, s);\n}\n"},
     "store_state": {"store/c.c": "/* c.c - remembers. */\nstatic int counter = 0;\n"},
     "stray_files": {"notes.txt": "left here\n"},
+    "lone_headers": {"store/d.h": "/* d.h - waits in vain. */\n#include <stdint.h>\n"},
     "dead_declarations": {"store/d.h": "/* d.h - promises. */\nvoid d_promise(int a);\n"},
     "dead_declarations, tests": {"store/d.h": "/* d.h - is tried. */\nint d_tried(int a);\n",
                                  "store/d.c": "/* d.c - does. */\nint d_tried(int a) {\n    return a;\n}\n",

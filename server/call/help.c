@@ -2,6 +2,7 @@
 #include "server/call/help.h"
 
 #include "protocol/text.h"
+#include "server/missing.h"
 
 enum { TITLE_MAX = 256 }; /* bytes of the first line */
 
@@ -26,6 +27,9 @@ void help_syntax_error(struct call *call) {
     char memory[TITLE_MAX];
     struct text upper = text_fixed(memory, sizeof memory);
     add_name(&upper, call);
-    reply_errorf(call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-                 reply_name(call->argv[1]), call->argv[1].data, memory);
+    const char *why = missing_subcommand(bytes_of(call->command->name), call->argv[1]);
+    reply_errorf(call->reply,
+                 "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.%s%s%s",
+                 reply_name(call->argv[1]), call->argv[1].data, memory, why ? " (kevy " : "", why ? why : "",
+                 why ? ")" : "");
 }

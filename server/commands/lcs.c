@@ -156,9 +156,14 @@ static bool fits_or_reply(struct call *call, const struct lcs *lcs) {
 
 static bool lcs_option(struct call *call, uint32_t *arg, struct lcs_options *options, bool *replied) {
     struct bytes word = call->argv[*arg];
-    if (bytes_is(word, "IDX")) return options->idx = true;
-    if (bytes_is(word, "LEN")) return options->len = true;
-    if (bytes_is(word, "WITHMATCHLEN")) return options->with_match_len = true;
+    bool *flag = bytes_is(word, "IDX")            ? &options->idx
+                 : bytes_is(word, "LEN")          ? &options->len
+                 : bytes_is(word, "WITHMATCHLEN") ? &options->with_match_len
+                                                  : NULL;
+    if (flag) {
+        *flag = true;
+        return true;
+    }
     if (!bytes_is(word, "MINMATCHLEN") || *arg + 1 == call->argc) return false;
     *replied = !call_int_or_reply(call, ++*arg, &options->min_match_len);
     return !*replied;

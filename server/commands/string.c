@@ -286,7 +286,10 @@ static bool set_option(const struct call *call, uint32_t *arg, struct set_option
     struct bytes word = call->argv[*arg];
     if (bytes_is(word, "NX")) return take_condition(options, SET_NX);
     if (bytes_is(word, "XX")) return take_condition(options, SET_XX);
-    if (bytes_is(word, "GET")) return options->get = true;
+    if (bytes_is(word, "GET")) {
+        options->get = true;
+        return true;
+    }
     if (*arg + 1 < call->argc && (bytes_is(word, "IFEQ") || bytes_is(word, "IFNE"))) {
         options->comparison = ++*arg;
         return take_condition(options, bytes_is(word, "IFEQ") ? SET_IFEQ : SET_IFNE);

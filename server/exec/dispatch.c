@@ -299,7 +299,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     struct call *call = &executor->call;
     struct request *batch = executor->batch;
     unsigned done = 0;
-    bool recorded = executor->effects.journal != NULL;
+    bool held = false, recorded = executor->effects.journal != NULL;
     assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
     if (recorded) queue_prepare(executor->effects.journal);
@@ -311,17 +311,17 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->db = client->db;
     executor->gates = gates_raised(client);
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
-    while (done < count) {
+    while (done < count && !held) {
         if (batch[done].plain && fast_path(call, batch[done].command)) {
             done = recorded ? run_plain_recorded(call, batch, done, count)
                             : run_plain(call, batch, done, count);
         } else {
-            if (run_request(call, &batch[done]) == HELD) break;
-            done++;
+            held = run_request(call, &batch[done]) == HELD;
+            done += !held;
         }
     }
     assert(done <= count && call->reply == reply && call->client == client);
-    if (done) client_set(client->last_command, batch[done - 1].command);
+    if (done + held) client_set(client->last_command, batch[done + held - 1].command);
     metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
     share_time(executor, done);

@@ -154,7 +154,6 @@ static bool attach_part(struct output *out, struct bytes data, struct block *blo
         return false;
     }
     out->unsent += data.len;
-    out->pins++;
     return true;
 }
 

@@ -48,8 +48,7 @@ struct output {
     struct parts queued, inflight;
     size_t unsent; /* bytes, without the open text run: output_unsent adds it */
     size_t inflight_bytes;
-    size_t limit;  /* more unsent bytes than this fail the reply; 0: no limit */
-    uint64_t pins; /* pinned parts queued so far, for metrics */
+    size_t limit; /* more unsent bytes than this fail the reply; 0: no limit */
 };
 
 void output_open(struct output *out, struct chunk_pool *pool);

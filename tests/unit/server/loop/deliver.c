@@ -77,7 +77,7 @@ static void a_large_delivery_is_not_copied(void) {
     struct block *block = block_new_zeroed(PIN_MIN, PIN_MIN);
     CHECK(block && post_deliver(&shards[1].exec.wakes, address_of(conn), 0, block_retain(block)));
     CHECK(deliver_posts(shards));
-    CHECK(block_shared(block) && conn->output.pins == 1);
+    CHECK(block_shared(block) && conn->output.queued.count == 1);
     CHECK_INT(taken(conn).len, PIN_MIN);
     CHECK(!block_shared(block));
     block_release(block);
