@@ -46,6 +46,7 @@ Connections and protocol
     SIGPIPE, SIGTERM, SIGSTOP                     ends_under_load, ends_when_idle, a_server_that_slept_goes_on, resets_in_mid_reply_...
 """
 import argparse
+import math
 import os
 import random
 import re
@@ -795,7 +796,7 @@ def trap_only_the_idle_time_out(server):
         check(busy.call("PING") == "PONG", "a busy client was closed")
 
 
-@trap("--timeout", "1", "--client-output-buffer-limit", "normal 0 0 0")
+@trap("--timeout", str(math.ceil(TIME_SCALE)), "--client-output-buffer-limit", "normal 0 0 0")
 def trap_a_transfer_that_goes_on_does_not_time_out(server):
     """A download, an upload and a client that CLIENT PAUSE holds, each for several times the timeout; and one who stops is closed."""
     size, seconds = 8 * MIB, 4.0 * TIME_SCALE
@@ -859,6 +860,61 @@ def trap_a_larger_bulk_limit_is_in_force_at_once(server):
             with server.client() as late:
                 late.send(b"*2\r\n$4\r\nECHO\r\n$%d\r\n" % len(value))  # with the value the close would meet its bytes
                 check(late.read("the refusal").startswith("ERR Protocol error: invalid bulk length"), "a bulk above the limit")
+        for client in others:
+            client.close()
+
+
+@trap()
+def trap_options_that_are_set_hold_at_once_on_every_shard(server):
+    """Those that the traps around do not try: on connections that were there before, of shards that sleep."""
+    with server.client() as boss:
+        others = [server.client() for _ in range(server.shards)]  # each on a shard of its own, with the boss one more
+        protocols = [client.call("PING") for client in others]
+        check(protocols == ["PONG"] * server.shards, "PING: %r" % protocols)
+
+        def set_option(name, value):
+            wait_until_parked(server)
+            check(boss.call("CONFIG", "SET", name, str(value)) == "OK", "CONFIG SET %s" % name)
+
+        set_option("slowlog-log-slower-than", 0)
+        echoes = [b"slow %d" % i for i in range(server.shards)]
+        check([client.call("ECHO", text) for client, text in zip(others, echoes)] == echoes, "ECHO")
+        set_option("slowlog-log-slower-than", -1)
+        check([client.call("ECHO", "quick") for client in others] == [b"quick"] * server.shards, "ECHO")
+        noted = [entry[3] for entry in boss.call("SLOWLOG", "GET", "-1")]
+        check(all([b"ECHO", text] in noted for text in echoes), "the slow log lacks what took longer than 0 us: %r" % noted)
+        check([b"ECHO", b"quick"] not in noted, "the slow log has what it was told to leave out")
+        set_option("slowlog-max-len", 1)
+        boss.call("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        others[-1].call("ECHO", "last")
+        boss.call("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+        check(others[0].call("SLOWLOG", "LEN") == 1, "the slow log is longer than slowlog-max-len")
+
+        set_option("client-query-buffer-limit", "1mb")
+        for client in others:
+            client.send(b"*2\r\n$4\r\nECHO\r\n$%d\r\n" % (2 * MIB))
+            check(client.read_until_closed() == b"", "an argument above the limit was waited for")
+        set_option("client-query-buffer-limit", "1gb")
+
+        for client in others:
+            client.close()
+        eventually("the others to be gone", lambda: connected_clients(server) == 2)
+        others = [server.client() for _ in range(server.shards)]
+        check([client.call("PING") for client in others] == ["PONG"] * server.shards, "PING")
+        set_option("maxclients", server.shards + 1)
+        with server.client() as extra:
+            check(extra.read_until_closed() == b"-ERR max number of clients reached\r\n", "one more than maxclients was served")
+        set_option("maxclients", 1000)
+        set_option("requirepass", "secret")
+        check([client.call("AUTH", "guess") for client in others] ==
+              ["WRONGPASS invalid username-password pair or user is disabled."] * server.shards, "a wrong password was taken")
+        check([client.call("AUTH", "secret") for client in others] == ["OK"] * server.shards, "the new password was refused")
+        for _ in range(server.shards):
+            with server.client() as late:
+                check(late.call("PING").startswith("NOAUTH"), "a new client was served without the password")
+        set_option("requirepass", "")
+        with server.client() as late:
+            check(late.call("PING") == "PONG", "a password is asked for that is not set any more")
         for client in others:
             client.close()
 
