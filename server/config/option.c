@@ -154,7 +154,7 @@ bool option_resembles_secret(struct bytes word, const char **name) {
 
 bool option_takes_words(const struct option *option) {
     return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY ||
-           (option->kind == OPTION_TEXT && option->no_effect);
+           option->several;
 }
 
 /* ---- Words within a text -------------------------------------------------------------------------- */

@@ -139,6 +139,8 @@ static void what_has_no_effect_is_checked_all_the_same(void) {
     CHECK_PARSED("appendfsync", "ALWAYS", "always");
     CHECK_PARSED("appendfsync", "now", "!argument(s) must be one of the following: everysec, always, no");
     CHECK_PARSED("oom-score-adj-values", "1 2 3", "1 2 3");
+    CHECK(option_takes_words(option("oom-score-adj-values")));
+    CHECK(!option_takes_words(option("masteruser")) && !option_takes_words(option("syslog-ident")));
 }
 
 static void a_refused_text_leaves_the_value_as_it_was(void) {
