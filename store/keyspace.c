@@ -191,39 +191,47 @@ void keyspace_digest(struct digest *digest, const struct keyspace *ks, unsigned 
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
-static unsigned expire_database(struct keyspace *ks, unsigned number, int64_t now_ms, unsigned budget,
-                                unsigned *moves,
-                                void (*expired)(void *context, unsigned db, const struct entry *e),
-                                void *context) {
+/* A call of keyspace_expire: whom it tells, what it has done, and may still do. */
+struct expiry_step {
+    struct keyspace *keyspace;
+    void (*expired)(void *context, unsigned db, const struct entry *e);
+    void *context;
+    unsigned count, budget, moves;
+};
+
+static void expire_database(struct expiry_step *x, unsigned number) {
+    struct keyspace *ks = x->keyspace;
     struct keyspace_database *db = &ks->db[number];
-    unsigned count = 0;
-    for (struct entry *e; count < budget && (e = expiry_due(&ks->slab, db->wheel, now_ms, moves)); count++) {
-        assert(entry_expired(e, now_ms) && db->expiring > 0); /* 1 */
-        if (expired) expired(context, number, e);
+    while (x->count < x->budget) {
+        struct entry *e = expiry_due(&ks->slab, db->wheel, ks->now_ms, &x->moves);
+        if (!e) break;
+        assert(entry_expired(e, ks->now_ms) && db->expiring > 0); /* 1 */
+        if (x->expired) x->expired(x->context, number, e);
         keyspace_delete_entry(ks, number, (struct key){entry_key(e), hash_bytes(ks->seed, entry_key(e))}, e);
+        x->count++;
     }
-    return count;
 }
 
 unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
                          void (*expired)(void *context, unsigned db, const struct entry *e), void *context) {
+    struct expiry_step x = {.keyspace = ks, .expired = expired, .context = context, .budget = budget};
+    x.moves = budget <= UINT32_MAX / MOVES_PER_BUDGET ? budget * MOVES_PER_BUDGET : budget;
+    int64_t next = INT64_MAX;
     ks->now_ms = now_ms;
     if (now_ms < ks->next_expiry_ms) return 0;
-    unsigned count = 0, moves = budget <= UINT32_MAX / MOVES_PER_BUDGET ? budget * MOVES_PER_BUDGET : budget;
-    int64_t next = INT64_MAX;
     for (unsigned i = 0, from = ks->expire_from; i < ks->databases; i++) {
         unsigned db = (from + i) % ks->databases;
         struct expiry *wheel = ks->db[db].wheel;
         if (wheel == NULL) continue;
-        if (count < budget) {
+        if (x.count < budget) {
             ks->expire_from = (uint16_t)db; /* where the budget ends is where the next call begins */
-            count += expire_database(ks, db, now_ms, budget - count, &moves, expired, context);
+            expire_database(&x, db);
         }
         if (expiry_next(&ks->slab, wheel) < next) next = expiry_next(&ks->slab, wheel);
     }
-    assert(count <= budget);
+    assert(x.count <= budget);
     ks->next_expiry_ms = next;
-    return count;
+    return x.count;
 }
 
 /* Shrinks sparse tables; what is left of the budget. */

@@ -189,7 +189,7 @@ bool conn_check(const struct conn *conn) {
 }
 
 /* A connection with a last reply does not come here before that has been sent: what is still under way is dropped. */
-bool conn_bury(struct conn *conn) {
+bool conn_free(struct conn *conn) {
     struct shard *shard = conn->shard;
     debug_assert(conn_check(conn));
     if (!io_detach(&shard->io, &conn->socket)) return false;

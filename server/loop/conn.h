@@ -5,7 +5,7 @@
  *                              ^   |                                                            |
  *                              |   +-- EOF, error, QUIT, kill: conn_shut --> (closing) <--------+
  *                              +-- re-armed when a receive ended                |
- *                                             last event: conn_bury ----------->+--> slot free
+ *                                             last event: conn_free ----------->+--> slot free
  *
  * A connection is freed only after the last event that can name it (io_detach). An idle connection owns no buffer: not
  * for input (the shard's io has them), not for output (chunks go back when all is sent). */
@@ -88,7 +88,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     __attribute__((warn_unused_result));
 /* Gives what has come to the kind: `data`, or with len 0 what it has kept. */
 void conn_input(struct conn *conn, const char *data, size_t len);
-/* Ends the connection: shuts the socket down; it is buried after its last event. Replies in flight are dropped. */
+/* Ends the connection: shuts the socket down; it is freed after its last event. Replies in flight are dropped. */
 void conn_shut(struct conn *conn);
 /* Closes what has nothing left to do. */
 void conn_settle(struct conn *conn);
@@ -98,7 +98,7 @@ void conn_fail_memory(struct conn *conn);
 bool conn_check(const struct conn *conn);
 /* At the end of a turn, for one that is closing: frees all that it owns if nothing is owed any more. True:
  * its slot is free. */
-bool conn_bury(struct conn *conn) __attribute__((warn_unused_result));
+bool conn_free(struct conn *conn) __attribute__((warn_unused_result));
 
 /* Bytes have come or gone. */
 void conn_active(struct conn *conn);

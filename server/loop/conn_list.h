@@ -7,7 +7,7 @@
  *     link      lists                what it waits for
  *     turn      ready | held         its turn to run requests; the end of CLIENT PAUSE
  *     flush     flush | awaiting     its replies to be sent; that what they report is durable
- *     receive   rearm | closing      a receive to be armed; to be buried
+ *     receive   rearm | closing      a receive to be armed; to be freed
  */
 #ifndef KEVY_SERVER_LOOP_CONN_LIST_H
 #define KEVY_SERVER_LOOP_CONN_LIST_H

@@ -17,24 +17,24 @@
 #include "server/report/info.h"
 #include "server/report/rates.h"
 
-static void reap(struct shard *shard);
+static void take_events(struct shard *shard);
 static void execute(struct shard *shard);
 static void tick(struct shard *shard);
 static void commit(struct shard *shard);
 static void flush(struct shard *shard);
-static void bury(struct shard *shard);
+static void free_closing(struct shard *shard);
 static void rearm(struct shard *shard);
 static void wait_for_more(struct shard *shard);
 
 static void turn(struct shard *shard) {
-    reap(shard);          /* events become queued data, room to send, ended operations */
+    take_events(shard);   /* events become queued data, room to send, ended operations */
     deliver_posts(shard); /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that waited until a write was durable */
     flush(shard);         /* one send per connection that has replies */
     rearm(shard);         /* receives and accepts that ended start again */
-    bury(shard);          /* connections whose last event has come are freed */
+    free_closing(shard);  /* connections whose last event has come are freed */
     wait_for_more(shard); /* one system call: submit, and gather, spin or sleep */
 }
 
@@ -47,7 +47,7 @@ enum {
     STOP_WAIT_US = 10 * 1000,
 };
 
-/* ---- Reap ----------------------------------------------------------------------------------------- */
+/* ---- Take events ---------------------------------------------------------------------------------- */
 
 static void heard(struct shard *shard, const struct io_event *event) {
     struct conn *conn = event->socket ? conn_of_socket(event->socket) : NULL;
@@ -69,7 +69,7 @@ static void heard(struct shard *shard, const struct io_event *event) {
 }
 
 /* At most RECEIVE_BUFFERS events carry data, for that is how many buffers there are. */
-static void reap(struct shard *shard) {
+static void take_events(struct shard *shard) {
     unsigned count = io_ready(&shard->io);
     assert(shard->received_count == 0); /* all that came before was executed */
     shard->pace.receives = 0;
@@ -159,7 +159,7 @@ static void tick(struct shard *shard) {
     }
 }
 
-/* ---- Commit, flush, bury, rearm --------------------------------------------------------------------------- */
+/* ---- Commit, flush, rearm, free ------------------------------------------------------------------- */
 
 /* The flush puts back whose write is not durable yet. */
 static void commit(struct shard *shard) {
@@ -170,14 +170,14 @@ static void flush(struct shard *shard) {
     conn_list_run(&shard->flush, send_flush);
 }
 
-static void bury_conn(struct conn *conn) {
+static void free_if_unnamed(struct conn *conn) {
     struct shard *shard = conn->shard;
     assert(conn->flags & CONN_CLOSING);
-    if (conn_bury(conn)) slots_give(&shard->slots, conn);
+    if (conn_free(conn)) slots_give(&shard->slots, conn);
 }
 
-static void bury(struct shard *shard) {
-    conn_list_run(&shard->closing, bury_conn);
+static void free_closing(struct shard *shard) {
+    conn_list_run(&shard->closing, free_if_unnamed);
 }
 
 static void rearm(struct shard *shard) {
@@ -287,13 +287,13 @@ static void drain(struct shard *shard) {
     slots_each(&shard->slots, end_conn);
     for (unsigned i = 0; i < 2 * STOP_GRACE_TURNS && client_get(shard->connections); i++) {
         if (i == STOP_GRACE_TURNS) slots_each(&shard->slots, shut_conn);
-        reap(shard);
+        take_events(shard);
         deliver_posts(shard);
         execute(shard);
         commit(shard);
         flush(shard);
         rearm(shard);
-        bury(shard);
+        free_closing(shard);
         deliver_wakes(shard);
         (void)io_wait(&shard->io, client_get(shard->connections) ? 1 : 0, 0, STOP_WAIT_US);
         clock_read(&shard->exec.clock);

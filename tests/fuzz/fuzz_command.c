@@ -154,7 +154,7 @@ static void close_all(void) {
         conn_shut(conns[i]);
         conn_link_out(&conns[i]->receive_link);
         buffer_free(&replies[i]);
-        CHECK(conn_bury(conns[i]));
+        CHECK(conn_free(conns[i]));
         slots_give(&shards->slots, conns[i]);
     }
     CHECK(conn_list_empty(&shards->ready) && conn_list_empty(&shards->flush) &&

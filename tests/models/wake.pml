@@ -1,7 +1,7 @@
 /* wake.pml - a shard that sleeps is woken by whoever leaves it something to do.
  *
  * What is modelled, and where it stands in C:
- *   shard           one turn of reactor.c: reap (completion = 0), deliver_posts and execute, tick, wait_for_more and park
+ *   shard           one turn of reactor.c: take_events (completion = 0), deliver_posts and execute, tick, wait_for_more and park
  *   take_mail       post_take_all and upkeep_asked: of `due`, the shard keeps the earliest in a word of its own, want_ms
  *   upkeep, look_at upkeep_run, and upkeep_stripe: one bounded step in a stripe, under its lock
  *   executor        another shard that runs commands on these stripes, and wakes before it sleeps itself

@@ -63,7 +63,7 @@ static inline void loop_drop_received(void) {
 static inline void loop_conn_end(struct conn *conn, int fd) {
     loop_drop_received();
     conn_shut(conn);
-    for (conn_link_out(&conn->receive_link); !conn_bury(conn); conn_link_out(&conn->receive_link)) {
+    for (conn_link_out(&conn->receive_link); !conn_free(conn); conn_link_out(&conn->receive_link)) {
         struct io_event event = loop_event();
         loop_heard(&event);
         for (struct io_socket *sent; (sent = io_settled(&shards->io));) send_settled(conn_of_socket(sent));

@@ -84,7 +84,7 @@ static inline void fixture_conn_close(struct conn *conn) {
     struct shard *shard = conn->shard;
     conn_shut(conn);
     conn_link_out(&conn->receive_link);
-    CHECK(conn_bury(conn));
+    CHECK(conn_free(conn));
     slots_give(&shard->slots, conn);
 }
 

@@ -8,9 +8,9 @@
 
 #include "tests/unit/loop_fixture.h"
 
-static void bury(struct conn *conn) {
+static void free_conn(struct conn *conn) {
     conn_link_out(&conn->receive_link);
-    CHECK(conn_bury(conn));
+    CHECK(conn_free(conn));
     slots_give(&shards->slots, conn);
 }
 
@@ -25,14 +25,14 @@ static void a_connection_begins_registered_and_armed(void) {
     CHECK(conn->client.id && conn->client.flags & CLIENT_UNIX_SOCKET && conn->client.resp == 2);
     CHECK_INT(shards->exec.metrics.connections_received, 1);
     conn_shut(conn);
-    CHECK(!conn_bury(conn)); /* the receive is owed */
+    CHECK(!conn_free(conn)); /* the receive is owed */
     struct io_event end = loop_event();
     CHECK(end.operation == IO_RECEIVE && end.socket == &conn->socket && end.result == 0 && end.last);
     CHECK(conn_list_first(&shards->closing) == conn);
     conn_link_out(&conn->receive_link);
     receive_heard(conn, &end);
     CHECK(conn_list_first(&shards->closing) == conn);
-    bury(conn);
+    free_conn(conn);
     CHECK_INT(clients_count(), 0);
     CHECK_INT(read(fd, &byte, 1), 0);
     close(fd);
@@ -203,10 +203,10 @@ static void a_connection_may_speak_something_else_than_resp(void) {
     echo_turn(conn, fd, BYTES("a\nbye\n"), BYTES("get a\nbye\n"));
     CHECK(conn->flags & CONN_CLOSING && !echo_closed);
     conn_link_out(&conn->receive_link);
-    CHECK(!conn_bury(conn));
+    CHECK(!conn_free(conn));
     struct io_event end = loop_event();
     receive_heard(conn, &end);
-    bury(conn);
+    free_conn(conn);
     CHECK(echo_closed == 1 && shards->connections == 0);
     close(fd);
     fixture_close();

@@ -98,7 +98,7 @@ static void an_error_ends_the_connection(void) {
     close_conn();
 }
 
-/* What comes for a connection that is closing is dropped, and it is looked at whether it may be buried. */
+/* What comes for a connection that is closing is dropped, and it is looked at whether it may be freed. */
 static void what_comes_too_late_is_dropped(void) {
     open_conn();
     say("late");
