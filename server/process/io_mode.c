@@ -40,7 +40,6 @@ bool io_mode_is_epoll(void) {
 void io_mode_log(void) {
     if (!mode.reason[0]) return;
     log_warning("Without io_uring kevy goes by epoll, where each receive and each send is a system call of "
-                "its own: fewer "
-                "requests a second. %s",
+                "its own: fewer requests a second. %s",
                 mode.reason);
 }
