@@ -189,6 +189,8 @@ int io_uring_submit(struct io *io) {
 int io_uring_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
     /* Who cannot be woken must not sleep, nor who has sends in doubt: replies may wait behind them, and no event comes. */
     if ((!io->waking && !hear_wakes(io)) || io->unsettled) want = 0;
+    /* More than the queue holds would never be there at once. */
+    if (want > io->ring.cq_entries) want = io->ring.cq_entries;
     publish(io);
     return ring_wait(&io->ring, want, min_wait_us, timeout_us);
 }

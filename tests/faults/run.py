@@ -168,6 +168,8 @@ def bad_connections_that_cannot_be_watched():
         with Faults(WATCH_ERROR=error) as faults, \
                 Server(*arguments, shards=3, path=PROGRAM, env=faults.environment) as server, server.client() as client:
             check(client.call("PING") == "PONG", "PING")
+            # Whoever asked before whether the server is ready may still be open there.
+            eventually("nobody else to be there", lambda: len(client.call("CLIENT", "LIST").splitlines()) == 1)
             held = descriptors(server)
             faults.set(WATCH_FAILS=1)
             for _ in range(9):
@@ -179,7 +181,7 @@ def bad_connections_that_cannot_be_watched():
             faults.set(WATCH_FAILS=0)
             check(faults.happened("WATCH_FAILS") == 9, "%d connections were refused, not 9" % faults.happened("WATCH_FAILS"))
             check(client.call("PING") == "PONG", "the others are served")
-            eventually("their descriptors to be closed", lambda: descriptors(server) == held)
+            eventually("their descriptors to be closed", lambda: descriptors(server) <= held)
             check(alone(server) is False, "whoever comes later is served")
 
 

@@ -338,6 +338,20 @@ static void quick_sends_that_the_kernel_has_not_seen_are_not_settled(void) {
     io_close(&io);
 }
 
+/* Whoever waits for more events than the queue holds would wait for ever: a full queue will do. */
+static void a_full_queue_is_enough(void) {
+    open_io();
+    for (unsigned i = 0; i < io.ring.cq_entries; i++) {
+        prep_nop(must_sqe(&io.ring), io_pack(IO_CODE_NONE, 0));
+        CHECK(ring_submit(&io.ring) >= 0);
+    }
+    CHECK_INT(io_wait(&io, io.ring.cq_entries + 1, 0, UINT64_MAX), 0);
+    CHECK_INT(io_ready(&io), io.ring.cq_entries);
+    io_advance(&io, io.ring.cq_entries);
+    CHECK(!io_settled(&io));
+    io_close(&io);
+}
+
 /* The kernel took a part of what was asked for, so nothing is known of its sends yet. Whoever slept on that would sleep for
  * ever, for those that have gone through are silent. */
 static void no_wait_is_long_while_quick_sends_are_in_doubt(void) {
@@ -589,6 +603,7 @@ int main(void) {
     RUN(sends_say_how_much_has_gone);
     RUN(quick_sends_that_went_are_silent_and_others_are_not);
     RUN(quick_sends_that_the_kernel_has_not_seen_are_not_settled);
+    RUN(a_full_queue_is_enough);
     RUN(no_wait_is_long_while_quick_sends_are_in_doubt);
     RUN(a_listener_accepts_one_after_the_other);
     RUN(a_socket_is_detached_when_nothing_is_owed);
