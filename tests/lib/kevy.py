@@ -37,11 +37,12 @@ TIME_SCALE = float(os.environ.get("KEVY_TIME_SCALE", "1"))
 DEFAULT_WAIT_S = 20.0
 LOG_SHOWN_BYTES = 8000
 SANITIZER_REPORT = re.compile(r"(ERROR|WARNING): \w*Sanitizer|runtime error: ")
-# exitcode: a report fails the test even where the log is not read; halt: the first report is the interesting one.
+# exitcode: a report fails the test even where the log is not read; halt: the first report is the interesting one. A process
+# that exits has its other threads go on for a second under TSan, unless atexit_sleep_ms says otherwise.
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
-    "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1:atexit_sleep_ms=0",
 }
 
 
