@@ -225,9 +225,9 @@ int io_wake_fd(int wake_fd);
 /* ---- A turn --------------------------------------------------------------------------------------- */
 
 /* Tells the kernel what was asked for, and waits until `want` events are there (no more than the queue for them holds),
- * unread ones included, or timeout_us have passed (UINT64_MAX: no limit). After min_wait_us fewer will do, where the kernel can do that; else, if it is above 0,
- * one will. Over epoll always one will; who wants more looks no sooner than after a part of min_wait_us. want 0: takes
- * what is there. 0 or a negative errno, all of which are ordinary. */
+ * unread ones included, or timeout_us have passed (UINT64_MAX: no limit). After min_wait_us fewer will do, where the kernel
+ * can do that; else, if it is above 0, one will. Over epoll always one will; who wants more looks no sooner than after a
+ * part of min_wait_us. want 0: takes what is there. 0 or a negative errno, all of which are ordinary. */
 static inline int io_wait(struct io *io, unsigned want, uint64_t min_wait_us, uint64_t timeout_us) {
     return io->epoll ? io_epoll_wait(io, want, min_wait_us, timeout_us)
                      : io_uring_wait(io, want, min_wait_us, timeout_us);
