@@ -781,9 +781,9 @@ def trap_the_soft_limit_ends_the_connection(server):
 
 @trap("--timeout", "2")
 def trap_only_the_idle_time_out(server):
+    start = time.monotonic()
     with server.client() as idle, server.client() as busy, server.client() as partial:
         partial.send(encode("PING")[:7])
-        start = time.monotonic()
 
         def closed():
             check(busy.call("PING") == "PONG", "a busy client was closed")
@@ -1063,8 +1063,8 @@ def trap_a_pause_keeps_what_is_behind_it_in_order(server):
             client.socket.setblocking(False)
             got = [client.read() for _ in expected]
             check(got == expected, "after PAUSE %s: %s" % (mode, [show(repr(g).encode(), 60) for g, e in zip(got, expected) if g != e][:2]))
-            boss.call("CLIENT", "PAUSE", "300", mode)  # this one ends by itself
             start = time.monotonic()
+            boss.call("CLIENT", "PAUSE", "300", mode)  # this one ends by itself
             check(client.call("SET", "k", "v") == "OK", "SET")
             check(time.monotonic() - start > 0.2, "the pause held nobody")
 
