@@ -1,6 +1,7 @@
 /* floor.c - what the kernel alone costs: the plainest io_uring server that redis-benchmark can be pointed at.
  *
  *     floor PORT [UNIX-SOCKET] [--batch-us N --batch-want M]        PORT 0: any free one, printed
+ *     floor PORT [UNIX-SOCKET] --epoll [--batch-us N]
  *
  * DESIGN
  * One thread, one DEFER_TASKRUN ring, multishot accept, multishot receive over provided buffers, one SEND per
@@ -8,7 +9,10 @@
  * N microseconds). It parses nothing: redis-benchmark sends requests of one length, so the first of a
  * connection is measured and the rest is a division. Each is answered with the same 16-byte bulk, sent from
  * one constant block. A server that parses, looks up and replies is judged by the ratio of its CPU time
- * to that of this one. */
+ * to that of this one.
+ *
+ * With --epoll the same is done by readiness: one receive for a socket that can be read, one send for it, and an
+ * epoll_wait a turn, before which it sleeps for N microseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
@@ -16,8 +20,11 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "uring/buffers.h"
@@ -221,13 +228,14 @@ static int listen_unix(const char *path) {
 struct options {
     unsigned long port, batch_us, batch_want;
     const char *path;
+    bool epoll;
 };
 
 static unsigned long number(const char *text, unsigned long most) {
     char *end;
     unsigned long value = text ? strtoul(text, &end, 10) : ULONG_MAX;
     if (text && *text && !*end && value <= most) return value;
-    fprintf(stderr, "usage: floor PORT [UNIX-SOCKET] [--batch-us N --batch-want M]\n");
+    fprintf(stderr, "usage: floor PORT [UNIX-SOCKET] [--epoll] [--batch-us N] [--batch-want M]\n");
     exit(2);
 }
 
@@ -239,6 +247,8 @@ static struct options parse(char **argv) {
             options.batch_us = number(*++argv, 1000000);
         else if (strcmp(*argv, "--batch-want") == 0)
             options.batch_want = number(*++argv, 1024);
+        else if (strcmp(*argv, "--epoll") == 0)
+            options.epoll = true;
         else if (**argv != '-' && !options.path)
             options.path = *argv;
         else
@@ -247,11 +257,71 @@ static struct options parse(char **argv) {
     return options;
 }
 
+/* ---- Over epoll ---- */
+
+static int poll_fd;
+
+static void watch(int fd, uint32_t of, enum kind kind) {
+    struct epoll_event event = {.events = of, .data.u64 = tag(kind, fd)};
+    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) != 0) fail("epoll_ctl", errno);
+}
+
+static void accept_ready(int listener) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= CONNS) close(fd);
+    if (fd < 0 || fd >= CONNS) return;
+    conns[fd] = (struct conn){0};
+    watch(fd, EPOLLIN, RECV);
+}
+
+/* All that a socket's readiness leads to. What a full socket does not take, it gets when more of its requests come. */
+static void serve_ready(int fd) {
+    static char data[BUFFER_SIZE];
+    struct conn *conn = &conns[fd];
+    ssize_t len = recv(fd, data, sizeof(data), 0);
+    if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR)) {
+        close(fd);
+        return;
+    }
+    if (len > 0) on_data(fd, data, (size_t)len);
+    queue_len = 0; /* it is served here */
+    conn->queued = false;
+    if (!conn->owed) return;
+    size_t room = sizeof(replies) - conn->sent;
+    ssize_t sent = send(fd, replies + conn->sent, conn->owed < room ? conn->owed : room, MSG_NOSIGNAL);
+    if (sent <= 0) return;
+    conn->owed -= (size_t)sent;
+    conn->sent = (conn->sent + (size_t)sent) % REPLY_LEN;
+}
+
+static void run_epoll(const struct options *options) {
+    struct epoll_event events[256];
+    struct timespec pause = {.tv_nsec = (long)options->batch_us * 1000};
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* it sleeps no longer than it says */
+    poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (poll_fd < 0) fail("epoll", errno);
+    watch(listen_tcp((unsigned)options->port), EPOLLIN, ACCEPT);
+    if (options->path) watch(listen_unix(options->path), EPOLLIN, ACCEPT);
+    for (int last = 0;;) {
+        if (options->batch_us && last) nanosleep(&pause, NULL);
+        int count = last = epoll_wait(poll_fd, events, sizeof(events) / sizeof(events[0]), -1);
+        for (int i = 0; i < count; i++) {
+            int fd = (int)(uint32_t)events[i].data.u64;
+            if (events[i].data.u64 >> 32 == ACCEPT)
+                accept_ready(fd);
+            else
+                serve_ready(fd);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     struct options options = parse(argv);
+    if (options.epoll && options.batch_us >= 1000000) number(NULL, 0);
+    for (unsigned i = 0; i < REPLIES; i++) memcpy(replies + (size_t)i * REPLY_LEN, REPLY, REPLY_LEN);
+    if (options.epoll) run_epoll(&options);
     static const struct ring_options ring_options = {
         .sq_entries = 1024, .cq_entries = 4096, .mode = RING_INLINE, .attach_fd = -1, .sq_cpu = -1};
-    for (unsigned i = 0; i < REPLIES; i++) memcpy(replies + (size_t)i * REPLY_LEN, REPLY, REPLY_LEN);
     int error = ring_open(&ring, &ring_options);
     if (error) fail("io_uring", -error);
     error = buffers_open(&buffers, &ring, 0, BUFFERS, BUFFERS, BUFFER_SIZE);
