@@ -81,6 +81,16 @@ def test_latency(build, out):
                  f"not 50 ms of requests: {cell}")
 
 
+def test_machine(build, out):
+    status, said = bench(build, out, "machine")
+    must(status == 0, f"machine ended with {status}:\n{said}")
+    with open(os.path.join(out, "machine.json")) as file:
+        figures = json.load(file)["results"][0]
+    for name, most in (("system_call", 1e6), ("wake_up", 1e9), ("tcp_round_trip", 1e9), ("oversleep", 1e9)):
+        must(0 < figures[name] < most, f"machine: {name} is {figures[name]} ns")
+    must(figures["oversleep_without_slack"] < figures["oversleep"] + 1e6, f"machine: {figures}")
+
+
 def test_complaints(build, out):
     refused(build, out, "--rates takes numbers above 0", "latency", "--rates", "1000,many")
     refused(build, out, "no such row: 'GET Q1'", "--rows", "GET Q1")
@@ -92,7 +102,7 @@ def test_complaints(build, out):
 def main():
     build = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="kevy-bench-test-") as out:
-        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_complaints):
+        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_machine, test_complaints):
             test(build, out)
 
 
