@@ -16,6 +16,7 @@
  * watched, which makes the kernel tell anew what there is: as it would when room or bytes came. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -56,8 +58,10 @@
     FAULT(CANCEL_ERROR)  /* ... with this errno */                                                           \
     FAULT(MESSAGE_FAILS) /* one in n messages to another ring fails ... */                                   \
     FAULT(MESSAGE_ERROR) /* ... with this errno */                                                           \
+    FAULT(WAKE_LOST)     /* one in n wake-ups of other shards is taken, and never heard of again */          \
     /* Over epoll, where those of entering mean a look, and those of what is armed each call. */             \
     FAULT(RECEIVE_MOST) /* a receive brings 1 to n bytes */                                                  \
+    FAULT(SEND_EINTR)   /* one in n sends is interrupted */                                                  \
     FAULT(WATCH_FAILS)  /* one in n sockets cannot be watched ... */                                         \
     FAULT(WATCH_ERROR)  /* ... with this errno */                                                            \
     /* Memory. */                                                                                            \
@@ -190,7 +194,7 @@ int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, un
 
 enum { NOP_INJECT_RESULT = 1 };
 
-/* The operation is not done; its completion says `result`, negative. */
+/* The operation is not done; its completion says `result`, negative or 0. */
 static void answer(struct io_uring_sqe *sqe, int result) {
     uint64_t user_data = sqe->user_data;
     memset(sqe, 0, sizeof *sqe);
@@ -245,6 +249,9 @@ static void change(struct io_uring_sqe *sqe) {
         answer(sqe, -(int)setting(CANCEL_ERROR));
     } else if (sqe->opcode == IORING_OP_MSG_RING && code == IO_CODE_WAKE_SENT && strikes(MESSAGE_FAILS)) {
         answer(sqe, -(int)setting(MESSAGE_ERROR));
+    } else if (sqe->opcode == IORING_OP_MSG_RING && code == IO_CODE_WAKE_SENT && strikes(WAKE_LOST)) {
+        answer(sqe, 0);
+        sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
     }
 }
 
@@ -281,8 +288,9 @@ int __wrap_io_epoll_open(struct io *io, const struct io_options *options) {
 /* Who watches each descriptor, and as what. One thread does, until it closes it. */
 enum { WATCHED_MOST = 65536 };
 static struct watched {
-    int epoll; /* 0: none */
-    struct epoll_event event;
+    _Atomic int epoll; /* 0: none */
+    _Atomic uint32_t events;
+    _Atomic uint64_t data;
 } watched[WATCHED_MOST];
 
 int __real_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
@@ -293,8 +301,11 @@ int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
         errno = (int)setting(WATCH_ERROR);
         return -1;
     }
-    if (is_socket && fd >= 0 && fd < WATCHED_MOST)
-        watched[fd] = (struct watched){.epoll = epoll, .event = *event};
+    if (is_socket && fd >= 0 && fd < WATCHED_MOST) {
+        watched[fd].events = event->events;
+        watched[fd].data = event->data.u64;
+        watched[fd].epoll = epoll;
+    }
     return __real_epoll_ctl(epoll, operation, fd, event);
 }
 
@@ -304,7 +315,8 @@ static bool is_watched(int fd) {
 
 static ssize_t tell_anew(int fd, ssize_t result, int error) {
     /* Not where another socket has its number now, which nobody watches. */
-    if (__real_epoll_ctl(watched[fd].epoll, EPOLL_CTL_MOD, fd, &watched[fd].event) < 0) watched[fd].epoll = 0;
+    struct epoll_event event = {.events = watched[fd].events, .data.u64 = watched[fd].data};
+    if (__real_epoll_ctl(watched[fd].epoll, EPOLL_CTL_MOD, fd, &event) < 0) watched[fd].epoll = 0;
     errno = error;
     return result;
 }
@@ -319,6 +331,25 @@ int __real_epoll_wait(int epoll, struct epoll_event *events, int most, int timeo
 int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout);
 int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int timeout) {
     return interrupts(ENTER_EINTR) ? -1 : __real_epoll_wait(epoll, events, most, timeout);
+}
+
+/* The other way to wait, of which libc knows nothing yet. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...) {
+    long a[6];
+    va_list arguments;
+    va_start(arguments, number);
+    for (unsigned i = 0; i < 6; i++) a[i] = va_arg(arguments, long);
+    va_end(arguments);
+    if (number == SYS_epoll_pwait2 && interrupts(ENTER_EINTR)) return -1;
+    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+bool __real_io_epoll_wake(struct io *io, const struct io *woken);
+bool __wrap_io_epoll_wake(struct io *io, const struct io *woken);
+bool __wrap_io_epoll_wake(struct io *io, const struct io *woken) {
+    return strikes(WAKE_LOST) || __real_io_epoll_wake(io, woken);
 }
 
 static size_t fewer(enum fault fault, size_t len) {
@@ -357,6 +388,7 @@ ssize_t __real_send(int fd, const void *from, size_t len, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t len, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) {
     if (!is_watched(fd)) return __real_send(fd, from, len, flags);
+    if (interrupts(SEND_EINTR)) return -1;
     if (strikes(SEND_EAGAIN)) return tell_anew(fd, -1, EAGAIN);
     size_t most = fewer(SEND_MOST, len);
     ssize_t n = __real_send(fd, from, most, flags);
@@ -366,6 +398,7 @@ ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) {
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
+    if (is_watched(fd) && interrupts(SEND_EINTR)) return -1;
     if (!is_watched(fd) || !setting(SEND_MOST)) return __real_sendmsg(fd, message, flags);
     const struct iovec *first = message->msg_iov;
     ssize_t n = __real_send(fd, first->iov_base, fewer(SEND_MOST, first->iov_len), flags);
@@ -375,7 +408,11 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
 int __real_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags) {
-    if (!strikes(ACCEPT_FAILS)) return __real_accept4(fd, address, len, flags);
+    if (!strikes(ACCEPT_FAILS)) {
+        int accepted = __real_accept4(fd, address, len, flags);
+        if (accepted >= 0 && accepted < WATCHED_MOST) watched[accepted].epoll = 0; /* an earlier one was */
+        return accepted;
+    }
     int error = (int)setting(ACCEPT_ERROR);
     errno = error;
     return error > 0 ? -1 : -error;

@@ -25,6 +25,7 @@ static int peers[SOCKETS];
 
 static struct { unsigned reads, writes, looks, changes, accepts, sleeps, in_vain; } calls;
 static uint64_t slept_us;                                /* the last time */
+static bool interrupted;                                 /* every wait and sleep is, at once */
 static int speaks_meanwhile;                             /* a descriptor, or 0 */
 static int control_fails, accept_fails, fine_wait_fails; /* errno, or 0 */
 
@@ -62,14 +63,16 @@ REAL(int, epoll_ctl, int fd, int operation, int of, struct epoll_event *event) {
 }
 REAL(int, epoll_wait, int fd, struct epoll_event *events, int most, int limit_ms) {
     calls.looks++;
-    return __real_epoll_wait(fd, events, most, limit_ms);
+    errno = EINTR;
+    return interrupted ? -1 : __real_epoll_wait(fd, events, most, limit_ms);
 }
 /* Whoever sleeps is spoken to by a peer meanwhile. */
 REAL(int, nanosleep, const struct timespec *pause, struct timespec *left) {
     calls.sleeps++;
     slept_us = (uint64_t)pause->tv_sec * 1000000 + (uint64_t)pause->tv_nsec / 1000;
     if (speaks_meanwhile) CHECK_INT(__real_send(speaks_meanwhile, "late", 4, MSG_NOSIGNAL), 4);
-    return __real_nanosleep(pause, left);
+    errno = EINTR;
+    return interrupted ? -1 : __real_nanosleep(pause, left);
 }
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
@@ -80,8 +83,8 @@ long __wrap_syscall(long number, ...) {
     for (unsigned i = 0; i < 6; i++) a[i] = va_arg(arguments, long);
     va_end(arguments);
     calls.looks++;
-    errno = fine_wait_fails;
-    return fine_wait_fails ? -1 : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    errno = interrupted ? EINTR : fine_wait_fails;
+    return errno ? -1 : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* ---- The stage -------------------------------------------------------------------------------------- */
@@ -521,6 +524,28 @@ static void who_wants_company_sleeps_once_and_looks_once(void) {
     io_close(&io);
 }
 
+/* A signal, or that the process was stopped and goes on: nothing has come, nothing is lost, and the way to wait stays. */
+static void a_wait_that_is_interrupted_is_an_ordinary_one(void) {
+    open_io();
+    struct io_socket *s = attach(0);
+    CHECK(io_receive_many(&io, s));
+    CHECK_INT(turn(), 0);
+    interrupted = true;
+    static const uint64_t limits_us[] = {0, 1000, UINT64_MAX};
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_INT(io_wait(&io, 1, 0, limits_us[i]), -EINTR);
+        CHECK(!io.poll.coarse && io_ready(&io) == 0);
+    }
+    CHECK_INT(io_wait(&io, 2, 500, UINT64_MAX), -EINTR); /* the sleep for company is cut short too */
+    CHECK_INT(slept_us, 100);
+    interrupted = false;
+    say(0, "here");
+    CHECK_INT(turn(), 1);
+    check_received(&heard[0], 0, "here");
+    detach(s);
+    io_close(&io);
+}
+
 /* ---- What is gone, and what is refused ------------------------------------------------------------------ */
 
 static void events_for_nobody_are_none_and_leave_nothing(void) {
@@ -645,6 +670,7 @@ int main(void) {
     RUN(who_waits_is_woken_once);
     RUN(a_wait_lasts_as_long_as_it_shall);
     RUN(who_wants_company_sleeps_once_and_looks_once);
+    RUN(a_wait_that_is_interrupted_is_an_ordinary_one);
     RUN(events_for_nobody_are_none_and_leave_nothing);
     RUN(what_comes_after_the_end_is_dropped);
     RUN(what_the_kernel_does_not_watch_fails);
