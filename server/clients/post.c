@@ -25,12 +25,21 @@ void post_push(struct mailbox *mailbox, struct post *post) {
 }
 
 bool post_claim_wake(struct mailbox *mailbox) {
-    return __atomic_load_n(&mailbox->parked, __ATOMIC_SEQ_CST) &&
-           __atomic_exchange_n(&mailbox->parked, 0, __ATOMIC_SEQ_CST);
+    uint32_t parked = PARKED;
+    return __atomic_load_n(&mailbox->parked, __ATOMIC_SEQ_CST) == PARKED &&
+           __atomic_compare_exchange_n(&mailbox->parked, &parked, PARKED_WOKEN, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
+/* If the owner has woken meanwhile, there is nothing to give back. */
 void post_give_wake(struct mailbox *mailbox) {
-    __atomic_store_n(&mailbox->parked, 1, __ATOMIC_SEQ_CST);
+    uint32_t parked = PARKED_WOKEN;
+    (void)__atomic_compare_exchange_n(&mailbox->parked, &parked, PARKED, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST);
+}
+
+bool post_wake_unheard(const struct mailbox *mailbox) {
+    return __atomic_load_n(&mailbox->parked, __ATOMIC_SEQ_CST) == PARKED_WOKEN;
 }
 
 static bool send_post(struct wakes *wakes, unsigned to, struct post what) {

@@ -30,6 +30,13 @@ struct post {
     bool unix_socket;
 };
 
+/* What others know of an owner. */
+enum parked {
+    PARKED_NOT,  /* it runs, and looks before it waits */
+    PARKED,      /* it waits in the kernel, and nobody has woken it yet */
+    PARKED_WOKEN /* it waits still, for all that is known, but somebody has begun to wake it */
+};
+
 /* What others write of a shard, on a cache line that its owner's turn does not touch.
  *
  * `due` is how others say that they left something in the owner's stripes (an earlier expiry, memory to free), or
@@ -38,7 +45,7 @@ struct post {
 struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
     int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
-    uint32_t parked;    /* atomic: 1 while the owner waits in the kernel, and nobody has woken it yet */
+    uint32_t parked;    /* atomic: enum parked */
     int wake_fd; /* what ends that wait, also for threads without an io (io_wake_fd); fixed while shards run, or -1 */
 } __attribute__((aligned(128)));
 
@@ -58,6 +65,18 @@ struct wakes {
 static inline void wakes_add(struct wakes *wakes, unsigned shard) {
     wakes->words[shard / 64] |= 1ull << (shard % 64);
     wakes->any = true;
+}
+/* Takes one of them out, each once. False: there is none any more. */
+static inline bool wakes_take(struct wakes *wakes, unsigned *shard) {
+    for (unsigned word = 0; wakes->any && word < MAX_SHARDS / 64; word++) {
+        uint64_t bits = wakes->words[word];
+        if (!bits) continue;
+        *shard = word * 64 + (unsigned)__builtin_ctzll(bits);
+        wakes->words[word] = bits & (bits - 1);
+        return true;
+    }
+    wakes->any = false;
+    return false;
 }
 
 /* Where a client lives. Ids are never reused, so a post to a client that has gone is dropped. */
@@ -97,11 +116,12 @@ bool post_waiting(const struct mailbox *mailbox, int64_t want_ms);
 int64_t post_take_due(struct mailbox *mailbox);
 /* All that is posted, oldest first; linked by `next`, each malloc'd. */
 struct post *post_take_all(struct mailbox *mailbox);
-/* Marks the owner as awake if it is parked. True: it was, and it is for the caller to wake it, or to give that back. */
+/* True: the owner is parked, and it is for the caller, and nobody else, to wake it, or to give that back. */
 bool post_claim_wake(struct mailbox *mailbox);
-/* What was claimed could not be done: the caller will try again, and others may too. (If the owner has woken
- * meanwhile, it passes for parked while it runs; the price is one needless wake-up.) */
+/* What was claimed could not be done: the caller will try again, and others may too. */
 void post_give_wake(struct mailbox *mailbox);
+/* Has the owner not woken since somebody claimed that? */
+bool post_wake_unheard(const struct mailbox *mailbox);
 /* Frees a post that was taken but not run, and what it carries. */
 void post_drop(struct post *post);
 

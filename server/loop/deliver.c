@@ -1,7 +1,10 @@
 /* deliver.c - posts reach the connections of their shard, and their senders wake it.
  *
  * A wake-up needs room among what the sender asks of the kernel, and room may take time: the kernel may lack memory, or
- * want its events read first, which only the sender's turn does. So the sender never waits for it. */
+ * want its events read first, which only the sender's turn does. So the sender never waits for it.
+ *
+ * Nor does it trust the kernel, which may take a wake-up and lose it: its target is looked at again a moment later, and
+ * if it has not woken since, it is woken another way. */
 #include "server/loop/deliver.h"
 
 #include <stdlib.h>
@@ -13,24 +16,62 @@
 
 /* ---- Waking --------------------------------------------------------------------------------------- */
 
+enum { HEARD_WITHIN_US = 8 * 1000 }; /* with a turn and a late timer on top less than 10 ms */
+
+static void expect_heard(struct shard *shard, unsigned target) {
+    if (!shard->unheard.any) shard->unheard_until_us = shard->exec.clock.now_us + HEARD_WITHIN_US;
+    wakes_add(&shard->unheard, target);
+}
+
 /* Wakes the target if it sleeps. False where that must be tried again; others who find it parked may try as well. */
 static bool nudge(struct shard *shard, unsigned target) {
     if (!post_claim_wake(&mailboxes[target])) return true;
-    if (io_wake(&shard->io, &shards[target].io, target)) return true;
+    if (io_wake(&shard->io, &shards[target].io, target)) {
+        expect_heard(shard, target);
+        return true;
+    }
     post_give_wake(&mailboxes[target]);
     return false;
 }
 
-void deliver_wakes(struct shard *shard) {
+static void wake_owed(struct shard *shard) {
     struct wakes owed = shard->exec.wakes;
-    if (!owed.any) return;
     shard->exec.wakes = (struct wakes){{0}, false};
-    for (unsigned word = 0; word < MAX_SHARDS / 64; word++)
-        for (uint64_t bits = owed.words[word]; bits; bits &= bits - 1) {
-            unsigned target = word * 64 + (unsigned)__builtin_ctzll(bits);
-            assert(target < mailbox_count);
-            if (!nudge(shard, target)) wakes_add(&shard->exec.wakes, target);
+    for (unsigned target; wakes_take(&owed, &target);) {
+        assert(target < mailbox_count);
+        if (!nudge(shard, target)) wakes_add(&shard->exec.wakes, target);
+    }
+}
+
+/* Of those that were woken, who has not heard it yet? A descriptor that is written to takes another way through the kernel
+ * than a message, and if that fails too, it is tried again. */
+static void wake_unheard(struct shard *shard) {
+    struct wakes unheard = shard->unheard;
+    bool late = shard->exec.clock.now_us >= shard->unheard_until_us;
+    shard->unheard = (struct wakes){{0}, false};
+    for (unsigned target; wakes_take(&unheard, &target);) {
+        assert(target < mailbox_count);
+        if (!post_wake_unheard(&mailboxes[target])) continue;
+        if (late) {
+            (void)io_wake_fd(mailboxes[target].wake_fd);
+            metric_add(&shard->exec.metrics.wakes_repeated, 1);
+            expect_heard(shard, target);
+        } else {
+            wakes_add(&shard->unheard, target);
         }
+    }
+}
+
+void deliver_wakes(struct shard *shard) {
+    if (shard->unheard.any) wake_unheard(shard);
+    if (shard->exec.wakes.any) wake_owed(shard);
+}
+
+uint64_t deliver_unheard_us(const struct shard *shard) {
+    uint64_t now_us = shard->exec.clock.now_us;
+    if (!shard->unheard.any) return UINT64_MAX;
+    assert(shard->unheard_until_us <= now_us + HEARD_WITHIN_US);
+    return shard->unheard_until_us > now_us ? shard->unheard_until_us - now_us : 0;
 }
 
 void deliver_wake_failed(struct shard *shard, unsigned target) {
@@ -114,7 +155,7 @@ void deliver_close(struct shard *shard) {
         next = post->next;
         post_drop(post);
     }
-    shard->exec.wakes = (struct wakes){{0}, false};
+    shard->exec.wakes = shard->unheard = (struct wakes){{0}, false};
     free(shard->stop);
     shard->stop = NULL;
 }

@@ -3,6 +3,7 @@
 #define KEVY_SERVER_LOOP_DELIVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct shard;
 
@@ -14,8 +15,11 @@ void deliver_close(struct shard *shard);
 /* Runs what has been posted. True if there was anything. */
 bool deliver_posts(struct shard *shard);
 /* Wakes those among the shards posted to that sleep. Those for whom there is no room now stay in the shard's wakes: they
- * are tried again in the next turn, and the shard does not sleep before. */
+ * are tried again in the next turn, and the shard does not sleep before. Those that were woken and have not heard it, though
+ * it is time, are woken anew. */
 void deliver_wakes(struct shard *shard);
+/* Microseconds until that is to be called again on account of the latter, 10,000 at most; UINT64_MAX: nobody was woken. */
+uint64_t deliver_unheard_us(const struct shard *shard);
 /* One of them was not woken: that is owed again. */
 void deliver_wake_failed(struct shard *shard, unsigned target);
 

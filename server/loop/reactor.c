@@ -213,6 +213,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
         uint64_t ask_us = shard->next_ask_us > now_us ? shard->next_ask_us - now_us : 0;
         limit = limit < ask_us ? limit : ask_us;
     }
+    uint64_t unheard_us = deliver_unheard_us(shard);
+    if (unheard_us < limit) limit = unheard_us;
     uint64_t pauses_us = shard->index == 0 ? accept_pauses_us(shard) : UINT64_MAX;
     return limit < pauses_us ? limit : pauses_us;
 }
@@ -239,10 +241,10 @@ static bool spin(struct shard *shard) {
 }
 
 static void park(struct shard *shard, unsigned want, uint64_t wait_us) {
-    __atomic_store_n(&shard->mailbox->parked, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&shard->mailbox->parked, PARKED, __ATOMIC_SEQ_CST);
     if (!post_waiting(shard->mailbox, shard->want_ms))
         (void)io_wait(&shard->io, want, wait_us, sleep_limit_us(shard));
-    __atomic_store_n(&shard->mailbox->parked, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&shard->mailbox->parked, PARKED_NOT, __ATOMIC_SEQ_CST);
 }
 
 static void wait_for_more(struct shard *shard) {

@@ -61,8 +61,10 @@ struct shard {
 
     /* Posts. */
     struct mailbox *mailbox;
-    struct post *stop; /* made at the start, so that stopping needs no memory */
-    bool stopping;     /* set by the stop post */
+    struct post *stop;         /* made at the start, so that stopping needs no memory */
+    bool stopping;             /* set by the stop post */
+    struct wakes unheard;      /* shards that this one has woken, and that may not have heard it */
+    uint64_t unheard_until_us; /* monotonic: when they are woken anew */
 
     /* Upkeep. */
     int64_t want_ms; /* Unix time: when its stripes are to be looked at next; DUE_NEVER, or 0 for at once */

@@ -198,6 +198,29 @@ def bad_listeners_that_cannot_be_watched():
             check(alone(server), "somebody is there")
 
 
+def bad_wake_ups_that_are_lost():
+    """The kernel takes wake-ups of other shards, and drops them: each is made anew in time, so that whoever sleeps hears what he
+    is to hear. That this takes 10 ms at most is the limit of the sender's sleep: tests/unit/server/loop/deliver.c."""
+    for shards, one_in in ((2, 1), (4, 2)):
+        if one_in == 1 and os.environ.get("KEVY_IO_MODE") == "epoll":
+            one_in = 2  # the second wake-up is like the first
+        with Faults(WAKE_LOST=one_in) as faults, Server("--io-sqpoll", "no", shards=shards, path=PROGRAM, env=faults.environment) as server:
+            clients = [server.client() for _ in range(2 * shards)]  # each is handed over to a shard that sleeps
+            for turn in range(20):
+                ids = [client.call("CLIENT", "ID") for client in clients]
+                asker, victim = turn % len(clients), (turn + 1) % len(clients)
+                check(clients[asker].call("CLIENT", "KILL", "ID", ids[victim]) == 1, "CLIENT KILL")
+                check(clients[victim].read_until_closed() == b"", "who is killed is closed, and hears nothing else")
+                clients[victim].close()
+                clients[victim] = server.client()
+            check(faults.happened("WAKE_LOST") > 0, "no wake-up was lost, which tests nothing")
+            figures = clients[0].call("INFO", "io").decode()
+            repeated = int(re.search(r"wakes_repeated:(\d+)", figures).group(1))
+            check(repeated > 0, "%d were lost, and none was made anew" % faults.happened("WAKE_LOST"))
+            for client in clients:
+                client.close()
+
+
 def descriptors(server):
     return len(os.listdir("/proc/%d/fd" % server.pid))
 

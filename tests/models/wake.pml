@@ -7,7 +7,8 @@
  *   executor        another shard that runs commands on these stripes, and wakes before it sleeps itself
  *   leave_*         such a command, between stripe_lock and stripe_leave. What it leaves that is due earlier than all before
  *                   is news (keyspace_news), and stripe_announce passes it on: post_due lowers `due` by compare-and-swap
- *   wake_owed       deliver_wakes, post_claim_wake, MSG_RING, and what a completion with an error does, deliver_wake_failed
+ *   wake_owed       deliver_wakes, post_claim_wake, MSG_RING, and what a completion with an error does, deliver_wake_failed;
+ *                   and wake_unheard, a moment later: who was woken and has not heard it is woken by its descriptor
  *   administrator   CLIENT PAUSE, CLIENT UNPAUSE, CONFIG SET: a word that all shards read is changed, then post_look_again
  *
  * What is abstracted: time is a small number and moves on at any moment (that the clock may be set is not here). A stripe
@@ -39,6 +40,7 @@
  * must fail: -DDEFECT=ERROR_IGNORED
  * must fail: -DDEFECT=NO_ROOM_IGNORED
  * must fail: -DDEFECT=CLAIM_KEPT
+ * must fail: -DDEFECT=LOSS_IGNORED
  * must fail: -DDEFECT=NEWS_TOO_EARLY -DPAUSE=4
  * must fail: -DDEFECT=POLLS
  * must fail: -DDEFECT=PAUSE_FORGOTTEN -DPAUSE=3
@@ -60,11 +62,12 @@
 #define ONE_BOUND        7 /* what is due later than an expiry of its stripe is not announced, though a pause put that off */
 #define ERROR_IGNORED    8 /* a wake-up that fails in the kernel is not owed again */
 #define NO_ROOM_IGNORED  9 /* nor is one that found no room in the queue */
-#define CLAIM_KEPT      10 /* ... or it is tried again, but `parked` stays 0 */
+#define CLAIM_KEPT      10 /* ... or it is tried again, but the target passes for woken */
 #define NEWS_TOO_EARLY  11 /* shards are called to look before the word that they look at has changed */
 #define POLLS           12 /* the shard wakes up now and then to see */
 #define PAUSE_FORGOTTEN 13 /* a shard that holds requests sleeps past the end of the pause */
 #define RECALL_IS_TIMER 14 /* AT_ONCE makes the shard look at its stripes, and at nothing else */
+#define LOSS_IGNORED    15 /* what the kernel takes is believed to arrive */
 
 typedef Stripe {
     byte expires = NEVER; /* next_expiry_ms */
@@ -76,7 +79,10 @@ Stripe stripe[2];
 
 /* The shard's mailbox, and its ring. */
 byte posts, due = NEVER;
-bit parked, completion;
+byte parked; /* enum parked */
+bit completion;
+#define PARKED 1
+#define WOKEN 2
 
 /* What all can see. */
 byte now = FIRST, pause_until, option;
@@ -150,6 +156,11 @@ inline leave_garbage(s) {
 
 inline lower(moment) { to_earlier(due, moment); owed = 1 }
 
+/* post_give_wake */
+inline give() {
+    atomic { if :: parked == WOKEN -> parked = PARKED :: else fi }
+}
+
 /* Until nobody is owed a wake-up any more: the sender does not sleep before. */
 inline wake_owed() {
     do
@@ -158,23 +169,30 @@ inline wake_owed() {
        owed = 0;
 #if DEFECT != NOBODY_WAKES
        if
-       :: !parked -> skip
-       :: parked ->
-          atomic { got = parked; parked = 0 };
+       :: parked != PARKED -> skip
+       :: parked == PARKED ->
+          atomic {
+              got = (parked == PARKED);
+              if :: got -> parked = WOKEN :: else fi
+          };
           if
           :: !got
           :: got -> completion = 1
           :: atomic { got && mishaps -> mishaps--; got = 0 }; /* no room in the sender's queue */
 #if DEFECT != CLAIM_KEPT
-             parked = 1;
+             give();
 #endif
 #if DEFECT != NO_ROOM_IGNORED
              owed = 1
 #endif
           :: atomic { got && mishaps -> mishaps--; got = 0 }; /* the kernel takes it, and then reports an error */
 #if DEFECT != ERROR_IGNORED
-             parked = 1;
+             give();
              owed = 1
+#endif
+          :: atomic { got && mishaps -> mishaps--; got = 0 }; /* the kernel takes it, and loses it */
+#if DEFECT != LOSS_IGNORED
+             if :: parked == WOKEN -> completion = 1 :: parked != WOKEN fi
 #endif
           fi;
           got = 0
@@ -337,9 +355,9 @@ proctype shard() {
        :: else ->
 #if DEFECT == PARKED_LATE
           left = LEFT_FOR_US;
-          parked = 1;
+          parked = PARKED;
 #else
-          parked = 1;
+          parked = PARKED;
           left = LEFT_FOR_US;
 #endif
           if

@@ -87,10 +87,30 @@ static void all_are_asked_to_look_at_everything(void) {
 static void a_parked_owner_is_claimed_once(void) {
     open_mailboxes(1);
     CHECK(!post_claim_wake(mailboxes));
-    mailboxes->parked = 1;
-    CHECK(post_claim_wake(mailboxes) && !mailboxes->parked && !post_claim_wake(mailboxes));
+    mailboxes->parked = PARKED;
+    CHECK(!post_wake_unheard(mailboxes));
+    CHECK(post_claim_wake(mailboxes) && mailboxes->parked == PARKED_WOKEN && !post_claim_wake(mailboxes));
+    CHECK(post_wake_unheard(mailboxes));
     post_give_wake(mailboxes);
-    CHECK(post_claim_wake(mailboxes));
+    CHECK(!post_wake_unheard(mailboxes) && mailboxes->parked == PARKED);
+    CHECK(post_claim_wake(mailboxes) && post_wake_unheard(mailboxes));
+    mailboxes->parked = PARKED_NOT; /* it has woken all the same */
+    post_give_wake(mailboxes);
+    CHECK(mailboxes->parked == PARKED_NOT && !post_wake_unheard(mailboxes) && !post_claim_wake(mailboxes));
+}
+
+static void each_that_is_to_be_woken_is_taken_once(void) {
+    static const unsigned all[] = {0, 1, 63, 64, 200, MAX_SHARDS - 1};
+    struct wakes wakes = {{0}, false};
+    unsigned shard;
+    CHECK(!wakes_take(&wakes, &shard));
+    for (unsigned i = sizeof all / sizeof all[0]; i-- > 0;)
+        for (unsigned twice = 0; twice < 2; twice++) wakes_add(&wakes, all[i]);
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+        CHECK(wakes.any && wakes_take(&wakes, &shard));
+        CHECK_INT(shard, all[i]);
+    }
+    CHECK(!wakes_take(&wakes, &shard) && !wakes.any);
 }
 
 static void *produce(void *argument) {
@@ -152,12 +172,12 @@ static void no_post_stays_with_an_owner_that_sleeps(void) {
             post_drop(post);
         }
         if (taken == SLEEPS) break;
-        __atomic_store_n(&mailboxes->parked, 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&mailboxes->parked, PARKED, __ATOMIC_SEQ_CST);
         if (!waiting(mailboxes)) {
             while (__atomic_load_n(&woken, __ATOMIC_SEQ_CST) == seen) sched_yield();
             seen++;
         }
-        __atomic_store_n(&mailboxes->parked, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&mailboxes->parked, PARKED_NOT, __ATOMIC_SEQ_CST);
     }
     CHECK(pthread_join(sender, NULL) == 0);
 }
@@ -213,6 +233,7 @@ int main(void) {
     RUN(of_all_moments_the_earliest_is_kept);
     RUN(all_are_asked_to_look_at_everything);
     RUN(a_parked_owner_is_claimed_once);
+    RUN(each_that_is_to_be_woken_is_taken_once);
     RUN(posts_of_each_sender_arrive_complete_and_in_their_order);
     RUN(no_post_stays_with_an_owner_that_sleeps);
     RUN(no_moment_is_lost_to_a_later_one);

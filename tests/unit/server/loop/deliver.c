@@ -135,7 +135,7 @@ static void a_close_ends_the_connection_and_what_comes_behind_it_is_dropped(void
 static void stopping_needs_no_memory_and_is_asked_for_until_it_happens(void) {
     fixture_open(2);
     for (unsigned i = 0; i < 2; i++) open_shard(i);
-    mailboxes[0].parked = 1;
+    mailboxes[0].parked = PARKED;
     for (unsigned tries = 0; tries < 3; tries++) {
         CHECK(!deliver_stop());
         for (unsigned i = 0; i < 2; i++) CHECK(woken(i));
@@ -171,12 +171,12 @@ static void a_parked_shard_is_woken_once(void) {
     deliver(1, conn, 0, "+awake\r\n");
     deliver_wakes(&shards[1]);
     CHECK(sleeps_on(0) && !shards[1].exec.wakes.any);
-    mailboxes[0].parked = 1;
+    mailboxes[0].parked = PARKED;
     deliver(1, conn, 0, "+asleep\r\n");
     deliver(1, conn, 0, "+again\r\n");
-    CHECK(mailboxes[0].parked == 1 && shards[1].exec.wakes.any);
+    CHECK(mailboxes[0].parked == PARKED && shards[1].exec.wakes.any);
     deliver_wakes(&shards[1]);
-    CHECK(mailboxes[0].parked == 0 && !shards[1].exec.wakes.any);
+    CHECK(mailboxes[0].parked == PARKED_WOKEN && !shards[1].exec.wakes.any);
     deliver_wakes(&shards[1]);
     CHECK(io_submit(&shards[1].io) >= 0);
     CHECK(woken(0));
@@ -195,22 +195,22 @@ static void a_wake_up_without_room_is_owed(void) {
     struct ring *ring = &shards[1].io.ring, sound = *ring;
     ring->enter_fd = -1, ring->enter_flags = 0; /* every enter fails */
     while (ring_sqe_room(ring)) prep_nop(must_sqe(ring), io_pack(IO_CODE_NONE, 0));
-    for (unsigned i = 0; i < 3; i += 2) mailboxes[i].parked = 1;
+    for (unsigned i = 0; i < 3; i += 2) mailboxes[i].parked = PARKED;
     for (unsigned i = 0; i < 3; i++) deliver(1, conns[i % 2], 0, "+x\r\n");
     for (unsigned turn = 0; turn < 3; turn++) {
         deliver_wakes(&shards[1]);
         CHECK(shards[1].exec.wakes.any); /* so it does not park */
-        CHECK(mailboxes[0].parked && mailboxes[2].parked && sleeps_on(0) && sleeps_on(2));
+        CHECK(mailboxes[0].parked == PARKED && mailboxes[2].parked == PARKED && sleeps_on(0) && sleeps_on(2));
     }
     deliver(2, conns[0], 0, "+y\r\n");
     deliver_wakes(&shards[2]); /* whose queue has room */
-    CHECK(!mailboxes[0].parked);
+    CHECK_INT(mailboxes[0].parked, PARKED_WOKEN);
     CHECK(io_submit(&shards[2].io) >= 0);
     CHECK(woken(0));
     ring->enter_fd = sound.enter_fd, ring->enter_flags = sound.enter_flags;
     CHECK(io_submit(&shards[1].io) >= 0);
     deliver_wakes(&shards[1]);
-    CHECK(!shards[1].exec.wakes.any && !mailboxes[2].parked);
+    CHECK(!shards[1].exec.wakes.any && mailboxes[2].parked == PARKED_WOKEN);
     CHECK(io_submit(&shards[1].io) >= 0);
     CHECK(woken(2));
     CHECK(sleeps_on(0) && sleeps_on(2)); /* each was woken once */
@@ -229,10 +229,10 @@ static void a_wake_up_that_fails_is_owed_again(void) {
     open_shard(1);
     int fd = shards[0].io.ring.fd;
     shards[0].io.ring.fd = 0; /* no ring */
-    mailboxes[0].parked = 1;
+    mailboxes[0].parked = PARKED;
     deliver(1, conn, 0, "+x\r\n");
     deliver_wakes(&shards[1]);
-    CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
+    CHECK(mailboxes[0].parked == PARKED_WOKEN && !shards[1].exec.wakes.any);
     CHECK(io_submit(&shards[1].io) >= 0);
     uint64_t begun_us = now_us();
     while (!io_has_events(&shards[1].io) && now_us() - begun_us < PATIENCE_US)
@@ -242,14 +242,72 @@ static void a_wake_up_that_fails_is_owed_again(void) {
     io_advance(&shards[1].io, 1);
     CHECK(failed.operation == IO_WAKE_FAILED && failed.data == 0 && failed.result < 0);
     deliver_wake_failed(&shards[1], 0);
-    CHECK(mailboxes[0].parked && shards[1].exec.wakes.any && sleeps_on(0));
+    CHECK(mailboxes[0].parked == PARKED && shards[1].exec.wakes.any && sleeps_on(0));
     shards[0].io.ring.fd = fd;
     deliver_wakes(&shards[1]);
-    CHECK(!mailboxes[0].parked && !shards[1].exec.wakes.any);
+    CHECK(mailboxes[0].parked == PARKED_WOKEN && !shards[1].exec.wakes.any);
     CHECK(io_submit(&shards[1].io) >= 0);
     CHECK(woken(0));
     CHECK(sleeps_on(0) && sleeps_on(1)); /* one that succeeds costs the sender no turn */
     fixture_conn_close(conn);
+    fixture_close();
+}
+
+/* Time passes for a shard. */
+static void later(unsigned i, uint64_t us) {
+    shards[i].exec.clock.now_us += us;
+}
+
+/* The kernel takes the wake-up, and that is all that is ever heard of it. Within 10 ms another is made, another way; and if
+ * that is lost too, one more in the same time. */
+static void a_wake_up_that_is_lost_is_made_anew(void) {
+    enum { BOUND_US = 10 * 1000 };
+    fixture_open(2);
+    for (unsigned i = 0; i < 2; i++) open_shard(i);
+    struct shard *sender = &shards[1];
+    CHECK(deliver_unheard_us(sender) == UINT64_MAX);
+    mailboxes[0].parked = PARKED;
+    wakes_add(&sender->exec.wakes, 0);
+    deliver_wakes(sender);
+    sender->io.ring.sqe_tail--; /* lost */
+    for (unsigned losses = 0; losses < 3; losses++) {
+        uint64_t limit_us = deliver_unheard_us(sender);
+        CHECK(limit_us > 0 && limit_us <= BOUND_US && !sender->exec.wakes.any);
+        later(1, limit_us - 1);
+        deliver_wakes(sender);
+        CHECK(deliver_unheard_us(sender) == 1 && sleeps_on(0)); /* not before it is time */
+        later(1, 1 + losses * BOUND_US);                        /* the turn may have taken long */
+        CHECK(deliver_unheard_us(sender) == 0);
+        deliver_wakes(sender);
+        CHECK(woken(0)); /* and does not come to turn, so that all is as if that had been lost */
+        CHECK_INT(metric_get(&sender->exec.metrics.wakes_repeated), losses + 1);
+    }
+    mailboxes[0].parked = PARKED_NOT;
+    later(1, BOUND_US);
+    deliver_wakes(sender);
+    CHECK(deliver_unheard_us(sender) == UINT64_MAX && sleeps_on(0));
+    CHECK_INT(metric_get(&sender->exec.metrics.wakes_repeated), 3);
+    fixture_close();
+}
+
+/* Who hears it costs its waker no wake-up, even if it has gone to sleep again. */
+static void a_wake_up_that_is_heard_is_made_once(void) {
+    fixture_open(3);
+    for (unsigned i = 0; i < 3; i++) open_shard(i);
+    struct shard *sender = &shards[1];
+    for (unsigned i = 0; i < 3; i += 2) {
+        mailboxes[i].parked = PARKED;
+        wakes_add(&sender->exec.wakes, i);
+    }
+    deliver_wakes(sender);
+    CHECK(io_submit(&sender->io) >= 0 && woken(0) && woken(2));
+    mailboxes[0].parked = PARKED;
+    deliver_wakes(sender);
+    CHECK(deliver_unheard_us(sender) < UINT64_MAX); /* the other one may not have heard it */
+    mailboxes[2].parked = PARKED_NOT;
+    deliver_wakes(sender);
+    CHECK(deliver_unheard_us(sender) == UINT64_MAX && !sender->exec.wakes.any);
+    CHECK(sleeps_on(0) && sleeps_on(2) && metric_get(&sender->exec.metrics.wakes_repeated) == 0);
     fixture_close();
 }
 
@@ -265,6 +323,8 @@ int main(void) {
     RUN(a_parked_shard_is_woken_once);
     RUN(a_wake_up_without_room_is_owed);
     RUN(a_wake_up_that_fails_is_owed_again);
+    RUN(a_wake_up_that_is_lost_is_made_anew);
+    RUN(a_wake_up_that_is_heard_is_made_once);
     buffer_free(&sent);
     return 0;
 }
