@@ -121,6 +121,7 @@ static int start(struct config_errors *errors) {
 int main(int argc, char **argv) {
     struct config_errors errors = {0};
     if (!streams_hold()) return 1; /* and nobody to tell */
+    if (is_first_process()) interrupt_obey();
     title_keep(argc, argv);
     const char *bad_row = command_table_open();
     if (!bad_row) bad_row = info_open();

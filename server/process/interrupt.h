@@ -12,6 +12,10 @@
  * and the pidfile are removed first. */
 enum interrupt_phase { INTERRUPT_START, INTERRUPT_END };
 
+/* Either signal ends the process at once, with status 0, until interrupt_hold: also the first process of a container,
+ * to which the kernel brings none that it has not asked for. For what a start does before it knows its options, which
+ * may come from somebody who does not send them. */
+void interrupt_obey(void);
 /* What comes before interrupt_watch waits for it. So the first process of a container loses no signal while it starts. */
 void interrupt_hold(void);
 /* Waits for them on a thread of its own, from now until interrupt_unwatch. Without a thread they wait. */

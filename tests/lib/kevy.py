@@ -107,6 +107,7 @@ class Server:
         self.socket_path = os.path.join(self.directory, "socket")
         self.log_path = os.path.join(self.directory, "log")
         self.process, self.pidfd, self.port, self.stopped = None, -1, None, False
+        self.stdin = subprocess.DEVNULL
         try:
             if start:
                 self.start()
@@ -155,7 +156,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-S", os.path.join(HERE, "launch.py"), ",".join(map(str, fds))]
                 + self.command_line(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=environment, pass_fds=fds)
+                stdin=self.stdin, stdout=log, stderr=log, cwd=self.directory, env=environment, pass_fds=fds)
         for listener in listeners:
             listener.close()
         if self.pidfd >= 0:

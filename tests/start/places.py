@@ -8,15 +8,18 @@ It starts, serves, warns of nothing that its user cannot change, and ends in ord
 
 Namespaces and control groups are made by box.py. What this machine does not let us make is told, and left out.
 """
+import fcntl
 import json
 import os
 import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import run
@@ -194,6 +197,49 @@ def the_first_process_ends_in_order():
             server.check_log()
             expect("Received %s scheduling shutdown" % number.name in server.log() and "bye bye" in server.log(), server.log())
             expect(not os.path.exists(server.socket_path), "the Unix socket was left behind")
+
+
+class Fed(Boxed):
+    """A server that reads its configuration from us: `kevy -`."""
+
+    feed = -1
+
+    def spawn(self):
+        self.stdin, self.feed = os.pipe()
+        super().spawn()
+        os.close(self.stdin)
+
+    def hears(self, text):
+        """Until it has read this, and waits for more. False where it cannot be what it is to be."""
+        os.write(self.feed, text)
+        kevy.eventually("the server to read, or to end", lambda: self.process.poll() is not None
+                        or (os.path.exists(self.spec["number"])
+                            and struct.unpack("i", fcntl.ioctl(self.feed, termios.FIONREAD, b"\0" * 4))[0] == 0))
+        return self.process.poll() is None or self.is_served()
+
+    def remove(self):
+        if self.feed >= 0:
+            os.close(self.feed)
+        super().remove()
+
+
+@check
+def the_first_process_ends_while_it_reads_its_configuration():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Fed(FIRST, "-", shards=1) as server:
+            if not server.hears(b"# nothing yet\n"):
+                return
+            os.kill(server.number_outside(), number)
+            expect(server.wait("the server to end") == 0, "status %s" % server.process.returncode)
+            server.stopped = True
+            expect(server.log().endswith("kevy: interrupted while starting, exiting now\n"), server.log())
+    with Fed(FIRST, "-", shards=1) as server:
+        if not server.hears(b"maxmemory-policy noeviction\n"):
+            return
+        os.close(server.feed)
+        server.feed = -1
+        if server.is_served():
+            is_well(server)
 
 
 def children_of(number):

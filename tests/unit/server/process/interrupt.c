@@ -72,6 +72,34 @@ static void check_end(pid_t child, int status) {
     CHECK(access(socket_path, F_OK) < 0 && access(pid_path, F_OK) < 0);
 }
 
+/* What it knows of itself is nothing yet, so there is nothing to remove; and what stood in the way of signals does so no
+ * longer than interrupt_hold. */
+static void who_obeys_ends_at_once(void) {
+    static const int signals[] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 4; i++) {
+        int status, fds[2];
+        CHECK_INT(pipe(fds), 0);
+        fflush(stdout);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(60);
+            dup2(fds[1], STDERR_FILENO);
+            interrupt_obey();
+            if (i >= 2) interrupt_hold();
+            raise(signals[i % 2]);
+            _exit(3);
+        }
+        close(fds[1]);
+        char text[128];
+        ssize_t n = read(fds[0], text, sizeof text);
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+        CHECK_INT(WEXITSTATUS(status), i < 2 ? 0 : 3);
+        CHECK(i < 2 ? n > 0 && memmem(text, (size_t)n, "exiting now\n", 12) : n == 0);
+        close(fds[0]);
+    }
+}
+
 static void a_start_ends_at_once(void) {
     static const int signals[] = {SIGINT, SIGTERM};
     for (int i = 0; i < 2; i++) {
@@ -119,6 +147,7 @@ int main(void) {
     snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
     snprintf(pid_path, sizeof pid_path, "%s/pid", dir);
     CHECK_INT(log_open(log_path), 0);
+    RUN(who_obeys_ends_at_once);
     RUN(a_start_ends_at_once);
     RUN(who_insists_ends_the_end);
     RUN(afterwards_signals_wait_for_the_caller);
