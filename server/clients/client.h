@@ -36,7 +36,7 @@ struct client {
     uint8_t resp;   /* 2 or 3; atomic for others */
     uint8_t shard;  /* index of the owning shard; fixed */
     uint32_t slot;  /* of its connection in that shard; fixed. {shard, slot, id} is its address for posts */
-    int fd;         /* for CLIENT LIST alone */
+    int fd;         /* for CLIENT LIST and socket options alone */
     int64_t created_ms;                 /* Unix time; fixed */
     int64_t active_ms;                  /* Unix time when bytes last came or went; atomic for others */
     uint64_t input_bytes;               /* of unparsed requests; atomic for others */
@@ -44,7 +44,8 @@ struct client {
     uint64_t commands;                  /* atomic for others */
     const struct command *last_command; /* atomic for others */
     struct transaction *transaction;    /* NULL until MULTI or WATCH */
-    uint32_t queued;                    /* commands in MULTI's queue; atomic for others */
+    uint64_t queued_bytes;              /* that MULTI's queue keeps; atomic for others */
+    uint32_t queued;                    /* commands in it; atomic for others */
     bool killed;              /* CLIENT KILL has posted its end: no longer shown; under the registry's lock */
     char *name;               /* malloc'd or NULL; under the registry's lock */
     char *lib_name, *lib_ver; /* the same */

@@ -60,7 +60,8 @@ static void flag_letters(uint32_t flags, char *dst) {
  * connection owns none, and the arguments of a running command lie in the receive buffers. */
 static void add_line(struct text *lines, const struct call *call, struct client *client) {
     uint32_t flags = client_get(client->flags);
-    uint64_t in = client_get(client->input_bytes), out = client_get(client->output_bytes);
+    uint64_t in = client_get(client->input_bytes), out = client_get(client->output_bytes),
+             queued = client_get(client->queued_bytes);
     const struct command *last = client == call->client ? call->command : client_get(client->last_command);
     char letters[16], command[COMMAND_FULL_NAME_MAX] = "NULL";
     int command_len = last ? (int)command_full_name(last, command) : 4;
@@ -76,9 +77,10 @@ static void add_line(struct text *lines, const struct call *call, struct client 
                 client_get(client->db), flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
     text_format(
         lines,
-        " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%llu omem=%llu tot-mem=%llu",
-        (unsigned long long)in, (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE,
-        (unsigned long long)out, (unsigned long long)(sizeof(*client) + in + out));
+        " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=0 oll=%llu omem=%llu tot-mem=%llu",
+        (unsigned long long)in, (unsigned long long)queued,
+        (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE, (unsigned long long)out,
+        (unsigned long long)(sizeof(*client) + in + out + queued));
     text_format(lines, " events=%s cmd=%.*s user=default redir=-1 resp=%d", out ? "rw" : "r", command_len,
                 command, client_get(client->resp));
     lines_field(lines, " lib-name=", client->lib_name);

@@ -98,6 +98,7 @@ void transaction_end(struct client *client) {
     t->queue = NULL;
     t->count = t->capacity = 0;
     client_set(client->queued, 0);
+    client_set(client->queued_bytes, 0);
     t->stripes = (struct stripe_set){{0}};
     t->failed = false;
     t->flags = 0;
@@ -126,6 +127,7 @@ bool transaction_queue(const struct call *call, const struct request *request) {
     t->queue[t->count++] = saved;
     client_set(client->queued, (uint32_t)t->count);
     t->bytes += saved->size;
+    client_set(client->queued_bytes, t->bytes);
     assert(t->bytes <= MAX_TRANSACTION_BYTES && t->count <= t->capacity);
     t->flags |= saved->command->flags;
     stripe_set_join(&t->stripes, &saved->stripes);

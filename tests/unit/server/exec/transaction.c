@@ -26,7 +26,7 @@ static void begin(void) {
 static void end(void) {
     transaction_close(&client);
     request_free(&executor.batch[0]);
-    CHECK(!client.transaction);
+    CHECK(!client.transaction && !client.queued && !client.queued_bytes);
     CHECK(!(client.flags & CLIENT_MULTI));
     for (unsigned i = 0; i < stripes.count; i++) CHECK(!stripes.all[i].watches);
     stripes_close();
@@ -89,6 +89,7 @@ static void queued_arguments_are_copies_in_order(void) {
     memset(volatile_name, 'x', 3);
     CHECK(queue("rename", BYTES("two"), BYTES("")));
     CHECK_INT(transaction_count(&client), 2);
+    CHECK_INT(client.queued, 2);
     struct saved *first = transaction_take(&client, 0), *second = transaction_take(&client, 1);
     CHECK(first->command == row("rename"));
     CHECK_INT(first->argc, 3);
@@ -96,7 +97,8 @@ static void queued_arguments_are_copies_in_order(void) {
     CHECK_BYTES(first->argv[2], ((struct bytes){"\0\r\n", 3}));
     CHECK_BYTES(second->argv[1], BYTES("two"));
     CHECK_BYTES(second->argv[2], BYTES(""));
-    CHECK_INT(transaction_count(&client), 2); /* until the end */
+    CHECK_INT(client.queued_bytes, first->size + second->size); /* as they were queued: EXEC shows no less */
+    CHECK_INT(transaction_count(&client), 2);                   /* until the end */
     saved_free(first);
     saved_free(second);
     end();
