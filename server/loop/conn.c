@@ -105,16 +105,22 @@ bool conn_is_idle(struct conn *conn, int64_t limit_ms) {
 
 /* ---- Opening and closing -------------------------------------------------------------------------- */
 
-static void socket_options(int fd, bool unix_socket) {
-    int on = 1, interval = (int)config.tcp_keepalive;
-    if (unix_socket) return;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (interval <= 0) return;
+void conn_keep_alive(struct conn *conn) {
+    int interval = (int)config.tcp_keepalive, on = interval > 0;
+    if (client_get(conn->client.flags) & CLIENT_UNIX_SOCKET || conn->flags & CONN_CLOSING) return;
+    setsockopt(conn->client.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (!on) return;
     int probe = interval / 3 > 0 ? interval / 3 : 1, count = 3;
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &interval, sizeof interval);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe, sizeof probe);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(conn->client.fd, IPPROTO_TCP, TCP_KEEPIDLE, &interval, sizeof interval);
+    setsockopt(conn->client.fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe, sizeof probe);
+    setsockopt(conn->client.fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+static void socket_options(struct conn *conn) {
+    int on = 1;
+    if (client_get(conn->client.flags) & CLIENT_UNIX_SOCKET) return;
+    setsockopt(conn->client.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (config.tcp_keepalive > 0) conn_keep_alive(conn);
 }
 
 bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *kind, int fd,
@@ -131,7 +137,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     output_open(&conn->output, &shard->chunks);
     if (!kind->open(conn)) return false;
     metric_add(&shard->exec.metrics.connections_received, 1);
-    socket_options(fd, unix_socket);
+    socket_options(conn);
     conn->flags = CONN_OPEN;
     io_attach(&shard->io, &conn->socket, fd, conn->slot, slots_name(conn));
     receive_arm(conn);

@@ -64,13 +64,13 @@ struct conn {
     struct block *bulk;    /* the large argument being received, bulk->capacity bytes wanted */
     size_t bulk_have;
     uint32_t receives_since_large;
+    uint32_t heard_epoch;     /* of the shard's pace, when data last came */
     struct block **arg_block; /* large arguments of the request being received, by order; malloc'd */
     unsigned arg_block_count, arg_block_capacity;
 
     uint32_t turn; /* of the shard, in which this was spent: */
     uint32_t turn_requests;
     size_t turn_bytes;
-    uint32_t heard_epoch;         /* of the shard's pace, when data last came */
     uint64_t moved;               /* bytes of transfers under way, when conn_is_idle last asked the kernel */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
     /* The hold-point: replies leave once shard->durable_sequence has come this far. 0, for what changed nothing that is
@@ -105,6 +105,9 @@ void conn_active(struct conn *conn);
 /* Has nothing come or gone for so long? A transfer under way counts for as long as it goes on, and a client whose
  * requests are held or that waits for what others do is never idle. */
 bool conn_is_idle(struct conn *conn, int64_t limit_ms);
+
+/* Its peer is asked for signs of life as tcp-keepalive says now. */
+void conn_keep_alive(struct conn *conn);
 
 /* Something that held its requests back has gone. */
 void conn_resume(struct conn *conn, uint32_t stop_flag);

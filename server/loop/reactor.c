@@ -124,6 +124,15 @@ static void check_output(struct conn *conn) {
     if (output_unsent(&conn->output)) conn_wants_flush(conn); /* the flush looks at the limits */
 }
 
+/* An option was changed, or a pause has ended. Nobody needs to do anything to see it. */
+static void look_again(struct shard *shard) {
+    int64_t keepalive = config.tcp_keepalive;
+    slots_each(&shard->slots, check_output);
+    if (shard->keepalive == keepalive) return;
+    shard->keepalive = keepalive;
+    slots_each(&shard->slots, conn_keep_alive);
+}
+
 static void ask_socket(struct conn *conn) {
     io_ask(&conn->shard->io, &conn->socket);
 }
@@ -147,7 +156,7 @@ static void tick(struct shard *shard) {
     ask_sockets(shard);
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
-    if (all) slots_each(&shard->slots, check_output);
+    if (all) look_again(shard);
     if (shard->pace.receives) shard->worked = true;
     if (!due) return;
     shard->worked = false;

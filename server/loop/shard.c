@@ -76,6 +76,7 @@ void shard_init(struct shard *shard, unsigned index) {
     shard->index = index;
     shard->cpu = -1;
     shard->want_ms = DUE_NEVER;
+    shard->keepalive = config.tcp_keepalive;
     shard->mailbox = &mailboxes[index];
     *shard->mailbox =
         (struct mailbox){.due_ms = DUE_ALL, .wake_fd = -1}; /* its first turn looks at everything */

@@ -70,8 +70,9 @@ struct shard {
     int64_t want_ms; /* Unix time: when its stripes are to be looked at next; DUE_NEVER, or 0 for at once */
     uint64_t next_tick_us; /* monotonic: idle clients and limits are looked at then */
     uint64_t
-        next_ask_us; /* monotonic: silent sockets are asked then, if there is need to (io_doubts_silence) */
-    bool worked;     /* requests came since the last tick: there will be one more before a long sleep */
+        next_ask_us;   /* monotonic: silent sockets are asked then, if there is need to (io_doubts_silence) */
+    bool worked;       /* requests came since the last tick: there will be one more before a long sleep */
+    int64_t keepalive; /* the value of tcp-keepalive that its connections have */
     bool limits_watched; /* some connection is above its soft output limit */
 };
 

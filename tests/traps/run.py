@@ -924,6 +924,88 @@ def trap_options_that_are_set_hold_at_once_on_every_shard(server):
             client.close()
 
 
+def keepalive_seconds(server, client):
+    """Until the kernel asks this client of the server for a sign of life; None: it does not ask it."""
+    own, theirs = (b"%04X" % port for port in (server.port, client.socket.getsockname()[1]))
+    with open("/proc/net/tcp", "rb") as file:
+        for line in file.read().splitlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(b":" + own) and fields[2].endswith(b":" + theirs):
+                kind, ticks = fields[5].split(b":")
+                return int(ticks, 16) / os.sysconf("SC_CLK_TCK") if kind == b"02" else None
+    raise Failed("the kernel does not know the connection from port %s" % theirs)
+
+
+def cpu_of_shards(server):
+    """Seconds that each shard's thread has run."""
+    seconds = {}
+    for task in os.listdir("/proc/%d/task" % server.pid):
+        with open("/proc/%d/task/%s/stat" % (server.pid, task), encoding="ascii") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(")")
+        if name.startswith("shard-"):
+            fields = rest.split()
+            seconds[task] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    check(len(seconds) == server.shards, "%d threads of %d shards" % (len(seconds), server.shards))
+    return seconds
+
+
+@trap(kevy_only=True)
+def trap_options_that_nobody_is_told_of_hold_at_once_too(server):
+    """Keepalive, the log's level and the title, as seen from outside: set by one client, and in force for those of other shards."""
+    with server.client() as boss:
+        others = [server.client() for _ in range(server.shards)]
+        check([client.call("PING") for client in others] == ["PONG"] * server.shards, "PING")
+        for value, most in ((50, 50), (1000, 1000), (0, None), (70, 70)):
+            wait_until_parked(server)
+            check(boss.call("CONFIG", "SET", "tcp-keepalive", str(value)) == "OK", "CONFIG SET tcp-keepalive")
+            for client in others:
+                def as_set():
+                    left = keepalive_seconds(server, client)
+                    return left is None if most is None else left is not None and most / 2 < left <= most + 1
+
+                eventually("the kernel to ask the clients that are here every %d s" % value, as_set)
+        for level, logs in (("warning", False), ("notice", True), ("warning", False)):
+            wait_until_parked(server)
+            check(boss.call("CONFIG", "SET", "loglevel", level) == "OK", "CONFIG SET loglevel")
+            for i, client in enumerate(others):
+                word = "hash-seed %s%d" % (level, i)
+                check(client.call("CONFIG", "SET", *word.split()) == "OK", "CONFIG SET hash-seed")
+                check((word in server.log()) == logs, "%s is %s the log, by loglevel %s" % (word, "not in" if logs else "in", level))
+        for title in ("a {port}", "b {title}"):
+            check(boss.call("CONFIG", "SET", "proc-title-template", title) == "OK", "CONFIG SET proc-title-template")
+            with open("/proc/%d/cmdline" % server.pid, "rb") as file:
+                check(file.read().startswith(title[:2].encode()), "ps does not show the new title")
+        for client in others:
+            client.close()
+
+
+@trap("--io-batch-wait-us", "0", kevy_only=True)
+def trap_spinning_begins_and_ends_at_once(server):
+    """A second of it is seen on the threads' CPU time."""
+    with server.client() as boss:
+        clients = [server.client() for _ in range(server.shards)]  # each shard has one or two: few enough to spin for
+        if b"io_mode:epoll" in boss.call("INFO", "io"):
+            return  # nothing could be heard in the meantime
+
+        def gained():
+            check([client.call("PING") for client in clients] == ["PONG"] * len(clients), "PING")
+            time.sleep(0.05)
+            now = cpu_of_shards(server)
+            return min(now[task] - before[task] for task in now)
+
+        for spin in (0, 1000000, 0):
+            wait_until_parked(server)
+            check(boss.call("CONFIG", "SET", "io-busy-poll-us", str(spin)) == "OK", "CONFIG SET")
+            before = cpu_of_shards(server)
+            if spin:
+                eventually("every shard to spin", lambda: gained() > 0.5)
+            else:
+                spun = [gained() for _ in range(40)][-1]
+                check(spun < 0.5 * TIME_SCALE, "every shard spins: %.2f s of CPU time" % spun)
+        for client in clients:
+            client.close()
+
+
 @trap("--client-query-buffer-limit", "1mb")
 def trap_the_query_limit_is_for_what_is_not_understood_yet(server):
     """A large argument counts, whole ones of a request that is still coming do not."""

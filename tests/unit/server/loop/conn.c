@@ -64,6 +64,13 @@ static void a_tcp_connection_sends_at_once_and_is_probed(void) {
         CHECK(getsockopt(fd, options[i].level, options[i].name, &value, &int_len) == 0);
         CHECK_INT(value, options[i].expected);
     }
+    config.tcp_keepalive = 2; /* the option was changed */
+    conn_keep_alive(conn);
+    CHECK(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &value, &int_len) == 0 && value == 2);
+    CHECK(getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &value, &int_len) == 0 && value == 1); /* the least */
+    config.tcp_keepalive = 0;
+    conn_keep_alive(conn);
+    CHECK(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &int_len) == 0 && value == 0);
     close(listener);
     shards->connections++;
     loop_conn_end(conn, client);
