@@ -99,16 +99,9 @@ void call_reply_part(struct call *call, const struct entry *e, struct bytes part
         reply_bulk(call->reply, part);
 }
 
-struct block *call_block(const struct call *call, uint32_t arg) {
-    for (unsigned i = 0; i < call->arg_block_count; i++)
-        if (call->arg_blocks[i]->data == call->argv[arg].data &&
-            call->arg_blocks[i]->len == call->argv[arg].len)
-            return call->arg_blocks[i];
-    return NULL;
-}
-
 struct value call_value(struct call *call, uint32_t arg) {
-    struct block *block = call_block(call, arg);
+    struct block *block =
+        block_find(call->arg_blocks, call->arg_block_count, call->argv[arg], &call->arg_block_next);
     return block ? (struct value){.kind = VALUE_BLOCK, .block = block} : value_of_bytes(call->argv[arg]);
 }
 

@@ -43,8 +43,9 @@ struct call {
     struct stripe_set *want;       /* what call_want asks for is gathered here */
     bool logged;      /* where a journal is open: it has said itself what is to be recorded, see call_log */
     struct bytes raw; /* its request as it came; empty where that is not at hand, or no journal is open */
-    struct block **arg_blocks; /* large arguments with memory of their own, in no order: see call_value */
+    struct block **arg_blocks; /* large arguments with memory of their own: see call_value */
     unsigned arg_block_count;
+    uint32_t arg_block_next; /* where call_value begins to search among them: behind the last it found */
 };
 
 /* ---- Stripes -------------------------------------------------------------------------------------- */
@@ -198,8 +199,6 @@ static inline bool call_is_string_or_reply(struct call *call, const struct entry
 void call_reply_string(struct call *call, const struct entry *e);
 /* Replies with a slice of what entry_string gives for e: a large part of a large value without copying. */
 void call_reply_part(struct call *call, const struct entry *e, struct bytes part);
-/* The memory of its own that a large argument may have, else NULL. */
-struct block *call_block(const struct call *call, uint32_t arg);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
 struct value call_value(struct call *call, uint32_t arg);
 

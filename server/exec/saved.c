@@ -14,18 +14,21 @@ struct extent {
     uint32_t blocks;
 };
 
-/* An argument's block, if it has one. Those that are shorter never do. */
-static struct block *block_of_argument(const struct call *call, uint32_t arg) {
-    return call->argv[arg].len >= DIRECT_READ_MIN ? call_block(call, arg) : NULL;
+/* An argument's block, if it has one: short ones never do. They are asked for in their order. */
+static struct block *block_of_argument(const struct call *call, uint32_t arg, uint32_t *from) {
+    return call->argv[arg].len >= DIRECT_READ_MIN
+               ? block_find(call->arg_blocks, call->arg_block_count, call->argv[arg], from)
+               : NULL;
 }
 
 /* False if all of it would be larger than `room`. */
 static bool measure(const struct call *call, size_t room, struct extent *extent) {
+    uint32_t from = 0;
     *extent = (struct extent){0};
     for (uint32_t i = 0; i < call->argc; i++) {
         size_t len = call->argv[i].len;
         if (len > room - extent->copied - extent->shared) return false;
-        if (block_of_argument(call, i))
+        if (block_of_argument(call, i, &from))
             extent->shared += len, extent->blocks++;
         else
             extent->copied += len;
@@ -34,9 +37,10 @@ static bool measure(const struct call *call, size_t room, struct extent *extent)
 }
 
 static void keep_arguments(struct saved *saved, const struct call *call, char *bytes) {
+    uint32_t from = 0;
     for (uint32_t i = 0; i < call->argc; i++) {
         struct bytes arg = call->argv[i];
-        struct block *block = block_of_argument(call, i);
+        struct block *block = block_of_argument(call, i, &from);
         if (block) {
             saved->argv[i] = arg;
             saved->blocks[saved->block_count++] = block_retain(block);

@@ -34,18 +34,11 @@ size_t record_resp_len(const struct record_command *command) {
     return len;
 }
 
-static struct block *block_of_argument(const struct record_command *command, struct bytes arg) {
-    for (uint32_t i = 0; i < command->block_count; i++)
-        if (command->blocks[i]->data == arg.data && command->blocks[i]->len == arg.len)
-            return command->blocks[i];
-    return NULL;
-}
-
 uint32_t record_measure(const struct record_command *command, size_t *len) {
-    uint32_t found = 0;
+    uint32_t found = 0, from = 0;
     *len = record_resp_len(command);
     for (uint32_t i = 0; command->block_count && i < command->argc && *len != SIZE_MAX; i++) {
-        if (!block_of_argument(command, command->argv[i])) continue;
+        if (!block_find(command->blocks, command->block_count, command->argv[i], &from)) continue;
         assert(command->argv[i].len < *len);
         *len -= command->argv[i].len;
         found++;
@@ -64,9 +57,10 @@ static char *write_line(char *at, char type, size_t number) {
 void record_fill(struct record *record, const struct record_command *command) {
     char *begin = record_text(record), *at = write_line(begin, '*', command->argc);
     struct record_block *next = record_blocks(record);
+    uint32_t from = 0;
     for (uint32_t i = 0; i < command->argc; i++) {
         struct bytes arg = command->argv[i];
-        struct block *block = command->block_count ? block_of_argument(command, arg) : NULL;
+        struct block *block = block_find(command->blocks, command->block_count, arg, &from);
         at = write_line(at, '$', arg.len);
         if (block) {
             *next++ = (struct record_block){block_retain(block), (size_t)(at - begin)};

@@ -123,3 +123,15 @@ void block_release(struct block *block) {
     else
         block_destroy(block);
 }
+
+struct block *block_find(struct block *const *blocks, uint32_t count, struct bytes bytes, uint32_t *from) {
+    uint32_t at = *from < count ? *from : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct block *block = blocks[at++];
+        if (at == count) at = 0;
+        if (block->data != bytes.data || block->len != bytes.len) continue;
+        *from = at;
+        return block;
+    }
+    return NULL;
+}

@@ -75,5 +75,8 @@ void block_destroy(struct block *block);
 static inline struct bytes block_bytes(const struct block *block) {
     return (struct bytes){block->data, block->len};
 }
+/* The block among these whose bytes are exactly those, at that address; NULL: none is. *from is where the search begins, and
+ * then the place behind the one that was found: who asks for all of them in their order finds each at once. */
+struct block *block_find(struct block *const *blocks, uint32_t count, struct bytes bytes, uint32_t *from);
 
 #endif

@@ -212,6 +212,8 @@ static void an_argument_with_a_block_of_its_own_hands_it_over(void) {
     call.arg_blocks = blocks;
     call.arg_block_count = 2;
     key(BYTES("k"));
+    argv[2] = block_bytes(a);
+    CHECK(call_value(&call, 2).block == a && call.arg_block_next == 1); /* MSET finds the next one there */
     argv[2] = block_bytes(b);
     struct value value = call_value(&call, 2);
     CHECK(value.kind == VALUE_BLOCK && value.block == b);

@@ -146,6 +146,28 @@ static void only_large_blocks_go_to_the_reaper(void) {
     block_reaper = NULL;
 }
 
+/* Each is found at once by who asks in order, and all are found by who does not. */
+static void a_block_is_found_by_its_bytes(void) {
+    enum { COUNT = 5 };
+    struct block *blocks[COUNT];
+    uint32_t from = 0;
+    CHECK(!block_find(NULL, 0, BYTES("abc"), &from));
+    for (unsigned i = 0; i < COUNT; i++) CHECK(blocks[i] = block_of(BYTES("abc")));
+    for (unsigned i = 0; i < 2 * COUNT; i++) {
+        CHECK_INT(from, i % COUNT);
+        CHECK(block_find(blocks, COUNT, block_bytes(blocks[i % COUNT]), &from) == blocks[i % COUNT]);
+    }
+    for (unsigned i = COUNT; i-- > 0;) {
+        CHECK(block_find(blocks, COUNT, block_bytes(blocks[i]), &from) == blocks[i]);
+        CHECK_INT(from, (i + 1) % COUNT);
+    }
+    CHECK(!block_find(blocks, COUNT, (struct bytes){blocks[2]->data, 2}, &from) && from == 1); /* as it was */
+    CHECK(!block_find(blocks, COUNT, BYTES("abc"), &from));
+    from = COUNT + 7; /* of other blocks */
+    CHECK(block_find(blocks, COUNT, block_bytes(blocks[4]), &from) == blocks[4] && from == 0);
+    for (unsigned i = 0; i < COUNT; i++) block_release(blocks[i]);
+}
+
 int main(void) {
     RUN(a_block_lives_until_its_last_release);
     RUN(zeroed_blocks_are_zero_to_their_capacity);
@@ -153,6 +175,7 @@ int main(void) {
     RUN(bytes_new_to_a_length_are_zero);
     RUN(a_large_block_grows_without_touching_its_new_pages);
     RUN(without_memory_nothing_is_lost);
+    RUN(a_block_is_found_by_its_bytes);
     RUN(only_large_blocks_go_to_the_reaper);
     return 0;
 }
