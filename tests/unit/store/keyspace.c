@@ -1,6 +1,9 @@
 /* The keyspace as a whole: scans and draws, what a pair costs, expiry, news, and flushing. */
 #include "store/keyspace.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "store/change.h"
 #include "tests/check.h"
 
@@ -289,6 +292,101 @@ static void flushing_is_at_once_and_upkeep_returns_all_memory(void) {
     keyspace_free(ks);
 }
 
+/* ---- Prefetching ---------------------------------------------------------------------------------- */
+
+/* Prefetching without the lock of the thread that grows, shrinks, swaps and flushes the tables meanwhile. Whether that is
+ * right is for the memory's protection, ASan and TSan to say. */
+enum { DATABASES = 3, ROUNDS = 12, FLUSHES = 30000, KEYS = 60000, BATCH = 1000 };
+
+static struct keyspace *shared;
+static bool done;
+static unsigned long long prefetched;
+
+static struct key key_of_u32(const uint32_t *number) {
+    struct bytes name = {(const char *)number, sizeof *number};
+    return (struct key){name, hash_bytes(&hash_seed, name)};
+}
+
+/* Keys that are there, or were, or never. */
+static void *prefetch_all(void *argument) {
+    unsigned long long random = *(unsigned long long *)argument, count = 0;
+    while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) {
+        for (unsigned i = 0; i < BATCH; i++, count++) {
+            uint32_t number = (uint32_t)(check_random(&random) % KEYS);
+            uint64_t hash = i % 2 ? check_random(&random) : key_of_u32(&number).hash;
+            const struct bucket *bucket = keyspace_prefetch_bucket(shared, i % DATABASES, hash);
+            keyspace_prefetch_entry(shared, bucket, hash);
+        }
+        __atomic_store_n(&prefetched, count, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void fill_shared(unsigned db, uint32_t keys) {
+    struct value value = value_of_bytes(BYTES("some value of some length, longer than a handle"));
+    for (uint32_t number = 0; number < keys; number++)
+        CHECK(keyspace_set(shared, db, key_of_u32(&number), &value, EXPIRY_NONE));
+}
+
+static void change_tables(void) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned db = round % DATABASES;
+        uint32_t keys = KEYS >> check_random(&seed) % 6;
+        fill_shared(db, keys);
+        keyspace_swap(shared, db, (db + 1) % DATABASES);
+        for (uint32_t number = 0; number < keys; number += 1 + number % 64 / 60)
+            keyspace_delete(shared, (db + 1) % DATABASES, key_of_u32(&number));
+        fill_shared(db, keys / 2);
+        keyspace_flush(shared, db);
+        fill_shared(db, 100); /* a small directory where the large one was */
+        while (keyspace_upkeep(shared, 1000)) {
+        }
+    }
+}
+
+/* A table that is there for a microsecond: the reader is between its directory and its buckets again and again. */
+static void make_and_flush(void) {
+    for (unsigned round = 0; round < FLUSHES; round++) {
+        fill_shared(0, 1);
+        keyspace_flush(shared, 0);
+        while (keyspace_upkeep(shared, 1000)) {
+        }
+    }
+}
+
+static void tables_change_under_a_reader_without_a_lock(void) {
+    pthread_t thread;
+    unsigned long long reader_seed = check_random(&seed), before;
+    shared = keyspace_new(&(struct keyspace_options){.seed = &hash_seed, .databases = DATABASES});
+    CHECK(shared);
+    CHECK(pthread_create(&thread, NULL, prefetch_all, &reader_seed) == 0);
+    while ((before = __atomic_load_n(&prefetched, __ATOMIC_RELAXED)) == 0) sched_yield();
+    change_tables();
+    make_and_flush();
+    while (__atomic_load_n(&prefetched, __ATOMIC_RELAXED) == before)
+        make_and_flush(); /* starved: once more */
+    __atomic_store_n(&done, true, __ATOMIC_RELAXED);
+    CHECK(pthread_join(thread, NULL) == 0);
+    keyspace_free(shared);
+}
+
+/* Directories last as long as the keyspace: a table that comes and goes must find its old ones again. */
+static void memory_does_not_grow_with_flushes(void) {
+    shared = keyspace_new(&(struct keyspace_options){.seed = &hash_seed, .databases = DATABASES});
+    CHECK(shared);
+    for (unsigned round = 0; round < 10; round++) {
+        fill_shared(round % DATABASES, 100000); /* directories of 4, 8 and 16 segments */
+        keyspace_flush(shared, round % DATABASES);
+        while (keyspace_upkeep(shared, 1000)) {
+        }
+        CHECK_INT(keyspace_memory(shared), 0);
+    }
+    unsigned kept = 0;
+    for (struct slab_lasting *l = shared->slab.lasting; l; l = l->next) kept++;
+    CHECK_INT(kept, 3);
+    keyspace_free(shared);
+}
+
 int main(void) {
     seed = check_seed();
     RUN(a_scan_sees_what_stays_while_the_table_grows_and_shrinks);
@@ -301,5 +399,7 @@ int main(void) {
     RUN(an_earlier_expiry_is_news_and_a_later_one_is_none);
     RUN(memory_to_free_is_news_once);
     RUN(flushing_is_at_once_and_upkeep_returns_all_memory);
+    RUN(tables_change_under_a_reader_without_a_lock);
+    RUN(memory_does_not_grow_with_flushes);
     return 0;
 }
