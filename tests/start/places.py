@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import time
 
 import run
 from run import expect, kevy
@@ -471,16 +470,5 @@ def plant():
         server.is_served()
 
 
-def main():
-    if "--plant" in sys.argv[1:]:
-        plant()
-    wanted = [function for function in CHECKS if len(sys.argv) == 1 or any(word in function.__name__ for word in sys.argv[1:])]
-    expect(wanted, "no check has such a name")
-    for function in wanted:
-        began = time.monotonic()
-        function()
-        print("ok %s (%.1f s)" % (function.__name__, time.monotonic() - began), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run.main(CHECKS, plant)

@@ -338,11 +338,10 @@ def plant():
         server.refuses("there is nothing wrong")
 
 
-def main():
+def main(checks, plant):
     if "--plant" in sys.argv[1:]:
         plant()
-    wanted = [function for function in CHECKS
-              if len(sys.argv) == 1 or any(word in function.__name__ for word in sys.argv[1:])]
+    wanted = [function for function in checks if len(sys.argv) == 1 or any(word in function.__name__ for word in sys.argv[1:])]
     expect(wanted, "no check has such a name")
     for function in wanted:
         began = time.monotonic()
@@ -351,4 +350,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(CHECKS, plant)

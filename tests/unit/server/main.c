@@ -11,7 +11,7 @@ int kevy_main(int argc, char **argv);
 #include <sys/wait.h>
 #include <time.h>
 
-#include "tests/check.h"
+#include "tests/unit/child.h"
 
 static char dir[] = "/tmp/kevy-main-XXXXXX";
 static char told[1 << 16]; /* by the last process that was run to its end */
@@ -34,8 +34,7 @@ static pid_t start_kevy(char **words, int *out) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        dup2(ends[1], 1);
-        dup2(ends[1], 2);
+        child_speaks(ends);
         setenv("KEVY_TEST_AS_MAIN", "1", 1);
         execv("/proc/self/exe", words);
         _exit(99);
@@ -54,11 +53,8 @@ static int ended(pid_t child) {
 /* Its exit status; `told` holds what it said. */
 static int kevy(char **words) {
     int out;
-    size_t len = 0;
     pid_t child = start_kevy(words, &out);
-    for (ssize_t n; (n = read(out, told + len, sizeof told - 1 - len)) > 0;) len += (size_t)n;
-    told[len] = 0;
-    close(out);
+    child_heard(out, told, sizeof told);
     return ended(child);
 }
 #define KEVY(...) kevy((char *[]){"kevy", __VA_ARGS__, NULL})

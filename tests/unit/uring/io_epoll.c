@@ -11,15 +11,12 @@
 #include <sys/resource.h>
 #include <sys/un.h>
 
-#include "tests/unit/uring_fixture.h"
-#include "uring/io.h"
+/* What the test sends is not counted. */
+ssize_t __real_send(int fd, const void *from, size_t len, int flags);
+#define IO_FIXTURE_SEND __real_send
+#include "tests/unit/io_fixture.h"
 
-enum { SOCKETS = 8, BUFFERS = 4, SIZE = 256, EVENTS = 256 };
-
-static struct io io;
-static struct io_socket sockets[SOCKETS];
-static bool gone[SOCKETS];
-static int peers[SOCKETS];
+enum { BUFFERS = 4, SIZE = 256, EVENTS = 256 };
 
 /* ---- Calls that are counted, or fail ---------------------------------------------------------------- */
 
@@ -89,11 +86,6 @@ long __wrap_syscall(long number, ...) {
 
 /* ---- The stage -------------------------------------------------------------------------------------- */
 
-static struct io_socket *find(void *context, uint64_t data) {
-    CHECK(context == sockets && data < SOCKETS);
-    return gone[data] ? NULL : &sockets[data];
-}
-
 static struct io_options options(void) {
     return (struct io_options){.epoll = true,
                                .events = EVENTS,
@@ -114,18 +106,6 @@ static void open_io(void) {
     open_with(options());
 }
 
-static struct io_socket *attach(unsigned i) {
-    int pair[2];
-    open_pair(pair);
-    peers[i] = pair[1];
-    io_attach(&io, &sockets[i], pair[0], i, i);
-    return &sockets[i];
-}
-
-static void say(unsigned i, const char *text) {
-    CHECK_INT(__real_send(peers[i], text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
 /* A turn that does not wait; its events, of which there are so many. */
 static struct io_event heard[EVENTS];
 static unsigned turn(void) {
@@ -134,14 +114,6 @@ static unsigned turn(void) {
     for (unsigned i = 0; i < count; i++) heard[i] = io_event(&io, i);
     io_advance(&io, count);
     return count;
-}
-
-/* The event is of these bytes, whose buffer goes back. */
-static void check_received(const struct io_event *event, uint64_t data, const char *text) {
-    CHECK(event->operation == IO_RECEIVE && event->data == data && !event->eof);
-    CHECK_INT(event->result, strlen(text));
-    CHECK(memcmp(io_buffer(&io, event->buffer), text, strlen(text)) == 0);
-    io_release(&io, event->buffer);
 }
 
 static void detach(struct io_socket *s) {

@@ -5,19 +5,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-#include "tests/unit/uring_fixture.h"
+#include "tests/unit/io_fixture.h"
 
-enum { SOCKETS = 8, BUFFERS = 16, SIZE = 1024 };
-
-static struct io io;
-static struct io_socket sockets[SOCKETS];
-static bool gone[SOCKETS]; /* find no longer knows them */
-static int peers[SOCKETS];
-
-static struct io_socket *find(void *context, uint64_t data) {
-    CHECK(context == sockets && data < SOCKETS);
-    return gone[data] ? NULL : &sockets[data];
-}
+enum { BUFFERS = 16, SIZE = 1024 };
 
 static struct io_options options(void) {
     return (struct io_options){.submissions = 16,
@@ -39,14 +29,6 @@ static void open_with(struct io_options how) {
 
 static void open_io(void) {
     open_with(options());
-}
-
-static struct io_socket *attach(unsigned i) {
-    int pair[2];
-    open_pair(pair);
-    peers[i] = pair[1];
-    io_attach(&io, &sockets[i], pair[0], i, i);
-    return &sockets[i];
 }
 
 /* The next event that is of interest. Those that came with it are not lost: they are taken one by one. */
@@ -87,17 +69,6 @@ static void detach(struct io_socket *s) {
     close(peers[s->data]);
 }
 
-static void say(unsigned i, const char *text) {
-    CHECK_INT(send(peers[i], text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-static void check_received(const struct io_event *event, const char *text) {
-    CHECK(event->operation == IO_RECEIVE && !event->eof);
-    CHECK_INT(event->result, strlen(text));
-    CHECK(memcmp(io_buffer(&io, event->buffer), text, strlen(text)) == 0);
-    io_release(&io, event->buffer);
-}
-
 static void a_receive_goes_on_until_it_is_stopped(void) {
     for (unsigned i = 0; i < SOCKETS; i += SOCKETS - 1) { /* one with a place, and one without */
         open_io();
@@ -108,7 +79,7 @@ static void a_receive_goes_on_until_it_is_stopped(void) {
             say(i, "ping");
             struct io_event event = next_event();
             CHECK(event.socket == s && event.data == i && !event.last);
-            check_received(&event, "ping");
+            check_received(&event, event.data, "ping");
         }
         io_receive_stop(&io, s);
         io_receive_stop(&io, s);
@@ -120,7 +91,7 @@ static void a_receive_goes_on_until_it_is_stopped(void) {
         CHECK(silent());
         CHECK(io_receive_many(&io, s));
         event = next_event();
-        check_received(&event, "later");
+        check_received(&event, event.data, "later");
         detach(s);
         io_close(&io);
     }
@@ -139,14 +110,14 @@ static void one_event_with_data_may_come_between_a_stop_and_the_end(void) {
     do {
         event = next_event();
         if (event.result > 0) {
-            check_received(&event, "late");
+            check_received(&event, event.data, "late");
             with_data++;
         }
     } while (!event.last);
     if (!with_data) { /* then it is there still */
         CHECK(io_receive_many(&io, s));
         event = next_event();
-        check_received(&event, "late");
+        check_received(&event, event.data, "late");
     }
     CHECK(with_data <= 1);
     detach(s);
@@ -161,11 +132,11 @@ static void a_single_receive_brings_no_more_than_was_asked_for(void) {
     say(1, "and more");
     struct io_event event = next_event();
     CHECK(event.last && !io_is_receiving(s));
-    check_received(&event, "and m");
+    check_received(&event, event.data, "and m");
     CHECK(silent());
     CHECK(io_receive_one(&io, s, SIZE));
     event = next_event();
-    check_received(&event, "ore");
+    check_received(&event, event.data, "ore");
     detach(s);
     io_close(&io);
 }
@@ -177,7 +148,7 @@ static void the_end_of_the_stream_and_errors_are_told_apart_from_nothing(void) {
     say(0, "bye");
     CHECK_INT(shutdown(peers[0], SHUT_WR), 0);
     struct io_event event = next_event();
-    check_received(&event, "bye");
+    check_received(&event, event.data, "bye");
     if (event.last) CHECK(io_receive_many(&io, s));
     event = next_event();
     CHECK(event.operation == IO_RECEIVE && event.result == 0 && event.eof && event.last);
@@ -457,7 +428,7 @@ static void without_room_nothing_begins(void) {
     CHECK(io_receive_many(&io, s));
     say(0, "room");
     struct io_event event = next_event();
-    check_received(&event, "room");
+    check_received(&event, event.data, "room");
     detach(s);
     io_close(&io);
 }
@@ -502,7 +473,7 @@ static void a_socket_that_is_asked_tells_what_the_kernel_did_not(void) {
     if (!bytes) {
         CHECK(io_receive_one(&io, s, SIZE));
         struct io_event event = next_event();
-        check_received(&event, "forgotten");
+        check_received(&event, event.data, "forgotten");
     }
 
     CHECK(io_read(&io, s, to, 10));
@@ -569,7 +540,7 @@ static void with_a_poll_thread_all_sends_speak(void) {
     CHECK(io_receive_many(&io, s));
     say(0, "ping");
     struct io_event event = next_event();
-    check_received(&event, "ping");
+    check_received(&event, event.data, "ping");
     CHECK(io_send(&io, s, &pong, 1, false));
     event = next_event();
     CHECK(event.operation == IO_SEND && event.result == 4);

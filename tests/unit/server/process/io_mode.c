@@ -1,15 +1,11 @@
 /* What io-mode leads to on kernels that have io_uring and on those that refuse it. */
 #include "server/process/io_mode.h"
 
-#include <errno.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "server/config/config.h"
 #include "server/log.h"
 #include "tests/check.h"
 #include "tests/unit/options.h"
-#include "uring/ring.h"
+#include "tests/unit/ring_calls.h"
 
 static int setup_error; /* a negative errno, or 0 */
 static unsigned setups;
@@ -17,19 +13,7 @@ static char text[2048];
 
 int ring_sys_setup(unsigned entries, struct io_uring_params *params) {
     setups++;
-    if (setup_error) return setup_error;
-    long fd = syscall(__NR_io_uring_setup, entries, params);
-    return fd < 0 ? -errno : (int)fd;
-}
-
-int ring_sys_enter(int fd, unsigned submit, unsigned want, unsigned flags, const void *arg, size_t arg_len) {
-    long n = syscall(__NR_io_uring_enter, fd, submit, want, flags, arg, arg_len);
-    return n < 0 ? -errno : (int)n;
-}
-
-int ring_sys_register(int fd, unsigned opcode, const void *arg, unsigned count) {
-    long n = syscall(__NR_io_uring_register, fd, opcode, arg, count);
-    return n < 0 ? -errno : (int)n;
+    return setup_error ? setup_error : ring_setup_granted(entries, params);
 }
 
 static bool choose(const char *option, int error) {

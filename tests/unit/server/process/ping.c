@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "server/config/config.h"
-#include "tests/check.h"
+#include "tests/unit/child.h"
 
 enum { PATIENT_MS = 50 * 1000, DEADLINE_S = 60 };
 
@@ -52,26 +52,21 @@ static int answer(int listener, const char *reply) {
 /* Its exit status; `told` holds what it said on both streams. */
 static int run(const char *address, unsigned patience_ms, int listener, const char *reply) {
     int ends[2], status, kept = -1;
-    size_t len = 0;
     CHECK(pipe(ends) == 0);
     fflush(stdout);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        dup2(ends[1], 1);
-        dup2(ends[1], 2);
-        close(ends[0]), close(ends[1]);
+        child_speaks(ends);
         status = ping(address, patience_ms);
         fflush(stdout);
         _exit(status);
     }
     close(ends[1]);
     if (listener >= 0) kept = answer(listener, reply);
-    for (ssize_t n; (n = read(ends[0], told + len, sizeof told - 1 - len)) > 0;) len += (size_t)n;
-    told[len] = '\0';
+    child_heard(ends[0], told, sizeof told);
     CHECK(waitpid(child, &status, 0) == child);
     if (kept >= 0) close(kept);
-    close(ends[0]);
     CHECK(WIFEXITED(status));
     return WEXITSTATUS(status);
 }

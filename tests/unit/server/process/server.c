@@ -2,12 +2,10 @@
  * of its own, for a server starts once. */
 #include "server/process/server.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,26 +19,14 @@
 #include "server/process/prepare.h"
 #include "tests/check.h"
 #include "tests/unit/options.h"
-#include "uring/ring.h"
+#include "tests/unit/ring_calls.h"
 
 /* The system calls of io_uring, so that the n-th ring can be refused. */
 static unsigned setups, refused; /* 0: none is */
 static int refusal;
 
 int ring_sys_setup(unsigned entries, struct io_uring_params *params) {
-    if (++setups == refused) return -refusal;
-    long fd = syscall(__NR_io_uring_setup, entries, params);
-    return fd < 0 ? -errno : (int)fd;
-}
-
-int ring_sys_enter(int fd, unsigned submit, unsigned want, unsigned flags, const void *arg, size_t arg_len) {
-    long n = syscall(__NR_io_uring_enter, fd, submit, want, flags, arg, arg_len);
-    return n < 0 ? -errno : (int)n;
-}
-
-int ring_sys_register(int fd, unsigned opcode, const void *arg, unsigned count) {
-    long n = syscall(__NR_io_uring_register, fd, opcode, arg, count);
-    return n < 0 ? -errno : (int)n;
+    return ++setups == refused ? -refusal : ring_setup_granted(entries, params);
 }
 
 static char dir[] = "/tmp/kevy-server-XXXXXX";
