@@ -190,33 +190,35 @@ def limits_are_named_as_what_they_are():
 # ---- io_uring, and where it is refused ----
 
 
-IO_URING_CALLS = (425, 426, 427)
+EQUAL, AT_LEAST = 0x15, 0x35  # what a filter asks of a call's number
+IO_URING_CALLS = [(EQUAL, number) for number in (425, 426, 427)]
+NEWER_CALLS = [(AT_LEAST, 424)]  # what came after Linux 4.18 has the same number on all machines
 
 
-def filtered(error, command):
-    """The command, under a seccomp filter that answers io_uring's system calls with this errno."""
+def filtered(error, command, calls=tuple(IO_URING_CALLS)):
+    """The command, under a seccomp filter that answers these system calls with this errno."""
     program = """import ctypes, os, struct, sys
 def step(code, yes, no, k): return struct.pack("HBBI", code, yes, no, k)
 calls = %r
 steps = step(0x20, 0, 0, 0)  # the number of the call
-for i, call in enumerate(calls): steps += step(0x15, len(calls) - i, 0, call)
+for i, (asked, call) in enumerate(calls): steps += step(asked, len(calls) - i, 0, call)
 steps += step(0x06, 0, 0, 0x7fff0000) + step(0x06, 0, 0, 0x50000 | %d)  # it is let through; or not
 memory = ctypes.create_string_buffer(steps)
 head = ctypes.create_string_buffer(struct.pack("H6xP", len(steps) // 8, ctypes.addressof(memory)))
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, head, 0, 0): sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
 os.execv(sys.argv[1], sys.argv[1:])
-""" % (IO_URING_CALLS, error)
+""" % (calls, error)
     return [sys.executable, "-I", "-S", "-c", program] + command
 
 
 class Filtered(Starting):
-    def __init__(self, error, *arguments, **options):
-        self.error = error
+    def __init__(self, error, *arguments, calls=tuple(IO_URING_CALLS), **options):
+        self.error, self.calls = error, calls
         super().__init__(*arguments, **options)
 
     def command_line(self):
-        return filtered(self.error, super().command_line())
+        return filtered(self.error, super().command_line(), self.calls)
 
 
 def serves_over(server, name):
@@ -238,6 +240,18 @@ def where_io_uring_is_refused_all_shards_go_by_epoll():
             expect("io_uring" not in server.log(), "who asks for epoll is told nothing of io_uring: " + server.log())
         with Filtered(error, "--io-mode", "uring", shards=2) as server:
             server.refuses("A seccomp filter is active and most likely forbids io_uring")
+
+
+@check
+def no_system_call_that_is_newer_than_linux_4_18_is_needed():
+    with Filtered(errno.ENOSYS, "--timeout", "1000", calls=tuple(NEWER_CALLS), shards=3) as server:
+        serves_over(server, "epoll")
+        with server.client() as client:
+            expect(client.call("SET", "short", "x" * 200000, "PX", "3") == "OK", "SET")
+            kevy.eventually("a key to expire by itself", lambda: client.call("DBSIZE") == 1)  # a limit of milliseconds
+            probe = subprocess.run(filtered(errno.ENOSYS, [kevy.program(), "--probe"], tuple(NEWER_CALLS)), stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True, timeout=60 * kevy.TIME_SCALE, check=False)
+            expect(probe.returncode == 0 and "epoll_pwait2      no" in probe.stdout, probe.stdout)
 
 
 @check
