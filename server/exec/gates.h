@@ -3,17 +3,13 @@
 #define KEVY_SERVER_EXEC_GATES_H
 
 #include "server/call/gate.h"
-#include "server/config/config.h"
 #include "server/exec/executor.h"
-
-/* A slowlog threshold below this times every command, not only those that may take long. */
-enum { TIMING_MAX_US = 1000 };
+#include "server/exec/slowlog.h"
 
 /* Gates and modes that are raised for this client now. */
 static inline uint32_t gates_raised(const struct client *client) {
-    int64_t threshold_us = config.slowlog_log_slower_than;
     uint32_t raised = atomic_load_explicit(&gates_up, memory_order_relaxed);
-    if (threshold_us >= 0 && threshold_us < TIMING_MAX_US) raised |= GATE_MASK(MODE_TIMED);
+    if (slowlog_times_all()) raised |= GATE_MASK(MODE_TIMED);
     if (__builtin_expect(client->flags & gates_client_flags, 0)) raised |= gates_of_flags(client->flags);
     return raised;
 }

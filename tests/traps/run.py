@@ -1006,6 +1006,30 @@ def trap_spinning_begins_and_ends_at_once(server):
             client.close()
 
 
+@trap(kevy_only=True)  # there nothing is shared, and nothing copied
+def trap_an_append_that_copies_a_large_value_is_in_the_slow_log(server):
+    """With its own time, once, whether all commands are timed or only the long ones, also in a transaction."""
+    size = 64 * MIB
+    with server.client() as client:
+        for run, threshold in (("alone", 1000), ("alone", 0), ("in a pipeline", 1000), ("in EXEC", 1000)):
+            check(client.call("SETRANGE", "v", str(size - 1), "x") == size, "SETRANGE")
+            check(client.call("COPY", "v", "w", "REPLACE") == 1, "COPY")
+            client.call("CONFIG", "SET", "slowlog-log-slower-than", str(threshold))
+            client.call("SLOWLOG", "RESET")
+            start = time.monotonic()
+            if run == "in EXEC":
+                check(client.pipeline([("MULTI",), ("APPEND", "v", "y"), ("EXEC",)])[2] == [size + 1], "EXEC")
+            else:
+                more = [("APPEND", "short", "y")] * 10 if run == "in a pipeline" else []
+                check(client.pipeline(more + [("APPEND", "v", "y")])[-1] == size + 1, "APPEND")
+            took_us = (time.monotonic() - start) * 1e6
+            client.call("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+            noted = [entry[2] for entry in client.call("SLOWLOG", "GET", "-1") if entry[3] == [b"APPEND", b"v", b"y"]]
+            check(len(noted) == 1, "%d entries of a long APPEND %s, above %d us" % (len(noted), run, threshold))
+            check(1000 <= noted[0] <= took_us, "APPEND of %.0f us has %d in the slow log" % (took_us, noted[0]))
+            client.call("DEL", "v", "w")
+
+
 @trap("--client-query-buffer-limit", "1mb")
 def trap_the_query_limit_is_for_what_is_not_understood_yet(server):
     """A large argument counts, whole ones of a request that is still coming do not."""
