@@ -40,8 +40,8 @@ enum {
     TRIAL_FIRST = 8,   /* epochs from trial to trial at first, and when one has just won ... */
     TRIAL_LAST = 64,   /* ... and in the long run */
 
-    BRISK_ON = 62500, /* receives a second: 16 us apart, where a wake-up takes 15 to 30 */
-    BRISK_OFF = 50000,
+    BRISK_ON = 37500, /* receives a second: 27 us apart, which is what a wake-up takes */
+    BRISK_OFF = 30000,
 };
 
 _Static_assert(TRIAL_FIRST > 0 && TRIAL_FIRST <= TRIAL_LAST, "trials become fewer, not more");

@@ -495,14 +495,14 @@ static void many_connections_are_spun_for_where_they_are_brisk(void) {
     struct stage s;
     open_stage(&s);
     pace_waited(&s.pace, 10);
-    spin_flips(&s, 40000, 5000);
+    spin_flips(&s, 25000, 3500);
     CHECK(!pace_may_spin(&s.pace, 50));
-    CHECK_INT(spin_flips(&s, 80000, 5000), 1);
+    CHECK_INT(spin_flips(&s, 45000, 3500), 1);
     CHECK(pace_may_spin(&s.pace, 50));
-    CHECK_INT(spin_flips(&s, 56000, 5000), 0); /* no rate in between changes it */
+    CHECK_INT(spin_flips(&s, 33750, 3500), 0); /* no rate in between changes it */
     CHECK(pace_may_spin(&s.pace, 50));
-    CHECK_INT(spin_flips(&s, 40000, 5000), 1);
-    CHECK_INT(spin_flips(&s, 56000, 5000), 0);
+    CHECK_INT(spin_flips(&s, 25000, 3500), 1);
+    CHECK_INT(spin_flips(&s, 33750, 3500), 0);
     CHECK(!pace_may_spin(&s.pace, 50));
 }
 
