@@ -244,10 +244,10 @@ static void wait_and_serve(int64_t until) {
     }
 }
 
-/* Sends what is due, and returns the first request that is not. */
-static int64_t send_due(int64_t next) {
+/* Sends what is due before the end, and returns the first request that is not. */
+static int64_t send_due(int64_t next, int64_t end) {
     int64_t now = now_ns();
-    for (; due_at(next) <= now; next++) {
+    for (; due_at(next) <= now && due_at(next) < end; next++) {
         struct conn *conn = &conns[next % options.connections];
         if (now - due_at(next) > latest) latest = now - due_at(next);
         conn->due++;
@@ -262,7 +262,7 @@ static int64_t run(void) {
     start = now_ns() + NS_PER_SECOND / 100;
     int64_t end = start + options.duration_ns;
     while (!stopped && now_ns() < end) {
-        next = send_due(next);
+        next = send_due(next, end);
         wait_and_serve(due_at(next) < end ? due_at(next) : end);
     }
     for (end = now_ns() + DRAIN_SECONDS * NS_PER_SECOND; recorded < (uint64_t)next && now_ns() < end;)

@@ -16,7 +16,6 @@
  * watched, which makes the kernel tell anew what there is: as it would when room or bytes came. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +23,11 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "server/limits.h"
+#include "tests/wrap_syscall.h"
 #include "uring/io.h"
 
 #define FAULT_LIST                                                                                           \
@@ -334,16 +333,8 @@ int __wrap_epoll_wait(int epoll, struct epoll_event *events, int most, int timeo
 }
 
 /* The other way to wait, of which libc knows nothing yet. */
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...) {
-    long a[6];
-    va_list arguments;
-    va_start(arguments, number);
-    for (unsigned i = 0; i < 6; i++) a[i] = va_arg(arguments, long);
-    va_end(arguments);
-    if (number == SYS_epoll_pwait2 && interrupts(ENTER_EINTR)) return -1;
-    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+static bool syscall_fails(long number) {
+    return number == SYS_epoll_pwait2 && interrupts(ENTER_EINTR);
 }
 
 bool __real_io_epoll_wake(struct io *io, const struct io *woken);

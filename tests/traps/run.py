@@ -766,7 +766,7 @@ def trap_after_AUTH_the_large_limits_hold(server):
 # ---- Waiting -----------------------------------------------------------------------------------------------------------------------
 
 
-@trap("--client-output-buffer-limit", "normal 0 1mb %d" % math.ceil(1 + TIME_SCALE))
+@trap("--client-output-buffer-limit", "normal 0 1mb %d" % math.ceil(TIME_SCALE))
 def trap_the_soft_limit_ends_the_connection(server):
     value = pattern(14, 10000)
     with server.client() as writer, small_window(server) as reader, small_window(server) as brief:
