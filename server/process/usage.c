@@ -17,13 +17,16 @@
 #include "server/stripes/stripes.h"
 
 static uint64_t startup_bytes; /* atomic: shards run already when it is written */
-static uint64_t limit_bytes;   /* atomic: of the control group; 0: none */
 static uint64_t peak_bytes;    /* atomic: the most that any INFO has seen */
+static uint64_t limit_bytes;   /* of the control group, 0: none; written before there are threads */
+
+void usage_starting(void) {
+    uint64_t limit = cgroup_share("").memory_bytes;
+    limit_bytes = limit == CGROUP_UNLIMITED ? 0 : limit;
+}
 
 void usage_started(void) {
     struct mallinfo2 heap = mallinfo2();
-    uint64_t limit = cgroup_share("").memory_bytes;
-    __atomic_store_n(&limit_bytes, limit == CGROUP_UNLIMITED ? 0 : limit, __ATOMIC_RELAXED);
     __atomic_store_n(&startup_bytes, heap.uordblks + heap.hblkhd, __ATOMIC_RELAXED);
 }
 
@@ -109,7 +112,7 @@ static void section_memory(struct info *info) {
     info_number(info, "allocator_resident", (int64_t)usage.resident);
     info_bytes(info, "total_system_memory",
                (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
-    info_bytes(info, "container_memory_limit", __atomic_load_n(&limit_bytes, __ATOMIC_RELAXED));
+    info_bytes(info, "container_memory_limit", limit_bytes);
     info_fixed(info,
                "used_memory_lua:0 used_memory_vm_eval:0 used_memory_lua_human:0B "
                "used_memory_scripts_eval:0 number_of_cached_scripts:0 number_of_functions:0 "

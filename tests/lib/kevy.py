@@ -14,6 +14,7 @@ Rules that this file keeps so that tests need not think of them:
 - Each server runs in a temporary directory of its own. When the test fails, its log is shown.
 - A server that ends other than by a clean exit, or that logged a sanitizer's report, fails the test.
 """
+import errno
 import fcntl
 import os
 import re
@@ -360,8 +361,12 @@ class Client:
                 self.receive()
 
     def half_close(self):
-        """No more requests will come; replies still may."""
-        self.socket.shutdown(socket.SHUT_WR)
+        """No more requests will come; replies still may. Where the server was the first to go, reading tells."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
 
     def reset(self):
         """Closes with an RST (over TCP)."""

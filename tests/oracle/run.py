@@ -162,12 +162,16 @@ class Stopwatch:
         return max(abs(now - before) for now, before in zip(self.now(), then))
 
     def lap(self):
+        """One lap ends, another begins."""
+        self.longest_s = max(self.longest_s, self.since(self.lap_began))
+        self.lap_began = self.now()
+
+    def forget_lap(self):
         self.lap_began = self.now()
 
     def apart_s(self):
         """When a time was set and when it is asked for: twice the longest lap, this one included."""
-        self.longest_s = max(self.longest_s, self.since(self.lap_began))
-        return CLOCK_SLACK_S + 2 * self.longest_s
+        return CLOCK_SLACK_S + 2 * max(self.longest_s, self.since(self.lap_began))
 
 
 # ---- One server, two connections --------------------------------------------------------------------------------------------------
@@ -308,7 +312,7 @@ class Round:
         for side in self.sides:
             side.send(number, [arguments])
         kevy, redis = (side.read(number, arguments) for side in self.sides)
-        self.watch.lap()
+        self.watch.forget_lap()
         self.compare(index, arguments, kevy, redis)
         self.follow(number, arguments, redis)
 

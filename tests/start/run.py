@@ -330,7 +330,7 @@ def who_insists_ends_a_busy_server_as_redis_does():
         print("redis-server is not there: nothing to compare with")
     for path in paths:
         with Starting("--pidfile", "pid", path=path, shards=1) as server:
-            kevy.eventually("the Unix socket", lambda: os.path.exists(server.socket_path))
+            server.wait_until_ready()
             with server.client() as client:
                 busy(server, client)
                 server.process.send_signal(signal.SIGTERM)
