@@ -122,37 +122,38 @@ static enum request_status expected_bulk(struct request_parser *parser, char got
 
 /* Finds the terminator of the line at saved->at. READY: *line_end is its offset. BAD, without a text: there is none
  * within `max` bytes. Where it stands decides, not how much has arrived, so every split gives the same verdict. */
-static enum request_status find_line_end(struct request_saved *saved, const char *data, size_t len,
-                                         char terminator, uint32_t max, size_t *line_end) {
+static enum request_status find_line_end(struct request_saved *saved, struct bytes data, char terminator,
+                                         uint32_t max, size_t *line_end) {
     size_t start = saved->at;
-    size_t limit = len - start > max ? start + max + 1 : len;
+    size_t limit = data.len - start > max ? start + max + 1 : data.len;
     if (saved->scanned < start) saved->scanned = start;
-    const char *found = memchr(data + saved->scanned, terminator, limit - saved->scanned);
-    saved->scanned = found ? (size_t)(found - data) : limit;
-    if (!found) return len - start > max ? REQUEST_BAD : REQUEST_MORE;
+    const char *found = memchr(data.data + saved->scanned, terminator, limit - saved->scanned);
+    saved->scanned = found ? (size_t)(found - data.data) : limit;
+    if (!found) return data.len - start > max ? REQUEST_BAD : REQUEST_MORE;
     *line_end = saved->scanned;
     return REQUEST_READY;
 }
 
 /* The number of a "*<n>" or "$<n>" line. READY: saved->at is behind the line; false in *valid for what is no number. */
-static enum request_status read_length(struct request_saved *saved, const char *data, size_t len,
-                                       uint32_t max, int64_t *value, bool *valid) {
+static enum request_status read_length(struct request_saved *saved, struct bytes data, uint32_t max,
+                                       int64_t *value, bool *valid) {
     size_t line_end;
-    enum request_status status = find_line_end(saved, data, len, '\r', max, &line_end);
+    enum request_status status = find_line_end(saved, data, '\r', max, &line_end);
     if (status != REQUEST_READY) return status;
-    if (line_end + 2 > len) return REQUEST_MORE;
+    if (line_end + 2 > data.len) return REQUEST_MORE;
     size_t digits = saved->at + 1;
-    *valid = digits <= line_end && number_parse_i64((struct bytes){data + digits, line_end - digits}, value);
+    *valid = digits <= line_end &&
+             number_parse_i64((struct bytes){data.data + digits, line_end - digits}, value);
     saved->at = line_end + 2;
     return REQUEST_READY;
 }
 
 /* "*<count>": sets saved->count, which stays 0 for an empty request. */
 static enum request_status read_count(struct request_parser *parser, const struct request_limits *limits,
-                                      const char *data, size_t len) {
+                                      struct bytes data) {
     int64_t count;
     bool valid;
-    enum request_status status = read_length(parser->saved, data, len, limits->max_inline, &count, &valid);
+    enum request_status status = read_length(parser->saved, data, limits->max_inline, &count, &valid);
     if (status == REQUEST_BAD) return protocol_error(parser, "too big mbulk count string");
     if (status != REQUEST_READY) return status;
     if (!valid || count > INT32_MAX || (count > limits->max_args && limits->authenticated))
@@ -164,15 +165,15 @@ static enum request_status read_count(struct request_parser *parser, const struc
 
 /* "$<len>": sets saved->bulk_len. */
 static enum request_status read_bulk_len(struct request_parser *parser, const struct request_limits *limits,
-                                         const char *data, size_t len) {
+                                         struct bytes data) {
     struct request_saved *saved = parser->saved;
     size_t start = saved->at;
     int64_t bulk_len;
     bool valid;
-    enum request_status status = read_length(saved, data, len, limits->max_inline, &bulk_len, &valid);
+    enum request_status status = read_length(saved, data, limits->max_inline, &bulk_len, &valid);
     if (status == REQUEST_BAD) return protocol_error(parser, "too big bulk count string");
     if (status != REQUEST_READY) return status;
-    if (data[start] != '$') return expected_bulk(parser, data[start]);
+    if (data.data[start] != '$') return expected_bulk(parser, data.data[start]);
     if (!valid || bulk_len < 0 || ((uint64_t)bulk_len > limits->max_bulk && limits->authenticated))
         return protocol_error(parser, "invalid bulk length");
     if ((uint64_t)bulk_len > limits->max_bulk) return protocol_error(parser, "unauthenticated bulk length");
@@ -214,17 +215,16 @@ static enum request_status deliver(struct request_parser *parser, const char *da
 }
 
 static enum request_status parse_multibulk(struct request_parser *parser, const struct request_limits *limits,
-                                           const char *data, size_t len, struct request_args *args,
-                                           size_t *used) {
+                                           struct bytes data, struct request_args *args, size_t *used) {
     enum request_status status = REQUEST_READY;
-    if (parser->saved->count == 0) status = read_count(parser, limits, data, len);
+    if (parser->saved->count == 0) status = read_count(parser, limits, data);
     while (status == REQUEST_READY && parser->saved->argc < parser->saved->count) {
         if (parser->saved->bulk == BULK_LENGTH)
-            status = read_bulk_len(parser, limits, data, len);
+            status = read_bulk_len(parser, limits, data);
         else
-            status = read_bulk(parser, limits, len);
+            status = read_bulk(parser, limits, data.len);
     }
-    return status == REQUEST_READY ? deliver(parser, data, args, used) : status;
+    return status == REQUEST_READY ? deliver(parser, data.data, args, used) : status;
 }
 
 /* Inline requests and lines of words */
@@ -314,14 +314,13 @@ static enum request_status split_inline(struct request_parser *parser, struct by
 }
 
 static enum request_status parse_inline(struct request_parser *parser, const struct request_limits *limits,
-                                        const char *data, size_t len, struct request_args *args,
-                                        size_t *used) {
+                                        struct bytes data, struct request_args *args, size_t *used) {
     size_t line_end;
-    enum request_status status = find_line_end(parser->saved, data, len, '\n', limits->max_inline, &line_end);
+    enum request_status status = find_line_end(parser->saved, data, '\n', limits->max_inline, &line_end);
     if (status == REQUEST_BAD) return protocol_error(parser, "too big inline request");
     if (status != REQUEST_READY) return status;
-    bool carriage_return = line_end > 0 && data[line_end - 1] == '\r';
-    status = split_inline(parser, (struct bytes){data, line_end - carriage_return}, args);
+    bool carriage_return = line_end > 0 && data.data[line_end - 1] == '\r';
+    status = split_inline(parser, (struct bytes){data.data, line_end - carriage_return}, args);
     if (status == REQUEST_READY) *used = line_end + 1;
     return status;
 }
@@ -330,20 +329,20 @@ static enum request_status parse_inline(struct request_parser *parser, const str
 
 static __attribute__((noinline)) enum request_status parse_saved(struct request_parser *parser,
                                                                  const struct request_limits *limits,
-                                                                 const char *data, size_t len,
-                                                                 struct request_args *args, size_t *used) {
-    if (len == 0) return REQUEST_MORE;
+                                                                 struct bytes data, struct request_args *args,
+                                                                 size_t *used) {
+    if (data.len == 0) return REQUEST_MORE;
     if (!saved_reserve(parser, 1)) return out_of_memory(parser);
-    assert(len >= parser->saved->at); /* the caller shows the same bytes again */
-    enum request_status status = data[0] == '*' ? parse_multibulk(parser, limits, data, len, args, used)
-                                                : parse_inline(parser, limits, data, len, args, used);
+    assert(data.len >= parser->saved->at); /* the caller shows the same bytes again */
+    enum request_status status = data.data[0] == '*' ? parse_multibulk(parser, limits, data, args, used)
+                                                     : parse_inline(parser, limits, data, args, used);
     if (status == REQUEST_READY || status == REQUEST_BAD) request_parser_reset(parser);
     return status;
 }
 
 enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits,
-                                  const char *data, size_t len, struct request_args *args, size_t *used) {
-    if (!parser->saved && request_parse_whole(limits, data, len, args, used)) return REQUEST_READY;
+                                  struct bytes data, struct request_args *args, size_t *used) {
+    if (!parser->saved && request_parse_whole(limits, data, args, used)) return REQUEST_READY;
     *used = 0;
-    return parse_saved(parser, limits, data, len, args, used);
+    return parse_saved(parser, limits, data, args, used);
 }

@@ -51,7 +51,7 @@ struct request_parser {
     char error[64]; /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
 };
 
-/* Parses the first request of data[0, len).
+/* Parses the first request of `data`.
  * READY: args holds it and *used is its size in bytes; args->argc == 0 for an empty request ("*0", "*-1", an empty
  * line), which has no reply. Arguments point into data, into memory handed over with request_bulk_given, or, for an
  * inline request, into the allocation of args->argv itself: those last until the next call with the same args.
@@ -59,7 +59,7 @@ struct request_parser {
  * BAD: parser->error says why (also when memory ran out).
  * args->argc is meaningful only after READY. */
 enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits,
-                                  const char *data, size_t len, struct request_args *args, size_t *used);
+                                  struct bytes data, struct request_args *args, size_t *used);
 
 /* After BULK: the whole bulk is at `data` (parser->bulk_len bytes, owned by the caller, to outlive the request). */
 void request_bulk_given(struct request_parser *parser, const char *data);
@@ -132,13 +132,18 @@ static inline const char *request_line_length(const char *at, const char *end, c
     return end - at >= REQUEST_ARGUMENT_MIN && *at == type ? request_whole_length(at + 1, end, out) : NULL;
 }
 
-/* Reads arguments args->argv[from, count), of which the first begins at `at`. Always inline: a call, with what it must save,
- * cost 35 instructions a request. */
+/* What is known of a request whose arguments are read: they are `count`, and number `from` begins at `at`. */
+struct request_start {
+    const char *at;
+    uint32_t from, count;
+};
+
+/* Reads the arguments that are left. Always inline: a call, with what it must save, cost 35 instructions a request. */
 static inline __attribute__((always_inline)) bool
-request_parse_arguments(const struct request_limits *limits, const char *data, size_t len, const char *at,
-                        uint32_t from, size_t count, struct request_args *args, size_t *used) {
-    const char *end = data + len;
-    struct bytes *arg = args->argv + from, *last = args->argv + count;
+request_parse_arguments(const struct request_limits *limits, struct bytes data, struct request_start start,
+                        struct request_args *args, size_t *used) {
+    const char *at = start.at, *end = data.data + data.len;
+    struct bytes *arg = args->argv + start.from, *last = args->argv + start.count;
     const uint64_t max_bulk = limits->max_bulk;
     for (; arg < last; arg++) {
         size_t bulk_len;
@@ -147,18 +152,18 @@ request_parse_arguments(const struct request_limits *limits, const char *data, s
         *arg = (struct bytes){at, bulk_len};
         at += bulk_len + 2;
     }
-    args->argc = (uint32_t)count;
-    *used = (size_t)(at - data);
+    args->argc = start.count;
+    *used = (size_t)(at - data.data);
     return true;
 }
 
 /* True: args and *used hold the request. False: nothing is decided. */
-static inline bool request_parse_whole(const struct request_limits *limits, const char *data, size_t len,
+static inline bool request_parse_whole(const struct request_limits *limits, struct bytes data,
                                        struct request_args *args, size_t *used) {
     size_t count;
-    const char *at = request_line_length(data, data + len, '*', &count);
+    const char *at = request_line_length(data.data, data.data + data.len, '*', &count);
     if (!at || count == 0 || count > limits->max_args || count > args->capacity) return false;
-    return request_parse_arguments(limits, data, len, at, 0, count, args, used);
+    return request_parse_arguments(limits, data, (struct request_start){at, 0, (uint32_t)count}, args, used);
 }
 
 /* ---- The overdrive -------------------------------------------------------------------------------- */
@@ -183,19 +188,19 @@ static inline bool request_head_note(struct request_head *head, const char *data
     return true;
 }
 
-/* Does data[0, len) begin with this head? */
-static inline bool request_head_is(const struct request_head *head, const char *data, size_t len) {
-    return head->size && len >= REQUEST_HEAD_MAX && load_u64(data) == head->first &&
-           load_u64(data + head->size - 8) == head->last;
+/* Does `data` begin with this head? */
+static inline bool request_head_is(const struct request_head *head, struct bytes data) {
+    return head->size && data.len >= REQUEST_HEAD_MAX && load_u64(data.data) == head->first &&
+           load_u64(data.data + head->size - 8) == head->last;
 }
 
 /* request_parse_whole for a request that begins with this head. */
 static inline bool request_parse_behind(const struct request_head *head, const struct request_limits *limits,
-                                        const char *data, size_t len, struct request_args *args,
-                                        size_t *used) {
+                                        struct bytes data, struct request_args *args, size_t *used) {
     if (head->count > args->capacity) return false;
-    args->argv[0] = (struct bytes){data + 8, head->size - 10};
-    return request_parse_arguments(limits, data, len, data + head->size, 1, head->count, args, used);
+    args->argv[0] = (struct bytes){data.data + 8, head->size - 10};
+    struct request_start start = {data.data + head->size, 1, head->count};
+    return request_parse_arguments(limits, data, start, args, used);
 }
 
 #endif

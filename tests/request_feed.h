@@ -64,8 +64,8 @@ static inline void feed_parse(struct feed *feed) {
         CHECK(shown);
         if (feed->pending.len) memcpy(shown, feed->pending.data, feed->pending.len);
         size_t used = 0;
-        enum request_status status =
-            request_parse(&feed->parser, feed->limits, shown, feed->pending.len, &feed->args, &used);
+        struct bytes data = {shown, feed->pending.len};
+        enum request_status status = request_parse(&feed->parser, feed->limits, data, &feed->args, &used);
         feed->calls++;
         if (status == REQUEST_READY) {
             CHECK(used > 0 && used <= feed->pending.len);

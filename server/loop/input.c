@@ -69,21 +69,26 @@ static void hold(struct conn *conn, const struct request *request, const char *r
     conn_hold(conn);
 }
 
-/* The next request; where it begins as the one before, `known` is its row. */
+struct next_request {
+    struct request_args *args;
+    size_t used;                 /* the bytes it took */
+    const struct command *known; /* its row where it begins as the one before, else NULL */
+};
+
+/* Fills in `next`, all but its args. */
 static inline enum request_status parse_request(struct conn *conn, const struct request_limits *limits,
-                                                const char *at, size_t left, struct request_args *args,
-                                                size_t *used, const struct command **known) {
+                                                struct bytes data, struct next_request *next) {
     struct shard *shard = conn->shard;
-    *known = NULL;
+    next->known = NULL;
     if (!conn->parser.saved) {
-        if (request_head_is(&shard->head, at, left) &&
-            request_parse_behind(&shard->head, limits, at, left, args, used)) {
-            *known = shard->head_command;
+        if (request_head_is(&shard->head, data) &&
+            request_parse_behind(&shard->head, limits, data, next->args, &next->used)) {
+            next->known = shard->head_command;
             return REQUEST_READY;
         }
-        if (request_parse_whole(limits, at, left, args, used)) return REQUEST_READY;
+        if (request_parse_whole(limits, data, next->args, &next->used)) return REQUEST_READY;
     }
-    return request_parse(&conn->parser, limits, at, left, args, used);
+    return request_parse(&conn->parser, limits, data, next->args, &next->used);
 }
 
 /* The next request may begin as this one. A container's name says nothing yet: OBJECT begins many commands. */
@@ -106,21 +111,21 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
     *parsed = (struct parsed){.status = REQUEST_READY};
     while (parsed->count < most && parsed->used < len) {
         struct request *request = &shard->exec.batch[parsed->count];
-        const char *at = data + parsed->used;
-        const struct command *known;
-        size_t used;
-        parsed->status = parse_request(conn, limits, at, len - parsed->used, &request->args, &used, &known);
+        struct bytes rest = {data + parsed->used, len - parsed->used};
+        struct next_request next;
+        next.args = &request->args;
+        parsed->status = parse_request(conn, limits, rest, &next);
         if (parsed->status != REQUEST_READY) break;
-        parsed->used += used;
-        debug_assert(used > 0 && parsed->used <= len);
-        request->begin = parsed->used - used; /* behind empty ones, which are nothing to anybody */
+        parsed->used += next.used;
+        debug_assert(next.used > 0 && parsed->used <= len);
+        request->begin = parsed->used - next.used; /* behind empty ones, which are nothing to anybody */
         request->end = parsed->used;
         if (request->args.argc == 0) continue;
-        if (!prepare_request(&shard->exec, &conn->client, request, known)) {
+        if (!prepare_request(&shard->exec, &conn->client, request, next.known)) {
             conn_fail_memory(conn);
             return false;
         }
-        if (!known) note_head(shard, request, at);
+        if (!next.known) note_head(shard, request, rest.data);
         parsed->count++;
     }
     return true;

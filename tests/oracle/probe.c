@@ -105,8 +105,7 @@ static void run_all(struct bytes input) {
     struct request *request = &shards->exec.batch[0];
     while (input.len) {
         size_t used;
-        CHECK(request_parse(&parser, &shards->limits, input.data, input.len, &request->args, &used) ==
-              REQUEST_READY);
+        CHECK(request_parse(&parser, &shards->limits, input, &request->args, &used) == REQUEST_READY);
         if (!run_own(&request->args)) run_request((struct bytes){input.data, used});
         input.data += used, input.len -= used;
     }

@@ -43,8 +43,7 @@ static inline struct bytes batch(struct bytes lines) {
         size_t used;
         CHECK(prepared < BATCH_REQUESTS);
         struct request *request = &shards->exec.batch[prepared];
-        CHECK(request_parse(&parser, &shards->limits, lines.data, lines.len, &request->args, &used) ==
-              REQUEST_READY);
+        CHECK(request_parse(&parser, &shards->limits, lines, &request->args, &used) == REQUEST_READY);
         CHECK(prepare_request(&shards->exec, &client, &shards->exec.batch[prepared], NULL));
         request->begin = (size_t)(lines.data - begin_of_lines);
         lines.data += used, lines.len -= used;

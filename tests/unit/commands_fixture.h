@@ -36,8 +36,7 @@ static inline struct bytes parse(struct bytes lines) {
     struct request_parser parser = {0};
     struct request *request = &shards->exec.batch[0];
     size_t used;
-    CHECK(request_parse(&parser, &shards->limits, lines.data, lines.len, &request->args, &used) ==
-          REQUEST_READY);
+    CHECK(request_parse(&parser, &shards->limits, lines, &request->args, &used) == REQUEST_READY);
     return (struct bytes){lines.data + used, lines.len - used};
 }
 

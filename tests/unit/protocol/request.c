@@ -228,18 +228,18 @@ static void a_bulk_is_announced_once_and_with_its_place(void) {
     size_t used = 99;
     const char data[] = "*2\r\n$3\r\nSET\r\n$10\r\n0123456789\r\n";
     size_t header = 18, whole = sizeof data - 1;
-    CHECK_INT(request_parse(&parser, &limits, data, header - 1, &args, &used), REQUEST_MORE);
-    CHECK_INT(request_parse(&parser, &limits, data, header + 11, &args, &used), REQUEST_BULK);
+    CHECK_INT(request_parse(&parser, &limits, (struct bytes){data, header - 1}, &args, &used), REQUEST_MORE);
+    CHECK_INT(request_parse(&parser, &limits, (struct bytes){data, header + 11}, &args, &used), REQUEST_BULK);
     CHECK_INT(used, 0);
     CHECK_INT(parser.bulk_offset, header);
     CHECK_INT(parser.bulk_have, 11);
     CHECK_INT(parser.bulk_len, 10);
-    CHECK_INT(request_parse(&parser, &limits, data, header + 11, &args, &used), REQUEST_MORE);
+    CHECK_INT(request_parse(&parser, &limits, (struct bytes){data, header + 11}, &args, &used), REQUEST_MORE);
     request_bulk_given(&parser, "ABCDEFGHIJ");
-    CHECK_INT(request_parse(&parser, &limits, data, header, &args, &used), REQUEST_READY);
+    CHECK_INT(request_parse(&parser, &limits, (struct bytes){data, header}, &args, &used), REQUEST_READY);
     CHECK_INT(used, header);
     CHECK_BYTES(args.argv[1], BYTES("ABCDEFGHIJ"));
-    CHECK_INT(request_parse(&parser, &limits, data, whole, &args, &used),
+    CHECK_INT(request_parse(&parser, &limits, (struct bytes){data, whole}, &args, &used),
               REQUEST_READY); /* whole: no detour */
     CHECK_INT(used, whole);
     request_args_free(&args);
@@ -285,7 +285,8 @@ static void an_announcement_allocates_next_to_nothing(void) {
     struct request_args args = {0};
     size_t used;
     const char data[] = "*1048576\r\n$1\r\na\r\n$536870912\r\nabc";
-    CHECK_INT(request_parse(&parser, &normal, data, sizeof data - 1, &args, &used), REQUEST_MORE);
+    CHECK_INT(request_parse(&parser, &normal, (struct bytes){data, sizeof data - 1}, &args, &used),
+              REQUEST_MORE);
     CHECK(malloc_usable_size(parser.saved) < 512);
     CHECK(args.capacity <= 64);
     request_parser_reset(&parser);
@@ -315,14 +316,14 @@ static void byte_by_byte_arrival_costs_linear_time(void) {
     size_t used;
     clock_t before = clock();
     for (size_t have = 1; have < len; have++)
-        CHECK_INT(request_parse(&parser, &normal, data, have, &args, &used), REQUEST_MORE);
-    CHECK_INT(request_parse(&parser, &normal, data, len, &args, &used), REQUEST_READY);
+        CHECK_INT(request_parse(&parser, &normal, (struct bytes){data, have}, &args, &used), REQUEST_MORE);
+    CHECK_INT(request_parse(&parser, &normal, (struct bytes){data, len}, &args, &used), REQUEST_READY);
     CHECK(clock() - before < 2 * CLOCKS_PER_SEC); /* some 20 ms, and more under a sanitizer */
     CHECK_INT(args.argc, COUNT);
     CHECK_INT(used, len);
     CHECK_BYTES(args.argv[COUNT - 1], BYTES("x"));
 
-    CHECK_INT(request_parse(&parser, &normal, data, len, &args, &used),
+    CHECK_INT(request_parse(&parser, &normal, (struct bytes){data, len}, &args, &used),
               REQUEST_READY); /* and whole, in one pass */
     CHECK_INT(args.argc, COUNT);
     request_args_free(&args);

@@ -80,10 +80,9 @@ static void a_large_argument_is_never_copied(void) {
     struct request_parser parser = {0};
     size_t used;
     struct bytes first = BYTES("multi\n"), second = BYTES("set k v\n");
-    CHECK(request_parse(&parser, &shards->limits, first.data, first.len, &shards->exec.batch[0].args,
-                        &used) == REQUEST_READY);
-    CHECK(request_parse(&parser, &shards->limits, second.data, second.len, &request->args, &used) ==
+    CHECK(request_parse(&parser, &shards->limits, first, &shards->exec.batch[0].args, &used) ==
           REQUEST_READY);
+    CHECK(request_parse(&parser, &shards->limits, second, &request->args, &used) == REQUEST_READY);
     CHECK(prepare_request(&shards->exec, &client, &shards->exec.batch[0], NULL) &&
           prepare_request(&shards->exec, &client, &shards->exec.batch[1], NULL));
     request->args.argv[2] = block_bytes(large);

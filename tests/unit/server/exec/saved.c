@@ -17,8 +17,7 @@ static struct call call_of_first(void) {
 static void prepare(struct bytes line) {
     struct request_parser parser = {0};
     size_t used;
-    CHECK(request_parse(&parser, &shards->limits, line.data, line.len, &shards->exec.batch[0].args, &used) ==
-          REQUEST_READY);
+    CHECK(request_parse(&parser, &shards->limits, line, &shards->exec.batch[0].args, &used) == REQUEST_READY);
     CHECK(prepare_request(&shards->exec, &client, &shards->exec.batch[0], NULL));
 }
 

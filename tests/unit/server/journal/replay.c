@@ -159,8 +159,7 @@ static void run_stream(struct bytes stream) {
     while (stream.len) {
         struct request *request = &replayer.batch[0];
         size_t used;
-        CHECK(request_parse(&parser, &shards->limits, stream.data, stream.len, &request->args, &used) ==
-              REQUEST_READY);
+        CHECK(request_parse(&parser, &shards->limits, stream, &request->args, &used) == REQUEST_READY);
         CHECK(prepare_request(&replayer, &replaying, &replayer.batch[0], NULL));
         replayer.clock.now_ms = 0;
         CHECK_INT(dispatch_batch(&replayer, &replaying, &replayed.reply, 1), 1);
@@ -356,8 +355,8 @@ static bool run_batch(unsigned i, struct client *client, struct bytes requests, 
         struct request *request = &executor->batch[count];
         size_t used;
         CHECK(count < BATCH_REQUESTS);
-        CHECK(request_parse(&parser, &shards->limits, requests.data + at, requests.len - at, &request->args,
-                            &used) == REQUEST_READY);
+        CHECK(request_parse(&parser, &shards->limits, (struct bytes){requests.data + at, requests.len - at},
+                            &request->args, &used) == REQUEST_READY);
         CHECK(prepare_request(executor, client, &executor->batch[count], NULL));
         request->begin = at;
         at += used;
