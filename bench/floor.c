@@ -187,7 +187,7 @@ static void flush(void) {
         if (conn->owed) {
             size_t room = sizeof(replies) - conn->sent;
             size_t len = conn->owed < room ? conn->owed : room;
-            prep_send(sqe_for(), fd, replies + conn->sent, (unsigned)len, MSG_NOSIGNAL, tag(SEND, fd));
+            prep_send(sqe_for(), fd, (struct iovec){replies + conn->sent, len}, MSG_NOSIGNAL, tag(SEND, fd));
             conn->sending = true;
             sends++;
         } else if (conn->ended) {
@@ -324,7 +324,7 @@ int main(int argc, char **argv) {
         .sq_entries = 1024, .cq_entries = 4096, .mode = RING_INLINE, .attach_fd = -1, .sq_cpu = -1};
     int error = ring_open(&ring, &ring_options);
     if (error) fail("io_uring", -error);
-    error = buffers_open(&buffers, &ring, 0, BUFFERS, BUFFERS, BUFFER_SIZE);
+    error = buffers_open(&buffers, &ring, &(struct buffers_options){0, BUFFERS, BUFFERS, BUFFER_SIZE});
     if (error) fail("provided buffers", -error);
     if (options.batch_us && !ring.min_wait) fail("--batch-us needs Linux 6.12", ENOSYS);
 

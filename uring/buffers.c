@@ -39,11 +39,15 @@ static int provide(struct buffers *b) {
     return error < 0 ? error : 0;
 }
 
-int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
-                 unsigned size) {
-    *b = (struct buffers){
-        .ring = ring, .group = (uint16_t)group, .count = count, .size = size, .least = least, .depth = least};
-    bool sane = group <= UINT16_MAX && size > 0 && count > 0 && count <= BUFFERS_MAX &&
+int buffers_open(struct buffers *b, struct ring *ring, const struct buffers_options *options) {
+    unsigned count = options->count, least = options->least;
+    *b = (struct buffers){.ring = ring,
+                          .group = (uint16_t)options->group,
+                          .count = count,
+                          .size = options->size,
+                          .least = least,
+                          .depth = least};
+    bool sane = options->group <= UINT16_MAX && options->size > 0 && count > 0 && count <= BUFFERS_MAX &&
                 !(count & (count - 1)) && least > 0 && least <= count;
     if (!sane) {
         *b = (struct buffers){0};

@@ -40,11 +40,18 @@ struct buffers {
     unsigned publishes;       /* since depth was last looked at */
 };
 
-/* The kernel is given `least` buffers at once (1 to count), and up to `count` when more are used between two publishes:
- * `count` for all of them, always. With ring NULL neither `group` nor `least` has a meaning, but for their bounds. 0 or a
- * negative errno; on error nothing is left behind. */
-int buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
-                 unsigned size) __attribute__((warn_unused_result));
+/* The kernel is given `least` buffers at once, and up to `count` when more are used between two publishes. With no ring
+ * neither `group` nor `least` has a meaning, but for their bounds. */
+struct buffers_options {
+    unsigned group; /* at most UINT16_MAX */
+    unsigned count; /* power of two, at most BUFFERS_MAX */
+    unsigned least; /* 1 to count: `count` for all of them, always */
+    unsigned size;  /* bytes a buffer, not 0 */
+};
+
+/* 0 or a negative errno; on error nothing is left behind. */
+int buffers_open(struct buffers *b, struct ring *ring, const struct buffers_options *options)
+    __attribute__((warn_unused_result));
 /* Before ring_close; no receive over the group may be in flight. Harmless after a failed open, and the second time. */
 void buffers_close(struct buffers *b);
 

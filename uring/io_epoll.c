@@ -75,8 +75,10 @@ int io_epoll_open(struct io *io, const struct io_options *options) {
     if (!poll->found) return -ENOMEM;
     int error = watch_wake_fd(io);
     if (!error && options->buffers)
-        error = buffers_open(&io->buffers, NULL, 0, options->buffers, options->buffers_least,
-                             options->buffer_size);
+        error = buffers_open(&io->buffers, NULL,
+                             &(struct buffers_options){.count = options->buffers,
+                                                       .least = options->buffers_least,
+                                                       .size = options->buffer_size});
     return error;
 }
 

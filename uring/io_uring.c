@@ -26,8 +26,11 @@ int io_uring_open(struct io *io, const struct io_options *options) {
     int error = ring_open(&io->ring, &ring);
     if (error) return error;
     if (options->buffers)
-        error = buffers_open(&io->buffers, &io->ring, GROUP, options->buffers, options->buffers_least,
-                             options->buffer_size);
+        error = buffers_open(&io->buffers, &io->ring,
+                             &(struct buffers_options){.group = GROUP,
+                                                       .count = options->buffers,
+                                                       .least = options->buffers_least,
+                                                       .size = options->buffer_size});
     if (error) return error;
     if (!options->places || files_open(&io->files, &io->ring, options->places) < 0) io->files.count = 0;
     return 0;
@@ -125,15 +128,15 @@ bool io_uring_read(struct io *io, struct io_socket *s, void *to, unsigned len) {
     struct io_uring_sqe *sqe = any_sqe(io);
     assert(!(s->bits & (IO_RECEIVING | IO_READING | IO_SHUT)) && len <= READ_MAX); /* 2 */
     if (!sqe) return false;
-    prep_recv(sqe, target(s), to, len, MSG_WAITALL, io_pack(IO_CODE_READ, s->data));
+    prep_recv(sqe, target(s), (struct iovec){to, len}, MSG_WAITALL, io_pack(IO_CODE_READ, s->data));
     return begin(s, sqe, IO_READING);
 }
 
 /* MSG_WAITALL: a quick send that fell short speaks up, though those that went through are silent. */
 static void prep_quick(struct io *io, struct io_socket *s, struct io_uring_sqe *sqe,
                        const struct iovec *iov) {
-    prep_send(sqe, target(s), iov->iov_base, (unsigned)iov->iov_len,
-              MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL, io_pack(IO_CODE_QUICK, s->data));
+    prep_send(sqe, target(s), *iov, MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL,
+              io_pack(IO_CODE_QUICK, s->data));
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_link_add(&io->quick, &s->quick);
 }
@@ -146,8 +149,7 @@ bool io_uring_send(struct io *io, struct io_socket *s, const struct iovec *iov, 
     if (quick)
         prep_quick(io, s, sqe, iov);
     else if (n == 1 && iov->iov_len <= SEND_MAX)
-        prep_send(sqe, target(s), iov->iov_base, (unsigned)iov->iov_len, MSG_NOSIGNAL,
-                  io_pack(IO_CODE_SEND, s->data));
+        prep_send(sqe, target(s), *iov, MSG_NOSIGNAL, io_pack(IO_CODE_SEND, s->data));
     else
         prep_writev(sqe, target(s), iov, n, io_pack(IO_CODE_SEND, s->data));
     return begin(s, sqe, IO_SENDING);

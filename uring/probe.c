@@ -196,7 +196,8 @@ static void probe_ring(struct probe *probe, struct ring *ring) {
     probe->min_wait = ring->min_wait;
     probe->sparse_files = works(probe, files_open(&files, ring, 2));
     probe->multishot_accept = works(probe, try_accept(ring));
-    probe->provided_buffers = works(probe, buffers_open(&buffers, ring, 0, 2, 2, 64));
+    struct buffers_options two = {.count = 2, .least = 2, .size = 64};
+    probe->provided_buffers = works(probe, buffers_open(&buffers, ring, &two));
     probe->multishot_recv = probe->provided_buffers && works(probe, try_recv(ring, 0));
     buffers_close(&buffers);
     files_close(&files);

@@ -179,14 +179,13 @@ int __wrap_ring_open(struct ring *ring, const struct ring_options *options) {
     return __real_ring_open(ring, &smaller);
 }
 
-int __real_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
-                        unsigned size);
-int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
-                        unsigned size);
-int __wrap_buffers_open(struct buffers *b, struct ring *ring, unsigned group, unsigned count, unsigned least,
-                        unsigned size) {
-    unsigned fewer = size_of(BUFFER_COUNT, count);
-    return __real_buffers_open(b, ring, group, fewer, least < fewer ? least : fewer, size);
+int __real_buffers_open(struct buffers *b, struct ring *ring, const struct buffers_options *options);
+int __wrap_buffers_open(struct buffers *b, struct ring *ring, const struct buffers_options *options);
+int __wrap_buffers_open(struct buffers *b, struct ring *ring, const struct buffers_options *options) {
+    struct buffers_options fewer = *options;
+    fewer.count = size_of(BUFFER_COUNT, options->count);
+    if (fewer.least > fewer.count) fewer.least = fewer.count;
+    return __real_buffers_open(b, ring, &fewer);
 }
 
 /* ---- Operations ----------------------------------------------------------------------------------- */

@@ -35,7 +35,7 @@ static inline struct io_uring_sqe *must_sqe(struct ring *ring) {
 
 /* An operation that does nothing but complete. */
 static inline void prep_nop(struct io_uring_sqe *sqe, uint64_t user_data) {
-    prep_rw(sqe, IORING_OP_NOP, -1, NULL, 0, 0, user_data);
+    prep_begin(sqe, IORING_OP_NOP, -1, user_data);
 }
 
 /* struct io_uring_cqe ends in a flexible array and cannot be passed by value. */

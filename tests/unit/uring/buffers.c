@@ -15,7 +15,8 @@ struct stage {
 
 static void open_stage(struct stage *s, unsigned count) {
     open_ring(&s->ring, small_ring);
-    must(buffers_open(&s->buffers, &s->ring, GROUP, count, count, SIZE), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&s->buffers, &s->ring, &(struct buffers_options){GROUP, count, count, SIZE}),
+         "IORING_REGISTER_PBUF_RING");
     open_pair(s->pair);
     CHECK_INT(s->buffers.taken, 0);
 }
@@ -130,7 +131,8 @@ static unsigned rounds(struct stage *s, unsigned times, unsigned burst) {
 static void few_buffers_go_round_where_few_are_used_at_once(void) {
     struct stage s;
     open_ring(&s.ring, small_ring);
-    must(buffers_open(&s.buffers, &s.ring, GROUP, 64, 4, SIZE), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&s.buffers, &s.ring, &(struct buffers_options){GROUP, 64, 4, SIZE}),
+         "IORING_REGISTER_PBUF_RING");
     open_pair(s.pair);
     arm(&s);
     CHECK_INT(rounds(&s, 100, 1), 4);
@@ -189,17 +191,19 @@ static void impossible_sizes_are_refused(void) {
     struct ring ring;
     struct buffers buffers;
     open_ring(&ring, small_ring);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 3, 3, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 0, 0, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 2, 0), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 0, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2, 3, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, GROUP, 2 * BUFFERS_MAX, 1, SIZE), -EINVAL);
-    CHECK_INT(buffers_open(&buffers, &ring, 65536, 2, 2, SIZE), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, 3, 3, SIZE}), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, 0, 0, SIZE}), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, 2, 2, 0}), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, 2, 0, SIZE}), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, 2, 3, SIZE}), -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, 2 * BUFFERS_MAX, 1, SIZE}),
+              -EINVAL);
+    CHECK_INT(buffers_open(&buffers, &ring, &(struct buffers_options){65536, 2, 2, SIZE}), -EINVAL);
     buffers_close(&buffers);
-    must(buffers_open(&buffers, &ring, GROUP, BUFFERS_MAX, BUFFERS_MAX, SIZE), "the largest buffer ring");
+    must(buffers_open(&buffers, &ring, &(struct buffers_options){GROUP, BUFFERS_MAX, BUFFERS_MAX, SIZE}),
+         "the largest buffer ring");
     struct buffers twin;
-    CHECK_INT(buffers_open(&twin, &ring, GROUP, 2, 2, SIZE), -EEXIST);
+    CHECK_INT(buffers_open(&twin, &ring, &(struct buffers_options){GROUP, 2, 2, SIZE}), -EEXIST);
     buffers_close(&buffers);
     ring_close(&ring);
 }
@@ -208,7 +212,7 @@ static void impossible_sizes_are_refused(void) {
 static void without_a_ring_the_caller_takes_them_one_by_one(void) {
     struct buffers b;
     unsigned ids[4];
-    must(buffers_open(&b, NULL, GROUP, 4, 1, SIZE), "memory");
+    must(buffers_open(&b, NULL, &(struct buffers_options){GROUP, 4, 1, SIZE}), "memory");
     for (unsigned i = 0; i < 4; i++) {
         CHECK_INT(b.idle_count, 4 - i);
         ids[i] = buffers_next(&b);
@@ -223,7 +227,7 @@ static void without_a_ring_the_caller_takes_them_one_by_one(void) {
     CHECK_INT(buffers_next(&b), ids[1]);
     buffers_close(&b);
     buffers_close(&b);
-    CHECK(buffers_open(&b, NULL, GROUP, 3, 1, SIZE) == -EINVAL);
+    CHECK(buffers_open(&b, NULL, &(struct buffers_options){GROUP, 3, 1, SIZE}) == -EINVAL);
     buffers_close(&b);
 }
 

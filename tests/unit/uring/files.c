@@ -29,7 +29,7 @@ static void close_stage(struct stage *s) {
 
 static int send_on_slot(struct stage *s, unsigned slot, const char *text) {
     struct io_uring_sqe *sqe = must_sqe(&s->ring);
-    prep_send(sqe, (int)slot, text, (unsigned)strlen(text), MSG_NOSIGNAL, 1);
+    prep_send(sqe, (int)slot, (struct iovec){(void *)text, strlen(text)}, MSG_NOSIGNAL, 1);
     prep_fixed_file(sqe);
     return next_completion(&s->ring).res;
 }
@@ -45,7 +45,7 @@ static void a_slot_sends_and_receives(void) {
 
     CHECK_INT(write(s.pair[1], "answer", 6), 6);
     struct io_uring_sqe *sqe = must_sqe(&s.ring);
-    prep_recv(sqe, SLOT, got, sizeof(got), 0, 2);
+    prep_recv(sqe, SLOT, (struct iovec){got, sizeof(got)}, 0, 2);
     prep_fixed_file(sqe);
     CHECK_INT(next_completion(&s.ring).res, 6);
     CHECK(memcmp(got, "answer", 6) == 0);
@@ -74,7 +74,8 @@ static void an_armed_receive_keeps_the_connection_until_it_is_cancelled(void) {
     struct stage s;
     struct buffers buffers;
     open_stage(&s);
-    must(buffers_open(&buffers, &s.ring, 1, 2, 2, 64), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&buffers, &s.ring, &(struct buffers_options){1, 2, 2, 64}),
+         "IORING_REGISTER_PBUF_RING");
     struct io_uring_sqe *sqe = must_sqe(&s.ring);
     prep_recv_multishot(sqe, SLOT, 1, 9);
     prep_fixed_file(sqe);

@@ -53,7 +53,7 @@ static void a_multishot_receive_over_tcp_ends_with_zero(void) {
     struct buffers buffers;
     struct sockaddr_in address;
     open_ring(&ring, small_ring);
-    must(buffers_open(&buffers, &ring, 0, 4, 4, 64), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&buffers, &ring, &(struct buffers_options){0, 4, 4, 64}), "IORING_REGISTER_PBUF_RING");
     int listener = listen_anywhere(&address);
     int client = connect_to(&address);
     int server = accept(listener, NULL, NULL);
@@ -79,7 +79,7 @@ static void a_cancelled_receive_completes_once_and_leaves_the_data(void) {
     char byte = 0;
     open_ring(&ring, small_ring);
     open_pair(pair);
-    must(buffers_open(&buffers, &ring, 0, 4, 4, 64), "IORING_REGISTER_PBUF_RING");
+    must(buffers_open(&buffers, &ring, &(struct buffers_options){0, 4, 4, 64}), "IORING_REGISTER_PBUF_RING");
     prep_recv_multishot(must_sqe(&ring), pair[0], 0, 1);
     CHECK_INT(ring_wait(&ring, 0, 0, 0), 0);
     prep_cancel(must_sqe(&ring), 1, 2);
@@ -123,11 +123,11 @@ static void a_send_may_be_short_and_honours_its_flags(void) {
     int pair[2];
     open_ring(&ring, small_ring);
     open_pair(pair);
-    prep_send(must_sqe(&ring), pair[0], large, LARGE, MSG_DONTWAIT | MSG_NOSIGNAL, 1);
+    prep_send(must_sqe(&ring), pair[0], (struct iovec){large, LARGE}, MSG_DONTWAIT | MSG_NOSIGNAL, 1);
     struct completion cqe = next_completion(&ring);
     CHECK(cqe.res > 0 && cqe.res < LARGE);
     close(pair[1]);
-    prep_send(must_sqe(&ring), pair[0], large, 1, MSG_NOSIGNAL, 2);
+    prep_send(must_sqe(&ring), pair[0], (struct iovec){large, 1}, MSG_NOSIGNAL, 2);
     CHECK_INT(next_completion(&ring).res, -EPIPE); /* and no SIGPIPE */
     close(pair[0]);
     ring_close(&ring);
@@ -141,7 +141,7 @@ static void a_receive_can_look_without_taking(void) {
     open_pair(pair);
     CHECK_INT(write(pair[1], "ab", 2), 2);
     for (unsigned i = 0; i < 2; i++) {
-        prep_recv(must_sqe(&ring), pair[0], got, sizeof(got), MSG_PEEK, i);
+        prep_recv(must_sqe(&ring), pair[0], (struct iovec){got, sizeof(got)}, MSG_PEEK, i);
         CHECK_INT(next_completion(&ring).res, 2);
         CHECK(memcmp(got, "ab", 2) == 0);
     }

@@ -111,7 +111,9 @@ static void the_first_completion_after_the_minimum_wait_ends_the_wait(void) {
         struct __kernel_timespec later = {.tv_nsec = 60 * 1000 * 1000};
         struct ring ring;
         open_ring(&ring, small_ring);
-        prep_rw(must_sqe(&ring), IORING_OP_TIMEOUT, -1, &later, 1, 0, 7);
+        struct io_uring_sqe *sqe = must_sqe(&ring);
+        prep_begin(sqe, IORING_OP_TIMEOUT, -1, 7);
+        prep_memory(sqe, &later, 1);
         uint64_t start = now_us();
         CHECK_INT(ring_wait(&ring, 4, 5000, limits[i]), 0);
         CHECK(now_us() - start >= 59000);
