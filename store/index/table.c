@@ -151,11 +151,12 @@ static bool chain_pop(struct table *table, struct slab *slab, struct bucket *cop
     return true;
 }
 
-/* Deals the entries of `from` out to `from` and `to`. It needs no memory: what the first j + 1 buckets of a
+/* Deals the entries of bucket `parent` out to it and the new bucket `index`. It needs no memory: what the first j + 1 of a
  * chain hold, dealt into two chains, needs at most the j overflow buckets that were freed on the way. */
-static void divide(struct table *table, struct slab *slab, const struct hash_seed *seed, struct bucket *from,
-                   struct bucket *to, uint64_t bit) {
-    struct bucket copy = *from;
+static void divide(struct table *table, struct slab *slab, const struct hash_seed *seed, uint64_t parent,
+                   uint64_t index) {
+    struct bucket *from = table_bucket_at(table, parent), *to = table_bucket_at(table, index), copy = *from;
+    uint64_t bit = index ^ parent;
     *from = (struct bucket){0};
     do {
         for (unsigned i = 0; i < TABLE_SLOTS && copy.handles[i]; i++) {
@@ -177,8 +178,7 @@ static void split(struct table *table, struct slab *slab, const struct hash_seed
     if (index > table->mask) table->mask = table->mask * 2 + 1;
     assert(table_is_sane(table)); /* 1 */
     if (index == 0) return;
-    uint64_t parent = parent_of(index);
-    divide(table, slab, seed, table_bucket_at(table, parent), table_bucket_at(table, index), index ^ parent);
+    divide(table, slab, seed, parent_of(index), index);
 }
 
 /* The misses of a split, taken before it: first its bucket's, some insertions later its entries'. */

@@ -180,10 +180,9 @@ static struct bytes part_of(struct bytes array, size_t at, size_t len) {
 }
 
 /* Makes to[0, len) what two arrays give, of no more bytes; `to` may be the first. */
-static void combine_two(combiner *run, enum bits_operation operation, char *to, size_t len, struct bytes a,
-                        struct bytes b) {
+static void combine_two(enum bits_operation operation, char *to, size_t len, struct bytes a, struct bytes b) {
     size_t both = a.len < b.len ? a.len : b.len, end = both;
-    run(operation, to, a.data, b.data, both);
+    best_combiner()(operation, to, a.data, b.data, both);
     if (operation != BITS_AND) { /* the rest of the longer one stays as it is */
         struct bytes longer = a.len > b.len ? a : b;
         if (to != longer.data) memcpy(to + both, longer.data + both, longer.len - both);
@@ -194,22 +193,21 @@ static void combine_two(combiner *run, enum bits_operation operation, char *to, 
 
 void bits_combine(enum bits_operation operation, char *to, size_t len, const struct bytes *arrays,
                   uint32_t count) {
-    combiner *run = best_combiner();
     assert(count >= 1 && (operation != BITS_NOT || count == 1));
     for (size_t at = 0; at < len; at += TILE) {
         size_t some = len - at < TILE ? len - at : TILE;
         struct bytes first = part_of(arrays[0], at, some);
         if (operation == BITS_NOT) {
-            run(BITS_NOT, to + at, first.data, first.data, first.len);
+            best_combiner()(BITS_NOT, to + at, first.data, first.data, first.len);
             memset(to + at + first.len, 0xff, some - first.len);
         } else {
             /* An array alone is combined with nothing, or with itself. */
             struct bytes second = count == 1 ? first : part_of(arrays[1], at, some);
-            combine_two(run, operation == BITS_XOR && count == 1 ? BITS_OR : operation, to + at, some, first,
+            combine_two(operation == BITS_XOR && count == 1 ? BITS_OR : operation, to + at, some, first,
                         second);
         }
         for (uint32_t i = 2; i < count; i++)
-            combine_two(run, operation, to + at, some, (struct bytes){to + at, some},
+            combine_two(operation, to + at, some, (struct bytes){to + at, some},
                         part_of(arrays[i], at, some));
     }
 }
