@@ -1013,6 +1013,54 @@ def trap_spinning_begins_and_ends_at_once(server):
             client.close()
 
 
+@trap("--io-batch-wait-us", "0", kevy_only=True)
+def trap_gathering_begins_and_ends_at_once(server):
+    """It is seen on a request that comes alone after a pipeline from everybody, for that waits for company up to a second."""
+    with server.client() as boss:
+        clients = [server.client() for _ in range(6 * server.shards)]  # six a shard, and one of each shard comes first
+        if b"io_mode:epoll" in boss.call("INFO", "io") or "KEVY_FAULTS" in os.environ or is_sanitized(server):
+            return  # the wait is over before the request comes, or cut short by events that bring nothing, or all is slow
+        probe = subprocess.run([server.path, "--probe"], stdout=subprocess.PIPE, timeout=20 * TIME_SCALE).stdout
+        if not re.search(rb"^min_wait +yes", probe, re.M):
+            return  # a kernel before 6.12
+
+        def waited():
+            """Seconds that a request takes which comes alone, on each shard."""
+            for client in clients:
+                client.send(encode("PING") * 300)
+            check(all(client.read() == "PONG" for client in clients for _ in range(300)), "PING")
+            wait_until_parked(server)
+            took, start = {}, time.monotonic()
+            for client in clients[:server.shards]:
+                client.send(encode("PING"))
+            while len(took) < server.shards:
+                waiting = {client.socket: i for i, client in enumerate(clients[:server.shards]) if i not in took}
+                for ready in select.select(list(waiting), [], [], 1)[0]:
+                    took[waiting[ready]] = time.monotonic() - start
+                    check(clients[waiting[ready]].read() == "PONG", "PING")
+            return took
+
+        def set_option(us):
+            wait_until_parked(server)
+            check(boss.call("CONFIG", "SET", "io-batch-wait-us", str(us)) == "OK", "CONFIG SET")
+
+        seen = set()
+
+        def all_have_waited():
+            seen.update(i for i, took in waited().items() if took > 0.3)
+            return len(seen) == server.shards
+
+        set_option(1000000)
+        eventually("a request to wait for company on every shard", all_have_waited)
+        set_option(0)  # by the value before nearly all would wait, until the shards try what it is good for
+        rounds = [waited() for _ in range(3)]
+        for i in range(server.shards):
+            took = sorted(times[i] for times in rounds)
+            check(took[1] < 0.3, "who comes alone still waits for company: %s s" % took)
+        for client in clients:
+            client.close()
+
+
 @trap(kevy_only=True)  # there nothing is shared, and nothing copied
 def trap_an_append_that_copies_a_large_value_is_in_the_slow_log(server):
     """With its own time, once, whether all commands are timed or only the long ones, also in a transaction."""
