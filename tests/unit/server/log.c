@@ -58,7 +58,7 @@ static void fresh(const char *name) {
 
 static void a_line_has_redis_form(void) {
     fresh("form");
-    log_debug("one %d", 1);
+    log_write(LOG_LEVEL_DEBUG, "one %d", 1);
     log_verbose("two");
     log_notice("three");
     log_warning("four");
