@@ -164,13 +164,14 @@ AVX2 static void combine_avx2(enum bits_operation operation, char *to, const cha
 }
 #endif
 
-typedef void combiner(enum bits_operation operation, char *to, const char *a, const char *b, size_t len);
-
-static combiner *best_combiner(void) {
+static void combine_best(enum bits_operation operation, char *to, const char *a, const char *b, size_t len) {
 #ifdef __x86_64__
-    if (has_avx2()) return combine_avx2;
+    if (has_avx2()) {
+        combine_avx2(operation, to, a, b, len);
+        return;
+    }
 #endif
-    return combine_plain;
+    combine_plain(operation, to, a, b, len);
 }
 
 /* The bytes [at, at + len) of an array, as far as there are any. */
@@ -182,7 +183,7 @@ static struct bytes part_of(struct bytes array, size_t at, size_t len) {
 /* Makes to[0, len) what two arrays give, of no more bytes; `to` may be the first. */
 static void combine_two(enum bits_operation operation, char *to, size_t len, struct bytes a, struct bytes b) {
     size_t both = a.len < b.len ? a.len : b.len, end = both;
-    best_combiner()(operation, to, a.data, b.data, both);
+    combine_best(operation, to, a.data, b.data, both);
     if (operation != BITS_AND) { /* the rest of the longer one stays as it is */
         struct bytes longer = a.len > b.len ? a : b;
         if (to != longer.data) memcpy(to + both, longer.data + both, longer.len - both);
@@ -198,7 +199,7 @@ void bits_combine(enum bits_operation operation, char *to, size_t len, const str
         size_t some = len - at < TILE ? len - at : TILE;
         struct bytes first = part_of(arrays[0], at, some);
         if (operation == BITS_NOT) {
-            best_combiner()(BITS_NOT, to + at, first.data, first.data, first.len);
+            combine_best(BITS_NOT, to + at, first.data, first.data, first.len);
             memset(to + at + first.len, 0xff, some - first.len);
         } else {
             /* An array alone is combined with nothing, or with itself. */

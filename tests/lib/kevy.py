@@ -85,7 +85,7 @@ def eventually(what, condition, seconds=DEFAULT_WAIT_S, interval_s=0.002):
 
 def program():
     """The server under test."""
-    return os.environ.get("KEVY_SERVER") or os.path.join(ROOT, "build", "kevy")
+    return os.path.abspath(os.environ.get("KEVY_SERVER") or os.path.join(ROOT, "build", "kevy"))
 
 
 def find_redis():

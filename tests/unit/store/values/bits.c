@@ -119,7 +119,7 @@ static void arrays_are_combined_at_all_alignments_and_lengths(void) {
     }
 }
 
-static void check_combiner(combiner *run) {
+static void check_combiner(void (*run)(enum bits_operation, char *, const char *, const char *, size_t)) {
     for (unsigned operation = BITS_AND; operation <= BITS_NOT; operation++)
         for (size_t at = 0; at < ALIGNMENTS; at++)
             for (size_t len = 0; len <= LONGEST; len += 1 + (len > 40) * check_random(&seed) % 31) {
