@@ -16,6 +16,9 @@ enum {
     CAPACITY_SHIFT_MAX = 32 + ARENA_UNIT_SHIFT - ARENA_CHUNK_SHIFT, /* 2^32 handles */
     CAPACITY_SHIFT_MIN = 8,                                         /* 16 MiB */
 };
+_Static_assert((int)STEP_BYTES == (int)ARENA_ALIGNMENT &&
+                   1 << (CAPACITY_SHIFT_MIN + ARENA_CHUNK_SHIFT) == (int)ARENA_BYTES_MIN,
+               "the header says what there is");
 _Static_assert(STEP_BYTES % ARENA_CHUNK_BYTES == 0 && STEP_BYTES % PAGE_MAX == 0,
                "a step is whole chunks and pages");
 _Static_assert(ARENA_CHUNK_BYTES % PAGE_MAX == 0, "the pages of a chunk are no other chunk's");
@@ -27,6 +30,14 @@ _Static_assert((sizeof(struct chunk) << CAPACITY_SHIFT_MIN) <= STEP_BYTES &&
 static uint32_t description_chunks(uint32_t capacity) {
     size_t bytes = ((size_t)capacity * sizeof(struct chunk) + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
     return (uint32_t)(bytes >> ARENA_CHUNK_SHIFT);
+}
+
+/* Nothing is given out yet. Advice about huge pages: a kernel without them refuses, and all is well. */
+static void begin_empty(struct arena *arena) {
+    arena->fresh = arena->accessible = description_chunks(arena->capacity);
+    assert(arena->fresh > 0 && arena->fresh < arena->capacity); /* 1; and no handle is 0 */
+    arena->limit = arena->capacity - arena->fresh;
+    madvise(arena->base, (size_t)arena->capacity << ARENA_CHUNK_SHIFT, MADV_NOHUGEPAGE);
 }
 
 static bool reserve(struct arena *arena, uint32_t capacity) {
@@ -50,14 +61,18 @@ bool arena_init(struct arena *arena, size_t most_bytes) {
         if (shift > CAPACITY_SHIFT_MIN && most_bytes && (size_t)1 << (shift + ARENA_CHUNK_SHIFT) > most_bytes)
             continue;
         if (!reserve(arena, 1u << shift)) continue;
-        arena->fresh = arena->accessible = description_chunks(arena->capacity);
-        assert(arena->fresh > 0 && arena->fresh < arena->capacity); /* 1; and no handle is 0 */
-        arena->limit = arena->capacity - arena->fresh;
-        /* Advice: a kernel without huge pages refuses, and all is well. */
-        madvise(arena->base, (size_t)arena->capacity << ARENA_CHUNK_SHIFT, MADV_NOHUGEPAGE);
+        begin_empty(arena);
         return true;
     }
     return false;
+}
+
+void arena_init_at(struct arena *arena, char *base, size_t bytes) {
+    size_t most = (size_t)1 << (CAPACITY_SHIFT_MAX + ARENA_CHUNK_SHIFT);
+    assert((uintptr_t)base % STEP_BYTES == 0 && bytes >= ARENA_BYTES_MIN);
+    *arena = (struct arena){.base = base};
+    arena->capacity = (uint32_t)((bytes < most ? bytes : most) / STEP_BYTES * STEP_CHUNKS);
+    begin_empty(arena);
 }
 
 void arena_free(struct arena *arena) {

@@ -33,6 +33,8 @@ enum {
     ARENA_CHUNK_BYTES = 1 << ARENA_CHUNK_SHIFT,
     ARENA_UNIT_SHIFT = 3, /* a handle counts units of 8 bytes */
     ARENA_CHUNK_UNITS = ARENA_CHUNK_BYTES >> ARENA_UNIT_SHIFT,
+    ARENA_ALIGNMENT = 1 << 21, /* of a base that is given */
+    ARENA_BYTES_MIN = 1 << 24,
 };
 
 /* What the owner of a chunk (slab.c) notes about it. */
@@ -62,6 +64,9 @@ struct arena {
 /* Reserves addresses, at most `most_bytes` of them (0: as many as handles can name). False if not even a few
  * MiB can be had. */
 bool arena_init(struct arena *arena, size_t most_bytes) __attribute__((warn_unused_result));
+/* The same in `bytes` (at least ARENA_BYTES_MIN) of addresses that the caller has reserved, PROT_NONE, at a multiple of
+ * ARENA_ALIGNMENT; they stay the caller's. */
+void arena_init_at(struct arena *arena, char *base, size_t bytes);
 void arena_free(struct arena *arena);
 
 /* A chunk's number, or 0 without memory. Its bytes are arbitrary. */

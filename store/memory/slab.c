@@ -12,7 +12,7 @@ _Static_assert((int)SLAB_MAX <= (int)ARENA_CHUNK_BYTES, "a chunk holds an object
 _Static_assert(sizeof(((struct chunk *)0)->free) <= 1 << ARENA_UNIT_SHIFT,
                "a freed object has room for its link");
 
-bool slab_init(struct slab *slab, size_t most_bytes) {
+static void begin(struct slab *slab) {
     *slab = (struct slab){0};
     for (unsigned class = 0; class < SLAB_CLASSES; class ++) {
         size_t size = slab_class_size(class);
@@ -22,7 +22,16 @@ bool slab_init(struct slab *slab, size_t most_bytes) {
         slab->classes[class].units = (uint16_t)(size >> ARENA_UNIT_SHIFT);
         slab->classes[class].capacity = (uint16_t)(ARENA_CHUNK_BYTES / size);
     }
+}
+
+bool slab_init(struct slab *slab, size_t most_bytes) {
+    begin(slab);
     return arena_init(&slab->arena, most_bytes);
+}
+
+void slab_init_at(struct slab *slab, char *base, size_t bytes) {
+    begin(slab);
+    arena_init_at(&slab->arena, base, bytes);
 }
 
 void slab_destroy(struct slab *slab) {

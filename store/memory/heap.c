@@ -1,0 +1,182 @@
+/* heap.c - slabs at aligned addresses, each behind a small lock.
+ *
+ * The lock is the three-state futex mutex of Drepper, "Futexes Are Tricky" (2011). */
+#include "store/memory/heap.h"
+
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "store/memory/memory.h"
+
+enum {
+    LOCK_FREE,
+    LOCK_HELD,
+    LOCK_CONTENDED,
+    SPINS = 100,        /* looks at a held lock before sleeping: most holders need less */
+    PLACES_TRIED = 512, /* multiples of HEAP_ALIGNMENT that are tried for heaps that lie apart */
+    PAGE = 4096,
+};
+_Static_assert(sizeof(struct heap) <= PAGE, "a heap's head is a page");
+_Static_assert(HEAP_ALIGNMENT % ARENA_ALIGNMENT == 0, "an arena may begin behind the head");
+
+struct heaps {
+    unsigned count;
+    void *reservation; /* of all of them; NULL: each has its own */
+    size_t reserved;   /* bytes of that */
+    size_t heap_bytes; /* addresses of one */
+    struct heap *heaps[];
+};
+
+/* ---- The lock ------------------------------------------------------------------------------------- */
+
+static void lock_slowly(uint32_t *lock) {
+    for (unsigned i = 0; i < SPINS; i++) {
+        uint32_t free = LOCK_FREE;
+        if (__atomic_load_n(lock, __ATOMIC_RELAXED) == LOCK_FREE &&
+            __atomic_compare_exchange_n(lock, &free, LOCK_HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+    }
+    while (__atomic_exchange_n(lock, LOCK_CONTENDED, __ATOMIC_ACQUIRE) != LOCK_FREE)
+        syscall(SYS_futex, lock, FUTEX_WAIT_PRIVATE, LOCK_CONTENDED, NULL, NULL, 0);
+}
+
+static void lock_heap(struct heap *heap) {
+    uint32_t free = LOCK_FREE;
+    if (!__atomic_compare_exchange_n(&heap->lock, &free, LOCK_HELD, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        lock_slowly(&heap->lock);
+}
+
+static void unlock_heap(struct heap *heap) {
+    uint32_t was = __atomic_exchange_n(&heap->lock, LOCK_FREE, __ATOMIC_RELEASE);
+    assert(was != LOCK_FREE);
+    if (was == LOCK_CONTENDED) syscall(SYS_futex, &heap->lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* ---- Addresses ------------------------------------------------------------------------------------ */
+
+static void *reserve(void *at, size_t bytes) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
+    void *mapping = mmap(at, bytes, PROT_NONE, flags, -1, 0);
+    if (mapping == MAP_FAILED) return NULL;
+    if (at == NULL || mapping == at) return mapping;
+    munmap(mapping, bytes); /* a kernel before Linux 4.17 takes the address for a hint */
+    return NULL;
+}
+
+static bool open_heap(struct heaps *heaps, unsigned number, char *at) {
+    assert((uintptr_t)at % HEAP_ALIGNMENT == 0);
+    if (mprotect(at, PAGE, PROT_READ | PROT_WRITE) != 0) return false;
+    struct heap *heap = heaps->heaps[number] = (void *)at;
+    *heap = (struct heap){.all = heaps};
+    slab_init_at(&heap->slab, at + ARENA_ALIGNMENT, heaps->heap_bytes - ARENA_ALIGNMENT);
+    return true;
+}
+
+/* One reservation for all of them. */
+static bool reserve_together(struct heaps *heaps, size_t most_bytes) {
+    heaps->reserved = (heaps->count + 1) * HEAP_ALIGNMENT;
+    heaps->heap_bytes = most_bytes && most_bytes < HEAP_ALIGNMENT ? most_bytes : HEAP_ALIGNMENT;
+    heaps->reservation = reserve(NULL, heaps->reserved);
+    if (heaps->reservation == NULL) return false;
+    uintptr_t first = ((uintptr_t)heaps->reservation + HEAP_ALIGNMENT - 1) & ~(HEAP_ALIGNMENT - 1);
+    char *at = (char *)heaps->reservation + (first - (uintptr_t)heaps->reservation);
+    for (unsigned i = 0; i < heaps->count; i++)
+        if (!open_heap(heaps, i, at + i * HEAP_ALIGNMENT)) return false;
+    return true;
+}
+
+static void unmap_all(struct heaps *heaps) {
+    if (heaps->reservation) munmap(heaps->reservation, heaps->reserved);
+    for (unsigned i = 0; i < heaps->count; i++)
+        if (heaps->heaps[i] && !heaps->reservation) munmap(heaps->heaps[i], heaps->heap_bytes);
+    heaps->reservation = NULL;
+    for (unsigned i = 0; i < heaps->count; i++) heaps->heaps[i] = NULL;
+}
+
+/* Small ones, at multiples of HEAP_ALIGNMENT below where the kernel puts mappings. */
+static bool reserve_apart(struct heaps *heaps, size_t bytes) {
+    void *probe = reserve(NULL, PAGE);
+    if (probe == NULL) return false;
+    munmap(probe, PAGE);
+    char *at = (char *)((uintptr_t)probe & ~(HEAP_ALIGNMENT - 1));
+    heaps->heap_bytes = bytes;
+    for (unsigned i = 0, tried = 0; i < heaps->count && tried < PLACES_TRIED; tried++, at -= HEAP_ALIGNMENT) {
+        void *place = reserve(at, bytes);
+        if (place && !open_heap(heaps, i++, place)) return false;
+    }
+    return heaps->heaps[heaps->count - 1] != NULL;
+}
+
+struct heaps *heaps_new(unsigned count, size_t most_bytes) {
+    assert(count >= 1 && count <= HEAPS_MAX);
+    struct heaps *heaps = memory_zeroed(sizeof *heaps + count * sizeof heaps->heaps[0]);
+    if (heaps == NULL) return NULL;
+    heaps->count = count;
+    if (reserve_together(heaps, most_bytes)) return heaps;
+    unmap_all(heaps);
+    for (size_t bytes = HEAP_ALIGNMENT / 2; bytes >= ARENA_ALIGNMENT + ARENA_BYTES_MIN; bytes /= 2) {
+        if (reserve_apart(heaps, bytes)) return heaps;
+        unmap_all(heaps);
+    }
+    free(heaps);
+    return NULL;
+}
+
+void heaps_free(struct heaps *heaps) {
+    if (heaps == NULL) return;
+    unmap_all(heaps);
+    free(heaps);
+}
+
+struct heap *heaps_at(const struct heaps *heaps, unsigned number) {
+    assert(number < heaps->count);
+    return heaps->heaps[number];
+}
+
+/* ---- Nodes ---------------------------------------------------------------------------------------- */
+
+static void *alloc_in(struct heap *heap, size_t size) {
+    lock_heap(heap);
+    uint32_t handle = slab_alloc(&heap->slab, size);
+    unlock_heap(heap);
+    return handle ? arena_at(&heap->slab.arena, handle) : NULL;
+}
+
+__attribute__((weak)) void *node_alloc(struct heap *heap, size_t size) {
+    void *node = alloc_in(heap, size);
+    for (unsigned i = 0; node == NULL && i < heap->all->count; i++)
+        if (heap->all->heaps[i] != heap) node = alloc_in(heap->all->heaps[i], size);
+    return node;
+}
+
+__attribute__((weak)) void node_free(void *node) {
+    struct heap *heap = (void *)((uintptr_t)node & ~(HEAP_ALIGNMENT - 1)); /* 1 */
+    lock_heap(heap);
+    slab_free(&heap->slab, arena_handle(&heap->slab.arena, node));
+    unlock_heap(heap);
+}
+
+uint64_t heap_used(struct heap *heap) {
+    lock_heap(heap);
+    uint64_t bytes = heap->slab.used_bytes;
+    unlock_heap(heap);
+    return bytes;
+}
+
+uint64_t heap_resident(struct heap *heap) {
+    lock_heap(heap);
+    uint64_t chunks = heap->slab.arena.in_use;
+    unlock_heap(heap);
+    return chunks * ARENA_CHUNK_BYTES;
+}
+
+bool heap_return(struct heap *heap, unsigned chunks) {
+    lock_heap(heap);
+    bool more = arena_return(&heap->slab.arena, chunks);
+    unlock_heap(heap);
+    return more;
+}

@@ -1,0 +1,57 @@
+/* heap.h - memory for the nodes of large values: a heap for each shard, in one reservation of addresses.
+ *
+ * An object may move to a stripe whose lock its allocator does not hold (RENAME), and may be freed by a thread that holds
+ * none (a snapshot's), so nodes do not lie in the stripes' slabs. They are named by plain pointers. A heap is a slab with a
+ * lock of its own, which is taken last in the order of all locks, for a few instructions, and nothing is taken under it.
+ *
+ * Every heap begins at a multiple of HEAP_ALIGNMENT, so that a node's address says whose it is:
+ *
+ *     | struct heap, one page |    | the arena of its slab: descriptions, chunks ...
+ *     0                            2 MiB                                                        HEAP_ALIGNMENT
+ *
+ * Where that many addresses are refused (RLIMIT_AS), heaps are smaller, and lie apart.
+ *
+ * Invariants:
+ *   1. A node belongs to the heap at its address rounded down, whoever allocated it.
+ *   2. What the nodes of a heap take is its slab's used_bytes; it is 0 when all are free. */
+#ifndef KEVY_STORE_MEMORY_HEAP_H
+#define KEVY_STORE_MEMORY_HEAP_H
+
+#include "store/memory/slab.h"
+
+enum { HEAPS_MAX = 256, HEAP_NODE_MAX = SLAB_MAX };
+#define HEAP_ALIGNMENT ((size_t)1 << 35)
+
+struct heaps;
+
+struct heap {
+    uint32_t lock; /* futex: 0 free, 1 held, 2 held and waited for */
+    struct heaps *all;
+    struct slab slab; /* under the lock */
+};
+
+/* So many heaps (1 to HEAPS_MAX) of at most `most_bytes` of addresses each (0: as many as possible). NULL where the addresses
+ * or the memory for them cannot be had. */
+struct heaps *heaps_new(unsigned count, size_t most_bytes);
+/* All nodes go with it. NULL: nothing. */
+void heaps_free(struct heaps *heaps);
+struct heap *heaps_at(const struct heaps *heaps, unsigned number);
+
+/* A node of 1 to HEAP_NODE_MAX bytes, 8-byte aligned and not cleared. It comes from this heap, or from another when this one
+ * has no room. NULL without memory. Tests replace this and node_free. */
+void *node_alloc(struct heap *heap, size_t size);
+/* From any thread. */
+void node_free(void *node);
+
+/* The bytes that a node of this size takes. */
+static inline size_t node_bytes(size_t size) {
+    return slab_class_size(slab_class(size));
+}
+
+/* Bytes that the heap's nodes take, rounding included; and those of the chunks in which they lie. */
+uint64_t heap_used(struct heap *heap);
+uint64_t heap_resident(struct heap *heap);
+/* Returns the pages of at most so many empty chunks to the kernel. True while there are more. */
+bool heap_return(struct heap *heap, unsigned chunks);
+
+#endif
