@@ -1,0 +1,714 @@
+/* leaf.c - packed elements: columns of one width, then the bytes. */
+#include "store/values/leaf.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum {
+    SCORES,
+    HASHES,
+    TAGS,
+    LENS,
+    COLUMNS,
+    ID_BYTES = 16,
+    ID_CODE_MAX = 18, /* ten bytes of milliseconds, eight of a sequence */
+    LONG_HEAD = 2,    /* bytes before a long part */
+    IN_BLOCK = UINT16_MAX,
+    IN_BLOCK_BYTES = LONG_HEAD + sizeof(struct block *),
+};
+
+/* What leaves of a kind are like. */
+struct shape {
+    uint8_t widths[COLUMNS];
+    uint8_t base;       /* bytes before the columns */
+    uint8_t first_part; /* the parts before it are not the user's */
+    uint16_t part_max;  /* a longer part is a block of its own; at least LEAF_LONG - 1 */
+    uint16_t most;      /* bytes above which a leaf is split */
+};
+static const struct shape shapes[TREE_KINDS] = {
+    [TREE_LIST] = {.widths = {[LENS] = 1}, .part_max = 1024, .most = 8192 / LEAF_DIVISOR},
+    [TREE_SET] = {.widths = {[TAGS] = 1, [LENS] = 1}, .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
+    [TREE_HASH] = {.widths = {[TAGS] = 1, [LENS] = 2}, .part_max = 512, .most = 2048 / LEAF_DIVISOR},
+    [TREE_SCORES] = {.widths = {[SCORES] = 8, [LENS] = 1}, .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
+    [TREE_INDEX] = {.widths = {[SCORES] = 8, [HASHES] = 4}, .most = 2048 / LEAF_DIVISOR},
+    [TREE_STREAM] = {.widths = {[LENS] = 2},
+                     .base = ID_BYTES,
+                     .first_part = 1,
+                     .part_max = 1024,
+                     .most = 4096 / LEAF_DIVISOR},
+};
+
+static const struct shape *shape_of(const struct leaf *leaf) {
+    return &shapes[leaf->head.kind];
+}
+
+/* Bytes of an element in the columns before this one; before COLUMNS: in all of them. */
+static inline size_t width_before(const struct shape *shape, unsigned column) {
+    size_t width = 0;
+    for (unsigned i = 0; i < column; i++) width += shape->widths[i];
+    return width;
+}
+
+/* The column of a leaf of so many elements. */
+static inline char *column_of(const struct leaf *leaf, unsigned column, size_t count) {
+    const struct shape *shape = shape_of(leaf);
+    return (char *)(uintptr_t)leaf->bytes + shape->base + width_before(shape, column) * count;
+}
+
+static inline uint8_t *lens_of(const struct leaf *leaf) {
+    return (uint8_t *)column_of(leaf, LENS, leaf->head.count);
+}
+static inline char *element_at(const struct leaf *leaf, size_t offset) {
+    return (char *)(uintptr_t)leaf + leaf->start + offset;
+}
+
+size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used) {
+    return sizeof(struct leaf) + shapes[kind].base + width_before(&shapes[kind], COLUMNS) * count + used;
+}
+
+size_t leaf_most(enum tree_kind kind) {
+    return shapes[kind].most;
+}
+
+/* ---- Sums and tags -------------------------------------------------------------------------------- */
+
+/* The sum of eight bytes in a word. */
+static inline size_t sum_word(uint64_t word) {
+    const uint64_t low = 0x00ff00ff00ff00ff;
+    return (size_t)(((word & low) + (word >> 8 & low)) * 0x0001000100010001 >> 48);
+}
+
+static inline size_t sum_bytes(const uint8_t *bytes, size_t count) {
+    size_t sum = 0, i = 0;
+#ifdef __SSE2__
+    __m128i sums = _mm_setzero_si128();
+    for (; i + 16 <= count; i += 16) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
+        sums = _mm_add_epi64(sums, _mm_sad_epu8(some, _mm_setzero_si128()));
+    }
+    sum = (size_t)_mm_cvtsi128_si32(sums) + (size_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+#endif
+    for (; i + 8 <= count; i += 8) sum += sum_word(load_u64((const char *)bytes + i));
+    for (; i < count; i++) sum += bytes[i];
+    return sum;
+}
+
+/* The first place from `from` on with this tag; the count if there is none. */
+static inline unsigned next_tag(const uint8_t *tags, unsigned count, unsigned from, uint8_t tag) {
+    unsigned i = from;
+#ifdef __SSE2__
+    const __m128i wanted = _mm_set1_epi8((char)tag);
+    for (; i + 16 <= count; i += 16) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(tags + i));
+        unsigned found = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(some, wanted));
+        if (found) return i + (unsigned)__builtin_ctz(found);
+    }
+    if (i < count && count >= 16) { /* the last 16, some of them for the second time */
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(tags + count - 16));
+        unsigned found = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(some, wanted));
+        found &= ~0u << (16 - (count - i));
+        return found ? count - 16 + (unsigned)__builtin_ctz(found) : count;
+    }
+#endif
+    while (i < count && tags[i] != tag) i++;
+    return i;
+}
+
+/* ---- Parts ---------------------------------------------------------------------------------------- */
+
+/* Bytes that a long part takes, its head included. */
+static inline size_t long_size(const char *at) {
+    uint16_t len;
+    memcpy(&len, at, sizeof len);
+    return len == IN_BLOCK ? (size_t)IN_BLOCK_BYTES : LONG_HEAD + (size_t)len;
+}
+
+static inline struct block *block_at(const char *at) {
+    struct block *block = NULL;
+    uint16_t len;
+    memcpy(&len, at, sizeof len);
+    if (len == IN_BLOCK) memcpy(&block, at + LONG_HEAD, sizeof block);
+    return block;
+}
+
+/* Bytes that the parts [0, parts) take. */
+static size_t size_of_parts(const struct leaf *leaf, size_t parts) {
+    const uint8_t *lens = lens_of(leaf);
+    if (leaf->longs == 0) return sum_bytes(lens, parts);
+    size_t i = 0, at = 0;
+    for (const uint8_t *found; i < parts && (found = memchr(lens + i, LEAF_LONG, parts - i)); i++) {
+        at += sum_bytes(lens + i, (size_t)(found - lens) - i);
+        at += long_size(element_at(leaf, at));
+        i = (size_t)(found - lens);
+    }
+    return at + sum_bytes(lens + i, parts - i);
+}
+
+size_t leaf_offset(const struct leaf *leaf, unsigned place) {
+    assert(place <= leaf->head.count);
+    return place == leaf->head.count ? leaf->used
+                                     : size_of_parts(leaf, (size_t)place * shape_of(leaf)->widths[LENS]);
+}
+
+static inline size_t part_size(const struct leaf *leaf, uint8_t len, size_t offset) {
+    return len < LEAF_LONG ? len : long_size(element_at(leaf, offset));
+}
+
+size_t leaf_size_at(const struct leaf *leaf, unsigned place, size_t offset) {
+    unsigned parts = shape_of(leaf)->widths[LENS];
+    const uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
+    size_t size = 0;
+    for (unsigned i = 0; i < parts; i++) size += part_size(leaf, lens[i], offset + size);
+    return size;
+}
+
+size_t leaf_offset_before(const struct leaf *leaf, unsigned place, size_t next_offset) {
+    unsigned parts = shape_of(leaf)->widths[LENS];
+    if (leaf->longs) return leaf_offset(leaf, place); /* a long part's size stands at its beginning */
+    for (unsigned i = 0; i < parts; i++) next_offset -= lens_of(leaf)[place * parts + i];
+    return next_offset;
+}
+
+/* What a stored part holds; *block: in what block. */
+static inline struct bytes part_bytes(const struct leaf *leaf, uint8_t len, size_t offset,
+                                      struct block **block) {
+    const char *at = element_at(leaf, offset);
+    *block = NULL;
+    if (len < LEAF_LONG) return (struct bytes){at, len};
+    *block = block_at(at);
+    if (*block) return block_bytes(*block);
+    return (struct bytes){at + LONG_HEAD, long_size(at) - LONG_HEAD};
+}
+
+/* The blocks of an element get a reference more, or one less. */
+static void each_block(const struct leaf *leaf, size_t begin_part, size_t end_part, size_t offset,
+                       bool retain) {
+    const uint8_t *lens = lens_of(leaf);
+    for (size_t i = begin_part; i < end_part; offset += part_size(leaf, lens[i], offset), i++) {
+        struct block *block = lens[i] == LEAF_LONG ? block_at(element_at(leaf, offset)) : NULL;
+        if (block && retain) block_retain(block);
+        if (block && !retain) block_release(block);
+    }
+}
+
+void leaf_free(struct leaf *leaf) {
+    size_t parts = (size_t)leaf->head.count * shape_of(leaf)->widths[LENS];
+    if (leaf->longs) each_block(leaf, 0, parts, 0, false);
+    node_free(leaf);
+}
+
+/* ---- The numbers of a stream ---------------------------------------------------------------------- */
+
+/* What is above the base: milliseconds in groups of seven bits, then the bytes of the sequence, from the lowest on, as far as
+ * there are any. In the base's own millisecond the sequence counts from the base's. */
+static size_t encode_id(char *at, struct tree_key base, struct tree_key id) {
+    uint64_t ms = id.high - base.high, sequence = ms ? id.low : id.low - base.low;
+    size_t len = 0;
+    assert(id.high > base.high || (id.high == base.high && id.low >= base.low));
+    for (; ms >= 128; ms >>= 7) at[len++] = (char)(ms | 128);
+    at[len++] = (char)ms;
+    for (; sequence; sequence >>= 8) at[len++] = (char)sequence;
+    return len;
+}
+
+static struct tree_key decode_id(const char *at, size_t len, struct tree_key base) {
+    uint64_t ms = 0, sequence = 0;
+    size_t i = 0;
+    unsigned shift = 0;
+    for (; at[i] & (char)128; i++, shift += 7) ms |= (uint64_t)(at[i] & 127) << shift;
+    ms |= (uint64_t)at[i++] << shift;
+    for (shift = 0; i < len; i++, shift += 8) sequence |= (uint64_t)(unsigned char)at[i] << shift;
+    return (struct tree_key){base.high + ms, ms ? sequence : base.low + sequence};
+}
+
+static struct tree_key base_of(const struct leaf *leaf) {
+    struct tree_key base;
+    memcpy(&base, leaf->bytes, sizeof base);
+    return base;
+}
+
+/* ---- Items ---------------------------------------------------------------------------------------- */
+
+/* As bits in the order of scores; the two zeroes are one. */
+static uint64_t score_order(double score) {
+    uint64_t bits;
+    score = score == 0 ? 0 : score;
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+static uint64_t first_bytes(struct bytes bytes) {
+    uint64_t word = 0;
+    for (size_t i = 0; i < 8; i++) word = word << 8 | (i < bytes.len ? (unsigned char)bytes.data[i] : 0);
+    return word;
+}
+
+struct tree_key tree_item_key(enum tree_kind kind, const struct tree_item *item) {
+    if (kind == TREE_SCORES) return (struct tree_key){score_order(item->score), first_bytes(item->parts[0])};
+    return item->key;
+}
+
+static unsigned user_parts(const struct shape *shape) {
+    return shape->widths[LENS] - shape->first_part;
+}
+
+bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf_item *ready) {
+    *ready = (struct leaf_item){.item = *item};
+    for (unsigned i = 0; i < user_parts(&shapes[kind]); i++) {
+        if (item->parts[i].len <= shapes[kind].part_max) continue;
+        ready->blocks[i] = block_of(item->parts[i]);
+        if (ready->blocks[i]) continue;
+        leaf_drop(ready);
+        return false;
+    }
+    return true;
+}
+
+void leaf_drop(struct leaf_item *ready) {
+    for (unsigned i = 0; i < TREE_PARTS; i++)
+        if (ready->blocks[i]) block_release(ready->blocks[i]);
+    *ready = (struct leaf_item){.item = {.score = 0}};
+}
+
+static inline size_t stored_size(const struct leaf_item *ready, unsigned part) {
+    size_t len = ready->item.parts[part].len;
+    if (ready->blocks[part]) return IN_BLOCK_BYTES;
+    return len < LEAF_LONG ? len : LONG_HEAD + len;
+}
+
+/* Bytes of an item's element in a leaf with this base. */
+static size_t item_size(const struct shape *shape, const struct leaf_item *ready, struct tree_key base) {
+    char code[ID_CODE_MAX];
+    size_t size = shape->first_part ? encode_id(code, base, ready->item.key) : 0;
+    for (unsigned i = 0; i < user_parts(shape); i++) size += stored_size(ready, i);
+    return size;
+}
+
+size_t leaf_item_bytes(enum tree_kind kind, const struct leaf_item *ready) {
+    size_t size = width_before(&shapes[kind], COLUMNS) + (shapes[kind].first_part ? ID_CODE_MAX : 0);
+    for (unsigned i = 0; i < user_parts(&shapes[kind]); i++) size += stored_size(ready, i);
+    return size;
+}
+
+static size_t write_part(char *at, const struct leaf_item *ready, unsigned part, uint8_t *len) {
+    struct bytes bytes = ready->item.parts[part];
+    uint16_t head = ready->blocks[part] ? IN_BLOCK : (uint16_t)bytes.len;
+    bool is_long = ready->blocks[part] || bytes.len >= LEAF_LONG;
+    *len = is_long ? LEAF_LONG : (uint8_t)bytes.len;
+    if (is_long) {
+        memcpy(at, &head, sizeof head);
+        at += LONG_HEAD;
+    }
+    if (ready->blocks[part]) {
+        struct block *block = block_retain(ready->blocks[part]);
+        memcpy(at, &block, sizeof block);
+    } else if (bytes.len) {
+        memcpy(at, bytes.data, bytes.len);
+    }
+    return stored_size(ready, part);
+}
+
+/* Writes an item's element at the offset and its columns at the place, which are open in a leaf that counts it. */
+static size_t write_item(struct leaf *leaf, unsigned place, size_t offset, const struct leaf_item *ready) {
+    const struct shape *shape = shape_of(leaf);
+    unsigned parts = shape->widths[LENS], count = leaf->head.count;
+    uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
+    char *at = element_at(leaf, offset);
+    if (shape->widths[SCORES]) memcpy(column_of(leaf, SCORES, count) + 8 * place, &ready->item.score, 8);
+    if (shape->widths[HASHES]) {
+        uint32_t hash = (uint32_t)ready->item.key.high;
+        memcpy(column_of(leaf, HASHES, count) + 4 * place, &hash, sizeof hash);
+    }
+    if (shape->widths[TAGS]) column_of(leaf, TAGS, count)[place] = (char)ready->item.key.high;
+    if (shape->first_part) at += lens[0] = (uint8_t)encode_id(at, base_of(leaf), ready->item.key);
+    for (unsigned i = shape->first_part; i < parts; i++) {
+        at += write_part(at, ready, i - shape->first_part, &lens[i]);
+        leaf->longs += lens[i] == LEAF_LONG;
+    }
+    return (size_t)(at - element_at(leaf, offset));
+}
+
+void leaf_get(const struct leaf *leaf, unsigned place, size_t offset, struct tree_item *item) {
+    const struct shape *shape = shape_of(leaf);
+    unsigned parts = shape->widths[LENS], count = leaf->head.count;
+    const uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
+    assert(place < count && offset <= leaf->used);
+    *item = (struct tree_item){.score = 0};
+    if (shape->widths[SCORES]) memcpy(&item->score, column_of(leaf, SCORES, count) + 8 * place, 8);
+    if (shape->widths[HASHES]) item->key.high = load_u32(column_of(leaf, HASHES, count) + 4 * place);
+    if (shape->first_part) item->key = decode_id(element_at(leaf, offset), lens[0], base_of(leaf));
+    for (unsigned i = 0; i < parts; offset += part_size(leaf, lens[i], offset), i++)
+        if (i >= shape->first_part)
+            item->parts[i - shape->first_part] =
+                part_bytes(leaf, lens[i], offset, &item->blocks[i - shape->first_part]);
+}
+
+struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct hash_seed *seed) {
+    struct tree_item item;
+    leaf_get(leaf, place, leaf_offset(leaf, place), &item);
+    if (shape_of(leaf)->widths[TAGS]) item.key.high = hash_bytes(seed, item.parts[0]);
+    return tree_item_key((enum tree_kind)leaf->head.kind, &item);
+}
+
+/* ---- Building ------------------------------------------------------------------------------------- */
+
+struct leaf_piece leaf_piece(const struct leaf *leaf, unsigned from, unsigned to) {
+    assert(from <= to && to <= leaf->head.count);
+    return (struct leaf_piece){leaf, (uint16_t)from, (uint16_t)to, (uint16_t)leaf_offset(leaf, from),
+                               (uint16_t)leaf_offset(leaf, to)};
+}
+
+/* What a leaf will hold. */
+struct extent {
+    unsigned count;
+    size_t bytes;
+    struct tree_key base;
+    unsigned item_place; /* of the new item; `count` if there is none */
+};
+
+/* The number of the first element. */
+static struct tree_key first_id(const struct leaf_piece *pieces, unsigned count,
+                                const struct leaf_item *item) {
+    for (unsigned i = 0; i < count; i++) {
+        if (pieces[i].leaf == NULL) return item->item.key;
+        struct tree_item first;
+        if (pieces[i].from == pieces[i].to) continue;
+        leaf_get(pieces[i].leaf, pieces[i].from, pieces[i].begin, &first);
+        return first.key;
+    }
+    return (struct tree_key){0, 0};
+}
+
+/* Bytes that the numbers of a piece take more with another base. */
+static size_t id_growth(const struct leaf_piece *piece, struct tree_key base) {
+    const struct leaf *leaf = piece->leaf;
+    size_t offset = piece->begin, growth = 0;
+    char code[ID_CODE_MAX];
+    for (unsigned i = piece->from; i < piece->to; offset += leaf_size_at(leaf, i, offset), i++) {
+        struct tree_item item;
+        leaf_get(leaf, i, offset, &item);
+        growth += encode_id(code, base, item.key) - lens_of(leaf)[2 * i];
+    }
+    return growth;
+}
+
+static struct extent measure(const struct shape *shape, const struct leaf_piece *pieces, unsigned count,
+                             const struct leaf_item *item) {
+    struct extent extent = {.item_place = UINT32_MAX};
+    if (shape->base) extent.base = first_id(pieces, count, item);
+    for (unsigned i = 0; i < count; i++) {
+        const struct leaf_piece *piece = &pieces[i];
+        if (piece->leaf) {
+            extent.count += piece->to - piece->from;
+            extent.bytes += (size_t)(piece->end - piece->begin) +
+                            (shape->base ? id_growth(piece, extent.base) : 0);
+        } else {
+            extent.item_place = extent.count++;
+            extent.bytes += item_size(shape, item, extent.base);
+        }
+    }
+    if (extent.item_place == UINT32_MAX) extent.item_place = extent.count;
+    return extent;
+}
+
+/* How much of the spare bytes goes before the elements, where the columns grow: for more to come at this place. */
+static size_t share_in_front(size_t spare, unsigned place, unsigned count, size_t width, size_t bytes) {
+    size_t mean = count ? bytes / count : 0;
+    if (place == 0 && count > 1) return spare;
+    size_t front = place + 1 >= count ? width : width + mean / 2;
+    return width + mean ? spare * front / (width + mean) : spare;
+}
+
+/* A piece, its numbers counted from the leaf's base. */
+static size_t fill_with_ids(struct leaf *leaf, unsigned place, size_t at, const struct leaf_piece *piece) {
+    size_t offset = piece->begin, begin = at;
+    uint8_t *lens = lens_of(leaf);
+    for (unsigned i = piece->from; i < piece->to; i++, place++) {
+        struct tree_item item;
+        size_t size = leaf_size_at(piece->leaf, i, offset);
+        uint8_t id_len = lens_of(piece->leaf)[2 * i];
+        leaf_get(piece->leaf, i, offset, &item);
+        lens[2 * place] = (uint8_t)encode_id(element_at(leaf, at), base_of(leaf), item.key);
+        lens[2 * place + 1] = lens_of(piece->leaf)[2 * i + 1];
+        at += lens[2 * place];
+        memcpy(element_at(leaf, at), element_at(piece->leaf, offset + id_len), size - id_len);
+        at += size - id_len;
+        offset += size;
+    }
+    return at - begin;
+}
+
+static size_t fill_with_piece(struct leaf *leaf, unsigned place, size_t at, const struct leaf_piece *piece) {
+    const struct shape *shape = shape_of(leaf);
+    unsigned parts = shape->widths[LENS];
+    size_t count = (size_t)(piece->to - piece->from), bytes = (size_t)(piece->end - piece->begin);
+    if (shape->base) {
+        bytes = fill_with_ids(leaf, place, at, piece);
+    } else {
+        for (unsigned column = 0; column < COLUMNS; column++) {
+            size_t width = shape->widths[column];
+            memcpy(column_of(leaf, column, leaf->head.count) + width * place,
+                   column_of(piece->leaf, column, piece->leaf->head.count) + width * piece->from,
+                   width * count);
+        }
+        memcpy(element_at(leaf, at), element_at(piece->leaf, piece->begin), bytes);
+    }
+    if (piece->leaf->longs == 0) return bytes;
+    const uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
+    for (size_t i = 0; i < count * parts; i++) leaf->longs += lens[i] == LEAF_LONG;
+    each_block(leaf, (size_t)place * parts, (place + count) * parts, at, true);
+    return bytes;
+}
+
+struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct leaf_piece *pieces,
+                        unsigned count, const struct leaf_item *item, size_t capacity) {
+    const struct shape *shape = &shapes[kind];
+    struct extent extent = measure(shape, pieces, count, item);
+    size_t needs = leaf_bytes(kind, extent.count, extent.bytes), width = width_before(shape, COLUMNS);
+    if (needs > HEAP_NODE_MAX) return NULL;
+    capacity = node_bytes(capacity > needs ? capacity : needs);
+    struct leaf *leaf = node_alloc(heap, capacity);
+    if (leaf == NULL) return NULL;
+    size_t front = share_in_front(capacity - needs, extent.item_place, extent.count, width, extent.bytes);
+    *leaf = (struct leaf){
+        .head = {.references = 1, .kind = (uint8_t)kind, .count = (uint16_t)extent.count},
+        .capacity = (uint16_t)capacity,
+        .start = (uint16_t)(leaf_bytes(kind, extent.count, 0) + front),
+        .used = (uint16_t)extent.bytes,
+    };
+    if (shape->base) memcpy(leaf->bytes, &extent.base, sizeof extent.base);
+    unsigned place = 0;
+    size_t at = 0;
+    for (unsigned i = 0; i < count; i++) {
+        at += pieces[i].leaf ? fill_with_piece(leaf, place, at, &pieces[i])
+                             : write_item(leaf, place, at, item);
+        place += pieces[i].leaf ? pieces[i].to - pieces[i].from : 1;
+    }
+    assert(place == extent.count && at == extent.bytes);
+    debug_assert(leaf_is_whole(leaf));
+    return leaf;
+}
+
+/* ---- Changing in place ---------------------------------------------------------------------------- */
+
+/* Makes room for another element in the columns, from the last column to the first. */
+static void open_columns(struct leaf *leaf, unsigned place) {
+    const struct shape *shape = shape_of(leaf);
+    size_t count = leaf->head.count;
+    for (unsigned column = COLUMNS; column-- > 0;) {
+        size_t width = shape->widths[column];
+        char *from = column_of(leaf, column, count), *to = column_of(leaf, column, count + 1);
+        if (width == 0) continue;
+        memmove(to + width * (place + 1), from + width * place, width * (count - place));
+        if (to != from) memmove(to, from, width * place);
+    }
+    leaf->head.count++;
+}
+
+static void close_columns(struct leaf *leaf, unsigned place) {
+    const struct shape *shape = shape_of(leaf);
+    size_t count = leaf->head.count;
+    for (unsigned column = 0; column < COLUMNS; column++) {
+        size_t width = shape->widths[column];
+        char *from = column_of(leaf, column, count), *to = column_of(leaf, column, count - 1);
+        if (width == 0) continue;
+        if (to != from) memmove(to, from, width * place);
+        memmove(to + width * place, from + width * (place + 1), width * (count - 1 - place));
+    }
+    leaf->head.count--;
+}
+
+/* Opens `size` bytes at the offset, with room for the columns of one more element; there is enough in all. */
+static void open_elements(struct leaf *leaf, unsigned place, size_t offset, size_t size) {
+    const struct shape *shape = shape_of(leaf);
+    size_t width = width_before(shape, COLUMNS), count = leaf->head.count + 1u;
+    size_t columns_end = leaf_bytes((enum tree_kind)leaf->head.kind, (unsigned)count, 0), start = leaf->start;
+    size_t spare = leaf->capacity - columns_end - leaf->used - size, behind = leaf->used - offset;
+    char *base = (char *)leaf;
+    bool fits_behind = start >= columns_end && start + leaf->used + size <= leaf->capacity;
+    bool fits_before = start >= columns_end + size;
+    size_t new_start =
+        fits_behind && (behind <= offset || !fits_before) ? start
+        : fits_before                                     ? start - size
+                      : columns_end + share_in_front(spare, place, (unsigned)count, width, leaf->used + size);
+    if (new_start < start) memmove(base + new_start, base + start, offset);
+    if (new_start + size != start) memmove(base + new_start + offset + size, base + start + offset, behind);
+    if (new_start > start) memmove(base + new_start, base + start, offset);
+    leaf->start = (uint16_t)new_start;
+    leaf->used = (uint16_t)(leaf->used + size);
+}
+
+static void close_elements(struct leaf *leaf, size_t offset, size_t size) {
+    size_t behind = leaf->used - offset - size;
+    char *at = element_at(leaf, offset);
+    if (offset < behind) {
+        memmove(element_at(leaf, size), element_at(leaf, 0), offset);
+        leaf->start = (uint16_t)(leaf->start + size);
+    } else {
+        memmove(at, at + size, behind);
+    }
+    leaf->used = (uint16_t)(leaf->used - size);
+}
+
+/* Can an item of this leaf's order stand here without another base? */
+static bool base_serves(const struct leaf *leaf, unsigned place) {
+    return place > 0 || shape_of(leaf)->base == 0;
+}
+
+bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready) {
+    enum tree_kind kind = (enum tree_kind)leaf->head.kind;
+    assert(place <= leaf->head.count && leaf->head.references <= 1);
+    if (!base_serves(leaf, place)) return false;
+    size_t size = item_size(shape_of(leaf), ready, shape_of(leaf)->base ? base_of(leaf) : ready->item.key);
+    if (leaf_bytes(kind, leaf->head.count + 1u, leaf->used + size) > leaf->capacity) return false;
+    size_t offset = leaf_offset(leaf, place);
+    open_elements(leaf, place, offset, size);
+    open_columns(leaf, place);
+    write_item(leaf, place, offset, ready);
+    debug_assert(leaf_is_whole(leaf));
+    return true;
+}
+
+/* The blocks and counts of an element that goes. */
+static void forget(struct leaf *leaf, unsigned place, size_t offset) {
+    size_t parts = shape_of(leaf)->widths[LENS], first = (size_t)place * parts;
+    if (leaf->longs == 0) return;
+    each_block(leaf, first, first + parts, offset, false);
+    for (size_t i = first; i < first + parts; i++) leaf->longs -= lens_of(leaf)[i] == LEAF_LONG;
+}
+
+void leaf_remove(struct leaf *leaf, unsigned place) {
+    size_t offset = leaf_offset(leaf, place), size = leaf_size_at(leaf, place, offset);
+    assert(place < leaf->head.count && leaf->head.references <= 1);
+    forget(leaf, place, offset);
+    close_elements(leaf, offset, size);
+    close_columns(leaf, place);
+    debug_assert(leaf_is_whole(leaf));
+}
+
+bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready) {
+    const struct shape *shape = shape_of(leaf);
+    size_t offset = leaf_offset(leaf, place), old = leaf_size_at(leaf, place, offset);
+    size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : ready->item.key);
+    assert(place < leaf->head.count && leaf->head.references <= 1);
+    if (leaf_needs(leaf) - old + size > leaf->capacity) return false;
+    forget(leaf, place, offset);
+    if (old != size) {
+        close_elements(leaf, offset, old);
+        leaf->head.count--; /* its columns stay where they are: only the element is opened anew */
+        open_elements(leaf, place, offset, size);
+        leaf->head.count++;
+    }
+    write_item(leaf, place, offset, ready);
+    debug_assert(leaf_is_whole(leaf));
+    return true;
+}
+
+/* ---- Finding -------------------------------------------------------------------------------------- */
+
+unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset) {
+    unsigned count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
+    const uint8_t *tags = (const uint8_t *)column_of(leaf, TAGS, count), *lens = lens_of(leaf);
+    uint8_t len = member.len < LEAF_LONG ? (uint8_t)member.len : LEAF_LONG;
+    for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++) {
+        struct block *block;
+        if (lens[i * parts] != len) continue;
+        *offset = size_of_parts(leaf, (size_t)i * parts);
+        if (bytes_equal(part_bytes(leaf, len, *offset, &block), member)) return i;
+    }
+    return count;
+}
+
+/* The first place whose score is not below this one. */
+static unsigned score_bound(const struct leaf *leaf, double score) {
+    const char *scores = column_of(leaf, SCORES, leaf->head.count);
+    unsigned low = 0, left = leaf->head.count;
+    while (left > 0) {
+        unsigned half = left / 2;
+        double other;
+        memcpy(&other, scores + 8 * (low + half), sizeof other);
+        low = other < score ? low + half + 1 : low;
+        left = other < score ? left - half - 1 : half;
+    }
+    return low;
+}
+
+static double score_at(const struct leaf *leaf, unsigned place) {
+    double score;
+    memcpy(&score, column_of(leaf, SCORES, leaf->head.count) + 8 * place, sizeof score);
+    return score;
+}
+
+static int compare_member(const struct leaf *leaf, unsigned place, struct bytes member) {
+    struct block *block;
+    return bytes_compare(part_bytes(leaf, lens_of(leaf)[place], leaf_offset(leaf, place), &block), member);
+}
+
+static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
+    unsigned low = score_bound(leaf, item->score), end = low;
+    while (end < leaf->head.count && score_at(leaf, end) == item->score) end++;
+    while (low < end) {
+        unsigned middle = low + (end - low) / 2;
+        int order = compare_member(leaf, middle, item->parts[0]);
+        if (order == 0) {
+            *equal = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            end = middle;
+    }
+    return low;
+}
+
+static unsigned bound_in_index(const struct leaf *leaf, uint64_t hash, bool *equal) {
+    const char *hashes = column_of(leaf, HASHES, leaf->head.count);
+    unsigned low = 0, left = leaf->head.count;
+    while (left > 0) {
+        unsigned half = left / 2;
+        bool below = load_u32(hashes + 4 * (low + half)) < hash;
+        low = below ? low + half + 1 : low;
+        left = below ? left - half - 1 : half;
+    }
+    *equal = low < leaf->head.count && load_u32(hashes + 4 * low) == hash;
+    return low;
+}
+
+static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, bool *equal) {
+    size_t offset = 0;
+    unsigned i = 0;
+    for (; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
+        struct tree_key own = decode_id(element_at(leaf, offset), lens_of(leaf)[2 * i], base_of(leaf));
+        if (own.high < key.high || (own.high == key.high && own.low < key.low)) continue;
+        *equal = own.high == key.high && own.low == key.low;
+        break;
+    }
+    return i;
+}
+
+unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
+    *equal = false;
+    switch ((enum tree_kind)leaf->head.kind) {
+    case TREE_SCORES: return bound_in_scores(leaf, item, equal);
+    case TREE_INDEX: return bound_in_index(leaf, item->key.high, equal);
+    case TREE_STREAM: return bound_in_stream(leaf, item->key, equal);
+    default: assert(!"an ordered kind"); return 0;
+    }
+}
+
+/* ---- Checking ------------------------------------------------------------------------------------- */
+
+bool leaf_is_whole(const struct leaf *leaf) {
+    size_t parts = (size_t)leaf->head.count * shape_of(leaf)->widths[LENS], longs = 0, used = 0;
+    const uint8_t *lens = lens_of(leaf);
+    assert(leaf->head.level == 0 && leaf->head.kind < TREE_KINDS);
+    assert(leaf->start >= leaf_bytes((enum tree_kind)leaf->head.kind, leaf->head.count, 0)); /* 1 */
+    assert(leaf->start + leaf->used <= leaf->capacity);
+    assert(leaf->capacity == node_bytes(leaf->capacity));
+    for (size_t i = 0; i < parts; used += part_size(leaf, lens[i], used), i++) longs += lens[i] == LEAF_LONG;
+    assert(longs == leaf->longs); /* 2 */
+    assert(used == leaf->used);   /* 3 */
+    return true;
+}

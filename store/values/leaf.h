@@ -1,0 +1,119 @@
+/* leaf.h - the leaves of a tree (tree.h): packed elements, and what is needed to find one among them.
+ *
+ *     | head, capacity, start, used, longs | base | scores | hashes | tags | lens | gap | elements ... | gap |
+ *
+ * base     TREE_STREAM: the first number, 16 bytes, from which the others are counted
+ * scores   TREE_SCORES, TREE_INDEX: 8 bytes an element
+ * hashes   TREE_INDEX: 4 bytes an element
+ * tags     TREE_SET, TREE_HASH: the lowest byte of each hash
+ * lens     a byte for each part of an element; LEAF_LONG says that the part begins with two bytes that have its length, or
+ *          that it is a pointer to a block
+ * elements their parts, one behind the other; `start` and `used` measure them
+ *
+ * A leaf of TREE_SET or TREE_HASH has its elements in any order, for a tag finds one as fast, and a new one is appended; the
+ * leaves stand in the order of hashes. In other trees the elements of a leaf are in order too. Room at both ends of the
+ * elements lets a change move the shorter part of them.
+ *
+ * Invariants:
+ *   1. The arrays end at or before `start`, and start + used <= capacity, which is that of the leaf's size class.
+ *   2. `longs` counts the parts whose len is LEAF_LONG. The leaf has a reference of its own to each block.
+ *   3. used is the sum of the parts' stored sizes. */
+#ifndef KEVY_STORE_VALUES_LEAF_H
+#define KEVY_STORE_VALUES_LEAF_H
+
+#include "protocol/bytes.h"
+#include "store/index/hash.h"
+#include "store/memory/block.h"
+#include "store/values/node.h"
+
+enum { TREE_PARTS = 2, LEAF_LONG = 255, LEAF_PLACES_MAX = 4096 };
+
+/* An element. Which fields are of use, enum tree_kind says. */
+struct tree_item {
+    struct tree_key
+        key; /* TREE_SET, TREE_HASH: the 64-bit hash, in `high`; TREE_INDEX: 32 bits of it; TREE_STREAM: both */
+    double score;
+    struct bytes parts[TREE_PARTS];
+    struct block
+        *blocks[TREE_PARTS]; /* of an item that was read: the block in which a long part lies, or NULL */
+};
+
+struct leaf {
+    struct node head;
+    uint16_t capacity; /* bytes in all */
+    uint16_t start;    /* where the elements begin, from the head */
+    uint16_t used;     /* bytes of elements */
+    uint16_t longs;
+    char bytes[];
+};
+_Static_assert(sizeof(struct leaf) == 16, "columns of eight-byte words follow the head");
+
+/* An item that is ready to be put into a leaf. */
+struct leaf_item {
+    struct tree_item item;
+    struct block
+        *blocks[TREE_PARTS]; /* what holds the parts that are too long for a leaf; a reference each */
+};
+/* False without memory. An item that is ready is dropped, also if it was put into leaves. */
+bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf_item *ready);
+void leaf_drop(struct leaf_item *ready);
+
+/* Elements [from, to) of a leaf, which lie at [begin, end) of its elements; of no leaf: the new item. */
+struct leaf_piece {
+    const struct leaf *leaf;
+    uint16_t from, to, begin, end;
+};
+struct leaf_piece leaf_piece(const struct leaf *leaf, unsigned from, unsigned to);
+
+static inline struct leaf *leaf_of(struct node *node) {
+    debug_assert(node->level == 0);
+    return (struct leaf *)(void *)node;
+}
+static inline const struct leaf *leaf_at(const struct node *node) {
+    debug_assert(node->level == 0);
+    return (const struct leaf *)(const void *)node;
+}
+
+/* A new leaf of these pieces, with one reference, at least `capacity` bytes large. What it takes from other leaves stays there
+ * too. NULL without memory, or if it would be larger than any leaf may be. */
+struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct leaf_piece *pieces,
+                        unsigned count, const struct leaf_item *item, size_t capacity);
+/* Gives the blocks back and frees the leaf, which nobody refers to. */
+void leaf_free(struct leaf *leaf);
+
+/* Changes in place, of a leaf that is not shared. False if there is no room, and nothing is changed. */
+bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
+bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
+void leaf_remove(struct leaf *leaf, unsigned place);
+
+/* Where an element begins, in the elements; how long it is if it begins there; and what it holds. The hash of TREE_SET and
+ * TREE_HASH is not looked up. */
+size_t leaf_offset(const struct leaf *leaf, unsigned place);
+size_t leaf_size_at(const struct leaf *leaf, unsigned place, size_t offset);
+/* The same of an element whose successor's offset is known. */
+size_t leaf_offset_before(const struct leaf *leaf, unsigned place, size_t next_offset);
+void leaf_get(const struct leaf *leaf, unsigned place, size_t offset, struct tree_item *item);
+/* The key of an element. */
+struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct hash_seed *seed);
+
+/* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. */
+unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
+/* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
+unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal);
+
+/* Bytes that a leaf with these elements needs; the size above which it is split; and the columns' bytes of an element. */
+size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used);
+size_t leaf_most(enum tree_kind kind);
+static inline size_t leaf_needs(const struct leaf *leaf) {
+    return leaf_bytes((enum tree_kind)leaf->head.kind, leaf->head.count, leaf->used);
+}
+/* Bytes that an item would take in a leaf, at most. */
+size_t leaf_item_bytes(enum tree_kind kind, const struct leaf_item *ready);
+
+/* The key by which a tree orders an item. */
+struct tree_key tree_item_key(enum tree_kind kind, const struct tree_item *item);
+
+/* Aborts unless the invariants hold: for debug_assert and tests. */
+bool leaf_is_whole(const struct leaf *leaf);
+
+#endif

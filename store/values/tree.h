@@ -1,0 +1,155 @@
+/* tree.h - one tree for all large values with elements: a counted B+ tree of packed leaves. Changes are in tree_change.h.
+ *
+ * Only the order differs: by position, by score, by hash, by number (enum tree_kind in node.h). There are no links between
+ * leaves, so that versions can share them: a cursor has the way from the root.
+ *
+ * Versions. A retained tree (tree_fork) is one reference more to the root, whatever the size, and looks the same for ever: who
+ * writes to either of them copies the nodes on the way that are shared, by the one rule of node.h (2). So what costs nothing at
+ * the fork costs a copy of each node that is written to, once. A version may be read, walked and released by any thread.
+ *
+ * Edges. Who appends or pops touches the tree and one leaf: the tree knows its first and last leaf while nothing on the way to
+ * them is shared, and what the counts on the way do not know yet is owed to them. Whoever changes something else pays first.
+ *
+ * Invariants:
+ *   1. root is NULL exactly when count is 0; all leaves are at level 0.
+ *   2. edges[i] is NULL, or the leaf at that end, and then nothing on the way to it is shared unless the root is.
+ *   3. The counts on the way to the first (last) leaf are too low by owed[0] (owed[1]); a root that is a leaf is owed nothing.
+ *   4. Of a key in an inner node, what lies left is not above it, and what lies right of it not below; for the kinds ordered by
+ *      hash, and streams, what lies left is below it. Equal keys of TREE_INDEX are in one leaf. */
+#ifndef KEVY_STORE_VALUES_TREE_H
+#define KEVY_STORE_VALUES_TREE_H
+
+#include "store/memory/memory.h"
+#include "store/values/leaf.h"
+
+enum { TREE_LEVELS = 12 }; /* inner nodes on the way to a leaf: more than 2^32 leaves take, half full */
+
+enum tree_end { TREE_FRONT, TREE_BACK };
+
+struct tree {
+    struct node *root;
+    uint64_t count; /* elements */
+    uint64_t bytes; /* of its nodes, shared ones included; an estimate after subtrees were cut off */
+    struct leaf *edges[2];
+    int32_t owed[2];
+    enum tree_kind kind;
+};
+
+/* What a change needs beside the tree. */
+struct tree_context {
+    struct heap *heap;            /* where new nodes come from */
+    const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
+    struct graves *graves;        /* takes what is to be freed in steps */
+};
+
+/* An element, found by one of the functions below. It is valid until the tree changes. */
+struct tree_cursor {
+    const struct tree *tree;
+    struct leaf *leaf; /* NULL: no element */
+    unsigned place;
+    size_t offset;
+    unsigned depth;
+    struct {
+        struct inner *node;
+        unsigned at;
+    } ways[TREE_LEVELS]; /* from the root down */
+};
+
+static inline struct tree tree_empty(enum tree_kind kind) {
+    return (struct tree){.kind = kind};
+}
+
+/* ---- Versions ------------------------------------------------------------------------------------- */
+
+/* Makes `to` a tree of the same elements, in O(1). The old one must not be changed at the same moment, but may be read. */
+void tree_fork(struct tree *to, struct tree *from);
+/* Gives all elements back, in O(1): what nobody else refers to becomes graves. The tree is empty then. */
+void tree_release(struct tree *tree, struct graves *graves);
+
+/* A walk over a version that is given up: what nobody else refers to is freed behind it. No lock is needed. */
+struct tree_walk {
+    enum tree_kind kind;
+    struct leaf *leaf; /* with a reference of the walk's own, as all of its nodes */
+    unsigned place;
+    size_t offset;
+    unsigned depth;
+    struct {
+        struct node *node;
+        unsigned
+            passed; /* children that the walk has passed, and which are still there since the node is shared */
+    } ways[TREE_LEVELS];
+};
+/* Takes what the tree holds; it is empty then. */
+struct tree_walk tree_walk(struct tree *tree);
+/* The next element, valid until the next call; false at the end, where nothing is held any more. */
+bool tree_walk_next(struct tree_walk *walk, struct tree_item *item, struct graves *graves);
+/* Gives up before the end. */
+void tree_walk_end(struct tree_walk *walk, struct graves *graves);
+
+/* ---- Finding -------------------------------------------------------------------------------------- */
+
+/* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
+bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member);
+/* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it; where
+ * there is none, cursor->leaf is NULL. */
+bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item);
+/* The element at this position, 0 <= position < count. */
+void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t position);
+/* How many elements are before it. */
+uint64_t tree_rank(const struct tree_cursor *cursor);
+
+/* To the next or previous element. False if there is none: cursor->leaf is NULL then. */
+bool tree_next(struct tree_cursor *cursor);
+bool tree_previous(struct tree_cursor *cursor);
+/* The element. A hash of TREE_SET and TREE_HASH is not in it. */
+static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *item) {
+    leaf_get(cursor->leaf, cursor->place, cursor->offset, item);
+}
+
+/* One step of an iteration over a TREE_SET or TREE_HASH that may change between steps: calls `each` for the elements of one
+ * leaf, returns the next cursor, 0 at the end. Begin with 0. Every element that is there throughout is seen, once. `each` must
+ * not change the tree. */
+uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64_t cursor,
+                   void (*each)(void *context, const struct tree_item *item), void *context);
+
+/* For lookups of many members at once (TREE_SET, TREE_HASH, TREE_INDEX): begin with the root, call once a level for each of
+ * them, and find them then. Asks for the node that it returns, and is done when that is a leaf. */
+static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash);
+
+/* Aborts unless the invariants hold. O(n), for tests. */
+bool tree_check(const struct tree *tree, const struct hash_seed *seed);
+
+/* ---- For tree_change.c, and definitions of the above ---------------------------------------------- */
+
+/* Where to descend to. */
+struct tree_target {
+    enum { TREE_TO_KEY, TREE_TO_POSITION, TREE_TO_FRONT, TREE_TO_BACK } to;
+    struct tree_key key;
+    const struct tree_item *item; /* TREE_TO_KEY */
+    uint64_t position;            /* left after the children passed */
+};
+struct tree_target tree_target(const struct tree *tree, const struct tree_item *item);
+/* The child of an inner node that lies on the way; target->position is left as it is. */
+unsigned tree_choose(const struct inner *inner, const struct tree_target *target);
+/* Steps into the child: counts the position down. */
+void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target);
+
+/* The last child of a node by one word of key that may hold this one. */
+static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t hash) {
+    const uint64_t *keys = inner_keys(inner);
+    unsigned low = 0;
+    for (unsigned left = inner->head.count, half; left > 1; left -= half) {
+        half = left / 2;
+        low += keys[low + half] <= hash ? half : 0;
+    }
+    return low;
+}
+
+static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash) {
+    if (node->level == 0) return node;
+    const struct node *child = inner_at(node)->children[tree_child_of_hash(inner_at(node), hash)];
+    for (unsigned line = 0; line < 4; line++) memory_prefetch((const char *)child + (size_t)line * 64);
+    return child;
+}
+
+#endif

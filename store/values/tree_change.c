@@ -1,0 +1,821 @@
+/* tree_change.c - changes of trees.
+ *
+ * A change descends once. On the way down every inner node becomes the tree's own (a shared one is copied), and, if something
+ * is to be put in, gets room for one child more: so a leaf that is split has a parent with room, and nothing goes up again.
+ * Each of these steps leaves the elements alone; the last one, in the leaf, has all its memory before it changes anything. */
+#include "store/values/tree_change.h"
+
+#include <string.h>
+
+enum {
+    INNER_JOIN_BELOW = INNER_MAX / 4,      /* children: a node with fewer is joined with a neighbour */
+    INNER_JOINED_MOST = INNER_MAX / 4 * 3, /* if they have no more than these together */
+    ELEMENTS_MOST = HEAP_NODE_MAX / 2,     /* of a leaf: far more than there can be */
+};
+
+/* The way to a leaf, as a change sees it: all inner nodes are the tree's own. */
+struct way {
+    unsigned depth;
+    struct {
+        struct inner *node;
+        unsigned at;
+    } steps[TREE_LEVELS];
+    struct leaf *leaf; /* which may be shared */
+    unsigned place;    /* by position */
+};
+
+static struct node **slot_of(struct tree *tree, const struct way *way, unsigned depth) {
+    if (depth == 0) return &tree->root;
+    return &way->steps[depth - 1].node->children[way->steps[depth - 1].at];
+}
+
+static struct inner *parent_of(const struct way *way) {
+    return way->depth ? way->steps[way->depth - 1].node : NULL;
+}
+
+/* Puts another node in the place of one; the reference to the old one is given back. */
+static void exchange(struct tree *tree, const struct tree_context *context, struct node **slot,
+                     struct node *node) {
+    tree->bytes += node_memory(node) - node_memory(*slot);
+    node_release(*slot, context->graves);
+    *slot = node;
+}
+
+/* ---- The way down --------------------------------------------------------------------------------- */
+
+/* The children of a node move out of it, which is freed; or, if others refer to it too, they are retained. */
+static void move_children(struct inner *to, struct inner *from, const struct tree_context *context) {
+    bool shared = node_shared(&from->head);
+    for (unsigned i = 0; shared && i < from->head.count; i++) node_retain(from->children[i]);
+    inner_append(to, from, 0, from->head.count);
+    if (shared)
+        node_release(&from->head, context->graves);
+    else
+        node_free(from);
+}
+
+/* Makes an inner node the tree's own, and, if it shall have room, a larger one of it that is not the largest. */
+static bool own(struct tree *tree, const struct tree_context *context, struct node **slot, bool room) {
+    struct inner *inner = inner_of(*slot);
+    unsigned wanted = inner->head.count + (room && inner->head.count < INNER_MAX);
+    bool grows = wanted > inner->capacity;
+    if (!node_shared(*slot) && !grows) return true;
+    unsigned capacity = grows ? inner_capacity(wanted) : inner->capacity;
+    struct inner *own = inner_new(context->heap, tree->kind, inner->head.level, capacity);
+    if (own == NULL) return false;
+    tree->bytes += node_memory(&own->head) - node_memory(&inner->head);
+    move_children(own, inner, context);
+    *slot = &own->head;
+    return true;
+}
+
+static bool is_full(const struct node *node) {
+    return node->level > 0 && node->count == INNER_MAX;
+}
+
+/* Splits a full child of a node that has room, both the tree's own. */
+static bool split_inner(struct tree *tree, const struct tree_context *context, struct inner *parent,
+                        unsigned at) {
+    struct inner *left = inner_of(parent->children[at]);
+    unsigned middle = at + 1u == parent->head.count ? INNER_MAX - INNER_LEAST : INNER_MAX / 2;
+    struct inner *right =
+        inner_new(context->heap, tree->kind, left->head.level, inner_capacity(left->head.count - middle + 1));
+    if (right == NULL) return false;
+    struct tree_key key = inner_key(left, middle);
+    inner_append(right, left, middle, left->head.count);
+    left->head.count = (uint16_t)middle;
+    uint32_t moved = (uint32_t)node_elements(&right->head);
+    inner_below(parent)[at] -= moved;
+    inner_put(parent, at + 1, &right->head, key, moved);
+    tree->bytes += node_memory(&right->head);
+    return true;
+}
+
+/* Puts an inner node with one child above the root. */
+static bool raise_root(struct tree *tree, const struct tree_context *context) {
+    struct inner *root = inner_new(context->heap, tree->kind, tree->root->level + 1u, INNER_LEAST);
+    if (root == NULL) return false;
+    inner_put(root, 0, tree->root, (struct tree_key){0, 0}, (uint32_t)tree->count);
+    tree->root = &root->head;
+    tree->bytes += node_memory(tree->root);
+    return true;
+}
+
+/* The root becomes the tree's own; with room, if there shall be. */
+static bool own_root(struct tree *tree, const struct tree_context *context, bool room) {
+    if (tree->root->level == 0) return true;
+    if (!own(tree, context, &tree->root, room)) return false;
+    if (!room || !is_full(tree->root)) return true;
+    return raise_root(tree, context) && split_inner(tree, context, inner_of(tree->root), 0);
+}
+
+/* Owns the child that lies on the way, with room if there shall be; `at` is where the way goes on. */
+static bool own_child(struct tree *tree, const struct tree_context *context, struct inner *parent,
+                      const struct tree_target *target, bool room, unsigned *at) {
+    *at = tree_choose(parent, target);
+    if (parent->head.level == 1) return true;
+    if (!own(tree, context, &parent->children[*at], room)) return false;
+    if (!room || !is_full(parent->children[*at])) return true;
+    if (!split_inner(tree, context, parent, *at)) return false;
+    *at = tree_choose(parent, target);
+    return true;
+}
+
+static bool own_way(struct tree *tree, const struct tree_context *context, struct way *way,
+                    struct tree_target target, bool room) {
+    way->depth = 0;
+    if (!own_root(tree, context, room)) return false;
+    struct node *node = tree->root;
+    while (node->level > 0) {
+        struct inner *inner = inner_of(node);
+        unsigned at;
+        assert(way->depth < TREE_LEVELS && !node_shared(node));
+        if (!own_child(tree, context, inner, &target, room, &at)) return false;
+        tree_enter(inner, at, &target);
+        way->steps[way->depth].node = inner;
+        way->steps[way->depth++].at = at;
+        node = inner->children[at];
+    }
+    way->leaf = leaf_of(node);
+    way->place = (unsigned)target.position;
+    return true;
+}
+
+/* Pays what is owed to the counts on the way to an edge. */
+static bool pay(struct tree *tree, const struct tree_context *context, enum tree_end end) {
+    struct way way;
+    struct tree_target target = {.to = end == TREE_FRONT ? TREE_TO_FRONT : TREE_TO_BACK};
+    if (tree->owed[end] == 0) return true;
+    if (!own_way(tree, context, &way, target, false)) return false;
+    for (unsigned i = 0; i < way.depth; i++)
+        inner_below(way.steps[i].node)[way.steps[i].at] += (uint32_t)tree->owed[end];
+    tree->owed[end] = 0;
+    return true;
+}
+
+/* Before a change that may be anywhere. */
+static bool settle(struct tree *tree, const struct tree_context *context) {
+    tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
+    return pay(tree, context, TREE_FRONT) && pay(tree, context, TREE_BACK);
+}
+
+static void count_on_way(struct tree *tree, const struct way *way, int64_t change) {
+    for (unsigned i = 0; i < way->depth; i++)
+        inner_below(way->steps[i].node)[way->steps[i].at] += (uint32_t)change;
+    tree->count += (uint64_t)change;
+}
+
+/* ---- Putting in ----------------------------------------------------------------------------------- */
+
+/* What a leaf is to hold: its elements but `skipped` (0 or 1) from the place on, and the item there. */
+struct putting {
+    const struct leaf *leaf;
+    unsigned place, skipped;
+    const struct leaf_item *ready;
+    unsigned count; /* elements in all */
+    size_t bytes;   /* that they need, about */
+};
+
+static struct leaf_piece new_item(void) {
+    return (struct leaf_piece){.leaf = NULL};
+}
+
+/* Elements [from, to) of what the leaf is to hold. */
+static unsigned pieces_of(const struct putting *putting, unsigned from, unsigned to,
+                          struct leaf_piece pieces[3]) {
+    unsigned place = putting->place, count = 0;
+    int behind = (int)putting->skipped - 1; /* from a place behind the item to that in the leaf */
+    if (from < place) pieces[count++] = leaf_piece(putting->leaf, from, to < place ? to : place);
+    if (from <= place && to > place) pieces[count++] = new_item();
+    if (to > place + 1) {
+        unsigned begin = from > place + 1 ? from : place + 1;
+        pieces[count++] =
+            leaf_piece(putting->leaf, (unsigned)((int)begin + behind), (unsigned)((int)to + behind));
+    }
+    return count;
+}
+
+static struct leaf *build_part(const struct tree_context *context, const struct putting *putting,
+                               unsigned from, unsigned to, size_t capacity) {
+    struct leaf_piece pieces[3];
+    unsigned count = pieces_of(putting, from, to, pieces);
+    return leaf_build(context->heap, (enum tree_kind)putting->leaf->head.kind, pieces, count, putting->ready,
+                      capacity);
+}
+
+/* Bytes of the element at this place of what the leaf is to hold; *offset runs along with the leaf's own. */
+static size_t size_in(const struct putting *putting, unsigned at, size_t *offset) {
+    enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
+    size_t columns = leaf_bytes(kind, 1, 0) - leaf_bytes(kind, 0, 0), size;
+    unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
+    if (at == putting->place) {
+        if (putting->skipped) *offset += leaf_size_at(putting->leaf, at, *offset);
+        return leaf_item_bytes(kind, putting->ready);
+    }
+    size = leaf_size_at(putting->leaf, place, *offset);
+    *offset += size;
+    return columns + size;
+}
+
+static uint64_t index_hash(const struct putting *putting, unsigned at) {
+    struct tree_item item;
+    if (at == putting->place) return putting->ready->item.key.high;
+    unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
+    leaf_get(putting->leaf, place, 0, &item);
+    return item.key.high;
+}
+
+/* Where to split, so that equal hashes of a TREE_INDEX stay together: here, or as near as can be. 0: nowhere. */
+static unsigned between_hashes(const struct putting *putting, unsigned at) {
+    for (unsigned away = 0; away < putting->count; away++) {
+        unsigned up = at + away, down = at - away;
+        if (up < putting->count && index_hash(putting, up - 1) != index_hash(putting, up)) return up;
+        if (away < at && index_hash(putting, down - 1) != index_hash(putting, down)) return down;
+    }
+    return 0;
+}
+
+/* Where the right one of two leaves of about the same size begins. 0: it cannot be split. */
+static unsigned middle_of(const struct putting *putting) {
+    size_t sum = 0, offset = 0;
+    unsigned at = 0;
+    if (putting->count < 2) return 0;
+    while (at + 1 < putting->count && sum < putting->bytes / 2) sum += size_in(putting, at++, &offset);
+    if (at == 0) at = 1;
+    return putting->leaf->head.kind == TREE_INDEX ? between_hashes(putting, at) : at;
+}
+
+/* Two leaves in the place of one. */
+struct halves {
+    struct leaf *left, *right;
+    struct tree_key key; /* of the right one */
+};
+
+static bool halve_by_order(const struct tree_context *context, const struct putting *putting,
+                           struct halves *halves) {
+    unsigned middle = middle_of(putting);
+    if (middle == 0) return false;
+    halves->left = build_part(context, putting, 0, middle, 0);
+    halves->right = halves->left ? build_part(context, putting, middle, putting->count, 0) : NULL;
+    if (halves->right) halves->key = leaf_key(halves->right, 0, context->seed);
+    return halves->right;
+}
+
+/* The hashes of a leaf's elements, and a bound which some of these and the item's are below and some are not: above their mean,
+ * which for hashes is the median. 0: they are all the same. */
+static uint64_t bound_of_hashes(const struct tree_context *context, const struct putting *putting,
+                                uint64_t *hashes) {
+    const struct leaf *leaf = putting->leaf;
+    unsigned __int128 sum = putting->ready->item.key.high;
+    uint64_t least = putting->ready->item.key.high, most = least;
+    size_t offset = 0;
+    for (unsigned i = 0; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
+        struct tree_item item;
+        leaf_get(leaf, i, offset, &item);
+        hashes[i] = hash_bytes(context->seed, item.parts[0]);
+        if (putting->skipped && i == putting->place) continue;
+        sum += hashes[i];
+        least = hashes[i] < least ? hashes[i] : least;
+        most = hashes[i] > most ? hashes[i] : most;
+    }
+    return least == most ? 0 : (uint64_t)(sum / putting->count) + 1;
+}
+
+/* The leaf's elements on one side of the bound, and the item if it is on that side, as pieces; their number. */
+static unsigned pieces_on_side(const struct putting *putting, const uint64_t *hashes, uint64_t bound,
+                               bool right, struct leaf_piece *pieces) {
+    const struct leaf *leaf = putting->leaf;
+    unsigned count = 0;
+    size_t offset = 0;
+    for (unsigned i = 0; i < leaf->head.count; i++) {
+        size_t end = offset + leaf_size_at(leaf, i, offset);
+        bool mine = (hashes[i] >= bound) == right && !(putting->skipped && i == putting->place);
+        struct leaf_piece *last = count ? &pieces[count - 1] : NULL;
+        if (mine && last && last->to == i) {
+            last->to++;
+            last->end = (uint16_t)end;
+        } else if (mine) {
+            pieces[count++] =
+                (struct leaf_piece){leaf, (uint16_t)i, (uint16_t)(i + 1), (uint16_t)offset, (uint16_t)end};
+        }
+        offset = end;
+    }
+    if ((putting->ready->item.key.high >= bound) == right) pieces[count++] = new_item();
+    return count;
+}
+
+static bool halve_by_hash(const struct tree_context *context, const struct putting *putting,
+                          struct halves *halves) {
+    uint64_t hashes[ELEMENTS_MOST];
+    struct leaf_piece pieces[ELEMENTS_MOST / 2 + 2];
+    enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
+    assert(putting->leaf->head.count <=
+           ELEMENTS_MOST / 2); /* two bytes and a member of two each, but for a few */
+    uint64_t bound = bound_of_hashes(context, putting, hashes);
+    if (bound == 0) return false;
+    unsigned count = pieces_on_side(putting, hashes, bound, false, pieces);
+    halves->left = leaf_build(context->heap, kind, pieces, count, putting->ready, 0);
+    if (halves->left == NULL) return false;
+    count = pieces_on_side(putting, hashes, bound, true, pieces);
+    halves->right = leaf_build(context->heap, kind, pieces, count, putting->ready, 0);
+    halves->key = (struct tree_key){bound, 0};
+    return halves->right;
+}
+
+static bool by_hash(enum tree_kind kind) {
+    return kind == TREE_SET || kind == TREE_HASH;
+}
+
+/* A leaf that is the root gets a parent. */
+static bool ensure_parent(struct tree *tree, const struct tree_context *context, struct way *way) {
+    if (way->depth > 0) return true;
+    if (!raise_root(tree, context)) return false;
+    way->steps[0].node = inner_of(tree->root);
+    way->steps[0].at = 0;
+    way->depth = 1;
+    return true;
+}
+
+static bool split(struct tree *tree, const struct tree_context *context, struct way *way,
+                  const struct putting *putting) {
+    struct halves halves = {NULL, NULL, {0, 0}};
+    if (!ensure_parent(tree, context, way)) return false;
+    bool halved = by_hash(tree->kind) ? halve_by_hash(context, putting, &halves)
+                                      : halve_by_order(context, putting, &halves);
+    if (!halved) {
+        if (halves.left) node_release(&halves.left->head, context->graves);
+        return false;
+    }
+    struct inner *parent = parent_of(way);
+    unsigned at = way->steps[way->depth - 1].at;
+    unsigned in_right = halves.right->head.count;
+    inner_below(parent)[at] -= in_right; /* the item is counted on the way, at the left one */
+    inner_put(parent, at + 1, &halves.right->head, halves.key, in_right);
+    tree->bytes += node_memory(&halves.right->head);
+    exchange(tree, context, &parent->children[at], &halves.left->head);
+    way->leaf = halves.left;
+    return true;
+}
+
+/* Is the leaf at the end of the way the last of the tree (the first)? */
+static bool is_edge(const struct way *way, enum tree_end end) {
+    for (unsigned i = 0; i < way->depth; i++)
+        if (way->steps[i].at != (end == TREE_BACK ? way->steps[i].node->head.count - 1u : 0)) return false;
+    return true;
+}
+
+/* A leaf of the item alone, beside the last leaf or the first: so leaves that are filled in order stay full. */
+static bool begin_leaf(struct tree *tree, const struct tree_context *context, struct way *way,
+                       const struct putting *putting, enum tree_end end) {
+    struct leaf_piece piece = new_item();
+    if (!ensure_parent(tree, context, way)) return false;
+    struct inner *parent = parent_of(way);
+    size_t capacity = parent->head.count > 1 ? leaf_most(tree->kind)
+                                             : 0; /* one of many: others will follow */
+    struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, putting->ready, capacity);
+    if (leaf == NULL) return false;
+    way->steps[way->depth - 1].at += end == TREE_BACK;
+    struct tree_key key = tree_item_key(tree->kind, &putting->ready->item);
+    inner_put(parent, way->steps[way->depth - 1].at, &leaf->head, key, 0);
+    tree->bytes += node_memory(&leaf->head);
+    way->leaf = leaf;
+    return true;
+}
+
+/* Does the item begin a leaf of its own, at this end? What lists put at the front does, and whatever else is appended. */
+static bool begins_leaf(const struct way *way, const struct putting *putting, enum tree_end end) {
+    const struct leaf *leaf = putting->leaf;
+    enum tree_kind kind = (enum tree_kind)leaf->head.kind;
+    struct tree_item last;
+    if (putting->skipped || !is_edge(way, end)) return false;
+    if (end == TREE_FRONT) return kind == TREE_LIST && putting->place == 0;
+    if (by_hash(kind) || putting->place != leaf->head.count) return false;
+    if (kind != TREE_INDEX) return true;
+    leaf_get(leaf, leaf->head.count - 1u, 0, &last);
+    return last.key.high != putting->ready->item.key.high;
+}
+
+/* The leaf anew, larger; or two, or one more. */
+static bool put_anew(struct tree *tree, const struct tree_context *context, struct way *way,
+                     const struct putting *putting) {
+    if (putting->bytes > leaf_most(tree->kind) && putting->count > 1) {
+        for (unsigned end = 0; end < 2; end++)
+            if (begins_leaf(way, putting, (enum tree_end)end))
+                return begin_leaf(tree, context, way, putting, (enum tree_end)end);
+        if (split(tree, context, way, putting)) return true;
+        if (tree->kind != TREE_INDEX) return false; /* of which a leaf may hold one hash alone */
+    }
+    struct leaf *leaf = build_part(context, putting, 0, putting->count, 0);
+    if (leaf == NULL) return false;
+    exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
+    way->leaf = leaf;
+    return true;
+}
+
+/* Puts the item into the leaf at the end of the way: before the place, or (skipped: 1) in place of what is there. */
+static bool put(struct tree *tree, const struct tree_context *context, struct way *way, unsigned place,
+                unsigned skipped, const struct leaf_item *ready) {
+    struct leaf *leaf = way->leaf;
+    bool done = !node_shared(&leaf->head) &&
+                (skipped ? leaf_replace(leaf, place, ready) : leaf_insert(leaf, place, ready));
+    if (!done) {
+        struct putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
+        size_t old = skipped ? leaf_size_at(leaf, place, leaf_offset(leaf, place)) : 0;
+        putting.bytes = leaf_needs(leaf) + leaf_item_bytes(tree->kind, ready) - old;
+        if (!put_anew(tree, context, way, &putting)) return false;
+    }
+    if (!skipped) count_on_way(tree, way, 1);
+    return true;
+}
+
+/* The first element. */
+static bool plant(struct tree *tree, const struct tree_context *context, const struct leaf_item *ready) {
+    struct leaf_piece piece = new_item();
+    struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, ready, 0);
+    if (leaf == NULL) return false;
+    tree->root = &leaf->head;
+    tree->count = 1;
+    tree->bytes = node_memory(tree->root);
+    return true;
+}
+
+/* The place of an item in a leaf, or where it is to be put. */
+static unsigned place_in(const struct leaf *leaf, const struct tree_item *item, bool *found) {
+    if (!by_hash((enum tree_kind)leaf->head.kind)) return leaf_lower_bound(leaf, item, found);
+    size_t offset;
+    unsigned place = leaf_find(leaf, item->key.high, item->parts[0], &offset);
+    *found = place < leaf->head.count;
+    return place;
+}
+
+static enum tree_changed put_by_key(struct tree *tree, const struct tree_context *context,
+                                    const struct leaf_item *ready, bool replace) {
+    struct way way;
+    bool found;
+    if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
+    if (!settle(tree, context)) return TREE_NO_MEMORY;
+    if (!own_way(tree, context, &way, tree_target(tree, &ready->item), true)) return TREE_NO_MEMORY;
+    unsigned place = place_in(way.leaf, &ready->item, &found);
+    if (tree->kind == TREE_INDEX) found = false;
+    if (found && !replace) return TREE_UNCHANGED;
+    if (!put(tree, context, &way, place, found, ready)) return TREE_NO_MEMORY;
+    return found ? TREE_REPLACED : TREE_ADDED;
+}
+
+enum tree_changed tree_put(struct tree *tree, const struct tree_context *context,
+                           const struct tree_item *item, bool replace) {
+    struct leaf_item ready;
+    assert(tree->kind != TREE_LIST);
+    if (!leaf_prepare(tree->kind, item, &ready)) return TREE_NO_MEMORY;
+    enum tree_changed changed = put_by_key(tree, context, &ready, replace);
+    leaf_drop(&ready);
+    return changed;
+}
+
+/* ---- At the ends ---------------------------------------------------------------------------------- */
+
+/* The leaf at this end, if it may be changed at once. */
+static struct leaf *open_edge(const struct tree *tree, enum tree_end end) {
+    struct leaf *leaf = tree->edges[end];
+    if (leaf == NULL || node_shared(tree->root)) return NULL;
+    assert(!node_shared(&leaf->head)); /* 2 */
+    return leaf;
+}
+
+/* One more or less in the leaf at this end. */
+static void owe(struct tree *tree, enum tree_end end, int change) {
+    tree->count += (uint64_t)(int64_t)change;
+    if (tree->root->level > 0) tree->owed[end] += change;
+}
+
+static bool push(struct tree *tree, const struct tree_context *context, const struct leaf_item *ready,
+                 enum tree_end end) {
+    struct leaf *edge = open_edge(tree, end);
+    struct way way;
+    struct tree_target target = {.to = end == TREE_FRONT ? TREE_TO_FRONT : TREE_TO_BACK};
+    if (edge && leaf_insert(edge, end == TREE_BACK ? edge->head.count : 0, ready)) {
+        owe(tree, end, 1);
+        return true;
+    }
+    if (tree->root == NULL) return plant(tree, context, ready);
+    if (!settle(tree, context) || !own_way(tree, context, &way, target, true)) return false;
+    unsigned place = end == TREE_BACK ? way.leaf->head.count : 0;
+    struct putting putting = {way.leaf, place, 0, ready, place + 1u, 0};
+    bool overflows = leaf_needs(way.leaf) + leaf_item_bytes(tree->kind, ready) > leaf_most(tree->kind);
+    if (by_hash(tree->kind) && overflows) {
+        /* Order is the caller's word here, so that a leaf of hashes need not be split. */
+        if (!begin_leaf(tree, context, &way, &putting, TREE_BACK)) return false;
+        count_on_way(tree, &way, 1);
+    } else if (!put(tree, context, &way, place, 0, ready)) {
+        return false;
+    }
+    if (is_edge(&way, end) && !node_shared(&way.leaf->head)) tree->edges[end] = way.leaf;
+    return true;
+}
+
+bool tree_push(struct tree *tree, const struct tree_context *context, const struct tree_item *item,
+               enum tree_end end) {
+    struct leaf_item ready;
+    assert(tree->kind == TREE_LIST || end == TREE_BACK);
+    if (!leaf_prepare(tree->kind, item, &ready)) return false;
+    bool pushed = push(tree, context, &ready, end);
+    leaf_drop(&ready);
+    return pushed;
+}
+
+/* ---- Taking out ----------------------------------------------------------------------------------- */
+
+/* An inner root with one child gives way to it. */
+static void lower_root(struct tree *tree) {
+    while (tree->root && tree->root->level > 0 && tree->root->count == 1) {
+        struct node *root = tree->root;
+        assert(!node_shared(root));
+        tree->bytes -= node_memory(root);
+        tree->root = inner_take(inner_of(root), 0);
+        node_free(root);
+    }
+    if (tree->root == NULL) tree->bytes = 0;
+}
+
+/* Takes the leaf at the end of the way out, and inner nodes that become empty with it. */
+static void unlink_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
+    tree->bytes -= node_memory(&way->leaf->head);
+    node_release(&way->leaf->head, context->graves);
+    way->leaf = NULL;
+    for (; way->depth > 0; way->depth--) {
+        struct inner *inner = parent_of(way);
+        inner_take(inner, way->steps[way->depth - 1].at);
+        if (inner->head.count > 0) break;
+        tree->bytes -= node_memory(&inner->head);
+        node_free(inner);
+    }
+    if (way->depth == 0) tree->root = NULL;
+}
+
+/* Two neighbours become one. The memory for it may be missing: then they stay as they are. */
+static bool join_leaves(struct tree *tree, const struct tree_context *context, struct inner *parent,
+                        unsigned at) {
+    const struct leaf *left = leaf_at(parent->children[at]), *right = leaf_at(parent->children[at + 1]);
+    size_t most = leaf_most(tree->kind) / 4 * 3;
+    if (leaf_needs(left) + leaf_needs(right) > most) return false;
+    struct leaf_piece pieces[2] = {leaf_piece(left, 0, left->head.count),
+                                   leaf_piece(right, 0, right->head.count)};
+    struct leaf *joined = leaf_build(context->heap, tree->kind, pieces, 2, NULL, 0);
+    if (joined == NULL) return false;
+    inner_below(parent)[at] += inner_below(parent)[at + 1];
+    exchange(tree, context, &parent->children[at], &joined->head);
+    struct node *gone = inner_take(parent, at + 1);
+    tree->bytes -= node_memory(gone);
+    node_release(gone, context->graves);
+    return true;
+}
+
+static bool join_inner(struct tree *tree, const struct tree_context *context, struct inner *parent,
+                       unsigned at) {
+    struct inner *left = inner_of(parent->children[at]), *right = inner_of(parent->children[at + 1]);
+    unsigned count = left->head.count + right->head.count, in_left = left->head.count;
+    if (count > INNER_JOINED_MOST) return false;
+    struct inner *joined = inner_new(context->heap, tree->kind, left->head.level, inner_capacity(count));
+    if (joined == NULL) return false;
+    struct tree_key key = inner_key(parent, at + 1);
+    tree->bytes += node_memory(&joined->head) - node_memory(&left->head) - node_memory(&right->head);
+    move_children(joined, left, context);
+    move_children(joined, right, context);
+    inner_set_key(joined, in_left, key);
+    inner_below(parent)[at] += inner_below(parent)[at + 1];
+    parent->children[at] = &joined->head;
+    inner_take(parent, at + 1);
+    return true;
+}
+
+static bool is_sparse(const struct tree *tree, const struct node *node) {
+    if (node->level > 0) return node->count < INNER_JOIN_BELOW;
+    return leaf_needs(leaf_at(node)) < leaf_most(tree->kind) / 3;
+}
+
+/* Joins a child with a neighbour if it has little left. */
+static void mend_child(struct tree *tree, const struct tree_context *context, struct inner *parent,
+                       unsigned at) {
+    bool (*join)(struct tree *, const struct tree_context *, struct inner *, unsigned) =
+        parent->head.level == 1 ? join_leaves : join_inner;
+    if (at >= parent->head.count || !is_sparse(tree, parent->children[at])) return;
+    if (at + 1u < parent->head.count && join(tree, context, parent, at)) return;
+    if (at > 0) join(tree, context, parent, at - 1);
+}
+
+/* After something was taken out: joins what became sparse along the way, from below, whose nodes are the tree's own. */
+static void mend(struct tree *tree, const struct tree_context *context, const struct way *way) {
+    for (unsigned i = way->depth; i-- > 0;) mend_child(tree, context, way->steps[i].node, way->steps[i].at);
+    lower_root(tree);
+}
+
+/* Gives up memory that a leaf has long not needed. */
+static void shrink_leaf(struct tree *tree, const struct tree_context *context, const struct way *way) {
+    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
+    size_t needs = leaf_needs(way->leaf);
+    if (needs + needs / 8 >= way->leaf->capacity / 4 * 3u) return;
+    struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, NULL, needs + needs / 16);
+    if (leaf) exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
+}
+
+/* Takes the element out of the leaf at the end of the way, which is not its last. */
+static bool take_from_leaf(struct tree *tree, const struct tree_context *context, struct way *way,
+                           unsigned place) {
+    struct leaf *leaf = way->leaf;
+    if (!node_shared(&leaf->head)) {
+        leaf_remove(leaf, place);
+        return true;
+    }
+    struct leaf_piece pieces[2] = {leaf_piece(leaf, 0, place), leaf_piece(leaf, place + 1, leaf->head.count)};
+    struct leaf *rest = leaf_build(context->heap, tree->kind, pieces, 2, NULL, 0);
+    if (rest == NULL) return false;
+    exchange(tree, context, slot_of(tree, way, way->depth), &rest->head);
+    way->leaf = rest;
+    return true;
+}
+
+static bool take(struct tree *tree, const struct tree_context *context, struct way *way, unsigned place) {
+    if (way->leaf->head.count == 1) {
+        count_on_way(tree, way, -1);
+        unlink_leaf(tree, context, way);
+    } else {
+        if (!take_from_leaf(tree, context, way, place)) return false;
+        count_on_way(tree, way, -1);
+        shrink_leaf(tree, context, way);
+    }
+    mend(tree, context, way);
+    return true;
+}
+
+/* Of equal hashes the one with this score. */
+static unsigned place_of_score(const struct leaf *leaf, unsigned place, const struct tree_item *item,
+                               bool *found) {
+    for (*found = false; place < leaf->head.count; place++) {
+        struct tree_item other;
+        leaf_get(leaf, place, 0, &other);
+        if (other.key.high != item->key.high) break;
+        if ((*found = other.score == item->score)) break;
+    }
+    return place;
+}
+
+enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
+                              const struct tree_item *item) {
+    struct way way;
+    bool found;
+    assert(tree->kind != TREE_LIST);
+    if (tree->root == NULL) return TREE_UNCHANGED;
+    if (!settle(tree, context)) return TREE_NO_MEMORY;
+    if (!own_way(tree, context, &way, tree_target(tree, item), false)) return TREE_NO_MEMORY;
+    unsigned place = place_in(way.leaf, item, &found);
+    if (tree->kind == TREE_INDEX && found) place = place_of_score(way.leaf, place, item, &found);
+    if (!found) return TREE_UNCHANGED;
+    return take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
+}
+
+bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end) {
+    struct leaf *edge = open_edge(tree, end);
+    struct way way;
+    struct tree_target target = {.to = end == TREE_FRONT ? TREE_TO_FRONT : TREE_TO_BACK};
+    assert(tree->count > 0);
+    if (edge && edge->head.count > 1) {
+        leaf_remove(edge, end == TREE_BACK ? edge->head.count - 1u : 0);
+        owe(tree, end, -1);
+        return true;
+    }
+    if (!settle(tree, context) || !own_way(tree, context, &way, target, false)) return false;
+    if (!take(tree, context, &way, end == TREE_BACK ? way.leaf->head.count - 1u : 0)) return false;
+    if (tree->root == NULL || !own_way(tree, context, &way, target, false)) return true;
+    if (!node_shared(&way.leaf->head)) tree->edges[end] = way.leaf;
+    return true;
+}
+
+/* ---- By position ---------------------------------------------------------------------------------- */
+
+static bool own_way_to(struct tree *tree, const struct tree_context *context, struct way *way,
+                       uint64_t position, bool room) {
+    struct tree_target target = {.to = TREE_TO_POSITION, .position = position};
+    return own_way(tree, context, way, target, room);
+}
+
+static bool put_at(struct tree *tree, const struct tree_context *context, uint64_t position,
+                   const struct leaf_item *ready, unsigned skipped) {
+    struct way way;
+    if (tree->root == NULL) return plant(tree, context, ready);
+    if (!settle(tree, context) || !own_way_to(tree, context, &way, position, true)) return false;
+    return put(tree, context, &way, way.place, skipped, ready);
+}
+
+static bool prepare_and_put_at(struct tree *tree, const struct tree_context *context, uint64_t position,
+                               const struct tree_item *item, unsigned skipped) {
+    struct leaf_item ready;
+    assert(tree->kind == TREE_LIST && position + skipped <= tree->count);
+    if (!leaf_prepare(tree->kind, item, &ready)) return false;
+    bool done = put_at(tree, context, position, &ready, skipped);
+    leaf_drop(&ready);
+    return done;
+}
+
+bool tree_insert_at(struct tree *tree, const struct tree_context *context, uint64_t position,
+                    const struct tree_item *item) {
+    return prepare_and_put_at(tree, context, position, item, 0);
+}
+
+bool tree_replace_at(struct tree *tree, const struct tree_context *context, uint64_t position,
+                     const struct tree_item *item) {
+    return prepare_and_put_at(tree, context, position, item, 1);
+}
+
+/* The leaf at the end of a way becomes the tree's own. */
+static bool own_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
+    if (!node_shared(&way->leaf->head)) return true;
+    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
+    struct leaf *copy = leaf_build(context->heap, tree->kind, &piece, 1, NULL, 0);
+    if (copy == NULL) return false;
+    exchange(tree, context, slot_of(tree, way, way->depth), &copy->head);
+    way->leaf = copy;
+    return true;
+}
+
+static bool own_leaf_at(struct tree *tree, const struct tree_context *context, uint64_t position) {
+    struct way way;
+    return own_way_to(tree, context, &way, position, false) && own_leaf(tree, context, &way);
+}
+
+/* Cuts a child off that is to go whole. The way ends at its parent. */
+static void cut_child(struct tree *tree, const struct tree_context *context, struct way *way, unsigned at) {
+    struct inner *inner = parent_of(way);
+    uint64_t elements = inner_below(inner)[at];
+    struct node *child = inner->children[at];
+    /* What lies below is not looked at: its bytes are taken to be its share of all. */
+    uint64_t share = (uint64_t)((double)tree->bytes * (double)elements / (double)tree->count);
+    tree->bytes -= child->level == 0 ? node_memory(child) : share;
+    way->steps[way->depth - 1].at = at;
+    count_on_way(tree, way, -(int64_t)elements);
+    inner_take(inner, at);
+    node_release(child, context->graves);
+    for (; inner->head.count == 0; inner = parent_of(way)) {
+        tree->bytes -= tree->bytes > node_memory(&inner->head) ? node_memory(&inner->head) : tree->bytes;
+        node_free(inner);
+        if (--way->depth == 0) {
+            tree->root = NULL;
+            return;
+        }
+        inner_take(parent_of(way), way->steps[way->depth - 1].at);
+    }
+}
+
+/* Takes elements out of one leaf, or a whole child of an inner node: up to `count`, from the position on, on which the tree
+ * owns the ways to the first and last of all. How many went. */
+static uint64_t take_some(struct tree *tree, const struct tree_context *context, uint64_t position,
+                          uint64_t count) {
+    struct tree_target target = {.to = TREE_TO_POSITION, .position = position};
+    struct way way = {.depth = 0};
+    struct node *node = tree->root;
+    while (node->level > 0) {
+        struct inner *inner = inner_of(node);
+        unsigned at = tree_choose(inner, &target);
+        uint64_t below = inner_below(inner)[at];
+        assert(!node_shared(node));
+        tree_enter(inner, at, &target);
+        way.steps[way.depth].node = inner;
+        way.steps[way.depth++].at = at;
+        if (target.position == 0 && below <= count) {
+            cut_child(tree, context, &way, at);
+            return below;
+        }
+        node = inner->children[at];
+    }
+    struct leaf *leaf = way.leaf = leaf_of(node);
+    unsigned place = (unsigned)target.position, some = leaf->head.count - place;
+    if (some > count) some = (unsigned)count;
+    assert(some < leaf->head.count && !node_shared(&leaf->head)); /* else it would have been cut off */
+    for (unsigned i = some; i-- > 0;) leaf_remove(leaf, place + i);
+    count_on_way(tree, &way, -(int64_t)some);
+    return some;
+}
+
+/* Joins what a range has left sparse at this position. */
+static void mend_at(struct tree *tree, const struct tree_context *context, uint64_t position) {
+    struct way way;
+    if (position >= tree->count || !own_way_to(tree, context, &way, position, false)) return;
+    if (!node_shared(&way.leaf->head)) shrink_leaf(tree, context, &way);
+    mend(tree, context, &way);
+}
+
+bool tree_remove_range(struct tree *tree, const struct tree_context *context, uint64_t position,
+                       uint64_t count) {
+    assert(position <= tree->count && count <= tree->count - position);
+    if (count == 0) return true;
+    if (count == tree->count) {
+        tree_release(tree, context->graves);
+        return true;
+    }
+    if (!settle(tree, context) || !own_leaf_at(tree, context, position)) return false;
+    if (!own_leaf_at(tree, context, position + count - 1)) return false;
+    while (count > 0) count -= take_some(tree, context, position, count);
+    lower_root(tree);
+    mend_at(tree, context, position);
+    if (position > 0) mend_at(tree, context, position - 1);
+    return true;
+}

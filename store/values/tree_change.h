@@ -1,0 +1,37 @@
+/* tree_change.h - changes of trees.
+ *
+ * A change that fails for memory leaves every element as it was: what it did before (nodes copied, nodes split) changes the
+ * shape alone. Bytes that are given must not lie in the tree itself. The longest step is to give up one leaf; what takes
+ * longer is left to context->graves. */
+#ifndef KEVY_STORE_VALUES_TREE_CHANGE_H
+#define KEVY_STORE_VALUES_TREE_CHANGE_H
+
+#include "store/values/tree.h"
+
+enum tree_changed { TREE_NO_MEMORY, TREE_UNCHANGED, TREE_REPLACED, TREE_ADDED, TREE_REMOVED };
+
+/* Puts an item at the place that its key has. Where one equal to it is there already (the same member, field, or number; never
+ * in TREE_INDEX), it is replaced if it shall be, else left alone. Not for lists. */
+enum tree_changed tree_put(struct tree *tree, const struct tree_context *context,
+                           const struct tree_item *item, bool replace);
+/* Takes the equal one out; of TREE_INDEX, one with the same hash and score. Not for lists. */
+enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
+                              const struct tree_item *item);
+
+/* Puts an item before all others, or behind them, in O(1) as a rule. In ordered trees its key must be above all others, and
+ * it is put behind them: so a tree is built of full leaves. False without memory. */
+bool tree_push(struct tree *tree, const struct tree_context *context, const struct tree_item *item,
+               enum tree_end end);
+/* Takes the first or last one out of a tree that is not empty. False without memory. */
+bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end);
+
+/* By position. Lists alone: an item is put before the one at the position (which may be the count), or in its place. */
+bool tree_insert_at(struct tree *tree, const struct tree_context *context, uint64_t position,
+                    const struct tree_item *item);
+bool tree_replace_at(struct tree *tree, const struct tree_context *context, uint64_t position,
+                     const struct tree_item *item);
+/* All kinds: `count` elements from the position on go. */
+bool tree_remove_range(struct tree *tree, const struct tree_context *context, uint64_t position,
+                       uint64_t count);
+
+#endif

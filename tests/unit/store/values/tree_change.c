@@ -1,0 +1,240 @@
+/* Trees of every kind against a plain model: random changes, versions that somebody holds, and an allocator that fails. */
+#ifdef KEVY_TREE_SMALL /* tests/unit/store/tree_small.c */
+#include "store/values/tree_change.c"
+#include "store/values/leaf.c"
+#include "store/values/node.c"
+#include "store/values/tree.c"
+#endif
+#include "store/values/tree_change.h"
+
+#include "tests/check.h"
+#include "tests/unit/store/tree_model.h"
+
+enum { STEPS = 10000 };
+
+static unsigned long long seed;
+static uint32_t members; /* that the random elements have; the fewer, the more often they are met again */
+
+static uint32_t random_below(uint32_t bound) {
+    return (uint32_t)(check_random(&seed) % bound);
+}
+
+static struct element random_element(enum tree_kind kind) {
+    struct element element = {.member = random_below(members), .value = random_below(100000)};
+    if (kind == TREE_SCORES || kind == TREE_INDEX)
+        element.score = random_below(4) ? (double)random_below(8) - 2.5 : (double)random_below(100000) / 7;
+    if (kind == TREE_STREAM)
+        element.key =
+            (struct tree_key){random_below(300) * (random_below(50) ? 1u : 1u << 20), random_below(5) * 200};
+    if (kind == TREE_INDEX) element.key.high = random_below(members) * 64;
+    if (kind != TREE_HASH) element.value = 0;
+    if (kind == TREE_INDEX) element.member = 0;
+    return element;
+}
+
+/* What a random change is, so that it can be tried again. */
+struct change {
+    enum { PUT, REPLACE, REMOVE, PUSH, POP, INSERT_AT, REPLACE_AT, REMOVE_RANGE, CHANGES } what;
+    struct element element;
+    enum tree_end end;
+    unsigned position, count;
+};
+
+static struct change random_change(const struct model *model) {
+    struct change change = {.what = random_below(CHANGES), .element = random_element(model->kind)};
+    bool by_key = change.what <= REMOVE, list = model->kind == TREE_LIST;
+    if (by_key && model->count && random_below(2))
+        change.element = model->elements[random_below(model->count)];
+    change.end = list && random_below(2) ? TREE_FRONT : TREE_BACK;
+    change.position = model->count ? random_below(model->count) : 0;
+    change.count = model->count ? 1 + random_below(random_below(8) ? 6 : 900) : 0;
+    if (change.count > model->count - change.position) change.count = model->count - change.position;
+    if (list && by_key) change.what = random_below(2) ? INSERT_AT : PUSH;
+    if (!list && (change.what == INSERT_AT || change.what == REPLACE_AT)) change.what = PUT;
+    if (change.what == REMOVE_RANGE && random_below(6)) change.what = list ? INSERT_AT : PUT;
+    if (change.what == PUSH && kind_by_hash(model->kind)) change.what = PUT;
+    if (change.what == PUSH && !list) { /* above all others */
+        const struct element *last = &model->elements[model->count - 1];
+        bool has_key = model->kind == TREE_STREAM || model->kind == TREE_INDEX;
+        if (model->count && has_key && change.element.key.high <= last->key.high)
+            change.element.key.high = last->key.high + 1 + random_below(3);
+        if (model->count && model->kind == TREE_SCORES) change.element.score = last->score + 1;
+    }
+    if (model->count == 0 && (change.what == POP || change.what == REPLACE_AT || change.what == REMOVE_RANGE))
+        change.what = list ? PUSH : PUT;
+    if (model->count + 1 >= MODEL_MAX) change.what = POP;
+    return change;
+}
+
+/* Does it to the tree. False: there was no memory. *changed: what tree_put and tree_remove said. */
+static bool do_change(struct tree *tree, const struct change *change, enum tree_changed *changed) {
+    static char texts[2][TEXT_MAX];
+    struct tree_item item = item_of(tree->kind, &change->element, texts);
+    const struct tree_context *context = &model_context;
+    switch (change->what) {
+    case PUT: return (*changed = tree_put(tree, context, &item, false)) != TREE_NO_MEMORY;
+    case REPLACE: return (*changed = tree_put(tree, context, &item, true)) != TREE_NO_MEMORY;
+    case REMOVE: return (*changed = tree_remove(tree, context, &item)) != TREE_NO_MEMORY;
+    case PUSH: return tree_push(tree, context, &item, change->end);
+    case POP: return tree_pop(tree, context, change->end);
+    case INSERT_AT: return tree_insert_at(tree, context, change->position, &item);
+    case REPLACE_AT: return tree_replace_at(tree, context, change->position, &item);
+    default: return tree_remove_range(tree, context, change->position, change->count);
+    }
+}
+
+/* In sets, hashes and indexes positions are the tree's own: what a range or a pop takes is looked up before. */
+static void model_remove_elements(struct model *model, const struct element *elements, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        bool found;
+        unsigned at = model_find(model, &elements[i], &found);
+        CHECK(found);
+        model_remove(model, at, 1);
+    }
+}
+
+static void model_change(struct model *model, const struct change *change, enum tree_changed changed,
+                         const struct element *before) {
+    bool found = false;
+    unsigned at = model->kind == TREE_LIST ? 0 : model_find(model, &change->element, &found);
+    if (model->kind == TREE_INDEX && change->what != REMOVE) found = false;
+    switch (change->what) {
+    case PUT:
+    case REPLACE:
+        CHECK_INT(changed, !found ? TREE_ADDED : change->what == PUT ? TREE_UNCHANGED : TREE_REPLACED);
+        if (!found) model_insert(model, at, &change->element);
+        if (found && change->what == REPLACE) model->elements[at] = change->element;
+        break;
+    case REMOVE:
+        CHECK_INT(changed, found ? TREE_REMOVED : TREE_UNCHANGED);
+        if (found) model_remove(model, at, 1);
+        break;
+    case PUSH: model_insert(model, change->end == TREE_BACK ? model->count : 0, &change->element); break;
+    case POP:
+        model_remove_elements(model, &before[change->end == TREE_BACK ? model->count - 1 : 0], 1);
+        break;
+    case INSERT_AT: model_insert(model, change->position, &change->element); break;
+    case REPLACE_AT: model->elements[change->position] = change->element; break;
+    default: model_remove_elements(model, &before[change->position], change->count);
+    }
+}
+
+/* The same for lists, whose elements need not differ: positions are the model's. */
+static void list_change(struct model *model, const struct change *change) {
+    if (change->what == POP)
+        model_remove(model, change->end == TREE_BACK ? model->count - 1 : 0, 1);
+    else if (change->what == REMOVE_RANGE)
+        model_remove(model, change->position, change->count);
+    else
+        model_change(model, change, TREE_ADDED, NULL);
+}
+
+static void change_both(struct tree *tree, struct model *model, bool without_memory) {
+    static struct element before[MODEL_MAX];
+    struct change change = random_change(model);
+    enum tree_changed changed = TREE_ADDED;
+    bool takes = change.what == POP || change.what == REMOVE_RANGE;
+    if (takes && model->kind != TREE_LIST) read_tree(tree, before);
+    /* First no allocation succeeds, then one, and so on, until that is enough. */
+    for (long enough = 0; without_memory; enough++) {
+        allocations_left = enough;
+        bool done = do_change(tree, &change, &changed);
+        allocations_left = -1;
+        if (done) break;
+        check_tree(tree, model);
+        CHECK(enough < 200);
+    }
+    if (!without_memory) CHECK(do_change(tree, &change, &changed));
+    if (model->kind == TREE_LIST)
+        list_change(model, &change);
+    else
+        model_change(model, &change, changed, before);
+    CHECK_INT(tree->count, model->count);
+}
+
+/* ---- Versions ------------------------------------------------------------------------------------- */
+
+enum { VERSIONS = 8 };
+struct version {
+    struct tree tree;
+    struct model model;
+};
+static struct version versions[VERSIONS];
+static unsigned version_count;
+
+/* Walks a version to its end, or gives up on the way. */
+static void consume(struct version *version) {
+    static struct element elements[MODEL_MAX];
+    struct tree_walk walk = tree_walk(&version->tree);
+    struct tree_item item;
+    unsigned count = 0, end = random_below(3) ? UINT32_MAX : random_below(version->model.count + 1);
+    CHECK(version->tree.root == NULL && version->tree.count == 0);
+    while (count < end && tree_walk_next(&walk, &item, &model_graves))
+        elements[count++] = element_of(walk.kind, &item);
+    if (count == end)
+        tree_walk_end(&walk, &model_graves);
+    else
+        check_elements(&version->model, elements, count);
+}
+
+static void change_versions(struct tree *tree, struct model *model) {
+    struct version *some = version_count ? &versions[random_below(version_count)] : NULL;
+    unsigned what = random_below(5);
+    if (what == 0 && version_count < VERSIONS) {
+        tree_fork(&versions[version_count].tree, tree);
+        versions[version_count++].model = *model;
+    } else if (what == 1 && some) { /* the copy is what changes from now on */
+        struct version kept = {*tree, *model};
+        *tree = some->tree, *model = some->model;
+        *some = kept;
+    } else if (what == 2 && some) {
+        check_tree(&some->tree, &some->model);
+    } else if (what >= 3 && some) {
+        if (what == 3)
+            tree_release(&some->tree, &model_graves);
+        else
+            consume(some);
+        *some = versions[--version_count];
+    }
+}
+
+static void random_changes(enum tree_kind kind, unsigned steps, bool with_versions) {
+    static struct model model;
+    struct tree tree = tree_empty(kind);
+    model.kind = kind;
+    model.count = 0;
+    if (getenv("KEVY_SEED")) printf("kind %d members %u\n", kind, members);
+    for (unsigned i = 0; i < steps; i++) {
+        change_both(&tree, &model, random_below(with_versions ? 10 : 40) == 0);
+        if (with_versions && random_below(20) == 0) change_versions(&tree, &model);
+        if (random_below(64) == 0) check_tree(&tree, &model);
+        if (random_below(100) == 0) dig_all();
+    }
+    check_tree(&tree, &model);
+    while (version_count > 0) {
+        struct version *version = &versions[--version_count];
+        check_tree(&version->tree, &version->model);
+        tree_release(&version->tree, &model_graves);
+    }
+    tree_release(&tree, &model_graves);
+    dig_all();
+    CHECK_INT(nodes_live, 0);
+    CHECK_INT(blocks_live, 0);
+}
+
+static void random_changes_equal_the_model(void) {
+    for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++)
+        for (members = 50; members <= 50000; members *= 10) random_changes(kind, STEPS, false);
+}
+
+static void versions_stay_as_they_were(void) {
+    for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++)
+        for (members = 100; members <= 10000; members *= 10) random_changes(kind, STEPS, true);
+}
+
+int main(void) {
+    seed = check_seed();
+    RUN(random_changes_equal_the_model);
+    RUN(versions_stay_as_they_were);
+    return 0;
+}
