@@ -12,7 +12,7 @@
  *
  * Invariants:
  *   1. root is NULL exactly when count is 0; all leaves are at level 0.
- *   2. edges[i] is NULL, or the leaf at that end, and then nothing on the way to it is shared unless the root is.
+ *   2. edges[i] is NULL, or the leaf at that end, and then nothing on the way to it is shared.
  *   3. The counts on the way to the first (last) leaf are too low by owed[0] (owed[1]); a root that is a leaf is owed nothing.
  *   4. Of a key in an inner node, what lies left is not above it, and what lies right of it not below; for the kinds ordered by
  *      hash, and streams, what lies left is below it. Equal keys of TREE_INDEX are in one leaf. */

@@ -474,12 +474,16 @@ enum tree_changed tree_put(struct tree *tree, const struct tree_context *context
 
 /* ---- At the ends ---------------------------------------------------------------------------------- */
 
-/* The leaf at this end, if it may be changed at once. */
+/* The leaf at this end, if it is known and may be changed at once. */
 static struct leaf *open_edge(const struct tree *tree, enum tree_end end) {
     struct leaf *leaf = tree->edges[end];
-    if (leaf == NULL || node_shared(tree->root)) return NULL;
-    assert(!node_shared(&leaf->head)); /* 2 */
+    assert(leaf == NULL || (!node_shared(tree->root) && !node_shared(&leaf->head))); /* 2 */
     return leaf;
+}
+
+/* After a change at this end. */
+static void know_edge(struct tree *tree, const struct way *way, enum tree_end end) {
+    if (is_edge(way, end) && !node_shared(&way->leaf->head)) tree->edges[end] = way->leaf;
 }
 
 /* One more or less in the leaf at this end. */
@@ -509,7 +513,7 @@ static bool push(struct tree *tree, const struct tree_context *context, const st
     } else if (!put(tree, context, &way, place, 0, ready)) {
         return false;
     }
-    if (is_edge(&way, end) && !node_shared(&way.leaf->head)) tree->edges[end] = way.leaf;
+    know_edge(tree, &way, end);
     return true;
 }
 
@@ -686,7 +690,7 @@ bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_e
     if (!settle(tree, context) || !own_way(tree, context, &way, target, false)) return false;
     if (!take(tree, context, &way, end == TREE_BACK ? way.leaf->head.count - 1u : 0)) return false;
     if (tree->root == NULL || !own_way(tree, context, &way, target, false)) return true;
-    if (!node_shared(&way.leaf->head)) tree->edges[end] = way.leaf;
+    know_edge(tree, &way, end);
     return true;
 }
 

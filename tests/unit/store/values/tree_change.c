@@ -40,16 +40,24 @@ struct change {
     unsigned position, count;
 };
 
+static unsigned burst;
+
 static struct change random_change(const struct model *model) {
     struct change change = {.what = random_below(CHANGES), .element = random_element(model->kind)};
-    bool by_key = change.what <= REMOVE, list = model->kind == TREE_LIST;
-    if (by_key && model->count && random_below(2))
+    bool list = model->kind == TREE_LIST;
+    if (burst > 0) { /* several changes at one end, one after the other */
+        burst--;
+        change.what = random_below(5) < 3 ? PUSH : POP;
+    } else if (random_below(20) == 0) {
+        burst = random_below(30);
+    }
+    if (change.what <= REMOVE && model->count && random_below(2))
         change.element = model->elements[random_below(model->count)];
     change.end = list && random_below(2) ? TREE_FRONT : TREE_BACK;
     change.position = model->count ? random_below(model->count) : 0;
     change.count = model->count ? 1 + random_below(random_below(8) ? 6 : 900) : 0;
     if (change.count > model->count - change.position) change.count = model->count - change.position;
-    if (list && by_key) change.what = random_below(2) ? INSERT_AT : PUSH;
+    if (list && change.what <= REMOVE) change.what = random_below(2) ? INSERT_AT : PUSH;
     if (!list && (change.what == INSERT_AT || change.what == REPLACE_AT)) change.what = PUT;
     if (change.what == REMOVE_RANGE && random_below(6)) change.what = list ? INSERT_AT : PUT;
     if (change.what == PUSH && kind_by_hash(model->kind)) change.what = PUT;
@@ -162,19 +170,45 @@ struct version {
 static struct version versions[VERSIONS];
 static unsigned version_count;
 
-/* Walks a version to its end, or gives up on the way. */
-static void consume(struct version *version) {
-    static struct element elements[MODEL_MAX];
-    struct tree_walk walk = tree_walk(&version->tree);
-    struct tree_item item;
-    unsigned count = 0, end = random_below(3) ? UINT32_MAX : random_below(version->model.count + 1);
+/* A version that is being walked, while the others change. */
+struct walking {
+    struct tree_walk walk;
+    struct model model;
+    unsigned count;
+    struct element elements[MODEL_MAX];
+};
+static struct walking walking[2];
+
+static void begin_walk(struct walking *to, struct version *version) {
+    to->walk = tree_walk(&version->tree);
     CHECK(version->tree.root == NULL && version->tree.count == 0);
-    while (count < end && tree_walk_next(&walk, &item, &model_graves))
-        elements[count++] = element_of(walk.kind, &item);
-    if (count == end)
-        tree_walk_end(&walk, &model_graves);
-    else
-        check_elements(&version->model, elements, count);
+    to->model = version->model;
+    to->count = 0;
+}
+
+/* Some elements further; a walk that has ended is one of no elements. */
+static void walk_on(struct walking *walked, unsigned steps) {
+    struct tree_item item;
+    for (; steps > 0; steps--) {
+        if (!tree_walk_next(&walked->walk, &item, &model_graves)) {
+            check_elements(&walked->model, walked->elements, walked->count);
+            walked->count = walked->model.count = 0;
+            return;
+        }
+        walked->elements[walked->count++] = element_of(walked->walk.kind, &item);
+    }
+}
+
+static void stop_walk(struct walking *walked) {
+    tree_walk_end(&walked->walk, &model_graves);
+    walked->count = walked->model.count = 0;
+}
+
+/* What a version held is walked from now on. */
+static void give_up(struct version *version) {
+    struct walking *to = &walking[random_below(2)];
+    stop_walk(to);
+    begin_walk(to, version);
 }
 
 static void change_versions(struct tree *tree, struct model *model) {
@@ -193,7 +227,7 @@ static void change_versions(struct tree *tree, struct model *model) {
         if (what == 3)
             tree_release(&some->tree, &model_graves);
         else
-            consume(some);
+            give_up(some);
         *some = versions[--version_count];
     }
 }
@@ -207,6 +241,7 @@ static void random_changes(enum tree_kind kind, unsigned steps, bool with_versio
     for (unsigned i = 0; i < steps; i++) {
         change_both(&tree, &model, random_below(with_versions ? 10 : 40) == 0);
         if (with_versions && random_below(20) == 0) change_versions(&tree, &model);
+        if (with_versions) walk_on(&walking[random_below(2)], random_below(40));
         if (random_below(64) == 0) check_tree(&tree, &model);
         if (random_below(100) == 0) dig_all();
     }
@@ -217,6 +252,8 @@ static void random_changes(enum tree_kind kind, unsigned steps, bool with_versio
         tree_release(&version->tree, &model_graves);
     }
     tree_release(&tree, &model_graves);
+    for (unsigned i = 0; i < 2; i++)
+        random_below(2) ? walk_on(&walking[i], UINT32_MAX) : stop_walk(&walking[i]);
     dig_all();
     CHECK_INT(nodes_live, 0);
     CHECK_INT(blocks_live, 0);
