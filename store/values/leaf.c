@@ -20,22 +20,22 @@ enum {
 
 /* What leaves of a kind are like. */
 struct shape {
-    uint8_t widths[COLUMNS];
-    uint8_t base;       /* bytes before the columns */
-    uint8_t first_part; /* the parts before it are not the user's */
-    uint16_t part_max;  /* a longer part is a block of its own; at least LEAF_LONG - 1 */
-    uint16_t most;      /* bytes above which a leaf is split */
+    uint8_t widths[COLUMNS];     /* bytes of an element in each */
+    uint8_t before[COLUMNS + 1]; /* in those before it; the last: in all */
+    uint8_t base;                /* bytes before the columns */
+    uint8_t first_part;          /* the parts before it are not the user's */
+    uint16_t part_max;           /* a longer part is a block of its own; at least LEAF_LONG - 1 */
+    uint16_t most;               /* bytes above which a leaf is split */
 };
+#define WIDTHS(a, b, c, d) .widths = {a, b, c, d}, .before = {0, a, a + b, a + b + c, a + b + c + d}
+/* Scores, hashes, tags, lens. */
 static const struct shape shapes[TREE_KINDS] = {
-    [TREE_LIST] = {.widths = {[LENS] = 1}, .part_max = 1024, .most = 8192 / LEAF_DIVISOR},
-    [TREE_SET] = {.widths = {[TAGS] = 1, [LENS] = 1}, .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
-    [TREE_HASH] = {.widths = {[TAGS] = 1, [LENS] = 2}, .part_max = 512, .most = 2048 / LEAF_DIVISOR},
-    [TREE_SCORES] = {.widths = {[SCORES] = 8, [LENS] = 1}, .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
-    [TREE_INDEX] = {.widths = {[SCORES] = 8, [HASHES] = 4}, .most = 2048 / LEAF_DIVISOR},
-    [TREE_STREAM] = {.widths = {[LENS] = 2},
-                     .base = ID_BYTES,
-                     .first_part = 1,
-                     .part_max = 1024,
+    [TREE_LIST] = {WIDTHS(0, 0, 0, 1), .part_max = 1024, .most = 8192 / LEAF_DIVISOR},
+    [TREE_SET] = {WIDTHS(0, 0, 1, 1), .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
+    [TREE_HASH] = {WIDTHS(0, 0, 1, 2), .part_max = 512, .most = 2048 / LEAF_DIVISOR},
+    [TREE_SCORES] = {WIDTHS(8, 0, 0, 1), .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
+    [TREE_INDEX] = {WIDTHS(8, 4, 0, 0), .most = 2048 / LEAF_DIVISOR},
+    [TREE_STREAM] = {WIDTHS(0, 0, 0, 2), .base = ID_BYTES, .first_part = 1, .part_max = 1024,
                      .most = 4096 / LEAF_DIVISOR},
 };
 
@@ -43,17 +43,10 @@ static const struct shape *shape_of(const struct leaf *leaf) {
     return &shapes[leaf->head.kind];
 }
 
-/* Bytes of an element in the columns before this one; before COLUMNS: in all of them. */
-static inline size_t width_before(const struct shape *shape, unsigned column) {
-    size_t width = 0;
-    for (unsigned i = 0; i < column; i++) width += shape->widths[i];
-    return width;
-}
-
 /* The column of a leaf of so many elements. */
 static inline char *column_of(const struct leaf *leaf, unsigned column, size_t count) {
     const struct shape *shape = shape_of(leaf);
-    return (char *)(uintptr_t)leaf->bytes + shape->base + width_before(shape, column) * count;
+    return (char *)(uintptr_t)leaf->bytes + shape->base + shape->before[column] * count;
 }
 
 static inline uint8_t *lens_of(const struct leaf *leaf) {
@@ -64,7 +57,7 @@ static inline char *element_at(const struct leaf *leaf, size_t offset) {
 }
 
 size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used) {
-    return sizeof(struct leaf) + shapes[kind].base + width_before(&shapes[kind], COLUMNS) * count + used;
+    return sizeof(struct leaf) + shapes[kind].base + shapes[kind].before[COLUMNS] * count + used;
 }
 
 size_t leaf_most(enum tree_kind kind) {
@@ -286,7 +279,7 @@ static size_t item_size(const struct shape *shape, const struct leaf_item *ready
 }
 
 size_t leaf_item_bytes(enum tree_kind kind, const struct leaf_item *ready) {
-    size_t size = width_before(&shapes[kind], COLUMNS) + (shapes[kind].first_part ? ID_CODE_MAX : 0);
+    size_t size = shapes[kind].before[COLUMNS] + (shapes[kind].first_part ? ID_CODE_MAX : 0);
     for (unsigned i = 0; i < user_parts(&shapes[kind]); i++) size += stored_size(ready, i);
     return size;
 }
@@ -465,7 +458,7 @@ struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct lea
                         unsigned count, const struct leaf_item *item, size_t capacity) {
     const struct shape *shape = &shapes[kind];
     struct extent extent = measure(shape, pieces, count, item);
-    size_t needs = leaf_bytes(kind, extent.count, extent.bytes), width = width_before(shape, COLUMNS);
+    size_t needs = leaf_bytes(kind, extent.count, extent.bytes), width = shape->before[COLUMNS];
     if (needs > HEAP_NODE_MAX) return NULL;
     capacity = node_bytes(capacity > needs ? capacity : needs);
     struct leaf *leaf = node_alloc(heap, capacity);
@@ -522,7 +515,7 @@ static void close_columns(struct leaf *leaf, unsigned place) {
 /* Opens `size` bytes at the offset, with room for the columns of one more element; there is enough in all. */
 static void open_elements(struct leaf *leaf, unsigned place, size_t offset, size_t size) {
     const struct shape *shape = shape_of(leaf);
-    size_t width = width_before(shape, COLUMNS), count = leaf->head.count + 1u;
+    size_t width = shape->before[COLUMNS], count = leaf->head.count + 1u;
     size_t columns_end = leaf_bytes((enum tree_kind)leaf->head.kind, (unsigned)count, 0), start = leaf->start;
     size_t spare = leaf->capacity - columns_end - leaf->used - size, behind = leaf->used - offset;
     char *base = (char *)leaf;

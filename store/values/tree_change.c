@@ -560,7 +560,7 @@ static void unlink_leaf(struct tree *tree, const struct tree_context *context, s
 static bool join_leaves(struct tree *tree, const struct tree_context *context, struct inner *parent,
                         unsigned at) {
     const struct leaf *left = leaf_at(parent->children[at]), *right = leaf_at(parent->children[at + 1]);
-    size_t most = leaf_most(tree->kind) / 4 * 3;
+    size_t most = leaf_most(tree->kind) / 8 * 7;
     if (leaf_needs(left) + leaf_needs(right) > most) return false;
     struct leaf_piece pieces[2] = {leaf_piece(left, 0, left->head.count),
                                    leaf_piece(right, 0, right->head.count)};
@@ -592,9 +592,11 @@ static bool join_inner(struct tree *tree, const struct tree_context *context, st
     return true;
 }
 
+/* Has a node little left? Leaves are asked about with every fourth deletion, for an answer costs a look at the neighbours. */
 static bool is_sparse(const struct tree *tree, const struct node *node) {
     if (node->level > 0) return node->count < INNER_JOIN_BELOW;
-    return leaf_needs(leaf_at(node)) < leaf_most(tree->kind) / 3;
+    size_t needs = leaf_needs(leaf_at(node)), most = leaf_most(tree->kind);
+    return needs < most / 8 || (needs < most / 2 && node->count % 4 == 0);
 }
 
 /* Joins a child with a neighbour if it has little left. */
@@ -617,7 +619,7 @@ static void mend(struct tree *tree, const struct tree_context *context, const st
 static void shrink_leaf(struct tree *tree, const struct tree_context *context, const struct way *way) {
     struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     size_t needs = leaf_needs(way->leaf);
-    if (needs + needs / 8 >= way->leaf->capacity / 4 * 3u) return;
+    if (needs + needs / 16 > HEAP_NODE_MAX || node_bytes(needs + needs / 16) >= way->leaf->capacity) return;
     struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, NULL, needs + needs / 16);
     if (leaf) exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
 }
