@@ -108,7 +108,7 @@ static void report(const struct value *value, const char *when) {
            used, (double)heap_resident(heap) / count);
     if (value->tree.bytes + value->index.bytes != heap_used(heap))
         printf("  (the tree says %.2f)", (double)(value->tree.bytes + value->index.bytes) / count);
-    printf("  %s\n", used <= value->shape->target ? "MET" : "MISSED");
+    printf("  %s\n", used <= value->shape->target ? "MET" : "missed");
 }
 
 /* ---- Lookups -------------------------------------------------------------------------------------- */
@@ -140,7 +140,7 @@ static void time_lookups(const struct value *value, uint64_t elements) {
                 items[i] = item_of(value->shape, mix(batch * BATCH + i + 7) % elements, text[i]);
             double begin = seconds();
             for (unsigned i = 0; i < BATCH; i++) nodes[i] = value->tree.root;
-            for (unsigned level = 0; prefetched && level < value->tree.root->level; level++)
+            for (unsigned level = 0; prefetched && level <= value->tree.root->level; level++)
                 for (unsigned i = 0; i < BATCH; i++) nodes[i] = tree_prefetch(nodes[i], items[i].key.high);
             for (unsigned i = 0; i < BATCH; i++) found[prefetched] += look_up(value, &items[i]);
             taken[prefetched] += seconds() - begin;

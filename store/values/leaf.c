@@ -1,6 +1,8 @@
 /* leaf.c - packed elements: columns of one width, then the bytes. */
 #include "store/values/leaf.h"
 
+#include "store/memory/memory.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -611,6 +613,13 @@ unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, 
         if (bytes_equal(part_bytes(leaf, len, *offset, &block), member)) return i;
     }
     return count;
+}
+
+void leaf_prefetch(const struct leaf *leaf, uint64_t hash) {
+    unsigned count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
+    if (parts == 0) return;
+    unsigned place = next_tag((const uint8_t *)column_of(leaf, TAGS, count), count, 0, (uint8_t)hash);
+    if (place < count) memory_prefetch(element_at(leaf, size_of_parts(leaf, (size_t)place * parts)));
 }
 
 /* The first place whose score is not below this one. */

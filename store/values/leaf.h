@@ -98,6 +98,8 @@ struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct h
 
 /* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. */
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
+/* Asks for the first element of TREE_SET and TREE_HASH whose tag is that of the hash. */
+void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
 /* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
 unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal);
 

@@ -11,8 +11,8 @@ const uint8_t tree_key_words[TREE_KINDS] = {
 _Static_assert(sizeof(struct inner) == 16, "arrays of eight-byte words follow the head");
 
 static size_t inner_bytes(enum tree_kind kind, unsigned capacity) {
-    size_t child = sizeof(struct node *) + 8u * tree_key_words[kind] + sizeof(uint32_t);
-    return sizeof(struct inner) + capacity * child;
+    size_t below = (capacity + 1) / 2 * 2 * sizeof(uint32_t);
+    return sizeof(struct inner) + capacity * (8u * tree_key_words[kind] + sizeof(struct node *)) + below;
 }
 
 /* ---- References ----------------------------------------------------------------------------------- */
@@ -25,7 +25,8 @@ void node_release(struct node *node, struct graves *graves) {
         leaf_free(leaf_of(node));
         return;
     }
-    inner_of(node)->next = graves->first; /* the capacity is not needed any more: children come first */
+    /* The first word is a key that means nothing or, without keys, two counts that nobody needs any more. */
+    memcpy(inner_of(node)->words, &graves->first, sizeof graves->first);
     graves->first = inner_of(node);
 }
 
@@ -36,10 +37,9 @@ bool graves_dig(struct graves *graves, unsigned *budget) {
         if (inner->head.count > 0) {
             /* It may become the first grave itself, and is then dug first: so the list is never longer than a tree is high,
              * but for the graves that others have put there. */
-            struct node *child = inner->children[--inner->head.count];
-            node_release(child, graves);
+            node_release(inner_children(inner)[--inner->head.count], graves);
         } else {
-            graves->first = inner->next;
+            memcpy(&graves->first, inner->words, sizeof graves->first);
             node_free(inner);
         }
         --*budget;
@@ -79,33 +79,37 @@ struct inner *inner_new(struct heap *heap, enum tree_kind kind, unsigned level, 
 
 struct tree_key inner_key(const struct inner *inner, unsigned at) {
     unsigned words = tree_key_words[inner->head.kind];
-    const uint64_t *own = inner_keys(inner) + (size_t)at * words;
+    const uint64_t *high = inner_keys(inner);
     assert(at < inner->head.count);
-    return (struct tree_key){words > 0 ? own[0] : 0, words > 1 ? own[1] : 0};
+    return (struct tree_key){words > 0 ? high[at] : 0, words > 1 ? high[inner->capacity + at] : 0};
 }
 
 void inner_set_key(struct inner *inner, unsigned at, struct tree_key key) {
     unsigned words = tree_key_words[inner->head.kind];
-    uint64_t *own = inner_keys(inner) + (size_t)at * words;
-    if (words > 0) own[0] = key.high;
-    if (words > 1) own[1] = key.low;
+    uint64_t *high = inner_keys(inner);
+    assert(at < inner->capacity);
+    if (words > 0) high[at] = key.high;
+    if (words > 1) high[inner->capacity + at] = key.low;
 }
 
 /* Moves the children from `at` on by `by` places. */
 static void shift(struct inner *inner, unsigned at, int by) {
-    size_t left = inner->head.count - at, words = tree_key_words[inner->head.kind];
-    uint64_t *keys = inner_keys(inner) + at * words;
+    size_t left = inner->head.count - at;
+    struct node **children = inner_children(inner) + at;
     uint32_t *below = inner_below(inner) + at;
-    memmove(inner->children + at + by, inner->children + at, left * sizeof(struct node *));
-    memmove(keys + by * (int)words, keys, left * words * sizeof *keys);
+    memmove(children + by, children, left * sizeof *children);
     memmove(below + by, below, left * sizeof *below);
+    for (unsigned word = 0; word < tree_key_words[inner->head.kind]; word++) {
+        uint64_t *keys = inner_keys(inner) + (size_t)word * inner->capacity + at;
+        memmove(keys + by, keys, left * sizeof *keys);
+    }
 }
 
 void inner_put(struct inner *inner, unsigned at, struct node *child, struct tree_key key, uint32_t below) {
     assert(at <= inner->head.count && inner->head.count < inner->capacity);
     assert(child->level + 1 == inner->head.level && child->kind == inner->head.kind); /* 3 */
     shift(inner, at, 1);
-    inner->children[at] = child;
+    inner_children(inner)[at] = child;
     inner_set_key(inner, at, key);
     inner_below(inner)[at] = below;
     inner->head.count++;
@@ -113,19 +117,20 @@ void inner_put(struct inner *inner, unsigned at, struct node *child, struct tree
 
 struct node *inner_take(struct inner *inner, unsigned at) {
     assert(at < inner->head.count);
-    struct node *child = inner->children[at];
+    struct node *child = inner_children(inner)[at];
     shift(inner, at + 1, -1);
     inner->head.count--;
     return child;
 }
 
 void inner_append(struct inner *inner, const struct inner *from, unsigned begin, unsigned end) {
-    size_t count = end - begin, words = tree_key_words[inner->head.kind], at = inner->head.count;
+    size_t count = end - begin, at = inner->head.count;
     assert(begin <= end && end <= from->head.count && at + count <= inner->capacity);
     assert(inner->head.level == from->head.level && inner->head.kind == from->head.kind); /* 3 */
-    memcpy(inner->children + at, from->children + begin, count * sizeof(struct node *));
-    memcpy(inner_keys(inner) + at * words, inner_keys(from) + begin * words,
-           count * words * sizeof(uint64_t));
+    memcpy(inner_children(inner) + at, inner_children(from) + begin, count * sizeof(struct node *));
     memcpy(inner_below(inner) + at, inner_below(from) + begin, count * sizeof(uint32_t));
+    for (unsigned word = 0; word < tree_key_words[inner->head.kind]; word++)
+        memcpy(inner_keys(inner) + (size_t)word * inner->capacity + at,
+               inner_keys(from) + (size_t)word * from->capacity + begin, count * sizeof(uint64_t));
     inner->head.count = (uint16_t)(at + count);
 }

@@ -3,9 +3,9 @@
  * A node is a leaf (leaf.h) at level 0, or an inner node above, and carries all that is needed to take it apart. It is
  * counted: its references are those of inner nodes and of trees, from any thread. Versions of a tree share nodes.
  *
- *     inner | references u32 | count u16 | kind u8 | level u8 | capacity u16 ... | child[] 8 | key[] 0, 8 or 16 | below[] 4 |
+ *     inner | references u32 | count u16 | kind u8 | level u8 | capacity u16 | high[] 8 | low[] 8 | below[] 4 | child[] 8 |
  *
- * key[i] is a lower bound of what lies below child i, and not below the keys before it; key[0] means nothing. below[i] counts
+ * high[i] and low[i] are a key, of which some kinds have one half and lists none: key[i] is a lower bound of what lies below child i, and not below the keys before it; key[0] means nothing. below[i] counts
  * the elements below child i.
  *
  * Invariants:
@@ -47,11 +47,8 @@ struct node {
 
 struct inner {
     struct node head;
-    union {
-        uint16_t capacity;  /* in children */
-        struct inner *next; /* in a list of graves */
-    };
-    struct node *children[];
+    uint16_t capacity; /* in children */
+    char words[] __attribute__((aligned(8)));
 };
 
 /* In children; a power of two of them would miss its size class by the head. A test builds trees of small nodes, so that few
@@ -97,22 +94,29 @@ static inline const struct inner *inner_at(const struct node *node) {
     debug_assert(node->level > 0);
     return (const struct inner *)(const void *)node;
 }
+/* The arrays: of the keys' high words, which the low ones follow; of elements below; of children. */
 static inline uint64_t *inner_keys(const struct inner *inner) {
-    return (uint64_t *)(uintptr_t)(inner->children + inner->capacity);
+    return (uint64_t *)(uintptr_t)inner->words;
 }
 static inline uint32_t *inner_below(const struct inner *inner) {
     return (uint32_t *)(void *)(inner_keys(inner) +
                                 (size_t)inner->capacity * tree_key_words[inner->head.kind]);
 }
+static inline struct node **inner_children(const struct inner *inner) {
+    return (struct node **)(void *)(inner_below(inner) + (inner->capacity + 1) / 2 * 2);
+}
+static inline struct node *inner_child(const struct inner *inner, unsigned at) {
+    debug_assert(at < inner->head.count);
+    return inner_children(inner)[at];
+}
 struct tree_key inner_key(const struct inner *inner, unsigned at);
 void inner_set_key(struct inner *inner, unsigned at, struct tree_key key);
 /* The order of key[at] and this one: < 0, 0 or > 0. */
 static inline int inner_compare(const struct inner *inner, unsigned at, struct tree_key key) {
-    unsigned words = tree_key_words[inner->head.kind];
-    const uint64_t *own = inner_keys(inner) + (size_t)at * words;
-    if (own[0] != key.high) return own[0] < key.high ? -1 : 1;
-    if (words < 2 || own[1] == key.low) return 0;
-    return own[1] < key.low ? -1 : 1;
+    const uint64_t *high = inner_keys(inner), *low = high + inner->capacity;
+    if (high[at] != key.high) return high[at] < key.high ? -1 : 1;
+    if (tree_key_words[inner->head.kind] < 2 || low[at] == key.low) return 0;
+    return low[at] < key.low ? -1 : 1;
 }
 
 /* An inner node of no children, with room for some; one reference. NULL without memory. */

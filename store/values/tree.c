@@ -33,7 +33,7 @@ static struct node *next_child(struct tree_walk *walk, struct graves *graves) {
     struct inner *inner = inner_of(walk->ways[walk->depth - 1].node);
     unsigned *passed = &walk->ways[walk->depth - 1].passed;
     if (node_shared(&inner->head))
-        return *passed < inner->head.count ? node_retain(inner->children[(*passed)++]) : NULL;
+        return *passed < inner->head.count ? node_retain(inner_child(inner, (*passed)++)) : NULL;
     for (; *passed > 0; --*passed) node_release(inner_take(inner, 0), graves);
     return inner->head.count > 0 ? inner_take(inner, 0) : NULL;
 }
@@ -86,7 +86,7 @@ struct tree_target tree_target(const struct tree *tree, const struct tree_item *
 /* Is the first element below a node not above the item? Looked at where the keys say that they may be equal. */
 static bool begins_at_or_before(const struct node *node, const struct tree_item *item) {
     struct tree_item first;
-    while (node->level > 0) node = inner_at(node)->children[0];
+    while (node->level > 0) node = inner_child(inner_at(node), 0);
     leaf_get(leaf_at(node), 0, 0, &first);
     if (first.score != item->score) return first.score < item->score;
     return bytes_compare(first.parts[0], item->parts[0]) <= 0;
@@ -102,7 +102,7 @@ static unsigned choose_by_key(const struct inner *inner, const struct tree_targe
         bool before = order < 0;
         if (order == 0)
             before = inner->head.kind != TREE_SCORES ||
-                     begins_at_or_before(inner->children[low + half], target->item);
+                     begins_at_or_before(inner_child(inner, low + half), target->item);
         if (before) low += half;
     }
     return low;
@@ -146,7 +146,9 @@ static struct node *step(struct tree_cursor *cursor, struct node *node, unsigned
     assert(cursor->depth < TREE_LEVELS && at < node->count);
     cursor->ways[cursor->depth].node = inner_of(node);
     cursor->ways[cursor->depth++].at = at;
-    return inner_of(node)->children[at];
+    struct node *child = inner_child(inner_of(node), at);
+    tree_ask_for(node, child);
+    return child;
 }
 
 static void descend(struct tree_cursor *cursor, struct node *node, struct tree_target *target) {
@@ -335,7 +337,7 @@ static uint64_t check_node(const struct node *node, struct bounds bounds, const 
     uint64_t sum = 0;
     assert(node->count > 0 && node->count <= inner->capacity && node->references > 0); /* 1, 3 of node.h */
     for (unsigned i = 0; i < node->count; i++) {
-        const struct node *child = inner->children[i];
+        const struct node *child = inner_child(inner, i);
         bool last = i + 1u == node->count;
         int32_t due[2] = {i == 0 ? owed[0] : 0, last ? owed[1] : 0};
         struct bounds part = bounds;
@@ -358,7 +360,7 @@ bool tree_check(const struct tree *tree, const struct hash_seed *seed) {
     assert(check_node(tree->root, (struct bounds){.seed = seed}, tree->owed) == tree->count);
     for (unsigned end = 0; end < 2; end++) {
         const struct node *node = tree->root;
-        while (node->level > 0) node = inner_at(node)->children[end ? node->count - 1u : 0];
+        while (node->level > 0) node = inner_child(inner_at(node), end ? node->count - 1u : 0);
         assert(tree->edges[end] == NULL || tree->edges[end] == leaf_at(node)); /* 2 */
     }
     return true;

@@ -112,8 +112,8 @@ static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *
 uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64_t cursor,
                    void (*each)(void *context, const struct tree_item *item), void *context);
 
-/* For lookups of many members at once (TREE_SET, TREE_HASH, TREE_INDEX): begin with the root, call once a level for each of
- * them, and find them then. Asks for the node that it returns, and is done when that is a leaf. */
+/* For lookups of many members at once (TREE_SET, TREE_HASH): begin with the root, call once a level for each of them, down to
+ * the leaves, and find them then. Asks for the node that it returns or, in a leaf, for the element with the hash's tag. */
 static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash);
 
 /* Aborts unless the invariants hold. O(n), for tests. */
@@ -145,10 +145,19 @@ static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t ha
     return low;
 }
 
+/* Asks for what a descent reads of a child first: the keys of an inner node, or the columns of a leaf. */
+static inline void tree_ask_for(const struct node *parent, const struct node *child) {
+    bool tags = parent->level == 1 && (parent->kind == TREE_SET || parent->kind == TREE_HASH);
+    for (size_t line = 0; line < (tags ? 4 : 9); line++) memory_prefetch((const char *)child + line * 64);
+}
+
 static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash) {
-    if (node->level == 0) return node;
-    const struct node *child = inner_at(node)->children[tree_child_of_hash(inner_at(node), hash)];
-    for (unsigned line = 0; line < 4; line++) memory_prefetch((const char *)child + (size_t)line * 64);
+    if (node->level == 0) {
+        leaf_prefetch(leaf_at(node), hash);
+        return node;
+    }
+    const struct node *child = inner_child(inner_at(node), tree_child_of_hash(inner_at(node), hash));
+    tree_ask_for(node, child);
     return child;
 }
 

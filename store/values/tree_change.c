@@ -26,7 +26,7 @@ struct way {
 
 static struct node **slot_of(struct tree *tree, const struct way *way, unsigned depth) {
     if (depth == 0) return &tree->root;
-    return &way->steps[depth - 1].node->children[way->steps[depth - 1].at];
+    return &inner_children(way->steps[depth - 1].node)[way->steps[depth - 1].at];
 }
 
 static struct inner *parent_of(const struct way *way) {
@@ -46,7 +46,7 @@ static void exchange(struct tree *tree, const struct tree_context *context, stru
 /* The children of a node move out of it, which is freed; or, if others refer to it too, they are retained. */
 static void move_children(struct inner *to, struct inner *from, const struct tree_context *context) {
     bool shared = node_shared(&from->head);
-    for (unsigned i = 0; shared && i < from->head.count; i++) node_retain(from->children[i]);
+    for (unsigned i = 0; shared && i < from->head.count; i++) node_retain(inner_child(from, i));
     inner_append(to, from, 0, from->head.count);
     if (shared)
         node_release(&from->head, context->graves);
@@ -76,7 +76,7 @@ static bool is_full(const struct node *node) {
 /* Splits a full child of a node that has room, both the tree's own. */
 static bool split_inner(struct tree *tree, const struct tree_context *context, struct inner *parent,
                         unsigned at) {
-    struct inner *left = inner_of(parent->children[at]);
+    struct inner *left = inner_of(inner_child(parent, at));
     unsigned middle = at + 1u == parent->head.count ? INNER_MAX - INNER_LEAST : INNER_MAX / 2;
     struct inner *right =
         inner_new(context->heap, tree->kind, left->head.level, inner_capacity(left->head.count - middle + 1));
@@ -114,8 +114,8 @@ static bool own_child(struct tree *tree, const struct tree_context *context, str
                       const struct tree_target *target, bool room, unsigned *at) {
     *at = tree_choose(parent, target);
     if (parent->head.level == 1) return true;
-    if (!own(tree, context, &parent->children[*at], room)) return false;
-    if (!room || !is_full(parent->children[*at])) return true;
+    if (!own(tree, context, &inner_children(parent)[*at], room)) return false;
+    if (!room || !is_full(inner_child(parent, *at))) return true;
     if (!split_inner(tree, context, parent, *at)) return false;
     *at = tree_choose(parent, target);
     return true;
@@ -134,7 +134,8 @@ static bool own_way(struct tree *tree, const struct tree_context *context, struc
         tree_enter(inner, at, &target);
         way->steps[way->depth].node = inner;
         way->steps[way->depth++].at = at;
-        node = inner->children[at];
+        node = inner_child(inner, at);
+        tree_ask_for(&inner->head, node);
     }
     way->leaf = leaf_of(node);
     way->place = (unsigned)target.position;
@@ -352,7 +353,7 @@ static bool split(struct tree *tree, const struct tree_context *context, struct 
     inner_below(parent)[at] -= in_right; /* the item is counted on the way, at the left one */
     inner_put(parent, at + 1, &halves.right->head, halves.key, in_right);
     tree->bytes += node_memory(&halves.right->head);
-    exchange(tree, context, &parent->children[at], &halves.left->head);
+    exchange(tree, context, &inner_children(parent)[at], &halves.left->head);
     way->leaf = halves.left;
     return true;
 }
@@ -559,7 +560,7 @@ static void unlink_leaf(struct tree *tree, const struct tree_context *context, s
 /* Two neighbours become one. The memory for it may be missing: then they stay as they are. */
 static bool join_leaves(struct tree *tree, const struct tree_context *context, struct inner *parent,
                         unsigned at) {
-    const struct leaf *left = leaf_at(parent->children[at]), *right = leaf_at(parent->children[at + 1]);
+    const struct leaf *left = leaf_at(inner_child(parent, at)), *right = leaf_at(inner_child(parent, at + 1));
     size_t most = leaf_most(tree->kind) / 8 * 7;
     if (leaf_needs(left) + leaf_needs(right) > most) return false;
     struct leaf_piece pieces[2] = {leaf_piece(left, 0, left->head.count),
@@ -567,7 +568,7 @@ static bool join_leaves(struct tree *tree, const struct tree_context *context, s
     struct leaf *joined = leaf_build(context->heap, tree->kind, pieces, 2, NULL, 0);
     if (joined == NULL) return false;
     inner_below(parent)[at] += inner_below(parent)[at + 1];
-    exchange(tree, context, &parent->children[at], &joined->head);
+    exchange(tree, context, &inner_children(parent)[at], &joined->head);
     struct node *gone = inner_take(parent, at + 1);
     tree->bytes -= node_memory(gone);
     node_release(gone, context->graves);
@@ -576,7 +577,7 @@ static bool join_leaves(struct tree *tree, const struct tree_context *context, s
 
 static bool join_inner(struct tree *tree, const struct tree_context *context, struct inner *parent,
                        unsigned at) {
-    struct inner *left = inner_of(parent->children[at]), *right = inner_of(parent->children[at + 1]);
+    struct inner *left = inner_of(inner_child(parent, at)), *right = inner_of(inner_child(parent, at + 1));
     unsigned count = left->head.count + right->head.count, in_left = left->head.count;
     if (count > INNER_JOINED_MOST) return false;
     struct inner *joined = inner_new(context->heap, tree->kind, left->head.level, inner_capacity(count));
@@ -587,7 +588,7 @@ static bool join_inner(struct tree *tree, const struct tree_context *context, st
     move_children(joined, right, context);
     inner_set_key(joined, in_left, key);
     inner_below(parent)[at] += inner_below(parent)[at + 1];
-    parent->children[at] = &joined->head;
+    inner_children(parent)[at] = &joined->head;
     inner_take(parent, at + 1);
     return true;
 }
@@ -604,7 +605,7 @@ static void mend_child(struct tree *tree, const struct tree_context *context, st
                        unsigned at) {
     bool (*join)(struct tree *, const struct tree_context *, struct inner *, unsigned) =
         parent->head.level == 1 ? join_leaves : join_inner;
-    if (at >= parent->head.count || !is_sparse(tree, parent->children[at])) return;
+    if (at >= parent->head.count || !is_sparse(tree, inner_child(parent, at))) return;
     if (at + 1u < parent->head.count && join(tree, context, parent, at)) return;
     if (at > 0) join(tree, context, parent, at - 1);
 }
@@ -752,7 +753,7 @@ static bool own_leaf_at(struct tree *tree, const struct tree_context *context, u
 static void cut_child(struct tree *tree, const struct tree_context *context, struct way *way, unsigned at) {
     struct inner *inner = parent_of(way);
     uint64_t elements = inner_below(inner)[at];
-    struct node *child = inner->children[at];
+    struct node *child = inner_child(inner, at);
     /* What lies below is not looked at: its bytes are taken to be its share of all. */
     uint64_t share = (uint64_t)((double)tree->bytes * (double)elements / (double)tree->count);
     tree->bytes -= child->level == 0 ? node_memory(child) : share;
@@ -790,7 +791,7 @@ static uint64_t take_some(struct tree *tree, const struct tree_context *context,
             cut_child(tree, context, &way, at);
             return below;
         }
-        node = inner->children[at];
+        node = inner_child(inner, at);
     }
     struct leaf *leaf = way.leaf = leaf_of(node);
     unsigned place = (unsigned)target.position, some = leaf->head.count - place;
