@@ -2,10 +2,10 @@
  *
  *     trees [ELEMENTS [SHAPE]]       a million of each shape; or of one: hash, set, zset, list, stream
  *
- * Each value is built element by element in random order (a list and a stream in the order in which they come), then half of
- * its elements, drawn at random, are deleted, then as many new ones come. Bytes are those of nodes, and those of the chunks in
- * which they lie. Lookups are of random members, all present. The open table of the last lines is what they are compared with:
- * a plain array of pointers to members, half full, by the same hash. */
+ * Each value is built element by element in random order (a list and a stream in the order in which they come), then
+ * half of its elements, drawn at random, are deleted, then as many new ones come. Bytes are those of nodes, and those
+ * of the chunks in which they lie. Lookups are of random members, all present. The open table of the last lines is what
+ * they are compared with: a plain array of pointers to members, half full, by the same hash. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -24,9 +24,9 @@
 
 #include "store/index/entry.h"
 #include "store/index/expiry.h"
-#include "store/index/hash.h"
 #include "store/index/table.h"
 #include "store/memory/memory.h"
+#include "store/values/hash.h"
 #include "store/values/type.h"
 
 struct keyspace; /* the layout is at the end, for the inline lookups alone */

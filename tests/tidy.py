@@ -55,6 +55,10 @@ ARROWS = [
 AHEAD = {
     **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
+    **dict.fromkeys(("heaps_new", "heaps_free", "heaps_at", "heap_used", "heap_resident", "heap_return", "graves_dig", "tree_fork",
+                     "tree_walk_next", "tree_walk_end", "tree_find", "tree_lower_bound", "tree_select", "tree_rank", "tree_next",
+                     "tree_previous", "tree_scan", "tree_check", "tree_put", "tree_remove", "tree_push", "tree_pop",
+                     "tree_insert_at", "tree_replace_at", "tree_remove_range"), "types with elements, whose large values are trees"),
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
     "edit_become": "types with elements, whose large values are objects",
     "edit_object": "types with elements, whose large values are objects",

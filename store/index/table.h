@@ -26,9 +26,9 @@
 #endif
 
 #include "store/index/entry.h"
-#include "store/index/hash.h"
 #include "store/memory/memory.h"
 #include "store/memory/slab.h"
+#include "store/values/hash.h"
 
 enum {
     TABLE_SLOTS = 12,

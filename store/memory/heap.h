@@ -30,15 +30,15 @@ struct heap {
     struct slab slab; /* under the lock */
 };
 
-/* So many heaps (1 to HEAPS_MAX) of at most `most_bytes` of addresses each (0: as many as possible). NULL where the addresses
- * or the memory for them cannot be had. */
+/* So many heaps (1 to HEAPS_MAX) of at most `most_bytes` of addresses each (0: as many as possible). NULL where the
+ * addresses or the memory for them cannot be had. */
 struct heaps *heaps_new(unsigned count, size_t most_bytes);
 /* All nodes go with it. NULL: nothing. */
 void heaps_free(struct heaps *heaps);
 struct heap *heaps_at(const struct heaps *heaps, unsigned number);
 
-/* A node of 1 to HEAP_NODE_MAX bytes, 8-byte aligned and not cleared. It comes from this heap, or from another when this one
- * has no room. NULL without memory. Tests replace this and node_free. */
+/* A node of 1 to HEAP_NODE_MAX bytes, 8-byte aligned and not cleared. It comes from this heap, or from another when
+ * this one has no room. NULL without memory. Tests replace this and node_free. */
 void *node_alloc(struct heap *heap, size_t size);
 /* From any thread. */
 void node_free(void *node);

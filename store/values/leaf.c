@@ -195,8 +195,8 @@ void leaf_free(struct leaf *leaf) {
 
 /* ---- The numbers of a stream ---------------------------------------------------------------------- */
 
-/* What is above the base: milliseconds in groups of seven bits, then the bytes of the sequence, from the lowest on, as far as
- * there are any. In the base's own millisecond the sequence counts from the base's. */
+/* What is above the base: milliseconds in groups of seven bits, then the bytes of the sequence, from the lowest on, as
+ * far as there are any. In the base's own millisecond the sequence counts from the base's. */
 static size_t encode_id(char *at, struct tree_key base, struct tree_key id) {
     uint64_t ms = id.high - base.high, sequence = ms ? id.low : id.low - base.low;
     size_t len = 0;

@@ -10,9 +10,9 @@
  *          that it is a pointer to a block
  * elements their parts, one behind the other; `start` and `used` measure them
  *
- * A leaf of TREE_SET or TREE_HASH has its elements in any order, for a tag finds one as fast, and a new one is appended; the
- * leaves stand in the order of hashes. In other trees the elements of a leaf are in order too. Room at both ends of the
- * elements lets a change move the shorter part of them.
+ * A leaf of TREE_SET or TREE_HASH has its elements in any order, for a tag finds one as fast, and a new one is
+ * appended; the leaves stand in the order of hashes. In other trees the elements of a leaf are in order too. Room at
+ * both ends of the elements lets a change move the shorter part of them.
  *
  * Invariants:
  *   1. The arrays end at or before `start`, and start + used <= capacity, which is that of the leaf's size class.
@@ -22,8 +22,8 @@
 #define KEVY_STORE_VALUES_LEAF_H
 
 #include "protocol/bytes.h"
-#include "store/index/hash.h"
 #include "store/memory/block.h"
+#include "store/values/hash.h"
 #include "store/values/node.h"
 
 enum { TREE_PARTS = 2, LEAF_LONG = 255, LEAF_PLACES_MAX = 4096 };
@@ -74,8 +74,8 @@ static inline const struct leaf *leaf_at(const struct node *node) {
     return (const struct leaf *)(const void *)node;
 }
 
-/* A new leaf of these pieces, with one reference, at least `capacity` bytes large. What it takes from other leaves stays there
- * too. NULL without memory, or if it would be larger than any leaf may be. */
+/* A new leaf of these pieces, with one reference, at least `capacity` bytes large. What it takes from other leaves
+ * stays there too. NULL without memory, or if it would be larger than any leaf may be. */
 struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct leaf_piece *pieces,
                         unsigned count, const struct leaf_item *item, size_t capacity);
 /* Gives the blocks back and frees the leaf, which nobody refers to. */

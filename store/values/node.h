@@ -3,10 +3,12 @@
  * A node is a leaf (leaf.h) at level 0, or an inner node above, and carries all that is needed to take it apart. It is
  * counted: its references are those of inner nodes and of trees, from any thread. Versions of a tree share nodes.
  *
- *     inner | references u32 | count u16 | kind u8 | level u8 | capacity u16 | high[] 8 | low[] 8 | below[] 4 | child[] 8 |
+ *     inner | references u32 | count u16 | kind u8 | level u8 | capacity u16 |
+ *           | high[] u64 | low[] u64 | below[] u32 | child[] pointer |
  *
- * high[i] and low[i] are a key, of which some kinds have one half and lists none: key[i] is a lower bound of what lies below child i, and not below the keys before it; key[0] means nothing. below[i] counts
- * the elements below child i.
+ * high[i] and low[i] are a key, of which some kinds have one half and lists none. It is a lower bound of what lies
+ * below child i, and not below the keys before it; the first one means nothing. below[i] counts the elements below
+ * child i.
  *
  * Invariants:
  *   1. `references` is above 0 as long as anybody may look at the node.
@@ -51,8 +53,8 @@ struct inner {
     char words[] __attribute__((aligned(8)));
 };
 
-/* In children; a power of two of them would miss its size class by the head. A test builds trees of small nodes, so that few
- * elements make many levels. */
+/* In children; a power of two of them would miss its size class by the head. A test builds trees of small nodes, so
+ * that few elements make many levels. */
 #ifdef KEVY_TREE_SMALL
 enum { INNER_MAX = 15, INNER_LEAST = 3, LEAF_DIVISOR = 8 };
 #else
@@ -125,8 +127,8 @@ struct inner *inner_new(struct heap *heap, enum tree_kind kind, unsigned level, 
 void inner_put(struct inner *inner, unsigned at, struct node *child, struct tree_key key, uint32_t below);
 /* Takes a child out; the reference to it becomes the caller's. */
 struct node *inner_take(struct inner *inner, unsigned at);
-/* Appends children [from, to) of another node of this level. They keep their references: who frees the other node gives them
- * up, who does not retains them. */
+/* Appends children [from, to) of another node of this level. They keep their references: who frees the other node gives
+ * them up, who does not retains them. */
 void inner_append(struct inner *inner, const struct inner *from, unsigned begin, unsigned end);
 /* The least capacity for so many children. */
 unsigned inner_capacity(unsigned children);

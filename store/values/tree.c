@@ -34,14 +34,22 @@ static struct node *next_child(struct tree_walk *walk, struct graves *graves) {
     unsigned *passed = &walk->ways[walk->depth - 1].passed;
     if (node_shared(&inner->head))
         return *passed < inner->head.count ? node_retain(inner_child(inner, (*passed)++)) : NULL;
-    for (; *passed > 0; --*passed) node_release(inner_take(inner, 0), graves);
     return inner->head.count > 0 ? inner_take(inner, 0) : NULL;
+}
+
+/* Gives up what the walk has passed in nodes that nobody else refers to any more, from the root down: below one that is
+ * shared all are. The lowest child of these is the walk's own as well. */
+static void give_up_passed(struct tree_walk *walk, struct graves *graves) {
+    for (unsigned i = 0; i < walk->depth && !node_shared(walk->ways[i].node); i++)
+        for (; walk->ways[i].passed > 0; walk->ways[i].passed--)
+            node_release(inner_take(inner_of(walk->ways[i].node), 0), graves);
 }
 
 /* To the first leaf that was not walked yet. */
 static bool next_leaf(struct tree_walk *walk, struct graves *graves) {
     walk->place = 0;
     walk->offset = 0;
+    give_up_passed(walk, graves);
     while (walk->depth > 0) {
         struct node *child = next_child(walk, graves);
         if (child == NULL) {

@@ -1,21 +1,25 @@
-/* tree.h - one tree for all large values with elements: a counted B+ tree of packed leaves. Changes are in tree_change.h.
+/* tree.h - one tree for all large values with elements: a counted B+ tree of packed leaves. Changes are in
+ * tree_change.h.
  *
- * Only the order differs: by position, by score, by hash, by number (enum tree_kind in node.h). There are no links between
- * leaves, so that versions can share them: a cursor has the way from the root.
+ * Only the order differs: by position, by score, by hash, by number (enum tree_kind in node.h). There are no links
+ * between leaves, so that versions can share them: a cursor has the way from the root.
  *
- * Versions. A retained tree (tree_fork) is one reference more to the root, whatever the size, and looks the same for ever: who
- * writes to either of them copies the nodes on the way that are shared, by the one rule of node.h (2). So what costs nothing at
- * the fork costs a copy of each node that is written to, once. A version may be read, walked and released by any thread.
+ * Versions. A retained tree (tree_fork) is one reference more to the root, whatever the size, and looks the same for
+ * ever: who writes to either of them copies the nodes on the way that are shared, by the one rule of node.h (2). So
+ * what costs nothing at the fork costs a copy of each node that is written to, once. A version may be read, walked and
+ * released by any thread.
  *
- * Edges. Who appends or pops touches the tree and one leaf: the tree knows its first and last leaf while nothing on the way to
- * them is shared, and what the counts on the way do not know yet is owed to them. Whoever changes something else pays first.
+ * Edges. Who appends or pops touches the tree and one leaf: the tree knows its first and last leaf while nothing on the
+ * way to them is shared, and what the counts on the way do not know yet is owed to them. Whoever changes something else
+ * pays first.
  *
  * Invariants:
  *   1. root is NULL exactly when count is 0; all leaves are at level 0.
  *   2. edges[i] is NULL, or the leaf at that end, and then nothing on the way to it is shared.
- *   3. The counts on the way to the first (last) leaf are too low by owed[0] (owed[1]); a root that is a leaf is owed nothing.
- *   4. Of a key in an inner node, what lies left is not above it, and what lies right of it not below; for the kinds ordered by
- *      hash, and streams, what lies left is below it. Equal keys of TREE_INDEX are in one leaf. */
+ *   3. The counts on the way to the first (last) leaf are too low by owed[0] (owed[1]); a root that is a leaf is owed
+ *      nothing.
+ *   4. Of a key in an inner node, what lies left is not above it, and what lies right of it not below; for the kinds
+ *      ordered by hash, and streams, what lies left is below it. Equal keys of TREE_INDEX are in one leaf. */
 #ifndef KEVY_STORE_VALUES_TREE_H
 #define KEVY_STORE_VALUES_TREE_H
 
@@ -90,8 +94,8 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
 bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member);
-/* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it; where
- * there is none, cursor->leaf is NULL. */
+/* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
+ * where there is none, cursor->leaf is NULL. */
 bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item);
 /* The element at this position, 0 <= position < count. */
 void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t position);
@@ -106,14 +110,15 @@ static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *
     leaf_get(cursor->leaf, cursor->place, cursor->offset, item);
 }
 
-/* One step of an iteration over a TREE_SET or TREE_HASH that may change between steps: calls `each` for the elements of one
- * leaf, returns the next cursor, 0 at the end. Begin with 0. Every element that is there throughout is seen, once. `each` must
- * not change the tree. */
+/* One step of an iteration over a TREE_SET or TREE_HASH that may change between steps: calls `each` for the elements of
+ * one leaf, returns the next cursor, 0 at the end. Begin with 0. Every element that is there throughout is seen, once.
+ * `each` must not change the tree. */
 uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64_t cursor,
                    void (*each)(void *context, const struct tree_item *item), void *context);
 
-/* For lookups of many members at once (TREE_SET, TREE_HASH): begin with the root, call once a level for each of them, down to
- * the leaves, and find them then. Asks for the node that it returns or, in a leaf, for the element with the hash's tag. */
+/* For lookups of many members at once (TREE_SET, TREE_HASH): begin with the root, call once a level for each of them,
+ * down to the leaves, and find them then. Asks for the node that it returns or, in a leaf, for the element whose tag is
+ * that of the hash. */
 static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash);
 
 /* Aborts unless the invariants hold. O(n), for tests. */

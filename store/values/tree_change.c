@@ -1,8 +1,9 @@
 /* tree_change.c - changes of trees.
  *
- * A change descends once. On the way down every inner node becomes the tree's own (a shared one is copied), and, if something
- * is to be put in, gets room for one child more: so a leaf that is split has a parent with room, and nothing goes up again.
- * Each of these steps leaves the elements alone; the last one, in the leaf, has all its memory before it changes anything. */
+ * A change descends once. On the way down every inner node becomes the tree's own (a shared one is copied), and, if
+ * something is to be put in, gets room for one child more: so a leaf that is split has a parent with room, and nothing
+ * goes up again. Each of these steps leaves the elements alone. The last one, in the leaf, has all the memory that it takes
+ * before it changes anything. */
 #include "store/values/tree_change.h"
 
 #include <string.h>
@@ -262,8 +263,8 @@ static bool halve_by_order(const struct tree_context *context, const struct putt
     return halves->right;
 }
 
-/* The hashes of a leaf's elements, and a bound which some of these and the item's are below and some are not: above their mean,
- * which for hashes is the median. 0: they are all the same. */
+/* The hashes of a leaf's elements, and a bound which some of these and the item's are below and some are not: above
+ * their mean, which for hashes is the median. 0: they are all the same. */
 static uint64_t bound_of_hashes(const struct tree_context *context, const struct putting *putting,
                                 uint64_t *hashes) {
     const struct leaf *leaf = putting->leaf;
@@ -593,7 +594,8 @@ static bool join_inner(struct tree *tree, const struct tree_context *context, st
     return true;
 }
 
-/* Has a node little left? Leaves are asked about with every fourth deletion, for an answer costs a look at the neighbours. */
+/* Has a node little left? Of a leaf this is said with every fourth deletion alone, for it means a look at the two
+ * leaves beside it. */
 static bool is_sparse(const struct tree *tree, const struct node *node) {
     if (node->level > 0) return node->count < INNER_JOIN_BELOW;
     size_t needs = leaf_needs(leaf_at(node)), most = leaf_most(tree->kind);

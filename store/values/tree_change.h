@@ -10,8 +10,8 @@
 
 enum tree_changed { TREE_NO_MEMORY, TREE_UNCHANGED, TREE_REPLACED, TREE_ADDED, TREE_REMOVED };
 
-/* Puts an item at the place that its key has. Where one equal to it is there already (the same member, field, or number; never
- * in TREE_INDEX), it is replaced if it shall be, else left alone. Not for lists. */
+/* Puts an item at the place that its key has. Where one equal to it is there already (the same member, field, or
+ * number; never in TREE_INDEX), it is replaced if it shall be, else left alone. Not for lists. */
 enum tree_changed tree_put(struct tree *tree, const struct tree_context *context,
                            const struct tree_item *item, bool replace);
 /* Takes the equal one out; of TREE_INDEX, one with the same hash and score. Not for lists. */

@@ -1,5 +1,5 @@
 /* hash.c - the hash of keys: every byte and the length count, and all bit ranges that others use are even. */
-#include "store/index/hash.h"
+#include "store/values/hash.h"
 
 #include "tests/check.h"
 

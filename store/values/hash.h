@@ -5,8 +5,8 @@
  * words, each masked by a secret, are multiplied to 128 bits whose halves are folded by XOR. A key of up to
  * 16 bytes is two loads (overlapping where it is shorter) and two multiplications. The values differ between
  * runs and machines: they are never stored. */
-#ifndef KEVY_STORE_INDEX_HASH_H
-#define KEVY_STORE_INDEX_HASH_H
+#ifndef KEVY_STORE_VALUES_HASH_H
+#define KEVY_STORE_VALUES_HASH_H
 
 #include <stdint.h>
 

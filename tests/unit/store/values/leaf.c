@@ -1,0 +1,228 @@
+/* Leaves of every kind: changes in place against a plain array, parts of every length, tags and sums at every count. */
+#include "store/values/leaf.h"
+
+#include "tests/check.h"
+#include "tests/unit/store/tree_model.h"
+
+static unsigned long long seed;
+static char texts[2][TEXT_MAX];
+
+static struct leaf_item ready_item(enum tree_kind kind, const struct element *element) {
+    struct tree_item item = item_of(kind, element, texts);
+    struct leaf_item ready;
+    CHECK(leaf_prepare(kind, &item, &ready));
+    return ready;
+}
+
+static struct leaf *leaf_of_one(enum tree_kind kind, const struct element *element, size_t capacity) {
+    struct leaf_item ready = ready_item(kind, element);
+    struct leaf_piece piece = {.leaf = NULL};
+    struct leaf *leaf = leaf_build(NULL, kind, &piece, 1, &ready, capacity);
+    CHECK(leaf);
+    leaf_drop(&ready);
+    return leaf;
+}
+
+static void free_leaf(struct leaf *leaf) {
+    node_release(&leaf->head, &model_graves);
+    CHECK(nodes_live == 0 && blocks_live == 0);
+}
+
+static void check_leaf(const struct leaf *leaf, const struct element *elements, unsigned count) {
+    enum tree_kind kind = (enum tree_kind)leaf->head.kind;
+    size_t offset = 0;
+    CHECK(leaf_is_whole(leaf) && leaf->head.count == count);
+    for (unsigned i = 0; i < count; i++) {
+        struct tree_item item;
+        struct element element;
+        CHECK_INT(leaf_offset(leaf, i), offset);
+        leaf_get(leaf, i, offset, &item);
+        element = element_of(kind, &item);
+        CHECK(memcmp(&element, &elements[i], sizeof element) == 0);
+        for (unsigned part = 0; part < TREE_PARTS; part++)
+            CHECK(!item.blocks[part] || item.parts[part].data == item.blocks[part]->data);
+        offset += leaf_size_at(leaf, i, offset);
+        CHECK_INT(leaf_offset_before(leaf, i, offset), leaf_offset(leaf, i));
+    }
+    CHECK_INT(leaf_offset(leaf, count), offset);
+}
+
+/* An element whose place among the others may be any; numbers of streams ascend. */
+static struct element any_element(enum tree_kind kind, uint32_t number, uint64_t place) {
+    struct element element = {.member = number};
+    if (kind == TREE_HASH) element.value = number * 31 + 5;
+    if (kind == TREE_SCORES || kind == TREE_INDEX) element.score = (double)place;
+    if (kind == TREE_INDEX) element.member = 0, element.key.high = place;
+    if (kind == TREE_STREAM) element.key = (struct tree_key){place / 3, place % 3 * 1000};
+    return element;
+}
+
+static void changes_in_place_equal_an_array(void) {
+    for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++)
+        for (unsigned round = 0; round < 60; round++) {
+            static struct element elements[LEAF_PLACES_MAX];
+            unsigned count = 1;
+            elements[0] = any_element(kind, 1, 0);
+            struct leaf *leaf = leaf_of_one(kind, &elements[0], round % 2 ? HEAP_NODE_MAX : 500);
+            for (uint32_t step = 2; step < 400; step++) {
+                /* Numbers of a stream must ascend: so there, only the end is put to and replaced. */
+                bool append = kind == TREE_STREAM;
+                unsigned at = append ? count : (unsigned)(check_random(&seed) % (count + 1));
+                struct element element = any_element(kind, (uint32_t)check_random(&seed) % 1000, step);
+                unsigned what = (unsigned)(check_random(&seed) % 4);
+                if (what < 2) {
+                    struct leaf_item ready = ready_item(kind, &element);
+                    if (leaf_insert(leaf, at, &ready)) {
+                        memmove(elements + at + 1, elements + at, (count - at) * sizeof element);
+                        elements[at] = element;
+                        count++;
+                    }
+                    leaf_drop(&ready);
+                } else if (what == 2 && count > 1) {
+                    at = (unsigned)(check_random(&seed) % count);
+                    if (kind == TREE_STREAM) element.key = elements[at].key;
+                    struct leaf_item ready = ready_item(kind, &element);
+                    if (leaf_replace(leaf, at, &ready)) elements[at] = element;
+                    leaf_drop(&ready);
+                } else if (count > 1) {
+                    at = (unsigned)(check_random(&seed) % count);
+                    leaf_remove(leaf, at);
+                    memmove(elements + at, elements + at + 1, (count - at - 1) * sizeof element);
+                    count--;
+                }
+                check_leaf(leaf, elements, count);
+            }
+            free_leaf(leaf);
+        }
+}
+
+/* Appends to a leaf, by building it anew. */
+static struct leaf *grown(struct leaf *leaf, const struct element *element) {
+    struct leaf_item ready = ready_item((enum tree_kind)leaf->head.kind, element);
+    struct leaf_piece pieces[2] = {leaf_piece(leaf, 0, leaf->head.count), {.leaf = NULL}};
+    struct leaf *larger = leaf_build(NULL, (enum tree_kind)leaf->head.kind, pieces, 2, &ready, 0);
+    CHECK(larger);
+    leaf_drop(&ready);
+    node_release(&leaf->head, &model_graves);
+    return larger;
+}
+
+static void every_member_is_found_at_every_count(void) {
+    for (enum tree_kind kind = TREE_SET; kind <= TREE_HASH; kind++) {
+        struct element element = {.member = 1, .value = kind == TREE_HASH ? 7 : 0};
+        struct leaf *leaf = leaf_of_one(kind, &element, 0);
+        for (uint32_t count = 1; count < 120; count++) {
+            size_t offset;
+            for (element.member = 1; element.member < count + 5; element.member++) {
+                struct tree_item item = item_of(kind, &element, texts);
+                unsigned place = leaf_find(leaf, item.key.high, item.parts[0], &offset);
+                CHECK_INT(place, element.member <= count ? element.member - 1 : count);
+                CHECK(place == count || offset == leaf_offset(leaf, place));
+                leaf_prefetch(leaf, item.key.high);
+            }
+            element.member = count + 1;
+            leaf = grown(leaf, &element);
+        }
+        free_leaf(leaf);
+    }
+}
+
+static void bounds_are_those_of_the_order(void) {
+    static const enum tree_kind kinds[] = {TREE_SCORES, TREE_INDEX, TREE_STREAM};
+    for (unsigned k = 0; k < 3; k++) {
+        struct element element = any_element(kinds[k], 5, 10);
+        struct leaf *leaf = leaf_of_one(kinds[k], &element, 0);
+        for (uint64_t place = 12; place < 100; place += 2) {
+            element = any_element(kinds[k], 5, place);
+            leaf = grown(leaf, &element);
+        }
+        for (uint64_t place = 9; place < 101; place++) {
+            bool equal;
+            element = any_element(kinds[k], 5, place);
+            struct tree_item item = item_of(kinds[k], &element, texts);
+            CHECK_INT(leaf_lower_bound(leaf, &item, &equal), place < 10 ? 0 : (place - 9) / 2);
+            CHECK_INT(equal, place % 2 == 0 && place >= 10 && place < 100);
+        }
+        free_leaf(leaf);
+    }
+}
+
+static void parts_of_every_length_come_back(void) {
+    static char text[3 * TEXT_MAX];
+    memset(text, 'x', sizeof text);
+    for (size_t len = 0; len < 1100; len++) {
+        struct tree_item item = {.key = {hash_bytes(&model_seed, (struct bytes){text, len}), 0},
+                                 .parts = {{text, len}, {text, 1100 - len}}};
+        struct tree_item read;
+        struct leaf_item ready;
+        struct leaf_piece piece = {.leaf = NULL};
+        size_t offset;
+        CHECK(leaf_prepare(TREE_HASH, &item, &ready));
+        struct leaf *leaf = leaf_build(NULL, TREE_HASH, &piece, 1, &ready, 0);
+        leaf_drop(&ready);
+        CHECK(leaf && leaf_find(leaf, item.key.high, item.parts[0], &offset) == 0);
+        leaf_get(leaf, 0, 0, &read);
+        CHECK_BYTES(read.parts[0], item.parts[0]);
+        CHECK_BYTES(read.parts[1], item.parts[1]);
+        CHECK((read.blocks[0] != NULL) == (len > 512) && (read.blocks[1] != NULL) == (1100 - len > 512));
+        free_leaf(leaf);
+    }
+}
+
+static void numbers_of_streams_reach_far(void) {
+    static const struct tree_key keys[] = {{0, 0},
+                                           {0, 1},
+                                           {0, UINT64_MAX},
+                                           {1, 0},
+                                           {1, 255},
+                                           {1, 256},
+                                           {127, 0},
+                                           {128, 7},
+                                           {1ull << 40, 3},
+                                           {UINT64_MAX, 0},
+                                           {UINT64_MAX, UINT64_MAX}};
+    enum { KEYS = sizeof keys / sizeof *keys };
+    for (unsigned first = 0; first < KEYS; first++) {
+        struct element element = {.member = 5, .key = keys[first]};
+        struct leaf *leaf = leaf_of_one(TREE_STREAM, &element, 0);
+        for (unsigned i = first + 1; i < KEYS; i++) {
+            element.key = keys[i];
+            leaf = grown(leaf, &element);
+        }
+        for (unsigned i = first; i < KEYS; i++) {
+            struct tree_key key = leaf_key(leaf, i - first, &model_seed);
+            CHECK(key.high == keys[i].high && key.low == keys[i].low);
+        }
+        free_leaf(leaf);
+    }
+}
+
+static void without_memory_nothing_is_held(void) {
+    struct element element = {.member = 97 * 41, .value = 97 * 82};
+    struct tree_item item = item_of(TREE_HASH, &element, texts);
+    struct leaf_item ready;
+    struct leaf_piece piece = {.leaf = NULL};
+    CHECK(item.parts[0].len > 512 && item.parts[1].len > 512);
+    for (allocations_left = 0; allocations_left < 2; allocations_left++) {
+        long left = allocations_left;
+        CHECK(!leaf_prepare(TREE_HASH, &item, &ready) && blocks_live == 0);
+        allocations_left = left;
+    }
+    allocations_left = 2;
+    CHECK(leaf_prepare(TREE_HASH, &item, &ready));
+    CHECK(!leaf_build(NULL, TREE_HASH, &piece, 1, &ready, 0) && nodes_live == 0);
+    allocations_left = -1;
+    leaf_drop(&ready);
+    CHECK(blocks_live == 0);
+}
+
+int main(void) {
+    seed = check_seed();
+    RUN(changes_in_place_equal_an_array);
+    RUN(every_member_is_found_at_every_count);
+    RUN(bounds_are_those_of_the_order);
+    RUN(parts_of_every_length_come_back);
+    RUN(numbers_of_streams_reach_far);
+    RUN(without_memory_nothing_is_held);
+    return 0;
+}

@@ -1,0 +1,193 @@
+/* Looking into trees of every kind: by key, by position, in both directions, in steps while they change; versions. */
+#include "store/values/tree.h"
+
+#include "tests/check.h"
+#include "tests/unit/store/tree_model.h"
+
+static unsigned long long seed;
+
+static uint32_t random_below(uint32_t bound) {
+    return (uint32_t)(check_random(&seed) % bound);
+}
+
+/* An element whose key grows with the number; texts of neighbours are unlike in length. */
+static struct element element_number(enum tree_kind kind, uint32_t number) {
+    struct element element = {.member = number};
+    if (kind == TREE_HASH) element.value = number * 2;
+    if (kind == TREE_SCORES || kind == TREE_INDEX) element.score = number / 50; /* many are alike */
+    if (kind == TREE_STREAM) element.key = (struct tree_key){number / 7, number % 7};
+    if (kind == TREE_INDEX) element.member = 0, element.key.high = number / 3;
+    return element;
+}
+
+/* Elements 1, 3, 5 ... of a kind, in random order; a list has them at random places. */
+static struct tree grow(enum tree_kind kind, unsigned count) {
+    static char texts[2][TEXT_MAX];
+    struct tree tree = tree_empty(kind);
+    for (unsigned i = 0; i < count; i++) {
+        /* A step that shares no factor with the count: every element once. */
+        struct element element = element_number(kind, 2 * (uint32_t)((uint64_t)i * 7919 % count) + 1);
+        struct tree_item item = item_of(kind, &element, texts);
+        if (kind == TREE_LIST)
+            CHECK(tree_insert_at(&tree, &model_context, random_below(i + 1), &item));
+        else
+            CHECK_INT(tree_put(&tree, &model_context, &item, false), TREE_ADDED);
+    }
+    CHECK(tree_check(&tree, &model_seed));
+    return tree;
+}
+
+static void end(struct tree *tree) {
+    tree_release(tree, &model_graves);
+    dig_all();
+    CHECK(nodes_live == 0 && blocks_live == 0);
+}
+
+static void check_positions(const struct tree *tree) {
+    static struct element elements[MODEL_MAX];
+    struct tree_cursor cursor, back;
+    struct tree_item item;
+    unsigned count = read_tree(tree, elements);
+    CHECK_INT(count, tree->count);
+    for (unsigned i = 0; i < count; i++) {
+        tree_select(&cursor, tree, i);
+        tree_get(&cursor, &item);
+        struct element element = element_of(tree->kind, &item);
+        CHECK(memcmp(&element, &elements[i], sizeof element) == 0);
+        CHECK(tree_rank(&cursor) == i);
+    }
+    tree_select(&back, tree, count - 1);
+    for (unsigned i = count; i-- > 0;) {
+        tree_get(&back, &item);
+        struct element element = element_of(tree->kind, &item);
+        CHECK(memcmp(&element, &elements[i], sizeof element) == 0);
+        CHECK(tree_previous(&back) == (i > 0));
+    }
+    CHECK(back.leaf == NULL);
+}
+
+static void positions_and_ranks_agree_in_both_directions(void) {
+    for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++)
+        for (unsigned count = 1; count < MODEL_MAX; count = count * 5 + 3) {
+            struct tree tree = grow(kind, count);
+            check_positions(&tree);
+            end(&tree);
+        }
+}
+
+static void positions_hold_while_the_ends_change(void) {
+    static char texts[2][TEXT_MAX];
+    struct tree tree = grow(TREE_LIST, 4000);
+    for (unsigned i = 0; i < 300; i++) {
+        enum tree_end at = random_below(2) ? TREE_FRONT : TREE_BACK;
+        bool pushes = random_below(2);
+        for (unsigned some = random_below(40); some > 0; some--) {
+            struct element element = element_number(TREE_LIST, random_below(1000));
+            struct tree_item item = item_of(TREE_LIST, &element, texts);
+            CHECK(pushes ? tree_push(&tree, &model_context, &item, at) : tree_pop(&tree, &model_context, at));
+        }
+        if (i % 30 == 0) check_positions(&tree);
+        CHECK(tree_check(&tree, &model_seed));
+    }
+    end(&tree);
+}
+
+static void what_is_there_is_found_and_nothing_else(void) {
+    static char texts[2][TEXT_MAX];
+    for (enum tree_kind kind = TREE_SET; kind < TREE_KINDS; kind++) {
+        struct tree tree = grow(kind, 5000);
+        struct tree_cursor cursor;
+        for (uint32_t number = 0; number < 10005; number++) {
+            struct element element = element_number(kind, number);
+            struct tree_item item = item_of(kind, &element, texts), read;
+            bool there = number % 2 == 1 && number < 10000;
+            if (kind_by_hash(kind)) {
+                const struct node *node = tree.root;
+                for (unsigned level = 0; level <= tree.root->level; level++)
+                    node = tree_prefetch(node, item.key.high);
+                CHECK_INT(tree_find(&cursor, &tree, item.key.high, item.parts[0]), there);
+                CHECK(!there || &cursor.leaf->head == node);
+            } else if (kind == TREE_INDEX) {
+                there = (number / 3 * 3 | 1) < 10000; /* one with this hash, of which each has one or two */
+                CHECK_INT(tree_lower_bound(&cursor, &tree, &item), there);
+            } else {
+                CHECK_INT(tree_lower_bound(&cursor, &tree, &item), there);
+                CHECK(number >= 9999 ? there || cursor.leaf == NULL : tree_rank(&cursor) == number / 2);
+            }
+            if (there) {
+                tree_get(&cursor, &read);
+                CHECK(kind == TREE_INDEX ? read.key.high == item.key.high
+                                         : bytes_equal(read.parts[0], item.parts[0]));
+            }
+        }
+        end(&tree);
+    }
+}
+
+/* How often a scan has seen each number. */
+static unsigned char seen[20000];
+static void see(void *context, const struct tree_item *item) {
+    uint32_t number = number_of(item->parts[0]);
+    CHECK(number < sizeof seen && item->key.high == hash_bytes(&model_seed, item->parts[0]));
+    seen[number]++;
+    ++*(unsigned *)context;
+}
+
+static void a_scan_sees_what_stays_once_while_others_come_and_go(void) {
+    static char texts[2][TEXT_MAX];
+    for (enum tree_kind kind = TREE_SET; kind <= TREE_HASH; kind++) {
+        struct tree tree = grow(kind, 5000);
+        uint64_t cursor = 0;
+        unsigned total = 0, steps = 0;
+        memset(seen, 0, sizeof seen);
+        do { /* even numbers come, and those that end in 5 go */
+            cursor = tree_scan(&tree, &model_seed, cursor, see, &total);
+            for (unsigned i = 0; i < 60; i++) {
+                struct element element = element_number(kind, random_below(2) ? random_below(5000) * 2
+                                                                              : random_below(1000) * 10 + 5);
+                struct tree_item item = item_of(kind, &element, texts);
+                if (element.member % 2)
+                    tree_remove(&tree, &model_context, &item);
+                else
+                    tree_put(&tree, &model_context, &item, false);
+            }
+        } while (cursor && ++steps < 10000);
+        CHECK(cursor == 0 && steps > 20);
+        for (unsigned number = 1; number < 10000; number += 2)
+            CHECK(number % 10 == 5 ? seen[number] <= 1 : seen[number] == 1);
+        end(&tree);
+        CHECK(tree_scan(&tree, &model_seed, 0, see, &total) == 0);
+    }
+}
+
+static void a_fork_costs_a_reference_and_a_walk_frees_behind_itself(void) {
+    struct tree tree = grow(TREE_SET, 5000), fork;
+    struct tree_item item;
+    long nodes = nodes_live;
+    tree_fork(&fork, &tree);
+    CHECK(nodes_live == nodes && fork.root == tree.root && fork.count == tree.count &&
+          node_shared(tree.root));
+    struct tree_walk walk = tree_walk(&fork);
+    unsigned count = 0;
+    for (; count < 2500; count++) CHECK(tree_walk_next(&walk, &item, &model_graves));
+    dig_all();
+    CHECK(nodes_live == nodes); /* all of it is the other's too */
+    tree_release(&tree, &model_graves);
+    while (tree_walk_next(&walk, &item, &model_graves)) {
+        dig_all();
+        if (++count == 3000) CHECK(nodes_live < nodes * 6 / 10);
+        if (count == 4500) CHECK(nodes_live < nodes * 2 / 10);
+    }
+    CHECK_INT(count, 5000);
+    end(&fork);
+}
+
+int main(void) {
+    seed = check_seed();
+    RUN(positions_and_ranks_agree_in_both_directions);
+    RUN(positions_hold_while_the_ends_change);
+    RUN(what_is_there_is_found_and_nothing_else);
+    RUN(a_scan_sees_what_stays_once_while_others_come_and_go);
+    RUN(a_fork_costs_a_reference_and_a_walk_frees_behind_itself);
+    return 0;
+}
