@@ -27,14 +27,15 @@ struct tree_walk tree_walk(struct tree *tree) {
     return walk;
 }
 
-/* The next child of the lowest node, with a reference of the walk's own. A node that nobody else refers to gives up what it
- * has; of a shared one the child gets a reference more. NULL if there is none left. */
-static struct node *next_child(struct tree_walk *walk, struct graves *graves) {
+/* The next child of the lowest node, with a reference of the walk's own. A node that nobody else refers to gives up
+ * what it has. Of a shared one the child gets a reference more; also of one that was shared a moment ago, when the walk
+ * passed a child. NULL if there is none left. */
+static struct node *next_child(struct tree_walk *walk) {
     struct inner *inner = inner_of(walk->ways[walk->depth - 1].node);
     unsigned *passed = &walk->ways[walk->depth - 1].passed;
-    if (node_shared(&inner->head))
-        return *passed < inner->head.count ? node_retain(inner_child(inner, (*passed)++)) : NULL;
-    return inner->head.count > 0 ? inner_take(inner, 0) : NULL;
+    if (*passed == inner->head.count) return NULL;
+    if (*passed > 0 || node_shared(&inner->head)) return node_retain(inner_child(inner, (*passed)++));
+    return inner_take(inner, 0);
 }
 
 /* Gives up what the walk has passed in nodes that nobody else refers to any more, from the root down: below one that is
@@ -51,7 +52,7 @@ static bool next_leaf(struct tree_walk *walk, struct graves *graves) {
     walk->offset = 0;
     give_up_passed(walk, graves);
     while (walk->depth > 0) {
-        struct node *child = next_child(walk, graves);
+        struct node *child = next_child(walk);
         if (child == NULL) {
             node_release(walk->ways[--walk->depth].node, graves);
         } else if (child->level == 0) {

@@ -27,12 +27,12 @@ static inline bool fails_now(void) {
 void *node_alloc(struct heap *heap, size_t size) {
     CHECK(size > 0 && size <= HEAP_NODE_MAX);
     void *node = fails_now() ? NULL : malloc(size);
-    nodes_live += node != NULL;
+    __atomic_add_fetch(&nodes_live, node != NULL, __ATOMIC_RELAXED);
     return node;
 }
 void node_free(void *node) {
     memset(node, 0xdd, malloc_usable_size(node));
-    nodes_live--;
+    __atomic_sub_fetch(&nodes_live, 1, __ATOMIC_RELAXED);
     __real_free(node);
 }
 
@@ -41,12 +41,12 @@ static long blocks_live;
 void *memory_resize(void *old, size_t size) {
     CHECK(old == NULL); /* nothing here grows a block */
     void *block = fails_now() ? NULL : malloc(size);
-    blocks_live += block != NULL;
+    __atomic_add_fetch(&blocks_live, block != NULL, __ATOMIC_RELAXED);
     return block;
 }
 void __wrap_free(void *memory);
 void __wrap_free(void *memory) {
-    blocks_live -= memory != NULL;
+    __atomic_sub_fetch(&blocks_live, memory != NULL, __ATOMIC_RELAXED);
     __real_free(memory);
 }
 

@@ -1,6 +1,8 @@
 /* Looking into trees of every kind: by key, by position, in both directions, in steps while they change; versions. */
 #include "store/values/tree.h"
 
+#include <pthread.h>
+
 #include "tests/check.h"
 #include "tests/unit/store/tree_model.h"
 
@@ -182,6 +184,47 @@ static void a_fork_costs_a_reference_and_a_walk_frees_behind_itself(void) {
     end(&fork);
 }
 
+/* Walks a version to its end while another thread changes what it was made from. */
+static void *walk_alone(void *argument) {
+    struct tree_walk walk = tree_walk(argument);
+    struct graves graves = {NULL};
+    struct tree_item item;
+    uintptr_t sum = 0;
+    while (tree_walk_next(&walk, &item, &graves)) sum += number_of(item.parts[0]);
+    for (unsigned budget = 10; graves_dig(&graves, &budget); budget = 10) {
+    }
+    return (void *)sum;
+}
+
+static void versions_are_walked_by_other_threads(void) {
+    static char texts[2][TEXT_MAX];
+    for (enum tree_kind kind = TREE_SET; kind <= TREE_SCORES; kind++) {
+        enum { COUNT = 3000, ROUNDS = 15 };
+        struct tree tree = grow(kind, COUNT);
+        uintptr_t sum = (uintptr_t)COUNT * COUNT; /* of the first odd numbers */
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            struct tree fork;
+            pthread_t thread;
+            void *result;
+            uintptr_t expected = sum;
+            tree_fork(&fork, &tree);
+            CHECK(pthread_create(&thread, NULL, walk_alone, &fork) == 0);
+            for (unsigned i = 0; i < 400; i++) {
+                uint32_t number = 2 * random_below(COUNT) + 1;
+                struct element element = element_number(kind, number);
+                struct tree_item item = item_of(kind, &element, texts);
+                if (tree_remove(&tree, &model_context, &item) == TREE_REMOVED)
+                    sum -= number;
+                else if (tree_put(&tree, &model_context, &item, true) == TREE_ADDED)
+                    sum += number;
+            }
+            CHECK(pthread_join(thread, &result) == 0 && (uintptr_t)result == expected);
+            CHECK(tree_check(&tree, &model_seed));
+        }
+        end(&tree);
+    }
+}
+
 int main(void) {
     seed = check_seed();
     RUN(positions_and_ranks_agree_in_both_directions);
@@ -189,5 +232,6 @@ int main(void) {
     RUN(what_is_there_is_found_and_nothing_else);
     RUN(a_scan_sees_what_stays_once_while_others_come_and_go);
     RUN(a_fork_costs_a_reference_and_a_walk_frees_behind_itself);
+    RUN(versions_are_walked_by_other_threads);
     return 0;
 }

@@ -62,7 +62,7 @@ static struct change random_change(const struct model *model) {
     if (change.what == REMOVE_RANGE && random_below(6)) change.what = list ? INSERT_AT : PUT;
     if (change.what == PUSH && kind_by_hash(model->kind)) change.what = PUT;
     if (change.what == PUSH && !list) { /* above all others */
-        const struct element *last = &model->elements[model->count - 1];
+        const struct element *last = &model->elements[model->count ? model->count - 1 : 0];
         bool has_key = model->kind == TREE_STREAM || model->kind == TREE_INDEX;
         if (model->count && has_key && change.element.key.high <= last->key.high)
             change.element.key.high = last->key.high + 1 + random_below(3);
