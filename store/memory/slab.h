@@ -1,13 +1,13 @@
 /* slab.h - objects of 1 to 8192 bytes out of the chunks of an arena.
  *
- * A chunk serves one size class. Classes stand 8 bytes apart up to 256 and an eighth of a power of two apart
- * above, so at most 1/8 is lost to rounding and a pair of 16 + 16 bytes takes exactly 40. Allocating and
- * freeing are O(1); a chunk goes back to the arena with its last object.
+ * A chunk serves one size class. Classes stand 8 bytes apart up to 256, an eighth of a power of two apart up to 1,024
+ * and a sixteenth above, so at most 1/8 is lost to rounding, 1/16 of small collections, and a pair of 16 + 16 bytes
+ * takes exactly 40. Allocating and freeing are O(1); a chunk goes back to the arena with its last object.
  *
  * Invariants:
  *   1. A chunk is listed in its class exactly when it has room.
- *   2. Objects at and beyond `used` are not touched before they are allocated: a fresh chunk costs pages only as it
- *      fills.
+ *   2. Objects at and beyond `used` are not touched before they are allocated: a fresh chunk costs pages only
+ *      as it fills.
  *   3. live <= used <= capacity; the used - live objects that were freed form the list `free`, each in its chunk.
  *   4. used_bytes is the sum of all live objects' sizes, of lasting memory in use, and of what table.c adds. */
 #ifndef KEVY_STORE_MEMORY_SLAB_H
@@ -15,7 +15,7 @@
 
 #include "store/memory/arena.h"
 
-enum { SLAB_CLASSES = 72, SLAB_FINE_MAX = 256, SLAB_MAX = 8192 };
+enum { SLAB_CLASSES = 96, SLAB_FINE_MAX = 256, SLAB_EIGHTHS_MAX = 1024, SLAB_MAX = 8192 };
 _Static_assert(SLAB_CLASSES <= UINT8_MAX + 1, "struct chunk names a class in 8 bits");
 
 struct slab_class {
@@ -60,10 +60,13 @@ static inline unsigned slab_class(size_t size) {
     debug_assert(size > 0 && size <= SLAB_MAX);
     if (size <= SLAB_FINE_MAX) return (unsigned)((size + 7) / 8 - 1);
     unsigned bit = 63 - (unsigned)__builtin_clzll(size - 1);
-    return 32 + (bit - 8) * 8 + (unsigned)((size - 1) >> (bit - 3) & 7);
+    if (size <= SLAB_EIGHTHS_MAX) return 32 + (bit - 8) * 8 + (unsigned)((size - 1) >> (bit - 3) & 7);
+    return 48 + (bit - 10) * 16 + (unsigned)((size - 1) >> (bit - 4) & 15);
 }
 static inline size_t slab_class_size(unsigned class) {
-    return class < 32 ? (class + 1) * 8 : (size_t)(9 + (class & 7)) << (5 + ((class - 32) >> 3));
+    if (class < 32) return (class + 1) * 8;
+    if (class < 48) return (size_t)(9 + (class & 7)) << (5 + ((class - 32) >> 3));
+    return (size_t)(17 + (class & 15)) << (6 + ((class - 48) >> 4));
 }
 
 #endif

@@ -11,7 +11,9 @@ static void classes_are_tight_and_in_order(void) {
         CHECK(class < SLAB_CLASSES);
         CHECK(slab_class_size(class) >= size);
         CHECK(class == 0 || slab_class_size(class - 1) < size);
-        CHECK(slab_class_size(class) - size <= (size <= SLAB_FINE_MAX ? 7 : size / 8));
+        CHECK(slab_class_size(class) - size <= (size <= SLAB_FINE_MAX      ? 7
+                                                : size <= SLAB_EIGHTHS_MAX ? size / 8
+                                                                           : size / 16));
     }
     CHECK_INT(slab_class_size(slab_class(40)), 40);
     CHECK_INT(slab_class(SLAB_MAX), SLAB_CLASSES - 1);
