@@ -9,21 +9,10 @@
 #ifndef KEVY_STORE_VALUES_TYPE_H
 #define KEVY_STORE_VALUES_TYPE_H
 
+#include "store/rdb/sink.h"
 #include "store/values/digest.h"
 #include "store/values/object.h"
 #include "store/values/value.h"
-
-/* Where a dump or a load of a value is; zeroes at its beginning. What the words mean is the type's business. */
-struct cursor {
-    uint64_t words[4];
-};
-
-/* Takes what is dumped, piece by piece. False: it can take no more, and the dump has failed. */
-struct sink {
-    bool (*write)(struct sink *sink, struct bytes bytes);
-};
-
-enum dumped { DUMP_MORE, DUMP_DONE, DUMP_FAILED };
 
 /* A value that is being made from its dump. What it holds so far is in `value`, also where loading fails: whoever began
  * ends it with value_release. */

@@ -1,0 +1,22 @@
+/* sink.h - where a dump goes, and how far it is. */
+#ifndef KEVY_STORE_RDB_SINK_H
+#define KEVY_STORE_RDB_SINK_H
+
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+
+/* Where a dump or a load of a value is; zeroes at its beginning. What the words mean is the business of
+ * who uses it. */
+struct cursor {
+    uint64_t words[4];
+};
+
+/* Takes what is dumped, piece by piece. False: it can take no more, and the dump has failed. */
+struct sink {
+    bool (*write)(struct sink *sink, struct bytes bytes);
+};
+
+enum dumped { DUMP_MORE, DUMP_DONE, DUMP_FAILED };
+
+#endif
