@@ -62,6 +62,8 @@ AHEAD = {
     **dict.fromkeys(("pack_find", "pack_rank", "pack_valid", "pack_insert", "pack_replace", "pack_delete", "list_pack_at", "list_pack_valid",
                      "list_pack_insert", "list_pack_replace", "list_pack_delete", "intset_find", "intset_valid", "intset_insert",
                      "intset_delete", "score_put"), "hashes, sets, sorted sets and lists"),
+    **dict.fromkeys(("payload_open", "payload_close", "rdb_reader_open", "rdb_reader_close", "rdb_may_pack", "rdb_type_of", "rdb_version_of",
+                     "rdb_write"), "DUMP and RESTORE"),
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
     "edit_become": "types with elements, whose large values are objects",
     "edit_object": "types with elements, whose large values are objects",

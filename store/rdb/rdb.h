@@ -7,7 +7,7 @@
  *     11000000, 1, 2 or 4 bytes     (11000001, 11000010) instead of a string: the integer that it is the text of, lowest
  *                                   byte first
  *     11000011                      instead of a string: a compressed one
- */
+ * */
 #ifndef KEVY_STORE_RDB_RDB_H
 #define KEVY_STORE_RDB_RDB_H
 
@@ -25,8 +25,8 @@ size_t rdb_put_int(char *at, int64_t number);
 
 enum rdb_taken { RDB_SHORT, RDB_LEN, RDB_INT, RDB_COMPRESSED, RDB_CORRUPT };
 
-/* Reads what stands at the beginning of `input` and takes it off: RDB_LEN with *len, RDB_INT with *number, or what else it
- * is. RDB_SHORT: it is not all there, and nothing was taken. */
+/* Reads what stands at the beginning of `input` and takes it off: RDB_LEN with *len, RDB_INT with *number, or what
+ * else it is. RDB_SHORT: it is not all there, and nothing was taken. */
 enum rdb_taken rdb_take(struct bytes *input, uint64_t *len, int64_t *number);
 
 #endif

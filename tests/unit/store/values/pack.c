@@ -191,7 +191,8 @@ static void a_pack_cut_off_is_refused(void) {
 
 /* ---- What they take ------------------------------------------------------------------------------- */
 
-/* Of a key with 16 bytes: its entry with the slab's rounding and what a chunk leaves over, and its share of the buckets. */
+/* Of a key with 16 bytes: its entry with the slab's rounding and what a chunk leaves over, and its share
+ * of the buckets. */
 static double bytes_a_key(size_t value_len) {
     size_t class = slab_class_size(slab_class(entry_size_of(false, 16, value_len)));
     double bucket = 64 / 7.5 * 1.1;
