@@ -12,6 +12,8 @@
 #include "store/rdb/writer.h"
 #include "tests/check.h"
 
+enum { MODEL_MAX_BYTES = 1 << 24 };
+
 struct model {
     struct rdb_loader loader;
     struct rdb_source source;
@@ -133,6 +135,7 @@ static inline enum rdb_read model_read(struct model *model, unsigned type, unsig
     enum rdb_read read = rdb_reader_open(&reader, &model->loader, type, version);
     size_t at = 0, there = piece ? 0 : value.len;
     reader.whole = piece == 0;
+    reader.max_bytes = MODEL_MAX_BYTES;
     *rest = value.len;
     if (read != RDB_READ_DONE) return read;
     for (read = RDB_READ_MORE; read == RDB_READ_MORE;) {

@@ -105,10 +105,11 @@ static bool read_match(const unsigned char **at, const unsigned char *end, unsig
 }
 
 static void copy(char *to, size_t distance, size_t len) {
+    const char *from = to - distance;
     if (distance >= len)
-        memcpy(to, to - distance, len);
+        memcpy(to, from, len);
     else
-        for (size_t i = 0; i < len; i++) to[i] = to[i - distance]; /* it repeats */
+        for (size_t i = 0; i < len; i++) to[i] = from[i]; /* it repeats */
 }
 
 bool lzf_decompress(struct bytes input, char *to, size_t len) {

@@ -1,0 +1,442 @@
+#!/usr/bin/env python3
+"""The RDB codec beside redis-server, and over files of other servers.
+
+    run.py PROBE redis [--rounds N] [--plant]     values that redis-server makes, and what it takes back
+    run.py PROBE mutate [--rounds N]              its payloads with changed bytes: what it refuses is refused, the rest is equal
+    run.py PROBE zoo DIRECTORY                    each value of each file there, beside what its .expect says
+
+PROBE (probe.c) reads payloads and writes them anew. --plant changes a byte of one value's text; it must be found. Where the zoo is
+missing, that is said and nothing is tested.
+"""
+import argparse
+import csv
+import gzip
+import os
+import random
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from kevy import find_redis  # noqa: E402
+
+FOOTER = 10
+WRITTEN = ("plain", "plain, compressed", "packed", "packed, compressed")
+
+
+# ---- The probe ---------------------------------------------------------------------------------------------------------------
+
+
+class Probe:
+    """What kevy says of payloads: (what became of it, text, payloads written)."""
+
+    def __init__(self, path):
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def part(self):
+        (size,) = struct.unpack("<I", self.process.stdout.read(4))
+        return self.process.stdout.read(size)
+
+    def __call__(self, payload):
+        try:
+            self.process.stdin.write(struct.pack("<I", len(payload)) + payload)
+            self.process.stdin.flush()
+            said = self.part().decode()
+            return (said, self.part(), [self.part() for _ in WRITTEN]) if said == "ok" else (said, b"", [])
+        except (OSError, struct.error):
+            sys.exit("the probe ended with %s on %r" % (self.process.wait(), payload[:2000]))
+
+    def close(self):
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            sys.exit("the probe ended with %d" % self.process.returncode)
+
+
+TABLE = []
+for byte in range(256):
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x95AC9329AC4BC9B5 if byte & 1 else 0)
+    TABLE.append(byte)
+
+
+def sealed(body, version):
+    body += struct.pack("<H", version)
+    crc = 0
+    for byte in body:
+        crc = TABLE[(crc ^ byte) & 255] ^ crc >> 8
+    return body + struct.pack("<Q", crc)
+
+
+# ---- Text --------------------------------------------------------------------------------------------------------------------
+
+
+def quoted(value):
+    return b'"' + b"".join(b"\\" + bytes([c]) if c in b'"\\' else bytes([c]) if 32 <= c < 127 else b"\\x%02x" % c for c in value) + b'"'
+
+
+def in_order(text):
+    """A value's text with its lines in the order of the text, but for lists and sorted sets, whose order is their own."""
+    lines = text.split(b"\n")[:-1]
+    if lines[0] in (b"set", b"hash"):
+        lines[1:] = sorted(lines[1:])
+    return lines
+
+
+def show(payload):
+    return payload[:400].hex()
+
+
+class Failed(Exception):
+    pass
+
+
+# ---- redis-server ------------------------------------------------------------------------------------------------------------
+
+
+class Redis:
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="kevy-rdb-")
+        self.start()
+
+    def start(self):
+        self.socket = os.path.join(self.directory.name, "socket")
+        self.process = subprocess.Popen(
+            [find_redis(), "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.directory.name,
+             "--enable-debug-command", "yes", "--sanitize-dump-payload", "yes", "--crash-log-enabled", "no"], stdout=subprocess.DEVNULL)
+        import socket
+        deadline = time.monotonic() + 20 * float(os.environ.get("KEVY_TIME_SCALE", "1"))
+        while True:
+            try:
+                self.connection = socket.socket(socket.AF_UNIX)
+                self.connection.connect(self.socket)
+                self.file = self.connection.makefile("rb")
+                self("PING")
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def __call__(self, *words):
+        words = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        self.connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
+        return self.reply()
+
+    def reply(self):
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("redis-server went away")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"$":
+            size = int(rest)
+            return None if size < 0 else self.file.read(size + 2)[:-2]
+        if kind == b"*":
+            return [self.reply() for _ in range(int(rest))]
+        return int(rest) if kind == b":" else RuntimeError(rest.decode()) if kind == b"-" else rest
+
+    def text(self, key):
+        """The contents of a key as probe.c tells them."""
+        kind = self("TYPE", key)
+        if kind == b"string":
+            lines = [quoted(self("GET", key))]
+        elif kind == b"list":
+            lines = [quoted(value) for value in self("LRANGE", key, 0, -1)]
+        elif kind == b"set":
+            lines = sorted(quoted(value) for value in self("SMEMBERS", key))
+        elif kind == b"hash":
+            flat = self("HGETALL", key)
+            lines = sorted(quoted(flat[i]) + b" " + quoted(flat[i + 1]) for i in range(0, len(flat), 2))
+        else:
+            flat = self("ZRANGE", key, 0, -1, "WITHSCORES")
+            pairs = [(flat[i], float(flat[i + 1])) for i in range(0, len(flat), 2)]
+            pairs.sort(key=lambda pair: (pair[1], pair[0]))
+            lines = [b"%s %s" % (b"%.17g" % (score + 0.0), quoted(member)) for member, score in pairs]
+        return [kind] + [b"  " + line for line in lines]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.directory.cleanup()
+
+
+SETTINGS = [
+    {},
+    {"hash-max-listpack-entries": 4, "zset-max-listpack-entries": 4, "set-max-intset-entries": 4, "list-max-listpack-size": 3},
+    {"hash-max-listpack-value": 5000, "zset-max-listpack-value": 5000, "hash-max-listpack-entries": 5000, "zset-max-listpack-entries": 5000,
+     "list-max-listpack-size": -5, "set-max-intset-entries": 5000},
+    {"rdbcompression": "no", "list-compress-depth": 1},
+]
+
+
+def some_bytes(rng):
+    kind = rng.randrange(8)
+    if kind < 3:
+        return b"%d" % (rng.getrandbits(rng.choice((3, 7, 8, 12, 13, 16, 24, 32, 40, 63))) * rng.choice((1, -1)))
+    if kind == 3:
+        return rng.choice((b"", b"-0", b"01", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5", b"inf"))
+    size = rng.choice((1, 5, 20, 21, 63, 64, 65, 130, 260)) if kind < 7 else rng.choice((300, 4095, 4096, 5000, 17000))
+    return bytes(rng.choice(b"ab") for _ in range(size)) if rng.randrange(2) else rng.getrandbits(8 * size).to_bytes(size, "little")
+
+
+def make(redis, rng, key):
+    """A value of some type under the key."""
+    redis("DEL", key)
+    kind = rng.choice(("SET", "RPUSH", "SADD", "SADD", "ZADD", "HSET"))
+    count = rng.choice((1, 2, 3, 5, 10, 100, 600))
+    words = []
+    integers = rng.randrange(2)
+    for _ in range(count):
+        name = b"%d" % (rng.getrandbits(rng.choice((8, 15, 16, 31, 40, 62))) * rng.choice((1, -1))) if kind == "SADD" and integers else some_bytes(rng)
+        if kind == "ZADD":
+            words.append(rng.choice((rng.randrange(-100, 100), rng.random(), rng.gauss(0, 1e30), "inf", "-inf", "-0", rng.getrandbits(50))))
+        words.append(name)
+        if kind == "HSET":
+            words.append(some_bytes(rng))
+    reply = redis(kind, key, *(words[-1:] if kind == "SET" else words))
+    if isinstance(reply, Exception):
+        raise reply
+
+
+def against_redis(probe, rounds, seed, plant):
+    rng = random.Random(seed)
+    redis = Redis()
+    types = {}
+    try:
+        for number in range(rounds):
+            if number % 50 == 0:
+                redis("DEBUG", "QUICKLIST-PACKED-THRESHOLD", rng.choice(("200b", "1g")))
+                for name, value in SETTINGS[number // 50 % len(SETTINGS)].items():
+                    redis("CONFIG", "SET", name, value)
+            make(redis, rng, "key")
+            payload = redis("DUMP", "key")
+            types[payload[0]] = types.get(payload[0], 0) + 1
+            said, text, written = probe(payload)
+            if plant and number == 10:
+                text = text[:-2] + b"!" + text[-1:]
+            if said != "ok" or in_order(text) != redis.text("key"):
+                raise Failed("round %d: DIFFERENT: type %d is %s: %s" % (number, payload[0], said, show(payload)))
+            digest = redis("DEBUG", "DIGEST-VALUE", "key")
+            for form, again in zip(WRITTEN, written):
+                answer = redis("RESTORE", "again", 0, again, "REPLACE")
+                if answer != b"OK" or redis("DEBUG", "DIGEST-VALUE", "again") != digest:
+                    raise Failed("round %d: redis-server says %s to %s: %s" % (number, answer, form, show(again)))
+                types["written %d" % again[0]] = types.get("written %d" % again[0], 0) + 1
+    finally:
+        redis.close()
+    print("values by type:", ", ".join("%s: %d" % pair for pair in sorted(types.items(), key=str)))
+    missing = {0, 2, 4, 5, 11, 16, 17, 18, "written 1", "written 2", "written 11", "written 16", "written 17", "written 18"} - set(types)
+    if missing and rounds >= 200:
+        raise Failed("never met: %s" % missing)
+
+
+# ---- Changed payloads --------------------------------------------------------------------------------------------------------
+
+
+def mutated(rng, payload):
+    body = bytearray(payload[:-FOOTER])
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        at = rng.randrange(1, len(body)) if rng.randrange(20) else 0
+        kind = rng.randrange(4)
+        if kind == 0:
+            body[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            body[at] = rng.choice((0, 1, 0x7f, 0x80, 0xc0, 0xc3, 0xfe, 0xff, rng.randrange(256)))
+        elif kind == 2 and len(body) > 2:
+            del body[at]
+        else:
+            body[at:at] = bytes([rng.randrange(256)])
+    return sealed(bytes(body), 10)
+
+
+def explained(probe, changed, contents):
+    """Why redis-server takes what kevy refuses; None if there is no reason.
+
+    It reads on into the footer where a value is not all there; and of a score it takes what is a number at the beginning."""
+    said, text, _ = probe(sealed(changed, 10))
+    if said == "ok" and in_order(text) == contents:
+        return "goes on in the footer"
+    return "score that is no number" if contents[0] == b"zset" else None
+
+
+def against_changes(probe, rounds, seed):
+    rng = random.Random(seed)
+    redis = Redis()
+    counts = {}
+    try:
+        for number in range(rounds):
+            if number % 20 == 0:
+                redis("CONFIG", "SET", "rdbcompression", rng.choice(("yes", "no")))
+                make(redis, rng, "key")
+                payload = redis("DUMP", "key")
+            changed = mutated(rng, payload)
+            said, text, _ = probe(changed)
+            try:
+                redis("DEL", "again")
+                answer = redis("RESTORE", "again", 0, changed)
+                contents = redis.text("again") if answer == b"OK" else None
+            except (ConnectionError, BrokenPipeError):
+                redis.close()
+                redis = Redis()
+                make(redis, rng, "key")
+                answer, contents = "it crashed", None
+            taken = bool(contents)
+            outcome = "taken" if taken and said == "ok" else "refused" if not taken and said != "ok" else None
+            if outcome == "taken" and in_order(text) != contents:
+                raise Failed("round %d: OTHER CONTENTS: %s" % (number, changed.hex()))
+            if taken and outcome is None:
+                outcome = explained(probe, changed, contents)
+            if outcome is None:
+                raise Failed("round %d: kevy says %s, redis-server %s: %s" % (number, said, answer, changed.hex()))
+            counts[outcome] = counts.get(outcome, 0) + 1
+    finally:
+        redis.close()
+    print(", ".join("%s: %d" % pair for pair in sorted(counts.items())))
+
+
+# ---- The zoo -----------------------------------------------------------------------------------------------------------------
+
+
+def values_of(walk, bad):
+    """(database, key, expiry, type byte, version, bytes of the value) of a file; the last one may be cut where it is bad."""
+    data = walk.d
+    walk.magic = "VALKEY" if data[:6] == b"VALKEY" else "REDIS"
+    walk.p = 9
+    walk.version = int(data[6 if walk.magic == "VALKEY" else 5:9])
+    db, expiry = 0, None
+    while True:
+        kind = walk.u8()
+        if kind == 255:
+            return
+        if kind == 254:
+            db = walk.n()
+        elif kind == 253:
+            expiry = struct.unpack("<i", walk.take(4))[0] * 1000
+        elif kind == 252:
+            expiry = walk.ms()
+        elif kind == 251:
+            walk.n(), walk.n()
+        elif kind == 250:
+            walk.s(), walk.s()
+        elif kind == 249:
+            walk.u8()
+        elif kind == 248:
+            walk.n()
+        elif kind == 247:
+            walk.n(), walk.n(), walk.n(), walk.modstream("aux")
+        elif kind == 245:
+            walk.s()
+        elif kind == 244:
+            walk.n(), walk.n(), walk.n()
+        elif kind >= 240:
+            return
+        else:
+            key, start = walk.s(), walk.p
+            try:
+                walk.value(kind)
+            except (bad, ValueError, IndexError, struct.error):
+                yield db, key, expiry, kind, walk.version, data[start:-9 if walk.version >= 5 else -1]
+                return
+            yield db, key, expiry, kind, walk.version, data[start:walk.p]
+            expiry = None
+
+
+def expectations(path):
+    """{(database, key): lines of its value} of an .expect file, or None where there is none."""
+    for end in (".past.expect", ".past.expect.gz", ".expect", ".expect.gz"):
+        if os.path.exists(path + end):
+            break
+    else:
+        return None
+    text = (gzip.open if end.endswith("gz") else open)(path + end, "rb").read()
+    found, db, lines = {}, 0, []
+    for line in text.split(b"\n"):
+        head = re.match(rb'key (".*") (\w+) expire=\S+$', line)
+        if line.startswith(b"db "):
+            db = int(line[3:])
+        elif head:
+            lines = found[(db, head.group(1))] = [head.group(2)]
+        elif line.startswith(b"  "):
+            lines.append(line)
+    return found
+
+
+def alive(lines, now):
+    """Fields that have not expired."""
+    return [line for line in lines if not (match := re.search(rb'" expire=(\d+)$', line)) or int(match.group(1)) >= now]
+
+
+def check_file(probe, rdbwalk, path, row, counts):
+    wanted = expectations(path)
+    now = int(time.time() * 1000)
+    walk = rdbwalk.Walk(open(path, "rb").read())
+    try:
+        values = list(values_of(walk, rdbwalk.Bad))
+    except (rdbwalk.Bad, ValueError):
+        counts["files that are none"] = counts.get("files that are none", 0) + 1
+        return
+    for db, key, expiry, kind, version, value in values:
+        known = version if version <= 12 or version == 80 else 12
+        said, text, _ = probe(sealed(bytes([kind]) + value, known))
+        wish = None if wanted is None else wanted.get((db, quoted(key)))
+        label = "%s, %s" % (said, "expected" if wish else "not expected")
+        counts[label] = counts.get(label, 0) + 1
+        if said in ("stream", "module"):
+            continue
+        lines = in_order(text) if said == "ok" else None
+        refused = wanted is None and row["load_7.0.15_sanitize"] == "no" and row["reference"] == "refuse"
+        if wish and wish[0] in (b"set", b"hash"):
+            wish = wish[:1] + sorted(wish[1:])
+        if said == "corrupt" and row["load_7.0.15_sanitize"] == "no":
+            continue  # the .expect is what redis-server has that does not look closely
+        if wish and lines != wish and (lines is None or alive(lines, now) != wish):
+            raise Failed("%s: key %r, type %d: %s\n%s\ninstead of\n%s" % (row["name"], key, kind, said, lines, wish))
+        if wanted is not None and not wish and said == "ok" and expiry is None and alive(lines[1:], now):
+            raise Failed("%s: key %r, type %d: is ok, and not expected:\n%s" % (row["name"], key, kind, lines))
+        if refused and row["class"] == "payload" and said == "ok":
+            print("%s: key %r, type %d is taken; all others refuse the file: %s" % (row["name"], key, kind, lines[:4]))
+
+
+def against_zoo(probe, directory):
+    if not os.path.exists(os.path.join(directory, "index.tsv")):
+        print("SKIPPED: no zoo of files in %s" % directory)
+        return
+    sys.path.insert(0, directory)
+    import rdbwalk
+    counts = {}
+    with open(os.path.join(directory, "index.tsv")) as index:
+        for row in csv.DictReader(index, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if row["kind"] == "rdb":
+                check_file(probe, rdbwalk, os.path.join(directory, row["set"], row["name"]), row, counts)
+    for label, count in sorted(counts.items()):
+        print("%d values: %s" % (count, label))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("probe")
+    parser.add_argument("what", choices=("redis", "mutate", "zoo"))
+    parser.add_argument("directory", nargs="?")
+    parser.add_argument("--rounds", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--plant", action="store_true")
+    options = parser.parse_args()
+    print("seed %d" % options.seed)
+    probe = Probe(options.probe)
+    try:
+        if options.what == "zoo":
+            against_zoo(probe, options.directory)
+        elif options.what == "mutate":
+            against_changes(probe, options.rounds, options.seed)
+        else:
+            against_redis(probe, options.rounds, options.seed, options.plant)
+    except Failed as failed:
+        sys.exit(str(failed))
+    probe.close()
+
+
+if __name__ == "__main__":
+    main()
