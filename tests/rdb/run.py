@@ -265,6 +265,57 @@ def mutated(rng, payload):
     return sealed(bytes(body), 10)
 
 
+# What Redis 7.0 reads, but writes no more.
+
+
+def string(value):
+    size = len(value)
+    head = bytes([size]) if size < 64 else struct.pack(">H", size | 1 << 14) if size < 1 << 14 else b"\x80" + struct.pack(">I", size)
+    return head + value
+
+
+def ziplist_element(value):
+    if re.fullmatch(rb"0|-?[1-9]\d{0,17}", value):
+        number = int(value)
+        if 0 <= number <= 12:
+            return bytes([0xf1 + number])
+        for first, size in ((0xfe, 1), (0xc0, 2), (0xf0, 3), (0xd0, 4), (0xe0, 8)):
+            if -(1 << 8 * size - 1) <= number < 1 << 8 * size - 1:
+                return bytes([first]) + number.to_bytes(size, "little", signed=True)
+    size = len(value)
+    head = bytes([size]) if size < 64 else struct.pack(">H", size | 1 << 14) if size < 1 << 14 else b"\x80" + struct.pack(">I", size)
+    return head + value
+
+
+def ziplist(values):
+    body, last, before = b"", 10, 0
+    for value in values:
+        element = (bytes([before]) if before < 254 else b"\xfe" + struct.pack("<I", before)) + ziplist_element(value)
+        last, before = 10 + len(body), len(element)
+        body += element
+    return struct.pack("<IIH", len(body) + 11, last, len(values)) + body + b"\xff"
+
+
+def zipmap(values):
+    def part(value, slack):
+        return (bytes([len(value)]) if len(value) < 254 else b"\xfe" + struct.pack("<I", len(value))) + slack + value
+    return (bytes([min(len(values) // 2, 254)]) + b"".join(part(values[i], b"") + part(values[i + 1], b"\0") for i in range(0, len(values), 2))
+            + b"\xff")
+
+
+def old_payload(rng):
+    """A value in a form of long ago."""
+    names = list(dict.fromkeys(some_bytes(rng)[:400] for _ in range(rng.choice((1, 2, 5, 30)))))
+    pairs = [word for name in names for word in (name, some_bytes(rng)[:400])]
+    scored = [word for name in names for word in (name, b"%d" % rng.randrange(-1000, 1000) if rng.randrange(2) else b"%.17g" % rng.gauss(0, 9))]
+    count = string(b"x" * len(names))[:1]
+    texts = b"".join(string(name) + bytes([len(score)]) + score for name, score in zip(scored[::2], scored[1::2]))
+    return rng.choice((
+        b"\1" + count + b"".join(map(string, names)), b"\2" + count + b"".join(map(string, names)), b"\3" + count + texts,
+        b"\4" + count + b"".join(map(string, pairs)), b"\x09" + string(zipmap(pairs)), b"\x0a" + string(ziplist(names)),
+        b"\x0c" + string(ziplist(scored)), b"\x0d" + string(ziplist(pairs)), b"\x0e\2" + string(ziplist(names)) + string(ziplist(pairs))))
+
+
 def explained(probe, changed, contents):
     """Why redis-server takes what kevy refuses; None if there is no reason.
 
@@ -284,8 +335,8 @@ def against_changes(probe, rounds, seed):
             if number % 20 == 0:
                 redis("CONFIG", "SET", "rdbcompression", rng.choice(("yes", "no")))
                 make(redis, rng, "key")
-                payload = redis("DUMP", "key")
-            changed = mutated(rng, payload)
+                payload = redis("DUMP", "key") if rng.randrange(2) else sealed(old_payload(rng), 10)
+            changed = mutated(rng, payload) if number % 20 else payload
             said, text, _ = probe(changed)
             try:
                 redis("DEL", "again")
@@ -297,6 +348,8 @@ def against_changes(probe, rounds, seed):
                 make(redis, rng, "key")
                 answer, contents = "it crashed", None
             taken = bool(contents)
+            if number % 20 == 0 and not taken:
+                raise Failed("round %d: redis-server says %s to what was not changed: %s" % (number, answer, changed.hex()))
             outcome = "taken" if taken and said == "ok" else "refused" if not taken and said != "ok" else None
             if outcome == "taken" and in_order(text) != contents:
                 raise Failed("round %d: OTHER CONTENTS: %s" % (number, changed.hex()))
