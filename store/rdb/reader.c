@@ -174,14 +174,13 @@ static enum rdb_read take_text(const struct rdb_reader *reader, struct rdb_text 
     }
 }
 
-/* A length byte and so many digits, or a length byte that says it all. */
+/* A length byte and so many digits, or a length byte that says it all. No digits are no number. */
 static enum rdb_read take_text_score(struct rdb_reader *reader, struct bytes *input) {
     if (input->len < 1) return lacking(reader);
     unsigned len = (unsigned char)input->data[0], taken = len < DOUBLE_NAN ? 1 + len : 1;
     if (input->len < taken) return lacking(reader);
     struct bytes digits = {input->data + 1, taken - 1};
     *input = (struct bytes){input->data + taken, input->len - taken};
-    if (len == DOUBLE_NAN) return RDB_READ_CORRUPT;
     if (len > DOUBLE_NAN) reader->now.score = len == DOUBLE_NEGATIVE ? -__builtin_inf() : __builtin_inf();
     return len > DOUBLE_NAN || number_parse_double(digits, &reader->now.score) ? RDB_READ_DONE
                                                                                : RDB_READ_CORRUPT;

@@ -1,9 +1,19 @@
 /* Values by hand, of every type, whole and in pieces; cut off, changed, and wrong in each way that a type can be. */
 #include "store/rdb/reader.h"
 
+#include <limits.h>
+
+#include "store/memory/memory.h"
 #include "tests/rdb_model.h"
 
 static unsigned long long seed;
+static unsigned memory_left = UINT_MAX; /* allocations that succeed from now on */
+
+void *memory_resize(void *old, size_t size) {
+    if (memory_left == 0) return NULL;
+    if (memory_left != UINT_MAX) memory_left--;
+    return realloc(old, size);
+}
 
 struct sample {
     unsigned type, version;
@@ -71,6 +81,7 @@ static const struct sample samples[] = {
     {RDB_TYPE_LIST, 1, BYTES_INIT("\xc0\1\1a"), BYTES_INIT("")}, /* an integer for a count */
     {RDB_TYPE_HASH_EXPIRING, 12, BYTES_INIT("\xff\xff\xff\xff\xff\xff\0\0\1\2\1f\1v"), BYTES_INIT("")},
     {RDB_TYPE_HASH_EXPIRING, 12, BYTES_INIT("\xff\xff\xff\xff\xff\xff\xff\xff\1\0\1f\1v"), BYTES_INIT("")},
+    {RDB_TYPE_HASH_EXPIRING, 12, BYTES_INIT("\0\0\0\0\0\0\1\0\1\0\1f\1v"), BYTES_INIT("")},
     {RDB_TYPE_HASH_EXPIRING_DRAFT, 12, BYTES_INIT("\1\x81\xff\xff\xff\xff\xff\xff\xff\xff\1g\1w"),
      BYTES_INIT("")},
     {RDB_TYPE_HASH_EXPIRING_DRAFT, 80, BYTES_INIT("\1\1f\1v\xfe\xff\xff\xff\xff\xff\xff\xff"),
@@ -246,6 +257,28 @@ static void a_loader_without_room_ends_it(void) {
     }
 }
 
+/* Wherever memory ends, it is said; with enough of it, the value is there. */
+static void without_memory_it_ends(void) {
+    unsigned failures = 0;
+    for (size_t i = 0; i < SAMPLES; i++) {
+        enum rdb_read read = RDB_READ_NO_MEMORY;
+        for (unsigned allocations = 0; valid(&samples[i]) && read != RDB_READ_DONE; allocations++) {
+            struct model model;
+            size_t rest;
+            memory_left = allocations;
+            read = model_read(&model, samples[i].type, samples[i].version, samples[i].value, 2, &rest);
+            memory_left = UINT_MAX;
+            CHECK(read == RDB_READ_NO_MEMORY || read == RDB_READ_DONE);
+            failures += read == RDB_READ_NO_MEMORY;
+            struct text text = model_text(&model);
+            if (read == RDB_READ_DONE) CHECK_BYTES(text_bytes(&text), samples[i].text);
+            free(text.data);
+            model_clear(&model);
+        }
+    }
+    CHECK(failures > SAMPLES);
+}
+
 int main(void) {
     seed = check_seed();
     RUN(each_says_what_is_in_it);
@@ -257,5 +290,6 @@ int main(void) {
     RUN(hints_are_no_larger_than_what_pays_for_them);
     RUN(long_strings_are_refused);
     RUN(a_loader_without_room_ends_it);
+    RUN(without_memory_it_ends);
     return 0;
 }

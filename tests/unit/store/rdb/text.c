@@ -92,6 +92,11 @@ static void a_length_takes_nothing(void) {
                                "abc");
     CHECK(rdb_text_read(&text, &input, false, MAX_BYTES) == TEXT_CORRUPT);
     CHECK(text.packed == NULL && text.plain == NULL);
+    rdb_text_drop(&text);
+    input = BYTES("\xc3\4\x43\xe8"
+                  "abcd"); /* 1,000 bytes of four */
+    CHECK(rdb_text_read(&text, &input, false, MAX_BYTES) == TEXT_CORRUPT);
+    CHECK(text.packed == NULL && text.plain == NULL);
 }
 
 int main(void) {

@@ -150,6 +150,9 @@ static void what_is_no_list_is_refused(void) {
         {BYTES_INIT("\1\0\4\0\xff"
                     "abcdefgh\xff"),
          false},
+        {BYTES_INIT("\1\0\4\0\x08"
+                    "abcdefgh\xff"),
+         false}, /* at one end a string, at the other a block, and as long */
         {BYTES_INIT("\1\0\4\0\xfe\1\0a\1\0\xfe"), false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
