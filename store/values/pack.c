@@ -100,6 +100,14 @@ struct pack_walk pack_from(struct bytes pack, uint32_t index) {
     return walk;
 }
 
+/* The index of the one with these bytes among sixteen plain ones, or 16. */
+static uint32_t find_plain(const uint8_t *codes, const char *at, uint32_t candidates, uint8_t wanted,
+                           struct bytes bytes) {
+    for (uint32_t i = 0; i < GROUP; at += codes[i], i++)
+        if ((candidates >> i & 1) && element_equals(wanted, at, wanted, bytes)) return i;
+    return GROUP;
+}
+
 uint32_t pack_find(struct bytes pack, unsigned step, struct bytes bytes) {
     uint32_t count = pack_count(pack), i = 0, steps = step == 1 ? 0xffff : 0x5555;
     assert((step == 1 || step == 2) && count % step == 0);
@@ -109,7 +117,10 @@ uint32_t pack_find(struct bytes pack, unsigned step, struct bytes bytes) {
     while (i < count) {
         if (count - i >= GROUP) {
             struct group group = look(codes + i, wanted);
-            if (!group.odd && !(group.equal & steps)) {
+            if (!group.odd) {
+                uint32_t candidates = group.equal & steps;
+                uint32_t found = candidates ? find_plain(codes + i, at, candidates, wanted, bytes) : GROUP;
+                if (found < GROUP) return i + found;
                 at += group.sum;
                 i += GROUP;
                 continue;
