@@ -97,6 +97,17 @@ void reply_bulk_header(struct reply *reply, size_t len) {
     reply_header(reply, '$', len);
 }
 
+void reply_source(struct reply *reply, struct reply_source *source) {
+    source->resp = reply->resp;
+    if (reply->sink->follow) {
+        if (!reply->sink->follow(reply, source)) reply->failed = true;
+        return;
+    }
+    while (!reply->failed && source->more(source, reply, REPLY_SOURCE_BUDGET)) {
+    }
+    source->drop(source);
+}
+
 void reply_bulk_text(struct reply *reply, const char *text) {
     reply_bulk(reply, bytes_of(text));
 }

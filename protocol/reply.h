@@ -16,15 +16,30 @@
 
 struct reply;
 
+/* A part of a reply that is written when there is room for it, so that a long one takes no more memory than a short one. */
+struct reply_source {
+    /* Writes the next `budget` bytes or so, at least something; false when that was all. */
+    bool (*more)(struct reply_source *source, struct reply *reply, size_t budget);
+    /* Frees it: after the last part, or before that. */
+    void (*drop)(struct reply_source *source);
+    uint8_t resp; /* what the reply began with: reply_source sets it */
+};
+
 struct reply_sink {
     /* Makes at..end at least `need` bytes, need <= REPLY_CHUNK_MIN. False: reply->failed is set by the caller. */
     bool (*more)(struct reply *reply, size_t need);
     /* Sends data[0, len) from where it lies, without copying; `owner` is released by the sink after the last byte has
      * gone. The sink takes over the caller's reference, also when it fails. */
     bool (*attach)(struct reply *reply, struct bytes data, void *owner);
+    /* Has the source write when there is room, and drops it then. The sink takes it over, also when it fails. NULL: a source
+     * is to write all at once. */
+    bool (*follow)(struct reply *reply, struct reply_source *source);
 };
 
-enum { REPLY_CHUNK_MIN = 8192 }; /* a sink must be able to give this many contiguous bytes at once */
+enum {
+    REPLY_CHUNK_MIN = 8192,      /* a sink must be able to give this many contiguous bytes at once */
+    REPLY_SOURCE_BUDGET = 65536, /* bytes that a source is asked for at once */
+};
 
 struct reply {
     char *at;     /* next byte to write */
@@ -93,6 +108,8 @@ static inline void reply_bulk(struct reply *reply, struct bytes bytes) {
     memcpy(at + len, "\r\n", 2);
     reply->at = at + len + 2;
 }
+/* What the source writes, now or when there is room. It is dropped in any case. */
+void reply_source(struct reply *reply, struct reply_source *source);
 /* "$<len>\r\n" alone: the caller sends the bytes and a CRLF behind it. */
 void reply_bulk_header(struct reply *reply, size_t len);
 void reply_bulk_text(struct reply *reply, const char *text); /* NUL-terminated */

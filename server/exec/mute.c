@@ -34,13 +34,19 @@ static bool muted_attach(struct reply *reply, struct bytes data, void *owner) {
     return true;
 }
 
+static bool muted_follow(struct reply *reply, struct reply_source *source) {
+    (void)reply;
+    source->drop(source);
+    return true;
+}
+
 static bool is_muted(const struct reply *reply) {
     return reply->sink->more == muted_more;
 }
 
 static void mute_begin(struct mute *mute, struct reply *reply) {
     assert(!is_muted(reply) && reply->at <= reply->end);
-    mute->sink = (struct reply_sink){muted_more, muted_attach};
+    mute->sink = (struct reply_sink){muted_more, muted_attach, muted_follow};
     mute->heard = reply->sink;
     mute->at = reply->at;
     mute->end = reply->end;

@@ -9,7 +9,7 @@ struct chunk {
     char data[];
 };
 
-enum { CHUNK_DATA = OUTPUT_CHUNK_SIZE, OWNER_CHUNK = 1 };
+enum { CHUNK_DATA = OUTPUT_CHUNK_SIZE, OWNER_CHUNK = 1, OWNER_SOURCE = 2, SOURCE_BYTES = 1 };
 
 /* ---- Chunks --------------------------------------------------------------------------------------- */
 
@@ -81,16 +81,22 @@ static bool parts_grow(struct parts *parts, unsigned more) {
 }
 
 static bool parts_add(struct parts *parts, const char *data, size_t len, uintptr_t owner) {
-    assert(len > 0);
+    assert((len > 0) == !(owner & OWNER_SOURCE));
     if (parts->count == parts->capacity && !parts_grow(parts, 1)) return false;
     parts->iov[parts->count] = (struct iovec){.iov_base = (char *)data, .iov_len = len};
     parts->owner[parts->count++] = owner;
     return true;
 }
 
+static struct reply_source *source_of(uintptr_t owner) {
+    return owner & OWNER_SOURCE ? (struct reply_source *)(owner & ~(uintptr_t)OWNER_SOURCE) : NULL;
+}
+
 static void owner_release(struct chunk_pool *pool, uintptr_t owner) {
     if (owner & OWNER_CHUNK)
         chunk_give(pool, (struct chunk *)(owner & ~(uintptr_t)OWNER_CHUNK));
+    else if (owner & OWNER_SOURCE)
+        source_of(owner)->drop(source_of(owner));
     else if (owner)
         block_release((struct block *)owner);
 }
@@ -165,7 +171,19 @@ bool output_attach(struct output *out, struct block *block) {
     return attach_part(out, block_bytes(block), block);
 }
 
-static const struct reply_sink sink = {.more = sink_more, .attach = sink_attach};
+static bool sink_follow(struct reply *reply, struct reply_source *source) {
+    struct output *out = (struct output *)reply;
+    if (over_limit(out, SOURCE_BYTES) || !run_close(out, false) ||
+        !parts_add(&out->queued, NULL, 0, (uintptr_t)source | OWNER_SOURCE)) {
+        source->drop(source);
+        return false;
+    }
+    out->sources++;
+    out->unsent += SOURCE_BYTES;
+    return true;
+}
+
+static const struct reply_sink sink = {.more = sink_more, .attach = sink_attach, .follow = sink_follow};
 _Static_assert(offsetof(struct output, reply) == 0, "the sink finds its output at the reply's address");
 
 void output_open(struct output *out, struct chunk_pool *pool) {
@@ -181,6 +199,7 @@ void output_close(struct output *out) {
     out->chunk = NULL;
     out->run = out->reply.at = out->reply.end = NULL;
     out->unsent = out->inflight_bytes = 0;
+    out->sources = 0;
 }
 
 /* ---- Sending -------------------------------------------------------------------------------------- */
@@ -205,12 +224,63 @@ static void parts_move(struct parts *to, struct parts *from, unsigned most) {
     parts_open(from);
 }
 
+static bool is_empty(const struct parts *parts) {
+    return parts->head == parts->count;
+}
+
+/* The first part queued is a source that has come to its end. */
+static void source_end(struct output *out) {
+    assert(out->sources > 0 && out->unsent >= SOURCE_BYTES);
+    owner_release(out->pool, out->queued.owner[out->queued.head++]);
+    out->sources--;
+    out->unsent -= SOURCE_BYTES;
+    if (is_empty(&out->queued)) parts_free(&out->queued);
+}
+
+/* The first part queued is a source: what it writes next goes into flight. */
+static void source_flow(struct output *out, struct reply_source *source) {
+    struct output made;
+    output_open(&made, out->pool);
+    made.reply.resp = source->resp;
+    bool more = source->more(source, &made.reply, REPLY_SOURCE_BUDGET);
+    bool failed = made.reply.failed || !run_close(&made, true);
+    if (!failed && !is_empty(&made.queued)) parts_move(&out->inflight, &made.queued, MAX_IOV);
+    failed = failed || !is_empty(&made.queued); /* no source writes so many parts at once */
+    out->unsent += made.unsent;
+    out->reply.failed = out->reply.failed || failed;
+    if (!more || failed) source_end(out);
+    output_close(&made);
+}
+
+/* How many parts go into flight at once: up to the first source. */
+static unsigned parts_ahead(const struct output *out) {
+    const struct parts *parts = &out->queued;
+    unsigned count = parts->count - parts->head, i = 0;
+    if (out->sources == 0) return MAX_IOV;
+    while (i < count && i < MAX_IOV && !(parts->owner[parts->head + i] & OWNER_SOURCE)) i++;
+    return i;
+}
+
+/* Fills what is to be in flight, if there is anything. */
+static void fill_flight(struct output *out) {
+    while (is_empty(&out->inflight) && !is_empty(&out->queued) && !out->reply.failed) {
+        struct reply_source *source = source_of(out->queued.owner[out->queued.head]);
+        if (source)
+            source_flow(out, source);
+        else
+            parts_move(&out->inflight, &out->queued, parts_ahead(out));
+    }
+}
+
 unsigned output_begin(struct output *out, const struct iovec **iov) {
     assert(!output_in_flight(out));
     /* Without memory for the part the run stays open, and goes with a later flush. */
     if (out->chunk && !run_close(out, true) && out->queued.head == out->queued.count) return 0;
     if (out->queued.head == out->queued.count) return 0;
-    parts_move(&out->inflight, &out->queued, MAX_IOV);
+    if (out->sources)
+        fill_flight(out);
+    else
+        parts_move(&out->inflight, &out->queued, MAX_IOV);
     for (unsigned i = out->inflight.head; i < out->inflight.count; i++)
         out->inflight_bytes += out->inflight.iov[i].iov_len;
     return output_rest(out, iov);

@@ -5,12 +5,14 @@
  *
  * Small replies are copied into chunks from a per-shard pool; a large value is a part that points into the
  * store and holds a reference on its block. Parts are kept as iovecs, so a flush hands them to WRITEV as they
- * are. What is in flight never moves: replies that come meanwhile queue behind it.
+ * are. What is in flight never moves: replies that come meanwhile queue behind it. A part may also be a source of what is
+ * yet to be written (protocol/reply.h): where it is the first one queued, its next bytes are made and go into flight.
  *
  * Invariants:
  *  1. unsent = bytes in flight + bytes of queued parts + bytes of the open text run.
  *  2. A chunk is released with the last part that lies in it; an output without unsent bytes owns nothing.
- *  3. A pinned block is released exactly once: when its part has gone, or when the output is dropped. */
+ *  3. A pinned block is released exactly once: when its part has gone, or when the output is dropped; so is a source.
+ *  4. `sources` are those queued. Each counts as one unsent byte: there is something to send as long as there is one. */
 #ifndef KEVY_SERVER_LOOP_OUTPUT_H
 #define KEVY_SERVER_LOOP_OUTPUT_H
 
@@ -35,7 +37,7 @@ _Static_assert((int)OUTPUT_INLINE_PARTS <= (int)MAX_IOV, "what lies inline is se
 /* A list of iovecs with their owners; the first few live here. */
 struct parts {
     struct iovec *iov; /* inline_iov, or malloc'd */
-    uintptr_t *owner;  /* 0, a block, or a chunk with the lowest bit set */
+    uintptr_t *owner;  /* 0, a block, or a chunk with the lowest bit set, or a source with the second */
     unsigned head, count, capacity;
     struct iovec inline_iov[OUTPUT_INLINE_PARTS];
     uintptr_t inline_owner[OUTPUT_INLINE_PARTS];
@@ -49,6 +51,7 @@ struct output {
     struct parts queued, inflight;
     size_t unsent; /* bytes, without the open text run: output_unsent adds it */
     size_t inflight_bytes;
+    unsigned sources;
     size_t limit; /* more unsent bytes than this fail the reply; 0: no limit */
 };
 

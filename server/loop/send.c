@@ -63,7 +63,10 @@ void send_flush(struct conn *conn) {
         return;
     }
     unsigned count = output_begin(&conn->output, &iov);
-    if (!count) return;
+    if (!count) {
+        if (conn->output.reply.failed) conn_settle(conn); /* a source found no memory */
+        return;
+    }
     /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */
     bool last = conn->flags & CONN_EOF || client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY;
     bool quick = io_has_quick(&conn->shard->io) && !last && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE;
