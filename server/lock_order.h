@@ -3,7 +3,8 @@
  * A thread takes a lock only if its rank is above those of all locks that it holds. So no two threads ever
  * wait for each other in a ring. Where a lock of a lower rank is wanted, all above it are given back first.
  * Stripes (server/stripes) have the lowest ranks, in the order of their numbers; a command holds those of its
- * keys while it runs, and takes any of the others for a moment.
+ * keys while it runs, and takes any of the others for a moment. The locks of heaps (store/memory/heap.h) come after all of
+ * these and have no rank: whoever holds one takes no other.
  *
  * Builds with KEVY_DEBUG_ASSERTS keep a record per thread and assert the order at each lock. */
 #ifndef KEVY_SERVER_LOCK_ORDER_H

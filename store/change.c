@@ -403,7 +403,7 @@ struct object *keyspace_edit_object(struct keyspace *ks, unsigned db, struct ent
     struct object *object = entry_object(e);
     preimage(ks, &ks->db[db], e); /* may retain it */
     if (!object_shared(object)) return object;
-    struct object *own = object->type->fork(object);
+    struct object *own = object->type->fork(object, ks->heap);
     if (own == NULL) return NULL;
     assert(own->references == 1 && own->type == object->type);
     memcpy(entry_value_at(e), &own, sizeof own);

@@ -35,6 +35,12 @@ struct object *edit_object(struct edit *edit);
  * its own. False without memory. */
 bool edit_become(struct edit *edit, const struct value *value);
 
+/* Sets the mark of the value (`edited` of struct value), of which a change was made. */
+static inline void edit_mark(struct edit *edit) {
+    assert(edit->changed);
+    edit->entry->edited = true;
+}
+
 /* Ends it. A value without elements goes, unless its type keeps such; so does a key that was created in vain. True if a
  * key that was there before is gone. */
 bool edit_close(struct edit *edit);

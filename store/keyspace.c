@@ -27,6 +27,7 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
     }
     ks->seed = options->seed;
     ks->types = options->types ? options->types : type_rows;
+    ks->heap = options->heap;
     ks->databases = (uint16_t)databases;
     ks->mappings_left = options->mapped_blocks ? (int)options->mapped_blocks : KEYSPACE_MAPPED_BLOCKS;
     ks->next_expiry_ms = ks->tidy_ms = INT64_MAX;
@@ -37,8 +38,9 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
 
 void keyspace_garbage(struct keyspace *ks) {
     unsigned budget = DEAD_AT_ONCE;
-    if (ks->dead.first) dead_bury(&ks->dead, &budget);
-    if (ks->tidy_ms != INT64_MAX || !keyspace_has_garbage(ks)) return;
+    dead_bury(&ks->dead, &budget);
+    bool more = keyspace_has_garbage(ks) || (ks->heap && heap_has_empty(ks->heap));
+    if (ks->tidy_ms != INT64_MAX || !more) return;
     ks->tidy_ms = TIDY_UNTIMED;
     ks->news = true;
 }
@@ -247,6 +249,7 @@ bool keyspace_upkeep(struct keyspace *ks, unsigned budget) {
     while (ks->graves && !table_decompose(ks->graves, &ks->slab, &budget, free_handle, ks)) close_grave(ks);
     budget = shrink_tables(ks, budget);
     bool more = arena_return(&ks->slab.arena, chunks) || budget == 0 || ks->dead.first;
+    if (ks->heap && heap_return(ks->heap, chunks)) more = true;
     ks->tidy_ms = more ? TIDY_UNTIMED : INT64_MAX; /* the caller knows */
     assert(more || !keyspace_has_garbage(ks));
     return more;

@@ -37,6 +37,7 @@ struct keyspace_options {
     size_t arena_bytes;           /* address space to reserve for small objects at most; 0: 32 GiB */
     unsigned mapped_blocks;       /* mappings for blocks of 1 to 32 MiB at most; 0: KEYSPACE_MAPPED_BLOCKS */
     const struct type *const *types; /* TYPES rows, borrowed; NULL: type_rows */
+    struct heap *heap;               /* for large values with elements, borrowed; NULL: there will be none */
 };
 
 enum {
@@ -145,6 +146,7 @@ struct keyspace {
     struct slab slab;
     const struct hash_seed *seed;
     const struct type *const *types;
+    struct heap *heap;
     void (*preimage)(void *context, unsigned db, const struct entry *e);
     void *preimage_context;
     struct table_directory *graves; /* flushed tables, to be taken apart */
@@ -201,13 +203,18 @@ static inline bool keyspace_news(const struct keyspace *ks) {
 
 /* Is there anything for keyspace_upkeep to free? */
 static inline bool keyspace_has_garbage(const struct keyspace *ks) {
-    return ((uintptr_t)ks->graves | (uintptr_t)ks->dead.first | ks->slab.arena.resident) != 0;
+    return ((uintptr_t)ks->graves | (uintptr_t)ks->dead.first | (uintptr_t)ks->dead.nodes.first |
+            ks->slab.arena.resident) != 0;
 }
 /* After a change that may have freed memory or killed an object: frees a part at once, and sees to it that somebody comes
  * for the rest. Most often there is nothing. */
 void keyspace_garbage(struct keyspace *ks);
 static inline void keyspace_note_garbage(struct keyspace *ks) {
     if (__builtin_expect(keyspace_has_garbage(ks), 0)) keyspace_garbage(ks);
+}
+/* The same after a change of a tree, which may have left nodes to free, or chunks of the heap without any. */
+static inline void keyspace_note_nodes(struct keyspace *ks) {
+    if (ks->dead.nodes.first || heap_has_empty(ks->heap)) keyspace_garbage(ks);
 }
 
 #endif

@@ -67,6 +67,8 @@ static struct usage usage_now(void) {
         usage.used += keyspace_memory(ks);
         usage.reserved += (uint64_t)ks->slab.arena.in_use * ARENA_CHUNK_BYTES + ks->block_bytes;
     }
+    usage.used += heaps_used(stripes.heaps);
+    usage.reserved += heaps_resident(stripes.heaps);
     usage.peak = peak_with(usage.used);
     return usage;
 }

@@ -88,6 +88,8 @@ void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t
             stripe_leave(&stripes.all[word * 64 + (unsigned)__builtin_ctzll(bits)], wakes, now_ms);
 }
 
+_Static_assert((int)HEAPS_MAX >= (int)MAX_SHARDS, "each shard has a heap");
+
 /* Address space for all stripes together: a terabyte of small keys and values. Not more, because sanitizers leave less
  * than the machine has. */
 #define ARENAS_BYTES ((size_t)1 << 40)
@@ -102,14 +104,15 @@ static size_t taken_bytes(void) {
     return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Where addresses are limited (ulimit -v), stripes share half of what is left: large values, threads, rings and whatever
- * else is allocated need the other half. A keyspace may get less than its share, for it takes a power of two. */
-static size_t share_bytes(unsigned count) {
+/* Where addresses are limited (ulimit -v), stripes share a quarter of what is left, and the heaps of large values with
+ * elements another: large strings, threads, rings and whatever else is allocated need the other half. A keyspace may get
+ * less than its share, for it takes a power of two. */
+static size_t share_bytes(size_t most, unsigned count) {
     struct rlimit limit;
-    size_t share = ARENAS_BYTES / count, taken = taken_bytes();
+    size_t share = most / count, taken = taken_bytes();
     if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return share;
     size_t left = limit.rlim_cur > taken ? (size_t)limit.rlim_cur - taken : 0;
-    size_t limited = left / 2 / count;
+    size_t limited = left / 4 / count;
     if (limited == 0) limited = 1; /* 0 would be as much as can be had */
     return limited < share ? limited : share;
 }
@@ -142,10 +145,16 @@ int stripes_open(unsigned shards, unsigned databases) {
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
     struct keyspace_options options = {.seed = &stripes.seed,
                                        .databases = databases,
-                                       .arena_bytes = share_bytes(stripes.count),
+                                       .arena_bytes = share_bytes(ARENAS_BYTES, stripes.count),
                                        .mapped_blocks = KEYSPACE_MAPPED_BLOCKS / stripes.count};
+    stripes.heaps = heaps_new(shards, share_bytes(HEAP_ALIGNMENT * shards, shards));
+    if (!stripes.heaps) {
+        stripes_close();
+        return -ENOMEM;
+    }
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;
+        options.heap = heaps_at(stripes.heaps, i % shards);
         stripes.all[i].keyspace = keyspace_new(&options);
         if (!stripes.all[i].keyspace) {
             stripes_close();
@@ -157,6 +166,8 @@ int stripes_open(unsigned shards, unsigned databases) {
 
 void stripes_close(void) {
     for (unsigned i = 0; i < stripes.count; i++) keyspace_free(stripes.all[i].keyspace);
+    heaps_free(stripes.heaps);
+    stripes.heaps = NULL;
     free(stripes.all);
     stripes.all = NULL;
     stripes.count = 0;

@@ -43,6 +43,7 @@ struct stripes {
     unsigned count; /* power of two */
     bool locking;   /* more than one shard */
     struct hash_seed seed;
+    struct heaps *heaps; /* for large values with elements: one a shard, for the stripes that it owns */
 };
 extern struct stripes stripes; /* made before the first thread starts, then only read */
 

@@ -51,6 +51,8 @@ static void lock_heap(struct heap *heap) {
 }
 
 static void unlock_heap(struct heap *heap) {
+    bool empty = heap->slab.arena.resident != 0;
+    if (heap->empty != empty) __atomic_store_n(&heap->empty, empty, __ATOMIC_RELAXED);
     uint32_t was = __atomic_exchange_n(&heap->lock, LOCK_FREE, __ATOMIC_RELEASE);
     assert(was != LOCK_FREE);
     if (was == LOCK_CONTENDED) syscall(SYS_futex, &heap->lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
@@ -119,7 +121,7 @@ struct heaps *heaps_new(unsigned count, size_t most_bytes) {
     if (reserve_together(heaps, most_bytes)) return heaps;
     unmap_all(heaps);
     for (size_t bytes = HEAP_ALIGNMENT / 2; bytes >= ARENA_ALIGNMENT + ARENA_BYTES_MIN; bytes /= 2) {
-        if (reserve_apart(heaps, bytes)) return heaps;
+        if ((most_bytes == 0 || bytes <= most_bytes) && reserve_apart(heaps, bytes)) return heaps;
         unmap_all(heaps);
     }
     free(heaps);
@@ -172,6 +174,18 @@ uint64_t heap_resident(struct heap *heap) {
     uint64_t chunks = heap->slab.arena.in_use;
     unlock_heap(heap);
     return chunks * ARENA_CHUNK_BYTES;
+}
+
+uint64_t heaps_used(const struct heaps *heaps) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < heaps->count; i++) bytes += heap_used(heaps->heaps[i]);
+    return bytes;
+}
+
+uint64_t heaps_resident(const struct heaps *heaps) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < heaps->count; i++) bytes += heap_resident(heaps->heaps[i]);
+    return bytes;
 }
 
 bool heap_return(struct heap *heap, unsigned chunks) {

@@ -25,7 +25,8 @@ enum { HEAPS_MAX = 256, HEAP_NODE_MAX = SLAB_MAX };
 struct heaps;
 
 struct heap {
-    uint32_t lock; /* futex: 0 free, 1 held, 2 held and waited for */
+    uint32_t lock;  /* futex: 0 free, 1 held, 2 held and waited for */
+    uint32_t empty; /* atomic: some chunks have pages and no nodes */
     struct heaps *all;
     struct slab slab; /* under the lock */
 };
@@ -51,6 +52,13 @@ static inline size_t node_bytes(size_t size) {
 /* Bytes that the heap's nodes take, rounding included; and those of the chunks in which they lie. */
 uint64_t heap_used(struct heap *heap);
 uint64_t heap_resident(struct heap *heap);
+/* Of all of them together. */
+uint64_t heaps_used(const struct heaps *heaps);
+uint64_t heaps_resident(const struct heaps *heaps);
+/* Are there chunks without nodes, whose pages could be returned? As it was when the lock was last given back. */
+static inline bool heap_has_empty(const struct heap *heap) {
+    return __atomic_load_n(&heap->empty, __ATOMIC_RELAXED);
+}
 /* Returns the pages of at most so many empty chunks to the kernel. True while there are more. */
 bool heap_return(struct heap *heap, unsigned chunks);
 

@@ -252,7 +252,9 @@ bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf
     *ready = (struct leaf_item){.item = *item};
     for (unsigned i = 0; i < user_parts(&shapes[kind]); i++) {
         if (item->parts[i].len <= shapes[kind].part_max) continue;
-        ready->blocks[i] = block_of(item->parts[i]);
+        struct block *block = item->blocks[i];
+        assert(block == NULL || block->len == item->parts[i].len);
+        ready->blocks[i] = block ? block_retain(block) : block_of(item->parts[i]);
         if (ready->blocks[i]) continue;
         leaf_drop(ready);
         return false;

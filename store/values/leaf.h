@@ -34,8 +34,9 @@ struct tree_item {
         key; /* TREE_SET, TREE_HASH: the 64-bit hash, in `high`; TREE_INDEX: 32 bits of it; TREE_STREAM: both */
     double score;
     struct bytes parts[TREE_PARTS];
-    struct block
-        *blocks[TREE_PARTS]; /* of an item that was read: the block in which a long part lies, or NULL */
+    /* In which block a part lies, or NULL. Of an item that is put: a block that may be kept where the part is too long for a
+     * leaf, or NULL, and then its bytes are copied. */
+    struct block *blocks[TREE_PARTS];
 };
 
 struct leaf {

@@ -47,6 +47,15 @@ bool graves_dig(struct graves *graves, unsigned *budget) {
     return graves->first;
 }
 
+void graves_join(struct graves *graves, struct graves *from) {
+    struct inner *last = from->first, *next;
+    if (last == NULL) return;
+    for (memcpy(&next, last->words, sizeof next); next; memcpy(&next, last->words, sizeof next)) last = next;
+    memcpy(last->words, &graves->first, sizeof graves->first);
+    graves->first = from->first;
+    from->first = NULL;
+}
+
 size_t node_memory(const struct node *node) {
     if (node->level == 0) return leaf_at(node)->capacity;
     return node_bytes(inner_bytes((enum tree_kind)node->kind, inner_at(node)->capacity));

@@ -82,6 +82,9 @@ void node_release(struct node *node, struct graves *graves);
 /* Frees children of graves, each counted down from the budget. True while there are more. */
 bool graves_dig(struct graves *graves, unsigned *budget);
 
+/* Moves all graves of `from` to the front of the others: as many steps as a tree is high. */
+void graves_join(struct graves *graves, struct graves *from);
+
 /* Bytes that the node takes. */
 size_t node_memory(const struct node *node);
 uint64_t node_elements(const struct node *node);

@@ -24,5 +24,6 @@ bool dead_bury(struct dead *dead, unsigned *budget) {
         dead->count--;
     }
     assert((dead->first != NULL) == (dead->count > 0));
-    return dead->first;
+    bool more = *budget > 0 ? graves_dig(&dead->nodes, budget) : dead->nodes.first != NULL;
+    return more || dead->first;
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "protocol/assert.h"
+#include "store/values/node.h"
 
 struct type;
 
@@ -39,12 +40,13 @@ static inline bool object_shared(const struct object *object) {
 
 struct dead {
     struct object *first;
-    uint64_t count;
+    uint64_t count;      /* of the list */
+    struct graves nodes; /* that living trees have cut off */
 };
 
 /* Gives a reference back; a last one leaves the object to `dead`. */
 void object_release(struct object *object, struct dead *dead);
-/* Frees parts of the dead until the budget, which is counted down, is 0. True while there are more. */
+/* Frees parts of the dead, and nodes, until the budget, which is counted down, is 0. True while there are more. */
 bool dead_bury(struct dead *dead, unsigned *budget);
 
 #endif

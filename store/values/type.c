@@ -3,4 +3,5 @@
 
 const struct type *const type_rows[TYPES] = {
     [TYPE_STRING] = &type_string,
+    [TYPE_HASH] = &type_hash,
 };

@@ -52,8 +52,8 @@ struct type {
     /* Bytes that it takes, those that it shares with other versions included. O(1). */
     size_t (*memory)(const struct object *object);
     /* A version with the same elements and one reference, which may change: it shares with the old one what does not
-     * change. NULL without memory. */
-    struct object *(*fork)(const struct object *object);
+     * change. Its nodes come from the heap. NULL without memory. */
+    struct object *(*fork)(const struct object *object, struct heap *heap);
     /* Frees parts of an object without references, counting each down from the budget (which is above 0); true when it
      * is gone. What it shares with living versions loses a reference. Needs no memory. */
     bool (*bury)(struct object *object, unsigned *budget);
@@ -63,5 +63,6 @@ struct type {
 extern const struct type *const type_rows[TYPES];
 
 extern const struct type type_string; /* values/string.c */
+extern const struct type type_hash;   /* types/hash.c */
 
 #endif

@@ -171,7 +171,8 @@ static inline size_t tiny_memory(const struct object *object) {
     return sizeof(struct tiny) + tiny_of(object)->count * sizeof(struct tiny_node);
 }
 
-static inline struct object *tiny_fork(const struct object *object) {
+static inline struct object *tiny_fork(const struct object *object, struct heap *heap) {
+    (void)heap;
     struct tiny *tiny = tiny_new(tiny_of(object)->top, tiny_of(object)->count);
     if (!tiny) return NULL;
     __atomic_fetch_add(&tiny->top->references, 1, __ATOMIC_RELAXED);

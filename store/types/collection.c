@@ -1,0 +1,48 @@
+/* collection.c - objects of trees: made, forked and buried. */
+#include "store/types/collection.h"
+
+struct collection *collection_new(struct heap *heap, const struct type *type, enum tree_kind kind) {
+    struct collection *collection = node_alloc(heap, sizeof *collection);
+    if (collection == NULL) return NULL;
+    *collection = (struct collection){
+        .head = {.type = type, .references = 1}, .tree = tree_empty(kind), .index = tree_empty(TREE_INDEX)};
+    return collection;
+}
+
+bool collection_become(struct edit *edit, struct collection *collection) {
+    struct value value = entry_value(edit->entry);
+    value.kind = VALUE_OBJECT;
+    value.object = &collection->head;
+    bool done = edit_become(edit, &value);
+    assert(collection->head.references == 1u + done);
+    object_release(&collection->head, &edit->keyspace->dead); /* the entry has one of its own */
+    if (!done) keyspace_note_garbage(edit->keyspace);
+    return done;
+}
+
+size_t collection_memory(const struct object *object) {
+    const struct collection *collection = collection_of(object);
+    return node_bytes(sizeof *collection) + collection->tree.bytes + collection->index.bytes +
+           collection->long_bytes;
+}
+
+struct object *collection_fork(const struct object *object, struct heap *heap) {
+    struct collection *from = collection_of(object);
+    struct collection *to = collection_new(heap, object->type, from->tree.kind);
+    if (to == NULL) return NULL;
+    tree_fork(&to->tree, &from->tree);
+    tree_fork(&to->index, &from->index);
+    to->long_bytes = from->long_bytes;
+    return &to->head;
+}
+
+bool collection_bury(struct object *object, unsigned *budget) {
+    struct collection *collection = collection_of(object);
+    assert(*budget > 0);
+    tree_release(&collection->tree, &collection->graves);
+    tree_release(&collection->index, &collection->graves);
+    if (graves_dig(&collection->graves, budget) || *budget == 0) return false;
+    --*budget;
+    node_free(collection);
+    return true;
+}

@@ -1,0 +1,67 @@
+/* collection.h - the object of a large hash, set, sorted set or list: a tree of its elements, and what the rows of these
+ * types have in common.
+ *
+ * A small collection is a pack, a string of bytes (pack.h); hash.h and its like begin with one, and make an object of
+ * it where it becomes too large, once and for all. Which of the two a value is shows in its kind alone. What OBJECT ENCODING
+ * says is another matter: that goes by Redis's thresholds, and the mark of a value (`edited`) is that it was above them.
+ *
+ * Invariants:
+ *   1. The head lies in a heap, as the nodes do, so any thread may free it.
+ *   2. `graves` is empty while the object is alive. */
+#ifndef KEVY_STORE_TYPES_COLLECTION_H
+#define KEVY_STORE_TYPES_COLLECTION_H
+
+#include "store/edit.h"
+#include "store/values/pack.h"
+#include "store/values/tree_change.h"
+#include "store/values/type.h"
+
+enum {
+    COLLECTION_PACK_BYTES = ENTRY_VALUE_INLINE_MAX, /* a longer pack would need a block beside its entry */
+    COLLECTION_PACK_ELEMENTS = 256, /* parts of elements: what is looked through, and moved, at each change */
+};
+
+struct collection {
+    struct object head;
+    struct tree tree;    /* the elements */
+    struct tree index;   /* of a sorted set: scores by member; of others, empty */
+    uint64_t long_bytes; /* of blocks, which hold elements that are too long for a leaf */
+    struct graves graves;
+};
+
+static inline struct collection *collection_of(const struct object *object) {
+    return (struct collection *)(uintptr_t)object;
+}
+/* The tree of a value that is an object. */
+static inline const struct tree *collection_tree(const struct value *value) {
+    debug_assert(value->kind == VALUE_OBJECT);
+    return &collection_of(value->object)->tree;
+}
+
+/* One without elements and with one reference. NULL without memory. */
+struct collection *collection_new(struct heap *heap, const struct type *type, enum tree_kind kind);
+
+/* What a change of a tree in this keyspace needs. */
+static inline struct tree_context collection_context(struct keyspace *ks) {
+    return (struct tree_context){.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes};
+}
+
+/* The object of the edit, to change it: as edit_object. NULL without memory. */
+static inline struct collection *collection_edit(struct edit *edit) {
+    struct object *object = edit_object(edit);
+    return object ? collection_of(object) : NULL;
+}
+/* The value becomes this object, whose one reference goes to the entry, or is given back where there is no memory. */
+bool collection_become(struct edit *edit, struct collection *collection);
+
+/* May a pack of so many bytes and parts of elements stay one, or become one? */
+static inline bool collection_may_pack(size_t bytes, uint64_t parts) {
+    return bytes <= COLLECTION_PACK_BYTES && parts <= COLLECTION_PACK_ELEMENTS;
+}
+
+/* The rows of these types. */
+size_t collection_memory(const struct object *object);
+struct object *collection_fork(const struct object *object, struct heap *heap);
+bool collection_bury(struct object *object, unsigned *budget);
+
+#endif

@@ -1,0 +1,296 @@
+/* Hashes as packs and as trees against a model: random fields and values of all lengths, copies, versions that somebody
+ * holds, and no memory at random and at every single allocation. */
+#include "store/types/hash.h"
+
+#include "tests/unit/store/types/collection_fixture.h"
+
+enum { KEYS = 6, FIELDS = 400, HELD = 4, STEPS = 40000, ABSENT = -1 };
+
+struct model {
+    int32_t values[FIELDS]; /* numbers of texts */
+    unsigned count;
+};
+
+static struct model models[KEYS];
+static const char *const names[KEYS] = {"a", "b", "c", "d", "e", "a key that is a little longer"};
+
+static void empty(struct model *model) {
+    for (int i = 0; i < FIELDS; i++) model->values[i] = ABSENT;
+    model->count = 0;
+}
+
+static void set_model(struct model *model, unsigned field, int32_t value) {
+    model->count += (unsigned)(value != ABSENT) - (unsigned)(model->values[field] != ABSENT);
+    model->values[field] = value;
+}
+
+static uint32_t number_of(struct bytes bytes) {
+    return bytes.len ? (uint32_t)strtoul(bytes.data, NULL, 10) : 0;
+}
+
+/* What a value holds is what the model says. */
+static void check_value(const struct value *value, const struct model *model) {
+    struct hash_walk walk;
+    struct element field, found;
+    char text[TEXT_MAX];
+    unsigned seen = 0;
+    bool was[FIELDS] = {false};
+    CHECK_INT(hash_count(value), model->count);
+    hash_walk(&walk, value, 0);
+    while (hash_next(&walk, &field, &found)) {
+        uint32_t number = number_of(field.bytes);
+        CHECK(number < FIELDS && !was[number]);
+        was[number] = true;
+        CHECK_BYTES(field.bytes, text_of(number, text));
+        CHECK_BYTES(found.bytes, text_of((uint32_t)model->values[number], text));
+        CHECK(!found.block || found.block->data == found.bytes.data);
+        seen++;
+    }
+    CHECK_INT(seen, model->count);
+}
+
+static void check_key(unsigned i) {
+    struct entry *e = keyspace_find(ks, 0, key_of(names[i]));
+    CHECK((e != NULL) == (models[i].count > 0));
+    if (e == NULL) return;
+    struct value value = entry_value(e);
+    char text[TEXT_MAX];
+    unsigned field = random_below(FIELDS);
+    struct element found;
+    check_value(&value, &models[i]);
+    bool there = hash_get(ks, &value, text_of(field, text), &found);
+    CHECK(there == (models[i].values[field] != ABSENT));
+    if (there) CHECK_BYTES(found.bytes, text_of((uint32_t)models[i].values[field], text));
+    size_t room = value.kind == VALUE_OBJECT ? collection_memory(value.object) : value_bytes(&value).len;
+    CHECK(room > models[i].count * 2 && keyspace_entry_memory(ks, e) > room);
+    if (value.kind == VALUE_OBJECT) CHECK(tree_check(collection_tree(&value), &hash_seed));
+}
+
+/* ---- Changes -------------------------------------------------------------------------------------- */
+
+static void set_some(unsigned i, unsigned count) {
+    struct edit edit = edit_of(names[i], TYPE_HASH);
+    char texts[2][TEXT_MAX];
+    if (edit_open(&edit, true) == EDIT_NO_MEMORY) return;
+    while (count-- > 0) {
+        unsigned field = random_below(FIELDS), value = random_below(1000);
+        enum hash_changed expected = models[i].values[field] == ABSENT ? HASH_ADDED : HASH_REPLACED;
+        enum hash_changed changed = hash_set(&edit, text_of(field, texts[0]), text_of(value, texts[1]), NULL);
+        if (changed == HASH_NO_MEMORY) break; /* what was set before stays */
+        CHECK_INT(changed, expected);
+        set_model(&models[i], field, (int32_t)value);
+    }
+    CHECK(!edit_close(&edit));
+}
+
+static void delete_some(unsigned i, unsigned count) {
+    struct edit edit = edit_of(names[i], TYPE_HASH);
+    char text[TEXT_MAX];
+    if (edit_open(&edit, false) == EDIT_ABSENT) return;
+    while (count-- > 0 && models[i].count > 0) {
+        unsigned field = random_below(FIELDS);
+        enum hash_changed expected = models[i].values[field] == ABSENT ? HASH_UNCHANGED : HASH_DELETED;
+        enum hash_changed changed = hash_delete(&edit, text_of(field, text));
+        if (changed == HASH_NO_MEMORY) break;
+        CHECK_INT(changed, expected);
+        set_model(&models[i], field, ABSENT);
+    }
+    CHECK(edit_close(&edit) == (models[i].count == 0));
+}
+
+static void copy(unsigned from, unsigned to) {
+    if (from == to || models[from].count == 0) return;
+    if (keyspace_copy(ks, 0, key_of(names[from]), ks, 0, key_of(names[to]))) models[to] = models[from];
+}
+
+/* Versions that somebody holds, as a snapshot does. */
+static struct {
+    struct value value;
+    struct model model;
+} held[HELD];
+
+static void release(unsigned i) {
+    if (held[i].value.kind != VALUE_OBJECT) return;
+    check_value(&held[i].value, &held[i].model);
+    value_release(&held[i].value, &ks->dead);
+    keyspace_note_garbage(ks);
+    held[i].value.kind = VALUE_INLINE;
+}
+
+static void hold(unsigned i, unsigned key) {
+    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
+    release(i);
+    if (e == NULL || e->kind != VALUE_OBJECT) return;
+    held[i].value = entry_value(e);
+    held[i].model = models[key];
+    value_retain(&held[i].value);
+}
+
+static void step(void) {
+    unsigned key = random_below(KEYS);
+    switch (random_below(16)) {
+    case 0: set_some(key, random_below(FIELDS)); break;
+    case 1: delete_some(key, random_below(FIELDS * 2)); break;
+    case 2:
+        if (keyspace_delete(ks, 0, key_of(names[key]))) empty(&models[key]);
+        break;
+    case 3: copy(key, random_below(KEYS)); break;
+    case 4: hold(random_below(HELD), key); break;
+    case 5: release(random_below(HELD)); break;
+    case 6: keyspace_upkeep(ks, random_below(50)); break;
+    case 7:
+    case 8:
+    case 9: delete_some(key, 1 + random_below(4)); break;
+    default: set_some(key, 1 + random_below(4)); break;
+    }
+    check_key(key);
+}
+
+static void random_changes(unsigned failing) {
+    begin();
+    for (unsigned i = 0; i < KEYS; i++) empty(&models[i]);
+    for (unsigned i = 0; i < STEPS; i++) {
+        fail_every = i / 1000 % 2 ? failing : 0;
+        step();
+    }
+    for (unsigned i = 0; i < HELD; i++) release(i);
+    end();
+}
+
+static void a_hash_is_its_model(void) {
+    random_changes(0);
+}
+static void a_hash_without_memory_is_as_before(void) {
+    random_changes(7);
+}
+
+/* ---- Single properties ---------------------------------------------------------------------------- */
+
+static void put(const char *name, unsigned field, unsigned value) {
+    struct edit edit = edit_of(name, TYPE_HASH);
+    char texts[2][TEXT_MAX];
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    CHECK(hash_set(&edit, text_of(field, texts[0]), text_of(value, texts[1]), NULL) != HASH_NO_MEMORY);
+    CHECK(!edit_close(&edit));
+}
+
+static struct digest digest_of(const char *name) {
+    struct digest digest = {{0}};
+    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
+    return digest;
+}
+
+/* One is built as a pack, the other was a tree. */
+static void digests_mind_contents_alone(void) {
+    begin();
+    for (unsigned i = 1; i < 20; i++) put("pack", i, i + 5);
+    for (unsigned i = 300; i > 0; i--) put("tree", i, i + 5);
+    struct digest pack = digest_of("pack"), tree = digest_of("tree");
+    CHECK(!bytes_equal(digest_bytes(&pack), digest_bytes(&tree)));
+    struct edit edit = edit_of("tree", TYPE_HASH);
+    char text[TEXT_MAX];
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    for (unsigned i = 20; i <= 300; i++) CHECK(hash_delete(&edit, text_of(i, text)) == HASH_DELETED);
+    CHECK(!edit_close(&edit));
+    CHECK(keyspace_find(ks, 0, key_of("tree"))->kind == VALUE_OBJECT);
+    CHECK(keyspace_find(ks, 0, key_of("pack"))->kind == VALUE_INLINE);
+    tree = digest_of("tree");
+    CHECK_BYTES(digest_bytes(&pack), digest_bytes(&tree));
+    end();
+}
+
+/* The walk begins at any place, and so every field can be drawn. */
+static void walks_begin_anywhere(void) {
+    begin();
+    for (unsigned count = 1; count < 300; count += 7) {
+        for (unsigned i = 0; i < count; i++) put("k", i, i);
+        struct value value = entry_value(keyspace_find(ks, 0, key_of("k")));
+        struct hash_walk all, part;
+        struct element field, found, other;
+        hash_walk(&all, &value, 0);
+        for (unsigned i = 0; i < count; i++) {
+            CHECK(hash_next(&all, &field, &found));
+            hash_walk(&part, &value, i);
+            CHECK(hash_next(&part, &other, &found));
+            CHECK_BYTES(other.bytes, field.bytes);
+        }
+        CHECK(!hash_next(&all, &field, &found));
+        hash_walk(&part, &value, count);
+        CHECK(!hash_next(&part, &other, &found));
+    }
+    end();
+}
+
+/* A block of the caller's becomes that of the value, which takes it at once and gives it back at the end. */
+static void long_values_are_kept_in_their_blocks(void) {
+    struct block *block = block_new_zeroed(50000, 50000);
+    struct element found;
+    begin();
+    CHECK(block);
+    put("k", 1, 1);
+    struct edit edit = edit_of("k", TYPE_HASH);
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    CHECK(hash_set(&edit, BYTES("long"), block_bytes(block), block) == HASH_ADDED);
+    CHECK(!edit_close(&edit));
+    struct value value = entry_value(edit.entry);
+    CHECK(hash_get(ks, &value, BYTES("long"), &found) && found.block == block && block_shared(block));
+    size_t memory = collection_memory(value.object);
+    CHECK(memory > 50000 && memory < 53000);
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    CHECK(hash_set(&edit, BYTES("long"), BYTES("short"), NULL) == HASH_REPLACED);
+    CHECK(!edit_close(&edit) && !block_shared(block));
+    CHECK(collection_memory(value.object) < 3000);
+    block_release(block);
+    end();
+}
+
+/* Every allocation on the way from a pack to a tree may be the one that fails. */
+static void a_pack_that_cannot_become_a_tree_stays(void) {
+    for (long at = 0, failed = 1; failed; at++) {
+        char texts[2][TEXT_MAX];
+        begin();
+        for (unsigned i = 1; i <= 30; i++) put("k", i, i);
+        CHECK(keyspace_find(ks, 0, key_of("k"))->kind == VALUE_INLINE);
+        struct digest before = digest_of("k"), after;
+        struct edit edit = edit_of("k", TYPE_HASH);
+        CHECK(edit_open(&edit, false) == EDIT_OPENED);
+        fail_at = at;
+        failed = hash_set(&edit, text_of(31, texts[0]), text_of(67 * 16, texts[1]), NULL) == HASH_NO_MEMORY;
+        fail_at = -1;
+        CHECK(!edit_close(&edit));
+        after = digest_of("k");
+        CHECK(bytes_equal(digest_bytes(&before), digest_bytes(&after)) == failed);
+        end();
+        CHECK(at < 1000);
+    }
+}
+
+static void names_and_marks(void) {
+    begin();
+    put("k", 1, 1);
+    struct edit edit = edit_of("k", TYPE_HASH);
+    struct value value = entry_value(edit.entry);
+    CHECK(strcmp(type_hash.encoding(&value), "listpack") == 0 && strcmp(type_hash.name, "hash") == 0);
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    CHECK(hash_set(&edit, BYTES("f"), BYTES("v"), NULL) == HASH_ADDED);
+    edit_mark(&edit);
+    CHECK(!edit_close(&edit));
+    for (unsigned i = 0; i < 300; i++) put("k", i, i); /* the mark stays with the value, also in a tree */
+    CHECK(keyspace_copy(ks, 0, key_of("k"), ks, 0, key_of("copy")));
+    value = entry_value(keyspace_find(ks, 0, key_of("copy")));
+    CHECK(value.kind == VALUE_OBJECT && strcmp(type_hash.encoding(&value), "hashtable") == 0);
+    CHECK(!type_hash.keeps_empty && type_hash.number == TYPE_HASH);
+    end();
+}
+
+int main(void) {
+    seed = check_seed();
+    RUN(a_hash_is_its_model);
+    RUN(a_hash_without_memory_is_as_before);
+    RUN(digests_mind_contents_alone);
+    RUN(walks_begin_anywhere);
+    RUN(long_values_are_kept_in_their_blocks);
+    RUN(a_pack_that_cannot_become_a_tree_stays);
+    RUN(names_and_marks);
+    return 0;
+}
