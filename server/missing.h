@@ -10,7 +10,6 @@
 #define MISSING_LISTS            "has no lists yet"
 #define MISSING_SETS             "has no sets yet"
 #define MISSING_SORTED_SETS      "has no sorted sets yet"
-#define MISSING_HASHES           "has no hashes yet"
 #define MISSING_STREAMS          "has no streams yet"
 #define MISSING_GEO              "has no geo commands yet"
 #define MISSING_HYPERLOGLOG      "has no HyperLogLog yet"

@@ -64,14 +64,12 @@ void call_wrong_type(struct call *call) {
     reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
-/* `bytes` lie in the block. */
-static __attribute__((noinline)) void reply_pinned(struct call *call, struct block *block,
-                                                   struct bytes bytes) {
-    struct reply *reply = call->reply;
+__attribute__((noinline)) void call_reply_pinned(struct reply *reply, struct metrics *metrics,
+                                                 struct block *block, struct bytes bytes) {
     reply_bulk_header(reply, bytes.len);
     if (!reply->failed && !reply->sink->attach(reply, bytes, block_retain(block))) reply->failed = true;
     reply_literal(reply, "\r\n");
-    metric_add(&call->effects->metrics->ring_pinned_sends, 1);
+    metric_add(&metrics->ring_pinned_sends, 1);
 }
 
 void call_reply_string(struct call *call, const struct entry *e) {
@@ -86,7 +84,7 @@ void call_reply_string(struct call *call, const struct entry *e) {
     }
     struct block *block = entry_block(e);
     if (block && block->len >= PIN_MIN)
-        reply_pinned(call, block, block_bytes(block));
+        call_reply_pinned(call->reply, call->effects->metrics, block, block_bytes(block));
     else
         reply_bulk(call->reply, entry_string(e, scratch));
 }
@@ -94,14 +92,17 @@ void call_reply_string(struct call *call, const struct entry *e) {
 void call_reply_part(struct call *call, const struct entry *e, struct bytes part) {
     struct block *block = entry_block(e);
     if (block && part.len >= PIN_MIN && part.len >= block->len / PIN_PART)
-        reply_pinned(call, block, part);
+        call_reply_pinned(call->reply, call->effects->metrics, block, part);
     else
         reply_bulk(call->reply, part);
 }
 
+struct block *call_block(struct call *call, uint32_t arg) {
+    return block_find(call->arg_blocks, call->arg_block_count, call->argv[arg], &call->arg_block_next);
+}
+
 struct value call_value(struct call *call, uint32_t arg) {
-    struct block *block =
-        block_find(call->arg_blocks, call->arg_block_count, call->argv[arg], &call->arg_block_next);
+    struct block *block = call_block(call, arg);
     return block ? (struct value){.kind = VALUE_BLOCK, .block = block} : value_of_bytes(call->argv[arg]);
 }
 

@@ -43,9 +43,9 @@ struct call {
     struct stripe_set *want;       /* what call_want asks for is gathered here */
     bool logged;      /* where a journal is open: it has said itself what is to be recorded, see call_log */
     struct bytes raw; /* its request as it came; empty where that is not at hand, or no journal is open */
-    struct block **arg_blocks; /* large arguments with memory of their own: see call_value */
+    struct block **arg_blocks; /* large arguments with memory of their own: see call_block */
     unsigned arg_block_count;
-    uint32_t arg_block_next; /* where call_value begins to search among them: behind the last it found */
+    uint32_t arg_block_next; /* where call_block begins to search among them: behind the last it found */
 };
 
 /* ---- Stripes -------------------------------------------------------------------------------------- */
@@ -105,6 +105,10 @@ static inline void call_created(struct call *call, unsigned db, uint32_t arg) {
 /* The key argv[arg] was deleted. (Where its time had come, its lookup has said so.) */
 static inline void call_deleted(struct call *call, uint32_t arg) {
     call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, call->db, 1);
+}
+/* It went with its last element, which was counted. */
+static inline void call_emptied(struct call *call, uint32_t arg) {
+    call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, call->db, 0);
 }
 /* The key argv[arg] went elsewhere ("rename_from", "move_from"): its watchers feel it, but it is one change,
  * counted where it arrived. */
@@ -199,6 +203,10 @@ static inline bool call_is_string_or_reply(struct call *call, const struct entry
 void call_reply_string(struct call *call, const struct entry *e);
 /* Replies with a slice of what entry_string gives for e: a large part of a large value without copying. */
 void call_reply_part(struct call *call, const struct entry *e, struct bytes part);
+/* A bulk of these bytes, which lie in the block: sent from there. */
+void call_reply_pinned(struct reply *reply, struct metrics *metrics, struct block *block, struct bytes bytes);
+/* The memory of its own that a large argument may have, else NULL. */
+struct block *call_block(struct call *call, uint32_t arg);
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
 struct value call_value(struct call *call, uint32_t arg);
 

@@ -325,11 +325,14 @@ static void reply_doc_flags(struct reply *reply, const struct command *command) 
 
 /* The name and what there is to read about it: two elements of a map. */
 static void reply_docs(struct reply *reply, const struct command *command) {
-    static const char *const groups[] = {
-        [GROUP_STRING] = "string",         [GROUP_BITMAP] = "bitmap",
-        [GROUP_GENERIC] = "generic",       [GROUP_TRANSACTIONS] = "transactions",
-        [GROUP_CONNECTION] = "connection", [GROUP_SERVER] = "server",
-        [GROUP_CLUSTER] = "cluster"};
+    static const char *const groups[] = {[GROUP_STRING] = "string",
+                                         [GROUP_BITMAP] = "bitmap",
+                                         [GROUP_HASH] = "hash",
+                                         [GROUP_GENERIC] = "generic",
+                                         [GROUP_TRANSACTIONS] = "transactions",
+                                         [GROUP_CONNECTION] = "connection",
+                                         [GROUP_SERVER] = "server",
+                                         [GROUP_CLUSTER] = "cluster"};
     bool deprecated = command->deprecated_since, syscmd = command->flags & CMD_SYSCMD;
     unsigned subcommands = command_subcommands(command, NULL, 0);
     struct syntax syntax;

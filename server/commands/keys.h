@@ -12,6 +12,10 @@ struct entry *keys_inspect(struct call *call, uint32_t arg);
 /* Keys in a database, those that have expired and are still there included. Needs CMD_ALL_STRIPES. */
 uint64_t keys_count(unsigned db);
 
-/* "string", "list", ... */
+/* A cursor as strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers wrap. */
+bool keys_cursor(struct bytes text, uint64_t *cursor);
+
+/* 64 random bits. */
+uint64_t keys_random(const struct call *call);
 
 #endif

@@ -151,8 +151,7 @@ COMMAND(keys_) = {
 
 enum { SCAN_COUNT_DEFAULT = 10, SCAN_BUCKETS_PER_COUNT = 10 };
 
-/* As strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers wrap. */
-static bool scan_cursor(struct bytes text, uint64_t *cursor) {
+bool keys_cursor(struct bytes text, uint64_t *cursor) {
     size_t i = 0;
     text.len = strnlen(text.data, text.len); /* strtoul stops there */
     bool negative = text.len && text.data[0] == '-';
@@ -216,7 +215,7 @@ static uint64_t scan_step(struct call *call, struct search *search, uint64_t cur
 static void scan(struct call *call) {
     struct search search = search_of(call);
     uint64_t cursor, count = SCAN_COUNT_DEFAULT;
-    if (!scan_cursor(call->argv[1], &cursor)) {
+    if (!keys_cursor(call->argv[1], &cursor)) {
         reply_error(call->reply, "ERR invalid cursor");
         return;
     }
@@ -253,7 +252,7 @@ COMMAND(scan) = {
 
 enum { RANDOMKEY_TRIES = 100 };
 
-static uint64_t random_bits(const struct call *call) {
+uint64_t keys_random(const struct call *call) {
     uint64_t bits;
     if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == (ssize_t)sizeof bits) return bits;
     return (uint64_t)call->effects->now_ms * 0x9e3779b97f4a7c15ull; /* early at boot: any key will do */
@@ -283,7 +282,7 @@ static uint64_t count_stripes(struct call *call, uint64_t counts[MAX_STRIPES]) {
 /* A stripe with the odds of its keys. */
 static unsigned random_stripe(const struct call *call, const uint64_t counts[MAX_STRIPES], uint64_t total) {
     unsigned stripe = 0;
-    for (uint64_t nth = random_bits(call) % total; nth >= counts[stripe]; stripe++) nth -= counts[stripe];
+    for (uint64_t nth = keys_random(call) % total; nth >= counts[stripe]; stripe++) nth -= counts[stripe];
     return stripe;
 }
 
@@ -293,7 +292,7 @@ static struct entry *random_entry(struct call *call) {
     for (int tries = 0; total && tries < RANDOMKEY_TRIES; tries++) {
         unsigned stripe = random_stripe(call, counts, total);
         call_walk(call, stripe);
-        struct entry *e = keyspace_random(stripes.all[stripe].keyspace, call->db, random_bits(call));
+        struct entry *e = keyspace_random(stripes.all[stripe].keyspace, call->db, keys_random(call));
         if (e && !entry_expired(e, call->effects->now_ms)) return e;
     }
     for (unsigned i = 0; total && i < stripes.count; i++) {

@@ -1,0 +1,290 @@
+/* collection.c - keys, replies, scans and samples for the commands of hashes, sets, sorted sets and lists. */
+#include "server/commands/collection.h"
+
+#include <stdlib.h>
+
+#include "protocol/glob.h"
+#include "server/commands/keys.h"
+
+/* ---- Keys ----------------------------------------------------------------------------------------- */
+
+bool collection_read(struct call *call, uint32_t arg, enum entry_type type, struct value *value,
+                     bool *there) {
+    const struct entry *e = call_read(call, arg);
+    *there = e;
+    if (e == NULL) return true;
+    *value = entry_value(e);
+    if (value->type == type) return true;
+    call_wrong_type(call);
+    return false;
+}
+
+bool collection_open(struct call *call, uint32_t arg, enum entry_type type, bool create, struct edit *edit) {
+    *edit = (struct edit){.keyspace = call_keyspace(call, arg),
+                          .db = call->db,
+                          .key = call_key(call, arg),
+                          .entry = call_claim(call, arg),
+                          .type = type};
+    switch (edit_open(edit, create)) {
+    case EDIT_WRONG_TYPE: call_wrong_type(call); return false;
+    case EDIT_NO_MEMORY: call_out_of_memory(call); return false;
+    default: break;
+    }
+    if (edit->created) call_touch(call, edit->entry);
+    return true;
+}
+
+void collection_close(struct call *call, uint32_t arg, struct edit *edit, enum event event, uint64_t count) {
+    bool created = edit->created && count > 0;
+    bool emptied = edit_close(edit);
+    assert(!emptied || count > 0);
+    if (created) call_created(call, call->db, arg);
+    if (count) call_changed_times(call, arg, event, count);
+    if (emptied) call_emptied(call, arg);
+}
+
+/* ---- Replies -------------------------------------------------------------------------------------- */
+
+void collection_reply_element(struct reply *reply, struct metrics *metrics, const struct element *element) {
+    if (element->block && element->bytes.len >= PIN_MIN)
+        call_reply_pinned(reply, metrics, element->block, element->bytes);
+    else
+        reply_bulk(reply, element->bytes);
+}
+
+enum {
+    WRITTEN_AT_ONCE =
+        65536,          /* bytes of elements, about, up to which they are written into the reply at once */
+    ITEM_OVERHEAD = 16, /* of a reply, in bytes */
+    DUG_AT_ONCE = 256,  /* nodes that the end of a reply may free */
+};
+
+/* A reply that holds a version of a tree, and writes it when there is room. */
+struct items {
+    struct reply_source source;
+    struct effects *effects; /* of the executor that the connection belongs to */
+    unsigned stripe;         /* one that the command held: there, dead nodes are looked after */
+    struct tree tree;
+    struct tree_cursor cursor;
+    uint64_t left;
+    bool backwards;
+    collection_write *write;
+    unsigned how;
+};
+
+static bool step(struct tree_cursor *cursor, bool backwards) {
+    return backwards ? tree_previous(cursor) : tree_next(cursor);
+}
+
+static bool items_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct items *items = (struct items *)source;
+    size_t written = 0;
+    while (items->left > 0 && written < budget) {
+        struct tree_item item;
+        assert(items->cursor.leaf);
+        tree_get(&items->cursor, &item);
+        items->write(reply, items->effects->metrics, &item, items->how);
+        written += item.parts[0].len + item.parts[1].len + ITEM_OVERHEAD;
+        items->left--;
+        step(&items->cursor, items->backwards);
+    }
+    return items->left > 0;
+}
+
+/* What the last reference leaves behind, and is more than a little, goes to a keyspace's dead. Where locks are held somebody
+ * else has the tree, too. */
+static void items_drop(struct reply_source *source) {
+    struct items *items = (struct items *)source;
+    struct graves graves = {0};
+    unsigned budget = DUG_AT_ONCE;
+    tree_release(&items->tree, &graves);
+    if (graves.first && graves_dig(&graves, &budget)) {
+        struct stripe *stripe = &stripes.all[items->stripe];
+        stripe_lock(stripe);
+        graves_join(&stripe->keyspace->dead.nodes, &graves);
+        keyspace_note_garbage(stripe->keyspace);
+        stripe_leave(stripe, items->effects->wakes, items->effects->now_ms);
+    }
+    free(items);
+}
+_Static_assert(offsetof(struct items, source) == 0, "a source is found at its items' address");
+
+static void write_now(struct call *call, const struct tree *tree, struct collection_range range,
+                      collection_write *write, unsigned how) {
+    struct tree_cursor cursor;
+    tree_select(&cursor, tree, range.position);
+    for (uint64_t i = 0; i < range.count; i++) {
+        struct tree_item item;
+        assert(cursor.leaf);
+        tree_get(&cursor, &item);
+        write(call->reply, call->effects->metrics, &item, how);
+        step(&cursor, range.backwards);
+    }
+}
+
+void collection_reply_items(struct call *call, const struct tree *tree, struct collection_range range,
+                            collection_write *write, unsigned how) {
+    if (range.count == 0) return;
+    assert(range.position < tree->count && range.count <= tree->count);
+    if (tree->bytes / tree->count * range.count < WRITTEN_AT_ONCE) {
+        write_now(call, tree, range, write, how);
+        return;
+    }
+    struct items *items = malloc(sizeof *items);
+    if (items == NULL) { /* the header has been written: the rest follows, or the connection ends */
+        call->reply->failed = true;
+        call->reply->end = call->reply->at;
+        return;
+    }
+    *items = (struct items){.source = {.more = items_more, .drop = items_drop},
+                            .effects = call->effects,
+                            .stripe = call->stripe != STRIPE_NONE ? call->stripe : 0,
+                            .left = range.count,
+                            .backwards = range.backwards,
+                            .write = write,
+                            .how = how};
+    tree_fork(&items->tree, (struct tree *)(uintptr_t)tree);
+    tree_select(&items->cursor, &items->tree, range.position);
+    reply_source(call->reply, &items->source);
+}
+
+/* ---- Scans ---------------------------------------------------------------------------------------- */
+
+enum { SCAN_COUNT_DEFAULT = 10, SCAN_FOUND_MIN = 64 };
+
+static bool scan_options(struct call *call, struct collection_scan *scan) {
+    struct bytes pattern = BYTES("*");
+    scan->count = SCAN_COUNT_DEFAULT;
+    for (uint32_t i = 3; i < call->argc; i += 2) {
+        int64_t number;
+        bool last = i + 1 == call->argc;
+        if (!last && bytes_is(call->argv[i], "count")) {
+            if (!call_int_or_reply(call, i + 1, &number)) return false;
+            if (number < 1) {
+                call_syntax_error(call);
+                return false;
+            }
+            scan->count = (uint64_t)number;
+        } else if (!last && bytes_is(call->argv[i], "match")) {
+            pattern = call->argv[i + 1];
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    scan->any = bytes_equal(pattern, BYTES("*"));
+    if (scan->any) return true;
+    scan->glob = calloc(1, sizeof *scan->glob);
+    if (scan->glob && glob_compile(scan->glob, pattern, false)) return true;
+    free(scan->glob);
+    call_out_of_memory(call);
+    return false;
+}
+
+bool collection_scan_begin(struct call *call, enum entry_type type, struct collection_scan *scan,
+                           struct value *value) {
+    bool there;
+    *scan = (struct collection_scan){0};
+    if (!keys_cursor(call->argv[2], &scan->cursor)) {
+        reply_error(call->reply, "ERR invalid cursor");
+        return false;
+    }
+    if (!collection_read(call, 1, type, value, &there)) return false;
+    if (there) return scan_options(call, scan);
+    reply_literal(call->reply, "*2\r\n$1\r\n0\r\n*0\r\n");
+    return false;
+}
+
+bool collection_scan_matches(const struct collection_scan *scan, struct bytes name) {
+    return scan->any || glob_matches(scan->glob, name);
+}
+
+void collection_scan_keep(struct collection_scan *scan, struct element element) {
+    if (scan->failed) return;
+    if (scan->len == scan->capacity) {
+        size_t capacity = scan->capacity ? scan->capacity * 2 : SCAN_FOUND_MIN;
+        struct element *found = realloc(scan->found, capacity * sizeof *found);
+        scan->failed = !found;
+        if (!found) return;
+        scan->found = found;
+        scan->capacity = capacity;
+    }
+    scan->found[scan->len++] = element;
+}
+
+void collection_scan_end(struct call *call, struct collection_scan *scan) {
+    char digits[NUMBER_I64_MAX_LEN];
+    if (scan->failed) {
+        call_out_of_memory(call);
+    } else {
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, (struct bytes){digits, number_format_u64(digits, scan->cursor)});
+        reply_array(call->reply, scan->len);
+        for (size_t i = 0; i < scan->len; i++)
+            collection_reply_element(call->reply, call->effects->metrics, &scan->found[i]);
+    }
+    free(scan->found);
+    if (scan->glob) glob_free(scan->glob);
+    free(scan->glob);
+}
+
+/* ---- Chance --------------------------------------------------------------------------------------- */
+
+/* splitmix64 (Steele, Lea and Flood, 2014). */
+static uint64_t next_random(uint64_t *state) {
+    uint64_t x = *state += 0x9e3779b97f4a7c15;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+    x = (x ^ x >> 27) * 0x94d049bb133111eb;
+    return x ^ x >> 31;
+}
+
+uint64_t collection_random(uint64_t *state, uint64_t bound) {
+    assert(bound > 0);
+    return (uint64_t)((unsigned __int128)next_random(state) * bound >> 64);
+}
+
+/* Every number has the same odds while one goes from the least on: Knuth's algorithm S (TAOCP, 3.4.2). */
+static void sample_many(uint64_t *state, uint64_t *sample, uint64_t count, uint64_t bound) {
+    uint64_t taken = 0;
+    for (uint64_t i = 0; taken < count; i++)
+        if (collection_random(state, bound - i) < count - taken) sample[taken++] = i;
+}
+
+/* Puts a number that is not there yet into an open table of numbers above 0. False if it was there. */
+static bool note(uint64_t *table, uint64_t mask, uint64_t number) {
+    uint64_t at = (number * 0x9e3779b97f4a7c15) >> 32 & mask;
+    while (table[at] && table[at] != number) at = (at + 1) & mask;
+    if (table[at]) return false;
+    table[at] = number;
+    return true;
+}
+
+/* Floyd's algorithm (Bentley and Floyd, 1987). False without memory. */
+static bool sample_few(uint64_t *state, uint64_t *sample, uint64_t count, uint64_t bound) {
+    uint64_t mask = 15;
+    while (mask < count * 2) mask = mask * 2 + 1;
+    uint64_t *table = calloc(mask + 1, sizeof *table);
+    if (table == NULL) return false;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t last = bound - count + i, drawn = collection_random(state, last + 1);
+        sample[i] = note(table, mask, drawn + 1) ? drawn : last;
+        if (sample[i] == last && drawn != last) note(table, mask, last + 1);
+    }
+    free(table);
+    return true;
+}
+
+uint64_t *collection_sample(uint64_t *state, uint64_t count, uint64_t bound) {
+    enum { MANY = 4 };
+    assert(count > 0 && count <= bound);
+    if (count > SIZE_MAX / 64) return NULL;
+    uint64_t *sample = malloc(count * sizeof *sample);
+    if (sample == NULL) return NULL;
+    if (count > bound / MANY) {
+        sample_many(state, sample, count, bound);
+        return sample;
+    }
+    if (sample_few(state, sample, count, bound)) return sample;
+    free(sample);
+    return NULL;
+}

@@ -1,0 +1,80 @@
+/* collection.h - what the commands of hashes, sets, sorted sets and lists have in common: opening a key of their type,
+ * telling of its changes, and replies with many elements.
+ *
+ *     static void hdel(struct call *call) {
+ *         struct edit edit;
+ *         if (!collection_open(call, 1, TYPE_HASH, false, &edit)) return;
+ *         ... hash_delete(&edit, call->argv[i]) ...
+ *         collection_close(call, 1, &edit, EVENT_HDEL, deleted);
+ *         reply_int(call->reply, (int64_t)deleted);
+ *     } */
+#ifndef KEVY_SERVER_COMMANDS_COLLECTION_H
+#define KEVY_SERVER_COMMANDS_COLLECTION_H
+
+#include "server/call/call.h"
+#include "store/types/collection.h"
+
+/* ---- Keys ----------------------------------------------------------------------------------------- */
+
+/* Looks the key argv[arg] up to read it. False after replying that it is of another type. Whether it is there *there tells,
+ * and only then *value is meaningful. */
+bool collection_read(struct call *call, uint32_t arg, enum entry_type type, struct value *value, bool *there)
+    __attribute__((warn_unused_result));
+
+/* Opens the key argv[arg] to change its value, and creates it first if it shall be. False after replying that it is of
+ * another type, or that there is no memory. An absent one that is not to be created has no edit->entry: there is nothing
+ * to close then. */
+bool collection_open(struct call *call, uint32_t arg, enum entry_type type, bool create, struct edit *edit)
+    __attribute__((warn_unused_result));
+/* Ends what collection_open began, and tells of `count` changes by this event, where there were any. Tells also that the
+ * key is new, and that it went with its last element. */
+void collection_close(struct call *call, uint32_t arg, struct edit *edit, enum event event, uint64_t count);
+
+/* ---- Replies -------------------------------------------------------------------------------------- */
+
+/* A bulk. Long elements are sent from where they lie. */
+void collection_reply_element(struct reply *reply, struct metrics *metrics, const struct element *element);
+
+/* Writes one item of a tree; `how` is the command's. */
+typedef void collection_write(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
+                              unsigned how);
+/* Writes `count` items from the position on, each next one being the one behind it, or before it. Where they are many, that
+ * is done when there is room for them, and from the tree as it is now. */
+struct collection_range {
+    uint64_t position, count;
+    bool backwards;
+};
+void collection_reply_items(struct call *call, const struct tree *tree, struct collection_range range,
+                            collection_write *write, unsigned how);
+
+/* ---- Scans ---------------------------------------------------------------------------------------- */
+
+/* HSCAN, SSCAN and ZSCAN: key argv[1], cursor argv[2], options from argv[3] on. */
+struct collection_scan {
+    uint64_t cursor; /* where to go on; then where to go on next time */
+    uint64_t count;
+    bool any; /* all match */
+    struct glob *glob;
+    struct element *found; /* elements of those that matched, malloc'd */
+    size_t len, capacity;
+    bool failed; /* no memory */
+};
+/* Reads cursor and key. False after replying. */
+bool collection_scan_begin(struct call *call, enum entry_type type, struct collection_scan *scan,
+                           struct value *value) __attribute__((warn_unused_result));
+/* Does a field or member match? */
+bool collection_scan_matches(const struct collection_scan *scan, struct bytes name);
+/* Keeps an element for the reply; it must stay where it is. */
+void collection_scan_keep(struct collection_scan *scan, struct element element);
+/* Replies, and frees what was kept. */
+void collection_scan_end(struct call *call, struct collection_scan *scan);
+
+/* ---- Chance --------------------------------------------------------------------------------------- */
+
+/* A number below `bound`, which is above 0; *state are random bits, from keys_random at first. */
+uint64_t collection_random(uint64_t *state, uint64_t bound);
+/* `count` different numbers below `bound`, malloc'd, in no particular order. The count is above 0 and at most the
+ * bound. NULL where there is no memory for them. */
+uint64_t *collection_sample(uint64_t *state, uint64_t count, uint64_t bound);
+
+#endif

@@ -1,0 +1,558 @@
+/* hash.c - hashes: HSET, HGET and their kin. What a hash is, and how it is kept, is in store/types/hash.h. */
+#include "store/types/hash.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "server/commands/collection.h"
+#include "server/commands/keys.h"
+#include "server/config/config.h"
+
+enum reply_parts { REPLY_FIELDS = 1 << 0, REPLY_VALUES = 1 << 1, REPLY_BOTH = REPLY_FIELDS | REPLY_VALUES };
+
+/* ---- Reading -------------------------------------------------------------------------------------- */
+
+static void reply_value(struct call *call, const struct element *value) {
+    collection_reply_element(call->reply, call->effects->metrics, value);
+}
+
+/* The field argv[arg] of what was looked up; false if there is none. */
+static bool get(struct call *call, const struct value *value, uint32_t arg, struct element *found) {
+    return hash_get(call_keyspace(call, 1), value, call->argv[arg], found);
+}
+
+static void hget(struct call *call) {
+    struct value value;
+    struct element found;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    if (there && get(call, &value, 2, &found))
+        reply_value(call, &found);
+    else
+        reply_null(call->reply);
+}
+COMMAND(hget) = {.name = "hget",
+                 .arity = 3,
+                 .flags = CMD_READONLY | CMD_FAST,
+                 .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                 .run = hget,
+                 .group = GROUP_HASH,
+                 .since = "2.0.0",
+                 .complexity = "O(1)",
+                 .summary = "Get the value of a hash field",
+                 .syntax = "<key:key> <field>"};
+
+static void hmget(struct call *call) {
+    struct value value;
+    struct element found;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    reply_array(call->reply, call->argc - 2);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        if (there && get(call, &value, i, &found))
+            reply_value(call, &found);
+        else
+            reply_null(call->reply);
+    }
+}
+COMMAND(hmget) = {.name = "hmget",
+                  .arity = -3,
+                  .flags = CMD_READONLY | CMD_FAST,
+                  .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                  .run = hmget,
+                  .group = GROUP_HASH,
+                  .since = "2.0.0",
+                  .complexity = "O(N) where N is the number of fields being requested.",
+                  .summary = "Get the values of all the given hash fields",
+                  .syntax = "<key:key> <field> ..."};
+
+static void hexists(struct call *call) {
+    struct value value;
+    struct element found;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    reply_int(call->reply, there && get(call, &value, 2, &found));
+}
+COMMAND(hexists) = {.name = "hexists",
+                    .arity = 3,
+                    .flags = CMD_READONLY | CMD_FAST,
+                    .keys = {KEY(1, KEY_RO)},
+                    .run = hexists,
+                    .group = GROUP_HASH,
+                    .since = "2.0.0",
+                    .complexity = "O(1)",
+                    .summary = "Determine if a hash field exists",
+                    .syntax = "<key:key> <field>"};
+
+static void hstrlen(struct call *call) {
+    struct value value;
+    struct element found;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    reply_int(call->reply, there && get(call, &value, 2, &found) ? (int64_t)found.bytes.len : 0);
+}
+COMMAND(hstrlen) = {.name = "hstrlen",
+                    .arity = 3,
+                    .flags = CMD_READONLY | CMD_FAST,
+                    .keys = {KEY(1, KEY_RO)},
+                    .run = hstrlen,
+                    .group = GROUP_HASH,
+                    .since = "3.2.0",
+                    .complexity = "O(1)",
+                    .summary = "Get the length of the value of a hash field",
+                    .syntax = "<key:key> <field>"};
+
+static void hlen(struct call *call) {
+    struct value value;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    reply_int(call->reply, there ? (int64_t)hash_count(&value) : 0);
+}
+COMMAND(hlen) = {.name = "hlen",
+                 .arity = 2,
+                 .flags = CMD_READONLY | CMD_FAST,
+                 .keys = {KEY(1, KEY_RO)},
+                 .run = hlen,
+                 .group = GROUP_HASH,
+                 .since = "2.0.0",
+                 .complexity = "O(1)",
+                 .summary = "Get the number of fields in a hash",
+                 .syntax = "<key:key>"};
+
+/* ---- All of it ------------------------------------------------------------------------------------ */
+
+static void write_item(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
+                       unsigned how) {
+    struct element field = {item->parts[0], item->blocks[0]}, value = {item->parts[1], item->blocks[1]};
+    if (how & REPLY_FIELDS) collection_reply_element(reply, metrics, &field);
+    if (how & REPLY_VALUES) collection_reply_element(reply, metrics, &value);
+}
+
+static void reply_all(struct call *call, enum reply_parts parts) {
+    struct value value;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    uint64_t count = there ? hash_count(&value) : 0;
+    if (parts == REPLY_BOTH)
+        reply_map(call->reply, count);
+    else
+        reply_array(call->reply, count);
+    if (count == 0) return;
+    if (value.kind == VALUE_OBJECT) {
+        collection_reply_items(call, collection_tree(&value), (struct collection_range){.count = count},
+                               write_item, parts);
+        return;
+    }
+    struct hash_walk walk;
+    struct element field, found;
+    hash_walk(&walk, &value, 0);
+    while (hash_next(&walk, &field, &found)) {
+        if (parts & REPLY_FIELDS) reply_value(call, &field);
+        if (parts & REPLY_VALUES) reply_value(call, &found);
+    }
+}
+
+/* What the rows of HKEYS, HVALS and HGETALL say. */
+#define WHOLE                                                                                                \
+    .arity = 2, .flags = CMD_READONLY, .keys = {KEY(1, KEY_RO | KEY_ACCESS)}, .group = GROUP_HASH,           \
+    .since = "2.0.0", .complexity = "O(N) where N is the size of the hash.",                                 \
+    .tips = "nondeterministic_output_order", .syntax = "<key:key>"
+
+static void hgetall(struct call *call) {
+    reply_all(call, REPLY_BOTH);
+}
+COMMAND(hgetall) = {
+    .name = "hgetall", WHOLE, .run = hgetall, .summary = "Get all the fields and values in a hash"};
+
+static void hkeys(struct call *call) {
+    reply_all(call, REPLY_FIELDS);
+}
+COMMAND(hkeys) = {.name = "hkeys", WHOLE, .run = hkeys, .summary = "Get all the fields in a hash"};
+
+static void hvals(struct call *call) {
+    reply_all(call, REPLY_VALUES);
+}
+COMMAND(hvals) = {.name = "hvals", WHOLE, .run = hvals, .summary = "Get all the values in a hash"};
+
+/* ---- Scanning ------------------------------------------------------------------------------------- */
+
+/* Where a scan of a tree is. */
+struct scan_step {
+    struct collection_scan *scan;
+    uint64_t seen;
+};
+
+static void scan_pair(struct collection_scan *scan, struct element field, struct element value) {
+    if (!collection_scan_matches(scan, field.bytes)) return;
+    collection_scan_keep(scan, field);
+    collection_scan_keep(scan, value);
+}
+
+static void scan_item(void *context, const struct tree_item *item) {
+    struct scan_step *step = context;
+    step->seen++;
+    scan_pair(step->scan, (struct element){item->parts[0], item->blocks[0]},
+              (struct element){item->parts[1], item->blocks[1]});
+}
+
+/* What OBJECT ENCODING calls a listpack comes at once, as in Redis, and so does what is a pack. */
+static void scan_value(const struct keyspace *ks, const struct value *value, struct collection_scan *scan) {
+    struct scan_step step = {.scan = scan};
+    if (value->kind == VALUE_OBJECT) {
+        uint64_t cursor = value->edited ? scan->cursor : 0;
+        do cursor = tree_scan(collection_tree(value), ks->seed, cursor, scan_item, &step);
+        while (cursor && (!value->edited || step.seen < scan->count) && !scan->failed);
+        scan->cursor = cursor;
+        return;
+    }
+    struct hash_walk walk;
+    struct element field, found;
+    hash_walk(&walk, value, 0);
+    while (hash_next(&walk, &field, &found)) scan_pair(scan, field, found);
+    scan->cursor = 0;
+}
+
+static void hscan(struct call *call) {
+    struct collection_scan scan;
+    struct value value;
+    if (!collection_scan_begin(call, TYPE_HASH, &scan, &value)) return;
+    scan_value(call_keyspace(call, 1), &value, &scan);
+    collection_scan_end(call, &scan);
+}
+COMMAND(hscan) = {
+    .name = "hscan",
+    .arity = -3,
+    .flags = CMD_READONLY,
+    .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+    .run = hscan,
+    .group = GROUP_HASH,
+    .since = "2.8.0",
+    .complexity = "O(1) for every call. O(N) for a complete iteration, including enough command calls for "
+                  "the cursor to return back to 0. N is the number of elements inside the collection..",
+    .summary = "Incrementally iterate hash fields and associated values",
+    .tips = "nondeterministic_output",
+    .syntax = "<key:key> <cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}]"};
+
+/* ---- Chance --------------------------------------------------------------------------------------- */
+
+static void reply_pair(struct call *call, const struct value *value, uint64_t at, bool with_values) {
+    struct hash_walk walk;
+    struct element field, found;
+    hash_walk(&walk, value, at);
+    bool any = hash_next(&walk, &field, &found);
+    assert(any);
+    if (with_values && call->reply->resp > 2) reply_array(call->reply, 2);
+    reply_value(call, &field);
+    if (with_values) reply_value(call, &found);
+}
+
+static void random_header(struct call *call, uint64_t count, bool with_values) {
+    reply_array(call->reply, with_values && call->reply->resp == 2 ? count * 2 : count);
+}
+
+/* So many different fields. */
+static void reply_sample(struct call *call, const struct value *value, uint64_t count, bool with_values) {
+    uint64_t state = keys_random(call), all = hash_count(value);
+    if (count > all) count = all;
+    uint64_t *sample = count < all ? collection_sample(&state, count, all) : NULL;
+    if (count < all && sample == NULL) {
+        call_out_of_memory(call);
+        return;
+    }
+    random_header(call, count, with_values);
+    for (uint64_t i = 0; i < count; i++) reply_pair(call, value, sample ? sample[i] : i, with_values);
+    free(sample);
+}
+
+static void random_fields(struct call *call, int64_t count, bool with_values) {
+    struct value value;
+    bool there;
+    if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+    if (!there || count == 0) {
+        reply_array(call->reply, 0);
+        return;
+    }
+    if (count > 0) {
+        reply_sample(call, &value, (uint64_t)count, with_values);
+        return;
+    }
+    uint64_t times = 0 - (uint64_t)count, state = keys_random(call), all = hash_count(&value);
+    random_header(call, times, with_values);
+    for (uint64_t i = 0; i < times && !call->reply->failed; i++)
+        reply_pair(call, &value, collection_random(&state, all), with_values);
+}
+
+static void hrandfield(struct call *call) {
+    struct value value;
+    int64_t count;
+    bool there;
+    if (call->argc == 2) {
+        if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
+        uint64_t state = keys_random(call);
+        if (there)
+            reply_pair(call, &value, collection_random(&state, hash_count(&value)), false);
+        else
+            reply_null(call->reply);
+        return;
+    }
+    if (!call_int_or_reply(call, 2, &count)) return;
+    if (count < -INT64_MAX) {
+        reply_error(call->reply, "ERR value is out of range, value must between -9223372036854775807 and "
+                                 "9223372036854775807");
+        return;
+    }
+    if (call->argc > 4 || (call->argc == 4 && !bytes_is(call->argv[3], "withvalues"))) {
+        call_syntax_error(call);
+        return;
+    }
+    bool with_values = call->argc == 4;
+    if (with_values && (count < -(INT64_MAX / 2) || count > INT64_MAX / 2)) {
+        reply_error(call->reply, "ERR value is out of range");
+        return;
+    }
+    random_fields(call, count, with_values);
+}
+COMMAND(hrandfield) = {.name = "hrandfield",
+                       .arity = -2,
+                       .flags = CMD_READONLY,
+                       .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                       .run = hrandfield,
+                       .group = GROUP_HASH,
+                       .since = "6.2.0",
+                       .complexity = "O(N) where N is the number of fields returned",
+                       .summary = "Get one or multiple random fields from a hash",
+                       .tips = "nondeterministic_output",
+                       .syntax = "<key:key> [options:{<count:integer> [withvalues:WITHVALUES]}]"};
+
+/* ---- Writing -------------------------------------------------------------------------------------- */
+
+/* Sets a field. What passes Redis's thresholds marks the hash. */
+static enum hash_changed set(struct edit *edit, struct bytes field, struct bytes value, struct block *block) {
+    size_t longest = field.len > value.len ? field.len : value.len;
+    enum hash_changed changed = hash_set(edit, field, value, block);
+    if (changed == HASH_NO_MEMORY || edit->entry->edited) return changed;
+    struct value now = entry_value(edit->entry);
+    if (longest > (uint64_t)config.hash_max_listpack_value ||
+        hash_count(&now) > (uint64_t)config.hash_max_listpack_entries)
+        edit_mark(edit);
+    return changed;
+}
+
+/* The field argv[arg] with the value that follows it. */
+static enum hash_changed set_argument(struct call *call, struct edit *edit, uint32_t arg) {
+    return set(edit, call->argv[arg], call->argv[arg + 1], call_block(call, arg + 1));
+}
+
+/* False after replying that memory ran out. What was set before that stays, and is recorded. */
+static bool set_all(struct call *call, uint64_t *added) {
+    struct edit edit;
+    uint32_t i = 2;
+    enum hash_changed changed = HASH_ADDED;
+    if (!collection_open(call, 1, TYPE_HASH, true, &edit)) return false;
+    for (*added = 0; i < call->argc && changed != HASH_NO_MEMORY; i += 2) {
+        changed = set_argument(call, &edit, i);
+        *added += changed == HASH_ADDED;
+    }
+    bool whole = changed != HASH_NO_MEMORY;
+    if (!whole) i -= 2;
+    collection_close(call, 1, &edit, EVENT_HSET, (i - 2) / 2);
+    if (whole) return true;
+    if (i > 2) call_log(call, call->argv, i);
+    call_out_of_memory(call);
+    return false;
+}
+
+static bool pairs_or_reply(struct call *call) {
+    if (call->argc % 2 == 0) return true;
+    char name[COMMAND_FULL_NAME_MAX];
+    size_t len = command_full_name(call->command, name);
+    reply_errorf(call->reply, "ERR wrong number of arguments for '%.*s' command", (int)len, name);
+    return false;
+}
+
+/* What the rows of HSET, HMSET and HSETNX say. */
+#define SETS .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .group = GROUP_HASH, .since = "2.0.0"
+
+static void hset(struct call *call) {
+    uint64_t added;
+    if (pairs_or_reply(call) && set_all(call, &added)) reply_int(call->reply, (int64_t)added);
+}
+COMMAND(hset) = {.name = "hset",
+                 .arity = -4,
+                 SETS,
+                 .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
+                 .run = hset,
+                 .complexity = "O(1) for each field/value pair added, so O(N) to add N field/value pairs "
+                               "when the command is called with multiple field/value pairs.",
+                 .summary = "Set the string value of a hash field",
+                 .history = "4.0.0: Accepts multiple `field` and `value` arguments.",
+                 .syntax = "<key:key> field_value:{<field> <value>} ..."};
+
+static void hmset(struct call *call) {
+    uint64_t added;
+    if (pairs_or_reply(call) && set_all(call, &added)) reply_ok(call->reply);
+}
+COMMAND(hmset) = {.name = "hmset",
+                  .arity = -4,
+                  SETS,
+                  .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
+                  .run = hmset,
+                  .complexity = "O(N) where N is the number of fields being set.",
+                  .summary = "Set multiple hash fields to multiple values",
+                  .deprecated_since = "4.0.0",
+                  .replaced_by = "`HSET` with multiple field-value pairs",
+                  .syntax = "<key:key> field_value:{<field> <value>} ..."};
+
+/* Opens argv[1], and finds its field argv[2]; what is found is valid until the next change. False after replying. */
+static bool open_field(struct call *call, struct edit *edit, struct element *found, bool *there) {
+    if (!collection_open(call, 1, TYPE_HASH, true, edit)) return false;
+    struct value value = entry_value(edit->entry);
+    *there = get(call, &value, 2, found);
+    return true;
+}
+
+/* Closes what open_field opened, with nothing changed. */
+static void close_field(struct call *call, struct edit *edit) {
+    collection_close(call, 1, edit, EVENT_NONE, 0);
+}
+
+static void hsetnx(struct call *call) {
+    struct edit edit;
+    struct element found;
+    bool there;
+    if (!open_field(call, &edit, &found, &there)) return;
+    bool done = !there && set_argument(call, &edit, 2) != HASH_NO_MEMORY;
+    collection_close(call, 1, &edit, EVENT_HSET, done);
+    if (there || done)
+        reply_int(call->reply, done);
+    else
+        call_out_of_memory(call);
+}
+COMMAND(hsetnx) = {.name = "hsetnx",
+                   .arity = 4,
+                   SETS,
+                   .keys = {KEY(1, KEY_RW | KEY_INSERT)},
+                   .run = hsetnx,
+                   .complexity = "O(1)",
+                   .summary = "Set the value of a hash field, only if the field does not exist",
+                   .syntax = "<key:key> <field> <value>"};
+
+static void hdel(struct call *call) {
+    struct edit edit;
+    uint64_t deleted = 0;
+    enum hash_changed changed = HASH_UNCHANGED;
+    uint32_t i = 2;
+    if (!collection_open(call, 1, TYPE_HASH, false, &edit)) return;
+    if (edit.entry == NULL) {
+        reply_int(call->reply, 0);
+        return;
+    }
+    for (uint64_t left = UINT64_MAX; i < call->argc && changed != HASH_NO_MEMORY && left > 0; i++) {
+        changed = hash_delete(&edit, call->argv[i]);
+        if (changed != HASH_DELETED) continue;
+        struct value value = entry_value(edit.entry);
+        left = hash_count(&value);
+        deleted++;
+    }
+    collection_close(call, 1, &edit, EVENT_HDEL, deleted);
+    if (changed != HASH_NO_MEMORY) {
+        reply_int(call->reply, (int64_t)deleted);
+        return;
+    }
+    if (deleted) call_log(call, call->argv, i - 1);
+    call_out_of_memory(call);
+}
+COMMAND(hdel) = {.name = "hdel",
+                 .arity = -3,
+                 .flags = CMD_WRITE | CMD_FAST,
+                 .keys = {KEY(1, KEY_RW | KEY_DELETE)},
+                 .run = hdel,
+                 .group = GROUP_HASH,
+                 .since = "2.0.0",
+                 .complexity = "O(N) where N is the number of fields to be removed.",
+                 .summary = "Delete one or more hash fields",
+                 .history = "2.4.0: Accepts multiple `field` arguments.",
+                 .syntax = "<key:key> <field> ..."};
+
+/* ---- Counters ------------------------------------------------------------------------------------- */
+
+/* What the rows of both say. */
+#define COUNTS                                                                                               \
+    .arity = 4, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .group = GROUP_HASH, .complexity = "O(1)",      \
+    .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)}
+
+/* Sets the field argv[2] of the edit to a number. False after replying that memory ran out. */
+static bool set_number(struct call *call, struct edit *edit, struct bytes number, enum event event) {
+    bool done = set(edit, call->argv[2], number, NULL) != HASH_NO_MEMORY;
+    collection_close(call, 1, edit, event, done);
+    if (!done) call_out_of_memory(call);
+    return done;
+}
+
+static void hincrby(struct call *call) {
+    struct edit edit;
+    struct element found;
+    char digits[NUMBER_I64_MAX_LEN];
+    int64_t increment, number = 0;
+    bool there;
+    const char *error = NULL;
+    if (!call_int_or_reply(call, 3, &increment) || !open_field(call, &edit, &found, &there)) return;
+    if (there && !number_parse_i64(found.bytes, &number))
+        error = "ERR hash value is not an integer";
+    else if (__builtin_add_overflow(number, increment, &number))
+        error = "ERR increment or decrement would overflow";
+    if (error) {
+        close_field(call, &edit);
+        reply_error(call->reply, error);
+        return;
+    }
+    struct bytes text = {digits, number_format_i64(digits, number)};
+    if (set_number(call, &edit, text, EVENT_HINCRBY)) reply_int(call->reply, number);
+}
+COMMAND(hincrby) = {.name = "hincrby",
+                    COUNTS,
+                    .run = hincrby,
+                    .since = "2.0.0",
+                    .summary = "Increment the integer value of a hash field by the given number",
+                    .syntax = "<key:key> <field> <increment:integer>"};
+
+/* Adds to a number that `there` says is there. NULL, or why not. */
+static const char *add_float(const struct element *found, bool there, long double *sum) {
+    long double number = 0;
+    if (there && !number_parse_long_double(found->bytes, &number)) return "ERR hash value is not a float";
+    *sum += number;
+    return isnan(*sum) || isinf(*sum) ? "ERR increment would produce NaN or Infinity" : NULL;
+}
+
+static void hincrbyfloat(struct call *call) {
+    struct edit edit;
+    struct element found;
+    char text[NUMBER_LONG_DOUBLE_MAX_LEN];
+    long double sum;
+    bool there;
+    if (!number_parse_long_double(call->argv[3], &sum)) {
+        reply_error(call->reply, "ERR value is not a valid float");
+        return;
+    }
+    if (isinf(sum)) {
+        reply_error(call->reply, "ERR value is NaN or Infinity");
+        return;
+    }
+    if (!open_field(call, &edit, &found, &there)) return;
+    const char *error = add_float(&found, there, &sum);
+    if (error) {
+        close_field(call, &edit);
+        reply_error(call->reply, error);
+        return;
+    }
+    struct bytes number = {text, number_format_long_double(text, sum)};
+    if (!set_number(call, &edit, number, EVENT_HINCRBYFLOAT)) return;
+    CALL_LOG(call, BYTES("HSET"), call->argv[1], call->argv[2], number);
+    reply_bulk(call->reply, number);
+}
+COMMAND(hincrbyfloat) = {.name = "hincrbyfloat",
+                         COUNTS,
+                         .run = hincrbyfloat,
+                         .since = "2.6.0",
+                         .summary = "Increment the float value of a hash field by the given amount",
+                         .syntax = "<key:key> <field> <increment:double>"};
