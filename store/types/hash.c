@@ -2,6 +2,9 @@
  * a tree of the kind TREE_HASH. */
 #include "store/types/hash.h"
 
+#include "store/rdb/writer.h"
+#include "store/values/load.h"
+
 enum { FIELD, VALUE, PARTS };
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -15,10 +18,10 @@ static struct element part_of(const struct tree_item *item, unsigned part) {
     return (struct element){item->parts[part], item->blocks[part]};
 }
 
-static bool find_in_tree(const struct keyspace *ks, const struct tree *tree, struct bytes field,
+static bool find_in_tree(const struct hash_seed *seed, const struct tree *tree, struct bytes field,
                          struct tree_item *item) {
     struct tree_cursor cursor;
-    if (!tree_find(&cursor, tree, hash_bytes(ks->seed, field), field)) return false;
+    if (!tree_find(&cursor, tree, hash_bytes(seed, field), field)) return false;
     tree_get(&cursor, item);
     return true;
 }
@@ -27,7 +30,7 @@ bool hash_get(const struct keyspace *ks, const struct value *value, struct bytes
               struct element *found) {
     if (value->kind == VALUE_OBJECT) {
         struct tree_item item;
-        if (!find_in_tree(ks, collection_tree(value), field, &item)) return false;
+        if (!find_in_tree(ks->seed, collection_tree(value), field, &item)) return false;
         *found = part_of(&item, VALUE);
         return true;
     }
@@ -69,53 +72,54 @@ static size_t long_bytes(const struct tree_item *item) {
 }
 
 /* What the blocks of a field take, where there are blocks at all. */
-static size_t long_bytes_of(const struct keyspace *ks, const struct collection *collection,
+static size_t long_bytes_of(const struct hash_seed *seed, const struct collection *collection,
                             struct bytes field) {
     struct tree_item item;
-    return find_in_tree(ks, &collection->tree, field, &item) ? long_bytes(&item) : 0;
+    return find_in_tree(seed, &collection->tree, field, &item) ? long_bytes(&item) : 0;
 }
 
-static enum hash_changed put_in_tree(struct keyspace *ks, struct collection *collection,
-                                     const struct tree_item *item) {
-    struct tree_context context = collection_context(ks);
+static enum hash_changed put_in_tree(const struct tree_context *context, struct collection *collection,
+                                     const struct tree_item *item, bool replace) {
     struct bytes field = item->parts[FIELD];
     bool long_item = field.len > ELEMENT_PLAIN_MAX || item->parts[VALUE].len > ELEMENT_PLAIN_MAX;
-    size_t before = collection->long_bytes ? long_bytes_of(ks, collection, field) : 0;
-    enum tree_changed changed = tree_put(&collection->tree, &context, item, true);
-    keyspace_note_nodes(ks);
+    size_t before = collection->long_bytes ? long_bytes_of(context->seed, collection, field) : 0;
+    enum tree_changed changed = tree_put(&collection->tree, context, item, replace);
     if (changed == TREE_NO_MEMORY) return HASH_NO_MEMORY;
+    if (changed == TREE_UNCHANGED) return HASH_UNCHANGED;
     assert(collection->long_bytes >= before);
     collection->long_bytes -= before;
-    if (long_item) collection->long_bytes += long_bytes_of(ks, collection, field);
+    if (long_item) collection->long_bytes += long_bytes_of(context->seed, collection, field);
     return changed == TREE_ADDED ? HASH_ADDED : HASH_REPLACED;
 }
 
-static struct tree_item item_of(const struct keyspace *ks, struct bytes field, struct bytes value,
+static struct tree_item item_of(const struct hash_seed *seed, struct bytes field, struct bytes value,
                                 struct block *block) {
-    return (struct tree_item){.key.high = hash_bytes(ks->seed, field),
+    return (struct tree_item){.key.high = hash_bytes(seed, field),
                               .parts = {[FIELD] = field, [VALUE] = value},
                               .blocks = {[VALUE] = block}};
 }
 
-/* What a pack holds, in a tree. NULL without memory. */
-static struct collection *tree_of_pack(struct keyspace *ks, struct bytes pack) {
-    struct collection *collection = collection_new(ks->heap, &type_hash, TREE_HASH);
+/* What a pack holds, in a tree. NULL without memory; then *dead has what was made of it. */
+static struct collection *tree_of_pack(const struct tree_context *context, struct bytes pack,
+                                       struct dead *dead) {
+    struct collection *collection = collection_new(context->heap, &type_hash, TREE_HASH);
     struct pack_walk walk = pack_from(pack, 0);
     struct element field, value;
     bool done = collection;
     while (done && pack_next(&walk, &field) && pack_next(&walk, &value)) {
-        struct tree_item item = item_of(ks, field.bytes, value.bytes, value.block);
-        done = put_in_tree(ks, collection, &item) == HASH_ADDED;
+        struct tree_item item = item_of(context->seed, field.bytes, value.bytes, NULL);
+        done = put_in_tree(context, collection, &item, true) == HASH_ADDED;
     }
     if (done || collection == NULL) return collection;
-    object_release(&collection->head, &ks->dead);
-    keyspace_note_garbage(ks);
+    object_release(&collection->head, dead);
     return NULL;
 }
 
 static bool unpack(struct edit *edit) {
     struct value value = entry_value(edit->entry);
-    struct collection *collection = tree_of_pack(edit->keyspace, value_bytes(&value));
+    struct tree_context context = collection_context(edit->keyspace);
+    struct collection *collection = tree_of_pack(&context, value_bytes(&value), &edit->keyspace->dead);
+    keyspace_note_nodes(edit->keyspace);
     return collection && collection_become(edit, collection);
 }
 
@@ -195,8 +199,12 @@ enum hash_changed hash_set(struct edit *edit, struct bytes field, struct bytes v
     if (set_in_pack(edit, field, value, &changed)) return changed;
     if (edit->entry->kind != VALUE_OBJECT && !unpack(edit)) return HASH_NO_MEMORY;
     struct collection *collection = collection_edit(edit);
-    struct tree_item item = item_of(edit->keyspace, field, value, block);
-    return collection ? put_in_tree(edit->keyspace, collection, &item) : HASH_NO_MEMORY;
+    if (collection == NULL) return HASH_NO_MEMORY;
+    struct tree_context context = collection_context(edit->keyspace);
+    struct tree_item item = item_of(context.seed, field, value, block);
+    changed = put_in_tree(&context, collection, &item, true);
+    keyspace_note_nodes(edit->keyspace);
+    return changed;
 }
 
 static enum hash_changed delete_from_pack(struct edit *edit, struct bytes bytes, struct bytes field) {
@@ -214,12 +222,12 @@ enum hash_changed hash_delete(struct edit *edit, struct bytes field) {
     struct keyspace *ks = edit->keyspace;
     struct tree_item item;
     if (value.kind != VALUE_OBJECT) return delete_from_pack(edit, value_bytes(&value), field);
-    if (!find_in_tree(ks, collection_tree(&value), field, &item)) return HASH_UNCHANGED;
+    if (!find_in_tree(ks->seed, collection_tree(&value), field, &item)) return HASH_UNCHANGED;
     size_t bytes = long_bytes(&item);
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return HASH_NO_MEMORY;
     struct tree_context context = collection_context(ks);
-    item = item_of(ks, field, BYTES(""), NULL);
+    item = item_of(ks->seed, field, BYTES(""), NULL);
     enum tree_changed changed = tree_remove(&collection->tree, &context, &item);
     keyspace_note_nodes(ks);
     if (changed == TREE_NO_MEMORY) return HASH_NO_MEMORY;
@@ -246,11 +254,105 @@ static void digest(const struct value *value, struct digest *digest) {
     }
 }
 
+/* ---- Dumps ---------------------------------------------------------------------------------------- */
+
+/* As the writer asks for elements: one after the other, and sometimes from the first on again. */
+struct source {
+    struct rdb_source rdb;
+    const struct value *value;
+    struct hash_walk walk;
+    uint64_t at; /* where the walk is */
+};
+
+static void next_pair(struct rdb_source *rdb, uint64_t *place, struct rdb_element *element) {
+    struct source *source = (struct source *)(void *)rdb;
+    struct element field, found;
+    if (*place != source->at) hash_walk(&source->walk, source->value, *place);
+    bool any = hash_next(&source->walk, &field, &found);
+    assert(any);
+    element->name = field.bytes;
+    element->value = found.bytes;
+    source->at = ++*place;
+}
+_Static_assert((int)LOAD_PACK_MAX >= (int)COLLECTION_PACK_BYTES, "a pack is loaded there");
+_Static_assert(offsetof(struct source, rdb) == 0, "a source is found at its first member's address");
+
+static struct source source_of(const struct value *value) {
+    return (struct source){.rdb = {.kind = RDB_HASH, .count = hash_count(value), .next = next_pair},
+                           .value = value,
+                           .at = UINT64_MAX};
+}
+
+/* What Redis would have in one string is written as one, unless that is a long one. */
+static enum rdb_form form_of(const struct value *value, struct source *source) {
+    enum { MOST = 1024 };
+    return !value->edited && rdb_may_pack(&source->rdb, MOST, MOST) ? RDB_FORM_PACKED : RDB_FORM_PLAIN;
+}
+
+static enum rdb_type form(const struct value *value) {
+    struct source source = source_of(value);
+    return rdb_type_of(&source.rdb, form_of(value, &source));
+}
+
+static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
+    struct source source = source_of(value);
+    return rdb_write(&source.rdb, form_of(value, &source), NULL, cursor, sink, budget);
+}
+
+/* Adds a pair to the pack. False if it must be a tree for that. */
+static bool load_in_pack(struct loading *loading, const struct rdb_element *element,
+                         enum rdb_answer *answer) {
+    struct bytes now = loading->value.bytes, field = element->name, value = element->value;
+    struct element both[PARTS];
+    uint32_t count = pack_count(now);
+    if (field.len > ELEMENT_INLINE_MAX || value.len > ELEMENT_INLINE_MAX) return false;
+    if (!collection_may_pack(len_added(now, field, value), count + PARTS)) return false;
+    *answer = pack_find(now, PARTS, field) < count ? RDB_REFUSED : RDB_TAKEN;
+    if (*answer == RDB_REFUSED) return true;
+    struct pack pack = {.data = loading->bytes, .len = now.len, .capacity = sizeof loading->bytes};
+    both[FIELD] = element_of(field);
+    both[VALUE] = element_of(value);
+    pack_insert(&pack, count, both, PARTS);
+    loading->value.bytes.len = pack.len;
+    return true;
+}
+
+static enum rdb_answer load_in_tree(struct loading *loading, const struct rdb_element *element) {
+    const struct tree_context *context = &loading->options->context;
+    struct value *value = &loading->value;
+    if (value->kind != VALUE_OBJECT) {
+        struct collection *made = tree_of_pack(context, value->bytes, loading->options->dead);
+        if (made == NULL) return RDB_NO_ROOM;
+        value->kind = VALUE_OBJECT;
+        value->object = &made->head;
+    }
+    struct tree_item item = item_of(context->seed, element->name, element->value, NULL);
+    switch (put_in_tree(context, collection_of(value->object), &item, false)) {
+    case HASH_ADDED: return RDB_TAKEN;
+    case HASH_NO_MEMORY: return RDB_NO_ROOM;
+    default: return RDB_REFUSED; /* the same field again */
+    }
+}
+
+static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
+    const struct load_threshold *threshold = &loading->options->thresholds[TYPE_HASH];
+    struct value *value = &loading->value;
+    enum rdb_answer answer;
+    size_t longest = element->name.len > element->value.len ? element->name.len : element->value.len;
+    if (value->kind == VALUE_OBJECT || !load_in_pack(loading, element, &answer))
+        answer = load_in_tree(loading, element);
+    if (longest > threshold->len || hash_count(value) > threshold->elements) value->edited = true;
+    return answer;
+}
+
 const struct type type_hash = {.name = "hash",
                                .number = TYPE_HASH,
                                .encoding = encoding,
                                .count = hash_count,
                                .digest = digest,
+                               .dump = dump,
+                               .form = form,
+                               .load = load,
                                .memory = collection_memory,
                                .fork = collection_fork,
                                .bury = collection_bury};

@@ -2,13 +2,9 @@
  * of. A dump is what an RDB file holds of a string, never compressed. */
 #include "protocol/assert.h"
 #include "store/rdb/rdb.h"
-#include "store/values/type.h"
+#include "store/values/load.h"
 
-enum {
-    EMBSTR_MAX = 44, /* what Redis keeps in one allocation with its head */
-    GATHERED_MAX =
-        65536, /* a string up to this length is loaded when all of it has come, a longer one as it comes */
-};
+enum { EMBSTR_MAX = 44 }; /* what Redis keeps in one allocation with its head */
 
 static const char *encoding(const struct value *value) {
     if (value->kind == VALUE_INT) return "int";
@@ -56,50 +52,24 @@ static enum dumped dump(const struct value *value, struct cursor *cursor, struct
 
 /* ---- Loading -------------------------------------------------------------------------------------- */
 
-/* Bytes of the block that were filled. */
-enum { FILLED };
-
-static enum loaded fill(struct loading *loading, struct bytes *input) {
-    struct block *block = loading->value.block;
-    uint64_t *filled = &loading->cursor.words[FILLED];
-    assert(*filled <= block->len);
-    size_t len = block->len - *filled < input->len ? block->len - *filled : input->len;
-    if (len) memcpy(block->data + *filled, input->data, len);
-    *filled += len;
-    *input = (struct bytes){input->data + len, input->len - len};
-    return *filled == block->len ? LOAD_DONE : LOAD_MORE;
+static enum rdb_type form(const struct value *value) {
+    (void)value;
+    return RDB_TYPE_STRING;
 }
 
-/* The length has come, and `rest` is what is there behind it. A length alone takes no memory that is written to. */
-static enum loaded load_bytes(struct loading *loading, struct bytes *input, struct bytes rest, uint64_t len) {
-    if (len > loading->max_bytes) return LOAD_CORRUPT;
-    if (len <= rest.len) {
-        loading->value = value_of_bytes((struct bytes){rest.data, len});
-        *input = (struct bytes){rest.data + len, rest.len - len};
-        return LOAD_DONE;
+static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
+    struct bytes text = element->name;
+    struct value *value = &loading->value;
+    *value = value_of_bytes(text);
+    if (value->kind == VALUE_INT) return RDB_TAKEN;
+    if (text.len <= sizeof loading->bytes) {
+        if (text.len) memcpy(loading->bytes, text.data, text.len);
+        value->bytes.data = loading->bytes;
+        return RDB_TAKEN;
     }
-    if (len <= GATHERED_MAX) return LOAD_MORE;
-    struct block *block = block_new(len, len);
-    if (block == NULL) return LOAD_NO_MEMORY;
-    loading->value = (struct value){.kind = VALUE_BLOCK, .block = block};
-    *input = rest;
-    return fill(loading, input);
-}
-
-static enum loaded load(struct loading *loading, struct bytes *input) {
-    if (loading->value.kind == VALUE_BLOCK) return fill(loading, input);
-    struct bytes rest = *input;
-    uint64_t len;
-    int64_t number;
-    switch (rdb_take(&rest, &len, &number)) {
-    case RDB_SHORT: return LOAD_MORE;
-    case RDB_LEN: return load_bytes(loading, input, rest, len);
-    case RDB_INT:
-        loading->value = (struct value){.kind = VALUE_INT, .number = number};
-        *input = rest;
-        return LOAD_DONE;
-    default: return LOAD_CORRUPT;
-    }
+    struct block *block = block_of(text);
+    *value = block ? (struct value){.kind = VALUE_BLOCK, .block = block} : (struct value){0};
+    return block ? RDB_TAKEN : RDB_NO_ROOM;
 }
 
 const struct type type_string = {.name = "string",
@@ -109,4 +79,5 @@ const struct type type_string = {.name = "string",
                                  .count = count,
                                  .digest = digest,
                                  .dump = dump,
+                                 .form = form,
                                  .load = load};

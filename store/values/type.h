@@ -9,25 +9,13 @@
 #ifndef KEVY_STORE_VALUES_TYPE_H
 #define KEVY_STORE_VALUES_TYPE_H
 
+#include "store/rdb/reader.h"
 #include "store/rdb/sink.h"
 #include "store/values/digest.h"
 #include "store/values/object.h"
 #include "store/values/value.h"
 
-/* A value that is being made from its dump. What it holds so far is in `value`, also where loading fails: whoever began
- * ends it with value_release. */
-struct loading {
-    struct value value;
-    struct cursor cursor;
-    uint64_t max_bytes; /* a longer string, as a value or in one, is refused */
-};
-
-enum loaded {
-    LOAD_MORE,      /* it takes more input than there was */
-    LOAD_DONE,      /* `value` is whole; what follows its dump was left alone */
-    LOAD_CORRUPT,   /* no dump is like this, or it passes a limit */
-    LOAD_NO_MEMORY, /* nothing was taken off; it may be tried again */
-};
+struct loading; /* load.h */
 
 struct type {
     const char *name; /* as TYPE tells it */
@@ -43,9 +31,10 @@ struct type {
     /* Writes the next part of the value, about `budget` bytes (an element may overdraw it), from the cursor on. As long
      * as somebody holds the object it may be dumped without a lock. */
     enum dumped (*dump)(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget);
-    /* Takes what it can use off the input, which need not be all of a dump: what is left, the next call begins with. It
-     * believes nothing. A value may refer to the input until that moves: it is to be stored at once. */
-    enum loaded (*load)(struct loading *loading, struct bytes *input);
+    /* How it is written: the byte that stands before it in a dump. */
+    enum rdb_type (*form)(const struct value *value);
+    /* Adds an element to the value that is being loaded, which has none at first. It believes nothing. */
+    enum rdb_answer (*load)(struct loading *loading, const struct rdb_element *element);
 
     /* The rest is about objects; a type without them, as strings are, leaves it out. */
 

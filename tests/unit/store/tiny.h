@@ -12,7 +12,8 @@
 
 #include "store/edit.h"
 #include "store/memory/memory.h"
-#include "store/rdb/rdb.h"
+#include "store/rdb/writer.h"
+#include "store/values/load.h"
 
 enum { TINY_PACKED_MAX = 4, TINY_NUMBER_LEN = 8 };
 
@@ -87,24 +88,30 @@ static inline void tiny_digest(const struct value *value, struct digest *digest)
     }
 }
 
-enum { TINY_BEGUN, TINY_PLACE };
+/* As lists are dumped: numbers in text, from the top down. */
+struct tiny_source {
+    struct rdb_source rdb;
+    const struct value *value;
+    char text[NUMBER_I64_MAX_LEN];
+};
+
+static inline void tiny_next_element(struct rdb_source *rdb, uint64_t *place, struct rdb_element *element) {
+    struct tiny_source *source = (struct tiny_source *)(void *)rdb;
+    int64_t number;
+    tiny_next(source->value, place, &number);
+    element->name = (struct bytes){source->text, number_format_i64(source->text, number)};
+}
 
 static inline enum dumped tiny_dump(const struct value *value, struct cursor *cursor, struct sink *sink,
                                     size_t budget) {
-    char head[RDB_LEN_MAX];
-    size_t written = 0;
-    if (!cursor->words[TINY_BEGUN]) {
-        struct bytes count = {head, rdb_put_len(head, tiny_count(value))};
-        if (!sink->write(sink, count)) return DUMP_FAILED;
-        cursor->words[TINY_BEGUN] = true;
-    }
-    for (bool more = true; more; written += TINY_NUMBER_LEN) {
-        int64_t number;
-        if (written >= budget) return DUMP_MORE;
-        more = tiny_next(value, &cursor->words[TINY_PLACE], &number);
-        if (!sink->write(sink, (struct bytes){(char *)&number, sizeof number})) return DUMP_FAILED;
-    }
-    return DUMP_DONE;
+    struct tiny_source source = {{.kind = RDB_LIST, .count = tiny_count(value), .next = tiny_next_element},
+                                 .value = value};
+    return rdb_write(&source.rdb, RDB_FORM_PLAIN, NULL, cursor, sink, budget);
+}
+
+static inline enum rdb_type tiny_form(const struct value *value) {
+    (void)value;
+    return RDB_TYPE_LIST;
 }
 
 static inline struct tiny *tiny_new(struct tiny_node *top, uint64_t count) {
@@ -131,40 +138,28 @@ static inline bool tiny_load_number(struct tiny *tiny, int64_t number) {
     return true;
 }
 
-/* A whole pack, from the input that it refers to. */
-static inline enum loaded tiny_load_pack(struct loading *loading, struct bytes *input, struct bytes rest,
-                                         uint64_t count) {
-    size_t len = count * TINY_NUMBER_LEN;
-    if (count == 0) return LOAD_CORRUPT;
-    if (rest.len < len) return LOAD_MORE;
-    loading->value = (struct value){.type = TYPE_LIST, .bytes = {rest.data, len}};
-    *input = (struct bytes){rest.data + len, rest.len - len};
-    return LOAD_DONE;
+/* The pack that is being loaded becomes a chain. What was made where memory ran out is in `value`. */
+static inline bool tiny_load_chain(struct loading *loading) {
+    struct value *value = &loading->value;
+    struct tiny *tiny = tiny_new(NULL, 0);
+    bool done = tiny;
+    for (size_t at = 0; done && at < value->bytes.len; at += TINY_NUMBER_LEN)
+        done = tiny_load_number(tiny, tiny_load(loading->bytes + at));
+    if (tiny) *value = (struct value){.type = TYPE_LIST, .kind = VALUE_OBJECT, .object = &tiny->head};
+    return done;
 }
 
-enum { TINY_LEFT };
-
-static inline enum loaded tiny_load_value(struct loading *loading, struct bytes *input) {
-    if (loading->value.kind != VALUE_OBJECT) {
-        struct bytes rest = *input;
-        uint64_t count;
-        int64_t number;
-        enum rdb_taken taken = rdb_take(&rest, &count, &number);
-        if (taken != RDB_LEN) return taken == RDB_SHORT ? LOAD_MORE : LOAD_CORRUPT;
-        if (count <= TINY_PACKED_MAX) return tiny_load_pack(loading, input, rest, count);
-        struct tiny *tiny = tiny_new(NULL, 0);
-        if (!tiny) return LOAD_NO_MEMORY;
-        loading->value = (struct value){.type = TYPE_LIST, .kind = VALUE_OBJECT, .object = &tiny->head};
-        loading->cursor.words[TINY_LEFT] = count;
-        *input = rest;
+static inline enum rdb_answer tiny_load_element(struct loading *loading, const struct rdb_element *element) {
+    struct value *value = &loading->value;
+    int64_t number;
+    if (!number_parse_i64(element->name, &number)) return RDB_REFUSED;
+    if (value->kind != VALUE_OBJECT && value->bytes.len < TINY_PACKED_MAX * TINY_NUMBER_LEN) {
+        memcpy(loading->bytes + value->bytes.len, &number, sizeof number);
+        value->bytes.len += TINY_NUMBER_LEN;
+        return RDB_TAKEN;
     }
-    while (loading->cursor.words[TINY_LEFT] > 0) {
-        if (input->len < TINY_NUMBER_LEN) return LOAD_MORE;
-        if (!tiny_load_number(tiny_of(loading->value.object), tiny_load(input->data))) return LOAD_NO_MEMORY;
-        *input = (struct bytes){input->data + TINY_NUMBER_LEN, input->len - TINY_NUMBER_LEN};
-        loading->cursor.words[TINY_LEFT]--;
-    }
-    return LOAD_DONE;
+    if (value->kind != VALUE_OBJECT && !tiny_load_chain(loading)) return RDB_NO_ROOM;
+    return tiny_load_number(tiny_of(value->object), number) ? RDB_TAKEN : RDB_NO_ROOM;
 }
 
 static inline size_t tiny_memory(const struct object *object) {
@@ -203,7 +198,8 @@ static const struct type type_tiny = {.name = "tiny",
                                       .count = tiny_count,
                                       .digest = tiny_digest,
                                       .dump = tiny_dump,
-                                      .load = tiny_load_value,
+                                      .form = tiny_form,
+                                      .load = tiny_load_element,
                                       .memory = tiny_memory,
                                       .fork = tiny_fork,
                                       .bury = tiny_bury};

@@ -12,9 +12,12 @@ static const struct hash_seed hash_seed = {{11, 12, 13, 14}};
 /* Every n-th allocation fails while this is not 0; and the one that this counts down to. */
 static unsigned fail_every;
 static long fail_at = -1;
+static unsigned long failures;
 static bool fails(void) {
-    if (fail_at >= 0 && fail_at-- == 0) return true;
-    return fail_every && check_random(&seed) % fail_every == 0;
+    bool now = fail_at >= 0 && fail_at-- == 0;
+    if (!now) now = fail_every && check_random(&seed) % fail_every == 0;
+    failures += now;
+    return now;
 }
 void *memory_resize(void *old, size_t size) {
     return fails() ? NULL : realloc(old, size);
@@ -225,11 +228,11 @@ static bool write_down(struct sink *sink, struct bytes bytes) {
     return true;
 }
 
-static enum loaded load_in_pieces(const struct type *type, struct loading *loading, struct bytes dump) {
+static enum loaded load_in_pieces(struct loading *loading, struct bytes dump) {
     enum loaded loaded = LOAD_MORE;
-    for (size_t known = 0; loaded == LOAD_MORE || loaded == LOAD_NO_MEMORY;) {
+    for (size_t known = 0; loaded == LOAD_MORE;) {
         struct bytes part = {dump.data, known};
-        loaded = type->load(loading, &part);
+        loaded = load_more(loading, &part);
         dump = (struct bytes){part.data, dump.len - (size_t)(part.data - dump.data)};
         known = part.len;
         if (loaded == LOAD_MORE && known == dump.len) break;
@@ -238,7 +241,7 @@ static enum loaded load_in_pieces(const struct type *type, struct loading *loadi
     return loaded;
 }
 
-/* Dumps one key in steps, and loads the dump into another. */
+/* Dumps one key in steps, and loads the dump into another, unless memory runs out. */
 static void restore(struct place from, struct place to) {
     const struct entry *e = keyspace_find(from.ks, from.db, from.key);
     if (!e || from.model == to.model) return;
@@ -246,18 +249,22 @@ static void restore(struct place from, struct place to) {
     unsigned budget = UINT32_MAX;
     struct paper paper = {.sink = {write_down}};
     struct cursor cursor = {{0}};
-    struct loading loading = {.max_bytes = DUMP_MAX};
+    struct load_options options = {.types = tiny_rows, .dead = &dead, .max_bytes = DUMP_MAX};
+    struct loading loading;
     struct value value = entry_value(e);
     const struct type *type = keyspace_type(from.ks, e);
     enum dumped dumped = DUMP_MORE;
     while (dumped == DUMP_MORE) dumped = type->dump(&value, &cursor, &paper.sink, 1 + random_below(100));
     CHECK(dumped == DUMP_DONE);
-    CHECK(load_in_pieces(type, &loading, (struct bytes){paper.bytes, paper.len}) == LOAD_DONE);
-    if (keyspace_set(to.ks, to.db, to.key, &loading.value, EXPIRY_NONE)) {
+    load_begin(&loading, &options, type->form(&value), RDB_VERSION_WRITTEN);
+    unsigned long before = failures;
+    enum loaded loaded = load_in_pieces(&loading, (struct bytes){paper.bytes, paper.len});
+    CHECK(loaded == LOAD_DONE || (loaded == LOAD_NO_MEMORY && failures > before));
+    if (loaded == LOAD_DONE && keyspace_set(to.ks, to.db, to.key, &loading.value, EXPIRY_NONE)) {
         *to.model = *from.model;
         to.model->expiry_ms = 0;
     }
-    value_release(&loading.value, &dead);
+    load_end(&loading);
     CHECK(!dead_bury(&dead, &budget));
 }
 

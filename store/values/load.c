@@ -1,0 +1,69 @@
+/* load.c - the reader's elements go to the row of the type that they are of. */
+#include "store/values/load.h"
+
+#include "protocol/assert.h"
+
+static struct loading *loading_of(struct rdb_loader *loader) {
+    return (struct loading *)(void *)loader;
+}
+_Static_assert(offsetof(struct loading, loader) == 0, "a loader is found at its loading's address");
+
+static enum rdb_answer begin(struct rdb_loader *loader, enum rdb_kind kind, uint64_t hint) {
+    static const enum entry_type types[] = {[RDB_STRING] = TYPE_STRING,
+                                            [RDB_LIST] = TYPE_LIST,
+                                            [RDB_SET] = TYPE_SET,
+                                            [RDB_ZSET] = TYPE_ZSET,
+                                            [RDB_HASH] = TYPE_HASH};
+    struct loading *loading = loading_of(loader);
+    const struct type *const *rows = loading->options->types ? loading->options->types : type_rows;
+    (void)hint;
+    loading->type = rows[types[kind]];
+    loading->value = (struct value){.type = types[kind], .bytes = {loading->bytes, 0}};
+    return loading->type ? RDB_TAKEN : RDB_REFUSED;
+}
+
+static enum rdb_answer element(struct rdb_loader *loader, const struct rdb_element *element) {
+    struct loading *loading = loading_of(loader);
+    assert(loading->type);
+    if (element->expiry_ms) return RDB_REFUSED; /* no field expires by itself yet */
+    return loading->type->load(loading, element);
+}
+
+static enum rdb_answer end(struct rdb_loader *loader) {
+    assert(loading_of(loader)->type);
+    return RDB_TAKEN;
+}
+
+static enum loaded loaded_of(const struct loading *loading, enum rdb_read read) {
+    switch (read) {
+    case RDB_READ_DONE: return LOAD_DONE;
+    case RDB_READ_MORE: return LOAD_MORE;
+    case RDB_READ_EMPTY: return LOAD_EMPTY;
+    case RDB_READ_STREAM:
+    case RDB_READ_MODULE: return LOAD_UNKNOWN;
+    case RDB_READ_NO_MEMORY: return LOAD_NO_MEMORY;
+    default: return loading->type || loading->value.type == TYPE_STRING ? LOAD_CORRUPT : LOAD_UNKNOWN;
+    }
+}
+
+void load_begin(struct loading *loading, const struct load_options *options, unsigned type,
+                unsigned version) {
+    loading->loader = (struct rdb_loader){begin, element, end};
+    loading->options = options;
+    loading->type = NULL;
+    loading->value = (struct value){.kind = VALUE_INLINE};
+    loading->opened = loaded_of(loading, rdb_reader_open(&loading->reader, &loading->loader, type, version));
+    loading->reader.max_bytes = options->max_bytes;
+    loading->reader.whole = options->whole;
+}
+
+enum loaded load_more(struct loading *loading, struct bytes *input) {
+    if (loading->opened != LOAD_DONE) return loading->opened;
+    return loaded_of(loading, rdb_read(&loading->reader, input));
+}
+
+void load_end(struct loading *loading) {
+    if (loading->opened == LOAD_DONE) rdb_reader_close(&loading->reader);
+    value_release(&loading->value, loading->options->dead);
+    loading->value = (struct value){.kind = VALUE_INLINE};
+}

@@ -1,0 +1,55 @@
+/* load.h - a value that is being made from what DUMP or an RDB file has of it, by whatever type it turns out to be.
+ *
+ *     load_begin(&loading, &options, type, version);
+ *     load_more(&loading, &input)                    until it is no longer LOAD_MORE, with more input each time
+ *     ... keyspace_set(ks, db, key, &loading.value, expiry) ...
+ *     load_end(&loading);                            always */
+#ifndef KEVY_STORE_VALUES_LOAD_H
+#define KEVY_STORE_VALUES_LOAD_H
+
+#include "store/rdb/reader.h"
+#include "store/values/tree.h"
+#include "store/values/type.h"
+
+/* Redis's thresholds: what has more elements, or a longer one, gets the mark `edited`. */
+struct load_threshold {
+    uint64_t elements, len;
+};
+
+struct load_options {
+    const struct type *const *types; /* TYPES rows; NULL: type_rows */
+    struct tree_context context;     /* for large values */
+    struct dead *dead;               /* takes what cannot be finished; context's graves are its nodes */
+    struct load_threshold thresholds[TYPES];
+    uint64_t max_bytes; /* a longer string, as a value or in one, is refused */
+    bool whole;         /* all input is there at once: what is missing then will not come */
+};
+
+enum loaded {
+    LOAD_DONE,      /* `value` is whole; what follows was left in the input */
+    LOAD_MORE,      /* it takes more than there was; what was left is to be there again, before the rest */
+    LOAD_EMPTY,     /* a collection without elements, which files may have, and payloads may not */
+    LOAD_CORRUPT,   /* no value is like this, or it passes a limit */
+    LOAD_UNKNOWN,   /* of a type that is not there */
+    LOAD_NO_MEMORY, /* it cannot be loaded on */
+};
+
+enum { LOAD_PACK_MAX = 4072 }; /* bytes of small values */
+
+struct loading {
+    struct rdb_loader loader;
+    struct rdb_reader reader;
+    const struct load_options *options; /* borrowed */
+    const struct type *type;            /* NULL until it is known */
+    struct value value;                 /* what it is so far; inline bytes lie in `bytes` */
+    char bytes[LOAD_PACK_MAX];
+    enum loaded opened; /* what the type byte said */
+};
+
+/* `options` outlives it. */
+void load_begin(struct loading *loading, const struct load_options *options, unsigned type, unsigned version);
+enum loaded load_more(struct loading *loading, struct bytes *input);
+/* Gives everything back, the reference of `value` as well. */
+void load_end(struct loading *loading);
+
+#endif
