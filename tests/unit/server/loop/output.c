@@ -298,6 +298,117 @@ static void closing_drops_what_is_queued_and_what_is_in_flight(void) {
     block_release(a);
 }
 
+/* ---- Sources -------------------------------------------------------------------------------------- */
+
+/* Writes so many letters, `step` at a time, in whatever protocol it began. */
+struct letters {
+    struct reply_source source;
+    size_t left, step;
+    char letter;
+    bool fails;
+};
+static unsigned letters_live;
+
+static bool letters_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct letters *letters = (struct letters *)source;
+    static char data[TEXT_MAX];
+    CHECK(budget > 0 && letters->left > 0 && reply->resp == source->resp);
+    size_t len = letters->left < letters->step ? letters->left : letters->step;
+    memset(data, letters->letter, len);
+    reply_raw(reply, (struct bytes){data, len});
+    if (letters->fails) reply->failed = true;
+    letters->left -= len;
+    return letters->left > 0;
+}
+static void letters_drop(struct reply_source *source) {
+    letters_live--;
+    free(source);
+}
+
+static void follow(char letter, size_t len, size_t step, bool fails) {
+    struct letters *letters = malloc(sizeof *letters);
+    static char data[TEXT_MAX];
+    CHECK(letters);
+    *letters = (struct letters){.source = {letters_more, letters_drop, 0},
+                                .left = len,
+                                .step = step,
+                                .letter = letter,
+                                .fails = fails};
+    letters_live++;
+    reply_source(&out.reply, &letters->source);
+    memset(data, letter, len);
+    text_add(&expected, (struct bytes){data, len});
+}
+
+/* As take_all, where what sources are going to write is not counted as unsent. */
+static void take_written(size_t most) {
+    const struct iovec *iov;
+    for (unsigned count; output_unsent(&out);) {
+        count = output_in_flight(&out) ? output_rest(&out, &iov) : output_begin(&out, &iov);
+        CHECK(count > 0 && count <= MAX_IOV);
+        size_t n = iov[0].iov_len < most ? iov[0].iov_len : most;
+        text_add(&sent, (struct bytes){iov[0].iov_base, n});
+        output_sent(&out, n);
+    }
+}
+
+static void sources_write_in_their_turn(void) {
+    for (size_t most = 1000; most < 100000; most *= 7) {
+        begin();
+        struct block *block = block_named('#', 20000);
+        say(100);
+        follow('A', 200000, 30000, false);
+        say(40000);
+        follow('B', 10, 10, false);
+        out.reply.resp = 3; /* what follows; 'C' begins with it, too */
+        follow('C', 50000, 1000, false);
+        pin(block);
+        say(5);
+        CHECK_INT(out.sources, 3);
+        CHECK(output_unsent(&out) == 100 + 40000 + 20000 + 5 + 3);
+        take_written(most);
+        CHECK_BYTES(((struct bytes){sent.data, sent.len}), ((struct bytes){expected.data, expected.len}));
+        CHECK(letters_live == 0 && out.sources == 0 && references(block) == 1);
+        out.reply.resp = 2;
+        owns_nothing();
+        block_release(block);
+        output_close(&out);
+    }
+    chunk_pool_close(&pool);
+}
+
+/* What it wrote until then goes, and nothing behind it. */
+static void a_source_that_fails_ends_the_reply(void) {
+    const struct iovec *iov;
+    begin();
+    say(10);
+    follow('A', 3000, 1000, true);
+    say(10);
+    CHECK_INT(output_begin(&out, &iov), 1);
+    CHECK(output_sent(&out, 10));
+    output_begin(&out, &iov);
+    CHECK(out.reply.failed && letters_live == 0 && out.sources == 0);
+    output_close(&out);
+    chunk_pool_close(&pool);
+}
+
+static void closing_drops_sources(void) {
+    const struct iovec *iov;
+    begin();
+    follow('A', 300000, 1000, false);
+    follow('B', 300000, 1000, false);
+    CHECK(output_begin(&out, &iov) == 1 && letters_live == 2);
+    output_close(&out);
+    CHECK_INT(letters_live, 0);
+    begin();
+    out.limit = 100;
+    say(100);
+    follow('A', 10, 10, false); /* there is no room for it */
+    CHECK(out.reply.failed && letters_live == 0);
+    output_close(&out);
+    chunk_pool_close(&pool);
+}
+
 static void the_pool_keeps_a_bounded_number_of_chunks(void) {
     begin();
     for (unsigned i = 0; i < 2 * CHUNK_POOL_MAX && expected.len < TEXT_MAX - OUTPUT_CHUNK_SIZE; i++)
@@ -360,6 +471,9 @@ int main(void) {
     RUN(a_reply_beyond_the_limit_fails_and_what_came_before_still_goes);
     RUN(text_beyond_the_limit_fails_at_a_chunk_and_stays_failed);
     RUN(closing_drops_what_is_queued_and_what_is_in_flight);
+    RUN(sources_write_in_their_turn);
+    RUN(a_source_that_fails_ends_the_reply);
+    RUN(closing_drops_sources);
     RUN(the_pool_keeps_a_bounded_number_of_chunks);
     RUN(any_order_of_writing_and_sending);
     chunk_pool_close(&pool);
