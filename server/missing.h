@@ -7,7 +7,7 @@
 
 #include "protocol/bytes.h"
 
-#define MISSING_LISTS            "has no lists yet"
+#define MISSING_BLOCKING         "has no clients wait for elements yet"
 #define MISSING_SETS             "has no sets yet"
 #define MISSING_SORTED_SETS      "has no sorted sets yet"
 #define MISSING_STREAMS          "has no streams yet"

@@ -55,10 +55,8 @@ ARROWS = [
 AHEAD = {
     **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
-    **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_lower_bound", "tree_rank", "tree_check", "tree_push", "tree_pop",
-                     "tree_insert_at", "tree_replace_at", "tree_remove_range", "pack_rank", "pack_valid", "list_pack_at", "list_pack_valid",
-                     "list_pack_insert", "list_pack_replace", "list_pack_delete", "intset_find", "intset_valid", "intset_insert",
-                     "intset_delete", "score_put"), "sets, sorted sets and lists"),
+    **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_lower_bound", "tree_rank", "tree_check", "pack_rank", "pack_valid", "list_pack_valid",
+                     "intset_find", "intset_valid", "intset_insert", "intset_delete", "score_put"), "sets, sorted sets and lists"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
     "keyspace_set_preimage": "snapshots",

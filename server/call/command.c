@@ -334,6 +334,7 @@ uint32_t command_categories(const struct command *command) {
                    {CMD_BLOCKING, 1 << CATEGORY_BLOCKING}};
     static const uint32_t of_group[] = {[GROUP_STRING] = 1 << CATEGORY_STRING,
                                         [GROUP_BITMAP] = 1 << CATEGORY_BITMAP,
+                                        [GROUP_LIST] = 1 << CATEGORY_LIST,
                                         [GROUP_HASH] = 1 << CATEGORY_HASH,
                                         [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,

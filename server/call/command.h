@@ -73,6 +73,7 @@ enum command_flag {
 enum command_group {
     GROUP_STRING,
     GROUP_BITMAP,
+    GROUP_LIST,
     GROUP_HASH,
     GROUP_GENERIC,
     GROUP_TRANSACTIONS,

@@ -327,6 +327,7 @@ static void reply_doc_flags(struct reply *reply, const struct command *command) 
 static void reply_docs(struct reply *reply, const struct command *command) {
     static const char *const groups[] = {[GROUP_STRING] = "string",
                                          [GROUP_BITMAP] = "bitmap",
+                                         [GROUP_LIST] = "list",
                                          [GROUP_HASH] = "hash",
                                          [GROUP_GENERIC] = "generic",
                                          [GROUP_TRANSACTIONS] = "transactions",

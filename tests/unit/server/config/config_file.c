@@ -339,7 +339,7 @@ static const struct {
     {"latency-tracking yes", "kevy does not track latencies yet; only 'no' is accepted"},
     {"list-max-ziplist-entries 512", ""},
     {"list-max-ziplist-value 64", ""},
-    {"list-max-ziplist-size -1", "~kevy has no lists yet"},
+    {"list-max-ziplist-size -1", "~kevy keeps lists in nodes of its own sizes"},
     {"loadmodule /x.so", "kevy has no modules"},
     {"locale-collate \"\"", ""},
     {"locale-collate en_US.UTF-8",

@@ -125,9 +125,11 @@ static void an_unknown_command_is_named_with_what_follows_it(void) {
 
 static void what_redis_has_and_kevy_lacks_is_told_with_the_reason(void) {
     begin(1);
-    EXPECT("lpush l a\nLPUSH\nclient caching yes\n",
-           "-ERR unknown command 'lpush', with args beginning with: 'l' 'a' (kevy has no lists yet)\r\n"
-           "-ERR unknown command 'LPUSH', with args beginning with: (kevy has no lists yet)\r\n"
+    EXPECT("blpop l 0\nBLPOP\nclient caching yes\n",
+           "-ERR unknown command 'blpop', with args beginning with: 'l' '0' (kevy has no clients wait for "
+           "elements yet)\r\n"
+           "-ERR unknown command 'BLPOP', with args beginning with: (kevy has no clients wait for elements "
+           "yet)\r\n"
            "-ERR unknown subcommand 'caching'. Try CLIENT HELP. (kevy does not track what clients cache "
            "yet)\r\n");
     CHECK_INT(errors_of(BYTES("ERR")), 3);
