@@ -257,6 +257,13 @@ static void rpop(struct call *call) {
 }
 COMMAND(rpop) = {.name = "rpop", POPS, .run = rpop, .summary = "Remove and get the last elements in a list"};
 
+/* As Redis, which says from which of the keys it was. */
+static void log_popped(struct call *call, uint32_t arg, enum tree_end end, uint64_t count) {
+    char digits[NUMBER_I64_MAX_LEN];
+    struct bytes number = {digits, number_format_u64(digits, count)};
+    CALL_LOG(call, end == TREE_FRONT ? BYTES("LPOP") : BYTES("RPOP"), call->argv[arg], number);
+}
+
 /* Pops from the first of the keys argv[2] to argv[keys + 1] that has elements. False if it has replied. */
 static bool pop_first(struct call *call, uint32_t keys, enum tree_end end, uint64_t count) {
     for (uint32_t i = 2; i < 2 + keys; i++) {
@@ -268,6 +275,7 @@ static bool pop_first(struct call *call, uint32_t keys, enum tree_end end, uint6
         uint64_t all = count_of(&edit);
         if (count > all) count = all;
         if (!pop_some(call, i, &edit, end, count, &version)) return false;
+        log_popped(call, i, end, count);
         reply_array(call->reply, 2);
         reply_bulk(call->reply, call->argv[i]);
         reply_popped(call, &version, ks, end, count);
