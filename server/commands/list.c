@@ -284,26 +284,28 @@ static bool pop_first(struct call *call, uint32_t keys, enum tree_end end, uint6
     return true;
 }
 
+/* COUNT from argv[arg] on, once at most. */
+static bool lmpop_count(struct call *call, uint32_t arg, int64_t *count) {
+    struct call_range range = {1, INT64_MAX, "ERR count should be greater than 0"};
+    bool counted = arg + 1 < call->argc && bytes_is(call->argv[arg], "count");
+    *count = 1;
+    if (counted && !call_int_range_or_reply(call, arg + 1, range, count)) return false;
+    if (call->argc == (counted ? arg + 2 : arg)) return true;
+    call_syntax_error(call);
+    return false;
+}
+
 static void lmpop(struct call *call) {
-    int64_t keys, count = 1;
+    struct call_range range = {1, INT64_MAX, "ERR numkeys should be greater than 0"};
+    int64_t keys, count;
     enum tree_end end;
-    struct call_range some_keys = {1, INT64_MAX, "ERR numkeys should be greater than 0"};
-    struct call_range some = {1, INT64_MAX, "ERR count should be greater than 0"};
-    if (!call_int_range_or_reply(call, 1, some_keys, &keys)) return;
-    uint32_t left = call->argc - 2;
-    if (keys >= left) {
+    if (!call_int_range_or_reply(call, 1, range, &keys)) return;
+    if (keys >= call->argc - 2) {
         call_syntax_error(call);
         return;
     }
     uint32_t where = 2 + (uint32_t)keys;
-    if (!end_or_reply(call, where, &end)) return;
-    if (where + 1 < call->argc) {
-        if (where + 3 != call->argc || !bytes_is(call->argv[where + 1], "count")) {
-            call_syntax_error(call);
-            return;
-        }
-        if (!call_int_range_or_reply(call, where + 2, some, &count)) return;
-    }
+    if (!end_or_reply(call, where, &end) || !lmpop_count(call, where + 1, &count)) return;
     if (pop_first(call, (uint32_t)keys, end, (uint64_t)count)) reply_null_array(call->reply);
 }
 COMMAND(lmpop) = {

@@ -126,6 +126,8 @@ static void elements_move_from_list_to_list(void) {
         {"lmpop 2 m left", SYNTAX_ERROR},
         {"lmpop 1 m left count 0", "-ERR count should be greater than 0\r\n"},
         {"lmpop 1 m left count 1 count 1", SYNTAX_ERROR},
+        {"lmpop 1 m left count 0 count 1", "-ERR count should be greater than 0\r\n"},
+        {"lmpop 1 m left count", SYNTAX_ERROR},
         {"lmpop 4294967297 m left", SYNTAX_ERROR},
     };
     EXPECT_ALL(table);
