@@ -2,19 +2,12 @@
  * the kind TREE_LIST. */
 #include "store/types/list.h"
 
-#include "store/values/list_pack.h"
-
 enum {
     SPARE_FROM = 512, /* bytes of a pack from which on it gets room in front */
     SPARE_PART = 16,  /* and which part of its length that is */
 };
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
-
-uint64_t list_count(const struct value *value) {
-    if (value->kind == VALUE_OBJECT) return collection_tree(value)->count;
-    return list_pack_count(value_bytes(value));
-}
 
 static struct element element_in(const struct tree_cursor *cursor) {
     struct tree_item item;
@@ -29,11 +22,26 @@ static struct element element_in_tree(const struct tree *tree, uint64_t position
     return element_in(&cursor);
 }
 
+/* The first and the last leaf are known as a rule, and need not be looked for. */
+static struct element end_of_tree(const struct tree *tree, enum tree_end end) {
+    const struct leaf *leaf = tree->edges[end];
+    struct tree_item item;
+    if (leaf == NULL) return element_in_tree(tree, end == TREE_FRONT ? 0 : tree->count - 1);
+    unsigned place = end == TREE_FRONT ? 0 : leaf->head.count - 1u;
+    leaf_get(leaf, place, leaf_offset(leaf, place), &item);
+    return (struct element){item.parts[0], item.blocks[0]};
+}
+
 struct element list_at(const struct value *value, uint64_t index) {
     assert(index < list_count(value));
     if (value->kind == VALUE_OBJECT) return element_in_tree(collection_tree(value), index);
     struct bytes pack = value_bytes(value);
     return list_pack_at(pack, list_pack_seek(pack, (uint32_t)index));
+}
+
+struct element list_end(const struct value *value, enum tree_end end) {
+    if (value->kind == VALUE_OBJECT) return end_of_tree(collection_tree(value), end);
+    return list_at(value, end == TREE_FRONT ? 0 : list_count(value) - 1);
 }
 
 void list_walk(struct list_walk *walk, const struct value *value, uint64_t point, bool backwards) {
@@ -269,17 +277,31 @@ bool list_replace(struct edit *edit, uint64_t index, struct bytes bytes, struct 
     return unpack(edit) && put_in_tree(edit, index, bytes, block, true);
 }
 
+static bool pop_from_tree(struct keyspace *ks, struct collection *collection, enum tree_end end) {
+    struct tree_context context = collection_context(ks);
+    struct tree *tree = &collection->tree;
+    uint64_t bytes = 0;
+    if (collection->long_bytes > 0) {
+        struct element element = end_of_tree(tree, end);
+        bytes = element.block ? block_memory(element.block) : 0;
+    }
+    bool done = tree_pop(tree, &context, end);
+    keyspace_note_nodes(ks);
+    if (!done) return false;
+    assert(collection->long_bytes >= bytes);
+    collection->long_bytes -= bytes;
+    return true;
+}
+
 static bool remove_from_tree(struct edit *edit, uint64_t position, uint64_t count) {
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return false;
     struct keyspace *ks = edit->keyspace;
-    struct tree *tree = &collection->tree;
+    if (count == 1 && position == 0) return pop_from_tree(ks, collection, TREE_FRONT);
+    if (count == 1 && position == collection->tree.count - 1) return pop_from_tree(ks, collection, TREE_BACK);
     struct tree_context context = collection_context(ks);
     uint64_t bytes = long_bytes_going(collection, position, count);
-    bool done = count == 1 && position == 0 ? tree_pop(tree, &context, TREE_FRONT)
-                : count == 1 && position == tree->count - 1
-                    ? tree_pop(tree, &context, TREE_BACK)
-                    : tree_remove_range(tree, &context, position, count);
+    bool done = tree_remove_range(&collection->tree, &context, position, count);
     keyspace_note_nodes(ks);
     if (!done) return false;
     assert(collection->long_bytes >= bytes);
@@ -297,7 +319,12 @@ bool list_remove(struct edit *edit, uint64_t index, uint64_t count) {
 
 bool list_pop(struct edit *edit, enum tree_end end) {
     struct value value = entry_value(edit->entry);
-    return list_remove(edit, end == TREE_FRONT ? 0 : list_count(&value) - 1, 1);
+    if (value.kind != VALUE_OBJECT) {
+        struct bytes pack = value_bytes(&value);
+        return remove_from_pack(edit, pack, end == TREE_FRONT ? 0 : list_pack_count(pack) - 1, 1);
+    }
+    struct collection *collection = collection_edit(edit);
+    return collection && pop_from_tree(edit->keyspace, collection, end);
 }
 
 /* A pack of the same elements, those from the point on first. */
@@ -320,7 +347,7 @@ static bool turn_pack(struct edit *edit, const struct value *value, uint64_t poi
 /* The element is pushed first: what was pushed can be taken back without memory. */
 static bool turn_tree(struct keyspace *ks, struct collection *collection, enum tree_end from) {
     struct tree *tree = &collection->tree;
-    struct element element = element_in_tree(tree, from == TREE_FRONT ? 0 : tree->count - 1);
+    struct element element = end_of_tree(tree, from);
     enum tree_end to = from == TREE_FRONT ? TREE_BACK : TREE_FRONT;
     struct tree_context context = collection_context(ks);
     char copy[ELEMENT_INLINE_MAX];

@@ -4,13 +4,19 @@
 #define KEVY_STORE_TYPES_LIST_H
 
 #include "store/types/collection.h"
+#include "store/values/list_pack.h"
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
 
 /* Elements. */
-uint64_t list_count(const struct value *value);
+static inline uint64_t list_count(const struct value *value) {
+    if (value->kind == VALUE_OBJECT) return collection_tree(value)->count;
+    return list_pack_count(value_bytes(value));
+}
 /* The element with this index, which is below the count; valid until the next change. */
 struct element list_at(const struct value *value, uint64_t index);
+/* The first or the last of a list that has one. */
+struct element list_end(const struct value *value, enum tree_end end);
 
 /* A walk over the elements from a point between two of them, which is told by the number of elements before it; valid until
  * the next change. */

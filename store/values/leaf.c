@@ -141,9 +141,12 @@ static size_t size_of_parts(const struct leaf *leaf, size_t parts) {
 }
 
 size_t leaf_offset(const struct leaf *leaf, unsigned place) {
-    assert(place <= leaf->head.count);
-    return place == leaf->head.count ? leaf->used
-                                     : size_of_parts(leaf, (size_t)place * shape_of(leaf)->widths[LENS]);
+    size_t count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
+    assert(place <= count);
+    if (place == count) return leaf->used;
+    if (leaf->longs > 0 || place < count / 2) return size_of_parts(leaf, place * parts);
+    return leaf->used -
+           sum_bytes(lens_of(leaf) + place * parts, (count - place) * parts); /* fewer to add up */
 }
 
 static inline size_t part_size(const struct leaf *leaf, uint8_t len, size_t offset) {
