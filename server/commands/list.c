@@ -123,7 +123,7 @@ static void let_go(struct kept *kept) {
 
 static void keep_end(struct kept *kept, const struct edit *edit, enum tree_end end) {
     struct value value = entry_value(edit->entry);
-    keep(kept, list_at(&value, end == TREE_FRONT ? 0 : list_count(&value) - 1));
+    keep(kept, list_end(&value, end));
 }
 
 /* What a list holds, for a reply that is written after the change. */
