@@ -55,12 +55,11 @@ ARROWS = [
 AHEAD = {
     **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
-    **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_lower_bound", "tree_rank", "tree_check", "pack_rank", "pack_valid", "list_pack_valid",
-                     "intset_find", "intset_valid", "intset_insert", "intset_delete", "score_put"), "sets, sorted sets and lists"),
+    **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_find", "intset_valid",
+                     "intset_insert", "intset_delete"), "sets"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
     "keyspace_set_preimage": "snapshots",
-    "reply_double": "the scores of sorted sets",
     "response_size": "the replies of a script's commands",
     "response_walk": "the replies of a script's commands",
 }

@@ -4,5 +4,6 @@
 const struct type *const type_rows[TYPES] = {
     [TYPE_STRING] = &type_string,
     [TYPE_LIST] = &type_list,
+    [TYPE_ZSET] = &type_zset,
     [TYPE_HASH] = &type_hash,
 };

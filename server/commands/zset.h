@@ -1,0 +1,36 @@
+/* zset.h - what the commands of sorted sets have in common: scores in requests, how members are shown,
+ * and how a result is stored. */
+#ifndef KEVY_SERVER_COMMANDS_ZSET_H
+#define KEVY_SERVER_COMMANDS_ZSET_H
+
+#include "server/commands/collection.h"
+#include "store/types/zset.h"
+
+/* A score. False after replying "ERR value is not a valid float", or another error. */
+bool zset_score_or_reply(struct call *call, uint32_t arg, const char *error, double *score)
+    __attribute__((warn_unused_result));
+
+/* How members are shown. */
+enum zset_show {
+    ZSET_SCORES = 1 << 0, /* each with its score behind it */
+    ZSET_PAIRS = 1 << 1,  /* these two in an array of their own */
+};
+/* With scores, if they shall be: as pairs in RESP3. */
+unsigned zset_show(const struct call *call, bool scores);
+/* The header of an array of so many members, and one of them. */
+void zset_reply_header(struct call *call, uint64_t count, unsigned show);
+void zset_reply_item(struct reply *reply, struct metrics *metrics, const struct zset_item *item,
+                     unsigned show);
+/* Members of a value, without a header. Many are written when there is room for them. */
+void zset_reply_range(struct call *call, const struct value *value, struct collection_range range,
+                      unsigned show);
+
+/* Does Redis make a skiplist of so many members, or of one with so many bytes? */
+bool zset_is_large(uint64_t count, size_t longest);
+
+/* Stores items, in the order of ranks, as the key argv[arg]: tells it by this event, and replies with their number. None
+ * of them delete the key. */
+void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, size_t count,
+                enum event event);
+
+#endif

@@ -1,0 +1,410 @@
+/* zset_algebra.c - one sorted set of several: unions, intersections and differences. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "server/commands/zset.h"
+
+enum algebra { UNION, INTERSECTION, DIFFERENCE };
+
+/* What was asked for. */
+struct request {
+    enum algebra algebra;
+    uint32_t numkeys_at; /* argument number of the count of keys, which they follow */
+    bool stores;         /* argv[1] is the destination */
+    bool counts;         /* only how many there are is wanted */
+    bool scores;
+    enum { SUM, MIN, MAX } aggregate;
+    int64_t limit; /* 0: none */
+};
+
+struct input {
+    struct value value;
+    bool there;
+    uint64_t count;
+    double weight;
+};
+
+/* ---- Requests ------------------------------------------------------------------------------------- */
+
+/* Reads the keys. NULL after replying. */
+static struct input *inputs_or_reply(struct call *call, const struct request *request, uint32_t *count) {
+    uint32_t at = request->numkeys_at;
+    int64_t number;
+    if (!call_int_or_reply(call, at, &number)) return NULL;
+    if (number < 1) {
+        char name[COMMAND_FULL_NAME_MAX];
+        size_t len = command_full_name(call->command, name);
+        reply_errorf(call->reply, "ERR at least 1 input key is needed for '%.*s' command", (int)len, name);
+        return NULL;
+    }
+    if (number > (int64_t)call->argc - (at + 1)) {
+        call_syntax_error(call);
+        return NULL;
+    }
+    *count = (uint32_t)number;
+    struct input *inputs = calloc(*count, sizeof *inputs);
+    if (inputs == NULL) call_out_of_memory(call);
+    for (uint32_t i = 0; inputs && i < *count; i++) {
+        inputs[i].weight = 1;
+        if (!collection_read(call, at + 1 + i, TYPE_ZSET, &inputs[i].value, &inputs[i].there)) {
+            free(inputs);
+            return NULL;
+        }
+        inputs[i].count = inputs[i].there ? zset_count(&inputs[i].value) : 0;
+    }
+    return inputs;
+}
+
+/* A number behind WEIGHTS for each key. */
+static bool take_weights(struct call *call, struct input *inputs, uint32_t count, uint32_t *arg) {
+    for (uint32_t i = 0; i < count; i++)
+        if (!zset_score_or_reply(call, ++*arg, "ERR weight value is not a float", &inputs[i].weight))
+            return false;
+    return true;
+}
+
+static bool take_aggregate(struct call *call, struct request *request, uint32_t *arg) {
+    struct bytes word = call->argv[++*arg];
+    if (bytes_is(word, "sum"))
+        request->aggregate = SUM;
+    else if (bytes_is(word, "min"))
+        request->aggregate = MIN;
+    else if (bytes_is(word, "max"))
+        request->aggregate = MAX;
+    else
+        return false;
+    return true;
+}
+
+/* What follows the keys. False after replying. */
+static bool options_or_reply(struct call *call, struct request *request, struct input *inputs,
+                             uint32_t count) {
+    bool weighs = request->algebra != DIFFERENCE && !request->counts;
+    const struct call_range limits = {0, INT64_MAX, "ERR LIMIT can't be negative"};
+    for (uint32_t i = request->numkeys_at + 1 + count; i < call->argc; i++) {
+        struct bytes word = call->argv[i];
+        uint32_t left = call->argc - i;
+        if (weighs && left >= (uint64_t)count + 1 && bytes_is(word, "weights")) {
+            if (!take_weights(call, inputs, count, &i)) return false;
+        } else if (weighs && left >= 2 && bytes_is(word, "aggregate") && take_aggregate(call, request, &i)) {
+            continue;
+        } else if (!request->stores && !request->counts && bytes_is(word, "withscores")) {
+            request->scores = true;
+        } else if (request->counts && left >= 2 && bytes_is(word, "limit")) {
+            if (!call_int_range_or_reply(call, ++i, limits, &request->limit)) return false;
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Results -------------------------------------------------------------------------------------- */
+
+struct result {
+    struct zset_item *items;
+    uint64_t count;
+    size_t capacity;
+};
+
+static bool result_add(struct result *result, const struct zset_item *item) {
+    enum { LEAST = 16 };
+    if (result->count == result->capacity) {
+        size_t capacity = result->capacity ? result->capacity * 2 : LEAST;
+        if (capacity > SIZE_MAX / 2 / sizeof *result->items) return false;
+        struct zset_item *items = realloc(result->items, capacity * sizeof *items);
+        if (items == NULL) return false;
+        result->items = items;
+        result->capacity = capacity;
+    }
+    result->items[result->count++] = *item;
+    return true;
+}
+
+static int compare_ranks(const void *a, const void *b) {
+    const struct zset_item *left = a, *right = b;
+    if (left->score != right->score) return left->score < right->score ? -1 : 1;
+    return bytes_compare(left->member.bytes, right->member.bytes);
+}
+
+/* What is no number is 0, as in Redis. */
+static double number_or_0(double score) {
+    return isnan(score) ? 0 : score;
+}
+
+static void aggregate(const struct request *request, double *score, double other) {
+    switch (request->aggregate) {
+    case SUM: *score = number_or_0(*score + other); break;
+    case MIN: *score = other < *score ? other : *score; break;
+    case MAX: *score = other > *score ? other : *score; break;
+    }
+}
+
+/* The order in which Redis takes them, on which sums depend: the smallest first, equal ones as they were given. */
+static void sort_inputs(struct input *inputs, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++) {
+        struct input input = inputs[i];
+        uint32_t at = i;
+        for (; at > 0 && inputs[at - 1].count > input.count; at--) inputs[at] = inputs[at - 1];
+        inputs[at] = input;
+    }
+}
+
+/* ---- Unions --------------------------------------------------------------------------------------- */
+
+/* A member of one of the inputs. */
+struct part {
+    struct zset_item item;
+    uint64_t hash;
+    uint32_t input;
+};
+
+static int compare_parts(const void *a, const void *b) {
+    const struct part *left = a, *right = b;
+    if (left->hash != right->hash) return left->hash < right->hash ? -1 : 1;
+    int order = bytes_compare(left->item.member.bytes, right->item.member.bytes);
+    return order ? order : (left->input > right->input) - (left->input < right->input);
+}
+
+static size_t gather(struct call *call, const struct request *request, const struct input *inputs,
+                     uint32_t count, struct part *parts) {
+    const struct hash_seed *seed = call_keyspace(call, request->numkeys_at + 1)->seed;
+    size_t len = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct zset_walk walk;
+        struct zset_item item;
+        if (!inputs[i].there) continue;
+        zset_walk(&walk, &inputs[i].value, 0, false);
+        while (zset_next(&walk, &item)) {
+            item.score = number_or_0(item.score * inputs[i].weight);
+            parts[len++] = (struct part){item, hash_bytes(seed, item.member.bytes), i};
+        }
+    }
+    return len;
+}
+
+/* Parts side by side that are of the same member become one item. */
+static bool join_parts(const struct request *request, const struct part *parts, size_t len,
+                       struct result *result) {
+    for (size_t i = 0; i < len; i++) {
+        struct zset_item *last = result->count ? &result->items[result->count - 1] : NULL;
+        if (last && bytes_equal(last->member.bytes, parts[i].item.member.bytes))
+            aggregate(request, &last->score, parts[i].item.score);
+        else if (!result_add(result, &parts[i].item))
+            return false;
+    }
+    return true;
+}
+
+static bool unite(struct call *call, const struct request *request, struct input *inputs, uint32_t count,
+                  struct result *result) {
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++) all += inputs[i].count;
+    if (all == 0) return true;
+    struct part *parts = calloc(all, sizeof *parts);
+    if (parts == NULL) return false;
+    sort_inputs(inputs, count);
+    size_t len = gather(call, request, inputs, count, parts);
+    assert(len == all);
+    qsort(parts, len, sizeof *parts, compare_parts);
+    bool done = join_parts(request, parts, len, result);
+    free(parts);
+    return done;
+}
+
+/* ---- Intersections and differences ---------------------------------------------------------------- */
+
+/* The score of a member of the first input that all others have too. False if one has not. */
+static bool in_all(const struct keyspace *ks, const struct request *request, const struct input *inputs,
+                   uint32_t count, struct zset_item *item) {
+    double score = number_or_0(item->score * inputs[0].weight), other;
+    for (uint32_t i = 1; i < count; i++) {
+        if (!zset_find(ks, &inputs[i].value, item->member.bytes, &other)) return false;
+        aggregate(request, &score, other * inputs[i].weight);
+    }
+    item->score = score;
+    return true;
+}
+
+static bool in_none(const struct keyspace *ks, const struct input *inputs, uint32_t count,
+                    const struct zset_item *item) {
+    double score;
+    for (uint32_t i = 1; i < count; i++)
+        if (inputs[i].there && zset_find(ks, &inputs[i].value, item->member.bytes, &score)) return false;
+    return true;
+}
+
+/* Members of the first input that all others have, or none. */
+static bool select_members(struct call *call, const struct request *request, struct input *inputs,
+                           uint32_t count, struct result *result) {
+    const struct keyspace *ks = call_keyspace(call, request->numkeys_at + 1);
+    bool intersects = request->algebra == INTERSECTION;
+    struct zset_walk walk;
+    struct zset_item item;
+    if (intersects) sort_inputs(inputs, count);
+    if (!inputs[0].there) return true;
+    zset_walk(&walk, &inputs[0].value, 0, false);
+    while (zset_next(&walk, &item)) {
+        bool in = intersects ? in_all(ks, request, inputs, count, &item) : in_none(ks, inputs, count, &item);
+        if (in && request->counts)
+            result->count++;
+        else if (in && !result_add(result, &item))
+            return false;
+        if (request->counts && request->limit && result->count == (uint64_t)request->limit) return true;
+    }
+    return true;
+}
+
+/* ---- Commands ------------------------------------------------------------------------------------- */
+
+static void reply_result(struct call *call, const struct request *request, const struct result *result) {
+    static const enum event events[] = {EVENT_ZUNIONSTORE, EVENT_ZINTERSTORE, EVENT_ZDIFFSTORE};
+    unsigned show = zset_show(call, request->scores);
+    if (request->counts) {
+        reply_int(call->reply, (int64_t)result->count);
+        return;
+    }
+    if (result->count) qsort(result->items, result->count, sizeof *result->items, compare_ranks);
+    if (request->stores) {
+        zset_store(call, 1, result->items, result->count, events[request->algebra]);
+        return;
+    }
+    zset_reply_header(call, result->count, show);
+    for (uint64_t i = 0; i < result->count; i++)
+        zset_reply_item(call->reply, call->effects->metrics, &result->items[i], show);
+}
+
+static void combine(struct call *call, struct request request) {
+    struct result result = {0};
+    uint32_t count;
+    request.numkeys_at = request.stores ? 2 : 1;
+    struct input *inputs = inputs_or_reply(call, &request, &count);
+    if (inputs == NULL) return;
+    if (options_or_reply(call, &request, inputs, count)) {
+        bool done = request.algebra == UNION ? unite(call, &request, inputs, count, &result)
+                                             : select_members(call, &request, inputs, count, &result);
+        if (done)
+            reply_result(call, &request, &result);
+        else
+            call_out_of_memory(call);
+    }
+    free(result.items);
+    free(inputs);
+}
+
+static void zunion(struct call *call) {
+    combine(call, (struct request){.algebra = UNION});
+}
+COMMAND(zunion) = {.name = "zunion",
+                   .arity = -3,
+                   .flags = CMD_READONLY,
+                   .keys = {KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)},
+                   .run = zunion,
+                   .group = GROUP_SORTED_SET,
+                   .since = "6.2.0",
+                   .complexity = "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted "
+                                 "sets, and M being the number of elements in the resulting sorted set.",
+                   .summary = "Add multiple sorted sets",
+                   .syntax = "<numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] [{AGGREGATE "
+                             "aggregate:( SUM | MIN | MAX )}] [WITHSCORES]"};
+
+static void zunionstore(struct call *call) {
+    combine(call, (struct request){.algebra = UNION, .stores = true});
+}
+COMMAND(zunionstore) = {
+    .name = "zunionstore",
+    .arity = -4,
+    .flags = CMD_WRITE | CMD_DENYOOM,
+    .keys = {KEY(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED(2, 1, KEY_RO | KEY_ACCESS)},
+    .run = zunionstore,
+    .group = GROUP_SORTED_SET,
+    .since = "2.0.0",
+    .complexity = "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being "
+                  "the number of elements in the resulting sorted set.",
+    .summary = "Add multiple sorted sets and store the resulting sorted set in a new key",
+    .syntax = "<destination:key> <numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] "
+              "[{AGGREGATE aggregate:( SUM | MIN | MAX )}]"};
+
+static void zinter(struct call *call) {
+    combine(call, (struct request){.algebra = INTERSECTION});
+}
+COMMAND(zinter) = {
+    .name = "zinter",
+    .arity = -3,
+    .flags = CMD_READONLY,
+    .keys = {KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)},
+    .run = zinter,
+    .group = GROUP_SORTED_SET,
+    .since = "6.2.0",
+    .complexity =
+        "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of "
+        "input sorted sets and M being the number of elements in the resulting sorted set.",
+    .summary = "Intersect multiple sorted sets",
+    .syntax = "<numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] [{AGGREGATE aggregate:( SUM "
+              "| MIN | MAX )}] [WITHSCORES]"};
+
+static void zinterstore(struct call *call) {
+    combine(call, (struct request){.algebra = INTERSECTION, .stores = true});
+}
+COMMAND(zinterstore) = {
+    .name = "zinterstore",
+    .arity = -4,
+    .flags = CMD_WRITE | CMD_DENYOOM,
+    .keys = {KEY(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED(2, 1, KEY_RO | KEY_ACCESS)},
+    .run = zinterstore,
+    .group = GROUP_SORTED_SET,
+    .since = "2.0.0",
+    .complexity =
+        "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of "
+        "input sorted sets and M being the number of elements in the resulting sorted set.",
+    .summary = "Intersect multiple sorted sets and store the resulting sorted set in a new key",
+    .syntax = "<destination:key> <numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] "
+              "[{AGGREGATE aggregate:( SUM | MIN | MAX )}]"};
+
+static void zintercard(struct call *call) {
+    combine(call, (struct request){.algebra = INTERSECTION, .counts = true});
+}
+COMMAND(zintercard) = {.name = "zintercard",
+                       .arity = -3,
+                       .flags = CMD_READONLY,
+                       .keys = {KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)},
+                       .run = zintercard,
+                       .group = GROUP_SORTED_SET,
+                       .since = "7.0.0",
+                       .complexity = "O(N*K) worst case with N being the smallest input sorted set, K being "
+                                     "the number of input sorted sets.",
+                       .summary = "Intersect multiple sorted sets and return the cardinality of the result",
+                       .syntax = "<numkeys:integer> <key:key> ... [{LIMIT <limit:integer>}]"};
+
+static void zdiff(struct call *call) {
+    combine(call, (struct request){.algebra = DIFFERENCE});
+}
+COMMAND(zdiff) = {
+    .name = "zdiff",
+    .arity = -3,
+    .flags = CMD_READONLY,
+    .keys = {KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)},
+    .run = zdiff,
+    .group = GROUP_SORTED_SET,
+    .since = "6.2.0",
+    .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N "
+                  "is the size of the first set, and K is the size of the result set.",
+    .summary = "Subtract multiple sorted sets",
+    .syntax = "<numkeys:integer> <key:key> ... [WITHSCORES]"};
+
+static void zdiffstore(struct call *call) {
+    combine(call, (struct request){.algebra = DIFFERENCE, .stores = true});
+}
+COMMAND(zdiffstore) = {
+    .name = "zdiffstore",
+    .arity = -4,
+    .flags = CMD_WRITE | CMD_DENYOOM,
+    .keys = {KEY(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED(2, 1, KEY_RO | KEY_ACCESS)},
+    .run = zdiffstore,
+    .group = GROUP_SORTED_SET,
+    .since = "6.2.0",
+    .complexity = "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N "
+                  "is the size of the first set, and K is the size of the result set.",
+    .summary = "Subtract multiple sorted sets and store the resulting sorted set in a new key",
+    .syntax = "<destination:key> <numkeys:integer> <key:key> ..."};

@@ -1,0 +1,644 @@
+/* zset.c - sorted sets. A member and its score are the elements 2i and 2i + 1 of a pack. In a large one they are an item of
+ * the tree of scores, and the index has the score once more. */
+#include "store/types/zset.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "store/values/score.h"
+
+enum { MEMBER, SCORE, PARTS };
+
+/* ---- Items ---------------------------------------------------------------------------------------- */
+
+static struct zset_item item_of(const struct tree_item *item) {
+    return (struct zset_item){.member = {item->parts[0], item->blocks[0]}, .score = item->score};
+}
+
+static struct tree_item scored(struct element member, double score) {
+    return (struct tree_item){.score = score, .parts = {member.bytes}, .blocks = {member.block}};
+}
+
+/* What the index knows a member by. */
+static uint64_t hash_of(const struct keyspace *ks, struct bytes member) {
+    return hash_bytes(ks->seed, member) >> 32;
+}
+static struct tree_item indexed(const struct keyspace *ks, struct bytes member, double score) {
+    return (struct tree_item){.key.high = hash_of(ks, member), .score = score};
+}
+
+static const struct tree *index_of(const struct value *value) {
+    debug_assert(value->kind == VALUE_OBJECT);
+    return &collection_of(value->object)->index;
+}
+
+/* ---- Looking -------------------------------------------------------------------------------------- */
+
+uint64_t zset_count(const struct value *value) {
+    if (value->kind == VALUE_OBJECT) return collection_tree(value)->count;
+    return pack_count(value_bytes(value)) / PARTS;
+}
+
+/* Is this member there with this score? */
+static bool is_scored(struct tree_cursor *cursor, const struct tree *tree, struct bytes member,
+                      double score) {
+    struct tree_item item = {.score = score, .parts = {member}};
+    return tree_lower_bound(cursor, tree, &item);
+}
+
+static bool find_in_trees(const struct keyspace *ks, const struct value *value, struct bytes member,
+                          struct tree_item *found) {
+    struct tree_cursor candidate, cursor;
+    struct tree_item wanted = indexed(ks, member, 0), item;
+    bool more = tree_lower_bound(&candidate, index_of(value), &wanted);
+    for (; more; more = tree_next(&candidate)) {
+        tree_get(&candidate, &item);
+        if (item.key.high != wanted.key.high) return false;
+        if (!is_scored(&cursor, collection_tree(value), member, item.score)) continue;
+        tree_get(&cursor, found);
+        return true;
+    }
+    return false;
+}
+
+bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score) {
+    if (value->kind == VALUE_OBJECT) {
+        struct tree_item item;
+        if (!find_in_trees(ks, value, member, &item)) return false;
+        *score = item.score;
+        return true;
+    }
+    struct bytes pack = value_bytes(value);
+    uint32_t at = pack_find(pack, PARTS, member);
+    if (at == pack_count(pack)) return false;
+    *score = score_of(pack_at(pack, at + SCORE).bytes);
+    return true;
+}
+
+/* The rank of what the cursor found; behind all if that was nothing. */
+static uint64_t rank_at(const struct tree_cursor *cursor, const struct tree *tree) {
+    return cursor->leaf ? tree_rank(cursor) : tree->count;
+}
+
+uint64_t zset_rank(const struct value *value, double score, struct bytes member) {
+    if (value->kind != VALUE_OBJECT) return pack_rank(value_bytes(value), score, member);
+    struct tree_cursor cursor;
+    is_scored(&cursor, collection_tree(value), member, score);
+    return rank_at(&cursor, collection_tree(value));
+}
+
+/* The next larger score; of a finite one, or the lowest. */
+static double next_above(double score) {
+    uint64_t bits;
+    if (score == 0) return DBL_TRUE_MIN;
+    memcpy(&bits, &score, sizeof bits);
+    bits += score > 0 ? 1 : UINT64_MAX;
+    memcpy(&score, &bits, sizeof bits);
+    return score;
+}
+
+uint64_t zset_below(const struct value *value, double score, bool through) {
+    if (through && score == INFINITY) return zset_count(value);
+    return zset_rank(value, through ? next_above(score) : score, BYTES(""));
+}
+
+/* ---- Ranges of members ---------------------------------------------------------------------------- */
+
+/* Is a member on the right side of the lower end of a range, and of its upper end? */
+static bool above_min(struct bytes member, const struct zset_lex *min) {
+    if (min->kind != ZSET_LEX_MEMBER) return min->kind == ZSET_LEX_FIRST;
+    int order = bytes_compare(member, min->member);
+    return min->exclusive ? order > 0 : order >= 0;
+}
+static bool below_max(struct bytes member, const struct zset_lex *max) {
+    if (max->kind != ZSET_LEX_MEMBER) return max->kind == ZSET_LEX_LAST;
+    int order = bytes_compare(member, max->member);
+    return max->exclusive ? order < 0 : order <= 0;
+}
+
+/* Can nothing be between them? */
+static bool is_void(const struct zset_lex *min, const struct zset_lex *max) {
+    if (min->kind == ZSET_LEX_LAST || max->kind == ZSET_LEX_FIRST) return true;
+    if (min->kind == ZSET_LEX_FIRST || max->kind == ZSET_LEX_LAST) return false;
+    int order = bytes_compare(min->member, max->member);
+    return order > 0 || (order == 0 && (min->exclusive || max->exclusive));
+}
+
+static struct bytes member_at(struct bytes pack, uint64_t rank) {
+    return pack_at(pack, (uint32_t)rank * PARTS).bytes;
+}
+
+static struct zset_span span_forwards(struct bytes pack, uint64_t count, const struct zset_lex *min,
+                                      const struct zset_lex *max) {
+    struct zset_span span = {0, 0};
+    while (span.from < count && !above_min(member_at(pack, span.from), min)) span.from++;
+    while (span.from + span.count < count && below_max(member_at(pack, span.from + span.count), max))
+        span.count++;
+    return span;
+}
+
+static struct zset_span span_backwards(struct bytes pack, uint64_t count, const struct zset_lex *min,
+                                       const struct zset_lex *max) {
+    struct zset_span span = {count, 0};
+    while (span.from > 0 && !below_max(member_at(pack, span.from - 1), max)) span.from--;
+    for (; span.from > 0 && above_min(member_at(pack, span.from - 1), min); span.count++) span.from--;
+    return span;
+}
+
+/* How many members come before the lower end of a range; or, `through`, up to its upper end. */
+static uint64_t rank_of_end(const struct tree *tree, double score, const struct zset_lex *end, bool through) {
+    struct tree_cursor cursor;
+    if (end->kind == ZSET_LEX_FIRST) return 0;
+    if (end->kind == ZSET_LEX_LAST) return tree->count;
+    bool there = is_scored(&cursor, tree, end->member, score);
+    return rank_at(&cursor, tree) + (there && end->exclusive != through);
+}
+
+struct zset_span zset_lex_span(const struct value *value, const struct zset_lex *min,
+                               const struct zset_lex *max, bool backwards) {
+    uint64_t count = zset_count(value);
+    if (count == 0 || is_void(min, max)) return (struct zset_span){0, 0};
+    if (value->kind == VALUE_OBJECT) {
+        struct tree_cursor first;
+        struct tree_item item;
+        const struct tree *tree = collection_tree(value);
+        tree_select(&first, tree, 0);
+        tree_get(&first, &item);
+        uint64_t from = rank_of_end(tree, item.score, min, false);
+        uint64_t to = rank_of_end(tree, item.score, max, true);
+        return (struct zset_span){from, to > from ? to - from : 0};
+    }
+    struct bytes pack = value_bytes(value);
+    if (!above_min(member_at(pack, count - 1), min) || !below_max(member_at(pack, 0), max))
+        return (struct zset_span){0, 0};
+    return backwards ? span_backwards(pack, count, min, max) : span_forwards(pack, count, min, max);
+}
+
+/* ---- Walks ---------------------------------------------------------------------------------------- */
+
+void zset_walk(struct zset_walk *walk, const struct value *value, uint64_t from, bool backwards) {
+    uint64_t count = zset_count(value);
+    assert(from <= count && (from < count || !backwards || count == 0));
+    walk->value = *value;
+    walk->packed = value->kind != VALUE_OBJECT;
+    walk->backwards = backwards;
+    walk->rank = from;
+    walk->left = count == 0 ? 0 : backwards ? from + 1 : count - from;
+    walk->cursor.leaf = NULL;
+    if (walk->packed)
+        walk->pack = pack_from(value_bytes(value), (uint32_t)from * PARTS);
+    else if (walk->left > 0)
+        tree_select(&walk->cursor, collection_tree(value), from);
+}
+
+static bool next_in_pack(struct zset_walk *walk, struct zset_item *item) {
+    struct element score;
+    if (walk->left == 0) return false;
+    walk->left--;
+    if (walk->backwards) walk->pack = pack_from(value_bytes(&walk->value), (uint32_t)walk->rank-- * PARTS);
+    bool both = pack_next(&walk->pack, &item->member) && pack_next(&walk->pack, &score);
+    assert(both);
+    item->score = score_of(score.bytes);
+    return true;
+}
+
+bool zset_next(struct zset_walk *walk, struct zset_item *item) {
+    if (walk->packed) return next_in_pack(walk, item);
+    if (walk->cursor.leaf == NULL) return false;
+    struct tree_item found;
+    tree_get(&walk->cursor, &found);
+    *item = item_of(&found);
+    if (walk->backwards)
+        tree_previous(&walk->cursor);
+    else
+        tree_next(&walk->cursor);
+    return true;
+}
+
+/* ---- Scans ---------------------------------------------------------------------------------------- */
+
+/* Members with hashes [from, to] are due, `each` of which is called once. */
+struct scan {
+    const struct keyspace *ks;
+    const struct value *value;
+    uint64_t from, to;
+    void (*each)(void *context, const struct zset_item *item);
+    void *context;
+};
+
+/* How many members have this score. */
+static uint64_t count_of_score(const struct value *value, double score) {
+    return zset_below(value, score, true) - zset_below(value, score, false);
+}
+
+/* Calls for those that are due of the members with this score. */
+static void scan_score(const struct scan *scan, double score) {
+    struct tree_cursor cursor;
+    struct tree_item item = {.score = score, .parts = {BYTES("")}};
+    tree_lower_bound(&cursor, collection_tree(scan->value), &item);
+    for (; cursor.leaf; tree_next(&cursor)) {
+        tree_get(&cursor, &item);
+        if (item.score != score) return;
+        uint64_t hash = hash_of(scan->ks, item.parts[0]);
+        if (hash < scan->from || hash > scan->to) continue;
+        struct zset_item due = item_of(&item);
+        scan->each(scan->context, &due);
+    }
+}
+
+/* Where the index is to be entered for this hash. */
+static void enter_index(struct tree_cursor *cursor, const struct value *value, uint64_t hash) {
+    struct tree_item item = {.key.high = hash};
+    tree_lower_bound(cursor, index_of(value), &item);
+}
+
+/* Did an entry before this one, of those that are due, have its score? Where scores are the same one look is for all. */
+static bool is_repeated(const struct scan *scan, const struct tree_cursor *until, double score) {
+    enum { LOOKED_BACK_AT_MOST = 64 };
+    struct tree_cursor cursor = *until;
+    struct tree_item item;
+    for (unsigned i = 0; i < LOOKED_BACK_AT_MOST && tree_previous(&cursor); i++) {
+        tree_get(&cursor, &item);
+        if (item.key.high < scan->from) return false;
+        if (item.score == score) return true;
+    }
+    return false;
+}
+
+uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t from, uint64_t count,
+                   void (*each)(void *context, const struct zset_item *item), void *context) {
+    enum {
+        LOOKS_FOR_EACH = 64
+    }; /* members of the same score that are looked at for each that is due, at most */
+    struct scan scan = {ks, value, from, UINT32_MAX, each, context};
+    struct tree_cursor cursor;
+    struct tree_item item;
+    uint64_t next = 0, seen = 0;
+    if (from > UINT32_MAX) return 0;
+    for (enter_index(&cursor, value, from); cursor.leaf; tree_next(&cursor), seen++) {
+        tree_get(&cursor, &item);
+        if (seen == 0) {
+            uint64_t least = count_of_score(value, item.score) / LOOKS_FOR_EACH;
+            count = count < least ? least : count;
+        }
+        if (seen >= count && item.key.high != scan.to) {
+            next = item.key.high;
+            break;
+        }
+        scan.to = item.key.high;
+    }
+    if (next == 0) scan.to = UINT32_MAX;
+    for (enter_index(&cursor, value, from); cursor.leaf; tree_next(&cursor)) {
+        tree_get(&cursor, &item);
+        if (item.key.high > scan.to) break;
+        if (!is_repeated(&scan, &cursor, item.score)) scan_score(&scan, item.score);
+    }
+    return next;
+}
+
+/* ---- Trees ---------------------------------------------------------------------------------------- */
+
+static size_t long_bytes(const struct tree_item *item) {
+    return item->blocks[0] ? block_memory(item->blocks[0]) : 0;
+}
+
+/* Puts an item into both trees. False without memory, and then neither has it. */
+static bool add_to_trees(struct keyspace *ks, struct collection *collection, const struct tree_item *item) {
+    struct tree_context context = collection_context(ks);
+    struct tree_item entry = indexed(ks, item->parts[0], item->score);
+    if (tree_put(&collection->index, &context, &entry, false) == TREE_NO_MEMORY) return false;
+    if (tree_put(&collection->tree, &context, item, false) == TREE_NO_MEMORY) {
+        tree_remove(&collection->index, &context, &entry); /* takes no memory: the way was copied just now */
+        return false;
+    }
+    if (item->parts[0].len <= ELEMENT_PLAIN_MAX) return true;
+    struct tree_cursor cursor;
+    struct tree_item put;
+    bool there = is_scored(&cursor, &collection->tree, item->parts[0], item->score);
+    assert(there);
+    tree_get(&cursor, &put);
+    collection->long_bytes += long_bytes(&put);
+    return true;
+}
+
+/* Takes what was found out of both trees. False without memory, and then both have it. The tree of scores is what counts: an
+ * entry may stay in the index. */
+static bool take_from_trees(struct keyspace *ks, struct collection *collection, struct bytes member,
+                            double score, size_t bytes) {
+    struct tree_context context = collection_context(ks);
+    struct tree_item item = {.score = score, .parts = {member}}, entry = indexed(ks, member, score);
+    enum tree_changed changed = tree_remove(&collection->tree, &context, &item);
+    if (changed == TREE_NO_MEMORY) return false;
+    assert(changed == TREE_REMOVED && collection->long_bytes >= bytes);
+    collection->long_bytes -= bytes;
+    tree_remove(&collection->index, &context, &entry);
+    if (collection->tree.count == 0) tree_release(&collection->index, context.graves);
+    return true;
+}
+
+static enum zset_changed put_in_trees(struct keyspace *ks, struct collection *collection,
+                                      const struct tree_item *item, const double *old) {
+    struct bytes member = item->parts[0];
+    struct tree_cursor cursor;
+    struct tree_item before;
+    size_t bytes = 0;
+    if (old && is_scored(&cursor, &collection->tree, member, *old)) {
+        tree_get(&cursor, &before);
+        bytes = long_bytes(&before);
+    }
+    if (!add_to_trees(ks, collection, item)) return ZSET_NO_MEMORY;
+    if (old == NULL) return ZSET_ADDED;
+    if (take_from_trees(ks, collection, member, *old, bytes)) return ZSET_REPLACED;
+    bool undone = take_from_trees(ks, collection, member, item->score, bytes);
+    assert(undone); /* takes no memory: both ways were copied just now */
+    return ZSET_NO_MEMORY;
+}
+
+/* What a pack holds, in trees. NULL without memory. */
+static struct collection *trees_of_pack(struct keyspace *ks, struct bytes pack) {
+    struct collection *collection = collection_new(ks->heap, &type_zset, TREE_SCORES);
+    struct pack_walk walk = pack_from(pack, 0);
+    struct element member, score;
+    bool done = collection;
+    while (done && pack_next(&walk, &member) && pack_next(&walk, &score)) {
+        struct tree_item item = scored(member, score_of(score.bytes));
+        done = add_to_trees(ks, collection, &item);
+    }
+    if (done || collection == NULL) return collection;
+    object_release(&collection->head, &ks->dead);
+    keyspace_note_garbage(ks);
+    return NULL;
+}
+
+static bool unpack(struct edit *edit) {
+    struct value value = entry_value(edit->entry);
+    struct collection *collection = trees_of_pack(edit->keyspace, value_bytes(&value));
+    return collection && collection_become(edit, collection);
+}
+
+/* ---- Packs ---------------------------------------------------------------------------------------- */
+
+/* A copy of the pack, to be changed and stored again: one that shrinks must not be left longer than it is. */
+static struct pack copy_pack(struct bytes bytes, char scratch[COLLECTION_PACK_BYTES]) {
+    assert(bytes.len <= COLLECTION_PACK_BYTES);
+    if (bytes.len) memcpy(scratch, bytes.data, bytes.len);
+    return (struct pack){.data = scratch, .len = bytes.len, .capacity = COLLECTION_PACK_BYTES};
+}
+static bool store_pack(struct edit *edit, const struct pack *pack) {
+    char *data = edit_room(edit, pack->len);
+    if (data && pack->len) memcpy(data, pack->data, pack->len);
+    return data;
+}
+
+/* The score that is kept where OBJECT ENCODING says listpack (`edited` is not set): 0 for -0. */
+static double kept(double score, bool edited) {
+    return score == 0 && !edited ? 0 : score;
+}
+
+/* A member and its score as they stand in a pack. */
+struct pair {
+    struct element elements[PARTS];
+    char score[SCORE_MAX_LEN];
+};
+static void make_pair(struct pair *pair, struct bytes member, double score) {
+    pair->elements[MEMBER] = element_of(member);
+    pair->elements[SCORE] = element_of((struct bytes){pair->score, score_put(pair->score, score)});
+}
+static size_t pair_len(const struct pair *pair) {
+    return PARTS + element_stored(pair->elements[MEMBER].bytes.len) +
+           element_stored(pair->elements[SCORE].bytes.len);
+}
+
+static enum zset_changed add_to_pack(struct edit *edit, struct bytes bytes, const struct pair *pair,
+                                     double score) {
+    uint32_t rank = pack_rank(bytes, score, pair->elements[MEMBER].bytes);
+    size_t len = (bytes.len ? bytes.len : PACK_HEAD) + pair_len(pair);
+    struct pack pack = {.data = edit_room(edit, len), .len = bytes.len, .capacity = len};
+    if (pack.data == NULL) return ZSET_NO_MEMORY;
+    size_t used = pack_insert(&pack, rank * PARTS, pair->elements, PARTS);
+    assert(used == len && pack.len == len);
+    return ZSET_ADDED;
+}
+
+/* Puts a member in a pack with another score than it had, to where that belongs. False, and nothing is changed, if the pack
+ * becomes too long. */
+static bool move_in_pack(struct edit *edit, struct bytes bytes, const struct pair *pair, double score,
+                         enum zset_changed *changed) {
+    char scratch[COLLECTION_PACK_BYTES];
+    struct bytes member = pair->elements[MEMBER].bytes;
+    struct pack pack = copy_pack(bytes, scratch);
+    pack_delete(&pack, pack_find(bytes, PARTS, member), PARTS);
+    uint32_t rank = pack_rank(pack_bytes(&pack), score, member);
+    if (pack_insert(&pack, rank * PARTS, pair->elements, PARTS) > pack.capacity) return false;
+    *changed = store_pack(edit, &pack) ? ZSET_REPLACED : ZSET_NO_MEMORY;
+    return true;
+}
+
+/* Puts a member into the pack of the edit. False, and nothing is changed, if it must be trees for that. */
+static bool put_in_pack(struct edit *edit, struct bytes member, double score, const double *old,
+                        enum zset_changed *changed) {
+    struct value now = entry_value(edit->entry);
+    struct pair pair;
+    if (now.kind == VALUE_OBJECT || member.len > ELEMENT_INLINE_MAX) return false;
+    struct bytes pack = value_bytes(&now);
+    make_pair(&pair, member, score);
+    if (old) return move_in_pack(edit, pack, &pair, score, changed);
+    size_t len = (pack.len ? pack.len : PACK_HEAD) + pair_len(&pair);
+    if (!collection_may_pack(len, pack_count(pack) + PARTS)) return false;
+    *changed = add_to_pack(edit, pack, &pair, score);
+    return true;
+}
+
+/* ---- Changing ------------------------------------------------------------------------------------- */
+
+enum zset_changed zset_put(struct edit *edit, struct element member, double score, const double *old) {
+    enum zset_changed changed;
+    assert(!isnan(score));
+    if (old && *old == score) return ZSET_UNCHANGED;
+    if (put_in_pack(edit, member.bytes, score, old, &changed)) return changed;
+    if (edit->entry->kind != VALUE_OBJECT && !unpack(edit)) return ZSET_NO_MEMORY;
+    struct collection *collection = collection_edit(edit);
+    if (collection == NULL) return ZSET_NO_MEMORY;
+    struct tree_item item = scored(member, score);
+    changed = put_in_trees(edit->keyspace, collection, &item, old);
+    keyspace_note_nodes(edit->keyspace);
+    return changed;
+}
+
+static bool delete_from_pack(struct edit *edit, struct bytes bytes, uint32_t at, uint32_t count) {
+    char scratch[COLLECTION_PACK_BYTES];
+    struct pack pack = copy_pack(bytes, scratch);
+    pack_delete(&pack, at, count);
+    return store_pack(edit, &pack);
+}
+
+enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
+    struct value value = entry_value(edit->entry);
+    struct keyspace *ks = edit->keyspace;
+    struct tree_item item;
+    if (value.kind != VALUE_OBJECT) {
+        struct bytes pack = value_bytes(&value);
+        uint32_t at = pack_find(pack, PARTS, member);
+        if (at == pack_count(pack)) return ZSET_UNCHANGED;
+        return delete_from_pack(edit, pack, at, PARTS) ? ZSET_DELETED : ZSET_NO_MEMORY;
+    }
+    if (!find_in_trees(ks, &value, member, &item)) return ZSET_UNCHANGED;
+    size_t bytes = long_bytes(&item);
+    struct collection *collection = collection_edit(edit);
+    bool done = collection && take_from_trees(ks, collection, member, item.score, bytes);
+    keyspace_note_nodes(ks);
+    return done ? ZSET_DELETED : ZSET_NO_MEMORY;
+}
+
+/* The index's entries of some members, which are about to go, and what their blocks take. */
+enum { DELETED_AT_ONCE = 128 };
+struct going {
+    struct tree_item entries[DELETED_AT_ONCE];
+    unsigned count;
+    size_t long_bytes;
+};
+
+static void look_at_going(struct going *going, const struct keyspace *ks, const struct tree *tree,
+                          struct zset_span span) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    going->count = 0;
+    going->long_bytes = 0;
+    tree_select(&cursor, tree, span.from);
+    while (going->count < span.count && going->count < DELETED_AT_ONCE) {
+        tree_get(&cursor, &item);
+        going->entries[going->count++] = indexed(ks, item.parts[0], item.score);
+        going->long_bytes += long_bytes(&item);
+        tree_next(&cursor);
+    }
+}
+
+/* Deletes some of these members. How many; 0 without memory. */
+static unsigned delete_some(struct keyspace *ks, struct collection *collection, struct zset_span span) {
+    struct tree_context context = collection_context(ks);
+    struct going going;
+    struct tree *tree = &collection->tree;
+    look_at_going(&going, ks, tree, span);
+    bool first = going.count == 1 && span.from == 0, last = going.count == 1 && span.from + 1 == tree->count;
+    bool done = first || last ? tree_pop(tree, &context, first ? TREE_FRONT : TREE_BACK)
+                              : tree_remove_range(tree, &context, span.from, going.count);
+    if (!done) return 0;
+    assert(collection->long_bytes >= going.long_bytes);
+    collection->long_bytes -= going.long_bytes;
+    for (unsigned i = 0; i < going.count; i++) tree_remove(&collection->index, &context, &going.entries[i]);
+    return going.count;
+}
+
+static uint64_t delete_from_trees(struct keyspace *ks, struct collection *collection, struct zset_span span) {
+    uint64_t deleted = 0, some = 1;
+    if (span.count < collection->tree.count) {
+        for (; deleted < span.count && some > 0; deleted += some)
+            some = delete_some(ks, collection, (struct zset_span){span.from, span.count - deleted});
+        return deleted;
+    }
+    tree_release(&collection->tree, &ks->dead.nodes);
+    tree_release(&collection->index, &ks->dead.nodes);
+    collection->long_bytes = 0;
+    return span.count;
+}
+
+uint64_t zset_delete_span(struct edit *edit, struct zset_span span) {
+    struct value value = entry_value(edit->entry);
+    assert(span.from + span.count <= zset_count(&value));
+    if (span.count == 0) return 0;
+    if (value.kind != VALUE_OBJECT) {
+        uint32_t at = (uint32_t)span.from * PARTS, count = (uint32_t)span.count * PARTS;
+        return delete_from_pack(edit, value_bytes(&value), at, count) ? span.count : 0;
+    }
+    struct collection *collection = collection_edit(edit);
+    uint64_t deleted = collection ? delete_from_trees(edit->keyspace, collection, span) : 0;
+    keyspace_note_nodes(edit->keyspace);
+    return deleted;
+}
+
+/* ---- New values ----------------------------------------------------------------------------------- */
+
+/* Makes a pack of the items, if they fit one. */
+static bool build_pack(const struct zset_item *items, size_t count, bool edited, struct pack *pack) {
+    if (!collection_may_pack(0, (uint64_t)count * PARTS)) return false;
+    for (size_t i = 0; i < count; i++) {
+        struct pair pair;
+        if (items[i].member.bytes.len > ELEMENT_INLINE_MAX) return false;
+        make_pair(&pair, items[i].member.bytes, kept(items[i].score, edited));
+        if (pack_insert(pack, (uint32_t)i * PARTS, pair.elements, PARTS) > pack->capacity) return false;
+    }
+    return true;
+}
+
+/* Items in the order of ranks become full leaves. */
+static bool push_to_trees(struct keyspace *ks, struct collection *collection, const struct zset_item *item,
+                          bool edited) {
+    struct tree_context context = collection_context(ks);
+    struct tree_item scores = scored(item->member, kept(item->score, edited)),
+                     entry = indexed(ks, item->member.bytes, item->score);
+    struct tree_cursor cursor;
+    if (!tree_push(&collection->tree, &context, &scores, TREE_BACK)) return false;
+    if (tree_put(&collection->index, &context, &entry, false) == TREE_NO_MEMORY) return false;
+    if (item->member.bytes.len <= ELEMENT_PLAIN_MAX) return true;
+    tree_select(&cursor, &collection->tree, collection->tree.count - 1);
+    tree_get(&cursor, &scores);
+    collection->long_bytes += long_bytes(&scores);
+    return true;
+}
+
+static struct collection *build_trees(struct keyspace *ks, const struct zset_item *items, size_t count,
+                                      bool edited) {
+    struct collection *collection = collection_new(ks->heap, &type_zset, TREE_SCORES);
+    bool done = collection;
+    for (size_t i = 0; i < count && done; i++) done = push_to_trees(ks, collection, &items[i], edited);
+    keyspace_note_nodes(ks);
+    if (done || collection == NULL) return collection;
+    object_release(&collection->head, &ks->dead);
+    keyspace_note_garbage(ks);
+    return NULL;
+}
+
+bool zset_build(struct keyspace *ks, const struct zset_item *items, size_t count, bool edited,
+                char pack[COLLECTION_PACK_BYTES], struct value *value) {
+    struct pack built = {.data = pack, .len = 0, .capacity = COLLECTION_PACK_BYTES};
+    assert(count > 0);
+    *value = (struct value){.type = TYPE_ZSET, .edited = edited};
+    if (build_pack(items, count, edited, &built)) {
+        value->kind = VALUE_INLINE;
+        value->bytes = pack_bytes(&built);
+        return true;
+    }
+    struct collection *collection = build_trees(ks, items, count, edited);
+    if (collection == NULL) return false;
+    value->kind = VALUE_OBJECT;
+    value->object = &collection->head;
+    return true;
+}
+
+/* ---- The row -------------------------------------------------------------------------------------- */
+
+static const char *encoding(const struct value *value) {
+    return value->edited ? "skiplist" : "listpack";
+}
+
+static void digest(const struct value *value, struct digest *digest) {
+    struct zset_walk walk;
+    struct zset_item item;
+    char text[NUMBER_DOUBLE_MAX_LEN];
+    zset_walk(&walk, value, 0, false);
+    while (zset_next(&walk, &item)) {
+        struct digest pair = {{0}};
+        digest_mix(&pair, item.member.bytes);
+        digest_mix(&pair, (struct bytes){text, number_format_double(text, item.score)});
+        digest_join(digest, digest_bytes(&pair));
+    }
+}
+
+const struct type type_zset = {.name = "zset",
+                               .number = TYPE_ZSET,
+                               .encoding = encoding,
+                               .count = zset_count,
+                               .digest = digest,
+                               .memory = collection_memory,
+                               .fork = collection_fork,
+                               .bury = collection_bury};
