@@ -33,6 +33,8 @@ Directives, one a line:
     @closed                the server must close the current connection, after the replies and with nothing more behind them
     @sync                  waits for all replies so far before anything more is sent
     @eventually [SECONDS]  the next command is repeated until its reply is the expected one (never a sleep; default 5)
+    @unordered [N]         the next reply's elements may come in any order, each with the N - 1 that follow it (HGETALL: 2); of a scan's
+                           reply (a cursor and elements) the elements; pairs that RESP3 has made stay together by themselves. No patterns then.
     @kevy-only             the next step is skipped when the transcript runs against redis-server; `@kevy-only file`: all of it
     @server --name value   further arguments for the server (at the head of the file)
     @resp 2                head of file: no HELLO is sent and `<` lines are literal: for transcripts that say HELLO themselves
@@ -90,13 +92,14 @@ class Step:
         self.expect = {2: [], 3: []}  # lists of (is_pattern, text)
         self.eventually_s = 0
         self.kevy_only = False
+        self.unordered = 0  # how many elements of the reply stay together; 0: all stay in their order
 
 
 class Transcript:
     def __init__(self, path):
         self.path, self.steps, self.server_arguments = path, [], []
         self.protocols, self.literal, self.tcp, self.whole, self.kevy_only = (2, 3), False, False, False, False
-        eventually_s, kevy_only = 0, False
+        eventually_s, kevy_only, unordered = 0, False, 0
         with open(path, encoding="utf-8") as file:
             for line, text in enumerate(file, 1):
                 text = text.rstrip("\n")
@@ -110,11 +113,13 @@ class Transcript:
                 elif word in (">", "@raw"):
                     step = Step("send", line, rest)
                     step.is_raw = word == "@raw"
-                    step.eventually_s, step.kevy_only = eventually_s, kevy_only
-                    eventually_s, kevy_only = 0, False
+                    step.eventually_s, step.kevy_only, step.unordered = eventually_s, kevy_only, unordered
+                    eventually_s, kevy_only, unordered = 0, False, 0
                     self.steps.append(step)
                 elif word == "@eventually":
                     eventually_s = float(rest or 5)
+                elif word == "@unordered":
+                    unordered = int(rest or 1)
                 elif word == "@kevy-only":
                     self.kevy_only |= rest.strip() == "file"
                     kevy_only = not rest.strip()
@@ -189,15 +194,45 @@ def nulls_to_resp3(raw):
     return out
 
 
+def elements_of(raw, start):
+    """The kind of the reply that begins at start, where its first element begins, and its elements' bytes (those of aggregates only)."""
+    line_end = raw.find(b"\r\n", start) + 2
+    kind = raw[start : start + 1]
+    if kind not in (b"*", b"~", b"%"):
+        return kind, line_end, []
+    elements, at = [], line_end
+    for _ in range(int(raw[start + 1 : line_end]) * (2 if kind == b"%" else 1)):
+        framer = resp.Framer()
+        framer.position = at
+        end = framer.end(raw)
+        elements.append(raw[at:end])
+        at = end
+    return kind, line_end, elements
+
+
+def in_one_order(raw, group):
+    """The reply with its elements sorted, `group` at a time."""
+    kind, start, elements = elements_of(raw, 0)
+    if kind == b"*" and len(elements) == 2 and elements[0][:1] == b"$" and elements[1][:1] == b"*":
+        return raw[:start] + elements[0] + in_one_order(elements[1], group)
+    if kind == b"%":
+        group = 2
+    elif elements and elements[0][:1] == b"*":
+        group = 1  # RESP3 has pairs where RESP2 has two elements
+    return raw[:start] + b"".join(sorted(b"".join(elements[i : i + group]) for i in range(0, len(elements), group)))
+
+
 class Expectation:
-    """What a step answers: exact bytes, or a pattern over them."""
+    """What a step answers: exact bytes, in any order of elements, or a pattern over them."""
 
     def __init__(self, step, protocol, literal, variables):
         lines = step.expect[3] if protocol == 3 and step.expect[3] else step.expect[2]
         translate = protocol == 3 and not step.expect[3] and not literal
         self.is_pattern = any(is_pattern for is_pattern, _ in lines)
         self.is_nothing = not lines
-        self.lines = len(lines)
+        self.lines, self.unordered = len(lines), step.unordered
+        if self.is_pattern and self.unordered:
+            raise BadTranscript("line %d: a pattern leaves no elements to sort" % step.line)
         if not self.is_pattern:
             self.raw = b"".join(substitute(resp.unescape(text), variables) + b"\r\n" for _, text in lines)
             if translate:
@@ -215,12 +250,16 @@ class Expectation:
         self.is_open_ended = b"(?s" in pattern
 
     def matches(self, raw):
+        if self.unordered and raw != self.raw:
+            return len(raw) == len(self.raw) and in_one_order(raw, self.unordered) == in_one_order(self.raw, self.unordered)
         return self.pattern.fullmatch(raw) if self.is_pattern else raw == self.raw
 
     def hopeless(self, raw):
         """Could no further reply make raw match?"""
         if self.is_pattern:
             return raw.count(b"\r\n") >= self.lines and not self.is_open_ended
+        if self.unordered:
+            return True  # such a reply is the only one that its command gives
         return not self.raw.startswith(raw)
 
 

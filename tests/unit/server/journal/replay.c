@@ -124,14 +124,15 @@ static bool take_answers(struct output *output) {
 struct sum {
     uint64_t keys, sum;
     unsigned db;
+    struct keyspace *keyspace;
 };
 
 static void add_entry(void *context, struct entry *e) {
     static const struct hash_seed fixed = {{1, 2}};
     struct sum *sum = context;
-    char scratch[NUMBER_I64_MAX_LEN];
-    struct bytes value = entry_string(e, scratch);
-    uint64_t parts[4] = {sum->db, hash_bytes(&fixed, entry_key(e)), hash_bytes(&fixed, value),
+    struct digest digest = {{0}};
+    keyspace_digest_entry(&digest, sum->keyspace, e);
+    uint64_t parts[4] = {sum->db, hash_bytes(&fixed, entry_key(e)), hash_bytes(&fixed, digest_bytes(&digest)),
                          (uint64_t)entry_expiry(e)};
     sum->keys++;
     sum->sum += hash_bytes(&fixed, (struct bytes){(char *)parts, sizeof parts});
@@ -142,6 +143,7 @@ static struct sum sum_of_all(void) {
     for (sum.db = 0; sum.db < FIXTURE_DATABASES; sum.db++) {
         for (unsigned i = 0; i < stripes.count; i++) {
             uint64_t cursor = 0;
+            sum.keyspace = stripes.all[i].keyspace;
             do cursor = keyspace_scan(stripes.all[i].keyspace, sum.db, cursor, add_entry, &sum);
             while (cursor);
         }
@@ -289,6 +291,27 @@ static const char *const commands[] = {
     "SET k",
     "NOSUCH k",
     "SWAPDB d d",
+    "ZADD z n n n n n n",
+    "ZADD z n v f v",
+    "ZADD z XX CH f n f n",
+    "ZADD z GT INCR f n",
+    "ZINCRBY z f n",
+    "ZINCRBY z f v",
+    "ZREM z n n",
+    "ZPOPMIN z",
+    "ZPOPMAX z 2",
+    "ZMPOP 2 z z MAX COUNT 3",
+    "ZREMRANGEBYRANK z 0 n",
+    "ZREMRANGEBYSCORE z n n",
+    "ZREMRANGEBYLEX z [1 +",
+    "ZRANGESTORE z z 0 n",
+    "ZUNIONSTORE z 2 z z WEIGHTS f f",
+    "ZINTERSTORE z 2 z z",
+    "ZDIFFSTORE z 2 z z",
+    "COPY z z REPLACE",
+    "PEXPIRE z p",
+    "SET z v",
+    "ZADD k n n",
 };
 /* These end a batch: the clock is read again behind them. */
 static const char *const ends[] = {"EXEC",    "EXEC",     "DISCARD", "SELECT d", "SELECT d",
@@ -298,6 +321,7 @@ static size_t write_word(char *dst, size_t size, char letter) {
     static const char letters[] = "abcdefgh";
     switch (letter) {
     case 'k': return (size_t)snprintf(dst, size, "key%u", pick(KEYS));
+    case 'z': return (size_t)snprintf(dst, size, "zset%u", pick(4));
     case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
     case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
     case 'b': return (size_t)snprintf(dst, size, "%u", pick(200));
@@ -321,7 +345,7 @@ static void append_command(struct buffer *out, const char *form) {
     for (const char *at = form; *at; at += strspn(at, " ")) {
         size_t len = strcspn(at, " ");
         struct bytes arg = {at, len};
-        if (len == 1 && strchr("kvnfbpPd", *at))
+        if (len == 1 && strchr("kzvnfbpPd", *at))
             arg = (struct bytes){word, write_word(word, sizeof word, *at)};
         if (!line)
             append_piece(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", arg.len)});
