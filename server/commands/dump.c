@@ -145,7 +145,9 @@ static struct load_options load_options_of(const struct call *call, struct keysp
                                  .context = {.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes},
                                  .dead = &ks->dead,
                                  .thresholds = {[TYPE_HASH] = {(uint64_t)config.hash_max_listpack_entries,
-                                                               (uint64_t)config.hash_max_listpack_value}},
+                                                               (uint64_t)config.hash_max_listpack_value},
+                                                [TYPE_ZSET] = {(uint64_t)config.zset_max_listpack_entries,
+                                                               (uint64_t)config.zset_max_listpack_value}},
                                  .max_bytes = call->argv[3].len > (uint64_t)config.proto_max_bulk_len
                                                   ? call->argv[3].len
                                                   : (uint64_t)config.proto_max_bulk_len,

@@ -5,6 +5,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "store/rdb/writer.h"
+#include "store/values/load.h"
 #include "store/values/score.h"
 
 enum { MEMBER, SCORE, PARTS };
@@ -20,11 +22,11 @@ static struct tree_item scored(struct element member, double score) {
 }
 
 /* What the index knows a member by. */
-static uint64_t hash_of(const struct keyspace *ks, struct bytes member) {
-    return hash_bytes(ks->seed, member) >> 32;
+static uint64_t hash_of(const struct hash_seed *seed, struct bytes member) {
+    return hash_bytes(seed, member) >> 32;
 }
-static struct tree_item indexed(const struct keyspace *ks, struct bytes member, double score) {
-    return (struct tree_item){.key.high = hash_of(ks, member), .score = score};
+static struct tree_item indexed(const struct hash_seed *seed, struct bytes member, double score) {
+    return (struct tree_item){.key.high = hash_of(seed, member), .score = score};
 }
 
 static const struct tree *index_of(const struct value *value) {
@@ -46,10 +48,10 @@ static bool is_scored(struct tree_cursor *cursor, const struct tree *tree, struc
     return tree_lower_bound(cursor, tree, &item);
 }
 
-static bool find_in_trees(const struct keyspace *ks, const struct value *value, struct bytes member,
+static bool find_in_trees(const struct hash_seed *seed, const struct value *value, struct bytes member,
                           struct tree_item *found) {
     struct tree_cursor candidate, cursor;
-    struct tree_item wanted = indexed(ks, member, 0), item;
+    struct tree_item wanted = indexed(seed, member, 0), item;
     bool more = tree_lower_bound(&candidate, index_of(value), &wanted);
     for (; more; more = tree_next(&candidate)) {
         tree_get(&candidate, &item);
@@ -64,7 +66,7 @@ static bool find_in_trees(const struct keyspace *ks, const struct value *value, 
 bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score) {
     if (value->kind == VALUE_OBJECT) {
         struct tree_item item;
-        if (!find_in_trees(ks, value, member, &item)) return false;
+        if (!find_in_trees(ks->seed, value, member, &item)) return false;
         *score = item.score;
         return true;
     }
@@ -239,7 +241,7 @@ static void scan_score(const struct scan *scan, double score) {
     for (; cursor.leaf; tree_next(&cursor)) {
         tree_get(&cursor, &item);
         if (item.score != score) return;
-        uint64_t hash = hash_of(scan->ks, item.parts[0]);
+        uint64_t hash = hash_of(scan->ks->seed, item.parts[0]);
         if (hash < scan->from || hash > scan->to) continue;
         struct zset_item due = item_of(&item);
         scan->each(scan->context, &due);
@@ -303,12 +305,12 @@ static size_t long_bytes(const struct tree_item *item) {
 }
 
 /* Puts an item into both trees. False without memory, and then neither has it. */
-static bool add_to_trees(struct keyspace *ks, struct collection *collection, const struct tree_item *item) {
-    struct tree_context context = collection_context(ks);
-    struct tree_item entry = indexed(ks, item->parts[0], item->score);
-    if (tree_put(&collection->index, &context, &entry, false) == TREE_NO_MEMORY) return false;
-    if (tree_put(&collection->tree, &context, item, false) == TREE_NO_MEMORY) {
-        tree_remove(&collection->index, &context, &entry); /* takes no memory: the way was copied just now */
+static bool add_to_trees(const struct tree_context *context, struct collection *collection,
+                         const struct tree_item *item) {
+    struct tree_item entry = indexed(context->seed, item->parts[0], item->score);
+    if (tree_put(&collection->index, context, &entry, false) == TREE_NO_MEMORY) return false;
+    if (tree_put(&collection->tree, context, item, false) == TREE_NO_MEMORY) {
+        tree_remove(&collection->index, context, &entry); /* takes no memory: the way was copied just now */
         return false;
     }
     if (item->parts[0].len <= ELEMENT_PLAIN_MAX) return true;
@@ -323,20 +325,20 @@ static bool add_to_trees(struct keyspace *ks, struct collection *collection, con
 
 /* Takes what was found out of both trees. False without memory, and then both have it. The tree of scores is what counts: an
  * entry may stay in the index. */
-static bool take_from_trees(struct keyspace *ks, struct collection *collection, struct bytes member,
-                            double score, size_t bytes) {
-    struct tree_context context = collection_context(ks);
-    struct tree_item item = {.score = score, .parts = {member}}, entry = indexed(ks, member, score);
-    enum tree_changed changed = tree_remove(&collection->tree, &context, &item);
+static bool take_from_trees(const struct tree_context *context, struct collection *collection,
+                            struct bytes member, double score, size_t bytes) {
+    struct tree_item item = {.score = score, .parts = {member}};
+    struct tree_item entry = indexed(context->seed, member, score);
+    enum tree_changed changed = tree_remove(&collection->tree, context, &item);
     if (changed == TREE_NO_MEMORY) return false;
     assert(changed == TREE_REMOVED && collection->long_bytes >= bytes);
     collection->long_bytes -= bytes;
-    tree_remove(&collection->index, &context, &entry);
-    if (collection->tree.count == 0) tree_release(&collection->index, context.graves);
+    tree_remove(&collection->index, context, &entry);
+    if (collection->tree.count == 0) tree_release(&collection->index, context->graves);
     return true;
 }
 
-static enum zset_changed put_in_trees(struct keyspace *ks, struct collection *collection,
+static enum zset_changed put_in_trees(const struct tree_context *context, struct collection *collection,
                                       const struct tree_item *item, const double *old) {
     struct bytes member = item->parts[0];
     struct tree_cursor cursor;
@@ -346,33 +348,35 @@ static enum zset_changed put_in_trees(struct keyspace *ks, struct collection *co
         tree_get(&cursor, &before);
         bytes = long_bytes(&before);
     }
-    if (!add_to_trees(ks, collection, item)) return ZSET_NO_MEMORY;
+    if (!add_to_trees(context, collection, item)) return ZSET_NO_MEMORY;
     if (old == NULL) return ZSET_ADDED;
-    if (take_from_trees(ks, collection, member, *old, bytes)) return ZSET_REPLACED;
-    bool undone = take_from_trees(ks, collection, member, item->score, bytes);
+    if (take_from_trees(context, collection, member, *old, bytes)) return ZSET_REPLACED;
+    bool undone = take_from_trees(context, collection, member, item->score, bytes);
     assert(undone); /* takes no memory: both ways were copied just now */
     return ZSET_NO_MEMORY;
 }
 
-/* What a pack holds, in trees. NULL without memory. */
-static struct collection *trees_of_pack(struct keyspace *ks, struct bytes pack) {
-    struct collection *collection = collection_new(ks->heap, &type_zset, TREE_SCORES);
+/* What a pack holds, in trees. NULL without memory; then *dead has what was made of it. */
+static struct collection *trees_of_pack(const struct tree_context *context, struct bytes pack,
+                                        struct dead *dead) {
+    struct collection *collection = collection_new(context->heap, &type_zset, TREE_SCORES);
     struct pack_walk walk = pack_from(pack, 0);
     struct element member, score;
     bool done = collection;
     while (done && pack_next(&walk, &member) && pack_next(&walk, &score)) {
         struct tree_item item = scored(member, score_of(score.bytes));
-        done = add_to_trees(ks, collection, &item);
+        done = add_to_trees(context, collection, &item);
     }
     if (done || collection == NULL) return collection;
-    object_release(&collection->head, &ks->dead);
-    keyspace_note_garbage(ks);
+    object_release(&collection->head, dead);
     return NULL;
 }
 
 static bool unpack(struct edit *edit) {
     struct value value = entry_value(edit->entry);
-    struct collection *collection = trees_of_pack(edit->keyspace, value_bytes(&value));
+    struct tree_context context = collection_context(edit->keyspace);
+    struct collection *collection = trees_of_pack(&context, value_bytes(&value), &edit->keyspace->dead);
+    keyspace_note_nodes(edit->keyspace);
     return collection && collection_become(edit, collection);
 }
 
@@ -459,8 +463,9 @@ enum zset_changed zset_put(struct edit *edit, struct element member, double scor
     if (edit->entry->kind != VALUE_OBJECT && !unpack(edit)) return ZSET_NO_MEMORY;
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return ZSET_NO_MEMORY;
+    struct tree_context context = collection_context(edit->keyspace);
     struct tree_item item = scored(member, score);
-    changed = put_in_trees(edit->keyspace, collection, &item, old);
+    changed = put_in_trees(&context, collection, &item, old);
     keyspace_note_nodes(edit->keyspace);
     return changed;
 }
@@ -482,10 +487,11 @@ enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
         if (at == pack_count(pack)) return ZSET_UNCHANGED;
         return delete_from_pack(edit, pack, at, PARTS) ? ZSET_DELETED : ZSET_NO_MEMORY;
     }
-    if (!find_in_trees(ks, &value, member, &item)) return ZSET_UNCHANGED;
+    if (!find_in_trees(ks->seed, &value, member, &item)) return ZSET_UNCHANGED;
     size_t bytes = long_bytes(&item);
+    struct tree_context context = collection_context(ks);
     struct collection *collection = collection_edit(edit);
-    bool done = collection && take_from_trees(ks, collection, member, item.score, bytes);
+    bool done = collection && take_from_trees(&context, collection, member, item.score, bytes);
     keyspace_note_nodes(ks);
     return done ? ZSET_DELETED : ZSET_NO_MEMORY;
 }
@@ -507,7 +513,7 @@ static void look_at_going(struct going *going, const struct keyspace *ks, const 
     tree_select(&cursor, tree, span.from);
     while (going->count < span.count && going->count < DELETED_AT_ONCE) {
         tree_get(&cursor, &item);
-        going->entries[going->count++] = indexed(ks, item.parts[0], item.score);
+        going->entries[going->count++] = indexed(ks->seed, item.parts[0], item.score);
         going->long_bytes += long_bytes(&item);
         tree_next(&cursor);
     }
@@ -575,7 +581,7 @@ static bool push_to_trees(struct keyspace *ks, struct collection *collection, co
                           bool edited) {
     struct tree_context context = collection_context(ks);
     struct tree_item scores = scored(item->member, kept(item->score, edited)),
-                     entry = indexed(ks, item->member.bytes, item->score);
+                     entry = indexed(ks->seed, item->member.bytes, item->score);
     struct tree_cursor cursor;
     if (!tree_push(&collection->tree, &context, &scores, TREE_BACK)) return false;
     if (tree_put(&collection->index, &context, &entry, false) == TREE_NO_MEMORY) return false;
@@ -634,11 +640,103 @@ static void digest(const struct value *value, struct digest *digest) {
     }
 }
 
+/* ---- Dumps ---------------------------------------------------------------------------------------- */
+
+/* As the writer asks for elements: one after the other, and sometimes from the first on again. */
+struct source {
+    struct rdb_source rdb;
+    const struct value *value;
+    struct zset_walk walk;
+    uint64_t at; /* where the walk is */
+};
+
+static void next_member(struct rdb_source *rdb, uint64_t *place, struct rdb_element *element) {
+    struct source *source = (struct source *)(void *)rdb;
+    struct zset_item item;
+    if (*place != source->at) zset_walk(&source->walk, source->value, *place, false);
+    bool any = zset_next(&source->walk, &item);
+    assert(any);
+    element->name = item.member.bytes;
+    element->score = item.score;
+    source->at = ++*place;
+}
+_Static_assert((int)LOAD_PACK_MAX >= (int)COLLECTION_PACK_BYTES, "a pack is loaded there");
+_Static_assert(offsetof(struct source, rdb) == 0, "a source is found at its first member's address");
+
+static struct source source_of(const struct value *value) {
+    return (struct source){.rdb = {.kind = RDB_ZSET, .count = zset_count(value), .next = next_member},
+                           .value = value,
+                           .at = UINT64_MAX};
+}
+
+/* What Redis would have in one string is written as one, unless that is a long one. */
+static enum rdb_form form_of(const struct value *value, struct source *source) {
+    enum { MOST = 1024 };
+    return !value->edited && rdb_may_pack(&source->rdb, MOST, MOST) ? RDB_FORM_PACKED : RDB_FORM_PLAIN;
+}
+
+static enum rdb_type form(const struct value *value) {
+    struct source source = source_of(value);
+    return rdb_type_of(&source.rdb, form_of(value, &source));
+}
+
+static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
+    struct source source = source_of(value);
+    return rdb_write(&source.rdb, form_of(value, &source), NULL, cursor, sink, budget);
+}
+
+/* Adds a member to the pack. False if it must be trees for that. */
+static bool load_in_pack(struct loading *loading, const struct rdb_element *element,
+                         enum rdb_answer *answer) {
+    struct bytes now = loading->value.bytes;
+    struct pair pair;
+    if (element->name.len > ELEMENT_INLINE_MAX) return false;
+    make_pair(&pair, element->name, element->score);
+    size_t len = (now.len ? now.len : PACK_HEAD) + pair_len(&pair);
+    if (!collection_may_pack(len, pack_count(now) + PARTS)) return false;
+    *answer = pack_find(now, PARTS, element->name) < pack_count(now) ? RDB_REFUSED : RDB_TAKEN;
+    if (*answer == RDB_REFUSED) return true;
+    struct pack pack = {.data = loading->bytes, .len = now.len, .capacity = sizeof loading->bytes};
+    uint32_t rank = pack_rank(now, element->score, element->name);
+    size_t used = pack_insert(&pack, rank * PARTS, pair.elements, PARTS);
+    assert(used == len && pack.len == len);
+    loading->value.bytes.len = len;
+    return true;
+}
+
+static enum rdb_answer load_in_trees(struct loading *loading, const struct rdb_element *element) {
+    const struct tree_context *context = &loading->options->context;
+    struct value *value = &loading->value;
+    struct tree_item item = {.score = element->score, .parts = {element->name}}, other;
+    if (value->kind != VALUE_OBJECT) {
+        struct collection *made = trees_of_pack(context, value->bytes, loading->options->dead);
+        if (made == NULL) return RDB_NO_ROOM;
+        value->kind = VALUE_OBJECT;
+        value->object = &made->head;
+    }
+    if (find_in_trees(context->seed, value, element->name, &other)) return RDB_REFUSED; /* it came before */
+    return add_to_trees(context, collection_of(value->object), &item) ? RDB_TAKEN : RDB_NO_ROOM;
+}
+
+static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
+    const struct load_threshold *threshold = &loading->options->thresholds[TYPE_ZSET];
+    struct value *value = &loading->value;
+    enum rdb_answer answer;
+    if (isnan(element->score)) return RDB_REFUSED;
+    if (value->kind == VALUE_OBJECT || !load_in_pack(loading, element, &answer))
+        answer = load_in_trees(loading, element);
+    if (element->name.len > threshold->len || zset_count(value) > threshold->elements) value->edited = true;
+    return answer;
+}
+
 const struct type type_zset = {.name = "zset",
                                .number = TYPE_ZSET,
                                .encoding = encoding,
                                .count = zset_count,
                                .digest = digest,
+                               .dump = dump,
+                               .form = form,
+                               .load = load,
                                .memory = collection_memory,
                                .fork = collection_fork,
                                .bury = collection_bury};

@@ -285,6 +285,35 @@ static void random_members_are_members(void) {
     end();
 }
 
+/* ---- Dumps ---------------------------------------------------------------------------------------- */
+
+/* As many members, as scores of all lengths, in what Redis has as a listpack and as a skiplist. */
+static void what_is_dumped_is_restored(void) {
+    static char line[1 << 16];
+    begin();
+    for (unsigned count = 1; count < 500; count = count * 3 + 1) {
+        run(BYTES("del z copy\n"));
+        for (unsigned i = 0; i < count; i++) {
+            snprintf(line, sizeof line, "zadd z %d.%u member:%06u\n", (int)(i * i * i) - 5000, i % 3, i);
+            CHECK_BYTES(run(bytes_of(line)), BYTES(":1\r\n"));
+        }
+        struct bytes payload = run(BYTES("dump z\n"));
+        const char *body = memchr(payload.data, '\n', payload.len);
+        size_t len = (size_t)strtoul(payload.data + 1, NULL, 10), at;
+        CHECK(body && payload.len == (size_t)(body + 1 - payload.data) + len + 2);
+        at = (size_t)snprintf(line, sizeof line, "restore copy 0 \"");
+        for (size_t i = 0; i < len; i++)
+            at += (size_t)snprintf(line + at, sizeof line - at, "\\x%02x", (unsigned char)body[1 + i]);
+        at += (size_t)snprintf(line + at, sizeof line - at, "\"\n");
+        CHECK_BYTES(run((struct bytes){line, at}), BYTES(OK));
+        struct buffer one = {0};
+        CHECK(buffer_append(&one, run(BYTES("zrange z 0 -1 withscores\nobject encoding z\n")), SIZE_MAX));
+        CHECK_BYTES(run(BYTES("zrange copy 0 -1 withscores\nobject encoding copy\n")), buffer_bytes(&one));
+        buffer_free(&one);
+    }
+    end();
+}
+
 /* ---- Memory --------------------------------------------------------------------------------------- */
 
 /* A member of this length is a block in a tree. */
@@ -327,6 +356,7 @@ int main(void) {
     RUN(scans_find_every_member);
     RUN(many_are_popped_as_they_were);
     RUN(random_members_are_members);
+    RUN(what_is_dumped_is_restored);
     RUN(what_was_added_before_memory_ran_out_stays);
     return 0;
 }

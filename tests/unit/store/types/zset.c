@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "store/values/load.h"
 #include "tests/unit/store/types/collection_fixture.h"
 
 enum { KEYS = 5, MEMBERS = 400, HELD = 4, STEPS = 20000 };
@@ -376,6 +377,35 @@ static void digests_mind_contents_alone(void) {
     end();
 }
 
+/* What loads it element by element takes any order, in packs and in trees, but no member twice and no NaN. */
+static void loads_take_any_order_and_no_member_twice(void) {
+    begin();
+    struct load_options options = {.context = collection_context(ks),
+                                   .dead = &ks->dead,
+                                   .thresholds = {[TYPE_ZSET] = {200, 64}},
+                                   .max_bytes = SIZE_MAX};
+    struct loading loading;
+    load_begin(&loading, &options, RDB_TYPE_ZSET, 10);
+    loading.type = &type_zset;
+    loading.value = (struct value){.type = TYPE_ZSET, .bytes = {loading.bytes, 0}};
+    empty(&models[0]);
+    for (unsigned i = 1; i < MEMBERS; i++) {
+        unsigned number = i * 7 % MEMBERS;
+        struct rdb_element element = {.name = member_of(number), .score = random_score()};
+        CHECK(type_zset.load(&loading, &element) == RDB_TAKEN);
+        set_model(&models[0], number, element.score);
+        CHECK(type_zset.load(&loading, &element) == RDB_REFUSED);
+        element = (struct rdb_element){.name = BYTES("new"), .score = NAN};
+        CHECK(type_zset.load(&loading, &element) == RDB_REFUSED);
+        if (i == 5) CHECK(loading.value.kind == VALUE_INLINE && !loading.value.edited);
+        if (i % 50 == 5) check_value(&loading.value, &models[0]);
+    }
+    check_value(&loading.value, &models[0]);
+    CHECK(loading.value.kind == VALUE_OBJECT && loading.value.edited);
+    load_end(&loading);
+    end();
+}
+
 int main(void) {
     seed = check_seed();
     RUN(a_sorted_set_is_its_model);
@@ -384,5 +414,6 @@ int main(void) {
     RUN(ranges_of_members_are_found_in_packs_and_trees);
     RUN(scans_see_every_member_once);
     RUN(digests_mind_contents_alone);
+    RUN(loads_take_any_order_and_no_member_twice);
     return 0;
 }
