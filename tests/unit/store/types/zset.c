@@ -7,7 +7,7 @@
 #include "store/values/load.h"
 #include "tests/unit/store/types/collection_fixture.h"
 
-enum { KEYS = 5, MEMBERS = 400, HELD = 4, STEPS = 20000 };
+enum { KEYS = 5, MEMBERS = 400, HELD = 4, STEPS = 10000 };
 
 struct model {
     double scores[MEMBERS]; /* NAN: no such member */
