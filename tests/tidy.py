@@ -55,8 +55,7 @@ ARROWS = [
 AHEAD = {
     **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
-    **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_find", "intset_valid",
-                     "intset_insert", "intset_delete"), "sets"),
+    **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_valid"), "snapshots"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
     "keyspace_set_preimage": "snapshots",

@@ -336,6 +336,7 @@ uint32_t command_categories(const struct command *command) {
                                         [GROUP_BITMAP] = 1 << CATEGORY_BITMAP,
                                         [GROUP_LIST] = 1 << CATEGORY_LIST,
                                         [GROUP_HASH] = 1 << CATEGORY_HASH,
+                                        [GROUP_SET] = 1 << CATEGORY_SET,
                                         [GROUP_SORTED_SET] = 1 << CATEGORY_SORTEDSET,
                                         [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,

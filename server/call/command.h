@@ -75,6 +75,7 @@ enum command_group {
     GROUP_BITMAP,
     GROUP_LIST,
     GROUP_HASH,
+    GROUP_SET,
     GROUP_SORTED_SET,
     GROUP_GENERIC,
     GROUP_TRANSACTIONS,

@@ -329,6 +329,7 @@ static void reply_docs(struct reply *reply, const struct command *command) {
                                          [GROUP_BITMAP] = "bitmap",
                                          [GROUP_LIST] = "list",
                                          [GROUP_HASH] = "hash",
+                                         [GROUP_SET] = "set",
                                          [GROUP_SORTED_SET] = "sorted-set",
                                          [GROUP_GENERIC] = "generic",
                                          [GROUP_TRANSACTIONS] = "transactions",
