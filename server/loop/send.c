@@ -69,7 +69,10 @@ void send_flush(struct conn *conn) {
     }
     /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */
     bool last = conn->flags & CONN_EOF || client_get(conn->client.flags) & CLIENT_CLOSE_AFTER_REPLY;
-    bool quick = io_has_quick(&conn->shard->io) && !last && count == 1 && iov->iov_len <= OUTPUT_CHUNK_SIZE;
+    /* Nor may what others follow be, which a source has yet to write: its end may not be heard of for long. */
+    bool whole = conn->output.inflight_bytes == output_unsent(&conn->output);
+    bool quick = io_has_quick(&conn->shard->io) && !last && whole && count == 1 &&
+                 iov->iov_len <= OUTPUT_CHUNK_SIZE;
     note_output(conn, quick);
     send_in_flight(conn, quick);
 }
