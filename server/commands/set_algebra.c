@@ -1,27 +1,35 @@
 /* set_algebra.c - SINTER, SUNION, SDIFF, and what stores or counts their results.
  *
- * All members that an intersection or a difference can have are in one set, and those of a union come set by set: whether a
- * member is in the result is asked of the other sets. Trees are in the order of one hash (tree.h), so the questions that the
- * walk over one tree asks of another go through it from left to right, and find its leaves in the cache. */
+ * All members that an intersection or a difference can have are in one set, and those of a union come set by set:
+ * whether a member is in the result is asked of the other sets. Trees are in the order of one hash (tree.h), so the
+ * questions that the walk over one tree asks of another go through it from left to right, and need no descent as long as
+ * its leaf is the same. */
 #include <stdlib.h>
 
 #include "server/commands/set.h"
 
 enum operation { INTER, UNION, DIFF };
 
+enum { FEW = 8 };
+
 /* Operands. An absent one is an empty set. */
 struct sets {
     const struct keyspace *keyspace; /* of any stripe: all have one seed */
     enum operation operation;
-    struct value *all;
     uint32_t count;
-    struct value few[8];
+    struct value *all;
+    struct set_lookup *lookups;
+    struct value few[FEW];
+    struct set_lookup few_lookups[FEW];
+    struct set_table tables[FEW]; /* of the first ones */
 };
 
 /* ---- Operands ------------------------------------------------------------------------------------- */
 
 static void sets_end(struct sets *sets) {
-    if (sets->all != sets->few) free(sets->all);
+    if (sets->all == sets->few) return;
+    free(sets->all);
+    free(sets->lookups);
 }
 
 static bool read_all(struct call *call, struct sets *sets, uint32_t first) {
@@ -51,15 +59,26 @@ static void sort_sets(struct sets *sets) {
     }
 }
 
+static bool make_room(struct sets *sets) {
+    sets->all = sets->few;
+    sets->lookups = sets->few_lookups;
+    if (sets->count <= FEW) return true;
+    sets->all = malloc(sets->count * sizeof *sets->all);
+    sets->lookups = malloc(sets->count * sizeof *sets->lookups);
+    if (sets->all && sets->lookups) return true;
+    free(sets->all);
+    free(sets->lookups);
+    return false;
+}
+
 /* Looks the keys up from argv[first] on. False after replying, and then there is nothing to end. */
 static bool sets_read(struct call *call, enum operation operation, uint32_t first, uint32_t count,
                       struct sets *sets) {
+    enum { PAYS_FROM = 8 }; /* members, from which on a table of them is made */
     sets->keyspace = call_keyspace(call, first);
     sets->operation = operation;
     sets->count = count;
-    sets->all = sets->few;
-    if (count > sizeof sets->few / sizeof *sets->few) sets->all = malloc(count * sizeof *sets->all);
-    if (sets->all == NULL) {
+    if (!make_room(sets)) {
         call_out_of_memory(call);
         return false;
     }
@@ -68,6 +87,10 @@ static bool sets_read(struct call *call, enum operation operation, uint32_t firs
         return false;
     }
     sort_sets(sets);
+    for (uint32_t i = 0; i < count; i++) {
+        bool pays = i < FEW && set_count(&sets->all[i]) >= PAYS_FROM && count > 1;
+        set_lookup(&sets->lookups[i], sets->keyspace, &sets->all[i], pays ? &sets->tables[i] : NULL);
+    }
     return true;
 }
 
@@ -80,10 +103,11 @@ static uint32_t sources(const struct sets *sets) {
 
 /* Is a member of the set with this index one of the result? In a union, it is if no set before has it. */
 static bool in_result(const struct sets *sets, uint32_t index, struct bytes member) {
+    uint64_t hash = hash_bytes(sets->keyspace->seed, member);
     bool wanted = sets->operation == INTER;
     uint32_t from = sets->operation == UNION ? 0 : 1, to = sets->operation == UNION ? index : sets->count;
     for (uint32_t i = from; i < to; i++)
-        if (set_has(sets->keyspace, &sets->all[i], member) != wanted) return false;
+        if (set_lookup_has(&sets->lookups[i], member, hash) != wanted) return false;
     return true;
 }
 

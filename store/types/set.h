@@ -33,6 +33,26 @@ void set_walk(struct set_walk *walk, const struct value *value, uint64_t from);
 /* The next one; valid until the next call, where the set is an intset, which has no text of its members. */
 bool set_next(struct set_walk *walk, struct element *member);
 
+/* Questions about many members of one set, which does not change meanwhile: a tree is asked from left to right, a pack by a
+ * table of its members. */
+struct set_lookup {
+    const struct value *value;
+    struct set_table *table; /* of a pack, or NULL */
+    struct {
+        const struct leaf *leaf; /* NULL: none yet */
+        uint64_t low, last;      /* the hashes that it may have */
+    } leaves[2];                 /* those that were asked last, the latest first */
+};
+struct set_table {
+    uint16_t slots[2 * COLLECTION_PACK_ELEMENTS]; /* open; one more than the member's index, or 0 */
+    uint16_t offsets[COLLECTION_PACK_ELEMENTS];   /* of members, from where the pack begins */
+};
+/* `table` is used if the set is a pack; NULL where that does not pay. The value is borrowed. */
+void set_lookup(struct set_lookup *lookup, const struct keyspace *ks, const struct value *value,
+                struct set_table *table);
+/* Is the member with this hash (hash_bytes under the keyspace's seed) in the set? */
+bool set_lookup_has(struct set_lookup *lookup, struct bytes member, uint64_t hash);
+
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
 enum set_changed { SET_NO_MEMORY, SET_UNCHANGED, SET_ADDED, SET_REMOVED };
