@@ -154,6 +154,39 @@ static void last_replies_large_ones_and_several_pieces_are_not_quick(void) {
     close_conn();
 }
 
+static bool write_one(struct reply_source *source, struct reply *reply, size_t budget) {
+    (void)source, (void)budget;
+    reply_literal(reply, "+one\r\n");
+    return false;
+}
+static void drop_nothing(struct reply_source *source) {
+    (void)source;
+}
+
+/* The end of a quick send may not be heard of for long, and it is what makes a source write. */
+static void what_a_source_follows_is_not_quick(void) {
+    struct reply_source source = {.more = write_one, .drop = drop_nothing};
+    open_conn();
+    shards->io.quick_sends = true;
+    say("*1\r\n");
+    reply_source(&conn->output.reply, &source);
+    say("+two\r\n");
+    send_flush(conn);
+    CHECK(!is_quick());
+    check_sending(4);
+    ends(4);
+    CHECK(wants_flush());
+    send_flush(conn); /* the source has come to its end, and something is behind it */
+    CHECK(!is_quick());
+    check_sending(6);
+    ends(6);
+    CHECK(wants_flush());
+    send_flush(conn);
+    CHECK(is_quick());
+    check_sending(6);
+    close_conn();
+}
+
 static void replies_that_are_not_durable_wait(void) {
     open_conn();
     say("+one\r\n");
@@ -214,6 +247,7 @@ int main(void) {
     RUN(a_quick_send_that_nobody_complains_of_has_gone);
     RUN(a_quick_send_that_fell_short_goes_on_without_haste);
     RUN(last_replies_large_ones_and_several_pieces_are_not_quick);
+    RUN(what_a_source_follows_is_not_quick);
     RUN(replies_that_are_not_durable_wait);
     RUN(whoever_reads_too_little_is_closed);
     RUN(requests_wait_until_replies_have_been_read);
