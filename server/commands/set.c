@@ -517,13 +517,33 @@ static void pop_all(struct call *call, const struct value *value) {
     call_emptied(call, 1);
 }
 
+/* Where few members are left of many, Redis makes a new set of them, which may be an intset again. Where there is no
+ * memory for that it stays as it is. */
+static void make_anew(struct call *call) {
+    struct keyspace *ks = call_keyspace(call, 1);
+    struct value value = entry_value(call_peek(call, 1));
+    struct set_draft draft;
+    struct set_walk walk;
+    struct element member;
+    bool done = true;
+    set_draft(&draft, ks, set_integers_allowed());
+    set_walk(&walk, &value, 0);
+    while (done && set_next(&walk, &member))
+        done = set_draft_add(&draft, member.bytes, member.block) == SET_ADDED;
+    struct value made = set_draft_value(&draft);
+    if (done) keyspace_set(ks, call->db, call_key(call, 1), &made, EXPIRY_KEEP);
+    set_draft_end(&draft);
+}
+
 static void pop_some(struct call *call, struct edit *edit, const struct value *value, uint64_t count) {
     struct popped popped;
     if (!draw(call, &popped, value, count)) {
         collection_close(call, 1, edit, EVENT_NONE, 0);
         call_out_of_memory(call);
     } else {
-        uint64_t done = take_out(call, edit, &popped);
+        enum { FEW_OF = 5 };
+        uint64_t left = set_count(value) - count, done = take_out(call, edit, &popped);
+        if (done == count && left <= count / FEW_OF) make_anew(call);
         if (done) reply_set(call->reply, done);
         for (uint64_t i = 0; i < done; i++) set_reply_member(call, &popped.members[i]);
     }

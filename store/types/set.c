@@ -80,6 +80,17 @@ static bool next_integer(struct set_walk *walk, struct element *member) {
     return true;
 }
 
+/* To the member behind the one that was read. The bytes of a short one are all that is stored of it. */
+static void step(struct tree_cursor *cursor, const struct tree_item *item) {
+    bool last = cursor->place + 1u == cursor->leaf->head.count;
+    if (last || item->parts[0].len > ELEMENT_PLAIN_MAX) {
+        tree_next(cursor);
+        return;
+    }
+    cursor->offset += item->parts[0].len;
+    cursor->place++;
+}
+
 bool set_next(struct set_walk *walk, struct element *member) {
     if (walk->shape == SET_INTEGERS) return next_integer(walk, member);
     if (walk->shape == SET_PACK) return pack_next(&walk->pack, member);
@@ -87,7 +98,7 @@ bool set_next(struct set_walk *walk, struct element *member) {
     struct tree_item item;
     tree_get(&walk->cursor, &item);
     *member = (struct element){item.parts[0], item.blocks[0]};
-    tree_next(&walk->cursor);
+    step(&walk->cursor, &item);
     return true;
 }
 

@@ -119,10 +119,20 @@ static void what_redis_calls_it_goes_by_its_threshold(void) {
         {"object encoding s", "$6\r\nintset\r\n"},
         {"sadd s 3", ":1\r\n"},
         {"object encoding s", "$9\r\nhashtable\r\n"},
+        {"sadd r 1 2 3 4 5 x", ":6\r\n"},
+        {"srem r x", ":1\r\n"},
+        {"expire r 100", ":1\r\n"},
+        {"object encoding r", "$9\r\nhashtable\r\n"},
         {"config get set-max-i*", "*2\r\n$22\r\nset-max-intset-entries\r\n$1\r\n2\r\n"},
         {"config set set-max-intset-entries 512", "+OK\r\n"},
     };
     EXPECT_ALL(table);
+    /* Four of five leave the set as it was; where five of six go, Redis makes a new one of the rest. */
+    run(BYTES("spop r 4\n"));
+    EXPECT("object encoding r\n", "$9\r\nhashtable\r\n");
+    EXPECT("del r\nsadd r 1 2 3 4 5 6 x\nsrem r x\nexpire r 100\n", ":1\r\n:7\r\n:1\r\n:1\r\n");
+    run(BYTES("spop r 5\n"));
+    EXPECT("object encoding r\nttl r\nscard r\n", "$6\r\nintset\r\n:100\r\n:1\r\n");
     end();
 }
 
