@@ -8,7 +8,6 @@
 #include "protocol/bytes.h"
 
 #define MISSING_BLOCKING         "has no clients wait for elements yet"
-#define MISSING_SORTED_SETS      "has no sorted sets yet"
 #define MISSING_STREAMS          "has no streams yet"
 #define MISSING_GEO              "has no geo commands yet"
 #define MISSING_HYPERLOGLOG      "has no HyperLogLog yet"
