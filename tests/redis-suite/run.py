@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Redis 7.0.15's own test suite against a server of ours: what redis-server passes there, kevy passes.
+
+    run.py [--shards 1,4] [--server kevy|redis] [UNIT...]
+
+The suite runs in its external-server mode, unit by unit, each on a fresh server with debug commands. units.tsv says how many tests
+redis-server itself passes in each unit and how long a unit may take; excluded.tsv names the tests that kevy is not asked to pass, each
+with its reason. A unit holds if no test fails but those, and if as many pass as redis-server passes, less the excluded ones.
+
+--excluded runs the excluded tests too, and tells which of them pass: their lines can go. Without units, all of units.tsv are run.
+The suite is fetched by fetch.py into $KEVY_REDIS_SUITE (default: redis-suite in the temporary directory).
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import fetch  # noqa: E402
+from kevy import TIME_SCALE, Server, ServerFailed, Timeout, find_redis, program  # noqa: E402
+
+LINE = re.compile(r"^\[(ok|err|exception|skip|ignore|TIMEOUT)\]: (.*)$")
+FILE = re.compile(r" in tests/[\w/.-]+\.tcl$")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+SHOWN_LINES = 12  # of what stands behind a failure
+# Commands of which a server may have none yet are asked for before every unit.
+PATCHES = {"tests/support/server.tcl": [("    r function flush\n", "    catch {r function flush}\n")]}
+SILENCE_SECONDS = 120  # without any news of a test the suite ends itself
+
+
+class Unit:
+    def __init__(self, line):
+        self.name, passes, seconds = line.split("\t")
+        self.passes, self.seconds, self.excluded = int(passes), float(seconds), {}
+
+
+def table(name):
+    with open(os.path.join(HERE, name), encoding="utf-8") as file:
+        return [line.rstrip("\n") for line in file if line.strip() and not line.startswith("#")]
+
+
+def read_units():
+    units = {unit.name: unit for unit in map(Unit, table("units.tsv"))}
+    for line in table("excluded.tsv"):
+        unit, count, test, reason = line.split("\t")
+        if not reason or test in units[unit].excluded:
+            sys.exit("excluded.tsv: %s" % line)
+        units[unit].excluded[test] = int(count)
+    return units
+
+
+def suite_directory():
+    directory = os.environ.get("KEVY_REDIS_SUITE") or os.path.join(tempfile.gettempdir(), "kevy-redis-suite-%s" % fetch.VERSION)
+    fetch.fetch(directory)
+    return directory
+
+
+class Result:
+    """What the suite said of a unit: names of tests by outcome, with what it printed behind a failure."""
+
+    def __init__(self):
+        self.passed, self.failed, self.skipped, self.ended = [], [], [], False
+
+    def read(self, output):
+        behind = None
+        for line in output.splitlines():
+            line = COLOUR.sub("", line)
+            match = LINE.match(line)
+            if not match:
+                self.ended |= "All tests passed without errors" in line or "The following tests failed" in line
+                if line.startswith("[") or line.startswith("===") or "tests failed:" in line:
+                    behind = None
+                elif behind is not None and line.strip() and len(behind) < SHOWN_LINES:
+                    behind.append(line)
+                continue
+            kind, text = match.groups()
+            if self.ended:
+                continue  # failures are listed once more at the end
+            behind = None
+            if kind == "ok":
+                self.passed.append(re.sub(r" \(\d+ ms\)$", "", text))
+            elif kind == "skip":
+                self.skipped.append(text)
+            elif kind != "ignore":
+                behind = []
+                self.failed.append((FILE.sub("", text), behind))
+
+
+def prepare(source, place):
+    """A copy of the suite for one run: runs change it, and some tests look for Redis's own clients in src/."""
+    shutil.copytree(os.path.join(source, "tests"), os.path.join(place, "tests"))
+    os.makedirs(os.path.join(place, "tests", "tmp"), exist_ok=True)
+    os.makedirs(os.path.join(place, "src"))
+    for name in ("redis-cli", "redis-benchmark", "redis-server"):
+        if shutil.which(name):
+            os.symlink(shutil.which(name), os.path.join(place, "src", name))
+    for path, patches in PATCHES.items():
+        with open(os.path.join(place, path), encoding="utf-8") as file:
+            text = file.read()
+        for old, new in patches:
+            if old not in text:
+                sys.exit("%s lacks %r" % (path, old))
+            text = text.replace(old, new)
+        with open(os.path.join(place, path), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def run_suite(place, server, unit, skipped):
+    """The suite's output, and whether it ended by itself within the unit's time."""
+    with open(os.path.join(place, "skip"), "w", encoding="utf-8") as file:
+        file.write("".join(name + "\n" for name in skipped))
+    command = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(server.port), "--single", unit.name, "--durable",
+               "--timeout", str(int(SILENCE_SECONDS * TIME_SCALE)), "--skipfile", "skip"]
+    process = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    late = threading.Timer(unit.seconds * TIME_SCALE, os.killpg, (process.pid, signal.SIGKILL))
+    late.start()
+    try:
+        output = process.communicate()[0].decode("utf-8", "replace")
+    finally:
+        late.cancel()
+    return output, process.returncode == 0 or process.returncode == 1
+
+
+def check(source, unit, server_path, shards, options):
+    """The complaints about a unit; none: it holds."""
+    asked_all = options.excluded or options.server == "redis"
+    found, result = [], Result()
+    arguments = () if options.server == "redis" else ("--enable-debug-command", "yes")
+    with tempfile.TemporaryDirectory(prefix="kevy-redis-suite-") as place:
+        prepare(source, place)
+        try:
+            with Server(*arguments, *options.argument, shards=shards, path=server_path) as server:
+                output, in_time = run_suite(place, server, unit, () if asked_all else unit.excluded)
+        except (ServerFailed, Timeout) as error:
+            return ["the server: %s" % error], result
+        result.read(output)
+    if options.verbose:
+        print(output)
+    for name, behind in result.failed:
+        if not (options.excluded and name in unit.excluded):
+            found.append("\n        ".join([name] + behind))
+    expected = unit.passes - (0 if asked_all else sum(unit.excluded.values()))
+    if not options.excluded and len(result.passed) < expected:
+        found.append("%d tests passed, expected are %d" % (len(result.passed), expected))
+    if not in_time:
+        found.append("it took longer than %.0f s; last:\n%s" % (unit.seconds * TIME_SCALE, output[-2000:]))
+    elif not result.ended:
+        found.append("the suite ended in the middle: %s" % output[-2000:])
+    if options.excluded:
+        found += ["passes, and is excluded: %s" % name for name in sorted(set(unit.excluded) & set(result.passed))]
+    return found, result
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs Redis's own test suite against kevy.")
+    parser.add_argument("units", nargs="*", help="for example unit/type/hash (default: all of units.tsv)")
+    parser.add_argument("--server", choices=("kevy", "redis"), default="kevy")
+    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
+    parser.add_argument("--excluded", action="store_true", help="run the excluded tests too: which pass?")
+    parser.add_argument("--argument", action="append", default=[], help="a further argument for the server")
+    parser.add_argument("--verbose", action="store_true", help="all that the suite prints")
+    options = parser.parse_args()
+    units = read_units()
+    unknown = set(options.units) - set(units)
+    if unknown:
+        sys.exit("units.tsv does not name %s" % ", ".join(sorted(unknown)))
+    if not shutil.which("tclsh"):
+        sys.exit("no tclsh is installed: apt-get install tcl")
+    source, failed = suite_directory(), 0
+    for name in options.units or units:
+        for shards in [None] if options.server == "redis" else options.shards:
+            path = find_redis() if options.server == "redis" else program()
+            found, result = check(source, units[name], path, shards, options)
+            where = "%s, %s" % (name, "%d shards" % shards if shards else "redis-server")
+            if found:
+                failed += 1
+                print("FAILED %s: %d passed\n    %s" % (where, len(result.passed), "\n    ".join(found)), flush=True)
+            else:
+                print("ok %s: %d passed, %d excluded" % (where, len(result.passed), len(result.skipped)), flush=True)
+    if failed:
+        sys.exit("%d runs of units failed" % failed)
+
+
+if __name__ == "__main__":
+    main()
