@@ -151,6 +151,8 @@ class Server:
         environment = dict(os.environ, KEVY_TEST_PARENT=str(os.getpid()))
         for name, value in SANITIZER_OPTIONS.items():
             environment.setdefault(name, value)
+        if self.is_redis:
+            environment["LC_ALL"] = "C"  # SORT ALPHA goes by the locale
         environment.update(self.env)
         fds = [listener.fileno() for listener in listeners]
         with open(self.log_path, "ab") as log:

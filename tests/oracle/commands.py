@@ -9,6 +9,8 @@ two times of which the moment decides which is later, no offset that makes half 
 import itertools
 import time
 
+import families
+
 TEMPLATES = """
 12 SET $key $value
 8  SET $key $value $set_options
@@ -130,15 +132,30 @@ STARTED_S = time.time()
 APART_S, APART_FIRST_S, APART_COUNT = 1000, 200037, 90000
 
 
-class Generator:
-    def __init__(self, random, past_expiry):
+def lines_of(templates, share=1.0):
+    """Templates as words, their weights first."""
+    lines = [line.split() for line in templates.strip().splitlines()]
+    return [[float(line[0]) * share] + line[1:] for line in lines]
+
+
+class Generator(families.Draws):
+    """Random commands; those of `others` (names of families) beside strings and keys, in most rounds of one or two of them."""
+
+    def __init__(self, random, past_expiry, others=()):
         self.random, self.past_expiry = random, past_expiry
         self.apart = random.randrange(APART_COUNT)
-        lines = [line.split() for line in TEMPLATES.strip().splitlines()]
+        others = list(others)
+        if len(others) > 2 and random.random() < 0.7:
+            few = random.sample(others, random.choice((1, 2)))
+            others = [one for one in others if one in few or any(one in families.COMPANIONS.get(other, ()) for other in few)]
+        self.keys_drawn = KEYS if not others else KEYS + families.KEYS
+        lines = lines_of(TEMPLATES, 0.3 if others else 1.0)
+        for family in others:
+            lines += lines_of(families.TEMPLATES[family])
         # A key whose time has passed is counted until it is found: then the two servers may differ.
         lines = [line for line in lines if not (past_expiry and line[1] in ("DBSIZE", "MEMORY"))]
         self.templates = [line[1:] for line in lines]
-        self.weights = [int(line[0]) for line in lines]
+        self.weights = [line[0] for line in lines]
 
     def command(self):
         while True:
@@ -180,7 +197,7 @@ class Generator:
     # ---- What stands behind each $ ----
 
     def key(self):
-        return self.random.choice(KEYS)
+        return self.random.choice(self.keys_drawn)
 
     def keys(self):
         return [self.key() for _ in range(self.random.choice((1, 1, 2, 3, 8)))]
@@ -385,7 +402,7 @@ def unsuitable(arguments):
     """What depends on the moment, on half a gigabyte of memory, or on undefined behaviour."""
     name = arguments[0].upper()
     numbers = [as_integer(a.lstrip(b"#")) for a in arguments[1:]]
-    if hangs_on_the_moment(arguments):
+    if hangs_on_the_moment(arguments) or families.unsuitable(arguments, as_integer):
         return True
     if name in (b"SETBIT", b"BITFIELD") and any(n is not None and 2**24 < n < 2**32 for n in numbers):
         return True
@@ -478,18 +495,22 @@ SYSTEMATIC = [
 LONG = b"long" * 200
 
 
-def systematic():
+def systematic(lines):
     """Pairs of set-up and command with every edge in place of I and F, and behind each the state that it leaves."""
-    for set_up, command in SYSTEMATIC:
+    for set_up, command in lines:
         words = [word.encode().replace(b"\\xff", b"\xff") for word in (set_up + " | " + command).split(" ")]
         choices = [{b"I": INTEGERS, b"F": FEW, b"J": JUNK + [LONG]}.get(word, [word]) for word in words]
         for chosen in itertools.product(*choices):
             bar = chosen.index(b"|")
             before, asked = list(chosen[:bar]), list(chosen[bar + 1 :])
             if not unsuitable(asked) and not unsuitable(before):
+                if before[0] in families.CREATES:
+                    yield [b"DEL", before[1]]
                 yield before
                 yield asked
                 if asked[0] in (b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT", b"SET", b"SETEX", b"PSETEX", b"GETEX"):
                     yield [b"PEXPIRETIME", b"k"]
+                elif before[0] in families.CREATES:
+                    yield [families.CREATES[before[0]], before[1]] + families.WHOLE.get(before[0], [])
                 elif asked[0] in (b"SETRANGE", b"SETBIT", b"BITFIELD", b"INCRBY", b"DECRBY"):
                     yield [b"GET", b"k"]

@@ -26,6 +26,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import commands  # noqa: E402
+import families  # noqa: E402
 import resp  # noqa: E402
 from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, program, show  # noqa: E402
 
@@ -35,6 +36,7 @@ CLOCK_SLACK_S = 0.25  # servers look at the clock now and then, not at every com
 SHRINK_SECONDS = 60
 ROUNDS_MIN = 10  # in each configuration, however little time there is
 EMPTY_CURSOR = b"0"
+READ_ALL = {"hash": "HGETALL key", "set": "SMEMBERS key", "zset": "ZRANGE key 0 -1 WITHSCORES", "list": "LRANGE key 0 -1"}
 SHARED = 2147483647  # the reference count of an integer that Redis keeps once for all
 
 
@@ -50,12 +52,18 @@ class Difference(Exception):
 class Asked:
     """A command and what a rule may have to know of the moment when it was asked."""
 
-    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True):
+    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True, popped=False, unordered=False):
         self.arguments, self.in_exec = arguments, in_exec
         self.apart_s = apart_s  # seconds by which the servers' answers about time may differ
         self.age_s = age_s  # of the round, which began with empty databases
         self.copied = copied  # names of keys that COPY may have made
         self.shared = shared  # may Redis keep the value once for several keys?
+        self.unordered = in_exec or unordered  # is it a set's members that are sorted by nothing?
+        self.popped = popped  # has a SPOP taken several members in this round?
+
+    def has(self, *words):
+        """Is one of these words said?"""
+        return any(argument.upper() in words for argument in self.arguments[1:])
 
 
 def both(kind, rule=lambda a, b: True):
@@ -109,7 +117,60 @@ def same_hello(a, b, asked):
     return isinstance(a, list) and isinstance(b, list) and fields(a) == fields(b)
 
 
+def same_pairs(a, b, asked):
+    """A hash whole: a map, or a list of fields and values."""
+    return isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and same_elements(pairs_of(a), pairs_of(b), asked)
+
+
+def same_length(a, b, asked):
+    """Chosen at random: of the same kind, and as many."""
+    return type(a) is type(b) and (not isinstance(a, list) or len(a) == len(b))
+
+
+def same_places(a, b, asked):
+    if asked.has(b"ANY"):
+        return same_length(a, b, asked)
+    return not asked.has(b"ASC", b"DESC", b"COUNT") and same_elements(a, b, asked)
+
+
+def same_order(a, b, asked):
+    """SORT: nothing orders a set but ALPHA and numbers; and the locale's order ends at a zero byte."""
+    if not (isinstance(a, list) and isinstance(b, list) and len(a) == len(b)):
+        return False
+    if asked.unordered:
+        return asked.has(b"LIMIT") or same_elements(a, b, asked)
+    texts = [[None if x is None else bytes(x).partition(b"\0")[0] for x in value] for value in (a, b)]
+    return asked.has(b"ALPHA") and texts[0] == texts[1]
+
+
+def same_encoding(a, b, asked):
+    """Redis makes a set anew when SPOP leaves few of its members, in the encoding that suits them; which they are is chance."""
+    return asked.popped and {a, b} <= {b"intset", b"hashtable"}
+
+
 OPEN_ANSWERS = {
+    "HGETALL": same_pairs,
+    "HKEYS": same_elements,
+    "HVALS": same_elements,
+    "SMEMBERS": same_elements,
+    "SINTER": same_elements,
+    "SUNION": same_elements,
+    "SDIFF": same_elements,
+    "HRANDFIELD": same_length,
+    "SRANDMEMBER": same_length,
+    "ZRANDMEMBER": same_length,
+    "HSCAN": both(list, lambda a, b: len(a) == len(b) == 2),
+    "SSCAN": both(list, lambda a, b: len(a) == len(b) == 2),
+    "ZSCAN": both(list, lambda a, b: len(a) == len(b) == 2),
+    "GEOSEARCH": same_places,
+    "GEORADIUS": same_places,
+    "GEORADIUS_RO": same_places,
+    "GEORADIUSBYMEMBER": same_places,
+    "GEORADIUSBYMEMBER_RO": same_places,
+    "SORT": same_order,
+    "SORT_RO": same_order,
+    "OBJECT ENCODING": same_encoding,
+    "DUMP": both(bytes),
     "KEYS": same_elements,
     "RANDOMKEY": both(bytes),
     "TIME": same_clock,
@@ -144,6 +205,11 @@ def same_value(asked, a, b):
         return False
     rule = OPEN_ANSWERS.get(name_of(asked.arguments))
     return bool(rule and rule(a, b, asked))
+
+
+def cursor_place(arguments):
+    """Which argument of a scan is the cursor."""
+    return 1 if arguments[0].upper() == b"SCAN" else 2
 
 
 class Stopwatch:
@@ -187,6 +253,7 @@ class Side:
     def open(self):
         with self.server.client() as cleaner:
             cleaner.call("FLUSHALL", "SYNC")
+            cleaner.pipeline([("CONFIG", "SET", name, value) for name, value in families.THRESHOLDS.items()])
         self.connections = {number: Client(self.server, protocol=self.protocol) for number in (1, 2)}
 
     def send(self, number, batch):
@@ -207,14 +274,15 @@ class Side:
 
     def scan(self, number, arguments):
         """A whole iteration as one reply: the sorted elements, or the error."""
-        elements, cursor = set(), EMPTY_CURSOR
+        elements, cursor, place = set(), EMPTY_CURSOR, cursor_place(arguments)
+        step = 2 if name_of(arguments) in ("HSCAN", "ZSCAN") else 1
         for _ in range(100000):
-            raw = self.ask(number, [arguments[0], cursor] + arguments[2:])
+            raw = self.ask(number, arguments[:place] + [cursor] + arguments[place + 1 :])
             value = parse(raw)
             if not isinstance(value, list) or len(value) != 2:
                 return raw
             cursor = value[0]
-            elements.update(value[1])
+            elements.update(zip(*(value[1][i::step] for i in range(step))))
             if cursor == EMPTY_CURSOR:
                 return b"scan: " + repr(sorted(elements)).encode()
         return b"scan: no end"
@@ -226,8 +294,14 @@ class Side:
             for db in range(DATABASES):
                 client.call("SELECT", db)
                 for key in client.call("KEYS", "*"):
-                    found[db, key] = client.pipeline([("TYPE", key), ("GET", key), ("OBJECT", "ENCODING", key),
-                                                      ("DEBUG", "DIGEST-VALUE", key), ("PEXPIRETIME", key)])
+                    kind = client.call("TYPE", key)
+                    value = client.call(*[word if word != "key" else key for word in READ_ALL.get(kind, "GET key").split()])
+                    if kind == "set":
+                        value.sort()
+                    elif kind == "hash":
+                        value = sorted(zip(value[::2], value[1::2]))
+                    found[db, key] = [kind, value] + client.pipeline([("OBJECT", "ENCODING", key), ("DEBUG", "DIGEST-VALUE", key),
+                                                                      ("PEXPIRETIME", key)])
         return found
 
     def drain(self):
@@ -244,6 +318,23 @@ class Side:
             connection.close()
 
 
+SCANS = ("SCAN", "HSCAN", "SSCAN", "ZSCAN")
+BY_MEMBER = ("ZRANGEBYLEX", "ZREVRANGEBYLEX", "ZLEXCOUNT", "ZREMRANGEBYLEX")
+# Commands that draw lots, and how all is read that they may draw.
+MEMBERS_OF = {"HRANDFIELD": [b"HGETALL", b"key"], "SRANDMEMBER": [b"SMEMBERS", b"key"], "SPOP": [b"SMEMBERS", b"key"],
+              "ZRANDMEMBER": [b"ZRANGE", b"key", b"0", b"-1", b"WITHSCORES"]}
+
+
+def wrong_arity(reply):
+    return b"wrong number of arguments" in reply[:60]
+
+
+def pairs_of(value):
+    """The pairs of a reply: RESP3 has made them, RESP2 has a flat list."""
+    flat = not value or isinstance(value[0], bytes)
+    return list(zip(value[::2], value[1::2])) if flat else [tuple(pair) for pair in value]
+
+
 class Round:
     """A sequence of (connection number, arguments) sent to both sides."""
 
@@ -252,6 +343,8 @@ class Round:
         self.sides = (self.kevy, self.redis)
         self.queued = {1: [], 2: []}
         self.copied, self.watch = set(), None
+        self.in_multi, self.popped = {1: False, 2: False}, False
+        self.mended = 0  # changes that only redis-server has counted, when it was made to pop what kevy has popped
 
     def run(self, sequence):
         try:
@@ -289,10 +382,20 @@ class Round:
         """What asks a command that cannot be part of a batch, or None."""
         number, arguments = step
         name = name_of(arguments)
+        if name == "SPOP":
+            return self.pop
+        if b"@DUMP" in arguments:
+            return self.restore
+        if name in BY_MEMBER or (name in ("ZRANGE", "ZRANGESTORE") and b"BYLEX" in map(bytes.upper, arguments)):
+            return self.ask_by_member
         if self.queued[number]:
             return None
-        if name == "SCAN" and arguments[1:2] == [EMPTY_CURSOR]:
+        if name in SCANS and arguments[cursor_place(arguments) :][:1] == [EMPTY_CURSOR]:
             return self.iterate
+        if name in MEMBERS_OF:
+            return self.draw
+        if name in ("SORT", "SORT_RO"):
+            return self.sort
         return {"OBJECT IDLETIME": self.ask_idle_time, "DEBUG SLEEP": self.sleep}.get(name)
 
     def iterate(self, index, number, arguments):
@@ -300,6 +403,95 @@ class Round:
         redis = self.redis.scan(number, arguments)
         self.compare(index, arguments, self.kevy.scan(number, arguments), redis)
         self.follow(number, arguments, redis)
+
+    def both(self, index, number, arguments, **known):
+        """Asks both, compares, and returns the two replies."""
+        for side in self.sides:
+            side.send(number, [arguments])
+        kevy, redis = (side.read(number, arguments) for side in self.sides)
+        self.compare(index, arguments, kevy, redis, **known)
+        self.follow(number, arguments, redis)
+        return kevy, redis
+
+    def sort(self, index, number, arguments):
+        """BY a pattern without a star is no order: a list and a sorted set have one of their own then, a set has none."""
+        words = [word.upper() for word in arguments]
+        by_nothing = any(word == b"BY" and b"*" not in pattern for word, pattern in zip(words, words[1:]))
+        kind = self.redis.ask(number, [b"TYPE"] + arguments[1:2]) if by_nothing and not self.in_multi[number] else b""
+        self.both(index, number, arguments, unordered=kind == b"+set\r\n")
+
+    def ask_by_member(self, index, number, arguments):
+        """Where scores differ, what a range of members gives is nowhere said: it is not asked."""
+        if self.in_multi[number]:
+            return
+        key = arguments[2 if name_of(arguments) == "ZRANGESTORE" else 1 :][:1]
+        all_of_it = parse(self.redis.ask(number, [b"ZRANGE"] + key + [b"0", b"-1", b"WITHSCORES"]))
+        if isinstance(all_of_it, list):
+            scores = [score for _, score in pairs_of(all_of_it)]
+            if len(set(scores)) > 1:
+                return
+        self.both(index, number, arguments)
+
+    def members_of(self, number, arguments, with_values):
+        """What a random command may choose from, as redis-server has it: a set of elements, or of pairs."""
+        words = [word if word != b"key" else arguments[1] for word in MEMBERS_OF[name_of(arguments)]]
+        value = parse(self.redis.ask(number, words))
+        if not isinstance(value, list):
+            return set()
+        if words[0] == b"SMEMBERS":
+            return set(value)
+        pairs = pairs_of(value)
+        return set(pairs) if with_values else {member for member, _ in pairs}
+
+    def draw(self, index, number, arguments):
+        """Members at random: as many, of those that are there, and each once where the count is not negative."""
+        with_values = arguments[3:4] != []
+        there = self.members_of(number, arguments, with_values) if len(arguments) > 1 and not self.in_multi[number] else None
+        kevy, redis = self.both(index, number, arguments)
+        value = parse(kevy)
+        if there is None or isinstance(value, (resp.Error, resp.Simple)) or value is None:
+            return
+        drawn = value if isinstance(value, list) else [value]
+        if with_values:
+            drawn = pairs_of(drawn)
+        repeats = len(arguments) > 2 and arguments[2].startswith(b"-")
+        if not set(drawn) <= there or (not repeats and len(set(drawn)) < len(drawn)):
+            raise Difference(index, arguments, kevy, b"(of %d elements) " % len(there) + redis)
+
+    def pop(self, index, number, arguments):
+        """SPOP: then redis-server is made to have popped what kevy has popped."""
+        if self.in_multi[number] or len(arguments) < 2:
+            return
+        there = self.members_of(number, arguments, False)
+        for side in self.sides:
+            side.send(number, [arguments])
+        kevy, redis = (side.read(number, arguments) for side in self.sides)
+        self.follow(number, arguments, redis)
+        if kevy == redis:
+            return
+        a, b = ([value] if isinstance(value, bytes) else value for value in self.values(index, arguments, kevy, redis))
+        alike = type(a) is type(b) and isinstance(a, list) and len(a) == len(b) and kevy[:1] == redis[:1]
+        if not alike or not set(a) <= there or len(set(a)) < len(a):
+            raise Difference(index, arguments, kevy, redis)
+        self.popped |= len(arguments) > 2
+        for name, members in ((b"SADD", set(b) - set(a)), (b"SREM", set(a) - set(b))):
+            if members:
+                self.redis.ask(number, [name, arguments[1]] + sorted(members))
+                self.mended += len(members)
+
+    def restore(self, index, number, arguments):
+        """RESTORE key ttl @DUMP source ...: each server restores what the other has dumped."""
+        at = arguments.index(b"@DUMP")
+        if self.in_multi[number] or at + 1 >= len(arguments):
+            return
+        dumps = [side.ask(number, [b"DUMP", arguments[at + 1]]) for side in self.sides]
+        self.compare(index, [b"DUMP", arguments[at + 1]], *dumps)
+        payloads = [parse(dump) for dump in dumps]
+        if not all(isinstance(payload, bytes) for payload in payloads):
+            return
+        for side, payload in zip(self.sides, reversed(payloads)):
+            side.send(number, [arguments[:at] + [payload] + arguments[at + 2 :]])
+        self.compare(index, arguments, *(side.read(number, arguments) for side in self.sides))
 
     def ask_idle_time(self, index, number, arguments):
         kevy, redis = self.kevy.ask(number, arguments), self.redis.ask(number, arguments)
@@ -318,7 +510,7 @@ class Round:
 
     def asked(self, arguments, **more):
         return Asked(arguments, apart_s=self.watch.apart_s(), age_s=self.watch.since(self.watch.began),
-                     copied=self.copied, **more)
+                     copied=self.copied, popped=self.popped, **more)
 
     def batch(self, start, number, batch):
         for side in self.sides:
@@ -338,6 +530,10 @@ class Round:
     def follow(self, number, arguments, redis):
         """Remembers what is queued, so that each element of EXEC's reply meets the rule of its command; and what was copied."""
         name = arguments[0].upper()
+        if name == b"MULTI" and redis == b"+OK\r\n":
+            self.in_multi[number] = True
+        elif name in (b"EXEC", b"DISCARD", b"RESET") and redis[:5] != b"+QUEU" and not wrong_arity(redis):
+            self.in_multi[number] = False
         if name in (b"COPY", b"RENAME", b"RENAMENX") and redis in (b"+QUEUED\r\n", b"+OK\r\n", b":1\r\n"):
             if name == b"COPY" or redis[1:2] == b"Q" or arguments[1] in self.copied:
                 self.copied.add(arguments[2])
@@ -379,18 +575,17 @@ class Round:
         b = self.redis.contents()
         for place in sorted(set(a) | set(b)):
             x, y = a.get(place), b.get(place)
-            alike = x and y and x[:4] == y[:4] and same_value(self.asked([b"PEXPIRETIME"]), x[4], y[4])
+            alike = x and y and x[:2] + x[3:4] == y[:2] + y[3:4] and same_value(self.asked([b"OBJECT", b"ENCODING"]), x[2], y[2]) and same_value(self.asked([b"PEXPIRETIME"]), x[4], y[4])
             if not alike:
                 raise Difference(index, [b"contents of db %d, key " % place[0], place[1]],
                                  repr(x).encode(), repr(y).encode())
 
-    @staticmethod
-    def compare_changes(sequence, kevy, redis):
+    def compare_changes(self, sequence, kevy, redis):
         """What INFO counts. Redis counts what BITFIELD does one by one, and when flushing also keys whose time has passed."""
         all_arguments = [arguments for _, arguments in sequence]
         if any(map(commands.leaves_expired, all_arguments)):
             return
-        if not 0 <= redis - kevy <= sum(map(commands.extra_writes, all_arguments)):
+        if not 0 <= redis - self.mended - kevy <= sum(map(commands.extra_writes, all_arguments)):
             raise Difference(len(sequence), [b"the count of changes"], b"%d" % kevy, b"%d" % redis)
 
 
@@ -429,8 +624,8 @@ def read_script(path):
 # ---- Rounds, and what to do when one fails ----------------------------------------------------------------------------------------------
 
 
-def random_sequence(generator_random, length):
-    generator = commands.Generator(generator_random, past_expiry=generator_random.random() < 0.3)
+def random_sequence(generator_random, length, others):
+    generator = commands.Generator(generator_random, past_expiry=generator_random.random() < 0.3, others=others)
     number, sequence = 1, []
     for _ in range(length):
         if generator_random.random() < 0.05:
@@ -517,18 +712,27 @@ class Failed(Exception):
     pass
 
 
-def lie_about_getrange(arguments, raw):
-    """The canary: a server that answers GETRANGE wrongly where the reply is a bulk of some bytes."""
-    if arguments[0].upper() == b"GETRANGE" and raw[:1] == b"$" and len(raw) > len(b"$0\r\n\r\n"):
-        return raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:]
-    return raw
+def lie_about(name):
+    """The canary: a server that answers a command wrongly where the reply ends in a letter or digit of a bulk."""
+    def lie(arguments, raw):
+        if arguments[0].upper() == name and raw[:1] in b"$*~%" and raw.count(b"\r\n") > 1 and raw[-3:-2].isalnum() and raw[-5:-3] != b"$-":
+            return raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:]
+        return raw
+    return lie
+
+
+def families_of(server):
+    """The families of which the server knows all commands."""
+    with server.client() as client:
+        return [family for family in families.TEMPLATES if None not in client.call("COMMAND", "INFO", *families.names(family))]
 
 
 def run_configuration(shards, protocol, options, seed, seconds):
     where = "%d shards, RESP%d" % (shards, protocol)
     asked = 0
-    with Pair(shards, protocol, lie_about_getrange if options.plant else None,
+    with Pair(shards, protocol, lie_about(options.plant.encode()) if options.plant else None,
               options.keep_going) as pair:
+        others = families_of(pair.kevy) if options.families is None else options.families
         own = [] if options.random_only else sorted(glob.glob(os.path.join(HERE, "*.txt")))
         for path in options.files or own:
             script = read_script(path)
@@ -540,19 +744,24 @@ def run_configuration(shards, protocol, options, seed, seconds):
             print("ok %s: %d commands" % (where, asked))
             return
         if not options.random_only:
-            edges = [(1, arguments) for arguments in commands.systematic()]
+            infos = [(1, [b"COMMAND", b"INFO", name.encode()]) for family in others for name in families.names(family)
+                     if name not in families.EXTENDED_LATER]
+            pair.check("COMMAND INFO (%s)" % where, infos)
+            lines = commands.SYSTEMATIC + [line for family in others for line in families.SYSTEMATIC[family]]
+            edges = [(1, arguments) for arguments in commands.systematic(lines)]
             for at in range(0, len(edges), 2000):
                 pair.check("integer edges (%s)" % where, edges[at : at + 2000])
             asked += len(edges)
         number, started = 0, time.monotonic()
         while time.monotonic() - started < seconds or number < ROUNDS_MIN:
             name = "%s.%d.%d.%d" % (seed, shards, protocol, number)
-            pair.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands))
+            pair.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands, others))
             asked += options.commands
             number += 1
         if pair.failures:
             raise Failed("%d differences" % pair.failures)
-    print("ok %s: %d commands, %d random rounds, seed %s" % (where, asked, number, seed))
+    print("ok %s: %d commands, %d random rounds, %s, seed %s"
+          % (where, asked, number, "families " + ", ".join(others) if others else "strings and keys alone", seed))
 
 
 def main():
@@ -564,7 +773,9 @@ def main():
     parser.add_argument("--protocol", type=lambda s: [int(n) for n in s.split(",")], default=[2, 3])
     parser.add_argument("--random-only", action="store_true", help="no scripts, no integer edges")
     parser.add_argument("--keep-going", action="store_true", help="report every difference, not only the first")
-    parser.add_argument("--plant", action="store_true", help="plant a wrong answer: this run must fail")
+    parser.add_argument("--families", type=lambda s: s.split(",") if s else [], default=None,
+                        help="which of %s take part (default: those that kevy knows whole)" % ", ".join(families.TEMPLATES))
+    parser.add_argument("--plant", nargs="?", const="GETRANGE", metavar="COMMAND", help="plant a wrong answer: this run must fail")
     parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
     options = parser.parse_args()
     if not find_redis():

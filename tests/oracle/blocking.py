@@ -1,0 +1,444 @@
+#!/usr/bin/env python3
+"""The oracle of waiting: several clients that block, push and pop; kevy and redis-server must serve the same ones, with the same, in the same order.
+
+    blocking.py [--seconds N] [--shards 1,4] [--seed N] [FILE...]
+
+A script is a list of steps, each a client's command. A step that can be answered is; one that cannot blocks its client. After every
+step all clients that have been served are read, until both sides agree on who still waits: the servers' count of blocked clients says
+when they have settled. What each client has received, after each step, must be the same on both sides; at the end the
+contents of all keys, and who still waits.
+
+A random script has up to eight clients over a few keys of lists and sorted sets: plain and blocking pops and moves, pushes, transactions,
+deletions, RENAME, RESTORE, SORT STORE, clients that close, are unblocked or killed. Time-outs are 0 or so long that none passes, but
+for those that pass while everybody waits for them. A failure is shrunk and printed; written to a file, that runs by itself.
+"""
+import argparse
+import os
+import random
+import re
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import resp  # noqa: E402
+from kevy import Client, Closed, Server, Timeout, encode, eventually, find_redis, program, show  # noqa: E402
+
+CLIENTS = 8
+STEPS = 40
+SHRINK_SECONDS = 60
+ROUNDS_MIN = 5  # in each configuration, however little time there is
+WAIT_S = 10
+LONG_S = "1000"  # a time-out that does not pass
+SHORT_S = "0.02"  # one that does
+BLOCKING = ("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP")
+READ_ALL = {"list": "LRANGE key 0 -1", "zset": "ZRANGE key 0 -1 WITHSCORES", "string": "GET key", "set": "SMEMBERS key", "hash": "HGETALL key"}
+KEYS = ("a", "b", "c", "x")
+
+
+class Difference(Exception):
+    def __init__(self, index, message):
+        super().__init__(message)
+        self.index = index
+
+
+# ---- One server and its clients -----------------------------------------------------------------------------------------------
+
+
+class Side:
+    def __init__(self, server, protocol, lie=False):
+        self.server, self.protocol, self.lie = server, protocol, lie
+        self.clients, self.ids, self.owed = {}, {}, {}
+
+    def open(self):
+        self.asker = Client(self.server)
+        self.asker.call("FLUSHALL")
+        eventually("clients of the round before to be gone", lambda: self.blocked() == 0)
+
+    def close(self):
+        for client in self.clients.values():
+            client.close()
+        self.asker.close()
+
+    def client(self, number):
+        if number not in self.clients:
+            self.clients[number] = Reader(self.server, protocol=self.protocol)
+            self.ids[number] = self.clients[number].call("CLIENT", "ID")
+            self.owed[number] = []
+        return self.clients[number]
+
+    def blocked(self):
+        return int(re.search(rb"blocked_clients:(\d+)", self.asker.call("INFO", "clients")).group(1))
+
+    def send(self, number, commands):
+        self.client(number).send(b"".join(encode(*command) for command in commands))
+        self.owed[number] += [command[0] for command in commands]
+
+    def gather(self, answered=None, expected=None):
+        """Reads until nobody has news, and as many clients are still owed a reply as the server says are blocked. {client: [replies]}
+
+        `answered`: who must not be one of them. `expected`: what the other server gave; as much must have come. No client has two
+        blocking commands in flight: so who is blocked, and is owed a reply, has been given all those before."""
+        got, expected = {}, expected or {}
+
+        def settled():
+            waiting, news = 0, False
+            count = self.blocked()
+            for number, client in self.clients.items():
+                while self.owed[number] and client.receive_now():
+                    got.setdefault(number, []).append(client.read_raw())
+                    self.owed[number].pop(0)
+                    news = True
+                waiting += self.waits(number)
+            if news or any(self.owed[number] and not self.waits(number) for number in self.owed):
+                return False
+            behind = any(len(got.get(number, ())) < len(replies) for number, replies in expected.items())
+            return waiting == count and not behind and not (answered is not None and self.owed[answered])
+        try:
+            eventually("the clients that are not blocked to be answered", settled, WAIT_S)
+        except Timeout as timeout:
+            raise Timeout("%s; %s" % (told(got), timeout)) from None
+        if self.lie:
+            self.alter(got)
+        return got
+
+    def waits(self, number):
+        """Is the next reply that is owed that of a blocking command?"""
+        return self.owed[number][:1] != [] and self.owed[number][0] in BLOCKING
+
+    @staticmethod
+    def alter(got):
+        """The canary: a value goes to the right client, but is another."""
+        for replies in got.values():
+            if replies[-1].startswith(b"*2") and replies[-1].count(b"$") == 2:
+                replies[-1] = replies[-1][:-3] + bytes([replies[-1][-3] ^ 1]) + b"\r\n"
+                return
+
+    def leave(self, number):
+        """The client closes; the server has noticed when it is not in its list any more."""
+        identity = b"id=%d " % self.ids[number]
+        self.clients.pop(number).close()
+        self.owed.pop(number)
+        eventually("the server to notice that a client has left", lambda: identity not in self.asker.call("CLIENT", "LIST"), WAIT_S)
+
+    def contents(self):
+        found = {}
+        for key in sorted(self.asker.call("KEYS", "*")):
+            kind = self.asker.call("TYPE", key)
+            found[key] = kind, self.asker.call(*[key if word == "key" else word for word in READ_ALL[kind].split()])
+        return found
+
+
+class Reader(Client):
+    """A client that can tell whether a reply is there, without waiting for one."""
+
+    def receive_now(self):
+        self.receive()
+        return self.framer.end(self.buffer) is not None or self.eof
+
+
+# ---- A round: the same script on both sides -----------------------------------------------------------------------------------------
+
+
+class Round:
+    def __init__(self, kevy, redis, protocol, lie=False):
+        self.sides = (Side(kevy, protocol, lie), Side(redis, protocol))
+        self.served = 0  # replies to clients that waited when somebody else did something
+
+    def run(self, script):
+        try:
+            for side in self.sides:
+                side.open()
+            for index, (number, commands) in enumerate(script):
+                self.step(index, number, commands)
+            contents = [side.contents() for side in self.sides]
+            if contents[0] != contents[1]:
+                raise Difference(len(script) - 1, "contents\n    kevy:  %r\n    redis: %r" % tuple(contents))
+        finally:
+            for side in self.sides:
+                side.close()
+
+    def step(self, index, number, commands):
+        if number in self.sides[1].clients and self.sides[1].owed[number] and commands[0][0] != "@close":
+            return  # it waits, and can ask for nothing
+        answered = number if commands[0][-1] == SHORT_S else None
+        kevy, redis = self.sides
+        self.act(redis, number, commands)
+        theirs = redis.gather(answered)
+        try:
+            self.act(kevy, number, commands)
+            ours = kevy.gather(answered, theirs)
+        except (Timeout, Closed, resp.ProtocolError) as error:
+            ours = "%s: %s" % (type(error).__name__, error)
+        self.served += sum(len(replies) for client, replies in theirs.items() if client != number)
+        if ours != theirs:
+            raise Difference(index, "%s\n    kevy:  %s\n    redis: %s" % (line_of(number, commands), told(ours), told(theirs)))
+
+    @staticmethod
+    def act(side, number, commands):
+        word = commands[0][0]
+        if word == "@close":
+            if number in side.clients:
+                side.leave(number)
+        elif word in ("@unblock", "@kill"):
+            other = int(commands[0][1])
+            if other not in side.clients or other == number:
+                return
+            if word == "@unblock":
+                side.send(number, [["CLIENT", "UNBLOCK", str(side.ids[other])] + commands[0][2:]])
+            else:
+                side.client(number).call("CLIENT", "KILL", "ID", str(side.ids[other]))
+                side.leave(other)
+        elif word == "@restore":
+            side.asker.pipeline([["DEL", "for-restore"], [commands[0][2], "for-restore"] + commands[0][3:]])
+            payload = side.asker.call("DUMP", "for-restore")
+            side.asker.call("DEL", "for-restore")
+            side.send(number, [["RESTORE", commands[0][1], "0", payload, "REPLACE"]])
+        else:
+            side.send(number, commands)
+
+
+def told(got):
+    if isinstance(got, str):
+        return got
+    return "; ".join("%d: %s" % (number, ", ".join(map(show, replies))) for number, replies in sorted(got.items())) or "nothing"
+
+
+# ---- Scripts ----------------------------------------------------------------------------------------------------------------------
+
+
+def line_of(number, commands):
+    return "%d> %s" % (number, " ; ".join(" ".join(command) for command in commands))
+
+
+def read_script(path):
+    with open(path, encoding="utf-8") as file:
+        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    return [(int(number), [command.split() for command in rest.split(" ; ")]) for number, _, rest in (line.partition("> ") for line in lines)]
+
+
+class Generator:
+    def __init__(self, chance):
+        self.random, self.value = chance, 0
+        self.zsets = chance.random() < 0.4  # keys are sorted sets more often than lists
+        self.commands = [
+            (10, self.blocking_pop), (4, self.blocking_move), (4, self.blocking_many), (12, self.push), (5, self.push_many), (4, self.pop),
+            (3, self.move), (6, self.transaction), (3, self.delete), (2, self.rename), (2, self.copy), (2, self.sort_store), (2, self.string),
+            (2, self.restore), (2, self.store), (3, self.close), (3, self.unblock), (2, self.kill), (2, self.passing), (3, self.pipeline),
+            (1, self.expire), (1, self.swap)]
+
+    def script(self, length):
+        makers, weights = [maker for _, maker in self.commands], [weight for weight, _ in self.commands]
+        return [(self.random.randrange(CLIENTS), self.random.choices(makers, weights)[0]()) for _ in range(length)]
+
+    def pick(self, *choices):
+        return self.random.choice(choices)
+
+    def key(self):
+        return self.random.choice(KEYS[:3])
+
+    def keys(self):
+        return [self.key() for _ in range(self.pick(1, 1, 2, 3))]
+
+    def values(self, count):
+        first, self.value = self.value + 1, self.value + count
+        return ["%d" % value for value in range(first, self.value + 1)]
+
+    def time(self):
+        return self.pick("0", LONG_S)
+
+    def side(self):
+        return self.pick("LEFT", "RIGHT")
+
+    def z(self):
+        return self.random.random() < (0.7 if self.zsets else 0.2)
+
+    # ---- Each returns the commands that a client sends at once ----
+
+    def blocking_pop(self):
+        return [[self.pick("BZPOPMIN", "BZPOPMAX") if self.z() else self.pick("BLPOP", "BRPOP")] + self.keys() + [self.time()]]
+
+    def blocking_move(self):
+        if self.random.random() < 0.3:
+            return [["BRPOPLPUSH", self.key(), self.key(), self.time()]]
+        return [["BLMOVE", self.key(), self.key(), self.side(), self.side(), self.time()]]
+
+    def blocking_many(self):
+        keys, count = self.keys(), self.pick([], ["COUNT", "2"], ["COUNT", "10"])
+        if self.z():
+            return [["BZMPOP", self.time(), str(len(keys))] + keys + [self.pick("MIN", "MAX")] + count]
+        return [["BLMPOP", self.time(), str(len(keys))] + keys + [self.side()] + count]
+
+    def push(self):
+        if self.z():
+            return [["ZADD", self.key()] + [word for value in self.values(self.pick(1, 1, 2, 3)) for word in (self.pick(value, "5"), "m" + value)]]
+        return [[self.pick("LPUSH", "RPUSH"), self.key()] + self.values(self.pick(1, 1, 1, 2, 3, 5))]
+
+    def push_many(self):
+        return self.push() + self.push()
+
+    def pop(self):
+        return [self.pick(["LPOP", self.key()], ["RPOP", self.key(), "2"], ["ZPOPMIN", self.key()], ["LMPOP", "2", "a", "b", "LEFT"],
+                          ["LLEN", self.key()], ["LREM", self.key(), "1", str(self.value)], ["LTRIM", self.key(), "1", "-1"])]
+
+    def move(self):
+        return [["LMOVE", self.key(), self.key(), self.side(), self.side()]]
+
+    def transaction(self):
+        makers = (self.push, self.push, self.delete, self.move, self.pop, self.rename, self.blocking_pop, self.string, self.sort_store)
+        inner = [command for _ in range(self.pick(1, 2, 3, 4)) for command in self.random.choice(makers)()]
+        return [["MULTI"]] + inner + [["EXEC"]]
+
+    def delete(self):
+        return [["DEL"] + self.keys()]
+
+    def rename(self):
+        return [["RPUSH", "x"] + self.values(2), ["RENAME", "x", self.key()]] if self.random.random() < 0.7 else [["RENAME", self.key(), self.key()]]
+
+    def copy(self):
+        return [["COPY", self.key(), self.key()] + self.pick([], ["REPLACE"])]
+
+    def sort_store(self):
+        return [["SORT", self.key(), "BY", "nosort", "STORE", self.key()]]
+
+    def string(self):
+        return [self.pick(["SET", self.key(), "text"], ["SADD", self.key(), "1"], ["DEL", self.key()], ["DEL", self.key()])]
+
+    def restore(self):
+        if self.z():
+            return [["@restore", self.key(), "ZADD", "1"] + self.values(1)]
+        return [["@restore", self.key(), "RPUSH"] + self.values(2)]
+
+    def store(self):
+        return [self.pick(["ZUNIONSTORE", self.key(), "1", self.key()], ["ZRANGESTORE", self.key(), self.key(), "0", "-1"],
+                          ["GEOADD", self.key(), "1", "1", "g%d" % self.value], ["ZINCRBY", self.key(), "3", "m%d" % self.value])]
+
+    def close(self):
+        return [["@close"]]
+
+    def unblock(self):
+        return [["@unblock", str(self.random.randrange(CLIENTS))] + self.pick([], ["TIMEOUT"], ["ERROR"])]
+
+    def kill(self):
+        return [["@kill", str(self.random.randrange(CLIENTS))]]
+
+    def passing(self):
+        """A time-out that passes: the step before which nothing else happens."""
+        return [[self.pick("BLPOP", "BRPOP", "BZPOPMIN"), "never", SHORT_S]]
+
+    def pipeline(self):
+        return self.push() + self.blocking_pop() + [["PING"]] + self.push()
+
+    def expire(self):
+        return [["PEXPIREAT", self.key(), "1"]]
+
+    def swap(self):
+        return [["SELECT", "1"], ["RPUSH", self.key()] + self.values(1), ["SELECT", "0"], ["SWAPDB", "0", "1"], ["SWAPDB", "0", "1"]]
+
+
+# ---- Rounds, and what to do when one fails ------------------------------------------------------------------------------------------
+
+
+class Pair:
+    def __init__(self, shards, protocol, lie):
+        self.shards, self.protocol, self.lie, self.served = shards, protocol, lie, 0
+
+    def __enter__(self):
+        self.kevy = Server(shards=self.shards)
+        try:
+            self.redis = Server(path=find_redis())
+        except BaseException:
+            self.kevy.remove()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        try:
+            self.kevy.__exit__(*error)
+        finally:
+            self.redis.remove()
+
+    def fails(self, script):
+        if not self.kevy.is_alive():
+            self.kevy.remove()
+            self.kevy = Server(shards=self.shards)
+        a_round = Round(self.kevy, self.redis, self.protocol, self.lie)
+        try:
+            a_round.run(script)
+            self.served += a_round.served
+        except Difference as difference:
+            return difference
+        return None
+
+    def shrink(self, script, difference):
+        deadline = time.monotonic() + SHRINK_SECONDS
+        script = script[: difference.index + 1]
+        piece = max(len(script) // 2, 1)
+        while piece:
+            at, removed = 0, False
+            while at < len(script) and time.monotonic() < deadline:
+                shorter = script[:at] + script[at + piece :]
+                found = self.fails(shorter) if shorter else None
+                if found:
+                    script, difference, removed = shorter[: found.index + 1], found, True
+                else:
+                    at += piece
+            piece = piece if removed and piece == 1 else piece // 2
+        return script, difference
+
+    def check(self, what, script):
+        difference = self.fails(script)
+        if difference is None:
+            return
+        if not self.kevy.is_alive():
+            self.kevy.show_log()
+        shrunk, last = self.shrink(script, difference)
+        again = "" if self.fails(shrunk) else " (only sometimes: it passed when it was run again)"
+        text = "".join(line_of(*step) + "\n" for step in shrunk)
+        handle, path = tempfile.mkstemp(prefix="kevy-blocking-", suffix=".txt")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        print("DIFFERENT in %s; shrunk to %d steps%s:\n%s\n%s\nrun again: tests/oracle/blocking.py --shards %s --protocol %d %s"
+              % (what, len(shrunk), again, text, last, self.shards, self.protocol, path))
+        if self.lie:
+            os.unlink(path)  # nobody will run a planted failure again
+        raise SystemExit("FAILED %s" % what)
+
+
+def run_configuration(shards, protocol, options, seconds):
+    where = "%d shards, RESP%d" % (shards, protocol)
+    with Pair(shards, protocol, options.plant) as pair:
+        for path in options.files:
+            pair.check("%s (%s)" % (path, where), read_script(path))
+        number, started = 0, time.monotonic()
+        while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
+            name = "%s.%d.%d.%d" % (options.seed, shards, protocol, number)
+            pair.check("round %s (%s)" % (name, where), Generator(random.Random(name)).script(options.steps))
+            number += 1
+        if not pair.served:
+            raise SystemExit("FAILED %s: nobody who waited was served" % where)
+    print("ok %s: %d rounds of %d steps, %d replies to those who waited, seed %s"
+          % (where, number, options.steps, pair.served, options.seed), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compares whom kevy and redis-server serve, and when.")
+    parser.add_argument("files", nargs="*", help="scripts to run instead of random ones")
+    parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
+    parser.add_argument("--steps", type=int, default=STEPS, help="in a round")
+    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
+    parser.add_argument("--protocol", type=lambda s: [int(n) for n in s.split(",")], default=[2, 3])
+    parser.add_argument("--plant", action="store_true", help="plant a wrong delivery: this run must fail")
+    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+    options = parser.parse_args()
+    if not find_redis():
+        sys.exit("no redis-server is installed: apt-get install redis-server")
+    print("%s against %s, seed %s" % (program(), find_redis(), options.seed), flush=True)
+    configurations = [(shards, protocol) for shards in options.shards for protocol in options.protocol]
+    for shards, protocol in configurations:
+        run_configuration(shards, protocol, options, options.seconds / len(configurations))
+
+
+if __name__ == "__main__":
+    main()
