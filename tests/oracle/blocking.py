@@ -223,14 +223,21 @@ class Generator:
         self.random, self.value = chance, 0
         self.zsets = chance.random() < 0.4  # keys are sorted sets more often than lists
         self.commands = [
-            (10, self.blocking_pop), (4, self.blocking_move), (4, self.blocking_many), (12, self.push), (5, self.push_many), (4, self.pop),
-            (3, self.move), (6, self.transaction), (3, self.delete), (2, self.rename), (2, self.copy), (2, self.sort_store), (2, self.string),
+            (14, self.blocking_pop), (5, self.blocking_move), (5, self.blocking_many), (12, self.push), (4, self.push_many), (4, self.pop),
+            (3, self.move), (6, self.transaction), (12, self.delete), (2, self.rename), (2, self.copy), (2, self.sort_store), (2, self.string),
             (2, self.restore), (2, self.store), (3, self.close), (3, self.unblock), (2, self.kill), (2, self.passing), (3, self.pipeline),
             (1, self.expire), (1, self.swap)]
 
     def script(self, length):
         makers, weights = [maker for _, maker in self.commands], [weight for weight, _ in self.commands]
-        return [(self.random.randrange(CLIENTS), self.random.choices(makers, weights)[0]()) for _ in range(length)]
+        return [(self.client_for(commands), commands) for commands in
+                (self.random.choices(makers, weights)[0]() for _ in range(length))]
+
+    def client_for(self, commands):
+        """Who waits can do nothing else: a quarter of the clients never waits."""
+        if commands[0][0] != "MULTI" and any(command[0] in BLOCKING for command in commands):
+            return self.random.randrange(CLIENTS * 3 // 4)
+        return self.random.randrange(CLIENTS * 3 // 4 if self.random.random() < 0.8 else 0, CLIENTS)
 
     def pick(self, *choices):
         return self.random.choice(choices)
@@ -291,7 +298,8 @@ class Generator:
         return [["MULTI"]] + inner + [["EXEC"]]
 
     def delete(self):
-        return [["DEL"] + self.keys()]
+        """Waiting begins when there is nothing; lists would be there for good otherwise."""
+        return [["DEL"] + (list(KEYS) if self.random.random() < 0.7 else self.keys())]
 
     def rename(self):
         return [["RPUSH", "x"] + self.values(2), ["RENAME", "x", self.key()]] if self.random.random() < 0.7 else [["RENAME", self.key(), self.key()]]
