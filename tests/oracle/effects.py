@@ -22,9 +22,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Server, encode, find_redis, show  # noqa: E402
+import families  # noqa: E402
+from kevy import Server, encode, find_redis, parse, show  # noqa: E402
 
-CLASSES = "g$xnm"
+CLASSES = "g$xnmlshz"
 FAR_MS = 4102444800000  # the year 2100
 PROBE_MS = 1700000000000  # kevy's clock
 # States of a key; the time of the last one is over.
@@ -54,6 +55,57 @@ MULTI;SET a 1 EX 100;PERSIST a;EXPIRE a 100;EXEC | MULTI;SET a 1;SELECT 1;SET a 
 MULTI;RENAME a b;RENAME b a;EXEC | MULTI;FLUSHALL;SET a 1;EXEC | MULTI;SWAPDB 0 1;GETDEL a;EXEC | MULTI;COPY a b;EXEC | MULTI;GETEX a PXAT 1;EXEC
 MULTI;SET a;EXEC | MULTI;INCRBY a x;APPEND a 1;EXEC | MULTI;BITFIELD a SET u8 0 1 SET u8 8 2;BITOP NOT b a;EXEC
 """
+
+# What of these families is run when the server knows all commands of a family: states of a key as above, {} being its name, and cases.
+OTHER = {"absent": [], "text": [["SET", "{}", "5"]]}
+FAMILY_STATES = {
+    "hash": {**OTHER, "there": [["HSET", "{}", "f", "1", "g", "x"]],
+             "expiring": [["HSET", "{}", "f", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
+    "set": {**OTHER, "there": [["SADD", "{}", "1", "2", "{}"]], "expiring": [["SADD", "{}", "1", "x"], ["PEXPIREAT", "{}", FAR_MS]]},
+    "zset": {**OTHER, "there": [["ZADD", "{}", "1", "m", "2", "n", "3", "{}"]],
+             "expiring": [["ZADD", "{}", "1", "m"], ["PEXPIREAT", "{}", FAR_MS]]},
+    "list": {**OTHER, "there": [["RPUSH", "{}", "1", "2", "{}"]], "expiring": [["RPUSH", "{}", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
+}
+FAMILY_STATES.update(geo=FAMILY_STATES["zset"], sort=FAMILY_STATES["list"], dump=FAMILY_STATES["list"])
+FAMILY_CASES = {
+    "hash": """
+HSET a f 1 | HSET a f 2 | HSET a n 1 | HSET a f 1 n 2 n 3 | HMSET a f 2 n 1 | HSETNX a f 1 | HSETNX a n 1 | HDEL a f | HDEL a f g | HDEL a n | HDEL a f g f n
+HINCRBY a f 1 | HINCRBY a n 1 | HINCRBY a f 0 | HINCRBY a g 1 | HINCRBY a f x | HINCRBYFLOAT a f 0.5 | HINCRBYFLOAT a n 0 | HINCRBYFLOAT a g 1
+HGET a f | HMGET a f g | HGETALL a | HKEYS a | HVALS a | HLEN a | HEXISTS a f | HSTRLEN a f | HSCAN a 0 | HRANDFIELD a 9
+MULTI;HSET a f 9;HDEL a f g;EXEC | COPY a b | RENAME a b | DEL a | EXPIRE a 100 | MOVE a 1 | HSET a f 1;SET a 1 | FLUSHDB
+""", "set": """
+SADD a 1 | SADD a n | SADD a n n o | SADD a 1 2 | SREM a 1 | SREM a n | SREM a 1 2 a x | SREM a 1 n 2 | SMOVE a b 1 | SMOVE a b n | SMOVE a b a | SMOVE a a 1
+SPOP a 10 | SPOP a 0 | SREM a 2 a x;SPOP a | SREM a 2 a x;SPOP a 1 | SREM a 2 a x;SPOP a 2 | SPOP a -1 | SRANDMEMBER a 9
+SINTERSTORE a a b | SINTERSTORE a b | SUNIONSTORE a b | SUNIONSTORE b a a | SDIFFSTORE a b | SDIFFSTORE a a b | SDIFFSTORE a a a
+SMEMBERS a | SCARD a | SISMEMBER a 1 | SMISMEMBER a 1 2 | SINTER a b | SUNION a b | SDIFF a b | SINTERCARD 2 a b | SSCAN a 0
+MULTI;SADD a 9;SREM a 9;EXEC | RENAME a b | COPY a b REPLACE | DEL a
+""", "zset": """
+ZADD a 1 m | ZADD a 5 m | ZADD a 1 new | ZADD a 1 m 2 new 3 newer | ZADD a NX 1 m | ZADD a NX 1 new | ZADD a XX 1 new | ZADD a XX 7 m | ZADD a GT 0 m
+ZADD a GT 9 m | ZADD a LT 0 m | ZADD a CH 9 m 1 new | ZADD a INCR 1 m | ZADD a INCR 0 m | ZADD a XX INCR 1 new | ZADD a GT INCR -1 m | ZADD a x m
+ZINCRBY a 1 m | ZINCRBY a 0 m | ZINCRBY a 1 new | ZINCRBY a nan m | ZREM a m | ZREM a m n a | ZREM a new | ZREM a m new
+ZPOPMIN a | ZPOPMAX a | ZPOPMIN a 10 | ZPOPMAX a 2 | ZPOPMIN a 0 | ZMPOP 1 a MIN | ZMPOP 2 a b MAX COUNT 10 | ZMPOP 2 a b MIN COUNT 2
+ZREMRANGEBYRANK a 0 0 | ZREMRANGEBYRANK a 0 -1 | ZREMRANGEBYRANK a 8 9 | ZREMRANGEBYSCORE a 1 2 | ZREMRANGEBYSCORE a -inf inf | ZREMRANGEBYSCORE a 8 9
+ZREMRANGEBYLEX a - + | ZREMRANGEBYLEX a [x [y | ZUNIONSTORE a 2 a b | ZUNIONSTORE a 1 b | ZINTERSTORE a 2 a b | ZINTERSTORE b 1 a | ZDIFFSTORE a 2 a b
+ZDIFFSTORE a 2 a a | ZRANGESTORE a b 0 -1 | ZRANGESTORE a b 8 9 | ZRANGESTORE a a 0 0 | ZRANGE a 0 -1 | ZRANGEBYSCORE a 0 1 | ZSCORE a m | ZMSCORE a m
+ZRANK a m | ZCARD a | ZCOUNT a 0 1 | ZUNION 2 a b | ZINTER 2 a b | ZDIFF 2 a b | ZINTERCARD 2 a b | ZSCAN a 0 | ZRANDMEMBER a 9
+MULTI;BZPOPMIN a 0;EXEC | MULTI;BZPOPMAX a b 0;EXEC | MULTI;BZMPOP 0 2 a b MIN COUNT 2;EXEC | MULTI;ZADD a 9 z;ZREM a z;EXEC | RENAME a b | COPY a b | DEL a
+""", "list": """
+LPUSH a x | RPUSH a x y | LPUSHX a x | RPUSHX a x y | LPOP a | RPOP a | LPOP a 2 | RPOP a 10 | LPOP a 0 | LSET a 0 x | LSET a -1 1 | LSET a 9 x | LINSERT a BEFORE 1 x
+LINSERT a AFTER none x | LREM a 0 1 | LREM a 0 none | LREM a 1 1 | LTRIM a 0 0 | LTRIM a 0 -1 | LTRIM a 5 9 | LMOVE a b LEFT RIGHT | LMOVE a a LEFT RIGHT
+LMOVE b a RIGHT LEFT | RPOPLPUSH a b | RPOPLPUSH a a | LMPOP 1 a LEFT | LMPOP 2 a b RIGHT COUNT 10 | LMPOP 2 a b LEFT COUNT 2
+LLEN a | LRANGE a 0 -1 | LINDEX a 0 | LPOS a 1
+MULTI;BLPOP a 0;EXEC | MULTI;BRPOP a b 0;EXEC | MULTI;BLMOVE a b LEFT RIGHT 0;EXEC | MULTI;BRPOPLPUSH a b 0;EXEC | MULTI;BLMPOP 0 2 a b LEFT COUNT 2;EXEC
+MULTI;RPUSH a x;LPOP a;EXEC | RENAME a b | COPY a b | DEL a
+""", "geo": """
+GEOADD a 1 1 p | GEOADD a 1 1 p;GEOADD a 1 1 p | GEOADD a NX 1 1 m | GEOADD a CH 2 2 m | GEOADD a 1 1 p 2 2 q
+GEOADD b 1 1 p;GEOSEARCHSTORE a b FROMLONLAT 1 1 BYRADIUS 10 km | GEOSEARCHSTORE a b FROMLONLAT 90 1 BYRADIUS 1 m
+GEOADD b 1 1 p;GEORADIUS b 1 1 10 km STORE a | GEORADIUS b 90 1 1 m STORE a | GEOADD b 1 1 p;GEORADIUSBYMEMBER b p 1 m STOREDIST a
+GEOPOS a m | GEOHASH a m | GEODIST a m n | GEOSEARCH a FROMLONLAT 1 1 BYRADIUS 10 km | GEORADIUS a 1 1 10 km
+""", "sort": """
+SORT a ALPHA | SORT a ALPHA STORE b | SORT a BY nosort STORE b | SORT a ALPHA LIMIT 0 0 STORE b | SORT a BY nosort STORE a | SORT_RO a ALPHA
+""", "dump": """
+DUMP a | RESTORE a 0 x
+"""}
 
 # What Redis 7.0 has not: {state of a: (changes, events, records)}. b is there. Records are commands that Redis 7.0 has.
 SET, NEW, INCR, EXPIRE, DEL, EXPIRED = "$ 0 set a", "n 0 new a", "$ 0 incrby a", "g 0 expire a", "g 0 del a", "x 0 expired a"
@@ -98,11 +150,12 @@ def words(line):
 class Case:
     """Commands, and the states of the keys that they begin with; the second connection may watch one key."""
 
-    def __init__(self, line, states, watched=None):
+    def __init__(self, line, states, watched=None, ways=None):
+        ways = ways or STATES
         self.commands = [words(command) for command in line.split(";")]
         self.name = "%s (%s)%s" % (line, ", ".join("%s %s" % pair for pair in sorted(states.items())),
                                    ", %s watched" % watched if watched else "")
-        self.setup = [[str(word).format(key) for word in command] for key, state in sorted(states.items()) for command in STATES[state]]
+        self.setup = [[str(word).format(key) for word in command] for key, state in sorted(states.items()) for command in ways[state]]
         self.watch = [["WATCH", watched]] if watched else []
 
 
@@ -131,13 +184,21 @@ def plain(stream, now_ms):
     return lines
 
 
-def cases():
-    for line in filter(str.strip, re.split(r"[|\n]", CASES)):
+def cases(lines, ways):
+    for line in filter(str.strip, re.split(r"[|\n]", lines)):
         line = line.strip()
         keys = [key for key in "ab" if re.search(r"\b%s\b" % key, line)] or ["a"]
-        for states in itertools.product(STATES, repeat=len(keys)):
+        for states in itertools.product(ways, repeat=len(keys)):
             for watched in [None] + keys:
-                yield Case(line, dict(zip(keys, states)), watched)
+                yield Case(line, dict(zip(keys, states)), watched, ways)
+
+
+def known_families(probe):
+    """The families of which kevy knows all commands."""
+    requests = b"".join(encode("COMMAND", "INFO", *families.names(family)) for family in FAMILY_CASES)
+    output = subprocess.run([probe], input=requests, stdout=subprocess.PIPE, check=True).stdout.decode()
+    replies = [parse(bytes.fromhex(line.split()[1])) for line in output.splitlines() if line.startswith("reply ")]
+    return [family for family, reply in zip(FAMILY_CASES, replies) if None not in reply]
 
 
 # ---- kevy ------------------------------------------------------------------------------------------------------------------
@@ -218,10 +279,14 @@ class Redis:
 
 def classes_in_redis(redis, all_cases):
     """{event: the letter that asks for it}"""
-    found = {}
+    examples, found = {}, {}
+    redis.listen_to("Amn")
+    for case in all_cases:
+        for event in redis.run(case).events:
+            examples.setdefault(event.split()[1], case)
     for letter in CLASSES:
         redis.listen_to(letter)
-        for case in all_cases:
+        for case in {id(case): case for case in examples.values()}.values():
             for event in redis.run(case).events:
                 name = event.split()[1]
                 assert found.setdefault(name, letter) == letter, "%s is of two classes" % name
@@ -264,7 +329,9 @@ def main():
     parser.add_argument("probe")
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
-    all_cases = list(cases())
+    all_cases = list(cases(CASES, STATES))
+    for family in known_families(options.probe):
+        all_cases += cases(FAMILY_CASES[family], FAMILY_STATES[family])
     ours = told_by_probe(options.probe, all_cases)
     if options.plant:
         spoil(ours)

@@ -95,9 +95,9 @@ def same_clock(a, b, asked):
 
 def same_idle_time(a, b, asked):
     """Redis shares small integers, and so the time of their last access: then only kevy's answer can be judged."""
-    if not (isinstance(a, int) and isinstance(b, int) and 0 <= a <= asked.age_s + 1):
-        return False
-    return asked.shared or same_seconds(a, b, asked)
+    if same_seconds(a, b, asked):
+        return True
+    return asked.shared and isinstance(a, int) and isinstance(b, int) and 0 <= a <= asked.age_s + 1
 
 
 def same_references(a, b, asked):
