@@ -111,12 +111,12 @@ def prepare(source, place):
             file.write(text)
 
 
-def run_suite(place, server, unit, skipped):
+def run_suite(place, server, unit, skipped, further):
     """The suite's output, and whether it ended by itself within the unit's time."""
     with open(os.path.join(place, "skip"), "w", encoding="utf-8") as file:
         file.write("".join(name + "\n" for name in skipped))
     command = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(server.port), "--single", unit.name, "--durable",
-               "--timeout", str(int(SILENCE_SECONDS * TIME_SCALE)), "--skipfile", "skip"]
+               "--timeout", str(int(SILENCE_SECONDS * TIME_SCALE)), "--skipfile", "skip"] + further
     process = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
     late = threading.Timer(unit.seconds * TIME_SCALE, os.killpg, (process.pid, signal.SIGKILL))
@@ -137,7 +137,8 @@ def check(source, unit, server_path, shards, options):
         prepare(source, place)
         try:
             with Server(*arguments, *options.argument, shards=shards, path=server_path) as server:
-                output, in_time = run_suite(place, server, unit, [test for test, count in unit.excluded.items() if not (asked_all and count)])
+                skipped = [test for test, count in unit.excluded.items() if not (asked_all and count)]
+                output, in_time = run_suite(place, server, unit, skipped, ["--force-failure"] if options.plant else [])
         except (ServerFailed, Timeout) as error:
             return ["the server: %s" % error], result
         result.read(output)
@@ -165,6 +166,7 @@ def main():
     parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
     parser.add_argument("--excluded", action="store_true", help="run the excluded tests too: which pass?")
     parser.add_argument("--argument", action="append", default=[], help="a further argument for the server")
+    parser.add_argument("--plant", action="store_true", help="with unit/other: a test of the suite that fails: this run must fail")
     parser.add_argument("--verbose", action="store_true", help="all that the suite prints")
     options = parser.parse_args()
     units = read_units()
