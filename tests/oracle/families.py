@@ -480,7 +480,7 @@ def unsuitable(arguments, as_integer):
         return any(member not in PLACES for member in rest[2::3])
     if name == b"RESTORE" and len(arguments) > 2 and b"ABSTTL" not in words:
         time_ms = as_integer(arguments[2])
-        return time_ms is not None and 0 < time_ms < 120000
+        return time_ms is not None and (0 < time_ms < 120000 or time_ms > 2**62)  # beyond, Redis loses an overflow of its own
     if name == b"WAIT":
         return len(arguments) != 3 or arguments[2] != b"1"
     if name == b"CONFIG":
