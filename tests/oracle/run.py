@@ -22,6 +22,7 @@ import re
 import sys
 import tempfile
 import time
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -32,6 +33,8 @@ from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, pro
 
 DATABASES = 16
 BATCH = 64  # commands of one connection that are sent at once
+CUT_SHARE, CUTS_MAX = 0.05, 4  # how many of the pipelines are sent in pieces, and at how many places one is cut at most
+UNIX = 2  # this connection is one over the Unix socket, where the sender knows when a piece has been read
 CLOCK_SLACK_S = 0.25  # servers look at the clock now and then, not at every command
 SHRINK_SECONDS = 60
 ROUNDS_MIN = 10  # in each configuration, however little time there is
@@ -244,20 +247,27 @@ class Stopwatch:
 
 
 class Side:
-    """A server in a round. `lie` (for the canary) may alter a reply."""
+    """A server in a round. `lie` (for the canary) may alter a reply; in_pieces: pipelines may be cut."""
 
-    def __init__(self, server, protocol, lie=None):
-        self.server, self.lie = server, lie
+    def __init__(self, server, protocol, lie=None, in_pieces=False):
+        self.server, self.lie, self.in_pieces = server, lie, in_pieces
         self.protocol, self.connections = protocol, {}
 
     def open(self):
         with self.server.client() as cleaner:
             cleaner.call("FLUSHALL", "SYNC")
             cleaner.pipeline([("CONFIG", "SET", name, value) for name, value in families.THRESHOLDS.items()])
-        self.connections = {number: Client(self.server, protocol=self.protocol) for number in (1, 2)}
+        self.connections = {number: Client(self.server, protocol=self.protocol, unix=number == UNIX) for number in (1, UNIX)}
 
     def send(self, number, batch):
-        self.connections[number].send(b"".join(encode(*arguments) for arguments in batch))
+        """Some pipelines go to kevy in pieces; where they are cut hangs on their bytes, so that a script is cut alike when it runs again."""
+        data = b"".join(encode(*arguments) for arguments in batch)
+        chance = random.Random(zlib.crc32(data))
+        if not self.in_pieces or len(batch) < 2 or chance.random() > CUT_SHARE:
+            self.connections[number].send(data)
+            return
+        cuts = [0] + sorted(chance.sample(range(1, len(data)), chance.randrange(1, CUTS_MAX + 1))) + [len(data)]
+        self.connections[number].send_pieces([data[a:b] for a, b in zip(cuts, cuts[1:])])
 
     def read(self, number, arguments):
         raw = self.connections[number].read_raw("a reply by %s" % self.server.path)
@@ -339,7 +349,7 @@ class Round:
     """A sequence of (connection number, arguments) sent to both sides."""
 
     def __init__(self, kevy, redis, protocol, lie=None):
-        self.kevy, self.redis = Side(kevy, protocol, lie), Side(redis, protocol)
+        self.kevy, self.redis = Side(kevy, protocol, lie, in_pieces=True), Side(redis, protocol)
         self.sides = (self.kevy, self.redis)
         self.queued = {1: [], 2: []}
         self.copied, self.watch = set(), None
