@@ -342,7 +342,8 @@ class Generator:
         return [["PEXPIREAT", self.key(), "1"]]
 
     def swap(self):
-        return [["SELECT", "1"], ["RPUSH", self.key()] + self.values(1), ["SELECT", "0"], ["SWAPDB", "0", "1"], ["SWAPDB", "0", "1"]]
+        """One key comes with a database: of several, Redis's hash table says which is looked at first."""
+        return [["SELECT", "1"], ["FLUSHDB"], ["RPUSH", self.key()] + self.values(1), ["SELECT", "0"], ["SWAPDB", "0", "1"], ["SWAPDB", "0", "1"]]
 
 
 # ---- Rounds, and what to do when one fails ------------------------------------------------------------------------------------------
