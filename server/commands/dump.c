@@ -141,17 +141,19 @@ static bool time_or_reply(struct call *call, struct restore *restore) {
 }
 
 static struct load_options load_options_of(const struct call *call, struct keyspace *ks) {
-    return (struct load_options){.types = ks->types,
-                                 .context = {.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes},
-                                 .dead = &ks->dead,
-                                 .thresholds = {[TYPE_HASH] = {(uint64_t)config.hash_max_listpack_entries,
-                                                               (uint64_t)config.hash_max_listpack_value},
-                                                [TYPE_ZSET] = {(uint64_t)config.zset_max_listpack_entries,
-                                                               (uint64_t)config.zset_max_listpack_value}},
-                                 .max_bytes = call->argv[3].len > (uint64_t)config.proto_max_bulk_len
-                                                  ? call->argv[3].len
-                                                  : (uint64_t)config.proto_max_bulk_len,
-                                 .whole = true};
+    return (struct load_options){
+        .types = ks->types,
+        .context = {.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes},
+        .dead = &ks->dead,
+        .thresholds = {[TYPE_HASH] = {(uint64_t)config.hash_max_listpack_entries,
+                                      (uint64_t)config.hash_max_listpack_value},
+                       [TYPE_ZSET] = {(uint64_t)config.zset_max_listpack_entries,
+                                      (uint64_t)config.zset_max_listpack_value},
+                       [TYPE_SET] = {.elements = (uint64_t)config.set_max_intset_entries}},
+        .max_bytes = call->argv[3].len > (uint64_t)config.proto_max_bulk_len
+                         ? call->argv[3].len
+                         : (uint64_t)config.proto_max_bulk_len,
+        .whole = true};
 }
 
 /* Reads the value. False after replying. */

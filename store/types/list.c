@@ -2,6 +2,9 @@
  * the kind TREE_LIST. */
 #include "store/types/list.h"
 
+#include "store/rdb/writer.h"
+#include "store/values/load.h"
+
 enum {
     SPARE_FROM = 512, /* bytes of a pack from which on it gets room in front */
     SPARE_PART = 16,  /* and which part of its length that is */
@@ -123,15 +126,20 @@ static uint64_t long_bytes_going(const struct collection *collection, uint64_t p
            long_bytes_of(tree, position + count, behind);
 }
 
-static bool push_to_tree(struct keyspace *ks, struct collection *collection, enum tree_end end,
-                         struct bytes bytes, struct block *block) {
-    struct tree_context context = collection_context(ks);
+static bool push_in_context(const struct tree_context *context, struct collection *collection,
+                            enum tree_end end, struct bytes bytes, struct block *block) {
     struct tree_item item = item_of(bytes, block);
-    bool done = tree_push(&collection->tree, &context, &item, end);
-    keyspace_note_nodes(ks);
+    bool done = tree_push(&collection->tree, context, &item, end);
     if (done && bytes.len > ELEMENT_INLINE_MAX)
         collection->long_bytes +=
             long_bytes_of(&collection->tree, end == TREE_FRONT ? 0 : collection->tree.count - 1, 1);
+    return done;
+}
+static bool push_to_tree(struct keyspace *ks, struct collection *collection, enum tree_end end,
+                         struct bytes bytes, struct block *block) {
+    struct tree_context context = collection_context(ks);
+    bool done = push_in_context(&context, collection, end, bytes, block);
+    keyspace_note_nodes(ks);
     return done;
 }
 
@@ -155,18 +163,18 @@ static bool put_in_tree(struct edit *edit, uint64_t position, struct bytes bytes
     return true;
 }
 
-/* What a pack holds, in a tree. NULL without memory. */
-static struct collection *tree_of_pack(struct keyspace *ks, const struct value *value) {
-    struct collection *collection = collection_new(ks->heap, &type_list, TREE_LIST);
+/* What a pack holds, in a tree. NULL without memory; what was made by then goes to `dead`. */
+static struct collection *tree_of_pack(const struct tree_context *context, const struct value *value,
+                                       struct dead *dead) {
+    struct collection *collection = collection_new(context->heap, &type_list, TREE_LIST);
     struct list_walk walk;
     struct element element;
     bool done = collection;
     list_walk(&walk, value, 0, false);
     while (done && list_next(&walk, &element))
-        done = push_to_tree(ks, collection, TREE_BACK, element.bytes, element.block);
+        done = push_in_context(context, collection, TREE_BACK, element.bytes, element.block);
     if (done || collection == NULL) return collection;
-    object_release(&collection->head, &ks->dead);
-    keyspace_note_garbage(ks);
+    object_release(&collection->head, dead);
     return NULL;
 }
 
@@ -174,7 +182,11 @@ static struct collection *tree_of_pack(struct keyspace *ks, const struct value *
 static bool unpack(struct edit *edit) {
     struct value value = entry_value(edit->entry);
     if (value.kind == VALUE_OBJECT) return true;
-    struct collection *collection = tree_of_pack(edit->keyspace, &value);
+    struct keyspace *ks = edit->keyspace;
+    struct tree_context context = collection_context(ks);
+    struct collection *collection = tree_of_pack(&context, &value, &ks->dead);
+    keyspace_note_nodes(ks);
+    if (collection == NULL) keyspace_note_garbage(ks);
     return collection && collection_become(edit, collection);
 }
 
@@ -443,11 +455,85 @@ static void digest(const struct value *value, struct digest *digest) {
     while (list_next(&walk, &element)) digest_mix(digest, element.bytes);
 }
 
+/* ---- Dumps ---------------------------------------------------------------------------------------- */
+
+/* As the writer asks for elements: one after the other, and sometimes from the first on again. */
+struct source {
+    struct rdb_source rdb;
+    const struct value *value;
+    struct list_walk walk;
+    uint64_t at; /* where the walk is */
+};
+
+static void next_element(struct rdb_source *rdb, uint64_t *place, struct rdb_element *element) {
+    struct source *source = (struct source *)(void *)rdb;
+    struct element found;
+    if (*place != source->at) list_walk(&source->walk, source->value, *place, false);
+    bool any = list_next(&source->walk, &found);
+    assert(any);
+    element->name = found.bytes;
+    source->at = ++*place;
+}
+_Static_assert((int)LOAD_PACK_MAX >= (int)COLLECTION_PACK_BYTES, "a pack is loaded there");
+_Static_assert(offsetof(struct source, rdb) == 0, "a source is found at its first member's address");
+
+static struct source source_of(const struct value *value) {
+    return (struct source){.rdb = {.kind = RDB_LIST, .count = list_count(value), .next = next_element},
+                           .value = value,
+                           .at = UINT64_MAX};
+}
+
+/* A pack is written as the one node of a quicklist, as Redis has it, whose nodes have up to 8 KiB. */
+static enum rdb_form form_of(const struct value *value) {
+    return value->kind == VALUE_OBJECT ? RDB_FORM_PLAIN : RDB_FORM_PACKED;
+}
+
+static enum rdb_type form(const struct value *value) {
+    struct source source = source_of(value);
+    return rdb_type_of(&source.rdb, form_of(value));
+}
+
+static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
+    struct source source = source_of(value);
+    return rdb_write(&source.rdb, form_of(value), NULL, cursor, sink, budget);
+}
+
+/* Adds an element to the pack. False if it must be a tree for that. */
+static bool load_in_pack(struct loading *loading, struct bytes bytes) {
+    struct value *value = &loading->value;
+    if (value->kind == VALUE_OBJECT || bytes.len > ELEMENT_INLINE_MAX) return false;
+    struct element element = element_of(bytes);
+    struct pack pack = {loading->bytes, value->bytes.len, COLLECTION_PACK_BYTES};
+    size_t len = len_with(value->bytes, pack.len, &element, false);
+    if (!collection_may_pack(len, list_count(value) + 1)) return false;
+    size_t used = list_pack_insert(&pack, pack.len, &element);
+    assert(used == len && pack.len == len);
+    value->bytes.len = len;
+    return true;
+}
+
+static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
+    const struct tree_context *context = &loading->options->context;
+    struct value *value = &loading->value;
+    if (load_in_pack(loading, element->name)) return RDB_TAKEN;
+    if (value->kind != VALUE_OBJECT) {
+        struct collection *made = tree_of_pack(context, value, loading->options->dead);
+        if (made == NULL) return RDB_NO_ROOM;
+        value->kind = VALUE_OBJECT;
+        value->object = &made->head;
+    }
+    struct collection *collection = collection_of(value->object);
+    return push_in_context(context, collection, TREE_BACK, element->name, NULL) ? RDB_TAKEN : RDB_NO_ROOM;
+}
+
 const struct type type_list = {.name = "list",
                                .number = TYPE_LIST,
                                .encoding = encoding,
                                .count = list_count,
                                .digest = digest,
+                               .dump = dump,
+                               .form = form,
+                               .load = load,
                                .memory = collection_memory,
                                .fork = collection_fork,
                                .bury = collection_bury};

@@ -2,7 +2,9 @@
 #include "store/types/set.h"
 
 #include "protocol/number.h"
+#include "store/rdb/writer.h"
 #include "store/values/intset.h"
+#include "store/values/load.h"
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
 
@@ -20,10 +22,10 @@ uint64_t set_count(const struct value *value) {
     return is_intset(value) ? intset_count(value_bytes(value)) : pack_count(value_bytes(value));
 }
 
-static bool find_in_tree(const struct keyspace *ks, const struct tree *tree, struct bytes member,
+static bool find_in_tree(const struct hash_seed *seed, const struct tree *tree, struct bytes member,
                          struct tree_item *item) {
     struct tree_cursor cursor;
-    if (!tree_find(&cursor, tree, hash_bytes(ks->seed, member), member)) return false;
+    if (!tree_find(&cursor, tree, hash_bytes(seed, member), member)) return false;
     tree_get(&cursor, item);
     return true;
 }
@@ -181,29 +183,50 @@ bool set_lookup_has(struct set_lookup *lookup, struct bytes member, uint64_t has
 
 /* ---- Trees ---------------------------------------------------------------------------------------- */
 
-static struct tree_item item_of(const struct keyspace *ks, struct bytes member, struct block *block) {
+static struct tree_item item_of(const struct hash_seed *seed, struct bytes member, struct block *block) {
     return (struct tree_item){
-        .key.high = hash_bytes(ks->seed, member), .parts = {member, BYTES("")}, .blocks = {block}};
+        .key.high = hash_bytes(seed, member), .parts = {member, BYTES("")}, .blocks = {block}};
 }
 
 static size_t long_bytes(const struct tree_item *item) {
     return item->blocks[0] ? block_memory(item->blocks[0]) : 0;
 }
 
-static enum set_changed add_to_tree(struct keyspace *ks, struct collection *collection, struct bytes member,
-                                    struct block *block) {
-    struct tree_context context = collection_context(ks);
-    struct tree_item item = item_of(ks, member, block);
-    enum tree_changed changed = tree_put(&collection->tree, &context, &item, false);
-    keyspace_note_nodes(ks);
+static enum set_changed put_in_tree(const struct tree_context *context, struct collection *collection,
+                                    struct bytes member, struct block *block) {
+    struct tree_item item = item_of(context->seed, member, block);
+    enum tree_changed changed = tree_put(&collection->tree, context, &item, false);
     if (changed == TREE_NO_MEMORY) return SET_NO_MEMORY;
     if (changed == TREE_UNCHANGED) return SET_UNCHANGED;
     if (member.len > ELEMENT_PLAIN_MAX) {
-        bool found = find_in_tree(ks, &collection->tree, member, &item);
+        bool found = find_in_tree(context->seed, &collection->tree, member, &item);
         assert(found);
         collection->long_bytes += long_bytes(&item);
     }
     return SET_ADDED;
+}
+
+static enum set_changed add_to_tree(struct keyspace *ks, struct collection *collection, struct bytes member,
+                                    struct block *block) {
+    struct tree_context context = collection_context(ks);
+    enum set_changed changed = put_in_tree(&context, collection, member, block);
+    keyspace_note_nodes(ks);
+    return changed;
+}
+
+/* The members of a small set in a tree. NULL without memory; what was made by then goes to `dead`. */
+static struct collection *tree_of_small(const struct tree_context *context, const struct value *value,
+                                        struct dead *dead) {
+    struct collection *collection = collection_new(context->heap, &type_set, TREE_SET);
+    struct set_walk walk;
+    struct element member;
+    bool done = collection;
+    set_walk(&walk, value, 0);
+    while (done && set_next(&walk, &member))
+        done = put_in_tree(context, collection, member.bytes, NULL) == SET_ADDED;
+    if (done || collection == NULL) return collection;
+    object_release(&collection->head, dead);
+    return NULL;
 }
 
 /* Takes back what `done` says is gone from the tree. */
@@ -218,12 +241,12 @@ static enum set_changed removed(struct keyspace *ks, struct collection *collecti
 static enum set_changed remove_from_tree(struct edit *edit, const struct tree *tree, struct bytes member) {
     struct keyspace *ks = edit->keyspace;
     struct tree_item item;
-    if (!find_in_tree(ks, tree, member, &item)) return SET_UNCHANGED;
+    if (!find_in_tree(ks->seed, tree, member, &item)) return SET_UNCHANGED;
     size_t bytes = long_bytes(&item);
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return SET_NO_MEMORY;
     struct tree_context context = collection_context(ks);
-    item = item_of(ks, member, NULL);
+    item = item_of(ks->seed, member, NULL);
     enum tree_changed changed = tree_remove(&collection->tree, &context, &item);
     assert(changed == TREE_REMOVED || changed == TREE_NO_MEMORY);
     return removed(ks, collection, bytes, changed == TREE_REMOVED);
@@ -273,40 +296,31 @@ static struct pack small_of(struct set_draft *draft) {
     return (struct pack){.data = draft->bytes, .len = draft->len, .capacity = sizeof draft->bytes};
 }
 
-/* The members of a small set in a tree. False without memory, and nothing is changed. */
+/* False without memory, and nothing is changed. */
 static bool draft_becomes_tree(struct set_draft *draft) {
     struct keyspace *ks = draft->keyspace;
+    struct tree_context context = collection_context(ks);
     struct value value = set_draft_value(draft);
-    struct collection *collection = collection_new(ks->heap, &type_set, TREE_SET);
-    struct set_walk walk;
-    struct element member;
-    bool done = collection;
-    set_walk(&walk, &value, 0);
-    while (done && set_next(&walk, &member))
-        done = add_to_tree(ks, collection, member.bytes, NULL) == SET_ADDED;
-    if (done) {
-        draft->collection = collection;
-    } else if (collection) {
-        object_release(&collection->head, &ks->dead);
-        keyspace_note_garbage(ks);
-    }
-    return done;
+    draft->collection = tree_of_small(&context, &value, &ks->dead);
+    keyspace_note_nodes(ks);
+    if (draft->collection == NULL) keyspace_note_garbage(ks);
+    return draft->collection;
 }
 
 /* Makes an intset a pack. False if they are too many or too long for one, and nothing is changed. */
-static bool intset_becomes_pack(struct set_draft *draft) {
+static bool intset_becomes_pack(struct pack *small) {
     struct element members[COLLECTION_PACK_ELEMENTS];
     char digits[COLLECTION_PACK_ELEMENTS][NUMBER_I64_MAX_LEN], bytes[COLLECTION_PACK_BYTES];
-    struct bytes set = {draft->bytes, draft->len};
+    struct bytes set = pack_bytes(small);
     uint32_t count = intset_count(set);
     if (count > COLLECTION_PACK_ELEMENTS) return false;
     for (uint32_t i = 0; i < count; i++)
         members[i] = (struct element){.bytes = {digits[i], number_format_i64(digits[i], intset_at(set, i))}};
     struct pack pack = {.data = bytes, .capacity = sizeof bytes};
     if (count && pack_insert(&pack, 0, members, count) > sizeof bytes) return false;
-    memcpy(draft->bytes, bytes, pack.len);
-    draft->len = pack.len;
-    draft->marked = true;
+    assert(pack.len <= small->capacity);
+    memcpy(small->data, bytes, pack.len);
+    small->len = pack.len;
     return true;
 }
 
@@ -321,34 +335,45 @@ static bool fits_pack(struct bytes pack, struct bytes member) {
 }
 
 /* Adds to a small set, which may be marked for that. SET_UNCHANGED also if it must be a tree, which *large tells. */
-static enum set_changed add_to_small(struct set_draft *draft, struct bytes member, bool *large) {
-    struct pack pack = small_of(draft);
-    struct bytes bytes = pack_bytes(&pack);
+static enum set_changed add_to_small(struct pack *small, bool *marked, uint64_t integers, struct bytes member,
+                                     bool *large) {
     int64_t number;
     uint32_t index;
     *large = false;
     bool integer = number_parse_i64(member, &number);
-    if (!draft->marked) {
-        if (integer && intset_find(bytes, number, &index)) return SET_UNCHANGED;
-        if (integer && intset_count(bytes) < draft->integers) {
-            *large = intset_insert(&pack, index, number) > pack.capacity;
-            draft->len = pack.len;
+    if (!*marked) {
+        if (integer && intset_find(pack_bytes(small), number, &index)) return SET_UNCHANGED;
+        if (integer && intset_count(pack_bytes(small)) < integers) {
+            *large = intset_insert(small, index, number) > small->capacity;
             return *large ? SET_UNCHANGED : SET_ADDED;
         }
-        *large = !intset_becomes_pack(draft);
+        *large = !intset_becomes_pack(small);
         if (*large) return SET_UNCHANGED;
-        pack = small_of(draft);
-        bytes = pack_bytes(&pack);
-    } else if (pack_find(bytes, 1, member) < pack_count(bytes)) {
+        *marked = true;
+    } else if (pack_find(pack_bytes(small), 1, member) < pack_count(pack_bytes(small))) {
         return SET_UNCHANGED;
     }
-    *large = !fits_pack(bytes, member);
+    *large = !fits_pack(pack_bytes(small), member);
     if (*large) return SET_UNCHANGED;
     struct element element = element_of(member);
-    size_t len = pack_insert(&pack, pack_count(bytes), &element, 1);
-    assert(len == pack.len && len <= pack.capacity);
-    draft->len = len;
+    size_t len = pack_insert(small, pack_count(pack_bytes(small)), &element, 1);
+    assert(len == small->len && len <= small->capacity);
     return SET_ADDED;
+}
+
+/* The same with the small set of a draft. */
+static enum set_changed add_to_small_draft(struct set_draft *draft, struct bytes member, bool *large) {
+    struct pack small = small_of(draft);
+    enum set_changed changed = add_to_small(&small, &draft->marked, draft->integers, member, large);
+    draft->len = small.len;
+    return changed;
+}
+
+static bool draft_becomes_pack(struct set_draft *draft) {
+    struct pack small = small_of(draft);
+    bool done = intset_becomes_pack(&small);
+    draft->len = small.len;
+    return done;
 }
 
 /* Is a set with so many members, this being the last one, a hashtable to Redis? */
@@ -358,7 +383,7 @@ static bool marks(uint64_t count, struct bytes member, uint64_t integers) {
 
 enum set_changed set_draft_add(struct set_draft *draft, struct bytes member, struct block *block) {
     bool large = draft->collection;
-    enum set_changed changed = large ? SET_UNCHANGED : add_to_small(draft, member, &large);
+    enum set_changed changed = large ? SET_UNCHANGED : add_to_small_draft(draft, member, &large);
     if (!large) return changed;
     if (draft->collection == NULL && !draft_becomes_tree(draft)) return SET_NO_MEMORY;
     changed = add_to_tree(draft->keyspace, draft->collection, member, block);
@@ -378,7 +403,7 @@ bool set_draft_copy(struct set_draft *draft, const struct value *value) {
 
 bool set_draft_mark(struct set_draft *draft) {
     bool small = draft->collection == NULL;
-    if (small && !draft->marked && !intset_becomes_pack(draft) && !draft_becomes_tree(draft)) return false;
+    if (small && !draft->marked && !draft_becomes_pack(draft) && !draft_becomes_tree(draft)) return false;
     draft->marked = true;
     return true;
 }
@@ -538,11 +563,91 @@ static void digest(const struct value *value, struct digest *digest) {
     while (set_next(&walk, &member)) digest_join(digest, member.bytes);
 }
 
+/* ---- Dumps ---------------------------------------------------------------------------------------- */
+
+/* As the writer asks for members: one after the other, and sometimes from the first on again. */
+struct source {
+    struct rdb_source rdb;
+    const struct value *value;
+    struct set_walk walk;
+    uint64_t at; /* where the walk is */
+};
+
+static void next_member(struct rdb_source *rdb, uint64_t *place, struct rdb_element *element) {
+    struct source *source = (struct source *)(void *)rdb;
+    struct element member;
+    if (*place != source->at) set_walk(&source->walk, source->value, *place);
+    bool any = set_next(&source->walk, &member);
+    assert(any);
+    element->name = member.bytes;
+    source->at = ++*place;
+}
+_Static_assert((int)LOAD_PACK_MAX >= (int)COLLECTION_PACK_BYTES, "a small set is loaded there");
+_Static_assert(offsetof(struct source, rdb) == 0, "a source is found at its first member's address");
+
+static struct source source_of(const struct value *value) {
+    return (struct source){.rdb = {.kind = RDB_SET, .count = set_count(value), .next = next_member},
+                           .value = value,
+                           .at = UINT64_MAX};
+}
+
+/* An intset is written as one; integers in a tree are in the order of hashes, and written one by one. */
+static enum rdb_form form_of(const struct value *value) {
+    return value->edited || is_tree(value) ? RDB_FORM_PLAIN : RDB_FORM_PACKED;
+}
+
+static enum rdb_type form(const struct value *value) {
+    struct source source = source_of(value);
+    return rdb_type_of(&source.rdb, form_of(value));
+}
+
+static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
+    struct source source = source_of(value);
+    return rdb_write(&source.rdb, form_of(value), NULL, cursor, sink, budget);
+}
+
+static enum set_changed load_in_small(struct loading *loading, struct bytes member, bool *large) {
+    uint64_t integers = loading->options->thresholds[TYPE_SET].elements;
+    struct value *value = &loading->value;
+    struct pack small = {loading->bytes, value->bytes.len, COLLECTION_PACK_BYTES};
+    bool marked = value->edited;
+    enum set_changed changed = add_to_small(&small, &marked, integers, member, large);
+    value->edited = marked;
+    value->bytes.len = small.len;
+    return changed;
+}
+
+static enum set_changed load_in_tree(struct loading *loading, struct bytes member) {
+    const struct tree_context *context = &loading->options->context;
+    struct value *value = &loading->value;
+    if (!is_tree(value)) {
+        struct collection *made = tree_of_small(context, value, loading->options->dead);
+        if (made == NULL) return SET_NO_MEMORY;
+        value->kind = VALUE_OBJECT;
+        value->object = &made->head;
+    }
+    enum set_changed changed = put_in_tree(context, collection_of(value->object), member, NULL);
+    if (marks(set_count(value), member, loading->options->thresholds[TYPE_SET].elements))
+        value->edited = true;
+    return changed;
+}
+
+static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
+    bool large = is_tree(&loading->value);
+    enum set_changed changed = large ? SET_UNCHANGED : load_in_small(loading, element->name, &large);
+    if (large) changed = load_in_tree(loading, element->name);
+    if (changed == SET_NO_MEMORY) return RDB_NO_ROOM;
+    return changed == SET_ADDED ? RDB_TAKEN : RDB_REFUSED; /* the same member again */
+}
+
 const struct type type_set = {.name = "set",
                               .number = TYPE_SET,
                               .encoding = encoding,
                               .count = set_count,
                               .digest = digest,
+                              .dump = dump,
+                              .form = form,
+                              .load = load,
                               .memory = collection_memory,
                               .fork = collection_fork,
                               .bury = collection_bury};

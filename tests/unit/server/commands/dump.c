@@ -81,15 +81,16 @@ static void times_are_from_now_or_absolute(void) {
 }
 
 /* What DUMP gives, RESTORE takes: values of every size, by way of another key. */
-static void what_is_dumped_is_restored(void) {
+/* A value of `count` elements, each of which the function puts into a line as a request. */
+static void check_restored(void (*add)(char *line, size_t size, unsigned i), const char *count) {
     static char line[1 << 16];
     begin();
     config.enable_debug_command = CONFIG_YES;
-    for (unsigned fields = 1; fields < 400; fields = fields * 3 + 1) {
+    for (unsigned elements = 1; elements < 400; elements = elements * 3 + 1) {
         run(BYTES("del h copy\n"));
-        for (unsigned i = 0; i < fields; i++) {
-            snprintf(line, sizeof line, "hset h field:%u value:%u\n", i, i * 7);
-            CHECK_BYTES(run(bytes_of(line)), BYTES(":1\r\n"));
+        for (unsigned i = 0; i < elements; i++) {
+            add(line, sizeof line, i);
+            CHECK(run(bytes_of(line)).data[0] == ':');
         }
         struct bytes payload = run(BYTES("dump h\n"));
         const char *body = memchr(payload.data, '\n', payload.len);
@@ -100,8 +101,8 @@ static void what_is_dumped_is_restored(void) {
             at += (size_t)snprintf(line + at, sizeof line - at, "\\x%02x", (unsigned char)body[1 + i]);
         at += (size_t)snprintf(line + at, sizeof line - at, "\"\n");
         CHECK_BYTES(run((struct bytes){line, at}), BYTES(OK));
-        snprintf(line, sizeof line, ":%u\r\n", fields);
-        CHECK_BYTES(run(BYTES("hlen copy\n")), bytes_of(line));
+        snprintf(line, sizeof line, ":%u\r\n", elements);
+        CHECK_BYTES(run(bytes_of(count)), bytes_of(line));
         struct buffer one = {0};
         struct bytes digest = run(BYTES("debug digest-value h\n"));
         CHECK(buffer_append(&one, digest, SIZE_MAX));
@@ -109,6 +110,30 @@ static void what_is_dumped_is_restored(void) {
         buffer_free(&one);
     }
     end();
+}
+
+static void add_field(char *line, size_t size, unsigned i) {
+    snprintf(line, size, "hset h field:%u value:%u\n", i, i * 7);
+}
+static void add_element(char *line, size_t size, unsigned i) {
+    snprintf(line, size, "rpush h element:%u\n", i * i % 31);
+}
+static void add_integer(char *line, size_t size, unsigned i) {
+    snprintf(line, size, "sadd h %u\n", i * 7919 % 1009);
+}
+static void add_member(char *line, size_t size, unsigned i) {
+    snprintf(line, size, "sadd h member:%u\n", i);
+}
+static void add_scored(char *line, size_t size, unsigned i) {
+    snprintf(line, size, "zadd h %u.5 member:%u\n", i * 7919 % 101, i);
+}
+
+static void what_is_dumped_is_restored(void) {
+    check_restored(add_field, "hlen copy\n");
+    check_restored(add_element, "llen copy\n");
+    check_restored(add_integer, "scard copy\n");
+    check_restored(add_member, "scard copy\n");
+    check_restored(add_scored, "zcard copy\n");
 }
 
 static void without_memory_nothing_is_restored(void) {
