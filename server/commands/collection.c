@@ -57,6 +57,7 @@ enum {
         65536,          /* bytes of elements, about, up to which they are written into the reply at once */
     ITEM_OVERHEAD = 16, /* of a reply, in bytes */
     DUG_AT_ONCE = 256,  /* nodes that the end of a reply may free */
+    DRAWN_AT_ONCE = 64, /* elements that are written into the reply at once */
 };
 
 /* A reply that holds a version of a tree, and writes it when there is room. */
@@ -146,6 +147,86 @@ void collection_reply_items(struct call *call, const struct tree *tree, struct c
     tree_fork(&items->tree, (struct tree *)(uintptr_t)tree);
     tree_select(&items->cursor, &items->tree, range.position);
     reply_source(call->reply, &items->source);
+}
+
+/* A reply that draws from a value, and goes on when there is room. */
+struct draws {
+    struct reply_source source;
+    struct effects *effects; /* as of struct items */
+    unsigned stripe;
+    struct value value; /* holds its object, or lies in `pack` */
+    uint64_t elements, left, state;
+    collection_write_at *write;
+    unsigned how;
+    char pack[COLLECTION_PACK_BYTES];
+};
+
+static bool draws_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct draws *draws = (struct draws *)source;
+    /* Elements have up to 1 KiB, or are sent from where they lie; so the sum of their bytes need not be known. */
+    for (size_t i = 0; draws->left > 0 && i <= budget / ELEMENT_INLINE_MAX; i++) {
+        uint64_t place = collection_random(&draws->state, draws->elements);
+        draws->write(reply, draws->effects->metrics, &draws->value, place, draws->how);
+        draws->left--;
+    }
+    return draws->left > 0;
+}
+
+/* As items_drop. */
+static void draws_drop(struct reply_source *source) {
+    struct draws *draws = (struct draws *)source;
+    struct dead dead = {0};
+    unsigned budget = DUG_AT_ONCE;
+    value_release(&draws->value, &dead);
+    if (dead_bury(&dead, &budget)) {
+        struct stripe *stripe = &stripes.all[draws->stripe];
+        stripe_lock(stripe);
+        dead_join(&stripe->keyspace->dead, &dead);
+        keyspace_note_garbage(stripe->keyspace);
+        stripe_leave(stripe, draws->effects->wakes, draws->effects->now_ms);
+    }
+    free(draws);
+}
+_Static_assert(offsetof(struct draws, source) == 0, "a source is found at its draws' address");
+
+static void draw_later(struct call *call, const struct value *value, struct draws *draws) {
+    draws->source = (struct reply_source){.more = draws_more, .drop = draws_drop};
+    draws->effects = call->effects;
+    draws->stripe = call->stripe != STRIPE_NONE ? call->stripe : 0;
+    draws->value = *value;
+    if (value->kind == VALUE_OBJECT) {
+        object_retain(value->object);
+    } else {
+        struct bytes bytes = value_bytes(value);
+        assert(bytes.len <= sizeof draws->pack);
+        memcpy(draws->pack, bytes.data, bytes.len);
+        draws->value.kind = VALUE_INLINE;
+        draws->value.bytes = (struct bytes){draws->pack, bytes.len};
+    }
+    reply_source(call->reply, &draws->source);
+}
+
+void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
+                            collection_write_at *write, unsigned how) {
+    uint64_t state = keys_random(call);
+    assert(elements > 0);
+    if (count <= DRAWN_AT_ONCE) {
+        for (uint64_t i = 0; i < count; i++)
+            write(call->reply, call->effects->metrics, value, collection_random(&state, elements), how);
+        return;
+    }
+    struct draws *draws = malloc(sizeof *draws);
+    if (draws == NULL) { /* as of collection_reply_items */
+        call->reply->failed = true;
+        call->reply->end = call->reply->at;
+        return;
+    }
+    draws->elements = elements;
+    draws->left = count;
+    draws->state = state;
+    draws->write = write;
+    draws->how = how;
+    draw_later(call, value, draws);
 }
 
 /* ---- Scans ---------------------------------------------------------------------------------------- */

@@ -47,6 +47,14 @@ struct collection_range {
 void collection_reply_items(struct call *call, const struct tree *tree, struct collection_range range,
                             collection_write *write, unsigned how);
 
+/* Writes the element at this place of a value; `how` is the command's. */
+typedef void collection_write_at(struct reply *reply, struct metrics *metrics, const struct value *value,
+                                 uint64_t place, unsigned how);
+/* Writes so many elements of a value that has `elements` of them, drawn one by one: the same may come again. Where the
+ * count is large, that is done when there is room for them, and from the value as it is now. */
+void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
+                            collection_write_at *write, unsigned how);
+
 /* ---- Scans ---------------------------------------------------------------------------------------- */
 
 /* HSCAN, SSCAN and ZSCAN: key argv[1], cursor argv[2], options from argv[3] on. */

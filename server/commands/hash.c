@@ -235,15 +235,20 @@ COMMAND(hscan) = {
 
 /* ---- Chance --------------------------------------------------------------------------------------- */
 
-static void reply_pair(struct call *call, const struct value *value, uint64_t at, bool with_values) {
+/* The field at this place; `how`: its value too. */
+static void write_pair(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t at,
+                       unsigned how) {
     struct hash_walk walk;
     struct element field, found;
     hash_walk(&walk, value, at);
     bool any = hash_next(&walk, &field, &found);
     assert(any);
-    if (with_values && call->reply->resp > 2) reply_array(call->reply, 2);
-    reply_value(call, &field);
-    if (with_values) reply_value(call, &found);
+    if (how && reply->resp > 2) reply_array(reply, 2);
+    collection_reply_element(reply, metrics, &field);
+    if (how) collection_reply_element(reply, metrics, &found);
+}
+static void reply_pair(struct call *call, const struct value *value, uint64_t at, bool with_values) {
+    write_pair(call->reply, call->effects->metrics, value, at, with_values);
 }
 
 static void random_header(struct call *call, uint64_t count, bool with_values) {
@@ -276,10 +281,9 @@ static void random_fields(struct call *call, int64_t count, bool with_values) {
         reply_sample(call, &value, (uint64_t)count, with_values);
         return;
     }
-    uint64_t times = 0 - (uint64_t)count, state = keys_random(call), all = hash_count(&value);
+    uint64_t times = 0 - (uint64_t)count;
     random_header(call, times, with_values);
-    for (uint64_t i = 0; i < times && !call->reply->failed; i++)
-        reply_pair(call, &value, collection_random(&state, all), with_values);
+    collection_reply_draws(call, &value, hash_count(&value), times, write_pair, with_values);
 }
 
 static void hrandfield(struct call *call) {

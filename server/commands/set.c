@@ -327,10 +327,15 @@ static struct element member_at(const struct value *value, uint64_t place, struc
     return member;
 }
 
-static void reply_at(struct call *call, const struct value *value, uint64_t place) {
+static void write_at(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t place,
+                     unsigned how) {
     struct set_walk walk;
     struct element member = member_at(value, place, &walk);
-    set_reply_member(call, &member);
+    (void)how;
+    collection_reply_element(reply, metrics, &member);
+}
+static void reply_at(struct call *call, const struct value *value, uint64_t place) {
+    write_at(call->reply, call->effects->metrics, value, place, 0);
 }
 
 /* So many different members, fewer than there are. */
@@ -354,10 +359,9 @@ static void random_members(struct call *call, int64_t count) {
     if (!there || count == 0) {
         reply_array(call->reply, 0);
     } else if (count < 0) {
-        uint64_t times = 0 - (uint64_t)count, state = keys_random(call);
+        uint64_t times = 0 - (uint64_t)count;
         reply_array(call->reply, times);
-        for (uint64_t i = 0; i < times && !call->reply->failed; i++)
-            reply_at(call, &value, collection_random(&state, all));
+        collection_reply_draws(call, &value, all, times, write_at, 0);
     } else if ((uint64_t)count < all) {
         reply_sample(call, &value, (uint64_t)count);
     } else {

@@ -655,13 +655,17 @@ COMMAND(zmpop) = {
 
 /* ---- Chance --------------------------------------------------------------------------------------- */
 
-static void reply_at(struct call *call, const struct value *value, uint64_t at, unsigned show) {
+static void write_at(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t at,
+                     unsigned show) {
     struct zset_walk walk;
     struct zset_item item;
     zset_walk(&walk, value, at, false);
     bool any = zset_next(&walk, &item);
     assert(any);
-    zset_reply_item(call->reply, call->effects->metrics, &item, show);
+    zset_reply_item(reply, metrics, &item, show);
+}
+static void reply_at(struct call *call, const struct value *value, uint64_t at, unsigned show) {
+    write_at(call->reply, call->effects->metrics, value, at, show);
 }
 
 /* So many different members. */
@@ -694,10 +698,9 @@ static void random_members(struct call *call, int64_t count, unsigned show) {
         reply_sample(call, &value, (uint64_t)count, show);
         return;
     }
-    uint64_t times = 0 - (uint64_t)count, state = keys_random(call), all = zset_count(&value);
+    uint64_t times = 0 - (uint64_t)count;
     zset_reply_header(call, times, show);
-    for (uint64_t i = 0; i < times && !call->reply->failed; i++)
-        reply_at(call, &value, collection_random(&state, all), show);
+    collection_reply_draws(call, &value, zset_count(&value), times, write_at, show);
 }
 
 static void random_member(struct call *call) {

@@ -12,6 +12,18 @@ void object_release(struct object *object, struct dead *dead) {
     dead->count++;
 }
 
+void dead_join(struct dead *dead, struct dead *from) {
+    while (from->first) {
+        struct object *object = from->first;
+        from->first = object->next;
+        object->next = dead->first;
+        dead->first = object;
+    }
+    dead->count += from->count;
+    from->count = 0;
+    graves_join(&dead->nodes, &from->nodes);
+}
+
 bool dead_bury(struct dead *dead, unsigned *budget) {
     while (dead->first && *budget > 0) {
         struct object *object = dead->first, *next = object->next;

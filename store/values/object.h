@@ -46,6 +46,8 @@ struct dead {
 
 /* Gives a reference back; a last one leaves the object to `dead`. */
 void object_release(struct object *object, struct dead *dead);
+/* Adds all that are in `from` to a list, and empties it. */
+void dead_join(struct dead *dead, struct dead *from);
 /* Frees parts of the dead, and nodes, until the budget, which is counted down, is 0. True while there are more. */
 bool dead_bury(struct dead *dead, unsigned *budget);
 
