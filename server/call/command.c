@@ -256,6 +256,7 @@ static int keys_by_specs(const struct command *command, const struct bytes *argv
         struct key_range range;
         if (spec->flags & KEY_NOT_KEY) continue;
         if (!spec_range(spec, argv, argc, &range)) return -1;
+        if (range.empty && !(command->flags & CMD_NO_MANDATORY_KEYS)) return -1;
         for (uint32_t arg = range.first; !range.empty && arg <= range.last; arg += range.step, n++)
             if (n < max) keys[n] = (struct command_key){arg, spec->flags};
         if (spec->flags & KEY_INCOMPLETE) return -1;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "server/commands/zset.h"
+#include "store/types/set.h"
 
 enum algebra { UNION, INTERSECTION, DIFFERENCE };
 
@@ -17,14 +18,42 @@ struct request {
     int64_t limit; /* 0: none */
 };
 
+/* A sorted set, or a set, each of whose members has the score 1. */
 struct input {
     struct value value;
     bool there;
     uint64_t count;
     double weight;
+    char *texts; /* of an intset, which has none: room for each member's, of NUMBER_I64_MAX_LEN bytes */
 };
 
 /* ---- Requests ------------------------------------------------------------------------------------- */
+
+static bool is_set(const struct input *input) {
+    return input->value.type == TYPE_SET;
+}
+
+static bool read_input(struct call *call, uint32_t arg, struct input *input) {
+    const struct entry *e = call_read(call, arg);
+    input->weight = 1;
+    if (e == NULL) return true;
+    input->value = entry_value(e);
+    if (!is_set(input) && input->value.type != TYPE_ZSET) {
+        call_wrong_type(call);
+        return false;
+    }
+    input->there = true;
+    input->count = is_set(input) ? set_count(&input->value) : zset_count(&input->value);
+    if (!is_set(input) || input->value.kind == VALUE_OBJECT || input->value.edited) return true;
+    input->texts = calloc(input->count, NUMBER_I64_MAX_LEN);
+    if (input->texts == NULL) call_out_of_memory(call);
+    return input->texts;
+}
+
+static void free_inputs(struct input *inputs, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) free(inputs[i].texts);
+    free(inputs);
+}
 
 /* Reads the keys. NULL after replying. */
 static struct input *inputs_or_reply(struct call *call, const struct request *request, uint32_t *count) {
@@ -45,14 +74,50 @@ static struct input *inputs_or_reply(struct call *call, const struct request *re
     struct input *inputs = calloc(*count, sizeof *inputs);
     if (inputs == NULL) call_out_of_memory(call);
     for (uint32_t i = 0; inputs && i < *count; i++) {
-        inputs[i].weight = 1;
-        if (!collection_read(call, at + 1 + i, TYPE_ZSET, &inputs[i].value, &inputs[i].there)) {
-            free(inputs);
+        if (!read_input(call, at + 1 + i, &inputs[i])) {
+            free_inputs(inputs, *count);
             return NULL;
         }
-        inputs[i].count = inputs[i].there ? zset_count(&inputs[i].value) : 0;
     }
     return inputs;
+}
+
+/* A walk over the members of an input that is there. */
+struct input_walk {
+    const struct input *input;
+    struct zset_walk scored;
+    struct set_walk members;
+    uint64_t at; /* members that were read */
+};
+static void input_walk(struct input_walk *walk, const struct input *input) {
+    walk->input = input;
+    walk->at = 0;
+    if (is_set(input))
+        set_walk(&walk->members, &input->value, 0);
+    else
+        zset_walk(&walk->scored, &input->value, 0, false);
+}
+/* The next one, which stays valid as long as the input is. */
+static bool input_next(struct input_walk *walk, struct zset_item *item) {
+    struct element member;
+    if (!is_set(walk->input)) return zset_next(&walk->scored, item);
+    if (!set_next(&walk->members, &member)) return false;
+    if (walk->input->texts) {
+        char *text = walk->input->texts + walk->at * NUMBER_I64_MAX_LEN;
+        memcpy(text, member.bytes.data, member.bytes.len);
+        member.bytes.data = text;
+    }
+    walk->at++;
+    *item = (struct zset_item){.member = member, .score = 1};
+    return true;
+}
+/* The score of a member. False if there is no such one. */
+static bool input_find(const struct keyspace *ks, const struct input *input, struct bytes member,
+                       double *score) {
+    if (!input->there) return false;
+    if (!is_set(input)) return zset_find(ks, &input->value, member, score);
+    *score = 1;
+    return set_has(ks, &input->value, member);
 }
 
 /* A number behind WEIGHTS for each key. */
@@ -172,11 +237,11 @@ static size_t gather(struct call *call, const struct request *request, const str
     const struct hash_seed *seed = call_keyspace(call, request->numkeys_at + 1)->seed;
     size_t len = 0;
     for (uint32_t i = 0; i < count; i++) {
-        struct zset_walk walk;
+        struct input_walk walk;
         struct zset_item item;
         if (!inputs[i].there) continue;
-        zset_walk(&walk, &inputs[i].value, 0, false);
-        while (zset_next(&walk, &item)) {
+        input_walk(&walk, &inputs[i]);
+        while (input_next(&walk, &item)) {
             item.score = number_or_0(item.score * inputs[i].weight);
             parts[len++] = (struct part){item, hash_bytes(seed, item.member.bytes), i};
         }
@@ -220,7 +285,7 @@ static bool in_all(const struct keyspace *ks, const struct request *request, con
                    uint32_t count, struct zset_item *item) {
     double score = number_or_0(item->score * inputs[0].weight), other;
     for (uint32_t i = 1; i < count; i++) {
-        if (!zset_find(ks, &inputs[i].value, item->member.bytes, &other)) return false;
+        if (!input_find(ks, &inputs[i], item->member.bytes, &other)) return false;
         aggregate(request, &score, other * inputs[i].weight);
     }
     item->score = score;
@@ -231,7 +296,7 @@ static bool in_none(const struct keyspace *ks, const struct input *inputs, uint3
                     const struct zset_item *item) {
     double score;
     for (uint32_t i = 1; i < count; i++)
-        if (inputs[i].there && zset_find(ks, &inputs[i].value, item->member.bytes, &score)) return false;
+        if (input_find(ks, &inputs[i], item->member.bytes, &score)) return false;
     return true;
 }
 
@@ -240,12 +305,12 @@ static bool select_members(struct call *call, const struct request *request, str
                            uint32_t count, struct result *result) {
     const struct keyspace *ks = call_keyspace(call, request->numkeys_at + 1);
     bool intersects = request->algebra == INTERSECTION;
-    struct zset_walk walk;
+    struct input_walk walk;
     struct zset_item item;
     if (intersects) sort_inputs(inputs, count);
     if (!inputs[0].there) return true;
-    zset_walk(&walk, &inputs[0].value, 0, false);
-    while (zset_next(&walk, &item)) {
+    input_walk(&walk, &inputs[0]);
+    while (input_next(&walk, &item)) {
         bool in = intersects ? in_all(ks, request, inputs, count, &item) : in_none(ks, inputs, count, &item);
         if (in && request->counts)
             result->count++;
@@ -290,7 +355,7 @@ static void combine(struct call *call, struct request request) {
             call_out_of_memory(call);
     }
     free(result.items);
-    free(inputs);
+    free_inputs(inputs, count);
 }
 
 static void zunion(struct call *call) {

@@ -341,6 +341,7 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     size_t longest = element->name.len > element->value.len ? element->name.len : element->value.len;
     if (value->kind == VALUE_OBJECT || !load_in_pack(loading, element, &answer))
         answer = load_in_tree(loading, element);
+    if (loading->packed) longest = 0;
     if (longest > threshold->len || hash_count(value) > threshold->elements) value->edited = true;
     return answer;
 }

@@ -725,7 +725,8 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     if (isnan(element->score)) return RDB_REFUSED;
     if (value->kind == VALUE_OBJECT || !load_in_pack(loading, element, &answer))
         answer = load_in_trees(loading, element);
-    if (element->name.len > threshold->len || zset_count(value) > threshold->elements) value->edited = true;
+    size_t len = loading->packed ? 0 : element->name.len;
+    if (len > threshold->len || zset_count(value) > threshold->elements) value->edited = true;
     return answer;
 }
 

@@ -51,6 +51,8 @@ void load_begin(struct loading *loading, const struct load_options *options, uns
     loading->loader = (struct rdb_loader){begin, element, end};
     loading->options = options;
     loading->type = NULL;
+    loading->packed = type == RDB_TYPE_HASH_ZIPLIST || type == RDB_TYPE_HASH_LISTPACK ||
+                      type == RDB_TYPE_ZSET_ZIPLIST || type == RDB_TYPE_ZSET_LISTPACK;
     loading->value = (struct value){.kind = VALUE_INLINE};
     loading->opened = loaded_of(loading, rdb_reader_open(&loading->reader, &loading->loader, type, version));
     loading->reader.max_bytes = options->max_bytes;

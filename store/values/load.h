@@ -44,6 +44,8 @@ struct loading {
     struct value value;                 /* what it is so far; inline bytes lie in `bytes` */
     char bytes[LOAD_PACK_MAX];
     enum loaded opened; /* what the type byte said */
+    bool
+        packed; /* as one string of a hash or sorted set: of such a one Redis looks at the count alone, not at lengths */
 };
 
 /* `options` outlives it. */

@@ -235,7 +235,10 @@ static void counted_keys_are_bounded_by_the_request(void) {
     check_keys(&counted, "lmpop 2 a b left", "2 3");
     check_keys(&counted, "lmpop 3 a b c", "2 3 4");
     check_keys(&counted, "lmpop 4 a b c", "-1");
-    check_keys(&counted, "lmpop 0 a b c", "");
+    check_keys(&counted, "lmpop 0 a b c", "-1");
+    struct command free = {.arity = -4, .flags = CMD_NO_MANDATORY_KEYS, .keys = {KEYS_COUNTED(1, 1, KEY_RO)}};
+    check_keys(&free, "eval 0 a b c", "");
+    check_keys(&free, "eval 1 a b c", "2");
     check_keys(&counted, "lmpop -1 a b c", "-1");
     check_keys(&counted, "lmpop x a b c", "-1");
     check_keys(&counted, "lmpop 2147483648 a b c", "-1");
