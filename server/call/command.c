@@ -266,9 +266,10 @@ static int keys_by_specs(const struct command *command, const struct bytes *argv
 
 int command_keys(const struct command *command, const struct bytes *argv, uint32_t argc,
                  struct command_key *keys, uint32_t max) {
-    uint32_t doubtful = 0; /* specs that do not say everything give way to find_keys */
+    bool doubtful = false; /* specs that do not say everything give way to find_keys */
     for (int s = 0; s < COMMAND_MAX_KEY_SPECS; s++)
-        doubtful |= command->keys[s].flags & (KEY_INCOMPLETE | KEY_VARIABLE_FLAGS);
+        doubtful |= command->keys[s].flags & (KEY_INCOMPLETE | KEY_VARIABLE_FLAGS) ||
+                    command->keys[s].keyword;
     if (command->find_keys && (doubtful || !command->keys[0].flags))
         return command->find_keys(argv, argc, keys, max);
     int n = keys_by_specs(command, argv, argc, keys, max);
@@ -290,7 +291,9 @@ void command_keys_free(struct command_key *keys, const struct command_key *few) 
 
 /* How many arguments of a syntax may be keys of this spec: each one of LCS's fixed two, one for all of MGET's. */
 static int named_keys(const struct key_spec *spec) {
-    return spec->numkeys || spec->last < spec->first ? 1 : (spec->last - spec->first) / spec->step + 1;
+    return spec->numkeys || spec->keyword || spec->last < spec->first
+               ? 1
+               : (spec->last - spec->first) / spec->step + 1;
 }
 
 int command_spec_of_key(const struct command *command, int key) {
@@ -339,7 +342,9 @@ uint32_t command_categories(const struct command *command) {
                                         [GROUP_HASH] = 1 << CATEGORY_HASH,
                                         [GROUP_SET] = 1 << CATEGORY_SET,
                                         [GROUP_SORTED_SET] = 1 << CATEGORY_SORTEDSET,
+                                        [GROUP_GEO] = 1 << CATEGORY_GEO,
                                         [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
+                                        [GROUP_SORTING] = 0,
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
                                         [GROUP_CONNECTION] = 1 << CATEGORY_CONNECTION,
                                         [GROUP_SERVER] = 0,
@@ -380,6 +385,7 @@ static const char *check_spec(const struct command *command, const struct key_sp
     uint32_t access = spec->flags & (KEY_RO | KEY_RW | KEY_OW | KEY_RM);
     if (!access || (access & (access - 1))) return "a key spec needs exactly one of RO, RW, OW, RM";
     if (access != KEY_RO && !(command->flags & CMD_WRITE)) return "a key spec that writes needs CMD_WRITE";
+    if (spec->keyword) return command->find_keys ? NULL : "a key spec with a keyword needs find_keys";
     if (spec->first < own || spec->step < 1) return "a key spec begins at the name or has no step";
     if (spec->numkeys) {
         if (spec->numkeys < own || spec->first <= spec->numkeys)
@@ -466,7 +472,7 @@ static bool has_movable_keys(const struct command *command) {
     bool alone = specs[0].flags && !specs[1].flags;
     if (command->find_keys && !specs[0].flags) return true;
     for (int s = 0; s < COMMAND_MAX_KEY_SPECS && specs[s].flags; s++) {
-        if (specs[s].numkeys || (specs[s].flags & KEY_INCOMPLETE)) return true;
+        if (specs[s].numkeys || specs[s].keyword || (specs[s].flags & KEY_INCOMPLETE)) return true;
         if (!alone && (specs[s].step != 1 || (previous && previous != specs[s].first - 1))) return true;
         previous = specs[s].last;
     }

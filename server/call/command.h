@@ -77,7 +77,9 @@ enum command_group {
     GROUP_HASH,
     GROUP_SET,
     GROUP_SORTED_SET,
+    GROUP_GEO,
     GROUP_GENERIC,
+    GROUP_SORTING, /* generic, for COMMAND DOCS; its ACL categories are those of .acl alone */
     GROUP_TRANSACTIONS,
     GROUP_CONNECTION,
     GROUP_SERVER,
@@ -107,6 +109,9 @@ struct key_spec {
     int16_t step;   /* arguments from key to key */
     int16_t numkeys; /* keynum specs: argument that holds the number of keys; `first` follows it. 0: a range
                         spec */
+    /* The key stands behind this word, which comes as argument `first` or later; "": nobody knows where, or which keys these
+     * are. NULL: one of the specs above. A row with such a spec has .find_keys. */
+    const char *keyword;
     const char *note;
 };
 #define KEY(first_, flags_)                                                                                  \
@@ -115,6 +120,11 @@ struct key_spec {
     { .flags = (flags_), .first = (first_), .last = (last_), .step = (step_) }
 #define KEYS_COUNTED(count_at, step_, flags_)                                                                \
     { .flags = (flags_), .first = (count_at) + 1, .last = -1, .step = (step_), .numkeys = (count_at) }
+
+#define KEY_BEHIND(keyword_, first_, flags_)                                                                 \
+    { .flags = (flags_), .first = (first_), .last = (first_), .step = 1, .keyword = (keyword_) }
+#define KEY_SOMEWHERE(flags_, note_)                                                                         \
+    { .flags = (flags_), .keyword = "", .note = (note_) }
 
 enum { COMMAND_MAX_KEY_SPECS = 3 };
 

@@ -17,8 +17,10 @@ struct parser {
 static const struct {
     const char *name;
     enum syntax_type type;
-} type_names[] = {{"string", SYNTAX_STRING}, {"integer", SYNTAX_INTEGER}, {"double", SYNTAX_DOUBLE},
-                  {"key", SYNTAX_KEY},       {"pattern", SYNTAX_PATTERN}, {"unix-time", SYNTAX_UNIX_TIME}};
+} type_names[] = {{"string", SYNTAX_STRING},          {"integer", SYNTAX_INTEGER},
+                  {"double", SYNTAX_DOUBLE},          {"key", SYNTAX_KEY},
+                  {"pattern", SYNTAX_PATTERN},        {"unix-time", SYNTAX_UNIX_TIME},
+                  {"key-pattern", SYNTAX_KEY_PATTERN}};
 
 static int16_t parse_argument(struct parser *p);
 
@@ -53,6 +55,14 @@ static int16_t new_argument(struct parser *p, enum syntax_type type, struct byte
     return (int16_t)p->syntax->count++;
 }
 
+/* Its number among the keys, if it is one. */
+static int key_number(struct syntax *syntax, enum syntax_type type) {
+    if (type == SYNTAX_KEY) return syntax->keys++;
+    if (type != SYNTAX_KEY_PATTERN) return SYNTAX_NONE;
+    if (syntax->pattern == SYNTAX_NONE) syntax->pattern = syntax->keys++;
+    return syntax->pattern;
+}
+
 /* Behind "<". The last colon parts name and type, so that a name may hold colons: <ip:port:string>. */
 static int16_t parse_value(struct parser *p) {
     const char *end = strchr(p->at, '>'), *colon = end;
@@ -68,8 +78,7 @@ static int16_t parse_value(struct parser *p) {
     for (size_t i = 0; i < sizeof(type_names) / sizeof(*type_names); i++) {
         if (!bytes_equal(type, bytes_of(type_names[i].name))) continue;
         int16_t index = new_argument(p, type_names[i].type, name);
-        if (index != SYNTAX_NONE && type_names[i].type == SYNTAX_KEY)
-            p->syntax->arguments[index].key = p->syntax->keys++;
+        if (index != SYNTAX_NONE) p->syntax->arguments[index].key = key_number(p->syntax, type_names[i].type);
         return index;
     }
     return fail(p, "syntax has an argument of unknown type");
@@ -172,7 +181,7 @@ const char *syntax_parse(const char *text, struct syntax *syntax) {
     struct parser p = {.at = text ? text : "", .syntax = syntax};
     int16_t last = SYNTAX_NONE;
     syntax->count = syntax->keys = 0;
-    syntax->first = SYNTAX_NONE;
+    syntax->first = syntax->pattern = SYNTAX_NONE;
     for (skip_spaces(&p); *p.at; skip_spaces(&p)) {
         int16_t index = parse_argument(&p);
         if (index == SYNTAX_NONE) return p.error;

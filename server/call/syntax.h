@@ -1,7 +1,8 @@
 /* syntax.h - the little language in which a command's row describes its arguments (struct command's .syntax).
  *
  *     <name>               an argument: a string
- *     <name:type>          one of type string, key, integer, double, pattern, unix-time
+ *     <name:type>          one of type string, key, integer, double, pattern, unix-time; key-pattern is a pattern of the
+ *                          names of other keys
  *     TOKEN                a word by itself (COMMAND DOCS: a pure-token, named as its lower case)
  *     {TOKEN argument}     an argument that a word announces: {EX <seconds:integer>}
  *     name:( a | b )       one of several
@@ -24,6 +25,7 @@ enum syntax_type {
     SYNTAX_DOUBLE,
     SYNTAX_KEY,
     SYNTAX_PATTERN,
+    SYNTAX_KEY_PATTERN,
     SYNTAX_UNIX_TIME,
     SYNTAX_PURE_TOKEN,
     SYNTAX_ONEOF,
@@ -39,7 +41,7 @@ struct syntax_argument {
     uint32_t flags;           /* enum syntax_flag */
     struct bytes name, token; /* slices of the text; a pure token's name is its token, to be lower-cased */
     struct bytes since, deprecated_since; /* empty where the text does not say */
-    int key;                              /* for a key: 0 for the first in the text, 1 for the next, ... */
+    int key; /* for a key: 0 for the first in the text, 1 for the next, ...; all patterns of keys are one key */
     int16_t child, next; /* indices of the first member and of the sibling that follows, or SYNTAX_NONE */
 };
 
@@ -47,6 +49,7 @@ struct syntax {
     struct syntax_argument arguments[SYNTAX_MAX_ARGUMENTS];
     int count;
     int keys;      /* how many of the arguments are keys */
+    int pattern;   /* which key the patterns of keys are, or SYNTAX_NONE */
     int16_t first; /* the first argument of all, or SYNTAX_NONE */
 };
 

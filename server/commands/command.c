@@ -139,8 +139,19 @@ static void reply_key_spec(struct reply *reply, const struct key_spec *spec) {
     if (spec->note) reply_field(reply, "notes", spec->note);
     reply_bulk_text(reply, "flags");
     reply_bits(reply, spec->flags, key_flag_names);
-    reply_search(reply, "begin_search", "index", 1);
-    reply_number(reply, "index", begin);
+    if (spec->keyword && !*spec->keyword) {
+        reply_search(reply, "begin_search", "unknown", 0);
+        reply_search(reply, "find_keys", "unknown", 0);
+        return;
+    }
+    if (spec->keyword) {
+        reply_search(reply, "begin_search", "keyword", 2);
+        reply_field(reply, "keyword", spec->keyword);
+        reply_number(reply, "startfrom", spec->first);
+    } else {
+        reply_search(reply, "begin_search", "index", 1);
+        reply_number(reply, "index", begin);
+    }
     if (spec->numkeys) {
         reply_search(reply, "find_keys", "keynum", 3);
         reply_number(reply, "keynumidx", 0);
@@ -166,7 +177,7 @@ static void reply_legacy_range(struct reply *reply, const struct command *comman
     int count = spec_count(command), first = 0, last = 0, step = 0;
     for (int i = 0; i < count; i++) {
         const struct key_spec *spec = &command->keys[i];
-        if (spec->numkeys) continue;
+        if (spec->numkeys || spec->keyword) continue;
         if (count > 1 && (spec->step != 1 || (last && last != spec->first - 1))) continue;
         if (!first || spec->first < first) first = spec->first;
         if (last >= 0 && (spec->last < 0 || spec->last > last)) last = spec->last;
@@ -243,15 +254,11 @@ COMMAND(command_info) = {
 
 /* ---- DOCS ----------------------------------------------------------------------------------------- */
 
-static const char *const type_names[] = {[SYNTAX_STRING] = "string",
-                                         [SYNTAX_INTEGER] = "integer",
-                                         [SYNTAX_DOUBLE] = "double",
-                                         [SYNTAX_KEY] = "key",
-                                         [SYNTAX_PATTERN] = "pattern",
-                                         [SYNTAX_UNIX_TIME] = "unix-time",
-                                         [SYNTAX_PURE_TOKEN] = "pure-token",
-                                         [SYNTAX_ONEOF] = "oneof",
-                                         [SYNTAX_BLOCK] = "block"};
+static const char *const type_names[] = {[SYNTAX_STRING] = "string",       [SYNTAX_INTEGER] = "integer",
+                                         [SYNTAX_DOUBLE] = "double",       [SYNTAX_KEY] = "key",
+                                         [SYNTAX_PATTERN] = "pattern",     [SYNTAX_KEY_PATTERN] = "pattern",
+                                         [SYNTAX_UNIX_TIME] = "unix-time", [SYNTAX_PURE_TOKEN] = "pure-token",
+                                         [SYNTAX_ONEOF] = "oneof",         [SYNTAX_BLOCK] = "block"};
 
 static void reply_argument_name(struct reply *reply, const struct syntax_argument *argument) {
     char lower[64];
@@ -331,7 +338,9 @@ static void reply_docs(struct reply *reply, const struct command *command) {
                                          [GROUP_HASH] = "hash",
                                          [GROUP_SET] = "set",
                                          [GROUP_SORTED_SET] = "sorted-set",
+                                         [GROUP_GEO] = "geo",
                                          [GROUP_GENERIC] = "generic",
+                                         [GROUP_SORTING] = "generic",
                                          [GROUP_TRANSACTIONS] = "transactions",
                                          [GROUP_CONNECTION] = "connection",
                                          [GROUP_SERVER] = "server",

@@ -75,6 +75,8 @@ static void a_bad_key_spec_is_refused(void) {
     CHECK_BAD((row.keys[0].first = 2, row.keys[0].last = 2), "beyond the arity");
     CHECK_BAD(row.keys[0].last = 5, "out of place");
     CHECK_BAD(row.keys[0].flags |= KEY_INCOMPLETE, "needs find_keys");
+    CHECK_BAD(row.keys[1] = (struct key_spec)KEY_BEHIND("STORE", 1, KEY_RO), "needs find_keys");
+    CHECK_BAD(row.keys[1] = (struct key_spec)KEY_SOMEWHERE(KEY_RO, NULL), "needs find_keys");
     CHECK_BAD(row.keys[2] = row.keys[0], "gap");
     CHECK_BAD(row.keys[0] = (struct key_spec)KEYS_COUNTED(3, 1, KEY_RO), "beyond the arity");
 }
@@ -272,6 +274,12 @@ static void find_keys_has_the_last_word_where_specs_are_doubtful(void) {
     check_keys(&incomplete, "x bad", "-1");
     struct command none = {.find_keys = find_last};
     check_keys(&none, "x a", "1");
+    struct command behind = {.keys = {KEY(1, KEY_RO), KEY_BEHIND("STORE", 2, KEY_OW)},
+                             .find_keys = find_last};
+    check_keys(&behind, "x a store d", "3");
+    struct command somewhere = {.keys = {KEY(1, KEY_RO), KEY_SOMEWHERE(KEY_RO, "note")},
+                                .find_keys = find_last};
+    check_keys(&somewhere, "x a b", "2");
     struct command not_keys = {.keys = {KEYS(1, -1, 1, KEY_RO | KEY_NOT_KEY)}};
     check_keys(&not_keys, "x a b", "");
 }

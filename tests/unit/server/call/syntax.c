@@ -37,6 +37,16 @@ static void arguments_are_parsed_in_order(void) {
     CHECK_BYTES(a->token, BYTES("="));
     CHECK(next_of(a) == NULL);
     CHECK(parse(NULL) == NULL && parse("") == NULL && parse("  ") == NULL);
+    a = parse(
+        "<key:key> [{BY <pattern:key-pattern>}] [{GET <pattern:key-pattern>}] {STORE <d:key>} <p:pattern>");
+    a = next_of(a);
+    CHECK(a->type == SYNTAX_KEY_PATTERN && a->key == 1);
+    a = next_of(a);
+    CHECK_INT(a->key, 1);
+    a = next_of(a);
+    CHECK_INT(a->key, 2);
+    CHECK_INT(next_of(a)->key, SYNTAX_NONE);
+    CHECK_INT(parsed.keys, 3);
     a = parse("<ip:port:string>!2.8.12");
     CHECK_BYTES(a->name, BYTES("ip:port"));
     CHECK_BYTES(a->deprecated_since, BYTES("2.8.12"));
