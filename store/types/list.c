@@ -441,6 +441,57 @@ bool list_remove_equal(struct edit *edit, struct bytes bytes, uint64_t most, boo
     return true;
 }
 
+/* ---- New values ----------------------------------------------------------------------------------- */
+
+/* Adds an element to the end. False if the list must be a tree for that. */
+static bool push_to_pack(struct pack *pack, struct bytes bytes) {
+    struct bytes before = {pack->data, pack->len};
+    assert(pack->capacity == COLLECTION_PACK_BYTES);
+    if (bytes.len > ELEMENT_INLINE_MAX) return false;
+    struct element element = element_of(bytes);
+    size_t len = len_with(before, pack->len, &element, false);
+    if (!collection_may_pack(len, list_pack_count(before) + 1)) return false;
+    size_t used = list_pack_insert(pack, pack->len, &element);
+    assert(used == len && pack->len == len);
+    return true;
+}
+
+void list_draft(struct list_draft *draft, struct keyspace *ks) {
+    draft->keyspace = ks;
+    draft->collection = NULL;
+    draft->len = 0;
+}
+
+bool list_draft_push(struct list_draft *draft, struct bytes bytes, struct block *block) {
+    struct keyspace *ks = draft->keyspace;
+    struct pack pack = {draft->bytes, draft->len, COLLECTION_PACK_BYTES};
+    if (draft->collection == NULL && push_to_pack(&pack, bytes)) {
+        draft->len = pack.len;
+        return true;
+    }
+    if (draft->collection == NULL) {
+        struct value value = list_draft_value(draft);
+        struct tree_context context = collection_context(ks);
+        draft->collection = tree_of_pack(&context, &value, &ks->dead);
+        keyspace_note_garbage(ks);
+        if (draft->collection == NULL) return false;
+    }
+    return push_to_tree(ks, draft->collection, TREE_BACK, bytes, block);
+}
+
+struct value list_draft_value(const struct list_draft *draft) {
+    if (draft->collection)
+        return (struct value){.type = TYPE_LIST, .kind = VALUE_OBJECT, .object = &draft->collection->head};
+    return (struct value){.type = TYPE_LIST, .kind = VALUE_INLINE, .bytes = {draft->bytes, draft->len}};
+}
+
+void list_draft_end(struct list_draft *draft) {
+    if (draft->collection == NULL) return;
+    object_release(&draft->collection->head, &draft->keyspace->dead);
+    keyspace_note_garbage(draft->keyspace);
+    draft->collection = NULL;
+}
+
 /* ---- The row -------------------------------------------------------------------------------------- */
 
 static const char *encoding(const struct value *value) {
@@ -498,17 +549,12 @@ static enum dumped dump(const struct value *value, struct cursor *cursor, struct
     return rdb_write(&source.rdb, form_of(value), NULL, cursor, sink, budget);
 }
 
-/* Adds an element to the pack. False if it must be a tree for that. */
 static bool load_in_pack(struct loading *loading, struct bytes bytes) {
     struct value *value = &loading->value;
-    if (value->kind == VALUE_OBJECT || bytes.len > ELEMENT_INLINE_MAX) return false;
-    struct element element = element_of(bytes);
+    if (value->kind == VALUE_OBJECT) return false;
     struct pack pack = {loading->bytes, value->bytes.len, COLLECTION_PACK_BYTES};
-    size_t len = len_with(value->bytes, pack.len, &element, false);
-    if (!collection_may_pack(len, list_count(value) + 1)) return false;
-    size_t used = list_pack_insert(&pack, pack.len, &element);
-    assert(used == len && pack.len == len);
-    value->bytes.len = len;
+    if (!push_to_pack(&pack, bytes)) return false;
+    value->bytes.len = pack.len;
     return true;
 }
 

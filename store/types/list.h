@@ -55,4 +55,21 @@ bool list_remove(struct edit *edit, uint64_t index, uint64_t count);
 bool list_remove_equal(struct edit *edit, struct bytes bytes, uint64_t most, bool backwards,
                        uint64_t *removed);
 
+/* ---- Making --------------------------------------------------------------------------------------- */
+
+/* A list in the making, that is in no keyspace yet. */
+struct list_draft {
+    struct keyspace *keyspace;
+    struct collection *collection; /* of a large one; else NULL */
+    size_t len;                    /* of a small one */
+    char bytes[COLLECTION_PACK_BYTES];
+};
+/* An empty one, whose nodes come from this keyspace's heap. */
+void list_draft(struct list_draft *draft, struct keyspace *ks);
+/* Adds an element behind all others. `block` holds it and may be kept where it is long, or is NULL. False without memory. */
+bool list_draft_push(struct list_draft *draft, struct bytes bytes, struct block *block);
+/* The list, for keyspace_set. It lies in the draft, which goes with list_draft_end. */
+struct value list_draft_value(const struct list_draft *draft);
+void list_draft_end(struct list_draft *draft);
+
 #endif

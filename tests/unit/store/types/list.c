@@ -358,6 +358,53 @@ static void runs_of_equal_elements_go(void) {
     end();
 }
 
+/* A list that is made of elements one by one: whatever its length, it is the one that pushes make. */
+static void drafts_are_lists(void) {
+    static const unsigned counts[] = {0, 1, 50, 255, 256, 257, 2000};
+    begin();
+    for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct list_draft draft;
+        struct digest made = {{0}}, pushed = {{0}};
+        char text[TEXT_MAX], name[16];
+        list_draft(&draft, ks);
+        snprintf(name, sizeof name, "draft%u", i);
+        for (unsigned j = 0; j < counts[i]; j++) {
+            CHECK(list_draft_push(&draft, text_of(j + i, text), NULL));
+            append(name, j + i);
+        }
+        struct value value = list_draft_value(&draft);
+        CHECK_INT(list_count(&value), counts[i]);
+        CHECK(counts[i] <= 256 || value.kind == VALUE_OBJECT);
+        type_list.digest(&value, &made);
+        if (counts[i]) {
+            struct value other = entry_value(keyspace_find(ks, 0, key_of(name)));
+            type_list.digest(&other, &pushed);
+            CHECK(memcmp(&made, &pushed, sizeof made) == 0);
+            CHECK(keyspace_set(ks, 0, key_of("made"), &value, EXPIRY_NONE));
+        }
+        list_draft_end(&draft);
+    }
+    struct value value = entry_value(keyspace_find(ks, 0, key_of("made")));
+    CHECK_INT(list_count(&value), 2000);
+    end();
+}
+
+static void drafts_fail_for_memory_alone(void) {
+    begin();
+    for (unsigned at = 0; at < 40; at++) {
+        struct list_draft draft;
+        char text[TEXT_MAX];
+        bool done = true;
+        list_draft(&draft, ks);
+        fail_at = (long)at;
+        for (unsigned i = 0; i < 400 && done; i++) done = list_draft_push(&draft, text_of(i, text), NULL);
+        CHECK(done == (fail_at >= 0));
+        fail_at = -1;
+        list_draft_end(&draft);
+    }
+    end();
+}
+
 static void names_of_the_row(void) {
     begin();
     append("k", 1);
@@ -379,6 +426,8 @@ int main(void) {
     RUN(long_elements_are_kept_in_their_blocks);
     RUN(a_pack_that_cannot_become_a_tree_stays);
     RUN(runs_of_equal_elements_go);
+    RUN(drafts_are_lists);
+    RUN(drafts_fail_for_memory_alone);
     RUN(names_of_the_row);
     return 0;
 }
