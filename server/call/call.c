@@ -44,6 +44,24 @@ void call_missed(struct call *call, uint32_t arg) {
     call_effect(call, arg, EFFECT_MISSED, EVENT_KEYMISS, call->db, 0);
 }
 
+struct entry *call_read_key(struct call *call, struct key key) {
+    struct stripe *stripe = stripe_of(key.hash);
+    assert(call_holds(call, stripe_index(key.hash)));
+    struct entry *e = keyspace_find(stripe->keyspace, call->db, key);
+    if (e && entry_expired(e, call->effects->now_ms)) {
+        call_expire(call, call->db, e);
+        e = NULL;
+    }
+    metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
+    if (e) {
+        call_touch(call, e);
+    } else {
+        struct effect missed = {.kind = EFFECT_MISSED, .event = EVENT_KEYMISS, .db = call->db, .key = key};
+        effect(call->effects, stripe, &missed);
+    }
+    return e;
+}
+
 struct entry *call_peek(struct call *call, uint32_t arg) {
     return call_find(call, call->db, arg);
 }

@@ -176,6 +176,8 @@ static inline struct entry *call_read(struct call *call, uint32_t arg) {
         call_missed(call, arg);
     return e;
 }
+/* The same of a key that is no argument: its stripe is held. */
+struct entry *call_read_key(struct call *call, struct key key);
 /* The same without counting or touching: TYPE, OBJECT, EXISTS-like questions that Redis leaves
  * untouched, and writers. */
 struct entry *call_peek(struct call *call, uint32_t arg);

@@ -173,18 +173,21 @@ static bool draws_more(struct reply_source *source, struct reply *reply, size_t 
 }
 
 /* As items_drop. */
-static void draws_drop(struct reply_source *source) {
-    struct draws *draws = (struct draws *)source;
+void collection_let_go(const struct value *value, struct effects *effects, unsigned stripe_number) {
     struct dead dead = {0};
     unsigned budget = DUG_AT_ONCE;
-    value_release(&draws->value, &dead);
-    if (dead_bury(&dead, &budget)) {
-        struct stripe *stripe = &stripes.all[draws->stripe];
-        stripe_lock(stripe);
-        dead_join(&stripe->keyspace->dead, &dead);
-        keyspace_note_garbage(stripe->keyspace);
-        stripe_leave(stripe, draws->effects->wakes, draws->effects->now_ms);
-    }
+    value_release(value, &dead);
+    if (!dead_bury(&dead, &budget)) return;
+    struct stripe *stripe = &stripes.all[stripe_number];
+    stripe_lock(stripe);
+    dead_join(&stripe->keyspace->dead, &dead);
+    keyspace_note_garbage(stripe->keyspace);
+    stripe_leave(stripe, effects->wakes, effects->now_ms);
+}
+
+static void draws_drop(struct reply_source *source) {
+    struct draws *draws = (struct draws *)source;
+    collection_let_go(&draws->value, draws->effects, draws->stripe);
     free(draws);
 }
 _Static_assert(offsetof(struct draws, source) == 0, "a source is found at its draws' address");

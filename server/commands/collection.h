@@ -55,6 +55,10 @@ typedef void collection_write_at(struct reply *reply, struct metrics *metrics, c
 void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
                             collection_write_at *write, unsigned how);
 
+/* Gives back a reference to a value that a reply source held, on the connection's own thread. What the last one leaves
+ * behind, and is more than a little, goes to the dead of this stripe's keyspace. */
+void collection_let_go(const struct value *value, struct effects *effects, unsigned stripe);
+
 /* ---- Scans ---------------------------------------------------------------------------------------- */
 
 /* HSCAN, SSCAN and ZSCAN: key argv[1], cursor argv[2], options from argv[3] on. */

@@ -137,6 +137,8 @@ TEMPLATES = {
 8  SORT $sortable $sort_options
 4  SORT $sortable $sort_options STORE $sortable
 4  SORT_RO $sortable $sort_options
+""",
+    "wait": """
 1  WAIT $wait_replicas 1
 """,
     "dump": """
@@ -173,6 +175,7 @@ SYSTEMATIC = {
             ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT 1 1 BYRADIUS 900 km ASC COUNT I"),
             ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT I F BYRADIUS 1 km ASC")],
     "sort": [("RPUSH l I 5", "SORT l"), ("RPUSH l 3 1 2", "SORT l LIMIT I F"), ("RPUSH l 3 1 2", "SORT l LIMIT F F DESC GET #")],
+    "wait": [],
     "dump": [("SET k v", "RESTORE r I @DUMP k REPLACE"), ("SET k v", "RESTORE r I @DUMP k REPLACE ABSTTL"),
              ("SET k v", "RESTORE r 0 @DUMP k REPLACE IDLETIME I"), ("SET k v", "RESTORE r 0 @DUMP k REPLACE FREQ I")],
 }
