@@ -211,7 +211,7 @@ static void measure(const struct shape *shape, uint64_t elements) {
 
 int main(int argc, char **argv) {
     uint64_t elements = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
-    struct heaps *heaps = heaps_new(1, 0);
+    struct heaps *heaps = heaps_new(1, false);
     if (heaps == NULL || elements == 0) return 1;
     heap = heaps_at(heaps, 0);
     context = (struct tree_context){heap, &seed, &graves};

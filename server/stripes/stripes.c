@@ -93,6 +93,8 @@ _Static_assert((int)HEAPS_MAX >= (int)MAX_SHARDS, "each shard has a heap");
 /* Address space for all stripes together: a terabyte of small keys and values. Not more, because sanitizers leave less
  * than the machine has. */
 #define ARENAS_BYTES ((size_t)1 << 40)
+/* Where as many are not to be had (valgrind has 128 GiB), the heaps need room too. */
+#define ARENAS_BYTES_FEW ((size_t)1 << 34)
 
 /* Addresses that the process has taken, in bytes. */
 static size_t taken_bytes(void) {
@@ -104,15 +106,23 @@ static size_t taken_bytes(void) {
     return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Where addresses are limited (ulimit -v), stripes share a quarter of what is left, and the heaps of large values with
- * elements another: large strings, threads, rings and whatever else is allocated need the other half. A keyspace may get
- * less than its share, for it takes a power of two. */
-static size_t share_bytes(size_t most, unsigned count) {
+static bool addresses_are_limited(rlim_t *most) {
     struct rlimit limit;
-    size_t share = most / count, taken = taken_bytes();
-    if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return share;
-    size_t left = limit.rlim_cur > taken ? (size_t)limit.rlim_cur - taken : 0;
-    size_t limited = left / 4 / count;
+    if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+    *most = limit.rlim_cur;
+    return true;
+}
+
+/* Where addresses are limited (ulimit -v), stripes share half of what is left: large values, the heaps of those with
+ * elements, threads, rings and whatever else is allocated need the other half, and take of it when they need it. A keyspace
+ * may get less than its share, for it takes a power of two. */
+static size_t share_bytes(unsigned count) {
+    rlim_t limit;
+    size_t share = ARENAS_BYTES / count, taken = taken_bytes();
+    if (!addresses_are_limited(&limit))
+        return heaps_reserved(stripes.heaps) ? share : ARENAS_BYTES_FEW / count;
+    size_t left = limit > taken ? (size_t)limit - taken : 0;
+    size_t limited = left / 2 / count;
     if (limited == 0) limited = 1; /* 0 would be as much as can be had */
     return limited < share ? limited : share;
 }
@@ -143,15 +153,16 @@ int stripes_open(unsigned shards, unsigned databases) {
     stripes.all = aligned_alloc(_Alignof(struct stripe), stripes.count * sizeof *stripes.all);
     if (!stripes.all) return -ENOMEM;
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
-    struct keyspace_options options = {.seed = &stripes.seed,
-                                       .databases = databases,
-                                       .arena_bytes = share_bytes(ARENAS_BYTES, stripes.count),
-                                       .mapped_blocks = KEYSPACE_MAPPED_BLOCKS / stripes.count};
-    stripes.heaps = heaps_new(shards, share_bytes(HEAP_ALIGNMENT * shards, shards));
+    rlim_t limit;
+    stripes.heaps = heaps_new(shards, addresses_are_limited(&limit));
     if (!stripes.heaps) {
         stripes_close();
         return -ENOMEM;
     }
+    struct keyspace_options options = {.seed = &stripes.seed,
+                                       .databases = databases,
+                                       .arena_bytes = share_bytes(stripes.count),
+                                       .mapped_blocks = KEYSPACE_MAPPED_BLOCKS / stripes.count};
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;
         options.heap = heaps_at(stripes.heaps, i % shards);

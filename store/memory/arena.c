@@ -1,4 +1,4 @@
-/* arena.c - one PROT_NONE reservation, made accessible in steps of 2 MiB.
+/* arena.c - one PROT_NONE reservation, made accessible in steps of 2 MiB; or, where addresses are few, taken so.
  *
  * A step is a system call for some 50,000 small entries. PROT_NONE in between keeps the commit charge of
  * strict overcommit at what is used. Huge pages are refused, also where the system's default is "always":
@@ -37,7 +37,7 @@ static void begin_empty(struct arena *arena) {
     arena->fresh = arena->accessible = description_chunks(arena->capacity);
     assert(arena->fresh > 0 && arena->fresh < arena->capacity); /* 1; and no handle is 0 */
     arena->limit = arena->capacity - arena->fresh;
-    madvise(arena->base, (size_t)arena->capacity << ARENA_CHUNK_SHIFT, MADV_NOHUGEPAGE);
+    if (!arena->grows) madvise(arena->base, (size_t)arena->capacity << ARENA_CHUNK_SHIFT, MADV_NOHUGEPAGE);
 }
 
 static bool reserve(struct arena *arena, uint32_t capacity) {
@@ -67,17 +67,12 @@ bool arena_init(struct arena *arena, size_t most_bytes) {
     return false;
 }
 
-void arena_init_at(struct arena *arena, char *base, size_t bytes) {
+void arena_init_at(struct arena *arena, char *base, size_t bytes, bool reserved) {
     size_t most = (size_t)1 << (CAPACITY_SHIFT_MAX + ARENA_CHUNK_SHIFT);
     assert((uintptr_t)base % STEP_BYTES == 0 && bytes >= ARENA_BYTES_MIN);
-    *arena = (struct arena){.base = base};
+    *arena = (struct arena){.base = base, .grows = !reserved};
     arena->capacity = (uint32_t)((bytes < most ? bytes : most) / STEP_BYTES * STEP_CHUNKS);
     begin_empty(arena);
-}
-
-void arena_free(struct arena *arena) {
-    if (arena->mapping) munmap(arena->mapping, arena->mapping_bytes);
-    *arena = (struct arena){0};
 }
 
 /* The bytes of descriptions that chunks below `chunks` need, in whole pages of any size. */
@@ -85,20 +80,54 @@ static size_t description_bytes(uint32_t chunks) {
     return ((size_t)chunks * sizeof(struct chunk) + PAGE_MAX - 1) / PAGE_MAX * PAGE_MAX;
 }
 
-static bool open_pages(void *at, size_t bytes) {
-    return bytes == 0 || mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0;
+/* Those that can be read and written: none before the first step. */
+static size_t described_bytes(const struct arena *arena) {
+    bool first = arena->accessible == description_chunks(arena->capacity);
+    return first ? 0 : description_bytes(arena->accessible);
+}
+
+static bool open_pages(const struct arena *arena, void *at, size_t bytes) {
+    if (bytes == 0) return true;
+    if (!arena->grows) return mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    void *mapping = mmap(at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (mapping == MAP_FAILED) return false;
+    if (mapping != at) { /* a kernel before Linux 4.17 takes the address for a hint */
+        munmap(mapping, bytes);
+        return false;
+    }
+    madvise(at, bytes, MADV_NOHUGEPAGE);
+    return true;
+}
+
+static void close_pages(const struct arena *arena, void *at, size_t bytes) {
+    if (arena->grows && bytes) munmap(at, bytes);
 }
 
 static bool grow(struct arena *arena) {
     uint32_t end = arena->accessible + STEP_CHUNKS;
     assert(arena->accessible % STEP_CHUNKS == 0 && arena->fresh == arena->accessible);
     if (end > arena->capacity) return false;
-    bool first = arena->accessible == description_chunks(arena->capacity);
-    size_t described = first ? 0 : description_bytes(arena->accessible);
-    if (!open_pages(arena->base + described, description_bytes(end) - described)) return false;
-    if (!open_pages(arena_chunk_at(arena, arena->accessible), STEP_BYTES)) return false;
+    char *descriptions = arena->base + described_bytes(arena);
+    size_t bytes = description_bytes(end) - described_bytes(arena);
+    if (!open_pages(arena, descriptions, bytes)) return false;
+    if (!open_pages(arena, arena_chunk_at(arena, arena->accessible), STEP_BYTES)) {
+        close_pages(arena, descriptions, bytes);
+        return false;
+    }
     arena->accessible = end;
     return true;
+}
+
+void arena_free(struct arena *arena) {
+    if (arena->mapping) munmap(arena->mapping, arena->mapping_bytes);
+    if (arena->grows) {
+        uint32_t first = description_chunks(arena->capacity);
+        close_pages(arena, arena->base, described_bytes(arena));
+        close_pages(arena, arena_chunk_at(arena, first),
+                    (size_t)(arena->accessible - first) << ARENA_CHUNK_SHIFT);
+    }
+    *arena = (struct arena){0};
 }
 
 static uint32_t list_pop(const struct arena *arena, uint32_t *list) {

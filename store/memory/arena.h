@@ -57,6 +57,7 @@ struct arena {
     uint32_t empty;      /* list of those whose pages went to the kernel since: zeroed */
     uint32_t in_use;     /* chunks given out */
     uint32_t limit;      /* at most so many are given out; tests lower it */
+    bool grows;          /* addresses are taken a step at a time; else all of them are reserved */
     void *mapping;
     size_t mapping_bytes;
 };
@@ -64,9 +65,10 @@ struct arena {
 /* Reserves addresses, at most `most_bytes` of them (0: as many as handles can name). False if not even a few
  * MiB can be had. */
 bool arena_init(struct arena *arena, size_t most_bytes) __attribute__((warn_unused_result));
-/* The same in `bytes` (at least ARENA_BYTES_MIN) of addresses that the caller has reserved, PROT_NONE, at a multiple of
- * ARENA_ALIGNMENT; they stay the caller's. */
-void arena_init_at(struct arena *arena, char *base, size_t bytes);
+/* The same in `bytes` (at least ARENA_BYTES_MIN) of addresses at a multiple of ARENA_ALIGNMENT. Those that are `reserved`
+ * are so by the caller, PROT_NONE, and stay the caller's. Else nobody holds them yet: the arena takes them as it grows, and
+ * has no more memory where somebody else was faster, or where a limit on addresses is reached. */
+void arena_init_at(struct arena *arena, char *base, size_t bytes, bool reserved);
 void arena_free(struct arena *arena);
 
 /* A chunk's number, or 0 without memory. Its bytes are arbitrary. */

@@ -23,10 +23,9 @@ _Static_assert(sizeof(struct heap) <= PAGE, "a heap's head is a page");
 _Static_assert(HEAP_ALIGNMENT % ARENA_ALIGNMENT == 0, "an arena may begin behind the head");
 
 struct heaps {
-    unsigned count;
-    void *reservation; /* of all of them; NULL: each has its own */
+    unsigned count;    /* of heaps: one a shard, or fewer */
+    void *reservation; /* of all of them; NULL: each takes its own addresses */
     size_t reserved;   /* bytes of that */
-    size_t heap_bytes; /* addresses of one */
     struct heap *heaps[];
 };
 
@@ -69,61 +68,72 @@ static void *reserve(void *at, size_t bytes) {
     return NULL;
 }
 
-static bool open_heap(struct heaps *heaps, unsigned number, char *at) {
+static void open_heap(struct heaps *heaps, unsigned number, char *at) {
     assert((uintptr_t)at % HEAP_ALIGNMENT == 0);
-    if (mprotect(at, PAGE, PROT_READ | PROT_WRITE) != 0) return false;
     struct heap *heap = heaps->heaps[number] = (void *)at;
     *heap = (struct heap){.all = heaps};
-    slab_init_at(&heap->slab, at + ARENA_ALIGNMENT, heaps->heap_bytes - ARENA_ALIGNMENT);
-    return true;
+    slab_init_at(&heap->slab, at + ARENA_ALIGNMENT, HEAP_ALIGNMENT - ARENA_ALIGNMENT,
+                 heaps->reservation != NULL);
+}
+
+static bool open_head(char *at) {
+    return mprotect(at, PAGE, PROT_READ | PROT_WRITE) == 0;
 }
 
 /* One reservation for all of them. */
-static bool reserve_together(struct heaps *heaps, size_t most_bytes) {
-    heaps->reserved = (heaps->count + 1) * HEAP_ALIGNMENT;
-    heaps->heap_bytes = most_bytes && most_bytes < HEAP_ALIGNMENT ? most_bytes : HEAP_ALIGNMENT;
+static bool reserve_together(struct heaps *heaps, unsigned count) {
+    heaps->reserved = (count + 1) * HEAP_ALIGNMENT;
     heaps->reservation = reserve(NULL, heaps->reserved);
     if (heaps->reservation == NULL) return false;
     uintptr_t first = ((uintptr_t)heaps->reservation + HEAP_ALIGNMENT - 1) & ~(HEAP_ALIGNMENT - 1);
     char *at = (char *)heaps->reservation + (first - (uintptr_t)heaps->reservation);
-    for (unsigned i = 0; i < heaps->count; i++)
-        if (!open_heap(heaps, i, at + i * HEAP_ALIGNMENT)) return false;
+    for (; heaps->count < count; heaps->count++, at += HEAP_ALIGNMENT) {
+        if (!open_head(at)) return false;
+        open_heap(heaps, heaps->count, at);
+    }
     return true;
 }
 
 static void unmap_all(struct heaps *heaps) {
+    for (unsigned i = 0; i < heaps->count && !heaps->reservation; i++) {
+        arena_free(&heaps->heaps[i]->slab.arena);
+        munmap(heaps->heaps[i], PAGE);
+    }
     if (heaps->reservation) munmap(heaps->reservation, heaps->reserved);
-    for (unsigned i = 0; i < heaps->count; i++)
-        if (heaps->heaps[i] && !heaps->reservation) munmap(heaps->heaps[i], heaps->heap_bytes);
     heaps->reservation = NULL;
-    for (unsigned i = 0; i < heaps->count; i++) heaps->heaps[i] = NULL;
+    heaps->count = 0;
 }
 
-/* Small ones, at multiples of HEAP_ALIGNMENT below where the kernel puts mappings. */
-static bool reserve_apart(struct heaps *heaps, size_t bytes) {
+/* The head alone, at this multiple of HEAP_ALIGNMENT. */
+static void open_apart(struct heaps *heaps, uintptr_t multiple) {
+    char *at = (char *)(multiple * HEAP_ALIGNMENT);
+    if (reserve(at, PAGE) == NULL) return;
+    if (open_head(at))
+        open_heap(heaps, heaps->count++, at);
+    else
+        munmap(at, PAGE);
+}
+
+/* Below where the kernel puts mappings, a whole alignment away from these at least: they come nearer from above while a heap
+ * grows from below. Then above it, for some put mappings low (valgrind). */
+static bool take_apart(struct heaps *heaps, unsigned count) {
     void *probe = reserve(NULL, PAGE);
     if (probe == NULL) return false;
     munmap(probe, PAGE);
-    char *at = (char *)((uintptr_t)probe & ~(HEAP_ALIGNMENT - 1));
-    heaps->heap_bytes = bytes;
-    for (unsigned i = 0, tried = 0; i < heaps->count && tried < PLACES_TRIED; tried++, at -= HEAP_ALIGNMENT) {
-        void *place = reserve(at, bytes);
-        if (place && !open_heap(heaps, i++, place)) return false;
-    }
-    return heaps->heaps[heaps->count - 1] != NULL;
+    uintptr_t here = (uintptr_t)probe / HEAP_ALIGNMENT;
+    for (uintptr_t i = 1; i < here && i < PLACES_TRIED && heaps->count < count; i++)
+        open_apart(heaps, here - i);
+    for (uintptr_t i = 1; i < PLACES_TRIED && heaps->count < count; i++) open_apart(heaps, here + i);
+    return heaps->count > 0;
 }
 
-struct heaps *heaps_new(unsigned count, size_t most_bytes) {
+struct heaps *heaps_new(unsigned count, bool sparing) {
     assert(count >= 1 && count <= HEAPS_MAX);
     struct heaps *heaps = memory_zeroed(sizeof *heaps + count * sizeof heaps->heaps[0]);
     if (heaps == NULL) return NULL;
-    heaps->count = count;
-    if (reserve_together(heaps, most_bytes)) return heaps;
+    if (!sparing && reserve_together(heaps, count)) return heaps;
     unmap_all(heaps);
-    for (size_t bytes = HEAP_ALIGNMENT / 2; bytes >= ARENA_ALIGNMENT + ARENA_BYTES_MIN; bytes /= 2) {
-        if ((most_bytes == 0 || bytes <= most_bytes) && reserve_apart(heaps, bytes)) return heaps;
-        unmap_all(heaps);
-    }
+    if (take_apart(heaps, count)) return heaps;
     free(heaps);
     return NULL;
 }
@@ -134,9 +144,13 @@ void heaps_free(struct heaps *heaps) {
     free(heaps);
 }
 
-struct heap *heaps_at(const struct heaps *heaps, unsigned number) {
-    assert(number < heaps->count);
-    return heaps->heaps[number];
+bool heaps_reserved(const struct heaps *heaps) {
+    return heaps->reservation != NULL;
+}
+
+struct heap *heaps_at(const struct heaps *heaps, unsigned shard) {
+    assert(heaps->count > 0);
+    return heaps->heaps[shard % heaps->count];
 }
 
 /* ---- Nodes ---------------------------------------------------------------------------------------- */

@@ -9,7 +9,8 @@
  *     | struct heap, one page |    | the arena of its slab: descriptions, chunks ...
  *     0                            2 MiB                                                        HEAP_ALIGNMENT
  *
- * Where that many addresses are refused (RLIMIT_AS), heaps are smaller, and lie apart.
+ * All of these addresses are reserved at once. Where they are limited (RLIMIT_AS) or so many are refused (valgrind), heaps
+ * lie apart and take addresses as they grow; and where there are fewer places for heaps than shards, some shards share one.
  *
  * Invariants:
  *   1. A node belongs to the heap at its address rounded down, whoever allocated it.
@@ -31,12 +32,15 @@ struct heap {
     struct slab slab; /* under the lock */
 };
 
-/* So many heaps (1 to HEAPS_MAX) of at most `most_bytes` of addresses each (0: as many as possible). NULL where the
- * addresses or the memory for them cannot be had. */
-struct heaps *heaps_new(unsigned count, size_t most_bytes);
+/* Heaps for so many shards (1 to HEAPS_MAX). Sparing: addresses are limited, and no more are taken than are used. NULL
+ * where the addresses or the memory for them cannot be had. */
+struct heaps *heaps_new(unsigned count, bool sparing);
 /* All nodes go with it. NULL: nothing. */
 void heaps_free(struct heaps *heaps);
-struct heap *heaps_at(const struct heaps *heaps, unsigned number);
+/* Are all addresses that they may ever need reserved? */
+bool heaps_reserved(const struct heaps *heaps);
+/* The heap of this shard. */
+struct heap *heaps_at(const struct heaps *heaps, unsigned shard);
 
 /* A node of 1 to HEAP_NODE_MAX bytes, 8-byte aligned and not cleared. It comes from this heap, or from another when
  * this one has no room. NULL without memory. Tests replace this and node_free. */

@@ -29,9 +29,9 @@ bool slab_init(struct slab *slab, size_t most_bytes) {
     return arena_init(&slab->arena, most_bytes);
 }
 
-void slab_init_at(struct slab *slab, char *base, size_t bytes) {
+void slab_init_at(struct slab *slab, char *base, size_t bytes, bool reserved) {
     begin(slab);
-    arena_init_at(&slab->arena, base, bytes);
+    arena_init_at(&slab->arena, base, bytes, reserved);
 }
 
 void slab_destroy(struct slab *slab) {

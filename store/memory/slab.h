@@ -41,8 +41,8 @@ struct slab {
 };
 
 bool slab_init(struct slab *slab, size_t most_bytes) __attribute__((warn_unused_result));
-/* The same in addresses that the caller has reserved, as arena_init_at says. */
-void slab_init_at(struct slab *slab, char *base, size_t bytes);
+/* The same in addresses of the caller's choice, as arena_init_at says. */
+void slab_init_at(struct slab *slab, char *base, size_t bytes, bool reserved);
 /* Everything goes at once, whatever is allocated. */
 void slab_destroy(struct slab *slab);
 

@@ -144,7 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct version now, before;
     unsigned budget = 3;
     if (size == 0) return 0;
-    if (heaps == NULL) CHECK((heaps = heaps_new(1, 0)) != NULL);
+    if (heaps == NULL) CHECK((heaps = heaps_new(1, false)) != NULL);
     context.heap = heaps_at(heaps, 0);
     now = before = (struct version){.tree = tree_empty((enum tree_kind)(data[0] % TREE_KINDS))};
     for (size_t i = 1; i + 4 <= size && now.model.count + 1 < NUMBERS_MAX; i += 4) {

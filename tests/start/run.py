@@ -170,6 +170,11 @@ def a_limit_on_addresses_is_shared_or_named():
         with server.client() as client:
             for i in range(1000):
                 expect(client.call("SET", "key:%d" % i, "x" * 1000) == "OK", "every stripe has room")
+    with Limited({resource.RLIMIT_AS: 2 << 30}, shards=4) as server:
+        server.logs("is ready")
+        with server.client() as client:
+            for i in range(32):
+                expect(client.call("RPUSH", "list:%d" % i, *["x" * 100] * 5000) == 5000, "large values have room too")
     with Limited({resource.RLIMIT_AS: 512 << 20}, shards=16) as server:
         server.refuses("The limit on address space (ulimit -v, in KiB) is %d: raise it" % (512 << 10))
 

@@ -8,6 +8,15 @@
 
 #include "tests/check.h"
 
+/* Sanitizers take addresses of their own, when it pleases them. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
 static unsigned long long seed;
 
 static uint64_t used_of_all(const struct heaps *heaps, unsigned count) {
@@ -20,7 +29,7 @@ static void a_node_returns_to_the_heap_that_it_came_from(void) {
     enum { HEAPS = 5, NODES = 3000 };
     static void *nodes[NODES];
     static size_t sizes[NODES];
-    struct heaps *heaps = heaps_new(HEAPS, 0);
+    struct heaps *heaps = heaps_new(HEAPS, false);
     uint64_t bytes[HEAPS] = {0};
     CHECK(heaps);
     for (unsigned i = 0; i < NODES; i++) {
@@ -46,7 +55,7 @@ static void a_node_returns_to_the_heap_that_it_came_from(void) {
 }
 
 static void a_full_heap_borrows_from_the_others(void) {
-    struct heaps *heaps = heaps_new(2, 0);
+    struct heaps *heaps = heaps_new(2, false);
     unsigned count = 0;
     static void *nodes[64];
     CHECK(heaps);
@@ -64,7 +73,7 @@ static void a_full_heap_borrows_from_the_others(void) {
 static void empty_chunks_return_to_the_kernel(void) {
     enum { NODES = 100 };
     void *nodes[NODES];
-    struct heaps *heaps = heaps_new(1, 0);
+    struct heaps *heaps = heaps_new(1, false);
     CHECK(heaps);
     for (unsigned i = 0; i < NODES; i++) CHECK((nodes[i] = node_alloc(heaps_at(heaps, 0), 8192)) != NULL);
     for (unsigned i = 0; i < NODES; i++) node_free(nodes[i]);
@@ -94,7 +103,7 @@ static void *come_and_go(void *argument) {
 
 static void any_thread_may_free(void) {
     pthread_t threads[THREADS];
-    CHECK((shared_heaps = heaps_new(3, 0)) != NULL);
+    CHECK((shared_heaps = heaps_new(3, false)) != NULL);
     for (uintptr_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, come_and_go, (void *)i) == 0);
     for (unsigned i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
@@ -112,29 +121,74 @@ static rlim_t address_space_in_use(void) {
     return pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-static void a_limit_on_addresses_gives_smaller_heaps(void) {
+/* In a process of its own, with so many more bytes of addresses than it has. */
+static void under_a_limit(size_t bytes, void (*run)(void)) {
+    int status;
+    fflush(stdout);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        struct rlimit limit = {0};
-        limit.rlim_cur = limit.rlim_max = address_space_in_use() + (200 << 20);
+        struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+        limit.rlim_cur = address_space_in_use() + bytes;
         CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-        struct heaps *heaps = heaps_new(3, 0);
-        CHECK(heaps);
-        void *nodes[3];
-        for (unsigned i = 0; i < 3; i++) {
-            CHECK((nodes[i] = node_alloc(heaps_at(heaps, i), 100)) != NULL);
-            CHECK(heap_used(heaps_at(heaps, i)) == node_bytes(100));
-        }
-        for (unsigned i = 0; i < 3; i++) node_free(nodes[i]);
-        CHECK(used_of_all(heaps, 3) == 0);
-        heaps_free(heaps);
-        CHECK(!heaps_new(100, 0)); /* 100 times 18 MiB are too many */
+        run();
         _exit(0);
     }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
 }
+
+enum { LIMIT = 200 << 20, MOST_NODES = LIMIT / HEAP_NODE_MAX };
+static void *grown[MOST_NODES];
+
+static void fill_and_free(void) {
+    rlim_t before = address_space_in_use();
+    struct heaps *heaps = heaps_new(3, false); /* as many as it would like are refused */
+    CHECK(heaps);
+    CHECK(address_space_in_use() < before + (8 << 20)); /* nothing is taken in advance */
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned count = 0;
+        for (void *node; (node = node_alloc(heaps_at(heaps, count % 3), HEAP_NODE_MAX)); count++) {
+            CHECK(count < MOST_NODES);
+            grown[count] = memset(node, (int)count, HEAP_NODE_MAX);
+        }
+        CHECK((size_t)count * HEAP_NODE_MAX > LIMIT / 2);
+        CHECK(node_alloc(heaps_at(heaps, 1), HEAP_NODE_MAX) == NULL); /* nor is a step half taken */
+        CHECK(heaps_used(heaps) == (uint64_t)count * node_bytes(HEAP_NODE_MAX));
+        for (unsigned i = 0; i < count; i++) {
+            CHECK(((unsigned char *)grown[i])[HEAP_NODE_MAX - 1] == (unsigned char)i);
+            node_free(grown[i]);
+        }
+        CHECK(used_of_all(heaps, 3) == 0);
+    }
+    heaps_free(heaps);
+    CHECK(address_space_in_use() < before + (8 << 20));
+}
+
+static void limited_addresses_are_taken_as_heaps_grow(void) {
+    under_a_limit(LIMIT, fill_and_free);
+}
+
+#ifndef SANITIZED
+/* Room for two heads, and for nothing else. */
+static void share_two_heaps(void) {
+    struct heaps *heaps = heaps_new(5, true);
+    CHECK(heaps && heaps_at(heaps, 0) != heaps_at(heaps, 1));
+    for (unsigned i = 2; i < 5; i++) CHECK(heaps_at(heaps, i) == heaps_at(heaps, i % 2));
+    CHECK(node_alloc(heaps_at(heaps, 4), 8) == NULL && heaps_used(heaps) == 0);
+    heaps_free(heaps);
+}
+
+static void share_none(void) {
+    CHECK(heaps_new(1, true) == NULL);
+}
+
+static void shards_share_heaps_where_there_is_room_for_few(void) {
+    free(malloc(1000)); /* what malloc needs is there already */
+    under_a_limit(2 * (size_t)sysconf(_SC_PAGESIZE), share_two_heaps);
+    under_a_limit(0, share_none);
+}
+#endif
 
 int main(void) {
     seed = check_seed();
@@ -142,6 +196,9 @@ int main(void) {
     RUN(a_full_heap_borrows_from_the_others);
     RUN(empty_chunks_return_to_the_kernel);
     RUN(any_thread_may_free);
-    RUN(a_limit_on_addresses_gives_smaller_heaps);
+    RUN(limited_addresses_are_taken_as_heaps_grow);
+#ifndef SANITIZED
+    RUN(shards_share_heaps_where_there_is_room_for_few);
+#endif
     return 0;
 }
