@@ -192,13 +192,14 @@ static uint64_t memory_unit(struct bytes unit) {
 bool number_parse_memory(struct bytes text, uint64_t *out) {
     uint64_t value = 0;
     size_t i = 0;
+    bool over = false;
     for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++)
-        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(text.data[i] - '0'), &value))
-            return false;
+        over = __builtin_mul_overflow(value, (uint64_t)10, &value) ||
+               __builtin_add_overflow(value, (uint64_t)(text.data[i] - '0'), &value) || over;
     if (i == 0) return false;
     uint64_t unit = memory_unit((struct bytes){text.data + i, text.len - i});
-    if (unit == 0 || __builtin_mul_overflow(value, unit, &value)) return false;
-    *out = value;
+    if (unit == 0) return false;
+    over = __builtin_mul_overflow(value, unit, &value) || over;
+    *out = over ? UINT64_MAX : value;
     return true;
 }

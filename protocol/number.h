@@ -24,8 +24,8 @@ bool number_parse_double(struct bytes text, double *out) __attribute__((warn_unu
 /* The same for INCRBYFLOAT, as Redis string2ld does. */
 bool number_parse_long_double(struct bytes text, long double *out) __attribute__((warn_unused_result));
 
-/* "100", "64k", "64kb", "1Gb" ...: k=1000, kb=1024, and so on for m and g, in any case. Bytes; false on overflow
- * and on negative figures. */
+/* "100", "64k", "64kb", "1Gb" ...: k=1000, kb=1024, and so on for m and g, in any case. Bytes; what is larger than they can
+ * tell is UINT64_MAX. False on negative figures. */
 bool number_parse_memory(struct bytes text, uint64_t *out) __attribute__((warn_unused_result));
 
 /* Write digits without a NUL; dst must hold NUMBER_I64_MAX_LEN bytes. Return the length. */

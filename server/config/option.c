@@ -245,27 +245,38 @@ static bool parse_choice(const struct option *option, struct bytes text, int64_t
     return false;
 }
 
-static bool in_bounds(const struct option *option, int64_t value, char error[OPTION_ERROR_MAX]) {
-    if (value >= option->min && value <= option->max) return true;
-    if (option->no_effect && !option->min && !option->max) return true;
+/* A row without effect need not say what its bounds are. */
+static bool is_bounded(const struct option *option) {
+    return !option->no_effect || option->min || option->max;
+}
+
+static bool refuse_bounds(const struct option *option, char error[OPTION_ERROR_MAX]) {
+    long long min = option->min, max = is_bounded(option) ? option->max : INT64_MAX;
     if (option->kind == OPTION_OCTAL)
         snprintf(error, OPTION_ERROR_MAX, "argument must be between %llo and %llo inclusive",
-                 (unsigned long long)option->min, (unsigned long long)option->max);
+                 (unsigned long long)min, (unsigned long long)max);
     else
-        snprintf(error, OPTION_ERROR_MAX, "argument must be between %lld and %lld inclusive",
-                 (long long)option->min, (long long)option->max);
+        snprintf(error, OPTION_ERROR_MAX, "argument must be between %lld and %lld inclusive", min, max);
     return false;
+}
+
+static bool in_bounds(const struct option *option, int64_t value, char error[OPTION_ERROR_MAX]) {
+    if (!is_bounded(option) || (value >= option->min && value <= option->max)) return true;
+    return refuse_bounds(option, error);
 }
 
 static bool parse_number(const struct option *option, struct bytes text, int64_t *number,
                          char error[OPTION_ERROR_MAX]) {
     int64_t value = 0;
+    uint64_t bytes = 0;
     if (option->kind == OPTION_NUMBER && !number_parse_i64(text, &value))
         return fail(error, "argument couldn't be parsed into an integer");
     if (option->kind == OPTION_OCTAL && !parse_octal(text, &value))
         return fail(error, "argument couldn't be parsed as an octal number");
-    if (option->kind == OPTION_MEMORY && !parse_memory(text, &value))
+    if (option->kind == OPTION_MEMORY && !number_parse_memory(text, &bytes))
         return fail(error, "argument must be a memory value");
+    if (bytes > INT64_MAX) return refuse_bounds(option, error);
+    if (option->kind == OPTION_MEMORY) value = (int64_t)bytes;
     if (!in_bounds(option, value, error)) return false;
     *number = value;
     return true;

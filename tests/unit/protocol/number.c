@@ -241,8 +241,12 @@ static void memory_sizes_have_two_kinds_of_units(void) {
     check_memory("2g", true, 2000000000);
     check_memory("1Gb", true, 1 << 30);
     check_memory("18446744073709551615", true, UINT64_MAX);
-    const char *invalid[] = {
-        "", "kb", "-1", "1t", "1 k", " 1", "18446744073709551616", "18446744073709551615k", "1.5gb", "1kk"};
+    check_memory("18446744073709551616", true, UINT64_MAX);
+    check_memory("18446744073709551615k", true, UINT64_MAX);
+    check_memory("18014398509481984kb", true, UINT64_MAX); /* 2 to the power of 64 */
+    check_memory("18014398509481983kb", true, UINT64_MAX - 1023);
+    check_memory("1844674407370955161699999999999999999999gb", true, UINT64_MAX);
+    const char *invalid[] = {"", "kb", "-1", "1t", "1 k", " 1", "18446744073709551616t", "1.5gb", "1kk"};
     for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) check_memory(invalid[i], false, 0);
 }
 

@@ -50,6 +50,7 @@ static void numbers_keep_within_their_bounds(void) {
     CHECK_PARSED("slowlog-log-slower-than", "-1", "-1");
 }
 
+#define TOO_LARGE_OR_SMALL "!argument must be between 1048576 and 9223372036854775807 inclusive"
 static void sizes_have_units_of_1000_and_1024(void) {
     static const struct {
         const char *text, *bytes;
@@ -62,9 +63,10 @@ static void sizes_have_units_of_1000_and_1024(void) {
                  {"2GB", "2147483648"},
                  {"1048576b", "1048576"},
                  {"9223372036854775807", "9223372036854775807"},
-                 {"9223372036854775808", "!argument must be a memory value"},
-                 {"18446744073709551616", "!argument must be a memory value"},
-                 {"17179869184gb", "!argument must be a memory value"},
+                 {"1048575", TOO_LARGE_OR_SMALL},
+                 {"9223372036854775808", TOO_LARGE_OR_SMALL},
+                 {"18446744073709551616", TOO_LARGE_OR_SMALL},
+                 {"17179869184gb", TOO_LARGE_OR_SMALL},
                  {"-1", "!argument must be a memory value"},
                  {"1.5mb", "!argument must be a memory value"},
                  {"5 mb", "!argument must be a memory value"},
@@ -133,6 +135,8 @@ static void what_has_no_effect_is_checked_all_the_same(void) {
     CHECK_PARSED("hz", "abc", "!argument couldn't be parsed into an integer");
     CHECK_PARSED("repl-backlog-size", "2mb", "2097152");
     CHECK_PARSED("repl-backlog-size", "2 mb", "!argument must be a memory value");
+    CHECK_PARSED("hll-sparse-max-bytes", "9223372036854775808",
+                 "!argument must be between 0 and 9223372036854775807 inclusive");
     CHECK_PARSED("rdb-key-save-delay", "-5", "-5");
     CHECK_PARSED("rdbcompression", "NO", "no");
     CHECK_PARSED("rdbcompression", "maybe", "!argument must be 'yes' or 'no'");
