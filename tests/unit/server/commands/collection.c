@@ -66,11 +66,11 @@ static void ask(struct bytes line) {
 
 /* The connection ends before its replies are written, and the key is gone meanwhile: what the last of them held is freed in
  * bounded parts, which the owner of the stripe hears of. */
-static void replies_that_nobody_reads_leave_their_tree_to_upkeep(void) {
+static void nobody_reads(struct bytes request) {
     begin();
     fill();
     struct keyspace *ks = stripe_of(key_h().hash)->keyspace;
-    for (unsigned i = 0; i < 3; i++) ask(BYTES("hgetall h\n"));
+    for (unsigned i = 0; i < 3; i++) ask(request);
     CHECK_INT(conn->output.sources, 3);
     CHECK(output_unsent(&conn->output) < 200);
     CHECK(keyspace_delete(ks, 0, key_h()));
@@ -85,7 +85,16 @@ static void replies_that_nobody_reads_leave_their_tree_to_upkeep(void) {
     while (keyspace_upkeep(ks, 100)) {
     }
     CHECK_INT(heaps_used(stripes.heaps), 0);
+    CHECK_INT(ks->dead.count, 0);
     end();
+}
+
+static void replies_that_nobody_reads_leave_their_tree_to_upkeep(void) {
+    nobody_reads(BYTES("hgetall h\n"));
+}
+
+static void draws_that_nobody_reads_leave_their_object_to_upkeep(void) {
+    nobody_reads(BYTES("hrandfield h -9000000000 withvalues\n"));
 }
 
 /* A muted client's replies are not even begun. */
@@ -105,6 +114,7 @@ int main(void) {
     RUN(samples_are_of_different_numbers);
     RUN(every_number_has_the_same_odds);
     RUN(replies_that_nobody_reads_leave_their_tree_to_upkeep);
+    RUN(draws_that_nobody_reads_leave_their_object_to_upkeep);
     RUN(muted_replies_hold_nothing);
     return 0;
 }

@@ -61,8 +61,30 @@ static void a_budget_bounds_what_goes_at_once(void) {
     for (unsigned i = 0; i < OBJECTS; i++) CHECK(parts[i].gone && parts[i].left == 0);
 }
 
+/* What one list has begun to bury the other goes on with. */
+static void lists_of_the_dead_are_joined(void) {
+    enum { OBJECTS = 6, PARTS = 10 };
+    struct parts parts[OBJECTS];
+    struct dead dead = {0}, from = {0};
+    unsigned budget = 4;
+    dead_join(&dead, &from);
+    CHECK(dead.count == 0 && !dead.first);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        parts[i] = parts_of(PARTS);
+        object_release(&parts[i].head, i % 2 ? &dead : &from);
+    }
+    CHECK(dead_bury(&from, &budget) && budget == 0);
+    dead_join(&dead, &from);
+    CHECK(dead.count == OBJECTS && from.count == 0 && !from.first);
+    budget = OBJECTS * (PARTS + 1) - 4;
+    CHECK(!dead_bury(&from, &budget) && budget == OBJECTS * (PARTS + 1) - 4);
+    CHECK(!dead_bury(&dead, &budget) && budget == 0);
+    for (unsigned i = 0; i < OBJECTS; i++) CHECK(parts[i].gone && parts[i].left == 0);
+}
+
 int main(void) {
     RUN(the_last_reference_kills);
     RUN(a_budget_bounds_what_goes_at_once);
+    RUN(lists_of_the_dead_are_joined);
     return 0;
 }
