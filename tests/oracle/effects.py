@@ -66,7 +66,7 @@ FAMILY_STATES = {
              "expiring": [["ZADD", "{}", "1", "m"], ["PEXPIREAT", "{}", FAR_MS]]},
     "list": {**OTHER, "there": [["RPUSH", "{}", "1", "2", "{}"]], "expiring": [["RPUSH", "{}", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
 }
-FAMILY_STATES.update(geo=FAMILY_STATES["zset"], sort=FAMILY_STATES["list"], dump=FAMILY_STATES["list"])
+FAMILY_STATES.update(zset_waiting=FAMILY_STATES["zset"], list_waiting=FAMILY_STATES["list"], geo=FAMILY_STATES["zset"], sort=FAMILY_STATES["list"], dump=FAMILY_STATES["list"])
 FAMILY_CASES = {
     "hash": """
 HSET a f 1 | HSET a f 2 | HSET a n 1 | HSET a f 1 n 2 n 3 | HMSET a f 2 n 1 | HSETNX a f 1 | HSETNX a n 1 | HDEL a f | HDEL a f g | HDEL a n | HDEL a f g f n
@@ -88,14 +88,17 @@ ZREMRANGEBYRANK a 0 0 | ZREMRANGEBYRANK a 0 -1 | ZREMRANGEBYRANK a 8 9 | ZREMRAN
 ZREMRANGEBYLEX a - + | ZREMRANGEBYLEX a [x [y | ZUNIONSTORE a 2 a b | ZUNIONSTORE a 1 b | ZINTERSTORE a 2 a b | ZINTERSTORE b 1 a | ZDIFFSTORE a 2 a b
 ZDIFFSTORE a 2 a a | ZRANGESTORE a b 0 -1 | ZRANGESTORE a b 8 9 | ZRANGESTORE a a 0 0 | ZRANGE a 0 -1 | ZRANGEBYSCORE a 0 1 | ZSCORE a m | ZMSCORE a m
 ZRANK a m | ZCARD a | ZCOUNT a 0 1 | ZUNION 2 a b | ZINTER 2 a b | ZDIFF 2 a b | ZINTERCARD 2 a b | ZSCAN a 0 | ZRANDMEMBER a 9
-MULTI;BZPOPMIN a 0;EXEC | MULTI;BZPOPMAX a b 0;EXEC | MULTI;BZMPOP 0 2 a b MIN COUNT 2;EXEC | MULTI;ZADD a 9 z;ZREM a z;EXEC | RENAME a b | COPY a b | DEL a
+MULTI;ZADD a 9 z;ZREM a z;EXEC | RENAME a b | COPY a b | DEL a
 """, "list": """
 LPUSH a x | RPUSH a x y | LPUSHX a x | RPUSHX a x y | LPOP a | RPOP a | LPOP a 2 | RPOP a 10 | LPOP a 0 | LSET a 0 x | LSET a -1 1 | LSET a 9 x | LINSERT a BEFORE 1 x
 LINSERT a AFTER none x | LREM a 0 1 | LREM a 0 none | LREM a 1 1 | LTRIM a 0 0 | LTRIM a 0 -1 | LTRIM a 5 9 | LMOVE a b LEFT RIGHT | LMOVE a a LEFT RIGHT
 LMOVE b a RIGHT LEFT | RPOPLPUSH a b | RPOPLPUSH a a | LMPOP 1 a LEFT | LMPOP 2 a b RIGHT COUNT 10 | LMPOP 2 a b LEFT COUNT 2
 LLEN a | LRANGE a 0 -1 | LINDEX a 0 | LPOS a 1
-MULTI;BLPOP a 0;EXEC | MULTI;BRPOP a b 0;EXEC | MULTI;BLMOVE a b LEFT RIGHT 0;EXEC | MULTI;BRPOPLPUSH a b 0;EXEC | MULTI;BLMPOP 0 2 a b LEFT COUNT 2;EXEC
 MULTI;RPUSH a x;LPOP a;EXEC | RENAME a b | COPY a b | DEL a
+""", "zset_waiting": """
+MULTI;BZPOPMIN a 0;EXEC | MULTI;BZPOPMAX a b 0;EXEC | MULTI;BZMPOP 0 2 a b MIN COUNT 2;EXEC
+""", "list_waiting": """
+MULTI;BLPOP a 0;EXEC | MULTI;BRPOP a b 0;EXEC | MULTI;BLMOVE a b LEFT RIGHT 0;EXEC | MULTI;BRPOPLPUSH a b 0;EXEC | MULTI;BLMPOP 0 2 a b LEFT COUNT 2;EXEC
 """, "geo": """
 GEOADD a 1 1 p | GEOADD a 1 1 p;GEOADD a 1 1 p | GEOADD a NX 1 1 m | GEOADD a CH 2 2 m | GEOADD a 1 1 p 2 2 q
 GEOADD b 1 1 p;GEOSEARCHSTORE a b FROMLONLAT 1 1 BYRADIUS 10 km | GEOSEARCHSTORE a b FROMLONLAT 90 1 BYRADIUS 1 m
@@ -138,6 +141,7 @@ OTHERWISE = {
     r"BITOP \w+ a [ab]( b)? \(a expired": "the target has expired: Redis deletes it as a key that is there, and counts that",
     r"BITFIELD a OVERFLOW FAIL": "every operation has failed, but the string is longer: a change that Redis neither counts nor logs",
     r"WATCH a \(a expired": "Redis leaves the deletion of an expired key to others",
+    r"(ZINCRBY a|ZADD a (GT )?INCR) \S+ \w+ \(a \w+\): records": "a sum of doubles is recorded as what it is, as HINCRBYFLOAT is",
     r"MEMORY USAGE a \(a expired": "Redis shows what has expired and is still there",
     r"(RANDOMKEY|SCAN 0) \(a expired": "kevy leaves the deletion of an expired key to others",
 }

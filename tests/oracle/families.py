@@ -77,9 +77,6 @@ TEMPLATES = {
 3  ZPOPMIN $zset $pop_count?
 3  ZPOPMAX $zset $pop_count?
 3  ZMPOP $counted_zsets $min_max $count?
-2  BZPOPMIN $zset $timeout
-2  BZPOPMAX $zset $zset $timeout
-2  BZMPOP $timeout $counted_zsets $min_max $count?
 3  ZRANDMEMBER $zset
 3  ZRANDMEMBER $zset $small_count $with_scores?
 4  ZSCAN $zset $cursor $element_scan_options
@@ -111,13 +108,20 @@ TEMPLATES = {
 4  LMOVE $list $list $left_right $left_right
 3  RPOPLPUSH $list $list
 3  LMPOP $counted_lists $left_right $count?
+1  CONFIG SET list-max-listpack-size $node_size
+1  CONFIG SET list-compress-depth $depth
+""",
+    "zset_waiting": """
+2  BZPOPMIN $zset $timeout
+2  BZPOPMAX $zset $zset $timeout
+2  BZMPOP $timeout $counted_zsets $min_max $count?
+""",
+    "list_waiting": """
 2  BLPOP $list $list $timeout
 2  BRPOP $list $timeout
 2  BLMOVE $list $list $left_right $left_right $timeout
 2  BRPOPLPUSH $list $list $timeout
 2  BLMPOP $timeout $counted_lists $left_right $count?
-1  CONFIG SET list-max-listpack-size $node_size
-1  CONFIG SET list-compress-depth $depth
 """,
     "geo": """
 10 GEOADD $geo $geo_options $places
@@ -163,14 +167,16 @@ SYSTEMATIC = {
              ("ZADD z 1 a 2 b 3 c 4 d", "ZMPOP 1 z MAX COUNT I"), ("ZADD z 1 a 2 b", "ZRANDMEMBER z I"),
              ("ZADD z 1 a 2 b", "ZRANDMEMBER z I WITHSCORES"), ("ZADD z 1 a 2 b", "ZUNION I z z"),
              ("ZADD z 1 a 2 b", "ZUNION 1 z WEIGHTS I WITHSCORES"), ("ZADD z 1 a 2 b", "ZINTERCARD 1 z LIMIT I"),
-             ("ZADD z 1 a 2 b", "ZUNIONSTORE z I z"), ("ZADD z 1 a 2 b", "ZCOUNT z I F"), ("ZADD z 1 a 2 b", "BZPOPMIN z I")],
+             ("ZADD z 1 a 2 b", "ZUNIONSTORE z I z"), ("ZADD z 1 a 2 b", "ZCOUNT z I F")],
     "list": [("RPUSH l a b c d e", "LRANGE l F I"), ("RPUSH l a b c d e", "LRANGE l I F"),
              ("RPUSH l a b c d e", "LINDEX l I"), ("RPUSH l a b c d e", "LSET l I x"),
              ("RPUSH l a b a b a", "LREM l I a"), ("RPUSH l a b c d e", "LTRIM l F F"), ("RPUSH l a b a b a", "LPOS l a RANK I"),
              ("RPUSH l a b a b a", "LPOS l a COUNT I"), ("RPUSH l a b a b a", "LPOS l a MAXLEN I COUNT F"),
              ("RPUSH l a b a b a", "LPOS l a RANK F COUNT F"), ("RPUSH l a b c d e", "LPOP l I"), ("RPUSH l a b c d e", "RPOP l I"),
-             ("RPUSH l a b c d e", "LMPOP I l LEFT"), ("RPUSH l a b c d e", "LMPOP 1 l LEFT COUNT I"), ("RPUSH l a", "BLPOP l I"),
+             ("RPUSH l a b c d e", "LMPOP I l LEFT"), ("RPUSH l a b c d e", "LMPOP 1 l LEFT COUNT I"),
              ("RPUSH l F", "LPOS l I"), ("RPUSH l I", "LINSERT l BEFORE F x")],
+    "zset_waiting": [("ZADD z 1 a 2 b", "BZPOPMIN z I")],
+    "list_waiting": [("RPUSH l a", "BLPOP l I")],
     "geo": [("GEOADD g 1 1 p0", "GEOADD g I F p1"), ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT 1 1 BYRADIUS I km ASC"),
             ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT 1 1 BYRADIUS 900 km ASC COUNT I"),
             ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT I F BYRADIUS 1 km ASC")],
@@ -181,7 +187,7 @@ SYSTEMATIC = {
 }
 
 # Families that are little without others.
-COMPANIONS = {"sort": ("list", "set", "zset", "hash"), "dump": ("hash", "set", "zset", "list")}
+COMPANIONS = {"zset_waiting": ("zset",), "list_waiting": ("list",), "sort": ("list", "set", "zset", "hash"), "dump": ("hash", "set", "zset", "list")}
 
 # What creates a key in a set-up above, and what shows all of it.
 CREATES = {b"HSET": b"HGETALL", b"SADD": b"SMEMBERS", b"ZADD": b"ZRANGE", b"RPUSH": b"LRANGE", b"GEOADD": b"ZRANGE"}
