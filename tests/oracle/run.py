@@ -62,7 +62,7 @@ class Asked:
         self.copied = copied  # names of keys that COPY may have made
         self.shared = shared  # may Redis keep the value once for several keys?
         self.unordered = in_exec or unordered  # is it a set's members that are sorted by nothing?
-        self.popped = popped  # has a SPOP taken several members in this round?
+        self.popped = popped  # have two SPOPs taken different members in this round?
 
     def has(self, *words):
         """Is one of these words said?"""
@@ -147,7 +147,8 @@ def same_order(a, b, asked):
 
 
 def same_encoding(a, b, asked):
-    """Redis makes a set anew when SPOP leaves few of its members, in the encoding that suits them; which they are is chance."""
+    """Redis makes a set anew when SPOP leaves few of its members, in the encoding that suits them; which they are is chance. And a set
+    that gets other members back (see `pop`) may pass a threshold that was lowered meanwhile."""
     return asked.popped and {a, b} <= {b"intset", b"hashtable"}
 
 
@@ -483,7 +484,7 @@ class Round:
         alike = type(a) is type(b) and isinstance(a, list) and len(a) == len(b) and kevy[:1] == redis[:1]
         if not alike or not set(a) <= there or len(set(a)) < len(a):
             raise Difference(index, arguments, kevy, redis)
-        self.popped |= len(arguments) > 2
+        self.popped = True
         for name, members in ((b"SADD", set(b) - set(a)), (b"SREM", set(a) - set(b))):
             if members:
                 self.redis.ask(number, [name, arguments[1]] + sorted(members))
