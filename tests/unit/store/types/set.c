@@ -23,7 +23,7 @@ static void make_members(void) {
     static const int64_t scales[] = {1, -1, 301, -40000, 1000003, 30000000000000000};
     for (unsigned i = 0; i < MEMBERS; i++) {
         char text[TEXT_MAX];
-        int64_t number = (int64_t)i * scales[i % (sizeof scales / sizeof *scales)];
+        int64_t number = i < NUMBERS ? (int64_t)i * scales[i % (sizeof scales / sizeof *scales)] : 0;
         struct bytes member = {text, number_format_i64(text, number)};
         if (i >= NUMBERS) member = text_of(i, text);
         char *copy = malloc(member.len);
