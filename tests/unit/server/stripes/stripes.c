@@ -11,6 +11,12 @@
 #include "server/clients/post.h"
 #include "tests/check.h"
 
+#if defined(__has_feature) && !defined(__SANITIZE_THREAD__)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1 /* as gcc says it */
+#endif
+#endif
+
 /* ThreadSanitizer leaves too little address space for all of them. */
 #ifdef __SANITIZE_THREAD__
 enum { MOST_SHARDS = 3, SHARDS = 3 };
