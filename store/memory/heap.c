@@ -15,8 +15,8 @@ enum {
     LOCK_FREE,
     LOCK_HELD,
     LOCK_CONTENDED,
-    SPINS = 100,        /* looks at a held lock before sleeping: most holders need less */
-    PLACES_TRIED = 512, /* multiples of HEAP_ALIGNMENT that are tried for heaps that lie apart */
+    SPINS = 100,       /* looks at a held lock before sleeping: most holders need less */
+    PLACES_TRIED = 32, /* multiples of HEAP_ALIGNMENT that are tried for heaps that lie apart */
     PAGE = 4096,
 };
 _Static_assert(sizeof(struct heap) <= PAGE, "a heap's head is a page");
@@ -115,7 +115,8 @@ static void open_apart(struct heaps *heaps, uintptr_t multiple) {
 }
 
 /* Below where the kernel puts mappings, a whole alignment away from these at least: they come nearer from above while a heap
- * grows from below. Then above it, for some put mappings low (valgrind). */
+ * grows from below. If there is nothing below it then above it, for some put mappings low (valgrind). Not far away:
+ * ThreadSanitizer bears no address outside of the 1.5 TiB that it knows. */
 static bool take_apart(struct heaps *heaps, unsigned count) {
     void *probe = reserve(NULL, PAGE);
     if (probe == NULL) return false;
@@ -123,7 +124,8 @@ static bool take_apart(struct heaps *heaps, unsigned count) {
     uintptr_t here = (uintptr_t)probe / HEAP_ALIGNMENT;
     for (uintptr_t i = 1; i < here && i < PLACES_TRIED && heaps->count < count; i++)
         open_apart(heaps, here - i);
-    for (uintptr_t i = 1; i < PLACES_TRIED && heaps->count < count; i++) open_apart(heaps, here + i);
+    bool high = heaps->count > 0;
+    for (uintptr_t i = 1; !high && i < PLACES_TRIED && heaps->count < count; i++) open_apart(heaps, here + i);
     return heaps->count > 0;
 }
 
