@@ -52,10 +52,12 @@ static bool is_whole(const struct keyspace *ks, const struct entry *e) {
     const struct block *key = entry_key_block(e), *value = entry_block(e);
     const struct chunk *chunk = arena_chunk(&ks->slab.arena, handle_of(ks, e) / ARENA_CHUNK_UNITS);
     return e->key_len <= ENTRY_KEY_INLINE_MAX && (!key || key->len > ENTRY_KEY_INLINE_MAX) && /* 1 */
-           e->value_len <= (e->kind == VALUE_INLINE ? ENTRY_VALUE_INLINE_MAX : STORED_LEN) &&
+           (e->value_len <= (e->kind == VALUE_INLINE ? ENTRY_VALUE_INLINE_MAX : STORED_LEN) ||
+            entry_timed(e)) &&
            (!value || value->len > ENTRY_VALUE_INLINE_MAX) && /* 2 */
-           (!e->expires || entry_expiry(e) > 0) &&            /* 3 */
-           chunk->class == slab_class(entry_size(e));         /* 4 */
+           (!e->expires || entry_expiry_record(e)->expiry_ms > 0) &&
+           (e->expires || !entry_timed(e)) &&         /* 3 */
+           chunk->class == slab_class(entry_size(e)); /* 4 */
 }
 
 void change_free_entry(struct keyspace *ks, struct entry *e) {
@@ -94,9 +96,10 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
 
 static void detach(struct keyspace *ks, struct keyspace_database *db, struct entry *e) {
     if (!e->expires) return;
-    assert(db->wheel && db->expiring > 0); /* 1 */
+    bool expiring = entry_expiry(e) > 0;
+    assert(db->wheel && db->expiring >= expiring); /* 1 */
     expiry_remove(&ks->slab, db->wheel, e);
-    db->expiring--;
+    db->expiring -= expiring;
 }
 
 /* Puts an entry with an expiry record into the wheel, which ensure_wheel has made. */
@@ -104,9 +107,10 @@ static void attach(struct keyspace *ks, struct keyspace_database *db, struct ent
     if (!e->expires) return;
     assert(db->wheel && db->expiring < db->table.entries); /* 1 */
     expiry_add(&ks->slab, db->wheel, e);
-    db->expiring++;
-    if (__builtin_expect(entry_expiry(e) >= ks->next_expiry_ms, 1)) return;
-    ks->next_expiry_ms = entry_expiry(e);
+    db->expiring += entry_expiry(e) > 0;
+    int64_t due_ms = entry_expiry_record(e)->expiry_ms;
+    if (__builtin_expect(due_ms >= ks->next_expiry_ms, 1)) return;
+    ks->next_expiry_ms = due_ms;
     ks->news = true;
 }
 
@@ -115,8 +119,30 @@ static bool ensure_wheel(struct keyspace *ks, struct keyspace_database *db) {
     return db->wheel != NULL;
 }
 
+/* When the first element of a value is due; INT64_MAX: none expires by itself. */
+static int64_t due_of(const struct value *value) {
+    if (value->kind != VALUE_OBJECT || value->object->type->due == NULL) return INT64_MAX;
+    return value->object->type->due(value->object);
+}
+
+/* Of a timed entry the key's own expiry, or none, is kept apart, and what is due first is that or one of its elements, of
+ * which none counts before earliest_ms. */
+static __attribute__((noinline)) void write_times(struct entry *e, int64_t expiry_ms, int64_t earliest_ms) {
+    struct value value = entry_value(e);
+    int64_t due_ms = due_of(&value);
+    assert(e->expires && entry_timed(e));
+    memcpy(entry_value_at(e) + STORED_LEN, &expiry_ms, sizeof expiry_ms);
+    if (due_ms < earliest_ms) due_ms = earliest_ms;
+    entry_expiry_record(e)->expiry_ms = expiry_ms > 0 && expiry_ms < due_ms ? expiry_ms : due_ms;
+}
+
+/* Behind write_value. */
 static void write_expiry(struct entry *e, int64_t expiry_ms) {
-    if (e->expires) entry_expiry_record(e)->expiry_ms = expiry_ms;
+    if (!e->expires) return;
+    if (__builtin_expect(entry_timed(e), 0))
+        write_times(e, expiry_ms, 0);
+    else
+        entry_expiry_record(e)->expiry_ms = expiry_ms;
 }
 
 /* ---- Shapes --------------------------------------------------------------------------------------- */
@@ -182,16 +208,23 @@ static void unsettle(struct keyspace *ks, const struct value *value) {
 
 /* Bytes that an entry stores of a settled value. */
 static size_t stored_len(const struct value *value) {
-    return value->kind == VALUE_INLINE ? value->bytes.len : STORED_LEN;
+    if (value->kind == VALUE_INLINE) return value->bytes.len;
+    return __builtin_expect(due_of(value) == INT64_MAX, 1) ? (size_t)STORED_LEN : (size_t)ENTRY_TIMED_LEN;
+}
+/* Does an entry with so many stored bytes of it, and this expiry, have an expiry record? */
+static bool is_filed(const struct value *value, size_t len, int64_t expiry_ms) {
+    return expiry_ms > 0 || (value->kind == VALUE_OBJECT && len == ENTRY_TIMED_LEN);
 }
 
 static void write_value(struct keyspace *ks, struct entry *e, const struct value *value) {
-    const void *from = value->kind == VALUE_INLINE ? value->bytes.data : (const void *)&value->number;
+    bool plain = value->kind == VALUE_INLINE;
+    const void *from = plain ? value->bytes.data : (const void *)&value->number;
+    size_t len = plain ? e->value_len : STORED_LEN;
     e->type = value->type;
     e->kind = value->kind;
     e->edited = value->edited;
     debug_assert(e->value_len == stored_len(value));
-    if (e->value_len) memcpy(entry_value_at(e), from, e->value_len);
+    if (len) memcpy(entry_value_at(e), from, len);
     if (value->kind == VALUE_BLOCK) hold_block(ks, value->block);
 }
 
@@ -199,16 +232,18 @@ static void write_value(struct keyspace *ks, struct entry *e, const struct value
 
 static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, struct key key,
                              const struct value *value, int64_t expiry_ms) {
-    struct entry *e = make_entry(ks, key.name, expiry_ms > 0, stored_len(value));
+    size_t len = stored_len(value);
+    struct entry *e = make_entry(ks, key.name, is_filed(value, len, expiry_ms), len);
     if (e == NULL) return NULL;
     e->kind = VALUE_INLINE; /* nothing to release yet */
-    write_expiry(e, expiry_ms);
+    if (e->expires) entry_expiry_record(e)->expiry_ms = INT64_MAX;
     if (!table_insert(&db->table, &ks->slab, ks->seed, key.hash, handle_of(ks, e))) {
         change_free_entry(ks, e);
         keyspace_note_garbage(ks);
         return NULL;
     }
     write_value(ks, e, value);
+    write_expiry(e, expiry_ms);
     attach(ks, db, e);
     keyspace_note_garbage(ks); /* a table that grows may give chunks back */
     return e;
@@ -218,10 +253,11 @@ static struct entry *put_over(struct keyspace *ks, struct keyspace_database *db,
                               struct entry *e, const struct value *value, int64_t expiry_ms) {
     enum value_kind old_kind = (enum value_kind)e->kind;
     void *old = old_kind >= VALUE_BLOCK ? entry_pointer_at(entry_value_at(e)) : NULL;
+    size_t len = stored_len(value);
     debug_assert(is_whole(ks, e));
     preimage(ks, db, e);
     detach(ks, db, e);
-    struct entry *to = reshape(ks, db, e, key.hash, expiry_ms > 0, stored_len(value));
+    struct entry *to = reshape(ks, db, e, key.hash, is_filed(value, len, expiry_ms), len);
     if (to == NULL) {
         attach(ks, db, e);
         return NULL;
@@ -242,7 +278,8 @@ static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key
     struct keyspace_database *db = &ks->db[db_number];
     assert(expiry_ms >= EXPIRY_KEEP);
     if (expiry_ms == EXPIRY_KEEP) expiry_ms = e ? entry_expiry(e) : EXPIRY_NONE;
-    if (expiry_ms <= 0 || ensure_wheel(ks, db))
+    bool filed = expiry_ms > 0 || due_of(value) != INT64_MAX;
+    if (!filed || ensure_wheel(ks, db))
         e = e ? put_over(ks, db, key, e, value, expiry_ms) : put_new(ks, db, key, value, expiry_ms);
     else
         e = NULL;
@@ -288,15 +325,48 @@ struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db_number, struc
                                   int64_t expiry_ms) {
     struct keyspace_database *db = &ks->db[db_number];
     assert(expiry_ms >= 0);
-    if (expiry_ms == 0 && !e->expires) return e;
+    if (expiry_ms == 0 && entry_expiry(e) == 0) return e;
     if (expiry_ms > 0 && !ensure_wheel(ks, db)) return NULL;
     preimage(ks, db, e);
     detach(ks, db, e);
     struct entry *to = e;
-    if (e->expires != (expiry_ms > 0)) to = reshape(ks, db, e, hash_of(ks, e), expiry_ms > 0, e->value_len);
+    if (!entry_timed(e) && e->expires != (expiry_ms > 0))
+        to = reshape(ks, db, e, hash_of(ks, e), expiry_ms > 0, e->value_len);
     if (to) write_expiry(to, expiry_ms);
     attach(ks, db, to ? to : e);
     return to;
+}
+
+struct entry *keyspace_make_timed(struct keyspace *ks, unsigned db_number, struct entry *e) {
+    struct keyspace_database *db = &ks->db[db_number];
+    int64_t expiry_ms = entry_expiry(e);
+    assert(e->kind == VALUE_OBJECT);
+    if (entry_timed(e)) return e;
+    if (!ensure_wheel(ks, db)) return NULL;
+    preimage(ks, db, e);
+    detach(ks, db, e);
+    struct entry *to = reshape(ks, db, e, hash_of(ks, e), true, ENTRY_TIMED_LEN);
+    if (to) write_times(to, expiry_ms, 0);
+    attach(ks, db, to ? to : e);
+    return to;
+}
+
+struct entry *keyspace_refile(struct keyspace *ks, unsigned db_number, struct entry *e, int64_t earliest_ms) {
+    struct keyspace_database *db = &ks->db[db_number];
+    if (!entry_timed(e)) return e;
+    int64_t expiry_ms = entry_expiry(e);
+    struct value value = entry_value(e);
+    struct entry *to = NULL;
+    detach(ks, db, e);
+    if (due_of(&value) == INT64_MAX)
+        to = reshape(ks, db, e, hash_of(ks, e), expiry_ms > 0,
+                     STORED_LEN); /* where memory is short it stays */
+    if (to == NULL)
+        write_times(e, expiry_ms, earliest_ms);
+    else
+        write_expiry(to, expiry_ms);
+    attach(ks, db, to ? to : e);
+    return to ? to : e;
 }
 
 /* ---- Editing -------------------------------------------------------------------------------------- */

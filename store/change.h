@@ -37,6 +37,13 @@ void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, str
 /* Sets (> 0) or removes (EXPIRY_NONE) the expiry. The entry may move; NULL without memory. */
 struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db, struct entry *e, int64_t expiry_ms);
 
+/* For values whose elements may expire by themselves (entry_timed). Before the first one of an object gets an expiry: room
+ * for that, so that the next call needs no memory. The entry may move; NULL without memory. */
+struct entry *keyspace_make_timed(struct keyspace *ks, unsigned db, struct entry *e);
+/* After a change of the elements' expiries: files the entry by what is due first, but by none of its elements before
+ * earliest_ms. The entry may move. */
+struct entry *keyspace_refile(struct keyspace *ks, unsigned db, struct entry *e, int64_t earliest_ms);
+
 /* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing
  * what is there. `from` must exist and differ from `to`. A block or an object is shared by a copy, moved by
  * a move. False without memory. */

@@ -31,7 +31,10 @@ bool edit_close(struct edit *edit) {
     bool in_vain = edit->created && !edit->changed;
     const struct type *type = keyspace_type(edit->keyspace, edit->entry);
     assert(type->number == edit->type);
-    if (!in_vain && (type->keeps_empty || !is_empty(edit))) return false;
+    if (!in_vain && (type->keeps_empty || !is_empty(edit))) {
+        if (entry_timed(edit->entry)) edit->entry = keyspace_refile(edit->keyspace, edit->db, edit->entry, 0);
+        return false;
+    }
     keyspace_delete_entry(edit->keyspace, edit->db, edit->key, edit->entry);
     edit->entry = NULL;
     return !edit->created;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "protocol/assert.h"
-#include "store/change.h"
+#include "store/edit.h"
 #include "store/memory/memory.h"
 
 enum {
@@ -13,7 +13,8 @@ enum {
     DEAD_AT_ONCE = 32,     /* parts of dead objects that go with a change; keyspace_upkeep frees the others */
     RANDOM_TRIES = 256,    /* draws of keyspace_random before it takes the next entry that there is */
     RANDOM_CHAIN_MAX = 64, /* entries of a chain that it can draw from */
-    TIDY_UNTIMED = 0,      /* tidy_ms of what has become free, and of which nobody has heard yet */
+    NO_MEMORY_WAIT_MS = 100, /* until elements are tried again that could not be deleted */
+    TIDY_UNTIMED = 0,        /* tidy_ms of what has become free, and of which nobody has heard yet */
 };
 
 struct keyspace *keyspace_new(const struct keyspace_options *options) {
@@ -196,10 +197,61 @@ void keyspace_digest(struct digest *digest, const struct keyspace *ks, unsigned 
 /* A call of keyspace_expire: whom it tells, what it has done, and may still do. */
 struct expiry_step {
     struct keyspace *keyspace;
-    void (*expired)(void *context, unsigned db, const struct entry *e);
+    keyspace_expired *expired;
     void *context;
     unsigned count, budget, moves;
 };
+
+/* Elements of one entry, on their way to who hears of entries. */
+struct elements {
+    keyspace_expired *expired;
+    void *context;
+    unsigned db;
+    const struct entry *entry;
+};
+
+static void element_expires(void *context, struct bytes name) {
+    const struct elements *elements = context;
+    if (elements->expired)
+        elements->expired(elements->context, elements->db, elements->entry, EXPIRED_ELEMENT, name);
+}
+
+static uint64_t overdue(const struct entry *e, int64_t now_ms) {
+    const struct object *object = entry_object(e);
+    return object && object->type->overdue ? object->type->overdue(object, now_ms) : 0;
+}
+
+static bool all_overdue(const struct entry *e, int64_t now_ms) {
+    struct value value = entry_value(e);
+    return entry_timed(e) && overdue(e, now_ms) == value.object->type->count(&value);
+}
+
+bool keyspace_is_over(const struct entry *e, int64_t now_ms) {
+    return entry_is_due(e, now_ms) && (entry_expired(e, now_ms) || all_overdue(e, now_ms));
+}
+
+static void delete_expired(struct keyspace *ks, unsigned db, struct entry *e) {
+    keyspace_delete_entry(ks, db, (struct key){entry_key(e), hash_bytes(ks->seed, entry_key(e))}, e);
+}
+
+struct entry *keyspace_expire_elements(struct keyspace *ks, unsigned db, struct entry *e, int64_t now_ms,
+                                       unsigned *budget, keyspace_expired *expired, void *context) {
+    struct elements elements = {expired, context, db, e};
+    assert(*budget > 0 && !entry_expired(e, now_ms));
+    if (all_overdue(e, now_ms)) {
+        if (expired) expired(context, db, e, EXPIRED_LAST, BYTES(""));
+        delete_expired(ks, db, e);
+        --*budget;
+        return NULL;
+    }
+    if (overdue(e, now_ms) == 0) return keyspace_refile(ks, db, e, 0);
+    struct edit edit = {.keyspace = ks, .db = db, .entry = e, .type = entry_type(e)};
+    unsigned gone = keyspace_type(ks, e)->expire(&edit, now_ms, *budget, element_expires, &elements);
+    assert(gone <= *budget);
+    *budget -= gone;
+    if (gone && expired) expired(context, db, edit.entry, EXPIRED_ELEMENTS, BYTES(""));
+    return keyspace_refile(ks, db, edit.entry, gone ? 0 : now_ms + NO_MEMORY_WAIT_MS);
+}
 
 static void expire_database(struct expiry_step *x, unsigned number) {
     struct keyspace *ks = x->keyspace;
@@ -207,15 +259,22 @@ static void expire_database(struct expiry_step *x, unsigned number) {
     while (x->count < x->budget) {
         struct entry *e = expiry_due(&ks->slab, db->wheel, ks->now_ms, &x->moves);
         if (!e) break;
-        assert(entry_expired(e, ks->now_ms) && db->expiring > 0); /* 1 */
-        if (x->expired) x->expired(x->context, number, e);
-        keyspace_delete_entry(ks, number, (struct key){entry_key(e), hash_bytes(ks->seed, entry_key(e))}, e);
+        assert(entry_is_due(e, ks->now_ms)); /* 1 */
+        if (!entry_expired(e, ks->now_ms)) {
+            unsigned left = x->budget - x->count;
+            keyspace_expire_elements(ks, number, e, ks->now_ms, &left, x->expired, x->context);
+            x->count = x->budget - left;
+            continue;
+        }
+        assert(db->expiring > 0); /* 1 */
+        if (x->expired) x->expired(x->context, number, e, EXPIRED_KEY, BYTES(""));
+        delete_expired(ks, number, e);
         x->count++;
     }
 }
 
-unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
-                         void (*expired)(void *context, unsigned db, const struct entry *e), void *context) {
+unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget, keyspace_expired *expired,
+                         void *context) {
     struct expiry_step x = {.keyspace = ks, .expired = expired, .context = context, .budget = budget};
     x.moves = budget <= UINT32_MAX / MOVES_PER_BUDGET ? budget * MOVES_PER_BUDGET : budget;
     int64_t next = INT64_MAX;

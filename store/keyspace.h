@@ -13,7 +13,8 @@
  * does so in one place, call_find).
  *
  * Invariants:
- *   1. An entry of a table with an expiry record is in its database's wheel; `expiring` counts these.
+ *   1. An entry of a table with an expiry record is in its database's wheel; `expiring` counts those whose keys
+ *      expire: of a timed entry that may be its elements alone.
  *   2. No wheel has anything due before next_expiry_ms.
  *   3. block_bytes is what the blocks of all entries take, shared ones counted once for each entry; a keyspace
  *      without entries and graves takes no memory. */
@@ -68,7 +69,7 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 /* The entry, expired or not; NULL if there is none. */
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
 
-/* Entries, expired ones included; and those of them that have an expiry. */
+/* Entries, expired ones included; and those of them whose key has an expiry. */
 static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db);
 uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db);
 /* Bytes that entries, their blocks and tables take, rounding to size classes included. It falls with every
@@ -103,11 +104,26 @@ void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
-/* Deletes at most `budget` entries whose expiry is <= now_ms, telling `expired` of each before it goes (the
- * entry is still readable, the keyspace must not be changed). Returns how many. Entries of a distant time are
+/* Who is told of what expires, before it goes: the entry is still readable, and the keyspace must not be changed. */
+enum expired {
+    EXPIRED_KEY,
+    EXPIRED_ELEMENT,  /* the one with this name */
+    EXPIRED_ELEMENTS, /* those that were told of; the key stays */
+    EXPIRED_LAST,     /* all elements that there are, and so the key */
+};
+typedef void keyspace_expired(void *context, unsigned db, const struct entry *e, enum expired what,
+                              struct bytes name);
+
+/* Deletes at most `budget` entries and elements whose expiry is <= now_ms. Returns how many. Entries of a distant time are
  * sorted on the way, a bounded number a call: more is due when keyspace_next_expiry is not later than now_ms. */
-unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget,
-                         void (*expired)(void *context, unsigned db, const struct entry *e), void *context);
+unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget, keyspace_expired *expired,
+                         void *context);
+/* The same for the elements of one entry whose key has not expired. The entry may move; NULL: it went with them, at once
+ * whatever the budget, which is counted down. */
+struct entry *keyspace_expire_elements(struct keyspace *ks, unsigned db, struct entry *e, int64_t now_ms,
+                                       unsigned *budget, keyspace_expired *expired, void *context);
+/* Has the time of the key come, or that of all its elements? Then it is as good as gone. */
+bool keyspace_is_over(const struct entry *e, int64_t now_ms);
 /* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
 

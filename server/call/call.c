@@ -32,12 +32,31 @@ bool call_want(struct call *call, const struct stripe_set *more) {
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
-void call_expire(struct call *call, unsigned db, struct entry *e) {
-    if (call->effects->keeps_expired) return;
+enum { EXPIRED_AT_ONCE = 64 }; /* elements of a value that a lookup deletes; upkeep deletes the others */
+
+/* Whose keys a lookup finds due. */
+struct looking {
+    struct effects *effects;
+    struct stripe *stripe;
+};
+
+static void expired(void *context, unsigned db, const struct entry *e, enum expired what, struct bytes name) {
+    const struct looking *looking = context;
+    effect_expired(looking->effects, looking->stripe, db, e, what, name);
+}
+
+struct entry *call_expire(struct call *call, unsigned db, struct entry *e) {
     struct key key = {entry_key(e), hash_bytes(&stripes.seed, entry_key(e))};
     struct stripe *stripe = stripe_of(key.hash);
-    effect_expired(call->effects, stripe, db, e);
+    struct looking looking = {call->effects, stripe};
+    int64_t now_ms = call->effects->now_ms;
+    unsigned budget = EXPIRED_AT_ONCE;
+    if (call->effects->keeps_expired) return keyspace_is_over(e, now_ms) ? NULL : e;
+    if (!entry_expired(e, now_ms))
+        return keyspace_expire_elements(stripe->keyspace, db, e, now_ms, &budget, expired, &looking);
+    expired(&looking, db, e, EXPIRED_KEY, BYTES(""));
     keyspace_delete_entry(stripe->keyspace, db, key, e);
+    return NULL;
 }
 
 void call_missed(struct call *call, uint32_t arg) {
@@ -258,7 +277,7 @@ struct swap {
 
 static void expire_in(struct call *call, unsigned db, struct key key) {
     struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, db, key);
-    if (e && entry_expired(e, call->effects->now_ms)) call_expire(call, db, e);
+    if (e && entry_is_due(e, call->effects->now_ms)) call_expire(call, db, e);
 }
 
 static void expire_watched(void *context, unsigned db, struct key key) {

@@ -143,17 +143,18 @@ void call_swapped(struct call *call, unsigned a, unsigned b);
 
 /* ---- Looking keys up ------------------------------------------------------------------------------ */
 
-/* Deletes an expired entry, with its effects, unless CLIENT PAUSE keeps the data as they are. */
-void call_expire(struct call *call, unsigned db, struct entry *e);
+/* Deletes what is due of an entry, the entry itself or some of the elements of its value, with its effects, unless
+ * CLIENT PAUSE keeps the data as they are. Returns what is left, which may have moved: NULL where it is gone, or over.
+ * Where very many elements are overdue some are left: they are not there for any command that looks. */
+struct entry *call_expire(struct call *call, unsigned db, struct entry *e);
 
 /* The lookup that all others are made of. NULL if the key is absent or expired; expired keys are deleted on the way. */
 static inline struct entry *call_find(struct call *call, unsigned db, uint32_t arg) {
     struct key key = call_key(call, arg);
     assert(call_holds(call, stripe_index(key.hash)));
     struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
-    if (__builtin_expect(!e || !entry_expired(e, call->effects->now_ms), 1)) return e;
-    call_expire(call, db, e);
-    return NULL;
+    if (__builtin_expect(!e || !entry_is_due(e, call->effects->now_ms), 1)) return e;
+    return call_expire(call, db, e);
 }
 
 /* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). The clock

@@ -14,18 +14,21 @@ static void tell_watchers(const struct effects *x, struct stripe *stripe, const 
     case EFFECT_SWAPPED: watch_touch_swap(stripe, e->db, e->other_db, x->now_ms); break;
     case EFFECT_CREATED:
     case EFFECT_EXPIRED:
+    case EFFECT_ELEMENT_EXPIRED:
     case EFFECT_EVENT:
     case EFFECT_MISSED: break;
     }
 }
 
-/* What has expired is recorded as DEL, in its place: by whoever has noticed, and before what that does. Of other changes the
- * command that made them is recorded, when it has run (server/exec/dispatch.c). */
+/* What has expired is recorded as DEL or HDEL, in its place: by whoever has noticed, and before what that does. Of other
+ * changes the command that made them is recorded, when it has run (server/exec/dispatch.c). */
 static void tell_journal(struct effects *x, const struct effect *e) {
     assert(x->journal);
     x->recorded += e->count;
-    if (e->kind != EFFECT_EXPIRED) return;
-    struct record_command del = {.argv = (struct bytes[]){BYTES("DEL"), e->key.name}, .argc = 2};
+    if (e->kind != EFFECT_EXPIRED && e->kind != EFFECT_ELEMENT_EXPIRED) return;
+    bool key = e->kind == EFFECT_EXPIRED;
+    struct bytes argv[] = {key ? BYTES("DEL") : BYTES("HDEL"), e->key.name, e->name};
+    struct record_command del = {.argv = argv, .argc = key ? 2 : 3};
     queue_add(x->journal, e->db, &del);
 }
 

@@ -32,9 +32,10 @@ enum effect_kind {
     EFFECT_MOVED,   /* it is under another name, or in another database, now; that it arrived is said next */
     EFFECT_EVENT,   /* one more event of a key whose change has been told of */
     EFFECT_EXPIRED, /* its time has come */
-    EFFECT_MISSED,  /* who read it did not find it */
-    EFFECT_FLUSHED, /* the stripe's part of a database is about to be emptied */
-    EFFECT_SWAPPED, /* two databases are about to change places */
+    EFFECT_ELEMENT_EXPIRED, /* that of an element of its value has; that there were some is said next */
+    EFFECT_MISSED,          /* who read it did not find it */
+    EFFECT_FLUSHED,         /* the stripe's part of a database is about to be emptied */
+    EFFECT_SWAPPED,         /* two databases are about to change places */
 };
 
 struct effect {
@@ -44,6 +45,7 @@ struct effect {
     unsigned other_db; /* SWAPPED: it changes places with `db` */
     struct key key;    /* not for FLUSHED and SWAPPED */
     uint64_t count;    /* changes, as Redis counts them */
+    struct bytes name; /* ELEMENT_EXPIRED: of the element */
 };
 
 /* One for each executor: its commands share it through their calls. */
@@ -77,7 +79,9 @@ static inline void effects_end(struct effects *x) {
     if (x->journal && queue_is_open(x->journal)) journal_seal(x->journal);
 }
 
-/* The time of this entry has come, and it is about to be deleted: by a command that looked for it, or by upkeep. */
-void effect_expired(struct effects *x, struct stripe *stripe, unsigned db, const struct entry *e);
+/* The time of this entry, or of elements of its value, has come, and what is overdue is about to be deleted: by a command
+ * that looked for it, or by upkeep. As keyspace_expired says it. */
+void effect_expired(struct effects *x, struct stripe *stripe, unsigned db, const struct entry *e,
+                    enum expired what, struct bytes name);
 
 #endif

@@ -156,8 +156,9 @@ struct draws {
     unsigned stripe;
     struct value value; /* holds its object, or lies in `pack` */
     uint64_t elements, left, state;
+    bool in_turn; /* nothing is drawn: the places are all, from the first on */
     collection_write_at *write;
-    unsigned how;
+    uint64_t how;
     char pack[COLLECTION_PACK_BYTES];
 };
 
@@ -165,7 +166,8 @@ static bool draws_more(struct reply_source *source, struct reply *reply, size_t 
     struct draws *draws = (struct draws *)source;
     /* Elements have up to 1 KiB, or are sent from where they lie; so the sum of their bytes need not be known. */
     for (size_t i = 0; draws->left > 0 && i <= budget / ELEMENT_INLINE_MAX; i++) {
-        uint64_t place = collection_random(&draws->state, draws->elements);
+        uint64_t place = draws->in_turn ? draws->elements - draws->left
+                                        : collection_random(&draws->state, draws->elements);
         draws->write(reply, draws->effects->metrics, &draws->value, place, draws->how);
         draws->left--;
     }
@@ -192,7 +194,14 @@ static void draws_drop(struct reply_source *source) {
 }
 _Static_assert(offsetof(struct draws, source) == 0, "a source is found at its draws' address");
 
-static void draw_later(struct call *call, const struct value *value, struct draws *draws) {
+static void draw_later(struct call *call, const struct value *value, const struct draws *what) {
+    struct draws *draws = malloc(sizeof *draws);
+    if (draws == NULL) { /* as of collection_reply_items */
+        call->reply->failed = true;
+        call->reply->end = call->reply->at;
+        return;
+    }
+    memcpy(draws, what, offsetof(struct draws, pack));
     draws->source = (struct reply_source){.more = draws_more, .drop = draws_drop};
     draws->effects = call->effects;
     draws->stripe = call->stripe != STRIPE_NONE ? call->stripe : 0;
@@ -210,7 +219,7 @@ static void draw_later(struct call *call, const struct value *value, struct draw
 }
 
 void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
-                            collection_write_at *write, unsigned how) {
+                            collection_write_at *write, uint64_t how) {
     uint64_t state = keys_random(call);
     assert(elements > 0);
     if (count <= DRAWN_AT_ONCE) {
@@ -218,18 +227,20 @@ void collection_reply_draws(struct call *call, const struct value *value, uint64
             write(call->reply, call->effects->metrics, value, collection_random(&state, elements), how);
         return;
     }
-    struct draws *draws = malloc(sizeof *draws);
-    if (draws == NULL) { /* as of collection_reply_items */
-        call->reply->failed = true;
-        call->reply->end = call->reply->at;
+    draw_later(
+        call, value,
+        &(struct draws){.elements = elements, .left = count, .state = state, .write = write, .how = how});
+}
+
+void collection_reply_each(struct call *call, const struct value *value, uint64_t elements,
+                           collection_write_at *write, uint64_t how) {
+    if (elements <= DRAWN_AT_ONCE) {
+        for (uint64_t i = 0; i < elements; i++) write(call->reply, call->effects->metrics, value, i, how);
         return;
     }
-    draws->elements = elements;
-    draws->left = count;
-    draws->state = state;
-    draws->write = write;
-    draws->how = how;
-    draw_later(call, value, draws);
+    draw_later(
+        call, value,
+        &(struct draws){.elements = elements, .left = elements, .in_turn = true, .write = write, .how = how});
 }
 
 /* ---- Scans ---------------------------------------------------------------------------------------- */

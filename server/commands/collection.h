@@ -49,11 +49,14 @@ void collection_reply_items(struct call *call, const struct tree *tree, struct c
 
 /* Writes the element at this place of a value; `how` is the command's. */
 typedef void collection_write_at(struct reply *reply, struct metrics *metrics, const struct value *value,
-                                 uint64_t place, unsigned how);
+                                 uint64_t place, uint64_t how);
 /* Writes so many elements of a value that has `elements` of them, drawn one by one: the same may come again. Where the
  * count is large, that is done when there is room for them, and from the value as it is now. */
 void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
-                            collection_write_at *write, unsigned how);
+                            collection_write_at *write, uint64_t how);
+/* Calls that for every place of a value with `elements` of them, in turn, for those who leave some out. */
+void collection_reply_each(struct call *call, const struct value *value, uint64_t elements,
+                           collection_write_at *write, uint64_t how);
 
 /* Gives back a reference to a value that a reply source held, on the connection's own thread. What the last one leaves
  * behind, and is more than a little, goes to the dead of this stripe's keyspace. */

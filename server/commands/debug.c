@@ -143,7 +143,7 @@ static void debug_object(struct call *call) {
     struct key key = {call->argv[2], hash_bytes(&stripes.seed, call->argv[2])};
     const struct keyspace *ks = stripe_of(key.hash)->keyspace;
     const struct entry *e = keyspace_find(ks, call->db, key);
-    if (!e || entry_expired(e, call->effects->now_ms)) {
+    if (!e || keyspace_is_over(e, call->effects->now_ms)) {
         reply_error(call->reply, "ERR no such key");
         return;
     }

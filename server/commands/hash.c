@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "server/commands/collection.h"
+#include "server/commands/hash.h"
 #include "server/commands/keys.h"
 #include "server/config/config.h"
 
@@ -16,9 +16,24 @@ static void reply_value(struct call *call, const struct element *value) {
     collection_reply_element(call->reply, call->effects->metrics, value);
 }
 
-/* The field argv[arg] of what was looked up; false if there is none. */
-static bool get(struct call *call, const struct value *value, uint32_t arg, struct element *found) {
-    return hash_get(call_keyspace(call, 1), value, call->argv[arg], found);
+/* Is a field overdue that is there? */
+static bool is_over(const struct call *call, const struct value *value, struct bytes field) {
+    int64_t now_ms = call->effects->now_ms;
+    if (__builtin_expect(hash_due(value) > now_ms, 1)) return false;
+    int64_t expiry_ms = hash_expiry(call_keyspace(call, 1), value, field);
+    return expiry_ms > 0 && expiry_ms <= now_ms;
+}
+
+bool hash_there(struct call *call, const struct value *value, uint32_t arg, struct element *found) {
+    if (!hash_get(call_keyspace(call, 1), value, call->argv[arg], found)) return false;
+    return !is_over(call, value, call->argv[arg]);
+}
+
+/* How many fields there are. */
+static uint64_t hash_live(const struct call *call, const struct value *value) {
+    uint64_t count = hash_count(value), overdue = hash_overdue(value, call->effects->now_ms);
+    assert(overdue <= count);
+    return count - overdue;
 }
 
 static void hget(struct call *call) {
@@ -26,7 +41,7 @@ static void hget(struct call *call) {
     struct element found;
     bool there;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
-    if (there && get(call, &value, 2, &found))
+    if (there && hash_there(call, &value, 2, &found))
         reply_value(call, &found);
     else
         reply_null(call->reply);
@@ -49,7 +64,7 @@ static void hmget(struct call *call) {
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
     reply_array(call->reply, call->argc - 2);
     for (uint32_t i = 2; i < call->argc; i++) {
-        if (there && get(call, &value, i, &found))
+        if (there && hash_there(call, &value, i, &found))
             reply_value(call, &found);
         else
             reply_null(call->reply);
@@ -71,7 +86,7 @@ static void hexists(struct call *call) {
     struct element found;
     bool there;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
-    reply_int(call->reply, there && get(call, &value, 2, &found));
+    reply_int(call->reply, there && hash_there(call, &value, 2, &found));
 }
 COMMAND(hexists) = {.name = "hexists",
                     .arity = 3,
@@ -89,7 +104,7 @@ static void hstrlen(struct call *call) {
     struct element found;
     bool there;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
-    reply_int(call->reply, there && get(call, &value, 2, &found) ? (int64_t)found.bytes.len : 0);
+    reply_int(call->reply, there && hash_there(call, &value, 2, &found) ? (int64_t)found.bytes.len : 0);
 }
 COMMAND(hstrlen) = {.name = "hstrlen",
                     .arity = 3,
@@ -106,7 +121,7 @@ static void hlen(struct call *call) {
     struct value value;
     bool there;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
-    reply_int(call->reply, there ? (int64_t)hash_count(&value) : 0);
+    reply_int(call->reply, there ? (int64_t)hash_live(call, &value) : 0);
 }
 COMMAND(hlen) = {.name = "hlen",
                  .arity = 2,
@@ -128,28 +143,60 @@ static void write_item(struct reply *reply, struct metrics *metrics, const struc
     if (how & REPLY_VALUES) collection_reply_element(reply, metrics, &value);
 }
 
+static void reply_packed(struct call *call, const struct value *value, enum reply_parts parts) {
+    struct hash_walk walk;
+    struct element field, found;
+    hash_walk(&walk, value, 0);
+    while (hash_next(&walk, &field, &found)) {
+        if (parts & REPLY_FIELDS) reply_value(call, &field);
+        if (parts & REPLY_VALUES) reply_value(call, &found);
+    }
+}
+
+/* Where some fields are overdue the time goes with what is to be shown. */
+enum { HOW_BITS = 2 };
+static uint64_t how_now(const struct call *call, const struct value *value, unsigned how) {
+    bool overdue = hash_due(value) <= call->effects->now_ms;
+    return how | (overdue ? (uint64_t)call->effects->now_ms << HOW_BITS : 0);
+}
+
+/* Was the field overdue at that time, which is 0 where none was? */
+static bool was_over(const struct hash_walk *walk, struct bytes field, uint64_t how) {
+    int64_t now_ms = (int64_t)(how >> HOW_BITS);
+    int64_t expiry_ms = now_ms ? hash_walk_expiry(walk, field) : 0;
+    return expiry_ms > 0 && expiry_ms <= now_ms;
+}
+
+/* The field at this place, unless it was overdue. */
+static void write_live(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t at,
+                       uint64_t how) {
+    struct hash_walk walk;
+    struct element field, found;
+    hash_walk(&walk, value, at);
+    bool any = hash_next(&walk, &field, &found);
+    assert(any);
+    if (was_over(&walk, field.bytes, how)) return;
+    if (how & REPLY_FIELDS) collection_reply_element(reply, metrics, &field);
+    if (how & REPLY_VALUES) collection_reply_element(reply, metrics, &found);
+}
+
 static void reply_all(struct call *call, enum reply_parts parts) {
     struct value value;
     bool there;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
-    uint64_t count = there ? hash_count(&value) : 0;
+    uint64_t count = there ? hash_live(call, &value) : 0;
     if (parts == REPLY_BOTH)
         reply_map(call->reply, count);
     else
         reply_array(call->reply, count);
     if (count == 0) return;
-    if (value.kind == VALUE_OBJECT) {
-        collection_reply_items(call, collection_tree(&value), (struct collection_range){.count = count},
-                               write_item, parts);
-        return;
-    }
-    struct hash_walk walk;
-    struct element field, found;
-    hash_walk(&walk, &value, 0);
-    while (hash_next(&walk, &field, &found)) {
-        if (parts & REPLY_FIELDS) reply_value(call, &field);
-        if (parts & REPLY_VALUES) reply_value(call, &found);
-    }
+    const struct tree *tree = hash_tree(&value);
+    if (count < hash_count(&value))
+        collection_reply_each(call, &value, hash_count(&value), write_live, how_now(call, &value, parts));
+    else if (tree)
+        collection_reply_items(call, tree, (struct collection_range){.count = count}, write_item, parts);
+    else
+        reply_packed(call, &value, parts);
 }
 
 /* What the rows of HKEYS, HVALS and HGETALL say. */
@@ -176,31 +223,35 @@ COMMAND(hvals) = {.name = "hvals", WHOLE, .run = hvals, .summary = "Get all the 
 
 /* ---- Scanning ------------------------------------------------------------------------------------- */
 
-/* Where a scan of a tree is. */
+/* Where a scan is. */
 struct scan_step {
+    const struct call *call;
+    const struct value *value;
     struct collection_scan *scan;
     uint64_t seen;
 };
 
-static void scan_pair(struct collection_scan *scan, struct element field, struct element value) {
-    if (!collection_scan_matches(scan, field.bytes)) return;
-    collection_scan_keep(scan, field);
-    collection_scan_keep(scan, value);
+static void scan_pair(const struct scan_step *step, struct element field, struct element value) {
+    if (!collection_scan_matches(step->scan, field.bytes) || is_over(step->call, step->value, field.bytes))
+        return;
+    collection_scan_keep(step->scan, field);
+    collection_scan_keep(step->scan, value);
 }
 
 static void scan_item(void *context, const struct tree_item *item) {
     struct scan_step *step = context;
     step->seen++;
-    scan_pair(step->scan, (struct element){item->parts[0], item->blocks[0]},
+    scan_pair(step, (struct element){item->parts[0], item->blocks[0]},
               (struct element){item->parts[1], item->blocks[1]});
 }
 
 /* What OBJECT ENCODING calls a listpack comes at once, as in Redis, and so does what is a pack. */
-static void scan_value(const struct keyspace *ks, const struct value *value, struct collection_scan *scan) {
-    struct scan_step step = {.scan = scan};
-    if (value->kind == VALUE_OBJECT) {
+static void scan_value(const struct call *call, const struct value *value, struct collection_scan *scan) {
+    struct scan_step step = {.call = call, .value = value, .scan = scan};
+    const struct tree *tree = hash_tree(value);
+    if (tree) {
         uint64_t cursor = value->edited ? scan->cursor : 0;
-        do cursor = tree_scan(collection_tree(value), ks->seed, cursor, scan_item, &step);
+        do cursor = tree_scan(tree, call_keyspace(call, 1)->seed, cursor, scan_item, &step);
         while (cursor && (!value->edited || step.seen < scan->count) && !scan->failed);
         scan->cursor = cursor;
         return;
@@ -208,7 +259,7 @@ static void scan_value(const struct keyspace *ks, const struct value *value, str
     struct hash_walk walk;
     struct element field, found;
     hash_walk(&walk, value, 0);
-    while (hash_next(&walk, &field, &found)) scan_pair(scan, field, found);
+    while (hash_next(&walk, &field, &found)) scan_pair(&step, field, found);
     scan->cursor = 0;
 }
 
@@ -216,7 +267,7 @@ static void hscan(struct call *call) {
     struct collection_scan scan;
     struct value value;
     if (!collection_scan_begin(call, TYPE_HASH, &scan, &value)) return;
-    scan_value(call_keyspace(call, 1), &value, &scan);
+    scan_value(call, &value, &scan);
     collection_scan_end(call, &scan);
 }
 COMMAND(hscan) = {
@@ -235,37 +286,67 @@ COMMAND(hscan) = {
 
 /* ---- Chance --------------------------------------------------------------------------------------- */
 
-/* The field at this place; `how`: its value too. */
+/* The field at this place, or, where that was overdue, the next one that was not; `how`: its value too. */
 static void write_pair(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t at,
-                       unsigned how) {
+                       uint64_t how) {
     struct hash_walk walk;
     struct element field, found;
+    bool with_values = how & REPLY_VALUES;
     hash_walk(&walk, value, at);
-    bool any = hash_next(&walk, &field, &found);
-    assert(any);
-    if (how && reply->resp > 2) reply_array(reply, 2);
+    do {
+        if (hash_next(&walk, &field, &found)) continue;
+        hash_walk(&walk, value, 0);
+        bool any = hash_next(&walk, &field, &found);
+        assert(any);
+    } while (was_over(&walk, field.bytes, how));
+    if (with_values && reply->resp > 2) reply_array(reply, 2);
     collection_reply_element(reply, metrics, &field);
-    if (how) collection_reply_element(reply, metrics, &found);
+    if (with_values) collection_reply_element(reply, metrics, &found);
+}
+static uint64_t how_pair(const struct call *call, const struct value *value, bool with_values) {
+    return how_now(call, value, with_values ? REPLY_BOTH : REPLY_FIELDS);
 }
 static void reply_pair(struct call *call, const struct value *value, uint64_t at, bool with_values) {
-    write_pair(call->reply, call->effects->metrics, value, at, with_values);
+    write_pair(call->reply, call->effects->metrics, value, at, how_pair(call, value, with_values));
 }
 
 static void random_header(struct call *call, uint64_t count, bool with_values) {
     reply_array(call->reply, with_values && call->reply->resp == 2 ? count * 2 : count);
 }
 
+/* The places of the fields that are not overdue, so many, malloc'd. NULL without memory. */
+static uint64_t *live_places(const struct call *call, const struct value *value, uint64_t live) {
+    uint64_t *places = live <= SIZE_MAX / sizeof *places ? malloc(live * sizeof *places) : NULL;
+    uint64_t how = how_now(call, value, 0), found = 0;
+    struct hash_walk walk;
+    struct element field, ignored;
+    hash_walk(&walk, value, 0);
+    for (uint64_t at = 0; places && hash_next(&walk, &field, &ignored); at++) {
+        if (was_over(&walk, field.bytes, how)) continue;
+        assert(found < live);
+        places[found++] = at;
+    }
+    assert(!places || found == live);
+    return places;
+}
+
 /* So many different fields. */
 static void reply_sample(struct call *call, const struct value *value, uint64_t count, bool with_values) {
-    uint64_t state = keys_random(call), all = hash_count(value);
+    uint64_t state = keys_random(call), all = hash_live(call, value);
+    bool overdue = all < hash_count(value);
     if (count > all) count = all;
     uint64_t *sample = count < all ? collection_sample(&state, count, all) : NULL;
-    if (count < all && sample == NULL) {
+    uint64_t *places = overdue ? live_places(call, value, all) : NULL;
+    if ((count < all && sample == NULL) || (overdue && places == NULL)) {
         call_out_of_memory(call);
-        return;
+    } else {
+        random_header(call, count, with_values);
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t at = sample ? sample[i] : i;
+            reply_pair(call, value, places ? places[at] : at, with_values);
+        }
     }
-    random_header(call, count, with_values);
-    for (uint64_t i = 0; i < count; i++) reply_pair(call, value, sample ? sample[i] : i, with_values);
+    free(places);
     free(sample);
 }
 
@@ -283,7 +364,8 @@ static void random_fields(struct call *call, int64_t count, bool with_values) {
     }
     uint64_t times = 0 - (uint64_t)count;
     random_header(call, times, with_values);
-    collection_reply_draws(call, &value, hash_count(&value), times, write_pair, with_values);
+    collection_reply_draws(call, &value, hash_count(&value), times, write_pair,
+                           how_pair(call, &value, with_values));
 }
 
 static void hrandfield(struct call *call) {
@@ -330,10 +412,22 @@ COMMAND(hrandfield) = {.name = "hrandfield",
 
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
-/* Sets a field. What passes Redis's thresholds marks the hash. */
-static enum hash_changed set(struct edit *edit, struct bytes field, struct bytes value, struct block *block) {
+void hash_forget(struct call *call, struct edit *edit, struct bytes field) {
+    if (edit->entry->kind != VALUE_OBJECT) return;
+    struct value value = entry_value(edit->entry);
+    struct stripe *stripe = stripe_of(edit->key.hash);
+    if (!is_over(call, &value, field)) return;
+    effect_expired(call->effects, stripe, call->db, edit->entry, EXPIRED_ELEMENT, field);
+    (void)hash_delete(edit, field); /* without memory it stays, and is overwritten or found again */
+    effect_expired(call->effects, stripe, call->db, edit->entry, EXPIRED_ELEMENTS, BYTES(""));
+}
+
+/* Sets a field, which keeps its expiry or loses it. What passes Redis's thresholds marks the hash. */
+static enum hash_changed set(struct edit *edit, struct bytes field, struct bytes value, struct block *block,
+                             bool kept) {
     size_t longest = field.len > value.len ? field.len : value.len;
-    enum hash_changed changed = hash_set(edit, field, value, block);
+    enum hash_changed changed = kept ? hash_update(edit, field, value, block)
+                                     : hash_set(edit, field, value, block);
     if (changed == HASH_NO_MEMORY || edit->entry->edited) return changed;
     struct value now = entry_value(edit->entry);
     if (longest > (uint64_t)config.hash_max_listpack_value ||
@@ -342,9 +436,9 @@ static enum hash_changed set(struct edit *edit, struct bytes field, struct bytes
     return changed;
 }
 
-/* The field argv[arg] with the value that follows it. */
-static enum hash_changed set_argument(struct call *call, struct edit *edit, uint32_t arg) {
-    return set(edit, call->argv[arg], call->argv[arg + 1], call_block(call, arg + 1));
+enum hash_changed hash_set_argument(struct call *call, struct edit *edit, uint32_t arg, bool kept) {
+    hash_forget(call, edit, call->argv[arg]);
+    return set(edit, call->argv[arg], call->argv[arg + 1], call_block(call, arg + 1), kept);
 }
 
 /* False after replying that memory ran out. What was set before that stays, and is recorded. */
@@ -354,7 +448,7 @@ static bool set_all(struct call *call, uint64_t *added) {
     enum hash_changed changed = HASH_ADDED;
     if (!collection_open(call, 1, TYPE_HASH, true, &edit)) return false;
     for (*added = 0; i < call->argc && changed != HASH_NO_MEMORY; i += 2) {
-        changed = set_argument(call, &edit, i);
+        changed = hash_set_argument(call, &edit, i, false);
         *added += changed == HASH_ADDED;
     }
     bool whole = changed != HASH_NO_MEMORY;
@@ -410,8 +504,9 @@ COMMAND(hmset) = {.name = "hmset",
 /* Opens argv[1], and finds its field argv[2]; what is found is valid until the next change. False after replying. */
 static bool open_field(struct call *call, struct edit *edit, struct element *found, bool *there) {
     if (!collection_open(call, 1, TYPE_HASH, true, edit)) return false;
+    hash_forget(call, edit, call->argv[2]);
     struct value value = entry_value(edit->entry);
-    *there = get(call, &value, 2, found);
+    *there = hash_there(call, &value, 2, found);
     return true;
 }
 
@@ -425,7 +520,7 @@ static void hsetnx(struct call *call) {
     struct element found;
     bool there;
     if (!open_field(call, &edit, &found, &there)) return;
-    bool done = !there && set_argument(call, &edit, 2) != HASH_NO_MEMORY;
+    bool done = !there && hash_set_argument(call, &edit, 2, false) != HASH_NO_MEMORY;
     collection_close(call, 1, &edit, EVENT_HSET, done);
     if (there || done)
         reply_int(call->reply, done);
@@ -452,6 +547,7 @@ static void hdel(struct call *call) {
         return;
     }
     for (uint64_t left = UINT64_MAX; i < call->argc && changed != HASH_NO_MEMORY && left > 0; i++) {
+        hash_forget(call, &edit, call->argv[i]);
         changed = hash_delete(&edit, call->argv[i]);
         if (changed != HASH_DELETED) continue;
         struct value value = entry_value(edit.entry);
@@ -487,7 +583,7 @@ COMMAND(hdel) = {.name = "hdel",
 
 /* Sets the field argv[2] of the edit to a number. False after replying that memory ran out. */
 static bool set_number(struct call *call, struct edit *edit, struct bytes number, enum event event) {
-    bool done = set(edit, call->argv[2], number, NULL) != HASH_NO_MEMORY;
+    bool done = set(edit, call->argv[2], number, NULL, true) != HASH_NO_MEMORY;
     collection_close(call, 1, edit, event, done);
     if (!done) call_out_of_memory(call);
     return done;
@@ -550,8 +646,14 @@ static void hincrbyfloat(struct call *call) {
         return;
     }
     struct bytes number = {text, number_format_long_double(text, sum)};
+    struct value value = entry_value(edit.entry);
+    bool expires = hash_expiry(edit.keyspace, &value, call->argv[2]) > 0;
     if (!set_number(call, &edit, number, EVENT_HINCRBYFLOAT)) return;
-    CALL_LOG(call, BYTES("HSET"), call->argv[1], call->argv[2], number);
+    if (expires)
+        CALL_LOG(call, BYTES("HSETEX"), call->argv[1], BYTES("KEEPTTL"), BYTES("FIELDS"), BYTES("1"),
+                 call->argv[2], number);
+    else
+        CALL_LOG(call, BYTES("HSET"), call->argv[1], call->argv[2], number);
     reply_bulk(call->reply, number);
 }
 COMMAND(hincrbyfloat) = {.name = "hincrbyfloat",

@@ -49,7 +49,7 @@ static bool search_only(struct search *search, struct bytes pattern) {
 }
 
 static bool search_matches(const struct search *search, const struct entry *e) {
-    if (entry_expired(e, search->now_ms)) return false;
+    if (keyspace_is_over(e, search->now_ms)) return false;
     if (!search->any && !glob_matches(&search->glob, entry_key(e))) return false;
     return !search->type.data ||
            bytes_equal_nocase(search->type, bytes_of(search->types[entry_type(e)]->name));
@@ -293,7 +293,7 @@ static struct entry *random_entry(struct call *call) {
         unsigned stripe = random_stripe(call, counts, total);
         call_walk(call, stripe);
         struct entry *e = keyspace_random(stripes.all[stripe].keyspace, call->db, keys_random(call));
-        if (e && !entry_expired(e, call->effects->now_ms)) return e;
+        if (e && !keyspace_is_over(e, call->effects->now_ms)) return e;
     }
     for (unsigned i = 0; total && i < stripes.count; i++) {
         call_walk(call, i);

@@ -328,7 +328,7 @@ static struct element member_at(const struct value *value, uint64_t place, struc
 }
 
 static void write_at(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t place,
-                     unsigned how) {
+                     uint64_t how) {
     struct set_walk walk;
     struct element member = member_at(value, place, &walk);
     (void)how;

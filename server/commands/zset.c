@@ -656,13 +656,13 @@ COMMAND(zmpop) = {
 /* ---- Chance --------------------------------------------------------------------------------------- */
 
 static void write_at(struct reply *reply, struct metrics *metrics, const struct value *value, uint64_t at,
-                     unsigned show) {
+                     uint64_t show) {
     struct zset_walk walk;
     struct zset_item item;
     zset_walk(&walk, value, at, false);
     bool any = zset_next(&walk, &item);
     assert(any);
-    zset_reply_item(reply, metrics, &item, show);
+    zset_reply_item(reply, metrics, &item, (unsigned)show);
 }
 static void reply_at(struct call *call, const struct value *value, uint64_t at, unsigned show) {
     write_at(call->reply, call->effects->metrics, value, at, show);

@@ -175,14 +175,14 @@ bool transaction_watch(struct client *client, unsigned db, struct key key, bool 
     return true;
 }
 
-/* A key that existed and has expired counts as changed, whether it is deleted yet or not. One that did not exist, and
- * is an expired entry now, came by SWAPDB: nobody could ever read it. */
+/* A key that existed counts as changed where it has expired, or elements of its value have, whether these are deleted yet
+ * or not. One that did not exist, and is an expired entry now, came by SWAPDB: nobody could ever read it. */
 static bool is_dirty(const struct watched *watched, int64_t now_ms) {
     if (watch_version(watched->watch) != watched->version) return true;
     if (!watched->exists) return false;
     struct key key = watch_key(watched->watch);
     const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, watch_db(watched->watch), key);
-    return !e || entry_expired(e, now_ms);
+    return !e || entry_is_due(e, now_ms);
 }
 
 bool transaction_dirty(const struct client *client, int64_t now_ms) {

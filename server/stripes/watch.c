@@ -149,7 +149,7 @@ void watch_touch(struct stripe *stripe, unsigned db, struct key key) {
 
 static bool exists(const struct stripe *stripe, unsigned db, const struct watch *watch, int64_t now_ms) {
     const struct entry *e = keyspace_find(stripe->keyspace, db, watch_key(watch));
-    return e && !entry_expired(e, now_ms);
+    return e && !keyspace_is_over(e, now_ms);
 }
 
 void watch_each(const struct stripe *stripe, void (*each)(void *context, unsigned db, struct key key),

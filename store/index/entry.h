@@ -9,11 +9,14 @@
  * value       the bytes themselves, an int64, or a pointer to a block or an object (which val len then measures)
  * A key of more than ENTRY_KEY_INLINE_MAX bytes is a pointer to a block too.
  *
+ * Elements of an object may expire by themselves. Then the entry is timed: the key's own expiry, or 0, stands behind the
+ * pointer, and the expiry record says what is due first of that and the elements.
+ *
  * Invariants:
  *   1. The stored bytes of a key are at most ENTRY_KEY_INLINE_MAX; a key in a block is longer than that.
- *   2. Stored bytes of a value: VALUE_INLINE at most ENTRY_VALUE_INLINE_MAX, the others 8. A value in a block is
- *      longer than ENTRY_VALUE_INLINE_MAX.
- *   3. An entry has an expiry record exactly when it expires, and then its expiry is above 0.
+ *   2. Stored bytes of a value: VALUE_INLINE at most ENTRY_VALUE_INLINE_MAX, the others 8, a timed object
+ *      ENTRY_TIMED_LEN. A value in a block is longer than ENTRY_VALUE_INLINE_MAX.
+ *   3. An entry has an expiry record exactly when it expires or is timed, and what that says is above 0.
  *   4. Its slab object is of the class of entry_size. */
 #ifndef KEVY_STORE_INDEX_ENTRY_H
 #define KEVY_STORE_INDEX_ENTRY_H
@@ -32,9 +35,13 @@ struct entry; /* the layout is in the second half of this header, for the inline
 /* ---- Accessors ------------------------------------------------------------------------------------ */
 static inline enum entry_type entry_type(const struct entry *e);
 static inline struct bytes entry_key(const struct entry *e);
-/* Absolute Unix milliseconds, or 0 for none. */
+/* Absolute Unix milliseconds, or 0 for none: of the key. */
 static inline int64_t entry_expiry(const struct entry *e);
 static inline bool entry_expired(const struct entry *e, int64_t now_ms); /* expiry != 0 && expiry <= now */
+/* Has the time come for the key, or for elements of its value? A short answer to the usual question: most often it is no. */
+static inline bool entry_is_due(const struct entry *e, int64_t now_ms);
+/* Can elements of its value expire by themselves? */
+static inline bool entry_timed(const struct entry *e);
 
 static inline uint32_t entry_access(const struct entry *e);
 static inline void entry_set_access(struct entry *e, uint32_t access24);
@@ -62,6 +69,7 @@ static inline struct block *entry_block(const struct entry *e);
 enum {
     ENTRY_KEY_INLINE_MAX = 4096,
     ENTRY_VALUE_INLINE_MAX = 4072, /* header, expiry, longest key and longest value fill one slab object */
+    ENTRY_TIMED_LEN = 16,          /* a pointer to an object, and the key's own expiry */
 };
 
 /* A place in a doubly linked list, by handles of links (arena.h). */
@@ -141,11 +149,19 @@ static inline struct bytes entry_key(const struct entry *e) {
     return (struct bytes){entry_key_at(e), e->key_len};
 }
 
+static inline bool entry_timed(const struct entry *e) {
+    return e->kind == VALUE_OBJECT && e->value_len == ENTRY_TIMED_LEN;
+}
 static inline int64_t entry_expiry(const struct entry *e) {
-    return e->expires ? entry_expiry_record(e)->expiry_ms : 0;
+    if (!e->expires) return 0;
+    if (__builtin_expect(!entry_timed(e), 1)) return entry_expiry_record(e)->expiry_ms;
+    return (int64_t)load_u64(entry_value_at(e) + sizeof(struct object *));
+}
+static inline bool entry_is_due(const struct entry *e, int64_t now_ms) {
+    return e->expires && entry_expiry_record(e)->expiry_ms <= now_ms;
 }
 static inline bool entry_expired(const struct entry *e, int64_t now_ms) {
-    return e->expires && entry_expiry_record(e)->expiry_ms <= now_ms;
+    return entry_is_due(e, now_ms) && (!entry_timed(e) || (entry_expiry(e) > 0 && entry_expiry(e) <= now_ms));
 }
 
 static inline uint32_t entry_access(const struct entry *e) {
@@ -161,7 +177,8 @@ static inline struct block *entry_block(const struct entry *e) {
 }
 
 static inline struct object *entry_object(const struct entry *e) {
-    debug_assert(e->kind != VALUE_OBJECT || e->value_len == sizeof(struct object *)); /* 2 */
+    debug_assert(e->kind != VALUE_OBJECT || entry_timed(e) ||
+                 e->value_len == sizeof(struct object *)); /* 2 */
     return e->kind == VALUE_OBJECT ? entry_pointer_at(entry_value_at(e)) : NULL;
 }
 

@@ -148,7 +148,7 @@ static struct entry *first_overdue(const struct slab *slab, struct expiry *wheel
                                    unsigned *moves) {
     while (!list_empty(slab, &wheel->overdue)) {
         struct entry *e = first_entry(slab, &wheel->overdue);
-        if (entry_expired(e, now_ms)) return e;
+        if (entry_is_due(e, now_ms)) return e;
         if (*moves == 0) return NULL;
         --*moves;
         refile(slab, wheel, e);
@@ -165,7 +165,7 @@ struct entry *expiry_due(const struct slab *slab, struct expiry *wheel, int64_t 
     while (first_slot(wheel, &level, &slot, &begins_ms) && begins_ms <= now_ms) {
         if (begins_ms > wheel->now_ms) wheel->now_ms = begins_ms;
         e = first_entry(slab, &wheel->slots[level][slot]);
-        debug_assert(belongs(wheel, entry_expiry(e), level, slot));
+        debug_assert(belongs(wheel, entry_expiry_record(e)->expiry_ms, level, slot));
         if (level == 0) return e;
         if (*moves == 0) return NULL;
         --*moves;

@@ -23,13 +23,18 @@ bool collection_become(struct edit *edit, struct collection *collection) {
 size_t collection_memory(const struct object *object) {
     const struct collection *collection = collection_of(object);
     return node_bytes(sizeof *collection) + collection->tree.bytes + collection->index.bytes +
-           collection->long_bytes;
+           collection->long_bytes + (collection->times ? times_memory(collection->times) : 0);
 }
 
 struct object *collection_fork(const struct object *object, struct heap *heap) {
     struct collection *from = collection_of(object);
     struct collection *to = collection_new(heap, object->type, from->tree.kind);
     if (to == NULL) return NULL;
+    if (from->times) to->times = times_fork(from->times, heap);
+    if (from->times && to->times == NULL) {
+        node_free(to);
+        return NULL;
+    }
     tree_fork(&to->tree, &from->tree);
     tree_fork(&to->index, &from->index);
     to->long_bytes = from->long_bytes;
@@ -41,6 +46,8 @@ bool collection_bury(struct object *object, unsigned *budget) {
     assert(*budget > 0);
     tree_release(&collection->tree, &collection->graves);
     tree_release(&collection->index, &collection->graves);
+    if (collection->times) times_free(collection->times, &collection->graves);
+    collection->times = NULL;
     if (graves_dig(&collection->graves, budget) || *budget == 0) return false;
     --*budget;
     node_free(collection);

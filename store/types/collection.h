@@ -7,11 +7,13 @@
  *
  * Invariants:
  *   1. The head lies in a heap, as the nodes do, so any thread may free it.
- *   2. `graves` is empty while the object is alive. */
+ *   2. `graves` is empty while the object is alive.
+ *   3. `times` has as many fields as expire, at least one. */
 #ifndef KEVY_STORE_TYPES_COLLECTION_H
 #define KEVY_STORE_TYPES_COLLECTION_H
 
 #include "store/edit.h"
+#include "store/types/times.h"
 #include "store/values/pack.h"
 #include "store/values/tree_change.h"
 #include "store/values/type.h"
@@ -27,6 +29,7 @@ struct collection {
     struct tree index;   /* of a sorted set: scores by member; of others, empty */
     uint64_t long_bytes; /* of blocks, which hold elements that are too long for a leaf */
     struct graves graves;
+    struct times *times; /* of a hash some of whose fields expire; else NULL */
 };
 
 static inline struct collection *collection_of(const struct object *object) {

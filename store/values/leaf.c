@@ -620,6 +620,19 @@ unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, 
     return count;
 }
 
+unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash,
+                        size_t *offset) {
+    unsigned count = leaf->head.count;
+    const uint8_t *tags = (const uint8_t *)column_of(leaf, TAGS, count);
+    for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++) {
+        struct tree_item item;
+        *offset = leaf_offset(leaf, i);
+        leaf_get(leaf, i, *offset, &item);
+        if (hash_bytes(seed, item.parts[0]) == hash) return i;
+    }
+    return count;
+}
+
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash) {
     unsigned count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
     if (parts == 0) return;

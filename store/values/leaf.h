@@ -99,6 +99,8 @@ struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct h
 
 /* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. */
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
+/* The same of the first one that has this hash. */
+unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash, size_t *offset);
 /* Asks for the first element of TREE_SET and TREE_HASH whose tag is that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
 /* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */

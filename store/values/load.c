@@ -25,7 +25,6 @@ static enum rdb_answer begin(struct rdb_loader *loader, enum rdb_kind kind, uint
 static enum rdb_answer element(struct rdb_loader *loader, const struct rdb_element *element) {
     struct loading *loading = loading_of(loader);
     assert(loading->type);
-    if (element->expiry_ms) return RDB_REFUSED; /* no field expires by itself yet */
     return loading->type->load(loading, element);
 }
 

@@ -27,6 +27,7 @@ struct object {
     const struct type *type;
     struct object *next;
     uint32_t references; /* atomic */
+    uint32_t form;       /* which of its type's layouts it has; 0 where there is one */
 };
 
 static inline struct object *object_retain(struct object *object) {

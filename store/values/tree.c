@@ -222,6 +222,18 @@ bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t has
     return cursor->leaf;
 }
 
+bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
+                    uint64_t hash) {
+    struct tree_target target = {.to = TREE_TO_KEY, .key = {hash, 0}};
+    begin(cursor, tree);
+    assert(tree->kind == TREE_SET || tree->kind == TREE_HASH);
+    if (tree->root == NULL) return false;
+    descend(cursor, tree->root, &target);
+    cursor->place = leaf_find_hash(cursor->leaf, seed, hash, &cursor->offset);
+    if (cursor->place == cursor->leaf->head.count) cursor->leaf = NULL;
+    return cursor->leaf;
+}
+
 bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item) {
     struct tree_target target = tree_target(tree, item);
     bool equal;

@@ -94,6 +94,9 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
 bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member);
+/* The same of one of which the hash alone is known. */
+bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
+                    uint64_t hash);
 /* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
  * where there is none, cursor->leaf is NULL. */
 bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item);

@@ -16,6 +16,10 @@
 #include "store/values/value.h"
 
 struct loading; /* load.h */
+struct edit;    /* edit.h */
+
+/* An element of a value is about to be deleted, because its time has come. */
+typedef void expired_element(void *context, struct bytes name);
 
 struct type {
     const char *name; /* as TYPE tells it */
@@ -46,6 +50,17 @@ struct type {
     /* Frees parts of an object without references, counting each down from the budget (which is above 0); true when it
      * is gone. What it shares with living versions loses a reference. Needs no memory. */
     bool (*bury)(struct object *object, unsigned *budget);
+
+    /* And this about objects whose elements may expire by themselves; all other types leave it out. */
+
+    /* When the first of its elements is due, absolute milliseconds; INT64_MAX: none expires. */
+    int64_t (*due)(const struct object *object);
+    /* How many are due by now. */
+    uint64_t (*overdue)(const struct object *object, int64_t now_ms);
+    /* Deletes such elements, `budget` of them at most, and tells `expired` of each before it goes. Not all elements are
+     * overdue. How many went: fewer where memory ran out. */
+    unsigned (*expire)(struct edit *edit, int64_t now_ms, unsigned budget, expired_element *expired,
+                       void *context);
 };
 
 /* The rows that there are, by enum entry_type; NULL where there is none. */

@@ -226,7 +226,9 @@ static void model_delete(struct model *model, unsigned db, unsigned k) {
     model_forget(m);
 }
 
-static void model_expired(void *context, unsigned db, const struct entry *e) {
+static void model_expired(void *context, unsigned db, const struct entry *e, enum expired what,
+                          struct bytes name) {
+    CHECK(what == EXPIRED_KEY && name.len == 0);
     struct model *model = context;
     unsigned k = 0;
     while (!bytes_equal(model->keys[k].name, entry_key(e))) k++;

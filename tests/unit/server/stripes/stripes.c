@@ -266,7 +266,9 @@ static void who_leaves_something_due_tells_the_owner(void) {
     stripes_close();
 }
 
-static void ignore_expired(void *context, unsigned db, const struct entry *e) {
+static void ignore_expired(void *context, unsigned db, const struct entry *e, enum expired what,
+                           struct bytes name) {
+    CHECK(what == EXPIRED_KEY && name.len == 0);
     (void)context, (void)db, (void)e;
 }
 

@@ -1,6 +1,8 @@
-/* Hashes as packs and as trees against a model: random fields and values of all lengths, copies, versions that somebody
- * holds, and no memory at random and at every single allocation. */
+/* Hashes as packs and as trees against a model: random fields and values of all lengths, fields that expire, copies,
+ * versions that somebody holds, and no memory at random and at every single allocation. */
 #include "store/types/hash.h"
+
+#include "store/types/hash_timed.h"
 
 #include "tests/unit/store/types/collection_fixture.h"
 
@@ -8,20 +10,34 @@ enum { KEYS = 6, FIELDS = 400, HELD = 4, STEPS = 40000, ABSENT = -1 };
 
 struct model {
     int32_t values[FIELDS]; /* numbers of texts */
+    int64_t expiries[FIELDS];
     unsigned count;
+    int64_t expiry_ms; /* of the key */
 };
 
+static int64_t now_ms;
+
 static struct model models[KEYS];
+static bool told[KEYS][FIELDS];
 static const char *const names[KEYS] = {"a", "b", "c", "d", "e", "a key that is a little longer"};
 
 static void empty(struct model *model) {
+    *model = (struct model){.count = 0};
     for (int i = 0; i < FIELDS; i++) model->values[i] = ABSENT;
-    model->count = 0;
 }
 
 static void set_model(struct model *model, unsigned field, int32_t value) {
     model->count += (unsigned)(value != ABSENT) - (unsigned)(model->values[field] != ABSENT);
     model->values[field] = value;
+    if (value == ABSENT) model->expiries[field] = 0;
+    if (model->count == 0) model->expiry_ms = 0;
+}
+
+static int64_t first_of(const struct model *model) {
+    int64_t first = INT64_MAX;
+    for (unsigned i = 0; i < FIELDS; i++)
+        if (model->expiries[i] > 0 && model->expiries[i] < first) first = model->expiries[i];
+    return first;
 }
 
 static uint32_t number_of(struct bytes bytes) {
@@ -33,7 +49,7 @@ static void check_value(const struct value *value, const struct model *model) {
     struct hash_walk walk;
     struct element field, found;
     char text[TEXT_MAX];
-    unsigned seen = 0;
+    unsigned seen = 0, overdue = 0;
     bool was[FIELDS] = {false};
     CHECK_INT(hash_count(value), model->count);
     hash_walk(&walk, value, 0);
@@ -44,9 +60,14 @@ static void check_value(const struct value *value, const struct model *model) {
         CHECK_BYTES(field.bytes, text_of(number, text));
         CHECK_BYTES(found.bytes, text_of((uint32_t)model->values[number], text));
         CHECK(!found.block || found.block->data == found.bytes.data);
+        CHECK_INT(hash_walk_expiry(&walk, field.bytes), model->expiries[number]);
+        CHECK_INT(hash_expiry(ks, value, field.bytes), model->expiries[number]);
+        overdue += model->expiries[number] > 0 && model->expiries[number] <= now_ms;
         seen++;
     }
     CHECK_INT(seen, model->count);
+    CHECK_INT(hash_due(value), first_of(model));
+    CHECK_INT(hash_overdue(value, now_ms), overdue);
 }
 
 static void check_key(unsigned i) {
@@ -58,12 +79,21 @@ static void check_key(unsigned i) {
     unsigned field = random_below(FIELDS);
     struct element found;
     check_value(&value, &models[i]);
+    int64_t first = first_of(&models[i]), expiry_ms = models[i].expiry_ms;
+    CHECK_INT(entry_expiry(e), expiry_ms);
+    CHECK(entry_timed(e) || first == INT64_MAX);
+    if (e->expires)
+        CHECK_INT(entry_expiry_record(e)->expiry_ms, expiry_ms > 0 && expiry_ms < first ? expiry_ms : first);
+    else
+        CHECK(first == INT64_MAX && expiry_ms == 0);
     bool there = hash_get(ks, &value, text_of(field, text), &found);
     CHECK(there == (models[i].values[field] != ABSENT));
     if (there) CHECK_BYTES(found.bytes, text_of((uint32_t)models[i].values[field], text));
-    size_t room = value.kind == VALUE_OBJECT ? collection_memory(value.object) : value_bytes(&value).len;
+    size_t room = value.kind == VALUE_OBJECT ? type_hash.memory(value.object) : value_bytes(&value).len;
     CHECK(room > models[i].count * 2 && keyspace_entry_memory(ks, e) > room);
-    if (value.kind == VALUE_OBJECT) CHECK(tree_check(collection_tree(&value), &hash_seed));
+    if (hash_tree(&value)) CHECK(tree_check(hash_tree(&value), &hash_seed));
+    CHECK((hash_tree(&value) && collection_of(value.object)->times) ||
+          (value.kind == VALUE_OBJECT && value.object->form == HASH_FORM_TIMED) || first == INT64_MAX);
 }
 
 /* ---- Changes -------------------------------------------------------------------------------------- */
@@ -75,10 +105,14 @@ static void set_some(unsigned i, unsigned count) {
     while (count-- > 0) {
         unsigned field = random_below(FIELDS), value = random_below(1000);
         enum hash_changed expected = models[i].values[field] == ABSENT ? HASH_ADDED : HASH_REPLACED;
-        enum hash_changed changed = hash_set(&edit, text_of(field, texts[0]), text_of(value, texts[1]), NULL);
+        bool kept = random_below(2);
+        enum hash_changed (*set)(struct edit *, struct bytes, struct bytes, struct block *) =
+            kept ? hash_update : hash_set;
+        enum hash_changed changed = set(&edit, text_of(field, texts[0]), text_of(value, texts[1]), NULL);
         if (changed == HASH_NO_MEMORY) break; /* what was set before stays */
         CHECK_INT(changed, expected);
         set_model(&models[i], field, (int32_t)value);
+        if (!kept) models[i].expiries[field] = 0;
     }
     CHECK(!edit_close(&edit));
 }
@@ -96,6 +130,77 @@ static void delete_some(unsigned i, unsigned count) {
         set_model(&models[i], field, ABSENT);
     }
     CHECK(edit_close(&edit) == (models[i].count == 0));
+}
+
+static void expire_some(unsigned i, unsigned count) {
+    struct edit edit = edit_of(names[i], TYPE_HASH);
+    char text[TEXT_MAX];
+    if (edit_open(&edit, false) == EDIT_ABSENT) return;
+    while (count-- > 0) {
+        unsigned field = random_below(FIELDS);
+        int64_t expiry_ms = random_below(4) ? now_ms + 1 + random_below(100) : 0;
+        bool there = models[i].values[field] != ABSENT && models[i].expiries[field] != expiry_ms;
+        enum hash_changed changed = hash_expire(&edit, text_of(field, text), expiry_ms);
+        if (changed == HASH_NO_MEMORY) break;
+        CHECK_INT(changed, there ? HASH_REPLACED : HASH_UNCHANGED);
+        if (there) models[i].expiries[field] = expiry_ms;
+    }
+    CHECK(!edit_close(&edit));
+}
+
+/* The expiry of the key is apart from those of its fields. */
+static void expire_key(unsigned i) {
+    struct entry *e = keyspace_find(ks, 0, key_of(names[i]));
+    int64_t expiry_ms = random_below(2) ? now_ms + 1 + random_below(200) : 0;
+    if (e && keyspace_set_expiry(ks, 0, e, expiry_ms)) models[i].expiry_ms = expiry_ms;
+}
+
+static unsigned key_number(const struct entry *e) {
+    unsigned i = 0;
+    while (!bytes_equal(entry_key(e), bytes_of(names[i]))) i++;
+    return i;
+}
+
+/* What was told is what the model says; where memory ran out it is told again. */
+static void expired(void *context, unsigned db, const struct entry *e, enum expired what, struct bytes name) {
+    struct model *model = &models[key_number(e)];
+    uint32_t field = number_of(name);
+    (void)context;
+    CHECK(db == 0 && (what == EXPIRED_ELEMENT || name.len == 0));
+    if (what == EXPIRED_ELEMENT) {
+        CHECK(model->values[field] != ABSENT && model->expiries[field] > 0 &&
+              model->expiries[field] <= now_ms);
+        told[key_number(e)][field] = true;
+    } else if (what == EXPIRED_KEY) {
+        CHECK(model->expiry_ms > 0 && model->expiry_ms <= now_ms);
+        empty(model);
+    } else if (what == EXPIRED_LAST) {
+        for (unsigned i = 0; i < FIELDS; i++)
+            CHECK(model->values[i] == ABSENT || (model->expiries[i] > 0 && model->expiries[i] <= now_ms));
+        empty(model);
+    }
+}
+
+/* Fields that were told of are gone, unless memory ran out; those that were not are there. */
+static void time_goes_on(void) {
+    char text[TEXT_MAX];
+    now_ms += random_below(30);
+    memset(told, 0, sizeof told);
+    CHECK(keyspace_expire(ks, now_ms, 1 + random_below(40), expired, NULL) <= 40);
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct entry *e = keyspace_find(ks, 0, key_of(names[i]));
+        CHECK((e != NULL) == (models[i].count > 0));
+        for (unsigned field = 0; e && field < FIELDS; field++) {
+            struct value value = entry_value(e);
+            struct element found;
+            if (!told[i][field]) continue;
+            bool there = hash_get(ks, &value, text_of(field, text), &found);
+            CHECK(!there || fail_every);
+            if (!there) set_model(&models[i], field, ABSENT);
+        }
+        /* Where memory was missing it is filed later than it is due: as it should be after the next change. */
+        if (e && fail_every) keyspace_refile(ks, 0, e, 0);
+    }
 }
 
 static void copy(unsigned from, unsigned to) {
@@ -128,7 +233,7 @@ static void hold(unsigned i, unsigned key) {
 
 static void step(void) {
     unsigned key = random_below(KEYS);
-    switch (random_below(16)) {
+    switch (random_below(22)) {
     case 0: set_some(key, random_below(FIELDS)); break;
     case 1: delete_some(key, random_below(FIELDS * 2)); break;
     case 2:
@@ -141,6 +246,11 @@ static void step(void) {
     case 7:
     case 8:
     case 9: delete_some(key, 1 + random_below(4)); break;
+    case 10: expire_some(key, random_below(FIELDS)); break;
+    case 11:
+    case 12: expire_some(key, 1 + random_below(6)); break;
+    case 13: expire_key(key); break;
+    case 14: time_goes_on(); break;
     default: set_some(key, 1 + random_below(4)); break;
     }
     check_key(key);
@@ -148,6 +258,7 @@ static void step(void) {
 
 static void random_changes(unsigned failing) {
     begin();
+    now_ms = 1000;
     for (unsigned i = 0; i < KEYS; i++) empty(&models[i]);
     for (unsigned i = 0; i < STEPS; i++) {
         fail_every = i / 1000 % 2 ? failing : 0;

@@ -131,7 +131,8 @@ static void what_is_no_value_is_refused(void) {
         {RDB_TYPE_HASH, BYTES_INIT("\0"), LOAD_EMPTY},
         {RDB_TYPE_HASH, BYTES_INIT("\2\1a\1b\1a\1c"), LOAD_CORRUPT}, /* a field twice */
         {RDB_TYPE_HASH, BYTES_INIT("\2\1a\1b\1c"), LOAD_CORRUPT},
-        {RDB_TYPE_HASH_EXPIRING, BYTES_INIT("\1\0\0\0\0\0\0\0\1\1\1a\1b"), LOAD_CORRUPT},
+        {RDB_TYPE_HASH_EXPIRING, BYTES_INIT("\1\0\0\0\0\0\0\0\1\1\1a\1b"), LOAD_DONE},
+        {RDB_TYPE_HASH_EXPIRING, BYTES_INIT("\1\0\0\0\0\0\0\0\2\1\1a\1b\0\1a\1c"), LOAD_CORRUPT},
         {RDB_TYPE_SET, BYTES_INIT("\1\1a"), LOAD_DONE},
         {RDB_TYPE_SET, BYTES_INIT("\2\1a\1a"), LOAD_CORRUPT}, /* a member twice */
         {RDB_TYPE_LIST, BYTES_INIT("\2\1a\1a"), LOAD_DONE},
