@@ -15,6 +15,7 @@
 #include "server/journal/journal.h"
 #include "server/journal/merge.h"
 #include "server/loop/upkeep.h"
+#include "store/types/hash.h"
 #include "tests/unit/failing_memory.h"
 #include "tests/unit/server_fixture.h"
 
@@ -127,13 +128,25 @@ struct sum {
     struct keyspace *keyspace;
 };
 
+/* A digest says that fields expire, and not when. */
+static uint64_t sum_of_expiries(const struct entry *e) {
+    struct value value = entry_value(e);
+    struct hash_walk walk;
+    struct element field, found;
+    uint64_t sum = 0;
+    if (entry_type(e) != TYPE_HASH) return 0;
+    hash_walk(&walk, &value, 0);
+    while (hash_next(&walk, &field, &found)) sum += (uint64_t)hash_walk_expiry(&walk, field.bytes);
+    return sum;
+}
+
 static void add_entry(void *context, struct entry *e) {
     static const struct hash_seed fixed = {{1, 2}};
     struct sum *sum = context;
     struct digest digest = {{0}};
     keyspace_digest_entry(&digest, sum->keyspace, e);
-    uint64_t parts[4] = {sum->db, hash_bytes(&fixed, entry_key(e)), hash_bytes(&fixed, digest_bytes(&digest)),
-                         (uint64_t)entry_expiry(e)};
+    uint64_t parts[5] = {sum->db, hash_bytes(&fixed, entry_key(e)), hash_bytes(&fixed, digest_bytes(&digest)),
+                         (uint64_t)entry_expiry(e), sum_of_expiries(e)};
     sum->keys++;
     sum->sum += hash_bytes(&fixed, (struct bytes){(char *)parts, sizeof parts});
 }
@@ -205,8 +218,9 @@ static unsigned pick(unsigned count) {
     return (unsigned)(check_random(&seed) % count);
 }
 
-/* What stands in a command for an argument: k a key, v a value, n a number, f a float, b a bit's place, p a time to live in
- * milliseconds, P a point in time, d a database. Anything else is meant as it is. */
+/* What stands in a command for an argument: k a key, h one that a hash may have, z one of a sorted set, v a value, n a
+ * number, f a float, b a bit's place, p a time to live in milliseconds, P a point in time, d a database. Anything else is
+ * meant as it is. */
 static const char *const commands[] = {
     "SET k v",
     "SET k v",
@@ -310,6 +324,31 @@ static const char *const commands[] = {
     "ZDIFFSTORE z 2 z z",
     "COPY z z REPLACE",
     "PEXPIRE z p",
+    "HSET h n v n v n v",
+    "HSET h n v",
+    "HSETNX h n v",
+    "HDEL h n n",
+    "HINCRBY h n n",
+    "HINCRBYFLOAT h n f",
+    "HEXPIRE h 1 FIELDS 2 n n",
+    "HPEXPIRE h p FIELDS 2 n n",
+    "HPEXPIRE h p GT FIELDS 3 n n n",
+    "HPEXPIRE h p NX FIELDS 1 n",
+    "HPEXPIREAT h P XX FIELDS 3 n n n",
+    "HEXPIREAT h 1 LT FIELDS 1 n",
+    "HPERSIST h FIELDS 2 n n",
+    "HGETEX h PX p FIELDS 2 n n",
+    "HGETEX h PXAT P FIELDS 1 n",
+    "HGETEX h PERSIST FIELDS 1 n",
+    "HGETDEL h FIELDS 2 n n",
+    "HSETEX h PX p FIELDS 2 n v n v",
+    "HSETEX h FNX PXAT P FIELDS 1 n v",
+    "HSETEX h FXX KEEPTTL FIELDS 1 n n",
+    "HSETEX h FIELDS 1 n v",
+    "HGETALL h",
+    "COPY h h REPLACE",
+    "RENAME h h",
+    "PEXPIRE h p",
     "SET z v",
     "ZADD k n n",
 };
@@ -322,6 +361,7 @@ static size_t write_word(char *dst, size_t size, char letter) {
     switch (letter) {
     case 'k': return (size_t)snprintf(dst, size, "key%u", pick(KEYS));
     case 'z': return (size_t)snprintf(dst, size, "zset%u", pick(4));
+    case 'h': return (size_t)snprintf(dst, size, "hash%u", pick(4));
     case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
     case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
     case 'b': return (size_t)snprintf(dst, size, "%u", pick(200));
@@ -345,7 +385,7 @@ static void append_command(struct buffer *out, const char *form) {
     for (const char *at = form; *at; at += strspn(at, " ")) {
         size_t len = strcspn(at, " ");
         struct bytes arg = {at, len};
-        if (len == 1 && strchr("kzvnfbpPd", *at))
+        if (len == 1 && strchr("khzvnfbpPd", *at))
             arg = (struct bytes){word, write_word(word, sizeof word, *at)};
         if (!line)
             append_piece(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", arg.len)});
