@@ -148,7 +148,9 @@ static void parse_suffixes(struct parser *p, struct syntax_argument *argument) {
         if (strncmp(p->at, "...", 3) == 0) {
             p->at += 3;
             argument->flags |= SYNTAX_MULTIPLE;
-            if (*p->at == '+') p->at++, argument->flags |= SYNTAX_MULTIPLE_TOKEN;
+            argument->none = *p->at == '*';
+            if (*p->at == '+') argument->flags |= SYNTAX_MULTIPLE_TOKEN;
+            if (*p->at == '+' || *p->at == '*') p->at++;
         } else if (*p->at == '@' || *p->at == '!') {
             struct bytes *version = *p->at++ == '@' ? &argument->since : &argument->deprecated_since;
             *version = (struct bytes){p->at, strspn(p->at, "0123456789.")};
@@ -210,7 +212,7 @@ static unsigned least_of(const struct syntax *syntax, int16_t index, bool *fixed
     }
     if (argument->token.len && argument->type != SYNTAX_PURE_TOKEN) own++;
     if (argument->flags & (SYNTAX_OPTIONAL | SYNTAX_MULTIPLE)) *fixed = false;
-    return argument->flags & SYNTAX_OPTIONAL ? 0 : own;
+    return argument->flags & SYNTAX_OPTIONAL || argument->none ? 0 : own;
 }
 
 unsigned syntax_least(const struct syntax *syntax, bool *fixed) {

@@ -8,7 +8,8 @@
  *     name:( a | b )       one of several
  *     name:{ a b c }       several that belong together
  *     [argument]           may be left out
- *     argument ...         may be repeated; "...+" where its token is repeated with it
+ *     argument ...         may be repeated; "...+" where its token is repeated with it; "...*" where it may be left out, and
+ *                          COMMAND DOCS does not say so
  *     argument@6.2.0       is there since this version; argument!2.8.12 is deprecated since
  *
  * The suffixes (... @ !) follow what they describe: `[condition:(NX | XX)@7.0.0]`, `[{GET <pattern>} ...+]`. */
@@ -42,6 +43,7 @@ struct syntax_argument {
     struct bytes name, token; /* slices of the text; a pure token's name is its token, to be lower-cased */
     struct bytes since, deprecated_since; /* empty where the text does not say */
     int key; /* for a key: 0 for the first in the text, 1 for the next, ...; all patterns of keys are one key */
+    bool none;           /* behind it stands "...*" */
     int16_t child, next; /* indices of the first member and of the sibling that follows, or SYNTAX_NONE */
 };
 

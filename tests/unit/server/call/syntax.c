@@ -47,6 +47,7 @@ static void arguments_are_parsed_in_order(void) {
     CHECK_INT(a->key, 2);
     CHECK_INT(next_of(a)->key, SYNTAX_NONE);
     CHECK_INT(parsed.keys, 3);
+    CHECK_INT(least("<key:key> <member> ...*", false), 1);
     a = parse("<ip:port:string>!2.8.12");
     CHECK_BYTES(a->name, BYTES("ip:port"));
     CHECK_BYTES(a->deprecated_since, BYTES("2.8.12"));
