@@ -9,7 +9,6 @@
 
 #define MISSING_BLOCKING         "has no clients wait for elements yet"
 #define MISSING_STREAMS          "has no streams yet"
-#define MISSING_GEO              "has no geo commands yet"
 #define MISSING_HYPERLOGLOG      "has no HyperLogLog yet"
 #define MISSING_MIGRATE          "moves no keys to other servers yet"
 #define MISSING_BAD_CHECKSUMS    "takes no payload whose checksum is wrong"

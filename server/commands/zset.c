@@ -85,7 +85,7 @@ static bool set_value(struct call *call, uint32_t arg, const struct zset_item *i
 }
 
 void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, size_t count,
-                enum event event) {
+                enum event event, uint64_t changes) {
     if (count == 0) {
         store_nothing(call, arg);
         return;
@@ -96,7 +96,7 @@ void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, 
         return;
     }
     if (creates) call_created(call, call->db, arg);
-    call_changed(call, arg, event);
+    call_changed_times(call, arg, event, changes);
     reply_int(call->reply, (int64_t)count);
 }
 
@@ -252,7 +252,7 @@ static void add_all(struct call *call, struct adding *adding) {
         reply_added(call, adding);
 }
 
-static void zadd(struct call *call) {
+void zset_add(struct call *call) {
     struct adding adding;
     if (!add_options(call, &adding)) return;
     if (add_scores(call, &adding)) add_all(call, &adding);
@@ -263,7 +263,7 @@ COMMAND(zadd) = {
     .arity = -4,
     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
     .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
-    .run = zadd,
+    .run = zset_add,
     .group = GROUP_SORTED_SET,
     .since = "1.2.0",
     .complexity = "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
@@ -838,4 +838,5 @@ COMMAND(zscan) = {
                   "the cursor to return back to 0. N is the number of elements inside the collection..",
     .summary = "Incrementally iterate sorted sets elements and associated scores",
     .tips = "nondeterministic_output",
-    .syntax = "<key:key> <cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}]"};
+    .syntax = "<key:key> <cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}] "
+              "[noscores:NOSCORES@8.0.0]"};

@@ -28,9 +28,12 @@ void zset_reply_range(struct call *call, const struct value *value, struct colle
 /* Does Redis make a skiplist of so many members, or of one with so many bytes? */
 bool zset_is_large(uint64_t count, size_t longest);
 
-/* Stores items, in the order of ranks, as the key argv[arg]: tells it by this event, and replies with their number. None
- * of them delete the key. */
+/* Stores items, in the order of ranks, as the key argv[arg]: tells it by this event, as so many changes, and replies with
+ * the number of items. None of them delete the key. */
 void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, size_t count,
-                enum event event);
+                enum event event, uint64_t changes);
+
+/* ZADD. */
+void zset_add(struct call *call);
 
 #endif

@@ -14,8 +14,8 @@ struct request {
     bool stores;         /* argv[1] is the destination */
     bool counts;         /* only how many there are is wanted */
     bool scores;
-    enum { SUM, MIN, MAX } aggregate;
-    int64_t limit; /* 0: none */
+    enum { SUM, MIN, MAX, COUNT } aggregate; /* COUNT: the sum of the weights */
+    int64_t limit;                           /* 0: none */
 };
 
 /* A sorted set, or a set, each of whose members has the score 1. */
@@ -136,6 +136,8 @@ static bool take_aggregate(struct call *call, struct request *request, uint32_t 
         request->aggregate = MIN;
     else if (bytes_is(word, "max"))
         request->aggregate = MAX;
+    else if (bytes_is(word, "count"))
+        request->aggregate = COUNT;
     else
         return false;
     return true;
@@ -198,9 +200,18 @@ static double number_or_0(double score) {
     return isnan(score) ? 0 : score;
 }
 
+/* What is weighed of a score: each counts once where they are counted. */
+static double counted(const struct request *request, double score) {
+    return request->aggregate == COUNT ? 1 : score;
+}
+static double weighed(const struct request *request, const struct input *input, double score) {
+    return number_or_0(counted(request, score) * input->weight);
+}
+
 static void aggregate(const struct request *request, double *score, double other) {
     switch (request->aggregate) {
-    case SUM: *score = number_or_0(*score + other); break;
+    case SUM:
+    case COUNT: *score = number_or_0(*score + other); break;
     case MIN: *score = other < *score ? other : *score; break;
     case MAX: *score = other > *score ? other : *score; break;
     }
@@ -242,7 +253,7 @@ static size_t gather(struct call *call, const struct request *request, const str
         if (!inputs[i].there) continue;
         input_walk(&walk, &inputs[i]);
         while (input_next(&walk, &item)) {
-            item.score = number_or_0(item.score * inputs[i].weight);
+            item.score = weighed(request, &inputs[i], item.score);
             parts[len++] = (struct part){item, hash_bytes(seed, item.member.bytes), i};
         }
     }
@@ -283,10 +294,10 @@ static bool unite(struct call *call, const struct request *request, struct input
 /* The score of a member of the first input that all others have too. False if one has not. */
 static bool in_all(const struct keyspace *ks, const struct request *request, const struct input *inputs,
                    uint32_t count, struct zset_item *item) {
-    double score = number_or_0(item->score * inputs[0].weight), other;
+    double score = weighed(request, &inputs[0], item->score), other;
     for (uint32_t i = 1; i < count; i++) {
         if (!input_find(ks, &inputs[i], item->member.bytes, &other)) return false;
-        aggregate(request, &score, other * inputs[i].weight);
+        aggregate(request, &score, counted(request, other) * inputs[i].weight);
     }
     item->score = score;
     return true;
@@ -332,7 +343,7 @@ static void reply_result(struct call *call, const struct request *request, const
     }
     if (result->count) qsort(result->items, result->count, sizeof *result->items, compare_ranks);
     if (request->stores) {
-        zset_store(call, 1, result->items, result->count, events[request->algebra]);
+        zset_store(call, 1, result->items, result->count, events[request->algebra], 1);
         return;
     }
     zset_reply_header(call, result->count, show);
@@ -372,7 +383,7 @@ COMMAND(zunion) = {.name = "zunion",
                                  "sets, and M being the number of elements in the resulting sorted set.",
                    .summary = "Add multiple sorted sets",
                    .syntax = "<numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] [{AGGREGATE "
-                             "aggregate:( SUM | MIN | MAX )}] [WITHSCORES]"};
+                             "aggregate:( SUM | MIN | MAX | COUNT@8.8.0 )}] [WITHSCORES]"};
 
 static void zunionstore(struct call *call) {
     combine(call, (struct request){.algebra = UNION, .stores = true});
@@ -389,7 +400,7 @@ COMMAND(zunionstore) = {
                   "the number of elements in the resulting sorted set.",
     .summary = "Add multiple sorted sets and store the resulting sorted set in a new key",
     .syntax = "<destination:key> <numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] "
-              "[{AGGREGATE aggregate:( SUM | MIN | MAX )}]"};
+              "[{AGGREGATE aggregate:( SUM | MIN | MAX | COUNT@8.8.0 )}]"};
 
 static void zinter(struct call *call) {
     combine(call, (struct request){.algebra = INTERSECTION});
@@ -407,7 +418,7 @@ COMMAND(zinter) = {
         "input sorted sets and M being the number of elements in the resulting sorted set.",
     .summary = "Intersect multiple sorted sets",
     .syntax = "<numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] [{AGGREGATE aggregate:( SUM "
-              "| MIN | MAX )}] [WITHSCORES]"};
+              "| MIN | MAX | COUNT@8.8.0 )}] [WITHSCORES]"};
 
 static void zinterstore(struct call *call) {
     combine(call, (struct request){.algebra = INTERSECTION, .stores = true});
@@ -425,7 +436,7 @@ COMMAND(zinterstore) = {
         "input sorted sets and M being the number of elements in the resulting sorted set.",
     .summary = "Intersect multiple sorted sets and store the resulting sorted set in a new key",
     .syntax = "<destination:key> <numkeys:integer> <key:key> ... [{WEIGHTS <weight:integer> ...}] "
-              "[{AGGREGATE aggregate:( SUM | MIN | MAX )}]"};
+              "[{AGGREGATE aggregate:( SUM | MIN | MAX | COUNT@8.8.0 )}]"};
 
 static void zintercard(struct call *call) {
     combine(call, (struct request){.algebra = INTERSECTION, .counts = true});
