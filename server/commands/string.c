@@ -5,6 +5,7 @@
  * in bitmap.c and bitfield.c, the longest common subsequence in lcs.c. */
 #include "server/commands/string.h"
 
+#include "protocol/xxh3.h"
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/exec/slowlog.h"
@@ -73,6 +74,19 @@ static struct entry *store_or_reply(struct call *call, uint32_t key, uint32_t va
 static bool equals(const struct entry *e, struct bytes bytes) {
     char scratch[NUMBER_I64_MAX_LEN];
     return bytes_equal(entry_string(e, scratch), bytes);
+}
+
+/* What DIGEST shows of a string. */
+enum { DIGEST_LEN = 16 };
+static void digest_of(const struct entry *e, char digits[DIGEST_LEN]) {
+    char scratch[NUMBER_I64_MAX_LEN];
+    uint64_t hash = xxh3(entry_string(e, scratch));
+    for (unsigned i = 0; i < DIGEST_LEN; i++) digits[i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
+}
+static bool has_digest(const struct entry *e, struct bytes digest) {
+    char digits[DIGEST_LEN];
+    digest_of(e, digits);
+    return bytes_equal_nocase(digest, (struct bytes){digits, DIGEST_LEN});
 }
 
 /* May a string grow to offset + more bytes? False after replying that it passes proto-max-bulk-len. */
@@ -268,11 +282,11 @@ COMMAND(getset) = {.name = "getset",
 
 /* ---- SET ------------------------------------------------------------------------------------------ */
 
-enum set_condition { SET_ALWAYS, SET_NX, SET_XX, SET_IFEQ, SET_IFNE };
+enum set_condition { SET_ALWAYS, SET_NX, SET_XX, SET_IFEQ, SET_IFNE, SET_IFDEQ, SET_IFDNE };
 
 struct set_options {
     enum set_condition condition;
-    uint32_t comparison; /* argument number of what IFEQ or IFNE compares with */
+    uint32_t comparison; /* argument number of what IFEQ and its kin compare with */
     bool get;
     struct string_expiry expiry;
 };
@@ -284,19 +298,36 @@ static bool take_condition(struct set_options *options, enum set_condition condi
     return true;
 }
 
+/* SET_ALWAYS: the word is no comparison. */
+static enum set_condition comparison_of(struct bytes word) {
+    if (bytes_is(word, "IFEQ")) return SET_IFEQ;
+    if (bytes_is(word, "IFNE")) return SET_IFNE;
+    if (bytes_is(word, "IFDEQ")) return SET_IFDEQ;
+    return bytes_is(word, "IFDNE") ? SET_IFDNE : SET_ALWAYS;
+}
+
 static bool set_option(const struct call *call, uint32_t *arg, struct set_options *options) {
     struct bytes word = call->argv[*arg];
+    enum set_condition comparison = comparison_of(word);
     if (bytes_is(word, "NX")) return take_condition(options, SET_NX);
     if (bytes_is(word, "XX")) return take_condition(options, SET_XX);
     if (bytes_is(word, "GET")) {
         options->get = true;
         return true;
     }
-    if (*arg + 1 < call->argc && (bytes_is(word, "IFEQ") || bytes_is(word, "IFNE"))) {
+    if (*arg + 1 < call->argc && comparison != SET_ALWAYS) {
         options->comparison = ++*arg;
-        return take_condition(options, bytes_is(word, "IFEQ") ? SET_IFEQ : SET_IFNE);
+        return take_condition(options, comparison);
     }
     return string_expiry_option(call, arg, STRING_EXPIRY_KEEPTTL, &options->expiry);
+}
+
+/* A comparison by digest needs sixteen characters, whichever they are, where there is a value. False after replying. */
+static bool digest_or_reply(struct call *call, const struct entry *e, enum set_condition condition,
+                            uint32_t comparison) {
+    if (!e || condition < SET_IFDEQ || call->argv[comparison].len == DIGEST_LEN) return true;
+    reply_error(call->reply, "ERR must be exactly 16 hexadecimal characters");
+    return false;
 }
 
 /* e, the entry that is there or NULL, is a string wherever the condition looks at its value. */
@@ -308,6 +339,8 @@ static bool condition_holds(const struct call *call, const struct entry *e,
     case SET_XX: return e != NULL;
     case SET_IFEQ: return e && equals(e, call->argv[options->comparison]);
     case SET_IFNE: return !e || !equals(e, call->argv[options->comparison]);
+    case SET_IFDEQ: return e && has_digest(e, call->argv[options->comparison]);
+    case SET_IFDNE: return !e || !has_digest(e, call->argv[options->comparison]);
     }
     return false;
 }
@@ -338,6 +371,7 @@ static void set_with_options(struct call *call) {
     struct entry *e = options.get ? call_read(call, 1) : call_claim(call, 1);
     bool reads = options.get || options.condition >= SET_IFEQ;
     if (reads && !call_is_string_or_reply(call, e)) return;
+    if (!digest_or_reply(call, e, options.condition, options.comparison)) return;
 
     bool holds = condition_holds(call, e, &options), creates = !e;
     struct value value = call_value(call, 2);
@@ -372,7 +406,7 @@ static void set(struct call *call) {
 static int set_keys(const struct bytes *argv, uint32_t argc, struct command_key *keys, uint32_t max) {
     uint32_t flags = KEY_OW | KEY_UPDATE;
     for (uint32_t i = 3; i < argc; i++)
-        if (bytes_is(argv[i], "GET") || bytes_is(argv[i], "IFEQ") || bytes_is(argv[i], "IFNE"))
+        if (bytes_is(argv[i], "GET") || comparison_of(argv[i]) != SET_ALWAYS)
             flags = KEY_RW | KEY_ACCESS | KEY_UPDATE;
     if (max > 0) keys[0] = (struct command_key){1, flags};
     return 1;
@@ -396,10 +430,11 @@ COMMAND(set) = {
                "6.0.0: Added the `KEEPTTL` option.\n"
                "6.2.0: Added the `GET`, `EXAT` and `PXAT` option.\n"
                "7.0.0: Allowed the `NX` and `GET` options to be used together.\n"
-               "8.4.0: Added the `IFEQ` and `IFNE` options.",
+               "8.4.0: Added the `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE` options.",
     .syntax =
         "<key:key> <value> "
-        "[condition:( NX | XX | {IFEQ <ifeq-value>}@8.4.0 | {IFNE <ifne-value>}@8.4.0 )@2.6.12] [GET@6.2.0] "
+        "[condition:( NX | XX | {IFEQ <ifeq-value>}@8.4.0 | {IFNE <ifne-value>}@8.4.0 | "
+        "{IFDEQ <ifdeq-digest>}@8.4.0 | {IFDNE <ifdne-digest>}@8.4.0 )@2.6.12] [GET@6.2.0] "
         "[expiration:( {EX <seconds:integer>}@2.6.12 | {PX <milliseconds:integer>}@2.6.12 | "
         "{EXAT <unix-time-seconds:unix-time>}@6.2.0 | {PXAT <unix-time-milliseconds:unix-time>}@6.2.0 | "
         "KEEPTTL@6.0.0 )]"};
@@ -475,6 +510,65 @@ COMMAND(delifeq) = {.name = "delifeq",
                     .complexity = "O(1)",
                     .summary = "Delete a key, only if its value is the given one",
                     .syntax = "<key:key> <value>"};
+
+/* A key of any type; or a string, if it compares as it shall. */
+static void delex(struct call *call) {
+    struct entry *e = call_peek(call, 1);
+    struct set_options options = {.comparison = 3};
+    if (call->argc == 3 || call->argc > 4) {
+        reply_error(call->reply, "ERR wrong number of arguments for 'delex' command");
+        return;
+    }
+    if (e && call->argc == 4) {
+        options.condition = comparison_of(call->argv[2]);
+        if (entry_type(e) != TYPE_STRING) {
+            reply_error(call->reply, "ERR Key should be of string type if conditions are specified");
+            return;
+        }
+        if (options.condition == SET_ALWAYS) {
+            reply_error(call->reply, "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE");
+            return;
+        }
+        if (!digest_or_reply(call, e, options.condition, options.comparison)) return;
+    }
+    bool deletes = e && condition_holds(call, e, &options);
+    if (deletes) delete_found(call, 1, e);
+    reply_int(call->reply, deletes);
+}
+COMMAND(delex) = {
+    .name = "delex",
+    .arity = -2,
+    .flags = CMD_WRITE | CMD_FAST,
+    .keys = {KEY(1, KEY_RM | KEY_DELETE)},
+    .run = delex,
+    .group = GROUP_STRING,
+    .since = "8.4.0",
+    .complexity = "O(1) for IFEQ/IFNE, O(N) for IFDEQ/IFDNE where N is the length of the string value.",
+    .summary = "Conditionally removes the specified key based on value or digest comparison.",
+    .syntax = "<key:key> [condition:( {IFEQ <ifeq-value>} | {IFNE <ifne-value>} | {IFDEQ <ifdeq-digest>} | "
+              "{IFDNE <ifdne-digest>} )]"};
+
+static void digest(struct call *call) {
+    char digits[DIGEST_LEN];
+    const struct entry *e = call_read(call, 1);
+    if (!call_is_string_or_reply(call, e)) return;
+    if (e == NULL) {
+        reply_null(call->reply);
+        return;
+    }
+    digest_of(e, digits);
+    reply_bulk(call->reply, (struct bytes){digits, sizeof digits});
+}
+COMMAND(digest) = {.name = "digest",
+                   .arity = 2,
+                   .flags = CMD_READONLY | CMD_FAST,
+                   .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
+                   .run = digest,
+                   .group = GROUP_STRING,
+                   .since = "8.4.0",
+                   .complexity = "O(N) where N is the length of the string value.",
+                   .summary = "Returns the XXH3 hash of a string value",
+                   .syntax = "<key:key>"};
 
 /* ---- Several keys --------------------------------------------------------------------------------- */
 

@@ -322,6 +322,26 @@ static void a_request_of_many_keys_is_not_prepared_without_memory(void) {
     CHECK(starve(BYTES("set k1 v\n"), (struct bytes){line, (size_t)len}, BYTES(":1\r\n")) > 1);
 }
 
+static void digests_are_compared(void) {
+    begin();
+    static const struct exchange table[] = {
+        {"set k v", OK},
+        {"digest k", "$16\r\nf7042be43fb80714\r\n"},
+        {"digest none", NIL},
+        {"set k w ifdeq F7042be43fb80714", OK},
+        {"set k x ifdeq f7042be43fb80714", NIL},
+        {"set k y ifdne abc", "-ERR must be exactly 16 hexadecimal characters\r\n"},
+        {"delex k ifdeq f7042be43fb80714", ":0\r\n"},
+        {"delex k ifdne f7042be43fb80714", ":1\r\n"},
+        {"delex k", ":0\r\n"},
+        {"set k v", OK},
+        {"delex k ifne v", ":0\r\n"},
+        {"delex k ifeq v", ":1\r\n"},
+    };
+    EXPECT_ALL(table);
+    end();
+}
+
 int main(void) {
     RUN(set_s_conditions_are_kept);
     RUN(set_s_options_contradict_each_other);
@@ -335,5 +355,6 @@ int main(void) {
     RUN(without_memory_large_values_are_refused_too);
     RUN(a_get_that_cannot_set_ends_the_connection);
     RUN(a_request_of_many_keys_is_not_prepared_without_memory);
+    RUN(digests_are_compared);
     return 0;
 }
