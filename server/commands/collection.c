@@ -247,7 +247,7 @@ void collection_reply_each(struct call *call, const struct value *value, uint64_
 
 enum { SCAN_COUNT_DEFAULT = 10, SCAN_FOUND_MIN = 64 };
 
-static bool scan_options(struct call *call, struct collection_scan *scan) {
+static bool scan_options(struct call *call, enum entry_type type, struct collection_scan *scan) {
     struct bytes pattern = BYTES("*");
     scan->count = SCAN_COUNT_DEFAULT;
     for (uint32_t i = 3; i < call->argc; i += 2) {
@@ -262,6 +262,10 @@ static bool scan_options(struct call *call, struct collection_scan *scan) {
             scan->count = (uint64_t)number;
         } else if (!last && bytes_is(call->argv[i], "match")) {
             pattern = call->argv[i + 1];
+        } else if ((type == TYPE_HASH && bytes_is(call->argv[i], "novalues")) ||
+                   (type == TYPE_ZSET && bytes_is(call->argv[i], "noscores"))) {
+            scan->names = true;
+            i--;
         } else {
             call_syntax_error(call);
             return false;
@@ -285,7 +289,7 @@ bool collection_scan_begin(struct call *call, enum entry_type type, struct colle
         return false;
     }
     if (!collection_read(call, 1, type, value, &there)) return false;
-    if (there) return scan_options(call, scan);
+    if (there) return scan_options(call, type, scan);
     reply_literal(call->reply, "*2\r\n$1\r\n0\r\n*0\r\n");
     return false;
 }
@@ -314,8 +318,10 @@ void collection_scan_end(struct call *call, struct collection_scan *scan) {
     } else {
         reply_array(call->reply, 2);
         reply_bulk(call->reply, (struct bytes){digits, number_format_u64(digits, scan->cursor)});
-        reply_array(call->reply, scan->len);
-        for (size_t i = 0; i < scan->len; i++)
+        size_t step = scan->names ? 2 : 1; /* every second one is a value, or a score */
+        assert(scan->len % step == 0);
+        reply_array(call->reply, scan->len / step);
+        for (size_t i = 0; i < scan->len; i += step)
             collection_reply_element(call->reply, call->effects->metrics, &scan->found[i]);
     }
     free(scan->found);

@@ -68,7 +68,8 @@ void collection_let_go(const struct value *value, struct effects *effects, unsig
 struct collection_scan {
     uint64_t cursor; /* where to go on; then where to go on next time */
     uint64_t count;
-    bool any; /* all match */
+    bool any;   /* all match */
+    bool names; /* fields and members alone, without values or scores: HSCAN NOVALUES, ZSCAN NOSCORES */
     struct glob *glob;
     struct element *found; /* elements of those that matched, malloc'd */
     size_t len, capacity;

@@ -282,7 +282,8 @@ COMMAND(hscan) = {
                   "the cursor to return back to 0. N is the number of elements inside the collection..",
     .summary = "Incrementally iterate hash fields and associated values",
     .tips = "nondeterministic_output",
-    .syntax = "<key:key> <cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}]"};
+    .syntax = "<key:key> <cursor:integer> [{MATCH <pattern:pattern>}] [{COUNT <count:integer>}] "
+              "[novalues:NOVALUES@7.4.0]"};
 
 /* ---- Chance --------------------------------------------------------------------------------------- */
 

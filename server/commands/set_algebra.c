@@ -317,8 +317,9 @@ COMMAND(sdiffstore) = {.name = "sdiffstore",
                        .complexity = OF_ALL,
                        .summary = "Subtract multiple sets and store the resulting set in a key"};
 
-/* SINTERCARD numkeys key ... [LIMIT limit]; 0 is no limit. False after replying. */
-static bool card_arguments(struct call *call, uint32_t *keys, int64_t *limit) {
+/* SINTERCARD numkeys key ... [LIMIT limit]; 0 is no limit. SUNIONCARD may be content with about so many (APPROX), and says
+ * exactly how many. False after replying. */
+static bool card_arguments(struct call *call, bool approx, uint32_t *keys, int64_t *limit) {
     static const struct call_range counts = {1, INT64_MAX, "ERR numkeys should be greater than 0"};
     static const struct call_range limits = {0, INT64_MAX, "ERR LIMIT can't be negative"};
     int64_t count;
@@ -330,6 +331,10 @@ static bool card_arguments(struct call *call, uint32_t *keys, int64_t *limit) {
     }
     *keys = (uint32_t)count;
     for (uint32_t i = 2 + *keys; i < call->argc; i += 2) {
+        if (approx && bytes_is(call->argv[i], "approx")) {
+            i--;
+            continue;
+        }
         if (i + 1 == call->argc || !bytes_is(call->argv[i], "limit")) {
             call_syntax_error(call);
             return false;
@@ -339,13 +344,18 @@ static bool card_arguments(struct call *call, uint32_t *keys, int64_t *limit) {
     return true;
 }
 
-static void sintercard(struct call *call) {
+static void reply_card(struct call *call, enum operation operation) {
     struct sets sets;
     uint32_t keys;
     int64_t limit;
-    if (!card_arguments(call, &keys, &limit) || !sets_read(call, INTER, 2, keys, &sets)) return;
+    if (!card_arguments(call, operation == UNION, &keys, &limit) ||
+        !sets_read(call, operation, 2, keys, &sets))
+        return;
     reply_int(call->reply, (int64_t)choose(&sets, NULL, limit ? (uint64_t)limit : UINT64_MAX));
     sets_end(&sets);
+}
+static void sintercard(struct call *call) {
+    reply_card(call, INTER);
 }
 COMMAND(sintercard) = {.name = "sintercard",
                        .arity = -3,
@@ -357,3 +367,31 @@ COMMAND(sintercard) = {.name = "sintercard",
                        .complexity = OF_SMALLEST,
                        .summary = "Intersect multiple sets and return the cardinality of the result",
                        .syntax = "<numkeys:integer> <key:key> ... [{LIMIT <limit:integer>}]"};
+
+static void sunioncard(struct call *call) {
+    reply_card(call, UNION);
+}
+COMMAND(sunioncard) = {.name = "sunioncard",
+                       .arity = -3,
+                       .flags = CMD_READONLY,
+                       .keys = {KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)},
+                       .run = sunioncard,
+                       .group = GROUP_SET,
+                       .since = "8.10.0",
+                       .complexity = OF_ALL,
+                       .summary = "Add multiple sets and return the cardinality of the result",
+                       .syntax = "<numkeys:integer> <key:key> ... [approx:APPROX] [{LIMIT <limit:integer>}]"};
+
+static void sdiffcard(struct call *call) {
+    reply_card(call, DIFF);
+}
+COMMAND(sdiffcard) = {.name = "sdiffcard",
+                      .arity = -3,
+                      .flags = CMD_READONLY,
+                      .keys = {KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)},
+                      .run = sdiffcard,
+                      .group = GROUP_SET,
+                      .since = "8.10.0",
+                      .complexity = OF_ALL,
+                      .summary = "Subtract multiple sets and return the cardinality of the result",
+                      .syntax = "<numkeys:integer> <key:key> ... [{LIMIT <limit:integer>}]"};

@@ -29,6 +29,12 @@ static void operands_of_each_shape(void) {
         {"sintercard 1 a limit -1", "-ERR LIMIT can't be negative\r\n"},
         {"sintercard 1 a limit", SYNTAX_ERROR},
         {"sintercard 1 a b", SYNTAX_ERROR},
+        {"sunioncard 2 a b", ":4\r\n"},
+        {"sunioncard 2 a b limit 2", ":2\r\n"},
+        {"sunioncard 3 a b none approx", ":4\r\n"},
+        {"sdiffcard 2 a b", ":1\r\n"},
+        {"sdiffcard 2 a none limit 2", ":2\r\n"},
+        {"sdiffcard 2 a b approx", SYNTAX_ERROR},
         {"sunion a a a a a a a a b", "*4\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\nx\r\n"},
     };
     EXPECT_ALL(table);
