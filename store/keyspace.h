@@ -141,6 +141,9 @@ static inline bool keyspace_news(const struct keyspace *ks);
  * own: it gets tidy_ms when this is first asked. keyspace_news says no until something earlier comes. */
 int64_t keyspace_take_news(struct keyspace *ks, int64_t tidy_ms);
 
+/* Has keyspace_news say yes, for whoever is to be asked something else before the stripe is given back. */
+static inline void keyspace_call_back(struct keyspace *ks);
+
 /* ---- Hooks ---------------------------------------------------------------------------------------- */
 
 /* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it
@@ -215,6 +218,10 @@ static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {
 
 static inline bool keyspace_news(const struct keyspace *ks) {
     return ks->news;
+}
+
+static inline void keyspace_call_back(struct keyspace *ks) {
+    ks->news = true;
 }
 
 /* Is there anything for keyspace_upkeep to free? */

@@ -11,6 +11,7 @@
 #include "protocol/bytes.h"
 
 struct transaction; /* queued commands and watched keys: server/exec/transaction.h */
+struct waiter;      /* a wait for keys: server/stripes/waiters.h */
 struct command;
 
 enum client_flag {
@@ -26,7 +27,7 @@ enum client_flag {
     CLIENT_NO_TOUCH = 1 << 9,
     CLIENT_UNIX_SOCKET = 1 << 10,
     CLIENT_IN_EXEC = 1 << 11, /* EXEC is running the queue */
-    CLIENT_BLOCKED = 1 << 12, /* its requests wait: CLIENT PAUSE holds them */
+    CLIENT_BLOCKED = 1 << 12, /* its requests wait: for keys, or for the end of CLIENT PAUSE */
 };
 
 struct client {
@@ -35,6 +36,7 @@ struct client {
     uint16_t db;    /* atomic for others */
     uint8_t resp;   /* 2 or 3; atomic for others */
     uint8_t shard;  /* index of the owning shard; fixed */
+    uint8_t wait;   /* enum wait_state (wait.h): atomic, swapped by other threads too */
     uint32_t slot;  /* of its connection in that shard; fixed. {shard, slot, id} is its address for posts */
     int fd;         /* for CLIENT LIST and socket options alone */
     int64_t created_ms;                 /* Unix time; fixed */
@@ -46,10 +48,12 @@ struct client {
     struct transaction *transaction;    /* NULL until MULTI or WATCH */
     uint64_t queued_bytes;              /* that MULTI's queue keeps; atomic for others */
     uint32_t queued;                    /* commands in it; atomic for others */
-    bool killed;              /* CLIENT KILL has posted its end: no longer shown; under the registry's lock */
-    char *name;               /* malloc'd or NULL; under the registry's lock */
-    char *lib_name, *lib_ver; /* the same */
-    char *peer, *local;       /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */
+    bool
+        killed; /* CLIENT KILL has posted its end: no longer shown; written under the registry's lock, atomic */
+    struct waiter *waiter;      /* what it waits for; NULL: it does not wait */
+    char *name;                 /* malloc'd or NULL; under the registry's lock */
+    char *lib_name, *lib_ver;   /* the same */
+    char *peer, *local;         /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */
     struct client *prev, *next; /* the registry's list */
 };
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "protocol/bytes.h"
+#include "server/clients/client.h"
 #include "server/limits.h"
 #include "store/memory/block.h"
 
@@ -18,6 +19,7 @@ enum post_kind {
     POST_CLOSE,   /* the end of a client's connection */
     POST_ADOPT,   /* a connection that was accepted, and is the shard's from now on */
     POST_STOP,    /* the end of the shard */
+    POST_WAIT,    /* somebody has ended a client's wait: server/exec/blocking.h */
 };
 
 struct post {
@@ -26,7 +28,8 @@ struct post {
     uint32_t slot, flag; /* flag: of the client, a delivery needs it still; 0: none */
     uint64_t id;
     struct block *bytes;
-    int fd; /* to be adopted */
+    int fd;                /* to be adopted */
+    struct client *client; /* WAIT: whose. Its slot is kept until this has come, so it cannot have gone */
     bool unix_socket;
 };
 
@@ -114,7 +117,7 @@ void post_push(struct mailbox *mailbox, struct post *post);
 bool post_waiting(const struct mailbox *mailbox, int64_t want_ms);
 /* When the owner was asked to look, since this was asked last. */
 int64_t post_take_due(struct mailbox *mailbox);
-/* All that is posted, oldest first; linked by `next`, each malloc'd. */
+/* All that is posted, oldest first; linked by `next`. Each is malloc'd, but for POST_WAIT, which is part of the wait. */
 struct post *post_take_all(struct mailbox *mailbox);
 /* True: the owner is parked, and it is for the caller, and nobody else, to wake it, or to give that back. */
 bool post_claim_wake(struct mailbox *mailbox);
@@ -122,7 +125,7 @@ bool post_claim_wake(struct mailbox *mailbox);
 void post_give_wake(struct mailbox *mailbox);
 /* Has the owner not woken since somebody claimed that? */
 bool post_wake_unheard(const struct mailbox *mailbox);
-/* Frees a post that was taken but not run, and what it carries. */
+/* Frees a post that was taken but not run, and what it carries; not for POST_WAIT. */
 void post_drop(struct post *post);
 
 #endif

@@ -19,16 +19,22 @@
 enum ear {
     EAR_WATCH = 1 << 0,   /* some of them are watched */
     EAR_JOURNAL = 1 << 1, /* every change is recorded: server/journal/journal.h. In all stripes or in none */
+    EAR_WAITERS = 1 << 2, /* clients wait for some of them: server/stripes/waiters.h */
+    EAR_MOVERS =
+        1
+        << 3, /* no ear, but it stands where all look: some of those wait to push to keys of other stripes */
 };
 
 struct wakes;   /* server/clients/post.h */
 struct watches; /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
+struct waiters; /* keys of this stripe that somebody waits for: server/stripes/waiters.h */
 
 /* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
  * CPU, the other one stays with all of them. */
 struct stripe {
     struct keyspace *keyspace;
     struct watches *watches;                    /* NULL while nothing is watched */
+    struct waiters *waiters;                    /* NULL while nobody waits */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
     uint32_t ears;                              /* EAR_*, under the lock */
@@ -78,6 +84,10 @@ static inline void stripe_set_join(struct stripe_set *set, const struct stripe_s
 static inline void stripe_set_add(struct stripe_set *set, unsigned index) {
     debug_assert(index < stripes.count);
     set->words[index / 64] |= 1ull << (index % 64);
+}
+static inline void stripe_set_remove(struct stripe_set *set, unsigned index) {
+    debug_assert(index < stripes.count);
+    set->words[index / 64] &= ~(1ull << (index % 64));
 }
 void stripe_set_add_all(struct stripe_set *set);
 
