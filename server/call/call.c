@@ -30,6 +30,35 @@ bool call_want(struct call *call, const struct stripe_set *more) {
     return false;
 }
 
+/* ---- Waiting -------------------------------------------------------------------------------------- */
+
+bool call_wait(struct call *call, const struct wait *wait) {
+    assert(call->command->flags & CMD_BLOCKING || !(call->command->flags & (CMD_FAST | CMD_BOUNDED)));
+    assert(!call->waits);
+    assert(wait->over && (wait->serve || wait->key_count == 0) && wait->timeout_ms >= 0);
+    if (!call->wait) return false;
+    *call->wait = *wait;
+    call->waits = true;
+    return true;
+}
+
+/* A span that is too long for its type has become negative in Redis's hands. */
+bool call_timeout_or_reply(struct call *call, uint32_t arg, int64_t *timeout_ms) {
+    long double seconds;
+    if (!number_parse_long_double(call->argv[arg], &seconds)) {
+        reply_error(call->reply, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    long double ms = seconds * 1000;
+    if (ms <= -1 || ms >= 0x1p63L) {
+        reply_error(call->reply, "ERR timeout is negative");
+        return false;
+    }
+    *timeout_ms = (int64_t)ms; /* cut towards 0 */
+    if ((long double)*timeout_ms < ms) (*timeout_ms)++;
+    return true;
+}
+
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
 enum { EXPIRED_AT_ONCE = 64 }; /* elements of a value that a lookup deletes; upkeep deletes the others */

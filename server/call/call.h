@@ -28,6 +28,21 @@
 
 struct client;
 
+/* What a command waits for that has found nothing: see call_wait. */
+struct wait {
+    int64_t timeout_ms; /* from now; 0: for ever */
+    uint8_t type;       /* enum entry_type: what its keys must hold */
+    uint32_t first_key; /* its keys are argv[first_key] on; what stands there twice counts once */
+    uint32_t key_count;
+    uint32_t target; /* argument number of the key that it pushes to when it is served; 0: none */
+    /* Runs the command for the key argv[arg] alone, which holds what it waits for. It replies once, and says itself what
+     * the journal gets. */
+    void (*serve)(struct call *call, uint32_t arg);
+    /* Replies that the time is over. */
+    void (*over)(struct reply *reply);
+    uint64_t spent_ns; /* dispatch's: what the command has taken until now */
+};
+
 struct call {
     const struct bytes *argv; /* argv[0] is the name as sent */
     uint32_t argc;
@@ -41,8 +56,10 @@ struct call {
     bool again;                    /* it has asked for stripes that it does not hold: see call_want */
     const struct stripe_set *held; /* those that are locked where they are several, or NULL */
     struct stripe_set *want;       /* what call_want asks for is gathered here */
-    bool logged;      /* where a journal is open: it has said itself what is to be recorded, see call_log */
-    struct bytes raw; /* its request as it came; empty where that is not at hand, or no journal is open */
+    struct wait *wait; /* what call_wait asks for is kept here; NULL: nobody waits here (within EXEC) */
+    bool waits;        /* it has asked to wait */
+    bool logged;       /* where a journal is open: it has said itself what is to be recorded, see call_log */
+    struct bytes raw;  /* its request as it came; empty where that is not at hand, or no journal is open */
     struct block **arg_blocks; /* large arguments with memory of their own: see call_block */
     unsigned arg_block_count;
     uint32_t arg_block_next; /* where call_block begins to search among them: behind the last it found */
@@ -65,6 +82,16 @@ void call_walk(struct call *call, unsigned stripe);
 /* True if all of these are held. Else the handler returns without having replied or changed anything, and is run
  * anew with what it held and these. Only for rows with CMD_MORE_STRIPES. */
 bool call_want(struct call *call, const struct stripe_set *more) __attribute__((warn_unused_result));
+
+/* ---- Waiting -------------------------------------------------------------------------------------- */
+
+/* The handler has looked at all its keys and found nothing, has changed and replied nothing, and returns: the client waits
+ * until one of the keys holds what it asks for, or its time is over. False where nobody may wait: the handler then replies
+ * that there is nothing. Rows that are quick by nature (CMD_FAST, CMD_BOUNDED) need CMD_BLOCKING for it. */
+bool call_wait(struct call *call, const struct wait *wait) __attribute__((warn_unused_result));
+/* How long, as Redis reads it: seconds with a fraction, rounded up to milliseconds. False after replying. */
+bool call_timeout_or_reply(struct call *call, uint32_t arg, int64_t *timeout_ms)
+    __attribute__((warn_unused_result));
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 

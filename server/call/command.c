@@ -479,6 +479,14 @@ static bool has_movable_keys(const struct command *command) {
     return false;
 }
 
+/* May it create keys of types that clients wait for? What makes strings, hashes and sets alone does not; who is in doubt is
+ * taken for one that does. */
+static bool may_feed(const struct command *row) {
+    static const uint32_t others = 1u << GROUP_STRING | 1u << GROUP_BITMAP | 1u << GROUP_HASH |
+                                   1u << GROUP_SET;
+    return row->flags & CMD_RUNS_QUEUE || (row->flags & CMD_WRITE && !(others >> row->group & 1));
+}
+
 /* Numbers row i and derives what follows from it. `container` is the last top-level row before it. */
 static const char *row_open(struct command *row, unsigned i, struct command *container) {
     const struct key_spec *spec = row->keys;
@@ -495,6 +503,7 @@ static const char *row_open(struct command *row, unsigned i, struct command *con
     bool lone = spec->flags && !spec[1].flags && !spec->numkeys && spec->last == spec->first &&
                 !(spec->flags & (KEY_INCOMPLETE | KEY_NOT_KEY)) && !(row->flags & CMD_ALL_STRIPES);
     row->lone_key = lone ? (uint32_t)spec->first : 0;
+    if (may_feed(row)) row->flags |= CMD_FEEDS;
     row->gates = gates_of_command(row);
     return NULL;
 }

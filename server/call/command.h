@@ -55,6 +55,7 @@ enum command_flag {
     CMD_NO_ASYNC_LOADING = 1 << 17,
     CMD_MOVABLE_KEYS = 1 << 18, /* keys are found by .find_keys, not by the specs alone */
     /* kevy's own. */
+    CMD_FEEDS = 1 << 19, /* may create what somebody waits for; set by command_table_open, never by a row */
     CMD_ALL_STRIPES = 1 << 20, /* runs with every stripe locked: FLUSHALL, KEYS, DBSIZE, SWAPDB ... */
     CMD_IMMEDIATE = 1 << 21,   /* runs at once inside MULTI: EXEC, DISCARD, MULTI, WATCH, QUIT, RESET */
     CMD_NO_PAUSE = 1 << 22,    /* runs also while CLIENT PAUSE holds everything back: CLIENT itself */

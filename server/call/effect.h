@@ -14,6 +14,7 @@
 #include "server/journal/journal.h"
 #include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
+#include "server/stripes/waiters.h"
 
 struct wakes;
 
@@ -57,6 +58,7 @@ struct effects {
     struct metrics *metrics;      /* of this executor */
     struct record_queue *journal; /* where its changes are recorded; NULL: no journal is open */
     uint64_t recorded;            /* as `changes`, of those that a journal listened to */
+    struct ready ready;           /* keys that were created, and that somebody waits for */
     struct wakes *wakes; /* shards that have been sent something, to be woken by the loop: clients/post.h */
 };
 
@@ -71,6 +73,12 @@ void effect_heard(struct effects *x, struct stripe *stripe, const struct effect 
 /* Counts an effect and tells of it. */
 static inline void effect(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (effect_count(x, stripe, e->count)) effect_heard(x, stripe, e);
+}
+
+/* Takes changes back that were counted: not what was done, for Redis counts some of it as none. */
+static inline void effect_uncount(struct effects *x, struct stripe *stripe, uint64_t count) {
+    stripe->changes -= count;
+    x->changes -= count;
 }
 
 /* What was recorded happened at once, up to here: a request has ended, or a key has expired by itself. To be called before

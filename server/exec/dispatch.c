@@ -9,6 +9,7 @@
 #include "protocol/assert.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
+#include "server/exec/blocking.h"
 #include "server/exec/gates.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
@@ -56,15 +57,17 @@ static void run_timed(struct call *call, const struct command *command) {
     uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
     metric_add(&call->effects->metrics->commands[command->id].nanoseconds, taken);
-    if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
-        !(command->flags & CMD_SKIP_SLOWLOG))
+    if (call->waits)
+        call->wait->spent_ns = taken; /* it is logged when its wait is over */
+    else if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
+             !(command->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(call, taken);
     if (is_outermost(call)) spend_time(call, taken);
 }
 
-static __attribute__((noinline)) void note_errors(struct call *call, const struct command *command) {
+__attribute__((noinline)) void dispatch_note_errors(const struct call *call) {
     metric_add(&call->effects->metrics->error_replies, 1);
-    metric_add(&call->effects->metrics->commands[command->id].failed, 1);
+    metric_add(&call->effects->metrics->commands[call->command->id].failed, 1);
     errorstats_note(call->reply->last_error);
 }
 
@@ -80,17 +83,34 @@ void dispatch_run(struct call *call) {
         run_handler(call);
     assert(!call->again || call->effects->changes == changes);
     if (call->again) return; /* it has done nothing yet: see run_wanting */
+    if (call->waits) blocking_begin(call);
     metric_add(&call->effects->metrics->commands[command->id].calls, 1);
-    if (call->reply->errors != errors) note_errors(call, command);
+    if (call->reply->errors != errors) dispatch_note_errors(call);
     if (executor_of(call)->gates & command->gates & GATE_MASK(MODE_MONITORED)) monitor_feed(call);
 }
 
-static void run_holding(struct call *call, const struct stripe_set *set) {
+/* Locks these stripes, and where the command may feed clients that wait to push to keys of other stripes, those too: what is
+ * missing is added, never dropped, and all are locked anew in their order. So it ends, though waiters come and go. */
+static void lock_reach(const struct call *call, struct stripe_set *set) {
+    stripe_set_lock(set);
+    if (!(call->command->flags & CMD_FEEDS)) return;
+    for (;;) {
+        struct stripe_set more = *set;
+        waiters_reach(set, &more);
+        if (stripe_set_within(&more, set)) return;
+        stripe_set_unlock(set);
+        *set = more;
+        stripe_set_lock(set);
+    }
+}
+
+static void run_holding(struct call *call, struct stripe_set *set) {
     assert(!call->held && call->stripe == STRIPE_NONE);
     call->again = false;
     call->held = set;
-    stripe_set_lock(set);
+    lock_reach(call, set);
     dispatch_run(call);
+    if (blocking_is_due(call)) blocking_serve(call);
     assert(call->held == set && call->stripe == STRIPE_NONE);
     effects_end(call->effects);
     stripe_set_leave(set, call->effects->wakes, call->effects->now_ms);
@@ -128,15 +148,31 @@ static void run_walking(struct call *call) {
     if (call->again) run_wanting(call, &set);
 }
 
+/* Who feeds clients that wait to push to keys of other stripes needs these as well (lock_reach). */
+static inline bool needs_more(const struct command *command, const struct stripe *stripe) {
+    return command->flags & CMD_FEEDS && stripe->ears & EAR_MOVERS;
+}
+
+/* False, and nothing has happened, if one stripe is not enough. */
+static bool run_single(struct call *call, const struct request *request) {
+    struct stripe *stripe = &stripes.all[request->stripe];
+    stripe_lock(stripe);
+    if (needs_more(request->command, stripe)) {
+        stripe_unlock(stripe);
+        return false;
+    }
+    call->stripe = request->stripe;
+    dispatch_run(call);
+    if (blocking_is_due(call)) blocking_serve(call);
+    assert(call->stripe == request->stripe && !call->again);
+    call_leave(call, stripe);
+    return true;
+}
+
 static void run_locked(struct call *call, const struct request *request) {
     const struct command *command = request->command;
     if (request->stripe < STRIPE_NONE && !(command->flags & (CMD_LOCKS_QUEUE | CMD_MORE_STRIPES))) {
-        struct stripe *stripe = &stripes.all[request->stripe];
-        call->stripe = request->stripe;
-        stripe_lock(stripe);
-        dispatch_run(call);
-        assert(call->stripe == request->stripe && !call->again);
-        call_leave(call, stripe);
+        if (!run_single(call, request)) run_many(call, request);
     } else if (request->stripe != STRIPE_NONE || command->flags & CMD_LOCKS_QUEUE) {
         run_many(call, request);
     } else if (command->flags & CMD_MORE_STRIPES) {
@@ -173,7 +209,7 @@ static enum verdict run_slow(struct call *call, const struct request *request) {
     assert(!(client->flags & CLIENT_REPLY_SKIP_NEXT));
     mute_follow(call);
     enum verdict verdict = run_gated(call, request);
-    if (verdict != HELD && client->flags & CLIENT_REPLY_SKIP)
+    if (verdict != HELD && (client->flags & (CLIENT_REPLY_SKIP | CLIENT_BLOCKED)) == CLIENT_REPLY_SKIP)
         client_set(client->flags, client->flags & ~(uint32_t)CLIENT_REPLY_SKIP);
     return verdict;
 }
@@ -229,11 +265,18 @@ static inline void prefetch_lock(const struct request *batch, unsigned at, unsig
     if (at < count && batch[at].plain) memory_prefetch_write(&stripes.all[batch[at].stripe].lock);
 }
 
+/* A plain command has news for whoever looks after the stripe, or has created what somebody waits for. */
+static __attribute__((noinline)) void leave_with_news(struct call *call, struct stripe *stripe) {
+    if (blocking_is_due(call)) blocking_serve(call);
+    call_leave(call, stripe);
+}
+
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
- * counted once for all of them. Returns how many are done with. `recorded` is constant in each of the two that are made of
- * it: where no journal is open nothing of it is left. */
-static inline __attribute__((always_inline)) unsigned
-run_plain_as(bool recorded, struct call *call, struct request *batch, unsigned done, unsigned count) {
+ * counted once for all of them. Returns how many are done with. `recorded` and `feeds` are constant in each of those that
+ * are made of it: where no journal is open, and for commands that feed nobody who waits, nothing of that is left. */
+static inline __attribute__((always_inline)) unsigned run_plain_as(bool recorded, bool feeds,
+                                                                   struct call *call, struct request *batch,
+                                                                   unsigned done, unsigned count) {
     const struct command *command = batch[done].command;
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
@@ -248,27 +291,40 @@ run_plain_as(bool recorded, struct call *call, struct request *batch, unsigned d
         if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
         if (stripes.locking) prefetch_lock(batch, done + LOCKS_AHEAD, count);
         stripe_lock(stripe);
+        if (feeds && __builtin_expect(needs_more(command, stripe), 0)) {
+            stripe_unlock(stripe);
+            batch[done].plain = false; /* it is run by run_locked */
+            break;
+        }
         if (recorded)
             run_recorded(call);
         else
             run(call);
-        if (recorded) effects_end(call->effects);
-        stripe_leave(stripe, call->effects->wakes, call->effects->now_ms);
+        if (__builtin_expect(keyspace_news(stripe->keyspace), 0)) {
+            leave_with_news(call, stripe);
+        } else {
+            if (recorded) effects_end(call->effects);
+            stripe_unlock(stripe);
+        }
         if (__builtin_expect(call->reply->errors != errors, 0)) {
-            note_errors(call, command);
+            dispatch_note_errors(call);
             errors = call->reply->errors;
         }
     }
-    assert(done > first && done <= count);
+    assert(done <= count && (done > first || !batch[done].plain));
     metric_add(&call->effects->metrics->commands[command->id].calls, done - first);
     return done;
 }
 static unsigned run_plain(struct call *call, struct request *batch, unsigned done, unsigned count) {
-    return run_plain_as(false, call, batch, done, count);
+    return run_plain_as(false, false, call, batch, done, count);
+}
+static __attribute__((noinline)) unsigned run_plain_feeding(struct call *call, struct request *batch,
+                                                            unsigned done, unsigned count) {
+    return run_plain_as(false, true, call, batch, done, count);
 }
 static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, struct request *batch,
                                                              unsigned done, unsigned count) {
-    return run_plain_as(true, call, batch, done, count);
+    return run_plain_as(true, true, call, batch, done, count);
 }
 
 static void prefetch_entries(const struct request *batch, unsigned count) {
@@ -313,13 +369,16 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
     while (done < count && !held) {
         if (batch[done].plain && fast_path(call, batch[done].command)) {
-            done = recorded ? run_plain_recorded(call, batch, done, count)
-                            : run_plain(call, batch, done, count);
+            done = recorded                                 ? run_plain_recorded(call, batch, done, count)
+                   : batch[done].command->flags & CMD_FEEDS ? run_plain_feeding(call, batch, done, count)
+                                                            : run_plain(call, batch, done, count);
         } else {
             held = run_request(call, &batch[done]) == HELD;
             done += !held;
+            if (client->flags & CLIENT_BLOCKED) break; /* what stands behind it waits with it */
         }
     }
+    assert(!call->effects->ready.first && !call->waits);
     assert(done <= count && call->reply == reply && call->client == client);
     if (done + held) client_set(client->last_command, batch[done + held - 1].command);
     metric_add(&executor->metrics.commands_processed, done);

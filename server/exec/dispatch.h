@@ -14,5 +14,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
 
 /* Runs the handler of a call that has passed the gates and holds its locks, and counts, times and shows it. */
 void dispatch_run(struct call *call);
+/* Counts the error that the handler of this call has replied. */
+void dispatch_note_errors(const struct call *call);
 
 #endif

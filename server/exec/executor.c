@@ -18,12 +18,14 @@ void executor_open(struct executor *executor, unsigned index) {
         .metrics = &executor->metrics, .wakes = &executor->wakes, .journal = journal_queue(index)};
     executor->call.effects = &executor->effects;
     executor->call.want = &executor->want;
+    executor->call.wait = &executor->wait;
     clock_read(&executor->clock);
     metrics_register(&executor->metrics, command_count());
 }
 
 void executor_close(struct executor *executor) {
     buffer_free(&executor->own_lines);
+    deadlines_close(&executor->deadlines);
     metrics_unregister(&executor->metrics);
     for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&executor->batch[i]);
 }

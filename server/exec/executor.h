@@ -10,6 +10,7 @@
 #include "server/call/call.h"
 #include "server/clients/post.h"
 #include "server/clock.h"
+#include "server/exec/deadlines.h"
 #include "server/exec/mute.h"
 #include "server/limits.h"
 #include "server/report/metrics.h"
@@ -45,6 +46,8 @@ struct executor {
     struct request batch[BATCH_REQUESTS];
     const char *bytes; /* that the batch was parsed from, for the journal; NULL: they are not at hand */
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
+    struct wait wait;                       /* what the running command has asked to wait for */
+    struct deadlines deadlines;             /* when waits of its clients are over */
     struct stripe_set want;                 /* what the running command has asked for beyond what it holds */
     struct mute mute;
     struct buffer

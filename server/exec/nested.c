@@ -29,6 +29,7 @@ enum nested nested_run(struct call *outer, const struct saved *saved, struct cli
     call.db = as->db;
     call.reply = reply;
     call.raw = BYTES("");
+    call.wait = NULL;
     uint64_t errors = reply->errors;
     int64_t now_ms = call.effects->now_ms;
     metric_add(&call.effects->metrics->commands_processed, 1);

@@ -110,6 +110,8 @@ static __attribute__((noinline)) bool prepare_any(struct executor *executor, con
         return false;
     }
     settle(request, command);
+    if (command->flags & CMD_BLOCKING)
+        request->plain = false; /* it may have to wait, which takes its request */
     return true;
 }
 

@@ -52,9 +52,8 @@ static void keep_arguments(struct saved *saved, const struct call *call, char *b
     }
 }
 
-struct saved *saved_new(const struct call *call, const struct request *request, size_t room) {
+struct saved *saved_copy(const struct call *call, size_t room) {
     struct extent extent;
-    assert(call->command == request->command && call->argc == request->args.argc);
     if (!measure(call, room, &extent)) return NULL;
     size_t tables = call->argc * (sizeof(struct bytes) + sizeof(uint64_t)) +
                     extent.blocks * sizeof(struct block *);
@@ -69,7 +68,13 @@ struct saved *saved_new(const struct call *call, const struct request *request, 
     memcpy(saved->hash, call->hash, saved->argc * sizeof(uint64_t));
     keep_arguments(saved, call, (char *)(saved->blocks + extent.blocks));
     assert(saved->block_count == extent.blocks && saved->size <= room);
-    prepare_saved_stripes(call, request, &saved->stripes);
+    return saved;
+}
+
+struct saved *saved_new(const struct call *call, const struct request *request, size_t room) {
+    assert(call->command == request->command && call->argc == request->args.argc);
+    struct saved *saved = saved_copy(call, room);
+    if (saved) prepare_saved_stripes(call, request, &saved->stripes);
     return saved;
 }
 

@@ -15,6 +15,7 @@
 #include "server/log.h"
 #include "server/loop/receive.h"
 #include "server/loop/shard.h"
+#include "server/loop/waiting.h"
 
 /* ---- Lists of the shard --------------------------------------------------------------------------- */
 
@@ -169,6 +170,7 @@ void conn_input(struct conn *conn, const char *data, size_t len) {
 void conn_shut(struct conn *conn) {
     if (conn->flags & CONN_CLOSING) return;
     conn_unhold(conn);
+    waiting_leave(conn);
     conn_link_out(&conn->turn_link);
     conn_link_out(&conn->flush_link);
     conn_link_out(&conn->receive_link);
@@ -182,7 +184,9 @@ bool conn_check(const struct conn *conn) {
     bool has_turn = conn_link_in(&conn->turn_link), has_flush = conn_link_in(&conn->flush_link);
     assert(flags & CONN_OPEN);
     assert(!(io_is_receiving(&conn->socket) && io_is_reading(&conn->socket)));
-    assert(!(flags & CONN_STOP_PAUSE) || has_turn);
+    assert(!(flags & CONN_STOP_LONG) || has_turn);
+    assert((flags & CONN_STOP_LONG) != CONN_STOP_LONG);
+    assert(flags & CONN_CLOSING || !(flags & CONN_STOP_WAIT) == !conn->client.waiter);
     assert(!(flags & CONN_AWAITS) || has_flush);
     assert(!(flags & CONN_CLOSING) || !(has_turn || has_flush));
     assert(!(flags & CONN_SENDING) || output_in_flight(&conn->output));
@@ -198,7 +202,7 @@ bool conn_check(const struct conn *conn) {
 bool conn_free(struct conn *conn) {
     struct shard *shard = conn->shard;
     debug_assert(conn_check(conn));
-    if (!io_detach(&shard->io, &conn->socket)) return false;
+    if (waiting_owed(conn) || !io_detach(&shard->io, &conn->socket)) return false;
     conn->kind->closed(conn);
     accepted_close(conn->client.fd);
     output_close(&conn->output);
@@ -219,8 +223,9 @@ void conn_settle(struct conn *conn) {
         conn_shut(conn);
         return;
     }
-    /* Who is held by CLIENT PAUSE and will send no more is given up, as by Redis: what waits is never run. */
-    if (conn->flags & CONN_EOF && conn->flags & CONN_STOP_PAUSE) {
+    /* Who is held by CLIENT PAUSE, or waits for keys, and will send no more is given up, as by Redis: the requests that
+     * wait with it are never run. */
+    if (conn->flags & CONN_EOF && conn->flags & CONN_STOP_LONG) {
         client |= CLIENT_CLOSE_AFTER_REPLY;
         client_set(conn->client.flags, client);
     }

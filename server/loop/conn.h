@@ -33,7 +33,9 @@ enum conn_flag {
     CONN_LARGE = 1 << 6, /* sends large arguments: receives are single-shot, so that none need be cancelled */
     CONN_RETRY_SEND = 1 << 7, /* bytes are in flight, but there was no room for a send */
     CONN_AWAITS = 1 << 8,     /* on the shard's list of those whose replies wait for a write to be durable */
-    CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE,
+    CONN_STOP_WAIT = 1 << 9,  /* requests wait until the last one, which waits for keys, is answered */
+    CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE | CONN_STOP_WAIT,
+    CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* whoever will send no more meanwhile is given up */
 };
 
 /* What a connection speaks. How bytes come and go, how much of them, and when it ends is the same for every kind. */

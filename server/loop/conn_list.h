@@ -5,7 +5,8 @@
  * one of them at a time, or on none. That it does is said by the link itself, and nowhere else:
  *
  *     link      lists                what it waits for
- *     turn      ready | held         its turn to run requests; the end of CLIENT PAUSE
+ *     turn      ready | held | waiting
+ *                                    its turn to run requests; the end of CLIENT PAUSE; keys
  *     flush     flush | awaiting     its replies to be sent; that what they report is durable
  *     receive   rearm | closing      a receive to be armed; to be freed
  */

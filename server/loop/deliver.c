@@ -11,8 +11,10 @@
 
 #include "protocol/assert.h"
 #include "server/clients/post.h"
+#include "server/exec/blocking.h"
 #include "server/loop/accept.h"
 #include "server/loop/shard.h"
+#include "server/loop/waiting.h"
 
 /* ---- Waking --------------------------------------------------------------------------------------- */
 
@@ -111,6 +113,11 @@ static void deliver_bytes(struct conn *conn, struct block *bytes) {
 }
 
 static void run_post(struct shard *shard, struct post *post) {
+    metric_add(&shard->exec.metrics.posts_received, 1);
+    if (post->kind == POST_WAIT) {
+        waiting_posted(shard, post); /* it goes with the wait */
+        return;
+    }
     struct conn *conn = slots_find_client(&shard->slots, post->slot, post->id);
     switch (post->kind) {
     case POST_DELIVER:
@@ -127,8 +134,9 @@ static void run_post(struct shard *shard, struct post *post) {
         assert(!shard->stopping && !shard->stop); /* there is one, and main has sent it */
         client_set(shard->stopping, true);        /* and looks for this */
         break;
+    case POST_WAIT: break;
     }
-    metric_add(&shard->exec.metrics.posts_received, 1);
+    free(post);
 }
 
 bool deliver_posts(struct shard *shard) {
@@ -137,7 +145,6 @@ bool deliver_posts(struct shard *shard) {
     for (struct post *next; post; post = next) {
         next = post->next;
         run_post(shard, post);
-        free(post);
     }
     return true;
 }
@@ -153,7 +160,10 @@ bool deliver_open(struct shard *shard) {
 void deliver_close(struct shard *shard) {
     for (struct post *post = post_take_all(shard->mailbox), *next; post; post = next) {
         next = post->next;
-        post_drop(post);
+        if (post->kind == POST_WAIT)
+            blocking_drop(&shard->exec, post->client);
+        else
+            post_drop(post);
     }
     shard->exec.wakes = shard->unheard = (struct wakes){{0}, false};
     free(shard->stop);

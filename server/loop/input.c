@@ -14,6 +14,7 @@
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
+#include "server/loop/waiting.h"
 
 /* How far a run through received bytes came. */
 struct progress {
@@ -152,6 +153,15 @@ static inline struct progress look_behind(struct conn *conn, const struct reques
     return progress;
 }
 
+/* The request that ends at `end` waits: what stands behind it is not looked at before it is answered. */
+static struct progress wait_behind(struct conn *conn, size_t end, size_t len) {
+    assert(end > 0 && end <= len && !conn->bulk);
+    request_parser_reset(&conn->parser);
+    receive_drop_blocks(conn);
+    waiting_begin(conn);
+    return (struct progress){.used = end, .end = len, .again = false};
+}
+
 /* Parses a batch, runs it, and looks at what stands behind it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
@@ -167,6 +177,7 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
     debug_assert(done <= parsed.count);
+    if (conn->client.waiter) return wait_behind(conn, shard->exec.batch[done - 1].end, len);
     if (done < parsed.count && !ends) {
         size_t behind = shard->exec.batch[done].end;
         hold(conn, &shard->exec.batch[done], data + behind, len - behind);

@@ -4,6 +4,7 @@
 
 #include "protocol/assert.h"
 #include "server/config/config.h"
+#include "server/exec/blocking.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
 #include "server/loop/accept.h"
@@ -14,6 +15,7 @@
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
 #include "server/loop/upkeep.h"
+#include "server/loop/waiting.h"
 #include "server/report/info.h"
 #include "server/report/rates.h"
 
@@ -153,6 +155,7 @@ static void tick(struct shard *shard) {
     bool all = upkeep_asked(shard), due = all || shard->exec.clock.now_us >= shard->next_tick_us;
     bool held = !conn_list_empty(&shard->held);
     upkeep_run(shard);
+    waiting_expire(shard);
     ask_sockets(shard);
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
@@ -204,7 +207,7 @@ static uint64_t until_us(const struct shard *shard, int64_t unix_ms) {
 
 /* Microseconds until something is due that no event will announce. */
 static uint64_t sleep_limit_us(const struct shard *shard) {
-    uint64_t limit = UINT64_MAX;
+    uint64_t limit = UINT64_MAX, now_us = shard->exec.clock.now_us;
     int64_t want_ms = shard->want_ms;
     if (!conn_list_empty(&shard->held) && pause_until_ms() < want_ms) want_ms = pause_until_ms();
     if (want_ms != DUE_NEVER) limit = until_us(shard, want_ms);
@@ -218,9 +221,13 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
         limit = limit < tick_us ? limit : tick_us;
     }
     if (io_doubts_silence(&shard->io) && client_get(shard->connections)) {
-        uint64_t now_us = shard->exec.clock.now_us;
         uint64_t ask_us = shard->next_ask_us > now_us ? shard->next_ask_us - now_us : 0;
         limit = limit < ask_us ? limit : ask_us;
+    }
+    uint64_t wait_us = blocking_due_us(&shard->exec);
+    if (wait_us != UINT64_MAX) {
+        wait_us = wait_us > now_us ? wait_us - now_us : 0;
+        limit = limit < wait_us ? limit : wait_us;
     }
     uint64_t unheard_us = deliver_unheard_us(shard);
     if (unheard_us < limit) limit = unheard_us;

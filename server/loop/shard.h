@@ -46,6 +46,7 @@ struct shard {
     struct conn_list rearm;    /* no receive is under way: tried every turn */
     struct conn_list closing;  /* to be torn down at the end of the turn */
     struct conn_list held;     /* stopped by CLIENT PAUSE */
+    struct conn_list waiting;  /* their clients wait for keys */
 
     uint32_t turn; /* number of this one */
     struct received received[RECEIVE_BUFFERS];

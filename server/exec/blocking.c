@@ -1,0 +1,281 @@
+/* blocking.c - waits: they begin, are served, and end.
+ *
+ * A wait is one allocation: who waits, his request, a link for each key, and the post that tells of the end, so that this
+ * cannot fail for memory. */
+#include "server/exec/blocking.h"
+
+#include <stdlib.h>
+
+#include "protocol/assert.h"
+#include "server/exec/dispatch.h"
+#include "server/exec/parcel.h"
+#include "server/exec/saved.h"
+#include "server/exec/slowlog.h"
+#include "server/report/errorstats.h"
+#include "server/stripes/waiters.h"
+#include "store/values/element.h"
+
+struct blocked {
+    struct waiter waiter; /* first: what stands in lists leads here */
+    struct post post;
+    struct deadline deadline;
+    struct saved *saved; /* its request */
+    struct wait wait;    /* what the handler asked for */
+    struct parcel reply; /* written by whoever serves it */
+    uint64_t spent_ns;   /* in its command, before and behind the wait */
+    uint64_t client_id;
+    unsigned db; /* its session, as it was: it may not change while it waits */
+    uint32_t flags;
+    uint8_t resp;
+    uint32_t link_count;
+    struct waiter_link links[];
+};
+_Static_assert(offsetof(struct blocked, waiter) == 0, "a waiter is found at its wait's address");
+
+static struct blocked *blocked_of(struct waiter *waiter) {
+    return (struct blocked *)(void *)waiter;
+}
+
+/* ---- Beginning ------------------------------------------------------------------------------------ */
+
+static struct blocked *blocked_new(const struct call *call) {
+    const struct wait *wait = call->wait;
+    struct client *client = call->client;
+    struct blocked *blocked = calloc(1, sizeof *blocked + wait->key_count * sizeof *blocked->links);
+    if (!blocked) return NULL;
+    blocked->saved = saved_copy(call, SIZE_MAX / 2);
+    if (!blocked->saved) {
+        free(blocked);
+        return NULL;
+    }
+    unsigned target = wait->target ? stripe_index(call->hash[wait->target]) : STRIPE_NONE;
+    blocked->waiter = (struct waiter){client, wait->type, target};
+    blocked->post = (struct post){.kind = POST_WAIT, .client = client};
+    blocked->wait = *wait;
+    blocked->client_id = client->id;
+    blocked->db = call->db;
+    blocked->flags = client->flags;
+    blocked->resp = call->reply->resp;
+    blocked->link_count = wait->key_count;
+    blocked->spent_ns = wait->spent_ns;
+    return blocked;
+}
+
+static void blocked_free(struct blocked *blocked) {
+    assert(blocked->deadline.place == 0);
+    parcel_close(&blocked->reply);
+    saved_free(blocked->saved);
+    free(blocked);
+}
+
+static bool link_all(struct blocked *blocked, const struct call *call) {
+    for (uint32_t i = 0; i < blocked->link_count; i++) {
+        struct waiter_link *link = &blocked->links[i];
+        link->waiter = &blocked->waiter;
+        link->arg = blocked->wait.first_key + i;
+        struct stripe *stripe = stripe_of(call->hash[link->arg]);
+        assert(call_holds(call, (unsigned)(stripe - stripes.all)));
+        if (!waiters_link(stripe, blocked->db, call_key(call, link->arg), link)) return false;
+    }
+    return true;
+}
+
+static void unlink_held(struct blocked *blocked, const struct call *call) {
+    for (uint32_t i = 0; i < blocked->link_count; i++) {
+        struct waiter_link *link = &blocked->links[i];
+        if (link->key && call_holds(call, stripe_index(waiters_key(link->key).hash))) waiters_unlink(link);
+    }
+}
+
+static bool set_deadline(struct blocked *blocked, struct executor *executor) {
+    uint64_t span_us;
+    if (blocked->wait.timeout_ms == 0) return true;
+    if (__builtin_mul_overflow((uint64_t)blocked->wait.timeout_ms, 1000, &span_us) ||
+        __builtin_add_overflow(clock_monotonic_us(), span_us, &blocked->deadline.at_us))
+        return true; /* beyond the end of time */
+    return deadlines_add(&executor->deadlines, &blocked->deadline);
+}
+
+void blocking_begin(struct call *call) {
+    struct client *client = call->client;
+    struct executor *executor = executor_of(call);
+    assert(call->waits && !client->waiter && wait_state_of(client) == WAIT_NONE);
+    call->waits = false;
+    struct blocked *blocked = blocked_new(call);
+    if (!blocked || !link_all(blocked, call) || !set_deadline(blocked, executor)) {
+        if (blocked) unlink_held(blocked, call), blocked_free(blocked);
+        call_out_of_memory(call);
+        return;
+    }
+    client_set(client->flags, client->flags | CLIENT_BLOCKED);
+    client->waiter = &blocked->waiter;
+    wait_open(client);
+    /* It was named before it began to wait: what is pushed from now on is not for it. */
+    if (__atomic_load_n(&client->killed, __ATOMIC_SEQ_CST)) (void)!wait_claim(client, WAIT_KILLED);
+}
+
+/* ---- Serving -------------------------------------------------------------------------------------- */
+
+enum { REPLY_OVERHEAD = 192 }; /* bytes of headers, and of a score */
+
+/* Runs its request for this key alone, within a call that holds all that it takes. */
+static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg) {
+    const struct saved *saved = blocked->saved;
+    struct client as = {.id = blocked->client_id,
+                        .flags = blocked->flags,
+                        .db = (uint16_t)blocked->db,
+                        .resp = blocked->resp};
+    struct call call = *outer;
+    call.command = saved->command;
+    call.argv = saved->argv;
+    call.argc = saved->argc;
+    call.hash = saved->hash;
+    call.arg_blocks = saved->blocks;
+    call.arg_block_count = saved->block_count;
+    call.arg_block_next = 0;
+    call.client = &as;
+    call.db = blocked->db;
+    call.reply = &blocked->reply.reply;
+    call.raw = BYTES("");
+    call.wait = NULL;
+    call.logged = false;
+    uint64_t recorded = call.effects->recorded, start_ns = clock_monotonic_ns();
+    blocked->wait.serve(&call, arg);
+    uint64_t taken_ns = clock_monotonic_ns() - start_ns;
+    assert(call.logged || !call.effects->journal || call.effects->recorded == recorded);
+    blocked->spent_ns += taken_ns;
+    metric_add(&call.effects->metrics->commands[saved->command->id].nanoseconds, taken_ns);
+    executor_of(outer)->clock.timed_ns += taken_ns; /* what is timed already is no part of the batch's time */
+    if (call.reply->errors) dispatch_note_errors(&call);
+}
+
+/* Claims, and only then pops: of those who end the same wait one does it. The post goes last. */
+static void serve(struct call *call, struct waiter_link *link) {
+    struct blocked *blocked = blocked_of(link->waiter);
+    struct client *client = link->waiter->client;
+    struct parcel reply;
+    unsigned shard = client->shard;
+    size_t room = REPLY_OVERHEAD + ELEMENT_INLINE_MAX + blocked->saved->argv[link->arg].len;
+    if (!parcel_open(&reply, blocked->resp, room)) return; /* who waits, waits on */
+    if (!wait_claim(client, WAIT_SERVED)) {
+        parcel_close(&reply);
+        return;
+    }
+    blocked->reply = reply;
+    run_served(call, blocked, link->arg);
+    unlink_held(blocked, call);
+    assert(shard < mailbox_count);
+    post_push(&mailboxes[shard], &blocked->post);
+    wakes_add(call->effects->wakes, shard);
+}
+
+/* While it has what somebody waits for. */
+static void serve_key(struct call *call, const struct waiting_key *waiting) {
+    struct key key = waiters_key(waiting);
+    unsigned db = waiters_db(waiting);
+    assert(call_holds(call, stripe_index(key.hash)));
+    for (struct waiter_link *link = waiters_first(waiting), *next; link; link = next) {
+        const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, db, key);
+        if (!e || entry_expired(e, call->effects->now_ms)) return;
+        next = link->next;
+        if (link->waiter->type == entry_type(e)) serve(call, link);
+    }
+}
+
+/* What serving creates becomes ready behind what is ready already, as in Redis. */
+void blocking_serve(struct call *call) {
+    for (struct waiting_key *waiting; (waiting = waiters_take(&call->effects->ready));) {
+        serve_key(call, waiting);
+        waiters_taken(waiting);
+    }
+}
+
+/* ---- Ending --------------------------------------------------------------------------------------- */
+
+/* Nobody else touches it any more. Where it was served for its only key, there is nothing to lock. */
+static void release(struct executor *executor, struct blocked *blocked) {
+    struct client *client = blocked->waiter.client;
+    struct stripe_set set = {{0}};
+    assert(client->waiter == &blocked->waiter && wait_state_of(client) != WAIT_WAITING);
+    for (uint32_t i = 0; i < blocked->link_count; i++)
+        if (blocked->links[i].key)
+            stripe_set_add(&set, stripe_index(waiters_key(blocked->links[i].key).hash));
+    stripe_set_lock(&set);
+    for (uint32_t i = 0; i < blocked->link_count; i++)
+        if (blocked->links[i].key) waiters_unlink(&blocked->links[i]);
+    stripe_set_unlock(&set);
+    deadlines_remove(&executor->deadlines, &blocked->deadline);
+    client->waiter = NULL;
+    wait_close(client);
+    blocked_free(blocked);
+}
+
+struct client *blocking_expired(struct executor *executor) {
+    for (struct deadline *first; (first = deadlines_first(&executor->deadlines));) {
+        struct blocked *blocked =
+            (struct blocked *)(void *)((char *)first - offsetof(struct blocked, deadline));
+        if (first->at_us > executor->clock.now_us) return NULL;
+        deadlines_remove(&executor->deadlines, first);
+        if (wait_claim(blocked->waiter.client, WAIT_ENDED)) return blocked->waiter.client;
+    }
+    return NULL;
+}
+
+/* Who is unblocked counts as having failed, as in Redis; whose time is over does not. */
+static void count_end(struct executor *executor, struct client *client, struct blocked *blocked,
+                      enum wait_state state) {
+    const struct saved *saved = blocked->saved;
+    struct call call = {.command = saved->command,
+                        .argv = saved->argv,
+                        .argc = saved->argc,
+                        .client = client,
+                        .effects = &executor->effects};
+    if (state == WAIT_REFUSED) metric_add(&executor->metrics.error_replies, 1);
+    if (state == WAIT_REFUSED) errorstats_note(BYTES("UNBLOCKED"));
+    if (state == WAIT_REFUSED || state == WAIT_TIMED_OUT)
+        metric_add(&executor->metrics.commands[saved->command->id].failed, 1);
+    executor->effects.now_ms = executor->clock.now_ms;
+    if (state != WAIT_ENDED) slowlog_add(&call, blocked->spent_ns);
+}
+
+static void write_end(struct blocked *blocked, enum wait_state state, struct reply *reply) {
+    if (state == WAIT_SERVED)
+        parcel_send(&blocked->reply, reply);
+    else if (state == WAIT_REFUSED)
+        reply_error(reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    else
+        blocked->wait.over(reply);
+}
+
+void blocking_answer(struct executor *executor, struct client *client, struct reply *reply) {
+    struct blocked *blocked = blocked_of(client->waiter);
+    enum wait_state state = wait_state_of(client);
+    bool muted = client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP);
+    assert(state == WAIT_SERVED || state == WAIT_TIMED_OUT || state == WAIT_REFUSED || state == WAIT_ENDED);
+    count_end(executor, client, blocked, state);
+    if (!muted) write_end(blocked, state, reply);
+    release(executor, blocked);
+    client_set(client->flags, client->flags & ~(uint32_t)(CLIENT_BLOCKED | CLIENT_REPLY_SKIP));
+}
+
+bool blocking_leave(struct executor *executor, struct client *client) {
+    if (!client->waiter) return true;
+    if (!wait_claim(client, WAIT_ENDED) && wait_state_of(client) != WAIT_KILLED) return false;
+    blocking_drop(executor, client);
+    return true;
+}
+
+void blocking_drop(struct executor *executor, struct client *client) {
+    release(executor, blocked_of(client->waiter));
+    client_set(client->flags, client->flags & ~(uint32_t)CLIENT_BLOCKED);
+}
+
+bool blocking_unblock(struct wakes *wakes, struct client *client, bool error) {
+    if (!wait_claim(client, error ? WAIT_REFUSED : WAIT_TIMED_OUT)) return false;
+    /* It stays until the post has come. */
+    struct post *post = &blocked_of(client->waiter)->post;
+    unsigned shard = client->shard;
+    post_push(&mailboxes[shard], post);
+    wakes_add(wakes, shard);
+    return true;
+}
