@@ -7,7 +7,6 @@
 
 #include "protocol/bytes.h"
 
-#define MISSING_BLOCKING         "has no clients wait for elements yet"
 #define MISSING_STREAMS          "has no streams yet"
 #define MISSING_HYPERLOGLOG      "has no HyperLogLog yet"
 #define MISSING_MIGRATE          "moves no keys to other servers yet"

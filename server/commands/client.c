@@ -10,6 +10,7 @@
 #include "server/clients/post.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
+#include "server/exec/blocking.h"
 #include "server/exec/mute.h"
 #include "server/exec/pause.h"
 #include "server/limits.h"
@@ -275,8 +276,10 @@ static bool kill_client(struct call *call, struct client *client) {
         set_flag(client, CLIENT_CLOSE_AFTER_REPLY, true);
         return true;
     }
-    client->killed = post_close(call->effects->wakes, address);
-    return client->killed;
+    if (!post_close(call->effects->wakes, address)) return false;
+    __atomic_store_n(&client->killed, true, __ATOMIC_SEQ_CST);
+    (void)!wait_claim(client, WAIT_KILLED); /* what is pushed from now on is not for it */
+    return true;
 }
 
 static void client_kill(struct call *call) {
@@ -523,8 +526,16 @@ COMMAND(client_unpause) = {.container = "client",
                            .complexity = "O(N) Where N is the number of paused clients",
                            .summary = "Resume processing of clients that were paused"};
 
-/* No command of this server blocks yet, so there is never anybody to unblock: 0, as Redis says of a client
- * that is not blocked or not there. */
+/* Who is held by CLIENT PAUSE does not wait for keys, and stays. */
+static bool unblock(struct call *call, int64_t id, bool error) {
+    bool unblocked = false;
+    clients_lock();
+    for (struct client *c = clients_first(); c && c->id <= (uint64_t)id; c = c->next)
+        if (c->id == (uint64_t)id) unblocked = blocking_unblock(call->effects->wakes, c, error);
+    clients_unlock();
+    return unblocked;
+}
+
 static void client_unblock(struct call *call) {
     int64_t id;
     bool reason = call->argc == 4;
@@ -533,7 +544,7 @@ static void client_unblock(struct call *call) {
     else if (reason && !bytes_is(call->argv[3], "timeout") && !bytes_is(call->argv[3], "error"))
         reply_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (call_int_or_reply(call, 2, &id))
-        reply_int(call->reply, 0);
+        reply_int(call->reply, unblock(call, id, reason && bytes_is(call->argv[3], "error")));
 }
 COMMAND(client_unblock) = {
     .container = "client",

@@ -1,12 +1,9 @@
 /* list.c - lists: LPUSH, LRANGE and their kin. What a list is, and how it is kept, is in store/types/list.h. */
-#include "store/types/list.h"
-
-#include "server/commands/collection.h"
+#include "server/commands/list.h"
 
 /* ---- Ends ----------------------------------------------------------------------------------------- */
 
-/* LEFT or RIGHT. False after replying that it is neither. */
-static bool end_or_reply(struct call *call, uint32_t arg, enum tree_end *end) {
+bool list_end_or_reply(struct call *call, uint32_t arg, enum tree_end *end) {
     bool left = bytes_is(call->argv[arg], "left");
     *end = left ? TREE_FRONT : TREE_BACK;
     if (left || bytes_is(call->argv[arg], "right")) return true;
@@ -198,16 +195,28 @@ static void reply_popped(struct call *call, struct version *version, struct keys
     let_all_go(version, ks);
 }
 
-static void pop_one(struct call *call, struct edit *edit, enum tree_end end) {
+static bool pop_one(struct call *call, uint32_t arg, struct edit *edit, enum tree_end end, bool names_key) {
     struct kept kept;
     keep_end(&kept, edit, end);
     bool done = list_pop(edit, end);
-    collection_close(call, 1, edit, popped_at(end), done);
+    collection_close(call, arg, edit, popped_at(end), done);
+    if (done && names_key) {
+        reply_array(call->reply, 2);
+        reply_bulk(call->reply, call->argv[arg]);
+    }
     if (done)
         reply_element(call, &kept.element);
     else
         call_out_of_memory(call);
     let_go(&kept);
+    return done;
+}
+
+enum list_popped list_pop_one(struct call *call, uint32_t arg, enum tree_end end, bool names_key) {
+    struct edit edit;
+    if (!collection_open(call, arg, TYPE_LIST, false, &edit)) return LIST_FAILED;
+    if (edit.entry == NULL) return LIST_ABSENT;
+    return pop_one(call, arg, &edit, end, names_key) ? LIST_POPPED : LIST_FAILED;
 }
 
 static void pop_count(struct call *call, struct edit *edit, enum tree_end end, uint64_t count) {
@@ -234,7 +243,7 @@ static void pop(struct call *call, enum tree_end end) {
     else if (edit.entry == NULL)
         reply_null(call->reply);
     else if (!counted)
-        pop_one(call, &edit, end);
+        (void)pop_one(call, 1, &edit, end, false);
     else if (count == 0)
         reply_array(call->reply, 0);
     else
@@ -264,24 +273,24 @@ static void log_popped(struct call *call, uint32_t arg, enum tree_end end, uint6
     CALL_LOG(call, end == TREE_FRONT ? BYTES("LPOP") : BYTES("RPOP"), call->argv[arg], number);
 }
 
-/* Pops from the first of the keys argv[2] to argv[keys + 1] that has elements. False if it has replied. */
-static bool pop_first(struct call *call, uint32_t keys, enum tree_end end, uint64_t count) {
-    for (uint32_t i = 2; i < 2 + keys; i++) {
+enum list_popped list_pop_first(struct call *call, uint32_t first, uint32_t keys, enum tree_end end,
+                                uint64_t count) {
+    for (uint32_t i = first; i < first + keys; i++) {
         struct version version;
         struct edit edit;
-        if (!collection_open(call, i, TYPE_LIST, false, &edit)) return false;
+        if (!collection_open(call, i, TYPE_LIST, false, &edit)) return LIST_FAILED;
         if (edit.entry == NULL) continue;
         struct keyspace *ks = edit.keyspace;
         uint64_t all = count_of(&edit);
         if (count > all) count = all;
-        if (!pop_some(call, i, &edit, end, count, &version)) return false;
+        if (!pop_some(call, i, &edit, end, count, &version)) return LIST_FAILED;
         log_popped(call, i, end, count);
         reply_array(call->reply, 2);
         reply_bulk(call->reply, call->argv[i]);
         reply_popped(call, &version, ks, end, count);
-        return false;
+        return LIST_POPPED;
     }
-    return true;
+    return LIST_ABSENT;
 }
 
 /* COUNT from argv[arg] on, once at most. */
@@ -295,18 +304,24 @@ static bool lmpop_count(struct call *call, uint32_t arg, int64_t *count) {
     return false;
 }
 
-static void lmpop(struct call *call) {
+bool list_mpop_or_reply(struct call *call, uint32_t at, struct list_mpop *mpop) {
     struct call_range range = {1, INT64_MAX, "ERR numkeys should be greater than 0"};
-    int64_t keys, count;
-    enum tree_end end;
-    if (!call_int_range_or_reply(call, 1, range, &keys)) return;
-    if (keys >= call->argc - 2) {
+    int64_t keys;
+    if (!call_int_range_or_reply(call, at, range, &keys)) return false;
+    if (keys >= call->argc - at - 1) {
         call_syntax_error(call);
-        return;
+        return false;
     }
-    uint32_t where = 2 + (uint32_t)keys;
-    if (!end_or_reply(call, where, &end) || !lmpop_count(call, where + 1, &count)) return;
-    if (pop_first(call, (uint32_t)keys, end, (uint64_t)count)) reply_null_array(call->reply);
+    uint32_t where = at + 1 + (uint32_t)keys;
+    mpop->keys = (uint32_t)keys;
+    return list_end_or_reply(call, where, &mpop->end) && lmpop_count(call, where + 1, &mpop->count);
+}
+
+static void lmpop(struct call *call) {
+    struct list_mpop mpop;
+    if (!list_mpop_or_reply(call, 1, &mpop)) return;
+    if (list_pop_first(call, 2, mpop.keys, mpop.end, (uint64_t)mpop.count) == LIST_ABSENT)
+        reply_null_array(call->reply);
 }
 COMMAND(lmpop) = {
     .name = "lmpop",
@@ -328,23 +343,24 @@ static void tell_moved(struct call *call, enum tree_end from) {
 }
 
 /* Takes the element from one end of the list argv[1] to an end of the same list. */
-static void move_within(struct call *call, struct edit *edit, enum tree_end from, enum tree_end to,
+static bool move_within(struct call *call, struct edit *edit, enum tree_end from, enum tree_end to,
                         const struct kept *kept) {
     if (from != to && count_of(edit) > 1 && !list_rotate(edit, from)) {
         call_out_of_memory(call);
-        return;
+        return false;
     }
     call_changed(call, 2, pushed_at(to));
     tell_moved(call, from);
     reply_element(call, &kept->element);
+    return true;
 }
 
 /* Takes it from the list argv[1] to the list argv[2]. If memory runs out between the two, it is taken back; and where even
  * that takes memory, it stays in both. */
-static void move_across(struct call *call, struct edit *source, enum tree_end from, enum tree_end to,
+static bool move_across(struct call *call, struct edit *source, enum tree_end from, enum tree_end to,
                         const struct kept *kept) {
     struct edit target;
-    if (!collection_open(call, 2, TYPE_LIST, true, &target)) return;
+    if (!collection_open(call, 2, TYPE_LIST, true, &target)) return false;
     bool pushed = list_push(&target, to, kept->element.bytes, kept->element.block);
     bool popped = pushed && list_pop(source, from);
     if (pushed && !popped && list_pop(&target, to)) pushed = false;
@@ -353,28 +369,30 @@ static void move_across(struct call *call, struct edit *source, enum tree_end fr
         struct bytes name = to == TREE_FRONT ? BYTES("LPUSH") : BYTES("RPUSH");
         if (pushed) CALL_LOG(call, name, call->argv[2], kept->element.bytes);
         call_out_of_memory(call);
-        return;
+        return false;
     }
     bool emptied = edit_close(source);
     tell_moved(call, from);
     if (emptied) call_emptied(call, 1);
     reply_element(call, &kept->element);
+    return true;
+}
+
+enum list_popped list_move(struct call *call, enum tree_end from, enum tree_end to) {
+    struct edit edit;
+    struct kept kept;
+    if (!collection_open(call, 1, TYPE_LIST, false, &edit)) return LIST_FAILED;
+    if (edit.entry == NULL) return LIST_ABSENT;
+    keep_end(&kept, &edit, from);
+    bool within = bytes_equal(call->argv[1], call->argv[2]);
+    bool moved = within ? move_within(call, &edit, from, to, &kept)
+                        : move_across(call, &edit, from, to, &kept);
+    let_go(&kept);
+    return moved ? LIST_POPPED : LIST_FAILED;
 }
 
 static void move(struct call *call, enum tree_end from, enum tree_end to) {
-    struct edit edit;
-    struct kept kept;
-    if (!collection_open(call, 1, TYPE_LIST, false, &edit)) return;
-    if (edit.entry == NULL) {
-        reply_null(call->reply);
-        return;
-    }
-    keep_end(&kept, &edit, from);
-    if (bytes_equal(call->argv[1], call->argv[2]))
-        move_within(call, &edit, from, to, &kept);
-    else
-        move_across(call, &edit, from, to, &kept);
-    let_go(&kept);
+    if (list_move(call, from, to) == LIST_ABSENT) reply_null(call->reply);
 }
 
 /* What the rows of both say. */
@@ -384,7 +402,7 @@ static void move(struct call *call, enum tree_end from, enum tree_end to) {
 
 static void lmove(struct call *call) {
     enum tree_end from, to;
-    if (end_or_reply(call, 3, &from) && end_or_reply(call, 4, &to)) move(call, from, to);
+    if (list_end_or_reply(call, 3, &from) && list_end_or_reply(call, 4, &to)) move(call, from, to);
 }
 COMMAND(lmove) = {.name = "lmove",
                   .arity = 5,

@@ -445,15 +445,6 @@ COMMAND(zrem) = {.name = "zrem",
 
 /* ---- Popping -------------------------------------------------------------------------------------- */
 
-/* What ZPOPMIN and its kin shall do. */
-struct popping {
-    bool max;
-    uint64_t count;
-    unsigned show;
-    bool names_key;  /* the reply begins with the key */
-    bool other_name; /* it was not asked for by ZPOPMIN or ZPOPMAX, which is what is recorded */
-};
-
 /* Members that are about to go, as they were: what was a pack is copied, a large value retained. */
 struct popped {
     struct value value;
@@ -488,17 +479,23 @@ static void drop_popped(struct keyspace *ks, struct popped *popped) {
 }
 
 /* After `count` members went. */
-static void tell_popped(struct call *call, uint32_t arg, struct edit *edit, const struct popping *popping,
-                        uint64_t count) {
+static void tell_popped(struct call *call, uint32_t arg, struct edit *edit,
+                        const struct zset_popping *popping, uint64_t count) {
     char digits[NUMBER_I64_MAX_LEN];
     collection_close(call, arg, edit, popping->max ? EVENT_ZPOPMAX : EVENT_ZPOPMIN, count);
     if (count == 0) {
         call_out_of_memory(call);
         return;
     }
-    if (popping->other_name || count < popping->count)
-        CALL_LOG(call, popping->max ? BYTES("ZPOPMAX") : BYTES("ZPOPMIN"), call->argv[arg],
-                 (struct bytes){digits, number_format_u64(digits, count)});
+    struct bytes name = popping->max ? BYTES("ZPOPMAX") : BYTES("ZPOPMIN");
+    struct bytes number = {digits, number_format_u64(digits, count)};
+    if (popping->triple) {
+        CALL_LOG(call, name, call->argv[arg]);
+        reply_array(call->reply, 3);
+        reply_bulk(call->reply, call->argv[arg]);
+        return;
+    }
+    if (popping->other_name || count < popping->count) CALL_LOG(call, name, call->argv[arg], number);
     if (popping->names_key) {
         reply_array(call->reply, 2);
         reply_bulk(call->reply, call->argv[arg]);
@@ -507,7 +504,7 @@ static void tell_popped(struct call *call, uint32_t arg, struct edit *edit, cons
 }
 
 /* One member that is in no block: it is copied. False if it is in one. */
-static bool pop_one(struct call *call, uint32_t arg, struct edit *edit, const struct popping *popping,
+static bool pop_one(struct call *call, uint32_t arg, struct edit *edit, const struct zset_popping *popping,
                     struct zset_span span) {
     struct value value = entry_value(edit->entry);
     struct zset_walk walk;
@@ -523,7 +520,7 @@ static bool pop_one(struct call *call, uint32_t arg, struct edit *edit, const st
     return true;
 }
 
-static void pop_some(struct call *call, uint32_t arg, struct edit *edit, const struct popping *popping,
+static void pop_some(struct call *call, uint32_t arg, struct edit *edit, const struct zset_popping *popping,
                      struct zset_span span) {
     struct value value = entry_value(edit->entry);
     struct popped popped;
@@ -537,7 +534,7 @@ static void pop_some(struct call *call, uint32_t arg, struct edit *edit, const s
 }
 
 /* Pops members of the edit of argv[arg], which has some. */
-static void pop(struct call *call, uint32_t arg, struct edit *edit, struct popping *popping) {
+static void pop(struct call *call, uint32_t arg, struct edit *edit, struct zset_popping *popping) {
     struct value value = entry_value(edit->entry);
     uint64_t all = zset_count(&value);
     if (popping->count > all) popping->count = all;
@@ -548,7 +545,7 @@ static void pop(struct call *call, uint32_t arg, struct edit *edit, struct poppi
 
 static void pop_end(struct call *call, bool max) {
     const struct call_range counts = {0, INT64_MAX, "ERR value is out of range, must be positive"};
-    struct popping popping = {.max = max, .count = 1, .show = ZSET_SCORES};
+    struct zset_popping popping = {.max = max, .count = 1, .show = ZSET_SCORES};
     struct edit edit;
     int64_t count = 1;
     if (call->argc > 3) {
@@ -599,8 +596,19 @@ COMMAND(zpopmax) = {.name = "zpopmax",
                     .summary = "Remove and return members with the highest scores in a sorted set",
                     .syntax = "<key:key> [<count:integer>]"};
 
+bool zset_pop_first(struct call *call, uint32_t first, uint32_t keys, struct zset_popping *popping) {
+    for (uint32_t i = first; i < first + keys; i++) {
+        struct edit edit;
+        if (!collection_open(call, i, TYPE_ZSET, false, &edit)) return true;
+        if (edit.entry == NULL) continue;
+        pop(call, i, &edit, popping);
+        return true;
+    }
+    return false;
+}
+
 /* What follows the keys of ZMPOP. False after replying. */
-static bool mpop_options(struct call *call, uint32_t where, struct popping *popping) {
+static bool mpop_options(struct call *call, uint32_t where, struct zset_popping *popping) {
     const struct call_range positive = {1, INT64_MAX, "ERR count should be greater than 0"};
     int64_t count = 1;
     bool counted = false;
@@ -621,24 +629,24 @@ static bool mpop_options(struct call *call, uint32_t where, struct popping *popp
     return true;
 }
 
-static void zmpop(struct call *call) {
+bool zset_mpop_or_reply(struct call *call, uint32_t at, uint32_t *keys, struct zset_popping *popping) {
     const struct call_range positive = {1, INT64_MAX, "ERR numkeys should be greater than 0"};
-    struct popping popping = {.show = ZSET_SCORES | ZSET_PAIRS, .names_key = true, .other_name = true};
-    struct edit edit;
-    int64_t keys;
-    if (!call_int_range_or_reply(call, 1, positive, &keys)) return;
-    if (keys >= (int64_t)call->argc - 2) {
+    int64_t number;
+    *popping = (struct zset_popping){.show = ZSET_SCORES | ZSET_PAIRS, .names_key = true, .other_name = true};
+    if (!call_int_range_or_reply(call, at, positive, &number)) return false;
+    if (number >= (int64_t)call->argc - at - 1) {
         call_syntax_error(call);
-        return;
+        return false;
     }
-    if (!mpop_options(call, (uint32_t)keys + 2, &popping)) return;
-    for (uint32_t i = 2; i < (uint32_t)keys + 2; i++) {
-        if (!collection_open(call, i, TYPE_ZSET, false, &edit)) return;
-        if (edit.entry == NULL) continue;
-        pop(call, i, &edit, &popping);
-        return;
-    }
-    reply_null_array(call->reply);
+    *keys = (uint32_t)number;
+    return mpop_options(call, at + 1 + *keys, popping);
+}
+
+static void zmpop(struct call *call) {
+    struct zset_popping popping;
+    uint32_t keys;
+    if (!zset_mpop_or_reply(call, 1, &keys, &popping)) return;
+    if (!zset_pop_first(call, 2, keys, &popping)) reply_null_array(call->reply);
 }
 COMMAND(zmpop) = {
     .name = "zmpop",

@@ -25,6 +25,22 @@ void zset_reply_item(struct reply *reply, struct metrics *metrics, const struct 
 void zset_reply_range(struct call *call, const struct value *value, struct collection_range range,
                       unsigned show);
 
+/* What ZPOPMIN and its kin shall do. */
+struct zset_popping {
+    bool max;
+    uint64_t count;
+    unsigned show;
+    bool names_key;  /* the reply begins with the key */
+    bool triple;     /* the reply is the key, one member, and its score: BZPOPMIN */
+    bool other_name; /* it was not asked for by ZPOPMIN or ZPOPMAX, which is what is recorded */
+};
+/* Pops from the first of `keys` keys from argv[first] on that is there. False, and nothing is replied, if none is. */
+bool zset_pop_first(struct call *call, uint32_t first, uint32_t keys, struct zset_popping *popping);
+/* Reads what ZMPOP has behind its first arguments: a number of keys at argv[at], the keys, MIN or MAX, COUNT once at most.
+ * False after replying. */
+bool zset_mpop_or_reply(struct call *call, uint32_t at, uint32_t *keys, struct zset_popping *popping)
+    __attribute__((warn_unused_result));
+
 /* Does Redis make a skiplist of so many members, or of one with so many bytes? */
 bool zset_is_large(uint64_t count, size_t longest);
 

@@ -378,7 +378,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
             if (client->flags & CLIENT_BLOCKED) break; /* what stands behind it waits with it */
         }
     }
-    assert(!call->effects->ready.first && !call->waits);
+    debug_assert(!call->effects->ready.first && !call->waits);
     assert(done <= count && call->reply == reply && call->client == client);
     if (done + held) client_set(client->last_command, batch[done + held - 1].command);
     metric_add(&executor->metrics.commands_processed, done);

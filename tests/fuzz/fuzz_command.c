@@ -150,8 +150,9 @@ static void end_pause(void) {
 }
 
 static void close_all(void) {
+    for (unsigned i = 0; i < CONNECTIONS; i++) conn_shut(conns[i]);
+    deliver_posts(shards); /* who was served, and has not been told yet, keeps its slot until then */
     for (unsigned i = 0; i < CONNECTIONS; i++) {
-        conn_shut(conns[i]);
         conn_link_out(&conns[i]->receive_link);
         buffer_free(&replies[i]);
         CHECK(conn_free(conns[i]));
@@ -160,9 +161,10 @@ static void close_all(void) {
     CHECK(conn_list_empty(&shards->ready) && conn_list_empty(&shards->flush) &&
           conn_list_empty(&shards->rearm));
     CHECK(conn_list_empty(&shards->held) && conn_list_empty(&shards->closing));
+    CHECK(conn_list_empty(&shards->waiting) && shards->exec.metrics.blocked_clients == 0);
     CHECK(shards->connections == 0 && clients_count() == 0 && !(gates_up & GATE_MASK(MODE_MONITORED)));
     for (unsigned i = 0; i < stripes.count; i++) {
-        CHECK(!stripes.all[i].watches && stripes.all[i].lock == 0);
+        CHECK(!stripes.all[i].watches && !stripes.all[i].waiters && stripes.all[i].lock == 0);
         for (unsigned db = 0; db < DATABASES; db++) keyspace_flush(stripes.all[i].keyspace, db);
         while (keyspace_upkeep(stripes.all[i].keyspace, UPKEEP_BUDGET)) {
         }

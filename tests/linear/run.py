@@ -11,10 +11,12 @@ misordered command breaks:
     incr        INCR never gives a number twice; the numbers that one client gets rise; the end is the count of all
     rename      RENAME and RENAMENX move tokens around a ring of names; whole views (MULTI of GETs) find every token once
     transfer    MULTI/EXEC moves amounts between accounts, with WATCH and without; every whole view has the same sum
+    queue       elements that are pushed to lists, moved to another and popped, all by clients that wait for them: each is popped
+                once, and in the order in which it was pushed
     register    reads and writes of one key in real time: a read gives the value of a write that may be the latest (no stale read)
 
 Times are CLOCK_MONOTONIC, common to all processes. --plant makes one client misbehave in that scenario (it writes an MSET as two,
-counts without INCR, renames in two steps, transfers without MULTI): then this program must fail; see tests/canary.
+counts without INCR, renames in two steps, transfers without MULTI, pops what it has seen a moment before): then this program must fail; see tests/canary.
 """
 import argparse
 import multiprocessing
@@ -238,7 +240,68 @@ class Transfer(Scenario):
         self.look(client, random.Random(0))
 
 
-SCENARIOS = {"mset": Mset, "register": Register, "incr": Incr, "rename": Rename, "transfer": Transfer}
+class Queue(Scenario):
+    """Producers fill three lists; movers wait for the first, and hand its elements on; consumers wait for the others, or for what is
+    handed on. Both keep the order: so of one producer's elements in one list, a consumer gets each later one later."""
+
+    def work(self, client, me, dice, history):
+        role, popped = me % 4, {}
+        for n in range(1, 1 << 40):
+            if role == 0:
+                self.push(client, me, n, dice, history)
+            elif role == 1:
+                client.call(*dice.choice((["BLMOVE", "queue:0", "handed", "LEFT", "RIGHT", "0.05"], ["BRPOPLPUSH", "nothing", "handed", "0.001"],
+                                          ["BLMOVE", "queue:0", "handed", "LEFT", "RIGHT", "0.001"])))
+                history.append(("moved",))
+            else:
+                for token in self.pop(client, role, dice):
+                    history.append(("popped", token))
+                    producer, key, number = token.split(".")
+                    if popped.get((producer, key), 0) >= int(number) and not self.plant:
+                        raise Violation("%s was popped behind %d" % (token, popped[producer, key]))
+                    popped[producer, key] = int(number)
+                if not popped:
+                    history.append(("waited",))
+            yield
+
+    def push(self, client, me, n, dice, history):
+        key, count = dice.randrange(3), dice.choice((1, 1, 2, 3))
+        tokens = ["%d.%d.%d" % (me, key, 10 * n + i) for i in range(count)]
+        pushes = [["RPUSH", "queue:%d" % key] + tokens]
+        if dice.random() < 0.3:
+            pushes = [["MULTI"]] + [["RPUSH", "queue:%d" % key, token] for token in tokens] + [["EXEC"]]
+        client.pipeline(pushes)
+        history.extend(("pushed", token) for token in tokens)
+
+    def pop(self, client, role, dice):
+        keys = ["queue:1", "queue:2"] if role == 2 else ["handed"]
+        if self.plant and role == 3:
+            seen, _ = client.call("LINDEX", "handed", "0"), client.call("LPOP", "handed")
+            return [seen.decode()] if seen else []
+        if dice.random() < 0.3:
+            got = client.call("BLMPOP", dice.choice(("0.05", "0.001")), len(keys), *keys, "LEFT", "COUNT", "3")
+            return [token.decode() for token in got[1]] if got else []
+        got = client.call("BLPOP", *keys, dice.choice(("0.05", "0.001")))
+        return [got[1].decode()] if got else []
+
+    def check(self, histories, client):
+        events = [event for history in histories for event in history]
+        pushed = {event[1] for event in events if event[0] == "pushed"}
+        popped = [event[1] for event in events if event[0] == "popped"]
+        left = [token.decode() for key in ("queue:0", "queue:1", "queue:2", "handed") for token in client.call("LRANGE", key, "0", "-1")]
+        seen = set()
+        for token in popped + left:
+            if token in seen:
+                raise Violation("%s was popped twice" % token)
+            seen.add(token)
+        if seen != pushed:
+            raise Violation("%d elements are lost, and %d come from nowhere: %s"
+                            % (len(pushed - seen), len(seen - pushed), sorted(pushed ^ seen)[:5]))
+        if not popped:
+            raise Violation("nothing was popped: nothing was tested")
+
+
+SCENARIOS = {"mset": Mset, "queue": Queue, "register": Register, "incr": Incr, "rename": Rename, "transfer": Transfer}
 
 
 # ---- Clients as processes ----------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ Connections and protocol
                                                   slow_readers_delay_nobody
     An endless pipeline                           an_endless_pipeline_starves_nobody, a_backlog_is_worked_off_in_linear_time
     A blocked connection stops parsing            a_pause_keeps_what_is_behind_it_in_order, who_leaves_during_a_pause_...
+    Clients that wait for keys                    a_crowd_waits_..., who_leaves_while_waiting_..., waits_end_once_...
     maxclients counts the whole process           one_client_too_many_is_told
     Error texts carry no CR or LF                 errors_are_one_line
     QUIT ends its pipeline; POST, Host:           quit_is_the_last_word, http_is_not_run
@@ -1269,6 +1270,90 @@ def trap_who_leaves_during_a_pause_changes_nothing(server):
                 check(told == (b"+PONG\r\n" if together else b""), "who left was told %s" % show(told))
             check(boss.call("CLIENT", "UNPAUSE") == "OK", "UNPAUSE")
             check(boss.call("GET", "k") == b"before", "a held command of who had left was run")
+
+
+def waiting_clients(client):
+    return int(re.search(rb"blocked_clients:(\d+)", client.call("INFO", "clients")).group(1))
+
+
+@trap()
+def trap_a_crowd_waits_and_is_served_in_its_order(server):
+    """One push for all of them, and one that is for nobody."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with server.client() as client:
+        crowd = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(3000)]  # more than select() can take
+        for number, waiter in enumerate(crowd):
+            waiter.settimeout(30 * TIME_SCALE)
+            waiter.connect(server.socket_path)
+            waiter.sendall(encode("BLPOP", "crowd", "crowd:%d" % (number % 100), "0"))
+            if number % 500 == 0:  # whoever came before these has come before
+                eventually("the crowd to wait", lambda: waiting_clients(client) == number + 1)
+        eventually("the whole crowd to wait", lambda: waiting_clients(client) == len(crowd))
+        check(client.call("RPUSH", "crowd", *range(len(crowd) + 5)) == len(crowd) + 5, "RPUSH")
+        check(client.call("LLEN", "crowd") == 5, "the crowd has not been served by the next command")
+        got = []
+        for waiter in crowd:
+            reply = b""
+            while reply.count(b"\r\n") < 5:
+                reply += waiter.recv(100)
+            got.append(int(reply.split(b"\r\n")[4]))
+        check(got[0] == 0, "the first one got %d" % got[0])
+        check(sorted(got) == list(range(len(crowd))), "somebody got nothing, or what another one got")
+        for waiter in crowd:
+            waiter.close()
+        eventually("nobody to wait", lambda: waiting_clients(client) == 0)
+        check(client.call("DEL", "crowd") == 1, "DEL")
+
+
+@trap()
+def trap_who_leaves_while_waiting_takes_nothing(server):
+    """By a close, a reset, half a close, or the hand of another: what is pushed when the server knows stays."""
+    with server.client() as client:
+        for number in range(60):
+            waiter = server.client()
+            identity = waiter.call("CLIENT", "ID")
+            keys = ["gone:%d" % key for key in range(number % 4 + 1)]
+            waiter.send(encode("BLMOVE", keys[0], "moved", "LEFT", "LEFT", "0") if number % 5 == 0 else encode("BLPOP", *keys, "0"))
+            if number % 7:  # or it has hardly begun
+                eventually("the client to wait", lambda: waiting_clients(client) == 1)
+            if number % 4 == 0:
+                waiter.close()
+            elif number % 4 == 1:
+                waiter.reset()
+            elif number % 4 == 2:
+                waiter.half_close()
+            if number % 4 == 3:
+                check(client.call("CLIENT", "KILL", "ID", identity) == 1, "nobody was killed")
+            else:
+                eventually("the client to be gone", lambda: b"id=%d " % identity not in client.call("CLIENT", "LIST"))
+            check(client.call("RPUSH", keys[-1], "kept") == 1, "RPUSH")
+            check(client.call("LRANGE", keys[-1], "0", "-1") == [b"kept"], "somebody who had left was served")
+            client.call("DEL", keys[-1])
+            eventually("nobody to wait", lambda: waiting_clients(client) == 0)
+            waiter.close()
+
+
+@trap()
+def trap_waits_end_once_whoever_is_first(server):
+    """Times that are over, pushes to two keys and CLIENT UNBLOCK race for the same waits: each is answered once, and nothing is lost."""
+    pushed, got, unblocked = 0, 0, 0
+    with server.client() as one, server.client() as other:
+        waiters = [server.client() for _ in range(8)]
+        identities = [waiter.call("CLIENT", "ID") for waiter in waiters]
+        for number in range(60):
+            for waiter in waiters:
+                waiter.send(encode("BLPOP", "race:a", "race:b", "0.00%d" % (number % 9 + 1)))
+            one.send(b"".join(encode("RPUSH", "race:a", "x") for _ in range(4)))
+            other.send(encode("RPUSH", "race:b", "x") + encode("CLIENT", "UNBLOCK", identities[number % 8]) + encode("RPUSH", "race:b", "x"))
+            [one.read() for _ in range(4)]
+            unblocked += [other.read() for _ in range(3)][1]
+            pushed += 6
+            got += sum(waiter.read() is not None for waiter in waiters)
+        left = one.call("LLEN", "race:a") + one.call("LLEN", "race:b")
+        check(got + left == pushed, "%d were pushed, %d popped, and %d are left" % (pushed, got, left))
+        for waiter in waiters:
+            check(waiter.call("ECHO", "end") == b"end", "a second reply")
+            waiter.close()
 
 
 @trap()
