@@ -33,13 +33,13 @@ static void tell_journal(struct effects *x, const struct effect *e) {
 }
 
 /* A key that is created as a list or a sorted set may be what somebody waits for. As in Redis, it is looked at when the
- * command has ended, whatever it is by then. */
+ * command has ended, whatever it is by then, and not at all if nobody waits for any key of the type that it begins as. */
 static void tell_waiters(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (e->kind == EFFECT_SWAPPED) waiters_ready_all(stripe, &x->ready, e->db, e->other_db);
     if (e->kind != EFFECT_CREATED) return;
     const struct entry *created = keyspace_find(stripe->keyspace, e->db, e->key);
-    if (created && (entry_type(created) == TYPE_LIST || entry_type(created) == TYPE_ZSET))
-        waiters_ready(stripe, &x->ready, e->db, e->key);
+    bool kind = created && (entry_type(created) == TYPE_LIST || entry_type(created) == TYPE_ZSET);
+    if (kind && waiters_any((uint8_t)entry_type(created))) waiters_ready(stripe, &x->ready, e->db, e->key);
 }
 
 void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e) {

@@ -10,6 +10,7 @@
  *     count above 0, `movers` is the sum of all, and EAR_MOVERS says whether that is above 0. */
 #include "server/stripes/waiters.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "protocol/assert.h"
@@ -35,6 +36,22 @@ struct waiters {
     uint64_t movers;
     struct stripe_set reach;
 };
+
+/* Waits for keys of each type, in all stripes. */
+static _Atomic uint32_t waits_of_type[UINT8_MAX + 1];
+
+void waiters_begun(uint8_t type) {
+    atomic_fetch_add_explicit(&waits_of_type[type], 1, memory_order_relaxed);
+}
+
+void waiters_over(uint8_t type) {
+    uint32_t before = atomic_fetch_sub_explicit(&waits_of_type[type], 1, memory_order_relaxed);
+    assert(before > 0);
+}
+
+bool waiters_any(uint8_t type) {
+    return atomic_load_explicit(&waits_of_type[type], memory_order_relaxed) > 0;
+}
 
 /* ---- The table ------------------------------------------------------------------------------------ */
 

@@ -44,6 +44,12 @@ struct waiter_link *waiters_first(const struct waiting_key *waiting);
 unsigned waiters_db(const struct waiting_key *waiting);
 struct key waiters_key(const struct waiting_key *waiting); /* borrowed from the record */
 
+/* A wait for keys of this type has begun, or is over. Any thread; no lock. */
+void waiters_begun(uint8_t type);
+void waiters_over(uint8_t type);
+/* Does anybody wait for any key of this type? */
+bool waiters_any(uint8_t type);
+
 /* ---- Ready keys ----------------------------------------------------------------------------------- */
 
 /* Keys that are to be served, in the order in which they became ready. */

@@ -48,6 +48,25 @@ static void a_transaction_serves_when_it_has_ended(void) {
     end();
 }
 
+/* A key that begins as what nobody waits for, and is overwritten by what somebody waits for, serves nobody: as in Redis. */
+static void a_key_counts_as_what_it_was_created(void) {
+    begin();
+    EXPECT(1, "rpush seed x", ":1\r\n");
+    WAITS(0, "blpop k 0");
+    for (unsigned i = 0; i < 2; i++) {
+        EXPECT(1, "multi", "+OK\r\n");
+        EXPECT(1, "zadd k 1 m", "+QUEUED\r\n");
+        EXPECT(1, "sort seed by nosort store k", "+QUEUED\r\n");
+        EXPECT(1, "exec", "*2\r\n:1\r\n:1\r\n");
+        if (i == 1) break;
+        STILL(0);
+        EXPECT(1, "del k", ":1\r\n");
+        WAITS(2, "bzpopmin elsewhere 0"); /* somebody waits for sorted sets: then it is looked at */
+    }
+    TOLD(0, "*2\r\n$1\r\nk\r\n$1\r\nx\r\n");
+    end();
+}
+
 /* What is pushed by who is served is served too, whatever stripes it takes. */
 static void chains_are_followed(void) {
     begin();
@@ -242,6 +261,7 @@ int main(void) {
     RUN(who_waits_longest_is_served_first);
     RUN(other_keys_types_and_databases_serve_nobody);
     RUN(a_transaction_serves_when_it_has_ended);
+    RUN(a_key_counts_as_what_it_was_created);
     RUN(chains_are_followed);
     RUN(a_time_that_is_over_ends_the_wait);
     RUN(who_is_served_does_not_time_out);
