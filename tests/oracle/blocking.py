@@ -430,7 +430,7 @@ def run_configuration(shards, protocol, options, seconds):
             name = "%s.%d.%d.%d" % (options.seed, shards, protocol, number)
             pair.check("round %s (%s)" % (name, where), Generator(random.Random(name), known).script(options.steps))
             number += 1
-        if not pair.served:
+        if not pair.served and not options.files:
             raise SystemExit("FAILED %s: nobody who waited was served" % where)
     print("ok %s: %d rounds of %d steps, %d replies to those who waited, seed %s"
           % (where, number, options.steps, pair.served, options.seed), flush=True)
