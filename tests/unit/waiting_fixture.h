@@ -55,8 +55,8 @@ static inline void parse_for(struct peer *peer, const char *text) {
     size_t used;
     int len = snprintf(line, sizeof line, "%s\n", text);
     CHECK(len > 0 && len < (int)sizeof line);
-    CHECK(request_parse(&parser, &shards->limits, line, (size_t)len, &executor->batch[0].args, &used) ==
-          REQUEST_READY);
+    CHECK(request_parse(&parser, &shards->limits, (struct bytes){line, (size_t)len}, &executor->batch[0].args,
+                        &used) == REQUEST_READY);
     CHECK(prepare_request(executor, &peer->client, &executor->batch[0], NULL));
     executor->batch[0].begin = 0, executor->batch[0].end = used;
     executor->bytes = line;

@@ -66,8 +66,7 @@ static void a_large_element_is_not_copied(void) {
     struct request_parser parser = {0};
     size_t used;
     struct bytes line = BYTES("rpush k v\n");
-    CHECK(request_parse(&parser, &shards->limits, line.data, line.len, &executor->batch[0].args, &used) ==
-          REQUEST_READY);
+    CHECK(request_parse(&parser, &shards->limits, line, &executor->batch[0].args, &used) == REQUEST_READY);
     CHECK(prepare_request(executor, &peers[1].client, &executor->batch[0], NULL));
     executor->batch[0].args.argv[2] = block_bytes(block);
     executor->call.arg_blocks = &block;
