@@ -155,15 +155,17 @@ struct clients_usage clients_usage(void) {
     return usage;
 }
 
-static void section_clients(struct info *info) {
+static void measure_clients(struct info *info) {
     struct clients_usage usage = clients_usage();
-    info_number(info, "connected_clients", (int64_t)usage.count);
-    info_fixed(info, "cluster_connections:0");
-    info_number(info, "maxclients", config.maxclients);
-    info_number(info, "client_recent_max_input_buffer", (int64_t)usage.max_input);
-    info_number(info, "client_recent_max_output_buffer", (int64_t)usage.max_output);
+    info->figures.connected_clients = (double)usage.count;
+    info->figures.maxclients = (double)config.maxclients;
+    info->figures.client_recent_max_input_buffer = (double)usage.max_input;
+    info->figures.client_recent_max_output_buffer = (double)usage.max_output;
+}
+INFO_MEASURE(CLIENTS, measure_clients);
+
+static void section_clients(struct info *info) {
     info_metrics(info, METRIC_CLIENTS);
-    info_fixed(info, "tracking_clients:0 clients_in_timeout_table:0");
 }
 INFO_SECTION(clients) = {
     .name = "clients", .title = "Clients", .order = 20, .by_default = true, .write = section_clients};

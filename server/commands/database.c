@@ -58,7 +58,7 @@ static struct sample sample_expiring(unsigned db, int64_t now_ms) {
 }
 
 /* Upkeep deletes keys as their time comes: this is above 0 where it is behind, or switched off. */
-static double stale_percentage(const struct info *info) {
+static void measure_stale(struct info *info) {
     double stale = 0, all = 0;
     for (unsigned db = 0; db < (unsigned)config.databases; db++) {
         uint64_t expiring = count_expiring(db);
@@ -67,9 +67,9 @@ static double stale_percentage(const struct info *info) {
         all += (double)expiring;
         stale += (double)expiring * info_ratio(sample.over, sample.over + sample.alive);
     }
-    return 100 * info_ratio(stale, all);
+    info->figures.expired_stale_perc = 100 * info_ratio(stale, all);
 }
-INFO_FIGURE(expired_stale_perc, stale_percentage);
+INFO_MEASURE(STATS, measure_stale);
 
 static void section_keyspace(struct info *info) {
     for (unsigned db = 0; db < (unsigned)config.databases; db++) {

@@ -126,21 +126,26 @@ INFO_SECTION(replication) = {.name = "replication",
 
 /* ---- CPU ------------------------------------------------------------------------------------------ */
 
-static void cpu_line(struct info *info, const char *name, struct timeval time) {
-    INFO_LINE(info, "%s:%lld.%06lld", name, (long long)time.tv_sec, (long long)time.tv_usec);
+static double seconds(struct timeval time) {
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
-static void section_cpu(struct info *info) {
+static void measure_cpu(struct info *info) {
     struct rusage self = {0}, children = {0}, thread = {0};
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &children);
     getrusage(RUSAGE_THREAD, &thread);
-    cpu_line(info, "used_cpu_sys", self.ru_stime);
-    cpu_line(info, "used_cpu_user", self.ru_utime);
-    cpu_line(info, "used_cpu_sys_children", children.ru_stime);
-    cpu_line(info, "used_cpu_user_children", children.ru_utime);
+    info->figures.used_cpu_sys = seconds(self.ru_stime);
+    info->figures.used_cpu_user = seconds(self.ru_utime);
+    info->figures.used_cpu_sys_children = seconds(children.ru_stime);
+    info->figures.used_cpu_user_children = seconds(children.ru_utime);
     /* Redis has one thread that serves: here it is the shard that answers. */
-    cpu_line(info, "used_cpu_sys_main_thread", thread.ru_stime);
-    cpu_line(info, "used_cpu_user_main_thread", thread.ru_utime);
+    info->figures.used_cpu_sys_main_thread = seconds(thread.ru_stime);
+    info->figures.used_cpu_user_main_thread = seconds(thread.ru_utime);
+}
+INFO_MEASURE(CPU, measure_cpu);
+
+static void section_cpu(struct info *info) {
+    info_metrics(info, METRIC_CPU);
 }
 INFO_SECTION(cpu) = {.name = "cpu", .title = "CPU", .order = 70, .by_default = true, .write = section_cpu};

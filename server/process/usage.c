@@ -73,60 +73,49 @@ static struct usage usage_now(void) {
     return usage;
 }
 
-static void used_lines(struct info *info, const struct usage *usage) {
-    uint64_t overhead = usage->startup + usage->clients, data = usage->used - overhead;
-    info_bytes(info, "used_memory", usage->used);
-    info_bytes(info, "used_memory_rss", usage->resident);
-    info_bytes(info, "used_memory_peak", usage->peak);
-    INFO_LINE(info, "used_memory_peak_perc:%.2f%%",
-              100 * info_ratio((double)usage->used, (double)usage->peak));
-    info_number(info, "used_memory_overhead", (int64_t)overhead);
-    info_number(info, "used_memory_startup", (int64_t)usage->startup);
-    info_number(info, "used_memory_dataset", (int64_t)data);
-    INFO_LINE(info, "used_memory_dataset_perc:%.2f%%",
-              100 * info_ratio((double)data, (double)(usage->used - usage->startup)));
-}
-
-static void fragmentation_lines(struct info *info, const struct usage *usage) {
-    double used = (double)usage->used, reserved = (double)usage->reserved, resident = (double)usage->resident;
-    INFO_LINE(info, "allocator_frag_ratio:%.2f", info_ratio(reserved, used));
-    info_number(info, "allocator_frag_bytes", (int64_t)(usage->reserved - usage->used));
-    INFO_LINE(info, "allocator_rss_ratio:%.2f", info_ratio(resident, reserved));
-    info_number(info, "allocator_rss_bytes", (int64_t)(usage->resident - usage->reserved));
-    info_fixed(info, "rss_overhead_ratio:1.00 rss_overhead_bytes:0");
-    INFO_LINE(info, "mem_fragmentation_ratio:%.2f", info_ratio(resident, used));
-    info_number(info, "mem_fragmentation_bytes", (int64_t)(usage->resident - usage->used));
-}
-
-static double unfreed(const struct info *info) {
-    (void)info;
+static double unfreed(void) {
     uint64_t objects = reaper_pending();
     for (unsigned i = 0; i < stripes.count; i++) objects += keyspace_buried(stripes.all[i].keyspace);
     return (double)objects;
 }
-INFO_FIGURE(lazyfree_pending_objects, unfreed);
+
+static void measure_used(struct info_figures *figures, const struct usage *usage) {
+    double used = (double)usage->used, startup = (double)usage->startup, clients = (double)usage->clients;
+    figures->used_memory = used;
+    figures->used_memory_rss = (double)usage->resident;
+    figures->used_memory_peak = (double)usage->peak;
+    figures->used_memory_peak_perc = 100 * info_ratio(used, (double)usage->peak);
+    figures->used_memory_overhead = startup + clients;
+    figures->used_memory_startup = startup;
+    figures->used_memory_dataset = used - startup - clients;
+    figures->used_memory_dataset_perc = 100 * info_ratio(used - startup - clients, used - startup);
+    figures->mem_clients_normal = clients;
+}
+
+static void measure_allocators(struct info_figures *figures, const struct usage *usage) {
+    double used = (double)usage->used, reserved = (double)usage->reserved, resident = (double)usage->resident;
+    figures->allocator_allocated = used;
+    figures->allocator_active = reserved;
+    figures->allocator_resident = resident;
+    figures->allocator_frag_ratio = info_ratio(reserved, used);
+    figures->allocator_frag_bytes = reserved - used;
+    figures->allocator_rss_ratio = info_ratio(resident, reserved);
+    figures->allocator_rss_bytes = resident - reserved;
+    figures->mem_fragmentation_ratio = info_ratio(resident, used);
+    figures->mem_fragmentation_bytes = resident - used;
+}
+
+static void measure_memory(struct info *info) {
+    struct usage usage = usage_now();
+    measure_used(&info->figures, &usage);
+    measure_allocators(&info->figures, &usage);
+    info->figures.total_system_memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    info->figures.container_memory_limit = (double)limit_bytes;
+    info->figures.lazyfree_pending_objects = unfreed();
+}
+INFO_MEASURE(MEMORY, measure_memory);
 
 static void section_memory(struct info *info) {
-    struct usage usage = usage_now();
-    used_lines(info, &usage);
-    info_number(info, "allocator_allocated", (int64_t)usage.used);
-    info_number(info, "allocator_active", (int64_t)usage.reserved);
-    info_number(info, "allocator_resident", (int64_t)usage.resident);
-    info_bytes(info, "total_system_memory",
-               (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
-    info_bytes(info, "container_memory_limit", limit_bytes);
-    info_fixed(info,
-               "used_memory_lua:0 used_memory_vm_eval:0 used_memory_lua_human:0B "
-               "used_memory_scripts_eval:0 number_of_cached_scripts:0 number_of_functions:0 "
-               "number_of_libraries:0 used_memory_vm_functions:0 used_memory_vm_total:0 "
-               "used_memory_vm_total_human:0B used_memory_functions:0 used_memory_scripts:0 "
-               "used_memory_scripts_human:0B maxmemory:0 maxmemory_human:0B maxmemory_policy:noeviction");
-    fragmentation_lines(info, &usage);
-    info_fixed(info, "mem_not_counted_for_evict:0 mem_replication_backlog:0 mem_total_replication_buffers:0 "
-                     "mem_clients_slaves:0");
-    info_number(info, "mem_clients_normal", (int64_t)usage.clients);
-    info_fixed(info,
-               "mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:slab+malloc active_defrag_running:0");
     info_metrics(info, METRIC_MEMORY);
 }
 INFO_SECTION(memory) = {

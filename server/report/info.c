@@ -1,6 +1,7 @@
 /* info.c - the register of INFO's sections, and how their lines look. */
 #include "server/report/info.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,21 +12,13 @@ enum { SECTIONS_MAX = 32, ERROR_SIZE = 128 }; /* a set of sections is a word */
 extern const struct info_section *const __start_info_rows[];
 extern const struct info_section *const __stop_info_rows[];
 
-extern const struct info_figure *const __start_info_figures[];
-extern const struct info_figure *const __stop_info_figures[];
+extern const struct info_measure *const __start_info_measures[];
+extern const struct info_measure *const __stop_info_measures[];
 
 static struct {
     const struct info_section *rows[SECTIONS_MAX]; /* ascending by .order */
     unsigned count;
 } sections;
-
-/* FIGURE_<name>: the rows of that kind in metrics.def, and who works them out. */
-enum figure {
-#define FIGURE(name, section, format, help) FIGURE_##name,
-#include "server/report/metrics.def"
-    FIGURES
-};
-static const struct info_figure *figures[FIGURES];
 
 /* ---- The register --------------------------------------------------------------------------------- */
 
@@ -35,15 +28,11 @@ static int row_order(const void *a, const void *b) {
     return (x->order > y->order) - (x->order < y->order);
 }
 
-static const char *bad_row(const char *kind, const char *name, const char *what) {
+static const char *bad_section(const struct info_section *row, const char *what) {
     static char error[ERROR_SIZE];
     struct text text = text_fixed(error, sizeof error);
-    text_format(&text, "INFO %s '%s': %s", kind, name ? name : "?", what);
+    text_format(&text, "INFO section '%s': %s", row->name ? row->name : "?", what);
     return error;
-}
-
-static const char *bad_section(const struct info_section *row, const char *what) {
-    return bad_row("section", row->name, what);
 }
 
 static bool is_name(const char *name) {
@@ -65,31 +54,13 @@ const char *info_check(const struct info_section *const *rows, unsigned count) {
     return NULL;
 }
 
-static const char *find_figures(void) {
-    static const char *const names[] = {
-#define FIGURE(name, section, format, help) #name,
-#include "server/report/metrics.def"
-    };
-    for (const struct info_figure *const *at = __start_info_figures; at < __stop_info_figures; at++) {
-        unsigned i = 0;
-        while (i < FIGURES && strcmp(names[i], (*at)->name) != 0) i++;
-        if (i == FIGURES) return bad_row("figure", (*at)->name, "not in metrics.def");
-        if (figures[i] && figures[i] != *at) return bad_row("figure", names[i], "worked out twice");
-        figures[i] = *at;
-    }
-    for (unsigned i = 0; i < FIGURES; i++)
-        if (!figures[i]) return bad_row("figure", names[i], "nobody works it out");
-    return NULL;
-}
-
 const char *info_open(void) {
     size_t count = (size_t)(__stop_info_rows - __start_info_rows);
     if (count > SECTIONS_MAX) return "more INFO sections than SECTIONS_MAX";
     memcpy(sections.rows, __start_info_rows, count * sizeof *sections.rows);
     sections.count = (unsigned)count;
     qsort(sections.rows, count, sizeof *sections.rows, row_order);
-    const char *error = info_check(sections.rows, sections.count);
-    return error ? error : find_figures();
+    return info_check(sections.rows, sections.count);
 }
 
 uint32_t info_sections(struct bytes word) {
@@ -133,13 +104,11 @@ void info_number(struct info *info, const char *name, int64_t number) {
     INFO_LINE(info, "%s:%lld", name, (long long)number);
 }
 
-void info_bytes(struct info *info, const char *name, uint64_t bytes) {
+void info_human(struct info *info, const char *name, double bytes) {
     static const char units[] = "BKMGTPE";
     unsigned unit = 0;
-    double value = (double)bytes;
-    for (; value >= 1024 && units[unit + 1]; unit++) value /= 1024;
-    INFO_LINE(info, "%s:%llu", name, (unsigned long long)bytes);
-    INFO_LINE(info, "%s_human:%.*f%c", name, unit ? 2 : 0, value, units[unit]);
+    for (; bytes >= 1024 && units[unit + 1]; unit++) bytes /= 1024;
+    INFO_LINE(info, "%s_human:%.*f%c", name, unit ? 2 : 0, bytes, units[unit]);
 }
 
 double info_ratio(double part, double whole) {
@@ -151,11 +120,23 @@ static int64_t shown(enum metric_kind kind, uint64_t figure) {
     return (int64_t)(kind == METRIC_TIME ? figure / 1000000 : figure);
 }
 
+static void measure(struct info *info, enum metric_section asked) {
+    memset(&info->figures, 0xff, sizeof info->figures); /* no numbers: nobody has set them */
+    for (const struct info_measure *const *at = __start_info_measures; at < __stop_info_measures; at++)
+        if ((*at)->section == asked) (*at)->measure(info);
+#define FIGURE(name, kind, section, format, help)                                                            \
+    assert(asked != METRIC_##section || !isnan(info->figures.name));
+#include "server/report/metrics.def"
+}
+
 void info_metrics(struct info *info, enum metric_section asked) {
+    measure(info, asked);
 #define METRIC(field, kind, section, name, help)                                                             \
     if (asked == METRIC_##section) info_number(info, name, shown(METRIC_##kind, info->metrics.field));
-#define FIGURE(name, section, format, help)                                                                  \
-    if (asked == METRIC_##section) INFO_LINE(info, #name ":" format, figures[FIGURE_##name]->read(info));
+#define FIGURE(name, kind, section, format, help)                                                            \
+    if (asked == METRIC_##section) INFO_LINE(info, #name ":" format, info->figures.name);
+#define HUMAN(name, section)                                                                                 \
+    if (asked == METRIC_##section) info_human(info, #name, info->figures.name);
 #define ABSENT(section, name, value)                                                                         \
     if (asked == METRIC_##section) info_fixed(info, name ":" value);
 #include "server/report/metrics.def"

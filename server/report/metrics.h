@@ -9,7 +9,7 @@
 #include "server/limits.h"
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_TIME };
-enum metric_section { METRIC_CLIENTS, METRIC_MEMORY, METRIC_STATS, METRIC_IO }; /* of INFO */
+enum metric_section { METRIC_CLIENTS, METRIC_MEMORY, METRIC_STATS, METRIC_CPU, METRIC_IO }; /* of INFO */
 
 struct command_metrics {
     uint64_t calls, nanoseconds, rejected, failed;

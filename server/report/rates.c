@@ -68,20 +68,10 @@ struct rates rates_now(void) {
     return result;
 }
 
-static double commands_figure(const struct info *info) {
-    (void)info;
-    return rates_now().commands;
+static void measure_rates(struct info *info) {
+    struct rates now = rates_now();
+    info->figures.instantaneous_ops_per_sec = now.commands;
+    info->figures.instantaneous_input_kbps = now.input_kbytes;
+    info->figures.instantaneous_output_kbps = now.output_kbytes;
 }
-INFO_FIGURE(instantaneous_ops_per_sec, commands_figure);
-
-static double input_figure(const struct info *info) {
-    (void)info;
-    return rates_now().input_kbytes;
-}
-INFO_FIGURE(instantaneous_input_kbps, input_figure);
-
-static double output_figure(const struct info *info) {
-    (void)info;
-    return rates_now().output_kbytes;
-}
-INFO_FIGURE(instantaneous_output_kbps, output_figure);
+INFO_MEASURE(STATS, measure_rates);

@@ -94,16 +94,57 @@ static void lines_look_as_redis_writes_them(void) {
     struct info info = {.text = &text};
     info_fixed(&info, "a:0 b:x");
     info_number(&info, "n", INT64_MIN);
-    info_bytes(&info, "s", 1023);
-    info_bytes(&info, "s", 1024 * 1024 - 1);
-    info_bytes(&info, "s", 5ull << 40);
-    info_bytes(&info, "s", UINT64_MAX);
+    info_human(&info, "s", 0);
+    info_human(&info, "s", 1023);
+    info_human(&info, "s", 1024 * 1024 - 1);
+    info_human(&info, "s", 5ull << 40);
+    info_human(&info, "s", 0x1p64);
     INFO_LINE(&info, "r:%.2f", info_ratio(1, 4) + info_ratio(1, 0));
     CHECK_BYTES(text_bytes(&text),
-                BYTES("a:0\r\nb:x\r\nn:-9223372036854775808\r\ns:1023\r\ns_human:1023B\r\n"
-                      "s:1048575\r\ns_human:1024.00K\r\ns:5497558138880\r\ns_human:5.00T\r\n"
-                      "s:18446744073709551615\r\ns_human:16.00E\r\nr:0.25\r\n"));
+                BYTES("a:0\r\nb:x\r\nn:-9223372036854775808\r\ns_human:0B\r\ns_human:1023B\r\n"
+                      "s_human:1024.00K\r\ns_human:5.00T\r\ns_human:16.00E\r\nr:0.25\r\n"));
     text_free(&text);
+}
+
+/* So an exporter can be made of the rows alone: no line of these sections is written without one. */
+static void sections_of_figures_have_a_line_for_each_row_in_order(void) {
+    static const struct {
+        enum metric_section section;
+        const char *name, *value;
+    } rows[] = {
+#define METRIC(field, kind, section, name, help)  {METRIC_##section, name, NULL},
+#define FIGURE(name, kind, section, format, help) {METRIC_##section, #name, NULL},
+#define HUMAN(name, section)                      {METRIC_##section, #name "_human", NULL},
+#define ABSENT(section, name, value)              {METRIC_##section, name, value},
+#include "server/report/metrics.def"
+    };
+    static const struct {
+        enum metric_section section;
+        const char *words, *title;
+    } shown[] = {{METRIC_CLIENTS, "clients", "# Clients\r\n"},
+                 {METRIC_MEMORY, "memory", "# Memory\r\n"},
+                 {METRIC_STATS, "stats", "# Stats\r\n"},
+                 {METRIC_CPU, "cpu", "# CPU\r\n"}};
+    begin();
+    for (unsigned i = 0; i < sizeof shown / sizeof *shown; i++) {
+        const char *at = info_text(shown[i].words, now_ms);
+        CHECK(strncmp(at, shown[i].title, strlen(shown[i].title)) == 0);
+        at += strlen(shown[i].title);
+        for (unsigned r = 0; r < sizeof rows / sizeof *rows; r++) {
+            if (rows[r].section != shown[i].section) continue;
+            size_t len = strcspn(at, ":\r");
+            CHECK(at[len] == ':');
+            CHECK_BYTES(((struct bytes){at, len}), bytes_of(rows[r].name));
+            at += len + 1;
+            len = strcspn(at, "\r");
+            if (rows[r].value) CHECK_BYTES(((struct bytes){at, len}), bytes_of(rows[r].value));
+            CHECK(len > 0 && memcmp(at + len, "\r\n", 2) == 0);
+            CHECK(rows[r].value || (*at >= '0' && *at <= '9') || *at == '-'); /* and none is nan */
+            at += len + 2;
+        }
+        CHECK(*at == 0);
+    }
+    end();
 }
 
 int main(void) {
@@ -113,5 +154,6 @@ int main(void) {
     RUN(all_sections_are_there);
     RUN(a_bad_row_is_found);
     RUN(lines_look_as_redis_writes_them);
+    RUN(sections_of_figures_have_a_line_for_each_row_in_order);
     return 0;
 }
