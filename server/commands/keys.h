@@ -15,6 +15,9 @@ uint64_t keys_count(unsigned db);
 /* A cursor as strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers wrap. */
 bool keys_cursor(struct bytes text, uint64_t *cursor);
 
+/* What Redis says of that option of HSCAN to the other scans, since it has it. */
+#define KEYS_NOVALUES_ERROR "ERR NOVALUES option can only be used in HSCAN"
+
 /* 64 random bits. */
 uint64_t keys_random(const struct call *call);
 

@@ -184,6 +184,9 @@ static bool scan_options_or_reply(struct call *call, struct search *search, uint
             pattern = call->argv[i + 1];
         } else if (!last && bytes_is(option, "type")) {
             search->type = call->argv[i + 1];
+        } else if (bytes_is(option, "novalues")) {
+            reply_error(call->reply, KEYS_NOVALUES_ERROR);
+            return false;
         } else {
             call_syntax_error(call);
             return false;
