@@ -413,14 +413,15 @@ COMMAND(hrandfield) = {.name = "hrandfield",
 
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
-void hash_forget(struct call *call, struct edit *edit, struct bytes field) {
-    if (edit->entry->kind != VALUE_OBJECT) return;
+bool hash_forget(struct call *call, struct edit *edit, struct bytes field) {
+    if (edit->entry->kind != VALUE_OBJECT) return true;
     struct value value = entry_value(edit->entry);
     struct stripe *stripe = stripe_of(edit->key.hash);
-    if (!is_over(call, &value, field)) return;
+    if (!is_over(call, &value, field)) return true;
+    if (hash_delete(edit, field) != HASH_DELETED) return false;
     effect_expired(call->effects, stripe, call->db, edit->entry, EXPIRED_ELEMENT, field);
-    (void)hash_delete(edit, field); /* without memory it stays, and is overwritten or found again */
     effect_expired(call->effects, stripe, call->db, edit->entry, EXPIRED_ELEMENTS, BYTES(""));
+    return true;
 }
 
 /* Sets a field, which keeps its expiry or loses it. What passes Redis's thresholds marks the hash. */
@@ -438,7 +439,7 @@ static enum hash_changed set(struct edit *edit, struct bytes field, struct bytes
 }
 
 enum hash_changed hash_set_argument(struct call *call, struct edit *edit, uint32_t arg, bool kept) {
-    hash_forget(call, edit, call->argv[arg]);
+    if (!hash_forget(call, edit, call->argv[arg])) return HASH_NO_MEMORY;
     return set(edit, call->argv[arg], call->argv[arg + 1], call_block(call, arg + 1), kept);
 }
 
@@ -502,18 +503,22 @@ COMMAND(hmset) = {.name = "hmset",
                   .replaced_by = "`HSET` with multiple field-value pairs",
                   .syntax = "<key:key> field_value:{<field> <value>} ..."};
 
-/* Opens argv[1], and finds its field argv[2]; what is found is valid until the next change. False after replying. */
-static bool open_field(struct call *call, struct edit *edit, struct element *found, bool *there) {
-    if (!collection_open(call, 1, TYPE_HASH, true, edit)) return false;
-    hash_forget(call, edit, call->argv[2]);
-    struct value value = entry_value(edit->entry);
-    *there = hash_there(call, &value, 2, found);
-    return true;
-}
-
 /* Closes what open_field opened, with nothing changed. */
 static void close_field(struct call *call, struct edit *edit) {
     collection_close(call, 1, edit, EVENT_NONE, 0);
+}
+
+/* Opens argv[1], and finds its field argv[2]; what is found is valid until the next change. False after replying. */
+static bool open_field(struct call *call, struct edit *edit, struct element *found, bool *there) {
+    if (!collection_open(call, 1, TYPE_HASH, true, edit)) return false;
+    if (!hash_forget(call, edit, call->argv[2])) {
+        close_field(call, edit);
+        call_out_of_memory(call);
+        return false;
+    }
+    struct value value = entry_value(edit->entry);
+    *there = hash_there(call, &value, 2, found);
+    return true;
 }
 
 static void hsetnx(struct call *call) {
@@ -548,8 +553,8 @@ static void hdel(struct call *call) {
         return;
     }
     for (uint64_t left = UINT64_MAX; i < call->argc && changed != HASH_NO_MEMORY && left > 0; i++) {
-        hash_forget(call, &edit, call->argv[i]);
-        changed = hash_delete(&edit, call->argv[i]);
+        bool forgotten = hash_forget(call, &edit, call->argv[i]);
+        changed = forgotten ? hash_delete(&edit, call->argv[i]) : HASH_NO_MEMORY;
         if (changed != HASH_DELETED) continue;
         struct value value = entry_value(edit.entry);
         left = hash_count(&value);

@@ -8,8 +8,8 @@
 /* The value of the field argv[arg] of what was looked up as argv[1]. False if there is none. */
 bool hash_there(struct call *call, const struct value *value, uint32_t arg, struct element *found);
 
-/* A field that is overdue goes before something is done with it, and that is told. */
-void hash_forget(struct call *call, struct edit *edit, struct bytes field);
+/* A field that is overdue goes before something is done with it, and that is told. False without memory: it stays. */
+bool hash_forget(struct call *call, struct edit *edit, struct bytes field);
 /* Sets the field argv[arg] to the value that follows it; kept: it expires when it did before, else never. What passes
  * Redis's thresholds marks the hash. As hash_set. */
 enum hash_changed hash_set_argument(struct call *call, struct edit *edit, uint32_t arg, bool kept);

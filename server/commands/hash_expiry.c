@@ -7,7 +7,8 @@
 #define EXPIRY_MAX_MS ((int64_t)((1ull << 46) - 1)) /* Redis takes no later ones in commands */
 _Static_assert(EXPIRY_MAX_MS <= TIMES_MAX, "they can be kept");
 
-enum field_answer { NO_FIELD = -2, NO_EXPIRY = -1, NOT_DONE = 0, DONE = 1, GONE = 2 };
+/* What is said of a field. NO_MEMORY is an error in the place of a number. */
+enum field_answer { NO_MEMORY = -3, NO_FIELD = -2, NO_EXPIRY = -1, NOT_DONE = 0, DONE = 1, GONE = 2 };
 
 /* ---- Arguments ------------------------------------------------------------------------------------ */
 
@@ -127,36 +128,41 @@ struct expiring {
     int64_t at_ms;
     enum condition condition;
     uint64_t count;
-    bool failed; /* memory ran out */
+    bool failed; /* memory ran out: nothing more is done */
+    char digits[NUMBER_I64_MAX_LEN];
 };
 
 static bool is_past(const struct expiring *x) {
     return x->at_ms > 0 && x->at_ms <= x->call->effects->now_ms;
 }
 
-/* One field. Where memory runs out the answer is NOT_DONE. */
+/* Finds the field argv[arg], valid until the next change. False if there is none. */
+static bool find_field(struct expiring *x, uint32_t arg, struct element *found) {
+    if (x->edit.entry == NULL) return false;
+    (void)hash_forget(x->call, &x->edit,
+                      x->call->argv[arg]); /* without memory it stays, and is not there either */
+    struct value value = entry_value(x->edit.entry);
+    return hash_there(x->call, &value, arg, found);
+}
+
+/* One field, which is there. */
 static enum field_answer expire_field(struct expiring *x, uint32_t arg) {
     struct bytes field = x->call->argv[arg];
-    struct element found;
-    if (x->edit.entry == NULL) return NO_FIELD;
-    hash_forget(x->call, &x->edit, field);
     struct value value = entry_value(x->edit.entry);
-    if (!hash_get(x->edit.keyspace, &value, field, &found)) return NO_FIELD;
     int64_t old_ms = hash_expiry(x->edit.keyspace, &value, field);
     if (x->at_ms == 0 && old_ms == 0) return NO_EXPIRY;
     if (!holds(x->condition, old_ms, x->at_ms)) return NOT_DONE;
     bool past = is_past(x);
-    enum hash_changed changed = past ? hash_delete(&x->edit, field) : hash_expire(&x->edit, field, x->at_ms);
-    if (changed == HASH_NO_MEMORY) {
-        x->failed = true;
-        return NOT_DONE;
-    }
+    enum hash_changed changed = HASH_NO_MEMORY;
+    if (!x->failed) changed = past ? hash_delete(&x->edit, field) : hash_expire(&x->edit, field, x->at_ms);
+    x->failed = changed == HASH_NO_MEMORY;
+    if (x->failed) return NO_MEMORY;
     x->count++;
     add_change(&x->changes, arg, 1);
     return past ? GONE : DONE;
 }
 
-static void begin_expiring(struct expiring *x, char digits[NUMBER_I64_MAX_LEN]) {
+static void begin_expiring(struct expiring *x) {
     x->changes = (struct changes){.call = x->call};
     if (x->at_ms == 0) {
         x->changes.name = BYTES("HPERSIST");
@@ -164,7 +170,7 @@ static void begin_expiring(struct expiring *x, char digits[NUMBER_I64_MAX_LEN]) 
         x->changes.name = BYTES("HDEL");
     } else {
         x->changes.name = BYTES("HPEXPIREAT");
-        x->changes.options[0] = (struct bytes){digits, number_format_i64(digits, x->at_ms)};
+        x->changes.options[0] = (struct bytes){x->digits, number_format_i64(x->digits, x->at_ms)};
     }
 }
 
@@ -179,16 +185,18 @@ static void give_up(struct expiring *x) {
     if (x->edit.entry) collection_close(x->call, 1, &x->edit, EVENT_NONE, 0);
 }
 
-/* Expires all fields, and answers for each. A reply that has begun cannot be taken back, so where memory runs out those that
- * are left are said not to be done. */
+/* Expires all fields, and answers for each. Where memory runs out those before have been changed, and say so; in the place
+ * of each that could not be stands the error. */
 static void expire_fields(struct expiring *x, struct fields fields) {
-    char digits[NUMBER_I64_MAX_LEN];
-    struct call *call = x->call;
-    begin_expiring(x, digits);
-    reply_array(call->reply, fields.count);
-    for (uint32_t i = 0; i < fields.count; i++) {
-        enum field_answer answer = x->failed ? NOT_DONE : expire_field(x, fields.first + i);
-        reply_int(call->reply, answer);
+    struct element found;
+    begin_expiring(x);
+    reply_array(x->call->reply, fields.count);
+    for (uint32_t i = fields.first; i < fields.first + fields.count; i++) {
+        enum field_answer answer = find_field(x, i, &found) ? expire_field(x, i) : NO_FIELD;
+        if (answer == NO_MEMORY)
+            call_out_of_memory(x->call);
+        else
+            reply_int(x->call->reply, answer);
     }
     end_expiring(x);
 }
@@ -341,26 +349,33 @@ COMMAND(hpexpiretime) = {
 
 /* ---- HGETEX and HGETDEL --------------------------------------------------------------------------- */
 
-/* Replies with the value of the field argv[arg]; false if there is none. */
-static bool reply_field(struct expiring *x, uint32_t arg) {
-    struct call *call = x->call;
-    struct value value = x->edit.entry ? entry_value(x->edit.entry) : (struct value){0};
-    struct element found;
-    bool there = x->edit.entry && hash_there(call, &value, arg, &found);
-    if (there)
-        collection_reply_element(call->reply, call->effects->metrics, &found);
+/* Replies with the value of a field, behind what is made of it; with the error where there is no memory for that. */
+static void reply_and_expire_field(struct expiring *x, uint32_t arg, struct element *found) {
+    char text[ELEMENT_INLINE_MAX]; /* in the hash it may move, or go */
+    assert(found->block || found->bytes.len <= sizeof text);
+    if (found->block) block_retain(found->block);
+    if (!found->block && found->bytes.len)
+        found->bytes.data = memcpy(text, found->bytes.data, found->bytes.len);
+    if (expire_field(x, arg) == NO_MEMORY)
+        call_out_of_memory(x->call);
     else
-        reply_null(call->reply);
-    return there;
+        collection_reply_element(x->call->reply, x->call->effects->metrics, found);
+    if (found->block) block_release(found->block);
 }
 
 /* Replies with the values of all fields; of each in turn that is made what there is to make. */
 static void reply_and_expire(struct expiring *x, struct fields fields, bool changes) {
-    char digits[NUMBER_I64_MAX_LEN];
-    begin_expiring(x, digits);
+    struct element found;
+    begin_expiring(x);
     reply_array(x->call->reply, fields.count);
-    for (uint32_t i = fields.first; i < fields.first + fields.count; i++)
-        if (reply_field(x, i) && changes && !x->failed) expire_field(x, i);
+    for (uint32_t i = fields.first; i < fields.first + fields.count; i++) {
+        if (!find_field(x, i, &found))
+            reply_null(x->call->reply);
+        else if (changes)
+            reply_and_expire_field(x, i, &found);
+        else
+            collection_reply_element(x->call->reply, x->call->effects->metrics, &found);
+    }
     end_expiring(x);
 }
 
@@ -447,6 +462,7 @@ struct hsetex {
     bool fnx, fxx, keeps;
     bool has_expiry;
     int64_t at_ms;
+    bool past; /* it has an expiry that is over: fields go at once */
     struct fields fields;
 };
 
@@ -488,8 +504,7 @@ static bool hsetex_parse(struct call *call, struct hsetex *x) {
             x->keeps = keeps;
             if (!keeps && !hsetex_expiry(call, x, &at, form)) return false;
         } else {
-            reply_errorf(call->reply, "ERR unknown argument: %.*s", (int)(word.len < 128 ? word.len : 128),
-                         word.data);
+            reply_errorf(call->reply, "ERR unknown argument: %.*s", reply_name(word), word.data);
             return false;
         }
     }
@@ -507,61 +522,78 @@ static bool hsetex_may(struct call *call, const struct hsetex *x, const struct e
     return true;
 }
 
-/* Sets one field, or deletes it where its time is over. */
-static enum hash_changed hsetex_field(struct call *call, const struct hsetex *x, struct edit *edit,
-                                      uint32_t arg) {
-    if (x->has_expiry && x->at_ms <= call->effects->now_ms) {
-        hash_forget(call, edit, call->argv[arg]);
-        return hash_delete(edit, call->argv[arg]);
-    }
-    /* Its old expiry stays until it has the new one. */
-    enum hash_changed changed = hash_set_argument(call, edit, arg, x->keeps || x->has_expiry);
-    if (changed == HASH_NO_MEMORY || !x->has_expiry) return changed;
-    if (hash_expire(edit, call->argv[arg], x->at_ms) != HASH_NO_MEMORY) return changed;
-    if (changed == HASH_ADDED && hash_delete(edit, call->argv[arg]) == HASH_DELETED) return HASH_NO_MEMORY;
-    CALL_LOG(call, BYTES("HSETEX"), call->argv[1], BYTES("KEEPTTL"), BYTES("FIELDS"), BYTES("1"),
-             call->argv[arg], call->argv[arg + 1]);
-    return HASH_NO_MEMORY;
+/* Sets one field, or deletes it where its time is over. False without memory: where it says that it has changed something it
+ * has set the value, and the field expires when it did before. */
+static bool hsetex_field(struct call *call, const struct hsetex *x, struct edit *edit, uint32_t arg,
+                         enum hash_changed *changed) {
+    struct bytes field = call->argv[arg];
+    if (x->past)
+        *changed = hash_forget(call, edit, field) ? hash_delete(edit, field) : HASH_NO_MEMORY;
+    else
+        *changed = hash_set_argument(call, edit, arg, x->keeps || x->has_expiry);
+    if (*changed == HASH_NO_MEMORY) return false;
+    if (x->past || !x->has_expiry || hash_expire(edit, field, x->at_ms) != HASH_NO_MEMORY) return true;
+    if (*changed == HASH_ADDED && hash_delete(edit, field) == HASH_DELETED) *changed = HASH_UNCHANGED;
+    return false;
 }
 
-static void hsetex_log_begin(struct changes *changes, const struct hsetex *x, bool past,
+static void hsetex_log_begin(struct changes *changes, const struct hsetex *x,
                              char digits[NUMBER_I64_MAX_LEN]) {
-    changes->name = past ? BYTES("HDEL") : BYTES("HSETEX");
-    if (past) return;
+    changes->name = x->past ? BYTES("HDEL") : BYTES("HSETEX");
+    if (x->past) return;
     if (x->keeps) changes->options[0] = BYTES("KEEPTTL");
     if (x->has_expiry) changes->options[0] = BYTES("PXAT");
     if (x->has_expiry) changes->options[1] = (struct bytes){digits, number_format_i64(digits, x->at_ms)};
 }
 
+/* A field got its value, and kept the expiry that it had. */
+static void log_value(struct changes *changes, uint32_t arg) {
+    struct call *call = changes->call;
+    log_changes(changes);
+    CALL_LOG(call, BYTES("HSETEX"), call->argv[1], BYTES("KEEPTTL"), BYTES("FIELDS"), BYTES("1"),
+             call->argv[arg], call->argv[arg + 1]);
+}
+
+/* Sets all fields, records what was changed, and closes the edit. False without memory: those before have been set. */
+static bool hsetex_all(struct call *call, const struct hsetex *x, struct edit *edit) {
+    struct changes changes = {.call = call};
+    char digits[NUMBER_I64_MAX_LEN];
+    uint64_t count = 0;
+    bool done = true;
+    hsetex_log_begin(&changes, x, digits);
+    for (uint32_t i = 0; done && i < x->fields.count; i++) {
+        uint32_t arg = x->fields.first + 2 * i;
+        enum hash_changed changed;
+        done = hsetex_field(call, x, edit, arg, &changed);
+        if (changed == HASH_NO_MEMORY || changed == HASH_UNCHANGED) continue;
+        count++;
+        if (done)
+            add_change(&changes, arg, x->past ? 1 : 2);
+        else
+            log_value(&changes, arg);
+    }
+    log_changes(&changes);
+    collection_close(call, 1, edit, x->past ? EVENT_HDEL : EVENT_HSET, count);
+    if (count && x->has_expiry && !x->past) call_event(call, 1, EVENT_HEXPIRE);
+    return done;
+}
+
 static void hsetex(struct call *call) {
     struct hsetex x = {0};
     struct edit edit;
-    char digits[NUMBER_I64_MAX_LEN];
     if (!hsetex_parse(call, &x) || !collection_open(call, 1, TYPE_HASH, false, &edit)) return;
-    bool past = x.has_expiry && x.at_ms <= call->effects->now_ms, may = hsetex_may(call, &x, &edit);
-    struct changes changes = {.call = call};
-    uint64_t count = 0;
-    enum hash_changed changed = HASH_UNCHANGED;
-    if (!edit.entry && (past || !may)) {
+    bool may = hsetex_may(call, &x, &edit);
+    x.past = x.has_expiry && x.at_ms <= call->effects->now_ms;
+    if (!may || (x.past && !edit.entry)) {
+        if (edit.entry) collection_close(call, 1, &edit, EVENT_NONE, 0);
         reply_int(call->reply, may);
         return;
     }
     if (!edit.entry && !collection_open(call, 1, TYPE_HASH, true, &edit)) return;
-    hsetex_log_begin(&changes, &x, past, digits);
-    for (uint32_t i = 0; may && changed != HASH_NO_MEMORY && i < x.fields.count; i++) {
-        uint32_t arg = x.fields.first + 2 * i;
-        changed = hsetex_field(call, &x, &edit, arg);
-        if (changed == HASH_NO_MEMORY || changed == HASH_UNCHANGED) continue;
-        add_change(&changes, arg, past ? 1 : 2);
-        count++;
-    }
-    log_changes(&changes);
-    collection_close(call, 1, &edit, past ? EVENT_HDEL : EVENT_HSET, count);
-    if (count && x.has_expiry && !past) call_event(call, 1, EVENT_HEXPIRE);
-    if (changed == HASH_NO_MEMORY)
-        call_out_of_memory(call);
+    if (hsetex_all(call, &x, &edit))
+        reply_int(call->reply, 1);
     else
-        reply_int(call->reply, may);
+        call_out_of_memory(call);
 }
 COMMAND(hsetex) = {
     .name = "hsetex",

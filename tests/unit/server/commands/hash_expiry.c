@@ -2,6 +2,8 @@
  * there or not. */
 #include "server/commands/hash.h"
 
+#include <limits.h>
+
 #include "tests/unit/commands_fixture.h"
 
 #define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
@@ -275,6 +277,87 @@ static void dumps_have_expiries(void) {
     }
 }
 
+/* ---- Memory --------------------------------------------------------------------------------------- */
+
+static unsigned changes_left = UINT_MAX; /* that there is memory for; UINT_MAX: for all */
+
+static bool memory_there(void) {
+    if (changes_left == UINT_MAX) return true;
+    return changes_left ? changes_left-- > 0 : false;
+}
+
+enum hash_changed __real_hash_expire(struct edit *edit, struct bytes field, int64_t expiry_ms);
+enum hash_changed __wrap_hash_expire(struct edit *edit, struct bytes field, int64_t expiry_ms);
+enum hash_changed __wrap_hash_expire(struct edit *edit, struct bytes field, int64_t expiry_ms) {
+    return memory_there() ? __real_hash_expire(edit, field, expiry_ms) : HASH_NO_MEMORY;
+}
+enum hash_changed __real_hash_delete(struct edit *edit, struct bytes field);
+enum hash_changed __wrap_hash_delete(struct edit *edit, struct bytes field);
+enum hash_changed __wrap_hash_delete(struct edit *edit, struct bytes field) {
+    return memory_there() ? __real_hash_delete(edit, field) : HASH_NO_MEMORY;
+}
+
+/* Each field says what has become of it: those behind the one that memory ran out at are as they were. */
+static void without_memory_a_field_is_as_it_was(void) {
+#define LOST "*4\r\n$1\r\n1\r\n" NO_MEMORY NIL NO_MEMORY
+    static const struct {
+        struct exchange request, then;
+        unsigned changes;
+    } table[] = {
+        {{"hpexpireat h " FAR " fields 4 a b x c\n", "*4\r\n:1\r\n" NO_MEMORY ":-2\r\n" NO_MEMORY},
+         {"hpexpiretime h fields 3 a b c\n", "*3\r\n:" FAR "\r\n:-1\r\n:-1\r\n"},
+         1},
+        {{"hexpire h 0 fields 4 a b x c\n", "*4\r\n:2\r\n" NO_MEMORY ":-2\r\n" NO_MEMORY},
+         {"hmget h a b c\n", "*3\r\n" NIL "$1\r\n2\r\n$1\r\n3\r\n"},
+         1},
+        {{"hgetex h pxat " FAR " fields 4 a b x c\n", LOST},
+         {"hpexpiretime h fields 3 a b c\n", "*3\r\n:" FAR "\r\n:-1\r\n:-1\r\n"},
+         1},
+        {{"hgetdel h fields 4 a b x c\n", LOST},
+         {"hmget h a b c\n", "*3\r\n" NIL "$1\r\n2\r\n$1\r\n3\r\n"},
+         1},
+        {{"hpersist h fields 4 a b x c\n", "*4\r\n:-1\r\n:-1\r\n:-2\r\n:-1\r\n"}, {"hlen h\n", ":3\r\n"}, 0},
+        {{"hsetex h pxat " FAR " fields 2 a 5 b 6\n", NO_MEMORY}, /* the value of b is a change, too */
+         {"hmget h a b\nhpexpiretime h fields 2 a b\n",
+          "*2\r\n$1\r\n5\r\n$1\r\n6\r\n*2\r\n:" FAR "\r\n:-1\r\n"},
+         2},
+        {{"hsetex h pxat 1 fields 2 a 5 b 6\n", NO_MEMORY}, {"hmget h a b\n", "*2\r\n" NIL "$1\r\n2\r\n"}, 1},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        begin();
+        EXPECT("hset h a 1 b 2 c 3\n", ":3\r\n");
+        uint64_t before = changes();
+        changes_left = 1;
+        CHECK_BYTES(run(bytes_of(table[i].request.line)), bytes_of(table[i].request.reply));
+        changes_left = UINT_MAX;
+        CHECK_INT(changes() - before, table[i].changes);
+        CHECK_BYTES(run(bytes_of(table[i].then.line)), bytes_of(table[i].then.reply));
+        end();
+    }
+}
+
+/* A field that cannot go though its time is over is not there, and nothing is set that would have its expiry. Some of many
+ * go with the lookup: of the others it takes one. */
+static void what_is_overdue_and_stays_is_not_there(void) {
+    bool stays = false;
+    for (unsigned i = 0; !stays; i++) {
+        char line[64];
+        CHECK(i < SHORT_LIVED);
+        begin();
+        fill("h", SHORT_LIVED);
+        now_ms += 1000;
+        changes_left = 0;
+        snprintf(line, sizeof line, "hincrby h s%03u 1\n", i);
+        stays = bytes_equal(run(bytes_of(line)), BYTES(NO_MEMORY));
+        snprintf(line, sizeof line, "hget h s%03u\n", i);
+        if (stays) CHECK_BYTES(run(bytes_of(line)), BYTES(NIL));
+        snprintf(line, sizeof line, "hpexpireat h " FAR " fields 1 s%03u\n", i);
+        if (stays) CHECK_BYTES(run(bytes_of(line)), BYTES("*1\r\n:-2\r\n"));
+        changes_left = UINT_MAX;
+        end();
+    }
+}
+
 int main(void) {
     RUN(expiries_are_set_told_and_taken_away);
     RUN(values_come_with_what_becomes_of_them);
@@ -286,5 +369,7 @@ int main(void) {
     RUN(watchers_feel_it);
     RUN(changes_are_counted);
     RUN(dumps_have_expiries);
+    RUN(without_memory_a_field_is_as_it_was);
+    RUN(what_is_overdue_and_stays_is_not_there);
     return 0;
 }
