@@ -5,7 +5,7 @@
             assert client.call("SET", "key", "value") == "OK"
 
 Rules that this file keeps so that tests need not think of them:
-- Which program: $KEVY_SERVER, else build/kevy. A program named redis-server is started in Redis's way.
+- Which program: $KEVY_SERVER, else build/kevy. A program named redis-server or valkey-server is started in Redis's way.
 - Ports: kevy inherits its listening sockets (LISTEN_FDS), TCP on a port that the kernel chose, and Unix; so no port can be lost
   to someone else. For redis-server a port is bound, released and tried again should somebody take it in between.
 - Every wait has a deadline (times $KEVY_TIME_SCALE, for sanitizers and slow machines) and says what it waited for.
@@ -93,6 +93,25 @@ def find_redis():
     return os.environ.get("KEVY_REDIS") or shutil.which("redis-server")
 
 
+def find_peer(name, variable, oldest):
+    """A later server that what Redis 7.0 has not is compared with: the program that the variable names, or the one of this name in the
+    user's cache in kevy-peers/bin, if its version is at least this; else None."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.environ.get(variable) or os.path.join(cache, "kevy-peers", "bin", name)
+    if not os.path.exists(path):
+        return None
+    version = re.search(r"v=(\d+)\.", subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout)
+    return path if version and int(version.group(1)) >= oldest else None
+
+
+def find_later_redis():
+    return find_peer("redis-server", "KEVY_REDIS_LATER", 8)
+
+
+def find_valkey():
+    return find_peer("valkey-server", "KEVY_VALKEY", 9)
+
+
 class Server:
     """A server process. Arguments are the server's own ("--name", "value"); `shards` applies to kevy only.
 
@@ -102,7 +121,7 @@ class Server:
 
     def __init__(self, *arguments, shards=None, path=None, tcp=True, env=None, start=True):
         self.path = path or program()
-        self.is_redis = "redis" in os.path.basename(self.path)
+        self.is_redis = os.path.basename(self.path).startswith(("redis", "valkey"))
         self.arguments, self.shards, self.tcp, self.env = arguments, shards, tcp, env or {}
         self.directory = tempfile.mkdtemp(prefix="kevy-test-")
         self.socket_path = os.path.join(self.directory, "socket")

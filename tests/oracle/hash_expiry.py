@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Fields that expire, beside a redis-server that knows them (8.0 and later): the same random commands to both, the same replies.
+"""Fields that expire, beside servers that know them, Redis 8.0 and Valkey 9.1: the same random commands to both, the same replies.
 
     hash_expiry.py [--shards 1,4] [--seconds N] [--seed N] [--plant]
 
-Redis 7.0, with which all else is compared, has no such fields. A later one is the program that KEVY_REDIS_LATER names, or lies in the
-user's cache in kevy-peers/bin. Where there is none, that is said, and nothing is compared.
+Redis 7.0, with which all else is compared, has no such fields. The others are found by find_later_redis and find_valkey; where there is
+none, that is said, and nothing is compared. Valkey's errors are others, and what it finds wrong: it gets no wrong arguments.
 
 Commands go in pipelines; small hashes and large ones, times that are far or over, and now and then arguments that are wrong. What DUMP
 gives of each goes to the other, and must be the same value there. Times that were told relative to the present may differ by what
@@ -15,14 +15,12 @@ lies between the two servers' clocks, so no condition compares these.
 import argparse
 import os
 import random
-import re
-import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Client, Error, Server, program  # noqa: E402
+from kevy import Client, Error, Server, find_later_redis, find_valkey, program  # noqa: E402
 
 FAR_MS = 4102444800000  # the year 2100
 SLACK_MS = 60000  # between the servers' answers about a relative time: far less than what tells two of these times apart
@@ -31,21 +29,11 @@ KEYS = ["h", "g", "k"]
 TELLING = ("HTTL", "HPTTL", "HEXPIRETIME", "HPEXPIRETIME")
 
 
-def later_redis():
-    """A redis-server of version 8 and later, or None."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = os.environ.get("KEVY_REDIS_LATER") or os.path.join(cache, "kevy-peers", "bin", "redis-server")
-    if not os.path.exists(path):
-        return None
-    version = re.search(r"v=(\d+)\.", subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout)
-    return path if version and int(version.group(1)) >= 8 else None
-
-
 class Maker:
-    """Random commands."""
+    """Random commands; `faults`: some are wrong."""
 
-    def __init__(self, seed):
-        self.random = random.Random(seed)
+    def __init__(self, seed, faults):
+        self.random, self.faults = random.Random(seed), faults
         self.names = self.random.choice((6, 14, 400))
 
     def pick(self, *some):
@@ -53,6 +41,9 @@ class Maker:
 
     def chance(self, share):
         return self.random.random() < share
+
+    def fault(self, share):
+        return self.chance(share) and self.faults
 
     def field(self):
         return "L" * 600 + self.pick("1", "2") if self.chance(0.01) else "f%d" % self.random.randrange(self.names)
@@ -63,13 +54,13 @@ class Maker:
     def fields(self, values=False):
         count = self.pick(1, 1, 1, 2, 3, 5, 20)
         words = [word for _ in range(count) for word in ([self.field(), self.value()] if values else [self.field()])]
-        if self.chance(0.03):
+        if self.fault(0.03):
             count = self.pick(0, -1, count + 1, count - 1, "x", "", "99999999999999999999", 1 << 31)
-        return [self.pick("FIELDS", "FIELDS", "fields") if self.chance(0.99) else "FIELD", str(count)] + words
+        return ["FIELD" if self.fault(0.01) else self.pick("FIELDS", "FIELDS", "fields"), str(count)] + words
 
     def time(self, form):
         """s, ms: from now; S, MS: at."""
-        if self.chance(0.03):
+        if self.fault(0.03):
             return str(self.pick(-1, "x", "", 70368744177663, 70368744177664, 70368744177, 70368744178, 1 << 62, 1 << 63, "1.5"))
         if self.chance(0.12):
             return str(0 if form in ("s", "ms") else self.pick(0, 1, 1000))
@@ -90,7 +81,7 @@ class Maker:
         form = {"HEXPIRE": "s", "HPEXPIRE": "ms", "HEXPIREAT": "S", "HPEXPIREAT": "MS"}[name]
         conditions = ["NX", "XX", "nx"] + (["GT", "LT", "gt"] if self.absolute_only else [])
         words = [self.pick(*conditions)] if self.chance(0.4) else []
-        words += [self.pick("ZZ", "NX")] if self.chance(0.02) else []
+        words += [self.pick("ZZ", "NX")] if self.fault(0.02) else []
         return [name, self.key(), self.time(form)] + words + self.fields()
 
     def key(self):
@@ -98,7 +89,7 @@ class Maker:
 
     def hsetex(self):
         words = [[self.pick("FNX", "FXX", "fxx")] if self.chance(0.3) else [], self.expiration("KEEPTTL")]
-        if self.chance(0.03):
+        if self.fault(0.03):
             words.append(self.pick(["FXX"], ["KEEPTTL"], ["EX", "10"], ["zz"]))
         self.random.shuffle(words)
         return ["HSETEX", self.key()] + words[0] + words[1] + (words[2] if len(words) > 2 else []) + self.fields(values=True)
@@ -123,8 +114,8 @@ class Maker:
                               ["HINCRBYFLOAT", key] + one + ["0.5"], ["HDEL", key] + [self.field() for _ in range(self.pick(1, 2, 30))], ["HLEN", key],
                               ["HGET", key] + one, ["HMGET", key] + one + one, ["HEXISTS", key] + one, ["HSTRLEN", key] + one,
                               ["COPY", key, self.pick(*KEYS), "REPLACE"], ["RENAME", key, self.pick(*KEYS)], ["PEXPIREAT", key, str(FAR_MS)],
-                              ["PERSIST", key], ["PEXPIRETIME", key], ["TYPE", key], ["DEBUG", "DIGEST-VALUE", key])
-        return words[:self.random.randrange(2, len(words) + 1)] if self.chance(0.01) else words
+                              ["PERSIST", key], ["PEXPIRETIME", key], ["TYPE", key], ["DEBUG", "DIGEST-VALUE", key] if self.faults else ["HLEN", key])
+        return words[:self.random.randrange(2, len(words) + 1)] if self.fault(0.01) else words
 
 
 def same(words, ours, theirs):
@@ -176,7 +167,7 @@ def compare(kevy, redis, maker, until, plant):
                 different(words, ours, theirs, before)
             before.append(words)
         count += BATCH
-        if maker.chance(0.3):
+        if maker.fault(0.3):
             give_each_other(kevy, redis, maker.pick(*KEYS), before)
     return count
 
@@ -188,19 +179,22 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
-    redis_path = later_redis()
-    if redis_path is None:
-        print("skipped: there is no redis-server of version 8 or later; nothing was compared" + (", nor DIFFERENT" if options.plant else ""))
+    peers = {"Redis 8": find_later_redis(), "Valkey 9": find_valkey()}
+    for name in [name for name, path in peers.items() if path is None]:
+        print("skipped: there is no %s; nothing was compared with it%s" % (name, ", nor DIFFERENT" if options.plant else ""))
+        del peers[name]
+    if not peers:
         sys.exit(1 if options.plant else 0)
-    print("seed %d, %s" % (options.seed, redis_path))
-    ways = [(int(shards), protocol) for shards in options.shards.split(",") for protocol in (2, 3)]
+    print("seed %d, %s" % (options.seed, ", ".join(peers.values())))
+    ways = [(path, int(shards), protocol) for path in peers.values() for shards in options.shards.split(",") for protocol in (2, 3)]
     count = 0
-    for number, (shards, protocol) in enumerate(ways):
-        with Server("--enable-debug-command", "yes", shards=shards, path=program()) as ours, Server(path=redis_path) as theirs:
-            kevy, redis = Client(ours, protocol), Client(theirs, protocol)
+    for number, (path, shards, protocol) in enumerate(ways):
+        with Server("--enable-debug-command", "yes", shards=shards, path=program()) as ours, Server(path=path) as theirs:
+            kevy, peer = Client(ours, protocol), Client(theirs, protocol)
             until, rounds = time.monotonic() + options.seconds / len(ways), 0
             while rounds == 0 or time.monotonic() < until:
-                count += compare(kevy, redis, Maker(options.seed * 1000 + number * 100 + rounds), until, options.plant)
+                maker = Maker(options.seed * 1000 + number * 100 + rounds, faults=path == peers.get("Redis 8"))
+                count += compare(kevy, peer, maker, until, options.plant)
                 rounds += 1
     print("%d commands, the same replies" % count)
 
