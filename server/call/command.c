@@ -344,7 +344,7 @@ uint32_t command_categories(const struct command *command) {
                                         [GROUP_SORTED_SET] = 1 << CATEGORY_SORTEDSET,
                                         [GROUP_GEO] = 1 << CATEGORY_GEO,
                                         [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
-                                        [GROUP_SORTING] = 0,
+                                        [GROUP_GENERIC_PLAIN] = 0,
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
                                         [GROUP_CONNECTION] = 1 << CATEGORY_CONNECTION,
                                         [GROUP_SERVER] = 0,

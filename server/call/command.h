@@ -80,7 +80,7 @@ enum command_group {
     GROUP_SORTED_SET,
     GROUP_GEO,
     GROUP_GENERIC,
-    GROUP_SORTING, /* generic, for COMMAND DOCS; its ACL categories are those of .acl alone */
+    GROUP_GENERIC_PLAIN, /* generic, for COMMAND DOCS; but not in the category keyspace */
     GROUP_TRANSACTIONS,
     GROUP_CONNECTION,
     GROUP_SERVER,

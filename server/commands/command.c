@@ -340,7 +340,7 @@ static void reply_docs(struct reply *reply, const struct command *command) {
                                          [GROUP_SORTED_SET] = "sorted-set",
                                          [GROUP_GEO] = "geo",
                                          [GROUP_GENERIC] = "generic",
-                                         [GROUP_SORTING] = "generic",
+                                         [GROUP_GENERIC_PLAIN] = "generic",
                                          [GROUP_TRANSACTIONS] = "transactions",
                                          [GROUP_CONNECTION] = "connection",
                                          [GROUP_SERVER] = "server",

@@ -55,7 +55,8 @@ class Difference(Exception):
 class Asked:
     """A command and what a rule may have to know of the moment when it was asked."""
 
-    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True, popped=False, unordered=False):
+    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True, popped=False, unordered=False,
+                 sorted_zset=False):
         self.arguments, self.in_exec = arguments, in_exec
         self.apart_s = apart_s  # seconds by which the servers' answers about time may differ
         self.age_s = age_s  # of the round, which began with empty databases
@@ -63,6 +64,7 @@ class Asked:
         self.shared = shared  # may Redis keep the value once for several keys?
         self.unordered = in_exec or unordered  # is it a set's members that are sorted by nothing?
         self.popped = popped  # have two SPOPs taken different members in this round?
+        self.sorted_zset = sorted_zset  # may a sorted set have been given to SORT in this round?
 
     def has(self, *words):
         """Is one of these words said?"""
@@ -146,10 +148,16 @@ def same_order(a, b, asked):
     return asked.has(b"ALPHA") and texts[0] == texts[1]
 
 
+def same_positions(a, b, asked):
+    """LPOS: Redis takes the least rank for its own negation, and never comes to the end of the count."""
+    return asked.has(b"-9223372036854775808") and isinstance(a, list) and isinstance(b, list) and a == b[: len(a)]
+
+
 def same_encoding(a, b, asked):
     """Redis makes a set anew when SPOP leaves few of its members, in the encoding that suits them; which they are is chance. And a set
-    that gets other members back (see `pop`) may pass a threshold that was lowered meanwhile."""
-    return asked.popped and {a, b} <= {b"intset", b"hashtable"}
+    that gets other members back (see `pop`) may pass a threshold that was lowered meanwhile. Sorting, also by SORT_RO, makes a skip list of
+    any sorted set there."""
+    return asked.popped and {a, b} <= {b"intset", b"hashtable"} or asked.sorted_zset and (a, b) == (b"listpack", b"skiplist")
 
 
 OPEN_ANSWERS = {
@@ -171,6 +179,7 @@ OPEN_ANSWERS = {
     "GEORADIUS_RO": same_places,
     "GEORADIUSBYMEMBER": same_places,
     "GEORADIUSBYMEMBER_RO": same_places,
+    "LPOS": same_positions,
     "SORT": same_order,
     "SORT_RO": same_order,
     "OBJECT ENCODING": same_encoding,
@@ -192,6 +201,9 @@ OPEN_ANSWERS = {
     "SCAN": both(list, lambda a, b: len(a) == len(b) == 2),  # from a cursor that is not the start; others are iterated
     "HELLO": same_hello,
 }
+
+
+TRANSACTION_ENDS = ("EXEC", "DISCARD", "RESET")  # what comes behind is asked as it is outside of one
 
 
 def name_of(arguments):
@@ -354,7 +366,7 @@ class Round:
         self.sides = (self.kevy, self.redis)
         self.queued = {1: [], 2: []}
         self.copied, self.watch = set(), None
-        self.in_multi, self.popped = {1: False, 2: False}, False
+        self.in_multi, self.popped, self.sorted_zset = {1: False, 2: False}, False, False
         self.mended = 0  # changes that only redis-server has counted, when it was made to pop what kevy has popped
 
     def run(self, sequence):
@@ -384,7 +396,7 @@ class Round:
                 continue
             end = index + 1
             while (end < len(sequence) and end - index < BATCH and sequence[end][0] == number
-                   and not self.alone(sequence[end])):
+                   and name_of(sequence[end - 1][1]) not in TRANSACTION_ENDS and not self.alone(sequence[end])):
                 end += 1
             self.batch(index, number, [arguments for _, arguments in sequence[index:end]])
             index = end
@@ -521,7 +533,7 @@ class Round:
 
     def asked(self, arguments, **more):
         return Asked(arguments, apart_s=self.watch.apart_s(), age_s=self.watch.since(self.watch.began),
-                     copied=self.copied, popped=self.popped, **more)
+                     copied=self.copied, popped=self.popped, sorted_zset=self.sorted_zset, **more)
 
     def batch(self, start, number, batch):
         for side in self.sides:
@@ -541,6 +553,7 @@ class Round:
     def follow(self, number, arguments, redis):
         """Remembers what is queued, so that each element of EXEC's reply meets the rule of its command; and what was copied."""
         name = arguments[0].upper()
+        self.sorted_zset |= name in (b"SORT", b"SORT_RO")
         if name == b"MULTI" and redis == b"+OK\r\n":
             self.in_multi[number] = True
         elif name in (b"EXEC", b"DISCARD", b"RESET") and redis[:5] != b"+QUEU" and not wrong_arity(redis):
