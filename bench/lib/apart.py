@@ -31,7 +31,7 @@ def apart(bench):
     try:
         for name in names:
             running[name] = bench.start(name, f"--shards {SHARDS} --io-sqpoll no" if name == "kevy" else "", both)
-            table.load(bench, running[name], data)
+            table.load(running[name], data)
         for _ in range(bench.rounds):
             for beside, words in BESIDE:
                 for name, server in running.items():

@@ -1,6 +1,7 @@
 """What talks to servers: a pipelining filler, single requests, redis-benchmark, and the generator of load at a fixed rate."""
 import csv
 import io
+import itertools
 import json
 import os
 import socket
@@ -46,26 +47,40 @@ def ask(server, *words):
             reply += more
 
 
-def fill(server, key, value, first, last, batch=FILL_BATCH):
-    """SETs key % i for i in [first, last). Replies are read one batch behind, so that the server is never idle."""
-    one = request("SET", key % 0, value).decode().replace(key % 0, key)
+def fill(server, key, value, first, last):
+    """SETs key % i for i in [first, last)."""
+    send_all(server, ["SET", key, value], range(first, last))
+
+
+def send_all(server, words, numbers, batch=FILL_BATCH):
+    """A request of these words for each of the numbers, which stands for a %012d of theirs (all are of one length, then)."""
+    one = request(*[word.replace("%012d", "0" * 12) for word in words]).decode()
+    for word in words:
+        one = one.replace(word.replace("%012d", "0" * 12), word)
+    places = one.count("%")
+    send_requests(server, ((one % ((number,) * places)).encode() for number in numbers), batch)
+
+
+def send_requests(server, requests, batch=FILL_BATCH):
+    """Replies must be lines, and no errors; they are read one batch behind, so that the server is never idle."""
+    requests = iter(requests)
     with connect(server) as connection:
         owed = 0
-        for at in range(first, last, batch):
-            count = min(batch, last - at)
-            connection.sendall("".join(map(one.__mod__, range(at, at + count))).encode())
-            take_ok(server, connection, owed)
-            owed = count
-        take_ok(server, connection, owed)
+        while some := list(itertools.islice(requests, batch)):
+            connection.sendall(b"".join(some))
+            owed += len(some)
+            while owed > len(some):
+                owed -= lines(server, connection)
+        while owed:
+            owed -= lines(server, connection)
 
 
-def take_ok(server, connection, count):
-    left = 5 * count
-    while left:
-        data = connection.recv(min(left, 1 << 16))
-        if not data or b"-" in data:
-            raise servers.Trouble(f"{server.name} refused SET: {data[:100]!r}")
-        left -= len(data)
+def lines(server, connection):
+    """How many have come."""
+    data = connection.recv(1 << 16)
+    if not data or b"-" in data:
+        raise servers.Trouble(f"{server.name} refused what it was to be filled with: {data[:100]!r}")
+    return data.count(b"\n")
 
 
 def check_size(server, count):

@@ -28,7 +28,7 @@ def latency(bench):
     data = table.data_set(bench, "small")
     with bench.started(bench.names) as running:
         for name in bench.real_servers():
-            table.load(bench, running[name], data)
+            table.load(running[name], data)
         one, one_table = one_connection(bench, running)
         rated, rated_table = fixed_rates(bench, running, rates, connections)
     report.save(bench, "latency-unix" if bench.unix else "latency", {"one_connection": one, "rates": rated},

@@ -28,7 +28,7 @@ def shards(bench):
     try:
         for count in COUNTS:
             running[count] = bench.start("kevy", f"--shards {count} --io-sqpoll no", both)
-            table.load(bench, running[count], data)
+            table.load(running[count], data)
         for row in rows:
             results.append(measure(bench, row, running, data, both))
             out.add(cells(results[-1]))

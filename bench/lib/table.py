@@ -3,6 +3,7 @@
 A row is a kind of request and a pipeline, "SET P16". Servers take turns in every round, so that what drifts drifts for all, and a
 ratio is the median of the rounds' ratios. Rows of one data set are measured on the same servers; each data set begins with new ones.
 """
+import random
 import re
 import statistics
 import time
@@ -16,6 +17,7 @@ VALUE = "x" * 16
 BIG = "x" * 65536
 KEYS = 100_000
 BIG_KEYS = 1_000
+MEMBER = "element:%012d"
 CONNECTIONS = 50
 SETTLE_SECONDS = 0.03  # for the closing of connections, which belongs to the run
 CLIENT_TURN_NS = 9_000  # what redis-benchmark and the kernel need per pipeline, roughly: see Row.requests
@@ -27,8 +29,18 @@ class Kind:
     data: str  # which data set it needs
     client_ns: int  # what redis-benchmark needs per request of a long pipeline, roughly
     floor: bool = False  # does the floor server's canned reply stand for this one's?
+    most: int = 0  # requests a round, if that is less than fit into its time
+    stock: "Stock" = None
 
 
+@dataclass
+class Stock:
+    """What a row takes away: before each round there is again as much of it as the round has requests."""
+    count: list  # asks how much there is
+    add: list  # the words of a request that adds one
+
+
+LIST = Stock(["LLEN", "mylist"], ["RPUSH", "mylist", "xxx"])
 KINDS = {
     "GET": Kind(["GET", "key:__rand_int__"], "small", 550, floor=True),
     "SET": Kind(["SET", "key:__rand_int__", VALUE], "small", 650),
@@ -37,6 +49,22 @@ KINDS = {
     "GET of 5M": Kind(["GET", "key:__rand_int__"], "large", 700),
     "SET 64K": Kind(["SET", "key:__rand_int__", BIG], "big", 50_000),
     "GET 64K": Kind(["GET", "key:__rand_int__"], "big", 50_000),
+    # As redis-benchmark has them: values of three bytes, one key, 100,000 members.
+    "LPUSH": Kind(["LPUSH", "mylist", "xxx"], "lists", 600),
+    "RPUSH": Kind(["RPUSH", "mylist", "xxx"], "lists", 600),
+    "LPOP": Kind(["LPOP", "mylist"], "lists", 600, stock=LIST),
+    "RPOP": Kind(["RPOP", "mylist"], "lists", 600, stock=LIST),
+    "LRANGE of 100": Kind(["LRANGE", "range", "0", "99"], "lists", 12_000),
+    "LRANGE of 600": Kind(["LRANGE", "range", "0", "599"], "lists", 60_000),
+    "SADD": Kind(["SADD", "myset", "element:__rand_int__"], "sets", 700),
+    "SINTER of 10,000": Kind(["SINTER", "tens", "lower"], "sets", 900_000),
+    "HSET": Kind(["HSET", "myhash", "element:__rand_int__", "xxx"], "hashes", 800),
+    "HGET": Kind(["HGET", "myhash", "element:__rand_int__"], "hashes", 700),
+    "ZADD": Kind(["ZADD", "myzset", "__rand_int__", "element:__rand_int__"], "sorted sets", 2_000),
+    "ZPOPMIN": Kind(["ZPOPMIN", "stock"], "sorted sets", 1_000, most=200_000,
+                    stock=Stock(["ZCARD", "stock"], ["ZADD", "stock", "%012d", MEMBER])),
+    "ZRANK of 1M": Kind(["ZRANK", "large", "element:__rand_int__"], "large sorted set", 1_000),
+    "ZRANGE of 100 of 1M": Kind(["ZRANGE", "large", "__rand_int__", "+inf", "BYSCORE", "LIMIT", "0", "100"], "large sorted set", 12_000),
 }
 
 # The most that kevy may cost, as a ratio to another server over TCP.
@@ -53,25 +81,63 @@ TARGETS = {
     "GET of 5M P64": ("redis", 0.28),
     "SET 64K P1": ("redis", 0.80),
     "GET 64K P1": ("redis", 0.75),
+    "LPUSH P64": ("redis", 0.33),
+    "RPUSH P64": ("redis", 0.33),
+    "LPOP P64": ("redis", 0.33),
+    "RPOP P64": ("redis", 0.33),
+    "LRANGE of 100 P16": ("redis", 0.5),
+    "LRANGE of 600 P16": ("redis", 0.5),
+    "SADD P64": ("redis", 0.33),
+    "SINTER of 10,000 P1": ("redis", 0.5),
+    "HSET P64": ("redis", 0.33),
+    "HGET P64": ("redis", 0.33),
+    "ZADD P64": ("redis", 0.33),
+    "ZPOPMIN P64": ("redis", 0.33),
+    "ZRANK of 1M P64": ("redis", 0.33),
+    "ZRANGE of 100 of 1M P64": ("redis", 0.33),
 }
 QUICK = ["GET P1", "GET P16", "GET P64", "SET P16", "SET P64", "INCR P64", "MSET of 10 P16"]
 
 
 @dataclass
 class Data:
-    """Keys key % 0 to key % (count - 1), all of one value."""
-    key: str
-    value: str
-    count: int
+    """What is there before a row begins."""
+    count: int  # how many keys or members a row chooses from
+    filled: list  # of (words of a request, the numbers that it is sent for)
+    keys: int
+
+
+def plain(key, value, count):
+    return Data(count, [(["SET", key, value], range(count))], count)
+
+
+def collections(count, *filled):
+    return Data(count, filled, len({words[1] for words, _ in filled}))
+
+
+def shuffled(count):
+    numbers = list(range(count))
+    random.Random(count).shuffle(numbers)
+    return numbers
 
 
 def data_set(bench, name):
-    return {
-        "small": Data("key:%012d", VALUE, KEYS),
-        "counters": Data("cnt:%012d", "1" + "0" * 15, KEYS),
-        "large": Data("key:%012d", VALUE, bench.options.large),
-        "big": Data("key:%012d", BIG, BIG_KEYS),
-    }[name]
+    large = bench.options.large
+    make = {
+        "small": lambda: plain("key:%012d", VALUE, KEYS),
+        "counters": lambda: plain("cnt:%012d", "1" + "0" * 15, KEYS),
+        "large": lambda: plain("key:%012d", VALUE, large),
+        "big": lambda: plain("key:%012d", BIG, BIG_KEYS),
+        "lists": lambda: collections(KEYS, (["RPUSH", "range", "xxx"], range(KEYS))),
+        "sets": lambda: collections(KEYS, (["SADD", "myset", MEMBER], shuffled(KEYS)),
+                                    (["SADD", "lower", MEMBER], range(10_000)),
+                                    (["SADD", "tens", MEMBER], range(0, 100_000, 10))),
+        "hashes": lambda: collections(KEYS, (["HSET", "myhash", MEMBER, "xxx"], shuffled(KEYS))),
+        "sorted sets": lambda: collections(KEYS, (["ZADD", "myzset", "%012d", MEMBER], shuffled(KEYS))),
+        "large sorted set": lambda: collections(min(large, 1_000_000), (["ZADD", "large", "%012d", MEMBER],
+                                                                        shuffled(min(large, 1_000_000)))),
+    }
+    return make[name]()
 
 
 class Row:
@@ -87,6 +153,7 @@ class Row:
         """Per round: whole pipelines for every connection, for about so long as the options say."""
         seconds = options.seconds or (0.5 if options.quick else 1.5)
         wanted = options.requests or int(seconds * 1e9 / (self.kind.client_ns + CLIENT_TURN_NS / self.pipeline))
+        wanted = min(wanted, self.kind.most or wanted)
         unit = self.pipeline * CONNECTIONS
         return max(1, -(-wanted // unit)) * unit
 
@@ -98,9 +165,15 @@ def rows_for(options):
     return sorted(rows, key=lambda row: order.index(row.kind.data))
 
 
-def load(bench, server, data):
-    client.fill(server, data.key, data.value, 0, data.count, batch=16 if len(data.value) > 1000 else client.FILL_BATCH)
-    client.check_size(server, data.count)
+def load(server, data):
+    for words, numbers in data.filled:
+        client.send_all(server, words, numbers, batch=16 if len(words[-1]) > 1000 else client.FILL_BATCH)
+    client.check_size(server, data.keys)
+
+
+def restock(server, stock, wanted):
+    if int(client.ask(server, *stock.count)[1:]) < wanted:
+        client.send_all(server, stock.add, shuffled(wanted))
 
 
 def probe(server, row):
@@ -112,6 +185,8 @@ def probe(server, row):
 
 def cost(bench, server, row, data, requests):
     """One round of one server."""
+    if row.kind.stock:
+        restock(server, row.kind.stock, requests)
     before = server.cpu_ns()
     figures = client.redis_benchmark(bench, server, row.kind.words, requests, row.pipeline, CONNECTIONS, data.count)
     time.sleep(SETTLE_SECONDS)
@@ -125,6 +200,8 @@ def measure(bench, row, running, data):
     warm = max(row.pipeline * CONNECTIONS, requests // 10)
     for name in names:
         if name != "floor":
+            if row.kind.stock:
+                restock(running[name], row.kind.stock, 1)
             probe(running[name], row)
         cost(bench, running[name], row, data, warm)
     figures = {name: [] for name in names}
@@ -179,7 +256,7 @@ def table(bench):
         with bench.started(bench.names) as running:
             for server in running.values():
                 if server.name != "floor":
-                    load(bench, server, data)
+                    load(server, data)
             for row in rows:
                 if row.kind.data == name:
                     results.append(measure(bench, row, running, data))
