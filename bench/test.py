@@ -81,6 +81,13 @@ def test_latency(build, out):
                  f"not 50 ms of requests: {cell}")
 
 
+def test_memory(build, out):
+    shapes = ("set of 10 members (8)", "a list of 1 million elements (16)")
+    found = results(build, out, "memory", "memory", "--quick", "--rows", ";".join(shapes))
+    must([row["figure"] for row in found] == [f"{shape}: bytes each" for shape in shapes], f"shapes: {found}")
+    must(all(8 < each < 200 for row in found for each in row["servers"].values()), f"bytes: {found}")
+
+
 def test_machine(build, out):
     status, said = bench(build, out, "machine")
     must(status == 0, f"machine ended with {status}:\n{said}")
@@ -94,6 +101,7 @@ def test_machine(build, out):
 def test_complaints(build, out):
     refused(build, out, "--rates takes numbers above 0", "latency", "--rates", "1000,many")
     refused(build, out, "no such row: 'GET Q1'", "--rows", "GET Q1")
+    refused(build, out, "no such shape: 'hash'", "memory", "--rows", "hash")
     refused(build, out, "no run named nonsense", "nonsense")
     refused(build, out, "broken did not start", "--rows", "GET P1", "broken=false")
     refused(build, out, "is not there: build it", "--build", out)
@@ -102,7 +110,7 @@ def test_complaints(build, out):
 def main():
     build = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="kevy-bench-test-") as out:
-        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_machine, test_complaints):
+        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_memory, test_machine, test_complaints):
             test(build, out)
 
 
