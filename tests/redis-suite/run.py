@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ FILE = re.compile(r" in tests/[\w/.-]+\.tcl$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SHOWN_LINES = 12  # of what stands behind a failure
 # Commands of which a server may have none yet are asked for before every unit.
+BELOW_BASE = 32  # the suite's own clients meet at the first free port from so many below its base; two suites at once need two
+BUS_PORTS_END = 65536 - 10000 - BELOW_BASE  # it wants a port ten thousand above each too
 PATCHES = {"tests/support/server.tcl": [("    r function flush\n", "    catch {r function flush}\n")]}
 SILENCE_SECONDS = 120  # without any news of a test the suite ends itself
 
@@ -111,12 +114,22 @@ def prepare(source, place):
             file.write(text)
 
 
+def free_port():
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port < BUS_PORTS_END:
+            return port
+
+
 def run_suite(place, server, unit, skipped, further):
     """The suite's output, and whether it ended by itself within the unit's time."""
     with open(os.path.join(place, "skip"), "w", encoding="utf-8") as file:
         file.write("".join(name + "\n" for name in skipped))
     command = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(server.port), "--single", unit.name, "--durable",
-               "--timeout", str(int(SILENCE_SECONDS * TIME_SCALE)), "--skipfile", "skip"] + further
+               "--timeout", str(int(SILENCE_SECONDS * TIME_SCALE)), "--skipfile", "skip",
+               "--baseport", str(free_port() + BELOW_BASE)] + further
     process = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
     late = threading.Timer(unit.seconds * TIME_SCALE, os.killpg, (process.pid, signal.SIGKILL))
