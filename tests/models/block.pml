@@ -231,20 +231,21 @@ proctype feeder(byte me) {
     byte set, more, n, w, k, a, b;
     bit won;
     if :: a = 0 :: a = 1 fi;
-    if
-    :: b = a; lock_reach(BIT(a)); d_step { items[a]++; pushed++ }
-    :: MANY -> b = a; lock_reach(BIT(a)); d_step { items[a] = items[a] + 2; pushed = pushed + 2 }
-    :: b = a + 1; lock_reach(BIT(a) | BIT(b)); d_step { items[a]++; items[b]++; pushed = pushed + 2 }
-    :: MANY -> b = a; lock_reach(BIT(a)); d_step { items[a]++; pushed++; items[a]--; popped++ } /* it is gone at the end of EXEC */
-    fi;
-    a = 0; b = 0;
+    AT_ONCE {
+        if
+        :: b = a; lock_reach(BIT(a)); d_step { items[a]++; pushed++ }
+        :: MANY -> b = a; lock_reach(BIT(a)); d_step { items[a] = items[a] + 2; pushed = pushed + 2 }
+        :: b = a + 1; lock_reach(BIT(a) | BIT(b)); d_step { items[a]++; items[b]++; pushed = pushed + 2 }
+        :: MANY -> b = a; lock_reach(BIT(a)); d_step { items[a]++; pushed++; items[a]--; popped++ } /* it is gone at the end of EXEC */
+        fi;
+        a = 0; b = 0
+    }
 #if DEFECT == SERVED_LATE
     unlock_all();
     lock_set(7);
 #endif
     serve();
-    unlock_all();
-    fed = 1
+    atomic { unlock_all(); fed = 1 }
 }
 
 /* Both hold the registry's mutex: the client does not go meanwhile. */
@@ -256,16 +257,15 @@ proctype outsider(byte w) {
        if :: state[w] == WAITING -> assert(allocated[w]) :: else fi;
 #endif
        claim(w, UNBLOCKED);
-       if :: won -> assert(allocated[w]); mail[w]++ :: else fi
+       atomic { if :: won -> assert(allocated[w]); mail[w]++ :: else fi; decided = 1 }
     :: true -> /* KILL */
        closes[w] = 1;
        marked[w] = 1;
 #if DEFECT != NO_CLAIM_AT_KILL
        claim(w, KILLED);
 #endif
-       dead[w] = 1
-    fi;
-    decided = 1
+       d_step { dead[w] = 1; decided = 1 }
+    fi
 }
 
 proctype shard(byte me, self, may_leave) {
@@ -282,14 +282,14 @@ proctype shard(byte me, self, may_leave) {
     lock_reach(keys[self] | (target[self] == NONE -> 0 : BIT(target[self])));
     d_step { k = 0; do :: k < KEYS && !((keys[self] & BIT(k)) && items[k]) -> k++ :: else -> break od; skip };
     if
-    :: k < KEYS ->
-       d_step {
+    :: d_step {
+           k < KEYS ->
            items[k]--; popped++;
            if :: target[self] != NONE -> items[target[self]]++; pushed++ :: else fi;
            k = 0; target[self] = NONE
        };
        serve();
-       unlock_all()
+       atomic { unlock_all(); is_over[self] = 1 }
     :: else ->
 #if DEFECT == LINKED_LATE
        unlock_all();
@@ -339,9 +339,8 @@ end_wait:
        :: linked[self] -> set = linked[self]; lock_set(set); linked[self] = 0; unlock_all(); set = 0
        :: else
        fi;
-       d_step { allocated[self] = 0; target[self] = NONE; state[self] = 0 }
-    fi;
-    is_over[self] = 1
+       d_step { allocated[self] = 0; target[self] = NONE; state[self] = 0; is_over[self] = 1 }
+    fi
 }
 
 init {
