@@ -110,6 +110,7 @@ void blocking_begin(struct call *call) {
     client_set(client->flags, client->flags | CLIENT_BLOCKED);
     client->waiter = &blocked->waiter;
     waiters_begun(blocked->waiter.type);
+    if (blocked->wait.timeout_ms) metric_add(&executor->metrics.timed_waits, 1);
     wait_open(client);
     /* It was named before it began to wait: what is pushed from now on is not for it. */
     if (__atomic_load_n(&client->killed, __ATOMIC_SEQ_CST)) (void)!wait_claim(client, WAIT_KILLED);
@@ -206,6 +207,7 @@ static void release(struct executor *executor, struct blocked *blocked) {
         if (blocked->links[i].key) waiters_unlink(&blocked->links[i]);
     stripe_set_unlock(&set);
     deadlines_remove(&executor->deadlines, &blocked->deadline);
+    if (blocked->wait.timeout_ms) metric_take(&executor->metrics.timed_waits, 1);
     waiters_over(blocked->waiter.type);
     client->waiter = NULL;
     wait_close(client);

@@ -16,7 +16,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Server, eventually, find_redis, program  # noqa: E402
+from kevy import Server, encode, eventually, find_redis, program  # noqa: E402
 
 OWN_SECTIONS = {"IO"}
 OWN_FIELDS = {"kevy_version", "shards", "stripes", "container_memory_limit", "container_memory_limit_human",
@@ -110,6 +110,25 @@ def blocked(server):
         return now()
 
 
+def waiting(server):
+    """{field: figure} of those who wait, when four clients do, two of them for some time at most; and when they have gone."""
+    commands = "BLPOP list 0", "BLPOP list other 1000", "BZMPOP 0 1 zset MIN", "WAIT 1 1000000"
+    clients = [server.client() for _ in commands]
+    with server.client() as watcher:
+        def now():
+            text = watcher.call("INFO", "clients").decode()
+            return {name: int(re.search(r"%s:(\d+)" % name, text).group(1)) for name in ("blocked_clients", "clients_in_timeout_table")}
+
+        for client, command in zip(clients, commands):
+            client.send(encode(*command.split()))
+        eventually("all to wait", lambda: now()["blocked_clients"] == len(commands))
+        found = now()
+        for client in clients:
+            client.close()
+        eventually("all to have left", lambda: set(now().values()) == {0})
+        return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shards", default="1,4")
@@ -119,6 +138,8 @@ def main():
         theirs = answers(redis)
         assert sum(len(fields) for title, fields in theirs[0]) > 150, "redis-server says little"
         assert blocked(redis) == 0
+        who_waits = waiting(redis)
+        assert who_waits == {"blocked_clients": 4, "clients_in_timeout_table": 2}
     for shards in map(int, options.shards.split(",")):
         with Server(shards=shards, path=program()) as kevy:
             ours = answers(kevy, options.plant)
@@ -126,6 +147,7 @@ def main():
             if found:
                 sys.exit("DIFFERENT at %d shards:\n    %s" % (shards, "\n    ".join(found)))
             assert blocked(kevy) == 0, "somebody counts as blocked for ever"
+            assert waiting(kevy) == who_waits, "who waits is counted otherwise"
     print("ok: %d fields" % sum(len(fields) for title, fields in theirs[1]))
 
 

@@ -107,6 +107,32 @@ static void a_time_that_is_over_ends_the_wait(void) {
     end();
 }
 
+/* However it ends, and however far away its end is. */
+static void waits_that_end_by_themselves_are_counted(void) {
+    begin();
+    const uint64_t *timed = &shards[0].exec.metrics.timed_waits;
+    WAITS(0, "blpop k 0");
+    CHECK_INT(*timed, 0);
+    CHECK(blocking_leave(&shards[0].exec, &peers[0].client));
+    WAITS(0, "blpop k 1000");
+    WAITS(4, "blmpop 9223372036854775 2 k j left");
+    CHECK_INT(*timed, 2);
+    EXPECT(1, "rpush k a", ":1\r\n");
+    TOLD(0, "*2\r\n$1\r\nk\r\n$1\r\na\r\n");
+    CHECK_INT(*timed, 1);
+    WAITS(0, "wait 1 1");
+    CHECK_INT(*timed, 2);
+    shards[0].exec.clock.now_us = clock_monotonic_us() + 1000;
+    struct client *client = blocking_expired(&shards[0].exec);
+    CHECK(client == &peers[0].client);
+    blocking_answer(&shards[0].exec, client, &peers[0].output.reply);
+    CHECK_BYTES(take_sent(&peers[0]), BYTES(":0\r\n"));
+    CHECK_INT(*timed, 1);
+    CHECK(blocking_leave(&shards[0].exec, &peers[4].client));
+    CHECK_INT(*timed, 0);
+    end();
+}
+
 /* Its time is over when it has been served already: the reply is yet to come, and comes. */
 static void who_is_served_does_not_time_out(void) {
     begin();
@@ -264,6 +290,7 @@ int main(void) {
     RUN(a_key_counts_as_what_it_was_created);
     RUN(chains_are_followed);
     RUN(a_time_that_is_over_ends_the_wait);
+    RUN(waits_that_end_by_themselves_are_counted);
     RUN(who_is_served_does_not_time_out);
     RUN(who_leaves_takes_nothing);
     RUN(who_is_named_by_unblock_is_told);
