@@ -4,12 +4,14 @@
  *     replay --plant arguments   some commands are recorded as they came, instead of what they did
  *     replay --plant order       tickets are taken when the locks are free again
  *
- * Random commands of all families run through dispatch, on two executors whose keys lie in many stripes. After every
- * hundred the records are merged and run, through dispatch too, on a second keyspace; keys, values and expiry times
- * must be the same. CMakeLists.txt links this with --wrap of malloc and its kin, of call_log_set and of journal_seal. */
+ * Random commands of all families run through dispatch, on two executors whose keys lie in many stripes; some clients
+ * wait for elements, and are served. After every hundred the records are merged and run, through dispatch too, on a
+ * second keyspace; keys, values and expiry times must be the same. CMakeLists.txt links this with --wrap of malloc and
+ * its kin, of call_log_set and of journal_seal. */
 #include <pthread.h>
 #include <sched.h>
 
+#include "server/exec/blocking.h"
 #include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
 #include "server/journal/journal.h"
@@ -22,6 +24,7 @@
 enum {
     EXECUTORS = 2,
     CLIENTS = 2, /* of each executor */
+    WAITERS = 3, /* of each executor, who do nothing but wait for elements */
     DATABASES_USED = 3,
     KEYS = 12,
     ROUNDS = 60, /* of COMMANDS each, between two comparisons */
@@ -59,6 +62,7 @@ static struct client replaying;
 static struct output replayed;
 static struct merge merge;
 static struct client asking[EXECUTORS][CLIENTS];
+static struct client waiting[EXECUTORS][WAITERS];
 static struct output answers[EXECUTORS];
 static int64_t now_ms;
 
@@ -77,8 +81,12 @@ static void open_all(void) {
     for (unsigned i = 0; i < EXECUTORS; i++) {
         output_open(&answers[i], &shards[i].chunks);
         for (unsigned j = 0; j < CLIENTS; j++) {
-            asking[i][j] = (struct client){.resp = 2};
+            asking[i][j] = (struct client){.resp = 2, .shard = (uint8_t)i};
             CHECK(clients_add(&asking[i][j]));
+        }
+        for (unsigned j = 0; j < WAITERS; j++) {
+            waiting[i][j] = (struct client){.resp = 2, .shard = (uint8_t)i};
+            CHECK(clients_add(&waiting[i][j]));
         }
     }
     executor_open(&replayer, 0);
@@ -94,6 +102,11 @@ static void open_all(void) {
 static void close_all(void) {
     for (unsigned i = 0; i < EXECUTORS; i++) {
         output_close(&answers[i]);
+        for (unsigned j = 0; j < WAITERS; j++) {
+            CHECK(blocking_leave(&shards[i].exec, &waiting[i][j]));
+            transaction_close(&waiting[i][j]);
+            clients_remove(&waiting[i][j]);
+        }
         for (unsigned j = 0; j < CLIENTS; j++) {
             transaction_close(&asking[i][j]);
             clients_remove(&asking[i][j]);
@@ -218,9 +231,9 @@ static unsigned pick(unsigned count) {
     return (unsigned)(check_random(&seed) % count);
 }
 
-/* What stands in a command for an argument: k a key, h one that a hash may have, z one of a sorted set, v a value, n a
- * number, f a float, b a bit's place, p a time to live in milliseconds, P a point in time, d a database. Anything else is
- * meant as it is. */
+/* What stands in a command for an argument: k a key, h one that a hash may have, z one of a sorted set, l one of a list,
+ * s one of a set, v a value, n a number, f a float, b a bit's place, p a time to live in milliseconds, P a point in
+ * time, d a database. Anything else is meant as it is. */
 static const char *const commands[] = {
     "SET k v",
     "SET k v",
@@ -351,7 +364,53 @@ static const char *const commands[] = {
     "PEXPIRE h p",
     "SET z v",
     "ZADD k n n",
+    "RPUSH l v n v",
+    "RPUSH l v n v",
+    "RPUSH l n",
+    "LPUSH l n",
+    "ZADD z n n",
+    "LPUSH l n",
+    "RPUSHX l v",
+    "LPOP l",
+    "RPOP l 2",
+    "LMPOP 2 l l LEFT COUNT 3",
+    "LSET l 0 v",
+    "LINSERT l BEFORE n v",
+    "LREM l 0 n",
+    "LTRIM l 0 2",
+    "LMOVE l l LEFT RIGHT",
+    "RPOPLPUSH l l",
+    "RENAME l l",
+    "COPY l l REPLACE",
+    "COPY l l DB d",
+    "MOVE l d",
+    "DEL l l l l l l",
+    "DEL l l l l l l",
+    "DEL z z z z",
+    "SORT l BY nosort STORE l",
+    "SADD s n v n",
+    "SREM s n n",
+    "SPOP s",
+    "SPOP s 2",
+    "SMOVE s s n",
+    "SINTERSTORE s s s",
+    "SUNIONSTORE s s s",
+    "SDIFFSTORE s s s",
+    "SORT s ALPHA STORE l",
+    "GEOADD z n n v",
+    "GEOSEARCHSTORE z z FROMLONLAT 1 1 BYRADIUS 1000 km",
 };
+/* Their clients wait, if there is nothing. */
+static const char *const waits[] = {"BLPOP l l 0",
+                                    "BRPOP l 0",
+                                    "BLMOVE l l LEFT RIGHT 0",
+                                    "BLMOVE l l RIGHT RIGHT 0",
+                                    "BRPOPLPUSH l l 0",
+                                    "BLMPOP 0 2 l l RIGHT COUNT 3",
+                                    "BZPOPMIN z z 0",
+                                    "BZPOPMAX z 0",
+                                    "BZMPOP 0 2 z z MIN COUNT 2",
+                                    "SELECT d"};
 /* These end a batch: the clock is read again behind them. */
 static const char *const ends[] = {"EXEC",    "EXEC",     "DISCARD", "SELECT d", "SELECT d",
                                    "FLUSHDB", "FLUSHALL", "MULTI",   "MULTI"};
@@ -362,6 +421,8 @@ static size_t write_word(char *dst, size_t size, char letter) {
     case 'k': return (size_t)snprintf(dst, size, "key%u", pick(KEYS));
     case 'z': return (size_t)snprintf(dst, size, "zset%u", pick(4));
     case 'h': return (size_t)snprintf(dst, size, "hash%u", pick(4));
+    case 'l': return (size_t)snprintf(dst, size, "list%u", pick(5));
+    case 's': return (size_t)snprintf(dst, size, "set%u", pick(4));
     case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
     case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
     case 'b': return (size_t)snprintf(dst, size, "%u", pick(200));
@@ -385,7 +446,7 @@ static void append_command(struct buffer *out, const char *form) {
     for (const char *at = form; *at; at += strspn(at, " ")) {
         size_t len = strcspn(at, " ");
         struct bytes arg = {at, len};
-        if (len == 1 && strchr("khzvnfbpPd", *at))
+        if (len == 1 && strchr("khzlsvnfbpPd", *at))
             arg = (struct bytes){word, write_word(word, sizeof word, *at)};
         if (!line)
             append_piece(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", arg.len)});
@@ -461,6 +522,32 @@ static void run_large(unsigned i, struct client *client) {
     block_release(block);
 }
 
+/* Those whose waits were ended get their replies. How many were there? */
+static unsigned answer_who_waited(void) {
+    unsigned served = 0;
+    for (unsigned i = 0; i < EXECUTORS; i++) {
+        for (struct post *post = post_take_all(&mailboxes[i]), *next; post; post = next) {
+            next = post->next;
+            CHECK(post->kind == POST_WAIT);
+            blocking_answer(&shards[i].exec, post->client, &answers[i].reply);
+            (void)take_answers(&answers[i]);
+            served++;
+        }
+    }
+    return served;
+}
+
+/* Did it say that memory ran out? */
+static bool run_waiting(unsigned i) {
+    struct buffer request = {0};
+    struct client *client = &waiting[i][pick(WAITERS)];
+    if (client->waiter) return false;
+    append_command(&request, waits[pick(sizeof waits / sizeof *waits)]);
+    bool ran_out = run_batch(i, client, buffer_bytes(&request), pick(4) ? UINT_MAX : pick(8));
+    buffer_free(&request);
+    return ran_out;
+}
+
 /* Did a command say that memory ran out? */
 static bool run_some(unsigned i) {
     struct buffer requests = {0};
@@ -483,10 +570,14 @@ static bool run_some(unsigned i) {
 
 static void records_make_what_the_commands_made(void) {
     size_t bytes = 0;
-    unsigned ran_out = 0;
+    unsigned ran_out = 0, served = 0;
     open_all();
     for (unsigned round = 0; round < ROUNDS; round++) {
-        for (unsigned n = 0; n < COMMANDS / 4; n++) ran_out += run_some(pick(EXECUTORS));
+        for (unsigned n = 0; n < COMMANDS / 4; n++) {
+            ran_out += run_waiting(pick(EXECUTORS));
+            ran_out += run_some(pick(EXECUTORS));
+            served += answer_who_waited();
+        }
         bytes += replay();
         compare();
     }
@@ -496,6 +587,92 @@ static void records_make_what_the_commands_made(void) {
     for (unsigned i = 0; i < EXECUTORS; i++) expired += shards[i].exec.metrics.expired_keys;
     CHECK(expired > ROUNDS);
     CHECK(ran_out > ROUNDS);
+    CHECK(served > 5);
+    close_all();
+}
+
+/* ---- Those who wait ------------------------------------------------------------------------------- */
+
+static void run_line(unsigned i, struct client *client, const char *line) {
+    struct buffer request = {0};
+    append_piece(&request, bytes_of(line));
+    append_piece(&request, BYTES("\r\n"));
+    CHECK(!run_batch(i, client, buffer_bytes(&request), UINT_MAX));
+    buffer_free(&request);
+}
+
+static void wait_in(unsigned i, unsigned j, const char *line) {
+    run_line(i, &waiting[i][j], line);
+    CHECK(waiting[i][j].waiter);
+}
+
+/* These are the records since the last time, in lines instead of RESP. */
+static void check_records(const char *lines) {
+    struct buffer stream = {0}, found = {0};
+    struct request_parser parser = {0};
+    struct request_args args = {0};
+    size_t used;
+    while (merge_next(&merge, append_piece, &stream)) {
+    }
+    for (struct bytes left = buffer_bytes(&stream); left.len; left.data += used, left.len -= used) {
+        CHECK(request_parse(&parser, &shards->limits, left, &args, &used) == REQUEST_READY);
+        for (uint32_t i = 0; i < args.argc; i++) {
+            append_piece(&found, args.argv[i]);
+            append_piece(&found, i + 1 < args.argc ? BYTES(" ") : BYTES("\n"));
+        }
+    }
+    CHECK_BYTES(buffer_bytes(&found), bytes_of(lines));
+    request_args_free(&args);
+    buffer_free(&stream);
+    buffer_free(&found);
+}
+
+/* At once with what served them, behind it, in the order in which they were served, and as commands that do not wait. */
+static void who_is_served_is_recorded_behind_what_served_him(void) {
+    struct client *client = &asking[1][0];
+    open_all();
+    wait_in(0, 0, "BLPOP nothing list 0");
+    wait_in(1, 1, "BRPOP list 0");
+    check_records("");
+    run_line(1, client, "RPUSH list a b c");
+    CHECK_INT(answer_who_waited(), 2);
+    check_records("MULTI\nSELECT 0\nRPUSH list a b c\nLPOP list\nRPOP list\nEXEC\n");
+    run_line(1, client, "RPUSH list d"); /* the key is there: nobody waits for it */
+    check_records("RPUSH list d\n");
+    run_line(1, client, "DEL list");
+    check_records("DEL list\n");
+
+    wait_in(0, 0, "BLMOVE a b LEFT RIGHT 0");
+    wait_in(1, 1, "BRPOPLPUSH b c 0");
+    wait_in(0, 2, "BLMPOP 0 2 d c LEFT COUNT 7");
+    run_line(1, client, "LPUSH a x");
+    CHECK_INT(answer_who_waited(), 3);
+    check_records("MULTI\nLPUSH a x\nLMOVE a b LEFT RIGHT\nRPOPLPUSH b c\nLPOP c 1\nEXEC\n");
+
+    wait_in(0, 0, "BZPOPMAX z 0");
+    wait_in(0, 1, "BZMPOP 0 1 z MIN COUNT 2");
+    run_line(1, client, "MULTI");
+    run_line(1, client, "ZADD z 1 m 2 n");
+    run_line(1, client, "SET k v");
+    run_line(1, client, "ZADD z 3 o");
+    run_line(1, client, "EXEC");
+    CHECK_INT(answer_who_waited(), 2);
+    check_records("MULTI\nZADD z 1 m 2 n\nSET k v\nZADD z 3 o\nZPOPMAX z\nZPOPMIN z 2\nEXEC\n");
+
+    wait_in(0, 0, "BLPOP a 0"); /* in another database than who moves it there */
+    run_line(1, client, "SELECT 1");
+    run_line(1, client, "RPUSH a y");
+    check_records("SELECT 1\nRPUSH a y\n");
+    run_line(1, client, "MOVE a 0");
+    CHECK_INT(answer_who_waited(), 1);
+    check_records("MULTI\nMOVE a 0\nSELECT 0\nLPOP a\nEXEC\n");
+
+    wait_in(0, 0, "BLMOVE a k LEFT LEFT 0"); /* it gets an error, and nothing is recorded */
+    wait_in(1, 0, "BLPOP a 0");
+    run_line(1, client, "SELECT 0");
+    run_line(1, client, "RPUSH a y");
+    CHECK_INT(answer_who_waited(), 2);
+    check_records("MULTI\nRPUSH a y\nLPOP a\nEXEC\n");
     close_all();
 }
 
@@ -572,6 +749,7 @@ int main(int argc, char **argv) {
         planted = strcmp(argv[2], "order") == 0 ? PLANT_ORDER : PLANT_ARGUMENTS;
     seed = check_seed();
     if (planted != PLANT_ORDER) RUN(records_make_what_the_commands_made);
+    if (planted == PLANT_NOTHING) RUN(who_is_served_is_recorded_behind_what_served_him);
     if (planted == PLANT_NOTHING) RUN(half_an_mset_is_recorded_as_far_as_it_came);
     for (unsigned times = planted == PLANT_ORDER ? 20 : 1; times > 0; times--) /* it takes some luck */
         RUN(tickets_are_in_the_order_of_the_locks);
