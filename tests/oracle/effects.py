@@ -5,7 +5,7 @@ what the journal gets, whether a watching transaction fails.
     effects.py PROBE [--plant]
 
 Each case is a few commands, run from every state of the keys `a` and `b` that they name: absent, there, there with an expiry,
-expired but not deleted yet. Redis tells its events to a subscriber (notify-keyspace-events), its changes as
+expired but not deleted yet. Behind "<-" stand commands of other clients, parted by "&", which wait and are served. Redis tells its events to a subscriber (notify-keyspace-events), its changes as
 rdb_changes_since_last_save, its records in its append-only file, which is compared as text; kevy's side is PROBE (probe.c), which
 runs the same requests without a socket. Fields of hashes that expire are compared with a later redis-server, where there is one
 (find_later_redis); other commands that Redis 7.0 has not stand below with what is expected of them.
@@ -24,7 +24,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import families  # noqa: E402
-from kevy import Server, encode, find_later_redis, find_redis, parse, show  # noqa: E402
+from kevy import Server, encode, eventually, find_later_redis, find_redis, parse, show  # noqa: E402
 
 CLASSES = "g$xnmlshz"
 FAR_MS = 4102444800000  # the year 2100
@@ -98,8 +98,18 @@ LLEN a | LRANGE a 0 -1 | LINDEX a 0 | LPOS a 1
 MULTI;RPUSH a x;LPOP a;EXEC | RENAME a b | COPY a b | DEL a
 """, "zset_waiting": """
 MULTI;BZPOPMIN a 0;EXEC | MULTI;BZPOPMAX a b 0;EXEC | MULTI;BZMPOP 0 2 a b MIN COUNT 2;EXEC
+ZADD a 1 m <- BZPOPMIN a 0 | ZADD a 1 m 2 n <- BZPOPMAX a 0 | ZADD a 1 m 2 n <- BZMPOP 0 1 a MAX COUNT 5 | ZADD a 1 m 2 n 3 o <- BZMPOP 0 1 a MIN COUNT 2
+ZADD a 1 m 2 n 3 o <- BZPOPMIN a 0 & BZPOPMAX a 0 | RENAME b a <- BZPOPMIN a 0 | COPY b a <- BZMPOP 0 1 a MIN COUNT 2 | ZUNIONSTORE a 1 b <- BZPOPMAX a 0
+ZRANGESTORE a b 0 -1 <- BZPOPMIN a 0 | MULTI;ZADD a 1 m;ZADD a 2 n;EXEC <- BZPOPMIN a 0 | RPUSH a x <- BZPOPMIN a 0 | GEOADD a 1 1 m <- BZPOPMIN a 0
 """, "list_waiting": """
 MULTI;BLPOP a 0;EXEC | MULTI;BRPOP a b 0;EXEC | MULTI;BLMOVE a b LEFT RIGHT 0;EXEC | MULTI;BRPOPLPUSH a b 0;EXEC | MULTI;BLMPOP 0 2 a b LEFT COUNT 2;EXEC
+RPUSH a x <- BLPOP a 0 | RPUSH a x y <- BRPOP a 0 | LPUSH a x y z <- BLPOP a 0 & BRPOP a 0 | RPUSH a x y <- BLMPOP 0 1 a LEFT COUNT 2
+RPUSH a x y z <- BLMPOP 0 1 a RIGHT COUNT 2 | RPUSH a x <- BLMPOP 0 1 a LEFT | RPUSH a x <- BLMOVE a b LEFT RIGHT 0 | RPUSH a x y <- BRPOPLPUSH a b 0
+RPUSH a x y <- BLMOVE a a LEFT RIGHT 0 | RPUSH a x <- BLMOVE a b LEFT LEFT 0 & BLPOP b 0 | LPUSH a x y <- BRPOPLPUSH a b 0 & BLMOVE b a LEFT LEFT 0
+RPUSH a x <- BLPOP b a 0 & BLPOP a 0 | RENAME b a <- BLPOP a 0 | COPY b a <- BLPOP a 0 | LMOVE b a LEFT LEFT <- BLPOP a 0 | SORT b ALPHA STORE a <- BRPOP a 0
+MULTI;RPUSH a x;RPUSH a y;EXEC <- BLPOP a 0 | MULTI;RPUSH a x;SET b y;EXEC <- BLMPOP 0 1 a LEFT COUNT 3 | MULTI;RPUSH a x;DEL a;EXEC <- BLPOP a 0
+MULTI;RPUSH a x;EXPIREAT a 4102444800;EXEC <- BLPOP a 0 | ZADD a 1 m <- BLPOP a 0 | SELECT 1;RPUSH a x;MOVE a 0 <- BLPOP a 0 | SELECT 1;RPUSH a x;SWAPDB 0 1 <- BLPOP a 0
+SELECT 1;RPUSH a x;COPY a a DB 0 <- BLMOVE a b LEFT LEFT 0 | SET b text;RPUSH a x <- BLMOVE a b LEFT LEFT 0 | DEL b;RPUSH a x <- BLPOP a 0 & BLPOP a 0
 """, "geo": """
 GEOADD a 1 1 p | GEOADD a 1 1 p;GEOADD a 1 1 p | GEOADD a NX 1 1 m | GEOADD a CH 2 2 m | GEOADD a 1 1 p 2 2 q
 GEOADD b 1 1 p;GEOSEARCHSTORE a b FROMLONLAT 1 1 BYRADIUS 10 km | GEOSEARCHSTORE a b FROMLONLAT 90 1 BYRADIUS 1 m
@@ -205,11 +215,19 @@ class Case:
 
     def __init__(self, line, states, watched=None, ways=None):
         ways = ways or STATES
-        self.commands = [words(command) for command in line.split(";")]
+        own, _, others = line.partition("<-")
+        self.commands = [words(command) for command in own.split(";")]
+        self.waits = [words(command) for command in others.split("&") if command.strip()]
         self.name = "%s (%s)%s" % (line, ", ".join("%s %s" % pair for pair in sorted(states.items())),
                                    ", %s watched" % watched if watched else "")
         self.setup = [[word if isinstance(word, bytes) else str(word).format(key) for word in command] for key, state in sorted(states.items()) for command in ways[state]]
         self.watch = [["WATCH", watched]] if watched else []
+
+
+def waited_for(command):
+    """The keys whose absence makes this command wait."""
+    moves = command[0] in ("BLMOVE", "BRPOPLPUSH")
+    return [word for word in (command[1:2] if moves else command[1:]) if word in ("a", "b")]
 
 
 class Told:
@@ -243,7 +261,10 @@ def cases(lines, ways):
         keys = [key for key in "ab" if re.search(r"\b%s\b" % key, line)] or ["a"]
         for states in itertools.product(ways, repeat=len(keys)):
             for watched in [None] + keys:
-                yield Case(line, dict(zip(keys, states)), watched, ways)
+                states_of = dict(zip(keys, states))
+                case = Case(line, states_of, watched, ways)
+                if all(states_of[key] == "absent" for command in case.waits for key in waited_for(command)):
+                    yield case
 
 
 def known_families(probe):
@@ -276,7 +297,9 @@ def told_by_probe(probe, all_cases):
     """A Told for each case."""
     requests = [["!now", PROBE_MS]]
     for case in all_cases:
-        requests += [["!client", 0], ["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup
+        requests += [["!leave"], ["!client", 0], ["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup
+        for number, wait in enumerate(case.waits):
+            requests += [["!client", 2 + number], wait]
         requests += [["!client", 1]] + case.watch + [["!client", 0], ["!records"], ["!changes"]] + case.commands + [["!changes"], ["!records"]]
         requests += [["!client", 1], ["MULTI"], ["EXEC"]]
     output = subprocess.run([probe], input=b"".join(encode(*request) for request in requests), stdout=subprocess.PIPE, check=True)
@@ -299,6 +322,8 @@ class Redis:
     def __init__(self, server):
         self.log = open(os.path.join(server.directory, "appendonlydir", "appendonly.aof.1.incr.aof"), "rb")
         self.asker, self.watcher, self.listener = server.client(), server.client(), server.client()
+        self.waiters = [server.client() for _ in range(2)]
+        self.ids = [waiter.call("CLIENT", "ID") for waiter in self.waiters]
         self.asker.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
         self.listener.call("PSUBSCRIBE", "*")
 
@@ -317,8 +342,14 @@ class Redis:
             db, key = re.fullmatch(r"__keyspace@(\d+)__:(.*)", channel.decode()).groups()
             found.append("%s %s %s" % (db, name.decode(), key))
 
+    def blocked(self):
+        return int(re.search(rb"blocked_clients:(\d+)", self.asker.call("INFO", "clients")).group(1))
+
     def run(self, case):
         self.asker.pipeline([["SELECT", 0], ["UNWATCH"], ["FLUSHALL"]] + case.setup)
+        for number, wait in enumerate(case.waits):
+            self.waiters[number].send(encode(*wait))
+            eventually("%s to wait" % wait, lambda: self.blocked() == number + 1)
         self.events()
         self.watcher.pipeline(case.watch)
         self.log.read()
@@ -327,6 +358,9 @@ class Redis:
         replies = self.asker.pipeline(ask_changes + case.commands + ask_changes)
         before, after = (int(re.search(rb"rdb_changes_since_last_save:(\d+)", replies[i]).group(1)) for i in (0, -1))
         touched = self.watcher.pipeline([["MULTI"], ["EXEC"]])[1] is None
+        for number in range(len(case.waits)):
+            self.asker.call("CLIENT", "UNBLOCK", self.ids[number])
+            self.waiters[number].read()
         return Told(self.events(), after - before, touched, plain(self.log.read(), now_ms))
 
 
@@ -350,8 +384,14 @@ def classes_in_redis(redis, all_cases):
 
 
 def differences(case, ours, theirs):
-    """WATCH deletes an expired key in kevy, and not in Redis: what was told of a watched key's case is not compared."""
+    """WATCH deletes an expired key in kevy, and not in Redis: what was told of a watched key's case is not compared.
+
+    What serves somebody is recorded at once with what he gets, and in Redis one after the other; there the ends of lists are written small."""
     found = []
+    if case.waits:
+        for told in ours, theirs:
+            told.records = [re.sub(" (left|right)", lambda word: word.group().upper(), record) for record in told.records
+                            if record not in ("MULTI", "EXEC")]
     for what in ("touched",) if case.watch else ("events", "changes", "records"):
         mine, his = getattr(ours, what), getattr(theirs, what)
         if mine != his:

@@ -3,16 +3,18 @@
  *
  * A line each: "reply HEX" for every request, and before it "event CLASS DB NAME HEX" for every keyspace event that
  * it brought, in order (HEX is the key). Requests are RESP. Some are for the probe itself: "!now MS" sets the clock,
- * "!client N" changes who asks, "!changes" writes "changes N", the changes of keys since start, and "!records" writes
- * "records HEX", what a journal has heard since it was last asked: the stream of changes, as an append-only file has it. */
+ * "!client N" changes who asks, "!leave" makes all stop waiting who still do, "!changes" writes "changes N", the
+ * changes of keys since start, and "!records" writes "records HEX", what a journal has heard since it was last asked:
+ * the stream of changes, as an append-only file has it. */
 #include "server/call/effect.h"
+#include "server/exec/blocking.h"
 #include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
 #include "server/journal/journal.h"
 #include "server/journal/merge.h"
 #include "tests/unit/server_fixture.h"
 
-enum { CLIENTS = 2, EAR_PROBE = 1u << 31, INPUT_MAX = 64 << 20 };
+enum { CLIENTS = 4, EAR_PROBE = 1u << 31, INPUT_MAX = 64 << 20 };
 
 static struct client clients_here[CLIENTS];
 static struct client *client = clients_here;
@@ -64,6 +66,10 @@ static void print_records(void) {
     buffer_free(&stream);
 }
 
+static void leave_all(void) {
+    for (unsigned i = 0; i < CLIENTS; i++) CHECK(blocking_leave(&shards->exec, &clients_here[i]));
+}
+
 /* False for a request that is the server's. */
 static bool run_own(const struct request_args *args) {
     int64_t number = 0;
@@ -81,9 +87,25 @@ static bool run_own(const struct request_args *args) {
         print_records();
         return true;
     }
+    if (bytes_equal(args->argv[0], BYTES("!leave"))) {
+        leave_all();
+        return true;
+    }
     if (!bytes_equal(args->argv[0], BYTES("!changes"))) return false;
     printf("changes %llu\n", (unsigned long long)changes());
     return true;
+}
+
+/* Who waited and was served gets a reply, which nobody reads. */
+static void answer_who_waited(void) {
+    struct buffer sent = {0};
+    for (struct post *post = post_take_all(&mailboxes[0]), *next; post; post = next) {
+        next = post->next;
+        CHECK(post->kind == POST_WAIT);
+        blocking_answer(&shards->exec, post->client, &output.reply);
+    }
+    fixture_take(&output, &sent);
+    buffer_free(&sent);
 }
 
 static void run_request(struct bytes bytes) {
@@ -98,6 +120,7 @@ static void run_request(struct bytes bytes) {
     print_hex(buffer_bytes(&sent));
     printf("\n");
     buffer_free(&sent);
+    answer_who_waited();
 }
 
 static void run_all(struct bytes input) {
@@ -128,6 +151,7 @@ int main(void) {
     }
     for (unsigned i = 0; i < stripes.count; i++) stripes.all[i].ears |= EAR_PROBE;
     run_all(buffer_bytes(&input));
+    leave_all();
     for (unsigned i = 0; i < CLIENTS; i++) {
         transaction_close(&clients_here[i]);
         clients_remove(&clients_here[i]);
