@@ -219,8 +219,8 @@ def read_script(path):
 
 
 class Generator:
-    def __init__(self, chance, known=("SORT", "GEOADD")):
-        self.random, self.value, self.known = chance, 0, known
+    def __init__(self, chance, known=("SORT", "GEOADD"), shards=1):
+        self.random, self.value, self.known, self.shards = chance, 0, known, shards
         self.zsets = chance.random() < 0.4  # keys are sorted sets more often than lists
         self.commands = [
             (14, self.blocking_pop), (5, self.blocking_move), (5, self.blocking_many), (12, self.push), (4, self.push_many), (4, self.pop),
@@ -339,7 +339,9 @@ class Generator:
         return [[self.pick("BLPOP", "BRPOP", "BZPOPMIN"), "never", SHORT_S]]
 
     def pipeline(self):
-        return self.push() + self.blocking_pop() + [["PING"]] + self.push()
+        """Clients of several shards that are served by one command go on at the same time: what they do then concerns nobody else."""
+        behind = self.push() if self.shards == 1 else [["RPUSH", "behind%d" % self.value] + self.values(1)]
+        return self.push() + self.blocking_pop() + [["PING"]] + behind
 
     def expire(self):
         return [["PEXPIREAT", self.key(), "1"]]
@@ -428,7 +430,7 @@ def run_configuration(shards, protocol, options, seconds):
         number, started = 0, time.monotonic()
         while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
             name = "%s.%d.%d.%d" % (options.seed, shards, protocol, number)
-            pair.check("round %s (%s)" % (name, where), Generator(random.Random(name), known).script(options.steps))
+            pair.check("round %s (%s)" % (name, where), Generator(random.Random(name), known, shards).script(options.steps))
             number += 1
         if not pair.served and not options.files:
             raise SystemExit("FAILED %s: nobody who waited was served" % where)
