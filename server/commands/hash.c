@@ -16,7 +16,7 @@ static void reply_value(struct call *call, const struct element *value) {
     collection_reply_element(call->reply, call->effects->metrics, value);
 }
 
-/* Is a field overdue that is there? */
+/* Is a field overdue that is there? (Its hash may be in another stripe than argv[1]: all have one seed.) */
 static bool is_over(const struct call *call, const struct value *value, struct bytes field) {
     int64_t now_ms = call->effects->now_ms;
     if (__builtin_expect(hash_due(value) > now_ms, 1)) return false;
@@ -24,9 +24,12 @@ static bool is_over(const struct call *call, const struct value *value, struct b
     return expiry_ms > 0 && expiry_ms <= now_ms;
 }
 
+bool hash_find(struct call *call, const struct value *value, struct bytes field, struct element *found) {
+    return hash_get(call_keyspace(call, 1), value, field, found) && !is_over(call, value, field);
+}
+
 bool hash_there(struct call *call, const struct value *value, uint32_t arg, struct element *found) {
-    if (!hash_get(call_keyspace(call, 1), value, call->argv[arg], found)) return false;
-    return !is_over(call, value, call->argv[arg]);
+    return hash_find(call, value, call->argv[arg], found);
 }
 
 /* How many fields there are. */

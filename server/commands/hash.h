@@ -5,7 +5,9 @@
 #include "server/commands/collection.h"
 #include "store/types/hash.h"
 
-/* The value of the field argv[arg] of what was looked up as argv[1]. False if there is none. */
+/* The value of a field of a hash that the call may read. False if there is none. */
+bool hash_find(struct call *call, const struct value *value, struct bytes field, struct element *found);
+/* The same of the field argv[arg]. */
 bool hash_there(struct call *call, const struct value *value, uint32_t arg, struct element *found);
 
 /* A field that is overdue goes before something is done with it, and that is told. False without memory: it stays. */

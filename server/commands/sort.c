@@ -14,7 +14,7 @@
 
 #include "protocol/buffer.h"
 #include "server/commands/collection.h"
-#include "store/types/hash.h"
+#include "server/commands/hash.h"
 #include "store/types/list.h"
 #include "store/types/set.h"
 #include "store/types/zset.h"
@@ -260,7 +260,7 @@ static bool look_up(struct sorting *sorting, const struct pattern *pattern, cons
     const struct entry *e = call_read_key(sorting->call, key);
     if (e == NULL || entry_type(e) != (pattern->has_field ? TYPE_HASH : TYPE_STRING)) return false;
     struct value value = entry_value(e);
-    if (pattern->has_field) return hash_get(stripe_of(key.hash)->keyspace, &value, pattern->field, found);
+    if (pattern->has_field) return hash_find(sorting->call, &value, pattern->field, found);
     *found = (struct element){value_text(&value, digits), value.kind == VALUE_BLOCK ? value.block : NULL};
     return true;
 }

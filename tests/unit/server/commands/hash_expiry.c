@@ -133,6 +133,7 @@ static void what_is_overdue_is_not_there(void) {
         {"hexists h s007", ":0\r\n"},
         {"hstrlen h s007", ":0\r\n"},
         {"hrandfield h -1 withvalues", NULL},
+        {"sort l by nosort get *->s007 get *->l1", "*2\r\n" NIL "$1\r\n1\r\n"},
         {"hset h s007 1", ":1\r\n"},
         {"hsetnx h s007 1", ":1\r\n"},
         {"hincrby h s007 5", ":5\r\n"},
@@ -151,6 +152,7 @@ static void what_is_overdue_is_not_there(void) {
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
             begin();
             fill("h", many);
+            EXPECT("rpush l h\n", ":1\r\n");
             now_ms += 1000;
             if (table[i].reply) expect_all(&table[i], 1);
             if (!table[i].reply) {
