@@ -155,22 +155,29 @@ struct draws {
     struct effects *effects; /* as of struct items */
     unsigned stripe;
     struct value value; /* holds its object, or lies in `pack` */
-    uint64_t elements, left, state;
-    bool in_turn; /* nothing is drawn: the places are all, from the first on */
+    struct collection_places places;
+    uint64_t left, state;
+    bool in_turn; /* nothing is drawn: all come, from the first on */
     collection_write_at *write;
     uint64_t how;
-    char pack[COLLECTION_PACK_BYTES];
+    char pack[]; /* of a value that is no object */
 };
+
+/* Writes the next so many, or those that are left. */
+static void write_draws(struct draws *draws, struct reply *reply, struct metrics *metrics,
+                        const struct value *value, size_t count) {
+    const struct collection_places *places = &draws->places;
+    for (; draws->left > 0 && count > 0; draws->left--, count--) {
+        uint64_t i = draws->in_turn ? places->count - draws->left
+                                    : collection_random(&draws->state, places->count);
+        draws->write(reply, metrics, value, places->list ? places->list[i] : i, draws->how);
+    }
+}
 
 static bool draws_more(struct reply_source *source, struct reply *reply, size_t budget) {
     struct draws *draws = (struct draws *)source;
     /* Elements have up to 1 KiB, or are sent from where they lie; so the sum of their bytes need not be known. */
-    for (size_t i = 0; draws->left > 0 && i <= budget / ELEMENT_INLINE_MAX; i++) {
-        uint64_t place = draws->in_turn ? draws->elements - draws->left
-                                        : collection_random(&draws->state, draws->elements);
-        draws->write(reply, draws->effects->metrics, &draws->value, place, draws->how);
-        draws->left--;
-    }
+    write_draws(draws, reply, draws->effects->metrics, &draws->value, budget / ELEMENT_INLINE_MAX + 1);
     return draws->left > 0;
 }
 
@@ -190,18 +197,21 @@ void collection_let_go(const struct value *value, struct effects *effects, unsig
 static void draws_drop(struct reply_source *source) {
     struct draws *draws = (struct draws *)source;
     collection_let_go(&draws->value, draws->effects, draws->stripe);
+    free(draws->places.list);
     free(draws);
 }
 _Static_assert(offsetof(struct draws, source) == 0, "a source is found at its draws' address");
 
 static void draw_later(struct call *call, const struct value *value, const struct draws *what) {
-    struct draws *draws = malloc(sizeof *draws);
+    struct bytes bytes = value->kind == VALUE_OBJECT ? BYTES("") : value_bytes(value);
+    struct draws *draws = malloc(sizeof *draws + bytes.len);
     if (draws == NULL) { /* as of collection_reply_items */
+        free(what->places.list);
         call->reply->failed = true;
         call->reply->end = call->reply->at;
         return;
     }
-    memcpy(draws, what, offsetof(struct draws, pack));
+    *draws = *what;
     draws->source = (struct reply_source){.more = draws_more, .drop = draws_drop};
     draws->effects = call->effects;
     draws->stripe = call->stripe != STRIPE_NONE ? call->stripe : 0;
@@ -209,8 +219,6 @@ static void draw_later(struct call *call, const struct value *value, const struc
     if (value->kind == VALUE_OBJECT) {
         object_retain(value->object);
     } else {
-        struct bytes bytes = value_bytes(value);
-        assert(bytes.len <= sizeof draws->pack);
         memcpy(draws->pack, bytes.data, bytes.len);
         draws->value.kind = VALUE_INLINE;
         draws->value.bytes = (struct bytes){draws->pack, bytes.len};
@@ -218,29 +226,28 @@ static void draw_later(struct call *call, const struct value *value, const struc
     reply_source(call->reply, &draws->source);
 }
 
-void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
-                            collection_write_at *write, uint64_t how) {
-    uint64_t state = keys_random(call);
-    assert(elements > 0);
-    if (count <= DRAWN_AT_ONCE) {
-        for (uint64_t i = 0; i < count; i++)
-            write(call->reply, call->effects->metrics, value, collection_random(&state, elements), how);
+static void draw(struct call *call, const struct value *value, struct draws *what) {
+    if (what->left > DRAWN_AT_ONCE) {
+        draw_later(call, value, what);
         return;
     }
-    draw_later(
-        call, value,
-        &(struct draws){.elements = elements, .left = count, .state = state, .write = write, .how = how});
+    write_draws(what, call->reply, call->effects->metrics, value, DRAWN_AT_ONCE);
+    free(what->places.list);
 }
 
-void collection_reply_each(struct call *call, const struct value *value, uint64_t elements,
+void collection_reply_draws(struct call *call, const struct value *value, struct collection_places places,
+                            uint64_t count, collection_write_at *write, uint64_t how) {
+    assert(places.count > 0);
+    draw(call, value,
+         &(struct draws){
+             .places = places, .left = count, .state = keys_random(call), .write = write, .how = how});
+}
+
+void collection_reply_each(struct call *call, const struct value *value, struct collection_places places,
                            collection_write_at *write, uint64_t how) {
-    if (elements <= DRAWN_AT_ONCE) {
-        for (uint64_t i = 0; i < elements; i++) write(call->reply, call->effects->metrics, value, i, how);
-        return;
-    }
-    draw_later(
+    draw(
         call, value,
-        &(struct draws){.elements = elements, .left = elements, .in_turn = true, .write = write, .how = how});
+        &(struct draws){.places = places, .left = places.count, .in_turn = true, .write = write, .how = how});
 }
 
 /* ---- Scans ---------------------------------------------------------------------------------------- */
@@ -314,6 +321,29 @@ void collection_scan_keep(struct collection_scan *scan, struct element element) 
     scan->found[scan->len++] = element;
 }
 
+/* Counts what goes to whom it is for. */
+struct scan_step {
+    uint64_t seen;
+    void (*each)(void *context, const struct tree_item *item);
+    void *context;
+};
+
+static void scan_item(void *context, const struct tree_item *item) {
+    struct scan_step *step = context;
+    step->seen++;
+    step->each(step->context, item);
+}
+
+void collection_scan_tree(struct collection_scan *scan, const struct value *value,
+                          const struct hash_seed *seed,
+                          void (*each)(void *context, const struct tree_item *item), void *context) {
+    struct scan_step step = {0, each, context};
+    uint64_t cursor = value->edited ? scan->cursor : 0;
+    do cursor = tree_scan(collection_tree(value), seed, cursor, scan_item, &step);
+    while (cursor && (!value->edited || step.seen < scan->count) && !scan->failed);
+    scan->cursor = cursor;
+}
+
 void collection_scan_end(struct call *call, struct collection_scan *scan) {
     char digits[NUMBER_I64_MAX_LEN];
     if (scan->failed) {
@@ -333,6 +363,14 @@ void collection_scan_end(struct call *call, struct collection_scan *scan) {
 }
 
 /* ---- Chance --------------------------------------------------------------------------------------- */
+
+bool collection_random_count(struct call *call, uint32_t arg, int64_t *count) {
+    if (!call_int_or_reply(call, arg, count)) return false;
+    if (*count >= -INT64_MAX) return true;
+    reply_error(call->reply, "ERR value is out of range, value must between -9223372036854775807 and "
+                             "9223372036854775807");
+    return false;
+}
 
 /* splitmix64 (Steele, Lea and Flood, 2014). */
 static uint64_t next_random(uint64_t *state) {

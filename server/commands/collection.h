@@ -50,12 +50,17 @@ void collection_reply_items(struct call *call, const struct tree *tree, struct c
 /* Writes the element at this place of a value; `how` is the command's. */
 typedef void collection_write_at(struct reply *reply, struct metrics *metrics, const struct value *value,
                                  uint64_t place, uint64_t how);
-/* Writes so many elements of a value that has `elements` of them, drawn one by one: the same may come again. Where the
- * count is large, that is done when there is room for them, and from the value as it is now. */
-void collection_reply_draws(struct call *call, const struct value *value, uint64_t elements, uint64_t count,
-                            collection_write_at *write, uint64_t how);
-/* Calls that for every place of a value with `elements` of them, in turn, for those who leave some out. */
-void collection_reply_each(struct call *call, const struct value *value, uint64_t elements,
+/* Places of a value. */
+struct collection_places {
+    uint64_t count;
+    uint64_t *list; /* malloc'd, and given away; NULL: those from 0 on */
+};
+/* Writes so many elements that are drawn from these places one by one: the same may come again. Where the count is large,
+ * that is done when there is room for them, and from the value as it is now. */
+void collection_reply_draws(struct call *call, const struct value *value, struct collection_places places,
+                            uint64_t count, collection_write_at *write, uint64_t how);
+/* Calls that for each of these places in turn. Who leaves many out in a row keeps others waiting. */
+void collection_reply_each(struct call *call, const struct value *value, struct collection_places places,
                            collection_write_at *write, uint64_t how);
 
 /* Gives back a reference to a value that a reply source held, on the connection's own thread. What the last one leaves
@@ -82,11 +87,20 @@ bool collection_scan_begin(struct call *call, enum entry_type type, struct colle
 bool collection_scan_matches(const struct collection_scan *scan, struct bytes name);
 /* Keeps an element for the reply; it must stay where it is. */
 void collection_scan_keep(struct collection_scan *scan, struct element element);
+/* Calls `each` for the items of a value that is a tree, from the cursor on: for COUNT of them or some more, or for all where
+ * the value has no mark, for Redis gives these at once. */
+void collection_scan_tree(struct collection_scan *scan, const struct value *value,
+                          const struct hash_seed *seed,
+                          void (*each)(void *context, const struct tree_item *item), void *context);
 /* Replies, and frees what was kept. */
 void collection_scan_end(struct call *call, struct collection_scan *scan);
 
 /* ---- Chance --------------------------------------------------------------------------------------- */
 
+/* How many random elements are asked for, of which the same may come again where that is below 0. False after replying that
+ * it is no integer, or that there is no such number of them. */
+bool collection_random_count(struct call *call, uint32_t arg, int64_t *count)
+    __attribute__((warn_unused_result));
 /* A number below `bound`, which is above 0; *state are random bits, from keys_random at first. */
 uint64_t collection_random(uint64_t *state, uint64_t bound);
 /* `count` different numbers below `bound`, malloc'd, in no particular order. The count is above 0 and at most the

@@ -139,21 +139,24 @@ COMMAND(hlen) = {.name = "hlen",
 
 /* ---- All of it ------------------------------------------------------------------------------------ */
 
+static void write_parts(struct reply *reply, struct metrics *metrics, const struct element *field,
+                        const struct element *value, uint64_t how) {
+    if (how & REPLY_FIELDS) collection_reply_element(reply, metrics, field);
+    if (how & REPLY_VALUES) collection_reply_element(reply, metrics, value);
+}
+
 static void write_item(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
                        unsigned how) {
     struct element field = {item->parts[0], item->blocks[0]}, value = {item->parts[1], item->blocks[1]};
-    if (how & REPLY_FIELDS) collection_reply_element(reply, metrics, &field);
-    if (how & REPLY_VALUES) collection_reply_element(reply, metrics, &value);
+    write_parts(reply, metrics, &field, &value, how);
 }
 
 static void reply_packed(struct call *call, const struct value *value, enum reply_parts parts) {
     struct hash_walk walk;
     struct element field, found;
     hash_walk(&walk, value, 0);
-    while (hash_next(&walk, &field, &found)) {
-        if (parts & REPLY_FIELDS) reply_value(call, &field);
-        if (parts & REPLY_VALUES) reply_value(call, &found);
-    }
+    while (hash_next(&walk, &field, &found))
+        write_parts(call->reply, call->effects->metrics, &field, &found, parts);
 }
 
 /* Where some fields are overdue the time goes with what is to be shown. */
@@ -178,24 +181,51 @@ static void write_live(struct reply *reply, struct metrics *metrics, const struc
     hash_walk(&walk, value, at);
     bool any = hash_next(&walk, &field, &found);
     assert(any);
-    if (was_over(&walk, field.bytes, how)) return;
-    if (how & REPLY_FIELDS) collection_reply_element(reply, metrics, &field);
-    if (how & REPLY_VALUES) collection_reply_element(reply, metrics, &found);
+    if (!was_over(&walk, field.bytes, how)) write_parts(reply, metrics, &field, &found, how);
+}
+
+/* The places of the fields that are not overdue, so many, malloc'd. NULL without memory. */
+static uint64_t *live_places(const struct call *call, const struct value *value, uint64_t live) {
+    uint64_t *places = live <= SIZE_MAX / sizeof *places ? malloc(live * sizeof *places) : NULL;
+    uint64_t how = how_now(call, value, 0), found = 0;
+    struct hash_walk walk;
+    struct element field, ignored;
+    hash_walk(&walk, value, 0);
+    for (uint64_t at = 0; places && hash_next(&walk, &field, &ignored); at++) {
+        if (was_over(&walk, field.bytes, how)) continue;
+        assert(found < live);
+        places[found++] = at;
+    }
+    assert(!places || found == live);
+    return places;
+}
+
+/* Are so few left of all that they are to be found first? Nobody is to wait for what a reply leaves out. */
+static bool is_few(uint64_t live, uint64_t all) {
+    enum { FEW_OF = 8 };
+    return live < all / FEW_OF;
 }
 
 static void reply_all(struct call *call, enum reply_parts parts) {
     struct value value;
     bool there;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
-    uint64_t count = there ? hash_live(call, &value) : 0;
+    uint64_t count = there ? hash_live(call, &value) : 0, all = there ? hash_count(&value) : 0;
+    bool few = is_few(count, all);
+    uint64_t *places = few ? live_places(call, &value, count) : NULL;
+    if (few && places == NULL) {
+        call_out_of_memory(call);
+        return;
+    }
     if (parts == REPLY_BOTH)
         reply_map(call->reply, count);
     else
         reply_array(call->reply, count);
     if (count == 0) return;
     const struct tree *tree = hash_tree(&value);
-    if (count < hash_count(&value))
-        collection_reply_each(call, &value, hash_count(&value), write_live, how_now(call, &value, parts));
+    struct collection_places shown = {few ? count : all, places};
+    if (count < all)
+        collection_reply_each(call, &value, shown, write_live, how_now(call, &value, parts));
     else if (tree)
         collection_reply_items(call, tree, (struct collection_range){.count = count}, write_item, parts);
     else
@@ -231,7 +261,6 @@ struct scan_step {
     const struct call *call;
     const struct value *value;
     struct collection_scan *scan;
-    uint64_t seen;
 };
 
 static void scan_pair(const struct scan_step *step, struct element field, struct element value) {
@@ -242,21 +271,15 @@ static void scan_pair(const struct scan_step *step, struct element field, struct
 }
 
 static void scan_item(void *context, const struct tree_item *item) {
-    struct scan_step *step = context;
-    step->seen++;
-    scan_pair(step, (struct element){item->parts[0], item->blocks[0]},
+    scan_pair(context, (struct element){item->parts[0], item->blocks[0]},
               (struct element){item->parts[1], item->blocks[1]});
 }
 
 /* What OBJECT ENCODING calls a listpack comes at once, as in Redis, and so does what is a pack. */
 static void scan_value(const struct call *call, const struct value *value, struct collection_scan *scan) {
     struct scan_step step = {.call = call, .value = value, .scan = scan};
-    const struct tree *tree = hash_tree(value);
-    if (tree) {
-        uint64_t cursor = value->edited ? scan->cursor : 0;
-        do cursor = tree_scan(tree, call_keyspace(call, 1)->seed, cursor, scan_item, &step);
-        while (cursor && (!value->edited || step.seen < scan->count) && !scan->failed);
-        scan->cursor = cursor;
+    if (hash_tree(value)) {
+        collection_scan_tree(scan, value, call_keyspace(call, 1)->seed, scan_item, &step);
         return;
     }
     struct hash_walk walk;
@@ -318,22 +341,6 @@ static void random_header(struct call *call, uint64_t count, bool with_values) {
     reply_array(call->reply, with_values && call->reply->resp == 2 ? count * 2 : count);
 }
 
-/* The places of the fields that are not overdue, so many, malloc'd. NULL without memory. */
-static uint64_t *live_places(const struct call *call, const struct value *value, uint64_t live) {
-    uint64_t *places = live <= SIZE_MAX / sizeof *places ? malloc(live * sizeof *places) : NULL;
-    uint64_t how = how_now(call, value, 0), found = 0;
-    struct hash_walk walk;
-    struct element field, ignored;
-    hash_walk(&walk, value, 0);
-    for (uint64_t at = 0; places && hash_next(&walk, &field, &ignored); at++) {
-        if (was_over(&walk, field.bytes, how)) continue;
-        assert(found < live);
-        places[found++] = at;
-    }
-    assert(!places || found == live);
-    return places;
-}
-
 /* So many different fields. */
 static void reply_sample(struct call *call, const struct value *value, uint64_t count, bool with_values) {
     uint64_t state = keys_random(call), all = hash_live(call, value);
@@ -366,10 +373,15 @@ static void random_fields(struct call *call, int64_t count, bool with_values) {
         reply_sample(call, &value, (uint64_t)count, with_values);
         return;
     }
-    uint64_t times = 0 - (uint64_t)count;
+    uint64_t times = 0 - (uint64_t)count, live = hash_live(call, &value);
+    bool overdue = live < hash_count(&value);
+    struct collection_places places = {live, overdue ? live_places(call, &value, live) : NULL};
+    if (overdue && places.list == NULL) {
+        call_out_of_memory(call);
+        return;
+    }
     random_header(call, times, with_values);
-    collection_reply_draws(call, &value, hash_count(&value), times, write_pair,
-                           how_pair(call, &value, with_values));
+    collection_reply_draws(call, &value, places, times, write_pair, how_pair(call, &value, with_values));
 }
 
 static void hrandfield(struct call *call) {
@@ -385,12 +397,7 @@ static void hrandfield(struct call *call) {
             reply_null(call->reply);
         return;
     }
-    if (!call_int_or_reply(call, 2, &count)) return;
-    if (count < -INT64_MAX) {
-        reply_error(call->reply, "ERR value is out of range, value must between -9223372036854775807 and "
-                                 "9223372036854775807");
-        return;
-    }
+    if (!collection_random_count(call, 2, &count)) return;
     if (call->argc > 4 || (call->argc == 4 && !bytes_is(call->argv[3], "withvalues"))) {
         call_syntax_error(call);
         return;

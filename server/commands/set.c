@@ -104,28 +104,12 @@ COMMAND(smembers) = {.name = "smembers",
 
 /* ---- Scanning ------------------------------------------------------------------------------------- */
 
-/* Where a scan of a tree is. */
-struct scan_step {
-    struct collection_scan *scan;
-    uint64_t seen;
-};
-
 static void scan_member(struct collection_scan *scan, struct element member) {
     if (collection_scan_matches(scan, member.bytes)) collection_scan_keep(scan, member);
 }
 
 static void scan_item(void *context, const struct tree_item *item) {
-    struct scan_step *step = context;
-    step->seen++;
-    scan_member(step->scan, (struct element){item->parts[0], item->blocks[0]});
-}
-
-static void scan_tree(const struct keyspace *ks, const struct value *value, struct collection_scan *scan) {
-    struct scan_step step = {.scan = scan};
-    uint64_t cursor = value->edited ? scan->cursor : 0; /* Redis gives all of an intset at once */
-    do cursor = tree_scan(collection_tree(value), ks->seed, cursor, scan_item, &step);
-    while (cursor && (!value->edited || step.seen < scan->count) && !scan->failed);
-    scan->cursor = cursor;
+    scan_member(context, (struct element){item->parts[0], item->blocks[0]});
 }
 
 /* Keeps the members of a small set. Where it is an intset they are written to `texts`, and stay there. */
@@ -153,7 +137,7 @@ static void sscan(struct call *call) {
     if (intset) texts = malloc(set_count(&value) * sizeof *texts);
     scan.failed = intset && !texts;
     if (value.kind == VALUE_OBJECT)
-        scan_tree(call_keyspace(call, 1), &value, &scan);
+        collection_scan_tree(&scan, &value, call_keyspace(call, 1)->seed, scan_item, &scan);
     else if (!scan.failed)
         scan_small(&value, &scan, texts);
     collection_scan_end(call, &scan);
@@ -361,7 +345,7 @@ static void random_members(struct call *call, int64_t count) {
     } else if (count < 0) {
         uint64_t times = 0 - (uint64_t)count;
         reply_array(call->reply, times);
-        collection_reply_draws(call, &value, all, times, write_at, 0);
+        collection_reply_draws(call, &value, (struct collection_places){.count = all}, times, write_at, 0);
     } else if ((uint64_t)count < all) {
         reply_sample(call, &value, (uint64_t)count);
     } else {
@@ -379,12 +363,7 @@ static void srandmember(struct call *call) {
         return;
     }
     if (call->argc == 3) {
-        if (!call_int_or_reply(call, 2, &count)) return;
-        if (count < -INT64_MAX)
-            reply_error(call->reply, "ERR value is out of range, value must between -9223372036854775807 and "
-                                     "9223372036854775807");
-        else
-            random_members(call, count);
+        if (collection_random_count(call, 2, &count)) random_members(call, count);
         return;
     }
     if (!collection_read(call, 1, TYPE_SET, &value, &there)) return;

@@ -708,7 +708,8 @@ static void random_members(struct call *call, int64_t count, unsigned show) {
     }
     uint64_t times = 0 - (uint64_t)count;
     zset_reply_header(call, times, show);
-    collection_reply_draws(call, &value, zset_count(&value), times, write_at, show);
+    struct collection_places all = {.count = zset_count(&value)};
+    collection_reply_draws(call, &value, all, times, write_at, show);
 }
 
 static void random_member(struct call *call) {
@@ -728,12 +729,7 @@ static void zrandmember(struct call *call) {
         random_member(call);
         return;
     }
-    if (!call_int_or_reply(call, 2, &count)) return;
-    if (count < -INT64_MAX) {
-        reply_error(call->reply, "ERR value is out of range, value must between -9223372036854775807 and "
-                                 "9223372036854775807");
-        return;
-    }
+    if (!collection_random_count(call, 2, &count)) return;
     if (call->argc > 4 || (call->argc == 4 && !bytes_is(call->argv[3], "withscores"))) {
         call_syntax_error(call);
         return;

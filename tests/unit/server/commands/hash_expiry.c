@@ -199,6 +199,44 @@ static void whole_replies_leave_it_out(void) {
     }
 }
 
+static unsigned walked; /* fields that commands have looked at one after the other */
+bool __real_hash_next(struct hash_walk *walk, struct element *field, struct element *found);
+bool __wrap_hash_next(struct hash_walk *walk, struct element *field, struct element *found);
+bool __wrap_hash_next(struct hash_walk *walk, struct element *field, struct element *found) {
+    walked++;
+    return __real_hash_next(walk, field, found);
+}
+
+/* The same where many are left, and come in parts. */
+static void many_of_many_are_left(void) {
+    enum { MANY = 100 };
+    char line[64];
+    begin();
+    fill("h", SHORT_LIVED);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(line, sizeof line, "hset h n%03u 1\n", i);
+        CHECK_BYTES(run(bytes_of(line)), BYTES(":1\r\n"));
+    }
+    now_ms += 1000;
+    struct bytes reply = run(BYTES("hkeys h\n"));
+    CHECK_INT(reply.len, 6 + MANY * 10 + LASTING * 8);
+    CHECK(memmem(reply.data, reply.len, "n000", 4) && memmem(reply.data, reply.len, "n099", 4));
+    CHECK(!memmem(reply.data, reply.len, "$4\r\ns", 5));
+    end();
+}
+
+/* Who draws often from a hash of which little is left looks through it once. */
+static void draws_look_through_it_once(void) {
+    enum { TIMES = 900 };
+    begin();
+    fill("h", SHORT_LIVED);
+    now_ms += 1000;
+    walked = 0;
+    CHECK_INT(run(BYTES("hrandfield h -900 withvalues\n")).len, 7 + TIMES * (8 + 7));
+    CHECK(walked > TIMES && walked <= TIMES + SHORT_LIVED + LASTING + 1);
+    end();
+}
+
 /* The key goes with its last field, and what comes then is a new one. */
 static void a_key_goes_with_its_last_field(void) {
     begin();
@@ -366,6 +404,8 @@ int main(void) {
     RUN(what_is_wrong_is_said_as_in_redis);
     RUN(what_is_overdue_is_not_there);
     RUN(whole_replies_leave_it_out);
+    RUN(many_of_many_are_left);
+    RUN(draws_look_through_it_once);
     RUN(a_key_goes_with_its_last_field);
     RUN(a_pause_deletes_nothing);
     RUN(watchers_feel_it);
