@@ -1,4 +1,4 @@
-/* collection.c - objects of trees: made, forked and buried. */
+/* collection.c - objects of trees: made, forked and buried; and packs that shrink. */
 #include "store/types/collection.h"
 
 struct collection *collection_new(struct heap *heap, const struct type *type, enum tree_kind kind) {
@@ -18,6 +18,18 @@ bool collection_become(struct edit *edit, struct collection *collection) {
     object_release(&collection->head, &edit->keyspace->dead); /* the entry has one of its own */
     if (!done) keyspace_note_garbage(edit->keyspace);
     return done;
+}
+
+struct pack collection_copy_pack(struct bytes pack, char scratch[COLLECTION_PACK_BYTES]) {
+    assert(pack.len <= COLLECTION_PACK_BYTES);
+    if (pack.len) memcpy(scratch, pack.data, pack.len);
+    return (struct pack){.data = scratch, .len = pack.len, .capacity = COLLECTION_PACK_BYTES};
+}
+
+bool collection_store_pack(struct edit *edit, const struct pack *pack) {
+    char *data = edit_room(edit, pack->len);
+    if (data && pack->len) memcpy(data, pack->data, pack->len);
+    return data;
 }
 
 size_t collection_memory(const struct object *object) {

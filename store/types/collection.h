@@ -62,6 +62,11 @@ static inline bool collection_may_pack(size_t bytes, uint64_t parts) {
     return bytes <= COLLECTION_PACK_BYTES && parts <= COLLECTION_PACK_ELEMENTS;
 }
 
+/* A copy of a pack, to be changed and stored again: one that shrinks must not be left longer than it is. */
+struct pack collection_copy_pack(struct bytes pack, char scratch[COLLECTION_PACK_BYTES]);
+/* Makes it the value of the edit. False without memory, and then the value is as it was. */
+bool collection_store_pack(struct edit *edit, const struct pack *pack);
+
 /* The rows of these types. */
 size_t collection_memory(const struct object *object);
 struct object *collection_fork(const struct object *object, struct heap *heap);

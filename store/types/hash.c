@@ -239,18 +239,6 @@ static bool open_pack(struct edit *edit, struct pack *pack, size_t len) {
     return pack->data;
 }
 
-/* A copy of the pack, to be changed and stored again: one that shrinks must not be left longer than it is. */
-static struct pack copy_pack(struct bytes bytes, char scratch[COLLECTION_PACK_BYTES]) {
-    assert(bytes.len <= COLLECTION_PACK_BYTES);
-    memcpy(scratch, bytes.data, bytes.len);
-    return (struct pack){.data = scratch, .len = bytes.len, .capacity = COLLECTION_PACK_BYTES};
-}
-static bool store_pack(struct edit *edit, const struct pack *pack) {
-    char *data = edit_room(edit, pack->len);
-    if (data) memcpy(data, pack->data, pack->len);
-    return data;
-}
-
 /* Bytes that a pack has with a field more; and with another value in the place of one. */
 static size_t len_added(struct bytes pack, struct bytes field, struct bytes value) {
     return (pack.len ? pack.len : PACK_HEAD) + PARTS + element_stored(field.len) + element_stored(value.len);
@@ -275,11 +263,11 @@ static enum hash_changed replace_in_pack(struct edit *edit, size_t len, uint32_t
     struct element element = element_of(value);
     struct pack pack;
     bool shrinks = len < value_bytes(&now).len;
-    if (shrinks) pack = copy_pack(value_bytes(&now), scratch);
+    if (shrinks) pack = collection_copy_pack(value_bytes(&now), scratch);
     if (!shrinks && !open_pack(edit, &pack, len)) return HASH_NO_MEMORY;
     size_t used = pack_replace(&pack, at, &element);
     assert(used == len && pack.len == len);
-    return !shrinks || store_pack(edit, &pack) ? HASH_REPLACED : HASH_NO_MEMORY;
+    return !shrinks || collection_store_pack(edit, &pack) ? HASH_REPLACED : HASH_NO_MEMORY;
 }
 
 /* ---- Drafts --------------------------------------------------------------------------------------- */
@@ -439,9 +427,9 @@ static enum hash_changed delete_from_pack(struct edit *edit, struct bytes bytes,
     uint32_t at = pack_find(bytes, PARTS, field);
     if (at == pack_count(bytes)) return HASH_UNCHANGED;
     char scratch[COLLECTION_PACK_BYTES];
-    struct pack pack = copy_pack(bytes, scratch);
+    struct pack pack = collection_copy_pack(bytes, scratch);
     pack_delete(&pack, at, PARTS);
-    if (!store_pack(edit, &pack)) return HASH_NO_MEMORY;
+    if (!collection_store_pack(edit, &pack)) return HASH_NO_MEMORY;
     return HASH_DELETED;
 }
 

@@ -192,18 +192,6 @@ static bool unpack(struct edit *edit) {
 
 /* ---- Packs ---------------------------------------------------------------------------------------- */
 
-/* A copy of the pack, to be changed and stored again: one that shrinks must not be left longer than it is. */
-static struct pack copy_pack(struct bytes bytes, char scratch[COLLECTION_PACK_BYTES]) {
-    assert(bytes.len <= COLLECTION_PACK_BYTES);
-    memcpy(scratch, bytes.data, bytes.len);
-    return (struct pack){.data = scratch, .len = bytes.len, .capacity = COLLECTION_PACK_BYTES};
-}
-static bool store_pack(struct edit *edit, const struct pack *pack) {
-    char *data = edit_room(edit, pack->len);
-    if (data && pack->len) memcpy(data, pack->data, pack->len);
-    return data;
-}
-
 static size_t put(struct pack *pack, size_t place, const struct element *element, bool replace) {
     return replace ? list_pack_replace(pack, place, element) : list_pack_insert(pack, place, element);
 }
@@ -235,9 +223,9 @@ static bool put_in_place(struct edit *edit, struct bytes bytes, size_t place, co
 
 static bool put_in_copy(struct edit *edit, struct bytes bytes, size_t place, const struct element *element) {
     char scratch[COLLECTION_PACK_BYTES];
-    struct pack pack = copy_pack(bytes, scratch);
+    struct pack pack = collection_copy_pack(bytes, scratch);
     list_pack_replace(&pack, place, element);
-    return store_pack(edit, &pack);
+    return collection_store_pack(edit, &pack);
 }
 
 /* Puts an element into the pack of the edit, before the one with this index or in its place. False, and
@@ -258,9 +246,9 @@ static bool put_in_pack(struct edit *edit, uint64_t index, struct bytes bytes, b
 
 static bool remove_from_pack(struct edit *edit, struct bytes bytes, uint64_t index, uint64_t count) {
     char scratch[COLLECTION_PACK_BYTES];
-    struct pack pack = copy_pack(bytes, scratch);
+    struct pack pack = collection_copy_pack(bytes, scratch);
     list_pack_delete(&pack, list_pack_seek(bytes, (uint32_t)index), (uint32_t)count);
-    return store_pack(edit, &pack);
+    return collection_store_pack(edit, &pack);
 }
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
@@ -353,7 +341,7 @@ static bool turn_pack(struct edit *edit, const struct value *value, uint64_t poi
             assert(used == pack.len); /* it has no gap, so that it is no longer than the other one */
         }
     }
-    return store_pack(edit, &pack);
+    return collection_store_pack(edit, &pack);
 }
 
 /* The element is pushed first: what was pushed can be taken back without memory. */
@@ -410,7 +398,7 @@ static struct run find_run(const struct value *value, uint64_t point, bool backw
 static bool remove_equal_from_pack(struct edit *edit, const struct value *value, struct bytes bytes,
                                    uint64_t most, bool backwards, uint64_t *removed) {
     char scratch[COLLECTION_PACK_BYTES];
-    struct pack pack = copy_pack(value_bytes(value), scratch);
+    struct pack pack = collection_copy_pack(value_bytes(value), scratch);
     struct value rest = {.type = TYPE_LIST, .kind = VALUE_INLINE, .bytes = pack_bytes(&pack)};
     uint64_t point = backwards ? list_count(value) : 0;
     struct run run;
@@ -420,7 +408,7 @@ static bool remove_equal_from_pack(struct edit *edit, const struct value *value,
         *removed += run.count;
         point = run.index;
     }
-    if (*removed == 0 || store_pack(edit, &pack)) return true;
+    if (*removed == 0 || collection_store_pack(edit, &pack)) return true;
     *removed = 0;
     return false;
 }

@@ -382,18 +382,6 @@ static bool unpack(struct edit *edit) {
 
 /* ---- Packs ---------------------------------------------------------------------------------------- */
 
-/* A copy of the pack, to be changed and stored again: one that shrinks must not be left longer than it is. */
-static struct pack copy_pack(struct bytes bytes, char scratch[COLLECTION_PACK_BYTES]) {
-    assert(bytes.len <= COLLECTION_PACK_BYTES);
-    if (bytes.len) memcpy(scratch, bytes.data, bytes.len);
-    return (struct pack){.data = scratch, .len = bytes.len, .capacity = COLLECTION_PACK_BYTES};
-}
-static bool store_pack(struct edit *edit, const struct pack *pack) {
-    char *data = edit_room(edit, pack->len);
-    if (data && pack->len) memcpy(data, pack->data, pack->len);
-    return data;
-}
-
 /* The score that is kept where OBJECT ENCODING says listpack (`edited` is not set): 0 for -0. */
 static double kept(double score, bool edited) {
     return score == 0 && !edited ? 0 : score;
@@ -430,11 +418,11 @@ static bool move_in_pack(struct edit *edit, struct bytes bytes, const struct pai
                          enum zset_changed *changed) {
     char scratch[COLLECTION_PACK_BYTES];
     struct bytes member = pair->elements[MEMBER].bytes;
-    struct pack pack = copy_pack(bytes, scratch);
+    struct pack pack = collection_copy_pack(bytes, scratch);
     pack_delete(&pack, pack_find(bytes, PARTS, member), PARTS);
     uint32_t rank = pack_rank(pack_bytes(&pack), score, member);
     if (pack_insert(&pack, rank * PARTS, pair->elements, PARTS) > pack.capacity) return false;
-    *changed = store_pack(edit, &pack) ? ZSET_REPLACED : ZSET_NO_MEMORY;
+    *changed = collection_store_pack(edit, &pack) ? ZSET_REPLACED : ZSET_NO_MEMORY;
     return true;
 }
 
@@ -472,9 +460,9 @@ enum zset_changed zset_put(struct edit *edit, struct element member, double scor
 
 static bool delete_from_pack(struct edit *edit, struct bytes bytes, uint32_t at, uint32_t count) {
     char scratch[COLLECTION_PACK_BYTES];
-    struct pack pack = copy_pack(bytes, scratch);
+    struct pack pack = collection_copy_pack(bytes, scratch);
     pack_delete(&pack, at, count);
-    return store_pack(edit, &pack);
+    return collection_store_pack(edit, &pack);
 }
 
 enum zset_changed zset_delete(struct edit *edit, struct bytes member) {

@@ -1,4 +1,4 @@
-/* Objects of trees: forked, so that both go on by themselves, and buried in bounded parts. */
+/* Objects of trees: forked, so that both go on by themselves, and buried in bounded parts; copies of packs. */
 #include "tests/unit/store/types/collection_fixture.h"
 
 enum { MANY = 3000, MORE = 30000 };
@@ -89,6 +89,31 @@ static void what_trees_cut_off_is_freed_later(void) {
     end();
 }
 
+/* What shrinks is changed apart, so that a value without memory is as it was. */
+static void packs_are_changed_in_copies(void) {
+    char scratch[COLLECTION_PACK_BYTES];
+    begin();
+    struct edit edit = edit_of("k", TYPE_SET);
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    struct pack pack = collection_copy_pack(BYTES(""), scratch);
+    CHECK(pack.len == 0 && pack.data == scratch && pack.capacity == COLLECTION_PACK_BYTES);
+    struct element members[2] = {element_of(BYTES("one")), element_of(BYTES("two"))};
+    pack_insert(&pack, 0, members, 2);
+    CHECK(collection_store_pack(&edit, &pack));
+    edit_mark(&edit);
+    struct value value = entry_value(edit.entry);
+    CHECK_BYTES(value_bytes(&value), pack_bytes(&pack));
+    pack = collection_copy_pack(value_bytes(&value), scratch);
+    pack_delete(&pack, 0, 1);
+    CHECK(pack_count(value_bytes(&value)) == 2);
+    CHECK(collection_store_pack(&edit, &pack));
+    value = entry_value(edit.entry);
+    CHECK_BYTES(value_bytes(&value), pack_bytes(&pack));
+    CHECK_BYTES(pack_at(value_bytes(&value), 0).bytes, BYTES("two"));
+    CHECK(!edit_close(&edit));
+    end();
+}
+
 static void packs_have_bounds(void) {
     CHECK(collection_may_pack(COLLECTION_PACK_BYTES, COLLECTION_PACK_ELEMENTS));
     CHECK(!collection_may_pack(COLLECTION_PACK_BYTES + 1, 2));
@@ -101,6 +126,7 @@ int main(void) {
     RUN(forks_need_memory);
     RUN(burials_are_bounded);
     RUN(what_trees_cut_off_is_freed_later);
+    RUN(packs_are_changed_in_copies);
     RUN(packs_have_bounds);
     return 0;
 }
