@@ -506,17 +506,18 @@ static void open_columns(struct leaf *leaf, unsigned place) {
     leaf->head.count++;
 }
 
-static void close_columns(struct leaf *leaf, unsigned place) {
+/* Takes the columns of `gone` elements out, from the first column to the last. */
+static void close_columns(struct leaf *leaf, unsigned place, unsigned gone) {
     const struct shape *shape = shape_of(leaf);
     size_t count = leaf->head.count;
     for (unsigned column = 0; column < COLUMNS; column++) {
         size_t width = shape->widths[column];
-        char *from = column_of(leaf, column, count), *to = column_of(leaf, column, count - 1);
+        char *from = column_of(leaf, column, count), *to = column_of(leaf, column, count - gone);
         if (width == 0) continue;
         if (to != from) memmove(to, from, width * place);
-        memmove(to + width * place, from + width * (place + 1), width * (count - 1 - place));
+        memmove(to + width * place, from + width * (place + gone), width * (count - gone - place));
     }
-    leaf->head.count--;
+    leaf->head.count = (uint16_t)(count - gone);
 }
 
 /* Opens `size` bytes at the offset, with room for the columns of one more element; there is enough in all. */
@@ -570,20 +571,22 @@ bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *read
     return true;
 }
 
-/* The blocks and counts of an element that goes. */
-static void forget(struct leaf *leaf, unsigned place, size_t offset) {
-    size_t parts = shape_of(leaf)->widths[LENS], first = (size_t)place * parts;
+/* The blocks and counts of elements that go. */
+static void forget(struct leaf *leaf, unsigned place, unsigned count, size_t offset) {
+    size_t parts = shape_of(leaf)->widths[LENS], first = place * parts, end = first + count * parts;
     if (leaf->longs == 0) return;
-    each_block(leaf, first, first + parts, offset, false);
-    for (size_t i = first; i < first + parts; i++) leaf->longs -= lens_of(leaf)[i] == LEAF_LONG;
+    each_block(leaf, first, end, offset, false);
+    for (size_t i = first; i < end; i++) leaf->longs -= lens_of(leaf)[i] == LEAF_LONG;
 }
 
-void leaf_remove(struct leaf *leaf, unsigned place) {
-    size_t offset = leaf_offset(leaf, place), size = leaf_size_at(leaf, place, offset);
-    assert(place < leaf->head.count && leaf->head.references <= 1);
-    forget(leaf, place, offset);
-    close_elements(leaf, offset, size);
-    close_columns(leaf, place);
+void leaf_remove(struct leaf *leaf, unsigned place, unsigned count) {
+    assert(count > 0 && place < leaf->head.count && count <= leaf->head.count - place);
+    assert(leaf->head.references <= 1);
+    size_t offset = leaf_offset(leaf, place);
+    size_t end = count == 1 ? offset + leaf_size_at(leaf, place, offset) : leaf_offset(leaf, place + count);
+    forget(leaf, place, count, offset);
+    close_elements(leaf, offset, end - offset);
+    close_columns(leaf, place, count);
     debug_assert(leaf_is_whole(leaf));
 }
 
@@ -593,7 +596,7 @@ bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *rea
     size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : ready->item.key);
     assert(place < leaf->head.count && leaf->head.references <= 1);
     if (leaf_needs(leaf) - old + size > leaf->capacity) return false;
-    forget(leaf, place, offset);
+    forget(leaf, place, 1, offset);
     if (old != size) {
         close_elements(leaf, offset, old);
         leaf->head.count--; /* its columns stay where they are: only the element is opened anew */

@@ -85,7 +85,8 @@ void leaf_free(struct leaf *leaf);
 /* Changes in place, of a leaf that is not shared. False if there is no room, and nothing is changed. */
 bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
 bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
-void leaf_remove(struct leaf *leaf, unsigned place);
+/* Takes out `count` elements, at least one, from this place on. */
+void leaf_remove(struct leaf *leaf, unsigned place, unsigned count);
 
 /* Where an element begins, in the elements; how long it is if it begins there; and what it holds. The hash of TREE_SET and
  * TREE_HASH is not looked up. */

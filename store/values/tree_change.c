@@ -632,7 +632,7 @@ static bool take_from_leaf(struct tree *tree, const struct tree_context *context
                            unsigned place) {
     struct leaf *leaf = way->leaf;
     if (!node_shared(&leaf->head)) {
-        leaf_remove(leaf, place);
+        leaf_remove(leaf, place, 1);
         return true;
     }
     struct leaf_piece pieces[2] = {leaf_piece(leaf, 0, place), leaf_piece(leaf, place + 1, leaf->head.count)};
@@ -688,7 +688,7 @@ bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_e
     struct tree_target target = {.to = end == TREE_FRONT ? TREE_TO_FRONT : TREE_TO_BACK};
     assert(tree->count > 0);
     if (edge && edge->head.count > 1) {
-        leaf_remove(edge, end == TREE_BACK ? edge->head.count - 1u : 0);
+        leaf_remove(edge, end == TREE_BACK ? edge->head.count - 1u : 0, 1);
         owe(tree, end, -1);
         return true;
     }
@@ -799,7 +799,7 @@ static uint64_t take_some(struct tree *tree, const struct tree_context *context,
     unsigned place = (unsigned)target.position, some = leaf->head.count - place;
     if (some > count) some = (unsigned)count;
     assert(some < leaf->head.count && !node_shared(&leaf->head)); /* else it would have been cut off */
-    for (unsigned i = some; i-- > 0;) leaf_remove(leaf, place + i);
+    leaf_remove(leaf, place, some);
     count_on_way(tree, &way, -(int64_t)some);
     return some;
 }

@@ -86,9 +86,11 @@ static void changes_in_place_equal_an_array(void) {
                     leaf_drop(&ready);
                 } else if (count > 1) {
                     at = (unsigned)(check_random(&seed) % count);
-                    leaf_remove(leaf, at);
-                    memmove(elements + at, elements + at + 1, (count - at - 1) * sizeof element);
-                    count--;
+                    unsigned left = count - at < count ? count - at : count - 1;
+                    unsigned gone = check_random(&seed) % 8 ? 1 : 1 + (unsigned)check_random(&seed) % left;
+                    leaf_remove(leaf, at, gone);
+                    memmove(elements + at, elements + at + gone, (count - at - gone) * sizeof element);
+                    count -= gone;
                 }
                 check_leaf(leaf, elements, count);
             }
