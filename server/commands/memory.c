@@ -48,7 +48,7 @@ COMMAND(memory_usage) = {.container = "memory",
 
 /* The figures of Redis's report that mean something here, under its names; all of them concern the data. */
 static void memory_stats(struct call *call) {
-    uint64_t bytes = heaps_used(stripes.heaps), keys = 0;
+    uint64_t bytes = heaps_used(stripes.heaps) + heaps_blocks(stripes.heaps), keys = 0;
     for (unsigned i = 0; i < stripes.count; i++) {
         bytes += keyspace_memory(stripes.all[i].keyspace);
     }

@@ -67,8 +67,9 @@ static struct usage usage_now(void) {
         usage.used += keyspace_memory(ks);
         usage.reserved += (uint64_t)ks->slab.arena.in_use * ARENA_CHUNK_BYTES + ks->block_bytes;
     }
-    usage.used += heaps_used(stripes.heaps);
-    usage.reserved += heaps_resident(stripes.heaps);
+    uint64_t blocks = heaps_blocks(stripes.heaps);
+    usage.used += heaps_used(stripes.heaps) + blocks;
+    usage.reserved += heaps_resident(stripes.heaps) + blocks;
     usage.peak = peak_with(usage.used);
     return usage;
 }

@@ -178,6 +178,12 @@ __attribute__((weak)) void node_free(void *node) {
     unlock_heap(heap);
 }
 
+__attribute__((weak)) void node_refers(void *node, int64_t bytes) {
+    struct heap *heap = (void *)((uintptr_t)node & ~(HEAP_ALIGNMENT - 1)); /* 1 */
+    uint64_t before = __atomic_fetch_add(&heap->blocks, (uint64_t)bytes, __ATOMIC_RELAXED);
+    assert(bytes >= 0 || before >= (uint64_t)-bytes); /* 3 */
+}
+
 uint64_t heap_used(struct heap *heap) {
     lock_heap(heap);
     uint64_t bytes = heap->slab.used_bytes;
@@ -201,6 +207,13 @@ uint64_t heaps_used(const struct heaps *heaps) {
 uint64_t heaps_resident(const struct heaps *heaps) {
     uint64_t bytes = 0;
     for (unsigned i = 0; i < heaps->count; i++) bytes += heap_resident(heaps->heaps[i]);
+    return bytes;
+}
+
+uint64_t heaps_blocks(const struct heaps *heaps) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < heaps->count; i++)
+        bytes += __atomic_load_n(&heaps->heaps[i]->blocks, __ATOMIC_RELAXED);
     return bytes;
 }
 

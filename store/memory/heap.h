@@ -14,7 +14,8 @@
  *
  * Invariants:
  *   1. A node belongs to the heap at its address rounded down, whoever allocated it.
- *   2. What the nodes of a heap take is its slab's used_bytes; it is 0 when all are free. */
+ *   2. What the nodes of a heap take is its slab's used_bytes; it is 0 when all are free.
+ *   3. `blocks` is what the blocks take that nodes of the heap refer to, each once for every node that does. */
 #ifndef KEVY_STORE_MEMORY_HEAP_H
 #define KEVY_STORE_MEMORY_HEAP_H
 
@@ -29,6 +30,7 @@ struct heap {
     uint32_t lock;  /* futex: 0 free, 1 held, 2 held and waited for */
     uint32_t empty; /* atomic: some chunks have pages and no nodes */
     struct heaps *all;
+    uint64_t blocks;  /* atomic: bytes that lie apart from the nodes */
     struct slab slab; /* under the lock */
 };
 
@@ -47,6 +49,9 @@ struct heap *heaps_at(const struct heaps *heaps, unsigned shard);
 void *node_alloc(struct heap *heap, size_t size);
 /* From any thread. */
 void node_free(void *node);
+/* The node refers to blocks that take so many bytes more, or, below 0, fewer; before it is freed, to none. From any thread.
+ * Tests replace it too. */
+void node_refers(void *node, int64_t bytes);
 
 /* The bytes that a node of this size takes. */
 static inline size_t node_bytes(size_t size) {
@@ -59,6 +64,8 @@ uint64_t heap_resident(struct heap *heap);
 /* Of all of them together. */
 uint64_t heaps_used(const struct heaps *heaps);
 uint64_t heaps_resident(const struct heaps *heaps);
+/* Bytes of the blocks that the nodes of all of them refer to. */
+uint64_t heaps_blocks(const struct heaps *heaps);
 /* Are there chunks without nodes, whose pages could be returned? As it was when the lock was last given back. */
 static inline bool heap_has_empty(const struct heap *heap) {
     return __atomic_load_n(&heap->empty, __ATOMIC_RELAXED);

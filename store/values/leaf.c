@@ -179,15 +179,20 @@ static inline struct bytes part_bytes(const struct leaf *leaf, uint8_t len, size
     return (struct bytes){at + LONG_HEAD, long_size(at) - LONG_HEAD};
 }
 
-/* The blocks of an element get a reference more, or one less. */
-static void each_block(const struct leaf *leaf, size_t begin_part, size_t end_part, size_t offset,
-                       bool retain) {
+/* The blocks of elements get a reference more, or one less, and their leaf's heap knows of it. */
+static void each_block(struct leaf *leaf, size_t begin_part, size_t end_part, size_t offset, bool retain) {
     const uint8_t *lens = lens_of(leaf);
+    int64_t bytes = 0;
     for (size_t i = begin_part; i < end_part; offset += part_size(leaf, lens[i], offset), i++) {
         struct block *block = lens[i] == LEAF_LONG ? block_at(element_at(leaf, offset)) : NULL;
-        if (block && retain) block_retain(block);
-        if (block && !retain) block_release(block);
+        if (block == NULL) continue;
+        bytes += (int64_t)block_memory(block);
+        if (retain)
+            block_retain(block);
+        else
+            block_release(block);
     }
+    if (bytes) node_refers(leaf, retain ? bytes : -bytes);
 }
 
 void leaf_free(struct leaf *leaf) {
@@ -323,8 +328,10 @@ static size_t write_item(struct leaf *leaf, unsigned place, size_t offset, const
     if (shape->widths[TAGS]) column_of(leaf, TAGS, count)[place] = (char)ready->item.key.high;
     if (shape->first_part) at += lens[0] = (uint8_t)encode_id(at, base_of(leaf), ready->item.key);
     for (unsigned i = shape->first_part; i < parts; i++) {
+        const struct block *block = ready->blocks[i - shape->first_part];
         at += write_part(at, ready, i - shape->first_part, &lens[i]);
         leaf->longs += lens[i] == LEAF_LONG;
+        if (block) node_refers(leaf, (int64_t)block_memory(block));
     }
     return (size_t)(at - element_at(leaf, offset));
 }

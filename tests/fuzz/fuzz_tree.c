@@ -162,6 +162,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tree_release(&now.tree, &graves);
     tree_release(&before.tree, &graves);
     while (graves_dig(&graves, &budget)) budget = 3;
-    CHECK(heap_used(context.heap) == 0);
+    CHECK(heap_used(context.heap) == 0 && heaps_blocks(heaps) == 0);
     return 0;
 }

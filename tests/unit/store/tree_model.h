@@ -36,6 +36,13 @@ void node_free(void *node) {
     __real_free(node);
 }
 
+/* What the living nodes said of the blocks that they refer to. */
+static int64_t bytes_referred_to;
+void node_refers(void *node, int64_t bytes) {
+    CHECK(node);
+    CHECK(__atomic_add_fetch(&bytes_referred_to, bytes, __ATOMIC_RELAXED) >= 0);
+}
+
 /* Blocks are counted where they are made and where they are freed: the test is linked with --wrap=free. */
 static long blocks_live;
 void *memory_resize(void *old, size_t size) {

@@ -20,6 +20,34 @@ static void memory_is_that_of_the_data_and_its_peak_stays(void) {
     end();
 }
 
+/* As if the moment had come for which the last commands asked. */
+static void finish_upkeep(void) {
+    for (unsigned i = 0; i < shard_count; i++) {
+        shards[i].want_ms = 0;
+        while (shards[i].want_ms == 0) upkeep_run(&shards[i]);
+    }
+}
+
+/* Long elements of collections lie apart from the nodes, and count all the same: as long as anybody refers to them. */
+static void long_elements_are_counted(void) {
+    static char request[2100] = "rpush l ";
+    begin();
+    EXPECT("rpush l a\n", ":1\r\n");
+    long long before = figure(info_text("memory", now_ms), "used_memory");
+    memset(request + 8, 'x', 2000);
+    request[2008] = '\n';
+    for (unsigned i = 0; i < 300; i++) run((struct bytes){request, 2009});
+    long long used = figure(info_text("memory", now_ms), "used_memory");
+    CHECK(used > before + 300 * 2000 && used < before + 300 * 2300);
+    EXPECT("copy l m\n", ":1\r\n");
+    EXPECT("del l\n", ":1\r\n");
+    CHECK(figure(info_text("memory", now_ms), "used_memory") > before + 300 * 2000);
+    EXPECT("del m\n", ":1\r\n");
+    finish_upkeep();
+    CHECK(figure(info_text("memory", now_ms), "used_memory") < before + 2000);
+    end();
+}
+
 static void people_read_sizes_in_units(void) {
     static const char *const units = "BKMGTPE";
     begin();
@@ -73,8 +101,7 @@ static void what_was_flushed_is_pending_until_upkeep_has_freed_it(void) {
     long long pending = figure(memory, "lazyfree_pending_objects");
     CHECK(pending < KEYS);
     CHECK_INT(figure(memory, "lazyfreed_objects"), KEYS - pending);
-    for (unsigned i = 0; i < shard_count; i++)
-        while (shards[i].want_ms == 0) upkeep_run(&shards[i]);
+    finish_upkeep();
     CHECK_INT(figure(info_text("memory", now_ms), "lazyfree_pending_objects"), 0);
     CHECK_INT(figure(info_text("memory", now_ms), "lazyfreed_objects"), KEYS);
     metrics_reset();
@@ -84,6 +111,7 @@ static void what_was_flushed_is_pending_until_upkeep_has_freed_it(void) {
 
 int main(void) {
     RUN(memory_is_that_of_the_data_and_its_peak_stays);
+    RUN(long_elements_are_counted);
     RUN(people_read_sizes_in_units);
     RUN(units_are_1024_of_each_other);
     RUN(what_was_flushed_is_pending_until_upkeep_has_freed_it);

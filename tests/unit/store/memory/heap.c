@@ -54,6 +54,25 @@ static void a_node_returns_to_the_heap_that_it_came_from(void) {
     heaps_free(heaps);
 }
 
+static void what_nodes_refer_to_is_counted(void) {
+    struct heaps *heaps = heaps_new(2, false);
+    CHECK(heaps);
+    void *nodes[2] = {node_alloc(heaps_at(heaps, 0), 100), node_alloc(heaps_at(heaps, 1), 100)};
+    CHECK(nodes[0] && nodes[1] && heaps_blocks(heaps) == 0);
+    uint64_t used = heaps_used(heaps);
+    node_refers(nodes[0], 5000000000);
+    node_refers(nodes[1], 70);
+    CHECK_INT(heaps_blocks(heaps), 5000000070);
+    CHECK(heaps_used(heaps) == used);
+    node_refers(nodes[0], -5000000000);
+    CHECK_INT(heaps_blocks(heaps), 70);
+    node_refers(nodes[1], -70);
+    node_free(nodes[0]);
+    node_free(nodes[1]);
+    CHECK(heaps_blocks(heaps) == 0 && heaps_used(heaps) == 0);
+    heaps_free(heaps);
+}
+
 static void a_full_heap_borrows_from_the_others(void) {
     struct heaps *heaps = heaps_new(2, false);
     unsigned count = 0;
@@ -193,6 +212,7 @@ static void shards_share_heaps_where_there_is_room_for_few(void) {
 int main(void) {
     seed = check_seed();
     RUN(a_node_returns_to_the_heap_that_it_came_from);
+    RUN(what_nodes_refer_to_is_counted);
     RUN(a_full_heap_borrows_from_the_others);
     RUN(empty_chunks_return_to_the_kernel);
     RUN(any_thread_may_free);

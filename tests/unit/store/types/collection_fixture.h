@@ -36,6 +36,12 @@ void node_free(void *node) {
     nodes_live--;
     free(node);
 }
+static int64_t bytes_referred_to; /* in blocks, by living nodes */
+void node_refers(void *node, int64_t bytes) {
+    CHECK(node);
+    bytes_referred_to += bytes;
+    CHECK(bytes_referred_to >= 0);
+}
 void *memory_resize(void *old, size_t size) {
     return fails() ? NULL : realloc(old, size);
 }
@@ -52,6 +58,7 @@ static inline void end(void) {
     fail_every = 0;
     keyspace_free(ks);
     CHECK_INT(nodes_live, 0);
+    CHECK_INT(bytes_referred_to, 0);
 }
 
 static inline struct key key_of(const char *name) {

@@ -25,12 +25,13 @@ static struct leaf *leaf_of_one(enum tree_kind kind, const struct element *eleme
 
 static void free_leaf(struct leaf *leaf) {
     node_release(&leaf->head, &model_graves);
-    CHECK(nodes_live == 0 && blocks_live == 0);
+    CHECK(nodes_live == 0 && blocks_live == 0 && bytes_referred_to == 0);
 }
 
 static void check_leaf(const struct leaf *leaf, const struct element *elements, unsigned count) {
     enum tree_kind kind = (enum tree_kind)leaf->head.kind;
     size_t offset = 0;
+    int64_t bytes = 0;
     CHECK(leaf_is_whole(leaf) && leaf->head.count == count);
     for (unsigned i = 0; i < count; i++) {
         struct tree_item item;
@@ -39,12 +40,15 @@ static void check_leaf(const struct leaf *leaf, const struct element *elements, 
         leaf_get(leaf, i, offset, &item);
         element = element_of(kind, &item);
         CHECK(memcmp(&element, &elements[i], sizeof element) == 0);
-        for (unsigned part = 0; part < TREE_PARTS; part++)
+        for (unsigned part = 0; part < TREE_PARTS; part++) {
             CHECK(!item.blocks[part] || item.parts[part].data == item.blocks[part]->data);
+            bytes += item.blocks[part] ? (int64_t)block_memory(item.blocks[part]) : 0;
+        }
         offset += leaf_size_at(leaf, i, offset);
         CHECK_INT(leaf_offset_before(leaf, i, offset), leaf_offset(leaf, i));
     }
     CHECK_INT(leaf_offset(leaf, count), offset);
+    CHECK_INT(bytes_referred_to, bytes);
 }
 
 /* An element whose place among the others may be any; numbers of streams ascend. */

@@ -257,6 +257,7 @@ static void random_changes(enum tree_kind kind, unsigned steps, bool with_versio
     dig_all();
     CHECK_INT(nodes_live, 0);
     CHECK_INT(blocks_live, 0);
+    CHECK_INT(bytes_referred_to, 0);
 }
 
 static void random_changes_equal_the_model(void) {
