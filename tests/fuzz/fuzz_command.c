@@ -168,7 +168,9 @@ static void close_all(void) {
         for (unsigned db = 0; db < DATABASES; db++) keyspace_flush(stripes.all[i].keyspace, db);
         while (keyspace_upkeep(stripes.all[i].keyspace, UPKEEP_BUDGET)) {
         }
+        CHECK(keyspace_memory(stripes.all[i].keyspace) == 0);
     }
+    CHECK(heaps_used(stripes.heaps) == 0 && heaps_blocks(stripes.heaps) == 0);
 }
 
 static bool has_word(const char *data, size_t size, const char *word) {
