@@ -79,7 +79,8 @@ static inline bool node_shared(const struct node *node) {
 }
 /* Gives a reference back. A leaf without references is freed, an inner node becomes a grave. */
 void node_release(struct node *node, struct graves *graves);
-/* Frees children of graves, each counted down from the budget. True while there are more. */
+/* Frees children of graves, each counted down from the budget, and those with many long elements several times. True while
+ * there are more. */
 bool graves_dig(struct graves *graves, unsigned *budget);
 
 /* Moves all graves of `from` to the front of the others: as many steps as a tree is high. */

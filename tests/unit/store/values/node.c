@@ -106,6 +106,34 @@ static void graves_are_dug_in_bounded_steps(void) {
     CHECK_INT(steps, nodes - 1 + (nodes - 1) / 3); /* a step a child, and a step an inner node */
 }
 
+/* A leaf of many blocks takes as long as several leaves. */
+static void blocks_are_part_of_the_budget(void) {
+    enum { LEAVES = 3, BLOCKS = 600, AT_ONCE = 32 * 8 };
+    static char text[1025];
+    struct inner *inner = inner_new(NULL, TREE_LIST, 1, INNER_LEAST);
+    struct leaf_item ready;
+    struct tree_item item = {.parts = {{text, sizeof text}}};
+    CHECK(leaf_prepare(TREE_LIST, &item, &ready));
+    for (unsigned i = 0; i < LEAVES; i++) {
+        struct leaf_piece piece = {.leaf = NULL};
+        struct leaf *leaf = leaf_build(NULL, TREE_LIST, &piece, 1, &ready, HEAP_NODE_MAX);
+        CHECK(leaf);
+        while (leaf->head.count < BLOCKS) CHECK(leaf_insert(leaf, 0, &ready));
+        inner_put(inner, i, &leaf->head, (struct tree_key){0, 0}, BLOCKS);
+    }
+    struct block *block = block_retain(ready.blocks[0]);
+    leaf_drop(&ready);
+    node_release(&inner->head, &model_graves);
+    for (bool more = true; more;) {
+        uint32_t before = block->references;
+        unsigned budget = 32;
+        more = graves_dig(&model_graves, &budget);
+        CHECK(before - block->references <= AT_ONCE + BLOCKS);
+    }
+    CHECK(block->references == 1 && nodes_live == 0 && bytes_referred_to == 0);
+    block_release(block);
+}
+
 static void what_others_refer_to_stays(void) {
     unsigned nodes = 0;
     struct node *root = pyramid(3, &nodes), *part = node_retain(inner_child(inner_of(root), 1));
@@ -122,6 +150,7 @@ int main(void) {
     seed = check_seed();
     RUN(children_stand_where_they_were_put);
     RUN(graves_are_dug_in_bounded_steps);
+    RUN(blocks_are_part_of_the_budget);
     RUN(what_others_refer_to_stays);
     return 0;
 }
