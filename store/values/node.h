@@ -53,12 +53,15 @@ struct inner {
     char words[] __attribute__((aligned(8)));
 };
 
-/* In children; a power of two of them would miss its size class by the head. A test builds trees of small nodes, so
- * that few elements make many levels. */
+/* In children; a power of two of them would miss its size class by the head. And how many elements a tree
+ * takes, but for those that its last leaf has room for: `below` has 32 bits. A test builds trees of small
+ * nodes, so that few elements make many levels. */
 #ifdef KEVY_TREE_SMALL
 enum { INNER_MAX = 15, INNER_LEAST = 3, LEAF_DIVISOR = 8 };
+#define TREE_COUNT_MAX 65536u
 #else
 enum { INNER_MAX = 63, INNER_LEAST = 7, LEAF_DIVISOR = 1 };
+#define TREE_COUNT_MAX (UINT32_MAX - 65536u)
 #endif
 
 extern const uint8_t tree_key_words[TREE_KINDS];

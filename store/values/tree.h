@@ -32,7 +32,8 @@ enum tree_end { TREE_FRONT, TREE_BACK };
 
 struct tree {
     struct node *root;
-    uint64_t count; /* elements */
+    uint64_t
+        count; /* elements; TREE_COUNT_MAX of them and a leaf's more at most: what is put in then finds no memory */
     uint64_t bytes; /* of its nodes, shared ones included; an estimate after subtrees were cut off */
     struct leaf *edges[2];
     int32_t owed[2];

@@ -34,10 +34,16 @@ static struct inner *parent_of(const struct way *way) {
     return way->depth ? way->steps[way->depth - 1].node : NULL;
 }
 
+/* A node goes, or more. Where `bytes` is an estimate there may seem to be less than that. */
+static void forget_bytes(struct tree *tree, uint64_t bytes) {
+    tree->bytes -= bytes < tree->bytes ? bytes : tree->bytes;
+}
+
 /* Puts another node in the place of one; the reference to the old one is given back. */
 static void exchange(struct tree *tree, const struct tree_context *context, struct node **slot,
                      struct node *node) {
-    tree->bytes += node_memory(node) - node_memory(*slot);
+    tree->bytes += node_memory(node);
+    forget_bytes(tree, node_memory(*slot));
     node_release(*slot, context->graves);
     *slot = node;
 }
@@ -125,6 +131,7 @@ static bool own_child(struct tree *tree, const struct tree_context *context, str
 static bool own_way(struct tree *tree, const struct tree_context *context, struct way *way,
                     struct tree_target target, bool room) {
     way->depth = 0;
+    if (room && tree->count >= TREE_COUNT_MAX) return false;
     if (!own_root(tree, context, room)) return false;
     struct node *node = tree->root;
     while (node->level > 0) {
@@ -536,23 +543,24 @@ static void lower_root(struct tree *tree) {
     while (tree->root && tree->root->level > 0 && tree->root->count == 1) {
         struct node *root = tree->root;
         assert(!node_shared(root));
-        tree->bytes -= node_memory(root);
+        forget_bytes(tree, node_memory(root));
         tree->root = inner_take(inner_of(root), 0);
         node_free(root);
     }
-    if (tree->root == NULL) tree->bytes = 0;
+    /* Whatever it was estimated to be. */
+    if (tree->root == NULL || tree->root->level == 0) tree->bytes = tree->root ? node_memory(tree->root) : 0;
 }
 
 /* Takes the leaf at the end of the way out, and inner nodes that become empty with it. */
 static void unlink_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
-    tree->bytes -= node_memory(&way->leaf->head);
+    forget_bytes(tree, node_memory(&way->leaf->head));
     node_release(&way->leaf->head, context->graves);
     way->leaf = NULL;
     for (; way->depth > 0; way->depth--) {
         struct inner *inner = parent_of(way);
         inner_take(inner, way->steps[way->depth - 1].at);
         if (inner->head.count > 0) break;
-        tree->bytes -= node_memory(&inner->head);
+        forget_bytes(tree, node_memory(&inner->head));
         node_free(inner);
     }
     if (way->depth == 0) tree->root = NULL;
@@ -571,7 +579,7 @@ static bool join_leaves(struct tree *tree, const struct tree_context *context, s
     inner_below(parent)[at] += inner_below(parent)[at + 1];
     exchange(tree, context, &inner_children(parent)[at], &joined->head);
     struct node *gone = inner_take(parent, at + 1);
-    tree->bytes -= node_memory(gone);
+    forget_bytes(tree, node_memory(gone));
     node_release(gone, context->graves);
     return true;
 }
@@ -584,7 +592,8 @@ static bool join_inner(struct tree *tree, const struct tree_context *context, st
     struct inner *joined = inner_new(context->heap, tree->kind, left->head.level, inner_capacity(count));
     if (joined == NULL) return false;
     struct tree_key key = inner_key(parent, at + 1);
-    tree->bytes += node_memory(&joined->head) - node_memory(&left->head) - node_memory(&right->head);
+    tree->bytes += node_memory(&joined->head);
+    forget_bytes(tree, node_memory(&left->head) + node_memory(&right->head));
     move_children(joined, left, context);
     move_children(joined, right, context);
     inner_set_key(joined, in_left, key);
@@ -758,13 +767,13 @@ static void cut_child(struct tree *tree, const struct tree_context *context, str
     struct node *child = inner_child(inner, at);
     /* What lies below is not looked at: its bytes are taken to be its share of all. */
     uint64_t share = (uint64_t)((double)tree->bytes * (double)elements / (double)tree->count);
-    tree->bytes -= child->level == 0 ? node_memory(child) : share;
+    forget_bytes(tree, child->level == 0 ? node_memory(child) : share);
     way->steps[way->depth - 1].at = at;
     count_on_way(tree, way, -(int64_t)elements);
     inner_take(inner, at);
     node_release(child, context->graves);
     for (; inner->head.count == 0; inner = parent_of(way)) {
-        tree->bytes -= tree->bytes > node_memory(&inner->head) ? node_memory(&inner->head) : tree->bytes;
+        forget_bytes(tree, node_memory(&inner->head));
         node_free(inner);
         if (--way->depth == 0) {
             tree->root = NULL;

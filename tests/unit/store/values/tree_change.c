@@ -270,9 +270,119 @@ static void versions_stay_as_they_were(void) {
         for (members = 100; members <= 10000; members *= 10) random_changes(kind, STEPS, true);
 }
 
+/* Members are found with either zero, whichever they have. */
+static void both_zeroes_are_one_score(void) {
+    enum { MEMBERS = 2000 };
+    static char item_texts[2][TEXT_MAX];
+    struct tree tree = tree_empty(TREE_SCORES);
+    struct tree_cursor cursor;
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        struct element element = {.member = i * 7919 % MEMBERS, .score = i % 2 ? 0.0 : -0.0};
+        struct tree_item item = item_of(TREE_SCORES, &element, item_texts);
+        CHECK(tree_put(&tree, &model_context, &item, false) == TREE_ADDED);
+    }
+    CHECK(tree_check(&tree, &model_seed));
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        struct element element = {.member = i * 7919 % MEMBERS, .score = i % 2 ? -0.0 : 0.0};
+        struct tree_item item = item_of(TREE_SCORES, &element, item_texts);
+        CHECK(tree_lower_bound(&cursor, &tree, &item) && tree_rank(&cursor) == element.member);
+        CHECK(tree_put(&tree, &model_context, &item, true) == TREE_REPLACED);
+    }
+    CHECK_INT(tree.count, MEMBERS);
+    tree_release(&tree, &model_graves);
+    dig_all();
+    CHECK(nodes_live == 0 && blocks_live == 0);
+}
+
+/* ---- What trees take ------------------------------------------------------------------------------ */
+
+static uint64_t bytes_below(const struct node *node) {
+    uint64_t bytes = node_memory(node);
+    for (unsigned i = 0; node->level > 0 && i < node->count; i++)
+        bytes += bytes_below(inner_child(inner_at(node), i));
+    return bytes;
+}
+
+static void push_many(struct tree *tree, unsigned count, size_t len) {
+    static char text[1000];
+    struct tree_item item = {.parts = {{text, len}}};
+    for (unsigned i = 0; i < count; i++) CHECK(tree_push(tree, &model_context, &item, TREE_BACK));
+}
+
+static void bytes_are_those_of_the_nodes(void) {
+    for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++) {
+        struct tree tree = tree_empty(kind);
+        members = 5000;
+        for (unsigned i = 0; i < 3000; i++) {
+            struct element element = random_element(kind);
+            char item_texts[2][TEXT_MAX];
+            struct tree_item item = item_of(kind, &element, item_texts);
+            if (kind == TREE_LIST)
+                CHECK(tree_insert_at(&tree, &model_context, random_below((uint32_t)tree.count + 1), &item));
+            else
+                tree_put(&tree, &model_context, &item, true);
+            if (random_below(3) == 0) CHECK(tree_pop(&tree, &model_context, TREE_BACK));
+            CHECK(tree.count == 0 || tree.bytes == bytes_below(tree.root));
+        }
+        tree_release(&tree, &model_graves);
+        dig_all();
+    }
+}
+
+/* A range that goes whole is taken to be its share, however small its elements were: so there may seem to be less than
+ * there is, but never less than nothing. */
+static void an_estimate_is_mended_at_the_end(void) {
+    enum { TINY = LEAF_DIVISOR > 1 ? 40000 : 600000 };
+    struct tree tree = tree_empty(TREE_LIST);
+    push_many(&tree, TINY, 1);
+    push_many(&tree, 2000, 1000);
+    CHECK(tree.bytes == bytes_below(tree.root));
+    CHECK(tree_remove_range(&tree, &model_context, 0, TINY - 10));
+    CHECK(tree.bytes < bytes_below(tree.root) / 2);
+    while (tree.count > 1) {
+        CHECK(tree_pop(&tree, &model_context, random_below(2) ? TREE_FRONT : TREE_BACK));
+        CHECK(tree.bytes < 1 << 21);
+    }
+    CHECK(tree.bytes == bytes_below(tree.root));
+    tree_release(&tree, &model_graves);
+    dig_all();
+    CHECK(nodes_live == 0);
+}
+
+#ifdef KEVY_TREE_SMALL /* the limit is small, too */
+static void there_is_an_end_to_what_a_tree_takes(void) {
+    struct tree tree = tree_empty(TREE_LIST), set = tree_empty(TREE_SET);
+    struct tree_item item = {.parts = {BYTES_INIT("")}};
+    while (tree_push(&tree, &model_context, &item, TREE_BACK)) CHECK(tree.count < 2 * TREE_COUNT_MAX);
+    CHECK(tree.count >= TREE_COUNT_MAX && tree.count < TREE_COUNT_MAX + HEAP_NODE_MAX);
+    CHECK(!tree_push(&tree, &model_context, &item, TREE_FRONT));
+    CHECK(!tree_insert_at(&tree, &model_context, 5, &item));
+    CHECK(tree_check(&tree, &model_seed));
+    CHECK(tree_remove_range(&tree, &model_context, 7, tree.count - TREE_COUNT_MAX + 1));
+    CHECK(tree_insert_at(&tree, &model_context, 5, &item) && tree.count == TREE_COUNT_MAX);
+    for (uint32_t i = 0; i < TREE_COUNT_MAX; i++) {
+        item.parts[0] = (struct bytes){(const char *)&i, sizeof i};
+        item.key.high = hash_bytes(&model_seed, item.parts[0]);
+        CHECK(tree_put(&set, &model_context, &item, false) == TREE_ADDED);
+    }
+    item.parts[0] = BYTES("another");
+    item.key.high = hash_bytes(&model_seed, item.parts[0]);
+    CHECK(tree_put(&set, &model_context, &item, false) == TREE_NO_MEMORY);
+    tree_release(&tree, &model_graves);
+    tree_release(&set, &model_graves);
+    dig_all();
+}
+#endif
+
 int main(void) {
     seed = check_seed();
     RUN(random_changes_equal_the_model);
     RUN(versions_stay_as_they_were);
+    RUN(both_zeroes_are_one_score);
+    RUN(bytes_are_those_of_the_nodes);
+    RUN(an_estimate_is_mended_at_the_end);
+#ifdef KEVY_TREE_SMALL
+    RUN(there_is_an_end_to_what_a_tree_takes);
+#endif
     return 0;
 }
