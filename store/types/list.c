@@ -104,26 +104,36 @@ static struct tree_item item_of(struct bytes bytes, struct block *block) {
     return (struct tree_item){.parts = {bytes}, .blocks = {block}};
 }
 
-/* What the blocks of these elements take. */
+/* What the blocks of these elements take. Where very many are long, the first ones stand for all. */
 static uint64_t long_bytes_of(const struct tree *tree, uint64_t position, uint64_t count) {
+    enum { LOOKS_MOST = 4096 };
     struct tree_cursor cursor;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, seen = 0;
     if (count == 0) return 0;
-    for (tree_select(&cursor, tree, position); count > 0; count--, tree_next(&cursor)) {
-        struct element element = element_in(&cursor);
-        bytes += element.block ? block_memory(element.block) : 0;
+    tree_select(&cursor, tree, position);
+    for (unsigned looks = 0; seen < count && looks < LOOKS_MOST; tree_next_leaf(&cursor)) {
+        uint64_t some = cursor.leaf->head.count - cursor.place;
+        if (some > count - seen) some = count - seen;
+        bytes += leaf_block_bytes(cursor.leaf, cursor.place, cursor.place + (unsigned)some);
+        looks += 1u + cursor.leaf->longs;
+        seen += some;
     }
-    return bytes;
+    return seen == count ? bytes : (uint64_t)((double)bytes * (double)count / (double)seen);
 }
 
-/* The same of what is about to go; which is seen from what stays where that is less. */
-static uint64_t long_bytes_going(const struct collection *collection, uint64_t position, uint64_t count) {
+static void forget_long(struct collection *collection, uint64_t bytes) {
+    collection->long_bytes -= bytes < collection->long_bytes ? bytes : collection->long_bytes;
+}
+
+/* The same of what stays when some go; seen from those that are fewer. */
+static uint64_t long_bytes_without(const struct collection *collection, uint64_t position, uint64_t count) {
     const struct tree *tree = &collection->tree;
     uint64_t behind = tree->count - position - count;
     if (collection->long_bytes == 0) return 0;
-    if (count <= position + behind) return long_bytes_of(tree, position, count);
-    return collection->long_bytes - long_bytes_of(tree, 0, position) -
-           long_bytes_of(tree, position + count, behind);
+    if (count > position + behind)
+        return long_bytes_of(tree, 0, position) + long_bytes_of(tree, position + count, behind);
+    uint64_t going = long_bytes_of(tree, position, count);
+    return going < collection->long_bytes ? collection->long_bytes - going : 0;
 }
 
 static bool push_in_context(const struct tree_context *context, struct collection *collection,
@@ -156,8 +166,7 @@ static bool put_in_tree(struct edit *edit, uint64_t position, struct bytes bytes
                         : tree_insert_at(&collection->tree, &context, position, &item);
     keyspace_note_nodes(ks);
     if (!done) return false;
-    assert(collection->long_bytes >= before);
-    collection->long_bytes -= before;
+    forget_long(collection, before);
     if (bytes.len > ELEMENT_INLINE_MAX)
         collection->long_bytes += long_bytes_of(&collection->tree, position, 1);
     return true;
@@ -287,10 +296,8 @@ static bool pop_from_tree(struct keyspace *ks, struct collection *collection, en
     }
     bool done = tree_pop(tree, &context, end);
     keyspace_note_nodes(ks);
-    if (!done) return false;
-    assert(collection->long_bytes >= bytes);
-    collection->long_bytes -= bytes;
-    return true;
+    if (done) forget_long(collection, bytes);
+    return done;
 }
 
 static bool remove_from_tree(struct edit *edit, uint64_t position, uint64_t count) {
@@ -300,13 +307,11 @@ static bool remove_from_tree(struct edit *edit, uint64_t position, uint64_t coun
     if (count == 1 && position == 0) return pop_from_tree(ks, collection, TREE_FRONT);
     if (count == 1 && position == collection->tree.count - 1) return pop_from_tree(ks, collection, TREE_BACK);
     struct tree_context context = collection_context(ks);
-    uint64_t bytes = long_bytes_going(collection, position, count);
+    uint64_t left = long_bytes_without(collection, position, count);
     bool done = tree_remove_range(&collection->tree, &context, position, count);
     keyspace_note_nodes(ks);
-    if (!done) return false;
-    assert(collection->long_bytes >= bytes);
-    collection->long_bytes -= bytes;
-    return true;
+    if (done) collection->long_bytes = left;
+    return done;
 }
 
 bool list_remove(struct edit *edit, uint64_t index, uint64_t count) {

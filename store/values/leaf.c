@@ -195,6 +195,19 @@ static void each_block(struct leaf *leaf, size_t begin_part, size_t end_part, si
     if (bytes) node_refers(leaf, retain ? bytes : -bytes);
 }
 
+uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to) {
+    size_t parts = shape_of(leaf)->widths[LENS], offset = leaf_offset(leaf, from);
+    const uint8_t *lens = lens_of(leaf);
+    uint64_t bytes = 0;
+    assert(from <= to && to <= leaf->head.count);
+    for (size_t i = from * parts; leaf->longs > 0 && i < to * parts;
+         offset += part_size(leaf, lens[i], offset), i++) {
+        const struct block *block = lens[i] == LEAF_LONG ? block_at(element_at(leaf, offset)) : NULL;
+        bytes += block ? block_memory(block) : 0;
+    }
+    return bytes;
+}
+
 void leaf_free(struct leaf *leaf) {
     size_t parts = (size_t)leaf->head.count * shape_of(leaf)->widths[LENS];
     if (leaf->longs) each_block(leaf, 0, parts, 0, false);

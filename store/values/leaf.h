@@ -95,6 +95,8 @@ size_t leaf_size_at(const struct leaf *leaf, unsigned place, size_t offset);
 /* The same of an element whose successor's offset is known. */
 size_t leaf_offset_before(const struct leaf *leaf, unsigned place, size_t next_offset);
 void leaf_get(const struct leaf *leaf, unsigned place, size_t offset, struct tree_item *item);
+/* What the blocks of elements [from, to) take. */
+uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to);
 /* The key of an element. */
 struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct hash_seed *seed);
 

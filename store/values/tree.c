@@ -201,6 +201,11 @@ bool tree_next(struct tree_cursor *cursor) {
     return true;
 }
 
+bool tree_next_leaf(struct tree_cursor *cursor) {
+    assert(cursor->leaf);
+    return change_leaf(cursor, true);
+}
+
 bool tree_previous(struct tree_cursor *cursor) {
     assert(cursor->leaf);
     if (cursor->place == 0) return change_leaf(cursor, false);

@@ -109,6 +109,8 @@ uint64_t tree_rank(const struct tree_cursor *cursor);
 /* To the next or previous element. False if there is none: cursor->leaf is NULL then. */
 bool tree_next(struct tree_cursor *cursor);
 bool tree_previous(struct tree_cursor *cursor);
+/* To the first element of the next leaf. */
+bool tree_next_leaf(struct tree_cursor *cursor);
 /* The element. A hash of TREE_SET and TREE_HASH is not in it. */
 static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *item) {
     leaf_get(cursor->leaf, cursor->place, cursor->offset, item);

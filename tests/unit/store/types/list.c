@@ -316,6 +316,55 @@ static void long_elements_are_kept_in_their_blocks(void) {
     end();
 }
 
+/* Where too many go for a look at each, those that were looked at stand for the others; whatever comes out, the list
+ * goes on, and it is known again when few are left. */
+static void many_long_elements_are_estimated(void) {
+    enum { ELEMENTS = 16000, LONG = 1100 };
+    static char text[LONG];
+    begin();
+    struct edit edit = edit_of("k", TYPE_LIST);
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    for (unsigned i = 0; i < ELEMENTS; i++)
+        CHECK(list_push(&edit, TREE_BACK, (struct bytes){text, i % 2 ? LONG : LONG - 80}, NULL));
+    struct collection *collection = collection_of(entry_object(edit.entry));
+    CHECK(list_remove(&edit, 1000, ELEMENTS / 2 - 1001));
+    struct value value = entry_value(edit.entry);
+    double exact = (double)blocks_of(&value), told = (double)collection->long_bytes;
+    CHECK(told != exact && told > exact * 0.98 && told < exact * 1.02);
+    collection->long_bytes /= 4; /* as where those that were looked at are longer than the others */
+    while (list_count(&value) > 5000) {
+        CHECK(list_pop(&edit, random_below(2) ? TREE_FRONT : TREE_BACK));
+        value = entry_value(edit.entry);
+    }
+    CHECK_INT(collection->long_bytes, 0);
+    CHECK(list_push(&edit, TREE_BACK, (struct bytes){text, LONG}, NULL));
+    CHECK(list_remove(&edit, 100, 4000));
+    value = entry_value(edit.entry);
+    CHECK_INT(collection->long_bytes, blocks_of(&value));
+    CHECK(!edit_close(&edit));
+    end();
+}
+
+/* A leaf without long elements is passed in one step. */
+static void short_elements_are_not_looked_at(void) {
+    enum { ELEMENTS = 400000 };
+    static char text[1500];
+    begin();
+    struct edit edit = edit_of("k", TYPE_LIST);
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    for (unsigned i = 0; i < ELEMENTS; i++)
+        CHECK(list_push(&edit, TREE_BACK, (struct bytes){text, i % 80000 == 79990 ? 1500 : 1}, NULL));
+    struct collection *collection = collection_of(entry_object(edit.entry));
+    CHECK(list_remove(&edit, 10, ELEMENTS / 2 - 20));
+    struct value value = entry_value(edit.entry);
+    CHECK(collection->long_bytes > 3 * 1500 && collection->long_bytes == blocks_of(&value));
+    CHECK(list_remove(&edit, 0, ELEMENTS / 2 - 10));
+    value = entry_value(edit.entry);
+    CHECK(collection->long_bytes > 1500 && collection->long_bytes == blocks_of(&value));
+    CHECK(!edit_close(&edit));
+    end();
+}
+
 /* Every allocation on the way from a pack to a tree may be the one that fails. */
 static void a_pack_that_cannot_become_a_tree_stays(void) {
     for (long at = 0, failed = 1; failed; at++) {
@@ -424,6 +473,8 @@ int main(void) {
     RUN(digests_mind_order_and_no_form);
     RUN(a_pack_has_some_room_in_front);
     RUN(long_elements_are_kept_in_their_blocks);
+    RUN(many_long_elements_are_estimated);
+    RUN(short_elements_are_not_looked_at);
     RUN(a_pack_that_cannot_become_a_tree_stays);
     RUN(runs_of_equal_elements_go);
     RUN(drafts_are_lists);

@@ -49,6 +49,8 @@ static void check_leaf(const struct leaf *leaf, const struct element *elements, 
     }
     CHECK_INT(leaf_offset(leaf, count), offset);
     CHECK_INT(bytes_referred_to, bytes);
+    unsigned middle = (unsigned)check_random(&seed) % (count + 1);
+    CHECK_INT(leaf_block_bytes(leaf, 0, middle) + leaf_block_bytes(leaf, middle, count), bytes);
 }
 
 /* An element whose place among the others may be any; numbers of streams ascend. */
