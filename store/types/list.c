@@ -27,7 +27,8 @@ static struct element element_in_tree(const struct tree *tree, uint64_t position
 
 /* The first and the last leaf are known as a rule, and need not be looked for. */
 static struct element end_of_tree(const struct tree *tree, enum tree_end end) {
-    const struct leaf *leaf = tree->edges[end];
+    /* Another version may be made of a copy of this list at the same moment, from under another lock. */
+    const struct leaf *leaf = __atomic_load_n(&tree->edges[end], __ATOMIC_RELAXED);
     struct tree_item item;
     if (leaf == NULL) return element_in_tree(tree, end == TREE_FRONT ? 0 : tree->count - 1);
     unsigned place = end == TREE_FRONT ? 0 : leaf->head.count - 1u;
