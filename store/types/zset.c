@@ -344,6 +344,7 @@ static enum zset_changed put_in_trees(const struct tree_context *context, struct
     struct tree_cursor cursor;
     struct tree_item before;
     size_t bytes = 0;
+    uint64_t all_bytes = collection->long_bytes;
     if (old && is_scored(&cursor, &collection->tree, member, *old)) {
         tree_get(&cursor, &before);
         bytes = long_bytes(&before);
@@ -351,8 +352,9 @@ static enum zset_changed put_in_trees(const struct tree_context *context, struct
     if (!add_to_trees(context, collection, item)) return ZSET_NO_MEMORY;
     if (old == NULL) return ZSET_ADDED;
     if (take_from_trees(context, collection, member, *old, bytes)) return ZSET_REPLACED;
-    bool undone = take_from_trees(context, collection, member, item->score, bytes);
+    bool undone = take_from_trees(context, collection, member, item->score, 0);
     assert(undone); /* takes no memory: both ways were copied just now */
+    collection->long_bytes = all_bytes;
     return ZSET_NO_MEMORY;
 }
 

@@ -287,6 +287,44 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
     }
 }
 
+static uint64_t blocks_of(const struct value *value) {
+    struct zset_walk walk;
+    struct zset_item item;
+    uint64_t bytes = 0;
+    zset_walk(&walk, value, 0, false);
+    while (zset_next(&walk, &item)) bytes += item.member.block ? block_memory(item.member.block) : 0;
+    return bytes;
+}
+
+/* A long member that gets another score brings a block that takes more than its old one: where memory runs out on the way,
+ * the old one is what counts. */
+static void a_block_that_was_not_kept_is_not_counted(void) {
+    enum { LEN = 1200 };
+    static double scores[MEMBERS];
+    for (unsigned i = 0; i < MEMBERS; i++) scores[i] = i;
+    struct block *block = block_new_zeroed(LEN, 3 * LEN);
+    CHECK(block);
+    for (long at = 0, failed = 1; failed; at++) {
+        begin();
+        fill(MEMBERS, scores, MEMBERS);
+        struct edit edit = edit_of(names[0], TYPE_ZSET);
+        struct element member = {block_bytes(block), NULL};
+        double old = 0;
+        CHECK(edit_open(&edit, false) == EDIT_OPENED && zset_put(&edit, member, old, NULL) == ZSET_ADDED);
+        CHECK(keyspace_copy(ks, 0, key_of(names[0]), ks, 0, key_of("version")));
+        edit = edit_of(names[0], TYPE_ZSET);
+        member.block = block;
+        fail_at = at;
+        failed = zset_put(&edit, member, MEMBERS, &old) == ZSET_NO_MEMORY;
+        fail_at = -1;
+        struct value value = entry_value(edit.entry);
+        CHECK_INT(collection_of(value.object)->long_bytes, blocks_of(&value));
+        CHECK((zset_count(&value) == MEMBERS || zset_count(&value) == MEMBERS + 1) && at < 100);
+        end();
+    }
+    block_release(block);
+}
+
 static void ranges_of_members_are_found_in_packs_and_trees(void) {
     static const double same[] = {5};
     static const unsigned counts[] = {2, 40, MEMBERS};
@@ -411,6 +449,7 @@ int main(void) {
     RUN(a_sorted_set_is_its_model);
     RUN(a_sorted_set_without_memory_is_as_before);
     RUN(changes_that_fail_at_any_allocation_change_nothing);
+    RUN(a_block_that_was_not_kept_is_not_counted);
     RUN(ranges_of_members_are_found_in_packs_and_trees);
     RUN(scans_see_every_member_once);
     RUN(digests_mind_contents_alone);
