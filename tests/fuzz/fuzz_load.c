@@ -1,0 +1,151 @@
+/* fuzz_load.c - RESTORE's way from bytes to values: the reader, and what every type makes of the elements that it gives.
+ *
+ * A value is taken or refused, and all the same in pieces. One that was taken holds what its invariants say, takes no more
+ * memory than its bytes pay for, and gives the same again when it is dumped and loaded. Of each of them nothing is left at
+ * the end.
+ *
+ * The first byte of an input is the size of the pieces, and its lowest bit says where the thresholds are; the second is the
+ * version, the third the type; the rest is the value. */
+#include "fuzz.h"
+
+#include "protocol/buffer.h"
+#include "store/types/collection.h"
+#include "store/types/hash.h"
+#include "store/types/hash_timed.h"
+#include "store/values/load.h"
+#include "tests/check.h"
+
+enum {
+    STRING_MAX = 1 << 16,
+    DUMP_MAX = 1 << 26,
+    /* A byte may stand for 88 once it is decompressed, and two of these for a member with its score in two trees. */
+    BYTES_FOR_ONE = 4096,
+    BYTES_FOR_NONE = 1 << 15,
+};
+
+static const struct hash_seed seed = {{5, 6, 7, 8}};
+static struct heaps *heaps;
+static struct keyspace *ks;
+static struct load_options options;
+
+static void open_keyspace(void) {
+    CHECK((heaps = heaps_new(1, false)) != NULL);
+    ks = keyspace_new(&(struct keyspace_options){.seed = &seed, .databases = 1, .heap = heaps_at(heaps, 0)});
+    CHECK(ks);
+}
+
+static uint64_t memory_used(void) {
+    return heaps_used(heaps) + heaps_blocks(heaps) + keyspace_memory(ks);
+}
+
+static void set_options(bool low, bool whole) {
+    struct load_threshold threshold = low ? (struct load_threshold){3, 8} : (struct load_threshold){512, 64};
+    options = (struct load_options){
+        .context = collection_context(ks), .dead = &ks->dead, .max_bytes = STRING_MAX, .whole = whole};
+    for (unsigned type = 0; type < TYPES; type++) options.thresholds[type] = threshold;
+}
+
+/* As it comes from a file: what was not taken is there again, before the next piece. */
+static enum loaded load_in_pieces(struct loading *loading, struct bytes input, size_t piece) {
+    size_t taken = 0, known = 0;
+    for (;;) {
+        struct bytes part = {input.data + taken, known - taken};
+        enum loaded loaded = load_more(loading, &part);
+        taken = known - part.len;
+        if (loaded != LOAD_MORE || known == input.len) return loaded;
+        known = input.len - known < piece ? input.len : known + piece;
+    }
+}
+
+static const struct type *type_of(const struct value *value) {
+    CHECK(type_rows[value->type]);
+    return type_rows[value->type];
+}
+
+static struct digest digest_of(const struct value *value) {
+    struct digest digest = {{0}};
+    type_of(value)->digest(value, &digest);
+    return digest;
+}
+
+static void check_same(const struct value *a, const struct value *b) {
+    struct digest one = digest_of(a), other = digest_of(b);
+    CHECK(a->type == b->type);
+    CHECK_INT(type_of(a)->count(a), type_of(b)->count(b));
+    CHECK_BYTES(digest_bytes(&one), digest_bytes(&other));
+}
+
+static void check_trees(const struct value *value) {
+    if (value->kind != VALUE_OBJECT) return;
+    if (value->type == TYPE_HASH && value->object->form == HASH_FORM_TIMED) return;
+    const struct collection *collection = collection_of(value->object);
+    CHECK(tree_check(&collection->tree, &seed) && tree_check(&collection->index, &seed));
+    if (value->type == TYPE_ZSET) CHECK_INT(collection->index.count, collection->tree.count);
+    if (collection->times)
+        CHECK(tree_check(&collection->times->due, &seed) && tree_check(&collection->times->index, &seed));
+}
+
+/* ---- Dumps ---------------------------------------------------------------------------------------- */
+
+struct paper {
+    struct sink sink;
+    struct buffer buffer;
+};
+
+static bool write_down(struct sink *sink, struct bytes bytes) {
+    return buffer_append(&((struct paper *)(void *)sink)->buffer, bytes, DUMP_MAX);
+}
+
+static void round_trip(const struct value *value, size_t budget) {
+    struct paper paper = {.sink = {write_down}};
+    struct cursor cursor = {{0}};
+    struct loading loading;
+    enum dumped dumped = DUMP_MORE;
+    while (dumped == DUMP_MORE) dumped = type_of(value)->dump(value, &cursor, &paper.sink, budget);
+    CHECK(dumped == DUMP_DONE);
+    struct bytes input = {paper.buffer.data, paper.buffer.len};
+    load_begin(&loading, &options, type_of(value)->form(value), RDB_VERSION_MAX);
+    CHECK(load_more(&loading, &input) == LOAD_DONE && input.len == 0);
+    check_same(&loading.value, value);
+    load_end(&loading);
+    buffer_free(&paper.buffer);
+}
+
+/* What was loaded, as the value of a key. */
+static void keep(const struct value *value, size_t size, size_t budget) {
+    static const struct bytes name = BYTES_INIT("key");
+    struct key key = {name, hash_bytes(&seed, name)};
+    check_trees(value);
+    struct entry *e = keyspace_set(ks, 0, key, value, EXPIRY_NONE);
+    CHECK(e);
+    struct value kept = entry_value(e);
+    check_same(&kept, value);
+    CHECK(memory_used() <= BYTES_FOR_NONE + size * BYTES_FOR_ONE);
+    round_trip(&kept, budget);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct loading whole, pieces;
+    if (size < 3) return 0;
+    if (ks == NULL) open_keyspace();
+    struct bytes input = {(const char *)data + 3, size - 3}, rest = input;
+    size_t piece = 1 + data[0];
+    set_options(data[0] % 2, false);
+    load_begin(&pieces, &options, data[2], data[1]);
+    enum loaded in_pieces = load_in_pieces(&pieces, input, piece);
+    options.whole = true;
+    load_begin(&whole, &options, data[2], data[1]);
+    enum loaded loaded = load_more(&whole, &rest);
+    CHECK(in_pieces == loaded || (in_pieces == LOAD_MORE && loaded == LOAD_CORRUPT));
+    if (loaded == LOAD_DONE) {
+        check_same(&pieces.value, &whole.value);
+        keep(&whole.value, size, piece);
+    }
+    load_end(&pieces);
+    load_end(&whole);
+    keyspace_flush(ks, 0);
+    while (keyspace_upkeep(ks, 64)) {
+    }
+    CHECK(memory_used() == 0);
+    return 0;
+}
