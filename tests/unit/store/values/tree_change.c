@@ -294,6 +294,30 @@ static void both_zeroes_are_one_score(void) {
     CHECK(nodes_live == 0 && blocks_live == 0);
 }
 
+/* Equal hashes of an index stay in one leaf, also at the end of the last one, where others would begin a leaf. */
+static void equal_hashes_stay_together(void) {
+    enum { GROUPS = 6, EACH = 130 };
+    struct tree tree = tree_empty(TREE_INDEX);
+    struct tree_cursor cursor;
+    for (unsigned i = 0; i < GROUPS * EACH; i++) {
+        struct tree_item item = {.key = {i / EACH, 0}, .score = i % EACH};
+        CHECK(tree_put(&tree, &model_context, &item, false) == TREE_ADDED);
+        CHECK(tree_check(&tree, &model_seed));
+    }
+    for (uint64_t hash = 0; hash < GROUPS; hash++) {
+        struct tree_item item = {.key = {hash, 0}};
+        unsigned count = 0;
+        CHECK(tree_lower_bound(&cursor, &tree, &item));
+        for (; cursor.leaf; tree_next(&cursor), count++) {
+            tree_get(&cursor, &item);
+            if (item.key.high != hash) break;
+        }
+        CHECK_INT(count, EACH);
+    }
+    tree_release(&tree, &model_graves);
+    dig_all();
+}
+
 /* ---- What trees take ------------------------------------------------------------------------------ */
 
 static uint64_t bytes_below(const struct node *node) {
@@ -349,6 +373,33 @@ static void an_estimate_is_mended_at_the_end(void) {
     CHECK(nodes_live == 0);
 }
 
+/* Of a leaf that held much little is left. */
+static void leaves_shrink(void) {
+    struct tree tree = tree_empty(TREE_LIST);
+    push_many(&tree, 60, 12);
+    CHECK(tree.root->level == 0 && tree.bytes > 60 * 12);
+    while (tree.count > 2) CHECK(tree_remove_range(&tree, &model_context, 1, 1));
+    CHECK(tree.bytes == bytes_below(tree.root) && tree.bytes <= 64);
+    tree_release(&tree, &model_graves);
+}
+
+/* Whether elements go one by one or in ranges, few leaves are left. */
+static void sparse_leaves_are_joined(void) {
+    enum { ELEMENTS = 40000, LEFT = 200 };
+    for (unsigned range = 1; range <= ELEMENTS / LEFT - 1; range += ELEMENTS / LEFT - 2) {
+        struct tree tree = tree_empty(TREE_LIST);
+        push_many(&tree, ELEMENTS, 12);
+        for (unsigned i = 0; i < LEFT; i++)
+            for (unsigned gone = 0; gone < ELEMENTS / LEFT - 1; gone += range)
+                CHECK(tree_remove_range(&tree, &model_context, i, range));
+        dig_all();
+        CHECK_INT(tree.count, LEFT);
+        CHECK(nodes_live < (LEAF_DIVISOR > 1 ? 40 : 12) && tree_check(&tree, &model_seed));
+        tree_release(&tree, &model_graves);
+        dig_all();
+    }
+}
+
 #ifdef KEVY_TREE_SMALL /* the limit is small, too */
 static void there_is_an_end_to_what_a_tree_takes(void) {
     struct tree tree = tree_empty(TREE_LIST), set = tree_empty(TREE_SET);
@@ -379,8 +430,11 @@ int main(void) {
     RUN(random_changes_equal_the_model);
     RUN(versions_stay_as_they_were);
     RUN(both_zeroes_are_one_score);
+    RUN(equal_hashes_stay_together);
     RUN(bytes_are_those_of_the_nodes);
     RUN(an_estimate_is_mended_at_the_end);
+    RUN(leaves_shrink);
+    RUN(sparse_leaves_are_joined);
 #ifdef KEVY_TREE_SMALL
     RUN(there_is_an_end_to_what_a_tree_takes);
 #endif
