@@ -41,6 +41,7 @@ static const struct sample samples[] = {
     {PACKED_LISTPACK, BYTES_INIT("\x0d\0\0\0\2\0\x7f\1\xdf\xff\2\x80\xff"), BYTES_INIT("127,-1,!")},
     {PACKED_LISTPACK, BYTES_INIT("\x0e\0\0\0\3\0\x7f\1\xdf\xff\2\x80\1\xff"), BYTES_INIT("127,-1,,")},
     {PACKED_LISTPACK, BYTES_INIT("\x0b\0\0\0\xff\xff\xf1\xff\x7f\3\xff"), BYTES_INIT("32767,")},
+    {PACKED_LISTPACK, BYTES_INIT("\x0a\0\0\0\1\0\xd0\0\2\xff"), BYTES_INIT("-4096,")},
     {PACKED_LISTPACK, BYTES_INIT("\x0c\0\0\0\1\0\xf2\0\0\x80\4\xff"), BYTES_INIT("-8388608,")},
     {PACKED_LISTPACK, BYTES_INIT("\x0d\0\0\0\1\0\xf3\0\0\0\x80\5\xff"), BYTES_INIT("-2147483648,")},
     {PACKED_LISTPACK, BYTES_INIT("\x11\0\0\0\1\0\xf4\xff\xff\xff\xff\xff\xff\xff\x7f\x09\xff"),
@@ -86,9 +87,11 @@ static const struct sample samples[] = {
     {PACKED_ZIPLIST, BYTES_INIT("\x10\0\0\0\x0d\0\0\0\3\0\0\1a\3\xf1\xff"), BYTES_INIT("a,0,!")},
     {PACKED_ZIPLIST, BYTES_INIT("\x12\0\0\0\x0a\0\0\0\1\0\0\x80\xff\xff\xff\xff\x61\xff"), BYTES_INIT("!")},
     {PACKED_ZIPLIST, BYTES_INIT("\x0d\0\0\0\x0a\0\0\0\1\0\0\xff\xff"), BYTES_INIT("!")},
+    {PACKED_ZIPLIST, BYTES_INIT("\x12\0\0\0\x0d\0\0\0\2\0\0\1a\xfe\3\0\0\xff"), BYTES_INIT("a,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\0\xff"), BYTES_INIT("!")},
     {PACKED_ZIPMAP, BYTES_INIT("\2\1a\1\0b\xff"), BYTES_INIT("a,b,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\1\1a\xff"), BYTES_INIT("a,!")},
+    {PACKED_ZIPMAP, BYTES_INIT("\xfe\1a\xff"), BYTES_INIT("a,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\1\1a\1\1b\xff"), BYTES_INIT("a,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\1\xfe\xff\xff\xff\xff\x61\1\0b\xff"), BYTES_INIT("!")},
     {PACKED_INTSET, BYTES_INIT("\2\0\0\0\2\0\0\0\1\0\1\0"), BYTES_INIT("1,!")},
@@ -175,6 +178,40 @@ static void listpacks_are_written_as_redis_does(void) {
     }
 }
 
+/* The bytes behind an element are as many as in Redis, whose limits are not quite those of seven bits. */
+static void lengths_behind_are_as_long_as_in_redis(void) {
+    static char data[2097200];
+    static const struct {
+        size_t len;
+        unsigned behind;
+    } cases[] = {{125, 1}, {126, 2}, {16377, 2}, {16378, 3}, {2097145, 3}, {2097146, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct listpack_element element;
+        listpack_element(&element, (struct bytes){data, cases[i].len});
+        CHECK_INT(element.tail_len, cases[i].behind);
+        CHECK(listpack_element_len(&element) == element.head_len + cases[i].len + cases[i].behind);
+    }
+}
+
+/* The last byte of what is behind an element may look like the end. */
+static void an_end_that_belongs_to_an_element_is_none(void) {
+    static char at[300], text[300], data[253];
+    struct bytes element = {data, sizeof data};
+    size_t len = put_listpack(at, &element, 1);
+    CHECK(at[len - 2] == '\xff' &&
+          walk(PACKED_LISTPACK, (struct bytes){at, len}, text).len == sizeof data + 1);
+    listpack_head(at, (uint32_t)len - 1, 1);
+    CHECK_BYTES(walk(PACKED_LISTPACK, (struct bytes){at, len - 1}, text), BYTES("!"));
+}
+
+static void counts_that_are_too_large_are_not_told(void) {
+    char head[LISTPACK_HEAD];
+    listpack_head(head, 1000, 65534);
+    CHECK_BYTES(((struct bytes){head, sizeof head}), BYTES("\xe8\3\0\0\xfe\xff"));
+    listpack_head(head, 1000, 65536 + 7);
+    CHECK_BYTES(((struct bytes){head, sizeof head}), BYTES("\xe8\3\0\0\xff\xff"));
+}
+
 /* Of all lengths where something changes; the length behind has up to three bytes here. */
 static void what_is_written_is_read(void) {
     static char at[2100000], text[2100000], data[2097200];
@@ -208,6 +245,9 @@ int main(void) {
     RUN(none_may_be_cut_off_or_go_on);
     RUN(changed_bytes_lead_nowhere);
     RUN(listpacks_are_written_as_redis_does);
+    RUN(lengths_behind_are_as_long_as_in_redis);
+    RUN(an_end_that_belongs_to_an_element_is_none);
+    RUN(counts_that_are_too_large_are_not_told);
     RUN(what_is_written_is_read);
     return 0;
 }

@@ -64,7 +64,16 @@ static const struct sample samples[] = {
     {RDB_TYPE_HASH_EXPIRING_LISTPACK, 12,
      BYTES_INIT(BASE "\x10\x10\0\0\0\3\0\x81\x61\2\x81\x62\2\xc3\xe8\2\xff"),
      BYTES_INIT("hash\n  \"a\" \"b\" expire=1000\n")},
+    {RDB_TYPE_HASH_EXPIRING, 12, BYTES_INIT(BASE "\2\1\1g\1w\0\1h\1x"),
+     BYTES_INIT("hash\n  \"g\" \"w\" expire=1000\n  \"h\" \"x\"\n")},
+    {RDB_TYPE_HASH_EXPIRING, 12, BYTES_INIT("\xff\xff\xff\xff\xff\xff\0\0\1\0\1f\1v"), /* 2^48 - 1: none */
+     BYTES_INIT("hash\n  \"f\" \"v\"\n")},
+    {RDB_TYPE_HASH_EXPIRING_DRAFT, 80, BYTES_INIT("\1\1f\1v\xfe\xff\xff\xff\xff\xff\0\0"), /* the latest */
+     BYTES_INIT("hash\n  \"f\" \"v\" expire=281474976710654\n")},
     /* What is wrong. */
+    {RDB_TYPE_HASH_EXPIRING_DRAFT, 80, BYTES_INIT("\1\1f\1v\xff\xff\xff\xff\xff\xff\0\0"), BYTES_INIT("")},
+    {RDB_TYPE_HASH_EXPIRING, 12, BYTES_INIT(BASE "\1\x81\xff\xff\xff\xff\xff\xff\xff\xff\1f\1v"),
+     BYTES_INIT("")},
     {RDB_TYPE_SET, 1, BYTES_INIT("\2\1a\1a"), BYTES_INIT("")},
     {RDB_TYPE_HASH, 1, BYTES_INIT("\2\1f\1v\1f\1w"), BYTES_INIT("")},
     {RDB_TYPE_ZSET_TEXT, 1, BYTES_INIT("\1\1b\xfd"), BYTES_INIT("")},
