@@ -54,10 +54,12 @@ void collection_reply_element(struct reply *reply, struct metrics *metrics, cons
 
 enum {
     WRITTEN_AT_ONCE =
-        65536,          /* bytes of elements, about, up to which they are written into the reply at once */
-    ITEM_OVERHEAD = 16, /* of a reply, in bytes */
-    DUG_AT_ONCE = 256,  /* nodes that the end of a reply may free */
-    DRAWN_AT_ONCE = 64, /* elements that are written into the reply at once */
+        65536, /* bytes of elements, about, up to which they are written into the reply at once */
+    WRITTEN_AT_ONCE_MOST =
+        4 * WRITTEN_AT_ONCE, /* where these have blocks beside the tree, which nobody has counted */
+    ITEM_OVERHEAD = 16,      /* of a reply, in bytes */
+    DUG_AT_ONCE = 256,       /* nodes that the end of a reply may free */
+    DRAWN_AT_ONCE = 64,      /* elements that are written into the reply at once */
 };
 
 /* A reply that holds a version of a tree, and writes it when there is room. */
@@ -77,6 +79,10 @@ static bool step(struct tree_cursor *cursor, bool backwards) {
     return backwards ? tree_previous(cursor) : tree_next(cursor);
 }
 
+static size_t bytes_of_item(const struct tree_item *item) {
+    return item->parts[0].len + item->parts[1].len + ITEM_OVERHEAD;
+}
+
 static bool items_more(struct reply_source *source, struct reply *reply, size_t budget) {
     struct items *items = (struct items *)source;
     size_t written = 0;
@@ -85,7 +91,7 @@ static bool items_more(struct reply_source *source, struct reply *reply, size_t 
         assert(items->cursor.leaf);
         tree_get(&items->cursor, &item);
         items->write(reply, items->effects->metrics, &item, items->how);
-        written += item.parts[0].len + item.parts[1].len + ITEM_OVERHEAD;
+        written += bytes_of_item(&item);
         items->left--;
         step(&items->cursor, items->backwards);
     }
@@ -110,27 +116,33 @@ static void items_drop(struct reply_source *source) {
 }
 _Static_assert(offsetof(struct items, source) == 0, "a source is found at its items' address");
 
-static void write_now(struct call *call, const struct tree *tree, struct collection_range range,
-                      collection_write *write, unsigned how) {
+/* What is left of the range afterwards. */
+static struct collection_range write_now(struct call *call, const struct tree *tree,
+                                         struct collection_range range, collection_write *write,
+                                         unsigned how) {
     struct tree_cursor cursor;
+    size_t written = 0;
     tree_select(&cursor, tree, range.position);
-    for (uint64_t i = 0; i < range.count; i++) {
+    while (range.count > 0 && written < WRITTEN_AT_ONCE_MOST) {
         struct tree_item item;
         assert(cursor.leaf);
         tree_get(&cursor, &item);
         write(call->reply, call->effects->metrics, &item, how);
+        written += bytes_of_item(&item);
+        range.count--;
+        range.position += range.backwards ? UINT64_MAX : 1;
         step(&cursor, range.backwards);
     }
+    return range;
 }
 
 void collection_reply_items(struct call *call, const struct tree *tree, struct collection_range range,
                             collection_write *write, unsigned how) {
     if (range.count == 0) return;
     assert(range.position < tree->count && range.count <= tree->count);
-    if (tree->bytes / tree->count * range.count < WRITTEN_AT_ONCE) {
-        write_now(call, tree, range, write, how);
-        return;
-    }
+    if (tree->bytes / tree->count * range.count < WRITTEN_AT_ONCE)
+        range = write_now(call, tree, range, write, how);
+    if (range.count == 0) return;
     struct items *items = malloc(sizeof *items);
     if (items == NULL) { /* the header has been written: the rest follows, or the connection ends */
         call->reply->failed = true;

@@ -97,6 +97,28 @@ static void draws_that_nobody_reads_leave_their_object_to_upkeep(void) {
     nobody_reads(BYTES("hrandfield h -9000000000 withvalues\n"));
 }
 
+/* Elements in blocks, of which the tree knows no size, are not all copied into the reply at once either; nor are they where
+ * they come backwards. */
+static void long_elements_are_written_when_there_is_room(void) {
+    enum { ELEMENTS = 400, LEN = 4000 };
+    static char request[LEN + 16] = "rpush l ";
+    begin();
+    for (unsigned i = 0; i < ELEMENTS; i++) {
+        memset(request + 8, (int)('a' + i % 26), LEN);
+        request[8 + LEN] = '\n';
+        run((struct bytes){request, 8 + LEN + 1});
+    }
+    ask(BYTES("lrange l 0 -1\n"));
+    CHECK_INT(conn->output.sources, 1);
+    CHECK(output_unsent(&conn->output) > 4 * 65536 && output_unsent(&conn->output) < 5 * 65536);
+    buffer_free(&sent);
+    fixture_take(&conn->output, &sent);
+    CHECK(sent.len == 6 + ELEMENTS * (7 + LEN + 2) && memcmp(sent.data, "*400\r\n$4000\r\na", 14) == 0);
+    for (size_t i = 0; i < ELEMENTS; i++)
+        CHECK_INT(sent.data[6 + i * (7 + LEN + 2) + 7 + LEN - 1], 'a' + (int)(i % 26));
+    end();
+}
+
 /* A muted client's replies are not even begun. */
 static void muted_replies_hold_nothing(void) {
     begin();
@@ -115,6 +137,7 @@ int main(void) {
     RUN(every_number_has_the_same_odds);
     RUN(replies_that_nobody_reads_leave_their_tree_to_upkeep);
     RUN(draws_that_nobody_reads_leave_their_object_to_upkeep);
+    RUN(long_elements_are_written_when_there_is_room);
     RUN(muted_replies_hold_nothing);
     return 0;
 }
