@@ -4,6 +4,8 @@
     run.py PROBE redis [--rounds N] [--plant]     values that redis-server makes, and what it takes back
     run.py PROBE mutate [--rounds N]              its payloads with changed bytes: what it refuses is refused, the rest is equal
     run.py PROBE zoo DIRECTORY                    each value of each file there, beside what its .expect says
+    run.py PROBE restore DIRECTORY                each of them given to RESTORE: what the probe takes is there, the rest is refused, and
+                                                  no memory is left of any
 
 The server is that of KEVY_REDIS, or the installed one; later ones also make fields that expire, and Valkey has types of its own.
 PROBE (probe.c) reads payloads and writes them anew. --plant changes a byte of one value's text; it must be found. Where the zoo is
@@ -23,7 +25,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import find_redis  # noqa: E402
+from kevy import Error, Server, eventually, find_redis  # noqa: E402
 
 FOOTER = 10
 FAR_MS = 4102444800000  # the year 2100
@@ -466,7 +468,67 @@ def check_file(probe, rdbwalk, path, row, counts):
             print("%s: key %r, type %d is taken; all others refuse the file: %s" % (row["name"], key, kind, lines[:4]))
 
 
-def against_zoo(probe, directory):
+# ---- RESTORE -----------------------------------------------------------------------------------------------------------------
+
+# What a byte of a payload may take: it is 88 when it was compressed, and two of these may be a member of a sorted set.
+BYTES_FOR_ONE, BYTES_FOR_NONE = 4096, 1 << 16
+
+
+class Kevy:
+    """kevy, as far as Redis.text asks."""
+
+    fields_expire = True
+    text = Redis.text
+
+    def __init__(self):
+        self.server = Server("--enable-debug-command", "yes", shards=2)
+        self.client = self.server.client()
+
+    def __call__(self, *words):
+        reply = self.client.call(*words)
+        if isinstance(reply, Error):
+            return RuntimeError(reply)
+        return reply.encode() if isinstance(reply, str) else reply
+
+    def bytes(self):
+        stats = self("MEMORY", "STATS")
+        return stats[stats.index(b"dataset.bytes") + 1]
+
+
+def restore_file(probe, rdbwalk, path, row, counts, kevy):
+    try:
+        values = list(values_of(rdbwalk.Walk(open(path, "rb").read()), rdbwalk.Bad))
+    except (rdbwalk.Bad, ValueError):
+        return
+    for _, key, _, kind, version, value in values:
+        payload = sealed(bytes([kind]) + value, version if version <= 12 or version == 80 else 12)
+        said, text, _ = probe(payload)
+        before = kevy.bytes()
+        answer = kevy("RESTORE", "key", 0, payload)
+        label = "%s, %s" % (said, "taken" if answer == b"OK" else "refused")
+        counts[label] = counts.get(label, 0) + 1
+        if (said == "ok") != (answer == b"OK"):
+            raise Failed("%s: key %r, type %d: is %s, RESTORE says %s: %s" % (row["name"], key, kind, said, answer, show(payload)))
+        if said != "ok":
+            eventually("a value that was refused to leave no memory", lambda: kevy.bytes() == before)
+            continue
+        if kevy.bytes() > before + BYTES_FOR_NONE + BYTES_FOR_ONE * len(payload):
+            raise Failed("%s: key %r takes %d bytes, its payload has %d" % (row["name"], key, kevy.bytes() - before, len(payload)))
+        lines = alive(in_order(text), int(time.time() * 1000))
+        if len(lines) == 1:
+            lines = [b"none"]
+        is_there = kevy("TYPE", "key") != b"none"
+        if (kevy.text("key") if is_there else [b"none"]) != lines:
+            raise Failed("%s: key %r, type %d: is\n%s\ninstead of\n%s" % (row["name"], key, kind, kevy.text("key"), lines))
+        if is_there:
+            digest = kevy("DEBUG", "DIGEST-VALUE", "key")
+            if kevy("RESTORE", "key", 0, kevy("DUMP", "key"), "REPLACE") != b"OK" or kevy("DEBUG", "DIGEST-VALUE", "key") != digest:
+                raise Failed("%s: key %r, type %d: is another value when it was dumped and restored" % (row["name"], key, kind))
+        kevy("FLUSHALL")
+        eventually("no memory to be left of %s" % row["name"], lambda: kevy.bytes() == 0)
+
+
+def against_zoo(probe, directory, check, *arguments):
     if not os.path.exists(os.path.join(directory, "index.tsv")):
         print("SKIPPED: no zoo of files in %s" % directory)
         return
@@ -476,15 +538,21 @@ def against_zoo(probe, directory):
     with open(os.path.join(directory, "index.tsv")) as index:
         for row in csv.DictReader(index, delimiter="\t", quoting=csv.QUOTE_NONE):
             if row["kind"] == "rdb":
-                check_file(probe, rdbwalk, os.path.join(directory, row["set"], row["name"]), row, counts)
+                check(probe, rdbwalk, os.path.join(directory, row["set"], row["name"]), row, counts, *arguments)
     for label, count in sorted(counts.items()):
         print("%d values: %s" % (count, label))
+
+
+def restore_zoo(probe, directory):
+    kevy = Kevy()
+    with kevy.server:
+        against_zoo(probe, directory, restore_file, kevy)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("probe")
-    parser.add_argument("what", choices=("redis", "mutate", "zoo"))
+    parser.add_argument("what", choices=("redis", "mutate", "zoo", "restore"))
     parser.add_argument("directory", nargs="?")
     parser.add_argument("--rounds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -494,7 +562,9 @@ def main():
     probe = Probe(options.probe)
     try:
         if options.what == "zoo":
-            against_zoo(probe, options.directory)
+            against_zoo(probe, options.directory, check_file)
+        elif options.what == "restore":
+            restore_zoo(probe, options.directory)
         elif options.what == "mutate":
             against_changes(probe, options.rounds, options.seed)
         else:
