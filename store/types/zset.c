@@ -219,6 +219,9 @@ bool zset_next(struct zset_walk *walk, struct zset_item *item) {
 
 /* ---- Scans ---------------------------------------------------------------------------------------- */
 
+/* A scan takes so many entries of the index at once, whose scores it compares with each other. */
+enum { SCANNED_AT_ONCE = 64 };
+
 /* Members with hashes [from, to] are due, `each` of which is called once. */
 struct scan {
     const struct keyspace *ks;
@@ -226,6 +229,7 @@ struct scan {
     uint64_t from, to;
     void (*each)(void *context, const struct zset_item *item);
     void *context;
+    uint64_t looks; /* members that were looked at */
 };
 
 /* How many members have this score. */
@@ -233,18 +237,34 @@ static uint64_t count_of_score(const struct value *value, double score) {
     return zset_below(value, score, true) - zset_below(value, score, false);
 }
 
-/* Calls for those that are due of the members with this score. */
-static void scan_score(const struct scan *scan, double score) {
+/* Looks at a member, and calls for it if it is due. */
+static void scan_member(struct scan *scan, const struct tree_item *item) {
+    uint64_t hash = hash_of(scan->ks->seed, item->parts[0]);
+    scan->looks++;
+    if (hash < scan->from || hash > scan->to) return;
+    struct zset_item due = item_of(item);
+    scan->each(scan->context, &due);
+}
+
+/* Looks at all members with this score. */
+static void scan_score(struct scan *scan, double score) {
     struct tree_cursor cursor;
     struct tree_item item = {.score = score, .parts = {BYTES("")}};
     tree_lower_bound(&cursor, collection_tree(scan->value), &item);
     for (; cursor.leaf; tree_next(&cursor)) {
         tree_get(&cursor, &item);
         if (item.score != score) return;
-        uint64_t hash = hash_of(scan->ks->seed, item.parts[0]);
-        if (hash < scan->from || hash > scan->to) continue;
-        struct zset_item due = item_of(&item);
-        scan->each(scan->context, &due);
+        scan_member(scan, &item);
+    }
+}
+
+/* Looks at all members. */
+static void scan_all(struct scan *scan) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    for (tree_select(&cursor, collection_tree(scan->value), 0); cursor.leaf; tree_next(&cursor)) {
+        tree_get(&cursor, &item);
+        scan_member(scan, &item);
     }
 }
 
@@ -254,12 +274,11 @@ static void enter_index(struct tree_cursor *cursor, const struct value *value, u
     tree_lower_bound(cursor, index_of(value), &item);
 }
 
-/* Did an entry before this one, of those that are due, have its score? Where scores are the same one look is for all. */
+/* Did an entry before this one, of those that are due, have its score? */
 static bool is_repeated(const struct scan *scan, const struct tree_cursor *until, double score) {
-    enum { LOOKED_BACK_AT_MOST = 64 };
     struct tree_cursor cursor = *until;
     struct tree_item item;
-    for (unsigned i = 0; i < LOOKED_BACK_AT_MOST && tree_previous(&cursor); i++) {
+    while (tree_previous(&cursor)) {
         tree_get(&cursor, &item);
         if (item.key.high < scan->from) return false;
         if (item.score == score) return true;
@@ -267,35 +286,69 @@ static bool is_repeated(const struct scan *scan, const struct tree_cursor *until
     return false;
 }
 
-uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t from, uint64_t count,
-                   void (*each)(void *context, const struct zset_item *item), void *context) {
-    enum {
-        LOOKS_FOR_EACH = 64
-    }; /* members of the same score that are looked at for each that is due, at most */
-    struct scan scan = {ks, value, from, UINT32_MAX, each, context};
+/* Looks at the members with the scores that are in the index for those that are due, which are few. */
+static void scan_few(struct scan *scan) {
     struct tree_cursor cursor;
     struct tree_item item;
-    uint64_t next = 0, seen = 0;
+    for (enter_index(&cursor, scan->value, scan->from); cursor.leaf; tree_next(&cursor)) {
+        tree_get(&cursor, &item);
+        if (item.key.high > scan->to) return;
+        if (!is_repeated(scan, &cursor, item.score)) scan_score(scan, item.score);
+    }
+}
+
+/* Makes the next `count` entries of the index due, from a hash on, and those behind them that have the last one's hash. The
+ * hash of the next entry, 0 where there is none. */
+static uint64_t make_due(struct scan *scan, uint64_t from, uint64_t count) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    scan->from = from;
+    scan->to = UINT32_MAX;
+    uint64_t last = 0;
+    for (enter_index(&cursor, scan->value, from); cursor.leaf; tree_next(&cursor)) {
+        tree_get(&cursor, &item);
+        if (count == 0 && item.key.high != last) {
+            scan->to = last;
+            return item.key.high;
+        }
+        last = item.key.high;
+        count -= count > 0;
+    }
+    return 0;
+}
+
+/* The least count of a step, which is not to look at too many members for each that is due where very many have one score. */
+static uint64_t least_count(const struct value *value, uint64_t from) {
+    enum { LOOKS_FOR_EACH = 64 };
+    struct tree_cursor cursor;
+    struct tree_item item;
+    enter_index(&cursor, value, from);
+    if (cursor.leaf == NULL) return 0;
+    tree_get(&cursor, &item);
+    return count_of_score(value, item.score) / LOOKS_FOR_EACH;
+}
+
+/* To find the members of one score takes as long as to look at so many others. */
+enum { LOOKS_FOR_SCORE = 16 };
+
+uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t from, uint64_t count,
+                   void (*each)(void *context, const struct zset_item *item), void *context) {
+    struct scan scan = {.ks = ks, .value = value, .each = each, .context = context};
+    uint64_t least, all = zset_count(value);
     if (from > UINT32_MAX) return 0;
-    for (enter_index(&cursor, value, from); cursor.leaf; tree_next(&cursor), seen++) {
-        tree_get(&cursor, &item);
-        if (seen == 0) {
-            uint64_t least = count_of_score(value, item.score) / LOOKS_FOR_EACH;
-            count = count < least ? least : count;
-        }
-        if (seen >= count && item.key.high != scan.to) {
-            next = item.key.high;
-            break;
-        }
-        scan.to = item.key.high;
-    }
-    if (next == 0) scan.to = UINT32_MAX;
-    for (enter_index(&cursor, value, from); cursor.leaf; tree_next(&cursor)) {
-        tree_get(&cursor, &item);
-        if (item.key.high > scan.to) break;
-        if (!is_repeated(&scan, &cursor, item.score)) scan_score(&scan, item.score);
-    }
-    return next;
+    least = least_count(value, from);
+    if (count < least) count = least;
+    do {
+        bool many = count >= all / LOOKS_FOR_SCORE || scan.looks > all;
+        uint64_t part = many || count < SCANNED_AT_ONCE ? count : SCANNED_AT_ONCE;
+        from = make_due(&scan, from, part);
+        if (many)
+            scan_all(&scan);
+        else
+            scan_few(&scan);
+        count -= part;
+    } while (from > 0 && count > 0);
+    return from;
 }
 
 /* ---- Trees ---------------------------------------------------------------------------------------- */

@@ -55,10 +55,10 @@ struct zset_walk {
 void zset_walk(struct zset_walk *walk, const struct value *value, uint64_t from, bool backwards);
 bool zset_next(struct zset_walk *walk, struct zset_item *item);
 
-/* One step of an iteration over a large sorted set that may change between steps: calls `each` for `count` members, or some
- * more, and returns the next cursor, 0 at the end. Begin with 0. Every member that is there throughout is seen. It goes by
- * the hashes of members, and looks through all members that have the score of one that is due: where very many scores
- * are equal it takes more members at once. */
+/* One step of an iteration over a large sorted set that may change between steps: calls `each` once for each of `count`
+ * members, or some more, and returns the next cursor, 0 at the end. Begin with 0. Every member that is there throughout is
+ * seen. It goes by the hashes of members, and looks at all members that have the score of one that is due: where very many
+ * scores are equal it takes more members at once, and at all of them once where that is less work. */
 uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t cursor, uint64_t count,
                    void (*each)(void *context, const struct zset_item *item), void *context);
 

@@ -391,6 +391,45 @@ static void scans_see_every_member_once(void) {
     }
 }
 
+enum { MANY = 6000 };
+static unsigned many_scanned[MANY];
+
+static void see_one_of_many(void *context, const struct zset_item *item) {
+    unsigned number = (unsigned)strtoul(item->member.bytes.data, NULL, 10);
+    CHECK(number < MANY);
+    many_scanned[number]++;
+    ++*(unsigned *)context;
+}
+
+/* However many are asked for, and however many have the same score, no member comes twice. */
+static void scans_of_many_at_once_see_every_member_once(void) {
+    static const unsigned scores[] = {1, 30, 300, 3000}, counts[] = {10, 200, 370, 1000, MANY};
+    for (unsigned s = 0; s < sizeof scores / sizeof *scores; s++) {
+        begin();
+        struct edit edit = edit_of(names[0], TYPE_ZSET);
+        CHECK(edit_open(&edit, true) == EDIT_OPENED);
+        for (unsigned i = 0; i < MANY; i++) {
+            char text[16];
+            struct element member = {.bytes = {text, (size_t)snprintf(text, sizeof text, "%010u.", i)}};
+            CHECK(zset_put(&edit, member, i % scores[s], NULL) == ZSET_ADDED);
+        }
+        struct value value = entry_value(edit.entry);
+        for (unsigned c = 0; c < sizeof counts / sizeof *counts; c++) {
+            uint64_t cursor = 0;
+            memset(many_scanned, 0, sizeof many_scanned);
+            do {
+                unsigned seen = 0, least = MANY / scores[s] / 64;
+                cursor = zset_scan(ks, &value, cursor, counts[c], see_one_of_many, &seen);
+                CHECK(seen >= counts[c] || !cursor);
+                CHECK(seen <= (counts[c] < least ? least : counts[c]) + 10);
+            } while (cursor);
+            for (unsigned i = 0; i < MANY; i++) CHECK_INT(many_scanned[i], 1);
+        }
+        CHECK(!edit_close(&edit));
+        end();
+    }
+}
+
 static struct digest digest_of(const char *name) {
     struct digest digest = {{0}};
     keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
@@ -452,6 +491,7 @@ int main(void) {
     RUN(a_block_that_was_not_kept_is_not_counted);
     RUN(ranges_of_members_are_found_in_packs_and_trees);
     RUN(scans_see_every_member_once);
+    RUN(scans_of_many_at_once_see_every_member_once);
     RUN(digests_mind_contents_alone);
     RUN(loads_take_any_order_and_no_member_twice);
     return 0;
