@@ -286,7 +286,7 @@ static bool take_box(struct search *search, uint32_t arg) {
 static bool take_polygon(struct search *search, uint32_t arg, uint32_t *words) {
     struct call *call = search->call;
     int64_t count;
-    if (!number_parse_i64(call->argv[arg], &count)) {
+    if (!number_parse_i64(call->argv[arg], &count) || count != (int32_t)count) {
         reply_error(call->reply, "ERR invalid number of vertices");
         return false;
     }
@@ -368,7 +368,7 @@ static int take_shape(struct search *search, uint32_t arg, uint32_t left, uint32
         search->by_box = true;
         *words = 3;
         done = take_box(search, arg + 1);
-    } else if (left >= 1 && bytes_is(word, "bypolygon") && !search->by_radius && !search->by_box &&
+    } else if (left >= 2 && bytes_is(word, "bypolygon") && !search->by_radius && !search->by_box &&
                !search->from_member && !search->from_point) {
         search->by_polygon = true;
         done = take_polygon(search, arg + 1, words);

@@ -53,6 +53,8 @@ static void polygons_are_searched(void) {
         {"geosearch g bypolygon 2 12 37 16 37", "-ERR GEOSEARCH BYPOLYGON must have at least 3 vertices\r\n"},
         {"geosearch g bypolygon 9 12 37 16 37", "-ERR GEOSEARCH BYPOLYGON must have at least 3 vertices\r\n"},
         {"geosearch g bypolygon x 12 37 16 37", "-ERR invalid number of vertices\r\n"},
+        {"geosearch g bypolygon 4294967299 12 37 16 37 16 39", "-ERR invalid number of vertices\r\n"},
+        {"geosearch g asc withdist withhash bypolygon 3", SYNTAX_ERROR},
         {"geosearch g bypolygon 3 12 37 16 37 16 99",
          "-ERR invalid longitude,latitude pair 16.000000,99.000000\r\n"},
         {"geosearch g fromlonlat 1 1 bypolygon 3 12 37 16 37 16 39", SYNTAX_ERROR},
