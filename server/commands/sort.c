@@ -20,6 +20,7 @@
 #include "store/types/zset.h"
 
 enum {
+    PARTS_FROM = 8,        /* such a part of the elements, or a smaller one, is sorted without the others */
     FEW_ELEMENTS = 32,     /* up to which the stripes of their patterns' keys are found out, each one */
     REPLY_AT_ONCE = 65536, /* bytes of elements up to which they are written into the reply at once */
     REPLY_OVERHEAD = 16,   /* of an element in a reply, in bytes */
@@ -410,6 +411,41 @@ static bool rank(struct sorting *sorting) {
     return numbers && !sorting->failed;
 }
 
+/* Lets the first of a heap of ranks, in which none comes before those below it, sink to where it belongs. */
+static void sink(struct sorting *sorting, uint64_t at, uint64_t count) {
+    struct rank *heap = sorting->ranks, sinking = heap[at];
+    for (uint64_t below = at * 2 + 1; below < count; at = below, below = at * 2 + 1) {
+        if (below + 1 < count && compare_ranks(&heap[below + 1], &heap[below], sorting) > 0) below++;
+        if (compare_ranks(&heap[below], &sinking, sorting) <= 0) break;
+        heap[at] = heap[below];
+    }
+    heap[at] = sinking;
+}
+
+/* Puts the first so many in front, in any order: they are a heap, the last of them on top, with which all others are
+ * compared. */
+static void select_first(struct sorting *sorting, uint64_t first) {
+    struct rank *ranks = sorting->ranks;
+    for (uint64_t i = first / 2; i-- > 0;) sink(sorting, i, first);
+    for (uint64_t i = first; i < sorting->count; i++) {
+        struct rank rank = ranks[i];
+        if (compare_ranks(&rank, &ranks[0], sorting) >= 0) continue;
+        ranks[i] = ranks[0];
+        ranks[0] = rank;
+        sink(sorting, 0, first);
+    }
+}
+
+/* Puts the ranks in order, up to where the result ends. */
+static void order_ranks(struct sorting *sorting) {
+    uint64_t count = sorting->count;
+    if (sorting->to <= count / PARTS_FROM) {
+        count = sorting->to;
+        if (count > 0) select_first(sorting, count);
+    }
+    qsort_r(sorting->ranks, count, sizeof *sorting->ranks, compare_ranks, sorting);
+}
+
 /* False after replying. */
 static bool sort_elements(struct sorting *sorting) {
     bool texts = sorting->alpha && sorting->weighed;
@@ -421,7 +457,7 @@ static bool sort_elements(struct sorting *sorting) {
         return false;
     }
     if (!rank(sorting)) return false;
-    qsort_r(sorting->ranks, sorting->count, sizeof *sorting->ranks, compare_ranks, sorting);
+    order_ranks(sorting);
     return true;
 }
 
