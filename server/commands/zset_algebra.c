@@ -24,7 +24,9 @@ struct input {
     bool there;
     uint64_t count;
     double weight;
-    char *texts; /* of an intset, which has none: room for each member's, of NUMBER_I64_MAX_LEN bytes */
+    uint32_t nth;  /* it was given */
+    bool is_first; /* it is the same value as the first one */
+    char *texts;   /* of an intset, which has none: room for each member's, of NUMBER_I64_MAX_LEN bytes */
 };
 
 /* ---- Requests ------------------------------------------------------------------------------------- */
@@ -36,6 +38,7 @@ static bool is_set(const struct input *input) {
 static bool read_input(struct call *call, uint32_t arg, struct input *input) {
     const struct entry *e = call_read(call, arg);
     input->weight = 1;
+    input->nth = arg;
     if (e == NULL) return true;
     input->value = entry_value(e);
     if (!is_set(input) && input->value.type != TYPE_ZSET) {
@@ -110,6 +113,12 @@ static bool input_next(struct input_walk *walk, struct zset_item *item) {
     walk->at++;
     *item = (struct zset_item){.member = member, .score = 1};
     return true;
+}
+/* Are they one value? */
+static bool is_same(const struct input *a, const struct input *b) {
+    const struct value *x = &a->value, *y = &b->value;
+    if (!a->there || !b->there || x->kind != y->kind) return false;
+    return x->kind == VALUE_OBJECT ? x->object == y->object : value_bytes(x).data == value_bytes(y).data;
 }
 /* The score of a member. False if there is no such one. */
 static bool input_find(const struct keyspace *ks, const struct input *input, struct bytes member,
@@ -218,74 +227,91 @@ static void aggregate(const struct request *request, double *score, double other
 }
 
 /* The order in which Redis takes them, on which sums depend: the smallest first, equal ones as they were given. */
+static int compare_inputs(const void *a, const void *b) {
+    const struct input *left = a, *right = b;
+    if (left->count != right->count) return left->count < right->count ? -1 : 1;
+    return (left->nth > right->nth) - (left->nth < right->nth);
+}
 static void sort_inputs(struct input *inputs, uint32_t count) {
-    for (uint32_t i = 1; i < count; i++) {
-        struct input input = inputs[i];
-        uint32_t at = i;
-        for (; at > 0 && inputs[at - 1].count > input.count; at--) inputs[at] = inputs[at - 1];
-        inputs[at] = input;
+    qsort(inputs, count, sizeof *inputs, compare_inputs);
+}
+
+/* ---- Members by hash ------------------------------------------------------------------------------ */
+
+/* Where a result has a member: an open table, half of which is empty at least. */
+struct slot {
+    uint32_t hash; /* the upper half of it */
+    uint32_t item; /* one more than the item's index; 0: nothing is here */
+};
+struct members {
+    const struct hash_seed *seed;
+    struct slot *slots;
+    uint64_t mask;
+};
+
+/* For so many members. False without memory. */
+static bool make_members(struct members *members, const struct call *call, const struct request *request,
+                         uint64_t count) {
+    uint64_t slots = 16;
+    *members = (struct members){.seed = call_keyspace(call, request->numkeys_at + 1)->seed};
+    if (count > UINT32_MAX / 2) return false;
+    while (slots < count * 2) slots *= 2;
+    members->mask = slots - 1;
+    members->slots = calloc(slots, sizeof *members->slots);
+    return members->slots;
+}
+
+/* The slot of a member; an empty one, which has its hash from now on, where it is not there. */
+static struct slot *find_slot(const struct members *members, const struct result *result,
+                              struct bytes member) {
+    uint64_t hash = hash_bytes(members->seed, member), at = hash & members->mask;
+    uint32_t upper = (uint32_t)(hash >> 32);
+    for (;; at = (at + 1) & members->mask) {
+        struct slot *slot = &members->slots[at];
+        if (slot->item == 0) {
+            slot->hash = upper;
+            return slot;
+        }
+        if (slot->hash == upper && bytes_equal(result->items[slot->item - 1].member.bytes, member))
+            return slot;
     }
+}
+
+static uint64_t count_all(const struct input *inputs, uint32_t count) {
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++) all += inputs[i].count;
+    return all;
 }
 
 /* ---- Unions --------------------------------------------------------------------------------------- */
 
-/* A member of one of the inputs. */
-struct part {
+/* Adds the members of an input to the result. False without memory. */
+static bool unite_input(const struct request *request, const struct input *input,
+                        const struct members *members, struct result *result) {
+    struct input_walk walk;
     struct zset_item item;
-    uint64_t hash;
-    uint32_t input;
-};
-
-static int compare_parts(const void *a, const void *b) {
-    const struct part *left = a, *right = b;
-    if (left->hash != right->hash) return left->hash < right->hash ? -1 : 1;
-    int order = bytes_compare(left->item.member.bytes, right->item.member.bytes);
-    return order ? order : (left->input > right->input) - (left->input < right->input);
-}
-
-static size_t gather(struct call *call, const struct request *request, const struct input *inputs,
-                     uint32_t count, struct part *parts) {
-    const struct hash_seed *seed = call_keyspace(call, request->numkeys_at + 1)->seed;
-    size_t len = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct input_walk walk;
-        struct zset_item item;
-        if (!inputs[i].there) continue;
-        input_walk(&walk, &inputs[i]);
-        while (input_next(&walk, &item)) {
-            item.score = weighed(request, &inputs[i], item.score);
-            parts[len++] = (struct part){item, hash_bytes(seed, item.member.bytes), i};
+    if (!input->there) return true;
+    input_walk(&walk, input);
+    while (input_next(&walk, &item)) {
+        struct slot *slot = find_slot(members, result, item.member.bytes);
+        item.score = weighed(request, input, item.score);
+        if (slot->item) {
+            aggregate(request, &result->items[slot->item - 1].score, item.score);
+            continue;
         }
-    }
-    return len;
-}
-
-/* Parts side by side that are of the same member become one item. */
-static bool join_parts(const struct request *request, const struct part *parts, size_t len,
-                       struct result *result) {
-    for (size_t i = 0; i < len; i++) {
-        struct zset_item *last = result->count ? &result->items[result->count - 1] : NULL;
-        if (last && bytes_equal(last->member.bytes, parts[i].item.member.bytes))
-            aggregate(request, &last->score, parts[i].item.score);
-        else if (!result_add(result, &parts[i].item))
-            return false;
+        if (!result_add(result, &item)) return false;
+        slot->item = (uint32_t)result->count;
     }
     return true;
 }
 
 static bool unite(struct call *call, const struct request *request, struct input *inputs, uint32_t count,
                   struct result *result) {
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < count; i++) all += inputs[i].count;
-    if (all == 0) return true;
-    struct part *parts = calloc(all, sizeof *parts);
-    if (parts == NULL) return false;
+    struct members members;
+    bool done = make_members(&members, call, request, count_all(inputs, count));
     sort_inputs(inputs, count);
-    size_t len = gather(call, request, inputs, count, parts);
-    assert(len == all);
-    qsort(parts, len, sizeof *parts, compare_parts);
-    bool done = join_parts(request, parts, len, result);
-    free(parts);
+    for (uint32_t i = 0; i < count && done; i++) done = unite_input(request, &inputs[i], &members, result);
+    free(members.slots);
     return done;
 }
 
@@ -296,7 +322,10 @@ static bool in_all(const struct keyspace *ks, const struct request *request, con
                    uint32_t count, struct zset_item *item) {
     double score = weighed(request, &inputs[0], item->score), other;
     for (uint32_t i = 1; i < count; i++) {
-        if (!input_find(ks, &inputs[i], item->member.bytes, &other)) return false;
+        if (inputs[i].is_first)
+            other = item->score;
+        else if (!input_find(ks, &inputs[i], item->member.bytes, &other))
+            return false;
         aggregate(request, &score, counted(request, other) * inputs[i].weight);
     }
     item->score = score;
@@ -311,6 +340,40 @@ static bool in_none(const struct keyspace *ks, const struct input *inputs, uint3
     return true;
 }
 
+/* Is it less work to look all members of the others up among those of the first than the other way round? */
+static bool others_are_few(const struct input *inputs, uint32_t count) {
+    enum { QUESTIONS_FOR_SLOT = 4 }; /* which take as long as to find one slot of a table */
+    uint64_t all = count_all(inputs, count);
+    return all < inputs[0].count / QUESTIONS_FOR_SLOT * (count - 1);
+}
+
+/* Takes the members of an input out of the result: what has no number as its score is gone. */
+static void take_out(const struct input *input, const struct members *members, struct result *result) {
+    struct input_walk walk;
+    struct zset_item item;
+    if (!input->there) return;
+    input_walk(&walk, input);
+    while (input_next(&walk, &item)) {
+        const struct slot *slot = find_slot(members, result, item.member.bytes);
+        if (slot->item) result->items[slot->item - 1].score = NAN;
+    }
+}
+
+/* Members of the first input, without those of each of the others. */
+static bool subtract(struct call *call, const struct request *request, const struct input *inputs,
+                     uint32_t count, struct result *result) {
+    struct members members;
+    uint64_t kept = 0;
+    bool done = make_members(&members, call, request, inputs[0].count) &&
+                unite_input(request, &inputs[0], &members, result);
+    for (uint32_t i = 1; i < count && done; i++) take_out(&inputs[i], &members, result);
+    for (uint64_t i = 0; i < result->count; i++)
+        if (!isnan(result->items[i].score)) result->items[kept++] = result->items[i];
+    result->count = kept;
+    free(members.slots);
+    return done;
+}
+
 /* Members of the first input that all others have, or none. */
 static bool select_members(struct call *call, const struct request *request, struct input *inputs,
                            uint32_t count, struct result *result) {
@@ -320,6 +383,8 @@ static bool select_members(struct call *call, const struct request *request, str
     struct zset_item item;
     if (intersects) sort_inputs(inputs, count);
     if (!inputs[0].there) return true;
+    for (uint32_t i = 1; i < count; i++) inputs[i].is_first = is_same(&inputs[i], &inputs[0]);
+    if (!intersects && others_are_few(inputs, count)) return subtract(call, request, inputs, count, result);
     input_walk(&walk, &inputs[0]);
     while (input_next(&walk, &item)) {
         bool in = intersects ? in_all(ks, request, inputs, count, &item) : in_none(ks, inputs, count, &item);

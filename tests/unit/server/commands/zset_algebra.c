@@ -21,6 +21,8 @@ static void one_is_made_of_several(void) {
         {"zinter 2 a b withscores", "*2\r\n" BULK("y") BULK("5")},
         {"zinter 2 a b weights 1 3 aggregate max withscores", "*2\r\n" BULK("y") BULK("9")},
         {"zinter 2 a a", "*3\r\n" BULK("x") BULK("y") BULK("z")},
+        {"zinter 2 a a weights 2 3 withscores",
+         "*6\r\n" BULK("x") BULK("5") BULK("y") "$2\r\n10\r\n" BULK("z") "$2\r\n15\r\n"},
         {"zinter 2 a none", "*0\r\n"},
         {"zdiff 2 a b withscores", "*4\r\n" BULK("x") BULK("1") BULK("z") BULK("3")},
         {"zdiff 2 a none", "*3\r\n" BULK("x") BULK("y") BULK("z")},
@@ -82,7 +84,14 @@ static void large_ones_are_combined(void) {
         {"zintercard 2 u a", ":1333\r\n"},
         {"zscore u member:000300", NIL},
         {"zrank u member:000301", ":200\r\n"},
-        {"del u i a b", ":4\r\n"},
+        {"zadd c 1 member:000001 1 member:000002 1 x", ":3\r\n"},
+        {"sadd s 1 2 3", ":3\r\n"},
+        {"zdiffstore u 9 a c s none c c c c s", ":1331\r\n"},
+        {"zscore u member:000002", NIL},
+        {"zscore u member:000004", BULK("4")},
+        {"zdiffstore u 9 none a a a a a a a a", ":0\r\n"},
+        {"zdiffstore u 9 a c c c c c c c a", ":0\r\n"},
+        {"del i a b c s", ":5\r\n"},
     };
     EXPECT_ALL(table);
     for (unsigned i = 0; i < stripes.count; i++)
