@@ -285,11 +285,8 @@ static bool scan_options(struct call *call, enum entry_type type, struct collect
                    (type == TYPE_ZSET && bytes_is(call->argv[i], "noscores"))) {
             scan->names = true;
             i--;
-        } else if (bytes_is(call->argv[i], "novalues")) {
-            reply_error(call->reply, KEYS_NOVALUES_ERROR);
-            return false;
         } else {
-            call_syntax_error(call);
+            keys_no_such_option(call, call->argv[i]);
             return false;
         }
     }

@@ -15,8 +15,8 @@ uint64_t keys_count(unsigned db);
 /* A cursor as strtoul reads it, for that is what Redis asks: a sign is fine, nothing at all is 0, negative numbers wrap. */
 bool keys_cursor(struct bytes text, uint64_t *cursor);
 
-/* What Redis says of that option of HSCAN to the other scans, since it has it. */
-#define KEYS_NOVALUES_ERROR "ERR NOVALUES option can only be used in HSCAN"
+/* Replies that a scan has no such option: a syntax error, or whose option it is. */
+void keys_no_such_option(struct call *call, struct bytes option);
 
 /* 64 random bits. */
 uint64_t keys_random(const struct call *call);

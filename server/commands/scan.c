@@ -167,6 +167,15 @@ bool keys_cursor(struct bytes text, uint64_t *cursor) {
     return true;
 }
 
+void keys_no_such_option(struct call *call, struct bytes option) {
+    if (bytes_is(option, "novalues"))
+        reply_error(call->reply, "ERR NOVALUES option can only be used in HSCAN");
+    else if (bytes_is(option, "noscores"))
+        reply_error(call->reply, "ERR NOSCORES option can only be used in ZSCAN");
+    else
+        call_syntax_error(call);
+}
+
 static bool scan_options_or_reply(struct call *call, struct search *search, uint64_t *count) {
     struct bytes pattern = BYTES("*");
     for (uint32_t i = 2; i < call->argc; i += 2) {
@@ -184,11 +193,8 @@ static bool scan_options_or_reply(struct call *call, struct search *search, uint
             pattern = call->argv[i + 1];
         } else if (!last && bytes_is(option, "type")) {
             search->type = call->argv[i + 1];
-        } else if (bytes_is(option, "novalues")) {
-            reply_error(call->reply, KEYS_NOVALUES_ERROR);
-            return false;
         } else {
-            call_syntax_error(call);
+            keys_no_such_option(call, option);
             return false;
         }
     }

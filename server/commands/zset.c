@@ -354,7 +354,11 @@ static void reply_rank(struct call *call, bool backwards) {
     struct value value;
     double score;
     bool there, with_score = call->argc == 4;
-    if (call->argc > 4 || (with_score && !bytes_is(call->argv[3], "withscore"))) {
+    if (call->argc > 4) {
+        reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
+        return;
+    }
+    if (with_score && !bytes_is(call->argv[3], "withscore")) {
         call_syntax_error(call);
         return;
     }
