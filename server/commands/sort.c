@@ -422,8 +422,8 @@ static void sink(struct sorting *sorting, uint64_t at, uint64_t count) {
     heap[at] = sinking;
 }
 
-/* Puts the first so many in front, in any order: they are a heap, the last of them on top, with which all others are
- * compared. */
+/* Puts the first so many in front, in any order. They are a heap, whose first is the last of them: with that one all
+ * others are compared. */
 static void select_first(struct sorting *sorting, uint64_t first) {
     struct rank *ranks = sorting->ranks;
     for (uint64_t i = first / 2; i-- > 0;) sink(sorting, i, first);

@@ -317,7 +317,7 @@ static uint64_t make_due(struct scan *scan, uint64_t from, uint64_t count) {
     return 0;
 }
 
-/* The least count of a step, which is not to look at too many members for each that is due where very many have one score. */
+/* The least count of a step, which shall not look at too many members for each that is due where many have one score. */
 static uint64_t least_count(const struct value *value, uint64_t from) {
     enum { LOOKS_FOR_EACH = 64 };
     struct tree_cursor cursor;
