@@ -651,12 +651,14 @@ static bool prepare(struct sorting *sorting) {
 static void sort_or_fail(struct sorting *sorting) {
     struct call *call = sorting->call;
     if (!options_or_reply(sorting) || !hold_keys(sorting)) return;
-    const struct entry *e = call_read(call, 1);
+    struct entry *e = call_read(call, 1);
     sorting->value = e ? entry_value(e) : (struct value){.type = TYPE_STRING};
     if (e && !is_sortable(&sorting->value)) {
         call_wrong_type(call);
         return;
     }
+    /* Redis makes a skiplist of it, to sort that. */
+    if (e && sorting->value.type == TYPE_ZSET) e->edited = true;
     /* Members of a set have no order that would be the same elsewhere: a list of them is sorted as texts. */
     if (sorting->unsorted && sorting->store && sorting->value.type == TYPE_SET) {
         sorting->unsorted = sorting->weighed = false;
