@@ -55,8 +55,7 @@ class Difference(Exception):
 class Asked:
     """A command and what a rule may have to know of the moment when it was asked."""
 
-    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True, popped=False, unordered=False,
-                 sorted_zset=False):
+    def __init__(self, arguments, in_exec=False, apart_s=0.0, age_s=0.0, copied=(), shared=True, popped=False, unordered=False):
         self.arguments, self.in_exec = arguments, in_exec
         self.apart_s = apart_s  # seconds by which the servers' answers about time may differ
         self.age_s = age_s  # of the round, which began with empty databases
@@ -64,7 +63,6 @@ class Asked:
         self.shared = shared  # may Redis keep the value once for several keys?
         self.unordered = in_exec or unordered  # is it a set's members that are sorted by nothing?
         self.popped = popped  # have two SPOPs taken different members in this round?
-        self.sorted_zset = sorted_zset  # may a sorted set have been given to SORT in this round?
 
     def has(self, *words):
         """Is one of these words said?"""
@@ -155,9 +153,8 @@ def same_positions(a, b, asked):
 
 def same_encoding(a, b, asked):
     """Redis makes a set anew when SPOP leaves few of its members, in the encoding that suits them; which they are is chance. And a set
-    that gets other members back (see `pop`) may pass a threshold that was lowered meanwhile. Sorting, also by SORT_RO, makes a skip list of
-    any sorted set there."""
-    return asked.popped and {a, b} <= {b"intset", b"hashtable"} or asked.sorted_zset and (a, b) == (b"listpack", b"skiplist")
+    that gets other members back (see `pop`) may pass a threshold that was lowered meanwhile."""
+    return asked.popped and {a, b} <= {b"intset", b"hashtable"}
 
 
 OPEN_ANSWERS = {
@@ -290,6 +287,12 @@ class Side:
         self.send(number, [arguments])
         return self.read(number, arguments)
 
+    def forget_errors(self):
+        """SORT takes what errno says of a number that another command has read for its own error. To accept a client wipes that out:
+        the next one is not there yet."""
+        with Client(self.server) as client:
+            client.call("PING")
+
     def changes(self):
         """How many changes the server has counted since it started (neither of the two ever saves)."""
         with Client(self.server) as client:
@@ -341,6 +344,7 @@ class Side:
             connection.close()
 
 
+SORTS = ("SORT", "SORT_RO")
 SCANS = ("SCAN", "HSCAN", "SSCAN", "ZSCAN")
 BY_MEMBER = ("ZRANGEBYLEX", "ZREVRANGEBYLEX", "ZLEXCOUNT", "ZREMRANGEBYLEX")
 # Commands that draw lots, and how all is read that they may draw.
@@ -366,7 +370,7 @@ class Round:
         self.sides = (self.kevy, self.redis)
         self.queued = {1: [], 2: []}
         self.copied, self.watch = set(), None
-        self.in_multi, self.popped, self.sorted_zset = {1: False, 2: False}, False, False
+        self.in_multi, self.popped = {1: False, 2: False}, False
         self.mended = 0  # changes that only redis-server has counted, when it was made to pop what kevy has popped
 
     def run(self, sequence):
@@ -411,13 +415,15 @@ class Round:
             return self.restore
         if name in BY_MEMBER or (name in ("ZRANGE", "ZRANGESTORE") and b"BYLEX" in map(bytes.upper, arguments)):
             return self.ask_by_member
+        if name == "EXEC" and any(name_of(queued) in SORTS for queued in self.queued[number]):
+            return self.run_sorts
         if self.queued[number]:
             return None
         if name in SCANS and arguments[cursor_place(arguments) :][:1] == [EMPTY_CURSOR]:
             return self.iterate
         if name in MEMBERS_OF:
             return self.draw
-        if name in ("SORT", "SORT_RO"):
+        if name in SORTS:
             return self.sort
         return {"OBJECT IDLETIME": self.ask_idle_time, "DEBUG SLEEP": self.sleep}.get(name)
 
@@ -441,7 +447,12 @@ class Round:
         words = [word.upper() for word in arguments]
         by_nothing = any(word == b"BY" and b"*" not in pattern for word, pattern in zip(words, words[1:]))
         kind = self.redis.ask(number, [b"TYPE"] + arguments[1:2]) if by_nothing and not self.in_multi[number] else b""
+        self.redis.forget_errors()
         self.both(index, number, arguments, unordered=kind == b"+set\r\n")
+
+    def run_sorts(self, index, number, arguments):
+        self.redis.forget_errors()
+        self.batch(index, number, [arguments])
 
     def ask_by_member(self, index, number, arguments):
         """Where scores differ, what a range of members gives is nowhere said: it is not asked."""
@@ -533,7 +544,7 @@ class Round:
 
     def asked(self, arguments, **more):
         return Asked(arguments, apart_s=self.watch.apart_s(), age_s=self.watch.since(self.watch.began),
-                     copied=self.copied, popped=self.popped, sorted_zset=self.sorted_zset, **more)
+                     copied=self.copied, popped=self.popped, **more)
 
     def batch(self, start, number, batch):
         for side in self.sides:
@@ -553,7 +564,6 @@ class Round:
     def follow(self, number, arguments, redis):
         """Remembers what is queued, so that each element of EXEC's reply meets the rule of its command; and what was copied."""
         name = arguments[0].upper()
-        self.sorted_zset |= name in (b"SORT", b"SORT_RO")
         if name == b"MULTI" and redis == b"+OK\r\n":
             self.in_multi[number] = True
         elif name in (b"EXEC", b"DISCARD", b"RESET") and redis[:5] != b"+QUEU" and not wrong_arity(redis):
