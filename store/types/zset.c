@@ -773,6 +773,52 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     return answer;
 }
 
+static void lose_sign_in_pack(struct loading *loading, uint32_t rank) {
+    struct pack pack = {
+        .data = loading->bytes, .len = loading->value.bytes.len, .capacity = sizeof loading->bytes};
+    char text[SCORE_MAX_LEN];
+    struct element zero = element_of((struct bytes){text, score_put(text, 0)});
+    pack_replace(&pack, rank * PARTS + SCORE, &zero);
+    loading->value.bytes.len = pack.len;
+}
+
+static bool lose_sign_in_trees(const struct tree_context *context, const struct value *value, uint64_t rank) {
+    struct collection *collection = collection_of(value->object);
+    struct zset_walk walk;
+    struct zset_item item;
+    char copy[ELEMENT_INLINE_MAX];
+    zset_walk(&walk, value, rank, false);
+    bool any = zset_next(&walk, &item);
+    assert(any && item.score == 0);
+    struct element member = item.member;
+    size_t bytes = member.block ? block_memory(member.block) : 0;
+    if (member.block) {
+        block_retain(member.block);
+    } else {
+        if (member.bytes.len) memcpy(copy, member.bytes.data, member.bytes.len);
+        member.bytes.data = copy;
+    }
+    struct tree_item zero = scored(member, 0);
+    bool done = take_from_trees(context, collection, member.bytes, 0, bytes) &&
+                add_to_trees(context, collection, &zero);
+    if (member.block) block_release(member.block);
+    return done;
+}
+
+/* What is a listpack to Redis in the end has no -0. */
+static enum rdb_answer loaded(struct loading *loading) {
+    struct value *value = &loading->value;
+    if (value->edited) return RDB_TAKEN;
+    uint64_t from = zset_below(value, 0, false), to = zset_below(value, 0, true);
+    for (uint64_t rank = from; rank < to; rank++) {
+        if (value->kind != VALUE_OBJECT)
+            lose_sign_in_pack(loading, (uint32_t)rank);
+        else if (!lose_sign_in_trees(&loading->options->context, value, rank))
+            return RDB_NO_ROOM;
+    }
+    return RDB_TAKEN;
+}
+
 const struct type type_zset = {.name = "zset",
                                .number = TYPE_ZSET,
                                .encoding = encoding,
@@ -781,6 +827,7 @@ const struct type type_zset = {.name = "zset",
                                .dump = dump,
                                .form = form,
                                .load = load,
+                               .loaded = loaded,
                                .memory = collection_memory,
                                .fork = collection_fork,
                                .bury = collection_bury};

@@ -29,8 +29,9 @@ static enum rdb_answer element(struct rdb_loader *loader, const struct rdb_eleme
 }
 
 static enum rdb_answer end(struct rdb_loader *loader) {
-    assert(loading_of(loader)->type);
-    return RDB_TAKEN;
+    struct loading *loading = loading_of(loader);
+    assert(loading->type);
+    return loading->type->loaded ? loading->type->loaded(loading) : RDB_TAKEN;
 }
 
 static enum loaded loaded_of(const struct loading *loading, enum rdb_read read) {

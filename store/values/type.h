@@ -39,6 +39,8 @@ struct type {
     enum rdb_type (*form)(const struct value *value);
     /* Adds an element to the value that is being loaded, which has none at first. It believes nothing. */
     enum rdb_answer (*load)(struct loading *loading, const struct rdb_element *element);
+    /* All elements have been added. NULL where nothing is left to do then. */
+    enum rdb_answer (*loaded)(struct loading *loading);
 
     /* The rest is about objects; a type without them, as strings are, leaves it out. */
 
