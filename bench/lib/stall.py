@@ -1,4 +1,5 @@
-"""Stalls: the longest PING of a steady client while millions of keys are inserted, and while they are all flushed.
+"""Stalls: the longest PING of a steady client while millions of keys are inserted, and while they are all flushed; while one set gets
+millions of members, and while it is deleted.
 
 The client is load.c in a process of its own, a PING every millisecond, counted from when it was due. It asks for SCHED_FIFO, because
 it shares its CPU with the filler; where it does not get that, the figures say so. What the machine itself holds up shows in the
@@ -8,9 +9,14 @@ import time
 
 import client
 import report
+import table
 
 KEYS = 10_000_000
 QUICK_KEYS = 4_000_000
+MEMBERS = 10_000_000
+QUICK_MEMBERS = 2_000_000
+CHUNK = 200  # members of a request
+PHASES = ("insertion", "FLUSHALL", "growth", "DEL")
 RATE = 1_000
 IDLE_SECONDS = 5
 MOST_SECONDS = 300
@@ -22,23 +28,29 @@ AFTERMATH_SECONDS = 2  # in which what goes on behind a FLUSHALL shows
 def stall(bench):
     count = QUICK_KEYS if bench.quick else KEYS
     names = bench.real_servers()
-    print(f"the longest PING (p99.9 in brackets), one a millisecond, in us; {count:,} keys")
-    out = report.Table(["server", "idle", "insertion", "FLUSHALL", "insert s", "flush s", "target", "insertion", "FLUSHALL"],
-                       [10, 18, 18, 18, 8, 8, 18])
+    members = QUICK_MEMBERS if bench.quick else MEMBERS
+    print(f"the longest PING (p99.9 in brackets), one a millisecond, in us; {count:,} keys, a set of {members:,} members")
+    out = report.Table(["server", "idle", *PHASES] + [f"{phase} s" for phase in PHASES] + ["target", *PHASES],
+                       [10] + [18] * 5 + [8] * 4)
     results = []
     for name in names:
         with bench.start(name) as server:
-            phases = watch(bench, server, count)
-        results.append({"server": name, "keys": count, "phases": phases})
+            phases = watch(bench, server, count, members)
+        results.append({"server": name, "keys": count, "members": members, "phases": phases})
         out.add(cells(name, phases))
         if not all(phase["realtime"] for phase in phases.values()):
             print("  (without SCHED_FIFO for the client: its own waiting for the CPU is part of the figures)")
     groups = [(phase, {result["server"]: result["phases"][phase]["max_us"] for result in results}, None)
-              for phase in ("idle", "insertion", "FLUSHALL")]
+              for phase in ("idle", *PHASES)]
     report.save(bench, "stall", results, out.markdown(), report.bars("The longest PING, us", names, groups))
 
 
-def watch(bench, server, count):
+def members_in(count):
+    for at in range(0, count, CHUNK):
+        yield client.request("SADD", "set", *(table.MEMBER % number for number in range(at, at + CHUNK)))
+
+
+def watch(bench, server, count, members):
     phases = {}
     idle = client.Load(bench, server, RATE, 2 if bench.quick else IDLE_SECONDS, "--realtime")
     with idle:
@@ -46,6 +58,8 @@ def watch(bench, server, count):
     phases["insertion"] = during(bench, server, 0, lambda: client.fill(server, "key:%012d", "x" * 16, 0, count))
     client.check_size(server, count)
     phases["FLUSHALL"] = during(bench, server, AFTERMATH_SECONDS, lambda: client.ask(server, "FLUSHALL"))
+    phases["growth"] = during(bench, server, 0, lambda: client.send_requests(server, members_in(members), 16))
+    phases["DEL"] = during(bench, server, AFTERMATH_SECONDS, lambda: client.ask(server, "DEL", "set"))
     return phases
 
 
@@ -63,7 +77,7 @@ def during(bench, server, aftermath, work):
 def cells(name, phases):
     most = phases["idle"]["max_us"] + ABOVE_IDLE_US
     found = [name] + [f"{phase['max_us']:,.0f} ({phase['percentiles_us']['99.9']:,.0f})" for phase in phases.values()]
-    found += [f"{phases[phase]['seconds']:.1f}" for phase in ("insertion", "FLUSHALL")]
+    found += [f"{phases[phase]['seconds']:.1f}" for phase in PHASES]
     if name != "kevy":
-        return found + ["", "", ""]
-    return found + [f"<= {most:,.0f}"] + [report.verdict(phases[phase]["max_us"] <= most) for phase in ("insertion", "FLUSHALL")]
+        return found + [""] * (1 + len(PHASES))
+    return found + [f"<= {most:,.0f}"] + [report.verdict(phases[phase]["max_us"] <= most) for phase in PHASES]
