@@ -147,11 +147,17 @@ static void write_expiry(struct entry *e, int64_t expiry_ms) {
 
 /* ---- Shapes --------------------------------------------------------------------------------------- */
 
-/* Gives a detached entry room for `value_len` stored bytes and an expiry record or none. Key, access, kind,
- * and of the value's stored bytes as many as fit are kept; the expiry is not, if there was none. NULL, and
- * nothing done, without memory. */
+struct shape {
+    bool expires;     /* there is an expiry record */
+    size_t value_len; /* bytes that the entry stores of the value */
+};
+
+/* Gives a detached entry, whose key has this hash, another shape. Key, access, kind, and of the value's stored bytes as
+ * many as fit are kept; the expiry is not, if there was none. NULL, and nothing done, without memory. */
 static struct entry *reshape(struct keyspace *ks, struct keyspace_database *db, struct entry *e,
-                             uint64_t hash, bool expires, size_t value_len) {
+                             uint64_t hash, struct shape shape) {
+    bool expires = shape.expires;
+    size_t value_len = shape.value_len;
     size_t kept = e->key_len + (value_len < e->value_len ? value_len : e->value_len);
     size_t size = entry_size_of(expires, e->key_len, value_len);
     assert(value_len <= ENTRY_VALUE_INLINE_MAX);
@@ -211,9 +217,16 @@ static size_t stored_len(const struct value *value) {
     if (value->kind == VALUE_INLINE) return value->bytes.len;
     return __builtin_expect(due_of(value) == INT64_MAX, 1) ? (size_t)STORED_LEN : (size_t)ENTRY_TIMED_LEN;
 }
-/* Does an entry with so many stored bytes of it, and this expiry, have an expiry record? */
-static bool is_filed(const struct value *value, size_t len, int64_t expiry_ms) {
-    return expiry_ms > 0 || (value->kind == VALUE_OBJECT && len == ENTRY_TIMED_LEN);
+/* What an entry is to hold: a settled value, and its key's expiry or EXPIRY_NONE. */
+struct content {
+    const struct value *value;
+    int64_t expiry_ms;
+};
+
+static inline __attribute__((always_inline)) struct shape shape_of(struct content content) {
+    size_t len = stored_len(content.value);
+    bool timed = content.value->kind == VALUE_OBJECT && len == ENTRY_TIMED_LEN;
+    return (struct shape){.expires = content.expiry_ms > 0 || timed, .value_len = len};
 }
 
 static void write_value(struct keyspace *ks, struct entry *e, const struct value *value) {
@@ -231,9 +244,9 @@ static void write_value(struct keyspace *ks, struct entry *e, const struct value
 /* ---- Setting -------------------------------------------------------------------------------------- */
 
 static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, struct key key,
-                             const struct value *value, int64_t expiry_ms) {
-    size_t len = stored_len(value);
-    struct entry *e = make_entry(ks, key.name, is_filed(value, len, expiry_ms), len);
+                             struct content content) {
+    struct shape shape = shape_of(content);
+    struct entry *e = make_entry(ks, key.name, shape.expires, shape.value_len);
     if (e == NULL) return NULL;
     e->kind = VALUE_INLINE; /* nothing to release yet */
     if (e->expires) entry_expiry_record(e)->expiry_ms = INT64_MAX;
@@ -242,28 +255,27 @@ static struct entry *put_new(struct keyspace *ks, struct keyspace_database *db, 
         keyspace_note_garbage(ks);
         return NULL;
     }
-    write_value(ks, e, value);
-    write_expiry(e, expiry_ms);
+    write_value(ks, e, content.value);
+    write_expiry(e, content.expiry_ms);
     attach(ks, db, e);
     keyspace_note_garbage(ks); /* a table that grows may give chunks back */
     return e;
 }
 
 static struct entry *put_over(struct keyspace *ks, struct keyspace_database *db, struct key key,
-                              struct entry *e, const struct value *value, int64_t expiry_ms) {
+                              struct entry *e, struct content content) {
     enum value_kind old_kind = (enum value_kind)e->kind;
     void *old = old_kind >= VALUE_BLOCK ? entry_pointer_at(entry_value_at(e)) : NULL;
-    size_t len = stored_len(value);
     debug_assert(is_whole(ks, e));
     preimage(ks, db, e);
     detach(ks, db, e);
-    struct entry *to = reshape(ks, db, e, key.hash, is_filed(value, len, expiry_ms), len);
+    struct entry *to = reshape(ks, db, e, key.hash, shape_of(content));
     if (to == NULL) {
         attach(ks, db, e);
         return NULL;
     }
-    write_value(ks, to, value);
-    write_expiry(to, expiry_ms);
+    write_value(ks, to, content.value);
+    write_expiry(to, content.expiry_ms);
     attach(ks, db, to);
     if (old_kind >= VALUE_BLOCK) {
         drop(ks, old_kind, old);
@@ -272,18 +284,19 @@ static struct entry *put_over(struct keyspace *ks, struct keyspace_database *db,
     return to;
 }
 
-/* Creates, or replaces e. The value is settled: what it refers to is taken over or, without memory, released. */
+/* Creates, or replaces e, whose expiry EXPIRY_KEEP keeps. What the value refers to is taken over; without memory
+ * it is released. */
 static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key, struct entry *e,
-                         const struct value *value, int64_t expiry_ms) {
+                         struct content content) {
     struct keyspace_database *db = &ks->db[db_number];
-    assert(expiry_ms >= EXPIRY_KEEP);
-    if (expiry_ms == EXPIRY_KEEP) expiry_ms = e ? entry_expiry(e) : EXPIRY_NONE;
-    bool filed = expiry_ms > 0 || due_of(value) != INT64_MAX;
+    assert(content.expiry_ms >= EXPIRY_KEEP);
+    if (content.expiry_ms == EXPIRY_KEEP) content.expiry_ms = e ? entry_expiry(e) : EXPIRY_NONE;
+    bool filed = content.expiry_ms > 0 || due_of(content.value) != INT64_MAX;
     if (!filed || ensure_wheel(ks, db))
-        e = e ? put_over(ks, db, key, e, value, expiry_ms) : put_new(ks, db, key, value, expiry_ms);
+        e = e ? put_over(ks, db, key, e, content) : put_new(ks, db, key, content);
     else
         e = NULL;
-    if (e == NULL) unsettle(ks, value);
+    if (e == NULL) unsettle(ks, content.value);
     return e;
 }
 
@@ -306,14 +319,14 @@ struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, con
     }
     struct value own = *value;
     debug_assert(ks->types[value->type]);
-    return settle(&own) ? put(ks, db, key, e, &own, expiry_ms) : NULL;
+    return settle(&own) ? put(ks, db, key, e, (struct content){&own, expiry_ms}) : NULL;
 }
 
 struct entry *keyspace_replace(struct keyspace *ks, unsigned db, struct entry *e, const struct value *value) {
     struct key key = {entry_key(e), hash_of(ks, e)};
     struct value own = *value;
     assert(value->type == entry_type(e));
-    return settle(&own) ? put(ks, db, key, e, &own, EXPIRY_KEEP) : NULL;
+    return settle(&own) ? put(ks, db, key, e, (struct content){&own, EXPIRY_KEEP}) : NULL;
 }
 
 void keyspace_set_int(struct keyspace *ks, unsigned db, struct entry *e, int64_t number) {
@@ -331,7 +344,7 @@ struct entry *keyspace_set_expiry(struct keyspace *ks, unsigned db_number, struc
     detach(ks, db, e);
     struct entry *to = e;
     if (!entry_timed(e) && e->expires != (expiry_ms > 0))
-        to = reshape(ks, db, e, hash_of(ks, e), expiry_ms > 0, e->value_len);
+        to = reshape(ks, db, e, hash_of(ks, e), (struct shape){expiry_ms > 0, e->value_len});
     if (to) write_expiry(to, expiry_ms);
     attach(ks, db, to ? to : e);
     return to;
@@ -345,7 +358,7 @@ struct entry *keyspace_make_timed(struct keyspace *ks, unsigned db_number, struc
     if (!ensure_wheel(ks, db)) return NULL;
     preimage(ks, db, e);
     detach(ks, db, e);
-    struct entry *to = reshape(ks, db, e, hash_of(ks, e), true, ENTRY_TIMED_LEN);
+    struct entry *to = reshape(ks, db, e, hash_of(ks, e), (struct shape){true, ENTRY_TIMED_LEN});
     if (to) write_times(to, expiry_ms, 0);
     attach(ks, db, to ? to : e);
     return to;
@@ -359,8 +372,8 @@ struct entry *keyspace_refile(struct keyspace *ks, unsigned db_number, struct en
     struct entry *to = NULL;
     detach(ks, db, e);
     if (due_of(&value) == INT64_MAX)
-        to = reshape(ks, db, e, hash_of(ks, e), expiry_ms > 0,
-                     STORED_LEN); /* where memory is short it stays */
+        to = reshape(ks, db, e, hash_of(ks, e),
+                     (struct shape){expiry_ms > 0, STORED_LEN}); /* where memory is short it stays */
     if (to == NULL)
         write_times(e, expiry_ms, earliest_ms);
     else
@@ -375,7 +388,7 @@ struct entry *keyspace_refile(struct keyspace *ks, unsigned db_number, struct en
 static struct entry *resize_value(struct keyspace *ks, struct keyspace_database *db, struct entry *e,
                                   enum value_kind kind, size_t value_len) {
     detach(ks, db, e);
-    struct entry *to = reshape(ks, db, e, hash_of(ks, e), e->expires, value_len);
+    struct entry *to = reshape(ks, db, e, hash_of(ks, e), (struct shape){e->expires, value_len});
     if (to) to->kind = kind;
     attach(ks, db, to ? to : e);
     return to;
@@ -507,21 +520,20 @@ void keyspace_delete_entry(struct keyspace *ks, unsigned db, struct key key, str
     delete_slot(ks, &ks->db[db], key.hash, slot);
 }
 
-bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
-                   unsigned to_db, struct key to_key) {
-    struct entry *e = keyspace_find(from, from_db, from_key);
+bool keyspace_copy(const struct keyspace_place *from, const struct keyspace_place *to) {
+    struct entry *e = keyspace_find(from->keyspace, from->db, from->key);
     assert(e);
-    assert(from != to || from_db != to_db || !bytes_equal(from_key.name, to_key.name));
+    assert(from->keyspace != to->keyspace || from->db != to->db ||
+           !bytes_equal(from->key.name, to->key.name));
     struct value value = entry_value(e);
     value_retain(&value);
     uint32_t access = entry_access(e);
-    struct entry *copy = put(to, to_db, to_key, keyspace_find(to, to_db, to_key), &value, entry_expiry(e));
+    struct entry *copy = put(to->keyspace, to->db, to->key, keyspace_find(to->keyspace, to->db, to->key),
+                             (struct content){&value, entry_expiry(e)});
     if (copy) entry_set_access(copy, access);
     return copy != NULL;
 }
 
-bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
-                   unsigned to_db, struct key to_key) {
-    if (!keyspace_copy(from, from_db, from_key, to, to_db, to_key)) return false;
-    return keyspace_delete(from, from_db, from_key);
+bool keyspace_move(const struct keyspace_place *from, const struct keyspace_place *to) {
+    return keyspace_copy(from, to) && keyspace_delete(from->keyspace, from->db, from->key);
 }

@@ -44,13 +44,19 @@ struct entry *keyspace_make_timed(struct keyspace *ks, unsigned db, struct entry
  * earliest_ms. The entry may move. */
 struct entry *keyspace_refile(struct keyspace *ks, unsigned db, struct entry *e, int64_t earliest_ms);
 
+/* Where a key is, or is to be: in which stripe, and which database of it. */
+struct keyspace_place {
+    struct keyspace *keyspace;
+    unsigned db;
+    struct key key;
+};
 /* Moves or copies a value with its expiry and access record under another key, database or stripe, replacing
  * what is there. `from` must exist and differ from `to`. A block or an object is shared by a copy, moved by
  * a move. False without memory. */
-bool keyspace_move(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
-                   unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
-bool keyspace_copy(struct keyspace *from, unsigned from_db, struct key from_key, struct keyspace *to,
-                   unsigned to_db, struct key to_key) __attribute__((warn_unused_result));
+bool keyspace_move(const struct keyspace_place *from, const struct keyspace_place *to)
+    __attribute__((warn_unused_result));
+bool keyspace_copy(const struct keyspace_place *from, const struct keyspace_place *to)
+    __attribute__((warn_unused_result));
 
 /* Frees an entry that is in no table and no wheel: for keyspace.c. */
 void change_free_entry(struct keyspace *ks, struct entry *e);

@@ -194,26 +194,22 @@ void keyspace_digest(struct digest *digest, const struct keyspace *ks, unsigned 
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
-/* A call of keyspace_expire: whom it tells, what it has done, and may still do. */
-struct expiry_step {
-    struct keyspace *keyspace;
-    keyspace_expired *expired;
-    void *context;
-    unsigned count, budget, moves;
-};
+static void tell(const struct expiry_round *round, const struct expired *what) {
+    if (round->expired) round->expired(round->context, what);
+}
 
 /* Elements of one entry, on their way to who hears of entries. */
 struct elements {
-    keyspace_expired *expired;
-    void *context;
+    const struct expiry_round *round;
     unsigned db;
     const struct entry *entry;
 };
 
 static void element_expires(void *context, struct bytes name) {
     const struct elements *elements = context;
-    if (elements->expired)
-        elements->expired(elements->context, elements->db, elements->entry, EXPIRED_ELEMENT, name);
+    tell(elements->round,
+         &(struct expired){
+             .kind = EXPIRED_ELEMENT, .db = elements->db, .entry = elements->entry, .name = name});
 }
 
 static uint64_t overdue(const struct entry *e, int64_t now_ms) {
@@ -234,49 +230,48 @@ static void delete_expired(struct keyspace *ks, unsigned db, struct entry *e) {
     keyspace_delete_entry(ks, db, (struct key){entry_key(e), hash_bytes(ks->seed, entry_key(e))}, e);
 }
 
-struct entry *keyspace_expire_elements(struct keyspace *ks, unsigned db, struct entry *e, int64_t now_ms,
-                                       unsigned *budget, keyspace_expired *expired, void *context) {
-    struct elements elements = {expired, context, db, e};
-    assert(*budget > 0 && !entry_expired(e, now_ms));
+struct entry *keyspace_expire_elements(struct keyspace *ks, unsigned db, struct entry *e,
+                                       struct expiry_round *round) {
+    struct elements elements = {round, db, e};
+    int64_t now_ms = round->now_ms;
+    assert(round->budget > 0 && !entry_expired(e, now_ms));
     if (all_overdue(e, now_ms)) {
-        if (expired) expired(context, db, e, EXPIRED_LAST, BYTES(""));
+        tell(round, &(struct expired){.kind = EXPIRED_LAST, .db = db, .entry = e});
         delete_expired(ks, db, e);
-        --*budget;
+        round->budget--;
         return NULL;
     }
     if (overdue(e, now_ms) == 0) return keyspace_refile(ks, db, e, 0);
     struct edit edit = {.keyspace = ks, .db = db, .entry = e, .type = entry_type(e)};
-    unsigned gone = keyspace_type(ks, e)->expire(&edit, now_ms, *budget, element_expires, &elements);
-    assert(gone <= *budget);
-    *budget -= gone;
-    if (gone && expired) expired(context, db, edit.entry, EXPIRED_ELEMENTS, BYTES(""));
+    unsigned gone = keyspace_type(ks, e)->expire(&edit, now_ms, round->budget, element_expires, &elements);
+    assert(gone <= round->budget);
+    round->budget -= gone;
+    if (gone) tell(round, &(struct expired){.kind = EXPIRED_ELEMENTS, .db = db, .entry = edit.entry});
     return keyspace_refile(ks, db, edit.entry, gone ? 0 : now_ms + NO_MEMORY_WAIT_MS);
 }
 
-static void expire_database(struct expiry_step *x, unsigned number) {
-    struct keyspace *ks = x->keyspace;
+static void expire_database(struct keyspace *ks, unsigned number, struct expiry_round *round,
+                            unsigned *moves) {
     struct keyspace_database *db = &ks->db[number];
-    while (x->count < x->budget) {
-        struct entry *e = expiry_due(&ks->slab, db->wheel, ks->now_ms, &x->moves);
+    while (round->budget > 0) {
+        struct entry *e = expiry_due(&ks->slab, db->wheel, ks->now_ms, moves);
         if (!e) break;
         assert(entry_is_due(e, ks->now_ms)); /* 1 */
         if (!entry_expired(e, ks->now_ms)) {
-            unsigned left = x->budget - x->count;
-            keyspace_expire_elements(ks, number, e, ks->now_ms, &left, x->expired, x->context);
-            x->count = x->budget - left;
+            keyspace_expire_elements(ks, number, e, round);
             continue;
         }
         assert(db->expiring > 0); /* 1 */
-        if (x->expired) x->expired(x->context, number, e, EXPIRED_KEY, BYTES(""));
+        tell(round, &(struct expired){.kind = EXPIRED_KEY, .db = number, .entry = e});
         delete_expired(ks, number, e);
-        x->count++;
+        round->budget--;
     }
 }
 
 unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget, keyspace_expired *expired,
                          void *context) {
-    struct expiry_step x = {.keyspace = ks, .expired = expired, .context = context, .budget = budget};
-    x.moves = budget <= UINT32_MAX / MOVES_PER_BUDGET ? budget * MOVES_PER_BUDGET : budget;
+    struct expiry_round round = {now_ms, budget, expired, context};
+    unsigned moves = budget <= UINT32_MAX / MOVES_PER_BUDGET ? budget * MOVES_PER_BUDGET : budget;
     int64_t next = INT64_MAX;
     ks->now_ms = now_ms;
     if (now_ms < ks->next_expiry_ms) return 0;
@@ -284,15 +279,15 @@ unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget, k
         unsigned db = (from + i) % ks->databases;
         struct expiry *wheel = ks->db[db].wheel;
         if (wheel == NULL) continue;
-        if (x.count < budget) {
+        if (round.budget > 0) {
             ks->expire_from = (uint16_t)db; /* where the budget ends is where the next call begins */
-            expire_database(&x, db);
+            expire_database(ks, db, &round, &moves);
         }
         if (expiry_next(&ks->slab, wheel) < next) next = expiry_next(&ks->slab, wheel);
     }
-    assert(x.count <= budget);
+    assert(round.budget <= budget);
     ks->next_expiry_ms = next;
-    return x.count;
+    return budget - round.budget;
 }
 
 /* Shrinks sparse tables; what is left of the budget. */

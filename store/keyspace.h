@@ -104,24 +104,36 @@ void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
-/* Who is told of what expires, before it goes: the entry is still readable, and the keyspace must not be changed. */
-enum expired {
+enum expired_kind {
     EXPIRED_KEY,
     EXPIRED_ELEMENT,  /* the one with this name */
     EXPIRED_ELEMENTS, /* those that were told of; the key stays */
     EXPIRED_LAST,     /* all elements that there are, and so the key */
 };
-typedef void keyspace_expired(void *context, unsigned db, const struct entry *e, enum expired what,
-                              struct bytes name);
+struct expired {
+    enum expired_kind kind;
+    unsigned db;
+    const struct entry *entry; /* of the key */
+    struct bytes name;         /* of the element that is told of, or empty */
+};
+/* Who is told of what expires, before it goes: the entry is still readable, and the keyspace must not be changed. */
+typedef void keyspace_expired(void *context, const struct expired *what);
 
 /* Deletes at most `budget` entries and elements whose expiry is <= now_ms. Returns how many. Entries of a distant time are
  * sorted on the way, a bounded number a call: more is due when keyspace_next_expiry is not later than now_ms. */
 unsigned keyspace_expire(struct keyspace *ks, int64_t now_ms, unsigned budget, keyspace_expired *expired,
                          void *context);
+/* What is left to do of it, at what time, and who is told. */
+struct expiry_round {
+    int64_t now_ms;
+    unsigned budget;           /* entries and elements that may still be deleted */
+    keyspace_expired *expired; /* or NULL */
+    void *context;
+};
 /* The same for the elements of one entry whose key has not expired. The entry may move; NULL: it went with them, at once
  * whatever the budget, which is counted down. */
-struct entry *keyspace_expire_elements(struct keyspace *ks, unsigned db, struct entry *e, int64_t now_ms,
-                                       unsigned *budget, keyspace_expired *expired, void *context);
+struct entry *keyspace_expire_elements(struct keyspace *ks, unsigned db, struct entry *e,
+                                       struct expiry_round *round);
 /* Has the time of the key come, or that of all its elements? Then it is as good as gone. */
 bool keyspace_is_over(const struct entry *e, int64_t now_ms);
 /* No entry expires before this: exact enough to sleep until. INT64_MAX: none expires. */

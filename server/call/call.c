@@ -69,9 +69,9 @@ struct looking {
     struct stripe *stripe;
 };
 
-static void expired(void *context, unsigned db, const struct entry *e, enum expired what, struct bytes name) {
+static void expired(void *context, const struct expired *what) {
     const struct looking *looking = context;
-    effect_expired(looking->effects, looking->stripe, db, e, what, name);
+    effect_expired(looking->effects, looking->stripe, what);
 }
 
 struct entry *call_expire(struct call *call, unsigned db, struct entry *e) {
@@ -79,17 +79,19 @@ struct entry *call_expire(struct call *call, unsigned db, struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
     struct looking looking = {call->effects, stripe};
     int64_t now_ms = call->effects->now_ms;
-    unsigned budget = EXPIRED_AT_ONCE;
     if (call->effects->keeps_expired) return keyspace_is_over(e, now_ms) ? NULL : e;
-    if (!entry_expired(e, now_ms))
-        return keyspace_expire_elements(stripe->keyspace, db, e, now_ms, &budget, expired, &looking);
-    expired(&looking, db, e, EXPIRED_KEY, BYTES(""));
+    if (!entry_expired(e, now_ms)) {
+        struct expiry_round round = {
+            .now_ms = now_ms, .budget = EXPIRED_AT_ONCE, .expired = expired, .context = &looking};
+        return keyspace_expire_elements(stripe->keyspace, db, e, &round);
+    }
+    expired(&looking, &(struct expired){.kind = EXPIRED_KEY, .db = db, .entry = e});
     keyspace_delete_entry(stripe->keyspace, db, key, e);
     return NULL;
 }
 
 void call_missed(struct call *call, uint32_t arg) {
-    call_effect(call, arg, EFFECT_MISSED, EVENT_KEYMISS, call->db, 0);
+    call_effect(call, arg, EFFECT_MISSED, EVENT_KEYMISS, 0);
 }
 
 struct entry *call_read_key(struct call *call, struct key key) {
@@ -231,10 +233,21 @@ bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form
 
 /* ---- Effects -------------------------------------------------------------------------------------- */
 
-void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, unsigned db,
-                uint64_t count) {
-    struct effect e = {.kind = kind, .event = event, .db = db, .key = call_key(call, arg), .count = count};
+void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, uint64_t count) {
+    struct effect e = {
+        .kind = kind, .event = event, .db = call->db, .key = call_key(call, arg), .count = count};
     effect_heard(call->effects, stripe_of(e.key.hash), &e);
+}
+
+void call_changed_db(struct call *call, unsigned db, uint32_t arg, enum event event) {
+    struct effect e = {
+        .kind = EFFECT_CHANGED, .event = event, .db = db, .key = call_key(call, arg), .count = 1};
+    effect(call->effects, stripe_of(e.key.hash), &e);
+}
+
+void call_created_db(struct call *call, unsigned db, uint32_t arg) {
+    struct effect e = {.kind = EFFECT_CREATED, .event = EVENT_NEW, .db = db, .key = call_key(call, arg)};
+    effect(call->effects, stripe_of(e.key.hash), &e);
 }
 
 /* ---- The journal ---------------------------------------------------------------------------------- */

@@ -104,47 +104,46 @@ static inline struct keyspace *call_keyspace(const struct call *call, uint32_t a
 
 /* ---- Effects -------------------------------------------------------------------------------------- */
 
-/* What happened to the key argv[arg]. Where nobody listens no effect is put together. */
-void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, unsigned db,
-                uint64_t count);
+/* What happened to the key argv[arg] in the selected database. It is counted first, and told only where somebody listens:
+ * then alone are the kind, the event and the database put together, as one effect. */
+void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, uint64_t count);
 static inline void call_effect(struct call *call, uint32_t arg, enum effect_kind kind, enum event event,
-                               unsigned db, uint64_t count) {
+                               uint64_t count) {
     if (effect_count(call->effects, stripe_of(call->hash[arg]), count))
-        call_heard(call, arg, kind, event, db, count);
+        call_heard(call, arg, kind, event, count);
 }
 
 /* The key argv[arg] was changed; that it was created is said before. */
 static inline void call_changed(struct call *call, uint32_t arg, enum event event) {
-    call_effect(call, arg, EFFECT_CHANGED, event, call->db, 1);
+    call_effect(call, arg, EFFECT_CHANGED, event, 1);
 }
 /* The same for so many changes at once, as Redis counts them. */
 static inline void call_changed_times(struct call *call, uint32_t arg, enum event event, uint64_t count) {
-    call_effect(call, arg, EFFECT_CHANGED, event, call->db, count);
-}
-/* In another database. */
-static inline void call_changed_db(struct call *call, unsigned db, uint32_t arg, enum event event) {
-    call_effect(call, arg, EFFECT_CHANGED, event, db, 1);
+    call_effect(call, arg, EFFECT_CHANGED, event, count);
 }
 /* The key argv[arg] is a new one. Where another was replaced by it that counts as new too (RENAME, COPY). */
-static inline void call_created(struct call *call, unsigned db, uint32_t arg) {
-    call_effect(call, arg, EFFECT_CREATED, EVENT_NEW, db, 0);
+static inline void call_created(struct call *call, uint32_t arg) {
+    call_effect(call, arg, EFFECT_CREATED, EVENT_NEW, 0);
 }
+/* The key argv[arg] of this database, which need not be the selected one, was changed, or is new there (MOVE, COPY). */
+void call_changed_db(struct call *call, unsigned db, uint32_t arg, enum event event);
+void call_created_db(struct call *call, unsigned db, uint32_t arg);
 /* The key argv[arg] was deleted. (Where its time had come, its lookup has said so.) */
 static inline void call_deleted(struct call *call, uint32_t arg) {
-    call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, call->db, 1);
+    call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, 1);
 }
 /* It went with its last element, which was counted. */
 static inline void call_emptied(struct call *call, uint32_t arg) {
-    call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, call->db, 0);
+    call_effect(call, arg, EFFECT_DELETED, EVENT_DEL, 0);
 }
 /* The key argv[arg] went elsewhere ("rename_from", "move_from"): its watchers feel it, but it is one change,
  * counted where it arrived. */
 static inline void call_moved(struct call *call, uint32_t arg, enum event event) {
-    call_effect(call, arg, EFFECT_MOVED, event, call->db, 0);
+    call_effect(call, arg, EFFECT_MOVED, event, 0);
 }
 /* One more event of a key that was changed ("expire" after "set"): it is still one change. */
 static inline void call_event(struct call *call, uint32_t arg, enum event event) {
-    call_effect(call, arg, EFFECT_EVENT, event, call->db, 0);
+    call_effect(call, arg, EFFECT_EVENT, event, 0);
 }
 
 /* What the journal gets of this call instead of the request itself: the same command with what the time, or anything else

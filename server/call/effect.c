@@ -1,23 +1,23 @@
 /* effect.c - the one change that no command makes: the time of a key has come, or of elements of its value. */
 #include "server/call/effect.h"
 
-void effect_expired(struct effects *x, struct stripe *stripe, unsigned db, const struct entry *e,
-                    enum expired what, struct bytes name) {
+void effect_expired(struct effects *x, struct stripe *stripe, const struct expired *what) {
+    const struct entry *e = what->entry;
     struct value value = entry_value(e);
-    bool last = what == EXPIRED_LAST;
-    if (what == EXPIRED_KEY) metric_add(&x->metrics->expired_keys, 1);
-    if (what == EXPIRED_ELEMENT) metric_add(&x->metrics->expired_elements, 1);
+    bool last = what->kind == EXPIRED_LAST;
+    if (what->kind == EXPIRED_KEY) metric_add(&x->metrics->expired_keys, 1);
+    if (what->kind == EXPIRED_ELEMENT) metric_add(&x->metrics->expired_elements, 1);
     if (last) metric_add(&x->metrics->expired_elements, keyspace_type(stripe->keyspace, e)->count(&value));
     if (!stripe->ears) return; /* the key need not be hashed for nobody */
     struct effect said = {.kind = EFFECT_EXPIRED,
                           .event = EVENT_EXPIRED,
-                          .db = db,
+                          .db = what->db,
                           .key = {entry_key(e), hash_bytes(&stripes.seed, entry_key(e))},
-                          .name = name};
-    if (what == EXPIRED_ELEMENTS || last) {
+                          .name = what->name};
+    if (what->kind == EXPIRED_ELEMENTS || last) {
         said.kind = EFFECT_CHANGED;
         said.event = EVENT_HEXPIRED;
-    } else if (what == EXPIRED_ELEMENT) {
+    } else if (what->kind == EXPIRED_ELEMENT) {
         said.kind = EFFECT_ELEMENT_EXPIRED;
         said.event = EVENT_NONE;
     }

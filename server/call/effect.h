@@ -89,7 +89,6 @@ static inline void effects_end(struct effects *x) {
 
 /* The time of this entry, or of elements of its value, has come, and what is overdue is about to be deleted: by a command
  * that looked for it, or by upkeep. As keyspace_expired says it. */
-void effect_expired(struct effects *x, struct stripe *stripe, unsigned db, const struct entry *e,
-                    enum expired what, struct bytes name);
+void effect_expired(struct effects *x, struct stripe *stripe, const struct expired *what);
 
 #endif

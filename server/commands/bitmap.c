@@ -262,7 +262,7 @@ static bool bitop_store_or_reply(struct call *call, enum bits_operation operatio
     /* "raw", as all that was edited. The length stays, so this needs no memory. */
     keyspace_edit(ks, call->db, &e, len);
     call_touch(call, e);
-    if (creates) call_created(call, call->db, 2);
+    if (creates) call_created(call, 2);
     call_changed(call, 2, EVENT_SET);
     return true;
 }

@@ -38,7 +38,7 @@ void collection_close(struct call *call, uint32_t arg, struct edit *edit, enum e
     bool created = edit->created && count > 0;
     bool emptied = edit_close(edit);
     assert(!emptied || count > 0);
-    if (created) call_created(call, call->db, arg);
+    if (created) call_created(call, arg);
     if (count) call_changed_times(call, arg, event, count);
     if (emptied) call_emptied(call, arg);
 }

@@ -39,7 +39,7 @@ static bool store_or_reply(struct call *call, struct entry *e, const struct valu
         return false;
     }
     call_touch(call, e);
-    if (creates) call_created(call, call->db, 1);
+    if (creates) call_created(call, 1);
     return true;
 }
 

@@ -216,7 +216,7 @@ static void restore_value(struct call *call, const struct restore *restore, cons
     }
     uint64_t idle_s = restore->idle_s == ACCESS_UNSET ? 0 : (uint64_t)restore->idle_s;
     entry_set_access(e, (uint32_t)((uint64_t)call->effects->now_ms / 1000 - idle_s));
-    call_created(call, call->db, 1);
+    call_created(call, 1);
     call_changed(call, 1, EVENT_RESTORE);
     log_restore(call, restore);
     reply_ok(call->reply);

@@ -429,8 +429,10 @@ bool hash_forget(struct call *call, struct edit *edit, struct bytes field) {
     struct stripe *stripe = stripe_of(edit->key.hash);
     if (!is_over(call, &value, field)) return true;
     if (hash_delete(edit, field) != HASH_DELETED) return false;
-    effect_expired(call->effects, stripe, call->db, edit->entry, EXPIRED_ELEMENT, field);
-    effect_expired(call->effects, stripe, call->db, edit->entry, EXPIRED_ELEMENTS, BYTES(""));
+    struct expired one = {EXPIRED_ELEMENT, call->db, edit->entry, field};
+    struct expired all = {.kind = EXPIRED_ELEMENTS, .db = call->db, .entry = edit->entry};
+    effect_expired(call->effects, stripe, &one);
+    effect_expired(call->effects, stripe, &all);
     return true;
 }
 

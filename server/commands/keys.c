@@ -123,6 +123,10 @@ COMMAND(type) = {.name = "type",
 
 /* ---- RENAME, RENAMENX ----------------------------------------------------------------------------- */
 
+static struct keyspace_place place_of(const struct call *call, uint32_t arg, unsigned db) {
+    return (struct keyspace_place){call_keyspace(call, arg), db, call_key(call, arg)};
+}
+
 /* False after replying that there is no such key, or that there is no memory. */
 static bool rename_or_reply(struct call *call, bool replace, bool *renamed) {
     *renamed = false;
@@ -132,12 +136,12 @@ static bool rename_or_reply(struct call *call, bool replace, bool *renamed) {
     }
     if (bytes_equal(call->argv[1], call->argv[2])) return true;
     if (call_claim(call, 2) && !replace) return true;
-    if (!keyspace_move(call_keyspace(call, 1), call->db, call_key(call, 1), call_keyspace(call, 2), call->db,
-                       call_key(call, 2))) {
+    struct keyspace_place from = place_of(call, 1, call->db), to = place_of(call, 2, call->db);
+    if (!keyspace_move(&from, &to)) {
         call_out_of_memory(call);
         return false;
     }
-    call_created(call, call->db, 2);
+    call_created(call, 2);
     call_moved(call, 1, EVENT_RENAME_FROM);
     call_changed(call, 2, EVENT_RENAME_TO);
     *renamed = true;
@@ -196,12 +200,12 @@ static void move(struct call *call) {
         reply_int(call->reply, 0);
         return;
     }
-    struct keyspace *ks = call_keyspace(call, 1);
-    if (!keyspace_move(ks, call->db, call_key(call, 1), ks, db, call_key(call, 1))) {
+    struct keyspace_place from = place_of(call, 1, call->db), to = place_of(call, 1, db);
+    if (!keyspace_move(&from, &to)) {
         call_out_of_memory(call);
         return;
     }
-    call_created(call, db, 1);
+    call_created_db(call, db, 1);
     call_moved(call, 1, EVENT_MOVE_FROM);
     call_changed_db(call, db, 1, EVENT_MOVE_TO);
     reply_int(call->reply, 1);
@@ -246,12 +250,12 @@ static void copy(struct call *call) {
         reply_int(call->reply, 0);
         return;
     }
-    if (!keyspace_copy(call_keyspace(call, 1), call->db, call_key(call, 1), call_keyspace(call, 2), db,
-                       call_key(call, 2))) {
+    struct keyspace_place from = place_of(call, 1, call->db), to = place_of(call, 2, db);
+    if (!keyspace_copy(&from, &to)) {
         call_out_of_memory(call);
         return;
     }
-    call_created(call, db, 2);
+    call_created_db(call, db, 2);
     call_changed_db(call, db, 2, EVENT_COPY_TO);
     reply_int(call->reply, 1);
 }

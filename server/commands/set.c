@@ -247,7 +247,7 @@ static bool move_to(struct call *call, struct entry *to, bool *created, bool *ad
 }
 
 static void tell_moved(struct call *call, bool created) {
-    if (created) call_created(call, call->db, 2);
+    if (created) call_created(call, 2);
     call_changed(call, 2, EVENT_SADD);
 }
 

@@ -235,7 +235,7 @@ static bool store(struct call *call, const struct value *value, enum event event
     struct entry *e = keyspace_set(ks, call->db, call_key(call, 1), value, EXPIRY_NONE);
     if (e == NULL) return false;
     call_touch(call, e);
-    if (target == NULL) call_created(call, call->db, 1);
+    if (target == NULL) call_created(call, 1);
     call_changed(call, 1, event);
     return true;
 }

@@ -608,7 +608,7 @@ static void store_result(struct sorting *sorting) {
         return;
     }
     call_touch(call, e);
-    if (creates) call_created(call, call->db, arg);
+    if (creates) call_created(call, arg);
     call_changed_times(call, arg, EVENT_SORTSTORE, count);
     reply_int(call->reply, (int64_t)count);
 }

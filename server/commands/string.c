@@ -65,7 +65,7 @@ static struct entry *store_or_reply(struct call *call, uint32_t key, uint32_t va
         return NULL;
     }
     call_touch(call, e);
-    if (keyspace_count(ks, call->db) != count) call_created(call, call->db, key);
+    if (keyspace_count(ks, call->db) != count) call_created(call, key);
     call_changed(call, key, event);
     return e;
 }
@@ -108,7 +108,7 @@ char *string_edit_or_reply(struct call *call, uint32_t key, struct entry **e, si
     }
     *e = edit.entry;
     call_touch(call, *e);
-    if (edit.created) call_created(call, call->db, key);
+    if (edit.created) call_created(call, key);
     return data; /* an empty string is one, too: there is nothing to close */
 }
 
@@ -263,7 +263,7 @@ static void getset(struct call *call) {
         return;
     }
     call_touch(call, e);
-    if (creates) call_created(call, call->db, 1);
+    if (creates) call_created(call, 1);
     call_changed(call, 1, EVENT_SET);
     call_log_set(call, 1, call->argv[2], EXPIRY_NONE);
 }
@@ -387,7 +387,7 @@ static void set_with_options(struct call *call) {
         call_out_of_memory(call);
     } else {
         call_touch(call, e);
-        if (creates) call_created(call, call->db, 1);
+        if (creates) call_created(call, 1);
         call_changed(call, 1, EVENT_SET);
         if (string_expiry_has_time(&options.expiry)) call_event(call, 1, EVENT_EXPIRE);
         log_set(call, &options, expiry_ms);

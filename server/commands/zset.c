@@ -95,7 +95,7 @@ void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, 
         call_out_of_memory(call);
         return;
     }
-    if (creates) call_created(call, call->db, arg);
+    if (creates) call_created(call, arg);
     call_changed_times(call, arg, event, changes);
     reply_int(call->reply, (int64_t)count);
 }

@@ -13,10 +13,10 @@ struct expiring {
     struct stripe *stripe;
 };
 
-static void expired(void *context, unsigned db, const struct entry *e, enum expired what, struct bytes name) {
+static void expired(void *context, const struct expired *what) {
     struct expiring *expiring = context;
     struct effects *effects = &expiring->shard->exec.effects;
-    effect_expired(effects, expiring->stripe, db, e, what, name);
+    effect_expired(effects, expiring->stripe, what);
     effects_end(effects); /* each by itself: nothing else happens with it */
 }
 

@@ -207,8 +207,8 @@ static void model_carry(struct model *model, unsigned db, unsigned k, bool move)
     unsigned to_db = random_below(DATABASES), to = random_below(KEYS);
     struct model_entry *m = &model->entries[db][k], *target = &model->entries[to_db][to];
     if (!m->present || m == target) return;
-    bool done = (move ? keyspace_move : keyspace_copy)(model->ks, db, model->keys[k], model->ks, to_db,
-                                                       model->keys[to]);
+    struct keyspace_place here = {model->ks, db, model->keys[k]}, there = {model->ks, to_db, model->keys[to]};
+    bool done = (move ? keyspace_move : keyspace_copy)(&here, &there);
     if (!done) return;
     model_write(target, model_value(m), m->expiry_ms);
     target->access = m->access;
@@ -226,13 +226,13 @@ static void model_delete(struct model *model, unsigned db, unsigned k) {
     model_forget(m);
 }
 
-static void model_expired(void *context, unsigned db, const struct entry *e, enum expired what,
-                          struct bytes name) {
-    CHECK(what == EXPIRED_KEY && name.len == 0);
+static void model_expired(void *context, const struct expired *what) {
+    CHECK(what->kind == EXPIRED_KEY && what->name.len == 0);
+    const struct entry *e = what->entry;
     struct model *model = context;
     unsigned k = 0;
     while (!bytes_equal(model->keys[k].name, entry_key(e))) k++;
-    struct model_entry *m = &model->entries[db][k];
+    struct model_entry *m = &model->entries[what->db][k];
     CHECK(m->present && m->expiry_ms && m->expiry_ms <= model->now_ms);
     check_entry(m, e, model->keys[k]);
     model_forget(m);
@@ -375,9 +375,9 @@ static void every_change_shows_the_entry_as_it_was(void) {
     expect(&seen, "a", "new", 0);
     set(ks, a, BYTES("new"), EXPIRY_KEEP);
     expect(&seen, "a", "old", 0);
-    CHECK(keyspace_copy(ks, 0, a, ks, 0, b));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, a}, &(struct keyspace_place){ks, 0, b}));
     CHECK_INT(seen.count, 0);
-    CHECK(keyspace_move(ks, 0, b, ks, 1, b));
+    CHECK(keyspace_move(&(struct keyspace_place){ks, 0, b}, &(struct keyspace_place){ks, 1, b}));
     expect(&seen, "b", "new", 0);
     CHECK(keyspace_delete(ks, 0, a));
     expect(&seen, "a", "new", 0);
@@ -418,13 +418,13 @@ static void copies_share_a_block_until_one_is_edited(void) {
     struct keyspace *ks = make(), *other = make();
     struct key a = key_of(BYTES("a")), b = key_of(BYTES("b"));
     set(ks, a, (struct bytes){large, sizeof large}, EXPIRY_NONE);
-    CHECK(keyspace_copy(ks, 0, a, other, 2, b));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, a}, &(struct keyspace_place){other, 2, b}));
     struct entry *e = keyspace_find(ks, 0, a), *copy = keyspace_find(other, 2, b);
     CHECK(entry_block(e) == entry_block(copy));
     CHECK(keyspace_edit(other, 2, &copy, sizeof large));
     CHECK(entry_block(e) != entry_block(copy));
     struct block *block = entry_block(e);
-    CHECK(keyspace_move(ks, 0, a, other, 2, a));
+    CHECK(keyspace_move(&(struct keyspace_place){ks, 0, a}, &(struct keyspace_place){other, 2, a}));
     CHECK(entry_block(keyspace_find(other, 2, a)) == block && !block_shared(block));
     CHECK(ks->block_bytes == 0 && keyspace_find(ks, 0, a) == NULL);
     keyspace_free(ks);

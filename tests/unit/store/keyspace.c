@@ -171,9 +171,8 @@ static void a_small_pair_costs_at_most_52_bytes_at_any_count(void) {
     keyspace_free(ks);
 }
 
-static void count_expired(void *context, unsigned db, const struct entry *e, enum expired what,
-                          struct bytes name) {
-    CHECK(what == EXPIRED_KEY && name.len == 0);
+static void count_expired(void *context, const struct expired *what) {
+    CHECK(what->kind == EXPIRED_KEY && what->name.len == 0);
     ++*(unsigned *)context;
 }
 

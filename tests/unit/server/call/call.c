@@ -307,6 +307,20 @@ static void changes_are_counted_and_felt_by_watchers(void) {
     end();
 }
 
+static void another_database_feels_what_is_told_of_it_alone(void) {
+    begin();
+    CHECK(transaction_watch(&client, 1, key(BYTES("k")), false));
+    call_created(&call, 1);
+    call_changed(&call, 1, EVENT_SET);
+    call_created_db(&call, 1, 1); /* how is said next */
+    CHECK(!transaction_dirty(&client, NOW_MS));
+    CHECK_INT(shards->exec.effects.changes, 1);
+    call_changed_db(&call, 1, 1, EVENT_MOVE_TO);
+    CHECK(transaction_dirty(&client, NOW_MS));
+    CHECK_INT(shards->exec.effects.changes, 2);
+    end();
+}
+
 static void a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives(void) {
     begin();
     CHECK(transaction_watch(&client, 0, key(BYTES("k")), true));
@@ -432,6 +446,7 @@ int main(void) {
     RUN(integers_are_whole_and_within_their_bounds);
     RUN(expiries_become_absolute_or_are_refused);
     RUN(changes_are_counted_and_felt_by_watchers);
+    RUN(another_database_feels_what_is_told_of_it_alone);
     RUN(a_key_that_moves_is_felt_where_it_was_and_counted_where_it_arrives);
     RUN(emptying_fails_transactions_on_keys_that_existed);
     RUN(swapping_fails_transactions_whose_key_changes);

@@ -42,7 +42,8 @@ static void a_journal_gets_what_has_expired_and_counts_the_rest(void) {
     CHECK_INT(x.recorded, 3);
     effects_end(&x); /* nothing is there to be sealed */
     CHECK(!queue_first(x.journal));
-    effect_expired(&x, stripe, 1, put(1, "gone", NOW_MS), EXPIRED_KEY, BYTES(""));
+    struct expired gone = {.kind = EXPIRED_KEY, .db = 1, .entry = put(1, "gone", NOW_MS)};
+    effect_expired(&x, stripe, &gone);
     CHECK_INT(x.recorded, 3);
     CHECK(!queue_first(x.journal));
     effects_end(&x);

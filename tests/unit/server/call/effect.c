@@ -18,10 +18,12 @@ static void expiry_is_counted_by_itself(void) {
     struct entry *e = put(0, "k", NOW_MS);
     struct watch *watch = watch_acquire(stripe, 0, key_of("k"));
     uint64_t version = watch_version(watch);
-    effect_expired(&x, stripe, 0, e, EXPIRED_KEY, BYTES(""));
+    struct expired gone = {.kind = EXPIRED_KEY, .db = 0, .entry = e};
+    effect_expired(&x, stripe, &gone);
     CHECK(watch_version(watch) == version); /* who watches it finds out by itself */
     watch_release(stripe, watch);
-    effect_expired(&x, stripe, 1, e, EXPIRED_KEY, BYTES("")); /* nobody listens */
+    gone.db = 1;
+    effect_expired(&x, stripe, &gone); /* nobody listens */
     CHECK_INT(metrics.expired_keys, 2);
     CHECK_INT(x.changes, 0); /* as in Redis: it is no command's change */
     CHECK_INT(stripe->changes, 0);

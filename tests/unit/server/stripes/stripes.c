@@ -266,10 +266,9 @@ static void who_leaves_something_due_tells_the_owner(void) {
     stripes_close();
 }
 
-static void ignore_expired(void *context, unsigned db, const struct entry *e, enum expired what,
-                           struct bytes name) {
-    CHECK(what == EXPIRED_KEY && name.len == 0);
-    (void)context, (void)db, (void)e;
+static void ignore_expired(void *context, const struct expired *what) {
+    CHECK(what->kind == EXPIRED_KEY && what->name.len == 0);
+    (void)context;
 }
 
 /* More keys are overdue than one step takes: the owner is to look again, and not at more than its stripes. */

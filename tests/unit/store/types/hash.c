@@ -162,19 +162,20 @@ static unsigned key_number(const struct entry *e) {
 }
 
 /* What was told is what the model says; where memory ran out it is told again. */
-static void expired(void *context, unsigned db, const struct entry *e, enum expired what, struct bytes name) {
-    struct model *model = &models[key_number(e)];
-    uint32_t field = number_of(name);
+static void expired(void *context, const struct expired *what) {
+    unsigned key = key_number(what->entry);
+    struct model *model = &models[key];
+    uint32_t field = number_of(what->name);
     (void)context;
-    CHECK(db == 0 && (what == EXPIRED_ELEMENT || name.len == 0));
-    if (what == EXPIRED_ELEMENT) {
+    CHECK(what->db == 0 && (what->kind == EXPIRED_ELEMENT || what->name.len == 0));
+    if (what->kind == EXPIRED_ELEMENT) {
         CHECK(model->values[field] != ABSENT && model->expiries[field] > 0 &&
               model->expiries[field] <= now_ms);
-        told[key_number(e)][field] = true;
-    } else if (what == EXPIRED_KEY) {
+        told[key][field] = true;
+    } else if (what->kind == EXPIRED_KEY) {
         CHECK(model->expiry_ms > 0 && model->expiry_ms <= now_ms);
         empty(model);
-    } else if (what == EXPIRED_LAST) {
+    } else if (what->kind == EXPIRED_LAST) {
         for (unsigned i = 0; i < FIELDS; i++)
             CHECK(model->values[i] == ABSENT || (model->expiries[i] > 0 && model->expiries[i] <= now_ms));
         empty(model);
@@ -205,7 +206,9 @@ static void time_goes_on(void) {
 
 static void copy(unsigned from, unsigned to) {
     if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(ks, 0, key_of(names[from]), ks, 0, key_of(names[to]))) models[to] = models[from];
+    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
+                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
+        models[to] = models[from];
 }
 
 /* Versions that somebody holds, as a snapshot does. */
@@ -387,7 +390,8 @@ static void names_and_marks(void) {
     edit_mark(&edit);
     CHECK(!edit_close(&edit));
     for (unsigned i = 0; i < 300; i++) put("k", i, i); /* the mark stays with the value, also in a tree */
-    CHECK(keyspace_copy(ks, 0, key_of("k"), ks, 0, key_of("copy")));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of("k")},
+                        &(struct keyspace_place){ks, 0, key_of("copy")}));
     value = entry_value(keyspace_find(ks, 0, key_of("copy")));
     CHECK(value.kind == VALUE_OBJECT && strcmp(type_hash.encoding(&value), "hashtable") == 0);
     CHECK(!type_hash.keeps_empty && type_hash.number == TYPE_HASH);

@@ -182,7 +182,9 @@ static void change_some(unsigned i, unsigned count) {
 
 static void copy(unsigned from, unsigned to) {
     if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(ks, 0, key_of(names[from]), ks, 0, key_of(names[to]))) models[to] = models[from];
+    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
+                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
+        models[to] = models[from];
 }
 
 /* Versions that somebody holds, as a snapshot does. */

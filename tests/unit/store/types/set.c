@@ -163,7 +163,9 @@ static void remove_places(unsigned i, unsigned count) {
 
 static void copy(unsigned from, unsigned to) {
     if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(ks, 0, key_of(names[from]), ks, 0, key_of(names[to]))) models[to] = models[from];
+    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
+                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
+        models[to] = models[from];
 }
 
 static bool add_value(struct set_draft *draft, const struct value *value, struct model *model) {

@@ -170,7 +170,9 @@ static void delete_span(unsigned i) {
 
 static void copy(unsigned from, unsigned to) {
     if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(ks, 0, key_of(names[from]), ks, 0, key_of(names[to]))) models[to] = models[from];
+    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
+                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
+        models[to] = models[from];
 }
 
 /* All members of one key as the value of another. */
@@ -311,7 +313,8 @@ static void a_block_that_was_not_kept_is_not_counted(void) {
         struct element member = {block_bytes(block), NULL};
         double old = 0;
         CHECK(edit_open(&edit, false) == EDIT_OPENED && zset_put(&edit, member, old, NULL) == ZSET_ADDED);
-        CHECK(keyspace_copy(ks, 0, key_of(names[0]), ks, 0, key_of("version")));
+        CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[0])},
+                            &(struct keyspace_place){ks, 0, key_of("version")}));
         edit = edit_of(names[0], TYPE_ZSET);
         member.block = block;
         fail_at = at;
@@ -441,7 +444,8 @@ static void digests_mind_contents_alone(void) {
     static const double scores[] = {1, 2.5, -3};
     begin();
     fill(20, scores, 3);
-    CHECK(keyspace_copy(ks, 0, key_of(names[0]), ks, 0, key_of("pack")));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[0])},
+                        &(struct keyspace_place){ks, 0, key_of("pack")}));
     fill(MEMBERS, scores, 3);
     struct edit edit = edit_of(names[0], TYPE_ZSET);
     CHECK(edit_open(&edit, false) == EDIT_OPENED);

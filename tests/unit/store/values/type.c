@@ -171,7 +171,8 @@ static void pop(struct place at) {
 
 static void carry(struct place from, struct place to, bool move) {
     if (!(from.model->string || from.model->stack.count) || from.model == to.model) return;
-    bool done = (move ? keyspace_move : keyspace_copy)(from.ks, from.db, from.key, to.ks, to.db, to.key);
+    struct keyspace_place here = {from.ks, from.db, from.key}, there = {to.ks, to.db, to.key};
+    bool done = (move ? keyspace_move : keyspace_copy)(&here, &there);
     if (!done) return;
     *to.model = *from.model;
     if (move) *from.model = (struct model_key){0};
@@ -363,7 +364,9 @@ static bool live(struct keyspace *ks) {
     CHECK(!edit_close(&edit));
     CHECK_INT(edit.entry != NULL, stack.count > 0);
     check_key(ks, 0, key_of("a"), &(struct model_key){.stack = stack});
-    if (!done || !keyspace_copy(ks, 0, key_of("a"), ks, 1, key_of("b"))) return false;
+    if (!done || !keyspace_copy(&(struct keyspace_place){ks, 0, key_of("a")},
+                                &(struct keyspace_place){ks, 1, key_of("b")}))
+        return false;
     edit = edit_of(ks, 1, key_of("b"));
     CHECK(edit_open(&edit, false) == EDIT_OPENED);
     done = tiny_pop(&edit, &number) && tiny_push(&edit, 100);
@@ -447,7 +450,8 @@ static void versions_of_a_giant_share_it(void) {
     struct keyspace *ks = make(), *other = make();
     make_giant(ks, "g");
     long before = tiny_nodes;
-    CHECK(keyspace_copy(ks, 0, key_of("g"), other, 1, key_of("copy")));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of("g")},
+                        &(struct keyspace_place){other, 1, key_of("copy")}));
     CHECK_INT(tiny_nodes, before);
     struct object *object = entry_object(keyspace_find(ks, 0, key_of("g")));
     CHECK(object == entry_object(keyspace_find(other, 1, key_of("copy"))) && object_shared(object));
@@ -455,7 +459,8 @@ static void versions_of_a_giant_share_it(void) {
     CHECK(edit_open(&edit, false) == EDIT_OPENED && tiny_push(&edit, -1) && !edit_close(&edit));
     CHECK_INT(tiny_nodes, before + 2);
     CHECK(!object_shared(object) && object == entry_object(keyspace_find(ks, 0, key_of("g"))));
-    CHECK(keyspace_move(ks, 0, key_of("g"), other, 0, key_of("moved")));
+    CHECK(keyspace_move(&(struct keyspace_place){ks, 0, key_of("g")},
+                        &(struct keyspace_place){other, 0, key_of("moved")}));
     CHECK(object == entry_object(keyspace_find(other, 0, key_of("moved"))) && !object_shared(object));
     CHECK(keyspace_delete(other, 0, key_of("moved")));
     while (keyspace_upkeep(other, 100)) {
