@@ -20,6 +20,7 @@ struct model {
     struct rdb_element *elements; /* whose bytes are owned */
     size_t count, room;
     uint64_t hint;
+    size_t rest; /* bytes behind the value that was read */
     bool begun, ended;
 };
 
@@ -127,16 +128,16 @@ static inline struct rdb_source *model_source(struct model *model) {
 }
 
 /* Reads a value that lies in memory, in pieces of so many bytes (0: whole, and no more will come). What an earlier
- * piece left is there again with the next, in memory of its own exact size. What is left is in *rest. */
+ * piece left is there again with the next, in memory of its own exact size. */
 static inline enum rdb_read model_read(struct model *model, unsigned type, unsigned version,
-                                       struct bytes value, size_t piece, size_t *rest) {
+                                       struct bytes value, size_t piece) {
     struct rdb_reader reader;
     *model = (struct model){.loader = model_loader};
     enum rdb_read read = rdb_reader_open(&reader, &model->loader, type, version);
     size_t at = 0, there = piece ? 0 : value.len;
     reader.whole = piece == 0;
     reader.max_bytes = MODEL_MAX_BYTES;
-    *rest = value.len;
+    model->rest = value.len;
     if (read != RDB_READ_DONE) return read;
     for (read = RDB_READ_MORE; read == RDB_READ_MORE;) {
         there = piece == 0 || value.len - there < piece ? value.len : there + piece;
@@ -148,7 +149,7 @@ static inline enum rdb_read model_read(struct model *model, unsigned type, unsig
         if (there == value.len) break;
     }
     rdb_reader_close(&reader);
-    *rest = value.len - at;
+    model->rest = value.len - at;
     return read;
 }
 
@@ -233,7 +234,8 @@ static inline struct text model_write(struct model *model, enum rdb_form form,
     enum dumped dumped;
     do {
         size_t before = to.text.len;
-        dumped = rdb_write(model_source(model), form, compressor, &cursor, &to.sink, budget);
+        dumped =
+            rdb_write(model_source(model), form, &cursor, (struct rdb_target){&to.sink, compressor}, budget);
         CHECK(dumped != DUMP_FAILED);
         CHECK(dumped == DUMP_DONE || to.text.len > before);
     } while (dumped == DUMP_MORE);

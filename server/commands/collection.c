@@ -170,8 +170,7 @@ struct draws {
     struct collection_places places;
     uint64_t left, state;
     bool in_turn; /* nothing is drawn: all come, from the first on */
-    collection_write_at *write;
-    uint64_t how;
+    struct collection_writer writer;
     char pack[]; /* of a value that is no object */
 };
 
@@ -182,7 +181,7 @@ static void write_draws(struct draws *draws, struct reply *reply, struct metrics
     for (; draws->left > 0 && count > 0; draws->left--, count--) {
         uint64_t i = draws->in_turn ? places->count - draws->left
                                     : collection_random(&draws->state, places->count);
-        draws->write(reply, metrics, value, places->list ? places->list[i] : i, draws->how);
+        draws->writer.write(reply, metrics, value, places->list ? places->list[i] : i, draws->writer.how);
     }
 }
 
@@ -248,18 +247,16 @@ static void draw(struct call *call, const struct value *value, struct draws *wha
 }
 
 void collection_reply_draws(struct call *call, const struct value *value, struct collection_places places,
-                            uint64_t count, collection_write_at *write, uint64_t how) {
+                            uint64_t count, struct collection_writer writer) {
     assert(places.count > 0);
     draw(call, value,
-         &(struct draws){
-             .places = places, .left = count, .state = keys_random(call), .write = write, .how = how});
+         &(struct draws){.places = places, .left = count, .state = keys_random(call), .writer = writer});
 }
 
 void collection_reply_each(struct call *call, const struct value *value, struct collection_places places,
-                           collection_write_at *write, uint64_t how) {
-    draw(
-        call, value,
-        &(struct draws){.places = places, .left = places.count, .in_turn = true, .write = write, .how = how});
+                           struct collection_writer writer) {
+    draw(call, value,
+         &(struct draws){.places = places, .left = places.count, .in_turn = true, .writer = writer});
 }
 
 /* ---- Scans ---------------------------------------------------------------------------------------- */

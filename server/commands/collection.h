@@ -50,6 +50,10 @@ void collection_reply_items(struct call *call, const struct tree *tree, struct c
 /* Writes the element at this place of a value; `how` is the command's. */
 typedef void collection_write_at(struct reply *reply, struct metrics *metrics, const struct value *value,
                                  uint64_t place, uint64_t how);
+struct collection_writer {
+    collection_write_at *write;
+    uint64_t how;
+};
 /* Places of a value. */
 struct collection_places {
     uint64_t count;
@@ -58,10 +62,10 @@ struct collection_places {
 /* Writes so many elements that are drawn from these places one by one: the same may come again. Where the count is large,
  * that is done when there is room for them, and from the value as it is now. */
 void collection_reply_draws(struct call *call, const struct value *value, struct collection_places places,
-                            uint64_t count, collection_write_at *write, uint64_t how);
+                            uint64_t count, struct collection_writer writer);
 /* Calls that for each of these places in turn. Who leaves many out in a row keeps others waiting. */
 void collection_reply_each(struct call *call, const struct value *value, struct collection_places places,
-                           collection_write_at *write, uint64_t how);
+                           struct collection_writer writer);
 
 /* Gives back a reference to a value that a reply source held, on the connection's own thread. What the last one leaves
  * behind, and is more than a little, goes to the dead of this stripe's keyspace. */

@@ -527,7 +527,7 @@ static void store_found(struct search *search) {
         items[i] = (struct zset_item){found->member, score};
     }
     if (search->len) qsort(items, search->len, sizeof *items, compare_items);
-    zset_store(call, search->store, items, search->len, event, search->len);
+    zset_store(call, search->store, (struct zset_items){items, search->len}, event, search->len);
     free(items);
 }
 

@@ -224,8 +224,9 @@ static void reply_all(struct call *call, enum reply_parts parts) {
     if (count == 0) return;
     const struct tree *tree = hash_tree(&value);
     struct collection_places shown = {few ? count : all, places};
+    struct collection_writer writer = {write_live, how_now(call, &value, parts)};
     if (count < all)
-        collection_reply_each(call, &value, shown, write_live, how_now(call, &value, parts));
+        collection_reply_each(call, &value, shown, writer);
     else if (tree)
         collection_reply_items(call, tree, (struct collection_range){.count = count}, write_item, parts);
     else
@@ -381,7 +382,8 @@ static void random_fields(struct call *call, int64_t count, bool with_values) {
         return;
     }
     random_header(call, times, with_values);
-    collection_reply_draws(call, &value, places, times, write_pair, how_pair(call, &value, with_values));
+    struct collection_writer writer = {write_pair, how_pair(call, &value, with_values)};
+    collection_reply_draws(call, &value, places, times, writer);
 }
 
 static void hrandfield(struct call *call) {

@@ -171,22 +171,28 @@ static void reply_part_of_tree(struct call *call, const struct tree *tree, uint6
     collection_reply_items(call, tree, range, write_item, 0);
 }
 
-/* Pops the first or last elements of the key argv[arg], at least one and no more than there are. */
-static bool pop_some(struct call *call, uint32_t arg, struct edit *edit, enum tree_end end, uint64_t count,
+/* So many elements at one end of a list: at least one, and no more than there are. */
+struct popping {
+    enum tree_end end;
+    uint64_t count;
+};
+
+/* Pops elements of the key argv[arg]. */
+static bool pop_some(struct call *call, uint32_t arg, struct edit *edit, struct popping popping,
                      struct version *version) {
-    uint64_t index = end == TREE_FRONT ? 0 : count_of(edit) - count;
+    uint64_t index = popping.end == TREE_FRONT ? 0 : count_of(edit) - popping.count;
     bool kept = keep_all(version, edit);
-    bool done = kept && list_remove(edit, index, count);
+    bool done = kept && list_remove(edit, index, popping.count);
     if (kept && !done) let_all_go(version, edit->keyspace);
-    collection_close(call, arg, edit, popped_at(end), done ? count : 0);
+    collection_close(call, arg, edit, popped_at(popping.end), done ? popping.count : 0);
     if (!done) call_out_of_memory(call);
     return done;
 }
 
-static void reply_popped(struct call *call, struct version *version, struct keyspace *ks, enum tree_end end,
-                         uint64_t count) {
-    bool backwards = end == TREE_BACK, packed = version->value.kind != VALUE_OBJECT;
-    uint64_t all = packed ? list_count(&version->value) : version->tree.count;
+static void reply_popped(struct call *call, struct version *version, struct keyspace *ks,
+                         struct popping popping) {
+    bool backwards = popping.end == TREE_BACK, packed = version->value.kind != VALUE_OBJECT;
+    uint64_t count = popping.count, all = packed ? list_count(&version->value) : version->tree.count;
     reply_array(call->reply, count);
     if (packed)
         reply_part_of_pack(call, &version->value, backwards ? all : 0, count, backwards);
@@ -224,7 +230,8 @@ static void pop_count(struct call *call, struct edit *edit, enum tree_end end, u
     struct keyspace *ks = edit->keyspace;
     uint64_t all = count_of(edit);
     if (count > all) count = all;
-    if (pop_some(call, 1, edit, end, count, &version)) reply_popped(call, &version, ks, end, count);
+    struct popping popping = {end, count};
+    if (pop_some(call, 1, edit, popping, &version)) reply_popped(call, &version, ks, popping);
 }
 
 static void pop(struct call *call, enum tree_end end) {
@@ -283,11 +290,12 @@ enum list_popped list_pop_first(struct call *call, uint32_t first, uint32_t keys
         struct keyspace *ks = edit.keyspace;
         uint64_t all = count_of(&edit);
         if (count > all) count = all;
-        if (!pop_some(call, i, &edit, end, count, &version)) return LIST_FAILED;
+        struct popping popping = {end, count};
+        if (!pop_some(call, i, &edit, popping, &version)) return LIST_FAILED;
         log_popped(call, i, end, count);
         reply_array(call->reply, 2);
         reply_bulk(call->reply, call->argv[i]);
-        reply_popped(call, &version, ks, end, count);
+        reply_popped(call, &version, ks, popping);
         return LIST_POPPED;
     }
     return LIST_ABSENT;

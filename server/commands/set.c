@@ -345,7 +345,8 @@ static void random_members(struct call *call, int64_t count) {
     } else if (count < 0) {
         uint64_t times = 0 - (uint64_t)count;
         reply_array(call->reply, times);
-        collection_reply_draws(call, &value, (struct collection_places){.count = all}, times, write_at, 0);
+        struct collection_writer writer = {write_at, 0};
+        collection_reply_draws(call, &value, (struct collection_places){.count = all}, times, writer);
     } else if ((uint64_t)count < all) {
         reply_sample(call, &value, (uint64_t)count);
     } else {

@@ -69,14 +69,14 @@ static void store_nothing(struct call *call, uint32_t arg) {
 }
 
 /* Makes the value of the key argv[arg] and sets it. False without memory. */
-static bool set_value(struct call *call, uint32_t arg, const struct zset_item *items, size_t count) {
+static bool set_value(struct call *call, uint32_t arg, struct zset_items items) {
     char pack[COLLECTION_PACK_BYTES];
     struct keyspace *ks = call_keyspace(call, arg);
     struct value value;
     size_t longest = 0;
-    for (size_t i = 0; i < count; i++)
-        if (items[i].member.bytes.len > longest) longest = items[i].member.bytes.len;
-    if (!zset_build(ks, items, count, zset_is_large(count, longest), pack, &value)) return false;
+    for (size_t i = 0; i < items.count; i++)
+        if (items.items[i].member.bytes.len > longest) longest = items.items[i].member.bytes.len;
+    if (!zset_build(ks, items, zset_is_large(items.count, longest), pack, &value)) return false;
     struct entry *e = keyspace_set(ks, call->db, call_key(call, arg), &value, EXPIRY_NONE);
     value_release(&value, &ks->dead);
     keyspace_note_garbage(ks);
@@ -84,20 +84,20 @@ static bool set_value(struct call *call, uint32_t arg, const struct zset_item *i
     return e;
 }
 
-void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, size_t count,
-                enum event event, uint64_t changes) {
-    if (count == 0) {
+void zset_store(struct call *call, uint32_t arg, struct zset_items items, enum event event,
+                uint64_t changes) {
+    if (items.count == 0) {
         store_nothing(call, arg);
         return;
     }
     bool creates = !call_peek(call, arg);
-    if (!set_value(call, arg, items, count)) {
+    if (!set_value(call, arg, items)) {
         call_out_of_memory(call);
         return;
     }
     if (creates) call_created(call, arg);
     call_changed_times(call, arg, event, changes);
-    reply_int(call->reply, (int64_t)count);
+    reply_int(call->reply, (int64_t)items.count);
 }
 
 /* ---- Adding --------------------------------------------------------------------------------------- */
@@ -713,7 +713,7 @@ static void random_members(struct call *call, int64_t count, unsigned show) {
     uint64_t times = 0 - (uint64_t)count;
     zset_reply_header(call, times, show);
     struct collection_places all = {.count = zset_count(&value)};
-    collection_reply_draws(call, &value, all, times, write_at, show);
+    collection_reply_draws(call, &value, all, times, (struct collection_writer){write_at, show});
 }
 
 static void random_member(struct call *call) {
@@ -814,7 +814,8 @@ static void free_texts(struct texts *texts) {
 static void scan_value(const struct keyspace *ks, const struct value *value, struct scan_step *step) {
     struct collection_scan *scan = step->scan;
     if (value->kind == VALUE_OBJECT && value->edited) {
-        scan->cursor = zset_scan(ks, value, scan->cursor, scan->count, scan_item, step);
+        scan->cursor =
+            zset_scan(ks, value, scan->cursor, scan->count, (struct zset_visitor){scan_item, step});
         return;
     }
     struct zset_walk walk;

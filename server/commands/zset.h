@@ -46,8 +46,7 @@ bool zset_is_large(uint64_t count, size_t longest);
 
 /* Stores items, in the order of ranks, as the key argv[arg]: tells it by this event, as so many changes, and replies with
  * the number of items. None of them delete the key. */
-void zset_store(struct call *call, uint32_t arg, const struct zset_item *items, size_t count,
-                enum event event, uint64_t changes);
+void zset_store(struct call *call, uint32_t arg, struct zset_items items, enum event event, uint64_t changes);
 
 /* ZADD. */
 void zset_add(struct call *call);

@@ -408,7 +408,8 @@ static void reply_result(struct call *call, const struct request *request, const
     }
     if (result->count) qsort(result->items, result->count, sizeof *result->items, compare_ranks);
     if (request->stores) {
-        zset_store(call, 1, result->items, result->count, events[request->algebra], 1);
+        struct zset_items items = {result->items, result->count};
+        zset_store(call, 1, items, events[request->algebra], 1);
         return;
     }
     zset_reply_header(call, result->count, show);

@@ -343,7 +343,7 @@ static void store_members(struct call *call, const struct value *value, struct c
     for (uint64_t i = 0; i < members.count && zset_next(&walk, &items[i]); i++) {
     }
     store_zeroes(items, members, counted);
-    zset_store(call, 1, items, members.count, EVENT_ZRANGESTORE, 1);
+    zset_store(call, 1, (struct zset_items){items, members.count}, EVENT_ZRANGESTORE, 1);
     free(items);
 }
 

@@ -47,14 +47,14 @@ static enum packed_next give_number(char *scratch, int64_t number, struct bytes 
     return PACKED_ELEMENT;
 }
 
-/* What stands at `at`, which is where the encoding begins; the place behind it in *behind. */
-static enum packed_next give(struct packed *packed, size_t at, struct encoding encoding, char *scratch,
-                             struct bytes *element, size_t *behind) {
-    if (encoding.len == 0 || encoding.len > left_of(packed, at)) return PACKED_CORRUPT;
+/* What stands at *at, which is where the encoding begins; it becomes the place behind it. */
+static enum packed_next give(struct packed *packed, size_t *at, struct encoding encoding, char *scratch,
+                             struct bytes *element) {
+    if (encoding.len == 0 || encoding.len > left_of(packed, *at)) return PACKED_CORRUPT;
     size_t body = encoding.is_string ? encoding.string : encoding.integer;
-    if (body > left_of(packed, at) - encoding.len) return PACKED_CORRUPT;
-    const char *data = packed->bytes.data + at + encoding.len;
-    *behind = at + encoding.len + body;
+    if (body > left_of(packed, *at) - encoding.len) return PACKED_CORRUPT;
+    const char *data = packed->bytes.data + *at + encoding.len;
+    *at += encoding.len + body;
     if (encoding.is_string) {
         *element = (struct bytes){data, encoding.string};
         return PACKED_ELEMENT;
@@ -107,18 +107,17 @@ static struct encoding ziplist_encoding(const struct packed *packed, size_t at) 
 }
 
 static enum packed_next ziplist_next(struct packed *packed, char *scratch, struct bytes *element) {
-    size_t at = packed->at, before = packed->seen ? at - packed->last : 0, stated = byte_at(packed, at++),
-           behind;
+    size_t at = packed->at, before = packed->seen ? at - packed->last : 0, stated = byte_at(packed, at++);
     if (stated == ZIPLIST_FAR) {
         if (left_of(packed, at) < 4) return PACKED_CORRUPT;
         stated = low_first(packed->bytes.data + at, 4);
         at += 4;
     }
     if (stated != before || left_of(packed, at) == 0) return PACKED_CORRUPT;
-    enum packed_next next = give(packed, at, ziplist_encoding(packed, at), scratch, element, &behind);
+    enum packed_next next = give(packed, &at, ziplist_encoding(packed, at), scratch, element);
     if (next != PACKED_ELEMENT) return next;
     packed->last = packed->at;
-    packed->at = behind;
+    packed->at = at;
     return PACKED_ELEMENT;
 }
 
@@ -171,9 +170,8 @@ static void put_tail(char *at, unsigned bytes, size_t len) {
 }
 
 static enum packed_next listpack_next(struct packed *packed, char *scratch, struct bytes *element) {
-    size_t behind;
-    enum packed_next next =
-        give(packed, packed->at, listpack_encoding(packed, packed->at), scratch, element, &behind);
+    size_t behind = packed->at;
+    enum packed_next next = give(packed, &behind, listpack_encoding(packed, packed->at), scratch, element);
     if (next != PACKED_ELEMENT) return next;
     unsigned bytes = tail_len(behind - packed->at);
     char tail[5];

@@ -272,12 +272,13 @@ unsigned rdb_version_of(const struct rdb_source *source) {
     return expires(source) ? RDB_VERSION_MAX : RDB_VERSION_WRITTEN;
 }
 
-enum dumped rdb_write(struct rdb_source *source, enum rdb_form form, struct rdb_compressor *compressor,
-                      struct cursor *cursor, struct sink *sink, size_t budget) {
+enum dumped rdb_write(struct rdb_source *source, enum rdb_form form, struct cursor *cursor,
+                      struct rdb_target target, size_t budget) {
+    struct sink *sink = target.sink;
     assert(source->count > 0 && budget > 0);
     if (form == RDB_FORM_PLAIN || source->kind == RDB_STRING || expires(source))
-        return write_plain(source, compressor, cursor, sink, budget);
+        return write_plain(source, target.compressor, cursor, sink, budget);
     if (source->kind == RDB_LIST && !(put_len(sink, 1) && put_len(sink, CONTAINER_PACKED)))
         return DUMP_FAILED;
-    return write_packed(source, compressor, sink) ? DUMP_DONE : DUMP_FAILED;
+    return write_packed(source, target.compressor, sink) ? DUMP_DONE : DUMP_FAILED;
 }

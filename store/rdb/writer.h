@@ -45,9 +45,14 @@ struct rdb_compressor {
  * compressor and it gains; else as it is. False if the sink took no more. */
 bool rdb_write_text(struct sink *sink, struct rdb_compressor *compressor, struct bytes text);
 
-/* Writes the next part of a value, about `budget` bytes (an element may overdraw it, and what is packed does), from the
- * cursor on. The compressor may be NULL. */
-enum dumped rdb_write(struct rdb_source *source, enum rdb_form form, struct rdb_compressor *compressor,
-                      struct cursor *cursor, struct sink *sink, size_t budget);
+/* Where a value goes, compressed if there is a compressor. */
+struct rdb_target {
+    struct sink *sink;
+    struct rdb_compressor *compressor; /* or NULL */
+};
+/* Writes the next part of a value, about `budget` bytes, from the cursor on. An element may overdraw the budget, and what
+ * is packed does so. */
+enum dumped rdb_write(struct rdb_source *source, enum rdb_form form, struct cursor *cursor,
+                      struct rdb_target target, size_t budget);
 
 #endif

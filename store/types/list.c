@@ -219,8 +219,10 @@ static size_t spare_of(size_t len) {
 }
 
 /* Changes a pack that does not shrink by it. */
-static bool put_in_place(struct edit *edit, struct bytes bytes, size_t place, const struct element *element,
-                         size_t len, bool replace) {
+static bool put_in_place(struct edit *edit, size_t place, const struct element *element, size_t len,
+                         bool replace) {
+    struct value value = entry_value(edit->entry);
+    struct bytes bytes = value_bytes(&value);
     bool in_front = !replace && bytes.len && place == list_pack_first(bytes) && len > bytes.len;
     size_t now = bytes.len, room = in_front ? len + spare_of(len) : len;
     char *data = edit_room(edit, room);
@@ -250,7 +252,7 @@ static bool put_in_pack(struct edit *edit, uint64_t index, struct bytes bytes, b
     size_t len = len_with(pack, place, &element, replace);
     if (!collection_may_pack(len, count + !replace)) return false;
     *done = len < pack.len ? put_in_copy(edit, pack, place, &element)
-                           : put_in_place(edit, pack, place, &element, len, replace);
+                           : put_in_place(edit, place, &element, len, replace);
     return true;
 }
 
@@ -401,8 +403,10 @@ static struct run find_run(const struct value *value, uint64_t point, bool backw
     return run;
 }
 
-static bool remove_equal_from_pack(struct edit *edit, const struct value *value, struct bytes bytes,
-                                   uint64_t most, bool backwards, uint64_t *removed) {
+static bool remove_equal_from_pack(struct edit *edit, struct bytes bytes, uint64_t most, bool backwards,
+                                   uint64_t *removed) {
+    struct value whole = entry_value(edit->entry);
+    const struct value *value = &whole;
     char scratch[COLLECTION_PACK_BYTES];
     struct pack pack = collection_copy_pack(value_bytes(value), scratch);
     struct value rest = {.type = TYPE_LIST, .kind = VALUE_INLINE, .bytes = pack_bytes(&pack)};
@@ -422,8 +426,7 @@ static bool remove_equal_from_pack(struct edit *edit, const struct value *value,
 bool list_remove_equal(struct edit *edit, struct bytes bytes, uint64_t most, bool backwards,
                        uint64_t *removed) {
     struct value value = entry_value(edit->entry);
-    if (value.kind != VALUE_OBJECT)
-        return remove_equal_from_pack(edit, &value, bytes, most, backwards, removed);
+    if (value.kind != VALUE_OBJECT) return remove_equal_from_pack(edit, bytes, most, backwards, removed);
     uint64_t point = backwards ? list_count(&value) : 0;
     struct run run;
     for (*removed = 0; (run = find_run(&value, point, backwards, bytes, most - *removed)).count > 0;) {
@@ -540,7 +543,7 @@ static enum rdb_type form(const struct value *value) {
 
 static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
     struct source source = source_of(value);
-    return rdb_write(&source.rdb, form_of(value), NULL, cursor, sink, budget);
+    return rdb_write(&source.rdb, form_of(value), cursor, (struct rdb_target){sink, NULL}, budget);
 }
 
 static bool load_in_pack(struct loading *loading, struct bytes bytes) {

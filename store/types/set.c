@@ -603,7 +603,7 @@ static enum rdb_type form(const struct value *value) {
 
 static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
     struct source source = source_of(value);
-    return rdb_write(&source.rdb, form_of(value), NULL, cursor, sink, budget);
+    return rdb_write(&source.rdb, form_of(value), cursor, (struct rdb_target){sink, NULL}, budget);
 }
 
 static enum set_changed load_in_small(struct loading *loading, struct bytes member, bool *large) {

@@ -222,13 +222,12 @@ bool zset_next(struct zset_walk *walk, struct zset_item *item) {
 /* A scan takes so many entries of the index at once, whose scores it compares with each other. */
 enum { SCANNED_AT_ONCE = 64 };
 
-/* Members with hashes [from, to] are due, `each` of which is called once. */
+/* Members with hashes [from, to] are due, each of which the visitor sees once. */
 struct scan {
     const struct keyspace *ks;
     const struct value *value;
     uint64_t from, to;
-    void (*each)(void *context, const struct zset_item *item);
-    void *context;
+    struct zset_visitor visitor;
     uint64_t looks; /* members that were looked at */
 };
 
@@ -243,7 +242,7 @@ static void scan_member(struct scan *scan, const struct tree_item *item) {
     scan->looks++;
     if (hash < scan->from || hash > scan->to) return;
     struct zset_item due = item_of(item);
-    scan->each(scan->context, &due);
+    scan->visitor.each(scan->visitor.context, &due);
 }
 
 /* Looks at all members with this score. */
@@ -332,8 +331,8 @@ static uint64_t least_count(const struct value *value, uint64_t from) {
 enum { LOOKS_FOR_SCORE = 16 };
 
 uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t from, uint64_t count,
-                   void (*each)(void *context, const struct zset_item *item), void *context) {
-    struct scan scan = {.ks = ks, .value = value, .each = each, .context = context};
+                   struct zset_visitor visitor) {
+    struct scan scan = {.ks = ks, .value = value, .visitor = visitor};
     uint64_t least, all = zset_count(value);
     if (from > UINT32_MAX) return 0;
     least = least_count(value, from);
@@ -608,12 +607,13 @@ uint64_t zset_delete_span(struct edit *edit, struct zset_span span) {
 /* ---- New values ----------------------------------------------------------------------------------- */
 
 /* Makes a pack of the items, if they fit one. */
-static bool build_pack(const struct zset_item *items, size_t count, bool edited, struct pack *pack) {
-    if (!collection_may_pack(0, (uint64_t)count * PARTS)) return false;
-    for (size_t i = 0; i < count; i++) {
+static bool build_pack(struct zset_items items, bool edited, struct pack *pack) {
+    if (!collection_may_pack(0, (uint64_t)items.count * PARTS)) return false;
+    for (size_t i = 0; i < items.count; i++) {
+        const struct zset_item *item = &items.items[i];
         struct pair pair;
-        if (items[i].member.bytes.len > ELEMENT_INLINE_MAX) return false;
-        make_pair(&pair, items[i].member.bytes, kept(items[i].score, edited));
+        if (item->member.bytes.len > ELEMENT_INLINE_MAX) return false;
+        make_pair(&pair, item->member.bytes, kept(item->score, edited));
         if (pack_insert(pack, (uint32_t)i * PARTS, pair.elements, PARTS) > pack->capacity) return false;
     }
     return true;
@@ -635,11 +635,11 @@ static bool push_to_trees(struct keyspace *ks, struct collection *collection, co
     return true;
 }
 
-static struct collection *build_trees(struct keyspace *ks, const struct zset_item *items, size_t count,
-                                      bool edited) {
+static struct collection *build_trees(struct keyspace *ks, struct zset_items items, bool edited) {
     struct collection *collection = collection_new(ks->heap, &type_zset, TREE_SCORES);
     bool done = collection;
-    for (size_t i = 0; i < count && done; i++) done = push_to_trees(ks, collection, &items[i], edited);
+    for (size_t i = 0; i < items.count && done; i++)
+        done = push_to_trees(ks, collection, &items.items[i], edited);
     keyspace_note_nodes(ks);
     if (done || collection == NULL) return collection;
     object_release(&collection->head, &ks->dead);
@@ -647,17 +647,17 @@ static struct collection *build_trees(struct keyspace *ks, const struct zset_ite
     return NULL;
 }
 
-bool zset_build(struct keyspace *ks, const struct zset_item *items, size_t count, bool edited,
-                char pack[COLLECTION_PACK_BYTES], struct value *value) {
+bool zset_build(struct keyspace *ks, struct zset_items items, bool edited, char pack[COLLECTION_PACK_BYTES],
+                struct value *value) {
     struct pack built = {.data = pack, .len = 0, .capacity = COLLECTION_PACK_BYTES};
-    assert(count > 0);
+    assert(items.count > 0);
     *value = (struct value){.type = TYPE_ZSET, .edited = edited};
-    if (build_pack(items, count, edited, &built)) {
+    if (build_pack(items, edited, &built)) {
         value->kind = VALUE_INLINE;
         value->bytes = pack_bytes(&built);
         return true;
     }
-    struct collection *collection = build_trees(ks, items, count, edited);
+    struct collection *collection = build_trees(ks, items, edited);
     if (collection == NULL) return false;
     value->kind = VALUE_OBJECT;
     value->object = &collection->head;
@@ -725,7 +725,7 @@ static enum rdb_type form(const struct value *value) {
 
 static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
     struct source source = source_of(value);
-    return rdb_write(&source.rdb, form_of(value, &source), NULL, cursor, sink, budget);
+    return rdb_write(&source.rdb, form_of(value, &source), cursor, (struct rdb_target){sink, NULL}, budget);
 }
 
 /* Adds a member to the pack. False if it must be trees for that. */

@@ -55,12 +55,16 @@ struct zset_walk {
 void zset_walk(struct zset_walk *walk, const struct value *value, uint64_t from, bool backwards);
 bool zset_next(struct zset_walk *walk, struct zset_item *item);
 
-/* One step of an iteration over a large sorted set that may change between steps: calls `each` once for each of `count`
- * members, or some more, and returns the next cursor, 0 at the end. Begin with 0. Every member that is there throughout is
- * seen. It goes by the hashes of members, and looks at all members that have the score of one that is due: where very many
- * scores are equal it takes more members at once, and at all of them once where that is less work. */
+struct zset_visitor {
+    void (*each)(void *context, const struct zset_item *item);
+    void *context;
+};
+/* One step of an iteration over a large sorted set that may change between steps: shows the visitor each of `count`
+ * members once, or some more, and returns the next cursor, 0 at the end. Begin with 0. Every member that is there throughout
+ * is seen. It goes by the hashes of members, and looks at all members that have the score of one that is due: where
+ * very many scores are equal it takes more members at once, and at all of them once where that is less work. */
 uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t cursor, uint64_t count,
-                   void (*each)(void *context, const struct zset_item *item), void *context);
+                   struct zset_visitor visitor);
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
@@ -75,10 +79,14 @@ enum zset_changed zset_delete(struct edit *edit, struct bytes member);
 /* Deletes the members with these ranks, the lowest first; how many went, which are fewer where memory ran out. */
 uint64_t zset_delete_span(struct edit *edit, struct zset_span span);
 
+struct zset_items {
+    const struct zset_item *items;
+    size_t count;
+};
 /* A new value of these items, in the order of ranks and at least one, for keyspace_set. Small ones are a pack in `pack`,
  * others an object with one reference, for the caller to release. `edited` is the mark that it gets; without it -0 becomes
  * 0, as in Redis. False without memory. */
-bool zset_build(struct keyspace *ks, const struct zset_item *items, size_t count, bool edited,
-                char pack[COLLECTION_PACK_BYTES], struct value *value);
+bool zset_build(struct keyspace *ks, struct zset_items items, bool edited, char pack[COLLECTION_PACK_BYTES],
+                struct value *value);
 
 #endif

@@ -481,10 +481,9 @@ static size_t fill_with_piece(struct leaf *leaf, unsigned place, size_t at, cons
     return bytes;
 }
 
-struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct leaf_piece *pieces,
-                        unsigned count, const struct leaf_item *item, size_t capacity) {
+struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, struct leaf_parts parts, size_t capacity) {
     const struct shape *shape = &shapes[kind];
-    struct extent extent = measure(shape, pieces, count, item);
+    struct extent extent = measure(shape, parts.pieces, parts.count, parts.item);
     size_t needs = leaf_bytes(kind, extent.count, extent.bytes), width = shape->before[COLUMNS];
     if (needs > HEAP_NODE_MAX) return NULL;
     capacity = node_bytes(capacity > needs ? capacity : needs);
@@ -500,10 +499,10 @@ struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct lea
     if (shape->base) memcpy(leaf->bytes, &extent.base, sizeof extent.base);
     unsigned place = 0;
     size_t at = 0;
-    for (unsigned i = 0; i < count; i++) {
-        at += pieces[i].leaf ? fill_with_piece(leaf, place, at, &pieces[i])
-                             : write_item(leaf, place, at, item);
-        place += pieces[i].leaf ? pieces[i].to - pieces[i].from : 1;
+    for (unsigned i = 0; i < parts.count; i++) {
+        const struct leaf_piece *piece = &parts.pieces[i];
+        at += piece->leaf ? fill_with_piece(leaf, place, at, piece) : write_item(leaf, place, at, parts.item);
+        place += piece->leaf ? piece->to - piece->from : 1;
     }
     assert(place == extent.count && at == extent.bytes);
     debug_assert(leaf_is_whole(leaf));

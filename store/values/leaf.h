@@ -75,10 +75,15 @@ static inline const struct leaf *leaf_at(const struct node *node) {
     return (const struct leaf *)(const void *)node;
 }
 
-/* A new leaf of these pieces, with one reference, at least `capacity` bytes large. What it takes from other leaves
+/* What a leaf is made of: pieces in their order, one of which may be the item. */
+struct leaf_parts {
+    const struct leaf_piece *pieces;
+    unsigned count;
+    const struct leaf_item *item; /* or NULL */
+};
+/* A new leaf of these parts, with one reference, at least `capacity` bytes large. What it takes from other leaves
  * stays there too. NULL without memory, or if it would be larger than any leaf may be. */
-struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, const struct leaf_piece *pieces,
-                        unsigned count, const struct leaf_item *item, size_t capacity);
+struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, struct leaf_parts parts, size_t capacity);
 /* Gives the blocks back and frees the leaf, which nobody refers to. */
 void leaf_free(struct leaf *leaf);
 

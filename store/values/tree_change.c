@@ -15,14 +15,15 @@ enum {
 };
 
 /* The way to a leaf, as a change sees it: all inner nodes are the tree's own. */
+struct step {
+    struct inner *node;
+    unsigned at; /* the child with which it goes on */
+};
 struct way {
     unsigned depth;
-    struct {
-        struct inner *node;
-        unsigned at;
-    } steps[TREE_LEVELS];
+    struct step steps[TREE_LEVELS];
     struct leaf *leaf; /* which may be shared */
-    unsigned place;    /* by position */
+    unsigned place;    /* in it: by position, or where an item is to be put */
 };
 
 static struct node **slot_of(struct tree *tree, const struct way *way, unsigned depth) {
@@ -116,15 +117,16 @@ static bool own_root(struct tree *tree, const struct tree_context *context, bool
     return raise_root(tree, context) && split_inner(tree, context, inner_of(tree->root), 0);
 }
 
-/* Owns the child that lies on the way, with room if there shall be; `at` is where the way goes on. */
-static bool own_child(struct tree *tree, const struct tree_context *context, struct inner *parent,
-                      const struct tree_target *target, bool room, unsigned *at) {
-    *at = tree_choose(parent, target);
+/* Chooses the child with which the way goes on, and owns it, with room if there shall be. */
+static bool own_child(struct tree *tree, const struct tree_context *context, struct step *step,
+                      const struct tree_target *target, bool room) {
+    struct inner *parent = step->node;
+    step->at = tree_choose(parent, target);
     if (parent->head.level == 1) return true;
-    if (!own(tree, context, &inner_children(parent)[*at], room)) return false;
-    if (!room || !is_full(inner_child(parent, *at))) return true;
-    if (!split_inner(tree, context, parent, *at)) return false;
-    *at = tree_choose(parent, target);
+    if (!own(tree, context, &inner_children(parent)[step->at], room)) return false;
+    if (!room || !is_full(inner_child(parent, step->at))) return true;
+    if (!split_inner(tree, context, parent, step->at)) return false;
+    step->at = tree_choose(parent, target);
     return true;
 }
 
@@ -135,15 +137,13 @@ static bool own_way(struct tree *tree, const struct tree_context *context, struc
     if (!own_root(tree, context, room)) return false;
     struct node *node = tree->root;
     while (node->level > 0) {
-        struct inner *inner = inner_of(node);
-        unsigned at;
+        struct step step = {.node = inner_of(node)};
         assert(way->depth < TREE_LEVELS && !node_shared(node));
-        if (!own_child(tree, context, inner, &target, room, &at)) return false;
-        tree_enter(inner, at, &target);
-        way->steps[way->depth].node = inner;
-        way->steps[way->depth++].at = at;
-        node = inner_child(inner, at);
-        tree_ask_for(&inner->head, node);
+        if (!own_child(tree, context, &step, &target, room)) return false;
+        tree_enter(step.node, step.at, &target);
+        way->steps[way->depth++] = step;
+        node = inner_child(step.node, step.at);
+        tree_ask_for(&step.node->head, node);
     }
     way->leaf = leaf_of(node);
     way->place = (unsigned)target.position;
@@ -208,8 +208,8 @@ static struct leaf *build_part(const struct tree_context *context, const struct 
                                unsigned from, unsigned to, size_t capacity) {
     struct leaf_piece pieces[3];
     unsigned count = pieces_of(putting, from, to, pieces);
-    return leaf_build(context->heap, (enum tree_kind)putting->leaf->head.kind, pieces, count, putting->ready,
-                      capacity);
+    struct leaf_parts parts = {pieces, count, putting->ready};
+    return leaf_build(context->heap, (enum tree_kind)putting->leaf->head.kind, parts, capacity);
 }
 
 /* Bytes of the element at this place of what the leaf is to hold; *offset runs along with the leaf's own. */
@@ -322,11 +322,11 @@ static bool halve_by_hash(const struct tree_context *context, const struct putti
            ELEMENTS_MOST / 2); /* two bytes and a member of two each, but for a few */
     uint64_t bound = bound_of_hashes(context, putting, hashes);
     if (bound == 0) return false;
-    unsigned count = pieces_on_side(putting, hashes, bound, false, pieces);
-    halves->left = leaf_build(context->heap, kind, pieces, count, putting->ready, 0);
+    struct leaf_parts parts = {pieces, pieces_on_side(putting, hashes, bound, false, pieces), putting->ready};
+    halves->left = leaf_build(context->heap, kind, parts, 0);
     if (halves->left == NULL) return false;
-    count = pieces_on_side(putting, hashes, bound, true, pieces);
-    halves->right = leaf_build(context->heap, kind, pieces, count, putting->ready, 0);
+    parts.count = pieces_on_side(putting, hashes, bound, true, pieces);
+    halves->right = leaf_build(context->heap, kind, parts, 0);
     halves->key = (struct tree_key){bound, 0};
     return halves->right;
 }
@@ -381,7 +381,8 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
     struct inner *parent = parent_of(way);
     size_t capacity = parent->head.count > 1 ? leaf_most(tree->kind)
                                              : 0; /* one of many: others will follow */
-    struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, putting->ready, capacity);
+    struct leaf *leaf =
+        leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, putting->ready}, capacity);
     if (leaf == NULL) return false;
     way->steps[way->depth - 1].at += end == TREE_BACK;
     struct tree_key key = tree_item_key(tree->kind, &putting->ready->item);
@@ -421,10 +422,12 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
     return true;
 }
 
-/* Puts the item into the leaf at the end of the way: before the place, or (skipped: 1) in place of what is there. */
-static bool put(struct tree *tree, const struct tree_context *context, struct way *way, unsigned place,
-                unsigned skipped, const struct leaf_item *ready) {
+/* Puts the item into the leaf at the end of the way, whose place is the item's: before what is there, or (skipped: 1)
+ * instead of it. */
+static bool put(struct tree *tree, const struct tree_context *context, struct way *way,
+                const struct leaf_item *ready, unsigned skipped) {
     struct leaf *leaf = way->leaf;
+    unsigned place = way->place;
     bool done = !node_shared(&leaf->head) &&
                 (skipped ? leaf_replace(leaf, place, ready) : leaf_insert(leaf, place, ready));
     if (!done) {
@@ -440,7 +443,7 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
 /* The first element. */
 static bool plant(struct tree *tree, const struct tree_context *context, const struct leaf_item *ready) {
     struct leaf_piece piece = new_item();
-    struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, ready, 0);
+    struct leaf *leaf = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, ready}, 0);
     if (leaf == NULL) return false;
     tree->root = &leaf->head;
     tree->count = 1;
@@ -464,10 +467,10 @@ static enum tree_changed put_by_key(struct tree *tree, const struct tree_context
     if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way(tree, context, &way, tree_target(tree, &ready->item), true)) return TREE_NO_MEMORY;
-    unsigned place = place_in(way.leaf, &ready->item, &found);
+    way.place = place_in(way.leaf, &ready->item, &found);
     if (tree->kind == TREE_INDEX) found = false;
     if (found && !replace) return TREE_UNCHANGED;
-    if (!put(tree, context, &way, place, found, ready)) return TREE_NO_MEMORY;
+    if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
 
@@ -512,14 +515,14 @@ static bool push(struct tree *tree, const struct tree_context *context, const st
     }
     if (tree->root == NULL) return plant(tree, context, ready);
     if (!settle(tree, context) || !own_way(tree, context, &way, target, true)) return false;
-    unsigned place = end == TREE_BACK ? way.leaf->head.count : 0;
-    struct putting putting = {way.leaf, place, 0, ready, place + 1u, 0};
+    way.place = end == TREE_BACK ? way.leaf->head.count : 0;
+    struct putting putting = {way.leaf, way.place, 0, ready, way.place + 1u, 0};
     bool overflows = leaf_needs(way.leaf) + leaf_item_bytes(tree->kind, ready) > leaf_most(tree->kind);
     if (by_hash(tree->kind) && overflows) {
         /* Order is the caller's word here, so that a leaf of hashes need not be split. */
         if (!begin_leaf(tree, context, &way, &putting, TREE_BACK)) return false;
         count_on_way(tree, &way, 1);
-    } else if (!put(tree, context, &way, place, 0, ready)) {
+    } else if (!put(tree, context, &way, ready, 0)) {
         return false;
     }
     know_edge(tree, &way, end);
@@ -574,7 +577,7 @@ static bool join_leaves(struct tree *tree, const struct tree_context *context, s
     if (leaf_needs(left) + leaf_needs(right) > most) return false;
     struct leaf_piece pieces[2] = {leaf_piece(left, 0, left->head.count),
                                    leaf_piece(right, 0, right->head.count)};
-    struct leaf *joined = leaf_build(context->heap, tree->kind, pieces, 2, NULL, 0);
+    struct leaf *joined = leaf_build(context->heap, tree->kind, (struct leaf_parts){pieces, 2, NULL}, 0);
     if (joined == NULL) return false;
     inner_below(parent)[at] += inner_below(parent)[at + 1];
     exchange(tree, context, &inner_children(parent)[at], &joined->head);
@@ -632,7 +635,8 @@ static void shrink_leaf(struct tree *tree, const struct tree_context *context, c
     struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     size_t needs = leaf_needs(way->leaf);
     if (needs + needs / 16 > HEAP_NODE_MAX || node_bytes(needs + needs / 16) >= way->leaf->capacity) return;
-    struct leaf *leaf = leaf_build(context->heap, tree->kind, &piece, 1, NULL, needs + needs / 16);
+    struct leaf *leaf =
+        leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, needs + needs / 16);
     if (leaf) exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
 }
 
@@ -645,7 +649,7 @@ static bool take_from_leaf(struct tree *tree, const struct tree_context *context
         return true;
     }
     struct leaf_piece pieces[2] = {leaf_piece(leaf, 0, place), leaf_piece(leaf, place + 1, leaf->head.count)};
-    struct leaf *rest = leaf_build(context->heap, tree->kind, pieces, 2, NULL, 0);
+    struct leaf *rest = leaf_build(context->heap, tree->kind, (struct leaf_parts){pieces, 2, NULL}, 0);
     if (rest == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &rest->head);
     way->leaf = rest;
@@ -721,7 +725,7 @@ static bool put_at(struct tree *tree, const struct tree_context *context, uint64
     struct way way;
     if (tree->root == NULL) return plant(tree, context, ready);
     if (!settle(tree, context) || !own_way_to(tree, context, &way, position, true)) return false;
-    return put(tree, context, &way, way.place, skipped, ready);
+    return put(tree, context, &way, ready, skipped);
 }
 
 static bool prepare_and_put_at(struct tree *tree, const struct tree_context *context, uint64_t position,
@@ -748,7 +752,7 @@ bool tree_replace_at(struct tree *tree, const struct tree_context *context, uint
 static bool own_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
     if (!node_shared(&way->leaf->head)) return true;
     struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
-    struct leaf *copy = leaf_build(context->heap, tree->kind, &piece, 1, NULL, 0);
+    struct leaf *copy = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, 0);
     if (copy == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &copy->head);
     way->leaf = copy;

@@ -47,9 +47,7 @@ static void read_in_pieces(const struct payload *payload, const struct model *wh
     static const size_t pieces[] = {1, 7, 1000, 65536};
     for (size_t i = payload->value.len > 100000 ? 2 : 0; i < sizeof pieces / sizeof *pieces; i++) {
         struct model model;
-        size_t rest;
-        enum rdb_read read =
-            model_read(&model, payload->type, payload->version, payload->value, pieces[i], &rest);
+        enum rdb_read read = model_read(&model, payload->type, payload->version, payload->value, pieces[i]);
         CHECK(read == expected || (expected == RDB_READ_CORRUPT && read == RDB_READ_MORE));
         struct text one = model_text(whole), other = model_text(&model);
         if (read == RDB_READ_DONE) CHECK_BYTES(text_bytes(&other), text_bytes(&one));
@@ -73,12 +71,11 @@ static void probe(struct bytes bytes) {
     static struct rdb_compressor compressor;
     struct payload payload;
     struct model model;
-    size_t rest;
     if (!payload_open(bytes, &payload)) {
         write_part(BYTES("footer"));
         return;
     }
-    enum rdb_read read = model_read(&model, payload.type, payload.version, payload.value, 0, &rest);
+    enum rdb_read read = model_read(&model, payload.type, payload.version, payload.value, 0);
     read_in_pieces(&payload, &model, read);
     write_part(name_of(read));
     if (read == RDB_READ_DONE) {

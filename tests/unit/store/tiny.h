@@ -106,7 +106,7 @@ static inline enum dumped tiny_dump(const struct value *value, struct cursor *cu
                                     size_t budget) {
     struct tiny_source source = {{.kind = RDB_LIST, .count = tiny_count(value), .next = tiny_next_element},
                                  .value = value};
-    return rdb_write(&source.rdb, RDB_FORM_PLAIN, NULL, cursor, sink, budget);
+    return rdb_write(&source.rdb, RDB_FORM_PLAIN, cursor, (struct rdb_target){sink, NULL}, budget);
 }
 
 static inline enum rdb_type tiny_form(const struct value *value) {

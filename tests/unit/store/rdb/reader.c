@@ -110,14 +110,12 @@ static void each_says_what_is_in_it(void) {
         const struct sample *sample = &samples[i];
         for (size_t piece = 0; piece <= sample->value.len; piece++) {
             struct model model;
-            size_t rest;
-            enum rdb_read read =
-                model_read(&model, sample->type, sample->version, sample->value, piece, &rest);
+            enum rdb_read read = model_read(&model, sample->type, sample->version, sample->value, piece);
             if ((read == RDB_READ_DONE) != valid(sample)) printf("sample %zu\n", i);
             CHECK(read == (valid(sample) ? RDB_READ_DONE : RDB_READ_CORRUPT));
             if (valid(sample)) {
                 struct text text = model_text(&model);
-                CHECK(model.ended && rest == 0);
+                CHECK(model.ended && model.rest == 0);
                 CHECK_BYTES(text_bytes(&text), sample->text);
                 free(text.data);
             }
@@ -130,13 +128,13 @@ static void what_follows_is_left(void) {
     for (size_t i = 0; i < SAMPLES; i++) {
         char longer[300];
         struct model model;
-        size_t rest, len = samples[i].value.len;
+        size_t len = samples[i].value.len;
         if (!valid(&samples[i])) continue;
         memcpy(longer, samples[i].value.data, len);
         memset(longer + len, 'x', 7);
-        CHECK(model_read(&model, samples[i].type, samples[i].version, (struct bytes){longer, len + 7}, 0,
-                         &rest) == RDB_READ_DONE);
-        CHECK_INT(rest, 7);
+        CHECK(model_read(&model, samples[i].type, samples[i].version, (struct bytes){longer, len + 7}, 0) ==
+              RDB_READ_DONE);
+        CHECK_INT(model.rest, 7);
         model_clear(&model);
     }
 }
@@ -145,11 +143,10 @@ static void none_may_be_cut_off(void) {
     for (size_t i = 0; i < SAMPLES; i++) {
         for (size_t len = 0; valid(&samples[i]) && len < samples[i].value.len; len++) {
             struct model model;
-            size_t rest;
             struct bytes cut = {samples[i].value.data, len};
-            CHECK(model_read(&model, samples[i].type, samples[i].version, cut, 0, &rest) == RDB_READ_CORRUPT);
+            CHECK(model_read(&model, samples[i].type, samples[i].version, cut, 0) == RDB_READ_CORRUPT);
             model_clear(&model);
-            CHECK(model_read(&model, samples[i].type, samples[i].version, cut, 2, &rest) == RDB_READ_MORE);
+            CHECK(model_read(&model, samples[i].type, samples[i].version, cut, 2) == RDB_READ_MORE);
             model_clear(&model);
         }
     }
@@ -160,14 +157,13 @@ static void changed_bytes_lead_nowhere(void) {
         const struct sample *sample = &samples[check_random(&seed) % SAMPLES];
         char changed[300];
         struct model model;
-        size_t rest;
         memcpy(changed, sample->value.data, sample->value.len);
         for (unsigned changes = 0; changes < 1 + i % 3; changes++)
             changed[check_random(&seed) % sample->value.len] = (char)check_random(&seed);
         struct bytes value = {changed, sample->value.len};
-        enum rdb_read whole = model_read(&model, sample->type, sample->version, value, 0, &rest);
+        enum rdb_read whole = model_read(&model, sample->type, sample->version, value, 0);
         model_clear(&model);
-        enum rdb_read pieces = model_read(&model, sample->type, sample->version, value, 1 + i % 5, &rest);
+        enum rdb_read pieces = model_read(&model, sample->type, sample->version, value, 1 + i % 5);
         CHECK(whole == pieces || (whole == RDB_READ_CORRUPT && pieces == RDB_READ_MORE));
         model_clear(&model);
     }
@@ -201,9 +197,7 @@ static void what_is_empty_has_a_name(void) {
     };
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
         struct model model;
-        size_t rest;
-        CHECK(model_read(&model, empty[i].type, empty[i].version, empty[i].value, 0, &rest) ==
-              RDB_READ_EMPTY);
+        CHECK(model_read(&model, empty[i].type, empty[i].version, empty[i].value, 0) == RDB_READ_EMPTY);
         model_clear(&model);
     }
 }
@@ -211,15 +205,13 @@ static void what_is_empty_has_a_name(void) {
 /* Nobody is told of more than can come. */
 static void hints_are_no_larger_than_what_pays_for_them(void) {
     struct model model;
-    size_t rest;
-    CHECK(model_read(&model, RDB_TYPE_SET, 10, BYTES("\x80\xff\xff\xff\xff\1a"), 0, &rest) ==
-          RDB_READ_CORRUPT);
+    CHECK(model_read(&model, RDB_TYPE_SET, 10, BYTES("\x80\xff\xff\xff\xff\1a"), 0) == RDB_READ_CORRUPT);
     CHECK(model.begun && model.hint == 0);
     model_clear(&model);
-    CHECK(model_read(&model, RDB_TYPE_SET, 10, BYTES("\2\1a\1b"), 0, &rest) == RDB_READ_DONE);
+    CHECK(model_read(&model, RDB_TYPE_SET, 10, BYTES("\2\1a\1b"), 0) == RDB_READ_DONE);
     CHECK_INT(model.hint, 2);
     model_clear(&model);
-    CHECK(model_read(&model, RDB_TYPE_HASH_LISTPACK, 10, BYTES("\x0d" LP_AB), 0, &rest) == RDB_READ_DONE);
+    CHECK(model_read(&model, RDB_TYPE_HASH_LISTPACK, 10, BYTES("\x0d" LP_AB), 0) == RDB_READ_DONE);
     CHECK_INT(model.hint, 1);
     model_clear(&model);
 }
@@ -273,9 +265,8 @@ static void without_memory_it_ends(void) {
         enum rdb_read read = RDB_READ_NO_MEMORY;
         for (unsigned allocations = 0; valid(&samples[i]) && read != RDB_READ_DONE; allocations++) {
             struct model model;
-            size_t rest;
             memory_left = allocations;
-            read = model_read(&model, samples[i].type, samples[i].version, samples[i].value, 2, &rest);
+            read = model_read(&model, samples[i].type, samples[i].version, samples[i].value, 2);
             memory_left = UINT_MAX;
             CHECK(read == RDB_READ_NO_MEMORY || read == RDB_READ_DONE);
             failures += read == RDB_READ_NO_MEMORY;

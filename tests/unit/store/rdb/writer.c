@@ -48,11 +48,10 @@ static void fill(struct model *model, enum rdb_kind kind, unsigned most, bool in
 static void round_trip(struct model *model, enum rdb_form form, bool compress, size_t budget) {
     struct text written = model_write(model, form, compress ? &compressor : NULL, budget), before, after;
     struct model back;
-    size_t rest;
     unsigned type = rdb_type_of(model_source(model), form), version = rdb_version_of(model_source(model));
     size_t piece = check_random(&seed) % 2 ? 0 : 1 + check_random(&seed) % 500;
-    CHECK(model_read(&back, type, version, text_bytes(&written), piece, &rest) == RDB_READ_DONE);
-    CHECK_INT(rest, 0);
+    CHECK(model_read(&back, type, version, text_bytes(&written), piece) == RDB_READ_DONE);
+    CHECK_INT(back.rest, 0);
     before = model_text(model), after = model_text(&back);
     CHECK_BYTES(text_bytes(&after), text_bytes(&before));
     for (size_t i = 0; i < model->count; i++) CHECK(back.elements[i].score == model->elements[i].score);
@@ -158,8 +157,8 @@ static void a_full_sink_ends_it(void) {
             for (unsigned left = 1; dumped == DUMP_FAILED; left++) {
                 struct text_sink to = {.sink = {text_sink_write}, .left = left};
                 struct cursor cursor = {0};
-                dumped =
-                    rdb_write(model_source(&model), (enum rdb_form)form, NULL, &cursor, &to.sink, SIZE_MAX);
+                dumped = rdb_write(model_source(&model), (enum rdb_form)form, &cursor,
+                                   (struct rdb_target){&to.sink, NULL}, SIZE_MAX);
                 CHECK(dumped == (to.left == 0 ? DUMP_FAILED : DUMP_DONE));
                 free(to.text.data);
             }

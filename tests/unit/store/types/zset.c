@@ -186,7 +186,7 @@ static void build(unsigned from, unsigned to) {
     struct value value = entry_value(e), built;
     zset_walk(&walk, &value, 0, false);
     while (count < MEMBERS && zset_next(&walk, &items[count])) count++;
-    if (!zset_build(ks, items, count, false, pack, &built)) return;
+    if (!zset_build(ks, (struct zset_items){items, count}, false, pack, &built)) return;
     check_value(&built, &models[from]);
     if (keyspace_set(ks, 0, key_of(names[to]), &built, EXPIRY_NONE)) models[to] = models[from];
     value_release(&built, &ks->dead);
@@ -381,14 +381,14 @@ static void scans_see_every_member_once(void) {
         uint64_t cursor = 0;
         do {
             unsigned seen = 0;
-            cursor = zset_scan(ks, &value, cursor, 10, see, &seen);
+            cursor = zset_scan(ks, &value, cursor, 10, (struct zset_visitor){see, &seen});
             CHECK(seen < 20 && (seen >= 10 || !cursor));
             steps++;
         } while (cursor);
         for (unsigned i = 1; i < MEMBERS; i++) CHECK_INT(scanned[i], 1);
         CHECK(steps > MEMBERS / 20);
         unsigned seen = 0;
-        CHECK_INT(zset_scan(ks, &value, UINT64_MAX, 10, see, &seen), 0);
+        CHECK_INT(zset_scan(ks, &value, UINT64_MAX, 10, (struct zset_visitor){see, &seen}), 0);
         CHECK_INT(seen, 0);
         end();
     }
@@ -422,7 +422,8 @@ static void scans_of_many_at_once_see_every_member_once(void) {
             memset(many_scanned, 0, sizeof many_scanned);
             do {
                 unsigned seen = 0, least = MANY / scores[s] / 64;
-                cursor = zset_scan(ks, &value, cursor, counts[c], see_one_of_many, &seen);
+                cursor =
+                    zset_scan(ks, &value, cursor, counts[c], (struct zset_visitor){see_one_of_many, &seen});
                 CHECK(seen >= counts[c] || !cursor);
                 CHECK(seen <= (counts[c] < least ? least : counts[c]) + 10);
             } while (cursor);

@@ -17,7 +17,7 @@ static struct leaf_item ready_item(enum tree_kind kind, const struct element *el
 static struct leaf *leaf_of_one(enum tree_kind kind, const struct element *element, size_t capacity) {
     struct leaf_item ready = ready_item(kind, element);
     struct leaf_piece piece = {.leaf = NULL};
-    struct leaf *leaf = leaf_build(NULL, kind, &piece, 1, &ready, capacity);
+    struct leaf *leaf = leaf_build(NULL, kind, (struct leaf_parts){&piece, 1, &ready}, capacity);
     CHECK(leaf);
     leaf_drop(&ready);
     return leaf;
@@ -108,7 +108,8 @@ static void changes_in_place_equal_an_array(void) {
 static struct leaf *grown(struct leaf *leaf, const struct element *element) {
     struct leaf_item ready = ready_item((enum tree_kind)leaf->head.kind, element);
     struct leaf_piece pieces[2] = {leaf_piece(leaf, 0, leaf->head.count), {.leaf = NULL}};
-    struct leaf *larger = leaf_build(NULL, (enum tree_kind)leaf->head.kind, pieces, 2, &ready, 0);
+    struct leaf *larger =
+        leaf_build(NULL, (enum tree_kind)leaf->head.kind, (struct leaf_parts){pieces, 2, &ready}, 0);
     CHECK(larger);
     leaf_drop(&ready);
     node_release(&leaf->head, &model_graves);
@@ -166,7 +167,7 @@ static void parts_of_every_length_come_back(void) {
         struct leaf_piece piece = {.leaf = NULL};
         size_t offset;
         CHECK(leaf_prepare(TREE_HASH, &item, &ready));
-        struct leaf *leaf = leaf_build(NULL, TREE_HASH, &piece, 1, &ready, 0);
+        struct leaf *leaf = leaf_build(NULL, TREE_HASH, (struct leaf_parts){&piece, 1, &ready}, 0);
         leaf_drop(&ready);
         CHECK(leaf && leaf_find(leaf, item.key.high, item.parts[0], &offset) == 0);
         leaf_get(leaf, 0, 0, &read);
@@ -218,7 +219,7 @@ static void without_memory_nothing_is_held(void) {
     }
     allocations_left = 2;
     CHECK(leaf_prepare(TREE_HASH, &item, &ready));
-    CHECK(!leaf_build(NULL, TREE_HASH, &piece, 1, &ready, 0) && nodes_live == 0);
+    CHECK(!leaf_build(NULL, TREE_HASH, (struct leaf_parts){&piece, 1, &ready}, 0) && nodes_live == 0);
     allocations_left = -1;
     leaf_drop(&ready);
     CHECK(blocks_live == 0);

@@ -14,7 +14,7 @@ static struct node *new_leaf(enum tree_kind kind, uint32_t member) {
     struct leaf_item ready;
     struct leaf_piece piece = {.leaf = NULL};
     CHECK(leaf_prepare(kind, &item, &ready));
-    struct leaf *leaf = leaf_build(NULL, kind, &piece, 1, &ready, 0);
+    struct leaf *leaf = leaf_build(NULL, kind, (struct leaf_parts){&piece, 1, &ready}, 0);
     CHECK(leaf);
     leaf_drop(&ready);
     return &leaf->head;
@@ -24,10 +24,16 @@ static struct tree_key random_key(void) {
     return (struct tree_key){check_random(&seed) % 3, check_random(&seed)};
 }
 
-static void check_child(enum tree_kind kind, const struct inner *inner, unsigned at, const struct node *child,
-                        struct tree_key key, uint32_t below) {
+struct child {
+    const struct node *node;
+    struct tree_key key;
+    uint32_t below;
+};
+
+static void check_child(enum tree_kind kind, const struct inner *inner, unsigned at, struct child child) {
+    struct tree_key key = child.key;
     struct tree_key own = inner_key(inner, at);
-    CHECK(inner_child(inner, at) == child && inner_below(inner)[at] == below);
+    CHECK(inner_child(inner, at) == child.node && inner_below(inner)[at] == child.below);
     CHECK(own.high == (tree_key_words[kind] > 0 ? key.high : 0));
     CHECK(own.low == (tree_key_words[kind] > 1 ? key.low : 0));
     CHECK(tree_key_words[kind] == 0 || inner_compare(inner, at, key) == 0);
@@ -58,17 +64,17 @@ static void children_stand_where_they_were_put(void) {
             }
             uint64_t sum = 0;
             for (unsigned i = 0; i < capacity; i++) {
-                check_child(kind, inner, i, children[i], keys[i], below[i]);
+                check_child(kind, inner, i, (struct child){children[i], keys[i], below[i]});
                 sum += below[i];
             }
             CHECK(node_elements(&inner->head) == sum);
             inner_append(other, inner, 2, capacity);
             for (unsigned i = 2; i < capacity; i++)
-                check_child(kind, other, i - 2, children[i], keys[i], below[i]);
+                check_child(kind, other, i - 2, (struct child){children[i], keys[i], below[i]});
             CHECK(inner_take(inner, 1) == children[1]);
             node_release(children[1], &model_graves);
-            check_child(kind, inner, 0, children[0], keys[0], below[0]);
-            check_child(kind, inner, 1, children[2], keys[2], below[2]);
+            check_child(kind, inner, 0, (struct child){children[0], keys[0], below[0]});
+            check_child(kind, inner, 1, (struct child){children[2], keys[2], below[2]});
             node_release(&inner->head, &model_graves);
             dig_all();
             node_free(other);
@@ -116,7 +122,8 @@ static void blocks_are_part_of_the_budget(void) {
     CHECK(leaf_prepare(TREE_LIST, &item, &ready));
     for (unsigned i = 0; i < LEAVES; i++) {
         struct leaf_piece piece = {.leaf = NULL};
-        struct leaf *leaf = leaf_build(NULL, TREE_LIST, &piece, 1, &ready, HEAP_NODE_MAX);
+        struct leaf *leaf =
+            leaf_build(NULL, TREE_LIST, (struct leaf_parts){&piece, 1, &ready}, HEAP_NODE_MAX);
         CHECK(leaf);
         while (leaf->head.count < BLOCKS) CHECK(leaf_insert(leaf, 0, &ready));
         inner_put(inner, i, &leaf->head, (struct tree_key){0, 0}, BLOCKS);
