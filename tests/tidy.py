@@ -69,6 +69,9 @@ BANNED_IN_STORE = ("time", "clock_gettime", "gettimeofday", "clock", "socket", "
 # The least number of assertions, static ones included, for every 1,000 lines of these folders. It may rise.
 ASSERTIONS = {"store/": 20, "uring/": 20, "server/journal/": 20, "server/exec/": 20, "server/loop/": 20, "server/stripes/": 20}
 FUNCTION_LINES = 100
+PARAMETERS = 5
+# System calls, whose parameters are the kernel's, and what stands for them in tests.
+SYSTEM_CALLS = re.compile(r"(?:__wrap_|__real_)?(?:ring_sys_enter|mmap)")
 LINE_COLUMNS = 125
 # Spelt so that this file does not offend.
 WORDS = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")
@@ -262,6 +265,29 @@ def long_functions(tree):
                 start = None
 
 
+SIGNATURE = re.compile(r"^(?:[A-Za-z_][\w \t*]*[ *])?(\w+)\(", re.M)
+
+
+def parameter_count(text, at):
+    """How many there are between the parenthesis before `at` and the one that closes it."""
+    depth, count = 1, 1
+    while at < len(text) and depth:
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        count += text[at] == "," and depth == 1
+        at += 1
+    return count
+
+
+def parameters(tree):
+    """A function takes five things at most: what belongs together is a struct."""
+    for path in tree.sources():
+        text = re.sub(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)[ ]?", "", code(tree.text(path)))
+        for match in SIGNATURE.finditer(text):
+            count = parameter_count(text, match.end())
+            if count > PARAMETERS and not match.group(1).isupper() and not SYSTEM_CALLS.fullmatch(match.group(1)):
+                yield path, text.count("\n", 0, match.start()) + 1, "%s has %d parameters" % (match.group(1), count)
+
+
 def words(tree):
     """No notes to self, no paths of somebody's machine."""
     for path in tree.paths:
@@ -363,7 +389,7 @@ def assertions(tree):
             yield folder, 0, "%d assertions in %d lines, %.1f a thousand: at least %d" % (count, lines, count * 1000 / lines, least)
 
 
-CHECKS = (arrows, circles, banned_calls, store_state, kernel_words, stray_files, lone_headers, dead_declarations, long_functions, words, layout, first_comment,
+CHECKS = (arrows, circles, banned_calls, store_state, kernel_words, stray_files, lone_headers, dead_declarations, long_functions, parameters, words, layout, first_comment,
           last_words, formatting, command_list, option_list, unit_tests, assertions)
 
 
@@ -399,6 +425,9 @@ OFFENCES = {
                                  "store/d.c": "/* d.c - does. */\nint d_tried(int a) {\n    return a;\n}\n",
                                  "tests/d.c": "/* d.c - tries. */\nint main(void) {\n    return d_tried(0);\n}\n"},
     "long_functions": {"uring/e.c": "/* e.c - goes on. */\nvoid e(void) {\n" + "    e();\n" * (FUNCTION_LINES + 5) + "}\n"},
+    "parameters": {"uring/e.c": "/* e.c - wants all. */\nint e(int a, int b, int c,\n      int d, int f, int g) {\n    return a;\n}\n"},
+    "parameters, inline": {"uring/e.c": "/* e.c - is at once. */\nstatic inline __attribute__((always_inline)) int e(int a, int (*b)(int, int), "
+                                        "int c, int d, int f,\n                                                   int g) {\n    return a;\n}\n"},
     "words": {"server/f.c": "/* f.c - %s: later. */\n" % WORDS[0]},
     "layout": {"server/g.c": "/* g.c - trails. */ \n"},
     "first_comment": {"server/h.c": "int h(void);\n"},

@@ -271,12 +271,15 @@ static __attribute__((noinline)) void leave_with_news(struct call *call, struct 
     call_leave(call, stripe);
 }
 
+/* Who hears of plain requests: nobody; who waits for what they create; who waits, and a journal. */
+enum plain_way { PLAIN_ALONE, PLAIN_FEEDING, PLAIN_RECORDED };
+
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
- * counted once for all of them. Returns how many are done with. `recorded` and `feeds` are constant in each of those that
- * are made of it: where no journal is open, and for commands that feed nobody who waits, nothing of that is left. */
-static inline __attribute__((always_inline)) unsigned run_plain_as(bool recorded, bool feeds,
-                                                                   struct call *call, struct request *batch,
-                                                                   unsigned done, unsigned count) {
+ * counted once for all of them. Returns how many are done with. `how` is constant in each of those that are made of it:
+ * where no journal is open, and for commands that feed nobody who waits, nothing of that is left. */
+static inline __attribute__((always_inline)) unsigned
+run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsigned done, unsigned count) {
+    bool recorded = how == PLAIN_RECORDED, feeds = how != PLAIN_ALONE;
     const struct command *command = batch[done].command;
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
@@ -316,15 +319,15 @@ static inline __attribute__((always_inline)) unsigned run_plain_as(bool recorded
     return done;
 }
 static unsigned run_plain(struct call *call, struct request *batch, unsigned done, unsigned count) {
-    return run_plain_as(false, false, call, batch, done, count);
+    return run_plain_as(PLAIN_ALONE, call, batch, done, count);
 }
 static __attribute__((noinline)) unsigned run_plain_feeding(struct call *call, struct request *batch,
                                                             unsigned done, unsigned count) {
-    return run_plain_as(false, true, call, batch, done, count);
+    return run_plain_as(PLAIN_FEEDING, call, batch, done, count);
 }
 static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, struct request *batch,
                                                              unsigned done, unsigned count) {
-    return run_plain_as(true, true, call, batch, done, count);
+    return run_plain_as(PLAIN_RECORDED, call, batch, done, count);
 }
 
 static void prefetch_entries(const struct request *batch, unsigned count) {
