@@ -40,13 +40,13 @@ static void write_item(struct reply *reply, struct metrics *metrics, const struc
 
 void zset_reply_range(struct call *call, const struct value *value, struct collection_range range,
                       unsigned show) {
+    if (range.count == 0) return; /* there may be no value */
     if (value->kind == VALUE_OBJECT) {
         collection_reply_items(call, collection_tree(value), range, write_item, show);
         return;
     }
     struct zset_walk walk;
     struct zset_item item;
-    if (range.count == 0) return;
     zset_walk(&walk, value, range.position, range.backwards);
     for (uint64_t i = 0; i < range.count && zset_next(&walk, &item); i++)
         zset_reply_item(call->reply, call->effects->metrics, &item, show);

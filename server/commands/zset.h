@@ -21,7 +21,8 @@ unsigned zset_show(const struct call *call, bool scores);
 void zset_reply_header(struct call *call, uint64_t count, unsigned show);
 void zset_reply_item(struct reply *reply, struct metrics *metrics, const struct zset_item *item,
                      unsigned show);
-/* Members of a value, without a header. Many are written when there is room for them. */
+/* Members of a value, without a header. Many are written when there is room for them. Where there are none in the range, the
+ * value is not looked at. */
 void zset_reply_range(struct call *call, const struct value *value, struct collection_range range,
                       unsigned show);
 

@@ -117,7 +117,17 @@ static void large_sorted_sets_have_the_same_ranges(void) {
     end();
 }
 
+static void an_empty_range_may_be_of_no_value(void) {
+    struct value none = {.type = TYPE_ZSET, .kind = VALUE_OBJECT, .object = NULL};
+    zset_reply_range(NULL, &none, (struct collection_range){.count = 0}, 0);
+    begin();
+    EXPECT("zrange nothing 0 -1\nzrange nothing 0 -1 withscores\nzrangebylex nothing - +\n",
+           "*0\r\n*0\r\n*0\r\n");
+    end();
+}
+
 int main(void) {
+    RUN(an_empty_range_may_be_of_no_value);
     RUN(ranges_are_read_in_all_forms);
     RUN(ranges_are_stored);
     RUN(ranges_are_removed);
