@@ -24,10 +24,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
 from kevy import Client, Closed, Server, Timeout, encode, eventually, find_redis, program, show  # noqa: E402
+from shrink import shrink  # noqa: E402
 
 CLIENTS = 8
 STEPS = 40
-SHRINK_SECONDS = 60
 ROUNDS_MIN = 5  # in each configuration, however little time there is
 WAIT_S = 10
 LONG_S = "1000"  # a time-out that does not pass
@@ -385,29 +385,13 @@ class Pair:
             return difference
         return None
 
-    def shrink(self, script, difference):
-        deadline = time.monotonic() + SHRINK_SECONDS
-        script = script[: difference.index + 1]
-        piece = max(len(script) // 2, 1)
-        while piece:
-            at, removed = 0, False
-            while at < len(script) and time.monotonic() < deadline:
-                shorter = script[:at] + script[at + piece :]
-                found = self.fails(shorter) if shorter else None
-                if found:
-                    script, difference, removed = shorter[: found.index + 1], found, True
-                else:
-                    at += piece
-            piece = piece if removed and piece == 1 else piece // 2
-        return script, difference
-
     def check(self, what, script):
         difference = self.fails(script)
         if difference is None:
             return
         if not self.kevy.is_alive():
             self.kevy.show_log()
-        shrunk, last = self.shrink(script, difference)
+        shrunk, last = shrink(self.fails, script, difference)
         again = "" if self.fails(shrunk) else " (only sometimes: it passed when it was run again)"
         text = "".join(line_of(*step) + "\n" for step in shrunk)
         handle, path = tempfile.mkstemp(prefix="kevy-blocking-", suffix=".txt")

@@ -30,13 +30,13 @@ import commands  # noqa: E402
 import families  # noqa: E402
 import resp  # noqa: E402
 from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, program, show  # noqa: E402
+from shrink import shrink  # noqa: E402
 
 DATABASES = 16
 BATCH = 64  # commands of one connection that are sent at once
 CUT_SHARE, CUTS_MAX = 0.05, 4  # how many of the pipelines are sent in pieces, and at how many places one is cut at most
 UNIX = 2  # this connection is one over the Unix socket, where the sender knows when a piece has been read
 CLOCK_SLACK_S = 0.25  # servers look at the clock now and then, not at every command
-SHRINK_SECONDS = 60
 ROUNDS_MIN = 10  # in each configuration, however little time there is
 EMPTY_CURSOR = b"0"
 READ_ALL = {"hash": "HGETALL key", "set": "SMEMBERS key", "zset": "ZRANGE key 0 -1 WITHSCORES", "list": "LRANGE key 0 -1"}
@@ -704,30 +704,13 @@ class Pair:
             return difference
         return None
 
-    def shrink(self, sequence, difference):
-        """Ever fewer commands that still differ: halves first, then quarters, then single ones."""
-        deadline = time.monotonic() + SHRINK_SECONDS
-        sequence = sequence[: difference.index + 1]
-        piece = max(len(sequence) // 2, 1)
-        while piece:
-            at, removed = 0, False
-            while at < len(sequence) and time.monotonic() < deadline:
-                shorter = sequence[:at] + sequence[at + piece :]
-                found = self.fails(shorter) if shorter else None
-                if found:
-                    sequence, difference, removed = shorter[: found.index + 1], found, True
-                else:
-                    at += piece
-            piece = piece if removed and piece == 1 else piece // 2
-        return sequence, difference
-
     def check(self, what, sequence):
         difference = self.fails(sequence)
         if difference is None:
             return
         if not self.kevy.is_alive():
             self.kevy.show_log()
-        shrunk, last = self.shrink(sequence, difference)
+        shrunk, last = shrink(self.fails, sequence, difference)
         again = "" if self.fails(shrunk) else " (only sometimes: the shrunk script passed when it was run again)"
         handle, path = tempfile.mkstemp(prefix="kevy-oracle-", suffix=".txt")
         with os.fdopen(handle, "w") as file:

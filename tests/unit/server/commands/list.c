@@ -1,7 +1,6 @@
 /* Lists: what commands say and tell of, and what is left where memory runs out. */
 #include "server/commands/collection.h"
-#include "tests/unit/commands_fixture.h"
-#include "tests/unit/failing_memory.h"
+#include "tests/unit/failing_commands.h"
 
 #define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
@@ -251,19 +250,6 @@ static void large_lists_are_trimmed_and_turned(void) {
 
 /* An element of this length is a block. */
 enum { LONG = 3000 };
-
-/* Runs a request that only so many allocations are left for. */
-static struct bytes run_with(unsigned allocations, struct bytes line) {
-    buffer_free(&sent);
-    parse(line);
-    CHECK(prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL));
-    shards->exec.clock.now_ms = now_ms;
-    memory_left = allocations;
-    CHECK(dispatch_batch(&shards->exec, &conn->client, &conn->output.reply, 1) == 1);
-    memory_left = UINT_MAX;
-    fixture_take(&conn->output, &sent);
-    return buffer_bytes(&sent);
-}
 
 static void without_memory_nothing_is_half_done(void) {
     char line[2 * LONG + 64], element[LONG + 1];

@@ -1,8 +1,7 @@
 /* Sets: what commands say and tell of, and what is left where memory runs out. */
 #include "server/commands/set.h"
 
-#include "tests/unit/commands_fixture.h"
-#include "tests/unit/failing_memory.h"
+#include "tests/unit/failing_commands.h"
 
 #define WRONG_TYPE   "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 #define NOT_POSITIVE "-ERR value is out of range, must be positive\r\n"
@@ -299,19 +298,6 @@ static void pops_give_each_member_once(void) {
 
 /* A member of this length is a block in a tree. */
 enum { LONG = 3000 };
-
-/* Runs a request that only so many allocations are left for. */
-static struct bytes run_with(unsigned allocations, struct bytes line) {
-    buffer_free(&sent);
-    parse(line);
-    CHECK(prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL));
-    shards->exec.clock.now_ms = now_ms;
-    memory_left = allocations;
-    CHECK(dispatch_batch(&shards->exec, &conn->client, &conn->output.reply, 1) == 1);
-    memory_left = UINT_MAX;
-    fixture_take(&conn->output, &sent);
-    return buffer_bytes(&sent);
-}
 
 static void long_member(char member[LONG + 1]) {
     memset(member, 'm', LONG);

@@ -2,8 +2,7 @@
  * memory runs out. */
 #include "server/commands/zset.h"
 
-#include "tests/unit/commands_fixture.h"
-#include "tests/unit/failing_memory.h"
+#include "tests/unit/failing_commands.h"
 
 #define WRONG_TYPE   "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 #define NOT_A_FLOAT  "-ERR value is not a valid float\r\n"
@@ -319,19 +318,6 @@ static void what_is_dumped_is_restored(void) {
 
 /* A member of this length is a block in a tree. */
 enum { LONG = 3000 };
-
-/* Runs a request that only so many allocations are left for. */
-static struct bytes run_with(unsigned allocations, struct bytes line) {
-    buffer_free(&sent);
-    parse(line);
-    CHECK(prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL));
-    shards->exec.clock.now_ms = now_ms;
-    memory_left = allocations;
-    CHECK(dispatch_batch(&shards->exec, &conn->client, &conn->output.reply, 1) == 1);
-    memory_left = UINT_MAX;
-    fixture_take(&conn->output, &sent);
-    return buffer_bytes(&sent);
-}
 
 static void what_was_added_before_memory_ran_out_stays(void) {
     char line[3 * LONG + 64], member[LONG + 1];

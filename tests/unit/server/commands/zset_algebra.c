@@ -1,7 +1,6 @@
 /* Unions, intersections and differences of sorted sets. */
 #include "server/commands/zset.h"
-#include "tests/unit/commands_fixture.h"
-#include "tests/unit/failing_memory.h"
+#include "tests/unit/failing_commands.h"
 
 #define BULK(text) "$1\r\n" text "\r\n"
 
@@ -99,19 +98,6 @@ static void large_ones_are_combined(void) {
         }
     CHECK_INT(heaps_used(stripes.heaps), 0);
     end();
-}
-
-/* Runs a request that only so many allocations are left for. */
-static struct bytes run_with(unsigned allocations, struct bytes line) {
-    buffer_free(&sent);
-    parse(line);
-    CHECK(prepare_request(&shards->exec, &conn->client, &shards->exec.batch[0], NULL));
-    shards->exec.clock.now_ms = now_ms;
-    memory_left = allocations;
-    CHECK(dispatch_batch(&shards->exec, &conn->client, &conn->output.reply, 1) == 1);
-    memory_left = UINT_MAX;
-    fixture_take(&conn->output, &sent);
-    return buffer_bytes(&sent);
 }
 
 static void without_memory_nothing_is_stored(void) {
