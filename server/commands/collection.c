@@ -436,3 +436,12 @@ uint64_t *collection_sample(uint64_t *state, uint64_t count, uint64_t bound) {
     free(sample);
     return NULL;
 }
+
+void collection_store_nothing(struct call *call, uint32_t arg) {
+    struct entry *e = call_peek(call, arg);
+    if (e) {
+        keyspace_delete_entry(call_keyspace(call, arg), call->db, call_key(call, arg), e);
+        call_deleted(call, arg);
+    }
+    reply_int(call->reply, 0);
+}

@@ -111,4 +111,7 @@ uint64_t collection_random(uint64_t *state, uint64_t bound);
  * bound. NULL where there is no memory for them. */
 uint64_t *collection_sample(uint64_t *state, uint64_t count, uint64_t bound);
 
+/* Where a result without elements is to be stored in the key argv[arg]: deletes it and replies 0. */
+void collection_store_nothing(struct call *call, uint32_t arg);
+
 #endif

@@ -578,21 +578,12 @@ static bool fill(struct sorting *sorting, struct list_draft *draft) {
     return true;
 }
 
-static void store_nothing(struct call *call, uint32_t arg) {
-    struct entry *e = call_peek(call, arg);
-    if (e) {
-        keyspace_delete_entry(call_keyspace(call, arg), call->db, call_key(call, arg), e);
-        call_deleted(call, arg);
-    }
-    reply_int(call->reply, 0);
-}
-
 static void store_result(struct sorting *sorting) {
     struct call *call = sorting->call;
     uint32_t arg = sorting->store;
     uint64_t count = (sorting->to - sorting->from) * (sorting->gets ? sorting->gets : 1);
     if (count == 0) {
-        store_nothing(call, arg);
+        collection_store_nothing(call, arg);
         return;
     }
     struct keyspace *ks = call_keyspace(call, arg);

@@ -59,15 +59,6 @@ bool zset_is_large(uint64_t count, size_t longest) {
 
 /* ---- Storing -------------------------------------------------------------------------------------- */
 
-static void store_nothing(struct call *call, uint32_t arg) {
-    struct entry *e = call_peek(call, arg);
-    if (e) {
-        keyspace_delete_entry(call_keyspace(call, arg), call->db, call_key(call, arg), e);
-        call_deleted(call, arg);
-    }
-    reply_int(call->reply, 0);
-}
-
 /* Makes the value of the key argv[arg] and sets it. False without memory. */
 static bool set_value(struct call *call, uint32_t arg, struct zset_items items) {
     char pack[COLLECTION_PACK_BYTES];
@@ -87,7 +78,7 @@ static bool set_value(struct call *call, uint32_t arg, struct zset_items items) 
 void zset_store(struct call *call, uint32_t arg, struct zset_items items, enum event event,
                 uint64_t changes) {
     if (items.count == 0) {
-        store_nothing(call, arg);
+        collection_store_nothing(call, arg);
         return;
     }
     bool creates = !call_peek(call, arg);

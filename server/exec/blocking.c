@@ -8,6 +8,7 @@
 
 #include "protocol/assert.h"
 #include "server/exec/dispatch.h"
+#include "server/exec/nested.h"
 #include "server/exec/parcel.h"
 #include "server/exec/saved.h"
 #include "server/exec/slowlog.h"
@@ -127,19 +128,7 @@ static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg
                         .flags = blocked->flags,
                         .db = (uint16_t)blocked->db,
                         .resp = blocked->resp};
-    struct call call = *outer;
-    call.command = saved->command;
-    call.argv = saved->argv;
-    call.argc = saved->argc;
-    call.hash = saved->hash;
-    call.arg_blocks = saved->blocks;
-    call.arg_block_count = saved->block_count;
-    call.arg_block_next = 0;
-    call.client = &as;
-    call.db = blocked->db;
-    call.reply = &blocked->reply.reply;
-    call.raw = BYTES("");
-    call.wait = NULL;
+    struct call call = nested_call(outer, saved, &as, &blocked->reply.reply);
     call.logged = false;
     uint64_t recorded = call.effects->recorded, start_ns = clock_monotonic_ns();
     blocked->wait.serve(&call, arg);

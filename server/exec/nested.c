@@ -14,10 +14,8 @@ static bool all_held(const struct call *outer, const struct saved *saved) {
     return stripe_set_within(&saved->stripes, &held);
 }
 
-enum nested nested_run(struct call *outer, const struct saved *saved, struct client *as,
-                       struct reply *reply) {
-    assert(all_held(outer, saved));
-    assert(!outer->again && saved->command->run);
+struct call nested_call(const struct call *outer, const struct saved *saved, struct client *as,
+                        struct reply *reply) {
     struct call call = *outer;
     call.command = saved->command;
     call.argv = saved->argv;
@@ -25,11 +23,20 @@ enum nested nested_run(struct call *outer, const struct saved *saved, struct cli
     call.hash = saved->hash;
     call.arg_blocks = saved->blocks;
     call.arg_block_count = saved->block_count;
+    call.arg_block_next = 0;
     call.client = as;
     call.db = as->db;
     call.reply = reply;
     call.raw = BYTES("");
     call.wait = NULL;
+    return call;
+}
+
+enum nested nested_run(struct call *outer, const struct saved *saved, struct client *as,
+                       struct reply *reply) {
+    assert(all_held(outer, saved));
+    assert(!outer->again && saved->command->run);
+    struct call call = nested_call(outer, saved, as, reply);
     uint64_t errors = reply->errors;
     int64_t now_ms = call.effects->now_ms;
     metric_add(&call.effects->metrics->commands_processed, 1);

@@ -13,6 +13,10 @@ enum nested {
     NESTED_REFUSED, /* by a gate; the error is its reply */
 };
 
+/* What was saved as a call under the outer one's locks and at its time, in the session `as`, replying to `reply`. */
+struct call nested_call(const struct call *outer, const struct saved *saved, struct client *as,
+                        struct reply *reply);
+
 /* Runs it within `outer`, in the session `as`, which may be another one than the outer command's (and not even a
  * connection's: a copy of what a client was when its request was saved), replying to `reply`. */
 enum nested nested_run(struct call *outer, const struct saved *saved, struct client *as, struct reply *reply);
