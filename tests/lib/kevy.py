@@ -55,6 +55,19 @@ class Closed(Exception):
     """The server closed the connection where a reply was expected."""
 
 
+def of_threads(process, name):
+    """What the kernel tells of each thread of a process, in /proc/PROCESS/task/THREAD/NAME, by the thread's number as text. A
+    thread that ends meanwhile, as those do that io_uring starts, is left out."""
+    found = {}
+    for task in os.listdir("/proc/%d/task" % process):
+        try:
+            with open("/proc/%d/task/%s/%s" % (process, task, name), encoding="ascii") as file:
+                found[task] = file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
 class ServerFailed(Exception):
     """The server did not start, died, or reported an error of its own."""
 
@@ -286,15 +299,9 @@ class Server:
 
     def threads(self):
         """Where each thread of the process is: its name, state, and what it waits for in the kernel."""
-        found = []
-        for task in sorted(os.listdir("/proc/%d/task" % self.pid)):
-            place = "/proc/%d/task/%s/" % (self.pid, task)
-            try:
-                words = [open(place + name, encoding="ascii").read() for name in ("comm", "stat", "wchan")]
-            except OSError:
-                continue
-            found.append("%s %s %s" % (words[0].strip(), words[1].rpartition(") ")[2][:1], words[2]))
-        return ", ".join(found)
+        waits = of_threads(self.pid, "wchan")
+        stats = [(stat, waits.get(task, "?")) for task, stat in sorted(of_threads(self.pid, "stat").items())]
+        return ", ".join("%s %s %s" % (stat.partition("(")[2].rpartition(")")[0], stat.rpartition(") ")[2][:1], wait) for stat, wait in stats)
 
     def check_log(self):
         report = SANITIZER_REPORT.search(self.log())

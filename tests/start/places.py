@@ -373,9 +373,8 @@ def remove_group(path):
         return False
 
 
-def cpus_of(path):
-    with open(path + "/status") as file:
-        return re.search(r"^Cpus_allowed_list:\s*(\S+)", file.read(), flags=re.M).group(1)
+def cpus_in(status):
+    return re.search(r"^Cpus_allowed_list:\s*(\S+)", status, flags=re.M).group(1)
 
 
 def has_share(server, quota, shards):
@@ -387,9 +386,13 @@ def has_share(server, quota, shards):
     expect(int(found["total_system_memory"]) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE"), "total_system_memory")
     cpus = len(os.sched_getaffinity(0))
     server.logs("CPU quota: the control group leaves %.2f of %d CPUs to kevy" % (quota, cpus))
-    place = "/proc/%d" % server.number_outside()
-    for task in os.listdir(place + "/task"):
-        expect(cpus_of(place + "/task/" + task) == cpus_of(place), "thread %s is pinned to %s" % (task, cpus_of(place + "/task/" + task)))
+    process = server.number_outside()
+    with open("/proc/%d/status" % process) as file:
+        allowed = cpus_in(file.read())
+    threads = kevy.of_threads(process, "status")
+    expect(len(threads) >= shards, "%d threads for %d shards" % (len(threads), shards))
+    for task, status in threads.items():
+        expect(cpus_in(status) == allowed, "thread %s is pinned to %s" % (task, cpus_in(status)))
 
 
 @check

@@ -62,7 +62,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kevy import TIME_SCALE, Client, Closed, Deadline, Server, encode, eventually, find_redis, show  # noqa: E402
+from kevy import TIME_SCALE, Client, Closed, Deadline, Server, encode, eventually, find_redis, of_threads, show  # noqa: E402
 
 MIB = 1 << 20
 OTHERS_WAIT_S = 1.0 * TIME_SCALE  # how long a PING may take while somebody else misbehaves (sanitizers and busy machines included)
@@ -113,12 +113,7 @@ def starved_seconds(server):
     """How long threads of the server and of this program have been ready to run and had no CPU: nobody's fault here."""
     total = 0
     for process in (server.pid, os.getpid()):
-        for task in os.listdir("/proc/%d/task" % process):
-            try:
-                with open("/proc/%d/task/%s/schedstat" % (process, task), encoding="ascii") as file:
-                    total += int(file.read().split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                pass  # it has just ended, or the kernel does not tell
+        total += sum(int(times.split()[1]) for times in of_threads(process, "schedstat").values())
     return total / 1e9
 
 
@@ -150,12 +145,8 @@ def wait_until_alone(server):
 def switches(server):
     """How often each shard and each poll thread has gone to sleep by itself, and whether one runs just now."""
     counts, running = {}, False
-    for task in os.listdir("/proc/%d/task" % server.pid):
-        try:
-            with open("/proc/%d/task/%s/status" % (server.pid, task), encoding="ascii") as file:
-                status = dict(line.split(":", 1) for line in file.read().splitlines())
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has just ended
+    for task, text in of_threads(server.pid, "status").items():
+        status = dict(line.split(":", 1) for line in text.splitlines())
         if status["Name"].strip().startswith(("shard-", "iou-sqp-")):
             counts[task] = status["voluntary_ctxt_switches"]
             running |= status["State"].strip().startswith("R")
@@ -965,9 +956,8 @@ def keepalive_seconds(server, client):
 def cpu_of_shards(server):
     """Seconds that each shard's thread has run."""
     seconds = {}
-    for task in os.listdir("/proc/%d/task" % server.pid):
-        with open("/proc/%d/task/%s/stat" % (server.pid, task), encoding="ascii") as file:
-            name, _, rest = file.read().partition("(")[2].rpartition(")")
+    for task, line in of_threads(server.pid, "stat").items():
+        name, _, rest = line.partition("(")[2].rpartition(")")
         if name.startswith("shard-"):
             fields = rest.split()
             seconds[task] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -17,7 +17,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kevy import SANITIZER_OPTIONS, Deadline, Server, eventually  # noqa: E402
+from kevy import SANITIZER_OPTIONS, Deadline, Server, eventually, of_threads  # noqa: E402
 
 MIB = 1 << 20
 KEYS = 2000
@@ -49,12 +49,8 @@ def check(condition, text):
 def sleeps(server):
     """How often each thread has gone to sleep by itself, and whether one runs just now."""
     counts, running = {}, False
-    for task in os.listdir("/proc/%d/task" % server.pid):
-        try:
-            with open("/proc/%d/task/%s/status" % (server.pid, task), encoding="ascii") as file:
-                status = dict(line.split(":", 1) for line in file.read().splitlines())
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # a thread of the kernel's that has ended
+    for task, text in of_threads(server.pid, "status").items():
+        status = dict(line.split(":", 1) for line in text.splitlines())
         if status["Name"].strip().startswith("shard-"):
             counts[task] = int(status["voluntary_ctxt_switches"])
             running |= status["State"].strip().startswith("R")
