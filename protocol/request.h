@@ -169,14 +169,19 @@ static inline bool request_parse_whole(const struct request_limits *limits, stru
 /* ---- The overdrive -------------------------------------------------------------------------------- */
 
 /* How a request begins: "*<count>\r\n$<len>\r\n<name>\r\n". Most requests begin as the one before did; two comparisons of
- * eight bytes see that, and neither count nor name need be read again. */
+ * eight bytes see that, or three of a long name, and neither count nor name need be read again. */
 struct request_head {
-    uint64_t first, last; /* its first and its last eight bytes; they overlap */
-    uint32_t size;        /* bytes; 0: no head is known */
-    uint32_t count;       /* arguments, one digit */
+    uint64_t first,
+        last; /* its first and its last eight bytes; they overlap where there are no more than sixteen */
+    uint64_t middle; /* of one with more: the eight bytes behind the first ones */
+    uint32_t size;   /* bytes; 0: no head is known */
+    uint32_t count;  /* arguments, one digit */
 };
 
-enum { REQUEST_HEAD_MAX = 16 }; /* bytes: what two words of eight cover */
+enum {
+    REQUEST_HEAD_TWO = 16, /* bytes: what two words of eight cover */
+    REQUEST_HEAD_MAX = 19, /* of a name of nine bytes, whose length has one digit */
+};
 
 /* Remembers the head of a request that request_parse_whole has parsed from `data`, if it is of the usual form. False if
  * it is not. */
@@ -184,14 +189,19 @@ static inline bool request_head_note(struct request_head *head, const char *data
                                      const struct request_args *args) {
     size_t size = args->argv[0].len + 10;
     if (args->argc > 9 || size > REQUEST_HEAD_MAX || args->argv[0].data != data + 8) return false;
-    *head = (struct request_head){load_u64(data), load_u64(data + size - 8), (uint32_t)size, args->argc};
+    *head = (struct request_head){.first = load_u64(data),
+                                  .last = load_u64(data + size - 8),
+                                  .middle = size > REQUEST_HEAD_TWO ? load_u64(data + 8) : 0,
+                                  .size = (uint32_t)size,
+                                  .count = args->argc};
     return true;
 }
 
 /* Does `data` begin with this head? */
 static inline bool request_head_is(const struct request_head *head, struct bytes data) {
-    return head->size && data.len >= REQUEST_HEAD_MAX && load_u64(data.data) == head->first &&
-           load_u64(data.data + head->size - 8) == head->last;
+    return head->size && data.len >= head->size && load_u64(data.data) == head->first &&
+           load_u64(data.data + head->size - 8) == head->last &&
+           (head->size <= REQUEST_HEAD_TWO || load_u64(data.data + 8) == head->middle);
 }
 
 /* request_parse_whole for a request that begins with this head. */
