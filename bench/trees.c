@@ -128,10 +128,15 @@ static bool look_up(const struct value *value, const struct tree_item *item) {
     return false;
 }
 
+static void ask_ahead(const struct value *value, const struct tree_item *items) {
+    uint64_t hashes[TREE_AHEAD_MOST];
+    for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) hashes[i] = items[i].key.high;
+    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST);
+}
+
 static void time_lookups(const struct value *value, uint64_t elements) {
     static char text[BATCH][2][32];
     static struct tree_item items[BATCH];
-    static const struct node *nodes[BATCH];
     uint64_t found[2] = {0, 0};
     double taken[2] = {0, 0};
     for (unsigned prefetched = 0; prefetched < 2; prefetched++)
@@ -139,9 +144,7 @@ static void time_lookups(const struct value *value, uint64_t elements) {
             for (unsigned i = 0; i < BATCH; i++)
                 items[i] = item_of(value->shape, mix(batch * BATCH + i + 7) % elements, text[i]);
             double begin = seconds();
-            for (unsigned i = 0; i < BATCH; i++) nodes[i] = value->tree.root;
-            for (unsigned level = 0; prefetched && level <= value->tree.root->level; level++)
-                for (unsigned i = 0; i < BATCH; i++) nodes[i] = tree_prefetch(nodes[i], items[i].key.high);
+            for (unsigned i = 0; prefetched && i < BATCH; i += TREE_AHEAD_MOST) ask_ahead(value, items + i);
             for (unsigned i = 0; i < BATCH; i++) found[prefetched] += look_up(value, &items[i]);
             taken[prefetched] += seconds() - begin;
         }

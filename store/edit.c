@@ -22,16 +22,25 @@ bool edit_become(struct edit *edit, const struct value *value) {
     return true;
 }
 
-static bool is_empty(const struct edit *edit) {
+static __attribute__((noinline)) bool is_empty(const struct edit *edit) {
     struct value value = entry_value(edit->entry);
     return keyspace_type(edit->keyspace, edit->entry)->count(&value) == 0;
 }
 
+/* Is there something left? Of a key that was there before, where nothing was taken out there is, and it takes no
+ * counting to know it. */
+static inline bool stays(const struct edit *edit, const struct type *type) {
+    if (edit->created && !edit->changed) return false;
+    if (type->keeps_empty) return true;
+    bool may_be_empty = edit->created || edit->lost;
+    debug_assert(may_be_empty || !is_empty(edit));
+    return !may_be_empty || !is_empty(edit);
+}
+
 bool edit_close(struct edit *edit) {
-    bool in_vain = edit->created && !edit->changed;
     const struct type *type = keyspace_type(edit->keyspace, edit->entry);
     assert(type->number == edit->type);
-    if (!in_vain && (type->keeps_empty || !is_empty(edit))) {
+    if (stays(edit, type)) {
         if (entry_timed(edit->entry)) edit->entry = keyspace_refile(edit->keyspace, edit->db, edit->entry, 0);
         return false;
     }

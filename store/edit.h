@@ -22,6 +22,7 @@ struct edit {
     enum entry_type type;
     bool created; /* by edit_open */
     bool changed; /* something has succeeded */
+    bool lost;    /* an element was taken out: it may have been the last one */
 };
 
 /* Opens a value of the edit's type. An absent key is created, if it shall be, with a value of no bytes. */

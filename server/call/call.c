@@ -123,7 +123,9 @@ struct entry *call_claim_db(struct call *call, unsigned db, uint32_t arg) {
 }
 
 struct entry *call_claim(struct call *call, uint32_t arg) {
-    return call_claim_db(call, call->db, arg);
+    struct entry *e = call_find(call, call->db, arg);
+    if (e) call_touch(call, e);
+    return e;
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------- */

@@ -29,6 +29,8 @@
 #include "server/limits.h"
 
 struct call;
+struct keyspace;
+struct value;
 
 /* The Redis whose commands, replies and metadata these rows match; clients ask for it by HELLO and INFO. */
 #define COMPATIBLE_REDIS_VERSION "7.0.15"
@@ -134,6 +136,15 @@ struct command_key { /* one key argument, as command_keys finds it */
     uint32_t flags;
 };
 
+/* Requests of one command that are about to run one behind the other, all of one key, whose value is an object. */
+enum { COMMAND_AHEAD_MOST = 16 };
+struct command_ahead {
+    const struct keyspace *keyspace;
+    const struct value *value;
+    const struct bytes *argvs[COMMAND_AHEAD_MOST]; /* of as many arguments as the row's arity says, or more */
+    unsigned count;
+};
+
 struct command {
     const char *name; /* lower case */
     int arity;        /* arguments with the name; negative: at least that many */
@@ -142,6 +153,9 @@ struct command {
     /* Movable keys: writes at most `max` of them, returns how many there are, or -1 for a syntax error. */
     int (*find_keys)(const struct bytes *argv, uint32_t argc, struct command_key *keys, uint32_t max);
     void (*run)(struct call *call); /* NULL for a container whose subcommands do the work */
+    /* Asks the memory for what these requests will look at, so that they wait for it together and not one by one. The
+     * lock of the stripe is held. NULL: nothing of that can be known. */
+    void (*ahead)(const struct command_ahead *ahead);
     /* A subcommand of this container row: "client" in COMMAND(client_id); its .name is "id". */
     const char *container;
     enum command_group group;

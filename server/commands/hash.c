@@ -49,11 +49,19 @@ static void hget(struct call *call) {
     else
         reply_null(call->reply);
 }
+static void fields_ahead(const struct command_ahead *ahead) {
+    struct bytes fields[COMMAND_AHEAD_MOST];
+    const struct tree *tree = ahead->value->type == TYPE_HASH ? hash_tree(ahead->value) : NULL;
+    for (unsigned i = 0; i < ahead->count; i++) fields[i] = ahead->argvs[i][2];
+    if (tree) collection_ahead(ahead->keyspace, tree, fields, ahead->count);
+}
+
 COMMAND(hget) = {.name = "hget",
                  .arity = 3,
                  .flags = CMD_READONLY | CMD_FAST,
                  .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
                  .run = hget,
+                 .ahead = fields_ahead,
                  .group = GROUP_HASH,
                  .since = "2.0.0",
                  .complexity = "O(1)",
@@ -96,6 +104,7 @@ COMMAND(hexists) = {.name = "hexists",
                     .flags = CMD_READONLY | CMD_FAST,
                     .keys = {KEY(1, KEY_RO)},
                     .run = hexists,
+                    .ahead = fields_ahead,
                     .group = GROUP_HASH,
                     .since = "2.0.0",
                     .complexity = "O(1)",
@@ -496,6 +505,7 @@ COMMAND(hset) = {.name = "hset",
                  SETS,
                  .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
                  .run = hset,
+                 .ahead = fields_ahead,
                  .complexity = "O(1) for each field/value pair added, so O(N) to add N field/value pairs "
                                "when the command is called with multiple field/value pairs.",
                  .summary = "Set the string value of a hash field",
@@ -587,6 +597,7 @@ COMMAND(hdel) = {.name = "hdel",
                  .flags = CMD_WRITE | CMD_FAST,
                  .keys = {KEY(1, KEY_RW | KEY_DELETE)},
                  .run = hdel,
+                 .ahead = fields_ahead,
                  .group = GROUP_HASH,
                  .since = "2.0.0",
                  .complexity = "O(N) where N is the number of fields to be removed.",
@@ -632,6 +643,7 @@ static void hincrby(struct call *call) {
 COMMAND(hincrby) = {.name = "hincrby",
                     COUNTS,
                     .run = hincrby,
+                    .ahead = fields_ahead,
                     .since = "2.0.0",
                     .summary = "Increment the integer value of a hash field by the given number",
                     .syntax = "<key:key> <field> <increment:integer>"};

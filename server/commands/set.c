@@ -34,11 +34,19 @@ static void sismember(struct call *call) {
     if (!collection_read(call, 1, TYPE_SET, &value, &there)) return;
     reply_int(call->reply, there && has(call, &value, call->argv[2]));
 }
+static void members_ahead(const struct command_ahead *ahead) {
+    struct bytes members[COMMAND_AHEAD_MOST];
+    for (unsigned i = 0; i < ahead->count; i++) members[i] = ahead->argvs[i][2];
+    if (ahead->value->type == TYPE_SET)
+        collection_ahead(ahead->keyspace, collection_tree(ahead->value), members, ahead->count);
+}
+
 COMMAND(sismember) = {.name = "sismember",
                       .arity = 3,
                       .flags = CMD_READONLY | CMD_FAST,
                       .keys = {KEY(1, KEY_RO)},
                       .run = sismember,
+                      .ahead = members_ahead,
                       .group = GROUP_SET,
                       .since = "1.0.0",
                       .complexity = "O(1)",
@@ -182,6 +190,7 @@ COMMAND(sadd) = {.name = "sadd",
                  .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
                  .keys = {KEY(1, KEY_RW | KEY_INSERT)},
                  .run = sadd,
+                 .ahead = members_ahead,
                  .group = GROUP_SET,
                  .since = "1.0.0",
                  .complexity = "O(1) for each element added, so O(N) to add N elements when the command is "
@@ -223,6 +232,7 @@ COMMAND(srem) = {.name = "srem",
                  .flags = CMD_WRITE | CMD_FAST,
                  .keys = {KEY(1, KEY_RW | KEY_DELETE)},
                  .run = srem,
+                 .ahead = members_ahead,
                  .group = GROUP_SET,
                  .since = "1.0.0",
                  .complexity = "O(N) where N is the number of members to be removed.",

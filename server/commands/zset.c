@@ -249,12 +249,32 @@ void zset_add(struct call *call) {
     if (add_scores(call, &adding)) add_all(call, &adding);
     free_scores(&adding);
 }
+/* Of those that have one score and one member, and no options. */
+static void added_ahead(const struct command_ahead *ahead) {
+    struct bytes members[COMMAND_AHEAD_MOST];
+    double scores[COMMAND_AHEAD_MOST];
+    unsigned count = 0;
+    for (unsigned i = 0; i < ahead->count; i++) {
+        members[count] = ahead->argvs[i][3];
+        count += number_parse_double(ahead->argvs[i][2], &scores[count]);
+    }
+    if (ahead->value->type == TYPE_ZSET) zset_ahead(ahead->keyspace, ahead->value, members, scores, count);
+}
+
+static void members_ahead(const struct command_ahead *ahead) {
+    struct bytes members[COMMAND_AHEAD_MOST];
+    for (unsigned i = 0; i < ahead->count; i++) members[i] = ahead->argvs[i][2];
+    if (ahead->value->type == TYPE_ZSET)
+        zset_ahead(ahead->keyspace, ahead->value, members, NULL, ahead->count);
+}
+
 COMMAND(zadd) = {
     .name = "zadd",
     .arity = -4,
     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
     .keys = {KEY(1, KEY_RW | KEY_UPDATE)},
     .run = zset_add,
+    .ahead = added_ahead,
     .group = GROUP_SORTED_SET,
     .since = "1.2.0",
     .complexity = "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
@@ -317,6 +337,7 @@ COMMAND(zscore) = {.name = "zscore",
                    .flags = CMD_READONLY | CMD_FAST,
                    .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
                    .run = zscore,
+                   .ahead = members_ahead,
                    .group = GROUP_SORTED_SET,
                    .since = "1.2.0",
                    .complexity = "O(1)",
@@ -375,6 +396,7 @@ COMMAND(zrank) = {.name = "zrank",
                   .flags = CMD_READONLY | CMD_FAST,
                   .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
                   .run = zrank,
+                  .ahead = members_ahead,
                   .group = GROUP_SORTED_SET,
                   .since = "2.0.0",
                   .complexity = "O(log(N))",
@@ -391,6 +413,7 @@ COMMAND(zrevrank) = {
     .flags = CMD_READONLY | CMD_FAST,
     .keys = {KEY(1, KEY_RO | KEY_ACCESS)},
     .run = zrevrank,
+    .ahead = members_ahead,
     .group = GROUP_SORTED_SET,
     .since = "2.0.0",
     .complexity = "O(log(N))",
@@ -430,6 +453,7 @@ COMMAND(zrem) = {.name = "zrem",
                  .flags = CMD_WRITE | CMD_FAST,
                  .keys = {KEY(1, KEY_RW | KEY_DELETE)},
                  .run = zrem,
+                 .ahead = members_ahead,
                  .group = GROUP_SORTED_SET,
                  .since = "1.2.0",
                  .complexity = "O(M*log(N)) with N being the number of elements in the sorted set and M the "

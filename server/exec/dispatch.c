@@ -271,6 +271,32 @@ static __attribute__((noinline)) void leave_with_news(struct call *call, struct 
     call_leave(call, stripe);
 }
 
+/* Has the command ask for what this request will look at, and those behind it that are of the same key. Returns for how
+ * many: one where there are no others. */
+static __attribute__((noinline)) unsigned look_ahead(struct call *call, const struct request *batch,
+                                                     unsigned count) {
+    const struct command *command = batch->command;
+    struct stripe *stripe = &stripes.all[batch->stripe];
+    struct key key = {batch->args.argv[command->lone_key], batch->hash[command->lone_key]};
+    struct command_ahead ahead = {.keyspace = stripe->keyspace};
+    for (; ahead.count < COMMAND_AHEAD_MOST && ahead.count < count; ahead.count++) {
+        const struct request *request = &batch[ahead.count];
+        if (!request->plain || request->command != command || request->hash[command->lone_key] != key.hash)
+            break;
+        ahead.argvs[ahead.count] = request->args.argv;
+    }
+    if (ahead.count < 2) return 1;
+    stripe_lock(stripe);
+    const struct entry *e = keyspace_find(stripe->keyspace, call->db, key);
+    if (e && e->kind == VALUE_OBJECT) {
+        struct value value = entry_value(e);
+        ahead.value = &value;
+        command->ahead(&ahead);
+    }
+    stripe_unlock(stripe);
+    return ahead.count;
+}
+
 /* Who hears of plain requests: nobody; who waits for what they create; who waits, and a journal. */
 enum plain_way { PLAIN_ALONE, PLAIN_FEEDING, PLAIN_RECORDED };
 
@@ -283,11 +309,12 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
     const struct command *command = batch[done].command;
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
-    unsigned first = done;
+    unsigned first = done, ahead = command->ahead ? done : count; /* what is in front of it was looked at */
     if (stripes.locking)
         for (unsigned i = 0; i < LOCKS_AHEAD; i++) prefetch_lock(batch, done + i, count);
     for (; done < count && batch[done].plain && batch[done].command == command; done++) {
         struct stripe *stripe = &stripes.all[batch[done].stripe];
+        if (done == ahead) ahead += look_ahead(call, &batch[done], count - done);
         debug_assert(batch[done].stripe < stripes.count && prepare_runnable(&batch[done]));
         open_call(call, &batch[done]);
         call->stripe = batch[done].stripe;

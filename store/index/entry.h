@@ -136,6 +136,10 @@ static inline bool entry_has_key(const struct entry *e, struct bytes name) {
         size_t last = name.len - 8;
         return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + last) ^ load_u64(b + last))) == 0;
     }
+    if (name.len >= 4 && name.len < 8) {
+        size_t last = name.len - 4;
+        return ((load_u32(a) ^ load_u32(b)) | (load_u32(a + last) ^ load_u32(b + last))) == 0;
+    }
     return name.len == 0 || memcmp(a, b, name.len) == 0;
 }
 

@@ -9,6 +9,15 @@ struct collection *collection_new(struct heap *heap, const struct type *type, en
     return collection;
 }
 
+void collection_ahead(const struct keyspace *ks, const struct tree *tree, const struct bytes *members,
+                      unsigned count) {
+    uint64_t hashes[TREE_AHEAD_MOST];
+    assert(count <= TREE_AHEAD_MOST);
+    if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
+    for (unsigned i = 0; i < count; i++) hashes[i] = hash_bytes(ks->seed, members[i]);
+    tree_ahead_of_hashes(tree, hashes, count);
+}
+
 bool collection_become(struct edit *edit, struct collection *collection) {
     struct value value = entry_value(edit->entry);
     value.kind = VALUE_OBJECT;

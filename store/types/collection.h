@@ -57,6 +57,12 @@ static inline struct collection *collection_edit(struct edit *edit) {
 /* The value becomes this object, whose one reference goes to the entry, or is given back where there is no memory. */
 bool collection_become(struct edit *edit, struct collection *collection);
 
+/* A tree of fewer bytes is in the processor's caches as likely as not: nothing is to be asked for ahead. */
+enum { COLLECTION_AHEAD_BYTES = 128 << 10 };
+/* As tree_ahead_of_hashes, of these members of a set or fields of a hash. */
+void collection_ahead(const struct keyspace *ks, const struct tree *tree, const struct bytes *members,
+                      unsigned count);
+
 /* May a pack of so many bytes and parts of elements stay one, or become one? */
 static inline bool collection_may_pack(size_t bytes, uint64_t parts) {
     return bytes <= COLLECTION_PACK_BYTES && parts <= COLLECTION_PACK_ELEMENTS;

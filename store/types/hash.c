@@ -34,10 +34,7 @@ static struct element part_of(const struct tree_item *item, unsigned part) {
 
 static bool find_in_tree(const struct hash_seed *seed, const struct tree *tree, struct bytes field,
                          struct tree_item *item) {
-    struct tree_cursor cursor;
-    if (!tree_find(&cursor, tree, hash_bytes(seed, field), field)) return false;
-    tree_get(&cursor, item);
-    return true;
+    return tree_look_up(tree, hash_bytes(seed, field), field, item);
 }
 
 bool hash_get(const struct keyspace *ks, const struct value *value, struct bytes field,
@@ -437,6 +434,7 @@ enum hash_changed hash_delete(struct edit *edit, struct bytes field) {
     struct value value = entry_value(edit->entry);
     struct keyspace *ks = edit->keyspace;
     struct tree_item item;
+    edit->lost = true;
     if (value.kind != VALUE_OBJECT) return delete_from_pack(edit, value_bytes(&value), field);
     if (is_timed(&value)) return delete_from_draft(edit, field);
     if (!find_in_tree(ks->seed, collection_tree(&value), field, &item)) return HASH_UNCHANGED;
@@ -466,6 +464,7 @@ static unsigned expire_in_timed(struct edit *edit, int64_t now_ms, unsigned budg
     bool drafted = hash_draft(&draft, &value);
     struct bytes pack = hash_timed_pack(value.object);
     assert(drafted);
+    edit->lost = true;
     for (uint32_t at = pack_count(pack); at > 0 && gone < budget; at -= TIMED_PARTS) {
         struct element expiry = pack_at(pack, at - TIMED_PARTS + TIMED_EXPIRY);
         int64_t expiry_ms = hash_timed_expiry(&expiry);

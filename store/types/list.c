@@ -25,14 +25,9 @@ static struct element element_in_tree(const struct tree *tree, uint64_t position
     return element_in(&cursor);
 }
 
-/* The first and the last leaf are known as a rule, and need not be looked for. */
 static struct element end_of_tree(const struct tree *tree, enum tree_end end) {
-    /* Another version may be made of a copy of this list at the same moment, from under another lock. */
-    const struct leaf *leaf = __atomic_load_n(&tree->edges[end], __ATOMIC_RELAXED);
     struct tree_item item;
-    if (leaf == NULL) return element_in_tree(tree, end == TREE_FRONT ? 0 : tree->count - 1);
-    unsigned place = end == TREE_FRONT ? 0 : leaf->head.count - 1u;
-    leaf_get(leaf, place, leaf_offset(leaf, place), &item);
+    tree_get_end(tree, end, &item);
     return (struct element){item.parts[0], item.blocks[0]};
 }
 
@@ -266,9 +261,9 @@ static bool remove_from_pack(struct edit *edit, struct bytes bytes, uint64_t ind
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
 bool list_push(struct edit *edit, enum tree_end end, struct bytes bytes, struct block *block) {
-    struct value value = entry_value(edit->entry);
-    bool done;
-    if (value.kind != VALUE_OBJECT) {
+    if (edit->entry->kind != VALUE_OBJECT) {
+        struct value value = entry_value(edit->entry);
+        bool done;
         uint64_t index = end == TREE_FRONT ? 0 : list_count(&value);
         if (put_in_pack(edit, index, bytes, false, &done)) return done;
         if (!unpack(edit)) return false;
@@ -321,13 +316,15 @@ bool list_remove(struct edit *edit, uint64_t index, uint64_t count) {
     struct value value = entry_value(edit->entry);
     assert(index <= list_count(&value) && count <= list_count(&value) - index);
     if (count == 0) return true;
+    edit->lost = true;
     if (value.kind == VALUE_OBJECT) return remove_from_tree(edit, index, count);
     return remove_from_pack(edit, value_bytes(&value), index, count);
 }
 
 bool list_pop(struct edit *edit, enum tree_end end) {
-    struct value value = entry_value(edit->entry);
-    if (value.kind != VALUE_OBJECT) {
+    edit->lost = true;
+    if (edit->entry->kind != VALUE_OBJECT) {
+        struct value value = entry_value(edit->entry);
         struct bytes pack = value_bytes(&value);
         return remove_from_pack(edit, pack, end == TREE_FRONT ? 0 : list_pack_count(pack) - 1, 1);
     }
@@ -426,6 +423,7 @@ static bool remove_equal_from_pack(struct edit *edit, struct bytes bytes, uint64
 bool list_remove_equal(struct edit *edit, struct bytes bytes, uint64_t most, bool backwards,
                        uint64_t *removed) {
     struct value value = entry_value(edit->entry);
+    edit->lost = true;
     if (value.kind != VALUE_OBJECT) return remove_equal_from_pack(edit, bytes, most, backwards, removed);
     uint64_t point = backwards ? list_count(&value) : 0;
     struct run run;

@@ -24,10 +24,7 @@ uint64_t set_count(const struct value *value) {
 
 static bool find_in_tree(const struct hash_seed *seed, const struct tree *tree, struct bytes member,
                          struct tree_item *item) {
-    struct tree_cursor cursor;
-    if (!tree_find(&cursor, tree, hash_bytes(seed, member), member)) return false;
-    tree_get(&cursor, item);
-    return true;
+    return tree_look_up(tree, hash_bytes(seed, member), member, item);
 }
 
 /* False if it is none of the integers; *index: where it is. */
@@ -37,10 +34,9 @@ static bool find_in_intset(struct bytes set, struct bytes member, uint32_t *inde
 }
 
 bool set_has(const struct keyspace *ks, const struct value *value, struct bytes member) {
-    struct tree_cursor cursor;
+    struct tree_item item;
     uint32_t index;
-    if (is_tree(value))
-        return tree_find(&cursor, collection_tree(value), hash_bytes(ks->seed, member), member);
+    if (is_tree(value)) return find_in_tree(ks->seed, collection_tree(value), member, &item);
     struct bytes bytes = value_bytes(value);
     if (is_intset(value)) return find_in_intset(bytes, member, &index);
     return pack_find(bytes, 1, member) < pack_count(bytes);
@@ -506,9 +502,9 @@ static enum set_changed add_anew(struct edit *edit, struct bytes member, struct 
 }
 
 enum set_changed set_add(struct edit *edit, struct bytes member, struct block *block, uint64_t integers) {
-    struct value value = entry_value(edit->entry);
     enum set_changed changed;
-    if (is_tree(&value)) return add_to_object(edit, member, block, integers);
+    if (edit->entry->kind == VALUE_OBJECT) return add_to_object(edit, member, block, integers);
+    struct value value = entry_value(edit->entry);
     struct bytes bytes = value_bytes(&value);
     bool added = is_intset(&value) ? add_to_intset(edit, bytes, member, integers, &changed)
                                    : add_to_pack(edit, bytes, member, &changed);
@@ -530,6 +526,7 @@ static enum set_changed remove_from_small(struct edit *edit, uint32_t index) {
 
 enum set_changed set_remove(struct edit *edit, struct bytes member) {
     struct value value = entry_value(edit->entry);
+    edit->lost = true;
     if (is_tree(&value)) return remove_from_tree(edit, collection_tree(&value), member);
     struct bytes bytes = value_bytes(&value);
     uint32_t index;
@@ -545,6 +542,7 @@ enum set_changed set_remove(struct edit *edit, struct bytes member) {
 bool set_remove_at(struct edit *edit, uint64_t place) {
     struct value value = entry_value(edit->entry);
     assert(place < set_count(&value));
+    edit->lost = true;
     enum set_changed changed = is_tree(&value) ? remove_place_from_tree(edit, collection_tree(&value), place)
                                                : remove_from_small(edit, (uint32_t)place);
     return changed == SET_REMOVED;

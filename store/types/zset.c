@@ -350,10 +350,46 @@ uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_
     return from;
 }
 
+/* ---- Ahead ---------------------------------------------------------------------------------------- */
+
+void zset_ahead(const struct keyspace *ks, const struct value *value, const struct bytes *members,
+                const double *scores, unsigned count) {
+    uint64_t hashes[TREE_AHEAD_MOST] = {0};
+    struct tree_item items[TREE_AHEAD_MOST];
+    const struct tree *tree = collection_tree(value), *index = index_of(value);
+    unsigned there = 0;
+    assert(count <= TREE_AHEAD_MOST);
+    if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
+    for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, members[i]);
+    tree_ahead_of_hashes(index, hashes, count);
+    for (unsigned i = 0; i < count; i++) {
+        struct tree_item *item = &items[there];
+        if (!tree_first_of_hash(index, hashes[i], item)) continue;
+        item->parts[0] = members[i];
+        there++;
+    }
+    tree_ahead_of_scores(tree, items, there);
+    if (scores == NULL) return;
+    for (unsigned i = 0; i < count; i++)
+        items[i] = (struct tree_item){.score = scores[i], .parts = {members[i]}};
+    tree_ahead_of_scores(tree, items, count);
+}
+
 /* ---- Trees ---------------------------------------------------------------------------------------- */
 
 static size_t long_bytes(const struct tree_item *item) {
     return item->blocks[0] ? block_memory(item->blocks[0]) : 0;
+}
+
+/* What the block of a member takes that has just been found or put there. */
+static size_t long_bytes_of(const struct collection *collection, struct bytes member, double score) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    if (member.len <= ELEMENT_PLAIN_MAX) return 0;
+    bool there = is_scored(&cursor, &collection->tree, member, score);
+    assert(there);
+    tree_get(&cursor, &item);
+    return long_bytes(&item);
 }
 
 /* Puts an item into both trees. False without memory, and then neither has it. */
@@ -365,13 +401,7 @@ static bool add_to_trees(const struct tree_context *context, struct collection *
         tree_remove(&collection->index, context, &entry); /* takes no memory: the way was copied just now */
         return false;
     }
-    if (item->parts[0].len <= ELEMENT_PLAIN_MAX) return true;
-    struct tree_cursor cursor;
-    struct tree_item put;
-    bool there = is_scored(&cursor, &collection->tree, item->parts[0], item->score);
-    assert(there);
-    tree_get(&cursor, &put);
-    collection->long_bytes += long_bytes(&put);
+    collection->long_bytes += long_bytes_of(collection, item->parts[0], item->score);
     return true;
 }
 
@@ -390,24 +420,35 @@ static bool take_from_trees(const struct tree_context *context, struct collectio
     return true;
 }
 
+/* Gives a member another score in both trees. False without memory, and then both are as they were: nothing of what
+ * undoes it takes memory, for the ways to both places have been copied by then. */
+static bool move_in_trees(const struct tree_context *context, struct collection *collection,
+                          const struct tree_item *item, double old) {
+    struct bytes member = item->parts[0];
+    struct tree_item before = {.score = old, .parts = {member}};
+    struct tree_item entry = indexed(context->seed, member, old);
+    size_t bytes = long_bytes_of(collection, member, old);
+    enum tree_changed changed = tree_rescore(&collection->index, context, &entry, item->score);
+    if (changed == TREE_NO_MEMORY) return false;
+    assert(changed == TREE_REPLACED && collection->long_bytes >= bytes);
+    if (tree_put(&collection->tree, context, item, false) != TREE_NO_MEMORY) {
+        if (tree_remove(&collection->tree, context, &before) != TREE_NO_MEMORY) {
+            collection->long_bytes += long_bytes_of(collection, member, item->score) - bytes;
+            return true;
+        }
+        changed = tree_remove(&collection->tree, context, item);
+        assert(changed == TREE_REMOVED);
+    }
+    entry.score = item->score;
+    changed = tree_rescore(&collection->index, context, &entry, old);
+    assert(changed == TREE_REPLACED);
+    return false;
+}
+
 static enum zset_changed put_in_trees(const struct tree_context *context, struct collection *collection,
                                       const struct tree_item *item, const double *old) {
-    struct bytes member = item->parts[0];
-    struct tree_cursor cursor;
-    struct tree_item before;
-    size_t bytes = 0;
-    uint64_t all_bytes = collection->long_bytes;
-    if (old && is_scored(&cursor, &collection->tree, member, *old)) {
-        tree_get(&cursor, &before);
-        bytes = long_bytes(&before);
-    }
-    if (!add_to_trees(context, collection, item)) return ZSET_NO_MEMORY;
-    if (old == NULL) return ZSET_ADDED;
-    if (take_from_trees(context, collection, member, *old, bytes)) return ZSET_REPLACED;
-    bool undone = take_from_trees(context, collection, member, item->score, 0);
-    assert(undone); /* takes no memory: both ways were copied just now */
-    collection->long_bytes = all_bytes;
-    return ZSET_NO_MEMORY;
+    if (old) return move_in_trees(context, collection, item, *old) ? ZSET_REPLACED : ZSET_NO_MEMORY;
+    return add_to_trees(context, collection, item) ? ZSET_ADDED : ZSET_NO_MEMORY;
 }
 
 /* What a pack holds, in trees. NULL without memory; then *dead has what was made of it. */
@@ -523,6 +564,7 @@ enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
     struct value value = entry_value(edit->entry);
     struct keyspace *ks = edit->keyspace;
     struct tree_item item;
+    edit->lost = true;
     if (value.kind != VALUE_OBJECT) {
         struct bytes pack = value_bytes(&value);
         uint32_t at = pack_find(pack, PARTS, member);
@@ -561,16 +603,29 @@ static void look_at_going(struct going *going, const struct keyspace *ks, const 
     }
 }
 
+/* Deletes the first member, or the last one. False without memory. */
+static bool delete_end(struct keyspace *ks, struct collection *collection, enum tree_end end) {
+    struct tree_context context = collection_context(ks);
+    struct tree_item item;
+    tree_get_end(&collection->tree, end, &item);
+    struct tree_item entry = indexed(ks->seed, item.parts[0], item.score);
+    size_t bytes = long_bytes(&item);
+    if (!tree_pop(&collection->tree, &context, end)) return false;
+    assert(collection->long_bytes >= bytes);
+    collection->long_bytes -= bytes;
+    tree_remove(&collection->index, &context, &entry);
+    return true;
+}
+
 /* Deletes some of these members. How many; 0 without memory. */
 static unsigned delete_some(struct keyspace *ks, struct collection *collection, struct zset_span span) {
     struct tree_context context = collection_context(ks);
     struct going going;
     struct tree *tree = &collection->tree;
+    if (span.count == 1 && span.from == 0) return delete_end(ks, collection, TREE_FRONT);
+    if (span.count == 1 && span.from + 1 == tree->count) return delete_end(ks, collection, TREE_BACK);
     look_at_going(&going, ks, tree, span);
-    bool first = going.count == 1 && span.from == 0, last = going.count == 1 && span.from + 1 == tree->count;
-    bool done = first || last ? tree_pop(tree, &context, first ? TREE_FRONT : TREE_BACK)
-                              : tree_remove_range(tree, &context, span.from, going.count);
-    if (!done) return 0;
+    if (!tree_remove_range(tree, &context, span.from, going.count)) return 0;
     assert(collection->long_bytes >= going.long_bytes);
     collection->long_bytes -= going.long_bytes;
     for (unsigned i = 0; i < going.count; i++) tree_remove(&collection->index, &context, &going.entries[i]);
@@ -594,6 +649,7 @@ uint64_t zset_delete_span(struct edit *edit, struct zset_span span) {
     struct value value = entry_value(edit->entry);
     assert(span.from + span.count <= zset_count(&value));
     if (span.count == 0) return 0;
+    edit->lost = true;
     if (value.kind != VALUE_OBJECT) {
         uint32_t at = (uint32_t)span.from * PARTS, count = (uint32_t)span.count * PARTS;
         return delete_from_pack(edit, value_bytes(&value), at, count) ? span.count : 0;

@@ -66,6 +66,11 @@ struct zset_visitor {
 uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t cursor, uint64_t count,
                    struct zset_visitor visitor);
 
+/* Asks the memory for what will be looked at of these members, of which at most TREE_AHEAD_MOST are given, and for where
+ * they will stand once they have these scores; NULL: they keep what they have. */
+void zset_ahead(const struct keyspace *ks, const struct value *value, const struct bytes *members,
+                const double *scores, unsigned count);
+
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
 enum zset_changed { ZSET_NO_MEMORY, ZSET_UNCHANGED, ZSET_REPLACED, ZSET_ADDED, ZSET_DELETED };

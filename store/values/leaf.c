@@ -8,8 +8,8 @@
 #endif
 
 enum {
-    SCORES,
     HASHES,
+    SCORES,
     TAGS,
     LENS,
     COLUMNS,
@@ -30,36 +30,57 @@ struct shape {
     uint16_t most;               /* bytes above which a leaf is split */
 };
 #define WIDTHS(a, b, c, d) .widths = {a, b, c, d}, .before = {0, a, a + b, a + b + c, a + b + c + d}
-/* Scores, hashes, tags, lens. */
+/* Hashes, scores, tags, lens. */
 static const struct shape shapes[TREE_KINDS] = {
     [TREE_LIST] = {WIDTHS(0, 0, 0, 1), .part_max = 1024, .most = 8192 / LEAF_DIVISOR},
     [TREE_SET] = {WIDTHS(0, 0, 1, 1), .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
     [TREE_HASH] = {WIDTHS(0, 0, 1, 2), .part_max = 512, .most = 2048 / LEAF_DIVISOR},
-    [TREE_SCORES] = {WIDTHS(8, 0, 0, 1), .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
-    [TREE_INDEX] = {WIDTHS(8, 4, 0, 0), .most = 2048 / LEAF_DIVISOR},
+    [TREE_SCORES] = {WIDTHS(0, 8, 0, 1), .part_max = 1024, .most = 2048 / LEAF_DIVISOR},
+    [TREE_INDEX] = {WIDTHS(4, 8, 0, 0), .most = 2048 / LEAF_DIVISOR},
     [TREE_STREAM] = {WIDTHS(0, 0, 0, 2), .base = ID_BYTES, .first_part = 1, .part_max = 1024,
                      .most = 4096 / LEAF_DIVISOR},
 };
 
-static const struct shape *shape_of(const struct leaf *leaf) {
+static inline const struct shape *shape_of(const struct leaf *leaf) {
     return &shapes[leaf->head.kind];
 }
 
+/* What is done often is written once, for any shape, and compiled for each kind: where the shape is a constant, a column
+ * that a kind does not have costs nothing. */
+#define FOR_ANY static inline __attribute__((always_inline))
+#define BY_KIND(leaf, function, ...)                                                                         \
+    switch ((enum tree_kind)(leaf)->head.kind) {                                                             \
+    case TREE_LIST: function(&shapes[TREE_LIST], __VA_ARGS__); break;                                        \
+    case TREE_SET: function(&shapes[TREE_SET], __VA_ARGS__); break;                                          \
+    case TREE_HASH: function(&shapes[TREE_HASH], __VA_ARGS__); break;                                        \
+    case TREE_SCORES: function(&shapes[TREE_SCORES], __VA_ARGS__); break;                                    \
+    case TREE_INDEX: function(&shapes[TREE_INDEX], __VA_ARGS__); break;                                      \
+    default: function(&shapes[TREE_STREAM], __VA_ARGS__); break;                                             \
+    }
+
 /* The column of a leaf of so many elements. */
-static inline char *column_of(const struct leaf *leaf, unsigned column, size_t count) {
-    const struct shape *shape = shape_of(leaf);
+FOR_ANY char *column_in(const struct shape *shape, const struct leaf *leaf, unsigned column, size_t count) {
     return (char *)(uintptr_t)leaf->bytes + shape->base + shape->before[column] * count;
 }
+static inline char *column_of(const struct leaf *leaf, unsigned column, size_t count) {
+    return column_in(shape_of(leaf), leaf, column, count);
+}
 
+FOR_ANY uint8_t *lens_in(const struct shape *shape, const struct leaf *leaf) {
+    return (uint8_t *)column_in(shape, leaf, LENS, leaf->head.count);
+}
 static inline uint8_t *lens_of(const struct leaf *leaf) {
-    return (uint8_t *)column_of(leaf, LENS, leaf->head.count);
+    return lens_in(shape_of(leaf), leaf);
 }
 static inline char *element_at(const struct leaf *leaf, size_t offset) {
     return (char *)(uintptr_t)leaf + leaf->start + offset;
 }
 
+FOR_ANY size_t bytes_for(const struct shape *shape, size_t count, size_t used) {
+    return sizeof(struct leaf) + shape->base + shape->before[COLUMNS] * count + used;
+}
 size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used) {
-    return sizeof(struct leaf) + shapes[kind].base + shapes[kind].before[COLUMNS] * count + used;
+    return bytes_for(&shapes[kind], count, used);
 }
 
 size_t leaf_most(enum tree_kind kind) {
@@ -127,10 +148,9 @@ static inline struct block *block_at(const char *at) {
     return block;
 }
 
-/* Bytes that the parts [0, parts) take. */
-static size_t size_of_parts(const struct leaf *leaf, size_t parts) {
+/* The same where some of them are long. */
+static __attribute__((noinline)) size_t size_of_long_parts(const struct leaf *leaf, size_t parts) {
     const uint8_t *lens = lens_of(leaf);
-    if (leaf->longs == 0) return sum_bytes(lens, parts);
     size_t i = 0, at = 0;
     for (const uint8_t *found; i < parts && (found = memchr(lens + i, LEAF_LONG, parts - i)); i++) {
         at += sum_bytes(lens + i, (size_t)(found - lens) - i);
@@ -140,24 +160,42 @@ static size_t size_of_parts(const struct leaf *leaf, size_t parts) {
     return at + sum_bytes(lens + i, parts - i);
 }
 
-size_t leaf_offset(const struct leaf *leaf, unsigned place) {
-    size_t count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
+/* Bytes that the parts [0, parts) take. */
+FOR_ANY size_t size_of_parts(const struct shape *shape, const struct leaf *leaf, size_t parts) {
+    return leaf->longs == 0 ? sum_bytes(lens_in(shape, leaf), parts) : size_of_long_parts(leaf, parts);
+}
+
+FOR_ANY size_t offset_in(const struct shape *shape, const struct leaf *leaf, unsigned place) {
+    size_t count = leaf->head.count, parts = shape->widths[LENS];
     assert(place <= count);
+    if (parts == 0 || place == 0) return 0;
     if (place == count) return leaf->used;
-    if (leaf->longs > 0 || place < count / 2) return size_of_parts(leaf, place * parts);
+    if (leaf->longs > 0 || place < count / 2) return size_of_parts(shape, leaf, place * parts);
     return leaf->used -
-           sum_bytes(lens_of(leaf) + place * parts, (count - place) * parts); /* fewer to add up */
+           sum_bytes(lens_in(shape, leaf) + place * parts, (count - place) * parts); /* fewer to add up */
+}
+
+size_t leaf_offset(const struct leaf *leaf, unsigned place) {
+    size_t offset;
+    BY_KIND(leaf, offset = offset_in, leaf, place)
+    return offset;
 }
 
 static inline size_t part_size(const struct leaf *leaf, uint8_t len, size_t offset) {
-    return len < LEAF_LONG ? len : long_size(element_at(leaf, offset));
+    return __builtin_expect(len < LEAF_LONG, 1) ? len : long_size(element_at(leaf, offset));
+}
+
+FOR_ANY size_t element_size(const struct shape *shape, const struct leaf *leaf, unsigned place,
+                            size_t offset) {
+    unsigned parts = shape->widths[LENS];
+    const uint8_t *lens = lens_in(shape, leaf) + (size_t)place * parts;
+    size_t size = parts > 0 ? part_size(leaf, lens[0], offset) : 0;
+    return parts > 1 ? size + part_size(leaf, lens[1], offset + size) : size;
 }
 
 size_t leaf_size_at(const struct leaf *leaf, unsigned place, size_t offset) {
-    unsigned parts = shape_of(leaf)->widths[LENS];
-    const uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
-    size_t size = 0;
-    for (unsigned i = 0; i < parts; i++) size += part_size(leaf, lens[i], offset + size);
+    size_t size;
+    BY_KIND(leaf, size = element_size, leaf, place, offset)
     return size;
 }
 
@@ -173,7 +211,7 @@ static inline struct bytes part_bytes(const struct leaf *leaf, uint8_t len, size
                                       struct block **block) {
     const char *at = element_at(leaf, offset);
     *block = NULL;
-    if (len < LEAF_LONG) return (struct bytes){at, len};
+    if (__builtin_expect(len < LEAF_LONG, 1)) return (struct bytes){at, len};
     *block = block_at(at);
     if (*block) return block_bytes(*block);
     return (struct bytes){at + LONG_HEAD, long_size(at) - LONG_HEAD};
@@ -256,6 +294,10 @@ static uint64_t score_order(double score) {
 
 static uint64_t first_bytes(struct bytes bytes) {
     uint64_t word = 0;
+    if (bytes.len >= 8) {
+        memcpy(&word, bytes.data, sizeof word);
+        return __builtin_bswap64(word); /* which is stored from its lowest byte on */
+    }
     for (size_t i = 0; i < 8; i++) word = word << 8 | (i < bytes.len ? (unsigned char)bytes.data[i] : 0);
     return word;
 }
@@ -265,12 +307,13 @@ struct tree_key tree_item_key(enum tree_kind kind, const struct tree_item *item)
     return item->key;
 }
 
-static unsigned user_parts(const struct shape *shape) {
+/* How many parts of an element are the user's. */
+FOR_ANY unsigned user_parts(const struct shape *shape) {
     return shape->widths[LENS] - shape->first_part;
 }
 
-bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf_item *ready) {
-    *ready = (struct leaf_item){.item = *item};
+bool leaf_prepare_blocks(enum tree_kind kind, struct leaf_item *ready) {
+    const struct tree_item *item = ready->item;
     for (unsigned i = 0; i < user_parts(&shapes[kind]); i++) {
         if (item->parts[i].len <= shapes[kind].part_max) continue;
         struct block *block = item->blocks[i];
@@ -283,85 +326,107 @@ bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf
     return true;
 }
 
-void leaf_drop(struct leaf_item *ready) {
+void leaf_drop_blocks(struct leaf_item *ready) {
     for (unsigned i = 0; i < TREE_PARTS; i++)
         if (ready->blocks[i]) block_release(ready->blocks[i]);
-    *ready = (struct leaf_item){.item = {.score = 0}};
+    *ready = (struct leaf_item){.item = NULL};
 }
 
 static inline size_t stored_size(const struct leaf_item *ready, unsigned part) {
-    size_t len = ready->item.parts[part].len;
-    if (ready->blocks[part]) return IN_BLOCK_BYTES;
-    return len < LEAF_LONG ? len : LONG_HEAD + len;
+    size_t len = ready->item->parts[part].len;
+    if (__builtin_expect(len < LEAF_LONG, 1)) return len;
+    return ready->blocks[part] ? (size_t)IN_BLOCK_BYTES : LONG_HEAD + len;
+}
+
+/* Bytes of all parts of an item that are the user's. */
+FOR_ANY size_t size_of_item(const struct shape *shape, const struct leaf_item *ready) {
+    unsigned parts = user_parts(shape);
+    return (parts > 0 ? stored_size(ready, 0) : 0) + (parts > 1 ? stored_size(ready, 1) : 0);
 }
 
 /* Bytes of an item's element in a leaf with this base. */
-static size_t item_size(const struct shape *shape, const struct leaf_item *ready, struct tree_key base) {
+FOR_ANY size_t item_size(const struct shape *shape, const struct leaf_item *ready, struct tree_key base) {
     char code[ID_CODE_MAX];
-    size_t size = shape->first_part ? encode_id(code, base, ready->item.key) : 0;
-    for (unsigned i = 0; i < user_parts(shape); i++) size += stored_size(ready, i);
-    return size;
+    return (shape->first_part ? encode_id(code, base, ready->item->key) : 0) + size_of_item(shape, ready);
 }
 
 size_t leaf_item_bytes(enum tree_kind kind, const struct leaf_item *ready) {
-    size_t size = shapes[kind].before[COLUMNS] + (shapes[kind].first_part ? ID_CODE_MAX : 0);
-    for (unsigned i = 0; i < user_parts(&shapes[kind]); i++) size += stored_size(ready, i);
-    return size;
+    const struct shape *shape = &shapes[kind];
+    return shape->before[COLUMNS] + (shape->first_part ? ID_CODE_MAX : 0u) + size_of_item(shape, ready);
 }
 
-static size_t write_part(char *at, const struct leaf_item *ready, unsigned part, uint8_t *len) {
-    struct bytes bytes = ready->item.parts[part];
-    uint16_t head = ready->blocks[part] ? IN_BLOCK : (uint16_t)bytes.len;
-    bool is_long = ready->blocks[part] || bytes.len >= LEAF_LONG;
-    *len = is_long ? LEAF_LONG : (uint8_t)bytes.len;
-    if (is_long) {
-        memcpy(at, &head, sizeof head);
-        at += LONG_HEAD;
-    }
-    if (ready->blocks[part]) {
-        struct block *block = block_retain(ready->blocks[part]);
+static __attribute__((noinline)) size_t write_long_part(char *at, const struct leaf_item *ready,
+                                                        unsigned part) {
+    struct bytes bytes = ready->item->parts[part];
+    struct block *block = ready->blocks[part];
+    uint16_t head = block ? IN_BLOCK : (uint16_t)bytes.len;
+    memcpy(at, &head, sizeof head);
+    at += LONG_HEAD;
+    if (block) {
+        block_retain(block);
         memcpy(at, &block, sizeof block);
-    } else if (bytes.len) {
+    } else {
         memcpy(at, bytes.data, bytes.len);
     }
     return stored_size(ready, part);
 }
 
-/* Writes an item's element at the offset and its columns at the place, which are open in a leaf that counts it. */
-static size_t write_item(struct leaf *leaf, unsigned place, size_t offset, const struct leaf_item *ready) {
-    const struct shape *shape = shape_of(leaf);
-    unsigned parts = shape->widths[LENS], count = leaf->head.count;
-    uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
-    char *at = element_at(leaf, offset);
-    if (shape->widths[SCORES]) memcpy(column_of(leaf, SCORES, count) + 8 * place, &ready->item.score, 8);
+/* Writes a part and its len. Returns how many bytes it takes. */
+FOR_ANY size_t write_part(struct leaf *leaf, char *at, const struct leaf_item *ready, unsigned part,
+                          uint8_t *len) {
+    struct bytes bytes = ready->item->parts[part];
+    if (__builtin_expect(bytes.len < LEAF_LONG, 1)) {
+        assert(ready->blocks[part] == NULL);
+        *len = (uint8_t)bytes.len;
+        if (bytes.len) memcpy(at, bytes.data, bytes.len);
+        return bytes.len;
+    }
+    *len = LEAF_LONG;
+    leaf->longs++;
+    if (ready->blocks[part]) node_refers(leaf, (int64_t)block_memory(ready->blocks[part]));
+    return write_long_part(at, ready, part);
+}
+
+/* Writes an item's element at the offset and its columns at the place, which are open in a leaf that counts it. Returns
+ * what the element takes. */
+FOR_ANY size_t write_item(const struct shape *shape, struct leaf *leaf, unsigned place, size_t offset,
+                          const struct leaf_item *ready) {
+    unsigned parts = shape->widths[LENS], count = leaf->head.count, first = shape->first_part;
+    uint8_t *lens = lens_in(shape, leaf) + (size_t)place * parts;
+    char *begin = element_at(leaf, offset), *at = begin;
+    if (shape->widths[SCORES])
+        memcpy(column_in(shape, leaf, SCORES, count) + 8 * place, &ready->item->score, 8);
     if (shape->widths[HASHES]) {
-        uint32_t hash = (uint32_t)ready->item.key.high;
-        memcpy(column_of(leaf, HASHES, count) + 4 * place, &hash, sizeof hash);
+        uint32_t hash = (uint32_t)ready->item->key.high;
+        memcpy(column_in(shape, leaf, HASHES, count) + 4 * place, &hash, sizeof hash);
     }
-    if (shape->widths[TAGS]) column_of(leaf, TAGS, count)[place] = (char)ready->item.key.high;
-    if (shape->first_part) at += lens[0] = (uint8_t)encode_id(at, base_of(leaf), ready->item.key);
-    for (unsigned i = shape->first_part; i < parts; i++) {
-        const struct block *block = ready->blocks[i - shape->first_part];
-        at += write_part(at, ready, i - shape->first_part, &lens[i]);
-        leaf->longs += lens[i] == LEAF_LONG;
-        if (block) node_refers(leaf, (int64_t)block_memory(block));
+    if (shape->widths[TAGS]) column_in(shape, leaf, TAGS, count)[place] = (char)ready->item->key.high;
+    if (first) at += lens[0] = (uint8_t)encode_id(at, base_of(leaf), ready->item->key);
+    if (user_parts(shape) > 0) at += write_part(leaf, at, ready, 0, &lens[first]);
+    if (user_parts(shape) > 1) at += write_part(leaf, at, ready, 1, &lens[first + 1]);
+    return (size_t)(at - begin);
+}
+
+FOR_ANY void get(const struct shape *shape, const struct leaf *leaf, unsigned place, size_t offset,
+                 struct tree_item *item) {
+    unsigned parts = shape->widths[LENS], count = leaf->head.count, first = shape->first_part;
+    const uint8_t *lens = lens_in(shape, leaf) + (size_t)place * parts;
+    assert(place < count && offset <= leaf->used);
+    *item = (struct tree_item){.score = 0};
+    if (shape->widths[SCORES]) memcpy(&item->score, column_in(shape, leaf, SCORES, count) + 8 * place, 8);
+    if (shape->widths[HASHES]) item->key.high = load_u32(column_in(shape, leaf, HASHES, count) + 4 * place);
+    if (first) {
+        item->key = decode_id(element_at(leaf, offset), lens[0], base_of(leaf));
+        offset += lens[0];
     }
-    return (size_t)(at - element_at(leaf, offset));
+    if (user_parts(shape) > 0) item->parts[0] = part_bytes(leaf, lens[first], offset, &item->blocks[0]);
+    if (user_parts(shape) < 2) return;
+    offset += part_size(leaf, lens[first], offset);
+    item->parts[1] = part_bytes(leaf, lens[first + 1], offset, &item->blocks[1]);
 }
 
 void leaf_get(const struct leaf *leaf, unsigned place, size_t offset, struct tree_item *item) {
-    const struct shape *shape = shape_of(leaf);
-    unsigned parts = shape->widths[LENS], count = leaf->head.count;
-    const uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
-    assert(place < count && offset <= leaf->used);
-    *item = (struct tree_item){.score = 0};
-    if (shape->widths[SCORES]) memcpy(&item->score, column_of(leaf, SCORES, count) + 8 * place, 8);
-    if (shape->widths[HASHES]) item->key.high = load_u32(column_of(leaf, HASHES, count) + 4 * place);
-    if (shape->first_part) item->key = decode_id(element_at(leaf, offset), lens[0], base_of(leaf));
-    for (unsigned i = 0; i < parts; offset += part_size(leaf, lens[i], offset), i++)
-        if (i >= shape->first_part)
-            item->parts[i - shape->first_part] =
-                part_bytes(leaf, lens[i], offset, &item->blocks[i - shape->first_part]);
+    BY_KIND(leaf, get, leaf, place, offset, item)
 }
 
 struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct hash_seed *seed) {
@@ -391,7 +456,7 @@ struct extent {
 static struct tree_key first_id(const struct leaf_piece *pieces, unsigned count,
                                 const struct leaf_item *item) {
     for (unsigned i = 0; i < count; i++) {
-        if (pieces[i].leaf == NULL) return item->item.key;
+        if (pieces[i].leaf == NULL) return item->item->key;
         struct tree_item first;
         if (pieces[i].from == pieces[i].to) continue;
         leaf_get(pieces[i].leaf, pieces[i].from, pieces[i].begin, &first);
@@ -501,7 +566,8 @@ struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, struct leaf_part
     size_t at = 0;
     for (unsigned i = 0; i < parts.count; i++) {
         const struct leaf_piece *piece = &parts.pieces[i];
-        at += piece->leaf ? fill_with_piece(leaf, place, at, piece) : write_item(leaf, place, at, parts.item);
+        at += piece->leaf ? fill_with_piece(leaf, place, at, piece)
+                          : write_item(shape, leaf, place, at, parts.item);
         place += piece->leaf ? piece->to - piece->from : 1;
     }
     assert(place == extent.count && at == extent.bytes);
@@ -511,135 +577,183 @@ struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, struct leaf_part
 
 /* ---- Changing in place ---------------------------------------------------------------------------- */
 
-/* Makes room for another element in the columns, from the last column to the first. */
-static void open_columns(struct leaf *leaf, unsigned place) {
-    const struct shape *shape = shape_of(leaf);
-    size_t count = leaf->head.count;
-    for (unsigned column = COLUMNS; column-- > 0;) {
-        size_t width = shape->widths[column];
-        char *from = column_of(leaf, column, count), *to = column_of(leaf, column, count + 1);
-        if (width == 0) continue;
-        memmove(to + width * (place + 1), from + width * place, width * (count - place));
-        if (to != from) memmove(to, from, width * place);
-    }
+/* Makes room for another element in a column, whose beginning moves by what those before it take. */
+FOR_ANY void open_column(const struct shape *shape, struct leaf *leaf, unsigned column, unsigned place) {
+    size_t count = leaf->head.count, width = shape->widths[column];
+    char *from = column_in(shape, leaf, column, count), *to = column_in(shape, leaf, column, count + 1);
+    if (width == 0) return;
+    if (place < count) memmove(to + width * (place + 1), from + width * place, width * (count - place));
+    if (shape->before[column] && place > 0) memmove(to, from, width * place);
+}
+
+/* The same in all, from the last one to the first. */
+FOR_ANY void open_columns(const struct shape *shape, struct leaf *leaf, unsigned place) {
+    open_column(shape, leaf, LENS, place);
+    open_column(shape, leaf, TAGS, place);
+    open_column(shape, leaf, SCORES, place);
+    open_column(shape, leaf, HASHES, place);
     leaf->head.count++;
 }
 
-/* Takes the columns of `gone` elements out, from the first column to the last. */
-static void close_columns(struct leaf *leaf, unsigned place, unsigned gone) {
-    const struct shape *shape = shape_of(leaf);
-    size_t count = leaf->head.count;
-    for (unsigned column = 0; column < COLUMNS; column++) {
-        size_t width = shape->widths[column];
-        char *from = column_of(leaf, column, count), *to = column_of(leaf, column, count - gone);
-        if (width == 0) continue;
-        if (to != from) memmove(to, from, width * place);
-        memmove(to + width * place, from + width * (place + gone), width * (count - gone - place));
-    }
-    leaf->head.count = (uint16_t)(count - gone);
+/* Takes `gone` elements out of a column. */
+FOR_ANY void close_column(const struct shape *shape, struct leaf *leaf, unsigned column, unsigned place,
+                          unsigned gone) {
+    size_t count = leaf->head.count, width = shape->widths[column], behind = count - gone - place;
+    char *from = column_in(shape, leaf, column, count), *to = column_in(shape, leaf, column, count - gone);
+    if (width == 0) return;
+    if (shape->before[column] && place > 0) memmove(to, from, width * place);
+    if (behind > 0) memmove(to + width * place, from + width * (place + gone), width * behind);
 }
 
-/* Opens `size` bytes at the offset, with room for the columns of one more element; there is enough in all. */
-static void open_elements(struct leaf *leaf, unsigned place, size_t offset, size_t size) {
-    const struct shape *shape = shape_of(leaf);
-    size_t width = shape->before[COLUMNS], count = leaf->head.count + 1u;
-    size_t columns_end = leaf_bytes((enum tree_kind)leaf->head.kind, (unsigned)count, 0), start = leaf->start;
-    size_t spare = leaf->capacity - columns_end - leaf->used - size, behind = leaf->used - offset;
+/* The same in all, from the first one to the last. */
+FOR_ANY void close_columns(const struct shape *shape, struct leaf *leaf, unsigned place, unsigned gone) {
+    close_column(shape, leaf, HASHES, place, gone);
+    close_column(shape, leaf, SCORES, place, gone);
+    close_column(shape, leaf, TAGS, place, gone);
+    close_column(shape, leaf, LENS, place, gone);
+    leaf->head.count = (uint16_t)(leaf->head.count - gone);
+}
+
+/* Moves the elements apart at the offset, so that they begin at another place and `size` bytes are open. */
+FOR_ANY void move_apart(struct leaf *leaf, size_t new_start, size_t offset, size_t size) {
+    size_t start = leaf->start, behind = leaf->used - offset;
     char *base = (char *)leaf;
-    bool fits_behind = start >= columns_end && start + leaf->used + size <= leaf->capacity;
-    bool fits_before = start >= columns_end + size;
-    size_t new_start =
-        fits_behind && (behind <= offset || !fits_before) ? start
-        : fits_before                                     ? start - size
-                      : columns_end + share_in_front(spare, place, (unsigned)count, width, leaf->used + size);
-    if (new_start < start) memmove(base + new_start, base + start, offset);
-    if (new_start + size != start) memmove(base + new_start + offset + size, base + start + offset, behind);
-    if (new_start > start) memmove(base + new_start, base + start, offset);
+    if (new_start < start && offset > 0) memmove(base + new_start, base + start, offset);
+    if (new_start + size != start && behind > 0)
+        memmove(base + new_start + offset + size, base + start + offset, behind);
+    if (new_start > start && offset > 0) memmove(base + new_start, base + start, offset);
     leaf->start = (uint16_t)new_start;
     leaf->used = (uint16_t)(leaf->used + size);
 }
 
-static void close_elements(struct leaf *leaf, size_t offset, size_t size) {
+/* Where the elements are to begin anew, with room on both sides. */
+static __attribute__((noinline)) size_t start_between(const struct leaf *leaf, unsigned place, size_t size) {
+    const struct shape *shape = shape_of(leaf);
+    unsigned count = leaf->head.count + 1u;
+    size_t columns_end = bytes_for(shape, count, 0), used = leaf->used + size;
+    size_t spare = leaf->capacity - columns_end - used;
+    return columns_end + share_in_front(spare, place, count, shape->before[COLUMNS], used);
+}
+
+/* Opens `size` bytes at the offset, with room for the columns of one more element; there is enough in all. */
+FOR_ANY void open_elements(const struct shape *shape, struct leaf *leaf, unsigned place, size_t offset,
+                           size_t size) {
+    size_t columns_end = bytes_for(shape, leaf->head.count + 1u, 0), start = leaf->start;
+    bool fits_behind = start >= columns_end && start + leaf->used + size <= leaf->capacity;
+    bool fits_before = start >= columns_end + size;
+    if (fits_behind && (leaf->used - offset <= offset || !fits_before))
+        move_apart(leaf, start, offset, size);
+    else
+        move_apart(leaf, fits_before ? start - size : start_between(leaf, place, size), offset, size);
+}
+
+FOR_ANY void close_elements(struct leaf *leaf, size_t offset, size_t size) {
     size_t behind = leaf->used - offset - size;
     char *at = element_at(leaf, offset);
     if (offset < behind) {
-        memmove(element_at(leaf, size), element_at(leaf, 0), offset);
+        if (offset > 0) memmove(element_at(leaf, size), element_at(leaf, 0), offset);
         leaf->start = (uint16_t)(leaf->start + size);
-    } else {
+    } else if (behind > 0) {
         memmove(at, at + size, behind);
     }
     leaf->used = (uint16_t)(leaf->used - size);
 }
 
 /* Can an item of this leaf's order stand here without another base? */
-static bool base_serves(const struct leaf *leaf, unsigned place) {
-    return place > 0 || shape_of(leaf)->base == 0;
+FOR_ANY bool base_serves(const struct shape *shape, unsigned place) {
+    return place > 0 || shape->base == 0;
 }
 
-bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready) {
-    enum tree_kind kind = (enum tree_kind)leaf->head.kind;
+FOR_ANY bool insert(const struct shape *shape, struct leaf *leaf, unsigned place,
+                    const struct leaf_item *ready) {
     assert(place <= leaf->head.count && leaf->head.references <= 1);
-    if (!base_serves(leaf, place)) return false;
-    size_t size = item_size(shape_of(leaf), ready, shape_of(leaf)->base ? base_of(leaf) : ready->item.key);
-    if (leaf_bytes(kind, leaf->head.count + 1u, leaf->used + size) > leaf->capacity) return false;
-    size_t offset = leaf_offset(leaf, place);
-    open_elements(leaf, place, offset, size);
-    open_columns(leaf, place);
-    write_item(leaf, place, offset, ready);
+    if (!base_serves(shape, place)) return false;
+    size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : (struct tree_key){0, 0});
+    if (bytes_for(shape, leaf->head.count + 1u, leaf->used + size) > leaf->capacity) return false;
+    size_t offset = offset_in(shape, leaf, place);
+    open_elements(shape, leaf, place, offset, size);
+    open_columns(shape, leaf, place);
+    write_item(shape, leaf, place, offset, ready);
     debug_assert(leaf_is_whole(leaf));
     return true;
 }
 
+bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready) {
+    bool done;
+    BY_KIND(leaf, done = insert, leaf, place, ready)
+    return done;
+}
+
 /* The blocks and counts of elements that go. */
-static void forget(struct leaf *leaf, unsigned place, unsigned count, size_t offset) {
+static __attribute__((noinline)) void forget_long(struct leaf *leaf, unsigned place, unsigned count,
+                                                  size_t offset) {
     size_t parts = shape_of(leaf)->widths[LENS], first = place * parts, end = first + count * parts;
-    if (leaf->longs == 0) return;
     each_block(leaf, first, end, offset, false);
     for (size_t i = first; i < end; i++) leaf->longs -= lens_of(leaf)[i] == LEAF_LONG;
 }
+static inline void forget(struct leaf *leaf, unsigned place, unsigned count, size_t offset) {
+    if (leaf->longs > 0) forget_long(leaf, place, count, offset);
+}
 
-void leaf_remove(struct leaf *leaf, unsigned place, unsigned count) {
+FOR_ANY void take_out(const struct shape *shape, struct leaf *leaf, unsigned place, unsigned count) {
     assert(count > 0 && place < leaf->head.count && count <= leaf->head.count - place);
     assert(leaf->head.references <= 1);
-    size_t offset = leaf_offset(leaf, place);
-    size_t end = count == 1 ? offset + leaf_size_at(leaf, place, offset) : leaf_offset(leaf, place + count);
+    size_t offset = offset_in(shape, leaf, place);
+    size_t end = count == 1 ? offset + element_size(shape, leaf, place, offset)
+                            : offset_in(shape, leaf, place + count);
     forget(leaf, place, count, offset);
     close_elements(leaf, offset, end - offset);
-    close_columns(leaf, place, count);
+    close_columns(shape, leaf, place, count);
     debug_assert(leaf_is_whole(leaf));
 }
 
-bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready) {
-    const struct shape *shape = shape_of(leaf);
-    size_t offset = leaf_offset(leaf, place), old = leaf_size_at(leaf, place, offset);
-    size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : ready->item.key);
+void leaf_remove(struct leaf *leaf, unsigned place,
+                 unsigned count){BY_KIND(leaf, take_out, leaf, place, count)}
+
+FOR_ANY bool put_instead(const struct shape *shape, struct leaf *leaf, unsigned place,
+                         const struct leaf_item *ready) {
+    size_t offset = offset_in(shape, leaf, place), old = element_size(shape, leaf, place, offset);
+    size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : (struct tree_key){0, 0});
     assert(place < leaf->head.count && leaf->head.references <= 1);
-    if (leaf_needs(leaf) - old + size > leaf->capacity) return false;
+    if (bytes_for(shape, leaf->head.count, leaf->used - old + size) > leaf->capacity) return false;
     forget(leaf, place, 1, offset);
     if (old != size) {
         close_elements(leaf, offset, old);
         leaf->head.count--; /* its columns stay where they are: only the element is opened anew */
-        open_elements(leaf, place, offset, size);
+        open_elements(shape, leaf, place, offset, size);
         leaf->head.count++;
     }
-    write_item(leaf, place, offset, ready);
+    write_item(shape, leaf, place, offset, ready);
     debug_assert(leaf_is_whole(leaf));
     return true;
 }
 
+bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready) {
+    bool done;
+    BY_KIND(leaf, done = put_instead, leaf, place, ready)
+    return done;
+}
+
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
-unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset) {
-    unsigned count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
-    const uint8_t *tags = (const uint8_t *)column_of(leaf, TAGS, count), *lens = lens_of(leaf);
+FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64_t hash, struct bytes member,
+                      size_t *offset) {
+    unsigned count = leaf->head.count, parts = shape->widths[LENS];
+    const uint8_t *tags = (const uint8_t *)column_in(shape, leaf, TAGS, count), *lens = lens_in(shape, leaf);
     uint8_t len = member.len < LEAF_LONG ? (uint8_t)member.len : LEAF_LONG;
     for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++) {
         struct block *block;
         if (lens[i * parts] != len) continue;
-        *offset = size_of_parts(leaf, (size_t)i * parts);
+        *offset = size_of_parts(shape, leaf, (size_t)i * parts);
         if (bytes_equal(part_bytes(leaf, len, *offset, &block), member)) return i;
     }
     return count;
+}
+
+unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset) {
+    assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
+    return leaf->head.kind == TREE_SET ? find(&shapes[TREE_SET], leaf, hash, member, offset)
+                                       : find(&shapes[TREE_HASH], leaf, hash, member, offset);
 }
 
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash,
@@ -656,35 +770,38 @@ unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, u
 }
 
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash) {
-    unsigned count = leaf->head.count, parts = shape_of(leaf)->widths[LENS];
-    if (parts == 0) return;
-    unsigned place = next_tag((const uint8_t *)column_of(leaf, TAGS, count), count, 0, (uint8_t)hash);
-    if (place < count) memory_prefetch(element_at(leaf, size_of_parts(leaf, (size_t)place * parts)));
+    unsigned count = leaf->head.count;
+    const uint8_t *tags = (const uint8_t *)leaf->bytes; /* the first column */
+    assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
+    /* Where elements are of about the same size it stands there, or near. */
+    for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++)
+        memory_prefetch(element_at(leaf, leaf->used * i / count));
 }
 
 /* The first place whose score is not below this one. */
 static unsigned score_bound(const struct leaf *leaf, double score) {
-    const char *scores = column_of(leaf, SCORES, leaf->head.count);
-    unsigned low = 0, left = leaf->head.count;
-    while (left > 0) {
-        unsigned half = left / 2;
+    const char *scores = column_in(&shapes[TREE_SCORES], leaf, SCORES, leaf->head.count);
+    unsigned low = 0, half;
+    for (unsigned left = leaf->head.count; left > 0; left -= half) {
+        half = (left + 1) / 2;
         double other;
-        memcpy(&other, scores + 8 * (low + half), sizeof other);
-        low = other < score ? low + half + 1 : low;
-        left = other < score ? left - half - 1 : half;
+        memcpy(&other, scores + 8 * (low + half - 1), sizeof other);
+        low += other < score ? half : 0;
     }
     return low;
 }
 
 static double score_at(const struct leaf *leaf, unsigned place) {
     double score;
-    memcpy(&score, column_of(leaf, SCORES, leaf->head.count) + 8 * place, sizeof score);
+    memcpy(&score, column_in(&shapes[TREE_SCORES], leaf, SCORES, leaf->head.count) + 8 * place, sizeof score);
     return score;
 }
 
 static int compare_member(const struct leaf *leaf, unsigned place, struct bytes member) {
+    const struct shape *shape = &shapes[TREE_SCORES];
+    size_t offset = offset_in(shape, leaf, place);
     struct block *block;
-    return bytes_compare(part_bytes(leaf, lens_of(leaf)[place], leaf_offset(leaf, place), &block), member);
+    return bytes_compare(part_bytes(leaf, lens_in(shape, leaf)[place], offset, &block), member);
 }
 
 static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
@@ -706,13 +823,11 @@ static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item 
 }
 
 static unsigned bound_in_index(const struct leaf *leaf, uint64_t hash, bool *equal) {
-    const char *hashes = column_of(leaf, HASHES, leaf->head.count);
-    unsigned low = 0, left = leaf->head.count;
-    while (left > 0) {
-        unsigned half = left / 2;
-        bool below = load_u32(hashes + 4 * (low + half)) < hash;
-        low = below ? low + half + 1 : low;
-        left = below ? left - half - 1 : half;
+    const char *hashes = column_in(&shapes[TREE_INDEX], leaf, HASHES, leaf->head.count);
+    unsigned low = 0, half;
+    for (unsigned left = leaf->head.count; left > 0; left -= half) {
+        half = (left + 1) / 2;
+        low += load_u32(hashes + 4 * (low + half - 1)) < hash ? half : 0;
     }
     *equal = low < leaf->head.count && load_u32(hashes + 4 * low) == hash;
     return low;

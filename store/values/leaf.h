@@ -1,10 +1,10 @@
 /* leaf.h - the leaves of a tree (tree.h): packed elements, and what is needed to find one among them.
  *
- *     | head, capacity, start, used, longs | base | scores | hashes | tags | lens | gap | elements ... | gap |
+ *     | head, capacity, start, used, longs | base | hashes | scores | tags | lens | gap | elements ... | gap |
  *
  * base     TREE_STREAM: the first number, 16 bytes, from which the others are counted
- * scores   TREE_SCORES, TREE_INDEX: 8 bytes an element
  * hashes   TREE_INDEX: 4 bytes an element
+ * scores   TREE_SCORES, TREE_INDEX: 8 bytes an element
  * tags     TREE_SET, TREE_HASH: the lowest byte of each hash
  * lens     a byte for each part of an element; LEAF_LONG says that the part begins with two bytes that have its length, or
  *          that it is a pointer to a block
@@ -51,13 +51,13 @@ _Static_assert(sizeof(struct leaf) == 16, "columns of eight-byte words follow th
 
 /* An item that is ready to be put into a leaf. */
 struct leaf_item {
-    struct tree_item item;
+    const struct tree_item *item; /* the caller's, who keeps it until this is dropped */
     struct block
         *blocks[TREE_PARTS]; /* what holds the parts that are too long for a leaf; a reference each */
 };
 /* False without memory. An item that is ready is dropped, also if it was put into leaves. */
-bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf_item *ready);
-void leaf_drop(struct leaf_item *ready);
+static inline bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf_item *ready);
+static inline void leaf_drop(struct leaf_item *ready);
 
 /* Elements [from, to) of a leaf, which lie at [begin, end) of its elements; of no leaf: the new item. */
 struct leaf_piece {
@@ -109,7 +109,7 @@ struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct h
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
 /* The same of the first one that has this hash. */
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash, size_t *offset);
-/* Asks for the first element of TREE_SET and TREE_HASH whose tag is that of the hash. */
+/* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
 /* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
 unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal);
@@ -128,5 +128,22 @@ struct tree_key tree_item_key(enum tree_kind kind, const struct tree_item *item)
 
 /* Aborts unless the invariants hold: for debug_assert and tests. */
 bool leaf_is_whole(const struct leaf *leaf);
+
+/* ---- Definitions of the above --------------------------------------------------------------------- */
+
+enum { LEAF_PART_LEAST = 511 }; /* parts up to this length are in no kind too long for a leaf */
+
+bool leaf_prepare_blocks(enum tree_kind kind, struct leaf_item *ready);
+void leaf_drop_blocks(struct leaf_item *ready);
+
+static inline bool leaf_prepare(enum tree_kind kind, const struct tree_item *item, struct leaf_item *ready) {
+    *ready = (struct leaf_item){.item = item};
+    if (__builtin_expect((item->parts[0].len | item->parts[1].len) <= LEAF_PART_LEAST, 1)) return true;
+    return leaf_prepare_blocks(kind, ready);
+}
+
+static inline void leaf_drop(struct leaf_item *ready) {
+    if (ready->blocks[0] || ready->blocks[1]) leaf_drop_blocks(ready);
+}
 
 #endif

@@ -118,6 +118,14 @@ static inline struct node *inner_child(const struct inner *inner, unsigned at) {
     debug_assert(at < inner->head.count);
     return inner_children(inner)[at];
 }
+/* The same where keys are known to have one word. */
+static inline struct node *inner_child_by_word(const struct inner *inner, unsigned at) {
+    const char *below = inner->words + sizeof(uint64_t) * inner->capacity;
+    debug_assert(tree_key_words[inner->head.kind] == 1 && at < inner->head.count);
+    struct node *const *children =
+        (struct node *const *)(const void *)(below + (inner->capacity + 1) / 2 * 8);
+    return children[at];
+}
 struct tree_key inner_key(const struct inner *inner, unsigned at);
 void inner_set_key(struct inner *inner, unsigned at, struct tree_key key);
 /* The order of key[at] and this one: < 0, 0 or > 0. */

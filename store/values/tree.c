@@ -88,10 +88,6 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves) {
 
 /* ---- Descending ----------------------------------------------------------------------------------- */
 
-struct tree_target tree_target(const struct tree *tree, const struct tree_item *item) {
-    return (struct tree_target){.to = TREE_TO_KEY, .key = tree_item_key(tree->kind, item), .item = item};
-}
-
 /* Is the first element below a node not above the item? Looked at where the keys say that they may be equal. */
 static bool begins_at_or_before(const struct node *node, const struct tree_item *item) {
     struct tree_item first;
@@ -101,11 +97,22 @@ static bool begins_at_or_before(const struct node *node, const struct tree_item 
     return bytes_compare(first.parts[0], item->parts[0]) <= 0;
 }
 
-/* The last child that begins at or before the item; the first if none does. */
-static unsigned choose_by_key(const struct inner *inner, const struct tree_target *target) {
-    if (tree_key_words[inner->head.kind] == 1) return tree_child_of_hash(inner, target->key.high);
+/* The last child whose key has a first word below this one; the first if none has. */
+static unsigned last_below(const struct inner *inner, uint64_t high) {
+    const uint64_t *keys = inner_keys(inner);
     unsigned low = 0;
     for (unsigned left = inner->head.count, half; left > 1; left -= half) {
+        half = left / 2;
+        low += keys[low + half] < high ? half : 0;
+    }
+    return low;
+}
+
+/* The last child that begins at or before the item; the first if none does. */
+static unsigned choose_by_key(const struct inner *inner, const struct tree_target *target) {
+    unsigned low = last_below(inner, target->key.high);
+    if (low + 1u == inner->head.count || inner_keys(inner)[low + 1] != target->key.high) return low;
+    for (unsigned left = inner->head.count - low, half; left > 1; left -= half) {
         half = left / 2;
         int order = inner_compare(inner, low + half, target->key);
         bool before = order < 0;
@@ -124,8 +131,7 @@ static unsigned choose_by_position(const struct inner *inner, uint64_t position)
     return at;
 }
 
-unsigned tree_choose(const struct inner *inner, const struct tree_target *target) {
-    assert(inner->head.count > 0);
+unsigned tree_choose_any(const struct inner *inner, const struct tree_target *target) {
     switch (target->to) {
     case TREE_TO_FRONT: return 0;
     case TREE_TO_BACK: return inner->head.count - 1u;
@@ -134,14 +140,10 @@ unsigned tree_choose(const struct inner *inner, const struct tree_target *target
     }
 }
 
-static uint64_t count_before(const struct inner *inner, unsigned at) {
+uint64_t tree_count_before(const struct inner *inner, unsigned at) {
     uint64_t count = 0;
     for (unsigned i = 0; i < at; i++) count += inner_below(inner)[i];
     return count;
-}
-
-void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target) {
-    if (target->to == TREE_TO_POSITION) target->position -= count_before(inner, at);
 }
 
 static void begin(struct tree_cursor *cursor, const struct tree *tree) {
@@ -227,6 +229,34 @@ bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t has
     return cursor->leaf;
 }
 
+bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
+    const struct node *node = tree->root;
+    size_t offset;
+    assert(tree->kind == TREE_SET || tree->kind == TREE_HASH);
+    if (node == NULL) return false;
+    while (node->level > 0) {
+        const struct node *child = tree_child_by_hash(node, hash);
+        tree_ask_for(node, child);
+        node = child;
+    }
+    unsigned place = leaf_find(leaf_at(node), hash, member, &offset);
+    if (place == node->count) return false;
+    leaf_get(leaf_at(node), place, offset, item);
+    return true;
+}
+
+bool tree_first_of_hash(const struct tree *tree, uint64_t hash, struct tree_item *item) {
+    const struct node *node = tree->root;
+    struct tree_item wanted = {.key.high = hash};
+    bool equal;
+    assert(tree->kind == TREE_INDEX);
+    if (node == NULL) return false;
+    while (node->level > 0) node = tree_child_by_hash(node, hash);
+    unsigned place = leaf_lower_bound(leaf_at(node), &wanted, &equal); /* equal hashes are in one leaf */
+    if (equal) leaf_get(leaf_at(node), place, 0, item);
+    return equal;
+}
+
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash) {
     struct tree_target target = {.to = TREE_TO_KEY, .key = {hash, 0}};
@@ -279,15 +309,61 @@ void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t p
     cursor->offset = leaf_offset(cursor->leaf, cursor->place);
 }
 
+void tree_get_end(const struct tree *tree, enum tree_end end, struct tree_item *item) {
+    /* Another version may be made of a copy of this tree at the same moment, from under another lock. */
+    const struct leaf *leaf = __atomic_load_n(&tree->edges[end], __ATOMIC_RELAXED);
+    assert(tree->count > 0);
+    if (leaf == NULL) {
+        const struct node *node = tree->root;
+        while (node->level > 0) node = inner_child(inner_at(node), end == TREE_FRONT ? 0 : node->count - 1u);
+        leaf = leaf_at(node);
+    }
+    unsigned place = end == TREE_FRONT ? 0 : leaf->head.count - 1u;
+    leaf_get(leaf, place, leaf_offset(leaf, place), item);
+}
+
 uint64_t tree_rank(const struct tree_cursor *cursor) {
     uint64_t rank = cursor->place;
     bool first = true;
     assert(cursor->leaf);
     for (unsigned i = 0; i < cursor->depth; i++) {
-        rank += count_before(cursor->ways[i].node, cursor->ways[i].at);
+        rank += tree_count_before(cursor->ways[i].node, cursor->ways[i].at);
         if (cursor->ways[i].at > 0) first = false;
     }
     return rank + (first ? 0 : (uint64_t)(int64_t)cursor->tree->owed[TREE_FRONT]);
+}
+
+/* All of them go down level by level, so that each finds there what was asked for one level above. */
+void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count) {
+    const struct node *nodes[TREE_AHEAD_MOST];
+    assert(tree_key_words[tree->kind] == 1 && count <= TREE_AHEAD_MOST);
+    if (tree->root == NULL) return;
+    for (unsigned i = 0; i < count; i++) nodes[i] = tree->root;
+    for (unsigned level = tree->root->level; level > 0; level--)
+        for (unsigned i = 0; i < count; i++) {
+            const struct node *child = tree_child_by_hash(nodes[i], hashes[i]);
+            tree_ask_for(nodes[i], child);
+            nodes[i] = child;
+        }
+    if (tree->kind == TREE_INDEX) return;
+    for (unsigned i = 0; i < count; i++) leaf_prefetch(leaf_at(nodes[i]), hashes[i]);
+}
+
+void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count) {
+    const struct node *nodes[TREE_AHEAD_MOST];
+    struct tree_target targets[TREE_AHEAD_MOST];
+    assert(tree->kind == TREE_SCORES && count <= TREE_AHEAD_MOST);
+    if (tree->root == NULL) return;
+    for (unsigned i = 0; i < count; i++) {
+        nodes[i] = tree->root;
+        targets[i] = tree_target(tree, &items[i]);
+    }
+    for (unsigned level = tree->root->level; level > 0; level--)
+        for (unsigned i = 0; i < count; i++) {
+            const struct inner *inner = inner_at(nodes[i]);
+            nodes[i] = inner_child(inner, tree_choose(inner, &targets[i]));
+            tree_ask_for(&inner->head, nodes[i]);
+        }
 }
 
 /* The key of the leaf behind the cursor's; 0 if there is none. */

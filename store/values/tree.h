@@ -95,6 +95,10 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
 bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member);
+/* The same where the element is all that is asked for. */
+bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
+/* The first entry of a TREE_INDEX that has this hash. False if there is none. */
+bool tree_first_of_hash(const struct tree *tree, uint64_t hash, struct tree_item *item);
 /* The same of one of which the hash alone is known. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
@@ -103,6 +107,8 @@ bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const s
 bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item);
 /* The element at this position, 0 <= position < count. */
 void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t position);
+/* The first or the last element of a tree that has some: its leaf is known as a rule, and need not be looked for. */
+void tree_get_end(const struct tree *tree, enum tree_end end, struct tree_item *item);
 /* How many elements are before it. */
 uint64_t tree_rank(const struct tree_cursor *cursor);
 
@@ -122,10 +128,12 @@ static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *
 uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64_t cursor,
                    void (*each)(void *context, const struct tree_item *item), void *context);
 
-/* For lookups of many members at once (TREE_SET, TREE_HASH): begin with the root, call once a level for each of them,
- * down to the leaves, and find them then. Asks for the node that it returns or, in a leaf, for the element whose tag is
- * that of the hash. */
-static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash);
+/* Before many lookups, at most TREE_AHEAD_MOST: asks the memory for the leaves in which these hashes are, or would be, and
+ * in those of TREE_SET and TREE_HASH for the elements that have their tags. The same of the leaves of TREE_SCORES where
+ * these items are, or would be. */
+enum { TREE_AHEAD_MOST = 16 };
+void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count);
+void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count);
 
 /* Aborts unless the invariants hold. O(n), for tests. */
 bool tree_check(const struct tree *tree, const struct hash_seed *seed);
@@ -139,11 +147,16 @@ struct tree_target {
     const struct tree_item *item; /* TREE_TO_KEY */
     uint64_t position;            /* left after the children passed */
 };
-struct tree_target tree_target(const struct tree *tree, const struct tree_item *item);
+static inline struct tree_target tree_target(const struct tree *tree, const struct tree_item *item) {
+    struct tree_key key = tree->kind == TREE_SCORES ? tree_item_key(TREE_SCORES, item) : item->key;
+    return (struct tree_target){.to = TREE_TO_KEY, .key = key, .item = item};
+}
 /* The child of an inner node that lies on the way; target->position is left as it is. */
-unsigned tree_choose(const struct inner *inner, const struct tree_target *target);
+static inline unsigned tree_choose(const struct inner *inner, const struct tree_target *target);
+unsigned tree_choose_any(const struct inner *inner, const struct tree_target *target);
 /* Steps into the child: counts the position down. */
-void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target);
+static inline void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target);
+uint64_t tree_count_before(const struct inner *inner, unsigned at);
 
 /* The last child of a node by one word of key that may hold this one. */
 static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t hash) {
@@ -156,20 +169,32 @@ static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t ha
     return low;
 }
 
-/* Asks for what a descent reads of a child first: the keys of an inner node, or the columns of a leaf. */
-static inline void tree_ask_for(const struct node *parent, const struct node *child) {
-    bool tags = parent->level == 1 && (parent->kind == TREE_SET || parent->kind == TREE_HASH);
-    for (size_t line = 0; line < (tags ? 4 : 9); line++) memory_prefetch((const char *)child + line * 64);
+/* Keys of one word are looked for here: they are what members and fields have. */
+static inline unsigned tree_choose(const struct inner *inner, const struct tree_target *target) {
+    assert(inner->head.count > 0);
+    if (target->to == TREE_TO_KEY && tree_key_words[inner->head.kind] == 1)
+        return tree_child_of_hash(inner, target->key.high);
+    return tree_choose_any(inner, target);
 }
 
-static inline const struct node *tree_prefetch(const struct node *node, uint64_t hash) {
-    if (node->level == 0) {
-        leaf_prefetch(leaf_at(node), hash);
-        return node;
-    }
-    const struct node *child = inner_child(inner_at(node), tree_child_of_hash(inner_at(node), hash));
-    tree_ask_for(node, child);
-    return child;
+static inline void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target) {
+    if (target->to == TREE_TO_POSITION) target->position -= tree_count_before(inner, at);
+}
+
+/* The child itself, of a tree whose keys have one word. */
+static inline struct node *tree_child_by_hash(const struct node *node, uint64_t hash) {
+    const struct inner *inner = inner_at(node);
+    return inner_child_by_word(inner, tree_child_of_hash(inner, hash));
+}
+
+/* Asks for what a descent reads of a child first: the keys of an inner node, or the columns of a leaf. */
+static inline void tree_ask_for(const struct node *parent, const struct node *child) {
+    const char *at = (const char *)child;
+    for (unsigned line = 0; line < 4; line++) memory_prefetch(at + 64 * line);
+    if (parent->level == 1 && parent->kind == TREE_SET) return; /* tags and lens have no more */
+    for (unsigned line = 4; line < 6; line++) memory_prefetch(at + 64 * line);
+    if (parent->level == 1 && parent->kind == TREE_HASH) return;
+    for (unsigned line = 6; line < 9; line++) memory_prefetch(at + 64 * line);
 }
 
 #endif

@@ -77,6 +77,11 @@ static bool own(struct tree *tree, const struct tree_context *context, struct no
     return true;
 }
 
+/* May it be changed as it is, and has it room for a child more, if it shall? As a rule. */
+static inline bool is_ready(const struct node *node, bool room) {
+    return !node_shared(node) && (!room || node->count < inner_at(node)->capacity);
+}
+
 static bool is_full(const struct node *node) {
     return node->level > 0 && node->count == INNER_MAX;
 }
@@ -109,20 +114,19 @@ static bool raise_root(struct tree *tree, const struct tree_context *context) {
     return true;
 }
 
-/* The root becomes the tree's own; with room, if there shall be. */
-static bool own_root(struct tree *tree, const struct tree_context *context, bool room) {
-    if (tree->root->level == 0) return true;
+/* The root, an inner node, becomes the tree's own; with room, if there shall be. */
+static __attribute__((noinline)) bool own_root(struct tree *tree, const struct tree_context *context,
+                                               bool room) {
     if (!own(tree, context, &tree->root, room)) return false;
     if (!room || !is_full(tree->root)) return true;
     return raise_root(tree, context) && split_inner(tree, context, inner_of(tree->root), 0);
 }
 
-/* Chooses the child with which the way goes on, and owns it, with room if there shall be. */
-static bool own_child(struct tree *tree, const struct tree_context *context, struct step *step,
-                      const struct tree_target *target, bool room) {
+/* The child with which the way goes on, an inner node, becomes the tree's own, with room if there shall be. */
+static __attribute__((noinline)) bool own_child(struct tree *tree, const struct tree_context *context,
+                                                struct step *step, const struct tree_target *target,
+                                                bool room) {
     struct inner *parent = step->node;
-    step->at = tree_choose(parent, target);
-    if (parent->head.level == 1) return true;
     if (!own(tree, context, &inner_children(parent)[step->at], room)) return false;
     if (!room || !is_full(inner_child(parent, step->at))) return true;
     if (!split_inner(tree, context, parent, step->at)) return false;
@@ -132,14 +136,20 @@ static bool own_child(struct tree *tree, const struct tree_context *context, str
 
 static bool own_way(struct tree *tree, const struct tree_context *context, struct way *way,
                     struct tree_target target, bool room) {
+    struct node *node = tree->root;
     way->depth = 0;
     if (room && tree->count >= TREE_COUNT_MAX) return false;
-    if (!own_root(tree, context, room)) return false;
-    struct node *node = tree->root;
+    if (node->level > 0 && !is_ready(node, room)) {
+        if (!own_root(tree, context, room)) return false;
+        node = tree->root;
+    }
     while (node->level > 0) {
         struct step step = {.node = inner_of(node)};
         assert(way->depth < TREE_LEVELS && !node_shared(node));
-        if (!own_child(tree, context, &step, &target, room)) return false;
+        step.at = tree_choose(step.node, &target);
+        if (node->level > 1 && !is_ready(inner_child(step.node, step.at), room) &&
+            !own_child(tree, context, &step, &target, room))
+            return false;
         tree_enter(step.node, step.at, &target);
         way->steps[way->depth++] = step;
         node = inner_child(step.node, step.at);
@@ -150,11 +160,36 @@ static bool own_way(struct tree *tree, const struct tree_context *context, struc
     return true;
 }
 
+/* The same to a key of one word, where all nodes are ready, as they are as a rule. */
+static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t hash, bool room) {
+    struct node *node = tree->root;
+    unsigned depth = 0;
+    if (room && tree->count >= TREE_COUNT_MAX) return false;
+    for (; node->level > 0; depth++) {
+        struct inner *inner = inner_of(node);
+        if (!is_ready(node, room)) return false;
+        assert(depth < TREE_LEVELS);
+        way->steps[depth] = (struct step){inner, tree_child_of_hash(inner, hash)};
+        node = inner_child_by_word(inner, way->steps[depth].at);
+        tree_ask_for(&inner->head, node);
+    }
+    way->depth = depth;
+    way->leaf = leaf_of(node);
+    return true;
+}
+
+/* The way to where an item is, or would be. */
+static bool own_way_to_item(struct tree *tree, const struct tree_context *context, struct way *way,
+                            const struct tree_item *item, bool room) {
+    if (tree_key_words[tree->kind] == 1 && ready_way(tree, way, item->key.high, room)) return true;
+    return own_way(tree, context, way, tree_target(tree, item), room);
+}
+
 /* Pays what is owed to the counts on the way to an edge. */
-static bool pay(struct tree *tree, const struct tree_context *context, enum tree_end end) {
+static __attribute__((noinline)) bool pay(struct tree *tree, const struct tree_context *context,
+                                          enum tree_end end) {
     struct way way;
     struct tree_target target = {.to = end == TREE_FRONT ? TREE_TO_FRONT : TREE_TO_BACK};
-    if (tree->owed[end] == 0) return true;
     if (!own_way(tree, context, &way, target, false)) return false;
     for (unsigned i = 0; i < way.depth; i++)
         inner_below(way.steps[i].node)[way.steps[i].at] += (uint32_t)tree->owed[end];
@@ -163,15 +198,27 @@ static bool pay(struct tree *tree, const struct tree_context *context, enum tree
 }
 
 /* Before a change that may be anywhere. */
-static bool settle(struct tree *tree, const struct tree_context *context) {
+static inline bool settle(struct tree *tree, const struct tree_context *context) {
     tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
-    return pay(tree, context, TREE_FRONT) && pay(tree, context, TREE_BACK);
+    return (tree->owed[TREE_FRONT] == 0 || pay(tree, context, TREE_FRONT)) &&
+           (tree->owed[TREE_BACK] == 0 || pay(tree, context, TREE_BACK));
 }
 
 static void count_on_way(struct tree *tree, const struct way *way, int64_t change) {
     for (unsigned i = 0; i < way->depth; i++)
         inner_below(way->steps[i].node)[way->steps[i].at] += (uint32_t)change;
     tree->count += (uint64_t)change;
+}
+
+/* The leaf at the end of a way becomes the tree's own. */
+static bool own_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
+    if (!node_shared(&way->leaf->head)) return true;
+    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
+    struct leaf *copy = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, 0);
+    if (copy == NULL) return false;
+    exchange(tree, context, slot_of(tree, way, way->depth), &copy->head);
+    way->leaf = copy;
+    return true;
 }
 
 /* ---- Putting in ----------------------------------------------------------------------------------- */
@@ -228,7 +275,7 @@ static size_t size_in(const struct putting *putting, unsigned at, size_t *offset
 
 static uint64_t index_hash(const struct putting *putting, unsigned at) {
     struct tree_item item;
-    if (at == putting->place) return putting->ready->item.key.high;
+    if (at == putting->place) return putting->ready->item->key.high;
     unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
     leaf_get(putting->leaf, place, 0, &item);
     return item.key.high;
@@ -275,8 +322,8 @@ static bool halve_by_order(const struct tree_context *context, const struct putt
 static uint64_t bound_of_hashes(const struct tree_context *context, const struct putting *putting,
                                 uint64_t *hashes) {
     const struct leaf *leaf = putting->leaf;
-    unsigned __int128 sum = putting->ready->item.key.high;
-    uint64_t least = putting->ready->item.key.high, most = least;
+    unsigned __int128 sum = putting->ready->item->key.high;
+    uint64_t least = putting->ready->item->key.high, most = least;
     size_t offset = 0;
     for (unsigned i = 0; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
         struct tree_item item;
@@ -309,7 +356,7 @@ static unsigned pieces_on_side(const struct putting *putting, const uint64_t *ha
         }
         offset = end;
     }
-    if ((putting->ready->item.key.high >= bound) == right) pieces[count++] = new_item();
+    if ((putting->ready->item->key.high >= bound) == right) pieces[count++] = new_item();
     return count;
 }
 
@@ -385,7 +432,7 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
         leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, putting->ready}, capacity);
     if (leaf == NULL) return false;
     way->steps[way->depth - 1].at += end == TREE_BACK;
-    struct tree_key key = tree_item_key(tree->kind, &putting->ready->item);
+    struct tree_key key = tree_item_key(tree->kind, putting->ready->item);
     inner_put(parent, way->steps[way->depth - 1].at, &leaf->head, key, 0);
     tree->bytes += node_memory(&leaf->head);
     way->leaf = leaf;
@@ -402,7 +449,7 @@ static bool begins_leaf(const struct way *way, const struct putting *putting, en
     if (by_hash(kind) || putting->place != leaf->head.count) return false;
     if (kind != TREE_INDEX) return true;
     leaf_get(leaf, leaf->head.count - 1u, 0, &last);
-    return last.key.high != putting->ready->item.key.high;
+    return last.key.high != putting->ready->item->key.high;
 }
 
 /* The leaf anew, larger; or two, or one more. */
@@ -466,8 +513,8 @@ static enum tree_changed put_by_key(struct tree *tree, const struct tree_context
     bool found;
     if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
-    if (!own_way(tree, context, &way, tree_target(tree, &ready->item), true)) return TREE_NO_MEMORY;
-    way.place = place_in(way.leaf, &ready->item, &found);
+    if (!own_way_to_item(tree, context, &way, ready->item, true)) return TREE_NO_MEMORY;
+    way.place = place_in(way.leaf, ready->item, &found);
     if (tree->kind == TREE_INDEX) found = false;
     if (found && !replace) return TREE_UNCHANGED;
     if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
@@ -688,11 +735,31 @@ enum tree_changed tree_remove(struct tree *tree, const struct tree_context *cont
     assert(tree->kind != TREE_LIST);
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
-    if (!own_way(tree, context, &way, tree_target(tree, item), false)) return TREE_NO_MEMORY;
+    if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
     unsigned place = place_in(way.leaf, item, &found);
     if (tree->kind == TREE_INDEX && found) place = place_of_score(way.leaf, place, item, &found);
     if (!found) return TREE_UNCHANGED;
     return take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
+}
+
+enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
+                               const struct tree_item *item, double score) {
+    struct way way;
+    struct tree_item entry = *item;
+    struct leaf_item ready = {.item = &entry};
+    bool found;
+    assert(tree->kind == TREE_INDEX);
+    entry.score = score;
+    if (tree->root == NULL) return TREE_UNCHANGED;
+    if (!settle(tree, context)) return TREE_NO_MEMORY;
+    if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
+    way.place = place_in(way.leaf, item, &found);
+    if (found) way.place = place_of_score(way.leaf, way.place, item, &found);
+    if (!found) return TREE_UNCHANGED;
+    if (!own_leaf(tree, context, &way)) return TREE_NO_MEMORY;
+    bool done = leaf_replace(way.leaf, way.place, &ready);
+    assert(done); /* entries of an index are of one size */
+    return TREE_REPLACED;
 }
 
 bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end) {
@@ -746,17 +813,6 @@ bool tree_insert_at(struct tree *tree, const struct tree_context *context, uint6
 bool tree_replace_at(struct tree *tree, const struct tree_context *context, uint64_t position,
                      const struct tree_item *item) {
     return prepare_and_put_at(tree, context, position, item, 1);
-}
-
-/* The leaf at the end of a way becomes the tree's own. */
-static bool own_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
-    if (!node_shared(&way->leaf->head)) return true;
-    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
-    struct leaf *copy = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, 0);
-    if (copy == NULL) return false;
-    exchange(tree, context, slot_of(tree, way, way->depth), &copy->head);
-    way->leaf = copy;
-    return true;
 }
 
 static bool own_leaf_at(struct tree *tree, const struct tree_context *context, uint64_t position) {

@@ -25,6 +25,10 @@ bool tree_push(struct tree *tree, const struct tree_context *context, const stru
 /* Takes the first or last one out of a tree that is not empty. False without memory. */
 bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end);
 
+/* TREE_INDEX alone: an entry with the hash and score of the item gets another score. Once this has been done, it can be
+ * undone without memory. */
+enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
+                               const struct tree_item *item, double score);
 /* By position. Lists alone: an item is put before the one at the position (which may be the count), or in its place. */
 bool tree_insert_at(struct tree *tree, const struct tree_context *context, uint64_t position,
                     const struct tree_item *item);

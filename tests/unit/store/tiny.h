@@ -265,6 +265,7 @@ static inline void tiny_pop_chain(struct tiny *tiny, int64_t *number) {
 
 /* Takes the top off a stack that is not empty. */
 static inline bool tiny_pop(struct edit *edit, int64_t *number) {
+    edit->lost = true;
     struct value value = entry_value(edit->entry);
     if (value.kind == VALUE_OBJECT) {
         struct object *object = edit_object(edit);

@@ -8,8 +8,9 @@ static unsigned long long seed;
 static char texts[2][TEXT_MAX];
 
 static struct leaf_item ready_item(enum tree_kind kind, const struct element *element) {
-    struct tree_item item = item_of(kind, element, texts);
+    static struct tree_item item;
     struct leaf_item ready;
+    item = item_of(kind, element, texts);
     CHECK(leaf_prepare(kind, &item, &ready));
     return ready;
 }
