@@ -126,10 +126,10 @@ static void scan_small(const struct value *value, struct collection_scan *scan,
     struct set_walk walk;
     struct element member;
     set_walk(&walk, value, 0);
-    for (; set_next(&walk, &member); texts += texts != NULL) {
+    while (set_next(&walk, &member)) {
         if (texts) {
             memcpy(texts[0], member.bytes.data, member.bytes.len);
-            member.bytes.data = texts[0];
+            member.bytes.data = *texts++;
         }
         scan_member(scan, member);
     }
