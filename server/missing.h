@@ -19,7 +19,7 @@
 #define MISSING_SNAPSHOTS        "saves no snapshots yet"
 #define MISSING_AOF              "keeps no append-only file yet"
 #define MISSING_REPLICATION      "does not replicate yet"
-#define MISSING_CLUSTER          "does not form clusters yet"
+#define MISSING_CLUSTER          "is a cluster of one node at most"
 #define MISSING_TLS              "does not speak TLS yet"
 #define MISSING_MAXMEMORY        "does not limit its memory yet"
 #define MISSING_EVICTION         "does not evict yet"
