@@ -23,7 +23,6 @@
 #define MISSING_TLS              "does not speak TLS yet"
 #define MISSING_MAXMEMORY        "does not limit its memory yet"
 #define MISSING_EVICTION         "does not evict yet"
-#define MISSING_LATENCY          "does not monitor latencies yet"
 #define MISSING_LATENCY_TRACKING "does not track latencies yet"
 #define MISSING_MEMORY_DOCTOR    "has no MEMORY DOCTOR yet"
 
