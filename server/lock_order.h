@@ -25,6 +25,7 @@ enum lock_rank {
     LOCK_MONITORS,
     LOCK_SLOWLOG,
     LOCK_ERRORSTATS,
+    LOCK_LATENCY,
     LOCK_RATES,
     LOCK_METRICS,
     LOCK_REAPER,

@@ -8,7 +8,6 @@
 #include "protocol/bytes.h"
 
 #define MISSING_STREAMS          "has no streams yet"
-#define MISSING_HYPERLOGLOG      "has no HyperLogLog yet"
 #define MISSING_MIGRATE          "moves no keys to other servers yet"
 #define MISSING_BAD_CHECKSUMS    "takes no payload whose checksum is wrong"
 #define MISSING_PUBSUB           "has no pub/sub yet"
@@ -20,11 +19,10 @@
 #define MISSING_SNAPSHOTS        "saves no snapshots yet"
 #define MISSING_AOF              "keeps no append-only file yet"
 #define MISSING_REPLICATION      "does not replicate yet"
-#define MISSING_CLUSTER          "does not form clusters yet"
+#define MISSING_CLUSTER          "is a cluster of one node at most"
 #define MISSING_TLS              "does not speak TLS yet"
 #define MISSING_MAXMEMORY        "does not limit its memory yet"
 #define MISSING_EVICTION         "does not evict yet"
-#define MISSING_LATENCY          "does not monitor latencies yet"
 #define MISSING_LATENCY_TRACKING "does not track latencies yet"
 #define MISSING_MEMORY_DOCTOR    "has no MEMORY DOCTOR yet"
 

@@ -343,6 +343,7 @@ uint32_t command_categories(const struct command *command) {
                                         [GROUP_SET] = 1 << CATEGORY_SET,
                                         [GROUP_SORTED_SET] = 1 << CATEGORY_SORTEDSET,
                                         [GROUP_GEO] = 1 << CATEGORY_GEO,
+                                        [GROUP_HYPERLOGLOG] = 1 << CATEGORY_HYPERLOGLOG,
                                         [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
                                         [GROUP_GENERIC_PLAIN] = 0,
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
@@ -380,11 +381,17 @@ static bool is_text(const char *text) {
     return text && *text && !strpbrk(text, "\r\n");
 }
 
+/* Keys up to the end that may all be left out, with which Redis's own documentation does not agree: PFMERGE's sources. */
+static bool is_optional(const struct command *command, const struct key_spec *spec) {
+    return !spec->numkeys && !spec->keyword && spec->last < 0 && spec->first == -command->arity;
+}
+
 static const char *check_spec(const struct command *command, const struct key_spec *spec) {
     int least = abs(command->arity), own = command->container ? 2 : 1;
     uint32_t access = spec->flags & (KEY_RO | KEY_RW | KEY_OW | KEY_RM);
     if (!access || (access & (access - 1))) return "a key spec needs exactly one of RO, RW, OW, RM";
-    if (access != KEY_RO && !(command->flags & CMD_WRITE)) return "a key spec that writes needs CMD_WRITE";
+    if (access != KEY_RO && !(command->flags & CMD_WRITE) && !spec->note)
+        return "a key spec that writes needs CMD_WRITE, or a note";
     if (spec->keyword) return command->find_keys ? NULL : "a key spec with a keyword needs find_keys";
     if (spec->first < own || spec->step < 1) return "a key spec begins at the name or has no step";
     if (spec->numkeys) {
@@ -392,7 +399,7 @@ static const char *check_spec(const struct command *command, const struct key_sp
             return "a counted key spec begins at its count";
         return spec->numkeys < least ? NULL : "a key count lies beyond the arity";
     }
-    if (spec->first >= least) return "a key lies beyond the arity";
+    if (spec->first >= least && !is_optional(command, spec)) return "a key lies beyond the arity";
     if (spec->last >= 0 && (spec->last < spec->first || spec->last >= least))
         return "a last key is out of place";
     return NULL;
@@ -420,9 +427,11 @@ static const char *check_syntax(const struct command *command) {
     int least = (int)syntax_least(&syntax, &fixed) + (command->container ? 2 : 1), specs = 0;
     if (command->arity > 0 && command->syntax && (!fixed || least != command->arity))
         return "syntax and arity disagree";
-    if (command->arity < 0 && least > -command->arity) return "syntax asks for more arguments than arity";
-    for (int s = 0; s < COMMAND_MAX_KEY_SPECS && command->keys[s].flags; s++)
+    for (int s = 0; s < COMMAND_MAX_KEY_SPECS && command->keys[s].flags; s++) {
         specs += named_keys(&command->keys[s]);
+        least -= is_optional(command, &command->keys[s]);
+    }
+    if (command->arity < 0 && least > -command->arity) return "syntax asks for more arguments than arity";
     return syntax.keys <= specs || command->find_keys ? NULL
                                                       : "syntax has more keys than there are key specs";
 }

@@ -81,6 +81,7 @@ enum command_group {
     GROUP_SET,
     GROUP_SORTED_SET,
     GROUP_GEO,
+    GROUP_HYPERLOGLOG,
     GROUP_GENERIC,
     GROUP_GENERIC_PLAIN, /* generic, for COMMAND DOCS; but not in the category keyspace */
     GROUP_TRANSACTIONS,

@@ -1,15 +1,348 @@
-/* cluster.c - what a server answers that does not form clusters. Clients ask CLUSTER to find that out. */
+/* cluster.c - CLUSTER: with cluster-enabled a cluster of one node that has all slots, so that clients which speak to
+ * clusters alone can speak to it. There is no bus, no slot moves, and keys of different slots may be used together. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "protocol/buffer.h"
+#include "protocol/text.h"
 #include "server/call/call.h"
 #include "server/call/help.h"
+#include "server/clients/clients.h"
+#include "server/config/config.h"
+#include "server/report/info.h"
 
-static void cluster_disabled(struct call *call) {
+enum { SLOTS = 16384, ID_LEN = 40, HOST_MAX = 256, PORT_MAX = 65535, BUS_PORT_ABOVE = 10000 };
+
+static bool enabled_or_reply(struct call *call) {
+    if (config.cluster_enabled) return true;
     reply_error(call->reply, "ERR This instance has cluster support disabled");
+    return false;
 }
+
+/* What cannot be done to a cluster of one node. */
+static void cluster_lone(struct call *call) {
+    if (!enabled_or_reply(call)) return;
+    reply_errorf(call->reply,
+                 "ERR CLUSTER %.*s is not possible: kevy is a cluster of one node, which has all slots",
+                 reply_repeated(call->argv[1]), call->argv[1].data);
+}
+
+/* What changes nothing. */
+static void cluster_done(struct call *call) {
+    if (enabled_or_reply(call)) reply_ok(call->reply);
+}
+
+static void reply_field(struct reply *reply, const char *field, const char *text) {
+    reply_bulk_text(reply, field);
+    reply_bulk_text(reply, text);
+}
+
+/* ---- Slots ---------------------------------------------------------------------------------------- */
+
+/* CRC16 of the XMODEM protocol, four bits at a time. */
+static unsigned crc16(struct bytes text) {
+    static const uint16_t table[16] = {0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50a5, 0x60c6, 0x70e7,
+                                       0x8108, 0x9129, 0xa14a, 0xb16b, 0xc18c, 0xd1ad, 0xe1ce, 0xf1ef};
+    unsigned crc = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned byte = (unsigned char)text.data[i];
+        crc = (crc << 4 & 0xffff) ^ table[crc >> 12 ^ byte >> 4];
+        crc = (crc << 4 & 0xffff) ^ table[crc >> 12 ^ (byte & 15)];
+    }
+    return crc;
+}
+
+/* Of the part between the first { and the next }, if there is something in it, else of the whole key. */
+static unsigned slot_of(struct bytes key) {
+    const char *open = key.len ? memchr(key.data, '{', key.len) : NULL;
+    const char *end = key.data + key.len;
+    const char *close = open ? memchr(open, '}', (size_t)(end - open)) : NULL;
+    if (close && close > open + 1) key = (struct bytes){open + 1, (size_t)(close - open - 1)};
+    return crc16(key) % SLOTS;
+}
+
+static void cluster_keyslot_(struct call *call) {
+    if (enabled_or_reply(call)) reply_int(call->reply, slot_of(call->argv[2]));
+}
+
+/* The keys of a slot, at most `max` of them; their names, each behind its length, where they are wanted. */
+struct slot_search {
+    unsigned slot;
+    bool names_wanted, failed;
+    uint64_t count, max;
+    struct buffer names;
+};
+
+static void search_entry(void *context, struct entry *e) {
+    struct slot_search *search = context;
+    struct bytes name = entry_key(e);
+    if (search->failed || search->count == search->max || slot_of(name) != search->slot) return;
+    search->count++;
+    if (!search->names_wanted) return;
+    struct bytes len = {(const char *)&name.len, sizeof name.len};
+    search->failed = !buffer_append(&search->names, len, SIZE_MAX) ||
+                     !buffer_append(&search->names, name, SIZE_MAX);
+}
+
+static void search_slot(struct slot_search *search) {
+    for (unsigned i = 0; i < stripes.count; i++) {
+        uint64_t cursor = 0;
+        do cursor = keyspace_scan(stripes.all[i].keyspace, 0, cursor, search_entry, search);
+        while (cursor && !search->failed && search->count < search->max);
+    }
+}
+
+static void cluster_countkeysinslot_(struct call *call) {
+    int64_t slot;
+    if (!enabled_or_reply(call) || !call_int_or_reply(call, 2, &slot)) return;
+    if (slot < 0 || slot >= SLOTS) {
+        reply_error(call->reply, "ERR Invalid slot");
+        return;
+    }
+    struct slot_search search = {.slot = (unsigned)slot, .max = UINT64_MAX};
+    search_slot(&search);
+    reply_int(call->reply, (int64_t)search.count);
+}
+
+static void cluster_getkeysinslot_(struct call *call) {
+    int64_t slot, max;
+    if (!enabled_or_reply(call) || !call_int_or_reply(call, 2, &slot) || !call_int_or_reply(call, 3, &max))
+        return;
+    if (slot < 0 || slot >= SLOTS || max < 0) {
+        reply_error(call->reply, "ERR Invalid slot or number of keys");
+        return;
+    }
+    struct slot_search search = {.slot = (unsigned)slot, .names_wanted = true, .max = (uint64_t)max};
+    search_slot(&search);
+    if (search.failed) {
+        call_out_of_memory(call);
+    } else {
+        const char *at = search.names.data;
+        reply_array(call->reply, search.count);
+        for (uint64_t i = 0; i < search.count; i++) {
+            struct bytes name;
+            memcpy(&name.len, at, sizeof name.len);
+            name.data = at + sizeof name.len;
+            reply_bulk(call->reply, name);
+            at = name.data + name.len;
+        }
+    }
+    buffer_free(&search.names);
+}
+
+/* ---- The node ------------------------------------------------------------------------------------- */
+
+/* Both are other ones after each start: nothing of a lone node is remembered. */
+static struct { char node[ID_LEN + 1], shard[ID_LEN + 1]; } ids;
+
+static void write_id(char id[ID_LEN + 1]) {
+    unsigned char random[ID_LEN / 2];
+    if (getrandom(random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+        memset(random, 0xa5, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) snprintf(id + 2 * i, 3, "%02x", random[i]);
+}
+
+static void write_ids(void) {
+    write_id(ids.node);
+    write_id(ids.shard);
+}
+
+static const char *node_id(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, write_ids);
+    return ids.node;
+}
+
+/* Where this node is for who asks: as announced, else where the client itself has reached it. */
+struct address {
+    char host[HOST_MAX];
+    int port, bus_port;
+};
+
+static struct address address_for(struct call *call) {
+    struct address address = {.port = (int)config.port};
+    char local[HOST_MAX] = "";
+    if (!(call->client->flags & CLIENT_UNIX_SOCKET)) {
+        clients_lock();
+        snprintf(local, sizeof local, "%s", client_local(call->client));
+        clients_unlock();
+    }
+    char *colon = strrchr(local, ':');
+    if (colon) {
+        size_t brackets = *local == '[';
+        int64_t port;
+        if (number_parse_i64(bytes_of(colon + 1), &port)) address.port = (int)port;
+        snprintf(address.host, sizeof address.host, "%.*s", (int)(colon - local - 2 * (ptrdiff_t)brackets),
+                 local + brackets);
+    }
+    if (*config.cluster_announce_ip)
+        snprintf(address.host, sizeof address.host, "%s", config.cluster_announce_ip);
+    if (config.cluster_announce_port) address.port = (int)config.cluster_announce_port;
+    int64_t bus_port = config.cluster_announce_bus_port;
+    if (!bus_port) bus_port = config.cluster_port;
+    if (!bus_port && address.port <= PORT_MAX - BUS_PORT_ABOVE) bus_port = address.port + BUS_PORT_ABOVE;
+    address.bus_port = (int)bus_port;
+    return address;
+}
+
+static void cluster_myid_(struct call *call) {
+    if (enabled_or_reply(call)) reply_bulk_text(call->reply, node_id());
+}
+
+static void cluster_myshardid_(struct call *call) {
+    if (!enabled_or_reply(call)) return;
+    node_id();
+    reply_bulk_text(call->reply, ids.shard);
+}
+
+static void cluster_info_(struct call *call) {
+    if (!enabled_or_reply(call)) return;
+    reply_verbatim(call->reply, "txt",
+                   BYTES("cluster_state:ok\r\n"
+                         "cluster_slots_assigned:16384\r\n"
+                         "cluster_slots_ok:16384\r\n"
+                         "cluster_slots_pfail:0\r\n"
+                         "cluster_slots_fail:0\r\n"
+                         "cluster_known_nodes:1\r\n"
+                         "cluster_size:1\r\n"
+                         "cluster_current_epoch:0\r\n"
+                         "cluster_my_epoch:0\r\n"
+                         "cluster_stats_messages_sent:0\r\n"
+                         "cluster_stats_messages_received:0\r\n"
+                         "total_cluster_links_buffer_limit_exceeded:0\r\n"));
+}
+
+static void cluster_nodes_(struct call *call) {
+    if (!enabled_or_reply(call)) return;
+    char line[HOST_MAX + 128];
+    struct text text = text_fixed(line, sizeof line);
+    struct address address = address_for(call);
+    text_format(&text, "%s %s:%d@%d myself,master - 0 0 0 connected 0-%d\n", node_id(), address.host,
+                address.port, address.bus_port, SLOTS - 1);
+    reply_verbatim(call->reply, "txt", text_bytes(&text));
+}
+
+static void cluster_slots_(struct call *call) {
+    if (!enabled_or_reply(call)) return;
+    struct address address = address_for(call);
+    reply_array(call->reply, 1);
+    reply_array(call->reply, 3);
+    reply_int(call->reply, 0);
+    reply_int(call->reply, SLOTS - 1);
+    reply_array(call->reply, 4);
+    reply_bulk_text(call->reply, address.host);
+    reply_int(call->reply, address.port);
+    reply_bulk_text(call->reply, node_id());
+    reply_map(call->reply, 0);
+}
+
+static void cluster_shards_(struct call *call) {
+    if (!enabled_or_reply(call)) return;
+    struct address address = address_for(call);
+    struct reply *reply = call->reply;
+    reply_array(reply, 1);
+    reply_map(reply, 2);
+    reply_bulk_text(reply, "slots");
+    reply_array(reply, 2);
+    reply_int(reply, 0);
+    reply_int(reply, SLOTS - 1);
+    reply_bulk_text(reply, "nodes");
+    reply_array(reply, 1);
+    reply_map(reply, 7);
+    reply_field(reply, "id", node_id());
+    reply_bulk_text(reply, "port");
+    reply_int(reply, address.port);
+    reply_field(reply, "ip", address.host);
+    reply_field(reply, "endpoint", address.host);
+    reply_field(reply, "role", "master");
+    reply_bulk_text(reply, "replication-offset");
+    reply_int(reply, 0);
+    reply_field(reply, "health", "online");
+}
+
+static void cluster_links_(struct call *call) {
+    if (enabled_or_reply(call)) reply_array(call->reply, 0);
+}
+
+/* argv[2] is this node. False after replying that there is no other. */
+static bool is_me_or_reply(struct call *call) {
+    if (bytes_equal_nocase(call->argv[2], bytes_of(node_id()))) return true;
+    reply_errorf(call->reply, "ERR Unknown node %.*s", reply_repeated(call->argv[2]), call->argv[2].data);
+    return false;
+}
+
+static void cluster_replicas_(struct call *call) {
+    if (enabled_or_reply(call) && is_me_or_reply(call)) reply_array(call->reply, 0);
+}
+
+static void cluster_count_failure_reports_(struct call *call) {
+    if (enabled_or_reply(call) && is_me_or_reply(call)) reply_int(call->reply, 0);
+}
+
+static void cluster_forget_(struct call *call) {
+    if (enabled_or_reply(call) && is_me_or_reply(call))
+        reply_error(call->reply, "ERR I tried hard but I can't forget myself...");
+}
+
+static void cluster_replicate_(struct call *call) {
+    if (enabled_or_reply(call) && is_me_or_reply(call))
+        reply_error(call->reply, "ERR Can't replicate myself");
+}
+
+static void cluster_failover_(struct call *call) {
+    if (enabled_or_reply(call)) reply_error(call->reply, "ERR You should send CLUSTER FAILOVER to a replica");
+}
+
+static void section_cluster(struct info *info) {
+    INFO_LINE(info, "cluster_enabled:%d", config.cluster_enabled != 0);
+}
+INFO_SECTION(cluster) = {
+    .name = "cluster", .title = "Cluster", .order = 130, .by_default = true, .write = section_cluster};
+
+/* ---- HELP ----------------------------------------------------------------------------------------- */
+
+static void cluster_help_(struct call *call) {
+    static const char *const lines[] = {
+        "COUNT-FAILURE-REPORTS <node-id>",
+        "    Return number of failure reports for <node-id>.",
+        "COUNTKEYSINSLOT <slot>",
+        "    Return the number of keys in <slot>.",
+        "GETKEYSINSLOT <slot> <count>",
+        "    Return key names stored by current node in a slot.",
+        "INFO",
+        "    Return information about the cluster.",
+        "KEYSLOT <key>",
+        "    Return the hash slot for <key>.",
+        "MYID",
+        "    Return the node id.",
+        "MYSHARDID",
+        "    Return the shard id of the node.",
+        "NODES",
+        "    Return cluster configuration seen by node. Output format:",
+        "    <id> <ip:port> <flags> <master> <pings> <pongs> <epoch> <link> <slot> ...",
+        "REPLICAS <node-id>",
+        "    Return <node-id> replicas.",
+        "SAVECONFIG",
+        "    Force saving cluster configuration on disk.",
+        "SLOTS",
+        "    Return information about slots range mappings. Each range is made of:",
+        "    start, end, master and replicas IP addresses, ports and ids",
+        "SHARDS",
+        "    Return information about slot range mappings and the nodes associated with them.",
+        "LINKS",
+        "    Return information about all network links between this node and its peers.",
+        "    Output format is an array where each array element is a map containing attributes of a link",
+    };
+    if (enabled_or_reply(call)) HELP_REPLY(call, lines);
+}
+
+/* ---- Rows ----------------------------------------------------------------------------------------- */
 
 COMMAND(asking) = {.name = "asking",
                    .arity = 1,
                    .flags = CMD_FAST,
-                   .run = cluster_disabled,
+                   .run = cluster_done,
                    .group = GROUP_CLUSTER,
                    .since = "3.0.0",
                    .complexity = "O(1)",
@@ -18,7 +351,7 @@ COMMAND(asking) = {.name = "asking",
 COMMAND(readonly) = {.name = "readonly",
                      .arity = 1,
                      .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-                     .run = cluster_disabled,
+                     .run = cluster_done,
                      .group = GROUP_CLUSTER,
                      .since = "3.0.0",
                      .complexity = "O(1)",
@@ -27,7 +360,7 @@ COMMAND(readonly) = {.name = "readonly",
 COMMAND(readwrite) = {.name = "readwrite",
                       .arity = 1,
                       .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-                      .run = cluster_disabled,
+                      .run = cluster_done,
                       .group = GROUP_CLUSTER,
                       .since = "3.0.0",
                       .complexity = "O(1)",
@@ -43,7 +376,7 @@ COMMAND(cluster_addslots) = {.container = "cluster",
                              .name = "addslots",
                              .arity = -3,
                              .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                             .run = cluster_disabled,
+                             .run = cluster_lone,
                              .group = GROUP_CLUSTER,
                              .since = "3.0.0",
                              .complexity = "O(N) where N is the total number of hash slot arguments",
@@ -54,7 +387,7 @@ COMMAND(cluster_addslotsrange) = {
     .name = "addslotsrange",
     .arity = -4,
     .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-    .run = cluster_disabled,
+    .run = cluster_lone,
     .group = GROUP_CLUSTER,
     .since = "7.0.0",
     .complexity =
@@ -65,7 +398,7 @@ COMMAND(cluster_bumpepoch) = {.container = "cluster",
                               .name = "bumpepoch",
                               .arity = 2,
                               .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                              .run = cluster_disabled,
+                              .run = cluster_lone,
                               .group = GROUP_CLUSTER,
                               .since = "3.0.0",
                               .complexity = "O(1)",
@@ -76,7 +409,7 @@ COMMAND(cluster_count_failure_reports) = {
     .name = "count-failure-reports",
     .arity = 3,
     .flags = CMD_ADMIN | CMD_STALE,
-    .run = cluster_disabled,
+    .run = cluster_count_failure_reports_,
     .group = GROUP_CLUSTER,
     .since = "3.0.0",
     .complexity = "O(N) where N is the number of failure reports",
@@ -86,8 +419,8 @@ COMMAND(cluster_count_failure_reports) = {
 COMMAND(cluster_countkeysinslot) = {.container = "cluster",
                                     .name = "countkeysinslot",
                                     .arity = 3,
-                                    .flags = CMD_STALE,
-                                    .run = cluster_disabled,
+                                    .flags = CMD_STALE | CMD_ALL_STRIPES | CMD_SLOW_CLOCK,
+                                    .run = cluster_countkeysinslot_,
                                     .group = GROUP_CLUSTER,
                                     .since = "3.0.0",
                                     .complexity = "O(1)",
@@ -97,7 +430,7 @@ COMMAND(cluster_delslots) = {.container = "cluster",
                              .name = "delslots",
                              .arity = -3,
                              .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                             .run = cluster_disabled,
+                             .run = cluster_lone,
                              .group = GROUP_CLUSTER,
                              .since = "3.0.0",
                              .complexity = "O(N) where N is the total number of hash slot arguments",
@@ -108,7 +441,7 @@ COMMAND(cluster_delslotsrange) = {
     .name = "delslotsrange",
     .arity = -4,
     .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-    .run = cluster_disabled,
+    .run = cluster_lone,
     .group = GROUP_CLUSTER,
     .since = "7.0.0",
     .complexity =
@@ -119,7 +452,7 @@ COMMAND(cluster_failover) = {.container = "cluster",
                              .name = "failover",
                              .arity = -2,
                              .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                             .run = cluster_disabled,
+                             .run = cluster_failover_,
                              .group = GROUP_CLUSTER,
                              .since = "3.0.0",
                              .complexity = "O(1)",
@@ -129,7 +462,7 @@ COMMAND(cluster_flushslots) = {.container = "cluster",
                                .name = "flushslots",
                                .arity = 2,
                                .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                               .run = cluster_disabled,
+                               .run = cluster_lone,
                                .group = GROUP_CLUSTER,
                                .since = "3.0.0",
                                .complexity = "O(1)",
@@ -138,7 +471,7 @@ COMMAND(cluster_forget) = {.container = "cluster",
                            .name = "forget",
                            .arity = 3,
                            .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                           .run = cluster_disabled,
+                           .run = cluster_forget_,
                            .group = GROUP_CLUSTER,
                            .since = "3.0.0",
                            .complexity = "O(1)",
@@ -147,8 +480,8 @@ COMMAND(cluster_forget) = {.container = "cluster",
 COMMAND(cluster_getkeysinslot) = {.container = "cluster",
                                   .name = "getkeysinslot",
                                   .arity = 4,
-                                  .flags = CMD_STALE,
-                                  .run = cluster_disabled,
+                                  .flags = CMD_STALE | CMD_ALL_STRIPES | CMD_SLOW_CLOCK,
+                                  .run = cluster_getkeysinslot_,
                                   .group = GROUP_CLUSTER,
                                   .since = "3.0.0",
                                   .complexity = "O(log(N)) where N is the number of requested keys",
@@ -158,14 +491,14 @@ COMMAND(cluster_getkeysinslot) = {.container = "cluster",
 COMMAND(cluster_help) = {.container = "cluster",
                          .name = "help",
                          HELP_ROW,
-                         .run = cluster_disabled,
+                         .run = cluster_help_,
                          .group = GROUP_CLUSTER,
                          .since = "5.0.0"};
 COMMAND(cluster_info) = {.container = "cluster",
                          .name = "info",
                          .arity = 2,
                          .flags = CMD_STALE,
-                         .run = cluster_disabled,
+                         .run = cluster_info_,
                          .group = GROUP_CLUSTER,
                          .since = "3.0.0",
                          .complexity = "O(1)",
@@ -175,7 +508,7 @@ COMMAND(cluster_keyslot) = {.container = "cluster",
                             .name = "keyslot",
                             .arity = 3,
                             .flags = CMD_STALE,
-                            .run = cluster_disabled,
+                            .run = cluster_keyslot_,
                             .group = GROUP_CLUSTER,
                             .since = "3.0.0",
                             .complexity = "O(N) where N is the number of bytes in the key",
@@ -185,7 +518,7 @@ COMMAND(cluster_links) = {.container = "cluster",
                           .name = "links",
                           .arity = 2,
                           .flags = CMD_STALE,
-                          .run = cluster_disabled,
+                          .run = cluster_links_,
                           .group = GROUP_CLUSTER,
                           .since = "7.0.0",
                           .complexity = "O(N) where N is the total number of Cluster nodes",
@@ -195,7 +528,7 @@ COMMAND(cluster_meet) = {.container = "cluster",
                          .name = "meet",
                          .arity = -4,
                          .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                         .run = cluster_disabled,
+                         .run = cluster_lone,
                          .group = GROUP_CLUSTER,
                          .since = "3.0.0",
                          .complexity = "O(1)",
@@ -206,16 +539,25 @@ COMMAND(cluster_myid) = {.container = "cluster",
                          .name = "myid",
                          .arity = 2,
                          .flags = CMD_STALE,
-                         .run = cluster_disabled,
+                         .run = cluster_myid_,
                          .group = GROUP_CLUSTER,
                          .since = "3.0.0",
                          .complexity = "O(1)",
                          .summary = "Return the node id"};
+COMMAND(cluster_myshardid) = {.container = "cluster",
+                              .name = "myshardid",
+                              .arity = 2,
+                              .flags = CMD_STALE,
+                              .run = cluster_myshardid_,
+                              .group = GROUP_CLUSTER,
+                              .since = "7.2.0",
+                              .complexity = "O(1)",
+                              .summary = "Returns the shard ID of a node."};
 COMMAND(cluster_nodes) = {.container = "cluster",
                           .name = "nodes",
                           .arity = 2,
                           .flags = CMD_STALE,
-                          .run = cluster_disabled,
+                          .run = cluster_nodes_,
                           .group = GROUP_CLUSTER,
                           .since = "3.0.0",
                           .complexity = "O(N) where N is the total number of Cluster nodes",
@@ -225,7 +567,7 @@ COMMAND(cluster_replicas) = {.container = "cluster",
                              .name = "replicas",
                              .arity = 3,
                              .flags = CMD_ADMIN | CMD_STALE,
-                             .run = cluster_disabled,
+                             .run = cluster_replicas_,
                              .group = GROUP_CLUSTER,
                              .since = "5.0.0",
                              .complexity = "O(1)",
@@ -236,7 +578,7 @@ COMMAND(cluster_replicate) = {.container = "cluster",
                               .name = "replicate",
                               .arity = 3,
                               .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                              .run = cluster_disabled,
+                              .run = cluster_replicate_,
                               .group = GROUP_CLUSTER,
                               .since = "3.0.0",
                               .complexity = "O(1)",
@@ -247,7 +589,7 @@ COMMAND(cluster_reset) = {
     .name = "reset",
     .arity = -2,
     .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE,
-    .run = cluster_disabled,
+    .run = cluster_lone,
     .group = GROUP_CLUSTER,
     .since = "3.0.0",
     .complexity =
@@ -258,7 +600,7 @@ COMMAND(cluster_saveconfig) = {.container = "cluster",
                                .name = "saveconfig",
                                .arity = 2,
                                .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                               .run = cluster_disabled,
+                               .run = cluster_done,
                                .group = GROUP_CLUSTER,
                                .since = "3.0.0",
                                .complexity = "O(1)",
@@ -267,7 +609,7 @@ COMMAND(cluster_set_config_epoch) = {.container = "cluster",
                                      .name = "set-config-epoch",
                                      .arity = 3,
                                      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                                     .run = cluster_disabled,
+                                     .run = cluster_lone,
                                      .group = GROUP_CLUSTER,
                                      .since = "3.0.0",
                                      .complexity = "O(1)",
@@ -277,7 +619,7 @@ COMMAND(cluster_setslot) = {.container = "cluster",
                             .name = "setslot",
                             .arity = -4,
                             .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING,
-                            .run = cluster_disabled,
+                            .run = cluster_lone,
                             .group = GROUP_CLUSTER,
                             .since = "3.0.0",
                             .complexity = "O(1)",
@@ -288,7 +630,7 @@ COMMAND(cluster_shards) = {.container = "cluster",
                            .name = "shards",
                            .arity = 2,
                            .flags = CMD_STALE,
-                           .run = cluster_disabled,
+                           .run = cluster_shards_,
                            .group = GROUP_CLUSTER,
                            .since = "7.0.0",
                            .complexity = "O(N) where N is the total number of cluster nodes",
@@ -298,7 +640,7 @@ COMMAND(cluster_slaves) = {.container = "cluster",
                            .name = "slaves",
                            .arity = 3,
                            .flags = CMD_ADMIN | CMD_STALE,
-                           .run = cluster_disabled,
+                           .run = cluster_replicas_,
                            .group = GROUP_CLUSTER,
                            .since = "3.0.0",
                            .complexity = "O(1)",
@@ -312,7 +654,7 @@ COMMAND(cluster_slots) = {
     .name = "slots",
     .arity = 2,
     .flags = CMD_STALE,
-    .run = cluster_disabled,
+    .run = cluster_slots_,
     .group = GROUP_CLUSTER,
     .since = "3.0.0",
     .complexity = "O(N) where N is the total number of Cluster nodes",

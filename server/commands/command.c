@@ -339,6 +339,7 @@ static void reply_docs(struct reply *reply, const struct command *command) {
                                          [GROUP_SET] = "set",
                                          [GROUP_SORTED_SET] = "sorted-set",
                                          [GROUP_GEO] = "geo",
+                                         [GROUP_HYPERLOGLOG] = "hyperloglog",
                                          [GROUP_GENERIC] = "generic",
                                          [GROUP_GENERIC_PLAIN] = "generic",
                                          [GROUP_TRANSACTIONS] = "transactions",

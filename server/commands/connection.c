@@ -97,7 +97,7 @@ static void reply_hello(struct call *call) {
     reply_bulk_text(reply, "id");
     reply_int(reply, (int64_t)call->client->id);
     reply_bulk_text(reply, "mode");
-    reply_bulk_text(reply, "standalone");
+    reply_bulk_text(reply, config.cluster_enabled ? "cluster" : "standalone");
     reply_bulk_text(reply, "role");
     reply_bulk_text(reply, "master");
     reply_bulk_text(reply, "modules");
@@ -186,6 +186,11 @@ COMMAND(echo) = {.name = "echo",
 
 static void select_(struct call *call) {
     unsigned db;
+    int64_t number;
+    if (config.cluster_enabled && number_parse_i64(call->argv[1], &number) && number != 0) {
+        reply_error(call->reply, "ERR SELECT is not allowed in cluster mode");
+        return;
+    }
     if (!call_database_or_reply(call, 1, &db)) return;
     client_set(call->client->db, (uint16_t)db);
     reply_ok(call->reply);

@@ -148,6 +148,10 @@ static bool swap_or_reply(struct call *call, int64_t *a, int64_t *b) {
 
 static void swapdb(struct call *call) {
     int64_t a, b;
+    if (config.cluster_enabled) {
+        reply_error(call->reply, "ERR SWAPDB is not allowed in cluster mode");
+        return;
+    }
     if (!swap_or_reply(call, &a, &b)) return;
     /* A database with itself, too: to Redis that is a change. */
     call_swapped(call, (unsigned)a, (unsigned)b);

@@ -1,6 +1,8 @@
 /* keys.c - keys as such, whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, MOVE, COPY. */
 #include "server/commands/keys.h"
 
+#include "server/config/config.h"
+
 struct entry *keys_inspect(struct call *call, uint32_t arg) {
     struct entry *e = call_peek(call, arg);
     metric_add(e ? &call->effects->metrics->keyspace_hits : &call->effects->metrics->keyspace_misses, 1);
@@ -191,6 +193,10 @@ static void same_object_error(struct call *call) {
 
 static void move(struct call *call) {
     unsigned db;
+    if (config.cluster_enabled) {
+        reply_error(call->reply, "ERR MOVE is not allowed in cluster mode");
+        return;
+    }
     if (!call_database_or_reply(call, 2, &db)) return;
     if (db == call->db) {
         same_object_error(call);
@@ -242,6 +248,10 @@ static void copy(struct call *call) {
     unsigned db;
     bool replace;
     if (!copy_options_or_reply(call, &db, &replace)) return;
+    if (config.cluster_enabled && db != 0) {
+        reply_error(call->reply, "ERR Copying to another database is not allowed in cluster mode");
+        return;
+    }
     if (db == call->db && bytes_equal(call->argv[1], call->argv[2])) {
         same_object_error(call);
         return;

@@ -135,7 +135,8 @@ static struct title_values title_values(void) {
     return (struct title_values){.address = config.bind_count ? config.bind[0] : NULL,
                                  .port = (int)config.port,
                                  .unixsocket = config.unixsocket,
-                                 .config_file = config_path()};
+                                 .config_file = config_path(),
+                                 .cluster = config.cluster_enabled};
 }
 
 const char *config_check_title(const char *text) {

@@ -76,8 +76,8 @@ static bool variable(const struct title_values *values, struct bytes name, char 
         snprintf(out, size, "%s", title.program ? title.program : "");
     else if (bytes_equal(name, BYTES("listen-addr")))
         listen_address(values, out, size);
-    else if (bytes_equal(name, BYTES("server-mode"))) /* a lone server, which Redis shows as nothing */
-        snprintf(out, size, "%s", "");
+    else if (bytes_equal(name, BYTES("server-mode"))) /* a lone server is shown as nothing, as in Redis */
+        snprintf(out, size, "%s", values->cluster ? "[cluster]" : "");
     else if (bytes_equal(name, BYTES("port")))
         snprintf(out, size, "%d", values->port);
     else if (bytes_equal(name, BYTES("tls-port")))

@@ -9,6 +9,7 @@ struct title_values {
     const char *address;                  /* the first of `bind`; NULL: none, which means all */
     int port;                             /* 0: TCP is off */
     const char *unixsocket, *config_file; /* "" for none */
+    bool cluster;                         /* it answers as a cluster */
 };
 
 /* Makes room: moves the environment away from behind argv. First thing in main, since it moves what getenv

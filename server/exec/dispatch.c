@@ -17,6 +17,7 @@
 #include "server/exec/slowlog.h"
 #include "server/exec/transaction.h"
 #include "server/report/errorstats.h"
+#include "server/report/latency.h"
 #include "store/memory/memory.h"
 
 /* ---- Running ------------------------------------------------------------------------------------- */
@@ -51,6 +52,16 @@ static inline void run_handler(struct call *call) {
         call->command->run(call);
 }
 
+static void note_latency(const struct call *call, uint64_t nanoseconds) {
+    int64_t threshold_ms = config.latency_monitor_threshold;
+    uint64_t milliseconds = nanoseconds / 1000000;
+    if (threshold_ms == 0 || milliseconds < (uint64_t)threshold_ms || call->again) return;
+    /* The clock is that of the batch's beginning, or of the last command that took long. */
+    int64_t time_s = (call->effects->now_ms + (int64_t)milliseconds) / 1000;
+    latency_note(call->command->flags & CMD_FAST ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,
+                 (struct latency_sample){time_s, milliseconds});
+}
+
 static void run_timed(struct call *call, const struct command *command) {
     uint64_t start = clock_monotonic_ns();
     run_handler(call);
@@ -62,6 +73,7 @@ static void run_timed(struct call *call, const struct command *command) {
     else if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
              !(command->flags & CMD_SKIP_SLOWLOG))
         slowlog_add(call, taken);
+    note_latency(call, taken);
     if (is_outermost(call)) spend_time(call, taken);
 }
 

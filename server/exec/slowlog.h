@@ -29,11 +29,11 @@ static inline void slowlog_add(const struct call *call, uint64_t nanoseconds) {
     if (limit_us >= 0 && nanoseconds / 1000 >= (uint64_t)limit_us) slowlog_push(call, nanoseconds);
 }
 
-/* A threshold below this times every command by itself, not only those that may take long. */
+/* A threshold below this times every command by itself, not only those that may take long; so does the latency monitor. */
 enum { SLOWLOG_TIMES_ALL_US = 1000 };
 static inline bool slowlog_times_all(void) {
     int64_t limit_us = config.slowlog_log_slower_than;
-    return limit_us >= 0 && limit_us < SLOWLOG_TIMES_ALL_US;
+    return (limit_us >= 0 && limit_us < SLOWLOG_TIMES_ALL_US) || config.latency_monitor_threshold > 0;
 }
 
 uint64_t slowlog_count(void);

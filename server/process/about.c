@@ -87,7 +87,7 @@ static void section_server(struct info *info) {
     info_fixed(info, "redis_version:" COMPATIBLE_REDIS_VERSION " kevy_version:" KEVY_VERSION
                      " redis_git_sha1:00000000 redis_git_dirty:0");
     INFO_LINE(info, "redis_build_id:%llx", (unsigned long long)ids.build);
-    info_fixed(info, "redis_mode:standalone");
+    INFO_LINE(info, "redis_mode:%s", config.cluster_enabled ? "cluster" : "standalone");
     INFO_LINE(info, "os:%s %s %s", os.sysname, os.release, os.machine);
     info_number(info, "arch_bits", sizeof(void *) * 8);
     INFO_LINE(info, "monotonic_clock:%s", "POSIX clock_gettime");

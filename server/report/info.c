@@ -148,9 +148,3 @@ INFO_SECTION(modules) = {.name = "modules", .title = "Modules", .order = 80, .by
 
 /* As in Redis with latency-tracking off. */
 INFO_SECTION(latencystats) = {.name = "latencystats", .title = "Latencystats", .order = 110};
-
-static void section_cluster(struct info *info) {
-    info_fixed(info, "cluster_enabled:0");
-}
-INFO_SECTION(cluster) = {
-    .name = "cluster", .title = "Cluster", .order = 130, .by_default = true, .write = section_cluster};

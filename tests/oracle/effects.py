@@ -65,6 +65,7 @@ FAMILY_STATES = {
     "set": {**OTHER, "there": [["SADD", "{}", "1", "2", "{}"]], "expiring": [["SADD", "{}", "1", "x"], ["PEXPIREAT", "{}", FAR_MS]]},
     "zset": {**OTHER, "there": [["ZADD", "{}", "1", "m", "2", "n", "3", "{}"]],
              "expiring": [["ZADD", "{}", "1", "m"], ["PEXPIREAT", "{}", FAR_MS]]},
+    "hyperloglog": {**OTHER, "there": [["PFADD", "{}", "1", "2", "{}"]], "expiring": [["PFADD", "{}", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
     "list": {**OTHER, "there": [["RPUSH", "{}", "1", "2", "{}"]], "expiring": [["RPUSH", "{}", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
 }
 FAMILY_STATES.update(zset_waiting=FAMILY_STATES["zset"], list_waiting=FAMILY_STATES["list"], geo=FAMILY_STATES["zset"], sort=FAMILY_STATES["list"], dump=FAMILY_STATES["list"])
@@ -115,6 +116,9 @@ GEOADD a 1 1 p | GEOADD a 1 1 p;GEOADD a 1 1 p | GEOADD a NX 1 1 m | GEOADD a CH
 GEOADD b 1 1 p;GEOSEARCHSTORE a b FROMLONLAT 1 1 BYRADIUS 10 km | GEOSEARCHSTORE a b FROMLONLAT 90 1 BYRADIUS 1 m
 GEOADD b 1 1 p;GEORADIUS b 1 1 10 km STORE a | GEORADIUS b 90 1 1 m STORE a | GEOADD b 1 1 p;GEORADIUSBYMEMBER b p 1 m STOREDIST a
 GEOPOS a m | GEOHASH a m | GEODIST a m n | GEOSEARCH a FROMLONLAT 1 1 BYRADIUS 10 km | GEORADIUS a 1 1 10 km
+""", "hyperloglog": """
+PFADD a | PFADD a 1 | PFADD a x | PFADD a x y 1 x | PFADD a x;PFADD a x | PFCOUNT a | PFCOUNT a;PFCOUNT a | PFCOUNT a b | PFMERGE a | PFMERGE a b | PFMERGE a b a
+PFMERGE b a a;PFCOUNT b | PFDEBUG ENCODING a | PFDEBUG DECODE a | MULTI;PFADD a x;PFCOUNT a;PFMERGE b a;EXEC | SET a 1;PFADD a 1
 """, "sort": """
 SORT a ALPHA | SORT a ALPHA STORE b | SORT a BY nosort STORE b | SORT a ALPHA LIMIT 0 0 STORE b | SORT a BY nosort STORE a | SORT_RO a ALPHA
 """, "dump": """

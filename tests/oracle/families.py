@@ -142,6 +142,21 @@ TEMPLATES = {
 4  SORT $sortable $sort_options STORE $sortable
 4  SORT_RO $sortable $sort_options
 """,
+    "hyperloglog": """
+10 PFADD $hll $elements_to_count
+6  PFCOUNT $hll
+4  PFCOUNT $hlls
+6  PFMERGE $hll $hlls
+4  GET $hll
+3  PFDEBUG DECODE $hll
+2  PFDEBUG ENCODING $hll
+1  PFDEBUG TODENSE $hll
+1  PFDEBUG GETREG $hll
+1  PFDEBUG $junk $hll
+2  SET $hll $runs
+3  DEL $hll
+2  CONFIG SET hll-sparse-max-bytes $sparse_max
+""",
     "wait": """
 1  WAIT $wait_replicas 1
 """,
@@ -181,6 +196,7 @@ SYSTEMATIC = {
             ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT 1 1 BYRADIUS 900 km ASC COUNT I"),
             ("GEOADD g 1 1 p0 2 2 p1", "GEOSEARCH g FROMLONLAT I F BYRADIUS 1 km ASC")],
     "sort": [("RPUSH l I 5", "SORT l"), ("RPUSH l 3 1 2", "SORT l LIMIT I F"), ("RPUSH l 3 1 2", "SORT l LIMIT F F DESC GET #")],
+    "hyperloglog": [("PFADD p F", "PFADD p I"), ("PFADD p I F", "PFMERGE p2 p")],
     "wait": [],
     "dump": [("SET k v", "RESTORE r I @DUMP k REPLACE"), ("SET k v", "RESTORE r I @DUMP k REPLACE ABSTTL"),
              ("SET k v", "RESTORE r 0 @DUMP k REPLACE IDLETIME I"), ("SET k v", "RESTORE r 0 @DUMP k REPLACE FREQ I")],
@@ -196,8 +212,8 @@ WHOLE = {b"ZADD": [b"0", b"-1", b"WITHSCORES"], b"RPUSH": [b"0", b"-1"], b"GEOAD
 # Commands with options that came later: COMMAND INFO says so, other than Redis 7.0.
 EXTENDED_LATER = ("ZRANK", "ZREVRANK")
 
-HASHES, SETS, ZSETS, LISTS, GEOS = ([b"%s%d" % (name, i) for i in (1, 2, 3)] for name in (b"h", b"s", b"z", b"l", b"g"))
-KEYS = HASHES + SETS + ZSETS + LISTS + GEOS + [b"a", b"k1", b"{tag}x", b""]
+HASHES, SETS, ZSETS, LISTS, GEOS, HLLS = ([b"%s%d" % (name, i) for i in (1, 2, 3)] for name in (b"h", b"s", b"z", b"l", b"g", b"p"))
+KEYS = HASHES + SETS + ZSETS + LISTS + GEOS + HLLS + [b"a", b"k1", b"{tag}x", b""]
 MEMBERS = [b"a", b"b", b"c", b"d", b"", b"1", b"2", b"3", b"7", b"-1", b"01", b"100", b"40000", b"3000000000", b"\xff\x00", b"\x00",
            b"two words", b"\r\n", b"m" * 63, b"m" * 64, b"m" * 65, b"n" * 300]
 LONG_MEMBERS = [b"o" * 5000, b"p" * 20000]
@@ -209,7 +225,7 @@ LEX_BOUNDS = [b"-", b"+", b"[a", b"(a", b"[b", b"(c", b"[", b"(", b"[m", b"(n", 
 PLACES = [b"p%d" % i for i in range(8)]
 THRESHOLDS = {b"hash-max-listpack-entries": b"512", b"hash-max-listpack-value": b"64", b"zset-max-listpack-entries": b"128",
               b"zset-max-listpack-value": b"64", b"set-max-intset-entries": b"512", b"list-max-listpack-size": b"-2",
-              b"list-compress-depth": b"0"}
+              b"list-compress-depth": b"0", b"hll-sparse-max-bytes": b"3000"}
 
 
 def names(family):
@@ -240,6 +256,31 @@ class Draws:
 
     def geo(self):
         return self.of_type(GEOS)
+
+    def hll(self):
+        return self.of_type(HLLS)
+
+    def hlls(self):
+        return self.some(self.hll)
+
+    def elements_to_count(self):
+        random = self.random
+        few = random.choice((10, 500, 10**9))
+        return [b"%d" % random.randrange(few) + b"x" * random.randrange(9) for _ in range(random.choice((0, 1, 1, 2, 5, 200)))]
+
+    def sparse_max(self):
+        return self.pick(b"0", b"40", b"300", b"3000", b"3000", b"1000000", b"-1")
+
+    def runs(self):
+        """A HyperLogLog made up of runs, right or not; none ends with half a run, of which Redis reads the other half behind it."""
+        random, runs, left = self.random, b"", 16384 + self.random.choice((0, 0, 0, 1, -1))
+        while left > 0:
+            kind = random.randrange(3)
+            span = min(left, random.randint(1, (64, random.choice((70, 3000)), 4)[kind]))
+            less = span - 1
+            runs += bytes(([less], [0x40 | less >> 8, less & 255], [0x80 | random.choice((0, 0, 1, 31)) << 2 | less])[kind])
+            left -= span
+        return b"HYLL\x01\0\0\0\5\0\0\0\0\0\0" + random.choice((b"\x80", b"\0")) + runs
 
     def mixed(self):
         return self.of_type(ZSETS + SETS)

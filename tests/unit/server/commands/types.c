@@ -79,6 +79,12 @@ static void commands_of_strings_refuse_another_type(void) {
         "bitfield_ro k get u8 0",
         "bitop and d k",
         "bitop not d k",
+        "pfadd",
+        "pfcount",
+        "pfcount d k",
+        "pfmerge d k",
+        "pfmerge k d",
+        "pfdebug encoding k",
     };
     begin_with_tiny();
     EXPECT("set string v\n", OK);

@@ -38,6 +38,10 @@ static void a_title_replaces_the_arguments(void) {
     CHECK(title_is_shown() && strcmp(area, "./kevy *:7777") == 0);
     for (size_t i = strlen(area); i < UNTOUCHED_AT; i++) CHECK(area[i] == 0);
     CHECK(strcmp(getenv("KEVY_TEST"), "before") == 0);
+    struct title_values cluster = values;
+    cluster.cluster = true;
+    title_show("*:{port} {server-mode}", &cluster);
+    CHECK(strcmp(area, "*:7777 [cluster]") == 0);
     title_show("short", &values);
     CHECK(strcmp(area, "short") == 0 && area[6] == 0);
     title_show("{nosuch}", &values);

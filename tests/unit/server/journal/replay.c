@@ -284,6 +284,13 @@ static const char *const commands[] = {
     "BITOP AND k k k",
     "BITOP XOR k k k k",
     "BITOP NOT k k",
+    "PFADD k v v",
+    "PFADD y v n f",
+    "PFADD y",
+    "PFCOUNT y",
+    "PFCOUNT y y",
+    "PFMERGE y y",
+    "PFDEBUG TODENSE y",
     "BITFIELD k SET u8 b n",
     "BITFIELD k INCRBY i5 b n GET u4 b OVERFLOW FAIL INCRBY u2 b n",
     "DEL k",
@@ -423,6 +430,7 @@ static size_t write_word(char *dst, size_t size, char letter) {
     case 'h': return (size_t)snprintf(dst, size, "hash%u", pick(4));
     case 'l': return (size_t)snprintf(dst, size, "list%u", pick(5));
     case 's': return (size_t)snprintf(dst, size, "set%u", pick(4));
+    case 'y': return (size_t)snprintf(dst, size, "hll%u", pick(4));
     case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
     case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
     case 'b': return (size_t)snprintf(dst, size, "%u", pick(200));
