@@ -56,6 +56,12 @@ static inline bool channels_may_hear(enum channel_kind kind, uint64_t hash) {
            (kind == CHANNEL_PLAIN && __atomic_load_n(&channels_of_kind[CHANNEL_PATTERN], __ATOMIC_SEQ_CST));
 }
 
+/* Does anybody subscribe to any channel or pattern, but for shard channels? */
+static inline bool channels_any(void) {
+    return __atomic_load_n(&channels_of_kind[CHANNEL_PLAIN], __ATOMIC_SEQ_CST) ||
+           __atomic_load_n(&channels_of_kind[CHANNEL_PATTERN], __ATOMIC_SEQ_CST);
+}
+
 /* All that follows needs the lock, but for channel_release. Nothing slow may happen while it is held. */
 void channels_lock(void);
 void channels_unlock(void);

@@ -8,6 +8,7 @@
 #include "server/call/gate.h"
 #include "server/call/help.h"
 #include "server/clients/pubsub.h"
+#include "server/config/config.h"
 #include "server/exec/mute.h"
 
 #define SUBSCRIBE_FLAGS (CMD_PUBSUB | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
@@ -55,17 +56,19 @@ GATE(subscriber) = {.bit = GATE_SUBSCRIBER,
                     .concerns = is_confined,
                     .ask = ask_subscriber};
 
-/* Who publishes faster than a shard delivers waits for it. */
-static bool publishes(const struct command *command) {
-    return (command->flags & PUBLISH_FLAGS) == PUBLISH_FLAGS;
+/* Who publishes faster than a shard delivers waits for it: also who writes, where that is published. */
+static bool may_publish(const struct command *command) {
+    return command->flags & CMD_WRITE || (command->flags & PUBLISH_FLAGS) == PUBLISH_FLAGS;
 }
 static enum verdict ask_room(const struct call *call, struct text *why) {
-    (void)call, (void)why;
-    if (pubsub_is_full()) return HELD;
-    gate_lower(GATE_MESSAGES);
-    return PASS;
+    (void)why;
+    if (!pubsub_is_full()) {
+        gate_lower(GATE_MESSAGES);
+        return PASS;
+    }
+    return call->command->flags & CMD_WRITE && !config.notify_keyspace_events ? PASS : HELD;
 }
-GATE(messages) = {.bit = GATE_MESSAGES, .outermost = true, .concerns = publishes, .ask = ask_room};
+GATE(messages) = {.bit = GATE_MESSAGES, .outermost = true, .concerns = may_publish, .ask = ask_room};
 
 /* ---- Subscribing ---------------------------------------------------------------------------------- */
 

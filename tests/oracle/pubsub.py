@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The oracle of publish and subscribe: several clients that subscribe, publish and leave; kevy and redis-server must tell the same
-to the same ones, in the same order.
+to the same ones, in the same order; also of what happens to keys.
 
     pubsub.py [--seconds N] [--shards 1,4] [--seed N] [FILE...]
 
@@ -33,7 +33,10 @@ ROUNDS_MIN = 3  # in each configuration, however little time there is
 WAIT_S = 10
 STORM_PUBLISHERS, STORM_SUBSCRIBERS, STORM_MESSAGES = 4, 6, 2000
 CHANNELS = ("a", "b", "ab", "")
-PATTERNS = ("*", "a*", "[ab]", "?", "b")
+PATTERNS = ("*", "a*", "[ab]", "?", "b", "__keyspace*", "__keyevent@0__:[a-m]*")
+CLASSES = ("KEA", "KEAmn", "Kg$", "Elx", "A", "")
+KEYS = ("x", "y", "z")
+DEBUG = ("--enable-debug-command", "yes")  # keys expire when somebody looks, so that both do it at the same step
 FIELDS = (b"pubsub_channels", b"pubsub_patterns", b"pubsubshard_channels")
 
 
@@ -52,6 +55,7 @@ class Side:
 
     def open(self):
         self.asker = Client(self.server)
+        self.asker.pipeline([["FLUSHALL"], ["DEBUG", "SET-ACTIVE-EXPIRE", "0"], ["CONFIG", "SET", "notify-keyspace-events", ""]])
         eventually("subscriptions of the round before to be gone", lambda: self.figures() == [0, 0, 0])
 
     def close(self):
@@ -207,7 +211,8 @@ class Generator:
     def __init__(self, chance):
         self.random, self.value = chance, 0
         self.makers = [(10, self.subscribe), (6, self.unsubscribe), (22, self.publish), (3, self.transaction), (2, self.subscribe_within),
-                       (2, self.leave), (1, self.kill), (3, self.ask), (2, self.muted), (2, self.mixed)]
+                       (2, self.leave), (1, self.kill), (3, self.ask), (2, self.muted), (2, self.mixed),
+                       (12, self.change), (2, self.listen)]
 
     def script(self, length):
         makers, weights = [maker for _, maker in self.makers], [weight for weight, _ in self.makers]
@@ -274,6 +279,22 @@ class Generator:
         return self.subscriber(), self.random.choice(([["CLIENT", "REPLY", "SKIP"], something],
                                                       [["CLIENT", "REPLY", "OFF"], something, something, ["RESET"]]))
 
+    def change(self):
+        """Who changes keys subscribes to nothing: Redis 7.0 tells who does so before the reply, and within EXEC in the middle of it."""
+        commands = [self.random.choice(self.changes()) for _ in range(self.random.choice((1, 2, 4)))]
+        return self.publisher(), self.random.choice((commands, commands, [["MULTI"]] + commands + [["EXEC"]]))
+
+    def changes(self):
+        a, b = self.random.choice(KEYS), self.random.choice(KEYS)
+        return (["SET", a, "1"], ["SET", a, "1", "EX", "1000"], ["SET", a, "1", "PXAT", "1"], ["GETDEL", a], ["APPEND", a, "1"], ["INCR", a],
+                ["MSET", a, "1", b, "2"], ["DEL", a, b], ["RENAME", a, b], ["COPY", a, b], ["MOVE", a, "1"], ["EXPIRE", a, "1000"],
+                ["PEXPIREAT", a, "1"], ["PERSIST", a], ["GET", a], ["LPUSH", a, "1", "2"], ["RPOPLPUSH", a, b], ["LPOP", a], ["SADD", a, "1"],
+                ["SPOP", a], ["SMOVE", a, b, "1"], ["ZADD", a, "1", "1"], ["ZPOPMIN", a], ["ZUNIONSTORE", a, "1", b], ["HSET", a, "1", "1"],
+                ["HDEL", a, "1"], ["FLUSHDB"], ["SELECT", self.random.choice("01")], ["SWAPDB", "0", "1"], ["SORT", a, "STORE", b])
+
+    def listen(self):
+        return self.publisher(), [["CONFIG", "SET", "notify-keyspace-events", self.random.choice(CLASSES)]]
+
     def mixed(self):
         """Changes and messages of one client, in one go."""
         return self.subscriber(), [self.random.choice((self.subscription, self.end, self.message))() for _ in range(5)]
@@ -287,9 +308,9 @@ class Pair:
         self.shards, self.lie, self.told = shards, lie, 0
 
     def __enter__(self):
-        self.kevy = Server(shards=self.shards)
+        self.kevy = Server(*DEBUG, shards=self.shards)
         try:
-            self.redis = Server(path=find_redis())
+            self.redis = Server(*DEBUG, path=find_redis())
         except BaseException:
             self.kevy.remove()
             raise
@@ -304,7 +325,7 @@ class Pair:
     def fails(self, script):
         if not self.kevy.is_alive():
             self.kevy.remove()
-            self.kevy = Server(shards=self.shards)
+            self.kevy = Server(*DEBUG, shards=self.shards)
         a_round = Round(self.kevy, self.redis, self.lie)
         try:
             a_round.run(script)

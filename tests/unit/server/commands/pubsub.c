@@ -196,7 +196,12 @@ static void publishers_are_held_while_an_inbox_is_full(void) {
     CHECK(fixture_raised(GATE_MESSAGES));
     EXPECT("publish a 1\n", "");
     CHECK(held);
-    EXPECT("get k\n", NIL);
+    EXPECT("get k\nset k 1\n", NIL OK);
+    CHECK(!held);
+    config.notify_keyspace_events = NOTIFY_KEYSPACE | NOTIFY_ALL; /* now that is published too */
+    EXPECT("set k 1\n", "");
+    CHECK(held);
+    config.notify_keyspace_events = 0;
     (void)heard(1);
     EXPECT("publish a 1\n", ":1\r\n");
     CHECK(!held && !fixture_raised(GATE_MESSAGES));
@@ -223,6 +228,51 @@ static void without_memory_an_error_says_so(void) {
     end_pubsub();
 }
 
+static void events_of_keys_are_messages(void) {
+    begin_pubsub();
+    on(1);
+    run(BYTES("psubscribe __k*\n"));
+    on(0);
+    EXPECT("set k 1\n", OK); /* nothing was asked for */
+    CHECK_HEARD(1, "");
+    EXPECT("config set notify-keyspace-events KE$n\n", OK);
+    EXPECT("select 12\nset k 1\nexpire k 10\ndel k\nget k\n", OK OK ":1\r\n:1\r\n" NIL);
+#define HEAD "*4\r\n$8\r\npmessage\r\n$4\r\n__k*\r\n"
+    CHECK_HEARD(1, HEAD "$17\r\n__keyspace@12__:k\r\n$3\r\nnew\r\n" HEAD
+                        "$19\r\n__keyevent@12__:new\r\n$1\r\nk\r\n" HEAD
+                        "$17\r\n__keyspace@12__:k\r\n$3\r\nset\r\n" HEAD
+                        "$19\r\n__keyevent@12__:set\r\n$1\r\nk\r\n");
+    EXPECT("config set notify-keyspace-events Kgxm\n", OK);
+    EXPECT("set k 1 px 1\n", OK);
+    now_ms += 2;
+    EXPECT("get k\ndel k\n", NIL ":0\r\n");
+    CHECK_HEARD(1, HEAD "$17\r\n__keyspace@12__:k\r\n$6\r\nexpire\r\n" HEAD
+                        "$17\r\n__keyspace@12__:k\r\n$7\r\nexpired\r\n" HEAD
+                        "$17\r\n__keyspace@12__:k\r\n$7\r\nkeymiss\r\n");
+    EXPECT("config set notify-keyspace-events A\nset k 1\ndel k\n", OK OK ":1\r\n");
+    CHECK_HEARD(1, "");
+    for (unsigned i = 0; i < stripes.count; i++) CHECK_INT(stripes.all[i].ears, 0);
+    end_pubsub();
+}
+
+/* A key may be longer than a channel's name that lies on the stack. */
+static void a_long_key_has_a_channel_too(void) {
+    static char line[4096], name[1024];
+    begin_pubsub();
+    on(1);
+    run(BYTES("psubscribe *\n"));
+    on(0);
+    EXPECT("config set notify-keyspace-events Kg\n", OK);
+    memset(name, 'x', sizeof name - 1);
+    snprintf(line, sizeof line, "set %s 1\ndel %s\n", name, name);
+    CHECK_BYTES(run(bytes_of(line)), BYTES(OK ":1\r\n"));
+    snprintf(line, sizeof line,
+             "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$%zu\r\n__keyspace@0__:%s\r\n$3\r\ndel\r\n",
+             strlen("__keyspace@0__:") + strlen(name), name);
+    CHECK_BYTES(heard(1), bytes_of(line));
+    end_pubsub();
+}
+
 int main(void) {
     RUN(messages_go_to_subscribers);
     RUN(a_subscriber_of_resp2_may_do_little_else);
@@ -232,6 +282,8 @@ int main(void) {
     RUN(confirmations_are_not_muted);
     RUN(the_register_is_shown);
     RUN(publishers_are_held_while_an_inbox_is_full);
+    RUN(events_of_keys_are_messages);
+    RUN(a_long_key_has_a_channel_too);
     RUN(without_memory_an_error_says_so);
     return 0;
 }
