@@ -66,6 +66,10 @@ enum {
     SLOWLOG_ARG_BYTES = 128,  /* kept of an argument; a tail tells how many more there were */
     PING_PATIENCE_MS = 2000,  /* in which a server must have answered kevy --ping */
     MONITOR_LINE_MAX = 1024 * 1024, /* bytes; what an argument has beyond is cut, and the line says so */
+    MESSAGES_HIGH = 32 * 1024 *
+                    1024, /* bytes that wait for delivery on a shard, at which publishers wait too, ... */
+    MESSAGES_LOW = 8 * 1024 * 1024,         /* ... until no shard has more than this */
+    MESSAGES_PER_TURN = 8192,               /* that a shard writes to clients, or so */
     MONITOR_UNREAD_MAX = 256 * 1024 * 1024, /* a monitor that leaves so many bytes unread is closed */
 
     /* Upkeep, per turn. */
@@ -80,7 +84,7 @@ _Static_assert(RECEIVE_BUFFER_SIZE <= DIRECT_READ_MIN,
                "a bulk that fits one buffer is never read on its own");
 _Static_assert((int)OUTPUT_CHUNK_SIZE >= (int)REPLY_CHUNK_MIN, "a reply may ask for this much at once");
 _Static_assert(PIN_MIN >= 4096, "only values in blocks can be pinned");
-_Static_assert(OUTPUT_LOW_WATER < OUTPUT_HIGH_WATER, "hysteresis");
+_Static_assert(OUTPUT_LOW_WATER < OUTPUT_HIGH_WATER && MESSAGES_LOW < MESSAGES_HIGH, "hysteresis");
 _Static_assert(LISTENERS_MAX > CONFIG_BIND_MAX,
                "each word is an address at least, and there is a Unix socket");
 

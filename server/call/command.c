@@ -349,7 +349,8 @@ uint32_t command_categories(const struct command *command) {
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,
                                         [GROUP_CONNECTION] = 1 << CATEGORY_CONNECTION,
                                         [GROUP_SERVER] = 0,
-                                        [GROUP_CLUSTER] = 0};
+                                        [GROUP_CLUSTER] = 0,
+                                        [GROUP_PUBSUB] = 0};
     uint32_t categories = acl_words(command->acl);
     for (size_t i = 0; i < sizeof(implied) / sizeof(*implied); i++)
         if (command->flags & implied[i].flag) categories |= implied[i].categories;
@@ -389,6 +390,8 @@ static bool is_optional(const struct command *command, const struct key_spec *sp
 static const char *check_spec(const struct command *command, const struct key_spec *spec) {
     int least = abs(command->arity), own = command->container ? 2 : 1;
     uint32_t access = spec->flags & (KEY_RO | KEY_RW | KEY_OW | KEY_RM);
+    if (spec->flags == KEY_NOT_KEY)
+        return spec->first < own || spec->step < 1 ? "a spec begins at the name or has no step" : NULL;
     if (!access || (access & (access - 1))) return "a key spec needs exactly one of RO, RW, OW, RM";
     if (access != KEY_RO && !(command->flags & CMD_WRITE) && !spec->note)
         return "a key spec that writes needs CMD_WRITE, or a note";

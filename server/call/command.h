@@ -88,6 +88,7 @@ enum command_group {
     GROUP_CONNECTION,
     GROUP_SERVER,
     GROUP_CLUSTER,
+    GROUP_PUBSUB,
     GROUP_COUNT
 };
 

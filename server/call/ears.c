@@ -1,6 +1,10 @@
 /* ears.c - who listens to changes, and what each of them hears. */
 #include "server/call/effect.h"
 
+#include "protocol/text.h"
+#include "server/call/gate.h"
+#include "server/clients/pubsub.h"
+#include "server/config/config.h"
 #include "server/stripes/watch.h"
 
 /* Watchers want to know what is other than it was, not that nobody found a key. That a key has expired EXEC sees itself, if
@@ -42,8 +46,60 @@ static void tell_waiters(struct effects *x, struct stripe *stripe, const struct 
     if (kind && waiters_any((uint8_t)entry_type(created))) waiters_ready(stripe, &x->ready, e->db, e->key);
 }
 
+/* ---- Events --------------------------------------------------------------------------------------- */
+
+static const struct {
+    char class;
+    const char *name;
+} events[] = {
+    {0, NULL},
+#define EVENT(id, class, name) {class, name},
+#include "server/call/events.def"
+#undef EVENT
+};
+
+enum {
+    CHANNEL_SHORT = 256,     /* bytes of names that most do with */
+    CHANNEL_PREFIX_MAX = 64, /* of what stands before the key or the event */
+};
+
+/* "__keyspace@0__:key" is told the event, "__keyevent@0__:event" the key. Without memory nobody is told. */
+static void publish(const struct effects *x, const char *kind, const struct effect *e, struct bytes about,
+                    struct bytes payload) {
+    char memory[CHANNEL_SHORT];
+    struct text name = text_growing(memory, sizeof memory, CHANNEL_PREFIX_MAX + about.len);
+    text_format(&name, "__%s@%u__:", kind, e->db);
+    text_add(&name, about);
+    if (!name.cut) {
+        struct channel_name channel = {text_bytes(&name), hash_bytes(&stripes.seed, text_bytes(&name))};
+        (void)pubsub_publish(x->wakes, CHANNEL_PLAIN, &channel, payload);
+    }
+    text_free(&name);
+}
+
+static void tell_subscribers(const struct effects *x, const struct effect *e) {
+    int64_t asked = config.notify_keyspace_events;
+    if (e->event == EVENT_NONE || !channels_any()) return;
+    struct bytes event = bytes_of(events[e->event].name);
+    const char *letter = strchr(NOTIFY_LETTERS, events[e->event].class);
+    assert(letter && *letter);
+    if (!(asked >> (letter - NOTIFY_LETTERS) & 1)) return;
+    if (asked & NOTIFY_KEYSPACE) publish(x, "keyspace", e, e->key.name, event);
+    if (asked & NOTIFY_KEYEVENT) publish(x, "keyevent", e, event, e->key.name);
+    if (pubsub_is_full()) gate_raise(GATE_MESSAGES);
+}
+
+void effects_publish(void) {
+    bool on = config.notify_keyspace_events & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT);
+    for (unsigned i = 0; i < stripes.count; i++) {
+        uint32_t *ears = &stripes.all[i].ears;
+        *ears = on ? *ears | EAR_EVENTS : *ears & ~(uint32_t)EAR_EVENTS;
+    }
+}
+
 void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (stripe->ears & EAR_WATCH) tell_watchers(x, stripe, e);
     if (stripe->ears & EAR_JOURNAL) tell_journal(x, e);
     if (stripe->ears & EAR_WAITERS) tell_waiters(x, stripe, e);
+    if (stripe->ears & EAR_EVENTS) tell_subscribers(x, e);
 }

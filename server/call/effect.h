@@ -75,6 +75,10 @@ static inline void effect(struct effects *x, struct stripe *stripe, const struct
     if (effect_count(x, stripe, e->count)) effect_heard(x, stripe, e);
 }
 
+/* Events are published from now on, or no longer, as notify-keyspace-events says. Either all stripes are locked, or there
+ * are no threads yet to use them. */
+void effects_publish(void);
+
 /* Takes changes back that were counted: not what was done, for Redis counts some of it as none. */
 static inline void effect_uncount(struct effects *x, struct stripe *stripe, uint64_t count) {
     stripe->changes -= count;

@@ -12,6 +12,7 @@
 
 struct transaction; /* queued commands and watched keys: server/exec/transaction.h */
 struct waiter;      /* a wait for keys: server/stripes/waiters.h */
+struct subscriber;  /* what it subscribes to: server/clients/pubsub.c */
 struct command;
 
 enum client_flag {
@@ -26,8 +27,9 @@ enum client_flag {
     CLIENT_NO_EVICT = 1 << 8,
     CLIENT_NO_TOUCH = 1 << 9,
     CLIENT_UNIX_SOCKET = 1 << 10,
-    CLIENT_IN_EXEC = 1 << 11, /* EXEC is running the queue */
-    CLIENT_BLOCKED = 1 << 12, /* its requests wait: for keys, or for the end of CLIENT PAUSE */
+    CLIENT_IN_EXEC = 1 << 11,    /* EXEC is running the queue */
+    CLIENT_BLOCKED = 1 << 12,    /* its requests wait: for keys, or for the end of CLIENT PAUSE */
+    CLIENT_SUBSCRIBED = 1 << 13, /* to at least one channel or pattern */
 };
 
 struct client {
@@ -50,8 +52,11 @@ struct client {
     uint32_t queued;                    /* commands in it; atomic for others */
     bool
         killed; /* CLIENT KILL has posted its end: no longer shown; written under the registry's lock, atomic */
-    struct waiter *waiter;      /* what it waits for; NULL: it does not wait */
-    char *name;                 /* malloc'd or NULL; under the registry's lock */
+    struct waiter *waiter;         /* what it waits for; NULL: it does not wait */
+    struct subscriber *subscriber; /* NULL: it has no subscription, and no message waits for it behind EXEC */
+    uint32_t
+        subscriptions[3]; /* to channels, patterns, shard channels (enum channel_kind); atomic for others */
+    char *name;           /* malloc'd or NULL; under the registry's lock */
     char *lib_name, *lib_ver;   /* the same */
     char *peer, *local;         /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */
     struct client *prev, *next; /* the registry's list */

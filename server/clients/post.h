@@ -15,11 +15,12 @@
 #include "store/memory/block.h"
 
 enum post_kind {
-    POST_DELIVER, /* bytes for a client */
-    POST_CLOSE,   /* the end of a client's connection */
-    POST_ADOPT,   /* a connection that was accepted, and is the shard's from now on */
-    POST_STOP,    /* the end of the shard */
-    POST_WAIT,    /* somebody has ended a client's wait: server/exec/blocking.h */
+    POST_DELIVER,  /* bytes for a client */
+    POST_CLOSE,    /* the end of a client's connection */
+    POST_ADOPT,    /* a connection that was accepted, and is the shard's from now on */
+    POST_STOP,     /* the end of the shard */
+    POST_WAIT,     /* somebody has ended a client's wait: server/exec/blocking.h */
+    POST_MESSAGES, /* messages wait in the shard's inbox, which this is part of: server/clients/pubsub.h */
 };
 
 struct post {
@@ -117,7 +118,8 @@ void post_push(struct mailbox *mailbox, struct post *post);
 bool post_waiting(const struct mailbox *mailbox, int64_t want_ms);
 /* When the owner was asked to look, since this was asked last. */
 int64_t post_take_due(struct mailbox *mailbox);
-/* All that is posted, oldest first; linked by `next`. Each is malloc'd, but for POST_WAIT, which is part of the wait. */
+/* All that is posted, oldest first; linked by `next`. Each is malloc'd, but for POST_WAIT and POST_MESSAGES,
+ * which are part of what they tell of. */
 struct post *post_take_all(struct mailbox *mailbox);
 /* True: the owner is parked, and it is for the caller, and nobody else, to wake it, or to give that back. */
 bool post_claim_wake(struct mailbox *mailbox);
@@ -125,7 +127,7 @@ bool post_claim_wake(struct mailbox *mailbox);
 void post_give_wake(struct mailbox *mailbox);
 /* Has the owner not woken since somebody claimed that? */
 bool post_wake_unheard(const struct mailbox *mailbox);
-/* Frees a post that was taken but not run, and what it carries; not for POST_WAIT. */
+/* Frees a post that was taken but not run, and what it carries; only for those that were malloc'd. */
 void post_drop(struct post *post);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "protocol/text.h"
 #include "server/call/help.h"
+#include "server/clients/channels.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/commands/connection.h"
@@ -47,9 +48,9 @@ static void flag_letters(uint32_t flags, char *dst) {
     static const struct {
         uint32_t flag;
         char letter;
-    } letters[] = {{CLIENT_MONITOR, 'O'},           {CLIENT_MULTI, 'x'},     {CLIENT_BLOCKED, 'b'},
-                   {CLIENT_CLOSE_AFTER_REPLY, 'c'}, {CLIENT_CLOSE_NOW, 'A'}, {CLIENT_UNIX_SOCKET, 'U'},
-                   {CLIENT_NO_EVICT, 'e'},          {CLIENT_NO_TOUCH, 'T'}};
+    } letters[] = {{CLIENT_MONITOR, 'O'},     {CLIENT_SUBSCRIBED, 'P'},        {CLIENT_MULTI, 'x'},
+                   {CLIENT_BLOCKED, 'b'},     {CLIENT_CLOSE_AFTER_REPLY, 'c'}, {CLIENT_CLOSE_NOW, 'A'},
+                   {CLIENT_UNIX_SOCKET, 'U'}, {CLIENT_NO_EVICT, 'e'},          {CLIENT_NO_TOUCH, 'T'}};
     char *at = dst;
     for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++)
         if (flags & letters[i].flag) *at++ = letters[i].letter;
@@ -72,10 +73,13 @@ static void add_line(struct text *lines, const struct call *call, struct client 
     lines_field(lines, " laddr=", client_local(client));
     text_format(lines, " fd=%d", client->fd);
     lines_field(lines, " name=", client->name);
-    text_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d",
+    text_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=%u psub=%u ssub=%u multi=%d",
                 (long long)(call->effects->now_ms - client->created_ms) / 1000,
                 (long long)(call->effects->now_ms - client_get(client->active_ms)) / 1000, letters,
-                client_get(client->db), flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
+                client_get(client->db), client_get(client->subscriptions[CHANNEL_PLAIN]),
+                client_get(client->subscriptions[CHANNEL_PATTERN]),
+                client_get(client->subscriptions[CHANNEL_SHARD]),
+                flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
     text_format(
         lines,
         " qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=0 oll=%llu omem=%llu tot-mem=%llu",
@@ -134,6 +138,11 @@ static bool type_or_reply(struct call *call, uint32_t arg, enum client_type *typ
     return *type != TYPE_ANY;
 }
 
+static bool is_of_type(const struct client *client, enum client_type type) {
+    bool subscribed = client_get(client->flags) & CLIENT_SUBSCRIBED;
+    return type == TYPE_ANY || type == (subscribed ? TYPE_PUBSUB : TYPE_NORMAL);
+}
+
 static int id_order(const void *id, const void *client) {
     uint64_t a = *(const uint64_t *)id, b = (*(struct client *const *)client)->id;
     return (a > b) - (a < b);
@@ -172,9 +181,9 @@ static void client_list(struct call *call) {
     clients_lock();
     if (by_id)
         ok = add_ids(call, &lines);
-    else if (type == TYPE_ANY || type == TYPE_NORMAL)
+    else
         for (struct client *c = clients_first(); c; c = c->next)
-            if (!c->killed) add_line(&lines, call, c);
+            if (!c->killed && is_of_type(c, type)) add_line(&lines, call, c);
     clients_unlock();
     if (ok)
         reply_lines(call, &lines);
@@ -261,7 +270,7 @@ static bool kill_filter_or_reply(struct call *call, struct kill_filter *filter) 
 
 static bool filter_matches(const struct call *call, const struct kill_filter *filter, struct client *client) {
     if (client->killed || (filter->skip_me && client == call->client)) return false;
-    if (filter->type != TYPE_ANY && filter->type != TYPE_NORMAL) return false;
+    if (!is_of_type(client, filter->type)) return false;
     if (filter->id && (uint64_t)filter->id != client->id) return false;
     if (filter->max_age_s && (call->effects->now_ms - client->created_ms) / 1000 < filter->max_age_s)
         return false;

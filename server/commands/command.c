@@ -345,7 +345,8 @@ static void reply_docs(struct reply *reply, const struct command *command) {
                                          [GROUP_TRANSACTIONS] = "transactions",
                                          [GROUP_CONNECTION] = "connection",
                                          [GROUP_SERVER] = "server",
-                                         [GROUP_CLUSTER] = "cluster"};
+                                         [GROUP_CLUSTER] = "cluster",
+                                         [GROUP_PUBSUB] = "pubsub"};
     bool deprecated = command->deprecated_since, syscmd = command->flags & CMD_SYSCMD;
     unsigned subcommands = command_subcommands(command, NULL, 0);
     struct syntax syntax;
@@ -494,7 +495,7 @@ static const struct command *keyed_command_or_reply(struct call *call) {
     const char *error = NULL;
     if (!command || bad_subcommand)
         error = "ERR Invalid command specified";
-    else if (!command->keys[0].flags && !command->find_keys)
+    else if ((!command->keys[0].flags || command->keys[0].flags & KEY_NOT_KEY) && !command->find_keys)
         error = "ERR The command has no key arguments";
     else if (!command_arity_ok(command, call->argc - 2))
         error = "ERR Invalid number of arguments specified for command";

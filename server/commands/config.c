@@ -51,6 +51,7 @@ static void config_set_(struct call *call) {
     else if (!config_set(call->argv + 2, (call->argc - 2) / 2, error))
         reply_error(call->reply, error);
     else {
+        effects_publish();
         post_look_again(call->effects->wakes); /* also those that sleep may have something to do now */
         reply_ok(call->reply);
     }
@@ -58,7 +59,7 @@ static void config_set_(struct call *call) {
 COMMAND(config_set) = {.container = "config",
                        .name = "set",
                        .arity = -4,
-                       .flags = CONFIG_FLAGS,
+                       .flags = CONFIG_FLAGS | CMD_ALL_STRIPES, /* what they are heard by may change */
                        .run = config_set_,
                        .group = GROUP_SERVER,
                        .since = "2.0.0",

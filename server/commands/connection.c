@@ -2,6 +2,8 @@
 #include "server/commands/connection.h"
 
 #include "server/clients/clients.h"
+#include "server/clients/pubsub.h"
+#include "server/commands/pubsub.h"
 #include "server/config/config.h"
 #include "server/exec/monitor.h"
 #include "server/exec/mute.h"
@@ -152,9 +154,19 @@ COMMAND(hello) = {
 
 /* ---- PING, ECHO, SELECT --------------------------------------------------------------------------- */
 
+/* Who subscribes in RESP2 reads messages alone, so this looks like one; it comes behind all that were published before. */
+static void ping_subscriber(struct call *call) {
+    subscriber_catch_up(call);
+    reply_array(call->reply, 2);
+    reply_bulk_text(call->reply, "pong");
+    reply_bulk(call->reply, call->argc == 2 ? call->argv[1] : BYTES(""));
+}
+
 static void ping(struct call *call) {
     if (call->argc > 2)
         reply_error(call->reply, "ERR wrong number of arguments for 'ping' command");
+    else if (subscriber_is_confined(call->client))
+        ping_subscriber(call);
     else if (call->argc == 2)
         reply_bulk(call->reply, call->argv[1]);
     else
@@ -213,6 +225,8 @@ static void reset(struct call *call) {
     struct client *client = call->client;
     transaction_close(client);
     if (client->flags & CLIENT_MONITOR) monitor_remove(client);
+    subscriber_catch_up(call);
+    pubsub_leave(client);
     client_set(client->flags, (client->flags & ~told) | (config_has_password() ? CLIENT_UNAUTHENTICATED : 0));
     client_set(client->db, 0);
     (void)!clients_set_text(&client->name, (struct bytes){0}); /* forgetting needs no memory */

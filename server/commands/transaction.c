@@ -4,6 +4,7 @@
  * every stripe that a queued or watched key is in (CMD_LOCKS_QUEUE), so the queue is one step for everybody else. */
 #include "server/exec/transaction.h"
 
+#include "server/commands/pubsub.h"
 #include "server/exec/nested.h"
 
 static void multi(struct call *call) {
@@ -45,12 +46,15 @@ static void exec(struct call *call) {
         reply_error(call->reply, "ERR EXEC without MULTI");
         return;
     }
+    subscriber_catch_up(
+        call); /* nothing may come between the replies: what comes meanwhile is written behind them */
     if (transaction_failed(client))
         reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
     else if (transaction_dirty(client, call->effects->now_ms))
         reply_null_array(call->reply);
     else
         run_queue(call);
+    subscriber_catch_up(call);
     transaction_unwatch(client);
     transaction_end(client);
 }

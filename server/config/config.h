@@ -38,6 +38,16 @@ enum {
     CONFIG_EPOLL = 6,
 };
 
+/* What notify-keyspace-events asks for: a bit for each of its letters, in the order in which Redis shows them. The letter A
+ * stands for the first ten. */
+#define NOTIFY_LETTERS "g$lshzxetdnKEm"
+enum {
+    NOTIFY_ALL = (1 << 10) - 1,
+    NOTIFY_NEW = 1 << 10,
+    NOTIFY_KEYSPACE = 1 << 11,
+    NOTIFY_KEYEVENT = 1 << 12,
+};
+
 struct config_output_limit {
     _Atomic int64_t hard, soft, soft_seconds; /* bytes, bytes, seconds; 0: no limit */
 };
@@ -48,6 +58,7 @@ enum { OUTPUT_LIMIT_NORMAL, OUTPUT_LIMIT_REPLICA, OUTPUT_LIMIT_PUBSUB, OUTPUT_LI
 #define CONFIG_FIELD_OCTAL(field)  _Atomic int64_t field;
 #define CONFIG_FIELD_MEMORY(field) _Atomic int64_t field;
 #define CONFIG_FIELD_CHOICE(field) _Atomic int64_t field;
+#define CONFIG_FIELD_EVENTS(field) _Atomic int64_t field; /* NOTIFY_* */
 #define CONFIG_FIELD_TEXT(field)   char *field; /* never NULL after config_defaults; "" means none */
 #define CONFIG_FIELD_LOCKED(field) char *field; /* the same, under a lock: see the accessors */
 #define CONFIG_FIELD_WORDS(field)                                                                            \

@@ -245,6 +245,19 @@ static bool parse_choice(const struct option *option, struct bytes text, int64_t
     return false;
 }
 
+static bool parse_events(struct bytes text, int64_t *number, char error[OPTION_ERROR_MAX]) {
+    static const char letters[] = NOTIFY_LETTERS;
+    int64_t events = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const char *letter = memchr(letters, text.data[i], sizeof letters - 1);
+        if (!letter && text.data[i] != 'A')
+            return fail(error, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        events |= letter ? (int64_t)1 << (letter - letters) : NOTIFY_ALL;
+    }
+    *number = events;
+    return true;
+}
+
 /* A row without effect need not say what its bounds are. */
 static bool is_bounded(const struct option *option) {
     return !option->no_effect || option->min || option->max;
@@ -389,6 +402,7 @@ static bool parse(const struct option *option, struct bytes text, struct option_
     case OPTION_OCTAL:
     case OPTION_MEMORY: return parse_number(option, text, &value->number, error);
     case OPTION_CHOICE: return parse_choice(option, text, &value->number, error);
+    case OPTION_EVENTS: return parse_events(text, &value->number, error);
     case OPTION_TEXT:
     case OPTION_LOCKED:
         return option->secret ? parse_secret(text, &value->text, error)
@@ -449,6 +463,15 @@ static bool append_choice(struct buffer *out, const struct option_choice *choice
     return append(out, choice->name);
 }
 
+/* Where all are asked for, n is not shown, as in Redis: so CONFIG REWRITE forgets it. */
+static bool append_events(struct buffer *out, int64_t events) {
+    bool all = (events & NOTIFY_ALL) == NOTIFY_ALL, ok = !all || append(out, "A");
+    if (all) events &= ~(int64_t)(NOTIFY_ALL | NOTIFY_NEW);
+    for (const char *letter = NOTIFY_LETTERS; *letter && ok; letter++, events >>= 1)
+        if (events & 1) ok = buffer_append(out, (struct bytes){letter, 1}, OPTION_TEXT_MAX);
+    return ok;
+}
+
 static bool append_limits(struct buffer *out, const int64_t limits[OUTPUT_LIMIT_CLASSES][3]) {
     static const char *const names[OUTPUT_LIMIT_CLASSES] = {"normal", "slave", "pubsub"};
     bool ok = true;
@@ -466,6 +489,7 @@ bool option_format(const struct option *option, const struct option_value *value
     case OPTION_MEMORY: return append_number(out, value->number);
     case OPTION_OCTAL: return append_octal(out, value->number);
     case OPTION_CHOICE: return append_choice(out, option->choices, value->number);
+    case OPTION_EVENTS: return append_events(out, value->number);
     case OPTION_TEXT:
     case OPTION_LOCKED: return option->secret ? append_secret(out, value->text) : append(out, value->text);
     case OPTION_WORDS:
@@ -516,7 +540,8 @@ void option_store(struct option *option, struct option_value *value) {
     case OPTION_NUMBER:
     case OPTION_OCTAL:
     case OPTION_MEMORY:
-    case OPTION_CHOICE: *number_field(option) = value->number; break;
+    case OPTION_CHOICE:
+    case OPTION_EVENTS: *number_field(option) = value->number; break;
     case OPTION_TEXT:
     case OPTION_LOCKED:
     case OPTION_ONE_OF:
@@ -557,7 +582,8 @@ bool option_current(const struct option *option, struct option_value *value) {
     case OPTION_NUMBER:
     case OPTION_OCTAL:
     case OPTION_MEMORY:
-    case OPTION_CHOICE: value->number = *number_field(option); return true;
+    case OPTION_CHOICE:
+    case OPTION_EVENTS: value->number = *number_field(option); return true;
     case OPTION_LIMITS: current_limits(option->field, value->limits); return true;
     case OPTION_WORDS: return (value->text = current_bind()) != NULL;
     case OPTION_TEXT:

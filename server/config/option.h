@@ -20,6 +20,7 @@ enum option_kind {
     OPTION_OCTAL,
     OPTION_MEMORY,
     OPTION_CHOICE,
+    OPTION_EVENTS,
     OPTION_TEXT,
     OPTION_LOCKED,
     OPTION_WORDS,
@@ -38,7 +39,7 @@ struct option_choice {
 
 /* A parsed value, not in force. Zero-initialised is empty. */
 struct option_value {
-    int64_t number; /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE */
+    int64_t number; /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE, EVENTS (NOTIFY_*) */
     char *text;     /* TEXT, LOCKED, WORDS (single spaces between), ONE_OF, ONLY: malloc'd */
     int64_t limits[OUTPUT_LIMIT_CLASSES][3]; /* LIMITS: hard, soft, soft_seconds */
 };

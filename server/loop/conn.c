@@ -91,7 +91,8 @@ static uint64_t bytes_moved(const struct conn *conn) {
  * on, so that two looks lie apart before the limit is reached. */
 bool conn_is_idle(struct conn *conn, int64_t limit_ms) {
     int64_t idle_ms = conn->shard->exec.clock.now_ms - conn->client.active_ms;
-    if (idle_ms <= limit_ms / 2 || client_get(conn->client.flags) & (CLIENT_MONITOR | CLIENT_BLOCKED))
+    if (idle_ms <= limit_ms / 2 ||
+        client_get(conn->client.flags) & (CLIENT_MONITOR | CLIENT_SUBSCRIBED | CLIENT_BLOCKED))
         return false;
     if (conn->flags & CONN_SENDING || io_is_reading(&conn->socket)) {
         uint64_t moved = bytes_moved(conn), before = conn->moved;

@@ -105,7 +105,7 @@ bool conn_free(struct conn *conn) __attribute__((warn_unused_result));
 /* Bytes have come or gone. */
 void conn_active(struct conn *conn);
 /* Has nothing come or gone for so long? A transfer under way counts for as long as it goes on, and a client whose
- * requests are held or that waits for what others do is never idle. */
+ * requests are held or that waits for what others do or say is never idle. */
 bool conn_is_idle(struct conn *conn, int64_t limit_ms);
 
 /* Its peer is asked for signs of life as tcp-keepalive says now. */

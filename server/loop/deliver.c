@@ -11,8 +11,10 @@
 
 #include "protocol/assert.h"
 #include "server/clients/post.h"
+#include "server/clients/pubsub.h"
 #include "server/exec/blocking.h"
 #include "server/loop/accept.h"
+#include "server/loop/send.h"
 #include "server/loop/shard.h"
 #include "server/loop/waiting.h"
 
@@ -112,12 +114,30 @@ static void deliver_bytes(struct conn *conn, struct block *bytes) {
     conn_wants_flush(conn);
 }
 
+/* A subscriber that does not read reaches the limit of its class; the flush closes it. */
+static void write_message(struct client *client, const struct message *message,
+                          const struct channel *channel) {
+    struct conn *conn = (struct conn *)(void *)client;
+    if (conn->flags & CONN_CLOSING || client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return;
+    conn->output.limit = send_limit(conn);
+    pubsub_write(message, channel, &conn->output.reply);
+    conn_wants_flush(conn);
+}
+
+/* False for a post that is freed when it has run. */
+static bool run_embedded(struct shard *shard, struct post *post) {
+    if (post->kind == POST_WAIT)
+        waiting_posted(shard, post); /* it goes with the wait */
+    else if (post->kind == POST_MESSAGES)
+        pubsub_deliver(&shard->exec.wakes, shard->index, write_message);
+    else
+        return false;
+    return true;
+}
+
 static void run_post(struct shard *shard, struct post *post) {
     metric_add(&shard->exec.metrics.posts_received, 1);
-    if (post->kind == POST_WAIT) {
-        waiting_posted(shard, post); /* it goes with the wait */
-        return;
-    }
+    if (run_embedded(shard, post)) return;
     struct conn *conn = slots_find_client(&shard->slots, post->slot, post->id);
     switch (post->kind) {
     case POST_DELIVER:
@@ -134,7 +154,8 @@ static void run_post(struct shard *shard, struct post *post) {
         assert(!shard->stopping && !shard->stop); /* there is one, and main has sent it */
         client_set(shard->stopping, true);        /* and looks for this */
         break;
-    case POST_WAIT: break;
+    case POST_WAIT:
+    case POST_MESSAGES: break;
     }
     free(post);
 }
@@ -162,9 +183,10 @@ void deliver_close(struct shard *shard) {
         next = post->next;
         if (post->kind == POST_WAIT)
             blocking_drop(&shard->exec, post->client);
-        else
+        else if (post->kind != POST_MESSAGES)
             post_drop(post);
     }
+    pubsub_drop(shard->index);
     shard->exec.wakes = shard->unheard = (struct wakes){{0}, false};
     free(shard->stop);
     shard->stop = NULL;

@@ -5,6 +5,7 @@
 
 #include "protocol/assert.h"
 #include "server/clients/clients.h"
+#include "server/clients/pubsub.h"
 #include "server/config/config.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/monitor.h"
@@ -296,6 +297,7 @@ static void close_client(struct conn *conn) {
     assert(conn->flags & CONN_CLOSING);
     transaction_close(&conn->client);
     if (conn->client.flags & CLIENT_MONITOR) monitor_remove(&conn->client);
+    pubsub_leave(&conn->client);
     clients_remove(&conn->client);
     request_parser_reset(&conn->parser);
     if (conn->bulk) block_release(conn->bulk);

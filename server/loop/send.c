@@ -4,10 +4,15 @@
 #include "server/config/config.h"
 #include "server/loop/shard.h"
 
+static const struct config_output_limit *limit_of(const struct conn *conn) {
+    bool subscribed = client_get(conn->client.flags) & CLIENT_SUBSCRIBED;
+    return &config.client_output_buffer_limit[subscribed ? OUTPUT_LIMIT_PUBSUB : OUTPUT_LIMIT_NORMAL];
+}
+
 /* How much may lie unsent at once, as of now. Authentication cannot change within a batch. */
 size_t send_limit(const struct conn *conn) {
     if (client_must_authenticate(&conn->client)) return MAX_OUTPUT_UNAUTHENTICATED;
-    return (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL].hard;
+    return (size_t)limit_of(conn)->hard;
 }
 
 static void send_in_flight(struct conn *conn, bool quick) {
@@ -24,7 +29,7 @@ static void send_in_flight(struct conn *conn, bool quick) {
 }
 
 static void check_limits(struct conn *conn) {
-    const struct config_output_limit *limit = &config.client_output_buffer_limit[OUTPUT_LIMIT_NORMAL];
+    const struct config_output_limit *limit = limit_of(conn);
     uint64_t now_us = conn->shard->exec.clock.now_us;
     size_t unsent = output_unsent(&conn->output), hard = send_limit(conn);
     if (hard && unsent > hard) conn->output.reply.failed = true;

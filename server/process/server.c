@@ -215,6 +215,7 @@ static bool open_stripes(void) {
     char text[512];
     int error = stripes_open(shard_count, (unsigned)config.databases);
     if (error) log_warning("%s", explain_keyspace(error, text, sizeof text));
+    if (!error) effects_publish();
     if (!error && explain_room(stripes_room(), text, sizeof text)) log_notice("%s", text);
     return !error;
 }

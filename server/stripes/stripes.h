@@ -20,6 +20,7 @@ enum ear {
     EAR_WATCH = 1 << 0,   /* some of them are watched */
     EAR_JOURNAL = 1 << 1, /* every change is recorded: server/journal/journal.h. In all stripes or in none */
     EAR_WAITERS = 1 << 2, /* clients wait for some of them: server/stripes/waiters.h */
+    EAR_EVENTS = 1 << 4,  /* events are published: notify-keyspace-events. In all stripes or in none */
     EAR_MOVERS =
         1
         << 3, /* no ear, but it stands where all look: some of those wait to push to keys of other stripes */

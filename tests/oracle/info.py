@@ -22,8 +22,8 @@ OWN_SECTIONS = {"IO"}
 OWN_FIELDS = {"kevy_version", "shards", "stripes", "container_memory_limit", "container_memory_limit_human",
               # as Redis 7.2 has them
               "client_query_buffer_limit_disconnections", "client_output_buffer_limit_disconnections",
-              # as Redis 7.4 has it
-              "expired_subkeys"}
+              # as Redis 7.4 has them
+              "expired_subkeys", "pubsub_clients"}
 # Text in Redis, whatever it may look like: one of kevy's may be all digits.
 TEXTS = {"redis_build_id", "run_id", "master_replid", "master_replid2", "redis_git_sha1", "config_file", "executable"}
 TYPES = [("an integer", r"-?\d+"), ("a percentage of {1} decimals", r"-?\d+\.(\d+)%"), ("a number of {1} decimals", r"-?\d+\.(\d+)"),

@@ -70,6 +70,8 @@ static void a_bad_key_spec_is_refused(void) {
     CHECK_BAD(row.keys[0].flags = KEY_ACCESS, "exactly one of");
     CHECK_BAD(row.keys[0].flags = KEY_RO | KEY_RW, "exactly one of");
     CHECK_BAD(row.keys[0].flags = KEY_RW, "needs CMD_WRITE");
+    CHECK_BAD(row.keys[0].flags = KEY_NOT_KEY | KEY_RO | KEY_RW, "exactly one of");
+    CHECK_BAD((row.keys[0].flags = KEY_NOT_KEY, row.keys[0].first = 0), "begins at the name");
     CHECK_BAD(row.keys[0].first = 0, "begins at the name");
     CHECK_BAD(row.keys[0].step = 0, "no step");
     CHECK_BAD((row.keys[0].first = 2, row.keys[0].last = 2), "beyond the arity");

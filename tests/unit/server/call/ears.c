@@ -1,6 +1,7 @@
 /* Ears: what each of them hears. */
 #include "server/call/effect.h"
 
+#include "server/config/config.h"
 #include "tests/unit/effect_fixture.h"
 
 /* Does who watches "k" in database 0 feel it? */
@@ -59,8 +60,29 @@ static void a_journal_gets_what_has_expired_and_counts_the_rest(void) {
     stripes_close();
 }
 
+/* They are told of nothing where nobody could hear of it. */
+static void events_have_an_ear_where_they_are_asked_for(void) {
+    static const struct {
+        int64_t asked;
+        bool heard;
+    } options[] = {{NOTIFY_KEYSPACE | NOTIFY_NEW, true},
+                   {0, false},
+                   {NOTIFY_KEYEVENT | NOTIFY_ALL, true},
+                   {NOTIFY_ALL, false}};
+    begin();
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        stripe->ears |= EAR_WAITERS;
+        config.notify_keyspace_events = options[i].asked;
+        effects_publish();
+        CHECK_INT(stripe->ears, options[i].heard ? EAR_WAITERS | EAR_EVENTS : EAR_WAITERS);
+    }
+    stripe->ears = 0;
+    stripes_close();
+}
+
 int main(void) {
     RUN(watchers_feel_what_is_other_than_it_was);
+    RUN(events_have_an_ear_where_they_are_asked_for);
     RUN(a_journal_gets_what_has_expired_and_counts_the_rest);
     return 0;
 }

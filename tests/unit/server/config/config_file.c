@@ -351,7 +351,6 @@ static const struct {
     {"min-replicas-max-lag 5", "~kevy does not replicate yet"},
     {"min-replicas-to-write 1", "kevy does not replicate yet; only '0' is accepted"},
     {"min-slaves-to-write 1", "kevy does not replicate yet; only '0' is accepted"},
-    {"notify-keyspace-events KEA", "kevy does not publish keyspace events yet; only '' is accepted"},
     {"rdbcompression no", "~kevy saves no snapshots yet"},
     {"repl-diskless-sync no", "~kevy does not replicate yet"},
     {"replica-lazy-flush yes", "~kevy does not replicate yet"},

@@ -122,6 +122,16 @@ static void limits_change_the_classes_they_name(void) {
                  "normal 1 2 2147483647 slave 268435456 67108864 60 pubsub 33554432 8388608 60");
 }
 
+static void classes_of_events_are_shown_in_one_order(void) {
+    CHECK_PARSED("notify-keyspace-events", "", "");
+    CHECK_PARSED("notify-keyspace-events", "KEA", "AKE");
+    CHECK_PARSED("notify-keyspace-events", "EKAm", "AKEm");
+    CHECK_PARSED("notify-keyspace-events", "mEKdtexzhsl$gn", "AKEm");
+    CHECK_PARSED("notify-keyspace-events", "nKEzg", "gznKE");
+    CHECK_PARSED("notify-keyspace-events", "em$tdxsl", "$lsxetdm");
+    CHECK_PARSED("notify-keyspace-events", "Kq", "!Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+}
+
 static void what_is_not_there_yet_is_accepted_only_as_it_is(void) {
     CHECK_PARSED("appendonly", "NO", "no");
     CHECK_PARSED("appendonly", "yes", "!kevy keeps no append-only file yet; only 'no' is accepted");
@@ -263,6 +273,7 @@ int main(void) {
     RUN(choices_are_named_in_any_case_and_all_told);
     RUN(lists_are_brought_to_single_spaces);
     RUN(limits_change_the_classes_they_name);
+    RUN(classes_of_events_are_shown_in_one_order);
     RUN(what_is_not_there_yet_is_accepted_only_as_it_is);
     RUN(what_has_no_effect_is_checked_all_the_same);
     RUN(a_refused_text_leaves_the_value_as_it_was);
