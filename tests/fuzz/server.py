@@ -37,6 +37,7 @@ import families  # noqa: E402
 from grammar import Forms, Grammar  # noqa: E402
 from kevy import SANITIZER_REPORT, Client, Closed, Deadline, Error, Server, ServerFailed, Timeout, encode, eventually, show  # noqa: E402
 from payloads import FOOTER, Payloads  # noqa: E402
+from resp import ProtocolError  # noqa: E402
 
 AGAIN = "restored again"
 ROUND_S = 4
@@ -271,9 +272,8 @@ class Watcher(Client):
     def turn(self, readable):
         if readable:
             self.receive()
-            if self.eof:  # a link may have killed it
-                self.close()
-                self.__init__(self.server, self.hang_s)
+            if self.eof:
+                self.again()
             elif self.framer.end(self.buffer) is not None:
                 self.buffer.clear()
                 self.framer.reset()
@@ -282,7 +282,15 @@ class Watcher(Client):
             self.deadline.left()
         elif time.monotonic() - self.asked > 0.2:
             self.asked, self.deadline = time.monotonic(), Deadline("PONG", self.hang_s)
-            self.send(encode("PING"))
+            try:
+                self.send(encode("PING"))
+            except OSError:
+                self.again()
+
+    def again(self):
+        """A link may have killed it."""
+        self.close()
+        self.__init__(self.server, self.hang_s)
 
 
 class Control:
@@ -371,8 +379,8 @@ class Run:
             self.forms = Forms(client.call("COMMAND", "DOCS"))
         for _ in range(ROUNDS_OF_A_SERVER):
             try:
-                self.round(server)
-            except (Found, Timeout, ServerFailed) as found:
+                self.watched_round(server)
+            except (Found, Timeout, ServerFailed, ProtocolError) as found:
                 print("seed %d, round %d, the last commands of all links:" % (self.seed, self.number))
                 for number, words in self.recent:
                     print("  %3d  %s" % (number, " ".join(repr(word)[1:] if len(word) < 200 else "%d bytes, %r..." % (len(word), word[:150])
@@ -385,6 +393,15 @@ class Run:
                 return
 
     # ---- A round ----
+
+    def watched_round(self, server):
+        """A server that dies shows in many ways; why it did is told."""
+        try:
+            self.round(server)
+        except (OSError, Closed) as error:
+            select.select([server.pidfd], [], [], 1)
+            self.look()
+            raise Found("no connection: %s" % error) from error
 
     def round(self, server):
         dice = random.Random("%d %d" % (self.seed, self.number))
@@ -413,11 +430,7 @@ class Run:
         self.made += 1
         own = random.Random("%d %d %d" % (self.seed, self.number, self.made))
         maker = Draws(own, self.payloads)
-        try:
-            return Link(self.server, self.made, own, maker, Grammar(self.forms, maker))
-        except OSError as error:
-            self.look()
-            raise Found("no connection: %s" % error) from None
+        return Link(self.server, self.made, own, maker, Grammar(self.forms, maker))
 
     def turn(self, links, watchers, dice):
         now = time.monotonic()
