@@ -9,9 +9,12 @@
 #include "server/exec/transaction.h"
 #include "tests/check.h"
 
-static const struct command reads = {.flags = CMD_READONLY}, writes = {.flags = CMD_WRITE},
-                            publishes = {.flags = CMD_MAY_REPLICATE}, ends_it = {.flags = CMD_NO_PAUSE},
-                            runs_queue = {.flags = CMD_RUNS_QUEUE}, drops_queue = {.flags = CMD_LOCKS_QUEUE};
+static const struct command reads = {.name = "reads", .flags = CMD_READONLY},
+                            writes = {.name = "writes", .flags = CMD_WRITE},
+                            publishes = {.name = "publishes", .flags = CMD_MAY_REPLICATE},
+                            ends_it = {.name = "ends_it", .flags = CMD_NO_PAUSE},
+                            runs_queue = {.name = "runs_queue", .flags = CMD_RUNS_QUEUE},
+                            drops_queue = {.name = "drops_queue", .flags = CMD_LOCKS_QUEUE};
 
 /* As dispatch asks: of the raised gates those that concern the row. */
 static bool held_of(struct client *client, const struct command *row, int64_t now_ms) {
