@@ -438,7 +438,8 @@ uint64_t *collection_sample(uint64_t *state, uint64_t count, uint64_t bound) {
 }
 
 void collection_store_nothing(struct call *call, uint32_t arg) {
-    struct entry *e = call_peek(call, arg);
+    /* Also one whose time has come: as in Redis it is deleted, and does not expire. */
+    struct entry *e = keyspace_find(call_keyspace(call, arg), call->db, call_key(call, arg));
     if (e) {
         keyspace_delete_entry(call_keyspace(call, arg), call->db, call_key(call, arg), e);
         call_deleted(call, arg);

@@ -261,7 +261,7 @@ class Generator:
     def subscribe_within(self):
         """No end of all: its confirmations have no order, and stand within EXEC's reply."""
         inner = [self.random.choice((self.subscription, lambda: self.end(0)))() for _ in range(self.random.choice((1, 2, 3)))]
-        return self.subscriber(), [["MULTI"]] + inner + [["PING"], ["GET", "k"], ["EXEC"]]
+        return self.subscriber(), [["MULTI"]] + inner + [["PING"], ["ECHO", "k"], ["EXEC"]]
 
     def leave(self):
         return self.subscriber(), [self.random.choice((["@close"], ["QUIT"], ["RESET"]))]
@@ -271,7 +271,7 @@ class Generator:
 
     def ask(self):
         return self.random.randrange(CLIENTS), [self.random.choice((["PUBSUB", "NUMSUB"] + list(CHANNELS), ["PUBSUB", "NUMPAT"],
-                                                                    ["PUBSUB", "SHARDNUMSUB", "a"], ["GET", "k"], ["PING"]))]
+                                                                    ["PUBSUB", "SHARDNUMSUB", "a"], ["ECHO", "k"], ["PING"]))]
 
     def muted(self):
         """RESET ends it in RESP2 too, where a subscriber cannot say CLIENT REPLY ON."""
