@@ -241,6 +241,51 @@ def trap_short_sends_resume_where_they_stopped(server):
 
 
 @trap()
+def trap_batches_of_requests_of_one_large_key_are_answered_one_by_one(server):
+    """Such requests are looked at together before the first runs: each still sees what those before it have done."""
+    chance, members = random.Random(11), ["member:%05d" % i for i in range(12000)]
+    held, scores = set(members), {}
+    with server.client() as client:
+        for at in range(0, len(members), 1000):
+            part = members[at:at + 1000]
+            client.call("SADD", "s", *part)
+            client.call("HSET", "h", *[word for member in part for word in (member, "v" + member)])
+            client.call("ZADD", "z", *[word for i, member in enumerate(part) for word in (str(at + i), member)])
+            scores.update((member, at + i) for i, member in enumerate(part))
+        for _ in range(40):
+            drawn = [chance.choice(members) for _ in range(40)] + ["absent", ""]
+            requests, wanted = [], []
+            for member in drawn:
+                requests.append(("SREM", "s", member))
+                wanted.append(int(member in held))
+                held.discard(member)
+            for member in drawn + drawn:
+                requests.append(("SADD", "s", member))
+                wanted.append(int(member not in held))
+                held.add(member)
+            for member in drawn:
+                score = chance.randrange(12000)
+                requests += [("ZADD", "z", str(score), member)] * 2
+                wanted += [int(member not in scores), 0]
+                scores[member] = score
+            requests += [("ZSCORE", "z", member) for member in drawn] + [("HGET", "h", member) for member in drawn]
+            wanted += [str(scores[member]).encode() for member in drawn]
+            wanted += [b"v" + member.encode() if member.startswith("member") else None for member in drawn]
+            requests += [("ZREM", "z", "absent"), ("ZREM", "z", ""), ("SREM", "s", "absent"), ("SREM", "s", "")]
+            wanted += [1, 1, 1, 1]
+            for member in ("absent", ""):
+                scores.pop(member)
+                held.discard(member)
+            client.send(b"".join(encode(*request) for request in requests))
+            for request, reply in zip(requests, wanted):
+                found = client.read()
+                check(found == reply, "%s: %r, expected %r" % (request, found, reply))
+        ranks = sorted(members, key=lambda member: (scores[member], member))
+        client.send(b"".join(encode("ZRANK", "z", member) for member in ranks))
+        check([client.read() for _ in ranks] == list(range(len(ranks))), "ranks are wrong")
+
+
+@trap()
 def trap_a_reader_that_stops_costs_little_and_delays_nobody(server):
     value = pattern(6, MIB)
     with server.client() as writer, server.client() as reader:

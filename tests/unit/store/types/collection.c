@@ -42,6 +42,26 @@ static void versions_share_what_does_not_change(void) {
     end();
 }
 
+static void what_is_asked_for_ahead_changes_nothing(void) {
+    static char texts[TREE_AHEAD_MOST][TEXT_MAX];
+    struct bytes members[TREE_AHEAD_MOST];
+    begin();
+    struct collection *one = make(MORE);
+    CHECK(one->tree.bytes > COLLECTION_AHEAD_BYTES);
+    for (unsigned from = 0; from < 2 * MORE; from += TREE_AHEAD_MOST) {
+        for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) members[i] = text_of(from + i, texts[i]);
+        collection_ahead(ks, &one->tree, members, TREE_AHEAD_MOST);
+        for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) {
+            struct tree_item item;
+            uint64_t hash = hash_bytes(&hash_seed, members[i]);
+            CHECK_INT(tree_look_up(&one->tree, hash, members[i], &item), from + i < MORE);
+        }
+    }
+    object_release(&one->head, &ks->dead);
+    bury_all();
+    end();
+}
+
 static void forks_need_memory(void) {
     begin();
     struct collection *one = make(10);
@@ -123,6 +143,7 @@ static void packs_have_bounds(void) {
 int main(void) {
     seed = check_seed();
     RUN(versions_share_what_does_not_change);
+    RUN(what_is_asked_for_ahead_changes_nothing);
     RUN(forks_need_memory);
     RUN(burials_are_bounded);
     RUN(what_trees_cut_off_is_freed_later);

@@ -531,6 +531,37 @@ static void loads_have_the_zeroes_of_redis(void) {
     }
 }
 
+/* Whether members are there or not: nodes lie alone here, so that a sanitizer sees a look beside one. */
+static void what_is_asked_for_ahead_changes_nothing(void) {
+    enum { LARGE = 12000 };
+    struct bytes members[TREE_AHEAD_MOST];
+    double scores[TREE_AHEAD_MOST], score;
+    char text[TREE_AHEAD_MOST][16];
+    begin();
+    struct edit edit = edit_of("a", TYPE_ZSET);
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    for (unsigned i = 0; i < LARGE; i++) {
+        struct bytes member = {text[0], (size_t)snprintf(text[0], sizeof text[0], "member:%u", i)};
+        CHECK(zset_put(&edit, element_of(member), i % 1000, NULL) == ZSET_ADDED);
+    }
+    struct value value = entry_value(edit.entry);
+    CHECK(collection_tree(&value)->bytes > COLLECTION_AHEAD_BYTES);
+    for (unsigned from = 0; from < 2 * LARGE; from += TREE_AHEAD_MOST) {
+        for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) {
+            size_t len = (size_t)snprintf(text[i], sizeof text[i], "member:%u", from + i);
+            members[i] = (struct bytes){text[i], len};
+            scores[i] = random_score();
+        }
+        zset_ahead(ks, &value, members, from % 64 ? scores : NULL, TREE_AHEAD_MOST);
+        for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) {
+            CHECK_INT(zset_find(ks, &value, members[i], &score), from + i < LARGE);
+            CHECK(from + i >= LARGE || score == (from + i) % 1000);
+        }
+    }
+    CHECK(!edit_close(&edit));
+    end();
+}
+
 int main(void) {
     seed = check_seed();
     RUN(a_sorted_set_is_its_model);
@@ -543,5 +574,6 @@ int main(void) {
     RUN(digests_mind_contents_alone);
     RUN(loads_take_any_order_and_no_member_twice);
     RUN(loads_have_the_zeroes_of_redis);
+    RUN(what_is_asked_for_ahead_changes_nothing);
     return 0;
 }
