@@ -15,22 +15,23 @@ struct part {
 
 uint32_t channels_in_part[CHANNEL_KINDS][CHANNEL_PARTS], channels_of_kind[CHANNEL_KINDS];
 
+/* By itself, for what lies beside an initialized word is in the program's file, too. */
+static struct mutex mutex = MUTEX(LOCK_CHANNELS);
 static struct {
-    struct mutex mutex;
     struct part parts[CHANNEL_KINDS][CHANNEL_PARTS];
     struct channel **patterns; /* all of them, side by side */
     struct channel **reached;  /* what channels_reached finds: room for a channel and all patterns */
     uint32_t pattern_capacity;
-} channels = {.mutex = MUTEX(LOCK_CHANNELS)};
+} channels;
 
 enum { BUCKETS_MIN = 4, PATTERNS_MIN = 16 };
 
 void channels_lock(void) {
-    mutex_lock(&channels.mutex);
+    mutex_lock(&mutex);
 }
 
 void channels_unlock(void) {
-    mutex_unlock(&channels.mutex);
+    mutex_unlock(&mutex);
 }
 
 /* ---- A channel ------------------------------------------------------------------------------------ */
