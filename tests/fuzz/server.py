@@ -88,6 +88,11 @@ MORE = """
 3  HPEXPIRE $hash $soon_ms FIELDS 1 $member
 2  HSETEX $hash PX $soon_ms FIELDS 1 $member $value
 2  HGETEX $hash PX $soon_ms FIELDS 1 $member
+2  SADD $set $hundreds
+2  RPUSH $list $hundreds
+2  ZADD $zset $hundreds_of_pairs
+2  HSET $hash $hundreds_of_pairs
+1  HPEXPIRE $hash $soon_ms FIELDS 100 $hundred
 """
 
 
@@ -146,6 +151,21 @@ class Draws(commands.Generator):
 
     def small_db(self):
         return self.pick(b"0", b"0", b"1", b"2")
+
+    def names(self, count):
+        """Elements that stand in many leaves of a tree: commands over these take steps, and freeing them too."""
+        first, form = self.random.randrange(3000), self.pick(b"%d", b"element %06d", b"%040d")
+        return [form % (first + i) for i in range(count)]
+
+    def hundred(self):
+        return self.names(100)
+
+    def hundreds(self):
+        return self.names(self.pick(100, 500, 3000))
+
+    def hundreds_of_pairs(self):
+        """Scores and members, or fields and values."""
+        return [word for i, name in enumerate(self.names(self.pick(100, 500, 2000))) for word in (b"%d" % (i % 700), name)]
 
     def soon_ms(self):
         return self.pick(b"1", b"3", b"20", b"200", b"1000000")
