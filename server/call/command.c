@@ -410,6 +410,9 @@ static const char *check_spec(const struct command *command, const struct key_sp
 
 static const char *check_specs(const struct command *command) {
     bool ended = false;
+    if (command->hashed && (command->find_keys || command->keys[0].flags & ~(uint32_t)KEY_NOT_KEY))
+        return "a row with .hashed has no keys";
+    if (command->hashed >= (uint32_t)abs(command->arity)) return ".hashed lies beyond the arity";
     for (int s = 0; s < COMMAND_MAX_KEY_SPECS; s++) {
         const struct key_spec *spec = &command->keys[s];
         const char *error = NULL;
@@ -514,7 +517,7 @@ static const char *row_open(struct command *row, unsigned i, struct command *con
     if (has_movable_keys(row)) row->flags |= CMD_MOVABLE_KEYS;
     bool lone = spec->flags && !spec[1].flags && !spec->numkeys && spec->last == spec->first &&
                 !(spec->flags & (KEY_INCOMPLETE | KEY_NOT_KEY)) && !(row->flags & CMD_ALL_STRIPES);
-    row->lone_key = lone ? (uint32_t)spec->first : 0;
+    row->lone_key = lone ? (uint32_t)spec->first : row->hashed;
     if (may_feed(row)) row->flags |= CMD_FEEDS;
     row->gates = gates_of_command(row);
     return NULL;

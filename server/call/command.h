@@ -154,6 +154,9 @@ struct command {
     struct key_spec keys[COMMAND_MAX_KEY_SPECS];
     /* Movable keys: writes at most `max` of them, returns how many there are, or -1 for a syntax error. */
     int (*find_keys)(const struct bytes *argv, uint32_t argc, struct command_key *keys, uint32_t max);
+    /* An argument that is no key, but is hashed and has its stripe locked as if it were: so a channel costs what a key
+     * does. Such a row has no keys. */
+    uint32_t hashed;
     void (*run)(struct call *call); /* NULL for a container whose subcommands do the work */
     /* Asks the memory for what these requests will look at, so that they wait for it together and not one by one. The
      * lock of the stripe is held. NULL: nothing of that can be known. */
@@ -170,9 +173,10 @@ struct command {
     const char *syntax;
 
     /* Given by command_table_open. */
-    uint32_t id;       /* index into per-command counters */
-    uint32_t lone_key; /* the one argument that is a key, where that is fixed (GET: 1); 0: ask command_keys */
-    uint32_t gates;    /* bits of those that concern it: server/call/gate.h */
+    uint32_t id; /* index into per-command counters */
+    uint32_t
+        lone_key; /* the one argument that is a key or .hashed, where that is fixed (GET: 1); 0: ask command_keys */
+    uint32_t gates; /* bits of those that concern it: server/call/gate.h */
 
     /* Written by command_set_name. */
     bool renamed;  /* not found by its own name */

@@ -187,8 +187,8 @@ COMMAND(sunsubscribe) = {
 /* ---- Publishing ----------------------------------------------------------------------------------- */
 
 /* Who publishes to itself gets the message first, as in Redis; but never within the replies of EXEC. */
-static void publish_to(struct call *call, enum channel_kind kind) {
-    struct channel_name name = name_of(call, 1);
+static void send_to(struct call *call, enum channel_kind kind) {
+    struct channel_name name = {call->argv[1], call->hash[1]};
     int64_t receivers = pubsub_publish(call->effects->wakes, kind, &name, call->argv[2]);
     if (receivers < 0) {
         call_out_of_memory(call);
@@ -199,6 +199,14 @@ static void publish_to(struct call *call, enum channel_kind kind) {
     reply_int(call->reply, receivers);
 }
 
+/* Most channels have no subscriber. */
+static inline void publish_to(struct call *call, enum channel_kind kind) {
+    if (channels_may_hear(kind, call->hash[1]))
+        send_to(call, kind);
+    else
+        reply_literal(call->reply, ":0\r\n");
+}
+
 static void publish(struct call *call) {
     publish_to(call, CHANNEL_PLAIN);
 }
@@ -206,6 +214,7 @@ COMMAND(publish) = {
     .name = "publish",
     .arity = 3,
     .flags = PUBLISH_FLAGS,
+    .hashed = 1,
     .run = publish,
     .group = GROUP_PUBSUB,
     .since = "2.0.0",
@@ -223,6 +232,7 @@ COMMAND(spublish) = {
     .arity = 3,
     .flags = PUBLISH_FLAGS,
     .keys = {KEY(1, KEY_NOT_KEY)},
+    .hashed = 1,
     .run = spublish,
     .group = GROUP_PUBSUB,
     .since = "7.0.0",

@@ -72,6 +72,8 @@ static void a_bad_key_spec_is_refused(void) {
     CHECK_BAD(row.keys[0].flags = KEY_RW, "needs CMD_WRITE");
     CHECK_BAD(row.keys[0].flags = KEY_NOT_KEY | KEY_RO | KEY_RW, "exactly one of");
     CHECK_BAD((row.keys[0].flags = KEY_NOT_KEY, row.keys[0].first = 0), "begins at the name");
+    CHECK_BAD(row.hashed = 1, "has no keys");
+    CHECK_BAD((row.keys[0].flags = 0, row.hashed = 9), "beyond the arity");
     CHECK_BAD(row.keys[0].first = 0, "begins at the name");
     CHECK_BAD(row.keys[0].step = 0, "no step");
     CHECK_BAD((row.keys[0].first = 2, row.keys[0].last = 2), "beyond the arity");
