@@ -178,7 +178,7 @@ static void pfcount(struct call *call) {
         return;
     }
     uint8_t registers[HLL_REGISTERS] = {0};
-    bool dense;
+    bool dense = false; /* which nobody asks for here */
     for (uint32_t i = 1; i < call->argc; i++)
         if (!merge_or_reply(call, i, registers, &dense)) return;
     reply_int(call->reply, hll_count_registers(registers));
