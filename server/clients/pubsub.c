@@ -486,15 +486,17 @@ static struct channel *enroll(struct client *client, enum channel_kind kind,
     return channel;
 }
 
-/* With the lock: true if nobody subscribes to the channel any more, which then is the caller's to release. */
-static bool leave(struct client *client, struct channel *channel) {
+/* With the lock: the client counts with the channel no more. It is still linked with it, so the caller gets a reference,
+ * the register's where nobody subscribes any more: others may leave, and release theirs, before it is unlinked. */
+static void leave(struct client *client, struct channel *channel) {
     assert(channel->subscribers > 0 && channel->of_shard[client->shard].count > 0);
     channel->subscribers--;
     if (channel->of_shard[client->shard].count == 1)
         channel->shards[client->shard / 64] &= ~(1ull << (client->shard % 64));
-    if (channel->subscribers) return false;
-    channels_remove(channel);
-    return true;
+    if (channel->subscribers)
+        __atomic_fetch_add(&channel->references, 1, __ATOMIC_RELAXED);
+    else
+        channels_remove(channel);
 }
 
 bool pubsub_subscribe(struct client *client, enum channel_kind kind, const struct channel_name *name,
@@ -526,33 +528,31 @@ bool pubsub_subscribe(struct client *client, enum channel_kind kind, const struc
     return channel != NULL;
 }
 
-/* The subscription's channel may go with it, so it is confirmed before that. */
-static void end(struct subscription *subscription, enum channel_kind kind, bool last_one,
-                struct reply *reply) {
+/* Behind leave. The subscription's channel may go with it, so it is confirmed before that. */
+static void end(struct subscription *subscription, enum channel_kind kind, struct reply *reply) {
     struct client *client = subscription->client;
     struct channel *channel = subscription->channel;
     link_out(subscription, kind);
     free(subscription);
     if (reply) confirm(client, kind, words[kind].ended, channel->name, reply);
-    if (last_one) channel_release(channel);
+    channel_release(channel);
 }
 
 void pubsub_unsubscribe(struct client *client, enum channel_kind kind, const struct channel_name *name,
                         struct reply *reply) {
     struct subscriber *subscriber = client->subscriber;
     struct subscription *subscription = NULL;
-    bool last_one = false;
     if (subscriber) {
         channels_lock();
         uint64_t last = take(&inboxes[client->shard]);
         struct channel *channel = channels_find(kind, name);
         if (channel) subscription = find(&subscriber->of[kind], channel);
-        if (subscription) last_one = leave(client, channel);
+        if (subscription) leave(client, channel);
         channels_unlock();
         catch_up(client, last, reply);
     }
     if (subscription)
-        end(subscription, kind, last_one, reply);
+        end(subscription, kind, reply);
     else
         confirm(client, kind, words[kind].ended, name->bytes, reply);
     drop_if_idle(client);
@@ -565,10 +565,10 @@ static void end_all(struct client *client, enum channel_kind kind, struct reply 
         for (struct subscription *subscription; (subscription = all->buckets[i]);) {
             channels_lock();
             uint64_t last = take(&inboxes[client->shard]);
-            bool last_one = leave(client, subscription->channel);
+            leave(client, subscription->channel);
             channels_unlock();
             if (reply) catch_up(client, last, reply);
-            end(subscription, kind, last_one, reply);
+            end(subscription, kind, reply);
         }
     }
     assert(all->count == 0);

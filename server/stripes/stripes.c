@@ -151,7 +151,10 @@ int stripes_open(unsigned shards, unsigned databases) {
     stripes.count = stripe_count(shards);
     stripes.locking = shards > 1;
     stripes.all = aligned_alloc(_Alignof(struct stripe), stripes.count * sizeof *stripes.all);
-    if (!stripes.all) return -ENOMEM;
+    if (!stripes.all) {
+        stripes.count = 0; /* there are none to close */
+        return -ENOMEM;
+    }
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
     rlim_t limit;
     stripes.heaps = heaps_new(shards, addresses_are_limited(&limit));
