@@ -64,8 +64,11 @@ class Side:
         self.clients = {}
         self.asker.close()
 
+    def told(self, section):
+        return dict(line.split(b":", 1) for line in self.asker.call("INFO", section).splitlines() if b":" in line)
+
     def figures(self):
-        lines = dict(line.split(b":", 1) for line in self.asker.call("INFO", "stats").splitlines() if b":" in line)
+        lines = self.told("stats")
         return [int(lines[name]) for name in FIELDS]
 
     def client(self, number):
@@ -75,10 +78,11 @@ class Side:
         return self.clients[number]
 
     def gone(self, number):
-        """The client has closed or is being closed; the server has noticed when it is not in its list any more."""
+        """The client has closed or is being closed. It subscribes to nothing once it is counted no more, which may be after it is shown
+        no more; who kills it is answered before that."""
         self.clients.pop(number).close()
-        identity = b"id=%d " % self.ids[number]
-        eventually("the server to notice that a client has left", lambda: identity not in self.asker.call("CLIENT", "LIST"), WAIT_S)
+        eventually("the server to notice that a client has left",
+                   lambda: int(self.told("clients")[b"connected_clients"]) == len(self.clients) + 1, WAIT_S)
 
     def act(self, number, commands):
         word = commands[0][0]
