@@ -73,11 +73,11 @@ static void keys_have_the_slots_of_redis(void) {
 
 static void one_node_has_all_slots(void) {
     begin_cluster();
-    char id[40], line[200];
+    char id[41] = {0}, line[200];
     struct bytes reply = run(BYTES("cluster myid\n"));
     CHECK(reply.len == 47 && memcmp(reply.data, "$40\r\n", 5) == 0);
-    memcpy(id, reply.data + 5, sizeof id);
-    CHECK(strspn(id, "0123456789abcdef") >= sizeof id);
+    memcpy(id, reply.data + 5, sizeof id - 1);
+    CHECK_INT(strspn(id, "0123456789abcdef"), sizeof id - 1);
     CHECK_INT(run(BYTES("cluster myshardid\n")).len, 47);
     config.cluster_announce_port = 7000;
     config.cluster_port = 7500;
@@ -87,10 +87,11 @@ static void one_node_has_all_slots(void) {
     CHECK(reply.len > len && memcmp(reply.data + reply.len - len, line, len) == 0);
     config.cluster_announce_bus_port = 7100;
     reply = run(BYTES("cluster nodes\n"));
-    CHECK(memmem(reply.data, reply.len, ":7000@7100 ", 11) && memmem(reply.data, reply.len, id, sizeof id));
+    CHECK(memmem(reply.data, reply.len, ":7000@7100 ", 11) &&
+          memmem(reply.data, reply.len, id, sizeof id - 1));
     reply = run(BYTES("cluster slots\n"));
     CHECK(memcmp(reply.data, "*1\r\n*3\r\n:0\r\n:16383\r\n*4\r\n", 24) == 0 &&
-          memmem(reply.data, reply.len, id, sizeof id));
+          memmem(reply.data, reply.len, id, sizeof id - 1));
     reply = run(BYTES("cluster shards\n"));
     CHECK(memcmp(reply.data, "*1\r\n*4\r\n$5\r\nslots\r\n*2\r\n:0\r\n:16383\r\n", 35) == 0);
     config.cluster_announce_port = config.cluster_port = config.cluster_announce_bus_port = 0;
