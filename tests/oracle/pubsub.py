@@ -17,14 +17,13 @@ import argparse
 import os
 import random
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
 from kevy import Client, Closed, Server, Timeout, encode, eventually, find_redis, program  # noqa: E402
-from shrink import shrink  # noqa: E402
+from shrink import fail_with_script  # noqa: E402
 
 CLIENTS = 8
 PUBLISHERS = 2  # of these: clients that subscribe to nothing, and so may publish within transactions
@@ -344,17 +343,8 @@ class Pair:
             return
         if not self.kevy.is_alive():
             self.kevy.show_log()
-        shrunk, last = shrink(self.fails, script, difference)
-        again = "" if self.fails(shrunk) else " (only sometimes: it passed when it was run again)"
-        text = "".join(line_of(*step) + "\n" for step in shrunk)
-        handle, path = tempfile.mkstemp(prefix="kevy-pubsub-", suffix=".txt")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        print("DIFFERENT in %s; shrunk to %d steps%s:\n%s\n%s\nrun again: tests/oracle/pubsub.py --shards %s %s"
-              % (what, len(shrunk), again, text, last, self.shards, path))
-        if self.lie:
-            os.unlink(path)  # nobody will run a planted failure again
-        raise SystemExit("FAILED %s" % what)
+        fail_with_script(self.fails, script, difference, {
+            "what": what, "line_of": line_of, "planted": self.lie, "program": "tests/oracle/pubsub.py --shards %s" % self.shards})
 
 
 def storm(server):
