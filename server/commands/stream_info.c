@@ -1,0 +1,116 @@
+/* stream_info.c - XINFO: what there is to know about a stream. */
+#include "server/call/help.h"
+#include "server/commands/stream.h"
+
+COMMAND(xinfo) = {.name = "xinfo",
+                  .arity = -2,
+                  .group = GROUP_STREAM,
+                  .since = "5.0.0",
+                  .complexity = "Depends on subcommand.",
+                  .summary = "A container for stream introspection commands"};
+
+static void no_such_key(struct reply *reply) {
+    reply_error(reply, "ERR no such key");
+}
+
+static void reply_field(struct reply *reply, const char *name, uint64_t value) {
+    reply_bulk_text(reply, name);
+    reply_int(reply, (int64_t)value);
+}
+static void reply_field_id(struct reply *reply, const char *name, struct stream_id id) {
+    reply_bulk_text(reply, name);
+    stream_reply_id(reply, id);
+}
+
+/* What both forms begin with: seven fields. */
+static void reply_state(struct reply *reply, const struct stream *stream) {
+    reply_field(reply, "length", stream->entries.count);
+    reply_field(reply, "radix-tree-keys", stream_nodes_count(&stream->nodes));
+    reply_field(reply, "radix-tree-nodes", stream_nodes_radix(&stream->nodes));
+    reply_field_id(reply, "last-generated-id", stream->last);
+    reply_field_id(reply, "max-deleted-entry-id", stream->max_deleted);
+    reply_field(reply, "entries-added", stream->added);
+    reply_field_id(reply, "recorded-first-entry-id", stream_end(stream, TREE_FRONT));
+}
+
+static void reply_end(struct call *call, const struct stream *stream, bool first) {
+    struct stream_walk walk;
+    struct stream_item item;
+    stream_walk(&walk, stream, (struct stream_id){0, 0}, STREAM_ID_MAX, !first);
+    if (stream_next(&walk, &item))
+        stream_reply_item(call->reply, call->effects->metrics, stream->names, &item);
+    else
+        reply_null(call->reply);
+}
+
+static void reply_brief(struct call *call, const struct stream *stream) {
+    reply_map(call->reply, 10);
+    reply_state(call->reply, stream);
+    reply_field(call->reply, "groups", 0);
+    reply_bulk(call->reply, BYTES("first-entry"));
+    reply_end(call, stream, true);
+    reply_bulk(call->reply, BYTES("last-entry"));
+    reply_end(call, stream, false);
+}
+
+static void reply_full(struct call *call, const struct stream *stream, uint64_t count) {
+    struct stream_range all = {.from = {0, 0}, .to = STREAM_ID_MAX, .count = count};
+    reply_map(call->reply, 9);
+    reply_state(call->reply, stream);
+    reply_bulk(call->reply, BYTES("entries"));
+    stream_reply_range(call, stream, &all);
+    reply_bulk(call->reply, BYTES("groups"));
+    reply_array(call->reply, 0);
+}
+
+static void xinfo_stream(struct call *call) {
+    enum { COUNT_DEFAULT = 10 };
+    int64_t count = COUNT_DEFAULT;
+    const struct stream *stream = stream_or_reply(call, 2, no_such_key);
+    if (stream == NULL) return;
+    if (call->argc == 3) {
+        reply_brief(call, stream);
+        return;
+    }
+    bool counted = call->argc == 6 && bytes_is(call->argv[4], "count");
+    if (!bytes_is(call->argv[3], "full") || (call->argc != 4 && !counted)) {
+        help_syntax_error(call);
+        return;
+    }
+    if (counted && !call_int_or_reply(call, 5, &count)) return;
+    if (count < 0) count = COUNT_DEFAULT;
+    reply_full(call, stream, count ? (uint64_t)count : UINT64_MAX);
+}
+COMMAND(xinfo_stream) = {
+    .container = "xinfo",
+    .name = "stream",
+    .arity = -3,
+    .flags = CMD_READONLY,
+    .keys = {KEY(2, KEY_RO | KEY_ACCESS)},
+    .run = xinfo_stream,
+    .group = GROUP_STREAM,
+    .since = "5.0.0",
+    .complexity = "O(1)",
+    .summary = "Get information about a stream",
+    .history = "6.0.0: Added the `FULL` modifier.\n7.0.0: Added the `max-deleted-entry-id`, `entries-added`, "
+               "`recorded-first-entry-id`, `entries-read` and `lag` fields",
+    .syntax = "<key:key> [{FULL full:{ [{COUNT <count:integer>}] }}]"};
+
+static void xinfo_help(struct call *call) {
+    static const char *const lines[] = {
+        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CONSUMERS <key> <groupname>",
+        "    Show consumers of <groupname>.",
+        "GROUPS <key>",
+        "    Show the stream consumer groups.",
+        "STREAM <key> [FULL [COUNT <count>]",
+        "    Show information about the stream.",
+    };
+    HELP_REPLY(call, lines);
+}
+COMMAND(xinfo_help) = {.container = "xinfo",
+                       .name = "help",
+                       HELP_ROW,
+                       .run = xinfo_help,
+                       .group = GROUP_STREAM,
+                       .since = "5.0.0"};
