@@ -348,6 +348,7 @@ class Side:
     def stream_contents(client, key, entries):
         """Beside the entries what is told without a time: of the stream, of its groups, and how much is pending in each."""
         groups = client.call("XINFO", "GROUPS", key)
+        groups = groups if isinstance(groups, list) else []  # a server that has no groups yet
         return [entries, client.call("XINFO", "STREAM", key), groups] + [client.call("XPENDING", key, group[1]) for group in groups]
 
     def drain(self):
