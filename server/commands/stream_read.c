@@ -32,9 +32,8 @@ static bool read_streams(struct call *call, uint32_t arg, struct reading *readin
     reading->first = arg + 1;
     reading->streams = left / 2;
     if (left % 2 == 0) return true;
-    reply_errorf(call->reply,
-                 "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
-                 call->command->name, reading->of_group ? '>' : '$');
+    reply_error(call->reply,
+                "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.");
     return false;
 }
 
