@@ -344,6 +344,7 @@ uint32_t command_categories(const struct command *command) {
                                         [GROUP_SORTED_SET] = 1 << CATEGORY_SORTEDSET,
                                         [GROUP_GEO] = 1 << CATEGORY_GEO,
                                         [GROUP_HYPERLOGLOG] = 1 << CATEGORY_HYPERLOGLOG,
+                                        [GROUP_STREAM] = 1 << CATEGORY_STREAM,
                                         [GROUP_GENERIC] = 1 << CATEGORY_KEYSPACE,
                                         [GROUP_GENERIC_PLAIN] = 0,
                                         [GROUP_TRANSACTIONS] = 1 << CATEGORY_TRANSACTION,

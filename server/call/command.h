@@ -82,6 +82,7 @@ enum command_group {
     GROUP_SORTED_SET,
     GROUP_GEO,
     GROUP_HYPERLOGLOG,
+    GROUP_STREAM,
     GROUP_GENERIC,
     GROUP_GENERIC_PLAIN, /* generic, for COMMAND DOCS; but not in the category keyspace */
     GROUP_TRANSACTIONS,
@@ -118,6 +119,7 @@ struct key_spec {
      * are. NULL: one of the specs above. A row with such a spec has .find_keys. */
     const char *keyword;
     const char *note;
+    uint32_t limit; /* behind a keyword: 2 where the first half of what stands there is keys */
 };
 #define KEY(first_, flags_)                                                                                  \
     { .flags = (flags_), .first = (first_), .last = (first_), .step = 1 }
@@ -128,6 +130,8 @@ struct key_spec {
 
 #define KEY_BEHIND(keyword_, first_, flags_)                                                                 \
     { .flags = (flags_), .first = (first_), .last = (first_), .step = 1, .keyword = (keyword_) }
+#define KEYS_BEHIND_BY_HALF(keyword_, first_, flags_)                                                        \
+    { .flags = (flags_), .first = (first_), .last = -1, .step = 1, .keyword = (keyword_), .limit = 2 }
 #define KEY_SOMEWHERE(flags_, note_)                                                                         \
     { .flags = (flags_), .keyword = "", .note = (note_) }
 

@@ -161,7 +161,7 @@ static void reply_key_spec(struct reply *reply, const struct key_spec *spec) {
         reply_search(reply, "find_keys", "range", 3);
         reply_number(reply, "lastkey", spec->last < 0 ? spec->last : spec->last - begin);
         reply_number(reply, "keystep", spec->step);
-        reply_number(reply, "limit", 0);
+        reply_number(reply, "limit", spec->limit);
     }
 }
 
@@ -340,6 +340,7 @@ static void reply_docs(struct reply *reply, const struct command *command) {
                                          [GROUP_SORTED_SET] = "sorted-set",
                                          [GROUP_GEO] = "geo",
                                          [GROUP_HYPERLOGLOG] = "hyperloglog",
+                                         [GROUP_STREAM] = "stream",
                                          [GROUP_GENERIC] = "generic",
                                          [GROUP_GENERIC_PLAIN] = "generic",
                                          [GROUP_TRANSACTIONS] = "transactions",

@@ -18,13 +18,29 @@ void collection_ahead(const struct keyspace *ks, const struct tree *tree, const 
     tree_ahead_of_hashes(tree, hashes, count);
 }
 
-bool collection_become(struct edit *edit, struct collection *collection) {
+uint64_t collection_long_bytes(const struct tree *tree, uint64_t position, uint64_t count) {
+    enum { LOOKS_MOST = 4096 };
+    struct tree_cursor cursor;
+    uint64_t bytes = 0, seen = 0;
+    if (count == 0) return 0;
+    tree_select(&cursor, tree, position);
+    for (unsigned looks = 0; seen < count && looks < LOOKS_MOST; tree_next_leaf(&cursor)) {
+        uint64_t some = cursor.leaf->head.count - cursor.place;
+        if (some > count - seen) some = count - seen;
+        bytes += leaf_block_bytes(cursor.leaf, cursor.place, cursor.place + (unsigned)some);
+        looks += 1u + cursor.leaf->longs;
+        seen += some;
+    }
+    return seen == count ? bytes : (uint64_t)((double)bytes * (double)count / (double)seen);
+}
+
+bool collection_become_object(struct edit *edit, struct object *object) {
     struct value value = entry_value(edit->entry);
     value.kind = VALUE_OBJECT;
-    value.object = &collection->head;
+    value.object = object;
     bool done = edit_become(edit, &value);
-    assert(collection->head.references == 1u + done);
-    object_release(&collection->head, &edit->keyspace->dead); /* the entry has one of its own */
+    assert(object->references == 1u + done);
+    object_release(object, &edit->keyspace->dead); /* the entry has one of its own */
     if (!done) keyspace_note_garbage(edit->keyspace);
     return done;
 }

@@ -49,13 +49,19 @@ static inline struct tree_context collection_context(struct keyspace *ks) {
     return (struct tree_context){.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes};
 }
 
+/* What the blocks of elements [position, position + count) take. Where very many are long, the first ones stand for all. */
+uint64_t collection_long_bytes(const struct tree *tree, uint64_t position, uint64_t count);
+
 /* The object of the edit, to change it: as edit_object. NULL without memory. */
 static inline struct collection *collection_edit(struct edit *edit) {
     struct object *object = edit_object(edit);
     return object ? collection_of(object) : NULL;
 }
 /* The value becomes this object, whose one reference goes to the entry, or is given back where there is no memory. */
-bool collection_become(struct edit *edit, struct collection *collection);
+bool collection_become_object(struct edit *edit, struct object *object);
+static inline bool collection_become(struct edit *edit, struct collection *collection) {
+    return collection_become_object(edit, &collection->head);
+}
 
 /* A tree of fewer bytes is in the processor's caches as likely as not: nothing is to be asked for ahead. */
 enum { COLLECTION_AHEAD_BYTES = 128 << 10 };

@@ -100,23 +100,6 @@ static struct tree_item item_of(struct bytes bytes, struct block *block) {
     return (struct tree_item){.parts = {bytes}, .blocks = {block}};
 }
 
-/* What the blocks of these elements take. Where very many are long, the first ones stand for all. */
-static uint64_t long_bytes_of(const struct tree *tree, uint64_t position, uint64_t count) {
-    enum { LOOKS_MOST = 4096 };
-    struct tree_cursor cursor;
-    uint64_t bytes = 0, seen = 0;
-    if (count == 0) return 0;
-    tree_select(&cursor, tree, position);
-    for (unsigned looks = 0; seen < count && looks < LOOKS_MOST; tree_next_leaf(&cursor)) {
-        uint64_t some = cursor.leaf->head.count - cursor.place;
-        if (some > count - seen) some = count - seen;
-        bytes += leaf_block_bytes(cursor.leaf, cursor.place, cursor.place + (unsigned)some);
-        looks += 1u + cursor.leaf->longs;
-        seen += some;
-    }
-    return seen == count ? bytes : (uint64_t)((double)bytes * (double)count / (double)seen);
-}
-
 static void forget_long(struct collection *collection, uint64_t bytes) {
     collection->long_bytes -= bytes < collection->long_bytes ? bytes : collection->long_bytes;
 }
@@ -127,8 +110,9 @@ static uint64_t long_bytes_without(const struct collection *collection, uint64_t
     uint64_t behind = tree->count - position - count;
     if (collection->long_bytes == 0) return 0;
     if (count > position + behind)
-        return long_bytes_of(tree, 0, position) + long_bytes_of(tree, position + count, behind);
-    uint64_t going = long_bytes_of(tree, position, count);
+        return collection_long_bytes(tree, 0, position) +
+               collection_long_bytes(tree, position + count, behind);
+    uint64_t going = collection_long_bytes(tree, position, count);
     return going < collection->long_bytes ? collection->long_bytes - going : 0;
 }
 
@@ -138,7 +122,7 @@ static bool push_in_context(const struct tree_context *context, struct collectio
     bool done = tree_push(&collection->tree, context, &item, end);
     if (done && bytes.len > ELEMENT_INLINE_MAX)
         collection->long_bytes +=
-            long_bytes_of(&collection->tree, end == TREE_FRONT ? 0 : collection->tree.count - 1, 1);
+            collection_long_bytes(&collection->tree, end == TREE_FRONT ? 0 : collection->tree.count - 1, 1);
     return done;
 }
 static bool push_to_tree(struct keyspace *ks, struct collection *collection, enum tree_end end,
@@ -157,14 +141,15 @@ static bool put_in_tree(struct edit *edit, uint64_t position, struct bytes bytes
     if (collection == NULL) return false;
     struct tree_context context = collection_context(ks);
     struct tree_item item = item_of(bytes, block);
-    uint64_t before = replace && collection->long_bytes ? long_bytes_of(&collection->tree, position, 1) : 0;
+    uint64_t before =
+        replace && collection->long_bytes ? collection_long_bytes(&collection->tree, position, 1) : 0;
     bool done = replace ? tree_replace_at(&collection->tree, &context, position, &item)
                         : tree_insert_at(&collection->tree, &context, position, &item);
     keyspace_note_nodes(ks);
     if (!done) return false;
     forget_long(collection, before);
     if (bytes.len > ELEMENT_INLINE_MAX)
-        collection->long_bytes += long_bytes_of(&collection->tree, position, 1);
+        collection->long_bytes += collection_long_bytes(&collection->tree, position, 1);
     return true;
 }
 

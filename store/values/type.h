@@ -73,5 +73,6 @@ extern const struct type type_list;   /* types/list.c */
 extern const struct type type_hash;   /* types/hash.c */
 extern const struct type type_zset;   /* types/zset.c */
 extern const struct type type_set;    /* types/set.c */
+extern const struct type type_stream; /* types/stream.c */
 
 #endif

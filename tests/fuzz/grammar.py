@@ -10,11 +10,14 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "oracle"))
 import families  # noqa: E402
+import streams  # noqa: E402
 
 OF_GROUP = {b"hash": families.HASHES, b"set": families.SETS, b"sorted-set": families.ZSETS, b"list": families.LISTS, b"geo": families.GEOS,
+            b"stream": streams.STREAMS + streams.UNDISTURBED, b"hyperloglog": families.HLLS,
             b"string": [b"a", b"k1", b"k2", b"{tag}x"], b"bitmap": [b"k3", b"k1"]}
-OFTEN = {b"string": 12, b"bitmap": 6, b"hash": 14, b"set": 14, b"sorted-set": 14, b"list": 14, b"geo": 6, b"generic": 10, b"transactions": 6,
+OFTEN = {b"string": 12, b"bitmap": 6, b"hash": 14, b"set": 14, b"sorted-set": 14, b"list": 14, b"stream": 20, b"geo": 6, b"generic": 10, b"transactions": 6,
          b"connection": 3, b"server": 2, b"cluster": 0.3}
+STREAM_IDS = (b"id", b"start", b"end", b"last-id", b"lastid", b"max-deleted-entry-id", b"threshold", b"last-delivered-id")
 COUNTS = (b"numkeys", b"numfields", b"numvertices", b"count-of-vertices")
 
 
@@ -113,9 +116,23 @@ class Grammar:
             return draws.pick(b"1", b"2000000000", b"4102444800000", b"%d" % self.soon(name), draws.integer())
         if kind == b"pattern":
             return draws.pattern()
+        if self.group == b"stream":
+            return self.word_of_stream(kind, name)
         if name in (b"min", b"max", b"start", b"stop"):
             return draws.pick(draws.score_bound(), draws.lex_bound(), draws.index())
         return draws.member() if dice.random() < 0.8 else draws.value()
+
+    def word_of_stream(self, kind, name):
+        draws = self.draws
+        if name.replace(b"_", b"-") in STREAM_IDS:
+            return draws.pick(draws.new_id(), draws.new_id(), draws.id(), draws.id_bound(), b">", b"$", b"*")
+        if name in (b"group", b"groupname"):
+            return draws.group()
+        if name in (b"consumer", b"consumername"):
+            return draws.consumer()
+        if name == b"min-idle-time":
+            return draws.pick(b"0", b"0", b"1", b"1000", draws.integer())
+        return draws.member() if self.dice.random() < 0.8 else draws.value()
 
     def soon(self, name):
         """A time within the next seconds, in the unit that the argument's name says."""

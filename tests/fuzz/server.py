@@ -59,6 +59,9 @@ MORE = """
 2  BLMPOP $timeout $counted_lists $left_right $count?
 3  BZPOPMIN $zset $zset $timeout
 2  BZMPOP $timeout $counted_zsets $min_max $count?
+6  XADD $stream * $stream_fields
+3  XREAD BLOCK $block_ms STREAMS $stream $
+4  XREADGROUP GROUP $group $consumer BLOCK $block_ms STREAMS $stream >
 3  CLIENT UNBLOCK $client_id $unblock_how
 2  CLIENT KILL ID $client_id
 1  CLIENT LIST
@@ -97,7 +100,7 @@ MORE = """
 
 
 LINES = commands.lines_of(commands.TEMPLATES, 0.3) + commands.lines_of(MORE) + [
-    line for family, templates in families.TEMPLATES.items() if family not in ("dump", "zset_waiting", "list_waiting", "wait")
+    line for family, templates in families.TEMPLATES.items() if family not in ("dump", "zset_waiting", "list_waiting", "stream_waiting", "wait")
     for line in commands.lines_of(templates)]
 WEIGHTS = list(itertools.accumulate(line[0] for line in LINES))
 

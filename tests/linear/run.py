@@ -13,10 +13,14 @@ misordered command breaks:
     transfer    MULTI/EXEC moves amounts between accounts, with WATCH and without; every whole view has the same sum
     queue       elements that are pushed to lists, moved to another and popped, all by clients that wait for them: each is popped
                 once, and in the order in which it was pushed
+    stream      entries that are added, read by all (XREAD) and by the consumers of two groups (XREADGROUP), who wait for them, and
+                taken over where a consumer does not say that it is done: a group hands each entry out once, in order; a
+                reader sees every entry; nothing is lost. Left out where the server has no streams.
     register    reads and writes of one key in real time: a read gives the value of a write that may be the latest (no stale read)
 
 Times are CLOCK_MONOTONIC, common to all processes. --plant makes one client misbehave in that scenario (it writes an MSET as two,
-counts without INCR, renames in two steps, transfers without MULTI, pops what it has seen a moment before): then this program must fail; see tests/canary.
+counts without INCR, renames in two steps, transfers without MULTI, pops what it has seen a moment before, reads in a group without one):
+then this program must fail; see tests/canary.
 """
 import argparse
 import multiprocessing
@@ -51,6 +55,8 @@ def now():
 
 class Scenario:
     """A client's work is a generator that yields once a step, so that the caller decides how long it goes on."""
+
+    NEEDS = "SET"
 
     def __init__(self, plant):
         self.plant = plant
@@ -301,7 +307,134 @@ class Queue(Scenario):
             raise Violation("nothing was popped: nothing was tested")
 
 
-SCENARIOS = {"mset": Mset, "queue": Queue, "register": Register, "incr": Incr, "rename": Rename, "transfer": Transfer}
+class Stream(Scenario):
+    """Producers add to two streams; consumers of two groups wait for what is new, acknowledge most of it and leave the rest to whoever
+    claims it; readers without a group wait for what is behind the last entry they have seen. Consumers of the group `taken` say with
+    NOACK that they want nothing kept. Some entries are deleted as soon as they are there: those may be missed, and nothing else."""
+
+    KEYS, NEEDS = ("stream:0", "stream:1"), "XREADGROUP"
+
+    def set_up(self, client):
+        for key in self.KEYS:
+            for group in ("kept", "taken"):
+                client.call("XGROUP", "CREATE", key, group, "0", "MKSTREAM")
+
+    def work(self, client, me, dice, history):
+        last = dict.fromkeys(self.KEYS, "0-0")
+        for n in range(1, 1 << 40):
+            role = me % 4
+            if role == 0:
+                self.add(client, me, n, dice, history)
+            elif role == 1:
+                self.consume(client, me, "kept", [], dice, history)
+            elif role == 2:
+                self.consume(client, me, "taken", ["NOACK"], dice, history)
+            else:
+                self.read(client, last, dice, history)
+            yield
+
+    def add(self, client, me, n, dice, history):
+        key = dice.choice(self.KEYS)
+        tokens = ["%d.%d" % (me, 10 * n + i) for i in range(dice.choice((1, 1, 2, 3)))]
+        added = [["XADD", key, "*", "token", token] for token in tokens]
+        if dice.random() < 0.3:
+            ids = client.pipeline([["MULTI"]] + added + [["EXEC"]])[-1]
+        else:
+            ids = client.pipeline(added)
+        history.extend(("added", key, token, number(i)) for token, i in zip(tokens, ids))
+        if dice.random() < 0.05:
+            client.call("XDEL", key, ids[0])
+            history.append(("deleted", key, tokens[0]))
+
+    def consume(self, client, me, group, options, dice, history):
+        key = dice.choice(self.KEYS)
+        if self.plant and me == 1:
+            found = [[key, client.call("XREVRANGE", key, "+", "-", "COUNT", "1")]]
+        else:
+            found = client.call("XREADGROUP", "GROUP", group, "c%d" % me, "COUNT", dice.choice(("1", "3", "50")), "BLOCK", dice.choice(("1", "50")), *options,
+                                "STREAMS", *self.KEYS, ">", ">")
+        for stream, entries in found or ():
+            history.extend(("given", group, stream.decode() if isinstance(stream, bytes) else stream, token, i, me) for i, token in told(entries))
+            if group == "kept" and dice.random() < 0.9:
+                client.call("XACK", stream, group, *[entry[0] for entry in entries])
+        if not found:
+            history.append(("waited",))
+        if group == "kept" and dice.random() < 0.05:
+            claimed = client.call("XAUTOCLAIM", key, group, "c%d" % me, "0", "0-0", "COUNT", "10")
+            client.call("XACK", key, group, *([entry[0] for entry in claimed[1]] or ["0-0"]))
+
+    def read(self, client, last, dice, history):
+        found = client.call("XREAD", "COUNT", dice.choice(("2", "100")), "BLOCK", dice.choice(("1", "50")), "STREAMS", *self.KEYS, *last.values())
+        for stream, entries in found or ():
+            key = stream.decode()
+            for i, token in told(entries):
+                if i <= number(last[key].encode()):
+                    raise Violation("XREAD gave %s again or out of order" % token)
+                last[key] = "%d-%d" % i
+                history.append(("read", key, token, i))
+        if not found:
+            history.append(("waited",))
+
+    def check(self, histories, client):
+        events = [event for history in histories for event in history]
+        added = {event[1:3]: event[3] for event in events if event[0] == "added"}
+        deleted = {event[1:3] for event in events if event[0] == "deleted"}
+        if len(set((key, i) for (key, _), i in added.items())) != len(added):
+            raise Violation("two entries of a stream have the same number")
+        for group in ("kept", "taken"):
+            self.check_group(group, histories, client, added, deleted)
+        for history in histories:
+            self.check_reader([event for event in history if event[0] == "read"], added, deleted)
+
+    def check_group(self, group, histories, client, added, deleted):
+        seen, before = set(), {}
+        for history in histories:
+            for _, _, key, token, i, me in (event for event in history if event[0] == "given" and event[1] == group):
+                if (key, token) in seen:
+                    raise Violation("%s of %s was given twice to the group %s" % (token, key, group))
+                seen.add((key, token))
+                if i <= before.get((key, me), (0, 0)):
+                    raise Violation("%s of %s came behind a later one" % (token, key))
+                before[key, me] = i
+        left = {(key, token) for key in self.KEYS for stream, entries in self.rest(client, group, key) for _, token in told(entries)}
+        if seen & left:
+            raise Violation("%s was given, and is new to its group still" % sorted(seen & left)[:3])
+        lost = set(added) - seen - left - deleted
+        if lost or seen - set(added):
+            raise Violation("group %s: %d entries are lost, %d come from nowhere: %s" % (group, len(lost), len(seen - set(added)), sorted(lost)[:3]))
+        if not seen:
+            raise Violation("nothing was given to the group %s: nothing was tested" % group)
+
+    @staticmethod
+    def rest(client, group, key):
+        """What nobody of the group has read yet."""
+        found = client.call("XREADGROUP", "GROUP", group, "heir", "STREAMS", key, ">")
+        return found or ()
+
+    @staticmethod
+    def check_reader(events, added, deleted):
+        """A reader that has seen an entry has seen all those before it."""
+        for key in {event[1] for event in events}:
+            seen = {event[2]: event[3] for event in events if event[1] == key}
+            latest = max(seen.values())
+            missed = [token for (stream, token), i in added.items()
+                      if stream == key and i < latest and token not in seen and (key, token) not in deleted]
+            if missed:
+                raise Violation("XREAD went past %d entries of %s: %s" % (len(missed), key, missed[:3]))
+
+
+def number(entry_id):
+    """The number of an entry as a pair, to be compared."""
+    ms, _, sequence = entry_id.decode().partition("-")
+    return int(ms), int(sequence)
+
+
+def told(entries):
+    """Numbers and tokens of entries."""
+    return [(number(entry[0]), entry[1][1].decode()) for entry in entries]
+
+
+SCENARIOS = {"stream": Stream, "mset": Mset, "queue": Queue, "register": Register, "incr": Incr, "rename": Rename, "transfer": Transfer}
 
 
 # ---- Clients as processes ----------------------------------------------------------------------------------------------------------
@@ -334,6 +467,9 @@ def work(scenario, address, me, seed, seconds, barrier, results):
 def run_scenario(name, server, options, seconds):
     scenario = SCENARIOS[name](options.plant == name)
     with server.client() as client:
+        if not client.call("COMMAND", "INFO", scenario.NEEDS)[0]:
+            print("left out: %s: the server has no %s" % (name, scenario.NEEDS))
+            return
         client.call("FLUSHALL")
         scenario.set_up(client)
     context = multiprocessing.get_context("fork")

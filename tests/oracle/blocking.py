@@ -8,7 +8,7 @@ step all clients that have been served are read, until both sides agree on who s
 when they have settled. What each client has received, after each step, must be the same on both sides; at the end the
 contents of all keys, and who still waits.
 
-A random script has up to eight clients over a few keys of lists and sorted sets: plain and blocking pops and moves, pushes, transactions,
+A random script has up to eight clients over a few keys of lists and sorted sets, or of streams and their groups: plain and blocking pops and moves, pushes, transactions,
 deletions, RENAME, RESTORE, SORT STORE, clients that close, are unblocked or killed. Time-outs are 0 or so long that none passes, but
 for those that pass while everybody waits for them. A failure is shrunk and printed; written to a file, that runs by itself.
 """
@@ -31,8 +31,10 @@ ROUNDS_MIN = 5  # in each configuration, however little time there is
 WAIT_S = 10
 LONG_S = "1000"  # a time-out that does not pass
 SHORT_S = "0.02"  # one that does
-BLOCKING = ("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP")
-READ_ALL = {"list": "LRANGE key 0 -1", "zset": "ZRANGE key 0 -1 WITHSCORES", "string": "GET key", "set": "SMEMBERS key", "hash": "HGETALL key"}
+LONG_MS, SHORT_MS = "1000000", "20"  # the same for readers of streams
+BLOCKING = ("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD", "XREADGROUP")
+READ_ALL = {"list": "LRANGE key 0 -1", "zset": "ZRANGE key 0 -1 WITHSCORES", "string": "GET key", "set": "SMEMBERS key", "hash": "HGETALL key",
+            "stream": "XRANGE key - +"}
 KEYS = ("a", "b", "c", "x")
 
 
@@ -126,6 +128,9 @@ class Side:
         for key in sorted(self.asker.call("KEYS", "*")):
             kind = self.asker.call("TYPE", key)
             found[key] = kind, self.asker.call(*[key if word == "key" else word for word in READ_ALL[kind].split()])
+            if kind == "stream":
+                groups = self.asker.call("XINFO", "GROUPS", key)
+                found[key] += (groups, [self.asker.call("XPENDING", key, group[1]) for group in groups])
         return found
 
 
@@ -161,7 +166,7 @@ class Round:
     def step(self, index, number, commands):
         if number in self.sides[1].clients and self.sides[1].owed[number] and commands[0][0] != "@close":
             return  # it waits, and can ask for nothing
-        answered = number if commands[0][-1] == SHORT_S else None
+        answered = number if passes(commands[0]) else None
         kevy, redis = self.sides
         self.act(redis, number, commands)
         theirs = redis.gather(answered)
@@ -198,6 +203,11 @@ class Round:
             side.send(number, commands)
 
 
+def passes(command):
+    """Is its time-out one that passes?"""
+    return command[-1] == SHORT_S or (command[0] in ("XREAD", "XREADGROUP") and SHORT_MS in command)
+
+
 def told(got):
     if isinstance(got, str):
         return got
@@ -226,6 +236,12 @@ class Generator:
             (3, self.move), (6, self.transaction), (12, self.delete), (2, self.rename), (2, self.copy), (2, self.sort_store), (2, self.string),
             (2, self.restore), (2, self.store), (3, self.close), (3, self.unblock), (2, self.kill), (2, self.passing), (3, self.pipeline),
             (1, self.expire), (1, self.swap)]
+        if "XREADGROUP" in known and chance.random() < 0.4:
+            self.commands = [
+                (12, self.stream_read), (16, self.group_read), (16, self.stream_add), (9, self.group_create), (2, self.group_change), (3, self.stream_change),
+                (6, self.stream_transaction), (6, self.delete), (2, self.rename_stream), (2, self.rename), (2, self.copy), (2, self.string), (3, self.close),
+                (3, self.unblock), (2, self.kill), (2, self.stream_passing), (3, self.stream_pipeline), (1, self.expire), (1, self.swap_stream),
+                (2, self.blocking_pop), (1, self.push)]
 
     def script(self, length):
         makers, weights = [maker for _, maker in self.commands], [weight for weight, _ in self.commands]
@@ -349,6 +365,69 @@ class Generator:
         """One key comes with a database: of several, Redis's hash table says which is looked at first."""
         return [["SELECT", "1"], ["FLUSHDB"], ["RPUSH", self.key()] + self.values(1), ["SELECT", "0"], ["SWAPDB", "0", "1"], ["SWAPDB", "0", "1"]]
 
+    # ---- Streams: numbers of entries rise through the whole script, so that a key that is made anew goes on with them ----
+
+    def entry(self):
+        return ["%s-0" % self.values(1)[0], "f", str(self.value)]
+
+    def earlier(self):
+        return self.pick("$", "0", "%d-0" % max(0, self.value - self.random.randrange(6)), "%d-0" % (self.value + 2))
+
+    def group(self):
+        return self.pick("g", "g", "h")
+
+    def count(self):
+        return self.pick([], [], ["COUNT", "1"], ["COUNT", "2"])
+
+    def block(self):
+        return ["BLOCK", self.pick("0", LONG_MS)]
+
+    def stream_add(self):
+        trim = self.pick([], [], [], ["MAXLEN", "3"], ["NOMKSTREAM"])
+        return [["XADD", self.key()] + trim + self.entry() for _ in range(self.pick(1, 1, 1, 2, 3))]
+
+    def stream_read(self):
+        keys = self.keys()
+        return [["XREAD"] + self.count() + self.block() + ["STREAMS"] + keys + [self.earlier() for _ in keys]]
+
+    def group_read(self):
+        keys = [self.key() for _ in range(self.pick(1, 1, 1, 1, 2))]
+        number = self.pick(">", ">", ">", ">", ">", "0")
+        return [["XREADGROUP", "GROUP", self.group(), self.pick("alice", "bob")] + self.count() + self.block() + self.pick([], [], [], ["NOACK"])
+                + ["STREAMS"] + keys + [number for _ in keys]]
+
+    def group_create(self):
+        return [["XGROUP", "CREATE", self.key(), self.group(), self.pick("$", "$", "0"), "MKSTREAM"] for _ in range(self.pick(1, 2, 3))]
+
+    def group_change(self):
+        return [self.pick(["XGROUP", "DESTROY", self.key(), self.group()], ["XGROUP", "SETID", self.key(), self.group(), self.earlier()],
+                          ["XGROUP", "DELCONSUMER", self.key(), self.group(), "alice"])]
+
+    def stream_change(self):
+        earlier = "%d-0" % max(0, self.value - self.random.randrange(6))
+        return [self.pick(["XDEL", self.key(), earlier], ["XTRIM", self.key(), "MAXLEN", "1"], ["XSETID", self.key(), "%d-0" % self.value],
+                          ["XACK", self.key(), self.group(), earlier], ["XLEN", self.key()], ["XCLAIM", self.key(), self.group(), "bob", "0", earlier],
+                          ["XAUTOCLAIM", self.key(), self.group(), "alice", "0", "0"])]
+
+    def stream_transaction(self):
+        makers = (self.stream_add, self.stream_add, self.stream_change, self.delete, self.group_create, self.group_change, self.group_read, self.string)
+        inner = [command for _ in range(self.pick(1, 2, 3, 4)) for command in self.random.choice(makers)()]
+        return [["MULTI"]] + inner + [["EXEC"]]
+
+    def rename_stream(self):
+        made = [["XADD", "x"] + self.entry()] + self.pick([], [["XGROUP", "CREATE", "x", "g", "0"]])
+        return made + [self.pick(["RENAME", "x", self.key()], ["COPY", "x", self.key(), "REPLACE"])]
+
+    def stream_passing(self):
+        return [["XREAD", "BLOCK", SHORT_MS, "STREAMS", "never", "$"]]
+
+    def stream_pipeline(self):
+        behind = self.stream_add() if self.shards == 1 else [["XADD", "behind%d" % self.value] + self.entry()]
+        return self.stream_add() + self.stream_read() + [["PING"]] + behind
+
+    def swap_stream(self):
+        return [["SELECT", "1"], ["FLUSHDB"], ["XADD", self.key()] + self.entry(), ["SELECT", "0"], ["SWAPDB", "0", "1"], ["SWAPDB", "0", "1"]]
+
 
 # ---- Rounds, and what to do when one fails ------------------------------------------------------------------------------------------
 
@@ -398,7 +477,7 @@ def run_configuration(shards, protocol, options, seconds):
     where = "%d shards, RESP%d" % (shards, protocol)
     with Pair(shards, protocol, options.plant) as pair:
         with pair.kevy.client() as client:  # what the server has not yet is left out
-            known = [name for name in ("SORT", "GEOADD") if client.call("COMMAND", "INFO", name)[0]]
+            known = [name for name in ("SORT", "GEOADD", "XREADGROUP") if client.call("COMMAND", "INFO", name)[0]]
         for path in options.files:
             pair.check("%s (%s)" % (path, where), read_script(path))
         number, started = 0, time.monotonic()

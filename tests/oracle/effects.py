@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import families  # noqa: E402
 from kevy import Server, encode, eventually, find_later_redis, find_redis, parse, show  # noqa: E402
 
-CLASSES = "g$xnmlshz"
+CLASSES = "g$xnmlshzt"
 FAR_MS = 4102444800000  # the year 2100
 PROBE_MS = 1700000000000  # kevy's clock
 # States of a key; the time of the last one is over.
@@ -68,6 +68,12 @@ FAMILY_STATES = {
     "hyperloglog": {**OTHER, "there": [["PFADD", "{}", "1", "2", "{}"]], "expiring": [["PFADD", "{}", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
     "list": {**OTHER, "there": [["RPUSH", "{}", "1", "2", "{}"]], "expiring": [["RPUSH", "{}", "1"], ["PEXPIREAT", "{}", FAR_MS]]},
 }
+GROUP = [["XADD", "{}", "1-1", "f", "v"], ["XADD", "{}", "2-0", "f", "v"], ["XADD", "{}", "3-0", "f", "v"], ["XGROUP", "CREATE", "{}", "g", "0"]]
+FAMILY_STATES.update(
+    stream={**OTHER, "there": GROUP[:3], "empty": GROUP[:1] + [["XDEL", "{}", "1-1"]], "expiring": GROUP[:1] + [["PEXPIREAT", "{}", FAR_MS]]},
+    stream_groups={**OTHER, "there": GROUP, "empty": [["XGROUP", "CREATE", "{}", "g", "$", "MKSTREAM"]],
+                   "read": GROUP + [["XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "{}", ">"]]})
+FAMILY_STATES["stream_waiting"] = FAMILY_STATES["stream_groups"]
 FAMILY_STATES.update(zset_waiting=FAMILY_STATES["zset"], list_waiting=FAMILY_STATES["list"], geo=FAMILY_STATES["zset"], sort=FAMILY_STATES["list"], dump=FAMILY_STATES["list"])
 FAMILY_CASES = {
     "hash": """
@@ -119,6 +125,40 @@ GEOPOS a m | GEOHASH a m | GEODIST a m n | GEOSEARCH a FROMLONLAT 1 1 BYRADIUS 1
 """, "hyperloglog": """
 PFADD a | PFADD a 1 | PFADD a x | PFADD a x y 1 x | PFADD a x;PFADD a x | PFCOUNT a | PFCOUNT a;PFCOUNT a | PFCOUNT a b | PFMERGE a | PFMERGE a b | PFMERGE a b a
 PFMERGE b a a;PFCOUNT b | PFDEBUG ENCODING a | PFDEBUG DECODE a | MULTI;PFADD a x;PFCOUNT a;PFMERGE b a;EXEC | SET a 1;PFADD a 1
+""", "stream": """
+XADD a 9-0 f v | XADD a 9-* f v | XADD a 1-0 f v | XADD a NOMKSTREAM 9-0 f v | XADD a 9-0 f v;XADD a 9-* f v | XADD a MAXLEN 1 9-0 f v | XADD a MAXLEN 2 9-0 f v
+XADD a MAXLEN = 0 9-0 f v | XADD a MAXLEN ~ 1 9-0 f v | XADD a MAXLEN 9 9-0 f v | XADD a MINID 3 9-0 f v | XADD a MINID ~ 3 9-0 f v | XADD a MINID 0 9-0 f v
+XADD a MAXLEN ~ 1 LIMIT 10 9-* f v | XDEL a 1-1 | XDEL a 1-1 2-0 9-9 | XDEL a 9-9 | XDEL a 1-1 1-1 | XTRIM a MAXLEN 1 | XTRIM a MAXLEN 0 | XTRIM a MAXLEN 9
+XTRIM a MAXLEN ~ 1 | XTRIM a MAXLEN ~ 0 | XTRIM a MINID 2 | XTRIM a MINID 3-1 | XTRIM a MINID ~ 9 | XTRIM a MINID 0 | XTRIM a MAXLEN ~ 0 LIMIT 100
+XSETID a 9-0 | XSETID a 1-0 | XSETID a 9-0 ENTRIESADDED 100 MAXDELETEDID 2-0 | XLEN a | XRANGE a - + | XREVRANGE a + - | XREAD STREAMS a 0 | XREAD STREAMS a b 0 $
+XINFO STREAM a | XINFO STREAM a FULL | MULTI;XADD a 9-0 f v;XADD a 9-1 f v;XTRIM a MAXLEN 1;EXEC | MULTI;XDEL a 1-1;XSETID a 9-0;EXEC | COPY a b | RENAME a b | DEL a
+XADD a 9-0 f v;EXPIRE a 100 | MOVE a 1 | XADD a x f v | SET a 1 | FLUSHDB | SWAPDB 0 1
+""", "stream_groups": """
+XGROUP CREATE a h $ | XGROUP CREATE a h $ MKSTREAM | XGROUP CREATE a g 0 | XGROUP CREATE a h 2-0 ENTRIESREAD 2 | XGROUP CREATE a h 2 MKSTREAM ENTRIESREAD 5
+XGROUP SETID a g 1-1 | XGROUP SETID a g $ | XGROUP SETID a g 2-0 ENTRIESREAD 2 | XGROUP SETID a none 0 | XGROUP DESTROY a g | XGROUP DESTROY a none
+XGROUP CREATECONSUMER a g c | XGROUP CREATECONSUMER a g d | XGROUP CREATECONSUMER a none d | XGROUP DELCONSUMER a g c | XGROUP DELCONSUMER a g none
+XREADGROUP GROUP g c STREAMS a > | XREADGROUP GROUP g c COUNT 1 STREAMS a > | XREADGROUP GROUP g d NOACK STREAMS a > | XREADGROUP GROUP g c STREAMS a 0
+XREADGROUP GROUP g d STREAMS a 0 | XREADGROUP GROUP g d STREAMS a b > > | XREADGROUP GROUP g c STREAMS a b > 0 | XREADGROUP GROUP none c STREAMS a >
+XREADGROUP GROUP g c STREAMS a >;XREADGROUP GROUP g c STREAMS a > | XREADGROUP GROUP g c NOACK COUNT 1 STREAMS a >;XREADGROUP GROUP g d COUNT 1 STREAMS a >
+XDEL a 3-0;XREADGROUP GROUP g d STREAMS a > | XDEL a 2-0;XREADGROUP GROUP g c STREAMS a >
+XACK a g 1-1 | XACK a g 1-1 2-0 9-9 | XACK a g 9-9 | XACK a none 1-1 | XPENDING a g | XPENDING a g - + 10 | XPENDING a g IDLE 0 - + 10 c
+XCLAIM a g d 0 1-1 | XCLAIM a g d 0 1-1 2-0 9-9 | XCLAIM a g d 0 1-1 JUSTID | XCLAIM a g c 0 1-1 | XCLAIM a g d 3600000 1-1 | XCLAIM a g d 0 3-0 FORCE
+XCLAIM a g d 0 9-0 FORCE | XCLAIM a g d 0 1-1 TIME 1000 RETRYCOUNT 7 | XCLAIM a g d 0 1-1 LASTID 9-0 | XCLAIM a g d 0 9-9 LASTID 9-9 | XCLAIM a g c 0 1-1 LASTID 1-0 JUSTID
+XDEL a 1-1;XCLAIM a g d 0 1-1 2-0 | XCLAIM a none d 0 1-1
+XAUTOCLAIM a g d 0 0 | XAUTOCLAIM a g d 0 0 COUNT 1 | XAUTOCLAIM a g d 0 0 JUSTID | XAUTOCLAIM a g c 0 0 | XAUTOCLAIM a g d 3600000 0 | XAUTOCLAIM a none d 0 0
+XDEL a 1-1;XAUTOCLAIM a g d 0 0 | XDEL a 1-1 2-0;XAUTOCLAIM a g d 0 0
+XINFO GROUPS a | XINFO CONSUMERS a g | XINFO STREAM a FULL | MULTI;XREADGROUP GROUP g c STREAMS a >;XACK a g 3-0;EXEC | XTRIM a MAXLEN 0 | XDEL a 2-0 | COPY a b | RENAME a b
+XADD a MAXLEN 1 9-0 f v | XSETID a 9-0 | MULTI;XGROUP CREATE a h 0;XGROUP DESTROY a h;EXEC | DEL a
+""", "stream_waiting": """
+MULTI;XREAD BLOCK 0 STREAMS a $;EXEC | MULTI;XREADGROUP GROUP g c BLOCK 0 STREAMS a >;EXEC
+XADD a 9-0 f v <- XREAD BLOCK 0 STREAMS a $ | XADD a 9-0 f v <- XREAD BLOCK 0 STREAMS a $ & XREAD BLOCK 0 STREAMS a 0 | XADD a MAXLEN 1 9-0 f v <- XREAD BLOCK 0 STREAMS a $
+XADD a 9-0 f v <- BLPOP a 0 & XREAD BLOCK 0 STREAMS a $ | RENAME b a <- XREAD BLOCK 0 STREAMS a 0 | COPY b a <- XREAD BLOCK 0 STREAMS a 0
+XADD a 9-0 f v <- XREADGROUP GROUP g c BLOCK 0 STREAMS a > | XADD a 9-0 f v <- XREADGROUP GROUP g c NOACK BLOCK 0 STREAMS a >
+XADD a 9-0 f v <- XREADGROUP GROUP g c BLOCK 0 STREAMS a > & XREADGROUP GROUP g d BLOCK 0 STREAMS a > | DEL a <- XREADGROUP GROUP g c BLOCK 0 STREAMS a >
+MULTI;XADD a 9-0 f v;XADD a 10-0 f v;EXEC <- XREADGROUP GROUP g c COUNT 1 BLOCK 0 STREAMS a > & XREADGROUP GROUP g d BLOCK 0 STREAMS a >
+XGROUP DESTROY a g <- XREADGROUP GROUP g c BLOCK 0 STREAMS a > | SET a 1 <- XREADGROUP GROUP g c BLOCK 0 STREAMS a > | RENAME a b <- XREADGROUP GROUP g c BLOCK 0 STREAMS a >
+XGROUP CREATECONSUMER a g d <- XREADGROUP GROUP g c BLOCK 0 STREAMS a > | FLUSHALL <- XREADGROUP GROUP g c BLOCK 0 STREAMS a >
+MULTI;XADD a 9-0 f v;XADD a 10-0 f v;EXEC <- XREAD BLOCK 0 STREAMS a $ | MULTI;XADD a 9-0 f v;DEL a;EXEC <- XREAD BLOCK 0 STREAMS a $
 """, "sort": """
 SORT a ALPHA | SORT a ALPHA STORE b | SORT a BY nosort STORE b | SORT a ALPHA LIMIT 0 0 STORE b | SORT a BY nosort STORE a | SORT_RO a ALPHA
 """, "dump": """
@@ -197,6 +237,8 @@ OTHERWISE = {
     r"WATCH a \(a expired": "Redis leaves the deletion of an expired key to others",
     r"(ZINCRBY a|ZADD a (GT )?INCR) \S+ \w+ \(a \w+\): records": "a sum of doubles is recorded as what it is, as HINCRBYFLOAT is",
     r"MEMORY USAGE a \(a expired": "Redis shows what has expired and is still there",
+    r"(XADD|XTRIM) a \w+ ~ \d+ LIMIT .*: records": "Redis keeps LIMIT where it has made = of ~, and refuses that when it is replayed",
+    r"XREAD STREAMS a .*: events": "Redis looks up twice what it does not find",
     r"(RANDOMKEY|SCAN 0) \(a expired": "kevy leaves the deletion of an expired key to others",
 }
 LATER_OTHERWISE = {
@@ -229,9 +271,14 @@ class Case:
 
 
 def waited_for(command):
-    """The keys whose absence makes this command wait."""
+    """The keys on which this command waits."""
     moves = command[0] in ("BLMOVE", "BRPOPLPUSH")
     return [word for word in (command[1:2] if moves else command[1:]) if word in ("a", "b")]
+
+
+def needed_by(command):
+    """The state of a key that makes this command wait."""
+    return "empty" if command[0] == "XREADGROUP" else "absent"
 
 
 class Told:
@@ -267,7 +314,7 @@ def cases(lines, ways):
             for watched in [None] + keys:
                 states_of = dict(zip(keys, states))
                 case = Case(line, states_of, watched, ways)
-                if all(states_of[key] == "absent" for command in case.waits for key in waited_for(command)):
+                if all(states_of[key] == needed_by(command) for command in case.waits for key in waited_for(command)):
                     yield case
 
 

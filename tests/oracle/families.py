@@ -3,6 +3,7 @@
 A family is a name, templates as in commands.py, and lines of integer edges. It takes part when the server knows all its commands.
 The keys of a type are its own more often than not, so that commands meet values of their type; all others meet WRONGTYPE.
 """
+import streams
 
 TEMPLATES = {
     "hash": """
@@ -167,6 +168,8 @@ TEMPLATES = {
 """,
 }
 
+TEMPLATES.update(streams.TEMPLATES)
+
 # (set up, command) as in commands.py: I every integer edge, F a few of them.
 SYSTEMATIC = {
     "hash": [("HSET h f F", "HINCRBY h f I"), ("HSET h f I", "HINCRBY h f F"), ("HSET h f F", "HINCRBYFLOAT h f I"),
@@ -201,19 +204,20 @@ SYSTEMATIC = {
     "dump": [("SET k v", "RESTORE r I @DUMP k REPLACE"), ("SET k v", "RESTORE r I @DUMP k REPLACE ABSTTL"),
              ("SET k v", "RESTORE r 0 @DUMP k REPLACE IDLETIME I"), ("SET k v", "RESTORE r 0 @DUMP k REPLACE FREQ I")],
 }
+SYSTEMATIC.update(streams.SYSTEMATIC)
 
 # Families that are little without others.
-COMPANIONS = {"zset_waiting": ("zset",), "list_waiting": ("list",), "sort": ("list", "set", "zset", "hash"), "dump": ("hash", "set", "zset", "list")}
+COMPANIONS = {"stream_groups": ("stream",), "stream_waiting": ("stream", "stream_groups"), "zset_waiting": ("zset",), "list_waiting": ("list",), "sort": ("list", "set", "zset", "hash"), "dump": ("hash", "set", "zset", "list")}
 
 # What creates a key in a set-up above, and what shows all of it.
-CREATES = {b"HSET": b"HGETALL", b"SADD": b"SMEMBERS", b"ZADD": b"ZRANGE", b"RPUSH": b"LRANGE", b"GEOADD": b"ZRANGE"}
-WHOLE = {b"ZADD": [b"0", b"-1", b"WITHSCORES"], b"RPUSH": [b"0", b"-1"], b"GEOADD": [b"0", b"-1", b"WITHSCORES"]}
+CREATES = {b"HSET": b"HGETALL", b"SADD": b"SMEMBERS", b"ZADD": b"ZRANGE", b"RPUSH": b"LRANGE", b"GEOADD": b"ZRANGE", **streams.CREATES}
+WHOLE = {**streams.WHOLE, b"ZADD": [b"0", b"-1", b"WITHSCORES"], b"RPUSH": [b"0", b"-1"], b"GEOADD": [b"0", b"-1", b"WITHSCORES"]}
 
 # Commands with options that came later: COMMAND INFO says so, other than Redis 7.0.
 EXTENDED_LATER = ("ZRANK", "ZREVRANK")
 
 HASHES, SETS, ZSETS, LISTS, GEOS, HLLS = ([b"%s%d" % (name, i) for i in (1, 2, 3)] for name in (b"h", b"s", b"z", b"l", b"g", b"p"))
-KEYS = HASHES + SETS + ZSETS + LISTS + GEOS + HLLS + [b"a", b"k1", b"{tag}x", b""]
+KEYS = HASHES + SETS + ZSETS + LISTS + GEOS + HLLS + streams.STREAMS + [b"a", b"k1", b"{tag}x", b""]
 MEMBERS = [b"a", b"b", b"c", b"d", b"", b"1", b"2", b"3", b"7", b"-1", b"01", b"100", b"40000", b"3000000000", b"\xff\x00", b"\x00",
            b"two words", b"\r\n", b"m" * 63, b"m" * 64, b"m" * 65, b"n" * 300]
 LONG_MEMBERS = [b"o" * 5000, b"p" * 20000]
@@ -225,15 +229,16 @@ LEX_BOUNDS = [b"-", b"+", b"[a", b"(a", b"[b", b"(c", b"[", b"(", b"[m", b"(n", 
 PLACES = [b"p%d" % i for i in range(8)]
 THRESHOLDS = {b"hash-max-listpack-entries": b"512", b"hash-max-listpack-value": b"64", b"zset-max-listpack-entries": b"128",
               b"zset-max-listpack-value": b"64", b"set-max-intset-entries": b"512", b"list-max-listpack-size": b"-2",
-              b"list-compress-depth": b"0", b"hll-sparse-max-bytes": b"3000"}
+              b"list-compress-depth": b"0", b"hll-sparse-max-bytes": b"3000", **streams.THRESHOLDS}
 
 
 def names(family):
-    """The commands of a family."""
-    return sorted({line.split()[1] for line in TEMPLATES[family].strip().splitlines()} - {"CONFIG"})
+    """The commands of a family; of what has subcommands these (Redis lists those of one container in no order)."""
+    lines = [line.split() for line in TEMPLATES[family].strip().splitlines()]
+    return sorted({"|".join(words[1:3]) if words[1] in streams.CONTAINERS else words[1] for words in lines if words[2:3] != ["$junk"]} - {"CONFIG"})
 
 
-class Draws:
+class Draws(streams.Draws):
     """What stands behind each $ of the templates above: methods for commands.Generator."""
 
     def of_type(self, own):
@@ -514,6 +519,8 @@ def unsuitable(arguments, as_integer):
     name, words = arguments[0].upper(), [argument.upper() for argument in arguments]
     if name in (b"ZRANK", b"ZREVRANK"):
         return len(arguments) > 3
+    if streams.unsuitable(name, arguments, words, as_integer):
+        return True
     if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and len(arguments) > 2:
         count = as_integer(arguments[2])
         return count is not None and -2**63 < count < -1000

@@ -29,6 +29,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import commands  # noqa: E402
 import families  # noqa: E402
 import resp  # noqa: E402
+import streams  # noqa: E402
 from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, program, show  # noqa: E402
 from shrink import shrink  # noqa: E402
 
@@ -39,7 +40,7 @@ UNIX = 2  # this connection is one over the Unix socket, where the sender knows 
 CLOCK_SLACK_S = 0.25  # servers look at the clock now and then, not at every command
 ROUNDS_MIN = 10  # in each configuration, however little time there is
 EMPTY_CURSOR = b"0"
-READ_ALL = {"hash": "HGETALL key", "set": "SMEMBERS key", "zset": "ZRANGE key 0 -1 WITHSCORES", "list": "LRANGE key 0 -1"}
+READ_ALL = {"hash": "HGETALL key", "set": "SMEMBERS key", "zset": "ZRANGE key 0 -1 WITHSCORES", "list": "LRANGE key 0 -1", "stream": "XRANGE key - +"}
 SHARED = 2147483647  # the reference count of an integer that Redis keeps once for all
 
 
@@ -157,6 +158,14 @@ def same_encoding(a, b, asked):
     return asked.popped and {a, b} <= {b"intset", b"hashtable"}
 
 
+def same_pending(a, b, asked):
+    return streams.same_pending(a, b, lambda x, y: same_milliseconds(x, y, asked), -2)
+
+
+def same_told(a, b, asked):
+    return streams.same_told(a, b, lambda x, y: same_milliseconds(x, y, asked))
+
+
 OPEN_ANSWERS = {
     "HGETALL": same_pairs,
     "HKEYS": same_elements,
@@ -177,6 +186,9 @@ OPEN_ANSWERS = {
     "GEORADIUSBYMEMBER": same_places,
     "GEORADIUSBYMEMBER_RO": same_places,
     "LPOS": same_positions,
+    "XPENDING": same_pending,
+    "XINFO STREAM": same_told,
+    "XINFO CONSUMERS": same_told,
     "SORT": same_order,
     "SORT_RO": same_order,
     "OBJECT ENCODING": same_encoding,
@@ -206,7 +218,7 @@ TRANSACTION_ENDS = ("EXEC", "DISCARD", "RESET")  # what comes behind is asked as
 def name_of(arguments):
     """The command's name, with the subcommand where there are some."""
     name = arguments[0].upper().decode("latin-1")
-    if len(arguments) > 1 and name in ("OBJECT", "MEMORY", "CLIENT", "COMMAND", "DEBUG"):
+    if len(arguments) > 1 and name in ("OBJECT", "MEMORY", "CLIENT", "COMMAND", "DEBUG", "XINFO"):
         name += " " + arguments[1].upper().decode("latin-1")
     return name
 
@@ -326,9 +338,18 @@ class Side:
                         value.sort()
                     elif kind == "hash":
                         value = sorted(zip(value[::2], value[1::2]))
+                    elif kind == "stream":
+                        value = self.stream_contents(client, key, value)
                     found[db, key] = [kind, value] + client.pipeline([("OBJECT", "ENCODING", key), ("DEBUG", "DIGEST-VALUE", key),
                                                                       ("PEXPIRETIME", key)])
         return found
+
+    @staticmethod
+    def stream_contents(client, key, entries):
+        """Beside the entries what is told without a time: of the stream, of its groups, and how much is pending in each."""
+        groups = client.call("XINFO", "GROUPS", key)
+        groups = groups if isinstance(groups, list) else []  # a server that has no groups yet
+        return [entries, client.call("XINFO", "STREAM", key), groups] + [client.call("XPENDING", key, group[1]) for group in groups]
 
     def drain(self):
         """Waits until the server has run all that was sent, whatever it answers: nothing leaks into the next round."""

@@ -1,0 +1,70 @@
+/* stream.h - what the commands of streams share: numbers of entries, options of trimming, replies with entries. */
+#ifndef KEVY_SERVER_COMMANDS_STREAM_H
+#define KEVY_SERVER_COMMANDS_STREAM_H
+
+#include "server/commands/collection.h"
+#include "store/types/stream.h"
+
+/* ---- Numbers of entries --------------------------------------------------------------------------- */
+
+enum { STREAM_ID_TEXT_MAX = 2 * NUMBER_I64_MAX_LEN + 1 };
+/* "ms-sequence"; how many bytes. */
+size_t stream_id_format(char *text, struct stream_id id);
+/* The same as bytes that lie in `text`. */
+static inline struct bytes stream_id_text(char text[STREAM_ID_TEXT_MAX], struct stream_id id) {
+    return (struct bytes){text, stream_id_format(text, id)};
+}
+void stream_reply_id(struct reply *reply, struct stream_id id);
+
+/* Reads "ms-sequence" or "ms", to which `sequence` belongs then. False after replying. */
+bool stream_id_or_reply(struct call *call, uint32_t arg, uint64_t sequence, struct stream_id *id)
+    __attribute__((warn_unused_result));
+
+/* The same without a reply; and one that may also be "-" or "+", the lowest of all or the highest. */
+bool stream_id_parse(struct bytes text, uint64_t sequence, struct stream_id *id)
+    __attribute__((warn_unused_result));
+bool stream_bound_parse(struct bytes text, uint64_t sequence, struct stream_id *id)
+    __attribute__((warn_unused_result));
+/* An end of a range: also "-", "+", and one behind "(", which is not in the range. False after replying. */
+bool stream_end_or_reply(struct call *call, uint32_t arg, bool start, struct stream_id *id)
+    __attribute__((warn_unused_result));
+
+/* ---- Keys ----------------------------------------------------------------------------------------- */
+
+/* The stream of the key argv[arg], to read it. NULL after replying that it is of another type; `absent` replies where there
+ * is no such key. */
+const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*absent)(struct reply *reply));
+
+/* ---- Groups --------------------------------------------------------------------------------------- */
+
+/* Replies that there is no such key, or no such group. */
+void stream_no_group(struct call *call, uint32_t key, uint32_t group);
+/* Closes an edit that has changed nothing but groups; and tells of so many changes of them, which, as in Redis, no watcher
+ * feels. */
+void stream_close(struct call *call, uint32_t arg, struct edit *edit);
+void stream_told(struct call *call, uint32_t arg, enum event event, uint64_t count);
+/* The consumer with this name, who has been heard of now, and may be new. NULL without memory. */
+struct stream_consumer *stream_hear(struct call *call, struct edit *edit, struct stream_group *group,
+                                    struct bytes name, bool *created);
+/* Records, of the stream argv[arg], that an entry is pending as it is now, by XCLAIM; and what a group has read, by an
+ * XGROUP SETID as Redis writes it. */
+void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group *group,
+                      const struct stream_named *consumer, const struct stream_pending *pending);
+void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group);
+
+/* ---- Replies -------------------------------------------------------------------------------------- */
+
+/* Its number, and an array of its fields and values. */
+void stream_reply_item(struct reply *reply, struct metrics *metrics, const struct block *names,
+                       const struct stream_item *item);
+
+/* The entries from one number to another, both included, at most so many of them. */
+struct stream_range {
+    struct stream_id from, to;
+    uint64_t count;
+    bool backwards;
+};
+/* An array of them. Where they are many they are written when there is room for them, and from the stream as it is now. */
+void stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range);
+
+#endif

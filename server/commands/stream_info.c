@@ -1,0 +1,237 @@
+/* stream_info.c - XINFO: what there is to know about a stream. */
+#include "server/call/help.h"
+#include "server/commands/stream.h"
+
+COMMAND(xinfo) = {.name = "xinfo",
+                  .arity = -2,
+                  .group = GROUP_STREAM,
+                  .since = "5.0.0",
+                  .complexity = "Depends on subcommand.",
+                  .summary = "A container for stream introspection commands"};
+
+static void no_such_key(struct reply *reply) {
+    reply_error(reply, "ERR no such key");
+}
+
+static void reply_field(struct reply *reply, const char *name, uint64_t value) {
+    reply_bulk_text(reply, name);
+    reply_int(reply, (int64_t)value);
+}
+static void reply_field_id(struct reply *reply, const char *name, struct stream_id id) {
+    reply_bulk_text(reply, name);
+    stream_reply_id(reply, id);
+}
+
+/* What both forms begin with: seven fields. */
+static void reply_state(struct reply *reply, const struct stream *stream) {
+    reply_field(reply, "length", stream->entries.count);
+    reply_field(reply, "radix-tree-keys", stream_nodes_count(&stream->nodes));
+    reply_field(reply, "radix-tree-nodes", stream_nodes_radix(&stream->nodes));
+    reply_field_id(reply, "last-generated-id", stream->last);
+    reply_field_id(reply, "max-deleted-entry-id", stream->max_deleted);
+    reply_field(reply, "entries-added", stream->added);
+    reply_field_id(reply, "recorded-first-entry-id", stream_end(stream, TREE_FRONT));
+}
+
+static void reply_end(struct call *call, const struct stream *stream, bool first) {
+    struct stream_walk walk;
+    struct stream_item item;
+    stream_walk(&walk, stream, (struct stream_id){0, 0}, STREAM_ID_MAX, !first);
+    if (stream_next(&walk, &item))
+        stream_reply_item(call->reply, call->effects->metrics, stream->names, &item);
+    else
+        reply_null(call->reply);
+}
+
+static void reply_brief(struct call *call, const struct stream *stream) {
+    reply_map(call->reply, 10);
+    reply_state(call->reply, stream);
+    reply_field(call->reply, "groups", stream->groups.count);
+    reply_bulk(call->reply, BYTES("first-entry"));
+    reply_end(call, stream, true);
+    reply_bulk(call->reply, BYTES("last-entry"));
+    reply_end(call, stream, false);
+}
+
+static void reply_text(struct reply *reply, const char *name, struct bytes text) {
+    reply_bulk_text(reply, name);
+    reply_bulk(reply, text);
+}
+
+/* How much a group has read, and how much it has yet to. */
+static void reply_progress(struct reply *reply, const struct stream *stream,
+                           const struct stream_group *group) {
+    int64_t lag;
+    reply_field_id(reply, "last-delivered-id", group->last);
+    reply_bulk(reply, BYTES("entries-read"));
+    if (group->read == STREAM_READ_UNKNOWN)
+        reply_null(reply);
+    else
+        reply_int(reply, group->read);
+    reply_bulk(reply, BYTES("lag"));
+    if (stream_lag(stream, group, &lag))
+        reply_int(reply, lag);
+    else
+        reply_null(reply);
+}
+
+/* The first `most` pending entries of a group, with their consumers, or those of a consumer, without. */
+static void reply_pending(struct call *call, const struct stream_group *group,
+                          const struct stream_consumer *consumer, uint64_t most) {
+    uint64_t count = consumer ? consumer->pending.count : group->pending.count;
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    if (count > most) count = most;
+    reply_bulk(call->reply, BYTES("pending"));
+    reply_array(call->reply, count);
+    stream_pending_walk(&walk, group, consumer, (struct stream_id){0, 0});
+    for (; count > 0 && stream_pending_next(&walk, &pending); count--) {
+        reply_array(call->reply, consumer ? 3 : 4);
+        stream_reply_id(call->reply, pending.id);
+        if (!consumer) reply_bulk(call->reply, stream_name_of(&stream_consumer_of(group, &pending)->head));
+        reply_int(call->reply, pending.time_ms);
+        reply_int(call->reply, (int64_t)pending.count);
+    }
+}
+
+static void reply_group_fully(struct call *call, const struct stream *stream,
+                              const struct stream_group *group, uint64_t count) {
+    reply_map(call->reply, 7);
+    reply_text(call->reply, "name", stream_name_of(&group->head));
+    reply_progress(call->reply, stream, group);
+    reply_field(call->reply, "pel-count", group->pending.count);
+    reply_pending(call, group, NULL, count);
+    reply_bulk(call->reply, BYTES("consumers"));
+    reply_array(call->reply, group->consumers.count);
+    for (uint32_t i = 0; i < group->consumers.count; i++) {
+        const struct stream_consumer *consumer = stream_consumer_at(group, i);
+        reply_map(call->reply, 4);
+        reply_text(call->reply, "name", stream_name_of(&consumer->head));
+        reply_field(call->reply, "seen-time", (uint64_t)consumer->seen_ms);
+        reply_field(call->reply, "pel-count", consumer->pending.count);
+        reply_pending(call, group, consumer, count);
+    }
+}
+
+static void reply_full(struct call *call, const struct stream *stream, uint64_t count) {
+    struct stream_range all = {.from = {0, 0}, .to = STREAM_ID_MAX, .count = count};
+    reply_map(call->reply, 9);
+    reply_state(call->reply, stream);
+    reply_bulk(call->reply, BYTES("entries"));
+    stream_reply_range(call, stream, &all);
+    reply_bulk(call->reply, BYTES("groups"));
+    reply_array(call->reply, stream->groups.count);
+    for (uint32_t i = 0; i < stream->groups.count; i++)
+        reply_group_fully(call, stream, stream_group_at(&stream->groups, i), count);
+}
+
+static void xinfo_stream(struct call *call) {
+    enum { COUNT_DEFAULT = 10 };
+    int64_t count = COUNT_DEFAULT;
+    const struct stream *stream = stream_or_reply(call, 2, no_such_key);
+    if (stream == NULL) return;
+    if (call->argc == 3) {
+        reply_brief(call, stream);
+        return;
+    }
+    bool counted = call->argc == 6 && bytes_is(call->argv[4], "count");
+    if (!bytes_is(call->argv[3], "full") || (call->argc != 4 && !counted)) {
+        help_syntax_error(call);
+        return;
+    }
+    if (counted && !call_int_or_reply(call, 5, &count)) return;
+    if (count < 0) count = COUNT_DEFAULT;
+    reply_full(call, stream, count ? (uint64_t)count : UINT64_MAX);
+}
+COMMAND(xinfo_stream) = {
+    .container = "xinfo",
+    .name = "stream",
+    .arity = -3,
+    .flags = CMD_READONLY,
+    .keys = {KEY(2, KEY_RO | KEY_ACCESS)},
+    .run = xinfo_stream,
+    .group = GROUP_STREAM,
+    .since = "5.0.0",
+    .complexity = "O(1)",
+    .summary = "Get information about a stream",
+    .history = "6.0.0: Added the `FULL` modifier.\n7.0.0: Added the `max-deleted-entry-id`, `entries-added`, "
+               "`recorded-first-entry-id`, `entries-read` and `lag` fields",
+    .syntax = "<key:key> [{FULL full:{ [{COUNT <count:integer>}] }}]"};
+
+static void xinfo_groups(struct call *call) {
+    const struct stream *stream = stream_or_reply(call, 2, no_such_key);
+    if (stream == NULL) return;
+    reply_array(call->reply, stream->groups.count);
+    for (uint32_t i = 0; i < stream->groups.count; i++) {
+        const struct stream_group *group = stream_group_at(&stream->groups, i);
+        reply_map(call->reply, 6);
+        reply_text(call->reply, "name", stream_name_of(&group->head));
+        reply_field(call->reply, "consumers", group->consumers.count);
+        reply_field(call->reply, "pending", group->pending.count);
+        reply_progress(call->reply, stream, group);
+    }
+}
+COMMAND(xinfo_groups) = {.container = "xinfo",
+                         .name = "groups",
+                         .arity = 3,
+                         .flags = CMD_READONLY,
+                         .keys = {KEY(2, KEY_RO | KEY_ACCESS)},
+                         .run = xinfo_groups,
+                         .group = GROUP_STREAM,
+                         .since = "5.0.0",
+                         .complexity = "O(1)",
+                         .summary = "List the consumer groups of a stream",
+                         .history = "7.0.0: Added the `entries-read` and `lag` fields",
+                         .syntax = "<key:key>"};
+
+static void xinfo_consumers(struct call *call) {
+    const struct stream *stream = stream_or_reply(call, 2, no_such_key);
+    if (stream == NULL) return;
+    const struct stream_group *group = stream_group_find(&stream->groups, call->argv[3]);
+    if (group == NULL) {
+        reply_errorf(call->reply, "NOGROUP No such consumer group '%.*s' for key name '%.*s'",
+                     reply_repeated(call->argv[3]), call->argv[3].data, reply_repeated(call->argv[2]),
+                     call->argv[2].data);
+        return;
+    }
+    reply_array(call->reply, group->consumers.count);
+    for (uint32_t i = 0; i < group->consumers.count; i++) {
+        const struct stream_consumer *consumer = stream_consumer_at(group, i);
+        int64_t idle_ms = call->effects->now_ms - consumer->seen_ms;
+        reply_map(call->reply, 3);
+        reply_text(call->reply, "name", stream_name_of(&consumer->head));
+        reply_field(call->reply, "pending", consumer->pending.count);
+        reply_field(call->reply, "idle", idle_ms < 0 ? 0 : (uint64_t)idle_ms);
+    }
+}
+COMMAND(xinfo_consumers) = {.container = "xinfo",
+                            .name = "consumers",
+                            .arity = 4,
+                            .flags = CMD_READONLY,
+                            .keys = {KEY(2, KEY_RO | KEY_ACCESS)},
+                            .run = xinfo_consumers,
+                            .group = GROUP_STREAM,
+                            .since = "5.0.0",
+                            .complexity = "O(1)",
+                            .summary = "List the consumers in a consumer group",
+                            .tips = "nondeterministic_output",
+                            .syntax = "<key:key> <groupname>"};
+
+static void xinfo_help(struct call *call) {
+    static const char *const lines[] = {
+        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CONSUMERS <key> <groupname>",
+        "    Show consumers of <groupname>.",
+        "GROUPS <key>",
+        "    Show the stream consumer groups.",
+        "STREAM <key> [FULL [COUNT <count>]",
+        "    Show information about the stream.",
+    };
+    HELP_REPLY(call, lines);
+}
+COMMAND(xinfo_help) = {.container = "xinfo",
+                       .name = "help",
+                       HELP_ROW,
+                       .run = xinfo_help,
+                       .group = GROUP_STREAM,
+                       .since = "5.0.0"};
