@@ -7,7 +7,6 @@
 
 #include "protocol/bytes.h"
 
-#define MISSING_STREAMS          "has no streams yet"
 #define MISSING_MIGRATE          "moves no keys to other servers yet"
 #define MISSING_BAD_CHECKSUMS    "takes no payload whose checksum is wrong"
 #define MISSING_TRACKING         "does not track what clients cache yet"

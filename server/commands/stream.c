@@ -61,8 +61,7 @@ static bool parse_id(struct bytes text, uint64_t sequence, struct stream_id *id,
     return parse_half(rest, &id->sequence);
 }
 
-/* The same without "ms-*". */
-static bool parse_plain_id(struct bytes text, uint64_t sequence, struct stream_id *id) {
+bool stream_id_parse(struct bytes text, uint64_t sequence, struct stream_id *id) {
     return parse_id(text, sequence, id, NULL);
 }
 
@@ -75,20 +74,18 @@ bool stream_id_or_reply(struct call *call, uint32_t arg, uint64_t sequence, stru
     return parse_id(call->argv[arg], sequence, id, NULL) || invalid_id(call);
 }
 
-/* One that may also be the lowest of all, or the highest. */
-static bool parse_bound(struct bytes text, uint64_t sequence, struct stream_id *id) {
+bool stream_bound_parse(struct bytes text, uint64_t sequence, struct stream_id *id) {
     bool least = bytes_equal(text, BYTES("-"));
     if (!least && !bytes_equal(text, BYTES("+"))) return parse_id(text, sequence, id, NULL);
     *id = least ? (struct stream_id){0, 0} : STREAM_ID_MAX;
     return true;
 }
 
-/* Reads an end of a range: also "-", "+", and one behind "(", which is not in the range. False after replying. */
-static bool end_or_reply(struct call *call, uint32_t arg, bool start, struct stream_id *id) {
+bool stream_end_or_reply(struct call *call, uint32_t arg, bool start, struct stream_id *id) {
     struct bytes text = call->argv[arg];
     uint64_t sequence = start ? 0 : UINT64_MAX;
     bool exclusive = text.len > 1 && text.data[0] == '(';
-    if (!exclusive) return parse_bound(text, sequence, id) || invalid_id(call);
+    if (!exclusive) return stream_bound_parse(text, sequence, id) || invalid_id(call);
     struct bytes rest = {text.data + 1, text.len - 1};
     if (!parse_id(rest, sequence, id, NULL)) return invalid_id(call);
     if (start ? stream_id_next(id) : stream_id_previous(id)) return true;
@@ -544,10 +541,10 @@ static void xdel(struct call *call) {
         reply_int(call->reply, 0);
         return;
     }
-    while (i < call->argc && parse_plain_id(call->argv[i], 0, &id)) i++;
+    while (i < call->argc && stream_id_parse(call->argv[i], 0, &id)) i++;
     bool valid = i == call->argc;
     for (i = 2; valid && i < call->argc && changed != STREAM_NO_MEMORY; i++) {
-        if (!parse_plain_id(call->argv[i], 0, &id)) break;
+        if (!stream_id_parse(call->argv[i], 0, &id)) break;
         changed = stream_delete(&edit, id);
         deleted += changed == STREAM_CHANGED;
     }
@@ -681,8 +678,8 @@ static void reply_nothing(struct reply *reply) {
 static void reply_range(struct call *call, bool backwards) {
     struct stream_range range = {.backwards = backwards};
     int64_t count = -1;
-    if (!end_or_reply(call, backwards ? 3 : 2, true, &range.from)) return;
-    if (!end_or_reply(call, backwards ? 2 : 3, false, &range.to)) return;
+    if (!stream_end_or_reply(call, backwards ? 3 : 2, true, &range.from)) return;
+    if (!stream_end_or_reply(call, backwards ? 2 : 3, false, &range.to)) return;
     for (uint32_t i = 4; i < call->argc; i += 2) {
         if (i + 1 == call->argc || !bytes_is(call->argv[i], "count")) {
             call_syntax_error(call);

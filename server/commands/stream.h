@@ -20,11 +20,37 @@ void stream_reply_id(struct reply *reply, struct stream_id id);
 bool stream_id_or_reply(struct call *call, uint32_t arg, uint64_t sequence, struct stream_id *id)
     __attribute__((warn_unused_result));
 
+/* The same without a reply; and one that may also be "-" or "+", the lowest of all or the highest. */
+bool stream_id_parse(struct bytes text, uint64_t sequence, struct stream_id *id)
+    __attribute__((warn_unused_result));
+bool stream_bound_parse(struct bytes text, uint64_t sequence, struct stream_id *id)
+    __attribute__((warn_unused_result));
+/* An end of a range: also "-", "+", and one behind "(", which is not in the range. False after replying. */
+bool stream_end_or_reply(struct call *call, uint32_t arg, bool start, struct stream_id *id)
+    __attribute__((warn_unused_result));
+
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
 /* The stream of the key argv[arg], to read it. NULL after replying that it is of another type; `absent` replies where there
  * is no such key. */
 const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*absent)(struct reply *reply));
+
+/* ---- Groups --------------------------------------------------------------------------------------- */
+
+/* Replies that there is no such key, or no such group. */
+void stream_no_group(struct call *call, uint32_t key, uint32_t group);
+/* Closes an edit that has changed nothing but groups; and tells of so many changes of them. No watcher feels these: so it
+ * is in Redis. */
+void stream_close(struct call *call, uint32_t arg, struct edit *edit);
+void stream_told(struct call *call, uint32_t arg, enum event event, uint64_t count);
+/* The consumer with this name, who has been heard of now, and may be new. NULL without memory. */
+struct stream_consumer *stream_hear(struct call *call, struct edit *edit, struct stream_group *group,
+                                    struct bytes name, bool *created);
+/* Records, of the stream argv[arg], that an entry is pending as it is now, by XCLAIM; and what a group has read, by an
+ * XGROUP SETID as Redis writes it. */
+void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group *group,
+                      const struct stream_named *consumer, const struct stream_pending *pending);
+void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group);
 
 /* ---- Replies -------------------------------------------------------------------------------------- */
 

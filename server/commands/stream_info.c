@@ -46,11 +46,71 @@ static void reply_end(struct call *call, const struct stream *stream, bool first
 static void reply_brief(struct call *call, const struct stream *stream) {
     reply_map(call->reply, 10);
     reply_state(call->reply, stream);
-    reply_field(call->reply, "groups", 0);
+    reply_field(call->reply, "groups", stream->groups.count);
     reply_bulk(call->reply, BYTES("first-entry"));
     reply_end(call, stream, true);
     reply_bulk(call->reply, BYTES("last-entry"));
     reply_end(call, stream, false);
+}
+
+static void reply_text(struct reply *reply, const char *name, struct bytes text) {
+    reply_bulk_text(reply, name);
+    reply_bulk(reply, text);
+}
+
+/* How much a group has read, and how much it has yet to. */
+static void reply_progress(struct reply *reply, const struct stream *stream,
+                           const struct stream_group *group) {
+    int64_t lag;
+    reply_field_id(reply, "last-delivered-id", group->last);
+    reply_bulk(reply, BYTES("entries-read"));
+    if (group->read == STREAM_READ_UNKNOWN)
+        reply_null(reply);
+    else
+        reply_int(reply, group->read);
+    reply_bulk(reply, BYTES("lag"));
+    if (stream_lag(stream, group, &lag))
+        reply_int(reply, lag);
+    else
+        reply_null(reply);
+}
+
+/* The first `most` pending entries of a group, with their consumers, or those of a consumer, without. */
+static void reply_pending(struct call *call, const struct stream_group *group,
+                          const struct stream_consumer *consumer, uint64_t most) {
+    uint64_t count = consumer ? consumer->pending.count : group->pending.count;
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    if (count > most) count = most;
+    reply_bulk(call->reply, BYTES("pending"));
+    reply_array(call->reply, count);
+    stream_pending_walk(&walk, group, consumer, (struct stream_id){0, 0});
+    for (; count > 0 && stream_pending_next(&walk, &pending); count--) {
+        reply_array(call->reply, consumer ? 3 : 4);
+        stream_reply_id(call->reply, pending.id);
+        if (!consumer) reply_bulk(call->reply, stream_name_of(&stream_consumer_of(group, &pending)->head));
+        reply_int(call->reply, pending.time_ms);
+        reply_int(call->reply, (int64_t)pending.count);
+    }
+}
+
+static void reply_group_fully(struct call *call, const struct stream *stream,
+                              const struct stream_group *group, uint64_t count) {
+    reply_map(call->reply, 7);
+    reply_text(call->reply, "name", stream_name_of(&group->head));
+    reply_progress(call->reply, stream, group);
+    reply_field(call->reply, "pel-count", group->pending.count);
+    reply_pending(call, group, NULL, count);
+    reply_bulk(call->reply, BYTES("consumers"));
+    reply_array(call->reply, group->consumers.count);
+    for (uint32_t i = 0; i < group->consumers.count; i++) {
+        const struct stream_consumer *consumer = stream_consumer_at(group, i);
+        reply_map(call->reply, 4);
+        reply_text(call->reply, "name", stream_name_of(&consumer->head));
+        reply_field(call->reply, "seen-time", (uint64_t)consumer->seen_ms);
+        reply_field(call->reply, "pel-count", consumer->pending.count);
+        reply_pending(call, group, consumer, count);
+    }
 }
 
 static void reply_full(struct call *call, const struct stream *stream, uint64_t count) {
@@ -60,7 +120,9 @@ static void reply_full(struct call *call, const struct stream *stream, uint64_t 
     reply_bulk(call->reply, BYTES("entries"));
     stream_reply_range(call, stream, &all);
     reply_bulk(call->reply, BYTES("groups"));
-    reply_array(call->reply, 0);
+    reply_array(call->reply, stream->groups.count);
+    for (uint32_t i = 0; i < stream->groups.count; i++)
+        reply_group_fully(call, stream, stream_group_at(&stream->groups, i), count);
 }
 
 static void xinfo_stream(struct call *call) {
@@ -95,6 +157,65 @@ COMMAND(xinfo_stream) = {
     .history = "6.0.0: Added the `FULL` modifier.\n7.0.0: Added the `max-deleted-entry-id`, `entries-added`, "
                "`recorded-first-entry-id`, `entries-read` and `lag` fields",
     .syntax = "<key:key> [{FULL full:{ [{COUNT <count:integer>}] }}]"};
+
+static void xinfo_groups(struct call *call) {
+    const struct stream *stream = stream_or_reply(call, 2, no_such_key);
+    if (stream == NULL) return;
+    reply_array(call->reply, stream->groups.count);
+    for (uint32_t i = 0; i < stream->groups.count; i++) {
+        const struct stream_group *group = stream_group_at(&stream->groups, i);
+        reply_map(call->reply, 6);
+        reply_text(call->reply, "name", stream_name_of(&group->head));
+        reply_field(call->reply, "consumers", group->consumers.count);
+        reply_field(call->reply, "pending", group->pending.count);
+        reply_progress(call->reply, stream, group);
+    }
+}
+COMMAND(xinfo_groups) = {.container = "xinfo",
+                         .name = "groups",
+                         .arity = 3,
+                         .flags = CMD_READONLY,
+                         .keys = {KEY(2, KEY_RO | KEY_ACCESS)},
+                         .run = xinfo_groups,
+                         .group = GROUP_STREAM,
+                         .since = "5.0.0",
+                         .complexity = "O(1)",
+                         .summary = "List the consumer groups of a stream",
+                         .history = "7.0.0: Added the `entries-read` and `lag` fields",
+                         .syntax = "<key:key>"};
+
+static void xinfo_consumers(struct call *call) {
+    const struct stream *stream = stream_or_reply(call, 2, no_such_key);
+    if (stream == NULL) return;
+    const struct stream_group *group = stream_group_find(&stream->groups, call->argv[3]);
+    if (group == NULL) {
+        reply_errorf(call->reply, "NOGROUP No such consumer group '%.*s' for key name '%.*s'",
+                     reply_repeated(call->argv[3]), call->argv[3].data, reply_repeated(call->argv[2]),
+                     call->argv[2].data);
+        return;
+    }
+    reply_array(call->reply, group->consumers.count);
+    for (uint32_t i = 0; i < group->consumers.count; i++) {
+        const struct stream_consumer *consumer = stream_consumer_at(group, i);
+        int64_t idle_ms = call->effects->now_ms - consumer->seen_ms;
+        reply_map(call->reply, 3);
+        reply_text(call->reply, "name", stream_name_of(&consumer->head));
+        reply_field(call->reply, "pending", consumer->pending.count);
+        reply_field(call->reply, "idle", idle_ms < 0 ? 0 : (uint64_t)idle_ms);
+    }
+}
+COMMAND(xinfo_consumers) = {.container = "xinfo",
+                            .name = "consumers",
+                            .arity = 4,
+                            .flags = CMD_READONLY,
+                            .keys = {KEY(2, KEY_RO | KEY_ACCESS)},
+                            .run = xinfo_consumers,
+                            .group = GROUP_STREAM,
+                            .since = "5.0.0",
+                            .complexity = "O(1)",
+                            .summary = "List the consumers in a consumer group",
+                            .tips = "nondeterministic_output",
+                            .syntax = "<key:key> <groupname>"};
 
 static void xinfo_help(struct call *call) {
     static const char *const lines[] = {

@@ -1,10 +1,15 @@
-/* stream_read.c - XREAD: what is behind a number, in several streams. */
+/* stream_read.c - XREAD and XREADGROUP: what is behind a number, in several streams. */
+#include <stdlib.h>
+
 #include "server/commands/stream.h"
 
 /* ---- Options -------------------------------------------------------------------------------------- */
 
-/* What XREAD has in front of its keys. */
+/* What XREAD and XREADGROUP have in front of their keys. */
 struct reading {
+    bool of_group;      /* it is XREADGROUP */
+    uint32_t group;     /* argument number of the group, which the consumer follows; 0: it is not there */
+    bool no_ack;        /* nothing is to be acknowledged */
     uint64_t count;     /* entries of each stream at most */
     bool blocks;        /* BLOCK is there */
     int64_t timeout_ms; /* what it says; 0: for ever */
@@ -29,7 +34,7 @@ static bool read_streams(struct call *call, uint32_t arg, struct reading *readin
     if (left % 2 == 0) return true;
     reply_errorf(call->reply,
                  "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
-                 call->command->name, '$');
+                 call->command->name, reading->of_group ? '>' : '$');
     return false;
 }
 
@@ -45,23 +50,33 @@ static bool read_option(struct call *call, uint32_t *arg, struct reading *readin
         return true;
     }
     if (more && bytes_is(word, "streams")) return read_streams(call, *arg, reading);
-    if (*arg + 2 < call->argc && bytes_is(word, "group"))
-        reply_error(call->reply,
-                    "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
-    else if (bytes_is(word, "noack"))
-        reply_error(call->reply,
-                    "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.");
-    else
+    bool group = *arg + 2 < call->argc && bytes_is(word, "group");
+    if (!group && !bytes_is(word, "noack")) {
         call_syntax_error(call);
-    return false;
+        return false;
+    }
+    if (!reading->of_group) {
+        reply_errorf(call->reply,
+                     "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
+                     group ? "GROUP" : "NOACK");
+        return false;
+    }
+    if (group) reading->group = *arg + 1;
+    *arg += group ? 2 : 0;
+    reading->no_ack = reading->no_ack || !group;
+    return true;
 }
 
-static bool read_options(struct call *call, struct reading *reading) {
-    *reading = (struct reading){.count = UINT64_MAX};
+static bool read_options(struct call *call, bool of_group, struct reading *reading) {
+    *reading = (struct reading){.count = UINT64_MAX, .of_group = of_group};
     for (uint32_t i = 1; i < call->argc && reading->first == 0; i++)
         if (!read_option(call, &i, reading)) return false;
-    if (reading->first) return true;
-    call_syntax_error(call);
+    if (reading->first == 0) {
+        call_syntax_error(call);
+        return false;
+    }
+    if (!of_group || reading->group) return true;
+    reply_error(call->reply, "ERR Missing GROUP option for XREADGROUP");
     return false;
 }
 
@@ -139,7 +154,7 @@ static void xread(struct call *call) {
     struct reading reading;
     struct asked asked;
     uint32_t found = 0;
-    if (!read_options(call, &reading)) return;
+    if (!read_options(call, false, &reading)) return;
     for (uint32_t i = 0; i < reading.streams; i++) {
         if (!read_asked(call, reading.first + i, reading.streams, &asked)) return;
         found += has_more(&asked);
@@ -172,3 +187,227 @@ COMMAND(xread) = {
                "the caller for each stream. Can block.",
     .syntax = "[{COUNT <count:integer>}] [{BLOCK <milliseconds:integer>}] {STREAMS streams:{ <key:key> ... "
               "<id> ... }}"};
+
+/* ---- XREADGROUP ----------------------------------------------------------------------------------- */
+
+/* What is served of one stream. */
+struct served {
+    struct stream_id from; /* the first number that may be among them */
+    uint64_t count;        /* entries, or numbers of what is pending */
+    bool any;              /* it is a part of the reply */
+    bool history;          /* what is pending for the consumer, not what is new */
+};
+
+/* The stream argv[arg] as a value, and that the group is there. False after replying. */
+static bool find_group(struct call *call, uint32_t arg, const struct reading *reading) {
+    struct value value;
+    bool there;
+    if (!collection_read(call, arg, TYPE_STREAM, &value, &there)) return false;
+    if (there && stream_group_find(&stream_at(&value)->groups, call->argv[reading->group])) return true;
+    reply_errorf(call->reply,
+                 "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option",
+                 reply_repeated(call->argv[arg]), call->argv[arg].data,
+                 reply_repeated(call->argv[reading->group]), call->argv[reading->group].data);
+    return false;
+}
+
+/* Is the number of the key argv[arg] one, or ">"? False after replying. */
+static bool check_number(struct call *call, uint32_t arg, const struct reading *reading) {
+    struct stream_id id;
+    struct bytes text = call->argv[arg + reading->streams];
+    if (bytes_equal(text, BYTES("$"))) {
+        reply_error(
+            call->reply,
+            "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
+            "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID "
+            "would just return an empty result set.");
+        return false;
+    }
+    return bytes_equal(text, BYTES(">")) || stream_id_or_reply(call, arg + reading->streams, 0, &id);
+}
+
+/* The group delivers what is new to the consumer; how many entries. Fewer where memory runs out. */
+static uint64_t deliver(struct call *call, struct edit *edit, uint32_t arg, const struct reading *reading) {
+    struct bytes group_name = call->argv[reading->group], consumer_name = call->argv[reading->group + 1];
+    struct value value = entry_value(edit->entry);
+    const struct stream *stream = stream_at(&value);
+    struct tree_context context = collection_context(edit->keyspace);
+    struct stream_group *group = stream_group_edit(&stream_of(value.object)->groups, &context, group_name);
+    const struct stream_consumer *consumer = stream_consumer_find(group, consumer_name);
+    struct stream_pending pending = {
+        .consumer = consumer->head.number, .time_ms = call->effects->now_ms, .count = 1};
+    struct stream_walk walk;
+    struct stream_item item;
+    struct stream_id from = group->last;
+    uint64_t count = 0;
+    if (!stream_id_next(&from)) return 0;
+    for (stream_walk(&walk, stream, from, STREAM_ID_MAX, false); count < reading->count; count++) {
+        if (!stream_next(&walk, &item)) break;
+        pending.id = item.id;
+        if (!reading->no_ack && !stream_pending_put(group, &context, &pending)) break;
+        stream_note_read(stream, group, item.id);
+        if (!reading->no_ack && call->effects->journal)
+            stream_log_claim(call, arg, group, &consumer->head, &pending);
+    }
+    if (reading->no_ack && count) stream_log_last(call, arg, group);
+    return count;
+}
+
+/* What is pending for the consumer is delivered to it once more, unless the entry is gone; how many numbers. */
+static uint64_t redeliver(struct call *call, struct edit *edit, struct stream_id from,
+                          const struct reading *reading) {
+    struct value value = entry_value(edit->entry);
+    const struct stream *stream = stream_at(&value);
+    struct tree_context context = collection_context(edit->keyspace);
+    struct stream_group *group =
+        stream_group_edit(&stream_of(value.object)->groups, &context, call->argv[reading->group]);
+    const struct stream_consumer *consumer = stream_consumer_find(group, call->argv[reading->group + 1]);
+    struct stream_pending pending;
+    uint64_t count = 0;
+    for (; count < reading->count; count++) {
+        struct stream_pending_walk walk; /* anew, for the trees change */
+        stream_pending_walk(&walk, group, consumer, from);
+        if (!stream_pending_next(&walk, &pending)) break;
+        from = pending.id;
+        bool more = stream_id_next(&from);
+        if (stream_has(stream, pending.id)) {
+            pending.time_ms = call->effects->now_ms;
+            pending.count++;
+            if (!stream_pending_put(group, &context, &pending)) break;
+        }
+        if (!more) return count + 1;
+    }
+    return count;
+}
+
+/* Is there an entry that the group has not delivered yet? */
+static bool has_news(const struct stream *stream, const struct stream_group *group) {
+    return stream->entries.count > 0 && stream_id_compare(stream_end(stream, TREE_BACK), group->last) > 0;
+}
+
+/* Serves the key argv[arg]. False without memory, and then nothing was done. */
+static bool serve_key(struct call *call, uint32_t arg, const struct reading *reading, struct served *served) {
+    struct edit edit;
+    bool created = false, opened = collection_open(call, arg, TYPE_STREAM, false, &edit);
+    assert(opened && edit.entry); /* it has been looked at */
+    struct value value = entry_value(edit.entry);
+    struct bytes text = call->argv[arg + reading->streams];
+    const struct stream_group *found =
+        stream_group_find(&stream_at(&value)->groups, call->argv[reading->group]);
+    *served = (struct served){.any = false};
+    served->history = stream_id_parse(text, 0, &served->from) && stream_id_next(&served->from);
+    if (!served->history && !has_news(stream_at(&value), found)) return true;
+    struct stream_group *group = stream_open_group(&edit, call->argv[reading->group]);
+    if (group == NULL || !stream_hear(call, &edit, group, call->argv[reading->group + 1], &created))
+        return false;
+    if (!served->history) {
+        served->from = group->last;
+        stream_id_next(&served->from); /* there is one, which an entry has */
+    }
+    served->any = true;
+    if (created) stream_told(call, arg, EVENT_XGROUP_CREATECONSUMER, 1);
+    if (created && (reading->no_ack || served->history))
+        CALL_LOG(call, BYTES("XGROUP"), BYTES("CREATECONSUMER"), call->argv[arg], call->argv[reading->group],
+                 call->argv[reading->group + 1]);
+    served->count = served->history ? redeliver(call, &edit, served->from, reading)
+                                    : deliver(call, &edit, arg, reading);
+    stream_close(call, arg, &edit);
+    if (served->history)
+        (void)effect_count(call->effects, stripe_of(call->hash[arg]),
+                           1); /* as in Redis, none that is recorded */
+    else
+        stream_told(call, arg, EVENT_NONE, served->count > 0);
+    return served->history || served->count > 0;
+}
+
+/* What is pending for the consumer, and the entries where these are there yet. */
+static void reply_history(struct call *call, const struct stream *stream, const struct reading *reading,
+                          const struct served *served) {
+    const struct stream_group *group = stream_group_find(&stream->groups, call->argv[reading->group]);
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    reply_array(call->reply, served->count);
+    stream_pending_walk(&walk, group, stream_consumer_find(group, call->argv[reading->group + 1]),
+                        served->from);
+    for (uint64_t i = 0; i < served->count; i++) {
+        struct stream_walk entry;
+        struct stream_item item;
+        bool there = stream_pending_next(&walk, &pending);
+        assert(there);
+        stream_walk(&entry, stream, pending.id, pending.id, false);
+        if (stream_next(&entry, &item)) {
+            stream_reply_item(call->reply, call->effects->metrics, stream->names, &item);
+        } else {
+            reply_array(call->reply, 2);
+            stream_reply_id(call->reply, pending.id);
+            reply_null_array(call->reply);
+        }
+    }
+}
+
+static void reply_served(struct call *call, uint32_t arg, const struct reading *reading,
+                         const struct served *served) {
+    struct value value = entry_value(call_peek(call, arg));
+    struct stream_range range = {.from = served->from, .to = STREAM_ID_MAX, .count = served->count};
+    if (call->reply->resp < 3) reply_array(call->reply, 2);
+    reply_bulk(call->reply, call->argv[arg]);
+    if (served->history)
+        reply_history(call, stream_at(&value), reading, served);
+    else
+        stream_reply_range(call, stream_at(&value), &range);
+}
+
+/* True if it has replied. */
+static bool serve_keys(struct call *call, const struct reading *reading, struct served *served) {
+    uint32_t count = 0, done = 0;
+    bool failed = false;
+    for (; done < reading->streams && !failed; done++) {
+        failed = !serve_key(call, reading->first + done, reading, &served[done]);
+        if (failed) served[done].any = false;
+        count += served[done].any;
+    }
+    if (count == 0 && failed) call_out_of_memory(call);
+    if (count == 0) return failed;
+    reply_streams_header(call, count);
+    for (uint32_t i = 0; i < done; i++)
+        if (served[i].any) reply_served(call, reading->first + i, reading, &served[i]);
+    return true;
+}
+
+static void xreadgroup(struct call *call) {
+    enum { FEW = 16 };
+    struct served few[FEW], *served = few;
+    struct reading reading;
+    if (!read_options(call, true, &reading)) return;
+    for (uint32_t i = 0; i < reading.streams; i++)
+        if (!find_group(call, reading.first + i, &reading) ||
+            !check_number(call, reading.first + i, &reading))
+            return;
+    if (reading.streams > FEW && !(served = malloc(reading.streams * sizeof *served))) {
+        call_out_of_memory(call);
+        return;
+    }
+    if (!serve_keys(call, &reading, served)) reply_null_array(call->reply);
+    if (served != few) free(served);
+}
+COMMAND(xreadgroup) = {
+    .name = "xreadgroup",
+    .arity = -7,
+    .flags = CMD_WRITE | CMD_BLOCKING,
+    .keys = {KEYS_BEHIND_BY_HALF("STREAMS", 4, KEY_RO | KEY_ACCESS)},
+    .find_keys = streams_keys,
+    .run = xreadgroup,
+    .group = GROUP_STREAM,
+    .since = "5.0.0",
+    .complexity = "For each stream mentioned: O(M) with M being the number of elements returned. If M is "
+                  "constant (e.g. "
+                  "always asking for the first 10 elements with COUNT), you can consider it O(1). On the "
+                  "other side when "
+                  "XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on "
+                  "the stream "
+                  "getting new data.",
+    .summary =
+        "Return new entries from a stream using a consumer group, or access the history of the pending "
+        "entries for a given consumer. Can block.",
+    .syntax = "{GROUP group_consumer:{ <group> <consumer> }} [{COUNT <count:integer>}] [{BLOCK "
+              "<milliseconds:integer>}] [noack:NOACK] {STREAMS streams:{ <key:key> ... <id> ... }}"};

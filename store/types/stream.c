@@ -12,6 +12,11 @@ struct stream_id stream_end(const struct stream *stream, enum tree_end end) {
     return stream_id_of(&item);
 }
 
+bool stream_has(const struct stream *stream, struct stream_id id) {
+    struct tree_cursor cursor;
+    return stream->entries.count > 0 && stream_seek(&cursor, &stream->entries, id);
+}
+
 /* How many entries have numbers up to this one. */
 static uint64_t count_through(const struct stream *stream, struct stream_id id) {
     if (stream_id_compare(id, stream->last) >= 0) return stream->entries.count;
@@ -59,6 +64,51 @@ bool stream_next(struct stream_walk *walk, struct stream_item *item) {
     else
         tree_next(&walk->cursor);
     return true;
+}
+
+/* ---- What groups have read ------------------------------------------------------------------------ */
+
+/* Has an entry been deleted, by XDEL, from this number on and behind the first entry that is there? */
+static bool has_holes(const struct stream *stream, struct stream_id from) {
+    if (stream->entries.count == 0 || stream_id_is_zero(stream->max_deleted)) return false;
+    if (stream_id_compare(stream_end(stream, TREE_FRONT), stream->max_deleted) > 0) return false;
+    return stream_id_compare(from, stream->max_deleted) <= 0;
+}
+
+/* How many entries had been added when this number was; STREAM_READ_UNKNOWN where that cannot be known. */
+static int64_t read_by(const struct stream *stream, struct stream_id id) {
+    int order = stream_id_compare(id, stream->last);
+    if (stream->added == 0) return 0;
+    if (stream->entries.count == 0 && order <= 0) return (int64_t)stream->added;
+    if (order == 0) return (int64_t)stream->added;
+    if (order > 0) return -1; /* what is to come */
+    struct stream_id first = stream_end(stream, TREE_FRONT);
+    int before = stream_id_compare(id, first);
+    if (!stream_id_is_zero(stream->max_deleted) && stream_id_compare(stream->max_deleted, first) >= 0)
+        return -1;
+    if (before > 0) return -1;
+    return (int64_t)(stream->added - stream->entries.count) + (before == 0);
+}
+
+bool stream_lag(const struct stream *stream, const struct stream_group *group, int64_t *lag) {
+    int64_t read = 0;
+    *lag = 0;
+    if (stream->added == 0) return true;
+    if (group->read != STREAM_READ_UNKNOWN && !has_holes(stream, group->last))
+        read = group->read;
+    else
+        read = read_by(stream, group->last);
+    *lag = (int64_t)(stream->added - (uint64_t)read);
+    return read != STREAM_READ_UNKNOWN;
+}
+
+void stream_note_read(const struct stream *stream, struct stream_group *group, struct stream_id id) {
+    assert(stream_id_compare(id, group->last) > 0);
+    if (group->read != STREAM_READ_UNKNOWN && !has_holes(stream, id))
+        group->read++;
+    else if (stream->added > 0)
+        group->read = read_by(stream, id);
+    group->last = id;
 }
 
 /* ---- Making --------------------------------------------------------------------------------------- */
@@ -185,6 +235,37 @@ bool stream_trim(struct edit *edit, uint64_t count) {
     return done;
 }
 
+enum stream_changed stream_create_group(struct edit *edit, struct bytes name, struct stream_id last,
+                                        int64_t read) {
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return STREAM_NO_MEMORY;
+    struct tree_context context = collection_context(edit->keyspace);
+    struct stream_group *group = stream_group_add(stream, &stream->groups, &context, name);
+    if (group == NULL && edit->created) edit->changed = false;
+    if (group == NULL) return STREAM_NO_MEMORY;
+    group->last = last;
+    group->read = read;
+    return STREAM_CHANGED;
+}
+
+enum stream_changed stream_destroy_group(struct edit *edit, struct bytes name) {
+    struct value value = entry_value(edit->entry);
+    if (!stream_group_find(&stream_at(&value)->groups, name)) return STREAM_UNCHANGED;
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return STREAM_NO_MEMORY;
+    struct tree_context context = collection_context(edit->keyspace);
+    stream_group_remove(&stream->groups, &context, name);
+    keyspace_note_nodes(edit->keyspace);
+    return STREAM_CHANGED;
+}
+
+struct stream_group *stream_open_group(struct edit *edit, struct bytes name) {
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return NULL;
+    struct tree_context context = collection_context(edit->keyspace);
+    return stream_group_edit(&stream->groups, &context, name);
+}
+
 /* ---- The row -------------------------------------------------------------------------------------- */
 
 static const char *encoding(const struct value *value) {
@@ -236,12 +317,17 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
 static size_t memory(const struct object *object) {
     const struct stream *stream = stream_of(object);
     return node_bytes(sizeof *stream) + stream->entries.bytes + stream->nodes.closed.bytes +
-           stream->long_bytes + (stream->names ? block_memory(stream->names) : 0);
+           stream->long_bytes + (stream->names ? block_memory(stream->names) : 0) +
+           stream_groups_memory(&stream->groups);
 }
 
 static struct object *fork_stream(const struct object *object, struct heap *heap) {
     struct stream *from = stream_of(object), *to = make(heap);
     if (to == NULL) return NULL;
+    if (!stream_groups_share(to, &to->groups, &from->groups)) {
+        node_free(to);
+        return NULL;
+    }
     to->nodes.open = from->nodes.open;
     to->nodes.open_live = from->nodes.open_live;
     tree_fork(&to->entries, &from->entries);
@@ -259,6 +345,7 @@ static bool bury(struct object *object, unsigned *budget) {
     assert(*budget > 0);
     tree_release(&stream->entries, &stream->graves);
     tree_release(&stream->nodes.closed, &stream->graves);
+    if (!stream_groups_bury(stream, &stream->groups, &stream->graves, budget)) return false;
     if (graves_dig(&stream->graves, budget) || *budget == 0) return false;
     --*budget;
     set_names(stream, NULL);

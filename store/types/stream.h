@@ -5,8 +5,9 @@
  * TREE_STREAM, whose items are what stream_entry.h writes; an entry of more than 1 KiB lies in a block. How Redis would have
  * parted them into nodes stream_nodes.h knows.
  *
- * To dump one: `last`, `max_deleted` and `added` of struct stream, and stream_walk with stream_fields for its entries. To
- * load one: make, push for each entry in their order (both in stream.c), and then set these three numbers.
+ * To dump one: `last`, `max_deleted` and `added` of struct stream, stream_walk with stream_fields for its entries, and its
+ * groups as stream_groups.h says. To load one: make, push for each entry in their order (both in stream.c), then these three
+ * numbers, and its groups.
  *
  * Invariants:
  *   1. No entry has a number above `last`.
@@ -17,17 +18,19 @@
 
 #include "store/types/collection.h"
 #include "store/types/stream_entry.h"
+#include "store/types/stream_groups.h"
 #include "store/types/stream_nodes.h"
 
 struct stream {
     struct object head;
     struct tree entries;
     struct stream_nodes nodes;
-    struct block *names;          /* lists of fields that its entries name; NULL: none yet */
-    uint64_t long_bytes;          /* of the blocks of entries */
-    struct stream_id last;        /* the highest number that an entry has had, or that it was given */
-    struct stream_id max_deleted; /* the highest number of an entry that XDEL has deleted */
-    uint64_t added;               /* entries that there have been */
+    struct block *names;             /* lists of fields that its entries name; NULL: none yet */
+    uint64_t long_bytes;             /* of the blocks of entries */
+    struct stream_id last;           /* the highest number that an entry has had, or that it was given */
+    struct stream_id max_deleted;    /* the highest number of an entry that XDEL has deleted */
+    uint64_t added;                  /* entries that there have been */
+    struct stream_named_list groups; /* of consumers */
     struct graves graves;
 };
 
@@ -62,6 +65,14 @@ void stream_walk(struct stream_walk *walk, const struct stream *stream, struct s
                  struct stream_id to, bool backwards);
 bool stream_next(struct stream_walk *walk, struct stream_item *item);
 
+/* Is there an entry with this number? */
+bool stream_has(const struct stream *stream, struct stream_id id);
+
+/* How many entries a group has yet to read. False where that cannot be known. */
+bool stream_lag(const struct stream *stream, const struct stream_group *group, int64_t *lag);
+/* After an entry was read by a group, the first time: its number is above the group's, whose it becomes. */
+void stream_note_read(const struct stream *stream, struct stream_group *group, struct stream_id id);
+
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
 /* The stream of the edit, to change it; a value that is none yet becomes one. NULL without memory. */
@@ -80,5 +91,13 @@ bool stream_trim(struct edit *edit, uint64_t count);
 static inline uint64_t stream_whole_nodes(const struct stream *stream, uint64_t most) {
     return stream_nodes_whole(&stream->nodes, &stream->entries, most);
 }
+
+/* Makes a group, whose name is none of the stream's. STREAM_CHANGED, or STREAM_NO_MEMORY. */
+enum stream_changed stream_create_group(struct edit *edit, struct bytes name, struct stream_id last,
+                                        int64_t read);
+/* STREAM_UNCHANGED where there is no such group. */
+enum stream_changed stream_destroy_group(struct edit *edit, struct bytes name);
+/* The group with this name, which is there, to change it. NULL without memory. */
+struct stream_group *stream_open_group(struct edit *edit, struct bytes name);
 
 #endif

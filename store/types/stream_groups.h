@@ -1,0 +1,141 @@
+/* stream_groups.h - consumer groups of streams: which entries have been delivered to whom, and have not been acknowledged.
+ *
+ * A group has a tree of its pending entries by number, each with its consumer, the time of its last delivery and how often
+ * it was delivered; and each consumer a tree of the numbers that are pending for it. So what a group or a consumer has
+ * pending is counted, and found in its order, without a look at others.
+ *
+ * Versions of a stream share groups, and versions of a group share consumers: who changes one that has several references
+ * makes a copy of its own first (stream_group_edit, stream_consumer_edit).
+ *
+ * To dump groups: stream_group_at, stream_consumer_at, and stream_pending_next. To load them: stream_group_add,
+ * stream_consumer_edit, stream_pending_put.
+ *
+ * Invariants:
+ *   1. `references` is above 0 as long as anybody may look; who changes something has the only one.
+ *   2. A number is in the group's tree exactly if it is in one consumer's, and that is the one that the entry names.
+ *   3. Lists are in the order of names, which are all different; slots[number] is the consumer with this number.
+ *   4. Where `forked` is false no node of the trees is shared, so that taking out of them takes no memory. */
+#ifndef KEVY_STORE_TYPES_STREAM_GROUPS_H
+#define KEVY_STORE_TYPES_STREAM_GROUPS_H
+
+#include "store/memory/block.h"
+#include "store/types/stream_entry.h"
+#include "store/types/stream_nodes.h"
+
+/* What groups and consumers begin with. */
+struct stream_named {
+    uint32_t references; /* atomic */
+    uint32_t number;     /* of a consumer: its place among the group's slots */
+    struct block *name;
+    bool forked; /* atomic */
+};
+
+struct stream_named_list {
+    struct stream_named **items;
+    uint32_t count, capacity;
+};
+
+struct stream_consumer {
+    struct stream_named head;
+    int64_t seen_ms;     /* when it has been heard of last */
+    struct tree pending; /* TREE_STREAM: numbers, and nothing else */
+};
+
+enum { STREAM_READ_UNKNOWN = -1 };
+struct stream_group {
+    struct stream_named head;
+    struct stream_id last; /* the last number that was delivered */
+    int64_t read;          /* entries that were read by then; STREAM_READ_UNKNOWN: nobody knows */
+    struct tree pending;   /* TREE_STREAM */
+    struct stream_named_list consumers;
+    struct stream_consumer **slots; /* NULL where a number is free */
+    uint32_t slot_count;
+};
+
+/* An entry that has been delivered and not acknowledged. */
+struct stream_pending {
+    struct stream_id id;
+    uint32_t consumer; /* its number */
+    int64_t time_ms;   /* of the last delivery: 0 to STREAM_TIME_MAX */
+    uint64_t count;    /* of deliveries */
+};
+#define STREAM_TIME_MAX (((int64_t)1 << 48) - 1)
+
+/* ---- Looking -------------------------------------------------------------------------------------- */
+
+/* NULL: there is none with this name. */
+const struct stream_group *stream_group_find(const struct stream_named_list *groups, struct bytes name);
+const struct stream_consumer *stream_consumer_find(const struct stream_group *group, struct bytes name);
+/* In the order of names. */
+static inline const struct stream_group *stream_group_at(const struct stream_named_list *groups, uint32_t i) {
+    assert(i < groups->count);
+    return (const struct stream_group *)(const void *)groups->items[i];
+}
+static inline const struct stream_consumer *stream_consumer_at(const struct stream_group *group, uint32_t i) {
+    assert(i < group->consumers.count);
+    return (const struct stream_consumer *)(const void *)group->consumers.items[i];
+}
+static inline struct bytes stream_name_of(const struct stream_named *named) {
+    return block_bytes(named->name);
+}
+/* The consumer that a pending entry names. */
+static inline const struct stream_consumer *stream_consumer_of(const struct stream_group *group,
+                                                               const struct stream_pending *pending) {
+    assert(pending->consumer < group->slot_count && group->slots[pending->consumer]); /* 2 */
+    return group->slots[pending->consumer];
+}
+
+/* False if it is not pending. */
+bool stream_pending_find(const struct stream_group *group, struct stream_id id,
+                         struct stream_pending *pending);
+
+/* A walk over what is pending in a group, or for one of its consumers, from a number on; valid until the next change. */
+struct stream_pending_walk {
+    const struct stream_group *group;
+    bool of_consumer;
+    struct tree_cursor cursor;
+};
+void stream_pending_walk(struct stream_pending_walk *walk, const struct stream_group *group,
+                         const struct stream_consumer *consumer, struct stream_id from);
+bool stream_pending_next(struct stream_pending_walk *walk, struct stream_pending *pending);
+
+/* ---- Changing ------------------------------------------------------------------------------------- */
+
+/* All of these are false, or NULL, without memory, and have changed nothing then. The object to which the list belongs, a
+ * node, is what refers to its memory. */
+
+/* A new group, whose name is none of the list's. */
+struct stream_group *stream_group_add(void *owner, struct stream_named_list *groups,
+                                      const struct tree_context *context, struct bytes name);
+/* Takes out the group with this name, which is there. */
+void stream_group_remove(struct stream_named_list *groups, const struct tree_context *context,
+                         struct bytes name);
+/* The group with this name, which is there, to change it. */
+struct stream_group *stream_group_edit(struct stream_named_list *groups, const struct tree_context *context,
+                                       struct bytes name);
+
+/* The consumer with this name, to change it; a new one, seen now, if there was none: *created tells. */
+struct stream_consumer *stream_consumer_edit(struct stream_group *group, const struct tree_context *context,
+                                             struct bytes name, bool *created);
+/* Takes out a consumer, and what is pending for it. Where memory runs out, some of the latter may be gone already. */
+bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
+                            struct bytes name);
+
+/* Makes an entry pending for the consumer that it names, or, where it is pending already, for whomever, changes it. */
+bool stream_pending_put(struct stream_group *group, const struct tree_context *context,
+                        const struct stream_pending *pending);
+/* It is pending, and that is over. */
+bool stream_pending_remove(struct stream_group *group, const struct tree_context *context,
+                           const struct stream_pending *pending);
+
+/* ---- All groups of a stream ----------------------------------------------------------------------- */
+
+/* The same groups in another list, which is empty. */
+bool stream_groups_share(void *owner, struct stream_named_list *to, const struct stream_named_list *from);
+/* Gives groups back, counted down from the budget with their consumers; true when the list is gone. */
+bool stream_groups_bury(void *owner, struct stream_named_list *groups, struct graves *graves,
+                        unsigned *budget);
+/* Bytes that they take, shared ones included. */
+size_t stream_groups_memory(const struct stream_named_list *groups);
+
+#endif

@@ -1,0 +1,258 @@
+/* Consumer groups against a model: consumers that come and go, entries that become pending, change hands and are
+ * acknowledged, copies that share them, and no memory at random and at every single allocation. */
+#include "store/types/stream_groups.h"
+
+#include "store/types/stream.h"
+#include "tests/unit/store/types/collection_fixture.h"
+
+enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, HELD = 3, STEPS = 8000 };
+
+struct model_group {
+    bool there, consumers[CONSUMERS];
+    struct {
+        unsigned consumer; /* + 1; 0: not pending */
+        int64_t time_ms;
+        uint64_t count;
+    } pending[IDS];
+};
+struct model {
+    bool there;
+    struct model_group groups[GROUPS];
+};
+static struct model models[KEYS];
+static const char *const names[KEYS] = {"a", "b", "c"};
+
+static struct bytes name_of(unsigned number) {
+    static char text[TEXT_MAX];
+    return text_of(number * 13 + 1, text);
+}
+
+static void check_consumer(const struct stream_group *group, const struct model_group *model,
+                           unsigned number) {
+    const struct stream_consumer *consumer = stream_consumer_find(group, name_of(number));
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    CHECK((consumer != NULL) == model->consumers[number]);
+    if (consumer == NULL) return;
+    CHECK_BYTES(stream_name_of(&consumer->head), name_of(number));
+    CHECK(tree_check(&consumer->pending, &hash_seed));
+    stream_pending_walk(&walk, group, consumer, (struct stream_id){0, 0});
+    for (unsigned i = 0; i < IDS; i++) {
+        if (model->pending[i].consumer != number + 1) continue;
+        CHECK(stream_pending_next(&walk, &pending));
+        CHECK_INT(pending.id.ms, i);
+        CHECK(pending.time_ms == model->pending[i].time_ms && pending.count == model->pending[i].count);
+        CHECK(stream_consumer_of(group, &pending) == consumer);
+    }
+    CHECK(!stream_pending_next(&walk, &pending));
+}
+
+static void check_group(const struct stream_group *group, const struct model_group *model) {
+    unsigned consumers = 0, pending = 0;
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        check_consumer(group, model, i);
+        consumers += model->consumers[i];
+    }
+    for (unsigned i = 0; i < IDS; i++) pending += model->pending[i].consumer > 0;
+    CHECK_INT(group->consumers.count, consumers);
+    CHECK_INT(group->pending.count, pending);
+    CHECK(tree_check(&group->pending, &hash_seed));
+    for (uint32_t i = 1; i < group->consumers.count; i++)
+        CHECK(bytes_compare(stream_name_of(group->consumers.items[i - 1]),
+                            stream_name_of(group->consumers.items[i])) < 0);
+}
+
+static void check_value(const struct value *value, const struct model *model) {
+    const struct stream *stream = stream_at(value);
+    unsigned groups = 0;
+    for (unsigned i = 0; i < GROUPS; i++) {
+        const struct stream_group *group = stream_group_find(&stream->groups, name_of(i));
+        CHECK((group != NULL) == model->groups[i].there);
+        if (group) check_group(group, &model->groups[i]);
+        groups += group != NULL;
+    }
+    CHECK_INT(stream->groups.count, groups);
+    CHECK(type_stream.memory(value->object) > groups * sizeof(struct stream_group));
+}
+
+static void check_key(unsigned i) {
+    struct entry *e = keyspace_find(ks, 0, key_of(names[i]));
+    CHECK((e != NULL) == models[i].there);
+    if (e == NULL) return;
+    struct value value = entry_value(e);
+    check_value(&value, &models[i]);
+}
+
+/* ---- Changes -------------------------------------------------------------------------------------- */
+
+static void create_group(unsigned key, unsigned number) {
+    struct edit edit = edit_of(names[key], TYPE_STREAM);
+    if (models[key].groups[number].there || edit_open(&edit, true) == EDIT_NO_MEMORY) return;
+    if (stream_create_group(&edit, name_of(number), (struct stream_id){0, 0}, 0) == STREAM_CHANGED) {
+        models[key].there = true;
+        models[key].groups[number] = (struct model_group){.there = true};
+    }
+    CHECK(!edit_close(&edit));
+}
+
+static void destroy_group(unsigned key, unsigned number) {
+    struct edit edit = edit_of(names[key], TYPE_STREAM);
+    if (edit_open(&edit, false) == EDIT_ABSENT) return;
+    enum stream_changed changed = stream_destroy_group(&edit, name_of(number));
+    if (changed != STREAM_NO_MEMORY) CHECK((changed == STREAM_CHANGED) == models[key].groups[number].there);
+    if (changed == STREAM_CHANGED) models[key].groups[number] = (struct model_group){.there = false};
+    CHECK(!edit_close(&edit));
+}
+
+static void put(struct stream_group *group, struct model_group *model, const struct tree_context *context) {
+    unsigned consumer = random_below(CONSUMERS), id = random_below(IDS);
+    bool created;
+    struct stream_consumer *found = stream_consumer_edit(group, context, name_of(consumer), &created);
+    if (found == NULL) return;
+    CHECK(created == !model->consumers[consumer]);
+    model->consumers[consumer] = true;
+    struct stream_pending pending = {.id = {id, 0},
+                                     .consumer = found->head.number,
+                                     .time_ms = random_below(2) ? 1700000000000 : 0,
+                                     .count = random_below(2) ? 1 : check_random(&seed)};
+    if (!stream_pending_put(group, context, &pending)) return;
+    model->pending[id].consumer = consumer + 1;
+    model->pending[id].time_ms = pending.time_ms;
+    model->pending[id].count = pending.count;
+}
+
+static void acknowledge(struct stream_group *group, struct model_group *model,
+                        const struct tree_context *context, unsigned id) {
+    struct stream_pending pending;
+    bool there = stream_pending_find(group, (struct stream_id){id, 0}, &pending);
+    CHECK(there == (model->pending[id].consumer > 0));
+    if (there && stream_pending_remove(group, context, &pending)) model->pending[id].consumer = 0;
+}
+
+static void remove_consumer(struct stream_group *group, struct model_group *model,
+                            const struct tree_context *context) {
+    unsigned consumer = random_below(CONSUMERS);
+    struct stream_pending pending;
+    if (!model->consumers[consumer]) return;
+    model->consumers[consumer] = !stream_consumer_remove(group, context, name_of(consumer));
+    for (unsigned i = 0; i < IDS; i++)
+        if (model->pending[i].consumer == consumer + 1 &&
+            !stream_pending_find(group, (struct stream_id){i, 0}, &pending))
+            model->pending[i].consumer = 0;
+}
+
+static void change_group(unsigned key, unsigned number, unsigned times) {
+    struct edit edit = edit_of(names[key], TYPE_STREAM);
+    struct model_group *model = &models[key].groups[number];
+    if (!model->there) return;
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    struct tree_context context = collection_context(ks);
+    struct stream_group *group = stream_open_group(&edit, name_of(number));
+    for (unsigned i = 0; group && i < times; i++) {
+        switch (random_below(8)) {
+        case 0: remove_consumer(group, model, &context); break;
+        case 1:
+        case 2: acknowledge(group, model, &context, random_below(IDS)); break;
+        case 3:
+            for (unsigned id = 0; id < IDS / 4; id++) acknowledge(group, model, &context, id);
+            break;
+        default: put(group, model, &context); break;
+        }
+    }
+    keyspace_note_nodes(ks);
+    CHECK(!edit_close(&edit));
+}
+
+static void copy(unsigned from, unsigned to) {
+    if (from == to || !models[from].there) return;
+    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
+                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
+        models[to] = models[from];
+}
+
+static struct {
+    struct value value;
+    struct model model;
+} held[HELD];
+
+static void release_held(unsigned i) {
+    if (held[i].value.kind != VALUE_OBJECT) return;
+    check_value(&held[i].value, &held[i].model);
+    value_release(&held[i].value, &ks->dead);
+    keyspace_note_garbage(ks);
+    held[i].value.kind = VALUE_INLINE;
+}
+
+static void hold(unsigned i, unsigned key) {
+    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
+    release_held(i);
+    if (e == NULL) return;
+    held[i].value = entry_value(e);
+    held[i].model = models[key];
+    value_retain(&held[i].value);
+}
+
+static void step(void) {
+    unsigned key = random_below(KEYS), group = random_below(GROUPS);
+    switch (random_below(16)) {
+    case 0: destroy_group(key, group); break;
+    case 1:
+        if (random_below(4) == 0 && keyspace_delete(ks, 0, key_of(names[key])))
+            models[key] = (struct model){.there = false};
+        break;
+    case 2: copy(key, random_below(KEYS)); break;
+    case 3: hold(random_below(HELD), key); break;
+    case 4: release_held(random_below(HELD)); break;
+    case 5: keyspace_upkeep(ks, random_below(50)); break;
+    case 6:
+    case 7: create_group(key, group); break;
+    default: change_group(key, group, 1 + random_below(40)); break;
+    }
+    check_key(key);
+}
+
+static void random_changes(unsigned failing) {
+    begin();
+    memset(models, 0, sizeof models);
+    for (unsigned i = 0; i < STEPS; i++) {
+        fail_every = i / 1000 % 2 ? failing : 0;
+        step();
+    }
+    for (unsigned i = 0; i < HELD; i++) release_held(i);
+    end();
+}
+
+static void groups_are_their_model(void) {
+    random_changes(0);
+}
+static void groups_without_memory_are_as_before(void) {
+    random_changes(9);
+}
+
+static void changes_that_fail_at_any_allocation_change_nothing(void) {
+    for (long at = 0, left = 0; left >= 0; at++) {
+        begin();
+        memset(models, 0, sizeof models);
+        create_group(0, 0);
+        for (unsigned i = 0; i < 10; i++) change_group(0, 0, 40);
+        copy(0, 1);
+        fail_at = at;
+        change_group(0, 0, 5);
+        create_group(0, 1);
+        change_group(0, 1, 3);
+        destroy_group(1, 0);
+        create_group(2, 0);
+        left = fail_at < 0 ? 0 : -1;
+        fail_at = -1;
+        for (unsigned key = 0; key < KEYS; key++) check_key(key);
+        end();
+    }
+}
+
+int main(void) {
+    seed = check_seed();
+    RUN(groups_are_their_model);
+    RUN(groups_without_memory_are_as_before);
+    RUN(changes_that_fail_at_any_allocation_change_nothing);
+    return 0;
+}
