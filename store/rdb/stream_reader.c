@@ -238,8 +238,9 @@ static enum rdb_read hand_state_on(struct rdb_reader *reader) {
     struct rdb_stream_part part = {.part = RDB_PART_STATE,
                                    .id = id_of(stream, STREAM_LAST_MS),
                                    .old = !stream->has_counts,
-                                   .added = stream->entries};
-    if (stream->numbers[STREAM_LENGTH] != stream->entries) return RDB_READ_CORRUPT;
+                                   .added = stream->numbers[STREAM_LENGTH]};
+    /* Some of Redis's versions lost count: what is there counts. */
+    if (part.added > 0 && stream->entries == 0) return RDB_READ_CORRUPT;
     if (stream->entries > 0 && rdb_id_compare(part.id, stream->before) < 0) return RDB_READ_CORRUPT;
     if (stream->has_counts) {
         part.max_deleted = id_of(stream, STREAM_DELETED_MS);
