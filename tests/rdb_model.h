@@ -14,6 +14,37 @@
 
 enum { MODEL_MAX_BYTES = 1 << 24 };
 
+/* ---- Text ----------------------------------------------------------------------------------------- */
+
+struct text {
+    char *data;
+    size_t len, room;
+};
+static inline void text_add(struct text *text, const char *data, size_t len) {
+    if (text->room - text->len < len) {
+        text->room = 2 * (text->len + len);
+        text->data = realloc(text->data, text->room);
+        CHECK(text->data);
+    }
+    memcpy(text->data + text->len, data, len);
+    text->len += len;
+}
+static inline void text_put(struct text *text, const char *string) {
+    text_add(text, string, strlen(string));
+}
+static inline void text_quoted(struct text *text, struct bytes bytes) {
+    text_put(text, "\"");
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.data[i];
+        char escaped[8];
+        int len = c == '"' || c == '\\' ? snprintf(escaped, sizeof escaped, "\\%c", c)
+                  : c >= ' ' && c < 127 ? snprintf(escaped, sizeof escaped, "%c", c)
+                                        : snprintf(escaped, sizeof escaped, "\\x%02x", c);
+        text_add(text, escaped, (size_t)len);
+    }
+    text_put(text, "\"");
+}
+
 struct model {
     struct rdb_loader loader;
     struct rdb_source source;
@@ -22,6 +53,7 @@ struct model {
     uint64_t hint;
     size_t rest; /* bytes behind the value that was read */
     bool begun, ended;
+    struct text parts; /* of a stream, a line each */
 };
 
 static inline struct bytes model_copy(struct bytes bytes) {
@@ -50,6 +82,7 @@ static inline void model_clear(struct model *model) {
         free((char *)(uintptr_t)model->elements[i].value.data);
     }
     free(model->elements);
+    free(model->parts.data);
     *model = (struct model){0};
 }
 
@@ -96,14 +129,45 @@ static inline enum rdb_answer model_begin(struct rdb_loader *loader, enum rdb_ki
     model_of(loader)->hint = hint;
     return RDB_TAKEN;
 }
+
+/* A part of a stream as a line. What Redis 7.0 would reckon is left to the reader of it. */
+static inline void text_part(struct text *text, const struct rdb_stream_part *part) {
+    static const char *const names[] = {"entry", "state", "group", "consumer", "pending"};
+    char line[200];
+    text_put(text, "  ");
+    text_put(text, names[part->part]);
+    snprintf(line, sizeof line, " %llu-%llu", (unsigned long long)part->id.ms,
+             (unsigned long long)part->id.sequence);
+    text_put(text, line);
+    if (part->part == RDB_PART_GROUP || part->part == RDB_PART_CONSUMER) {
+        text_put(text, " ");
+        text_quoted(text, part->name);
+    }
+    for (uint32_t i = 0; part->part == RDB_PART_ENTRY && i < 2 * part->count; i++) {
+        text_put(text, " ");
+        text_quoted(text, part->pairs[i]);
+    }
+    snprintf(line, sizeof line, " %d %llu %llu-%llu %lld %lld %llu", part->old,
+             (unsigned long long)part->added, (unsigned long long)part->max_deleted.ms,
+             (unsigned long long)part->max_deleted.sequence, (long long)part->read, (long long)part->time_ms,
+             (unsigned long long)part->deliveries);
+    if (part->part != RDB_PART_ENTRY) text_put(text, line);
+    text_put(text, "\n");
+}
 static inline enum rdb_answer model_element(struct rdb_loader *loader, const struct rdb_element *element) {
     CHECK(model_of(loader)->begun && !model_of(loader)->ended);
+    CHECK((element->part != NULL) == (model_of(loader)->source.kind == RDB_STREAM));
+    if (element->part) {
+        text_part(&model_of(loader)->parts, element->part);
+        return RDB_TAKEN;
+    }
     CHECK(!isnan(element->score) && element->expiry_ms >= 0);
     model_add(model_of(loader), element);
     return RDB_TAKEN;
 }
 static inline enum rdb_answer model_end(struct rdb_loader *loader) {
-    CHECK(model_of(loader)->count > 0 && !model_of(loader)->ended);
+    bool stream = model_of(loader)->source.kind == RDB_STREAM;
+    CHECK((stream || model_of(loader)->count > 0) && !model_of(loader)->ended);
     model_of(loader)->ended = true;
     return model_sort(model_of(loader)) ? RDB_TAKEN : RDB_REFUSED;
 }
@@ -153,36 +217,7 @@ static inline enum rdb_read model_read(struct model *model, unsigned type, unsig
     return read;
 }
 
-/* ---- Text ----------------------------------------------------------------------------------------- */
-
-struct text {
-    char *data;
-    size_t len, room;
-};
-static inline void text_add(struct text *text, const char *data, size_t len) {
-    if (text->room - text->len < len) {
-        text->room = 2 * (text->len + len);
-        text->data = realloc(text->data, text->room);
-        CHECK(text->data);
-    }
-    memcpy(text->data + text->len, data, len);
-    text->len += len;
-}
-static inline void text_put(struct text *text, const char *string) {
-    text_add(text, string, strlen(string));
-}
-static inline void text_quoted(struct text *text, struct bytes bytes) {
-    text_put(text, "\"");
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.data[i];
-        char escaped[8];
-        int len = c == '"' || c == '\\' ? snprintf(escaped, sizeof escaped, "\\%c", c)
-                  : c >= ' ' && c < 127 ? snprintf(escaped, sizeof escaped, "%c", c)
-                                        : snprintf(escaped, sizeof escaped, "\\x%02x", c);
-        text_add(text, escaped, (size_t)len);
-    }
-    text_put(text, "\"");
-}
+/* ---- Elements as text ------------------------------------------------------------------------------ */
 
 static inline void text_element(struct text *text, enum rdb_kind kind, const struct rdb_element *element) {
     char number[64];
@@ -202,10 +237,11 @@ static inline void text_element(struct text *text, enum rdb_kind kind, const str
 }
 /* A value's kind, and its elements. */
 static inline struct text model_text(const struct model *model) {
-    static const char *const kinds[] = {"string", "list", "set", "zset", "hash"};
+    static const char *const kinds[] = {"string", "list", "set", "zset", "hash", "stream"};
     struct text text = {0};
     text_put(&text, kinds[model->source.kind]);
     text_put(&text, "\n");
+    if (model->parts.len) text_add(&text, model->parts.data, model->parts.len);
     for (size_t i = 0; i < model->count; i++) text_element(&text, model->source.kind, &model->elements[i]);
     return text;
 }

@@ -7,14 +7,17 @@
 
 #include "protocol/bytes.h"
 
-enum rdb_kind { RDB_STRING, RDB_LIST, RDB_SET, RDB_ZSET, RDB_HASH };
+enum rdb_kind { RDB_STRING, RDB_LIST, RDB_SET, RDB_ZSET, RDB_HASH, RDB_STREAM };
+
+struct rdb_stream_part; /* stream.h */
 
 /* One element; of a string, there is one. */
 struct rdb_element {
-    struct bytes name;  /* the string, an element of a list, a member, a field */
-    struct bytes value; /* of a field */
-    double score;       /* of a sorted set's member: a number */
-    int64_t expiry_ms;  /* of a field: absolute Unix milliseconds; 0: none */
+    struct bytes name;                  /* the string, an element of a list, a member, a field */
+    struct bytes value;                 /* of a field */
+    double score;                       /* of a sorted set's member: a number */
+    int64_t expiry_ms;                  /* of a field: absolute Unix milliseconds; 0: none */
+    const struct rdb_stream_part *part; /* of a stream, which has nothing else */
 };
 
 /* The byte that says how a value is written. */

@@ -7,6 +7,8 @@
  * there, or keeps what it took in the reader, and is entered again. */
 #include "store/rdb/reader.h"
 
+#include "store/rdb/reader_parts.h"
+
 enum step {
     STEP_BASE,
     STEP_COUNT,
@@ -99,6 +101,10 @@ enum rdb_read rdb_reader_open(struct rdb_reader *reader, struct rdb_loader *load
     case RDB_TYPE_STREAM:
     case RDB_TYPE_STREAM_2:
     case RDB_TYPE_STREAM_3:
+        reader->stream.is_one = true;
+        reader->stream.has_counts = type != RDB_TYPE_STREAM;
+        reader->stream.has_active = type == RDB_TYPE_STREAM_3;
+        return RDB_READ_DONE;
     case RDB_TYPE_STREAM_4: return RDB_READ_STREAM;
     case RDB_TYPE_MODULE:
     case RDB_TYPE_MODULE_2: return RDB_READ_MODULE;
@@ -115,11 +121,12 @@ enum rdb_read rdb_reader_open(struct rdb_reader *reader, struct rdb_loader *load
 void rdb_reader_close(struct rdb_reader *reader) {
     rdb_text_drop(&reader->name);
     rdb_text_drop(&reader->value);
+    rdb_stream_close(&reader->stream);
 }
 
 /* ---- The loader ----------------------------------------------------------------------------------- */
 
-static enum rdb_read read_of(enum rdb_answer answer) {
+enum rdb_read rdb_read_of(enum rdb_answer answer) {
     return answer == RDB_TAKEN     ? RDB_READ_DONE
            : answer == RDB_REFUSED ? RDB_READ_CORRUPT
                                    : RDB_READ_NO_MEMORY;
@@ -127,22 +134,22 @@ static enum rdb_read read_of(enum rdb_answer answer) {
 
 static enum rdb_read hand_on(struct rdb_reader *reader) {
     if (reader->elements == 0 && reader->shape->kind == RDB_STRING) {
-        enum rdb_read begun = read_of(reader->loader->begin(reader->loader, RDB_STRING, 1));
+        enum rdb_read begun = rdb_read_of(reader->loader->begin(reader->loader, RDB_STRING, 1));
         if (begun != RDB_READ_DONE) return begun;
     }
     reader->elements++;
-    enum rdb_read read = read_of(reader->loader->element(reader->loader, &reader->now));
+    enum rdb_read read = rdb_read_of(reader->loader->element(reader->loader, &reader->now));
     reader->now = (struct rdb_element){0};
     return read;
 }
 
 static enum rdb_read begin(struct rdb_reader *reader, uint64_t hint) {
-    return read_of(reader->loader->begin(reader->loader, reader->shape->kind, hint));
+    return rdb_read_of(reader->loader->begin(reader->loader, reader->shape->kind, hint));
 }
 
 static enum rdb_read end(struct rdb_reader *reader) {
     if (reader->elements == 0) return RDB_READ_EMPTY;
-    return read_of(reader->loader->end(reader->loader));
+    return rdb_read_of(reader->loader->end(reader->loader));
 }
 
 /* ---- Numbers and strings of the input ------------------------------------------------------------- */
@@ -151,21 +158,25 @@ static enum rdb_read lacking(const struct rdb_reader *reader) {
     return reader->whole ? RDB_READ_CORRUPT : RDB_READ_MORE;
 }
 
-static enum rdb_read take_len(const struct rdb_reader *reader, struct bytes *input, uint64_t *len) {
+enum rdb_read rdb_take_len(const struct rdb_reader *reader, struct bytes *input, uint64_t *len) {
     int64_t number;
     enum rdb_taken taken = rdb_take(input, len, &number);
     return taken == RDB_LEN ? RDB_READ_DONE : taken == RDB_SHORT ? lacking(reader) : RDB_READ_CORRUPT;
 }
 
-/* Eight bytes, lowest first. */
-static enum rdb_read take_word(const struct rdb_reader *reader, struct bytes *input, void *word) {
-    if (input->len < 8) return lacking(reader);
-    memcpy(word, input->data, 8);
-    *input = (struct bytes){input->data + 8, input->len - 8};
+enum rdb_read rdb_take_bytes(const struct rdb_reader *reader, struct bytes *input, void *bytes, size_t len) {
+    if (input->len < len) return lacking(reader);
+    memcpy(bytes, input->data, len);
+    *input = (struct bytes){input->data + len, input->len - len};
     return RDB_READ_DONE;
 }
 
-static enum rdb_read take_text(const struct rdb_reader *reader, struct rdb_text *text, struct bytes *input) {
+/* Eight bytes, lowest first. */
+static enum rdb_read take_word(const struct rdb_reader *reader, struct bytes *input, void *word) {
+    return rdb_take_bytes(reader, input, word, 8);
+}
+
+enum rdb_read rdb_take_text(const struct rdb_reader *reader, struct rdb_text *text, struct bytes *input) {
     switch (rdb_text_read(text, input, !reader->whole, reader->max_bytes)) {
     case TEXT_DONE: return RDB_READ_DONE;
     case TEXT_MORE: return RDB_READ_MORE;
@@ -207,7 +218,7 @@ static enum rdb_read take_base(struct rdb_reader *reader, struct bytes *input) {
 
 static enum rdb_read take_expiry(struct rdb_reader *reader, struct bytes *input) {
     uint64_t expiry = 0;
-    enum rdb_read read = take_len(reader, input, &expiry);
+    enum rdb_read read = rdb_take_len(reader, input, &expiry);
     if (read != RDB_READ_DONE || expiry == 0) return read;
     if (expiry > (uint64_t)EXPIRY_MAX_MS) return RDB_READ_CORRUPT;
     return set_expiry(reader, (int64_t)expiry + (reader->shape->from_base ? reader->base_ms - 1 : 0));
@@ -260,7 +271,7 @@ static uint64_t hint_of(const struct rdb_reader *reader) {
 }
 
 static enum rdb_read take_node(struct rdb_reader *reader, struct bytes *input) {
-    enum rdb_read read = take_text(reader, &reader->name, input);
+    enum rdb_read read = rdb_take_text(reader, &reader->name, input);
     if (read != RDB_READ_DONE) return read;
     if (reader->container == CONTAINER_PLAIN) {
         reader->now.name = reader->name.bytes;
@@ -272,7 +283,7 @@ static enum rdb_read take_node(struct rdb_reader *reader, struct bytes *input) {
 }
 
 static enum rdb_read take_container(struct rdb_reader *reader, struct bytes *input) {
-    enum rdb_read read = take_len(reader, input, &reader->container);
+    enum rdb_read read = rdb_take_len(reader, input, &reader->container);
     bool known = reader->container == CONTAINER_PLAIN || reader->container == CONTAINER_PACKED;
     return read == RDB_READ_DONE && !known ? RDB_READ_CORRUPT : read;
 }
@@ -280,7 +291,7 @@ static enum rdb_read take_container(struct rdb_reader *reader, struct bytes *inp
 /* ---- Steps ---------------------------------------------------------------------------------------- */
 
 static enum rdb_read take_count(struct rdb_reader *reader, struct bytes *input) {
-    enum rdb_read read = take_len(reader, input, &reader->left);
+    enum rdb_read read = rdb_take_len(reader, input, &reader->left);
     bool nodes = reader->shape->steps & HAS_NODE;
     if (read != RDB_READ_DONE || reader->left == 0) return read;
     return begin(reader, nodes || reader->left > input->len ? 0 : reader->left);
@@ -293,8 +304,8 @@ static enum rdb_read take(struct rdb_reader *reader, struct bytes *input) {
     case STEP_CONTAINER: return take_container(reader, input);
     case STEP_NODE: return take_node(reader, input);
     case STEP_EXPIRY: return take_expiry(reader, input);
-    case STEP_NAME: return take_text(reader, &reader->name, input);
-    case STEP_VALUE: return take_text(reader, &reader->value, input);
+    case STEP_NAME: return rdb_take_text(reader, &reader->name, input);
+    case STEP_VALUE: return rdb_take_text(reader, &reader->value, input);
     case STEP_SCORE: return take_score(reader, input);
     default: return take_late_expiry(reader, input);
     }
@@ -326,12 +337,12 @@ static unsigned step_from(const struct rdb_reader *reader, unsigned step) {
     return step;
 }
 
-enum rdb_read rdb_read(struct rdb_reader *reader, struct bytes *input) {
+/* All steps of a value with elements. */
+static enum rdb_read read_elements(struct rdb_reader *reader, struct bytes *input) {
     bool counted = reader->shape->steps & HAS_COUNT;
     for (;;) {
         unsigned step = reader->step;
         enum rdb_read read = take(reader, input);
-        if (read == RDB_READ_MORE) return keep(reader);
         if (read != RDB_READ_DONE) return read;
         reader->step = step_from(reader, step + 1);
         if (step == STEP_COUNT && reader->left == 0) return end(reader);
@@ -341,4 +352,10 @@ enum rdb_read rdb_read(struct rdb_reader *reader, struct bytes *input) {
         if (!counted || --reader->left == 0) return end(reader);
         reader->step = step_from(reader, STEP_COUNT + 1);
     }
+}
+
+enum rdb_read rdb_read(struct rdb_reader *reader, struct bytes *input) {
+    bool stream = reader->stream.is_one;
+    enum rdb_read read = stream ? rdb_stream_read(reader, input) : read_elements(reader, input);
+    return read == RDB_READ_MORE ? keep(reader) : read;
 }

@@ -1,7 +1,7 @@
 /* reader.h - values of RDB files and of DUMP's payloads, every encoding of versions 1 to 12, read from input that
  * comes in pieces and handed on element by element.
  *
- *     rdb_reader_open(&reader, &loader, type, version)     streams and values of modules end here
+ *     rdb_reader_open(&reader, &loader, type, version)     values of modules end here
  *     rdb_read(&reader, &input)                            until it is no longer RDB_READ_MORE, with more input each time
  *     rdb_reader_close(&reader)                            always
  *
@@ -14,6 +14,7 @@
 
 #include "store/rdb/element.h"
 #include "store/rdb/packed.h"
+#include "store/rdb/stream.h"
 #include "store/rdb/text.h"
 
 enum rdb_answer {
@@ -37,7 +38,7 @@ enum rdb_read {
     RDB_READ_MORE, /* it takes more than there was; what was left in the input is to be there again, before the rest */
     RDB_READ_EMPTY,   /* a collection without elements, which Redis skips in files and refuses in payloads */
     RDB_READ_CORRUPT, /* no value is like this, or it passes a limit */
-    RDB_READ_STREAM,
+    RDB_READ_STREAM,  /* one of a type that came after Redis 8 */
     RDB_READ_MODULE,
     RDB_READ_NO_MEMORY, /* it cannot be read on */
 };
@@ -57,6 +58,7 @@ struct rdb_reader {
     struct rdb_element now; /* as far as it was read */
     struct rdb_text name, value;
     struct packed packed; /* in `name` */
+    struct rdb_stream stream;
 };
 
 /* RDB_READ_DONE, RDB_READ_STREAM, RDB_READ_MODULE, or RDB_READ_CORRUPT where nothing has this type. `version` is

@@ -16,26 +16,26 @@ enum {
     INTSET_HEAD = 8,
 };
 
-static bool put(struct sink *sink, const void *data, size_t len) {
+bool rdb_write_bytes(struct sink *sink, const void *data, size_t len) {
     return len == 0 || sink->write(sink, (struct bytes){data, len});
 }
-static bool put_len(struct sink *sink, uint64_t len) {
+bool rdb_write_len(struct sink *sink, uint64_t len) {
     char at[RDB_LEN_MAX];
-    return put(sink, at, rdb_put_len(at, len));
+    return rdb_write_bytes(sink, at, rdb_put_len(at, len));
 }
 static void low_first(char *at, uint64_t number, unsigned len) {
     for (unsigned i = 0; i < len; i++) at[i] = (char)(number >> 8 * i);
 }
-static bool put_number(struct sink *sink, uint64_t number, unsigned len) {
+bool rdb_write_number(struct sink *sink, uint64_t number, unsigned len) {
     char at[8];
     low_first(at, number, len);
-    return put(sink, at, len);
+    return rdb_write_bytes(sink, at, len);
 }
 static bool put_double(struct sink *sink, double score) {
     uint64_t bits;
     assert(score == score);
     memcpy(&bits, &score, sizeof bits);
-    return put_number(sink, bits, sizeof bits);
+    return rdb_write_number(sink, bits, sizeof bits);
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
@@ -44,19 +44,19 @@ static bool put_compressed(struct sink *sink, struct bytes packed, size_t len) {
     char at[1 + 2 * RDB_LEN_MAX] = {(char)COMPRESSED_MARK};
     size_t head = 1 + rdb_put_len(at + 1, packed.len);
     head += rdb_put_len(at + head, len);
-    return put(sink, at, head) && put(sink, packed.data, packed.len);
+    return rdb_write_bytes(sink, at, head) && rdb_write_bytes(sink, packed.data, packed.len);
 }
 
 bool rdb_write_text(struct sink *sink, struct rdb_compressor *compressor, struct bytes text) {
     int64_t number;
     char at[RDB_INT_MAX];
     size_t len = text.len <= INT_TEXT_MAX && number_parse_i64(text, &number) ? rdb_put_int(at, number) : 0;
-    if (len) return put(sink, at, len);
+    if (len) return rdb_write_bytes(sink, at, len);
     if (compressor && text.len >= COMPRESSED_MIN && text.len <= RDB_COMPRESSED_MAX) {
         len = lzf_compress(&compressor->table, text, compressor->packed, text.len - COMPRESSED_GAIN);
         if (len) return put_compressed(sink, (struct bytes){compressor->packed, len}, text.len);
     }
-    return put_len(sink, text.len) && put(sink, text.data, text.len);
+    return rdb_write_len(sink, text.len) && rdb_write_bytes(sink, text.data, text.len);
 }
 
 /* ---- Plain values --------------------------------------------------------------------------------- */
@@ -70,14 +70,14 @@ static bool expires(const struct rdb_source *source) {
 
 static bool begin_plain(const struct rdb_source *source, struct sink *sink) {
     if (source->kind == RDB_STRING) return true;
-    if (expires(source) && !put_number(sink, (uint64_t)source->soonest_ms, 8)) return false;
-    return put_len(sink, source->count);
+    if (expires(source) && !rdb_write_number(sink, (uint64_t)source->soonest_ms, 8)) return false;
+    return rdb_write_len(sink, source->count);
 }
 
 /* Counted from the soonest, which is 1. */
 static bool put_expiry(const struct rdb_source *source, struct sink *sink, int64_t expiry_ms) {
     assert(expiry_ms == 0 || expiry_ms >= source->soonest_ms);
-    return put_len(sink, expiry_ms ? (uint64_t)(expiry_ms - source->soonest_ms) + 1 : 0);
+    return rdb_write_len(sink, expiry_ms ? (uint64_t)(expiry_ms - source->soonest_ms) + 1 : 0);
 }
 
 static bool put_element(const struct rdb_source *source, struct sink *sink, struct rdb_compressor *compressor,
@@ -143,9 +143,9 @@ static bool walk_listpack(struct rdb_source *source, struct sink *sink, size_t *
             listpack_element(&packed, parts[part]);
             *bytes += listpack_element_len(&packed);
             if (!sink) continue;
-            bool written = put(sink, packed.head, packed.head_len) &&
-                           put(sink, packed.text.data, packed.text.len) &&
-                           put(sink, packed.tail, packed.tail_len);
+            bool written = rdb_write_bytes(sink, packed.head, packed.head_len) &&
+                           rdb_write_bytes(sink, packed.text.data, packed.text.len) &&
+                           rdb_write_bytes(sink, packed.tail, packed.tail_len);
             if (!written) return false;
         }
     }
@@ -164,8 +164,8 @@ static bool write_listpack(struct rdb_source *source, struct sink *sink, size_t 
     size_t again;
     uint64_t counted;
     listpack_head(head, (uint32_t)bytes, count);
-    bool written = put(sink, head, sizeof head) && walk_listpack(source, sink, &again, &counted) &&
-                   put(sink, &end, 1);
+    bool written = rdb_write_bytes(sink, head, sizeof head) &&
+                   walk_listpack(source, sink, &again, &counted) && rdb_write_bytes(sink, &end, 1);
     assert(!written || (again + sizeof head + 1 == bytes && counted == count));
     return written;
 }
@@ -199,11 +199,11 @@ static size_t measure_intset(struct rdb_source *source, unsigned *width) {
 
 static bool write_intset(struct rdb_source *source, struct sink *sink, unsigned width) {
     uint64_t place = 0;
-    if (!put_number(sink, width, 4) || !put_number(sink, source->count, 4)) return false;
+    if (!rdb_write_number(sink, width, 4) || !rdb_write_number(sink, source->count, 4)) return false;
     for (uint64_t i = 0; i < source->count; i++) {
         struct rdb_element element = {0};
         source->next(source, &place, &element);
-        if (!put_number(sink, (uint64_t)integer_of(&element), width)) return false;
+        if (!rdb_write_number(sink, (uint64_t)integer_of(&element), width)) return false;
     }
     return true;
 }
@@ -233,7 +233,7 @@ static bool write_packed(struct rdb_source *source, struct rdb_compressor *compr
     if (collected) {
         collector.at = compressor->plain, collector.end = compressor->plain + bytes;
         to = &collector.sink;
-    } else if (!put_len(sink, bytes)) {
+    } else if (!rdb_write_len(sink, bytes)) {
         return false;
     }
     if (!(set ? write_intset(source, to, width) : write_listpack(source, to, bytes, count))) return false;
@@ -258,6 +258,7 @@ bool rdb_may_pack(struct rdb_source *source, uint64_t max_elements, size_t max_l
 }
 
 enum rdb_type rdb_type_of(const struct rdb_source *source, enum rdb_form form) {
+    assert(source->kind != RDB_STREAM);
     static const enum rdb_type types[][2] = {
         [RDB_STRING] = {RDB_TYPE_STRING, RDB_TYPE_STRING},
         [RDB_LIST] = {RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST_2},
@@ -278,7 +279,7 @@ enum dumped rdb_write(struct rdb_source *source, enum rdb_form form, struct curs
     assert(source->count > 0 && budget > 0);
     if (form == RDB_FORM_PLAIN || source->kind == RDB_STRING || expires(source))
         return write_plain(source, target.compressor, cursor, sink, budget);
-    if (source->kind == RDB_LIST && !(put_len(sink, 1) && put_len(sink, CONTAINER_PACKED)))
+    if (source->kind == RDB_LIST && !(rdb_write_len(sink, 1) && rdb_write_len(sink, CONTAINER_PACKED)))
         return DUMP_FAILED;
     return write_packed(source, target.compressor, sink) ? DUMP_DONE : DUMP_FAILED;
 }

@@ -41,6 +41,11 @@ struct rdb_compressor {
     char packed[RDB_COMPRESSED_MAX];
 };
 
+/* Bytes as they are; a length; a number of so many bytes, lowest first. False if the sink took no more. */
+bool rdb_write_bytes(struct sink *sink, const void *data, size_t len);
+bool rdb_write_len(struct sink *sink, uint64_t len);
+bool rdb_write_number(struct sink *sink, uint64_t number, unsigned len);
+
 /* Writes one string as Redis does: as an integer where it is the text of one; compressed where there is a
  * compressor and it gains; else as it is. False if the sink took no more. */
 bool rdb_write_text(struct sink *sink, struct rdb_compressor *compressor, struct bytes text);

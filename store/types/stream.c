@@ -75,8 +75,7 @@ static bool has_holes(const struct stream *stream, struct stream_id from) {
     return stream_id_compare(from, stream->max_deleted) <= 0;
 }
 
-/* How many entries had been added when this number was; STREAM_READ_UNKNOWN where that cannot be known. */
-static int64_t read_by(const struct stream *stream, struct stream_id id) {
+int64_t stream_read_by(const struct stream *stream, struct stream_id id) {
     int order = stream_id_compare(id, stream->last);
     if (stream->added == 0) return 0;
     if (stream->entries.count == 0 && order <= 0) return (int64_t)stream->added;
@@ -97,7 +96,7 @@ bool stream_lag(const struct stream *stream, const struct stream_group *group, i
     if (group->read != STREAM_READ_UNKNOWN && !has_holes(stream, group->last))
         read = group->read;
     else
-        read = read_by(stream, group->last);
+        read = stream_read_by(stream, group->last);
     *lag = (int64_t)(stream->added - (uint64_t)read);
     return read != STREAM_READ_UNKNOWN;
 }
@@ -107,14 +106,13 @@ void stream_note_read(const struct stream *stream, struct stream_group *group, s
     if (group->read != STREAM_READ_UNKNOWN && !has_holes(stream, id))
         group->read++;
     else if (stream->added > 0)
-        group->read = read_by(stream, id);
+        group->read = stream_read_by(stream, id);
     group->last = id;
 }
 
 /* ---- Making --------------------------------------------------------------------------------------- */
 
-/* One without entries and with one reference. NULL without memory. */
-static struct stream *make(struct heap *heap) {
+struct stream *stream_new(struct heap *heap) {
     struct stream *stream = node_alloc(heap, sizeof *stream);
     if (stream == NULL) return NULL;
     *stream = (struct stream){.head = {.type = &type_stream, .references = 1},
@@ -166,8 +164,7 @@ static bool write_and_push(struct stream *stream, const struct tree_context *con
     return done;
 }
 
-/* As stream_add. */
-static bool push(struct stream *stream, const struct tree_context *context, struct stream_id id,
+bool stream_push(struct stream *stream, const struct tree_context *context, struct stream_id id,
                  const struct stream_pairs *pairs, const struct stream_node_limits *limits) {
     assert(stream_id_compare(id, stream->last) > 0); /* 1 */
     unsigned number = number_of(stream, pairs);
@@ -185,7 +182,7 @@ struct stream *stream_edit(struct edit *edit) {
         struct object *object = edit_object(edit);
         return object ? stream_of(object) : NULL;
     }
-    struct stream *stream = make(edit->keyspace->heap);
+    struct stream *stream = stream_new(edit->keyspace->heap);
     if (stream == NULL || !collection_become_object(edit, &stream->head)) return NULL;
     return stream;
 }
@@ -195,7 +192,7 @@ bool stream_add(struct edit *edit, struct stream_id id, const struct stream_pair
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return false;
     struct tree_context context = collection_context(edit->keyspace);
-    bool done = push(stream, &context, id, pairs, limits);
+    bool done = stream_push(stream, &context, id, pairs, limits);
     keyspace_note_nodes(edit->keyspace);
     if (!done && edit->created && stream->entries.count == 0) edit->changed = false;
     return done;
@@ -304,16 +301,6 @@ static enum rdb_type form(const struct value *value) {
     return RDB_TYPE_STREAM_2;
 }
 
-static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
-    (void)value, (void)cursor, (void)sink, (void)budget;
-    return DUMP_FAILED;
-}
-
-static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
-    (void)loading, (void)element;
-    return RDB_REFUSED;
-}
-
 static size_t memory(const struct object *object) {
     const struct stream *stream = stream_of(object);
     return node_bytes(sizeof *stream) + stream->entries.bytes + stream->nodes.closed.bytes +
@@ -322,7 +309,7 @@ static size_t memory(const struct object *object) {
 }
 
 static struct object *fork_stream(const struct object *object, struct heap *heap) {
-    struct stream *from = stream_of(object), *to = make(heap);
+    struct stream *from = stream_of(object), *to = stream_new(heap);
     if (to == NULL) return NULL;
     if (!stream_groups_share(to, &to->groups, &from->groups)) {
         node_free(to);
@@ -359,9 +346,9 @@ const struct type type_stream = {.name = "stream",
                                  .encoding = encoding,
                                  .count = count,
                                  .digest = digest,
-                                 .dump = dump,
+                                 .dump = stream_dump,
                                  .form = form,
-                                 .load = load,
+                                 .load = stream_load,
                                  .memory = memory,
                                  .fork = fork_stream,
                                  .bury = bury};

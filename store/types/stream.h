@@ -5,9 +5,7 @@
  * TREE_STREAM, whose items are what stream_entry.h writes; an entry of more than 1 KiB lies in a block. How Redis would have
  * parted them into nodes stream_nodes.h knows.
  *
- * To dump one: `last`, `max_deleted` and `added` of struct stream, stream_walk with stream_fields for its entries, and its
- * groups as stream_groups.h says. To load one: make, push for each entry in their order (both in stream.c), then these three
- * numbers, and its groups.
+ * To dump one, and to load it: stream_dump.c and stream_load.c.
  *
  * Invariants:
  *   1. No entry has a number above `last`.
@@ -68,6 +66,8 @@ bool stream_next(struct stream_walk *walk, struct stream_item *item);
 /* Is there an entry with this number? */
 bool stream_has(const struct stream *stream, struct stream_id id);
 
+/* How many entries had been added when this number was; STREAM_READ_UNKNOWN where that cannot be known. */
+int64_t stream_read_by(const struct stream *stream, struct stream_id id);
 /* How many entries a group has yet to read. False where that cannot be known. */
 bool stream_lag(const struct stream *stream, const struct stream_group *group, int64_t *lag);
 /* After an entry was read by a group, the first time: its number is above the group's, whose it becomes. */
@@ -75,10 +75,16 @@ void stream_note_read(const struct stream *stream, struct stream_group *group, s
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
+/* One without entries and with one reference. NULL without memory. */
+struct stream *stream_new(struct heap *heap);
+/* Puts an entry behind all others; its number is above `last`, and becomes that. False without memory, or if the entry would be too
+ * long: nothing has changed then. */
+bool stream_push(struct stream *stream, const struct tree_context *context, struct stream_id id,
+                 const struct stream_pairs *pairs, const struct stream_node_limits *limits);
+
 /* The stream of the edit, to change it; a value that is none yet becomes one. NULL without memory. */
 struct stream *stream_edit(struct edit *edit);
-/* Puts an entry behind all others; its number is above `last`, and becomes that. False without memory, or if the entry would
- * be too long: nothing has changed then, and a stream that was created for it goes when the edit is closed. */
+/* As stream_push. A stream that was created for it goes when the edit is closed. */
 bool stream_add(struct edit *edit, struct stream_id id, const struct stream_pairs *pairs,
                 const struct stream_node_limits *limits);
 
@@ -99,5 +105,10 @@ enum stream_changed stream_create_group(struct edit *edit, struct bytes name, st
 enum stream_changed stream_destroy_group(struct edit *edit, struct bytes name);
 /* The group with this name, which is there, to change it. NULL without memory. */
 struct stream_group *stream_open_group(struct edit *edit, struct bytes name);
+
+/* ---- In the row ----------------------------------------------------------------------------------- */
+
+enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget);
+enum rdb_answer stream_load(struct loading *loading, const struct rdb_element *element);
 
 #endif

@@ -9,11 +9,9 @@ static struct loading *loading_of(struct rdb_loader *loader) {
 _Static_assert(offsetof(struct loading, loader) == 0, "a loader is found at its loading's address");
 
 static enum rdb_answer begin(struct rdb_loader *loader, enum rdb_kind kind, uint64_t hint) {
-    static const enum entry_type types[] = {[RDB_STRING] = TYPE_STRING,
-                                            [RDB_LIST] = TYPE_LIST,
-                                            [RDB_SET] = TYPE_SET,
-                                            [RDB_ZSET] = TYPE_ZSET,
-                                            [RDB_HASH] = TYPE_HASH};
+    static const enum entry_type types[] = {
+        [RDB_STRING] = TYPE_STRING, [RDB_LIST] = TYPE_LIST, [RDB_SET] = TYPE_SET,
+        [RDB_ZSET] = TYPE_ZSET,     [RDB_HASH] = TYPE_HASH, [RDB_STREAM] = TYPE_STREAM};
     struct loading *loading = loading_of(loader);
     const struct type *const *rows = loading->options->types ? loading->options->types : type_rows;
     (void)hint;
@@ -51,6 +49,8 @@ void load_begin(struct loading *loading, const struct load_options *options, uns
     loading->loader = (struct rdb_loader){begin, element, end};
     loading->options = options;
     loading->type = NULL;
+    loading->group = NULL;
+    loading->consumer = 0;
     loading->packed = type == RDB_TYPE_HASH_ZIPLIST || type == RDB_TYPE_HASH_LISTPACK ||
                       type == RDB_TYPE_ZSET_ZIPLIST || type == RDB_TYPE_ZSET_LISTPACK;
     loading->value = (struct value){.kind = VALUE_INLINE};

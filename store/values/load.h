@@ -11,6 +11,8 @@
 #include "store/values/tree.h"
 #include "store/values/type.h"
 
+struct stream_group; /* store/types/stream_groups.h */
+
 /* Redis's thresholds: what has more elements, or a longer one, gets the mark `edited`. */
 struct load_threshold {
     uint64_t elements, len;
@@ -43,7 +45,9 @@ struct loading {
     const struct type *type;            /* NULL until it is known */
     struct value value;                 /* what it is so far; inline bytes lie in `bytes` */
     char bytes[LOAD_PACK_MAX];
-    enum loaded opened; /* what the type byte said */
+    enum loaded opened;         /* what the type byte said */
+    struct stream_group *group; /* of a stream: the group that came last, and its consumer that did */
+    uint32_t consumer;
     bool
         packed; /* as one string of a hash or sorted set: of such a one Redis looks at the count alone, not at lengths */
 };

@@ -12,6 +12,7 @@
 #include "store/types/collection.h"
 #include "store/types/hash.h"
 #include "store/types/hash_timed.h"
+#include "store/types/stream.h"
 #include "store/values/load.h"
 #include "tests/check.h"
 
@@ -77,6 +78,11 @@ static void check_same(const struct value *a, const struct value *b) {
 
 static void check_trees(const struct value *value) {
     if (value->kind != VALUE_OBJECT) return;
+    if (value->type == TYPE_STREAM) {
+        CHECK(tree_check(&stream_at(value)->entries, &seed) &&
+              tree_check(&stream_at(value)->nodes.closed, &seed));
+        return;
+    }
     if (value->type == TYPE_HASH && value->object->form == HASH_FORM_TIMED) return;
     const struct collection *collection = collection_of(value->object);
     CHECK(tree_check(&collection->tree, &seed) && tree_check(&collection->index, &seed));

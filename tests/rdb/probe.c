@@ -4,7 +4,7 @@
  * On standard input, for each payload, its length (u32, lowest byte first) and its bytes. On standard output as
  * many parts, each a length and bytes: first what became of it ("ok", "empty", "corrupt", "stream", "module" or
  * "footer"); if it is "ok", its text (rdb_model.h), then payloads of the same value: plain, plain and compressed,
- * packed, packed and compressed.
+ * packed, packed and compressed; of a stream four empty ones.
  *
  * Each payload is read whole and in pieces of several sizes, which must agree. */
 #include <stdio.h>
@@ -82,6 +82,10 @@ static void probe(struct bytes bytes) {
         struct text text = model_text(&model);
         write_part(text_bytes(&text));
         free(text.data);
+    }
+    bool stream = read == RDB_READ_DONE && model.source.kind == RDB_STREAM; /* which others write */
+    for (unsigned i = 0; stream && i < 4; i++) write_part((struct bytes){NULL, 0});
+    if (read == RDB_READ_DONE && !stream) {
         write_payload(&model, RDB_FORM_PLAIN, NULL);
         write_payload(&model, RDB_FORM_PLAIN, &compressor);
         write_payload(&model, RDB_FORM_PACKED, NULL);

@@ -136,7 +136,9 @@ static void what_is_no_value_is_refused(void) {
         {RDB_TYPE_SET, BYTES_INIT("\1\1a"), LOAD_DONE},
         {RDB_TYPE_SET, BYTES_INIT("\2\1a\1a"), LOAD_CORRUPT}, /* a member twice */
         {RDB_TYPE_LIST, BYTES_INIT("\2\1a\1a"), LOAD_DONE},
-        {RDB_TYPE_STREAM, BYTES_INIT("\1\1a"), LOAD_UNKNOWN},
+        {RDB_TYPE_STREAM, BYTES_INIT("\1\1a"), LOAD_CORRUPT},
+        {RDB_TYPE_STREAM, BYTES_INIT("\0\0\0\0\0"), LOAD_DONE},
+        {RDB_TYPE_STREAM_4, BYTES_INIT("\0\0\0\0\0"), LOAD_UNKNOWN},
         {RDB_TYPE_MODULE_2, BYTES_INIT("\1\1a"), LOAD_UNKNOWN},
         {200, BYTES_INIT("\1\1a"), LOAD_CORRUPT},
     };

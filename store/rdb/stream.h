@@ -1,0 +1,108 @@
+/* stream.h - streams in RDB files and in DUMP's payloads: what they are made of, and how far the reader is in one.
+ *
+ *     stream | nodes | { number of the first entry, string of 16 bytes | listpack } ... |
+ *            | length | last number | first number, greatest deleted one, entries added |       the latter from type 19 on
+ *            | groups | { name | last number | entries read | pending | consumers } ... |
+ *     pending   | count | { number, 16 bytes | time, 8 bytes | deliveries } ... |
+ *     consumers | count | { name | seen, 8 bytes | active, 8 bytes | count | { number, 16 bytes } ... } ... |
+ *
+ * Counts, and numbers that are not said to be of 16 bytes, are written as lengths are (rdb.h); a number of 16 bytes has its highest
+ * byte first. "Entries read" came with type 19, "active" with 21. A listpack begins with a master entry,
+ *
+ *     | entries | deleted ones | count of fields | field ... | 0 |
+ *     | flags | milliseconds and sequence, from the node's number on | count of fields | { field | value } ... | elements before |
+ *     | flags | milliseconds and sequence, from the node's number on | value ...                             | elements before |
+ *
+ * and has entries of the second kind where the fields are others than the master's, else of the third. */
+#ifndef KEVY_STORE_RDB_STREAM_H
+#define KEVY_STORE_RDB_STREAM_H
+
+#include <stdint.h>
+
+#include "protocol/bytes.h"
+#include "store/memory/block.h"
+
+struct rdb_id {
+    uint64_t ms, sequence;
+};
+/* < 0, 0 or > 0. */
+static inline int rdb_id_compare(struct rdb_id a, struct rdb_id b) {
+    if (a.ms != b.ms) return a.ms < b.ms ? -1 : 1;
+    return (a.sequence > b.sequence) - (a.sequence < b.sequence);
+}
+
+enum {
+    STREAM_DELETED = 1,     /* flags of an entry */
+    STREAM_SAME_FIELDS = 2, /* as the master entry */
+    STREAM_KEY_BYTES = 16,
+};
+
+/* A part of a stream, in the order in which they come: entries with ascending numbers, the state, and each group with its consumers
+ * and what is pending for each. */
+enum rdb_part { RDB_PART_ENTRY, RDB_PART_STATE, RDB_PART_GROUP, RDB_PART_CONSUMER, RDB_PART_PENDING };
+enum { RDB_ENTRIES_READ_UNKNOWN = -1, RDB_ENTRIES_READ_UNSAID = -2 };
+
+struct rdb_stream_part {
+    enum rdb_part part;
+    bool opens_node;  /* of an entry: it is the first of its node */
+    bool old;         /* of the state: what came with type 19 is not known */
+    struct rdb_id id; /* of an entry, or of one that is pending; the last one of the stream or group */
+    const struct bytes *pairs; /* of an entry: fields and values in turn */
+    uint32_t count;            /* of these pairs, above 0 */
+    struct rdb_id max_deleted; /* of the state; and the entries that there have been */
+    uint64_t added;
+    struct bytes name;   /* of a group or a consumer */
+    int64_t read;        /* by a group: entries, or one of the words above */
+    int64_t time_ms;     /* when a consumer was seen, or an entry was delivered last: 0 to RDB_TIME_MAX */
+    uint64_t deliveries; /* of one that is pending */
+};
+#define RDB_TIME_MAX (((int64_t)1 << 48) - 1)
+
+enum stream_step {
+    STREAM_NODES,
+    STREAM_KEY,
+    STREAM_NODE,
+    STREAM_LENGTH,
+    STREAM_LAST_MS,
+    STREAM_LAST_SEQUENCE,
+    STREAM_FIRST_MS,
+    STREAM_FIRST_SEQUENCE,
+    STREAM_DELETED_MS,
+    STREAM_DELETED_SEQUENCE,
+    STREAM_ADDED,
+    STREAM_GROUPS,
+    STREAM_GROUP_NAME,
+    STREAM_GROUP_MS,
+    STREAM_GROUP_SEQUENCE,
+    STREAM_GROUP_READ,
+    STREAM_PENDING,
+    STREAM_PENDING_ID,
+    STREAM_PENDING_TIME,
+    STREAM_PENDING_DELIVERIES,
+    STREAM_CONSUMERS,
+    STREAM_CONSUMER_NAME,
+    STREAM_CONSUMER_SEEN,
+    STREAM_CONSUMER_ACTIVE,
+    STREAM_OWNED,
+    STREAM_OWNED_ID,
+    STREAM_DONE
+};
+
+/* Where a reader is in a stream; zeroes at first. */
+struct rdb_stream {
+    bool is_one; /* else the value is no stream */
+    enum stream_step step;
+    bool has_counts, has_active; /* of types 19 and 21 */
+    uint64_t
+        numbers[STREAM_DONE]; /* what was read at each step, as far as it is a number; counts count down */
+    struct rdb_id key;        /* of a node, or of what is pending */
+    struct rdb_id before;     /* the entry or the pending one that came last */
+    uint64_t entries;         /* that were handed on */
+    struct block *pending;    /* of the group: struct rdb_pending, in their order; owned */
+    uint64_t pending_count, claimed; /* and how many of them have found their consumer */
+};
+
+/* Gives back what it holds. */
+void rdb_stream_close(struct rdb_stream *stream);
+
+#endif

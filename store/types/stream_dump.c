@@ -1,0 +1,262 @@
+/* stream_dump.c - streams as Redis 7.0 reads them (store/rdb/stream.h has the form).
+ *
+ * A listpack for each of Redis's nodes, of which those without entries are left out, and without the entries that have been deleted.
+ * The master entry has the fields of the first entry. The cursor says where a dump is: its stage, the node or group, and of a group's
+ * pending entries or its consumers the next. */
+#include "store/rdb/packed.h"
+#include "store/rdb/stream.h"
+#include "store/rdb/writer.h"
+#include "store/types/stream.h"
+
+enum { STAGE, PLACE, PART, RANK }; /* words of the cursor */
+enum { STAGE_BEGIN, STAGE_NODES, STAGE_GROUPS };
+enum { PART_HEAD, PART_PENDING, PART_CONSUMERS };
+
+/* ---- Listpacks ------------------------------------------------------------------------------------ */
+
+/* Elements on their way into a listpack: counted first, then written. */
+struct pages {
+    struct sink *sink; /* NULL: they are counted */
+    size_t bytes;
+    uint64_t count;
+    bool failed;
+};
+
+static void put_text(struct pages *pages, struct bytes text) {
+    struct listpack_element element;
+    listpack_element(&element, text);
+    pages->bytes += listpack_element_len(&element);
+    pages->count++;
+    if (pages->sink == NULL || pages->failed) return;
+    pages->failed = !rdb_write_bytes(pages->sink, element.head, element.head_len) ||
+                    !rdb_write_bytes(pages->sink, element.text.data, element.text.len) ||
+                    !rdb_write_bytes(pages->sink, element.tail, element.tail_len);
+}
+
+static void put_number(struct pages *pages, int64_t number) {
+    char text[NUMBER_I64_MAX_LEN];
+    put_text(pages, (struct bytes){text, number_format_i64(text, number)});
+}
+
+/* Entries from one number up to another, which are one node; there is one at least. */
+struct dumped_node {
+    const struct stream *stream;
+    struct stream_id from, to;
+    uint64_t entries;
+    struct stream_item first;
+};
+
+static bool same_fields(const struct dumped_node *node, const struct stream_item *item) {
+    struct stream_fields a = stream_fields(node->first.entry, node->stream->names);
+    struct stream_fields b = stream_fields(item->entry, node->stream->names);
+    struct bytes field, other, value;
+    if (a.number && a.number == b.number) return true;
+    if (a.left != b.left) return false;
+    while (stream_fields_next(&a, &field, &value) && stream_fields_next(&b, &other, &value))
+        if (!bytes_equal(field, other)) return false;
+    return true;
+}
+
+static void put_master(struct pages *pages, const struct dumped_node *node) {
+    struct stream_fields fields = stream_fields(node->first.entry, node->stream->names);
+    struct bytes field, value;
+    put_number(pages, (int64_t)node->entries);
+    put_number(pages, 0);
+    put_number(pages, (int64_t)fields.left);
+    while (stream_fields_next(&fields, &field, &value)) put_text(pages, field);
+    put_number(pages, 0);
+}
+
+static void put_entry(struct pages *pages, const struct dumped_node *node, const struct stream_item *item) {
+    struct stream_fields fields = stream_fields(item->entry, node->stream->names);
+    struct bytes field, value;
+    bool same = same_fields(node, item);
+    int64_t count = (int64_t)fields.left;
+    put_number(pages, same ? STREAM_SAME_FIELDS : 0);
+    put_number(pages, (int64_t)(item->id.ms - node->first.id.ms));
+    put_number(pages, (int64_t)(item->id.sequence - node->first.id.sequence));
+    if (!same) put_number(pages, count);
+    while (stream_fields_next(&fields, &field, &value)) {
+        if (!same) put_text(pages, field);
+        put_text(pages, value);
+    }
+    put_number(pages, same ? count + 3 : 2 * count + 4);
+}
+
+static void put_node(struct pages *pages, const struct dumped_node *node) {
+    struct stream_walk walk;
+    struct stream_item item;
+    put_master(pages, node);
+    stream_walk(&walk, node->stream, node->from, node->to, false);
+    while (!pages->failed && stream_next(&walk, &item)) put_entry(pages, node, &item);
+}
+
+static bool write_key(struct sink *sink, struct stream_id id) {
+    char key[STREAM_KEY_BYTES];
+    uint64_t halves[] = {__builtin_bswap64(id.ms), __builtin_bswap64(id.sequence)};
+    memcpy(key, halves, sizeof key);
+    return rdb_write_bytes(sink, key, sizeof key);
+}
+
+static bool write_node(struct sink *sink, struct dumped_node *node) {
+    struct pages counted = {.sink = NULL}, written = {.sink = sink};
+    struct stream_walk walk;
+    char head[LISTPACK_HEAD], end = (char)0xff;
+    stream_walk(&walk, node->stream, node->from, node->to, false);
+    stream_next(&walk, &node->first);
+    put_node(&counted, node);
+    size_t bytes = LISTPACK_HEAD + counted.bytes + 1;
+    if (bytes > UINT32_MAX) return false;
+    listpack_head(head, (uint32_t)bytes, counted.count);
+    if (!rdb_write_len(sink, STREAM_KEY_BYTES) || !write_key(sink, node->first.id)) return false;
+    if (!rdb_write_len(sink, bytes) || !rdb_write_bytes(sink, head, sizeof head)) return false;
+    put_node(&written, node);
+    assert(written.failed || (written.bytes == counted.bytes && written.count == counted.count));
+    return !written.failed && rdb_write_bytes(sink, &end, 1);
+}
+
+/* ---- Nodes ---------------------------------------------------------------------------------------- */
+
+/* The number that the node at this place begins with; behind the last one, there is none. */
+static struct stream_id node_begins(const struct stream *stream, uint64_t place) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    if (place >= stream->nodes.closed.count) return stream->nodes.open.first;
+    tree_select(&cursor, &stream->nodes.closed, place);
+    tree_get(&cursor, &item);
+    return stream_id_of(&item);
+}
+
+/* Which entries the node at this place has; false if none. The first and the last node have what is before or behind them. */
+static bool node_at(const struct stream *stream, uint64_t place, struct dumped_node *node) {
+    bool last = place == stream->nodes.closed.count;
+    *node = (struct dumped_node){.stream = stream, .to = STREAM_ID_MAX};
+    if (place > 0) node->from = node_begins(stream, place);
+    if (!last) {
+        node->to = node_begins(stream, place + 1);
+        bool open_is_none = place + 1 == stream->nodes.closed.count && stream->nodes.open.total == 0;
+        if (open_is_none)
+            node->to = STREAM_ID_MAX;
+        else
+            stream_id_previous(&node->to);
+    } else if (stream->nodes.open.total == 0 && stream->nodes.closed.count > 0) {
+        return false;
+    }
+    node->entries = stream_between(stream, node->from, node->to);
+    return node->entries > 0;
+}
+
+static enum dumped write_nodes(const struct stream *stream, struct cursor *cursor, struct sink *sink,
+                               size_t budget) {
+    uint64_t places = stream->nodes.closed.count + 1, entries = 0, most = budget / 16 + 1;
+    struct dumped_node node;
+    if (cursor->words[STAGE] == STAGE_BEGIN) {
+        uint64_t nodes = 0;
+        for (uint64_t i = 0; i < places; i++) nodes += node_at(stream, i, &node);
+        if (!rdb_write_len(sink, nodes)) return DUMP_FAILED;
+        cursor->words[STAGE] = STAGE_NODES;
+    }
+    for (; cursor->words[PLACE] < places; cursor->words[PLACE]++) {
+        if (entries >= most) return DUMP_MORE;
+        if (!node_at(stream, cursor->words[PLACE], &node)) continue;
+        if (!write_node(sink, &node)) return DUMP_FAILED;
+        entries += node.entries;
+    }
+    return DUMP_DONE;
+}
+
+/* ---- State and groups ----------------------------------------------------------------------------- */
+
+static bool write_id(struct sink *sink, struct stream_id id) {
+    return rdb_write_len(sink, id.ms) && rdb_write_len(sink, id.sequence);
+}
+
+static bool write_state(const struct stream *stream, struct sink *sink) {
+    return rdb_write_len(sink, stream->entries.count) && write_id(sink, stream->last) &&
+           write_id(sink, stream_end(stream, TREE_FRONT)) && write_id(sink, stream->max_deleted) &&
+           rdb_write_len(sink, stream->added) && rdb_write_len(sink, stream->groups.count);
+}
+
+static bool write_name(struct sink *sink, const struct stream_named *named) {
+    struct bytes name = stream_name_of(named);
+    return rdb_write_len(sink, name.len) && rdb_write_bytes(sink, name.data, name.len);
+}
+
+static bool write_group_head(const struct stream_group *group, struct sink *sink) {
+    return write_name(sink, &group->head) && write_id(sink, group->last) &&
+           rdb_write_len(sink, (uint64_t)group->read) && rdb_write_len(sink, group->pending.count);
+}
+
+static bool write_consumer_head(const struct stream_consumer *consumer, struct sink *sink) {
+    return write_name(sink, &consumer->head) && rdb_write_number(sink, (uint64_t)consumer->seen_ms, 8) &&
+           rdb_write_len(sink, consumer->pending.count);
+}
+
+/* What is pending in a group, or for one consumer, from the cursor's rank on. */
+static enum dumped write_pending(const struct stream_group *group, const struct stream_consumer *consumer,
+                                 struct cursor *cursor, struct sink *sink, uint64_t most) {
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    const struct tree *tree = consumer ? &consumer->pending : &group->pending;
+    if (cursor->words[RANK] >= tree->count) return DUMP_DONE;
+    stream_pending_walk(&walk, group, consumer, (struct stream_id){0, 0});
+    tree_select(&walk.cursor, tree, cursor->words[RANK]);
+    for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++, cursor->words[RANK]++) {
+        if (!write_key(sink, pending.id)) return DUMP_FAILED;
+        if (consumer) continue;
+        if (!rdb_write_number(sink, (uint64_t)pending.time_ms, 8) || !rdb_write_len(sink, pending.count))
+            return DUMP_FAILED;
+    }
+    return cursor->words[RANK] < tree->count ? DUMP_MORE : DUMP_DONE;
+}
+
+/* One part of the group at the cursor, which goes on to the next: DUMP_DONE behind the last. */
+static enum dumped write_group_part(const struct stream_group *group, struct cursor *cursor,
+                                    struct sink *sink, uint64_t most) {
+    uint64_t *part = &cursor->words[PART];
+    enum dumped dumped = DUMP_DONE;
+    bool written = true;
+    if (*part == PART_HEAD) {
+        written = write_group_head(group, sink);
+    } else if (*part == PART_PENDING) {
+        dumped = write_pending(group, NULL, cursor, sink, most);
+        if (dumped == DUMP_DONE) written = rdb_write_len(sink, group->consumers.count);
+    } else {
+        uint64_t number = *part - PART_CONSUMERS;
+        const struct stream_consumer *consumer = stream_consumer_at(group, (uint32_t)(number / 2));
+        if (number % 2 == 0)
+            written = write_consumer_head(consumer, sink);
+        else
+            dumped = write_pending(group, consumer, cursor, sink, most);
+    }
+    if (!written || dumped != DUMP_DONE) return written ? dumped : DUMP_FAILED;
+    cursor->words[RANK] = 0;
+    return ++*part == PART_CONSUMERS + 2ull * group->consumers.count ? DUMP_DONE : DUMP_MORE;
+}
+
+static enum dumped write_groups(const struct stream *stream, struct cursor *cursor, struct sink *sink,
+                                size_t budget) {
+    enum { PARTS_AT_ONCE = 64 };
+    for (unsigned i = 0; cursor->words[PLACE] < stream->groups.count; i++) {
+        const struct stream_group *group = stream_group_at(&stream->groups, (uint32_t)cursor->words[PLACE]);
+        if (i == PARTS_AT_ONCE) return DUMP_MORE;
+        uint64_t rank = cursor->words[RANK];
+        enum dumped dumped = write_group_part(group, cursor, sink, budget / STREAM_KEY_BYTES + 1);
+        if (dumped == DUMP_FAILED || cursor->words[RANK] > rank) return dumped;
+        if (dumped == DUMP_MORE) continue;
+        cursor->words[PART] = PART_HEAD;
+        cursor->words[PLACE]++;
+    }
+    return DUMP_DONE;
+}
+
+enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
+    const struct stream *stream = stream_at(value);
+    if (cursor->words[STAGE] != STAGE_GROUPS) {
+        enum dumped dumped = write_nodes(stream, cursor, sink, budget);
+        if (dumped != DUMP_DONE) return dumped;
+        if (!write_state(stream, sink)) return DUMP_FAILED;
+        *cursor = (struct cursor){.words = {[STAGE] = STAGE_GROUPS}};
+    }
+    return write_groups(stream, cursor, sink, budget);
+}
