@@ -168,7 +168,7 @@ class Generator(families.Draws):
                 return arguments
 
     def draw(self, word):
-        if word[0] != "$":
+        if word[0] != "$" or word == "$":
             return [word.encode()]
         if word[-1] == "?":
             return self.draw(word[:-1]) if self.random.random() < 0.7 else []
