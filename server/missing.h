@@ -10,7 +10,6 @@
 #define MISSING_STREAMS          "has no streams yet"
 #define MISSING_MIGRATE          "moves no keys to other servers yet"
 #define MISSING_BAD_CHECKSUMS    "takes no payload whose checksum is wrong"
-#define MISSING_TRACKING         "does not track what clients cache yet"
 #define MISSING_SCRIPTS          "has no scripts yet"
 #define MISSING_MODULES          "has no modules"
 #define MISSING_ACL              "has no access control lists yet"

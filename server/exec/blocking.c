@@ -121,6 +121,13 @@ void blocking_begin(struct call *call) {
 
 enum { REPLY_OVERHEAD = 192 }; /* bytes of headers, and of a score */
 
+/* What it has read itself and changes as it is served, it is told behind its reply. */
+static void tell_own(struct blocked *blocked, struct invalidator *tracking) {
+    bool muted = blocked->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP);
+    invalidation_tell_own(tracking, NULL, muted ? NULL : &blocked->reply.reply);
+    buffer_free(&tracking->own.keys);
+}
+
 /* Runs its request for this key alone, within a call that holds all that it takes. */
 static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg) {
     const struct saved *saved = blocked->saved;
@@ -131,7 +138,12 @@ static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg
     struct call call = nested_call(outer, saved, &as, &blocked->reply.reply);
     call.logged = false;
     uint64_t recorded = call.effects->recorded, start_ns = clock_monotonic_ns();
+    struct invalidator *tracking = &call.effects->tracking;
+    struct own outer_own = tracking->own;
+    tracking->own = (struct own){.client_id = blocked->client_id};
     blocked->wait.serve(&call, arg);
+    if (invalidation_has_own(tracking)) tell_own(blocked, tracking);
+    tracking->own = outer_own;
     uint64_t taken_ns = clock_monotonic_ns() - start_ns;
     assert(call.logged || !call.effects->journal || call.effects->recorded == recorded);
     blocked->spent_ns += taken_ns;
