@@ -84,6 +84,7 @@ void reply_int(struct reply *reply, int64_t value);
 void reply_bulk_long(struct reply *reply, struct bytes bytes); /* any length */
 
 enum { REPLY_BULK_SHORT_MIN = 10, REPLY_BULK_SHORT_MAX = 32 };
+#define REPLY_BULK_HEADER ('$' | '0' << 8 | '0' << 16 | '\r' << 24 | (uint64_t)'\n' << 32) /* "$00\r\n" */
 
 /* A bulk string. Lengths of two digits that two overlapping loads of sixteen bytes cover, or of eight, take a path
  * without a call: keys and small values are the bulk of all replies. */
@@ -95,8 +96,9 @@ static inline void reply_bulk(struct reply *reply, struct bytes bytes) {
         reply_bulk_long(reply, bytes);
         return;
     }
-    const char header[8] = {'$', (char)('0' + len / 10), (char)('0' + len % 10), '\r', '\n'};
-    memcpy(at, header, 8);
+    /* "$NN\r\n" as one number, least byte first: the second digit is the length less ten times the first. */
+    uint64_t tens = len / 10, header = REPLY_BULK_HEADER + (len << 16) + (tens << 8) - (10 * tens << 16);
+    memcpy(at, &header, 8);
     at += 5;
     if (len >= 16) {
         memcpy(at, bytes.data, 16);

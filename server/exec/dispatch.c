@@ -254,6 +254,11 @@ static inline struct bytes bytes_of_request(const struct executor *executor, con
     return (struct bytes){bytes + request->begin, request->end - request->begin};
 }
 
+static inline void note_untimed(struct executor *executor, const struct command *command, unsigned requests) {
+    assert(executor->share_count < BATCH_REQUESTS && requests > 0);
+    executor->shares[executor->share_count++] = (struct time_share){command->id, requests};
+}
+
 static __attribute__((noinline)) enum verdict run_request(struct call *call, struct request *request) {
     struct client *client = call->client;
     enum verdict verdict = PASS;
@@ -272,6 +277,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     executor_of(call)->gates = gates_raised(client);
     call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;
     call->db = client->db;
+    if (verdict != HELD && request->untimed) note_untimed(executor_of(call), request->command, 1);
     if (verdict != HELD) prepare_trim(request);
     return verdict;
 }
@@ -379,6 +385,7 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
     }
     assert(done <= count && (done > first || !batch[done].plain));
     metric_add(&call->effects->metrics->commands[command->id].calls, done - first);
+    if (done > first) note_untimed(executor_of(call), command, done - first);
     return done;
 }
 static unsigned run_plain(struct call *call, struct request *batch, unsigned done, unsigned count) {
@@ -422,19 +429,17 @@ static void prefetch_entries(const struct request *batch, unsigned count) {
 }
 
 /* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
-static void share_time(struct executor *executor, unsigned count) {
+static void share_time(struct executor *executor) {
     uint64_t now = clock_monotonic_ns(),
              spent = now > executor->clock.timed_ns ? now - executor->clock.timed_ns : 0;
-    unsigned untimed = 0, same;
+    const struct time_share *shares = executor->shares, *end = shares + executor->share_count;
+    uint32_t requests = 0;
     executor->clock.timed_ns = now;
     if (executor->gates & GATE_MASK(MODE_TIMED)) return;
-    for (unsigned i = 0; i < count; i++) untimed += executor->batch[i].untimed;
-    for (unsigned i = 0; i < count; i += same) {
-        const struct request *request = &executor->batch[i];
-        for (same = 1; i + same < count && request[same].command == request->command;) same++;
-        if (request->untimed)
-            metric_add(&executor->metrics.commands[request->command->id].nanoseconds, spent / untimed * same);
-    }
+    for (const struct time_share *share = shares; share < end; share++) requests += share->requests;
+    for (const struct time_share *share = shares; share < end; share++)
+        metric_add(&executor->metrics.commands[share->command].nanoseconds,
+                   spent / requests * share->requests);
 }
 
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,
@@ -454,6 +459,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->db = client->db;
     executor->gates = gates_raised(client);
     executor->effects.tracking.own.client_id = client->id;
+    executor->share_count = 0;
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
     while (done < count && !held) {
         if (batch[done].plain && fast_path(call, batch[done].command)) {
@@ -474,7 +480,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
     executor->effects.tracking.own.client_id = 0;
-    share_time(executor, done);
+    share_time(executor);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;
     return done;

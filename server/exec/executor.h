@@ -36,6 +36,12 @@ struct request {
 };
 enum { STRIPE_MANY = STRIPE_NONE + 1, STRIPE_ALL };
 
+/* How many untimed requests of one command ran one after the other. */
+struct time_share {
+    uint32_t command; /* its id */
+    uint32_t requests;
+};
+
 struct executor {
     unsigned index;     /* of its shard */
     uint32_t gates;     /* those that are raised for the running batch: server/call/gate.h */
@@ -44,6 +50,8 @@ struct executor {
     struct wakes wakes; /* shards that were posted to since the loop last woke them */
     struct call call;   /* the running command's window, used again for each */
     struct request batch[BATCH_REQUESTS];
+    struct time_share shares[BATCH_REQUESTS]; /* of the batch's time */
+    unsigned share_count;
     const char *bytes; /* that the batch was parsed from, for the journal; NULL: they are not at hand */
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     struct wait wait;                       /* what the running command has asked to wait for */

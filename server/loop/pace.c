@@ -20,7 +20,6 @@
 
 enum {
     PACE_EPOCH_US = 10 * 1000,
-    GATHER_MOST = 16,  /* completions: what a wake-up costs is well shared by then */
     PIPELINE = 4,      /* requests a receive: who sends so many does not wait for a single reply */
     BUSY_PERCENT = 40, /* of a CPU, that one request a receive must keep busy */
 
@@ -202,7 +201,7 @@ unsigned pace_want(const struct pace *pace, uint64_t option_us, uint64_t *wait_u
     }
     if (!pace->throughput || pace->gather == pace->trial) return 1;
     uint64_t want = pace->receives_per_second * option_us / 1000000, most = pace->active_last / 2;
-    if (most > GATHER_MOST) most = GATHER_MOST;
+    if (most > PACE_GATHER_MOST) most = PACE_GATHER_MOST;
     if (want > most) want = most;
     if (want < 2) return 1;
     *wait_us = option_us;

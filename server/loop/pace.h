@@ -49,6 +49,8 @@ struct pace {
 
 void pace_open(struct pace *pace);
 
+enum { PACE_GATHER_MOST = 16 }; /* completions to wait for: what a wake-up costs is well shared by then */
+
 /* A long sleep must not outweigh the short gaps that follow: after fourteen of 1 us the mean is below 50 us again. */
 enum { PACE_GAP_MAX_US = 10000 };
 
@@ -79,9 +81,12 @@ void pace_next(struct pace *pace, uint64_t now_us, uint64_t requests, uint64_t c
 unsigned pace_want(const struct pace *pace, uint64_t option_us, uint64_t *wait_us);
 
 /* Whether the next completion will likely come sooner than a sleeping CPU wakes. With one or two busy connections it
- * may, and where many send at a brisk rate; spinning for up to most_us has to be earned by gaps that were shorter. */
+ * may, and where many send at a brisk rate; spinning for up to most_us has to be earned by gaps that were shorter.
+ * A trial of not gathering does without where gathering waits for a part of the clients only: the others keep the shard
+ * busy, so spinning would gain nothing, and it costs a whole CPU. */
 static inline bool pace_may_spin(const struct pace *pace, uint64_t most_us) {
-    return most_us && pace->active_last && (pace->active_last <= 2 || pace->brisk) && pace->gap_us <= most_us;
+    bool brisk = pace->brisk && !(pace->trial && pace->active_last > 2 * PACE_GATHER_MOST);
+    return most_us && pace->active_last && (pace->active_last <= 2 || brisk) && pace->gap_us <= most_us;
 }
 
 #endif
