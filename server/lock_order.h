@@ -30,6 +30,7 @@ enum lock_rank {
     LOCK_LATENCY,
     LOCK_RATES,
     LOCK_METRICS,
+    LOCK_HISTOGRAMS,
     LOCK_REAPER,
     LOCK_LOG, /* last: everything may write a line */
     LOCK_RANKS

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "protocol/assert.h"
+#include "server/config/config.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/nested.h"
 #include "server/exec/parcel.h"
@@ -240,6 +241,8 @@ static void count_end(struct executor *executor, struct client *client, struct b
     if (state == WAIT_REFUSED || state == WAIT_TIMED_OUT)
         metric_add(&executor->metrics.commands[saved->command->id].failed, 1);
     executor->effects.now_ms = executor->clock.now_ms;
+    if (state != WAIT_ENDED && config.latency_tracking)
+        histogram_note(&executor->histograms, saved->command->id, blocked->spent_ns, 1);
     if (state != WAIT_ENDED) slowlog_add(&call, blocked->spent_ns);
 }
 

@@ -69,6 +69,8 @@ static void run_timed(struct call *call, const struct command *command) {
     uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
     metric_add(&call->effects->metrics->commands[command->id].nanoseconds, taken);
+    if (!call->waits && !call->again && config.latency_tracking)
+        histogram_note(&executor_of(call)->histograms, command->id, taken, 1);
     if (call->waits)
         call->wait->spent_ns = taken; /* it is logged when its wait is over */
     else if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
@@ -428,6 +430,12 @@ static void prefetch_entries(const struct request *batch, unsigned count) {
                                     request->hash[request->lone_key]);
 }
 
+static void share_part(struct executor *executor, const struct time_share *share, uint64_t nanoseconds) {
+    metric_add(&executor->metrics.commands[share->command].nanoseconds, nanoseconds * share->requests);
+    if (config.latency_tracking)
+        histogram_note(&executor->histograms, share->command, nanoseconds, share->requests);
+}
+
 /* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
 static void share_time(struct executor *executor) {
     uint64_t now = clock_monotonic_ns(),
@@ -438,8 +446,7 @@ static void share_time(struct executor *executor) {
     if (executor->gates & GATE_MASK(MODE_TIMED)) return;
     for (const struct time_share *share = shares; share < end; share++) requests += share->requests;
     for (const struct time_share *share = shares; share < end; share++)
-        metric_add(&executor->metrics.commands[share->command].nanoseconds,
-                   spent / requests * share->requests);
+        share_part(executor, share, spent / requests);
 }
 
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,

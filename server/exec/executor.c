@@ -22,6 +22,7 @@ void executor_open(struct executor *executor, unsigned index) {
     executor->call.wait = &executor->wait;
     clock_read(&executor->clock);
     metrics_register(&executor->metrics, command_count());
+    histograms_register(&executor->histograms);
 }
 
 void executor_close(struct executor *executor) {
@@ -29,5 +30,6 @@ void executor_close(struct executor *executor) {
     invalidator_close(&executor->effects.tracking);
     deadlines_close(&executor->deadlines);
     metrics_unregister(&executor->metrics);
+    histograms_unregister(&executor->histograms);
     for (unsigned i = 0; i < BATCH_REQUESTS; i++) request_free(&executor->batch[i]);
 }
