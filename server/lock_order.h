@@ -23,12 +23,14 @@ enum lock_rank {
     LOCK_PAUSE,
     LOCK_CLIENTS, /* the registry of clients */
     LOCK_MONITORS,
+    LOCK_TRACKERS, /* who tracks what he has read, and what is on its way to him */
     LOCK_CHANNELS, /* who subscribes to what, and messages on their way */
     LOCK_SLOWLOG,
     LOCK_ERRORSTATS,
     LOCK_LATENCY,
     LOCK_RATES,
     LOCK_METRICS,
+    LOCK_HISTOGRAMS,
     LOCK_REAPER,
     LOCK_LOG, /* last: everything may write a line */
     LOCK_RANKS

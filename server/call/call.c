@@ -6,6 +6,7 @@
 
 #include "server/clients/client.h"
 #include "server/config/config.h"
+#include "server/stripes/tracking.h"
 #include "server/stripes/watch.h"
 
 /* ---- Stripes -------------------------------------------------------------------------------------- */
@@ -312,6 +313,11 @@ void call_flushed(struct call *call, unsigned db) {
             .kind = EFFECT_FLUSHED, .db = db, .count = keyspace_count(stripe->keyspace, db)};
         effect(call->effects, stripe, &flushed);
     }
+}
+
+void call_emptied_databases(struct call *call) {
+    for (unsigned i = 0; i < stripes.count; i++) tracking_clear(&stripes.all[i]);
+    invalidation_all(&call->effects->tracking);
 }
 
 struct swap {

@@ -161,8 +161,10 @@ void call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t e
 void call_log_request(struct call *call);
 
 /* A whole database is about to be emptied: said before it happens, for watched keys that exist now fail their
- * transactions. Each of its keys is a change. Needs CMD_ALL_STRIPES, as does the next. */
+ * transactions. Each of its keys is a change. Needs CMD_ALL_STRIPES, as do the next two. */
 void call_flushed(struct call *call, unsigned db);
+/* Once for all databases that a command empties: clients that track are told. */
+void call_emptied_databases(struct call *call);
 /* Two databases are about to change places. Watched keys of theirs that have expired are deleted: under another
  * database's name they would be found later, and touch watchers to whom they never were there. */
 void call_swapped(struct call *call, unsigned a, unsigned b);

@@ -1,5 +1,9 @@
 /* command_stats.c - how often each command ran and how long: INFO's section commandstats. */
+#include <stdio.h>
+
 #include "server/call/command.h"
+#include "server/config/config.h"
+#include "server/report/histogram.h"
 #include "server/report/info.h"
 
 static void section_commandstats(struct info *info) {
@@ -18,3 +22,37 @@ static void section_commandstats(struct info *info) {
 }
 INFO_SECTION(commandstats) = {
     .name = "commandstats", .title = "Commandstats", .order = 90, .write = section_commandstats};
+
+/* ---- latencystats --------------------------------------------------------------------------------- */
+
+/* As "%f" writes it, without what follows the last digit that is none of its zeros. */
+static size_t write_percent(char *dst, size_t size, double percent) {
+    size_t len = (size_t)snprintf(dst, size, "%f", percent);
+    while (dst[len - 1] == '0') len--;
+    return dst[len - 1] == '.' ? len - 1 : len;
+}
+
+static void add_percentiles(struct info *info, const struct command *command, const struct histogram *sum,
+                            uint64_t calls) {
+    double percents[CONFIG_PERCENTILES_MAX];
+    unsigned count = config_percentiles(percents, CONFIG_PERCENTILES_MAX);
+    char name[COMMAND_FULL_NAME_MAX], percent[32];
+    size_t len = command_full_name(command, name);
+    text_format(info->text, "latency_percentiles_usec_%.*s:", (int)len, name);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t ns = histogram_percentile(sum, calls, percents[i]);
+        len = write_percent(percent, sizeof percent, percents[i]);
+        text_format(info->text, "%sp%.*s=%.3f", i ? "," : "", (int)len, percent, (double)ns / 1000);
+    }
+    text_string(info->text, "\r\n");
+}
+
+static void section_latencystats(struct info *info) {
+    struct histogram sum;
+    for (unsigned id = 0; config.latency_tracking && id < command_count(); id++) {
+        uint64_t calls = histogram_sum(id, &sum);
+        if (calls) add_percentiles(info, command_at(id), &sum, calls);
+    }
+}
+INFO_SECTION(latencystats) = {
+    .name = "latencystats", .title = "Latencystats", .order = 110, .write = section_latencystats};

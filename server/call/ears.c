@@ -5,6 +5,7 @@
 #include "server/call/gate.h"
 #include "server/clients/pubsub.h"
 #include "server/config/config.h"
+#include "server/stripes/tracking.h"
 #include "server/stripes/watch.h"
 
 /* Watchers want to know what is other than it was, not that nobody found a key. That a key has expired EXEC sees itself, if
@@ -97,9 +98,49 @@ void effects_publish(void) {
     }
 }
 
+/* ---- What clients have read ----------------------------------------------------------------------- */
+
+static bool is_other_now(const struct effect *e) {
+    return e->kind == EFFECT_CHANGED || e->kind == EFFECT_DELETED || e->kind == EFFECT_MOVED ||
+           e->kind == EFFECT_EXPIRED;
+}
+
+void effects_invalidate(struct effects *x, struct stripe *stripe, struct tracked *tracked) {
+    uint32_t count;
+    const uint32_t *readers = tracked_readers(tracked, &count);
+    invalidation_key(&x->tracking, tracked_name(tracked), readers, count);
+    tracking_free(stripe, tracked);
+    if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
+}
+
+/* That everything is gone is said once for all stripes: call_emptied_databases. */
+static void tell_readers(struct effects *x, struct stripe *stripe, const struct effect *e) {
+    struct tracked *tracked = is_other_now(e) ? tracking_take(stripe, e->key) : NULL;
+    if (tracked) effects_invalidate(x, stripe, tracked);
+    if (e->kind == EFFECT_FLUSHED) tracking_clear(stripe);
+}
+
+/* Who wanted to know may have left since the stripe was told that somebody does. */
+static void tell_of_prefixes(struct effects *x, struct stripe *stripe, const struct effect *e) {
+    if (!trackers_prefix_count()) {
+        stripe->ears &= ~(uint32_t)EAR_BROADCAST;
+    } else if (is_other_now(e)) {
+        /* That its time has come is nobody's doing, whoever noticed it. */
+        invalidation_note(&x->tracking, e->key.name,
+                          e->kind == EFFECT_EXPIRED ? 0 : x->tracking.own.client_id);
+    }
+}
+
+void effects_broadcast(void) {
+    for (unsigned i = 0; trackers_prefix_count() && i < stripes.count; i++)
+        stripes.all[i].ears |= EAR_BROADCAST;
+}
+
 void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (stripe->ears & EAR_WATCH) tell_watchers(x, stripe, e);
     if (stripe->ears & EAR_JOURNAL) tell_journal(x, e);
     if (stripe->ears & EAR_WAITERS) tell_waiters(x, stripe, e);
     if (stripe->ears & EAR_EVENTS) tell_subscribers(x, e);
+    if (stripe->ears & EAR_TRACKED) tell_readers(x, stripe, e);
+    if (stripe->ears & EAR_BROADCAST) tell_of_prefixes(x, stripe, e);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/clients/invalidation.h"
 #include "server/journal/journal.h"
 #include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
@@ -59,6 +60,7 @@ struct effects {
     struct record_queue *journal; /* where its changes are recorded; NULL: no journal is open */
     uint64_t recorded;            /* as `changes`, of those that a journal listened to */
     struct ready ready;           /* keys that were created, and that somebody waits for */
+    struct invalidator tracking;  /* who is to be told that what he has read is no longer valid */
     struct wakes *wakes; /* shards that have been sent something, to be woken by the loop: clients/post.h */
 };
 
@@ -78,6 +80,13 @@ static inline void effect(struct effects *x, struct stripe *stripe, const struct
 /* Events are published from now on, or no longer, as notify-keyspace-events says. Either all stripes are locked, or there
  * are no threads yet to use them. */
 void effects_publish(void);
+
+/* Stripes tell of all changes while somebody wants to know of prefixes (CLIENT TRACKING BCAST). All stripes are locked. */
+void effects_broadcast(void);
+
+struct tracked;
+/* Tells those who have read this key, which was taken out of the stripe's table, and frees it. */
+void effects_invalidate(struct effects *x, struct stripe *stripe, struct tracked *tracked);
 
 /* Takes changes back that were counted: not what was done, for Redis counts some of it as none. */
 static inline void effect_uncount(struct effects *x, struct stripe *stripe, uint64_t count) {

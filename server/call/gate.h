@@ -41,11 +41,12 @@ enum gate_bit {
     GATE_MESSAGES,    /* more messages wait for delivery than should */
     GATE_COUNT,
     /* Modes keep nothing back: they change how a command runs. Their rows have no .ask. */
-    MODE_FIRST = 27,
+    MODE_FIRST = 26,
     MODE_CLOSING = MODE_FIRST, /* nothing is run or refused any more: the client is to be closed */
     MODE_MUTED,                /* replies are dropped */
     MODE_QUEUE,                /* MULTI keeps it for EXEC */
     MODE_MONITORED,            /* monitors are told of it */
+    MODE_TRACKED,              /* its client tracks what it reads: server/call/tracked.h */
     MODE_TIMED,                /* timed by itself, however quick */
     GATE_BITS
 };

@@ -13,6 +13,7 @@
 struct transaction; /* queued commands and watched keys: server/exec/transaction.h */
 struct waiter;      /* a wait for keys: server/stripes/waiters.h */
 struct subscriber;  /* what it subscribes to: server/clients/pubsub.c */
+struct tracker;     /* what the register of those who track knows of it: server/clients/trackers.h */
 struct command;
 
 enum client_flag {
@@ -27,9 +28,17 @@ enum client_flag {
     CLIENT_NO_EVICT = 1 << 8,
     CLIENT_NO_TOUCH = 1 << 9,
     CLIENT_UNIX_SOCKET = 1 << 10,
-    CLIENT_IN_EXEC = 1 << 11,    /* EXEC is running the queue */
-    CLIENT_BLOCKED = 1 << 12,    /* its requests wait: for keys, or for the end of CLIENT PAUSE */
-    CLIENT_SUBSCRIBED = 1 << 13, /* to at least one channel or pattern */
+    CLIENT_IN_EXEC = 1 << 11,         /* EXEC is running the queue */
+    CLIENT_BLOCKED = 1 << 12,         /* its requests wait: for keys, or for the end of CLIENT PAUSE */
+    CLIENT_SUBSCRIBED = 1 << 13,      /* to at least one channel or pattern */
+    CLIENT_TRACKING = 1 << 14,        /* CLIENT TRACKING is on, and how: */
+    CLIENT_BCAST = 1 << 15,           /* by prefixes, not by what it reads */
+    CLIENT_OPTIN = 1 << 16,           /* only what is read behind CLIENT CACHING YES */
+    CLIENT_OPTOUT = 1 << 17,          /* not what is read behind CLIENT CACHING NO */
+    CLIENT_NOLOOP = 1 << 18,          /* its own changes are not told to it */
+    CLIENT_CACHING = 1 << 19,         /* CLIENT CACHING was said for the next command */
+    CLIENT_BROKEN_REDIRECT = 1 << 20, /* whom its invalidations were sent to has gone */
+    CLIENT_READONLY = 1 << 21,        /* READONLY was said, in cluster mode */
 };
 
 struct client {
@@ -52,7 +61,9 @@ struct client {
     uint32_t queued;                    /* commands in it; atomic for others */
     bool
         killed; /* CLIENT KILL has posted its end: no longer shown; written under the registry's lock, atomic */
-    struct waiter *waiter;         /* what it waits for; NULL: it does not wait */
+    struct waiter *waiter; /* what it waits for; NULL: it does not wait */
+    uint64_t redirect;     /* id of whom its invalidations are sent to; 0: to itself; atomic for others */
+    size_t pushed;         /* bytes of invalidations that were written since it had nothing unread */
     struct subscriber *subscriber; /* NULL: it has no subscription, and no message waits for it behind EXEC */
     uint32_t
         subscriptions[3]; /* to channels, patterns, shard channels (enum channel_kind); atomic for others */

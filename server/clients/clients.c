@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "server/clients/trackers.h"
 #include "server/config/config.h"
 #include "server/lock_order.h"
 #include "server/report/info.h"
@@ -72,6 +73,7 @@ bool clients_add(struct client *client) {
 void clients_remove(struct client *client) {
     clients_lock();
     registry_unlink(client);
+    trackers_leave(client);
     clients_unlock();
     char **const texts[] = {&client->name, &client->lib_name, &client->lib_ver, &client->peer,
                             &client->local};

@@ -113,7 +113,7 @@ struct post *post_take_all(struct mailbox *mailbox) {
 }
 
 void post_drop(struct post *post) {
-    assert(post->kind != POST_WAIT && post->kind != POST_MESSAGES);
+    assert(post->kind != POST_WAIT && post->kind != POST_MESSAGES && post->kind != POST_INVALIDATIONS);
     if (post->kind == POST_DELIVER) block_release(post->bytes);
     if (post->kind == POST_ADOPT) accepted_close(post->fd);
     free(post);

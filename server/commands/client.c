@@ -1,7 +1,6 @@
 /* client.c - CLIENT and its subcommands: what is known about connections, and what one can do to them.
  *
- * Redis's CLIENT CACHING, GETREDIR, TRACKING and TRACKINGINFO come with client-side caching; until then they
- * are unknown subcommands, so that clients see that the feature is not there. */
+ * CLIENT TRACKING and what belongs to it stand in tracking.c. */
 #include <stdlib.h>
 
 #include "protocol/text.h"
@@ -49,8 +48,10 @@ static void flag_letters(uint32_t flags, char *dst) {
         uint32_t flag;
         char letter;
     } letters[] = {{CLIENT_MONITOR, 'O'},     {CLIENT_SUBSCRIBED, 'P'},        {CLIENT_MULTI, 'x'},
-                   {CLIENT_BLOCKED, 'b'},     {CLIENT_CLOSE_AFTER_REPLY, 'c'}, {CLIENT_CLOSE_NOW, 'A'},
-                   {CLIENT_UNIX_SOCKET, 'U'}, {CLIENT_NO_EVICT, 'e'},          {CLIENT_NO_TOUCH, 'T'}};
+                   {CLIENT_BLOCKED, 'b'},     {CLIENT_TRACKING, 't'},          {CLIENT_BROKEN_REDIRECT, 'R'},
+                   {CLIENT_BCAST, 'B'},       {CLIENT_CLOSE_AFTER_REPLY, 'c'}, {CLIENT_CLOSE_NOW, 'A'},
+                   {CLIENT_UNIX_SOCKET, 'U'}, {CLIENT_READONLY, 'r'},          {CLIENT_NO_EVICT, 'e'},
+                   {CLIENT_NO_TOUCH, 'T'}};
     char *at = dst;
     for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++)
         if (flags & letters[i].flag) *at++ = letters[i].letter;
@@ -86,8 +87,9 @@ static void add_line(struct text *lines, const struct call *call, struct client 
         (unsigned long long)in, (unsigned long long)queued,
         (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE, (unsigned long long)out,
         (unsigned long long)(sizeof(*client) + in + out + queued));
-    text_format(lines, " events=%s cmd=%.*s user=default redir=-1 resp=%d", out ? "rw" : "r", command_len,
-                command, client_get(client->resp));
+    text_format(lines, " events=%s cmd=%.*s user=default redir=%lld resp=%d", out ? "rw" : "r", command_len,
+                command, flags & CLIENT_TRACKING ? (long long)client_get(client->redirect) : -1,
+                client_get(client->resp));
     lines_field(lines, " lib-name=", client->lib_name);
     lines_field(lines, " lib-ver=", client->lib_ver);
     text_add(lines, BYTES("\n"));

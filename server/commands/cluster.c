@@ -33,6 +33,22 @@ static void cluster_done(struct call *call) {
     if (enabled_or_reply(call)) reply_ok(call->reply);
 }
 
+/* There are no replicas to read from: it is shown, and that is all. */
+static void set_readonly(struct call *call, bool on) {
+    struct client *client = call->client;
+    uint32_t others = client->flags & ~(uint32_t)CLIENT_READONLY;
+    if (config.cluster_enabled) client_set(client->flags, on ? others | CLIENT_READONLY : others);
+    cluster_done(call);
+}
+
+static void cluster_readonly(struct call *call) {
+    set_readonly(call, true);
+}
+
+static void cluster_readwrite(struct call *call) {
+    set_readonly(call, false);
+}
+
 static void reply_field(struct reply *reply, const char *field, const char *text) {
     reply_bulk_text(reply, field);
     reply_bulk_text(reply, text);
@@ -351,7 +367,7 @@ COMMAND(asking) = {.name = "asking",
 COMMAND(readonly) = {.name = "readonly",
                      .arity = 1,
                      .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-                     .run = cluster_done,
+                     .run = cluster_readonly,
                      .group = GROUP_CLUSTER,
                      .since = "3.0.0",
                      .complexity = "O(1)",
@@ -360,7 +376,7 @@ COMMAND(readonly) = {.name = "readonly",
 COMMAND(readwrite) = {.name = "readwrite",
                       .arity = 1,
                       .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-                      .run = cluster_done,
+                      .run = cluster_readwrite,
                       .group = GROUP_CLUSTER,
                       .since = "3.0.0",
                       .complexity = "O(1)",

@@ -3,6 +3,7 @@
 
 #include "server/call/call.h"
 #include "server/call/help.h"
+#include "server/call/tracked.h"
 #include "server/clients/post.h"
 #include "server/report/metrics.h"
 
@@ -44,6 +45,13 @@ COMMAND(config_get) = {.container = "config",
 
 /* ---- SET ------------------------------------------------------------------------------------------ */
 
+/* Beyond a limit that was lowered; what is left then goes as clients read. */
+static void evict_tracked(struct call *call) {
+    unsigned left = TRACKED_EVICTED_AT_ONCE;
+    for (unsigned i = 0; left && i < stripes.count; i++)
+        left -= tracked_evict(call->effects, &stripes.all[i], left);
+}
+
 static void config_set_(struct call *call) {
     char error[CONFIG_ERROR_MAX];
     if (call->argc % 2)
@@ -52,6 +60,7 @@ static void config_set_(struct call *call) {
         reply_error(call->reply, error);
     else {
         effects_publish();
+        evict_tracked(call);
         post_look_again(call->effects->wakes); /* also those that sleep may have something to do now */
         reply_ok(call->reply);
     }

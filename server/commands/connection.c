@@ -1,5 +1,6 @@
 /* connection.c - AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT: a session's own state. */
 #include "server/commands/connection.h"
+#include "server/call/tracked.h"
 
 #include "server/clients/clients.h"
 #include "server/clients/pubsub.h"
@@ -221,12 +222,14 @@ COMMAND(select_) = {.name = "select",
 
 /* Everything that the session was told since it began, but for its eviction and touch modes, as in Redis. */
 static void reset(struct call *call) {
-    const uint32_t told = CLIENT_UNAUTHENTICATED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT;
+    const uint32_t told = CLIENT_UNAUTHENTICATED | CLIENT_READONLY | CLIENT_REPLY_OFF |
+                          CLIENT_REPLY_SKIP_NEXT;
     struct client *client = call->client;
     transaction_close(client);
     if (client->flags & CLIENT_MONITOR) monitor_remove(client);
     subscriber_catch_up(call);
     pubsub_leave(client);
+    tracked_end(client);
     client_set(client->flags, (client->flags & ~told) | (config_has_password() ? CLIENT_UNAUTHENTICATED : 0));
     client_set(client->db, 0);
     (void)!clients_set_text(&client->name, (struct bytes){0}); /* forgetting needs no memory */

@@ -100,6 +100,7 @@ static void flush(struct call *call, unsigned first, unsigned end) {
         call_flushed(call, db);
         for (unsigned i = 0; i < stripes.count; i++) keyspace_flush(stripes.all[i].keyspace, db);
     }
+    call_emptied_databases(call);
     call_log_request(call); /* also if there was nothing, as in Redis */
     reply_ok(call->reply);
 }

@@ -65,6 +65,11 @@ static void debug_set_active_expire(struct call *call) {
     reply_ok(call->reply);
 }
 
+/* Nothing here is done at a frequency, so there is nothing to stop. */
+static void debug_pause_cron(struct call *call) {
+    reply_ok(call->reply);
+}
+
 static void debug_sleep(struct call *call) {
     double seconds = 0;
     if (!number_parse_double(call->argv[2], &seconds) || !(seconds > 0) || seconds > 1e9) seconds = 0;
@@ -283,10 +288,15 @@ static const struct {
     int arity; /* arguments with those two names; below 0: at least so many */
     void (*run)(struct call *call);
 } subcommands[] = {
-    {"digest", 2, debug_digest},     {"digest-value", -2, debug_digest_value},
-    {"error", 3, debug_error},       {"help", 2, debug_help},
-    {"log", 3, debug_log},           {"object", 3, debug_object},
-    {"protocol", 3, debug_protocol}, {"set-active-expire", 3, debug_set_active_expire},
+    {"digest", 2, debug_digest},
+    {"digest-value", -2, debug_digest_value},
+    {"error", 3, debug_error},
+    {"help", 2, debug_help},
+    {"log", 3, debug_log},
+    {"object", 3, debug_object},
+    {"pause-cron", 3, debug_pause_cron},
+    {"protocol", 3, debug_protocol},
+    {"set-active-expire", 3, debug_set_active_expire},
     {"sleep", 3, debug_sleep},
 };
 

@@ -6,6 +6,7 @@
 #include "protocol/text.h"
 #include "server/call/call.h"
 #include "server/call/help.h"
+#include "server/report/histogram.h"
 
 COMMAND(latency) = {.name = "latency",
                     .arity = -2,
@@ -95,6 +96,100 @@ COMMAND(latency_reset_) = {LATENCY_ROW,
                            .summary = "Reset latency data for one or more events.",
                            .tips = "request_policy:all_nodes,response_policy:all_succeeded",
                            .syntax = "[<event>]..."};
+
+/* ---- HISTOGRAM ------------------------------------------------------------------------------------ */
+
+enum { FIRST_BIT = 10, LAST_BIT = 30 }; /* of the levels: each is twice as long as the one before */
+
+/* The longest time of the bucket with which a level begins. */
+static uint64_t level_ns(unsigned bit) {
+    return (UINT64_C(1) << bit) + (UINT64_C(1) << (bit - 7)) - 1;
+}
+
+/* Calls that took no longer than each level, for levels that have more than the one before. Returns how many these are. */
+static unsigned find_levels(const struct histogram *sum, uint64_t at_most[LAST_BIT + 1]) {
+    unsigned bucket = 0, levels = 0;
+    uint64_t calls = 0;
+    for (unsigned bit = FIRST_BIT; bit <= LAST_BIT; bit++) {
+        uint64_t before = calls;
+        for (; bucket < HISTOGRAM_BUCKETS && histogram_highest(bucket) <= level_ns(bit); bucket++)
+            calls += sum->counts[bucket];
+        at_most[bit] = calls > before ? calls : 0;
+        levels += calls > before;
+    }
+    return levels;
+}
+
+static void reply_histogram(struct call *call, const struct command *command) {
+    struct histogram sum;
+    uint64_t at_most[LAST_BIT + 1], calls = histogram_sum(command->id, &sum);
+    char name[COMMAND_FULL_NAME_MAX];
+    unsigned levels = find_levels(&sum, at_most);
+    reply_bulk(call->reply, (struct bytes){name, command_full_name(command, name)});
+    reply_map(call->reply, 2);
+    reply_bulk_text(call->reply, "calls");
+    reply_int(call->reply, (int64_t)calls);
+    reply_bulk_text(call->reply, "histogram_usec");
+    reply_map(call->reply, levels);
+    for (unsigned bit = FIRST_BIT; bit <= LAST_BIT; bit++) {
+        if (!at_most[bit]) continue;
+        reply_int(call->reply, (int64_t)(level_ns(bit) / 1000));
+        reply_int(call->reply, (int64_t)at_most[bit]);
+    }
+}
+
+/* Commands that have run, in the order of their rows: noted once, for others run meanwhile. */
+struct ran {
+    bool is[MAX_COMMANDS];
+};
+
+/* The command and its subcommands: replies, or only counts. Returns how many. */
+static unsigned each_of(struct call *call, const struct command *command, const struct ran *ran,
+                        bool replies) {
+    const struct command *subcommands[MAX_COMMANDS];
+    unsigned count = ran->is[command->id],
+             inner = command->flags & CMD_CONTAINER ? command_subcommands(command, subcommands, MAX_COMMANDS)
+                                                    : 0;
+    if (count && replies) reply_histogram(call, command);
+    for (unsigned i = 0; i < inner; i++) {
+        if (!ran->is[subcommands[i]->id]) continue;
+        count++;
+        if (replies) reply_histogram(call, subcommands[i]);
+    }
+    return count;
+}
+
+/* Those that the arguments name; without any, all. */
+static unsigned each_named(struct call *call, const struct ran *ran, bool replies) {
+    unsigned count = 0;
+    for (unsigned id = 0; call->argc == 2 && id < command_count(); id++)
+        if (!command_at(id)->container) count += each_of(call, command_at(id), ran, replies);
+    for (uint32_t arg = 2; arg < call->argc; arg++) {
+        const struct command *command = command_find_name(call->argv[arg]);
+        if (command) count += each_of(call, command, ran, replies);
+    }
+    return count;
+}
+
+static void latency_histogram_(struct call *call) {
+    struct histogram sum;
+    struct ran ran;
+    for (unsigned id = 0; id < command_count(); id++) ran.is[id] = histogram_sum(id, &sum) > 0;
+    reply_map(call->reply, each_named(call, &ran, false));
+    (void)each_named(call, &ran, true);
+}
+COMMAND(latency_histogram_) = {
+    .container = "latency",
+    .name = "histogram",
+    .arity = -2,
+    .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+    .run = latency_histogram_,
+    .group = GROUP_SERVER,
+    .since = "7.0.0",
+    .complexity = "O(N) where N is the number of commands with latency information being retrieved.",
+    .summary = "Return the cumulative distribution of latencies of a subset of commands or all.",
+    .tips = LATENCY_TIPS,
+    .syntax = "[<COMMAND>]..."};
 
 /* ---- GRAPH ---------------------------------------------------------------------------------------- */
 
@@ -197,6 +292,9 @@ static void latency_help(struct call *call) {
         "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "GRAPH <event>",
         "    Return an ASCII latency graph for the <event> class.",
+        "HISTOGRAM [COMMAND ...]",
+        "    Return a cumulative distribution of commands in the format of a histogram.",
+        "    If no commands are specified then all histograms are replied.",
         "HISTORY <event>",
         "    Return time-latency samples for the <event> class.",
         "LATEST",

@@ -7,6 +7,7 @@
 
 #include "server/call/gate.h"
 #include "server/call/help.h"
+#include "server/clients/invalidation.h"
 #include "server/clients/pubsub.h"
 #include "server/config/config.h"
 #include "server/exec/mute.h"
@@ -62,11 +63,10 @@ static bool may_publish(const struct command *command) {
 }
 static enum verdict ask_room(const struct call *call, struct text *why) {
     (void)why;
-    if (!pubsub_is_full()) {
-        gate_lower(GATE_MESSAGES);
-        return PASS;
-    }
-    return call->command->flags & CMD_WRITE && !config.notify_keyspace_events ? PASS : HELD;
+    bool messages = pubsub_is_full(), invalidations = invalidation_is_full();
+    if (!messages && !invalidations) gate_lower(GATE_MESSAGES);
+    if (!(call->command->flags & CMD_WRITE)) return messages ? HELD : PASS;
+    return invalidations || (messages && config.notify_keyspace_events) ? HELD : PASS;
 }
 GATE(messages) = {.bit = GATE_MESSAGES, .outermost = true, .concerns = may_publish, .ask = ask_room};
 

@@ -153,6 +153,37 @@ void config_title_changed(void) {
     if (title_is_shown()) config_title_show();
 }
 
+/* ---- Percentiles ---------------------------------------------------------------------------------- */
+
+/* The numbers of a text, `max` of them at most; -1: one is none. */
+static int read_numbers(const char *text, double *numbers, unsigned max) {
+    unsigned count = 0;
+    for (const char *at = text; *at; count++) {
+        size_t len = strcspn(at, " ");
+        if (count == max || !number_parse_double((struct bytes){at, len}, &numbers[count])) return -1;
+        at += len;
+        at += strspn(at, " ");
+    }
+    return (int)count;
+}
+
+const char *config_check_percentiles(const char *text) {
+    double numbers[CONFIG_PERCENTILES_MAX];
+    int count = read_numbers(text, numbers, CONFIG_PERCENTILES_MAX);
+    if (count < 0) return "Invalid latency-tracking-info-percentiles parameters";
+    for (int i = 0; i < count; i++)
+        if (!(numbers[i] >= 0 && numbers[i] <= 100))
+            return "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+    return NULL;
+}
+
+unsigned config_percentiles(double *percentiles, unsigned max) {
+    config_lock();
+    int count = read_numbers(config.latency_tracking_info_percentiles, percentiles, max);
+    config_unlock();
+    return count > 0 ? (unsigned)count : 0;
+}
+
 /* ---- requirepass ---------------------------------------------------------------------------------- */
 
 void config_password_changed(void) {

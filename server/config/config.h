@@ -141,6 +141,10 @@ void config_unlock(void);
 
 /* NULL, or what is wrong with a text. */
 const char *config_check_cpus(const char *text);
+const char *config_check_percentiles(const char *text);
+/* Those of latency-tracking-info-percentiles, at most `max` of them; returns how many. */
+enum { CONFIG_PERCENTILES_MAX = 64 };
+unsigned config_percentiles(double *percentiles, unsigned max);
 const char *config_check_socket_path(const char *text);
 const char *config_check_title(const char *text);
 /* False with an error text. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "protocol/assert.h"
+#include "server/config/config.h"
 #include "server/exec/dispatch.h"
 #include "server/exec/nested.h"
 #include "server/exec/parcel.h"
@@ -121,6 +122,13 @@ void blocking_begin(struct call *call) {
 
 enum { REPLY_OVERHEAD = 192 }; /* bytes of headers, and of a score */
 
+/* What it has read itself and changes as it is served, it is told behind its reply. */
+static void tell_own(struct blocked *blocked, struct invalidator *tracking) {
+    bool muted = blocked->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP);
+    invalidation_tell_own(tracking, NULL, muted ? NULL : &blocked->reply.reply);
+    buffer_free(&tracking->own.keys);
+}
+
 /* Runs its request for this key alone, within a call that holds all that it takes. */
 static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg) {
     const struct saved *saved = blocked->saved;
@@ -131,7 +139,12 @@ static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg
     struct call call = nested_call(outer, saved, &as, &blocked->reply.reply);
     call.logged = false;
     uint64_t recorded = call.effects->recorded, start_ns = clock_monotonic_ns();
+    struct invalidator *tracking = &call.effects->tracking;
+    struct own outer_own = tracking->own;
+    tracking->own = (struct own){.client_id = blocked->client_id};
     blocked->wait.serve(&call, arg);
+    if (invalidation_has_own(tracking)) tell_own(blocked, tracking);
+    tracking->own = outer_own;
     uint64_t taken_ns = clock_monotonic_ns() - start_ns;
     assert(call.logged || !call.effects->journal || call.effects->recorded == recorded);
     blocked->spent_ns += taken_ns;
@@ -228,6 +241,8 @@ static void count_end(struct executor *executor, struct client *client, struct b
     if (state == WAIT_REFUSED || state == WAIT_TIMED_OUT)
         metric_add(&executor->metrics.commands[saved->command->id].failed, 1);
     executor->effects.now_ms = executor->clock.now_ms;
+    if (state != WAIT_ENDED && config.latency_tracking)
+        histogram_note(&executor->histograms, saved->command->id, blocked->spent_ns, 1);
     if (state != WAIT_ENDED) slowlog_add(&call, blocked->spent_ns);
 }
 

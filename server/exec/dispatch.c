@@ -7,6 +7,7 @@
 #include "server/exec/dispatch.h"
 
 #include "protocol/assert.h"
+#include "server/call/tracked.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
@@ -68,6 +69,8 @@ static void run_timed(struct call *call, const struct command *command) {
     uint64_t taken = clock_monotonic_ns() - start;
     int64_t threshold_us = config.slowlog_log_slower_than;
     metric_add(&call->effects->metrics->commands[command->id].nanoseconds, taken);
+    if (!call->waits && !call->again && config.latency_tracking)
+        histogram_note(&executor_of(call)->histograms, command->id, taken, 1);
     if (call->waits)
         call->wait->spent_ns = taken; /* it is logged when its wait is over */
     else if (threshold_us >= 0 && taken / 1000 >= (uint64_t)threshold_us && !call->again &&
@@ -95,6 +98,7 @@ void dispatch_run(struct call *call) {
         run_handler(call);
     assert(!call->again || call->effects->changes == changes);
     if (call->again) return; /* it has done nothing yet: see run_wanting */
+    if (call->client->flags & CLIENT_TRACKING) tracked_note_all(call);
     if (call->waits) blocking_begin(call);
     metric_add(&call->effects->metrics->commands[command->id].calls, 1);
     if (call->reply->errors != errors) dispatch_note_errors(call);
@@ -194,6 +198,14 @@ static void run_locked(struct call *call, const struct request *request) {
     }
 }
 
+/* Behind the reply of the command, even where that is muted: its client is told of what it has read and changed itself. */
+static __attribute__((noinline)) void tell_own(struct call *call) {
+    const struct client *client = call->client;
+    if (!(client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW))) mute_end(call->reply);
+    invalidation_tell_own(&call->effects->tracking, call->client, call->reply);
+    mute_follow(call);
+}
+
 /* ---- Off the fast path --------------------------------------------------------------------------- */
 
 static void queue(struct call *call, const struct request *request) {
@@ -259,8 +271,10 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
         verdict = run_slow(call, request);
     else
         run_locked(call, request);
+    if (invalidation_has_own(&call->effects->tracking)) tell_own(call);
     mute_end(call->reply);
     assert(!call->held && !call->again && !(client->flags & CLIENT_IN_EXEC));
+    if (client->flags & CLIENT_CACHING && verdict != HELD) tracked_command_ended(request->command, client);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
     executor_of(call)->gates = gates_raised(client);
     call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;
@@ -315,8 +329,17 @@ static __attribute__((noinline)) unsigned look_ahead(struct call *call, const st
     return ahead.count;
 }
 
-/* Who hears of plain requests: nobody; who waits for what they create; who waits, and a journal. */
-enum plain_way { PLAIN_ALONE, PLAIN_FEEDING, PLAIN_RECORDED };
+/* Who hears of plain requests: nobody; who waits for what they create; who waits, and a journal; who waits, and the client
+ * itself, which tracks what it reads. */
+enum plain_way { PLAIN_ALONE, PLAIN_FEEDING, PLAIN_RECORDED, PLAIN_TRACKED };
+
+static inline void note_plain(struct call *call, const struct request *request) {
+    if (request->lone_key)
+        tracked_note(call,
+                     (struct key){request->args.argv[request->lone_key], request->hash[request->lone_key]});
+    else
+        tracked_note_all(call);
+}
 
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
  * counted once for all of them. Returns how many are done with. `how` is constant in each of those that are made of it:
@@ -325,6 +348,7 @@ static inline __attribute__((always_inline)) unsigned
 run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsigned done, unsigned count) {
     bool recorded = how == PLAIN_RECORDED, feeds = how != PLAIN_ALONE;
     const struct command *command = batch[done].command;
+    bool noted = how == PLAIN_TRACKED && command->flags & CMD_READONLY;
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
     unsigned first = done, ahead = command->ahead ? done : count; /* what is in front of it was looked at */
@@ -348,12 +372,14 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
             run_recorded(call);
         else
             run(call);
+        if (noted) note_plain(call, &batch[done]);
         if (__builtin_expect(keyspace_news(stripe->keyspace), 0)) {
             leave_with_news(call, stripe);
         } else {
             if (recorded) effects_end(call->effects);
             stripe_unlock(stripe);
         }
+        if (how == PLAIN_TRACKED && invalidation_has_own(&call->effects->tracking)) tell_own(call);
         if (__builtin_expect(call->reply->errors != errors, 0)) {
             dispatch_note_errors(call);
             errors = call->reply->errors;
@@ -376,11 +402,38 @@ static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, 
     return run_plain_as(PLAIN_RECORDED, call, batch, done, count);
 }
 
+/* A lone shard's stripe is changed by nobody else. */
+static void prefetch_tracking(const struct request *batch, unsigned done, unsigned count) {
+    if (stripes.locking || !(batch[done].command->flags & CMD_READONLY)) return;
+    for (unsigned i = done; i < count; i++)
+        if (batch[i].lone_key) tracking_prefetch_chain(stripes.all, batch[i].hash[batch[i].lone_key]);
+    for (unsigned i = done; i < count; i++)
+        if (batch[i].lone_key) tracking_prefetch_record(stripes.all, batch[i].hash[batch[i].lone_key]);
+}
+
+static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, struct request *batch,
+                                                            unsigned done, unsigned count) {
+    prefetch_tracking(batch, done, count);
+    return run_plain_as(PLAIN_TRACKED, call, batch, done, count);
+}
+
+/* Nothing that is raised concerns it but that its client tracks whatever it reads, and no journal is open. */
+static bool tracked_path(const struct call *call, const struct command *command) {
+    return (command->gates & executor_of(call)->gates) == GATE_MASK(MODE_TRACKED) &&
+           !call->effects->journal && tracked_always(call->client);
+}
+
 static void prefetch_entries(const struct request *batch, unsigned count) {
     for (const struct request *request = batch; request < batch + count; request++)
         if (request->lone_key)
             keyspace_prefetch_entry(stripes.all[request->stripe].keyspace, request->bucket,
                                     request->hash[request->lone_key]);
+}
+
+static void share_part(struct executor *executor, const struct time_share *share, uint64_t nanoseconds) {
+    metric_add(&executor->metrics.commands[share->command].nanoseconds, nanoseconds * share->requests);
+    if (config.latency_tracking)
+        histogram_note(&executor->histograms, share->command, nanoseconds, share->requests);
 }
 
 /* Commands that are not timed one by one share the batch's time evenly: they cost about the same. */
@@ -393,8 +446,7 @@ static void share_time(struct executor *executor) {
     if (executor->gates & GATE_MASK(MODE_TIMED)) return;
     for (const struct time_share *share = shares; share < end; share++) requests += share->requests;
     for (const struct time_share *share = shares; share < end; share++)
-        metric_add(&executor->metrics.commands[share->command].nanoseconds,
-                   spent / requests * share->requests);
+        share_part(executor, share, spent / requests);
 }
 
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,
@@ -413,6 +465,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     executor->effects.now_ms = executor->clock.now_ms;
     call->db = client->db;
     executor->gates = gates_raised(client);
+    executor->effects.tracking.own.client_id = client->id;
     executor->share_count = 0;
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
     while (done < count && !held) {
@@ -420,6 +473,8 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
             done = recorded                                 ? run_plain_recorded(call, batch, done, count)
                    : batch[done].command->flags & CMD_FEEDS ? run_plain_feeding(call, batch, done, count)
                                                             : run_plain(call, batch, done, count);
+        } else if (batch[done].plain && tracked_path(call, batch[done].command)) {
+            done = run_plain_tracked(call, batch, done, count);
         } else {
             held = run_request(call, &batch[done]) == HELD;
             done += !held;
@@ -431,6 +486,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     if (done + held) client_set(client->last_command, batch[done + held - 1].command);
     metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
+    executor->effects.tracking.own.client_id = 0;
     share_time(executor);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;

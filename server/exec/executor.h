@@ -13,6 +13,7 @@
 #include "server/exec/deadlines.h"
 #include "server/exec/mute.h"
 #include "server/limits.h"
+#include "server/report/histogram.h"
 #include "server/report/metrics.h"
 
 /* A parsed request, waiting in a batch while its keys are prefetched. */
@@ -61,6 +62,7 @@ struct executor {
     struct buffer
         own_lines; /* a monitor's own commands within EXEC, to be shown behind it: server/exec/monitor.c */
     struct metrics metrics;
+    struct histograms histograms; /* how long commands took */
 };
 
 /* Whose call this is. */

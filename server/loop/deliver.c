@@ -10,8 +10,10 @@
 #include <stdlib.h>
 
 #include "protocol/assert.h"
+#include "server/clients/invalidation.h"
 #include "server/clients/post.h"
 #include "server/clients/pubsub.h"
+#include "server/config/config.h"
 #include "server/exec/blocking.h"
 #include "server/loop/accept.h"
 #include "server/loop/send.h"
@@ -124,12 +126,28 @@ static void write_message(struct client *client, const struct message *message,
     conn_wants_flush(conn);
 }
 
+/* Invalidations are bounded as messages are, apart from replies: what a client has not read of them, since it last had read
+ * everything, may be as much as the limit of subscribers says. */
+static void write_word(void *context, const struct word *word) {
+    struct shard *shard = context;
+    struct conn *conn = slots_find_client(&shard->slots, word->slot, word->id);
+    if (!conn || conn->client.flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return;
+    size_t limit = (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_PUBSUB].hard;
+    if (!output_unsent(&conn->output)) conn->client.pushed = 0;
+    conn->output.limit = send_limit(conn);
+    conn->client.pushed += invalidation_write(word, &conn->client, &conn->output.reply);
+    if (limit && conn->client.pushed > limit) conn->output.reply.failed = true;
+    conn_wants_flush(conn);
+}
+
 /* False for a post that is freed when it has run. */
 static bool run_embedded(struct shard *shard, struct post *post) {
     if (post->kind == POST_WAIT)
         waiting_posted(shard, post); /* it goes with the wait */
     else if (post->kind == POST_MESSAGES)
         pubsub_deliver(&shard->exec.wakes, shard->index, write_message);
+    else if (post->kind == POST_INVALIDATIONS)
+        invalidation_deliver(&shard->exec.wakes, shard->index, write_word, shard);
     else
         return false;
     return true;
@@ -155,7 +173,8 @@ static void run_post(struct shard *shard, struct post *post) {
         client_set(shard->stopping, true);        /* and looks for this */
         break;
     case POST_WAIT:
-    case POST_MESSAGES: break;
+    case POST_MESSAGES:
+    case POST_INVALIDATIONS: break;
     }
     free(post);
 }
@@ -183,10 +202,11 @@ void deliver_close(struct shard *shard) {
         next = post->next;
         if (post->kind == POST_WAIT)
             blocking_drop(&shard->exec, post->client);
-        else if (post->kind != POST_MESSAGES)
+        else if (post->kind != POST_MESSAGES && post->kind != POST_INVALIDATIONS)
             post_drop(post);
     }
     pubsub_drop(shard->index);
+    invalidation_drop(shard->index);
     shard->exec.wakes = shard->unheard = (struct wakes){{0}, false};
     free(shard->stop);
     shard->stop = NULL;

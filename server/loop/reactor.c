@@ -173,8 +173,10 @@ static void tick(struct shard *shard) {
 
 /* ---- Commit, flush, rearm, free ------------------------------------------------------------------- */
 
-/* The flush puts back whose write is not durable yet. */
+/* What was changed is told of before anybody hears a reply. The flush puts back whose write is not durable yet. */
 static void commit(struct shard *shard) {
+    struct invalidator *tracking = &shard->exec.effects.tracking;
+    if (invalidation_has_news(tracking)) invalidation_broadcast(tracking);
     conn_list_run(&shard->awaiting, conn_wants_flush);
 }
 

@@ -145,6 +145,3 @@ void info_metrics(struct info *info, enum metric_section asked) {
 /* ---- Sections of what is not here ----------------------------------------------------------------- */
 
 INFO_SECTION(modules) = {.name = "modules", .title = "Modules", .order = 80, .by_default = true};
-
-/* As in Redis with latency-tracking off. */
-INFO_SECTION(latencystats) = {.name = "latencystats", .title = "Latencystats", .order = 110};

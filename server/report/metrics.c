@@ -11,6 +11,7 @@
 #include "protocol/assert.h"
 #include "server/lock_order.h"
 #include "server/report/errorstats.h"
+#include "server/report/histogram.h"
 #include "server/report/info.h"
 
 static struct {
@@ -118,6 +119,7 @@ void metrics_reset(void) {
     zero_gauges(&metrics.baseline);
     mutex_unlock(&metrics.mutex);
     errorstats_reset();
+    histograms_reset();
 }
 
 static void section_stats(struct info *info) {

@@ -21,14 +21,17 @@ enum ear {
     EAR_JOURNAL = 1 << 1, /* every change is recorded: server/journal/journal.h. In all stripes or in none */
     EAR_WAITERS = 1 << 2, /* clients wait for some of them: server/stripes/waiters.h */
     EAR_EVENTS = 1 << 4,  /* events are published: notify-keyspace-events. In all stripes or in none */
+    EAR_TRACKED = 1 << 5, /* clients have read some of them and want to know: server/stripes/tracking.h */
+    EAR_BROADCAST = 1 << 6, /* clients want to know of keys with some prefix: CLIENT TRACKING BCAST */
     EAR_MOVERS =
         1
         << 3, /* no ear, but it stands where all look: some of those wait to push to keys of other stripes */
 };
 
-struct wakes;   /* server/clients/post.h */
-struct watches; /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
-struct waiters; /* keys of this stripe that somebody waits for: server/stripes/waiters.h */
+struct wakes;    /* server/clients/post.h */
+struct watches;  /* keys of this stripe that somebody WATCHes: server/stripes/watch.h */
+struct waiters;  /* keys of this stripe that somebody waits for: server/stripes/waiters.h */
+struct tracking; /* keys of this stripe that clients have read: server/stripes/tracking.h */
 
 /* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
  * CPU, the other one stays with all of them. */
@@ -36,6 +39,7 @@ struct stripe {
     struct keyspace *keyspace;
     struct watches *watches;                    /* NULL while nothing is watched */
     struct waiters *waiters;                    /* NULL while nobody waits */
+    struct tracking *tracking;                  /* NULL while nobody tracks any of them */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
     uint32_t ears;                              /* EAR_*, under the lock */

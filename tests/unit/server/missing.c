@@ -34,7 +34,7 @@ static void what_is_no_row_is_not_found(void) {
 }
 
 static void subcommands_are_found_by_their_container(void) {
-    CHECK(missing_subcommand(BYTES("client"), BYTES("Tracking")));
+    CHECK(missing_subcommand(BYTES("memory"), BYTES("Doctor")));
     CHECK(!missing_subcommand(BYTES("client"), BYTES("list")) &&
           !missing_subcommand(BYTES("config"), BYTES("tracking")));
     char longer[500];

@@ -249,8 +249,6 @@ static void nobody_is_blocked(void) {
         {"client unblock 1 odd", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n"},
         {"client unblock 1 error x",
          "-ERR unknown subcommand or wrong number of arguments for 'unblock'. Try CLIENT HELP.\r\n"},
-        {"client Tracking on", "-ERR unknown subcommand 'Tracking'. Try CLIENT HELP. "
-                               "(kevy does not track what clients cache yet)\r\n"},
     };
     EXPECT_ALL(table);
     char expected[32];

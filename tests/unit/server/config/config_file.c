@@ -335,7 +335,6 @@ static const struct {
      "kevy imports from no other server, and expires keys as they fall due; only 'no' is accepted"},
     {"io-threads 4", "~kevy divides its work by shards: see shards"},
     {"io-threads 0", "argument must be between 1 and 128 inclusive"},
-    {"latency-tracking yes", "kevy does not track latencies yet; only 'no' is accepted"},
     {"list-max-ziplist-entries 512", ""},
     {"list-max-ziplist-value 64", ""},
     {"list-max-ziplist-size -1", "~kevy keeps lists in nodes of its own sizes"},

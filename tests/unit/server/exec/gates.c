@@ -125,11 +125,10 @@ static void an_unknown_command_is_named_with_what_follows_it(void) {
 
 static void what_redis_has_and_kevy_lacks_is_told_with_the_reason(void) {
     begin(1);
-    EXPECT("eval s 0\nEVAL\nclient caching yes\n",
+    EXPECT("eval s 0\nEVAL\nmemory doctor\n",
            "-ERR unknown command 'eval', with args beginning with: 's' '0' (kevy has no scripts yet)\r\n"
            "-ERR unknown command 'EVAL', with args beginning with: (kevy has no scripts yet)\r\n"
-           "-ERR unknown subcommand 'caching'. Try CLIENT HELP. (kevy does not track what clients cache "
-           "yet)\r\n");
+           "-ERR unknown subcommand 'doctor'. Try MEMORY HELP. (kevy has no MEMORY DOCTOR yet)\r\n");
     CHECK_INT(errors_of(BYTES("ERR")), 3);
     end();
 }

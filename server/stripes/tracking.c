@@ -1,0 +1,361 @@
+/* tracking.c - a hash table per stripe that grows by one chain with each key (linear hashing: W. Litwin, 1980), so
+ * that no read waits until a large table is copied. Records lie in pages of the table's own: forgetting a million keys
+ * gives back some hundred pages, and none of them has an allocator's overhead. Long names have memory of their own.
+ *
+ * Invariants:
+ *
+ *  1. stripe->tracking is NULL exactly when nobody is noted in the stripe, and stripe->ears says whether it is.
+ *  2. A record has at least one reader; readers ascend.
+ *  3. chain i has the records whose place, by the low bits of their hashes, is i. */
+#include "server/stripes/tracking.h"
+
+#include <stdlib.h>
+
+#include "protocol/assert.h"
+#include "server/report/info.h"
+
+enum {
+    CHAINS_MIN = 64,         /* a power of two */
+    PAGE_BYTES = 256 * 1024, /* of a large table; ... */
+    PAGE_FIRST = 4 * 1024,   /* ... its first page is smaller, and each has twice as much as the one before */
+    STEP = 8,                /* sizes of records are rounded up to this */
+    SMALL_MAX = 1024,        /* bytes of a record that lies in a page */
+};
+
+struct tracked {
+    struct tracked *next;
+    uint32_t hash; /* the low half */
+    uint32_t len;  /* of the name, which stands behind the readers */
+    uint32_t count;
+    uint32_t readers[]; /* room for the power of two that count needs */
+};
+_Static_assert(offsetof(struct tracked, readers) == 20, "a record of one reader takes 24 bytes and the name");
+
+struct page {
+    struct page *next;
+    char bytes[];
+};
+
+/* Stands in front of a record that has memory of its own. */
+struct large {
+    struct large *next, *prev;
+    struct tracked record;
+};
+
+struct hole {
+    struct hole *next;
+};
+
+struct tracking {
+    struct tracked **chains;
+    size_t chain_count, capacity, level; /* level: the largest power of two that is not above chain_count */
+    size_t count;
+    uint64_t readers; /* of all keys */
+    struct page *pages;
+    char *at, *end; /* of the newest page, what is free */
+    size_t page_size;
+    struct large *large;
+    struct hole *holes[SMALL_MAX / STEP + 1]; /* records that were freed, by size */
+};
+
+static uint64_t total_keys, total_readers; /* of all stripes: atomic */
+
+static void count_totals(struct tracking *table, int64_t keys, int64_t readers) {
+    table->count += (size_t)keys;
+    table->readers += (uint64_t)readers;
+    if (keys) __atomic_fetch_add(&total_keys, (uint64_t)keys, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&total_readers, (uint64_t)readers, __ATOMIC_RELAXED);
+}
+
+struct tracking_totals tracking_totals(void) {
+    return (struct tracking_totals){__atomic_load_n(&total_keys, __ATOMIC_RELAXED),
+                                    __atomic_load_n(&total_readers, __ATOMIC_RELAXED)};
+}
+
+/* ---- Memory --------------------------------------------------------------------------------------- */
+
+static uint32_t room_of(uint32_t readers) {
+    assert(readers > 0);
+    return readers == 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(readers - 1));
+}
+
+static size_t size_for(uint32_t readers, size_t name) {
+    return offsetof(struct tracked, readers) + (size_t)room_of(readers) * sizeof(uint32_t) + name;
+}
+
+static size_t rounded(size_t size) {
+    return (size + STEP - 1) / STEP * STEP;
+}
+
+static bool page_add(struct tracking *table) {
+    size_t size = table->page_size ? table->page_size * 2 : PAGE_FIRST;
+    if (size > PAGE_BYTES) size = PAGE_BYTES;
+    struct page *page = malloc(size);
+    if (!page) return false;
+    page->next = table->pages;
+    table->pages = page;
+    table->at = page->bytes;
+    table->end = (char *)page + size;
+    table->page_size = size;
+    return true;
+}
+
+static struct tracked *large_new(struct tracking *table, size_t size) {
+    struct large *large = malloc(offsetof(struct large, record) + size);
+    if (!large) return NULL;
+    large->prev = NULL;
+    large->next = table->large;
+    if (table->large) table->large->prev = large;
+    table->large = large;
+    return &large->record;
+}
+
+static struct tracked *record_new(struct tracking *table, size_t size) {
+    size_t need = rounded(size);
+    if (need > SMALL_MAX) return large_new(table, need);
+    struct hole **hole = &table->holes[need / STEP], *found = *hole;
+    if (found) {
+        *hole = found->next;
+        return (struct tracked *)(void *)found;
+    }
+    if ((size_t)(table->end - table->at) < need && !page_add(table)) return NULL;
+    struct tracked *record = (struct tracked *)(void *)table->at;
+    table->at += need;
+    assert(table->at <= table->end);
+    return record;
+}
+
+static void record_free(struct tracking *table, struct tracked *record) {
+    size_t size = rounded(size_for(record->count, record->len));
+    if (size <= SMALL_MAX) {
+        struct hole *hole = (struct hole *)(void *)record;
+        hole->next = table->holes[size / STEP];
+        table->holes[size / STEP] = hole;
+        return;
+    }
+    struct large *large = (struct large *)(void *)((char *)record - offsetof(struct large, record));
+    if (large->next) large->next->prev = large->prev;
+    if (large->prev)
+        large->prev->next = large->next;
+    else
+        table->large = large->next;
+    free(large);
+}
+
+/* ---- The table ------------------------------------------------------------------------------------ */
+
+static size_t chain_at(const struct tracking *table, uint32_t hash) {
+    size_t at = hash & (2 * table->level - 1);
+    return at < table->chain_count ? at : hash & (table->level - 1);
+}
+
+static struct bytes name_of(const struct tracked *record) {
+    return (struct bytes){(const char *)(record->readers + room_of(record->count)), record->len};
+}
+
+struct bytes tracked_name(const struct tracked *tracked) {
+    return name_of(tracked);
+}
+
+const uint32_t *tracked_readers(const struct tracked *tracked, uint32_t *count) {
+    *count = tracked->count;
+    assert(tracked->count > 0); /* 2 */
+    return tracked->readers;
+}
+
+/* The link to the key's record; to NULL if it has none. */
+static struct tracked **link_of(const struct tracking *table, struct key key) {
+    uint32_t hash = (uint32_t)key.hash;
+    struct tracked **link = &table->chains[chain_at(table, hash)];
+    for (; *link; link = &(*link)->next)
+        if ((*link)->hash == hash && (*link)->len == key.name.len && bytes_equal(name_of(*link), key.name))
+            break;
+    return link;
+}
+
+static struct tracking *table_new(void) {
+    struct tracking *table = calloc(1, sizeof *table);
+    if (!table) return NULL;
+    table->chains = calloc(CHAINS_MIN, sizeof(struct tracked *));
+    table->chain_count = table->capacity = table->level = CHAINS_MIN;
+    if (table->chains) return table;
+    free(table);
+    return NULL;
+}
+
+/* One chain more, which takes its part of another. Where there is no memory chains get longer, and nothing else happens. */
+static void grow(struct tracking *table) {
+    if (table->chain_count == table->capacity) {
+        struct tracked **chains = realloc(table->chains, 2 * table->capacity * sizeof(struct tracked *));
+        if (!chains) return;
+        table->chains = chains;
+        table->capacity *= 2;
+    }
+    if (table->chain_count == 2 * table->level) table->level *= 2;
+    size_t added = table->chain_count++;
+    struct tracked **from = &table->chains[added - table->level], *all = *from, **to = &table->chains[added];
+    assert(added >= table->level && added < 2 * table->level);
+    *from = *to = NULL;
+    for (struct tracked *next; all; all = next) {
+        next = all->next;
+        struct tracked **chain = &table->chains[chain_at(table, all->hash)];
+        assert(chain == from || chain == to); /* 3 */
+        all->next = *chain;
+        *chain = all;
+    }
+}
+
+static void drop_table(struct stripe *stripe) {
+    struct tracking *table = stripe->tracking;
+    for (struct page *page = table->pages, *next; page; page = next) {
+        next = page->next;
+        free(page);
+    }
+    for (struct large *large = table->large, *next; large; large = next) {
+        next = large->next;
+        free(large);
+    }
+    free(table->chains);
+    free(table);
+    stripe->tracking = NULL;
+    stripe->ears &= ~(uint32_t)EAR_TRACKED;
+}
+
+static bool table_ready(struct stripe *stripe) {
+    assert(!stripe->tracking == !(stripe->ears & EAR_TRACKED)); /* 1 */
+    if (!stripe->tracking && !(stripe->tracking = table_new())) return false;
+    stripe->ears |= EAR_TRACKED;
+    return true;
+}
+
+/* ---- Readers -------------------------------------------------------------------------------------- */
+
+/* Where the reader stands among them, or would stand. */
+static uint32_t place_of(const struct tracked *record, uint32_t reader) {
+    uint32_t first = 0, end = record->count;
+    while (first < end) {
+        uint32_t middle = first + (end - first) / 2;
+        if (record->readers[middle] < reader)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return first;
+}
+
+static bool has_reader(const struct tracked *record, uint32_t reader) {
+    uint32_t place = place_of(record, reader);
+    return place < record->count && record->readers[place] == reader;
+}
+
+static void write_record(struct tracked *record, struct bytes name) {
+    if (name.len) memcpy((char *)(record->readers + room_of(record->count)), name.data, name.len);
+}
+
+static bool add_key(struct tracking *table, struct key key, uint32_t reader) {
+    if (key.name.len > UINT32_MAX) return false;
+    struct tracked *record = record_new(table, size_for(1, key.name.len));
+    if (!record) return false;
+    *record = (struct tracked){.hash = (uint32_t)key.hash, .len = (uint32_t)key.name.len, .count = 1};
+    record->readers[0] = reader;
+    write_record(record, key.name);
+    if (table->count >= table->chain_count) grow(table);
+    struct tracked **chain = &table->chains[chain_at(table, record->hash)];
+    record->next = *chain;
+    *chain = record;
+    count_totals(table, 1, 1);
+    return true;
+}
+
+static bool add_reader(struct tracking *table, struct tracked **link, uint32_t reader) {
+    struct tracked *old = *link, *record = old;
+    uint32_t place = place_of(old, reader), count = old->count;
+    if (count == UINT32_MAX / 8) return false;
+    if (room_of(count + 1) > room_of(count)) {
+        record = record_new(table, size_for(count + 1, old->len));
+        if (!record) return false;
+        *record = (struct tracked){.next = old->next, .hash = old->hash, .len = old->len, .count = count + 1};
+        memcpy(record->readers, old->readers, count * sizeof *old->readers);
+        write_record(record, name_of(old));
+        *link = record;
+        record_free(table, old);
+    }
+    record->count = count + 1;
+    memmove(record->readers + place + 1, record->readers + place, (count - place) * sizeof *record->readers);
+    record->readers[place] = reader;
+    assert(place == 0 || record->readers[place - 1] < reader); /* 2 */
+    count_totals(table, 0, 1);
+    return true;
+}
+
+static __attribute__((noinline)) enum tracking_noted note_anew(struct stripe *stripe, struct key key,
+                                                               uint32_t reader) {
+    if (!table_ready(stripe)) return TRACKING_NO_MEMORY;
+    struct tracking *table = stripe->tracking;
+    struct tracked **link = link_of(table, key);
+    bool noted = *link ? add_reader(table, link, reader) : add_key(table, key, reader);
+    if (!table->count) drop_table(stripe);
+    return noted ? TRACKING_NEW : TRACKING_NO_MEMORY;
+}
+
+enum tracking_noted tracking_note(struct stripe *stripe, struct key key, uint32_t reader) {
+    if (!stripe->tracking) return note_anew(stripe, key, reader);
+    const struct tracked *record = *link_of(stripe->tracking, key);
+    return record && has_reader(record, reader) ? TRACKING_KNOWN : note_anew(stripe, key, reader);
+}
+
+void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
+    const struct tracking *table = stripe->tracking;
+    if (table) __builtin_prefetch(&table->chains[chain_at(table, (uint32_t)hash)]);
+}
+
+void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
+    const struct tracking *table = stripe->tracking;
+    if (table) __builtin_prefetch(table->chains[chain_at(table, (uint32_t)hash)]);
+}
+
+/* ---- Taking --------------------------------------------------------------------------------------- */
+
+static struct tracked *unlink_record(struct tracking *table, struct tracked **link) {
+    struct tracked *record = *link;
+    assert(record && table->count > 0);
+    *link = record->next;
+    count_totals(table, -1, -(int64_t)record->count);
+    return record;
+}
+
+struct tracked *tracking_take(struct stripe *stripe, struct key key) {
+    if (!stripe->tracking) return NULL;
+    struct tracked **link = link_of(stripe->tracking, key);
+    return *link ? unlink_record(stripe->tracking, link) : NULL;
+}
+
+struct tracked *tracking_take_any(struct stripe *stripe, uint64_t random) {
+    struct tracking *table = stripe->tracking;
+    if (!table || !table->count) return NULL;
+    size_t at = (size_t)(random % table->chain_count);
+    while (!table->chains[at]) at = at + 1 < table->chain_count ? at + 1 : 0;
+    return unlink_record(table, &table->chains[at]);
+}
+
+void tracking_free(struct stripe *stripe, struct tracked *tracked) {
+    assert(stripe->tracking);
+    record_free(stripe->tracking, tracked);
+    if (!stripe->tracking->count) drop_table(stripe);
+}
+
+void tracking_clear(struct stripe *stripe) {
+    struct tracking *table = stripe->tracking;
+    if (!table) return;
+    count_totals(table, -(int64_t)table->count, -(int64_t)table->readers);
+    drop_table(stripe);
+}
+
+/* ---- INFO ----------------------------------------------------------------------------------------- */
+
+static void measure_tracking(struct info *info) {
+    struct tracking_totals totals = tracking_totals();
+    info->figures.tracking_total_keys = (double)totals.keys;
+    info->figures.tracking_total_items = (double)totals.readers;
+}
+INFO_MEASURE(STATS, measure_tracking);

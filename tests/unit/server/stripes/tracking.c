@@ -1,0 +1,144 @@
+/* Who has read which key: notes, what a change takes out, random keys, long names, many keys, and memory that runs out. */
+#include "server/stripes/tracking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/effect_fixture.h"
+#include "tests/unit/failing_memory.h"
+
+enum { MANY = 20000 };
+
+static void finish(void) {
+    stripes_close();
+    CHECK_INT(tracking_totals().keys, 0);
+    CHECK_INT(tracking_totals().readers, 0);
+}
+
+static void note(const char *name, uint32_t reader) {
+    CHECK(tracking_note(stripe, key_of(name), reader) != TRACKING_NO_MEMORY);
+}
+
+/* Takes the key out: its readers, as text. */
+static const char *readers_of(const char *name) {
+    static char text[4096];
+    uint32_t count;
+    size_t len = 0;
+    struct tracked *tracked = tracking_take(stripe, key_of(name));
+    if (!tracked) return "";
+    CHECK_BYTES(tracked_name(tracked), bytes_of(name));
+    const uint32_t *readers = tracked_readers(tracked, &count);
+    for (uint32_t i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%u", i ? " " : "", readers[i]);
+    tracking_free(stripe, tracked);
+    return text;
+}
+
+static void readers_are_noted_once_and_taken_once(void) {
+    begin();
+    CHECK(!stripe->tracking && !(stripe->ears & EAR_TRACKED));
+    note("a", 5), note("a", 2), note("a", 5), note("b", 2), note("a", 9), note("a", 7), note("a", 1);
+    CHECK(stripe->ears & EAR_TRACKED);
+    CHECK_INT(tracking_totals().keys, 2);
+    CHECK_INT(tracking_totals().readers, 6);
+    CHECK(!strcmp(readers_of("a"), "1 2 5 7 9"));
+    CHECK(!strcmp(readers_of("a"), "") && !strcmp(readers_of("c"), ""));
+    CHECK_INT(tracking_totals().keys, 1);
+    CHECK(!strcmp(readers_of("b"), "2"));
+    CHECK(!stripe->tracking && !(stripe->ears & EAR_TRACKED));
+    CHECK(!strcmp(readers_of("b"), ""));
+    note("", 3);
+    CHECK(!strcmp(readers_of(""), "3"));
+    finish();
+}
+
+static void many_keys_are_found_while_the_table_grows(void) {
+    char name[32];
+    begin();
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "key:%u", i);
+        note(name, i), note(name, i / 2);
+    }
+    CHECK_INT(tracking_totals().keys, MANY);
+    CHECK_INT(tracking_totals().readers, 2 * MANY - 1);
+    for (unsigned i = 0; i < MANY; i += 2) {
+        char expected[32];
+        snprintf(name, sizeof name, "key:%u", i);
+        snprintf(expected, sizeof expected, "%u %u", i / 2, i);
+        CHECK(!strcmp(readers_of(name), i ? expected : "0"));
+    }
+    for (unsigned i = 0; i < MANY; i += 2) { /* into what was freed */
+        snprintf(name, sizeof name, "yek:%u", i);
+        note(name, 1), note(name, 2);
+    }
+    CHECK_INT(tracking_totals().keys, MANY);
+    tracking_clear(stripe);
+    CHECK(!stripe->tracking && !(stripe->ears & EAR_TRACKED));
+    tracking_clear(stripe);
+    finish();
+}
+
+static void any_key_is_taken_until_there_is_none(void) {
+    char name[32];
+    begin();
+    CHECK(!tracking_take_any(stripe, 7));
+    for (unsigned i = 0; i < 1000; i++) snprintf(name, sizeof name, "%u", i), note(name, 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct tracked *tracked = tracking_take_any(stripe, i * 0x9e3779b97f4a7c15ull);
+        CHECK(tracked && tracked_name(tracked).len > 0);
+        tracking_free(stripe, tracked);
+    }
+    CHECK(!tracking_take_any(stripe, 7) && !stripe->tracking);
+    finish();
+}
+
+static void long_names_and_many_readers_have_memory_of_their_own(void) {
+    static char name[3000];
+    begin();
+    memset(name, 'n', sizeof name - 1);
+    note("x", 0);
+    for (unsigned i = 0; i < 3; i++, name[0]++) note(name, i);
+    name[0] -= 2;
+    CHECK(!strcmp(readers_of(name), "1"));
+    for (uint32_t i = 600; i > 0; i--) note("read by all", i);
+    CHECK_INT(tracking_totals().readers, 3 + 600);
+    uint32_t count;
+    struct tracked *tracked = tracking_take(stripe, key_of("read by all"));
+    const uint32_t *readers = tracked_readers(tracked, &count);
+    CHECK(count == 600 && readers[0] == 1 && readers[599] == 600);
+    tracking_free(stripe, tracked);
+    finish();
+}
+
+/* Whatever fails, what was noted is, and what was not is not. */
+static void without_memory_nothing_is_noted(void) {
+    for (unsigned left = 0;; left++) {
+        char name[32];
+        unsigned noted = 0, failed = 0;
+        begin();
+        memory_left = left;
+        for (unsigned i = 0; i < 300; i++) {
+            snprintf(name, sizeof name, "%u", i % 200);
+            tracking_prefetch_chain(stripe, key_of(name).hash),
+                tracking_prefetch_record(stripe, key_of(name).hash);
+            bool ok = tracking_note(stripe, key_of(name), i) == TRACKING_NEW;
+            noted += ok;
+            failed += !ok;
+        }
+        memory_left = UINT_MAX;
+        CHECK_INT(tracking_totals().readers, noted);
+        CHECK(!stripe->tracking == !noted && !(stripe->ears & EAR_TRACKED) == !noted);
+        tracking_clear(stripe);
+        finish();
+        if (!failed) break;
+    }
+}
+
+int main(void) {
+    RUN(readers_are_noted_once_and_taken_once);
+    RUN(many_keys_are_found_while_the_table_grows);
+    RUN(any_key_is_taken_until_there_is_none);
+    RUN(long_names_and_many_readers_have_memory_of_their_own);
+    RUN(without_memory_nothing_is_noted);
+    return 0;
+}
