@@ -6,6 +6,7 @@
 #include "protocol/text.h"
 #include "server/call/call.h"
 #include "server/call/help.h"
+#include "server/config/config.h"
 #include "server/report/histogram.h"
 
 COMMAND(latency) = {.name = "latency",
@@ -96,6 +97,63 @@ COMMAND(latency_reset_) = {LATENCY_ROW,
                            .summary = "Reset latency data for one or more events.",
                            .tips = "request_policy:all_nodes,response_policy:all_succeeded",
                            .syntax = "[<event>]..."};
+
+/* ---- DOCTOR --------------------------------------------------------------------------------------- */
+
+enum { DOCTOR_TEXT_MAX = 2048 };
+
+/* What an event's samples say, in a line; and how far they lie apart. */
+static void describe(struct text *text, enum latency_event event, const struct latency_history *history) {
+    uint64_t sum = 0, deviations = 0;
+    unsigned count = history->count;
+    for (unsigned i = 0; i < count; i++) sum += history->samples[i].milliseconds;
+    uint64_t mean = sum / count;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t ms = history->samples[i].milliseconds;
+        deviations += ms > mean ? ms - mean : mean - ms;
+    }
+    int64_t span_s = history->samples[count - 1].time_s - history->samples[0].time_s;
+    text_format(text,
+                "%s: %u seconds with a spike, mean %llu ms, mean deviation %llu ms, longest ever %llu ms",
+                latency_names[event], count, (unsigned long long)mean,
+                (unsigned long long)(deviations / count), (unsigned long long)history->longest_ms);
+    if (count > 1) text_format(text, ", one in %lld s", (long long)(span_s / (count - 1)));
+    text_string(text, ".\n");
+}
+
+static void advise(struct text *text) {
+    text_string(text, "What to look at:\n"
+                      "- SLOWLOG GET names the commands that took long, with their arguments.\n"
+                      "- KEYS, SORT, SUNION and their like take as long as what they look at is large.\n"
+                      "- Others that need the CPUs of the shards make all commands slow: see shard-cpus.\n");
+}
+
+static void latency_doctor(struct call *call) {
+    char memory[DOCTOR_TEXT_MAX];
+    struct text text = text_fixed(memory, sizeof memory);
+    for (unsigned event = 0; event < LATENCY_EVENTS; event++) {
+        struct latency_history history;
+        latency_history((enum latency_event)event, &history);
+        if (history.count > 0) describe(&text, (enum latency_event)event, &history);
+    }
+    if (text.len)
+        advise(&text);
+    else if (config.latency_monitor_threshold)
+        text_string(&text, "No command has taken as long as latency-monitor-threshold says.\n");
+    else
+        text_string(
+            &text,
+            "Nothing is watched: set latency-monitor-threshold to the milliseconds from which on a command "
+            "takes too long.\n");
+    assert(!text.cut);
+    reply_verbatim(call->reply, "txt", text_bytes(&text));
+}
+COMMAND(latency_doctor) = {LATENCY_ROW,
+                           .name = "doctor",
+                           .arity = 2,
+                           .run = latency_doctor,
+                           .summary = "Return a human readable latency analysis report.",
+                           .tips = LATENCY_TIPS};
 
 /* ---- HISTOGRAM ------------------------------------------------------------------------------------ */
 
@@ -290,6 +348,8 @@ COMMAND(latency_graph) = {LATENCY_ROW,
 static void latency_help(struct call *call) {
     static const char *const lines[] = {
         "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DOCTOR",
+        "    Return a human readable latency analysis report.",
         "GRAPH <event>",
         "    Return an ASCII latency graph for the <event> class.",
         "HISTOGRAM [COMMAND ...]",

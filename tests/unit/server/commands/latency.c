@@ -31,6 +31,36 @@ static void samples_are_told_and_forgotten(void) {
     end();
 }
 
+static bool doctor_says(struct bytes words) {
+    struct bytes told = run(BYTES("latency doctor\n"));
+    return memmem(told.data, told.len, words.data, words.len) != NULL;
+}
+
+static void the_doctor_says_what_there_is_to_say(void) {
+    begin();
+    CHECK(doctor_says(BYTES("set latency-monitor-threshold")));
+    EXPECT("config set latency-monitor-threshold 1\n", "+OK\r\n");
+    CHECK(doctor_says(BYTES("No command has taken")));
+    note(LATENCY_COMMAND, 10, 100);
+    note(LATENCY_COMMAND, 0, 50);
+    CHECK(strstr(run(BYTES("latency doctor\n")).data, "command: 2 seconds with a spike, mean 75 ms, mean "
+                                                      "deviation 25 ms, longest ever 100 ms, one in 10 s."));
+    EXPECT("config set latency-monitor-threshold 0\nlatency reset\n", "+OK\r\n:1\r\n");
+    end();
+}
+
+static void a_histogram_has_what_has_run(void) {
+    begin();
+    EXPECT("config resetstat\nlatency histogram get nosuch\n", "+OK\r\n*0\r\n");
+    EXPECT("get k\nget k\n", "$-1\r\n$-1\r\n");
+    struct bytes told = run(BYTES("latency histogram get\n"));
+    CHECK(told.len > 40 && !memcmp(told.data, "*2\r\n$3\r\nget\r\n*4\r\n$5\r\ncalls\r\n:2\r\n", 32));
+    EXPECT("config set latency-tracking no\nconfig resetstat\nget k\nlatency histogram\nconfig set "
+           "latency-tracking yes\n",
+           "+OK\r\n+OK\r\n$-1\r\n*0\r\n+OK\r\n");
+    end();
+}
+
 /* As redis-server draws it. */
 static void samples_are_drawn(void) {
     begin();
@@ -69,6 +99,8 @@ static void commands_that_take_long_are_noted(void) {
 int main(void) {
     RUN(samples_are_told_and_forgotten);
     RUN(samples_are_drawn);
+    RUN(the_doctor_says_what_there_is_to_say);
+    RUN(a_histogram_has_what_has_run);
     RUN(commands_that_take_long_are_noted);
     return 0;
 }
