@@ -39,8 +39,8 @@ const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*abs
 
 /* Replies that there is no such key, or no such group. */
 void stream_no_group(struct call *call, uint32_t key, uint32_t group);
-/* Closes an edit that has changed nothing but groups; and tells of so many changes of them, which, as in Redis, no watcher
- * feels. */
+/* Closes an edit that has changed nothing but groups; and tells of so many changes of them. No watcher feels these: so it
+ * is in Redis. */
 void stream_close(struct call *call, uint32_t arg, struct edit *edit);
 void stream_told(struct call *call, uint32_t arg, enum event event, uint64_t count);
 /* The consumer with this name, who has been heard of now, and may be new. NULL without memory. */

@@ -1,8 +1,8 @@
 /* stream_groups.h - consumer groups of streams: which entries have been delivered to whom, and have not been acknowledged.
  *
- * A group has a tree of its pending entries by number, each with its consumer, the time of its last delivery and how often it was
- * delivered; and each consumer a tree of the numbers that are pending for it. So what a group or a consumer has pending is
- * counted, and found in its order, without a look at others.
+ * A group has a tree of its pending entries by number, each with its consumer, the time of its last delivery and how often
+ * it was delivered; and each consumer a tree of the numbers that are pending for it. So what a group or a consumer has
+ * pending is counted, and found in its order, without a look at others.
  *
  * Versions of a stream share groups, and versions of a group share consumers: who changes one that has several references
  * makes a copy of its own first (stream_group_edit, stream_consumer_edit).
