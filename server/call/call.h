@@ -40,6 +40,12 @@ struct wait {
     void (*serve)(struct call *call, uint32_t arg);
     /* Replies that the time is over. */
     void (*over)(struct reply *reply);
+    /* Is there something for it in the key argv[arg], which holds a value of the type? NULL: there always is. */
+    bool (*due)(struct call *call, uint32_t arg);
+    /* Replies that one of its keys has gone, or holds another type now. NULL: then it waits on. */
+    void (*lost)(struct reply *reply);
+    void *
+        noted; /* malloc'd, and given away: what the command has to know of its keys when it is served, or NULL */
     uint64_t spent_ns; /* dispatch's: what the command has taken until now */
 };
 
@@ -58,6 +64,7 @@ struct call {
     struct stripe_set *want;       /* what call_want asks for is gathered here */
     struct wait *wait; /* what call_wait asks for is kept here; NULL: nobody waits here (within EXEC) */
     bool waits;        /* it has asked to wait */
+    const void *noted; /* of one that is served after it has waited: that of its wait */
     bool logged;       /* where a journal is open: it has said itself what is to be recorded, see call_log */
     struct bytes raw;  /* its request as it came; empty where that is not at hand, or no journal is open */
     struct block **arg_blocks; /* large arguments with memory of their own: see call_block */

@@ -36,14 +36,39 @@ static void tell_journal(struct effects *x, const struct effect *e) {
     queue_add(x->journal, e->db, &del);
 }
 
-/* A key that is created as a list or a sorted set may be what somebody waits for. As in Redis, it is looked at when the
- * command has ended, whatever it is by then, and not at all if nobody waits for any key of the type that it begins as. */
-static void tell_waiters(struct effects *x, struct stripe *stripe, const struct effect *e) {
-    if (e->kind == EFFECT_SWAPPED) waiters_ready_all(stripe, &x->ready, e->db, e->other_db);
-    if (e->kind != EFFECT_CREATED) return;
+/* May this end the wait of somebody who waits for a stream? That one was there for him: what adds to it is told of, and
+ * what it takes away. */
+static bool concerns_streams(const struct effects *x, const struct stripe *stripe, const struct effect *e) {
+    switch (e->kind) {
+    case EFFECT_DELETED:
+    case EFFECT_MOVED: return true;
+    case EFFECT_EXPIRED: return !x->walks;
+    case EFFECT_EVENT: return e->event == EVENT_XGROUP_DESTROY;
+    case EFFECT_CHANGED: break;
+    default: return false;
+    }
+    if (e->event == EVENT_XADD) return true;
+    const struct entry *changed = keyspace_find(stripe->keyspace, e->db, e->key);
+    return changed && entry_type(changed) != TYPE_STREAM;
+}
+
+/* A key that is created as a list, a sorted set or a stream may be what somebody waits for. As in Redis, it is looked at
+ * when the command has ended, whatever it is by then, and not at all if nobody waits for any key of the type with
+ * which it begins. */
+static bool begins_what_is_waited_for(const struct stripe *stripe, const struct effect *e) {
     const struct entry *created = keyspace_find(stripe->keyspace, e->db, e->key);
-    bool kind = created && (entry_type(created) == TYPE_LIST || entry_type(created) == TYPE_ZSET);
-    if (kind && waiters_any((uint8_t)entry_type(created))) waiters_ready(stripe, &x->ready, e->db, e->key);
+    enum entry_type type = created ? entry_type(created) : TYPE_STRING;
+    bool kind = type == TYPE_LIST || type == TYPE_ZSET || type == TYPE_STREAM;
+    return kind && waiters_any((uint8_t)type);
+}
+
+static void tell_waiters(struct effects *x, struct stripe *stripe, const struct effect *e) {
+    bool streams = waiters_any(TYPE_STREAM);
+    if (e->kind == EFFECT_SWAPPED) waiters_ready_all(stripe, &x->ready, e->db, e->other_db);
+    if (e->kind == EFFECT_FLUSHED && streams) waiters_ready_all(stripe, &x->ready, e->db, e->db);
+    bool ready = e->kind == EFFECT_CREATED ? begins_what_is_waited_for(stripe, e)
+                                           : streams && concerns_streams(x, stripe, e);
+    if (ready) waiters_ready(stripe, &x->ready, e->db, e->key);
 }
 
 /* ---- Events --------------------------------------------------------------------------------------- */

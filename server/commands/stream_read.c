@@ -99,6 +99,13 @@ static int streams_keys(const struct bytes *argv, uint32_t argc, struct command_
     return (int)count;
 }
 
+static void serve_xreadgroup(struct call *call, uint32_t arg);
+static bool xreadgroup_due(struct call *call, uint32_t arg);
+
+static void stream_lost(struct reply *reply) {
+    reply_error(reply, "UNBLOCKED the stream key no longer exists");
+}
+
 /* ---- XREAD ---------------------------------------------------------------------------------------- */
 
 /* The stream of a key, and the number behind which it is read. */
@@ -138,7 +145,7 @@ static void reply_stream(struct call *call, uint32_t arg, const struct asked *as
     if (call->reply->resp < 3) reply_array(call->reply, 2);
     reply_bulk(call->reply, call->argv[arg]);
     bool more = stream_id_next(&range.from);
-    assert(more); /* there is an entry behind it */
+    assert(more); /* the stream has had a number behind it */
     stream_reply_range(call, asked->stream, &range);
 }
 
@@ -147,6 +154,66 @@ static void reply_streams_header(struct call *call, uint32_t streams) {
         reply_array(call->reply, streams);
     else
         reply_map(call->reply, streams);
+}
+
+/* The number behind which a client that has waited reads the key argv[arg]. */
+static struct stream_id noted_id(const struct call *call, uint32_t arg, const struct reading *reading) {
+    return ((const struct stream_id *)call->noted)[arg - reading->first];
+}
+
+/* The request was read once already, before it waited. */
+static void reread(struct call *call, bool of_group, struct reading *reading) {
+    bool read = read_options(call, of_group, reading);
+    assert(read);
+}
+
+/* Has the stream had numbers above the one that is waited for? Its entries may be gone again. */
+static bool xread_due(struct call *call, uint32_t arg) {
+    struct reading reading;
+    struct value value = entry_value(call_peek(call, arg));
+    reread(call, false, &reading);
+    return stream_id_compare(stream_at(&value)->last, noted_id(call, arg, &reading)) > 0;
+}
+
+static void serve_xread(struct call *call, uint32_t arg) {
+    struct reading reading;
+    struct value value = entry_value(call_peek(call, arg));
+    reread(call, false, &reading);
+    struct asked asked = {.stream = stream_at(&value), .behind = noted_id(call, arg, &reading)};
+    reply_streams_header(call, 1);
+    reply_stream(call, arg, &asked, reading.count);
+}
+
+/* Nothing is there: waits for it, if it shall, or replies so. */
+static void wait_to_read(struct call *call, const struct reading *reading, struct stream_id *noted) {
+    struct wait wait = {.timeout_ms = reading->timeout_ms,
+                        .type = TYPE_STREAM,
+                        .first_key = reading->first,
+                        .key_count = reading->streams,
+                        .serve = reading->of_group ? serve_xreadgroup : serve_xread,
+                        .due = reading->of_group ? xreadgroup_due : xread_due,
+                        .lost = reading->of_group ? stream_lost : NULL,
+                        .over = reply_null_array,
+                        .noted = noted};
+    if (reading->blocks && call_wait(call, &wait)) return;
+    free(noted);
+    reply_null_array(call->reply);
+}
+
+/* Where nothing is there: what is read later is behind these numbers, also where `$` was said. */
+static void note_and_wait(struct call *call, const struct reading *reading) {
+    struct stream_id *noted = NULL;
+    if (reading->blocks && !(noted = malloc((reading->streams + 1) * sizeof *noted))) {
+        call_out_of_memory(call);
+        return;
+    }
+    for (uint32_t i = 0; reading->blocks && i < reading->streams; i++) {
+        struct asked asked;
+        bool read = read_asked(call, reading->first + i, reading->streams, &asked);
+        assert(read);
+        noted[i] = asked.behind;
+    }
+    wait_to_read(call, reading, noted);
 }
 
 static void xread(struct call *call) {
@@ -159,7 +226,7 @@ static void xread(struct call *call) {
         found += has_more(&asked);
     }
     if (found == 0) {
-        reply_null_array(call->reply);
+        note_and_wait(call, &reading);
         return;
     }
     reply_streams_header(call, found);
@@ -284,8 +351,15 @@ static bool has_news(const struct stream *stream, const struct stream_group *gro
     return stream->entries.count > 0 && stream_id_compare(stream_end(stream, TREE_BACK), group->last) > 0;
 }
 
-/* Serves the key argv[arg]. False without memory, and then nothing was done. */
-static bool serve_key(struct call *call, uint32_t arg, const struct reading *reading, struct served *served) {
+/* Records that the consumer is new, which nothing else would tell. */
+static void log_consumer(struct call *call, uint32_t arg, const struct reading *reading) {
+    CALL_LOG(call, BYTES("XGROUP"), BYTES("CREATECONSUMER"), call->argv[arg], call->argv[reading->group],
+             call->argv[reading->group + 1]);
+}
+
+/* Serves the key argv[arg], if there is something new, or in any case. False without memory, and then nothing was done. */
+static bool serve_key(struct call *call, uint32_t arg, const struct reading *reading, bool anyway,
+                      struct served *served) {
     struct edit edit;
     bool created = false, opened = collection_open(call, arg, TYPE_STREAM, false, &edit);
     assert(opened && edit.entry); /* it has been looked at */
@@ -295,7 +369,7 @@ static bool serve_key(struct call *call, uint32_t arg, const struct reading *rea
         stream_group_find(&stream_at(&value)->groups, call->argv[reading->group]);
     *served = (struct served){.any = false};
     served->history = stream_id_parse(text, 0, &served->from) && stream_id_next(&served->from);
-    if (!served->history && !has_news(stream_at(&value), found)) return true;
+    if (!served->history && !anyway && !has_news(stream_at(&value), found)) return true;
     struct stream_group *group = stream_open_group(&edit, call->argv[reading->group]);
     if (group == NULL || !stream_hear(call, &edit, group, call->argv[reading->group + 1], &created))
         return false;
@@ -305,18 +379,18 @@ static bool serve_key(struct call *call, uint32_t arg, const struct reading *rea
     }
     served->any = true;
     if (created) stream_told(call, arg, EVENT_XGROUP_CREATECONSUMER, 1);
-    if (created && (reading->no_ack || served->history))
-        CALL_LOG(call, BYTES("XGROUP"), BYTES("CREATECONSUMER"), call->argv[arg], call->argv[reading->group],
-                 call->argv[reading->group + 1]);
+    bool logged = created && (reading->no_ack || served->history);
+    if (logged) log_consumer(call, arg, reading);
     served->count = served->history ? redeliver(call, &edit, served->from, reading)
                                     : deliver(call, &edit, arg, reading);
+    if (created && !logged && served->count == 0) log_consumer(call, arg, reading);
     stream_close(call, arg, &edit);
     if (served->history)
         (void)effect_count(call->effects, stripe_of(call->hash[arg]),
                            1); /* as in Redis, none that is recorded */
     else
         stream_told(call, arg, EVENT_NONE, served->count > 0);
-    return served->history || served->count > 0;
+    return served->history || anyway || served->count > 0;
 }
 
 /* What is pending for the consumer, and the entries where these are there yet. */
@@ -361,7 +435,7 @@ static bool serve_keys(struct call *call, const struct reading *reading, struct 
     uint32_t count = 0, done = 0;
     bool failed = false;
     for (; done < reading->streams && !failed; done++) {
-        failed = !serve_key(call, reading->first + done, reading, &served[done]);
+        failed = !serve_key(call, reading->first + done, reading, false, &served[done]);
         if (failed) served[done].any = false;
         count += served[done].any;
     }
@@ -371,6 +445,42 @@ static bool serve_keys(struct call *call, const struct reading *reading, struct 
     for (uint32_t i = 0; i < done; i++)
         if (served[i].any) reply_served(call, reading->first + i, reading, &served[i]);
     return true;
+}
+
+/* The group that is waited for, in the stream argv[arg]; NULL: it is gone. */
+static const struct stream_group *awaited_group(struct call *call, uint32_t arg,
+                                                const struct stream **stream) {
+    struct reading reading;
+    struct value value = entry_value(call_peek(call, arg));
+    reread(call, true, &reading);
+    *stream = stream_at(&value);
+    return stream_group_find(&(*stream)->groups, call->argv[reading.group]);
+}
+
+static bool xreadgroup_due(struct call *call, uint32_t arg) {
+    const struct stream *stream;
+    const struct stream_group *group = awaited_group(call, arg, &stream);
+    return !group || stream_id_compare(stream->last, group->last) > 0;
+}
+
+/* That something was read is no change to Redis where it was waited for. */
+static void serve_xreadgroup(struct call *call, uint32_t arg) {
+    struct reading reading;
+    struct served served;
+    const struct stream *stream;
+    if (awaited_group(call, arg, &stream) == NULL) {
+        reply_error(call->reply, "NOGROUP the consumer group this client was blocked on no longer exists");
+        return;
+    }
+    reread(call, true, &reading);
+    bool done = serve_key(call, arg, &reading, true, &served);
+    if (done && served.count) effect_uncount(call->effects, stripe_of(call->hash[arg]), 1);
+    if (!done) {
+        call_out_of_memory(call);
+        return;
+    }
+    reply_streams_header(call, 1);
+    reply_served(call, arg, &reading, &served);
 }
 
 static void xreadgroup(struct call *call) {
@@ -386,7 +496,7 @@ static void xreadgroup(struct call *call) {
         call_out_of_memory(call);
         return;
     }
-    if (!serve_keys(call, &reading, served)) reply_null_array(call->reply);
+    if (!serve_keys(call, &reading, served)) wait_to_read(call, &reading, NULL);
     if (served != few) free(served);
 }
 COMMAND(xreadgroup) = {

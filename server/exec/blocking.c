@@ -66,6 +66,7 @@ static void blocked_free(struct blocked *blocked) {
     assert(blocked->deadline.place == 0);
     parcel_close(&blocked->reply);
     saved_free(blocked->saved);
+    free(blocked->wait.noted);
     free(blocked);
 }
 
@@ -103,6 +104,7 @@ void blocking_begin(struct call *call) {
     assert(call->waits && !client->waiter && wait_state_of(client) == WAIT_NONE);
     call->waits = false;
     struct blocked *blocked = blocked_new(call);
+    if (!blocked) free(call->wait->noted);
     if (!blocked || !link_all(blocked, call) || !set_deadline(blocked, executor)) {
         if (blocked) unlink_held(blocked, call), blocked_free(blocked);
         call_out_of_memory(call);
@@ -121,17 +123,37 @@ void blocking_begin(struct call *call) {
 
 enum { REPLY_OVERHEAD = 192 }; /* bytes of headers, and of a score */
 
-/* Runs its request for this key alone, within a call that holds all that it takes. */
-static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg) {
+/* A call of its request, within one that holds all that it takes. */
+static struct call call_of(const struct call *outer, const struct blocked *blocked, struct client *as,
+                           struct reply *reply) {
+    *as = (struct client){.id = blocked->client_id,
+                          .flags = blocked->flags,
+                          .db = (uint16_t)blocked->db,
+                          .resp = blocked->resp};
+    struct call call = nested_call(outer, blocked->saved, as, reply);
+    call.noted = blocked->wait.noted;
+    return call;
+}
+
+/* Is there something for it in this key, which holds a value of its type? */
+static bool is_due(const struct call *outer, const struct blocked *blocked, uint32_t arg) {
+    struct client as;
+    if (!blocked->wait.due) return true;
+    struct call call = call_of(outer, blocked, &as, outer->reply);
+    return blocked->wait.due(&call, arg);
+}
+
+/* Runs its request for this key alone, or, where that is lost, says so. */
+static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg, bool lost) {
     const struct saved *saved = blocked->saved;
-    struct client as = {.id = blocked->client_id,
-                        .flags = blocked->flags,
-                        .db = (uint16_t)blocked->db,
-                        .resp = blocked->resp};
-    struct call call = nested_call(outer, saved, &as, &blocked->reply.reply);
+    struct client as;
+    struct call call = call_of(outer, blocked, &as, &blocked->reply.reply);
     call.logged = false;
     uint64_t recorded = call.effects->recorded, start_ns = clock_monotonic_ns();
-    blocked->wait.serve(&call, arg);
+    if (lost)
+        blocked->wait.lost(call.reply);
+    else
+        blocked->wait.serve(&call, arg);
     uint64_t taken_ns = clock_monotonic_ns() - start_ns;
     assert(call.logged || !call.effects->journal || call.effects->recorded == recorded);
     blocked->spent_ns += taken_ns;
@@ -141,7 +163,7 @@ static void run_served(struct call *outer, struct blocked *blocked, uint32_t arg
 }
 
 /* Claims, and only then pops: of those who end the same wait one does it. The post goes last. */
-static void serve(struct call *call, struct waiter_link *link) {
+static void serve(struct call *call, struct waiter_link *link, bool lost) {
     struct blocked *blocked = blocked_of(link->waiter);
     struct client *client = link->waiter->client;
     struct parcel reply;
@@ -153,23 +175,34 @@ static void serve(struct call *call, struct waiter_link *link) {
         return;
     }
     blocked->reply = reply;
-    run_served(call, blocked, link->arg);
+    run_served(call, blocked, link->arg, lost);
     unlink_held(blocked, call);
     assert(shard < mailbox_count);
     post_push(&mailboxes[shard], &blocked->post);
     wakes_add(call->effects->wakes, shard);
 }
 
-/* While it has what somebody waits for. */
+/* Serves one of those who wait for the key, whose entry is this one, or who is told that there is none for him any more. */
+static void serve_link(struct call *call, struct waiter_link *link, const struct entry *e) {
+    const struct blocked *blocked = blocked_of(link->waiter);
+    if (e && link->waiter->type == entry_type(e)) {
+        if (is_due(call, blocked, link->arg)) serve(call, link, false);
+    } else if (blocked->wait.lost) {
+        serve(call, link, true);
+    }
+}
+
+/* While it has what somebody waits for; of a key that has gone some are told. */
 static void serve_key(struct call *call, const struct waiting_key *waiting) {
     struct key key = waiters_key(waiting);
     unsigned db = waiters_db(waiting);
     assert(call_holds(call, stripe_index(key.hash)));
     for (struct waiter_link *link = waiters_first(waiting), *next; link; link = next) {
         const struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, db, key);
-        if (!e || entry_expired(e, call->effects->now_ms)) return;
+        if (e && entry_expired(e, call->effects->now_ms)) e = NULL;
+        if (!e && !waiters_any(TYPE_STREAM)) return;
         next = link->next;
-        if (link->waiter->type == entry_type(e)) serve(call, link);
+        serve_link(call, link, e);
     }
 }
 

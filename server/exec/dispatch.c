@@ -154,7 +154,9 @@ static void run_many(struct call *call, const struct request *request) {
 static void run_walking(struct call *call) {
     struct stripe_set set = {{0}};
     call->again = false;
+    call->effects->walks = true;
     dispatch_run(call);
+    call->effects->walks = false;
     if (call->stripe != STRIPE_NONE) call_leave(call, &stripes.all[call->stripe]);
     call->stripe = STRIPE_NONE;
     if (call->again) run_wanting(call, &set);

@@ -5,6 +5,7 @@
 #include "server/loop/upkeep.h"
 
 #include "protocol/assert.h"
+#include "server/exec/blocking.h"
 #include "server/exec/pause.h"
 #include "server/loop/shard.h"
 
@@ -18,6 +19,16 @@ static void expired(void *context, const struct expired *what) {
     struct effects *effects = &expiring->shard->exec.effects;
     effect_expired(effects, expiring->stripe, what);
     effects_end(effects); /* each by itself: nothing else happens with it */
+}
+
+/* A stream that has expired was what somebody waited for. */
+static __attribute__((noinline)) void tell_waiters(struct shard *shard, struct stripe *stripe) {
+    struct call call = shard->exec.call;
+    call.stripe = (uint32_t)(stripe - stripes.all);
+    call.held = NULL;
+    shard->exec.effects.now_ms = shard->exec.clock.now_ms;
+    blocking_serve(&call);
+    effects_end(call.effects);
 }
 
 /* The clock is read only where there is something to do. */
@@ -47,6 +58,7 @@ static int64_t upkeep_stripe(struct shard *shard, struct stripe *stripe) {
     bool expires = expiry_is_on(now_ms, &from_ms);
     stripe_lock(stripe);
     if (expires) expire_stripe(shard, stripe);
+    if (blocking_is_due(&shard->exec.call)) tell_waiters(shard, stripe);
     uint64_t buried = keyspace_buried(ks);
     bool more = keyspace_upkeep(ks, UPKEEP_BUDGET);
     metric_add(&shard->exec.metrics.lazyfreed_objects, buried - keyspace_buried(ks));

@@ -373,8 +373,7 @@ static enum tree_changed put_item(struct tree *tree, const struct tree_context *
     return tree_push(tree, context, item, TREE_BACK) ? TREE_ADDED : TREE_NO_MEMORY;
 }
 
-/* Takes an item out of a tree none of whose nodes on the way to it are shared. Most are the first, and nobody looks for
- * these. */
+/* Takes an item out of a tree none of whose nodes on the way to it are shared. The first item needs no search. */
 static void take_item(struct tree *tree, const struct tree_context *context, const struct tree_item *item) {
     struct tree_item first;
     assert(tree->count > 0);
