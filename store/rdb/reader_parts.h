@@ -1,5 +1,5 @@
-/* reader_parts.h - what the reader of values and that of streams both take off the input. Each leaves what is not all there: it says
- * RDB_READ_MORE then, or RDB_READ_CORRUPT where no more will come. */
+/* reader_parts.h - what the reader of values and that of streams both take off the input. Each leaves what is not
+ * all there: it says RDB_READ_MORE then, or RDB_READ_CORRUPT where no more will come. */
 #ifndef KEVY_STORE_RDB_READER_PARTS_H
 #define KEVY_STORE_RDB_READER_PARTS_H
 

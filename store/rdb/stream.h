@@ -6,14 +6,16 @@
  *     pending   | count | { number, 16 bytes | time, 8 bytes | deliveries } ... |
  *     consumers | count | { name | seen, 8 bytes | active, 8 bytes | count | { number, 16 bytes } ... } ... |
  *
- * Counts, and numbers that are not said to be of 16 bytes, are written as lengths are (rdb.h); a number of 16 bytes has its highest
- * byte first. "Entries read" came with type 19, "active" with 21. A listpack begins with a master entry,
+ * Counts, and numbers that are not said to be of 16 bytes, are written as lengths are (rdb.h); a number of 16 bytes
+ * has its highest byte first. "Entries read" came with type 19, "active" with 21. A listpack begins with a master
+ * entry; the entries of a node follow it, of the second form below where their fields are others than the master's,
+ * else of the third.
  *
  *     | entries | deleted ones | count of fields | field ... | 0 |
- *     | flags | milliseconds and sequence, from the node's number on | count of fields | { field | value } ... | elements before |
- *     | flags | milliseconds and sequence, from the node's number on | value ...                             | elements before |
+ *     | flags | milliseconds | sequence | count of fields | { field | value } ... | elements of the entry so far |
+ *     | flags | milliseconds | sequence | value ...                               | elements of the entry so far |
  *
- * and has entries of the second kind where the fields are others than the master's, else of the third. */
+ * Milliseconds and sequence are counted from the node's number on. */
 #ifndef KEVY_STORE_RDB_STREAM_H
 #define KEVY_STORE_RDB_STREAM_H
 
@@ -37,8 +39,8 @@ enum {
     STREAM_KEY_BYTES = 16,
 };
 
-/* A part of a stream, in the order in which they come: entries with ascending numbers, the state, and each group with its consumers
- * and what is pending for each. */
+/* A part of a stream, in the order in which they come: entries with ascending numbers, the state, and each group with
+ * its consumers and what is pending for each. */
 enum rdb_part { RDB_PART_ENTRY, RDB_PART_STATE, RDB_PART_GROUP, RDB_PART_CONSUMER, RDB_PART_PENDING };
 enum { RDB_ENTRIES_READ_UNKNOWN = -1, RDB_ENTRIES_READ_UNSAID = -2 };
 

@@ -1,4 +1,5 @@
-/* stream_reader.c - streams, step by step as enum stream_step has them. A step that lacks input leaves it there, and is entered again. */
+/* stream_reader.c - streams, step by step as enum stream_step has them. A step that lacks input leaves it there, and is
+ * entered again when there is more. */
 #include "store/rdb/reader_parts.h"
 #include "store/rdb/stream.h"
 

@@ -77,8 +77,8 @@ void stream_note_read(const struct stream *stream, struct stream_group *group, s
 
 /* One without entries and with one reference. NULL without memory. */
 struct stream *stream_new(struct heap *heap);
-/* Puts an entry behind all others; its number is above `last`, and becomes that. False without memory, or if the entry would be too
- * long: nothing has changed then. */
+/* Puts an entry behind all others; its number is above `last`, and becomes that. False without memory, or if the entry would
+ * be too long: nothing has changed then. */
 bool stream_push(struct stream *stream, const struct tree_context *context, struct stream_id id,
                  const struct stream_pairs *pairs, const struct stream_node_limits *limits);
 

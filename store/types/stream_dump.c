@@ -1,8 +1,8 @@
 /* stream_dump.c - streams as Redis 7.0 reads them (store/rdb/stream.h has the form).
  *
- * A listpack for each of Redis's nodes, of which those without entries are left out, and without the entries that have been deleted.
- * The master entry has the fields of the first entry. The cursor says where a dump is: its stage, the node or group, and of a group's
- * pending entries or its consumers the next. */
+ * There is a listpack for each of Redis's nodes, without the entries that have been deleted; nodes without entries are
+ * left out. The master entry has the fields of the first entry. The cursor says where a dump is: its stage, the node or
+ * group, and of a group's pending entries or its consumers the next. */
 #include "store/rdb/packed.h"
 #include "store/rdb/stream.h"
 #include "store/rdb/writer.h"
@@ -127,7 +127,7 @@ static struct stream_id node_begins(const struct stream *stream, uint64_t place)
     return stream_id_of(&item);
 }
 
-/* Which entries the node at this place has; false if none. The first and the last node have what is before or behind them. */
+/* Which entries the node at this place has; false if none. What is before or behind all nodes is in the first or last. */
 static bool node_at(const struct stream *stream, uint64_t place, struct dumped_node *node) {
     bool last = place == stream->nodes.closed.count;
     *node = (struct dumped_node){.stream = stream, .to = STREAM_ID_MAX};

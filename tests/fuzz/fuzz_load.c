@@ -15,6 +15,7 @@
 #include "store/types/stream.h"
 #include "store/values/load.h"
 #include "tests/check.h"
+#include "tests/load_in_pieces.h"
 
 enum {
     STRING_MAX = 1 << 16,
@@ -44,18 +45,6 @@ static void set_options(bool low, bool whole) {
     options = (struct load_options){
         .context = collection_context(ks), .dead = &ks->dead, .max_bytes = STRING_MAX, .whole = whole};
     for (unsigned type = 0; type < TYPES; type++) options.thresholds[type] = threshold;
-}
-
-/* As it comes from a file: what was not taken is there again, before the next piece. */
-static enum loaded load_in_pieces(struct loading *loading, struct bytes input, size_t piece) {
-    size_t taken = 0, known = 0;
-    for (;;) {
-        struct bytes part = {input.data + taken, known - taken};
-        enum loaded loaded = load_more(loading, &part);
-        taken = known - part.len;
-        if (loaded != LOAD_MORE || known == input.len) return loaded;
-        known = input.len - known < piece ? input.len : known + piece;
-    }
 }
 
 static const struct type *type_of(const struct value *value) {

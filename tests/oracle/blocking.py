@@ -239,7 +239,7 @@ class Generator:
         if "XREADGROUP" in known and chance.random() < 0.4:
             self.commands = [
                 (12, self.stream_read), (16, self.group_read), (16, self.stream_add), (9, self.group_create), (2, self.group_change), (3, self.stream_change),
-                (6, self.stream_transaction), (6, self.delete), (2, self.rename_stream), (2, self.rename), (2, self.copy), (2, self.string), (3, self.close),
+                (6, self.stream_transaction), (6, self.delete), (2, self.rename_stream), (1, self.restore_stream), (2, self.rename), (2, self.copy), (2, self.string), (3, self.close),
                 (3, self.unblock), (2, self.kill), (2, self.stream_passing), (3, self.stream_pipeline), (1, self.expire), (1, self.swap_stream),
                 (2, self.blocking_pop), (1, self.push)]
 
@@ -417,6 +417,9 @@ class Generator:
     def rename_stream(self):
         made = [["XADD", "x"] + self.entry()] + self.pick([], [["XGROUP", "CREATE", "x", "g", "0"]])
         return made + [self.pick(["RENAME", "x", self.key()], ["COPY", "x", self.key(), "REPLACE"])]
+
+    def restore_stream(self):
+        return [["@restore", self.key(), "XADD"] + self.entry()]
 
     def stream_passing(self):
         return [["XREAD", "BLOCK", SHORT_MS, "STREAMS", "never", "$"]]

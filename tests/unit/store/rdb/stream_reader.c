@@ -1,0 +1,150 @@
+/* Streams by hand: read whole and in pieces, cut off everywhere, and wrong in each way that a part can be. */
+#include "store/memory/memory.h"
+#include "tests/rdb_model.h"
+
+static unsigned memory_left = UINT32_MAX; /* allocations that succeed from now on */
+
+void *memory_resize(void *old, size_t size) {
+    if (memory_left == 0) return NULL;
+    memory_left -= memory_left != UINT32_MAX;
+    return realloc(old, size);
+}
+
+/* A node that begins with 5-6: 5-6 {f v}, 5-7 deleted, 6-0 {g w}. Every element is a byte, or a byte before a text. */
+#define KEY "\x10\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6"
+#define MASTER                                                                                               \
+    "\2\1\1\1\1\1\x81"                                                                                       \
+    "f\2\0\1"
+#define ENTRY                                                                                                \
+    "\2\1\0\1\0\1\x81"                                                                                       \
+    "v\2\4\1"
+#define GONE                                                                                                 \
+    "\3\1\0\1\1\1\x81"                                                                                       \
+    "x\2\4\1"
+#define OTHER                                                                                                \
+    "\0\1\1\1\xdf\xfa\2\1\1\x81"                                                                             \
+    "g\2\x81"                                                                                                \
+    "w\2\6\1"
+#define HEAD  "\x39\0\0\0\x16\0"
+#define NODE  "\x39" HEAD MASTER ENTRY GONE OTHER "\xff"
+#define ID    "\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\7"
+#define TIME  "\x39\5\0\0\0\0\0\0" /* 1337 */
+#define GROUP "\1\1g\5\7\3\1" ID TIME "\4\1\1c" TIME
+#define STATE "\2\6\0\5\6\5\7\3"
+
+static const struct sample {
+    unsigned type;
+    struct bytes value;
+    struct bytes text;
+} samples[] = {
+    {RDB_TYPE_STREAM, BYTES_INIT("\0\0\0\0\0"), BYTES_INIT("stream\n  state 0-0 1 0 0-0 0 0 0\n")},
+    {RDB_TYPE_STREAM_2, BYTES_INIT("\1" KEY NODE STATE "\0"),
+     BYTES_INIT("stream\n  entry 5-6 \"f\" \"v\"\n  entry 6-0 \"g\" \"w\"\n  state 6-0 0 3 5-7 0 0 0\n")},
+    {RDB_TYPE_STREAM_2, BYTES_INIT("\0\0\6\0\0\0\0\0\0" GROUP "\1" ID),
+     BYTES_INIT("stream\n  state 6-0 0 0 0-0 0 0 0\n  group 5-7 \"g\" 0 0 0-0 3 0 0\n"
+                "  consumer 0-0 \"c\" 0 0 0-0 0 1337 0\n  pending 5-7 0 0 0-0 0 1337 4\n")},
+    {RDB_TYPE_STREAM_3, BYTES_INIT("\0\0\6\0\0\0\0\0\0" GROUP TIME "\1" ID),
+     BYTES_INIT("stream\n  state 6-0 0 0 0-0 0 0 0\n  group 5-7 \"g\" 0 0 0-0 3 0 0\n"
+                "  consumer 0-0 \"c\" 0 0 0-0 0 1337 0\n  pending 5-7 0 0 0-0 0 1337 4\n")},
+};
+enum { SAMPLES = sizeof samples / sizeof *samples };
+
+static void streams_are_read_in_pieces_of_any_size(void) {
+    for (size_t i = 0; i < SAMPLES; i++) {
+        for (size_t piece = 0; piece <= samples[i].value.len; piece++) {
+            struct model model;
+            CHECK_INT(model_read(&model, samples[i].type, 10, samples[i].value, piece), RDB_READ_DONE);
+            struct text text = model_text(&model);
+            CHECK_BYTES(text_bytes(&text), samples[i].text);
+            CHECK_INT(model.rest, 0);
+            free(text.data);
+            model_clear(&model);
+        }
+    }
+}
+
+static void what_is_cut_off_is_noticed(void) {
+    for (size_t i = 0; i < SAMPLES; i++) {
+        for (size_t len = 0; len < samples[i].value.len; len++) {
+            struct model model;
+            struct bytes part = {samples[i].value.data, len};
+            CHECK_INT(model_read(&model, samples[i].type, 10, part, 0), RDB_READ_CORRUPT);
+            model_clear(&model);
+            CHECK_INT(model_read(&model, samples[i].type, 10, part, 3), RDB_READ_MORE);
+            model_clear(&model);
+        }
+    }
+}
+
+static void without_memory_it_ends(void) {
+    for (size_t i = 1; i < SAMPLES; i++) {
+        enum rdb_read read = RDB_READ_NO_MEMORY;
+        for (unsigned left = 0; read != RDB_READ_DONE; left++) {
+            struct model model;
+            memory_left = left;
+            read = model_read(&model, samples[i].type, 10, samples[i].value, i == 1 ? 5 : 0);
+            memory_left = UINT32_MAX;
+            CHECK(read == RDB_READ_DONE || read == RDB_READ_NO_MEMORY);
+            model_clear(&model);
+        }
+    }
+}
+
+static void check_refused(struct bytes value) {
+    struct model model;
+    CHECK_INT(model_read(&model, RDB_TYPE_STREAM_2, 10, value, 0), RDB_READ_CORRUPT);
+    model_clear(&model);
+}
+
+/* A sample with one byte of it changed is none. */
+static void check_change(size_t sample, size_t at, char to) {
+    char changed[200];
+    struct bytes value = samples[sample].value;
+    CHECK(at < value.len && value.len < sizeof changed && value.data[at] != to);
+    memcpy(changed, value.data, value.len);
+    changed[at] = to;
+    check_refused((struct bytes){changed, value.len});
+}
+
+static void nodes_that_are_wrong_are_refused(void) {
+    enum { AT = 1 + 17 + 1 + 6, ENTRIES = AT + 11 };
+    check_change(1, 1, 15);     /* a number of 15 bytes */
+    check_change(1, AT, 1);     /* fewer entries than there are */
+    check_change(1, AT + 2, 2); /* more deleted ones */
+    check_change(1, AT + 4, 0); /* no fields, and more than may come */
+    check_change(1, AT + 4, 100);
+    check_change(1, ENTRIES - 2, 1);      /* no end of the master entry */
+    check_change(1, ENTRIES, 6);          /* flags that there are not */
+    check_change(1, ENTRIES + 9, 5);      /* another count of elements */
+    check_change(1, ENTRIES + 22 + 2, 0); /* 5-0 behind 5-6 */
+    check_change(1, ENTRIES + 22 + 7, 0); /* an entry without fields, and one of too many */
+    check_change(1, ENTRIES + 22 + 7, 90);
+}
+
+static void states_that_are_wrong_are_refused(void) {
+    check_change(1, 1 + 17 + 1 + 0x39 + 1, 4);    /* the last number is below an entry's */
+    check_refused(BYTES("\0\2\6\0\5\6\5\7\3\0")); /* entries, and no nodes */
+    check_refused(BYTES("\2" KEY NODE KEY NODE "\4\6\0\5\6\5\7\3\0")); /* the same ones again */
+}
+
+static void groups_that_are_wrong_are_refused(void) {
+#define GROUPS "\0\0\6\0\0\0\0\0\0"
+    check_refused(BYTES(GROUPS "\1\1g\5\7\3\1" ID TIME "\4\0")); /* pending for nobody */
+    check_refused(BYTES(GROUPS GROUP "\0"));
+    check_refused(BYTES(GROUPS GROUP "\2" ID ID));                  /* twice */
+    check_refused(BYTES(GROUPS "\1\1g\5\7\3\0\1\1c" TIME "\1" ID)); /* not pending at all */
+    check_refused(BYTES(GROUPS "\1\1g\5\7\3\2" ID TIME "\4" ID TIME "\4\1\1c" TIME "\1" ID));
+    check_refused(
+        BYTES(GROUPS "\1\1g\5\7\3\0\1\1c\xff\xff\xff\xff\xff\xff\xff\xff\0")); /* a time that is none */
+    check_refused(BYTES(GROUPS "\1\1g\5\7\x81\xff\xff\xff\xff\xff\xff\xff\xfe\0\0")); /* less than unknown */
+}
+
+int main(void) {
+    RUN(streams_are_read_in_pieces_of_any_size);
+    RUN(what_is_cut_off_is_noticed);
+    RUN(without_memory_it_ends);
+    RUN(nodes_that_are_wrong_are_refused);
+    RUN(states_that_are_wrong_are_refused);
+    RUN(groups_that_are_wrong_are_refused);
+    return 0;
+}
