@@ -5,6 +5,9 @@
 
 #include "protocol/reply.h"
 
+/* The Redis whose commands, replies, metadata and files are matched; clients ask for it by HELLO and INFO. */
+#define COMPATIBLE_REDIS_VERSION "7.0.15"
+
 enum {
     /* Shards and stripes. */
     MAX_SHARDS = 256,
@@ -44,8 +47,8 @@ enum {
     RECEIVE_BUFFERS = 256,      /* at most that many receives a turn, */
     RECEIVE_BUFFERS_LEAST = 16, /* and so many offered when few come at once */
     RECEIVE_BUFFER_SIZE = 16 * 1024,
-    BATCH_REQUESTS = 16,     /* parsed and prefetched together */
-    TURN_REQUESTS = 1024,    /* of one connection, before the others have their turn, */
+    BATCH_REQUESTS = 16,    /* parsed and prefetched together */
+    TURN_REQUESTS = 1024,   /* of one connection, before the others have their turn, */
     TURN_BYTES = 64 * 1024, /* or so many bytes of them */
     OUTPUT_CHUNK_SIZE = 16 * 1024,
     OUTPUT_HIGH_WATER = 32 * 1024 * 1024, /* unsent bytes at which a connection's requests wait ... */
