@@ -5,6 +5,9 @@
 
 #include "protocol/reply.h"
 
+/* The Redis whose commands, replies, metadata and files are matched; clients ask for it by HELLO and INFO. */
+#define COMPATIBLE_REDIS_VERSION "7.0.15"
+
 enum {
     /* Shards and stripes. */
     MAX_SHARDS = 256,

@@ -19,6 +19,7 @@
 #include "server/process/io_mode.h"
 #include "server/process/ping.h"
 #include "server/process/prepare.h"
+#include "server/process/recover.h"
 #include "server/process/rename.h"
 #include "server/process/server.h"
 #include "server/process/streams.h"
@@ -97,6 +98,13 @@ static int ask_server(int argc, char **argv) {
     return 1;
 }
 
+/* `kevy --check-data DIR` */
+static int check_data(int argc, char **argv) {
+    if (argc == 3) return recover_check(argv[2]);
+    fprintf(stderr, "kevy: --check-data takes one directory\n");
+    return 1;
+}
+
 static void print_line(void *out, const char *line) {
     fprintf(out, "%s\n", line);
 }
@@ -137,6 +145,7 @@ int main(int argc, char **argv) {
     case COMMAND_LINE_VERSION: printf("kevy %s\n", KEVY_VERSION); return 0;
     case COMMAND_LINE_PROBE: return print_probe();
     case COMMAND_LINE_PING: return ask_server(argc, argv);
+    case COMMAND_LINE_CHECK_DATA: return check_data(argc, argv);
     case COMMAND_LINE_CHECK:
     case COMMAND_LINE_SERVE: break;
     }

@@ -265,7 +265,7 @@ static inline bool text_sink_write(struct sink *sink, struct bytes bytes) {
 /* The value of a model, written in steps of a budget. */
 static inline struct text model_write(struct model *model, enum rdb_form form,
                                       struct rdb_compressor *compressor, size_t budget) {
-    struct text_sink to = {.sink = {text_sink_write}};
+    struct text_sink to = {.sink = {.write = text_sink_write}};
     struct cursor cursor = {0};
     enum dumped dumped;
     do {

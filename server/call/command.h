@@ -32,9 +32,6 @@ struct call;
 struct keyspace;
 struct value;
 
-/* The Redis whose commands, replies and metadata these rows match; clients ask for it by HELLO and INFO. */
-#define COMPATIBLE_REDIS_VERSION "7.0.15"
-
 /* What dispatch must know. The first group carries Redis's names in COMMAND INFO. */
 enum command_flag {
     CMD_WRITE = 1 << 0,

@@ -12,6 +12,7 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
+#include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/process/server.h"
 
@@ -80,6 +81,60 @@ static void debug_sleep(struct call *call) {
     reply_ok(call->reply);
 }
 
+/* ---- RELOAD --------------------------------------------------------------------------------------- */
+
+struct reload {
+    bool merges, flushes, saves;
+};
+
+static bool reload_options(struct call *call, struct reload *reload) {
+    *reload = (struct reload){.flushes = true, .saves = true};
+    for (uint32_t i = 2; i < call->argc; i++) {
+        if (bytes_is(call->argv[i], "merge")) {
+            reload->merges = true;
+        } else if (bytes_is(call->argv[i], "noflush")) {
+            reload->flushes = false;
+        } else if (bytes_is(call->argv[i], "nosave")) {
+            reload->saves = false;
+        } else {
+            reply_error(call->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Redis counts no change for it, though watched keys are touched. */
+static void flush_for_reload(struct call *call) {
+    for (unsigned i = 0; i < stripes.count; i++)
+        for (unsigned db = 0; db < (unsigned)config.databases; db++) {
+            effect(call->effects, &stripes.all[i], &(struct effect){.kind = EFFECT_FLUSHED, .db = db});
+            keyspace_flush(stripes.all[i].keyspace, db);
+        }
+}
+
+/* A file that cannot be loaded ends redis-server. Here it is looked at before anything is flushed for it. */
+static void debug_reload(struct call *call) {
+    struct reload reload;
+    struct snapshot_load load = {.now_ms = call->effects->now_ms, .only_looks = true};
+    if (!reload_options(call, &reload)) return;
+    if (reload.saves && !snapshot_save(call->effects->now_ms)) {
+        reply_error(call->reply, "ERR");
+        return;
+    }
+    bool loaded = snapshot_load(&load) == SNAPSHOT_LOADED;
+    if (loaded && reload.flushes) flush_for_reload(call);
+    load.only_looks = false;
+    load.replaces = reload.merges;
+    loaded = loaded && snapshot_load(&load) == SNAPSHOT_LOADED;
+    if (!loaded) {
+        reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs.");
+        return;
+    }
+    log_warning("DB reloaded by DEBUG RELOAD");
+    reply_ok(call->reply);
+}
+
 /* ---- DIGEST --------------------------------------------------------------------------------------- */
 
 static void reply_digest(struct call *call, const struct digest *digest) {
@@ -131,7 +186,7 @@ static bool meter_write(struct sink *sink, struct bytes bytes) {
 
 /* Bytes that the value takes in an RDB file, uncompressed. */
 static size_t serialized_len(const struct type *type, const struct value *value) {
-    struct meter meter = {.sink = {meter_write}};
+    struct meter meter = {.sink = {.write = meter_write}};
     struct cursor cursor = {{0}};
     while (type->dump(value, &cursor, &meter.sink, SIZE_MAX) == DUMP_MORE) {
     }
@@ -273,6 +328,12 @@ static void debug_help(struct call *call) {
         "    Reply with a test value of the specified type. <type> can be: string,",
         "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
         "    true, false.",
+        "RELOAD [option ...]",
+        "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+        "    * MERGE: conflicting keys will be loaded from RDB.",
+        "    * NOFLUSH: the existing database will not be removed before load, but",
+        "      conflicting keys end the load.",
+        "    * NOSAVE: the database will be loaded from an existing RDB file.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Setting it to 0 disables expiring keys in background when they are not",
         "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
@@ -296,6 +357,7 @@ static const struct {
     {"object", 3, debug_object},
     {"pause-cron", 3, debug_pause_cron},
     {"protocol", 3, debug_protocol},
+    {"reload", -2, debug_reload},
     {"set-active-expire", 3, debug_set_active_expire},
     {"sleep", 3, debug_sleep},
 };

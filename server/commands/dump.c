@@ -39,7 +39,7 @@ static bool write_down(struct sink *sink, struct bytes bytes) {
 
 /* The payload of a value, or NULL without memory. */
 static struct block *payload_of(const struct type *type, const struct value *value) {
-    struct paper paper = {.sink = {write_down}, .block = block_new(0, PAYLOAD_MIN)};
+    struct paper paper = {.sink = {.write = write_down}, .block = block_new(0, PAYLOAD_MIN)};
     struct cursor cursor = {{0}};
     char head = (char)type->form(value), footer[PAYLOAD_FOOTER];
     enum dumped dumped = write_down(&paper.sink, (struct bytes){&head, 1}) ? DUMP_MORE : DUMP_FAILED;
@@ -141,19 +141,10 @@ static bool time_or_reply(struct call *call, struct restore *restore) {
 }
 
 static struct load_options load_options_of(const struct call *call, struct keyspace *ks) {
-    return (struct load_options){
-        .types = ks->types,
-        .context = {.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes},
-        .dead = &ks->dead,
-        .thresholds = {[TYPE_HASH] = {(uint64_t)config.hash_max_listpack_entries,
-                                      (uint64_t)config.hash_max_listpack_value},
-                       [TYPE_ZSET] = {(uint64_t)config.zset_max_listpack_entries,
-                                      (uint64_t)config.zset_max_listpack_value},
-                       [TYPE_SET] = {.elements = (uint64_t)config.set_max_intset_entries}},
-        .max_bytes = call->argv[3].len > (uint64_t)config.proto_max_bulk_len
-                         ? call->argv[3].len
-                         : (uint64_t)config.proto_max_bulk_len,
-        .whole = true};
+    uint64_t len = call->argv[3].len, max = (uint64_t)config.proto_max_bulk_len;
+    struct load_options options = stripes_load_options(ks, len > max ? len : max);
+    options.whole = true;
+    return options;
 }
 
 /* Reads the value. False after replying. */

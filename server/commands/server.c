@@ -1,5 +1,5 @@
-/* server.c - what the server tells about itself and does with itself: INFO, LASTSAVE, LOLWUT, MONITOR, ROLE,
- * SHUTDOWN, SLOWLOG, TIME. */
+/* server.c - what the server tells about itself and does with itself: INFO, LOLWUT, MONITOR, ROLE, SHUTDOWN,
+ * SLOWLOG, and TIME. */
 #include "server/process/server.h"
 
 #include <limits.h>
@@ -10,6 +10,7 @@
 #include "server/clock.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
+#include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/report/info.h"
 
@@ -38,46 +39,6 @@ COMMAND(info) = {.name = "info",
                  .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special",
                  .history = "7.0.0: Added support for taking multiple section arguments.",
                  .syntax = "[<section> ...]"};
-
-/* ---- LASTSAVE, INFO persistence ------------------------------------------------------------------- */
-
-/* Nothing is saved yet: as in Redis, the time is then that of the start. */
-static void lastsave(struct call *call) {
-    reply_int(call->reply, server_started_ms / 1000);
-}
-COMMAND(lastsave) = {.name = "lastsave",
-                     .arity = 1,
-                     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-                     .run = lastsave,
-                     .group = GROUP_SERVER,
-                     .since = "1.0.0",
-                     .complexity = "O(1)",
-                     .summary = "Get the UNIX time stamp of the last successful save to disk",
-                     .acl = "admin dangerous",
-                     .tips = "nondeterministic_output"};
-
-static void section_persistence(struct info *info) {
-    uint64_t changes = 0;
-    for (unsigned i = 0; i < stripes.count; i++) changes += stripes.all[i].changes;
-    info_fixed(info, "loading:0 async_loading:0 current_cow_peak:0 current_cow_size:0 "
-                     "current_cow_size_age:0 current_fork_perc:0.00 current_save_keys_processed:0 "
-                     "current_save_keys_total:0");
-    info_number(info, "rdb_changes_since_last_save", (int64_t)changes);
-    info_fixed(info, "rdb_bgsave_in_progress:0");
-    info_number(info, "rdb_last_save_time", server_started_ms / 1000);
-    info_fixed(info, "rdb_last_bgsave_status:ok rdb_last_bgsave_time_sec:-1 rdb_current_bgsave_time_sec:-1 "
-                     "rdb_saves:0 rdb_last_cow_size:0 rdb_last_load_keys_expired:0 "
-                     "rdb_last_load_keys_loaded:0 aof_enabled:0 aof_rewrite_in_progress:0 "
-                     "aof_rewrite_scheduled:0 aof_last_rewrite_time_sec:-1 aof_current_rewrite_time_sec:-1 "
-                     "aof_last_bgrewrite_status:ok aof_rewrites:0 aof_rewrites_consecutive_failures:0 "
-                     "aof_last_write_status:ok aof_last_cow_size:0 module_fork_in_progress:0 "
-                     "module_fork_last_cow_size:0");
-}
-INFO_SECTION(persistence) = {.name = "persistence",
-                             .title = "Persistence",
-                             .order = 40,
-                             .by_default = true,
-                             .write = section_persistence};
 
 /* ---- ROLE, TIME ----------------------------------------------------------------------------------- */
 
@@ -207,6 +168,19 @@ static bool shutdown_flags_or_reply(struct call *call, uint32_t *flags) {
     return false;
 }
 
+/* False after replying why not, or if the command is to be run anew with all stripes. */
+static bool save_or_reply(struct call *call, bool force) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    if (!call_want(call, &all)) return false;
+    log_notice("Saving the final RDB snapshot before exiting.");
+    if (snapshot_save(call->effects->now_ms)) return true;
+    log_warning(force ? "Error trying to save the DB, exiting anyway."
+                      : "Error trying to save the DB, can't exit.");
+    if (!force) reply_error(call->reply, "ERR Errors trying to SHUTDOWN. Check logs.");
+    return force;
+}
+
 /* On success there is no reply: the connection ends with the server. NOW has nothing to skip, as there are no
  * replicas to wait for, and so a shutdown is never under way long enough to be aborted. */
 static void shutdown_(struct call *call) {
@@ -216,19 +190,15 @@ static void shutdown_(struct call *call) {
         reply_error(call->reply, "ERR No shutdown in progress.");
         return;
     }
-    if ((flags & SHUTDOWN_SAVE) && !(flags & SHUTDOWN_FORCE)) {
-        reply_error(call->reply,
-                    "ERR Errors trying to SHUTDOWN. Nothing can be saved yet: use NOSAVE, or FORCE.");
-        return;
-    }
+    if ((flags & SHUTDOWN_SAVE) && !save_or_reply(call, flags & SHUTDOWN_FORCE)) return;
     log_notice("User requested shutdown...");
     client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_AFTER_REPLY);
-    server_stop(0);
+    server_stop(0, flags & SHUTDOWN_SAVE);
 }
 COMMAND(shutdown) = {.name = "shutdown",
                      .arity = -1,
                      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI |
-                              CMD_ALLOW_BUSY,
+                              CMD_ALLOW_BUSY | CMD_MORE_STRIPES | CMD_SLOW_CLOCK,
                      .run = shutdown_,
                      .group = GROUP_SERVER,
                      .since = "1.0.0",

@@ -19,6 +19,7 @@ static const struct {
     bool first; /* only as the first word */
 } modes[] = {
     {"--check-config", COMMAND_LINE_CHECK, false},
+    {"--check-data", COMMAND_LINE_CHECK_DATA, true},
     {"--help", COMMAND_LINE_HELP, false},
     {"--version", COMMAND_LINE_VERSION, false},
     {"--probe", COMMAND_LINE_PROBE, false},

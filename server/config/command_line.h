@@ -6,11 +6,12 @@
 
 #include "server/config/config_error.h"
 
-/* What is asked for: --check-config, --help or -h, --version or -v, --probe, --ping, or none of these; -h, -v and --ping
- * are meant as the first word only. */
+/* What is asked for: --check-config, --check-data, --help or -h, --version or -v, --probe, --ping, or none of these; -h, -v,
+ * --ping and --check-data are meant as the first word only. */
 enum command_line_mode {
     COMMAND_LINE_SERVE,
     COMMAND_LINE_CHECK,
+    COMMAND_LINE_CHECK_DATA,
     COMMAND_LINE_HELP,
     COMMAND_LINE_VERSION,
     COMMAND_LINE_PROBE,

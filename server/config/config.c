@@ -122,6 +122,11 @@ bool config_prepare_maxclients(int64_t number, char *error, size_t size) {
 
 /* ---- Socket, log and title ------------------------------------------------------------------------ */
 
+/* In Redis's words. */
+const char *config_check_file_name(const char *text) {
+    return strchr(text, '/') ? "dbfilename can't be a path, just a filename" : NULL;
+}
+
 const char *config_check_socket_path(const char *text) {
     static const size_t max = sizeof((struct sockaddr_un){0}).sun_path - 1;
     return strlen(text) > max ? "path is too long for a Unix socket (107 bytes)" : NULL;

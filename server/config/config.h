@@ -140,6 +140,7 @@ void config_unlock(void);
 /* ---- What rows of options.def name ---------------------------------------------------------------- */
 
 /* NULL, or what is wrong with a text. */
+const char *config_check_file_name(const char *text);
 const char *config_check_cpus(const char *text);
 const char *config_check_percentiles(const char *text);
 /* Those of latency-tracking-info-percentiles, at most `max` of them; returns how many. */

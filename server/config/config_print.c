@@ -144,6 +144,7 @@ void config_help(FILE *out) {
           "       kevy - [--name value ...]        read the configuration from standard input\n"
           "       kevy --check-config [file] ...   say what is wrong with a configuration, start nothing\n"
           "       kevy --probe                     tell what this kernel offers and what kevy will use\n"
+          "       kevy --check-data DIR            say whether DIR/dump.rdb can be loaded; start nothing\n"
           "       kevy --ping [host:port | path]   ask a server whether it is well: by default at "
           "127.0.0.1:6379\n"
           "       kevy --version | --help\n"

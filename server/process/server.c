@@ -14,6 +14,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/loop/deliver.h"
 #include "server/loop/listener.h"
@@ -25,6 +26,7 @@
 #include "server/process/io_mode.h"
 #include "server/process/pidfile.h"
 #include "server/process/reaper.h"
+#include "server/process/recover.h"
 #include "server/process/systemd.h"
 #include "server/process/watchdog.h"
 #include "uring/probe.h"
@@ -33,6 +35,7 @@ int64_t server_started_ms;
 
 static pthread_t main_thread;
 static _Atomic int exit_code;
+static _Atomic bool save_at_end;
 
 /* ---- Shards --------------------------------------------------------------------------------------- */
 
@@ -226,7 +229,7 @@ static bool start_all(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    if (!open_listeners() || !open_stripes()) return false;
+    if (!open_stripes() || !recover() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
     return start_shards();
 }
@@ -245,8 +248,9 @@ bool server_start(void) {
     return ok;
 }
 
-void server_stop(int code) {
+void server_stop(int code, bool saved) {
     exit_code = code;
+    if (saved) save_at_end = true;
     pthread_kill(main_thread, SIGTERM);
 }
 
@@ -258,6 +262,13 @@ static int next_signal(const sigset_t *set) {
     bool from_here = got >= 0 && info.si_pid == getpid(); /* server_stop's: who called it has told */
     if ((got == SIGTERM || got == SIGINT) && !from_here) interrupt_tell(got);
     return got;
+}
+
+/* Who asked for the end has saved all, and gave the stripes back: others may have changed some of it until they stopped. */
+static void save_the_rest(void) {
+    if (snapshot_figures().changes == 0 || snapshot_save(clock_unix_ms())) return;
+    log_warning("What was changed while shutting down is not saved");
+    exit_code = 1;
 }
 
 int server_run(void) {
@@ -275,6 +286,7 @@ int server_run(void) {
     log_notice("Shutting down");
     systemd_stopping();
     stop_shards();
+    if (save_at_end) save_the_rest();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");
     interrupt_unwatch();

@@ -7,8 +7,9 @@
 
 extern int64_t server_started_ms; /* Unix time; fixed after the start */
 
-/* Asks for an orderly end of the process; from any thread, returns at once. */
-void server_stop(int exit_code);
+/* Asks for an orderly end of the process; from any thread, returns at once. `saved`: the data were saved for it, and what
+ * others change until then is to be saved, too. */
+void server_stop(int exit_code, bool saved);
 
 /* For main: opens listeners and stripes and starts the shards. False after logging why not; nothing is left running. */
 bool server_start(void);

@@ -81,6 +81,12 @@ void systemd_watchdog(void) {
     TELL("WATCHDOG=1");
 }
 
+void systemd_extend(unsigned seconds) {
+    char message[64];
+    int len = snprintf(message, sizeof message, "EXTEND_TIMEOUT_USEC=%llu", seconds * 1000000ull);
+    tell(message, (size_t)len);
+}
+
 void systemd_status(const char *format, ...) {
     static const char name[] = "STATUS=";
     char message[sizeof name + STATUS_MAX];

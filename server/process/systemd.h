@@ -26,6 +26,8 @@ void systemd_stopping(void);
 /* One line about what goes on, at most 200 bytes. */
 void systemd_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void systemd_watchdog(void);
+/* What is under way (a start, an end) needs so many seconds more, from now on. */
+void systemd_extend(unsigned seconds);
 
 /* How long to wait at most until systemd_due will be true: a half of the manager's patience after it last was.
  * NULL where no watchdog is asked for: wait as long as you like. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/clients/post.h"
+#include "server/config/config.h"
 #include "server/stripes/tracking.h"
 #include "store/memory/memory.h"
 
@@ -187,4 +188,17 @@ void stripes_close(void) {
     free(stripes.all);
     stripes.all = NULL;
     stripes.count = 0;
+}
+
+struct load_options stripes_load_options(struct keyspace *ks, uint64_t max_bytes) {
+    return (struct load_options){
+        .types = ks->types,
+        .context = {.heap = ks->heap, .seed = ks->seed, .graves = &ks->dead.nodes},
+        .dead = &ks->dead,
+        .thresholds = {[TYPE_HASH] = {(uint64_t)config.hash_max_listpack_entries,
+                                      (uint64_t)config.hash_max_listpack_value},
+                       [TYPE_ZSET] = {(uint64_t)config.zset_max_listpack_entries,
+                                      (uint64_t)config.zset_max_listpack_value},
+                       [TYPE_SET] = {.elements = (uint64_t)config.set_max_intset_entries}},
+        .max_bytes = max_bytes};
 }

@@ -14,6 +14,7 @@
 #include "server/limits.h"
 #include "server/lock_order.h"
 #include "store/change.h"
+#include "store/values/load.h"
 
 /* Who wants to be told what happens to the keys of a stripe (server/call/effect.h). */
 enum ear {
@@ -101,6 +102,9 @@ int stripes_open(unsigned shards, unsigned databases) __attribute__((warn_unused
 /* Bytes of keys and small values that there are addresses for: a terabyte, less under a limit on address space. */
 uint64_t stripes_room(void);
 void stripes_close(void);
+
+/* How values are loaded into a keyspace: with the thresholds that are configured, strings of at most `max_bytes`. */
+struct load_options stripes_load_options(struct keyspace *ks, uint64_t max_bytes);
 
 void stripe_lock_slow(struct stripe *stripe);
 void stripe_unlock_slow(struct stripe *stripe);

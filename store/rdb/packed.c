@@ -188,7 +188,7 @@ static bool zipmap_open(struct packed *packed) {
     struct bytes bytes = packed->bytes;
     if (bytes.len < ZIPMAP_HEAD + 1 || byte_at(packed, bytes.len - 1) != END) return false;
     unsigned count = byte_at(packed, 0);
-    packed->count = count >= ZIPMAP_LONG ? UINT64_MAX : 2 * count;
+    packed->count = count == ZIPMAP_LONG ? UINT64_MAX : 2 * count;
     packed->at = ZIPMAP_HEAD;
     return count > 0;
 }

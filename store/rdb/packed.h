@@ -5,8 +5,8 @@
  *     zipmap     | count u8 | { length | field | length | slack u8 | value | slack bytes } ... | ff |
  *     intset     | bytes of an integer u32 | count u32 | integers in order ... |
  *
- * All numbers are little-endian, but for the lengths of ziplists' strings. Counts of ffff, in a zipmap of fe and
- * more, say nothing. An encoding tells a string's length or an integer.
+ * All numbers are little-endian, but for the lengths of ziplists' strings. Counts of ffff, in a zipmap of fe,
+ * say nothing. An encoding tells a string's length or an integer.
  *
  * The walk believes nothing: what it gives was checked, and lies within the string; it ends well only if the whole
  * string is consistent, the header with the elements and these among themselves. Elements that are the same are

@@ -102,7 +102,7 @@ static bool meter_write(struct sink *sink, struct bytes bytes) {
 
 static enum dumped write_plain(struct rdb_source *source, struct rdb_compressor *compressor,
                                struct cursor *cursor, struct sink *sink, size_t budget) {
-    struct meter meter = {.sink = {meter_write}, .to = sink};
+    struct meter meter = {.sink = {.write = meter_write}, .to = sink};
     if (!cursor->words[BEGUN] && !begin_plain(source, &meter.sink)) return DUMP_FAILED;
     cursor->words[BEGUN] = true;
     while (cursor->words[WRITTEN] < source->count) {
@@ -228,7 +228,7 @@ static bool write_packed(struct rdb_source *source, struct rdb_compressor *compr
     bool set = source->kind == RDB_SET;
     size_t bytes = set ? measure_intset(source, &width) : measure_listpack(source, &count);
     bool collected = compressor && bytes <= RDB_COMPRESSED_MAX;
-    struct collector collector = {.sink = {collect}};
+    struct collector collector = {.sink = {.write = collect}};
     struct sink *to = sink;
     if (collected) {
         collector.at = compressor->plain, collector.end = compressor->plain + bytes;

@@ -526,7 +526,8 @@ static enum rdb_type form(const struct value *value) {
 
 static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
     struct source source = source_of(value);
-    return rdb_write(&source.rdb, form_of(value), cursor, (struct rdb_target){sink, NULL}, budget);
+    return rdb_write(&source.rdb, form_of(value), cursor, (struct rdb_target){sink, sink->compressor},
+                     budget);
 }
 
 static bool load_in_pack(struct loading *loading, struct bytes bytes) {

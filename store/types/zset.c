@@ -781,7 +781,8 @@ static enum rdb_type form(const struct value *value) {
 
 static enum dumped dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
     struct source source = source_of(value);
-    return rdb_write(&source.rdb, form_of(value, &source), cursor, (struct rdb_target){sink, NULL}, budget);
+    return rdb_write(&source.rdb, form_of(value, &source), cursor,
+                     (struct rdb_target){sink, sink->compressor}, budget);
 }
 
 /* Adds a member to the pack. False if it must be trees for that. */

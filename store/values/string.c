@@ -1,7 +1,8 @@
 /* string.c - the row of strings. They have no elements and need no objects: bytes, or the integer that they are the text
- * of. A dump is what an RDB file holds of a string, never compressed. */
+ * of. A dump is what an RDB file holds of a string. */
 #include "protocol/assert.h"
 #include "store/rdb/rdb.h"
+#include "store/rdb/writer.h"
 #include "store/values/load.h"
 
 enum { EMBSTR_MAX = 44 }; /* what Redis keeps in one allocation with its head */
@@ -38,6 +39,8 @@ static enum dumped dump(const struct value *value, struct cursor *cursor, struct
     char scratch[NUMBER_I64_MAX_LEN];
     struct bytes text = value_text(value, scratch);
     assert(budget > 0 && cursor->words[WRITTEN] <= text.len);
+    if (sink->compressor && text.len <= RDB_COMPRESSED_MAX)
+        return rdb_write_text(sink, sink->compressor, text) ? DUMP_DONE : DUMP_FAILED;
     if (!cursor->words[BEGUN]) {
         bool whole;
         if (!begin_dump(value, text, sink, &whole)) return DUMP_FAILED;

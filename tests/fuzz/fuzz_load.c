@@ -92,7 +92,7 @@ static bool write_down(struct sink *sink, struct bytes bytes) {
 }
 
 static void round_trip(const struct value *value, size_t budget) {
-    struct paper paper = {.sink = {write_down}};
+    struct paper paper = {.sink = {.write = write_down}};
     struct cursor cursor = {{0}};
     struct loading loading;
     enum dumped dumped = DUMP_MORE;

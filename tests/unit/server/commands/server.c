@@ -1,4 +1,4 @@
-/* INFO, LASTSAVE, LOLWUT, MONITOR, ROLE, SHUTDOWN, SLOWLOG, TIME as a client meets them. */
+/* INFO, LOLWUT, MONITOR, ROLE, SHUTDOWN, SLOWLOG, TIME as a client meets them. */
 #include <time.h>
 
 #include "server/exec/monitor.h"
@@ -31,10 +31,9 @@ static void info_shows_the_sections_that_are_named(void) {
     end();
 }
 
-static void role_and_lastsave_are_those_of_a_master_that_saved_nothing(void) {
+static void role_is_that_of_a_master(void) {
     begin();
-    server_started_ms = 1700000000999;
-    EXPECT("role\nlastsave\n", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n:1700000000\r\n");
+    EXPECT("role\n", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
     end();
 }
 
@@ -89,8 +88,6 @@ static void shutdown_refuses_what_it_cannot_do(void) {
         {"shutdown abort now", SYNTAX_ERROR},
         {"shutdown tomorrow", SYNTAX_ERROR},
         {"shutdown ABORT", "-ERR No shutdown in progress.\r\n"},
-        {"shutdown save",
-         "-ERR Errors trying to SHUTDOWN. Nothing can be saved yet: use NOSAVE, or FORCE.\r\n"},
         {"multi", OK},
         {"shutdown", "-ERR Command not allowed inside a transaction\r\n"},
         {"discard", OK},
@@ -127,22 +124,13 @@ static void the_slow_log_is_told_newest_first(void) {
     end();
 }
 
-static void changes_count_since_the_start(void) {
-    begin();
-    CHECK_INT(figure(info_text("persistence", now_ms), "rdb_changes_since_last_save"), 0);
-    EXPECT("set k v\nget k\nset l w\n", OK "$1\r\nv\r\n" OK);
-    CHECK_INT(figure(info_text("persistence", now_ms), "rdb_changes_since_last_save"), 2);
-    end();
-}
-
 int main(void) {
     RUN(info_shows_the_sections_that_are_named);
-    RUN(role_and_lastsave_are_those_of_a_master_that_saved_nothing);
+    RUN(role_is_that_of_a_master);
     RUN(time_is_in_seconds_and_microseconds);
     RUN(lolwut_draws_by_the_rule_that_is_named);
     RUN(a_monitor_is_told_once_and_reads_no_keys);
     RUN(shutdown_refuses_what_it_cannot_do);
     RUN(the_slow_log_is_told_newest_first);
-    RUN(changes_count_since_the_start);
     return 0;
 }

@@ -109,7 +109,7 @@ static void serve_and_stop(void) {
     for (int i = 0; i < 6; i++) ask(fds[i] = connect_here(), "ping\r\n", "+PONG\r\n");
     for (unsigned i = 0; i < shard_count; i++)
         CHECK_INT(client_get(shards[i].connections), 2); /* spread evenly */
-    server_stop(42);
+    server_stop(42, false);
     CHECK_INT(server_run(), 42);
     char byte;
     for (int i = 0; i < 6; i++) CHECK(recv(fds[i], &byte, 1, 0) <= 0);
@@ -128,7 +128,7 @@ static void serve_over(const char *name) {
         CHECK(strcmp(io_name(&shards[i].io), name) == 0);
         CHECK_INT(client_get(shards[i].connections), 2);
     }
-    server_stop(0);
+    server_stop(0, false);
     CHECK_INT(server_run(), 0);
     for (int i = 0; i < 6; i++) close(fds[i]);
 }
@@ -167,10 +167,66 @@ static void whichever_ring_is_refused_all_shards_go_the_same_way(void) {
 static void stop_by_command(void) {
     CHECK(start("shards 2\n"));
     int fd = connect_here();
-    ask(fd, "shutdown save\r\n", "-ERR Errors trying to SHUTDOWN.");
+    ask(fd, "set k v\r\n", "+OK\r\n");
     CHECK(send(fd, "shutdown nosave\r\n", 17, MSG_NOSIGNAL) == 17);
     CHECK_INT(server_run(), 0);
-    CHECK(logged(log_path, "User requested shutdown..."));
+    CHECK(logged(log_path, "User requested shutdown...") && access("dump.rdb", F_OK) < 0);
+}
+
+/* What was saved is there at the next start, in the same directory. */
+static void save_and_stop(void) {
+    CHECK(start("shards 3\n"));
+    int fd = connect_here();
+    ask(fd, "set k v\r\nselect 5\r\nset k w\r\n", "+OK\r\n+OK\r\n+OK\r\n");
+    CHECK(send(fd, "shutdown save\r\n", 15, MSG_NOSIGNAL) == 15);
+    CHECK_INT(server_run(), 0);
+    CHECK(logged(log_path, "DB saved on disk: 2 keys"));
+}
+static void find_what_was_saved(void) {
+    CHECK(start("shards 2\n"));
+    int fd = connect_here();
+    ask(fd, "get k\r\nselect 5\r\nget k\r\n", "$1\r\nv\r\n+OK\r\n$1\r\nw\r\n");
+    server_stop(0, false);
+    CHECK_INT(server_run(), 0);
+    CHECK(logged(log_path, "Done loading RDB, keys loaded: 2, keys expired: 0."));
+}
+
+/* A change that came behind the save is saved by the end. */
+static void change_behind_the_save(void) {
+    CHECK(start("shards 1\n"));
+    int fd = connect_here();
+    ask(fd, "save\r\nset late 1\r\n", "+OK\r\n+OK\r\n");
+    server_stop(0, true);
+    CHECK_INT(server_run(), 0);
+    CHECK(logged(log_path, "DB saved on disk: 3 keys"));
+}
+static void fail_behind_the_save(void) {
+    CHECK(start("shards 1\ndbfilename other.rdb\n"));
+    int fd = connect_here();
+    ask(fd, "save\r\nset late 1\r\n", "+OK\r\n+OK\r\n");
+    CHECK(unlink("other.rdb") == 0 && mkdir("other.rdb", 0700) == 0); /* no file can take its place */
+    server_stop(0, true);
+    CHECK_INT(server_run(), 1);
+    CHECK(logged(log_path, "What was changed while shutting down is not saved"));
+    CHECK_INT(rmdir("other.rdb"), 0);
+}
+
+/* A file that cannot be loaded ends the start, and stays. */
+static void refuse_a_file(void) {
+    FILE *file = fopen("dump.rdb", "w");
+    CHECK(file && fputs("REDIS0010 and no more", file) >= 0 && fclose(file) == 0);
+    CHECK(!start("shards 2\n"));
+    CHECK(shards == NULL && logged(log_path, "Cannot load dump.rdb: offset 9: "));
+    CHECK(unlink("dump.rdb") == 0);
+}
+
+static void what_was_saved_is_loaded(void) {
+    in_child(save_and_stop);
+    in_child(find_what_was_saved);
+    in_child(change_behind_the_save);
+    in_child(fail_behind_the_save);
+    CHECK(unlink("dump.rdb") == 0);
+    in_child(refuse_a_file);
 }
 
 static void shutdown_ends_it_with_0(void) {
@@ -183,7 +239,7 @@ static void rotate(void) {
     log_warning("before");
     CHECK_INT(rename(log_path, old_log_path), 0);
     raise(SIGHUP); /* both are pending when server_run looks, and the lower number comes first */
-    server_stop(0);
+    server_stop(0, false);
     CHECK_INT(server_run(), 0);
     CHECK(logged(old_log_path, "before") && !logged(old_log_path, "bye bye"));
     CHECK(logged(log_path, "bye bye") && !logged(log_path, "before"));
@@ -232,7 +288,7 @@ static void forget_others(void) {
     CHECK_INT(kill(later, 0), 0);
     close(ends[1]);
     while (kill(later, 0) == 0) usleep(1000);
-    server_stop(0);
+    server_stop(0, false);
     CHECK_INT(server_run(), 0);
 }
 
@@ -244,7 +300,7 @@ static void children_of_others_leave_nothing_behind(void) {
 static void place_shards(void) {
     CHECK(start("shards 2\n"));
     for (unsigned i = 0; i < 2; i++) CHECK_INT(shards[i].cpu, cpus_place(i).cpu);
-    server_stop(0);
+    server_stop(0, false);
     CHECK_INT(server_run(), 0);
 }
 
@@ -261,7 +317,7 @@ static void place_where_told(void) {
         CHECK(pthread_getaffinity_np(shards[i].thread, sizeof mine, &mine) == 0);
         CHECK(CPU_COUNT(&mine) == 1 && CPU_ISSET((unsigned)first, &mine));
     }
-    server_stop(0);
+    server_stop(0, false);
     CHECK_INT(server_run(), 0);
 }
 
@@ -284,7 +340,7 @@ static void serve_a_passed_socket(void) {
     CHECK(start("shards 1\n"));
     CHECK(access(socket_path, F_OK) < 0);
     ask(connect_to(address.sun_path), "ping\r\n", "+PONG\r\n");
-    server_stop(0);
+    server_stop(0, false);
     CHECK_INT(server_run(), 0);
     CHECK_INT(unlink(address.sun_path), 0); /* it is the manager's, and stays */
 }
@@ -294,13 +350,14 @@ static void sockets_that_the_manager_passed_stand_for_the_configuration(void) {
 }
 
 int main(void) {
-    CHECK(mkdtemp(dir));
+    CHECK(mkdtemp(dir) && chdir(dir) == 0);
     snprintf(socket_path, sizeof socket_path, "%s/socket", dir);
     snprintf(log_path, sizeof log_path, "%s/log", dir);
     snprintf(old_log_path, sizeof old_log_path, "%s/log.1", dir);
     RUN(a_server_serves_until_it_is_stopped_and_returns_the_code);
     RUN(whichever_ring_is_refused_all_shards_go_the_same_way);
     RUN(shutdown_ends_it_with_0);
+    RUN(what_was_saved_is_loaded);
     RUN(a_hangup_begins_a_new_log);
     RUN(an_interrupt_ends_it_and_a_broken_pipe_does_not);
     RUN(what_cannot_listen_does_not_start);

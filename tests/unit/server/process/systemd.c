@@ -54,6 +54,8 @@ static void messages_reach_an_abstract_address(void) {
     expect(manager, "STOPPING=1");
     systemd_watchdog();
     expect(manager, "WATCHDOG=1");
+    systemd_extend(60);
+    expect(manager, "EXTEND_TIMEOUT_USEC=60000000");
     systemd_status("%d of\n%s", 3, "five");
     expect(manager, "STATUS=3 of five");
     expect_nothing(manager);

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "server/journal/snapshot.h"
 #include "tests/unit/server_fixture.h"
 
 enum { SHARDS = 20 };
@@ -59,7 +60,29 @@ static void shards_that_have_turned_since_the_last_look_are_well(void) {
     close_shards();
 }
 
+/* Who saves holds all stripes, and others may wait for them. */
+static void who_saves_is_at_work(void) {
+    open_shards();
+    CHECK(watchdog_shards_turn() || true); /* what was seen before is forgotten */
+    take_wakes();
+    CHECK(!watchdog_shards_turn());
+    take_wakes();
+    CHECK(chdir("/tmp") == 0);
+    struct snapshot_load load = {.only_looks = true, .now_ms = 1700000000000};
+    char name[] = "kevy-watchdog-XXXXXX";
+    int file = mkstemp(name);
+    CHECK(file >= 0 && write(file, "REDIS0003\xff", 10) == 10);
+    config.dbfilename = name;
+    CHECK(snapshot_load(&load) == SNAPSHOT_LOADED);
+    CHECK(unlink(name) == 0 && close(file) == 0);
+    CHECK(watchdog_shards_turn());
+    take_wakes();
+    CHECK(!watchdog_shards_turn());
+    close_shards();
+}
+
 int main(void) {
     RUN(shards_that_have_turned_since_the_last_look_are_well);
+    RUN(who_saves_is_at_work);
     return 0;
 }

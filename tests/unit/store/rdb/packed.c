@@ -91,6 +91,8 @@ static const struct sample samples[] = {
     {PACKED_ZIPMAP, BYTES_INIT("\0\xff"), BYTES_INIT("!")},
     {PACKED_ZIPMAP, BYTES_INIT("\2\1a\1\0b\xff"), BYTES_INIT("a,b,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\1\1a\xff"), BYTES_INIT("a,!")},
+    {PACKED_ZIPMAP, BYTES_INIT("\xff\1a\1\0b\xff"),
+     BYTES_INIT("a,b,!")}, /* a count that Redis never writes */
     {PACKED_ZIPMAP, BYTES_INIT("\xfe\1a\xff"), BYTES_INIT("a,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\1\1a\1\1b\xff"), BYTES_INIT("a,!")},
     {PACKED_ZIPMAP, BYTES_INIT("\1\xfe\xff\xff\xff\xff\x61\1\0b\xff"), BYTES_INIT("!")},

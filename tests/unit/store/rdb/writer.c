@@ -139,7 +139,7 @@ static void long_strings_are_compressed(void) {
     static char data[RDB_COMPRESSED_MAX + 1];
     static const size_t lens[] = {20, 21, RDB_COMPRESSED_MAX, RDB_COMPRESSED_MAX + 1};
     for (size_t i = 0; i < 4; i++) {
-        struct text_sink to = {.sink = {text_sink_write}};
+        struct text_sink to = {.sink = {.write = text_sink_write}};
         CHECK(rdb_write_text(&to.sink, &compressor, (struct bytes){data, lens[i]}));
         CHECK((to.text.data[0] == '\xc3') == (i == 1 || i == 2));
         CHECK((to.text.len < lens[i]) == (i == 1 || i == 2));
@@ -155,7 +155,7 @@ static void a_full_sink_ends_it(void) {
             struct model model;
             fill(&model, kind, 3, kind == RDB_SET, false);
             for (unsigned left = 1; dumped == DUMP_FAILED; left++) {
-                struct text_sink to = {.sink = {text_sink_write}, .left = left};
+                struct text_sink to = {.sink = {.write = text_sink_write}, .left = left};
                 struct cursor cursor = {0};
                 dumped = rdb_write(model_source(&model), (enum rdb_form)form, &cursor,
                                    (struct rdb_target){&to.sink, NULL}, SIZE_MAX);

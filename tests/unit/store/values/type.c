@@ -248,7 +248,7 @@ static void restore(struct place from, struct place to) {
     if (!e || from.model == to.model) return;
     struct dead dead = {0};
     unsigned budget = UINT32_MAX;
-    struct paper paper = {.sink = {write_down}};
+    struct paper paper = {.sink = {.write = write_down}};
     struct cursor cursor = {{0}};
     struct load_options options = {.types = tiny_rows, .dead = &dead, .max_bytes = DUMP_MAX};
     struct loading loading;

@@ -1,0 +1,87 @@
+/* disk.c - files by system calls. */
+#include "server/journal/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "protocol/assert.h"
+
+enum { AT_ONCE = 1 << 30 }; /* bytes: a call writes 2 GiB less a page at most */
+
+static int result_of(int64_t result) {
+    return result < 0 ? -errno : (int)result;
+}
+
+static int file_open(struct disk *disk, const char *path, enum disk_mode mode) {
+    int flags = mode == DISK_CREATE ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY, file;
+    do file = open(path, flags | O_CLOEXEC, 0644);
+    while (file < 0 && errno == EINTR);
+    return result_of(file);
+}
+
+/* After EINTR too the descriptor is closed, and may be another's. */
+static int file_close(struct disk *disk, int file) {
+    assert(file >= 0);
+    return close(file) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static ssize_t file_read(struct disk *disk, int file, void *data, size_t len) {
+    ssize_t got;
+    assert(len > 0);
+    do got = read(file, data, len < AT_ONCE ? len : AT_ONCE);
+    while (got < 0 && errno == EINTR);
+    return result_of(got);
+}
+
+static ssize_t file_write(struct disk *disk, int file, const void *data, size_t len) {
+    ssize_t got;
+    assert(len > 0);
+    do got = write(file, data, len < AT_ONCE ? len : AT_ONCE);
+    while (got < 0 && errno == EINTR);
+    return got == 0 ? -ENOSPC : result_of(got);
+}
+
+static int file_sync(struct disk *disk, int file) {
+    int result;
+    do result = fsync(file);
+    while (result < 0 && errno == EINTR);
+    return result_of(result);
+}
+
+static int64_t file_size(struct disk *disk, int file) {
+    struct stat status;
+    if (fstat(file, &status) < 0) return -errno;
+    return S_ISREG(status.st_mode) ? (int64_t)status.st_size : -EINVAL;
+}
+
+static int file_rename(struct disk *disk, const char *from, const char *to) {
+    return result_of(rename(from, to));
+}
+
+static int file_unlink(struct disk *disk, const char *path) {
+    return result_of(unlink(path));
+}
+
+/* Some file systems know no such thing for directories, and say so. */
+static int directory_sync(struct disk *disk, const char *path) {
+    int file, result;
+    do file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (file < 0 && errno == EINTR);
+    if (file < 0) return -errno;
+    result = file_sync(disk, file);
+    close(file);
+    return result == -EINVAL ? 0 : result;
+}
+
+struct disk disk_kernel = {.open = file_open,
+                           .close = file_close,
+                           .read = file_read,
+                           .write = file_write,
+                           .sync = file_sync,
+                           .size = file_size,
+                           .rename = file_rename,
+                           .unlink = file_unlink,
+                           .sync_directory = directory_sync};

@@ -1,0 +1,40 @@
+/* disk.h - the few things that saving and loading ask of a file system. Behind it lies the kernel, or, in tests, a disk that
+ * fills up, fails, tears, or forgets what was not synced.
+ *
+ * Paths are relative to the working directory. All of these wait for the disk. Errors are negative errno values; an
+ * interrupted call is made again by whoever stands behind this. */
+#ifndef KEVY_SERVER_JOURNAL_DISK_H
+#define KEVY_SERVER_JOURNAL_DISK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum disk_mode {
+    DISK_READ,
+    DISK_CREATE, /* to be written from its beginning: emptied if it is there */
+};
+
+struct disk {
+    /* A file's number, for the calls below. */
+    int (*open)(struct disk *disk, const char *path, enum disk_mode mode);
+    int (*close)(struct disk *disk, int file);
+    /* Bytes that were read from where the last read ended; 0: there are no more. */
+    ssize_t (*read)(struct disk *disk, int file, void *data, size_t len);
+    /* Bytes that were written behind those before: at least one, and maybe fewer than asked for. */
+    ssize_t (*write)(struct disk *disk, int file, const void *data, size_t len);
+    /* What was written is there after a loss of power, too. After an error nobody knows what is, and asking again
+     * would not tell. */
+    int (*sync)(struct disk *disk, int file);
+    /* The file's length in bytes. */
+    int64_t (*size)(struct disk *disk, int file);
+    /* What is at `to` is replaced at once: it is the old or the new file, never nothing. */
+    int (*rename)(struct disk *disk, const char *from, const char *to);
+    int (*unlink)(struct disk *disk, const char *path);
+    /* The names in this directory are there after a loss of power, too. */
+    int (*sync_directory)(struct disk *disk, const char *path);
+};
+
+extern struct disk disk_kernel;
+
+#endif

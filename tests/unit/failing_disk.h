@@ -1,0 +1,205 @@
+/* failing_disk.h - a disk in memory that forgets what was not synced, fills up, writes less than it is asked to, and fails
+ * at the operation that a test names. */
+#ifndef KEVY_TESTS_FAILING_DISK_H
+#define KEVY_TESTS_FAILING_DISK_H
+
+#include <errno.h>
+#include <limits.h>
+
+#include "server/journal/disk.h"
+#include "tests/check.h"
+
+enum { DISK_FILES = 8, DISK_NAME = 32, DISK_FILE_MAX = 8 << 20 };
+
+enum disk_call {
+    DISK_OPENS,
+    DISK_CLOSES,
+    DISK_READS,
+    DISK_WRITES,
+    DISK_SYNCS,
+    DISK_SIZES,
+    DISK_RENAMES,
+    DISK_UNLINKS,
+    DISK_SYNCS_DIRECTORY,
+    DISK_CALLS
+};
+
+struct failing_file {
+    char name[DISK_NAME]; /* "": there is none */
+    char *data;
+    size_t len, synced;
+};
+
+struct failing_disk {
+    struct disk disk;
+    struct failing_file files[DISK_FILES];
+    struct {
+        int file; /* of files, or -1 */
+        size_t at;
+    } open[DISK_FILES];
+    unsigned calls[DISK_CALLS];
+    enum disk_call fails;                /* this call does, */
+    unsigned fails_at;                   /* the so many-th of its kind, from 1 on; 0: none */
+    int error;                           /* with this negative errno */
+    size_t piece;                        /* bytes that a call reads or writes at most; 0: all */
+    size_t room;                         /* bytes that may still be written */
+    bool named;                          /* the names are synced */
+    void (*before)(enum disk_call call); /* told of each; or NULL */
+};
+
+static inline bool disk_fails(struct failing_disk *disk, enum disk_call call) {
+    if (disk->before) disk->before(call);
+    return ++disk->calls[call] == disk->fails_at && disk->fails == call;
+}
+
+static inline int disk_find(struct failing_disk *disk, const char *name) {
+    for (int i = 0; i < DISK_FILES; i++)
+        if (strcmp(disk->files[i].name, name) == 0) return i;
+    return -1;
+}
+
+static inline int disk_open(struct disk *base, const char *path, enum disk_mode mode) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    int file = disk_find(disk, path), number = 0;
+    if (disk_fails(disk, DISK_OPENS)) return disk->error;
+    if (file < 0 && mode == DISK_READ) return -ENOENT;
+    if (file < 0) file = disk_find(disk, "");
+    CHECK(file >= 0 && strlen(path) < DISK_NAME);
+    struct failing_file *found = &disk->files[file];
+    if (mode == DISK_CREATE) {
+        snprintf(found->name, sizeof found->name, "%s", path);
+        if (!found->data) found->data = malloc(DISK_FILE_MAX);
+        CHECK(found->data);
+        found->len = found->synced = 0;
+        disk->named = false;
+    }
+    while (disk->open[number].file >= 0) CHECK(++number < DISK_FILES);
+    disk->open[number].file = file;
+    disk->open[number].at = 0;
+    return number;
+}
+
+static inline int disk_close(struct disk *base, int file) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    CHECK(file >= 0 && file < DISK_FILES && disk->open[file].file >= 0);
+    disk->open[file].file = -1;
+    return disk_fails(disk, DISK_CLOSES) ? disk->error : 0;
+}
+
+static inline size_t disk_piece(const struct failing_disk *disk, size_t len, size_t most) {
+    if (disk->piece && disk->piece < len) len = disk->piece;
+    return len < most ? len : most;
+}
+
+static inline ssize_t disk_read(struct disk *base, int file, void *data, size_t len) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    struct failing_file *found = &disk->files[disk->open[file].file];
+    CHECK(len > 0);
+    if (disk_fails(disk, DISK_READS)) return disk->error;
+    len = disk_piece(disk, len, found->len - disk->open[file].at);
+    if (len) memcpy(data, found->data + disk->open[file].at, len);
+    disk->open[file].at += len;
+    return (ssize_t)len;
+}
+
+static inline ssize_t disk_write(struct disk *base, int file, const void *data, size_t len) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    struct failing_file *found = &disk->files[disk->open[file].file];
+    CHECK(len > 0);
+    if (disk_fails(disk, DISK_WRITES)) return disk->error;
+    if (disk->room == 0) return -ENOSPC;
+    len = disk_piece(disk, len, disk->room);
+    CHECK(len <= DISK_FILE_MAX - found->len);
+    memcpy(found->data + found->len, data, len);
+    found->len += len;
+    disk->room -= len;
+    return (ssize_t)len;
+}
+
+static inline int disk_sync(struct disk *base, int file) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    struct failing_file *found = &disk->files[disk->open[file].file];
+    if (disk_fails(disk, DISK_SYNCS)) return disk->error;
+    found->synced = found->len;
+    return 0;
+}
+
+static inline int64_t disk_size(struct disk *base, int file) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    return disk_fails(disk, DISK_SIZES) ? disk->error : (int64_t)disk->files[disk->open[file].file].len;
+}
+
+static inline int disk_rename(struct disk *base, const char *from, const char *to) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    int file = disk_find(disk, from), old = disk_find(disk, to);
+    if (disk_fails(disk, DISK_RENAMES)) return disk->error;
+    CHECK(file >= 0);
+    if (old >= 0) disk->files[old].name[0] = '\0';
+    snprintf(disk->files[file].name, DISK_NAME, "%s", to);
+    disk->named = false;
+    return 0;
+}
+
+static inline int disk_unlink(struct disk *base, const char *path) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    int file = disk_find(disk, path);
+    if (disk_fails(disk, DISK_UNLINKS)) return disk->error;
+    if (file < 0) return -ENOENT;
+    disk->files[file].name[0] = '\0';
+    return 0;
+}
+
+static inline int disk_sync_directory(struct disk *base, const char *path) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    CHECK(strcmp(path, ".") == 0);
+    if (disk_fails(disk, DISK_SYNCS_DIRECTORY)) return disk->error;
+    disk->named = true;
+    return 0;
+}
+
+static inline void disk_new(struct failing_disk *disk) {
+    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_sync, disk_size,
+                                           disk_rename, disk_unlink, disk_sync_directory},
+                                  .error = -EIO,
+                                  .room = SIZE_MAX};
+    for (int i = 0; i < DISK_FILES; i++) disk->open[i].file = -1;
+}
+
+/* Nothing is left open. */
+static inline void disk_free(struct failing_disk *disk) {
+    for (int i = 0; i < DISK_FILES; i++) {
+        CHECK_INT(disk->open[i].file, -1);
+        free(disk->files[i].data);
+    }
+}
+
+/* Fails no more, and counts anew. */
+static inline void disk_mend(struct failing_disk *disk) {
+    memset(disk->calls, 0, sizeof disk->calls);
+    disk->fails_at = 0;
+    disk->piece = 0;
+    disk->room = SIZE_MAX;
+}
+
+static inline struct bytes disk_contents(struct failing_disk *disk, const char *name) {
+    int file = disk_find(disk, name);
+    return file < 0 ? (struct bytes){NULL, 0} : (struct bytes){disk->files[file].data, disk->files[file].len};
+}
+
+/* Puts a file there. */
+static inline void disk_put(struct failing_disk *disk, const char *name, struct bytes bytes) {
+    int file = disk->disk.open(&disk->disk, name, DISK_CREATE);
+    CHECK(bytes.len <= DISK_FILE_MAX);
+    struct failing_file *found = &disk->files[disk->open[file].file];
+    if (bytes.len) memcpy(found->data, bytes.data, bytes.len);
+    found->len = found->synced = bytes.len;
+    disk->disk.close(&disk->disk, file);
+}
+
+static inline unsigned disk_files(const struct failing_disk *disk) {
+    unsigned count = 0;
+    for (int i = 0; i < DISK_FILES; i++) count += disk->files[i].name[0] != '\0';
+    return count;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* The kernel's files behind the interface: what is written is read, and errors are what the kernel says. */
+#include "server/journal/disk.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+static struct disk *const disk = &disk_kernel;
+
+static void write_all(int file, struct bytes bytes) {
+    while (bytes.len) {
+        ssize_t wrote = disk->write(disk, file, bytes.data, bytes.len);
+        CHECK(wrote > 0 && (size_t)wrote <= bytes.len);
+        bytes = (struct bytes){bytes.data + wrote, bytes.len - (size_t)wrote};
+    }
+}
+
+static void make(const char *path, struct bytes bytes) {
+    int file = disk->open(disk, path, DISK_CREATE);
+    CHECK(file >= 0);
+    write_all(file, bytes);
+    CHECK_INT(disk->sync(disk, file), 0);
+    CHECK_INT(disk->close(disk, file), 0);
+}
+
+static void expect(const char *path, struct bytes bytes) {
+    char data[64];
+    int file = disk->open(disk, path, DISK_READ);
+    CHECK(file >= 0);
+    CHECK_INT(disk->size(disk, file), bytes.len);
+    ssize_t got = disk->read(disk, file, data, sizeof data);
+    CHECK(got >= 0);
+    CHECK_BYTES(((struct bytes){data, (size_t)got}), bytes);
+    CHECK_INT(disk->read(disk, file, data, sizeof data), 0);
+    CHECK_INT(disk->close(disk, file), 0);
+}
+
+static void what_is_written_is_read(void) {
+    make("a", BYTES("hello"));
+    expect("a", BYTES("hello"));
+    make("a", BYTES("new"));
+    expect("a", BYTES("new"));
+}
+
+static void a_file_takes_the_place_of_another(void) {
+    make("b", BYTES("other"));
+    CHECK_INT(disk->rename(disk, "b", "a"), 0);
+    CHECK_INT(disk->sync_directory(disk, "."), 0);
+    expect("a", BYTES("other"));
+    CHECK_INT(disk->open(disk, "b", DISK_READ), -ENOENT);
+    CHECK_INT(disk->unlink(disk, "a"), 0);
+    CHECK_INT(disk->unlink(disk, "a"), -ENOENT);
+    CHECK_INT(disk->rename(disk, "a", "b"), -ENOENT);
+}
+
+static void errors_are_those_of_the_kernel(void) {
+    char data[8];
+    CHECK_INT(mkdir("d", 0700), 0);
+    int file = disk->open(disk, "d", DISK_READ);
+    CHECK(file >= 0);
+    CHECK_INT(disk->size(disk, file), -EINVAL); /* no file */
+    CHECK_INT(disk->read(disk, file, data, sizeof data), -EISDIR);
+    CHECK_INT(disk->close(disk, file), 0);
+    CHECK_INT(disk->open(disk, "d", DISK_CREATE), -EISDIR);
+    CHECK_INT(disk->open(disk, "none/x", DISK_CREATE), -ENOENT);
+    CHECK_INT(disk->sync_directory(disk, "none"), -ENOENT);
+    CHECK_INT(rmdir("d"), 0);
+    file = disk->open(disk, "/dev/full", DISK_CREATE);
+    if (file < 0) return; /* a machine without it */
+    CHECK_INT(disk->write(disk, file, "x", 1), -ENOSPC);
+    CHECK_INT(disk->close(disk, file), 0);
+}
+
+int main(void) {
+    char directory[] = "/tmp/kevy-disk-XXXXXX";
+    CHECK(mkdtemp(directory) && chdir(directory) == 0);
+    RUN(what_is_written_is_read);
+    RUN(a_file_takes_the_place_of_another);
+    RUN(errors_are_those_of_the_kernel);
+    CHECK_INT(rmdir(directory), 0);
+    return 0;
+}
