@@ -105,6 +105,14 @@ const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*abs
     return NULL;
 }
 
+bool stream_open_as_reader(struct call *call, struct edit *edit) {
+    bool opened = collection_open(call, 1, TYPE_STREAM, false, edit), hit = edit->entry;
+    struct metrics *metrics = call->effects->metrics;
+    metric_add(hit ? &metrics->keyspace_hits : &metrics->keyspace_misses, 1);
+    if (!hit) call_missed(call, 1);
+    return opened;
+}
+
 /* The limits of a node, as configured. */
 static struct stream_node_limits stream_limits(void) {
     return (struct stream_node_limits){(uint64_t)config.stream_node_max_bytes,
@@ -289,6 +297,8 @@ static uint64_t entries_to_trim(const struct stream *stream, const struct trimmi
     uint64_t count = stream->entries.count, most = 0;
     if (trimming->by == TRIM_MAXLEN && count > (uint64_t)trimming->maxlen)
         most = count - (uint64_t)trimming->maxlen;
+    else if (trimming->by == TRIM_MINID && trimming->approximate)
+        most = stream_nodes_below(&stream->nodes, &stream->entries, trimming->minid);
     else if (trimming->by == TRIM_MINID)
         most = stream_rank(&stream->entries, trimming->minid);
     if (!trimming->approximate || most == 0) return most;
@@ -300,7 +310,8 @@ static uint64_t entries_to_trim(const struct stream *stream, const struct trimmi
 static uint64_t trim(struct edit *edit, const struct trimming *trimming, bool *failed) {
     struct value value = entry_value(edit->entry);
     uint64_t count = trimming->by == TRIM_NONE ? 0 : entries_to_trim(stream_at(&value), trimming);
-    *failed = count > 0 && !stream_trim(edit, count);
+    struct stream_id from = trimming->by == TRIM_MINID ? trimming->minid : STREAM_ID_MAX;
+    *failed = count > 0 && !stream_trim(edit, count, from);
     return *failed ? 0 : count;
 }
 
@@ -326,6 +337,7 @@ static void log_rewritten(struct call *call, const struct stream *stream, const 
         return;
     }
     bool exact = trimming && trimming->by != TRIM_NONE && trimming->approximate;
+    struct stream_id first = stream->entries.count ? stream_end(stream, TREE_FRONT) : STREAM_ID_MAX;
     for (uint32_t i = 0; i < call->argc; i++) {
         struct bytes arg = call->argv[i];
         if (exact && trimming->limit_arg && (i == trimming->limit_arg || i == trimming->limit_arg + 1))
@@ -334,7 +346,7 @@ static void log_rewritten(struct call *call, const struct stream *stream, const 
         if (exact && i == trimming->operator_arg) arg = BYTES("=");
         if (exact && i == trimming->threshold_arg)
             arg = trimming->by == TRIM_MINID
-                      ? stream_id_text(text, stream_end(stream, TREE_FRONT))
+                      ? stream_id_text(text, first)
                       : (struct bytes){text, number_format_u64(text, stream->entries.count)};
         argv[argc++] = arg;
     }

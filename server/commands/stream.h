@@ -35,6 +35,10 @@ bool stream_end_or_reply(struct call *call, uint32_t arg, bool start, struct str
  * is no such key. */
 const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*absent)(struct reply *reply));
 
+/* Opens the key argv[1], which is not created, to change it, by commands that look it up as readers do: hits and misses are
+ * counted, and the latter told. False after replying. */
+bool stream_open_as_reader(struct call *call, struct edit *edit);
+
 /* ---- Groups --------------------------------------------------------------------------------------- */
 
 /* Replies that there is no such key, or no such group. */

@@ -328,7 +328,7 @@ static void xack(struct call *call) {
     struct edit edit;
     struct stream_id id;
     uint32_t failed = 0;
-    if (!collection_open(call, 1, TYPE_STREAM, false, &edit)) return;
+    if (!stream_open_as_reader(call, &edit)) return;
     if (edit.entry == NULL || !stream_group_find(&stream_in(&edit)->groups, call->argv[2])) {
         reply_int(call->reply, 0);
         return;

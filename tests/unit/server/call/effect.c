@@ -41,7 +41,7 @@ static void every_event_has_a_class_and_a_name_of_its_own(void) {
     };
     size_t count = sizeof events / sizeof *events;
     for (size_t i = 0; i < count; i++) {
-        CHECK(strchr("g$lshzxnm", events[i].class));
+        CHECK(strchr("g$lshzxtnm", events[i].class));
         for (size_t j = 0; j < i; j++) CHECK(strcmp(events[i].name, events[j].name) != 0);
     }
     CHECK_INT(EVENT_KEYMISS, count); /* the last one: 0 is EVENT_NONE */

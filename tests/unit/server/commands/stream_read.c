@@ -18,11 +18,10 @@ static void options_are_checked(void) {
     begin();
     EXPECT("set k v\n", OK);
     static const struct exchange table[] = {
-        {"xread streams s",
-         "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be "
-         "specified.\r\n"},
+        {"xread streams s", "-ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be "
+                            "specified.\r\n"},
         {"xread streams a b 0",
-         "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.\r\n"},
+         "-ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.\r\n"},
         {"xread count 1 s 0", SYNTAX_ERROR},
         {"xread count x streams s 0", NOT_AN_INTEGER},
         {"xread block x streams s 0", "-ERR timeout is not an integer or out of range\r\n"},
