@@ -80,7 +80,8 @@ struct entry *call_expire(struct call *call, unsigned db, struct entry *e) {
     struct stripe *stripe = stripe_of(key.hash);
     struct looking looking = {call->effects, stripe};
     int64_t now_ms = call->effects->now_ms;
-    if (call->effects->keeps_expired) return keyspace_is_over(e, now_ms) ? NULL : e;
+    bool kept = call->effects->keeps_expired || (call->effects->walks && stripe->ears & EAR_WAITERS);
+    if (kept) return keyspace_is_over(e, now_ms) ? NULL : e;
     if (!entry_expired(e, now_ms)) {
         struct expiry_round round = {
             .now_ms = now_ms, .budget = EXPIRED_AT_ONCE, .expired = expired, .context = &looking};

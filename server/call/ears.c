@@ -42,8 +42,8 @@ static void tell_journal(struct effects *x, const struct effect *e) {
 static bool concerns_streams(const struct effects *x, const struct stripe *stripe, const struct effect *e) {
     switch (e->kind) {
     case EFFECT_DELETED:
-    case EFFECT_MOVED: return true;
-    case EFFECT_EXPIRED: return !x->walks;
+    case EFFECT_MOVED:
+    case EFFECT_EXPIRED: assert(!x->walks); return true;
     case EFFECT_EVENT: return e->event == EVENT_XGROUP_DESTROY;
     case EFFECT_CHANGED: break;
     default: return false;

@@ -105,6 +105,14 @@ const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*abs
     return NULL;
 }
 
+bool stream_open_as_reader(struct call *call, struct edit *edit) {
+    bool opened = collection_open(call, 1, TYPE_STREAM, false, edit), hit = edit->entry;
+    struct metrics *metrics = call->effects->metrics;
+    metric_add(hit ? &metrics->keyspace_hits : &metrics->keyspace_misses, 1);
+    if (!hit) call_missed(call, 1);
+    return opened;
+}
+
 /* The limits of a node, as configured. */
 static struct stream_node_limits stream_limits(void) {
     return (struct stream_node_limits){(uint64_t)config.stream_node_max_bytes,
@@ -131,81 +139,68 @@ enum {
     ITEM_OVERHEAD = 64,      /* of an entry in a reply, in bytes */
 };
 
-/* A reply that holds a version of a stream, and writes its entries when there is room. */
-struct entries {
-    struct reply_source source;
-    struct effects *effects; /* of the executor that the connection belongs to */
-    unsigned stripe;         /* one that the command held: there, dead nodes are looked after */
-    struct value value;
-    struct stream_walk walk;
-    uint64_t left;
-};
-
-/* Writes at most `left` entries, and about so many bytes of them. How many are left. */
-static uint64_t write_entries(struct reply *reply, struct metrics *metrics, const struct stream *stream,
-                              struct stream_walk *walk, struct collection_range range) {
-    struct stream_item item;
-    uint64_t written = 0;
-    for (; range.count > 0 && written < range.position; range.count--) {
-        bool any = stream_next(walk, &item);
-        assert(any);
-        stream_reply_item(reply, metrics, stream->names, &item);
-        written += item.entry.len + ITEM_OVERHEAD;
-    }
-    return range.count;
+static void parts_drop(struct reply_source *source) {
+    struct stream_parts *parts = (struct stream_parts *)source;
+    collection_let_go(&parts->value, parts->effects, parts->stripe);
+    free(parts);
 }
+_Static_assert(offsetof(struct stream_parts, source) == 0, "a source is found at its parts' address");
 
-static bool entries_more(struct reply_source *source, struct reply *reply, size_t budget) {
-    struct entries *entries = (struct entries *)source;
-    struct collection_range range = {.position = budget, .count = entries->left};
-    entries->left =
-        write_entries(reply, entries->effects->metrics, stream_at(&entries->value), &entries->walk, range);
-    return entries->left > 0;
-}
-
-static void entries_drop(struct reply_source *source) {
-    struct entries *entries = (struct entries *)source;
-    collection_let_go(&entries->value, entries->effects, entries->stripe);
-    free(entries);
-}
-_Static_assert(offsetof(struct entries, source) == 0, "a source is found at its entries' address");
-
-static void write_later(struct call *call, const struct stream *stream, const struct stream_walk *walk,
-                        uint64_t left) {
-    struct entries *entries = malloc(sizeof *entries);
-    if (entries == NULL) { /* the header has been written: the rest follows, or the connection ends */
+void stream_reply_parts(struct call *call, const struct stream *stream, struct stream_parts *parts,
+                        size_t size) {
+    parts->source.drop = parts_drop;
+    parts->effects = call->effects;
+    parts->stripe = call->stripe != STRIPE_NONE ? call->stripe : 0;
+    parts->value = (struct value){
+        .type = TYPE_STREAM, .kind = VALUE_OBJECT, .object = (struct object *)(uintptr_t)stream};
+    if (!parts->source.more(&parts->source, call->reply, WRITTEN_AT_ONCE)) return;
+    struct stream_parts *later = malloc(size);
+    if (later == NULL) { /* the header has been written: the rest follows, or the connection ends */
         call->reply->failed = true;
         call->reply->end = call->reply->at;
         return;
     }
-    *entries = (struct entries){
-        .source = {.more = entries_more, .drop = entries_drop},
-        .effects = call->effects,
-        .stripe = call->stripe != STRIPE_NONE ? call->stripe : 0,
-        .value = {.type = TYPE_STREAM, .kind = VALUE_OBJECT, .object = (struct object *)(uintptr_t)stream},
-        .walk = *walk,
-        .left = left,
-    };
-    value_retain(&entries->value);
-    reply_source(call->reply, &entries->source);
+    memcpy(later, parts, size);
+    value_retain(&later->value);
+    reply_source(call->reply, &later->source);
+}
+
+/* Entries of a walk. */
+struct entries {
+    struct stream_parts parts;
+    struct stream_walk walk;
+    uint64_t left;
+};
+
+static bool entries_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct entries *entries = (struct entries *)source;
+    const struct stream *stream = stream_at(&entries->parts.value);
+    struct stream_item item;
+    for (size_t written = 0; entries->left > 0 && written < budget; entries->left--) {
+        bool any = stream_next(&entries->walk, &item);
+        assert(any);
+        stream_reply_item(reply, entries->parts.effects->metrics, stream->names, &item);
+        written += item.entry.len + ITEM_OVERHEAD;
+    }
+    return entries->left > 0;
 }
 
 void stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range) {
-    struct stream_walk walk;
+    struct entries entries = {.parts.source.more = entries_more};
+    struct stream_walk *walk = &entries.walk;
     uint64_t count = 0;
     if (range->count > 0 && stream->entries.count > 0 && stream_id_compare(range->from, range->to) <= 0) {
-        stream_walk(&walk, stream, range->from, range->to, range->backwards);
+        stream_walk(walk, stream, range->from, range->to, range->backwards);
         if (!range->backwards && stream_id_compare(range->to, stream->last) >= 0)
-            count = walk.cursor.leaf ? stream->entries.count - tree_rank(&walk.cursor) : 0;
+            count = walk->cursor.leaf ? stream->entries.count - tree_rank(&walk->cursor) : 0;
         else
             count = stream_between(stream, range->from, range->to);
         if (count > range->count) count = range->count;
     }
     reply_array(call->reply, count);
     if (count == 0) return;
-    struct collection_range part = {.position = WRITTEN_AT_ONCE, .count = count};
-    count = write_entries(call->reply, call->effects->metrics, stream, &walk, part);
-    if (count > 0) write_later(call, stream, &walk, count);
+    entries.left = count;
+    stream_reply_parts(call, stream, &entries.parts, sizeof entries);
 }
 
 /* ---- Trimming ------------------------------------------------------------------------------------- */
@@ -289,6 +284,8 @@ static uint64_t entries_to_trim(const struct stream *stream, const struct trimmi
     uint64_t count = stream->entries.count, most = 0;
     if (trimming->by == TRIM_MAXLEN && count > (uint64_t)trimming->maxlen)
         most = count - (uint64_t)trimming->maxlen;
+    else if (trimming->by == TRIM_MINID && trimming->approximate)
+        most = stream_nodes_below(&stream->nodes, &stream->entries, trimming->minid);
     else if (trimming->by == TRIM_MINID)
         most = stream_rank(&stream->entries, trimming->minid);
     if (!trimming->approximate || most == 0) return most;
@@ -300,7 +297,8 @@ static uint64_t entries_to_trim(const struct stream *stream, const struct trimmi
 static uint64_t trim(struct edit *edit, const struct trimming *trimming, bool *failed) {
     struct value value = entry_value(edit->entry);
     uint64_t count = trimming->by == TRIM_NONE ? 0 : entries_to_trim(stream_at(&value), trimming);
-    *failed = count > 0 && !stream_trim(edit, count);
+    struct stream_id from = trimming->by == TRIM_MINID ? trimming->minid : STREAM_ID_MAX;
+    *failed = count > 0 && !stream_trim(edit, count, from);
     return *failed ? 0 : count;
 }
 
@@ -326,6 +324,7 @@ static void log_rewritten(struct call *call, const struct stream *stream, const 
         return;
     }
     bool exact = trimming && trimming->by != TRIM_NONE && trimming->approximate;
+    struct stream_id first = stream->entries.count ? stream_end(stream, TREE_FRONT) : STREAM_ID_MAX;
     for (uint32_t i = 0; i < call->argc; i++) {
         struct bytes arg = call->argv[i];
         if (exact && trimming->limit_arg && (i == trimming->limit_arg || i == trimming->limit_arg + 1))
@@ -334,7 +333,7 @@ static void log_rewritten(struct call *call, const struct stream *stream, const 
         if (exact && i == trimming->operator_arg) arg = BYTES("=");
         if (exact && i == trimming->threshold_arg)
             arg = trimming->by == TRIM_MINID
-                      ? stream_id_text(text, stream_end(stream, TREE_FRONT))
+                      ? stream_id_text(text, first)
                       : (struct bytes){text, number_format_u64(text, stream->entries.count)};
         argv[argc++] = arg;
     }

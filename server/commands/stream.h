@@ -35,6 +35,10 @@ bool stream_end_or_reply(struct call *call, uint32_t arg, bool start, struct str
  * is no such key. */
 const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*absent)(struct reply *reply));
 
+/* Opens the key argv[1], which is not created, to change it, by commands that look it up as readers do: hits and misses are
+ * counted, and the latter told. False after replying. */
+bool stream_open_as_reader(struct call *call, struct edit *edit);
+
 /* ---- Groups --------------------------------------------------------------------------------------- */
 
 /* Replies that there is no such key, or no such group. */
@@ -57,6 +61,18 @@ void stream_log_last(struct call *call, uint32_t arg, const struct stream_group 
 /* Its number, and an array of its fields and values. */
 void stream_reply_item(struct reply *reply, struct metrics *metrics, const struct block *names,
                        const struct stream_item *item);
+
+/* What writes the rest of a long reply about a stream, from the stream as it is now, when there is room: the first member of
+ * whatever that takes. `source.more` is the caller's: it writes about so many bytes, and says whether there are more to write. */
+struct stream_parts {
+    struct reply_source source;
+    struct effects *effects; /* of the executor that the connection belongs to */
+    unsigned stripe;         /* one that the command held: there, dead nodes are looked after */
+    struct value value;
+};
+/* Writes the first part now; for the others `parts` is copied: `size` bytes. */
+void stream_reply_parts(struct call *call, const struct stream *stream, struct stream_parts *parts,
+                        size_t size);
 
 /* The entries from one number to another, both included, at most so many of them. */
 struct stream_range {

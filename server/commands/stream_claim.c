@@ -81,7 +81,7 @@ static enum claimed claim(struct claiming *claiming, struct stream_id id) {
 
 /* Opens the stream argv[1] and its group argv[2]. False after replying. */
 static bool open_claiming(struct call *call, struct claiming *claiming) {
-    if (!collection_open(call, 1, TYPE_STREAM, false, &claiming->edit)) return false;
+    if (!stream_open_as_reader(call, &claiming->edit)) return false;
     claiming->call = call;
     if (claiming->edit.entry && stream_group_find(&stream_of_claim(claiming)->groups, call->argv[2]))
         return true;

@@ -328,7 +328,7 @@ static void xack(struct call *call) {
     struct edit edit;
     struct stream_id id;
     uint32_t failed = 0;
-    if (!collection_open(call, 1, TYPE_STREAM, false, &edit)) return;
+    if (!stream_open_as_reader(call, &edit)) return;
     if (edit.entry == NULL || !stream_group_find(&stream_in(&edit)->groups, call->argv[2])) {
         reply_int(call->reply, 0);
         return;
@@ -419,39 +419,71 @@ static void reply_summary(struct call *call, const struct stream_group *group) {
     }
 }
 
-/* The next entry of the walk that is asked for. */
-static bool next_listed(struct stream_pending_walk *walk, const struct listing *listing, int64_t now_ms,
-                        struct stream_pending *pending) {
-    while (stream_pending_next(walk, pending)) {
-        if (stream_id_compare(pending->id, listing->to) > 0) return false;
-        if (now_ms - pending->time_ms >= listing->min_idle_ms || listing->min_idle_ms == 0) return true;
-    }
+/* Entries of a walk that have been idle for long enough. */
+struct listed {
+    struct stream_parts parts;
+    struct stream_pending_walk walk;
+    int64_t now_ms, min_idle_ms;
+    uint64_t left;
+};
+
+static bool next_listed(struct listed *listed, struct stream_pending *pending) {
+    while (stream_pending_next(&listed->walk, pending))
+        if (listed->min_idle_ms == 0 || listed->now_ms - pending->time_ms >= listed->min_idle_ms) return true;
     return false;
 }
 
-static void reply_listing(struct call *call, const struct stream_group *group,
+static bool listed_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    enum { OVERHEAD = 64 };
+    struct listed *listed = (struct listed *)source;
+    for (size_t written = 0; listed->left > 0 && written < budget; listed->left--) {
+        struct stream_pending pending;
+        bool any = next_listed(listed, &pending);
+        assert(any);
+        struct bytes name = stream_name_of(&stream_consumer_of(listed->walk.group, &pending)->head);
+        int64_t idle_ms = listed->now_ms - pending.time_ms;
+        reply_array(reply, 4);
+        stream_reply_id(reply, pending.id);
+        reply_bulk(reply, name);
+        reply_int(reply, idle_ms < 0 ? 0 : idle_ms);
+        reply_int(reply, (int64_t)pending.count);
+        written += name.len + OVERHEAD;
+    }
+    return listed->left > 0;
+}
+
+/* How many of the first `most` numbers have been idle for long enough, up to `count` of them. The walk is used up. */
+static uint64_t count_idle(struct listed *listed, uint64_t most, uint64_t count) {
+    uint64_t found = 0;
+    for (struct stream_pending pending; most > 0 && found < count; most--) {
+        bool any = stream_pending_next(&listed->walk, &pending);
+        assert(any);
+        found += listed->now_ms - pending.time_ms >= listed->min_idle_ms;
+    }
+    return found;
+}
+
+/* How many there are is a matter of ranks, unless each must be looked at for how long it has been idle. */
+static void reply_listing(struct call *call, const struct stream *stream, const struct stream_group *group,
                           const struct listing *listing) {
     const struct stream_consumer *consumer =
         listing->consumer ? stream_consumer_find(group, call->argv[listing->consumer]) : NULL;
-    struct stream_pending_walk walk;
-    struct stream_pending pending;
-    int64_t now_ms = call->effects->now_ms, count = 0;
-    if (listing->consumer && consumer == NULL) {
-        reply_array(call->reply, 0);
-        return;
+    struct listed listed = {.parts.source.more = listed_more,
+                            .now_ms = call->effects->now_ms,
+                            .min_idle_ms = listing->min_idle_ms};
+    uint64_t most = 0, count = (uint64_t)listing->count;
+    if (consumer || !listing->consumer)
+        most = stream_pending_between(consumer ? &consumer->pending : &group->pending, listing->from,
+                                      listing->to);
+    if (most > 0 && listing->min_idle_ms) {
+        stream_pending_walk(&listed.walk, group, consumer, listing->from);
+        most = count_idle(&listed, most, count);
     }
-    stream_pending_walk(&walk, group, consumer, listing->from);
-    while (count < listing->count && next_listed(&walk, listing, now_ms, &pending)) count++;
-    reply_array(call->reply, (size_t)count);
-    stream_pending_walk(&walk, group, consumer, listing->from);
-    for (int64_t i = 0; i < count && next_listed(&walk, listing, now_ms, &pending); i++) {
-        int64_t idle_ms = now_ms - pending.time_ms;
-        reply_array(call->reply, 4);
-        stream_reply_id(call->reply, pending.id);
-        reply_bulk(call->reply, stream_name_of(&stream_consumer_of(group, &pending)->head));
-        reply_int(call->reply, idle_ms < 0 ? 0 : idle_ms);
-        reply_int(call->reply, (int64_t)pending.count);
-    }
+    listed.left = most < count ? most : count;
+    reply_array(call->reply, listed.left);
+    if (listed.left == 0) return;
+    stream_pending_walk(&listed.walk, group, consumer, listing->from);
+    stream_reply_parts(call, stream, &listed.parts, sizeof listed);
 }
 
 static void xpending(struct call *call) {
@@ -467,7 +499,7 @@ static void xpending(struct call *call) {
     else if (brief)
         reply_summary(call, group);
     else
-        reply_listing(call, group, &listing);
+        reply_listing(call, stream_at(&value), group, &listing);
 }
 COMMAND(xpending) = {
     .name = "xpending",

@@ -393,29 +393,50 @@ static bool serve_key(struct call *call, uint32_t arg, const struct reading *rea
     return served->history || anyway || served->count > 0;
 }
 
+/* Numbers of a walk. */
+struct history {
+    struct stream_parts parts;
+    struct stream_pending_walk walk;
+    uint64_t left;
+};
+
+/* A number that is pending, with its entry where that is there yet; about how many bytes. */
+static size_t reply_pending(const struct history *history, struct reply *reply, struct stream_id id) {
+    enum { OVERHEAD = 64 };
+    const struct stream *stream = stream_at(&history->parts.value);
+    struct stream_walk walk;
+    struct stream_item item;
+    stream_walk(&walk, stream, id, id, false);
+    if (stream_next(&walk, &item)) {
+        stream_reply_item(reply, history->parts.effects->metrics, stream->names, &item);
+        return item.entry.len + OVERHEAD;
+    }
+    reply_array(reply, 2);
+    stream_reply_id(reply, id);
+    reply_null_array(reply);
+    return OVERHEAD;
+}
+
+static bool history_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct history *history = (struct history *)source;
+    struct stream_id id;
+    for (size_t written = 0; history->left > 0 && written < budget; history->left--) {
+        bool any = stream_pending_next_id(&history->walk, &id);
+        assert(any);
+        written += reply_pending(history, reply, id);
+    }
+    return history->left > 0;
+}
+
 /* What is pending for the consumer, and the entries where these are there yet. */
 static void reply_history(struct call *call, const struct stream *stream, const struct reading *reading,
                           const struct served *served) {
+    struct history history = {.parts.source.more = history_more, .left = served->count};
     const struct stream_group *group = stream_group_find(&stream->groups, call->argv[reading->group]);
-    struct stream_pending_walk walk;
-    struct stream_pending pending;
     reply_array(call->reply, served->count);
-    stream_pending_walk(&walk, group, stream_consumer_find(group, call->argv[reading->group + 1]),
+    stream_pending_walk(&history.walk, group, stream_consumer_find(group, call->argv[reading->group + 1]),
                         served->from);
-    for (uint64_t i = 0; i < served->count; i++) {
-        struct stream_walk entry;
-        struct stream_item item;
-        bool there = stream_pending_next(&walk, &pending);
-        assert(there);
-        stream_walk(&entry, stream, pending.id, pending.id, false);
-        if (stream_next(&entry, &item)) {
-            stream_reply_item(call->reply, call->effects->metrics, stream->names, &item);
-        } else {
-            reply_array(call->reply, 2);
-            stream_reply_id(call->reply, pending.id);
-            reply_null_array(call->reply);
-        }
-    }
+    stream_reply_parts(call, stream, &history.parts, sizeof history);
 }
 
 static void reply_served(struct call *call, uint32_t arg, const struct reading *reading,

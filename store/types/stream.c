@@ -132,7 +132,7 @@ static void set_names(struct stream *stream, struct block *names) {
 
 /* The number of the list that these fields are, which becomes known if there is room. */
 static unsigned number_of(struct stream *stream, const struct stream_pairs *pairs) {
-    if (stream->entries.count == 0 && stream->names) set_names(stream, NULL);
+    if (stream->entries.count == 0 && stream->nodes.open.total == 0 && stream->names) set_names(stream, NULL);
     unsigned number = stream_names_find(stream->names, pairs, stream->nodes.open.number);
     if (number) return number;
     struct block *names = stream_names_add(stream->names, pairs);
@@ -217,7 +217,7 @@ enum stream_changed stream_delete(struct edit *edit, struct stream_id id) {
     return STREAM_CHANGED;
 }
 
-bool stream_trim(struct edit *edit, uint64_t count) {
+bool stream_trim(struct edit *edit, uint64_t count, struct stream_id from) {
     if (count == 0) return true;
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return false;
@@ -226,7 +226,7 @@ bool stream_trim(struct edit *edit, uint64_t count) {
     bool done = tree_remove_range(&stream->entries, &context, 0, count);
     if (done) {
         stream->long_bytes -= bytes < stream->long_bytes ? bytes : stream->long_bytes;
-        stream_nodes_trim(&stream->nodes, &context, &stream->entries);
+        stream_nodes_trim(&stream->nodes, &context, &stream->entries, from);
     }
     keyspace_note_nodes(edit->keyspace);
     return done;

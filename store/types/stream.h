@@ -91,8 +91,9 @@ bool stream_add(struct edit *edit, struct stream_id id, const struct stream_pair
 enum stream_changed { STREAM_NO_MEMORY, STREAM_UNCHANGED, STREAM_CHANGED };
 /* Deletes the entry with this number, of which max_deleted hears. */
 enum stream_changed stream_delete(struct edit *edit, struct stream_id id);
-/* Deletes the first `count` entries. False without memory, and then all are there. */
-bool stream_trim(struct edit *edit, uint64_t count);
+/* Deletes the first `count` entries: all those below the number `from`, or as many as there shall be, and then that is
+ * STREAM_ID_MAX. False without memory, and then all are there. */
+bool stream_trim(struct edit *edit, uint64_t count, struct stream_id from);
 /* The most entries up to `most` that can go from the front as whole nodes of Redis's. */
 static inline uint64_t stream_whole_nodes(const struct stream *stream, uint64_t most) {
     return stream_nodes_whole(&stream->nodes, &stream->entries, most);

@@ -217,6 +217,21 @@ bool stream_pending_next(struct stream_pending_walk *walk, struct stream_pending
     return true;
 }
 
+bool stream_pending_next_id(struct stream_pending_walk *walk, struct stream_id *id) {
+    struct tree_item item;
+    if (walk->cursor.leaf == NULL) return false;
+    tree_get(&walk->cursor, &item);
+    tree_next(&walk->cursor);
+    *id = stream_id_of(&item);
+    return true;
+}
+
+uint64_t stream_pending_between(const struct tree *pending, struct stream_id from, struct stream_id to) {
+    if (pending->count == 0 || stream_id_compare(from, to) > 0) return 0;
+    uint64_t through = stream_id_next(&to) ? stream_rank(pending, to) : pending->count;
+    return through - stream_rank(pending, from);
+}
+
 /* ---- Groups --------------------------------------------------------------------------------------- */
 
 struct stream_group *stream_group_add(void *owner, struct stream_named_list *groups,

@@ -89,6 +89,9 @@ static inline const struct stream_consumer *stream_consumer_of(const struct stre
 bool stream_pending_find(const struct stream_group *group, struct stream_id id,
                          struct stream_pending *pending);
 
+/* How many numbers of a tree of pending ones lie between two of them, both included. */
+uint64_t stream_pending_between(const struct tree *pending, struct stream_id from, struct stream_id to);
+
 /* A walk over what is pending in a group, or for one of its consumers, from a number on; valid until the next change. */
 struct stream_pending_walk {
     const struct stream_group *group;
@@ -98,6 +101,8 @@ struct stream_pending_walk {
 void stream_pending_walk(struct stream_pending_walk *walk, const struct stream_group *group,
                          const struct stream_consumer *consumer, struct stream_id from);
 bool stream_pending_next(struct stream_pending_walk *walk, struct stream_pending *pending);
+/* The same where its number is all that is asked for. */
+bool stream_pending_next_id(struct stream_pending_walk *walk, struct stream_id *id);
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 

@@ -71,25 +71,37 @@ static uint32_t clipped(size_t bytes) {
 
 /* ---- Nodes ---------------------------------------------------------------------------------------- */
 
-enum { NODE_BYTES = 9 }; /* of one in the tree: bytes, total, number */
+enum {
+    NODE_BYTES = 9, /* of one in the tree: bytes, total, number */
+    NODE_BYTES_MOST = NODE_BYTES +
+                      sizeof(struct stream_id), /* with the number that was deleted, if there is one */
+};
 
-static void close_node(struct stream_nodes *nodes, const struct tree_context *context) {
-    char bytes[NODE_BYTES];
-    struct stream_node *open = &nodes->open;
-    struct tree_item item = {.key = stream_key(open->first), .parts = {{bytes, sizeof bytes}}};
-    memcpy(bytes, &open->bytes, 4);
-    memcpy(bytes + 4, &open->total, 4);
-    memcpy(bytes + 8, &open->number, 1);
-    if (tree_push(&nodes->closed, context, &item, TREE_BACK)) *open = (struct stream_node){.total = 0};
+static struct tree_item item_of(const struct stream_node *node, char bytes[NODE_BYTES_MOST]) {
+    size_t len = stream_id_is_zero(node->deleted) ? NODE_BYTES : NODE_BYTES_MOST;
+    memcpy(bytes, &node->bytes, 4);
+    memcpy(bytes + 4, &node->total, 4);
+    memcpy(bytes + 8, &node->number, 1);
+    memcpy(bytes + NODE_BYTES, &node->deleted, sizeof node->deleted);
+    return (struct tree_item){.key = stream_key(node->first), .parts = {{bytes, len}}};
 }
 
 static struct stream_node node_of(const struct tree_item *item) {
     struct stream_node node = {.first = stream_id_of(item)};
-    assert(item->parts[0].len == NODE_BYTES);
-    memcpy(&node.bytes, item->parts[0].data, 4);
-    memcpy(&node.total, item->parts[0].data + 4, 4);
-    memcpy(&node.number, item->parts[0].data + 8, 1);
+    const char *bytes = item->parts[0].data;
+    size_t len = item->parts[0].len;
+    assert(len == NODE_BYTES || len == NODE_BYTES_MOST);
+    memcpy(&node.bytes, bytes, 4);
+    memcpy(&node.total, bytes + 4, 4);
+    memcpy(&node.number, bytes + 8, 1);
+    if (len == NODE_BYTES_MOST) memcpy(&node.deleted, bytes + NODE_BYTES, sizeof node.deleted);
     return node;
+}
+
+static void close_node(struct stream_nodes *nodes, const struct tree_context *context) {
+    char bytes[NODE_BYTES_MOST];
+    struct tree_item item = item_of(&nodes->open, bytes);
+    if (tree_push(&nodes->closed, context, &item, TREE_BACK)) nodes->open = (struct stream_node){.total = 0};
 }
 
 /* Is there no room for one more entry in the last node? */
@@ -118,6 +130,7 @@ void stream_nodes_add(struct stream_nodes *nodes, const struct tree_context *con
     }
     open->bytes = clipped(open->bytes + bytes_of_entry(open, added->id, pairs, same));
     open->total += open->total < UINT32_MAX;
+    open->deleted = (struct stream_id){0, 0};
     nodes->open_live++;
 }
 
@@ -154,41 +167,86 @@ static bool find_closed(const struct stream_nodes *nodes, struct stream_id id, s
     return true;
 }
 
+/* A node, and the number at which the next one begins. */
+struct bounds {
+    struct stream_node node;
+    struct stream_id end;
+    bool open; /* there is no next one */
+};
+
+/* The node in which a number is. False if it is in front of all. */
+static bool find_bounds(const struct stream_nodes *nodes, struct stream_id id, struct bounds *bounds) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    const struct stream_node *open = &nodes->open;
+    *bounds = (struct bounds){.node = *open, .end = STREAM_ID_MAX, .open = true};
+    if (open->total > 0 && stream_id_compare(id, open->first) >= 0) return true;
+    if (!find_closed(nodes, id, &cursor)) return false;
+    tree_get(&cursor, &item);
+    *bounds = (struct bounds){.node = node_of(&item), .end = open->first, .open = open->total == 0};
+    if (!tree_next(&cursor)) return true;
+    tree_get(&cursor, &item);
+    bounds->end = stream_id_of(&item);
+    bounds->open = false;
+    return true;
+}
+
+/* Of a node in which no entry is left behind this number. False if a higher one was known. */
+static bool note_deleted(struct stream_node *node, struct stream_id id) {
+    if (stream_id_compare(id, node->deleted) <= 0) return false;
+    node->deleted = id;
+    return true;
+}
+
 void stream_nodes_delete(struct stream_nodes *nodes, const struct tree_context *context,
                          const struct tree *entries, struct stream_id id) {
-    struct tree_cursor cursor;
-    struct tree_item node, next = {.key = stream_key(nodes->open.first)};
+    struct tree_item item;
+    struct bounds bounds;
+    struct tree_cursor at;
+    char bytes[NODE_BYTES_MOST];
     if (nodes->open.total > 0 && stream_id_compare(id, nodes->open.first) >= 0) {
         if (nodes->open_live > 0) nodes->open_live--;
+        stream_seek(&at, entries, id);
+        if (at.leaf == NULL) note_deleted(&nodes->open, id);
         if (nodes->open_live == 0) reopen(nodes, context, entries);
         return;
     }
-    if (!find_closed(nodes, id, &cursor)) return;
-    tree_get(&cursor, &node);
-    if (tree_next(&cursor)) tree_get(&cursor, &next);
-    if (any_between(entries, stream_id_of(&node), stream_id_of(&next))) return;
-    node.parts[0] = (struct bytes){NULL, 0};
-    (void)tree_remove(&nodes->closed, context, &node);
+    if (!find_bounds(nodes, id, &bounds)) return;
+    if (!any_between(entries, bounds.node.first, bounds.end)) {
+        item = (struct tree_item){.key = stream_key(bounds.node.first)};
+        (void)tree_remove(&nodes->closed, context, &item);
+    } else if (!any_between(entries, id, bounds.end) && note_deleted(&bounds.node, id)) {
+        item = item_of(&bounds.node, bytes);
+        (void)tree_put(&nodes->closed, context, &item, true);
+    }
+}
+
+/* Does Redis keep the node when all that is below a number has gone from it? */
+static bool is_kept(const struct bounds *bounds, const struct tree *entries, struct stream_id from) {
+    struct tree_cursor cursor;
+    stream_seek(&cursor, entries, from);
+    bool left = bounds->open ? cursor.leaf != NULL : any_between(entries, from, bounds->end);
+    return left || stream_id_compare(bounds->node.deleted, from) >= 0;
 }
 
 void stream_nodes_trim(struct stream_nodes *nodes, const struct tree_context *context,
-                       const struct tree *entries) {
+                       const struct tree *entries, struct stream_id from) {
+    struct bounds bounds;
     struct tree_cursor cursor;
     struct tree_item first;
-    if (entries->count == 0) {
-        tree_release(&nodes->closed, context->graves);
-        nodes->open = (struct stream_node){.total = 0};
-        nodes->open_live = 0;
-        return;
+    if (entries->count > 0) {
+        tree_get_end(entries, TREE_FRONT, &first);
+        if (stream_id_compare(stream_id_of(&first), from) < 0) from = stream_id_of(&first);
     }
-    tree_get_end(entries, TREE_FRONT, &first);
-    if (nodes->open.total > 0 && stream_id_compare(stream_id_of(&first), nodes->open.first) >= 0) {
+    if (!find_bounds(nodes, from, &bounds)) return;
+    bool kept = is_kept(&bounds, entries, from);
+    if (nodes->open.total > 0 && stream_id_compare(from, nodes->open.first) >= 0) {
         tree_release(&nodes->closed, context->graves);
+        if (!kept) nodes->open = (struct stream_node){.total = 0};
         nodes->open_live = entries->count;
-        return;
+    } else if (find_closed(nodes, from, &cursor)) {
+        (void)tree_remove_range(&nodes->closed, context, 0, tree_rank(&cursor) + !kept);
     }
-    if (!find_closed(nodes, stream_id_of(&first), &cursor)) return;
-    (void)tree_remove_range(&nodes->closed, context, 0, tree_rank(&cursor));
 }
 
 uint64_t stream_nodes_whole(const struct stream_nodes *nodes, const struct tree *entries, uint64_t most) {
@@ -202,6 +260,14 @@ uint64_t stream_nodes_whole(const struct stream_nodes *nodes, const struct tree 
     if (!find_closed(nodes, stream_id_of(&item), &cursor)) return 0;
     tree_get(&cursor, &item);
     return stream_rank(entries, stream_id_of(&item));
+}
+
+uint64_t stream_nodes_below(const struct stream_nodes *nodes, const struct tree *entries,
+                            struct stream_id id) {
+    struct bounds bounds;
+    if (!find_bounds(nodes, id, &bounds)) return 0;
+    if (is_kept(&bounds, entries, id)) return stream_rank(entries, bounds.node.first);
+    return bounds.open ? entries->count : stream_rank(entries, bounds.end);
 }
 
 /* ---- The radix tree ------------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
  * Redis keeps the entries of a stream in nodes, listpacks of about 100 entries or 4 KiB each. Trimming with `~` takes whole
  * nodes out, and XINFO STREAM tells how many there are. Entries lie in another tree here, so that of Redis's nodes only
  * their first numbers are kept, beside what decides when a node is full: about 0.2 bytes an entry. How many entries of a
- * node are left, the ranks in the tree of entries tell.
+ * node are left, the ranks in the tree of entries tell; and where its last entries have been deleted, the highest number of
+ * these is kept, because Redis goes by it when it trims by numbers.
  *
  * It is an account and no more: where memory for it runs out two nodes are taken for one, or an empty one stays. */
 #ifndef KEVY_STORE_TYPES_STREAM_NODES_H
@@ -22,6 +23,8 @@ struct stream_node {
     uint32_t bytes;         /* of Redis's listpack, without its two counts */
     uint32_t total;         /* entries, deleted ones included; 0: there is no such node */
     uint8_t number;         /* of the first entry's list of fields (stream_entry.h), or 0 */
+    struct stream_id
+        deleted; /* the highest number that was deleted behind all entries that are left; 0-0: none was */
 };
 
 struct stream_nodes {
@@ -45,12 +48,16 @@ void stream_nodes_add(struct stream_nodes *nodes, const struct tree_context *con
 /* The entry with this number has been deleted; `entries` are those that are left. */
 void stream_nodes_delete(struct stream_nodes *nodes, const struct tree_context *context,
                          const struct tree *entries, struct stream_id id);
-/* Entries have been taken from the front. */
+/* Entries have been taken from the front. Nodes that had numbers from `from` on stay, though nothing may be left in them:
+ * so it is in Redis when it trims by numbers. STREAM_ID_MAX: those stay in which entries are left. */
 void stream_nodes_trim(struct stream_nodes *nodes, const struct tree_context *context,
-                       const struct tree *entries);
+                       const struct tree *entries, struct stream_id from);
 
 /* How many entries may go from the front as whole nodes: `most` at most. */
 uint64_t stream_nodes_whole(const struct stream_nodes *nodes, const struct tree *entries, uint64_t most);
+/* How many entries lie in whole nodes whose numbers are all below `id`, also those of deleted entries. */
+uint64_t stream_nodes_below(const struct stream_nodes *nodes, const struct tree *entries,
+                            struct stream_id id);
 
 /* How many nodes there are, and how many Redis's radix tree has for them. That takes a walk over them: of very many, the
  * first stand for all. */

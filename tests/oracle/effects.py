@@ -29,6 +29,7 @@ from kevy import Server, encode, eventually, find_later_redis, find_redis, parse
 CLASSES = "g$xnmlshzt"
 FAR_MS = 4102444800000  # the year 2100
 PROBE_MS = 1700000000000  # kevy's clock
+CLOCKS = PROBE_MS, time.time() * 1000  # which it reads anew behind EXEC, as Redis does, before it serves who has waited
 # States of a key; the time of the last one is over.
 STATES = {"absent": [], "there": [["SET", "{}", "5"]], "expiring": [["SET", "{}", "5", "PXAT", FAR_MS]], "expired": [["SET", "{}", "5", "PXAT", "1"]]}
 
@@ -289,8 +290,9 @@ class Told:
         self.events, self.changes, self.touched, self.records = events, changes, touched, records
 
 
-def plain(stream, now_ms):
-    """RESP as a list of lines, a command each; points in time that are near are told from now, in tens of seconds."""
+def plain(stream, clocks):
+    """RESP as a list of lines, a command each; points in time that are near one of these clocks are told from it, in tens of
+    seconds."""
     lines, at = [], 0
     while at < len(stream):
         head = re.compile(rb"\*(\d+)\r\n").match(stream, at)
@@ -300,8 +302,9 @@ def plain(stream, now_ms):
             end = head.end() + int(head.group(1))
             assert stream[end:end + 2] == b"\r\n", "no end of an argument at %d of %r" % (end, stream)
             word, at = stream[head.end():end].decode(), end + 2
-            if re.fullmatch(r"\d{13}", word) and abs(int(word) - now_ms) < 1e9:
-                word = "now+%d" % (round((int(word) - now_ms) / 10000) * 10)
+            for now_ms in clocks:
+                if re.fullmatch(r"\d{13}", word) and abs(int(word) - now_ms) < 1e9:
+                    word = "now+%d" % (round((int(word) - now_ms) / 10000) * 10)
             found.append(word or "''")
         lines.append(" ".join(found))
     return lines
@@ -359,7 +362,7 @@ def told_by_probe(probe, all_cases):
     for case in all_cases:
         before = up_to_changes(lines)[1]
         found, after = up_to_changes(lines)
-        records = plain(bytes.fromhex(lines.all[lines.at][len("records "):]), PROBE_MS)
+        records = plain(bytes.fromhex(lines.all[lines.at][len("records "):]), CLOCKS)
         lines.at += 3  # these, and what MULTI and EXEC reply
         events = ["%s %s %s %s" % (*line.split()[1:4], bytes.fromhex(line.split()[4]).decode())
                   for line in found if line.startswith("event")]
@@ -413,7 +416,7 @@ class Redis:
         for number in range(len(case.waits)):
             self.asker.call("CLIENT", "UNBLOCK", self.ids[number])
             self.waiters[number].read()
-        return Told(self.events(), after - before, touched, plain(self.log.read(), now_ms))
+        return Told(self.events(), after - before, touched, plain(self.log.read(), (now_ms,)))
 
 
 def classes_in_redis(redis, all_cases):

@@ -37,8 +37,24 @@ static void who_waits_for_a_group_is_told_that_it_has_gone(void) {
     end();
 }
 
+/* A command that holds one stripe after the other serves nobody: whoever looks next does. */
+static void what_a_walk_finds_overdue_is_left(void) {
+    begin();
+    EXPECT(3, "rpush l 1", ":1\r\n");
+    EXPECT(3, "xgroup create s1 g $ mkstream", "+OK\r\n");
+    WAITS(0, "xreadgroup group g c block 0 streams s1 >");
+    EXPECT(3, "pexpire s1 10", ":1\r\n");
+    for (unsigned i = 0; i < PEER_SHARDS; i++) shards[i].exec.clock.now_ms += 10;
+    EXPECT(3, "sort l by nosort get s*", "*1\r\n$-1\r\n");
+    CHECK_INT(take_sent(&peers[0]).len, 0);
+    EXPECT(3, "exists s1", ":0\r\n");
+    TOLD(0, GONE);
+    end();
+}
+
 int main(void) {
     RUN(an_entry_serves_all_who_read_and_one_of_a_group);
+    RUN(what_a_walk_finds_overdue_is_left);
     RUN(who_waits_for_a_group_is_told_that_it_has_gone);
     return 0;
 }

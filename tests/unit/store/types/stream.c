@@ -145,7 +145,7 @@ static void trim(unsigned i) {
         CHECK(whole <= count);
         count = (unsigned)whole;
     }
-    if (stream_trim(&edit, count)) {
+    if (stream_trim(&edit, count, random_id(model))) {
         model->count -= count;
         memmove(model->ids, model->ids + count, model->count * sizeof *model->ids);
     }

@@ -50,7 +50,7 @@ static void nodes_end_after_so_many_entries(void) {
     delete ((struct stream_id){5, 0});
     CHECK_INT(stream_nodes_whole(&nodes, &entries, 9), 9);
     CHECK(tree_remove_range(&entries, &context, 0, 12));
-    stream_nodes_trim(&nodes, &context, &entries);
+    stream_nodes_trim(&nodes, &context, &entries, STREAM_ID_MAX);
     CHECK_INT(stream_nodes_count(&nodes), 3);
     CHECK_INT(stream_nodes_whole(&nodes, &entries, 7), 7);
     close_all();
@@ -123,11 +123,47 @@ static void a_radix_tree_has_as_many_nodes_as_its_model(void) {
     }
 }
 
+static void trim_below(uint64_t ms) {
+    struct stream_id from = {ms, 0};
+    CHECK(tree_remove_range(&entries, &context, 0, stream_rank(&entries, from)));
+    stream_nodes_trim(&nodes, &context, &entries, from);
+}
+
+/* As redis-server has it. */
+static void deleted_entries_keep_their_node(void) {
+    const struct stream_node_limits limits = {0, 3};
+    open_empty();
+    for (unsigned i = 1; i <= 8; i++) add((struct stream_id){i, 0}, BYTES("v"), limits);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){4, 0}), 3);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){3, 0}), 0);
+    delete ((struct stream_id){2, 0});
+    delete ((struct stream_id){3, 0});
+    delete ((struct stream_id){6, 0});
+    delete ((struct stream_id){8, 0});
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){3, 0}), 0);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){3, 1}), 1);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){6, 0}), 1);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){6, 1}), 3);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){8, 0}), 3);
+    CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){8, 1}), 4);
+    trim_below(6);
+    CHECK_INT(stream_nodes_count(&nodes), 2); /* the one of 4 to 6 is empty */
+    trim_below(7);
+    CHECK_INT(stream_nodes_count(&nodes), 1);
+    trim_below(8);
+    CHECK_INT(entries.count, 0);
+    CHECK_INT(stream_nodes_count(&nodes), 1);
+    trim_below(9);
+    CHECK_INT(stream_nodes_count(&nodes), 0);
+    close_all();
+}
+
 int main(void) {
     seed = check_seed();
     RUN(nodes_end_after_so_many_entries);
     RUN(nodes_end_after_so_many_bytes);
     RUN(nodes_without_entries_are_gone);
+    RUN(deleted_entries_keep_their_node);
     RUN(a_radix_tree_has_as_many_nodes_as_its_model);
     return 0;
 }
