@@ -128,7 +128,7 @@ static void debug_reload(struct call *call) {
     load.replaces = reload.merges;
     loaded = loaded && snapshot_load(&load) == SNAPSHOT_LOADED;
     if (!loaded) {
-        reply_error(call->reply, "ERR Error trying to load the RDB dump, check server logs.");
+        reply_error(call->reply, "ERR Error trying to load the RDB dump");
         return;
     }
     log_warning("DB reloaded by DEBUG RELOAD");

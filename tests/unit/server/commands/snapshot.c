@@ -4,7 +4,7 @@
 #include "tests/unit/info_fixture.h"
 #include "tests/unit/snapshot_fixture.h"
 
-#define FAILED_LOAD "-ERR Error trying to load the RDB dump, check server logs.\r\n"
+#define FAILED_LOAD "-ERR Error trying to load the RDB dump\r\n"
 
 static struct failing_disk disk;
 

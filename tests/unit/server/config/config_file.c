@@ -266,8 +266,8 @@ static void what_does_not_exist_yet_is_accepted_only_off(void) {
                "oom-score-adj-values 0 200 800\nlazyfree-lazy-user-del yes\n");
     CHECK_GET("lazyfree-lazy-user-del auto-aof-rewrite-min-size replicaof",
               "auto-aof-rewrite-min-size=67108864\nlazyfree-lazy-user-del=yes\nreplicaof=no one\n");
-    check_refused("save 3600 1",
-                  "test.conf:1: 'save 3600 1': kevy saves no snapshots yet; only '' is accepted\n");
+    check_refused("save 3600 1", "test.conf:1: 'save 3600 1': kevy saves when it is asked to by SAVE, not by "
+                                 "itself nor in the background yet; only '' is accepted\n");
     check_refused(
         "appendonly yes",
         "test.conf:1: 'appendonly yes': kevy keeps no append-only file yet; only 'no' is accepted\n");
@@ -350,18 +350,21 @@ static const struct {
     {"min-replicas-max-lag 5", "~kevy does not replicate yet"},
     {"min-replicas-to-write 1", "kevy does not replicate yet; only '0' is accepted"},
     {"min-slaves-to-write 1", "kevy does not replicate yet; only '0' is accepted"},
-    {"rdbcompression no", "~kevy saves no snapshots yet"},
+    {"rdb-del-sync-files yes", "~kevy does not replicate yet"},
     {"repl-diskless-sync no", "~kevy does not replicate yet"},
     {"replica-lazy-flush yes", "~kevy does not replicate yet"},
     {"replicaof 10.0.0.1 6379", "kevy does not replicate yet; only '' or 'no one' is accepted"},
-    {"save 900 1", "kevy saves no snapshots yet; only '' is accepted"},
-    {"save 3600 1 300 100 60 10000", "kevy saves no snapshots yet; only '' is accepted"},
+    {"save 900 1",
+     "kevy saves when it is asked to by SAVE, not by itself nor in the background yet; only '' is accepted"},
+    {"save 3600 1 300 100 60 10000",
+     "kevy saves when it is asked to by SAVE, not by itself nor in the background yet; only '' is accepted"},
     {"sentinel monitor m 127.0.0.1 6379 2", "kevy is no Sentinel"},
     {"server_cpulist 0-3", "kevy pins its threads by shard-cpus; only '' is accepted"},
     {"set-max-listpack-entries 128", ""},
     {"set-max-listpack-value 64", ""},
     {"shutdown-on-sigterm nosave now", ""},
-    {"shutdown-on-sigterm save", "kevy saves nothing at shutdown yet; only 'default' or 'nosave' or 'now'"},
+    {"shutdown-on-sigterm save",
+     "kevy saves nothing at shutdown by itself yet; only 'default' or 'nosave' or 'now'"},
     {"slave-announce-ip 10.0.0.1", "~kevy does not replicate yet"},
     {"slave-announce-port 6379", "~kevy does not replicate yet"},
     {"slaveof 10.0.0.1 6379", "kevy does not replicate yet; only '' or 'no one' is accepted"},
