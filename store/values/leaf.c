@@ -833,12 +833,37 @@ static unsigned bound_in_index(const struct leaf *leaf, uint64_t hash, bool *equ
     return low;
 }
 
+static bool is_below(struct tree_key a, struct tree_key b) {
+    return a.high < b.high || (a.high == b.high && a.low < b.low);
+}
+
+/* A place near the bound, but not behind it: halving, and adding up the sizes between one middle and the next. */
+static unsigned near_bound(const struct leaf *leaf, struct tree_key key, size_t *offset) {
+    enum { NEAR = 4 };
+    const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf);
+    unsigned low = 0, high = leaf->head.count;
+    *offset = 0;
+    while (high - low > NEAR) {
+        unsigned middle = low + (high - low) / 2;
+        size_t at = *offset + sum_bytes(lens + (size_t)2 * low, (size_t)2 * (middle - low));
+        if (is_below(decode_id(element_at(leaf, at), lens[2 * middle], base_of(leaf)), key)) {
+            low = middle;
+            *offset = at;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, bool *equal) {
+    const struct shape *shape = &shapes[TREE_STREAM];
+    const uint8_t *lens = lens_in(shape, leaf);
     size_t offset = 0;
-    unsigned i = 0;
-    for (; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
-        struct tree_key own = decode_id(element_at(leaf, offset), lens_of(leaf)[2 * i], base_of(leaf));
-        if (own.high < key.high || (own.high == key.high && own.low < key.low)) continue;
+    unsigned i = leaf->longs == 0 ? near_bound(leaf, key, &offset) : 0;
+    for (; i < leaf->head.count; offset += element_size(shape, leaf, i, offset), i++) {
+        struct tree_key own = decode_id(element_at(leaf, offset), lens[(size_t)2 * i], base_of(leaf));
+        if (is_below(own, key)) continue;
         *equal = own.high == key.high && own.low == key.low;
         break;
     }
