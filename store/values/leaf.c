@@ -452,13 +452,20 @@ struct extent {
     unsigned item_place; /* of the new item; `count` if there is none */
 };
 
-/* The number of the first element. */
-static struct tree_key first_id(const struct leaf_piece *pieces, unsigned count,
-                                const struct leaf_item *item) {
+static bool same_base(const struct leaf *leaf, struct tree_key base) {
+    struct tree_key own = base_of(leaf);
+    return own.high == base.high && own.low == base.low;
+}
+
+/* From what the numbers are counted: from the first one, or, where that is the first of its leaf, from where this counts
+ * them, so that they need not be written anew. */
+static struct tree_key choose_base(const struct leaf_piece *pieces, unsigned count,
+                                   const struct leaf_item *item) {
     for (unsigned i = 0; i < count; i++) {
         if (pieces[i].leaf == NULL) return item->item->key;
         struct tree_item first;
         if (pieces[i].from == pieces[i].to) continue;
+        if (pieces[i].from == 0) return base_of(pieces[i].leaf);
         leaf_get(pieces[i].leaf, pieces[i].from, pieces[i].begin, &first);
         return first.key;
     }
@@ -470,6 +477,7 @@ static size_t id_growth(const struct leaf_piece *piece, struct tree_key base) {
     const struct leaf *leaf = piece->leaf;
     size_t offset = piece->begin, growth = 0;
     char code[ID_CODE_MAX];
+    if (same_base(leaf, base)) return 0;
     for (unsigned i = piece->from; i < piece->to; offset += leaf_size_at(leaf, i, offset), i++) {
         struct tree_item item;
         leaf_get(leaf, i, offset, &item);
@@ -481,7 +489,7 @@ static size_t id_growth(const struct leaf_piece *piece, struct tree_key base) {
 static struct extent measure(const struct shape *shape, const struct leaf_piece *pieces, unsigned count,
                              const struct leaf_item *item) {
     struct extent extent = {.item_place = UINT32_MAX};
-    if (shape->base) extent.base = first_id(pieces, count, item);
+    if (shape->base) extent.base = choose_base(pieces, count, item);
     for (unsigned i = 0; i < count; i++) {
         const struct leaf_piece *piece = &pieces[i];
         if (piece->leaf) {
@@ -528,7 +536,7 @@ static size_t fill_with_piece(struct leaf *leaf, unsigned place, size_t at, cons
     const struct shape *shape = shape_of(leaf);
     unsigned parts = shape->widths[LENS];
     size_t count = (size_t)(piece->to - piece->from), bytes = (size_t)(piece->end - piece->begin);
-    if (shape->base) {
+    if (shape->base && !same_base(piece->leaf, base_of(leaf))) {
         bytes = fill_with_ids(leaf, place, at, piece);
     } else {
         for (unsigned column = 0; column < COLUMNS; column++) {
