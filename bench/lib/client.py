@@ -47,6 +47,20 @@ def ask(server, *words):
             reply += more
 
 
+def ask_all(server, requests):
+    """Sends these, and waits for all of their replies."""
+    if not requests:
+        return
+    with connect(server) as connection:
+        connection.sendall(b"".join(request(*words) for words in requests) + request("PING"))
+        end = b""
+        while not end.endswith(b"+PONG\r\n"):
+            more = connection.recv(1 << 16)
+            if not more:
+                raise servers.Trouble(f"{server.name} closed the connection at {requests[0][0]}")
+            end = (end + more)[-16:]
+
+
 def fill(server, key, value, first, last):
     """SETs key % i for i in [first, last)."""
     send_all(server, ["SET", key, value], range(first, last))

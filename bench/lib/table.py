@@ -19,6 +19,7 @@ KEYS = 100_000
 BIG_KEYS = 1_000
 MEMBER = "element:%012d"
 CONNECTIONS = 50
+UNIT_MOST = 64 * CONNECTIONS  # requests by which a round that takes things away may exceed its number
 SETTLE_SECONDS = 0.03  # for the closing of connections, which belongs to the run
 CLIENT_TURN_NS = 9_000  # what redis-benchmark and the kernel need per pipeline, roughly: see Row.requests
 
@@ -31,6 +32,7 @@ class Kind:
     floor: bool = False  # does the floor server's canned reply stand for this one's?
     most: int = 0  # requests a round, if that is less than fit into its time
     stock: "Stock" = None
+    before: tuple = ()  # requests before each round
 
 
 @dataclass
@@ -38,6 +40,11 @@ class Stock:
     """What a row takes away: before each round there is again as much of it as the round has requests."""
     count: list  # asks how much there is
     add: list  # the words of a request that adds one
+
+
+def group(key):
+    """The stream's group has read nothing yet."""
+    return ["XGROUP", "DESTROY", key, "g"], ["XGROUP", "CREATE", key, "g", "0"]
 
 
 LIST = Stock(["LLEN", "mylist"], ["RPUSH", "mylist", "xxx"])
@@ -63,6 +70,11 @@ KINDS = {
     "ZADD": Kind(["ZADD", "myzset", "__rand_int__", "element:__rand_int__"], "sorted sets", 2_000),
     "ZPOPMIN": Kind(["ZPOPMIN", "stock"], "sorted sets", 1_000, most=200_000,
                     stock=Stock(["ZCARD", "stock"], ["ZADD", "stock", "%012d", MEMBER])),
+    "XADD": Kind(["XADD", "mystream", "*", "field", "xxx"], "streams", 700),
+    "XREADGROUP": Kind(["XREADGROUP", "GROUP", "g", "c", "COUNT", "1", "STREAMS", "read", ">"], "streams", 1_500, most=KEYS,
+                       before=(*group("read"),)),
+    "XACK": Kind(["XACK", "pending", "g", "1__rand_int__-0"], "streams", 700, most=KEYS,
+                 before=(*group("pending"), ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "pending", ">"])),
     "ZRANK of 1M": Kind(["ZRANK", "large", "element:__rand_int__"], "large sorted set", 1_000),
     "ZRANGE of 100 of 1M": Kind(["ZRANGE", "large", "__rand_int__", "+inf", "BYSCORE", "LIMIT", "0", "100"], "large sorted set", 12_000),
 }
@@ -93,6 +105,9 @@ TARGETS = {
     "HGET P64": ("redis", 0.33),
     "ZADD P64": ("redis", 0.33),
     "ZPOPMIN P64": ("redis", 0.33),
+    "XADD P64": ("redis", 0.33),
+    "XREADGROUP P64": ("redis", 0.33),
+    "XACK P64": ("redis", 0.33),
     "ZRANK of 1M P64": ("redis", 0.33),
     "ZRANGE of 100 of 1M P64": ("redis", 0.33),
 }
@@ -105,6 +120,7 @@ class Data:
     count: int  # how many keys or members a row chooses from
     filled: list  # of (words of a request, the numbers that it is sent for)
     keys: int
+    asked: list = ()  # requests behind these, whose replies are more than a line
 
 
 def plain(key, value, count):
@@ -134,6 +150,8 @@ def data_set(bench, name):
                                     (["SADD", "tens", MEMBER], range(0, 100_000, 10))),
         "hashes": lambda: collections(KEYS, (["HSET", "myhash", MEMBER, "xxx"], shuffled(KEYS))),
         "sorted sets": lambda: collections(KEYS, (["ZADD", "myzset", "%012d", MEMBER], shuffled(KEYS))),
+        "streams": lambda: Data(KEYS, [], 2, [["XADD", key, "1%012d-0" % i, "field", "xxx"]
+                                              for key in ("read", "pending") for i in range(KEYS + UNIT_MOST)]),
         "large sorted set": lambda: collections(min(large, 1_000_000), (["ZADD", "large", "%012d", MEMBER],
                                                                         shuffled(min(large, 1_000_000)))),
     }
@@ -168,6 +186,8 @@ def rows_for(options):
 def load(server, data):
     for words, numbers in data.filled:
         client.send_all(server, words, numbers, batch=16 if len(words[-1]) > 1000 else client.FILL_BATCH)
+    for at in range(0, len(data.asked), client.FILL_BATCH):
+        client.ask_all(server, data.asked[at:at + client.FILL_BATCH])
     client.check_size(server, data.keys)
 
 
@@ -187,6 +207,7 @@ def cost(bench, server, row, data, requests):
     """One round of one server."""
     if row.kind.stock:
         restock(server, row.kind.stock, requests)
+    client.ask_all(server, row.kind.before)
     before = server.cpu_ns()
     figures = client.redis_benchmark(bench, server, row.kind.words, requests, row.pipeline, CONNECTIONS, data.count)
     time.sleep(SETTLE_SECONDS)
@@ -202,6 +223,7 @@ def measure(bench, row, running, data):
         if name != "floor":
             if row.kind.stock:
                 restock(running[name], row.kind.stock, 1)
+            client.ask_all(running[name], row.kind.before)
             probe(running[name], row)
         cost(bench, running[name], row, data, warm)
     figures = {name: [] for name in names}

@@ -185,22 +185,26 @@ static bool entries_more(struct reply_source *source, struct reply *reply, size_
     return entries->left > 0;
 }
 
+void stream_reply_entries(struct call *call, const struct stream *stream, const struct stream_walk *walk,
+                          uint64_t count) {
+    reply_array(call->reply, count);
+    if (count == 0) return;
+    struct entries entries = {.parts.source.more = entries_more, .walk = *walk, .left = count};
+    stream_reply_parts(call, stream, &entries.parts, sizeof entries);
+}
+
 void stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range) {
-    struct entries entries = {.parts.source.more = entries_more};
-    struct stream_walk *walk = &entries.walk;
+    struct stream_walk walk;
     uint64_t count = 0;
     if (range->count > 0 && stream->entries.count > 0 && stream_id_compare(range->from, range->to) <= 0) {
-        stream_walk(walk, stream, range->from, range->to, range->backwards);
+        stream_walk(&walk, stream, range->from, range->to, range->backwards);
         if (!range->backwards && stream_id_compare(range->to, stream->last) >= 0)
-            count = walk->cursor.leaf ? stream->entries.count - tree_rank(&walk->cursor) : 0;
+            count = walk.cursor.leaf ? stream->entries.count - tree_rank(&walk.cursor) : 0;
         else
             count = stream_between(stream, range->from, range->to);
         if (count > range->count) count = range->count;
     }
-    reply_array(call->reply, count);
-    if (count == 0) return;
-    entries.left = count;
-    stream_reply_parts(call, stream, &entries.parts, sizeof entries);
+    stream_reply_entries(call, stream, &walk, count);
 }
 
 /* ---- Trimming ------------------------------------------------------------------------------------- */

@@ -82,5 +82,8 @@ struct stream_range {
 };
 /* An array of them. Where they are many they are written when there is room for them, and from the stream as it is now. */
 void stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range);
+/* The same of a walk that has at least so many. */
+void stream_reply_entries(struct call *call, const struct stream *stream, const struct stream_walk *walk,
+                          uint64_t count);
 
 #endif

@@ -5,6 +5,23 @@
 
 /* ---- Options -------------------------------------------------------------------------------------- */
 
+enum option { NO_OPTION, BLOCK, COUNT, GROUP, NOACK, STREAMS };
+
+/* The first four bytes of a word and its last four, as small letters if they are letters at all. */
+static inline uint64_t ends_of(struct bytes word) {
+    return ((uint64_t)load_u32(word.data) << 32 | load_u32(word.data + word.len - 4)) | 0x2020202020202020;
+}
+
+static enum option option_of(struct bytes word) {
+    if (word.len == 7) return ends_of(word) == ends_of(BYTES("streams")) ? STREAMS : NO_OPTION;
+    if (word.len != 5) return NO_OPTION;
+    uint64_t ends = ends_of(word);
+    if (ends == ends_of(BYTES("count"))) return COUNT;
+    if (ends == ends_of(BYTES("group"))) return GROUP;
+    if (ends == ends_of(BYTES("block"))) return BLOCK;
+    return ends == ends_of(BYTES("noack")) ? NOACK : NO_OPTION;
+}
+
 /* What XREAD and XREADGROUP have in front of their keys. */
 struct reading {
     bool of_group;      /* it is XREADGROUP */
@@ -39,18 +56,18 @@ static bool read_streams(struct call *call, uint32_t arg, struct reading *readin
 
 /* Reads the option at argv[*arg], and goes to its last argument. False after replying. */
 static bool read_option(struct call *call, uint32_t *arg, struct reading *reading) {
-    struct bytes word = call->argv[*arg];
     bool more = *arg + 1 < call->argc;
+    enum option option = option_of(call->argv[*arg]);
     int64_t count;
-    if (more && bytes_is(word, "block")) return read_timeout(call, ++*arg, reading);
-    if (more && bytes_is(word, "count")) {
+    if (more && option == BLOCK) return read_timeout(call, ++*arg, reading);
+    if (more && option == COUNT) {
         if (!call_int_or_reply(call, ++*arg, &count)) return false;
         reading->count = count > 0 ? (uint64_t)count : UINT64_MAX;
         return true;
     }
-    if (more && bytes_is(word, "streams")) return read_streams(call, *arg, reading);
-    bool group = *arg + 2 < call->argc && bytes_is(word, "group");
-    if (!group && !bytes_is(word, "noack")) {
+    if (more && option == STREAMS) return read_streams(call, *arg, reading);
+    bool group = *arg + 2 < call->argc && option == GROUP;
+    if (!group && option != NOACK) {
         call_syntax_error(call);
         return false;
     }
@@ -79,24 +96,47 @@ static bool read_options(struct call *call, bool of_group, struct reading *readi
     return false;
 }
 
+/* Where STREAMS stands; 0: nowhere, or something is wrong in front of it. *count: the argument of COUNT, or 0; *blocks: BLOCK is
+ * there. */
+static uint32_t find_streams(const struct bytes *argv, uint32_t argc, uint32_t *count, bool *blocks) {
+    *count = 0;
+    *blocks = false;
+    for (uint32_t i = 1; i < argc; i++) {
+        switch (option_of(argv[i])) {
+        case STREAMS: return i;
+        case NOACK: break;
+        case BLOCK:
+            *blocks = true;
+            i++;
+            break;
+        case COUNT: *count = ++i; break;
+        case GROUP: i += 2; break;
+        case NO_OPTION: return 0;
+        }
+    }
+    return 0;
+}
+
 /* The keys stand behind STREAMS, and as many numbers follow them. */
 static int streams_keys(const struct bytes *argv, uint32_t argc, struct command_key *keys, uint32_t max) {
-    uint32_t i = 1;
-    while (i < argc && !bytes_is(argv[i], "streams")) {
-        if (bytes_is(argv[i], "noack"))
-            i++;
-        else if (bytes_is(argv[i], "block") || bytes_is(argv[i], "count"))
-            i += 2;
-        else if (bytes_is(argv[i], "group"))
-            i += 3;
-        else
-            return -1;
-    }
-    if (i + 1 >= argc || (argc - i - 1) % 2) return -1;
+    uint32_t at, i;
+    bool blocks;
+    i = find_streams(argv, argc, &at, &blocks);
+    if (i == 0 || i + 1 >= argc || (argc - i - 1) % 2) return -1;
     uint32_t count = (argc - i - 1) / 2;
     for (uint32_t k = 0; k < count && k < max; k++)
         keys[k] = (struct command_key){i + 1 + k, KEY_RO | KEY_ACCESS};
     return (int)count;
+}
+
+/* A few entries of each stream, and no waiting. */
+static bool is_quick(const struct bytes *argv, uint32_t argc) {
+    enum { FEW = 10 };
+    uint32_t at;
+    int64_t count;
+    bool blocks;
+    if (find_streams(argv, argc, &at, &blocks) == 0 || blocks || at == 0 || at >= argc) return false;
+    return number_parse_i64(argv[at], &count) && count > 0 && count <= FEW;
 }
 
 static void serve_xreadgroup(struct call *call, uint32_t arg);
@@ -242,6 +282,7 @@ COMMAND(xread) = {
     .flags = CMD_READONLY | CMD_BLOCKING,
     .keys = {KEYS_BEHIND_BY_HALF("STREAMS", 1, KEY_RO | KEY_ACCESS)},
     .find_keys = streams_keys,
+    .is_quick = is_quick,
     .run = xread,
     .group = GROUP_STREAM,
     .since = "5.0.0",
@@ -258,10 +299,23 @@ COMMAND(xread) = {
 
 /* What is served of one stream. */
 struct served {
-    struct stream_id from; /* the first number that may be among them */
-    uint64_t count;        /* entries, or numbers of what is pending */
-    bool any;              /* it is a part of the reply */
-    bool history;          /* what is pending for the consumer, not what is new */
+    struct stream_id from;       /* of history: the first number that may be among them */
+    uint64_t count;              /* entries, or numbers of what is pending */
+    bool any;                    /* it is a part of the reply */
+    bool history;                /* what is pending for the consumer, not what is new */
+    const struct stream *stream; /* as it is until the command ends */
+    struct stream_walk walk;     /* what is new begins here */
+};
+
+/* Whom the stream argv[arg] is read for, to change him. */
+struct reader {
+    struct call *call;
+    uint32_t arg;
+    const struct reading *reading;
+    struct tree_context context;
+    const struct stream *stream;
+    struct stream_group *group;
+    const struct stream_consumer *consumer;
 };
 
 /* The stream argv[arg] as a value, and that the group is there. False after replying. */
@@ -292,54 +346,40 @@ static bool check_number(struct call *call, uint32_t arg, const struct reading *
     return bytes_equal(text, BYTES(">")) || stream_id_or_reply(call, arg + reading->streams, 0, &id);
 }
 
-/* The group delivers what is new to the consumer; how many entries. Fewer where memory runs out. */
-static uint64_t deliver(struct call *call, struct edit *edit, uint32_t arg, const struct reading *reading) {
-    struct bytes group_name = call->argv[reading->group], consumer_name = call->argv[reading->group + 1];
-    struct value value = entry_value(edit->entry);
-    const struct stream *stream = stream_at(&value);
-    struct tree_context context = collection_context(edit->keyspace);
-    struct stream_group *group = stream_group_edit(&stream_of(value.object)->groups, &context, group_name);
-    const struct stream_consumer *consumer = stream_consumer_find(group, consumer_name);
+/* The group delivers what is new to the consumer, which is where the walk is; how many entries. Fewer where memory runs out. */
+static uint64_t deliver(const struct reader *reader, struct stream_walk walk) {
+    const struct reading *reading = reader->reading;
+    struct call *call = reader->call;
+    struct stream_group *group = reader->group;
     struct stream_pending pending = {
-        .consumer = consumer->head.number, .time_ms = call->effects->now_ms, .count = 1};
-    struct stream_walk walk;
+        .consumer = reader->consumer->head.number, .time_ms = call->effects->now_ms, .count = 1};
     struct stream_item item;
-    struct stream_id from = group->last;
     uint64_t count = 0;
-    if (!stream_id_next(&from)) return 0;
-    for (stream_walk(&walk, stream, from, STREAM_ID_MAX, false); count < reading->count; count++) {
-        if (!stream_next(&walk, &item)) break;
+    for (; count < reading->count && stream_next(&walk, &item); count++) {
         pending.id = item.id;
-        if (!reading->no_ack && !stream_pending_put(group, &context, &pending)) break;
-        stream_note_read(stream, group, item.id);
+        if (!reading->no_ack && !stream_pending_put(group, &reader->context, &pending)) break;
+        stream_note_read(reader->stream, group, item.id);
         if (!reading->no_ack && call->effects->journal)
-            stream_log_claim(call, arg, group, &consumer->head, &pending);
+            stream_log_claim(call, reader->arg, group, &reader->consumer->head, &pending);
     }
-    if (reading->no_ack && count) stream_log_last(call, arg, group);
+    if (reading->no_ack && count) stream_log_last(call, reader->arg, group);
     return count;
 }
 
 /* What is pending for the consumer is delivered to it once more, unless the entry is gone; how many numbers. */
-static uint64_t redeliver(struct call *call, struct edit *edit, struct stream_id from,
-                          const struct reading *reading) {
-    struct value value = entry_value(edit->entry);
-    const struct stream *stream = stream_at(&value);
-    struct tree_context context = collection_context(edit->keyspace);
-    struct stream_group *group =
-        stream_group_edit(&stream_of(value.object)->groups, &context, call->argv[reading->group]);
-    const struct stream_consumer *consumer = stream_consumer_find(group, call->argv[reading->group + 1]);
+static uint64_t redeliver(const struct reader *reader, struct stream_id from) {
     struct stream_pending pending;
     uint64_t count = 0;
-    for (; count < reading->count; count++) {
+    for (; count < reader->reading->count; count++) {
         struct stream_pending_walk walk; /* anew, for the trees change */
-        stream_pending_walk(&walk, group, consumer, from);
+        stream_pending_walk(&walk, reader->group, reader->consumer, from);
         if (!stream_pending_next(&walk, &pending)) break;
         from = pending.id;
         bool more = stream_id_next(&from);
-        if (stream_has(stream, pending.id)) {
-            pending.time_ms = call->effects->now_ms;
+        if (stream_has(reader->stream, pending.id)) {
+            pending.time_ms = reader->call->effects->now_ms;
             pending.count++;
-            if (!stream_pending_put(group, &context, &pending)) break;
+            if (!stream_pending_put(reader->group, &reader->context, &pending)) break;
         }
         if (!more) return count + 1;
     }
@@ -357,33 +397,50 @@ static void log_consumer(struct call *call, uint32_t arg, const struct reading *
              call->argv[reading->group + 1]);
 }
 
+static const struct stream *stream_in(const struct edit *edit) {
+    struct value value = entry_value(edit->entry);
+    return stream_at(&value);
+}
+
+/* Delivers, and tells of it. */
+static void serve_reader(const struct reader *reader, bool created, struct served *served) {
+    struct call *call = reader->call;
+    struct stream_id from = reader->group->last;
+    served->any = true;
+    served->stream = reader->stream;
+    if (created) stream_told(call, reader->arg, EVENT_XGROUP_CREATECONSUMER, 1);
+    bool logged = created && (reader->reading->no_ack || served->history);
+    if (logged) log_consumer(call, reader->arg, reader->reading);
+    if (served->history) {
+        served->count = redeliver(reader, served->from);
+    } else if (stream_id_next(&from)) {
+        stream_walk(&served->walk, reader->stream, from, STREAM_ID_MAX, false);
+        served->count = deliver(reader, served->walk);
+    }
+    if (created && !logged && served->count == 0) log_consumer(call, reader->arg, reader->reading);
+}
+
 /* Serves the key argv[arg], if there is something new, or in any case. False without memory, and then nothing was done. */
 static bool serve_key(struct call *call, uint32_t arg, const struct reading *reading, bool anyway,
                       struct served *served) {
     struct edit edit;
+    struct reader reader = {.call = call, .arg = arg, .reading = reading};
     bool created = false, opened = collection_open(call, arg, TYPE_STREAM, false, &edit);
+    struct bytes group = call->argv[reading->group], text = call->argv[arg + reading->streams];
     assert(opened && edit.entry); /* it has been looked at */
-    struct value value = entry_value(edit.entry);
-    struct bytes text = call->argv[arg + reading->streams];
-    const struct stream_group *found =
-        stream_group_find(&stream_at(&value)->groups, call->argv[reading->group]);
     *served = (struct served){.any = false};
     served->history = stream_id_parse(text, 0, &served->from) && stream_id_next(&served->from);
-    if (!served->history && !anyway && !has_news(stream_at(&value), found)) return true;
-    struct stream_group *group = stream_open_group(&edit, call->argv[reading->group]);
-    if (group == NULL || !stream_hear(call, &edit, group, call->argv[reading->group + 1], &created))
-        return false;
-    if (!served->history) {
-        served->from = group->last;
-        stream_id_next(&served->from); /* there is one, which an entry has */
-    }
-    served->any = true;
-    if (created) stream_told(call, arg, EVENT_XGROUP_CREATECONSUMER, 1);
-    bool logged = created && (reading->no_ack || served->history);
-    if (logged) log_consumer(call, arg, reading);
-    served->count = served->history ? redeliver(call, &edit, served->from, reading)
-                                    : deliver(call, &edit, arg, reading);
-    if (created && !logged && served->count == 0) log_consumer(call, arg, reading);
+    reader.stream = stream_in(&edit);
+    if (!served->history && !anyway &&
+        !has_news(reader.stream, stream_group_find(&reader.stream->groups, group)))
+        return true;
+    reader.group = stream_open_group(&edit, group);
+    if (reader.group == NULL) return false;
+    reader.consumer = stream_hear(call, &edit, reader.group, call->argv[reading->group + 1], &created);
+    if (reader.consumer == NULL) return false;
+    reader.stream = stream_in(&edit);
+    reader.context = collection_context(edit.keyspace);
+    serve_reader(&reader, created, served);
     stream_close(call, arg, &edit);
     if (served->history)
         (void)effect_count(call->effects, stripe_of(call->hash[arg]),
@@ -441,14 +498,12 @@ static void reply_history(struct call *call, const struct stream *stream, const 
 
 static void reply_served(struct call *call, uint32_t arg, const struct reading *reading,
                          const struct served *served) {
-    struct value value = entry_value(call_peek(call, arg));
-    struct stream_range range = {.from = served->from, .to = STREAM_ID_MAX, .count = served->count};
     if (call->reply->resp < 3) reply_array(call->reply, 2);
     reply_bulk(call->reply, call->argv[arg]);
     if (served->history)
-        reply_history(call, stream_at(&value), reading, served);
+        reply_history(call, served->stream, reading, served);
     else
-        stream_reply_range(call, stream_at(&value), &range);
+        stream_reply_entries(call, served->stream, &served->walk, served->count);
 }
 
 /* True if it has replied. */
@@ -526,6 +581,7 @@ COMMAND(xreadgroup) = {
     .flags = CMD_WRITE | CMD_BLOCKING,
     .keys = {KEYS_BEHIND_BY_HALF("STREAMS", 4, KEY_RO | KEY_ACCESS)},
     .find_keys = streams_keys,
+    .is_quick = is_quick,
     .run = xreadgroup,
     .group = GROUP_STREAM,
     .since = "5.0.0",

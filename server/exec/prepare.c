@@ -92,6 +92,13 @@ static inline void settle(struct request *request, const struct command *command
     debug_assert(request->stripe >= STRIPE_NONE || request->stripe < stripes.count);
 }
 
+/* The request alone is quick, not its command. */
+static void settle_quick(struct request *request) {
+    request->untimed = request->args.argc <= LARGE_REQUEST_ARGS;
+    request->plain = request->untimed && request->stripe < STRIPE_NONE;
+    if (request->key_count == 1) request->lone_key = request->keys[0].arg;
+}
+
 static __attribute__((noinline)) bool prepare_any(struct executor *executor, const struct client *client,
                                                   struct request *request, const struct command *known) {
     uint32_t argc = request->args.argc;
@@ -110,7 +117,9 @@ static __attribute__((noinline)) bool prepare_any(struct executor *executor, con
         return false;
     }
     settle(request, command);
-    if (command->flags & CMD_BLOCKING)
+    if (command->is_quick && command->is_quick(request->args.argv, argc))
+        settle_quick(request);
+    else if (command->flags & CMD_BLOCKING)
         request->plain = false; /* it may have to wait, which takes its request */
     return true;
 }

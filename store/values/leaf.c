@@ -452,13 +452,20 @@ struct extent {
     unsigned item_place; /* of the new item; `count` if there is none */
 };
 
-/* The number of the first element. */
-static struct tree_key first_id(const struct leaf_piece *pieces, unsigned count,
-                                const struct leaf_item *item) {
+static bool same_base(const struct leaf *leaf, struct tree_key base) {
+    struct tree_key own = base_of(leaf);
+    return own.high == base.high && own.low == base.low;
+}
+
+/* From what the numbers are counted: from the first one, or, where that is the first of its leaf, from where this counts
+ * them, so that they need not be written anew. */
+static struct tree_key choose_base(const struct leaf_piece *pieces, unsigned count,
+                                   const struct leaf_item *item) {
     for (unsigned i = 0; i < count; i++) {
         if (pieces[i].leaf == NULL) return item->item->key;
         struct tree_item first;
         if (pieces[i].from == pieces[i].to) continue;
+        if (pieces[i].from == 0) return base_of(pieces[i].leaf);
         leaf_get(pieces[i].leaf, pieces[i].from, pieces[i].begin, &first);
         return first.key;
     }
@@ -470,6 +477,7 @@ static size_t id_growth(const struct leaf_piece *piece, struct tree_key base) {
     const struct leaf *leaf = piece->leaf;
     size_t offset = piece->begin, growth = 0;
     char code[ID_CODE_MAX];
+    if (same_base(leaf, base)) return 0;
     for (unsigned i = piece->from; i < piece->to; offset += leaf_size_at(leaf, i, offset), i++) {
         struct tree_item item;
         leaf_get(leaf, i, offset, &item);
@@ -481,7 +489,7 @@ static size_t id_growth(const struct leaf_piece *piece, struct tree_key base) {
 static struct extent measure(const struct shape *shape, const struct leaf_piece *pieces, unsigned count,
                              const struct leaf_item *item) {
     struct extent extent = {.item_place = UINT32_MAX};
-    if (shape->base) extent.base = first_id(pieces, count, item);
+    if (shape->base) extent.base = choose_base(pieces, count, item);
     for (unsigned i = 0; i < count; i++) {
         const struct leaf_piece *piece = &pieces[i];
         if (piece->leaf) {
@@ -528,7 +536,7 @@ static size_t fill_with_piece(struct leaf *leaf, unsigned place, size_t at, cons
     const struct shape *shape = shape_of(leaf);
     unsigned parts = shape->widths[LENS];
     size_t count = (size_t)(piece->to - piece->from), bytes = (size_t)(piece->end - piece->begin);
-    if (shape->base) {
+    if (shape->base && !same_base(piece->leaf, base_of(leaf))) {
         bytes = fill_with_ids(leaf, place, at, piece);
     } else {
         for (unsigned column = 0; column < COLUMNS; column++) {
@@ -833,12 +841,37 @@ static unsigned bound_in_index(const struct leaf *leaf, uint64_t hash, bool *equ
     return low;
 }
 
+static bool is_below(struct tree_key a, struct tree_key b) {
+    return a.high < b.high || (a.high == b.high && a.low < b.low);
+}
+
+/* A place near the bound, but not behind it: halving, and adding up the sizes between one middle and the next. */
+static unsigned near_bound(const struct leaf *leaf, struct tree_key key, size_t *offset) {
+    enum { NEAR = 4 };
+    const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf);
+    unsigned low = 0, high = leaf->head.count;
+    *offset = 0;
+    while (high - low > NEAR) {
+        unsigned middle = low + (high - low) / 2;
+        size_t at = *offset + sum_bytes(lens + (size_t)2 * low, (size_t)2 * (middle - low));
+        if (is_below(decode_id(element_at(leaf, at), lens[2 * middle], base_of(leaf)), key)) {
+            low = middle;
+            *offset = at;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, bool *equal) {
+    const struct shape *shape = &shapes[TREE_STREAM];
+    const uint8_t *lens = lens_in(shape, leaf);
     size_t offset = 0;
-    unsigned i = 0;
-    for (; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
-        struct tree_key own = decode_id(element_at(leaf, offset), lens_of(leaf)[2 * i], base_of(leaf));
-        if (own.high < key.high || (own.high == key.high && own.low < key.low)) continue;
+    unsigned i = leaf->longs == 0 ? near_bound(leaf, key, &offset) : 0;
+    for (; i < leaf->head.count; offset += element_size(shape, leaf, i, offset), i++) {
+        struct tree_key own = decode_id(element_at(leaf, offset), lens[(size_t)2 * i], base_of(leaf));
+        if (is_below(own, key)) continue;
         *equal = own.high == key.high && own.low == key.low;
         break;
     }

@@ -2,7 +2,7 @@
  *
  *     | head, capacity, start, used, longs | base | hashes | scores | tags | lens | gap | elements ... | gap |
  *
- * base     TREE_STREAM: the first number, 16 bytes, from which the others are counted
+ * base     TREE_STREAM: a number of 16 bytes, from which the others are counted: the first one, or one that has been that
  * hashes   TREE_INDEX: 4 bytes an element
  * scores   TREE_SCORES, TREE_INDEX: 8 bytes an element
  * tags     TREE_SET, TREE_HASH: the lowest byte of each hash
