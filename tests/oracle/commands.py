@@ -132,6 +132,13 @@ STARTED_S = time.time()
 APART_S, APART_FIRST_S, APART_COUNT = 1000, 200037, 90000
 
 
+# In one of five rounds: what comes back from the file is what was there. Counts of changes begin anew with each.
+SAVING = """
+3  DEBUG RELOAD
+1  SAVE
+"""
+
+
 def lines_of(templates, share=1.0):
     """Templates as words, their weights first."""
     lines = [line.split() for line in templates.strip().splitlines()]
@@ -152,6 +159,8 @@ class Generator(families.Draws):
         lines = lines_of(TEMPLATES, 0.3 if others else 1.0)
         for family in others:
             lines += lines_of(families.TEMPLATES[family])
+        if random.random() < 0.2:
+            lines += lines_of(SAVING)
         # A key whose time has passed is counted until it is found: then the two servers may differ.
         lines = [line for line in lines if not (past_expiry and line[1] in ("DBSIZE", "MEMORY"))]
         self.templates = [line[1:] for line in lines]
@@ -372,6 +381,10 @@ def as_integer(text):
         return int(text)
     except ValueError:
         return None
+
+
+def saves(arguments):
+    return arguments[0].upper() == b"SAVE" or [word.upper() for word in arguments[:2]] == [b"DEBUG", b"RELOAD"]
 
 
 def leaves_expired(arguments):

@@ -5,6 +5,8 @@
                                           redis-server, and from kevy to kevy with other numbers of shards; later servers too, where
                                           they are (KEVY_REDIS_LATER, KEVY_VALKEY)
     run.py kill [--rounds N]              the server is killed while it saves: the next start loads the old or the new file, whole
+    run.py shutdown [--rounds N]          SHUTDOWN SAVE while clients write: whatever was acknowledged is there at the next start
+    run.py refuse                         a file that cannot be loaded: what the start and --check-data say, and that it stays as it is
     run.py zoo DIRECTORY                  every RDB file of a collection: it loads to what its .expect says, or is refused
 
 Compared are DEBUG DIGEST, which is Redis's own, and the time of each key that expires. --plant changes a byte of a value on the way;
@@ -19,6 +21,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 
@@ -271,6 +274,79 @@ def run_kill(arguments):
         print("ok: killed %d times" % arguments.rounds)
 
 
+# ---- SHUTDOWN SAVE, and a bad file -------------------------------------------------------------------------------------------
+
+
+def count_up(server, key, counted, ready):
+    """Increments the key until the server goes; what it said last stands in counted[key] then."""
+    try:
+        with server.client() as client:
+            while True:
+                counted[key] = client.call("INCR", key)
+                if counted[key] == 100:
+                    ready.release()
+    except (Closed, OSError):
+        pass
+
+
+def run_shutdown(arguments):
+    with Server(shards=4, start=False) as server:
+        counted = {}
+        for number in range(arguments.rounds):
+            server.start()
+            ready = threading.Semaphore(0)
+            with server.client() as client:
+                before = {key: int(client.call("GET", key) or 0) for key in counted}
+                lost = {key: (before[key], counted[key]) for key in counted if before[key] < counted[key]}
+                if lost:
+                    sys.exit("LOST: what was acknowledged, by key (there, acknowledged): %r" % lost)
+                client.call("FLUSHALL")
+                counted = {}
+                threads = [threading.Thread(target=count_up, args=(server, "counter:%d" % i, counted, ready)) for i in range(6)]
+                for thread in threads:
+                    thread.start()
+                for _ in threads:
+                    if not ready.acquire(timeout=60):
+                        sys.exit("waited 60 s for a client to count to 100")
+                client.send(encode("SHUTDOWN", "SAVE"))
+                client.read_until_closed()
+            if server.wait("the server to end") != 0:
+                sys.exit("it ended with %d" % server.process.returncode)
+            server.kill()
+            for thread in threads:
+                thread.join()
+        print("ok: %d shutdowns" % arguments.rounds)
+
+
+def run_refuse(_):
+    bad = b"REDIS0010\xfe\x00\x00\x04good\x01v\x02\x03bad\x02\x01a\x01a\xff" + b"\0" * 8
+    where = "dump.rdb: offset 24: database 0, key \"bad\": no value is like this"
+    with Server(shards=3, start=False) as server:
+        path = os.path.join(server.directory, FILE)
+        with open(path, "wb") as file:
+            file.write(bad)
+        result = subprocess.run([program(), "--port", "0", "--unixsocket", server.socket_path, "--dir", server.directory], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        if result.returncode != 1 or "Cannot load " + where not in result.stdout or "is ready" in result.stdout:
+            sys.exit("it ended with %d, and said:\n%s" % (result.returncode, result.stdout))
+        result = subprocess.run([program(), "--check-data", server.directory], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                timeout=60, check=False)
+        if result.returncode != 1 or result.stdout != "kevy: %s\n" % where:
+            sys.exit("--check-data ended with %d, and said:\n%s" % (result.returncode, result.stdout))
+        if sorted(os.listdir(server.directory)) != [FILE] or open(path, "rb").read() != bad:
+            sys.exit("the directory is not as it was: %r" % os.listdir(server.directory))
+        with open(path, "wb") as file:
+            file.write(bad[:19] + bad[-9:])
+        result = subprocess.run([program(), "--check-data", server.directory], text=True, stdout=subprocess.PIPE, timeout=60, check=True)
+        if result.stdout != "dump.rdb: 1 keys, 0 expired, 28 of 28 bytes: no fault\n":
+            sys.exit("--check-data said %r" % result.stdout)
+        server.start()
+        with server.client() as client:
+            if client.call("GET", "good") != b"v":
+                sys.exit("the key is not there")
+    print("ok")
+
+
 # ---- The zoo -----------------------------------------------------------------------------------------------------------------
 
 # What kevy refuses although some server loads it, in words of its log, and which files may be refused so.
@@ -321,10 +397,13 @@ def main():
     kill = commands.add_parser("kill")
     kill.add_argument("--rounds", type=int, default=12)
     kill.add_argument("--seed", type=int)
+    shutdown = commands.add_parser("shutdown")
+    shutdown.add_argument("--rounds", type=int, default=8)
+    commands.add_parser("refuse")
     zoo = commands.add_parser("zoo")
     zoo.add_argument("directory")
     arguments = parser.parse_args()
-    {"redis": run_redis, "kill": run_kill, "zoo": run_zoo}[arguments.command](arguments)
+    {"redis": run_redis, "kill": run_kill, "shutdown": run_shutdown, "refuse": run_refuse, "zoo": run_zoo}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

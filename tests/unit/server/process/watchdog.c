@@ -72,7 +72,9 @@ static void who_saves_is_at_work(void) {
     char name[] = "kevy-watchdog-XXXXXX";
     int file = mkstemp(name);
     CHECK(file >= 0 && write(file, "REDIS0003\xff", 10) == 10);
-    config.dbfilename = name;
+    char option[64];
+    snprintf(option, sizeof option, "dbfilename %s\n", name);
+    options_set(option);
     CHECK(snapshot_load(&load) == SNAPSHOT_LOADED);
     CHECK(unlink(name) == 0 && close(file) == 0);
     CHECK(watchdog_shards_turn());
