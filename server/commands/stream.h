@@ -63,7 +63,7 @@ void stream_reply_item(struct reply *reply, struct metrics *metrics, const struc
                        const struct stream_item *item);
 
 /* What writes the rest of a long reply about a stream, from the stream as it is now, when there is room: the first member of
- * whatever that takes. `source.more` is the caller's: it writes about so many bytes, and says whether there are more to write. */
+ * whatever that takes. The caller's `source.more` writes about so many bytes, and says whether more are left. */
 struct stream_parts {
     struct reply_source source;
     struct effects *effects; /* of the executor that the connection belongs to */
