@@ -56,7 +56,8 @@ struct effects {
     int64_t now_ms;   /* Unix time of whatever runs: of a batch, until a command of it has taken long */
     bool
         keeps_expired; /* CLIENT PAUSE is on: keys whose time has come are not there, but are not deleted either */
-    bool walks; /* a command gives stripes back before it ends: where somebody waits, what it finds due is left to upkeep */
+    bool
+        walks; /* a command gives stripes back before it ends: where somebody waits, what it finds due is left to upkeep */
     struct metrics *metrics;      /* of this executor */
     struct record_queue *journal; /* where its changes are recorded; NULL: no journal is open */
     uint64_t recorded;            /* as `changes`, of those that a journal listened to */
