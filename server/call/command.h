@@ -155,8 +155,8 @@ struct command {
     struct key_spec keys[COMMAND_MAX_KEY_SPECS];
     /* Movable keys: writes at most `max` of them, returns how many there are, or -1 for a syntax error. */
     int (*find_keys)(const struct bytes *argv, uint32_t argc, struct command_key *keys, uint32_t max);
-    /* Of a command that is neither fast nor bounded, or that may wait: is this request of it bounded, and waits for nothing? Then
-     * it may take the quick way. NULL: no. */
+    /* Of a command that is neither fast nor bounded, or that may wait: is this request of it bounded, and waits for
+     * nothing? Then it may take the quick way. NULL: no. */
     bool (*is_quick)(const struct bytes *argv, uint32_t argc);
     /* An argument that is no key, but is hashed and has its stripe locked as if it were: so a channel costs what a key
      * does. Such a row has no keys. */

@@ -62,8 +62,8 @@ void stream_log_last(struct call *call, uint32_t arg, const struct stream_group 
 void stream_reply_item(struct reply *reply, struct metrics *metrics, const struct block *names,
                        const struct stream_item *item);
 
-/* What writes the rest of a long reply about a stream, from the stream as it is now, when there is room: the first member of
- * whatever that takes. The caller's `source.more` writes about so many bytes, and says whether more are left. */
+/* What writes the rest of a long reply about a stream, from the stream as it is now, when there is room: the first member
+ * of whatever that takes. `source.more` is the caller's: it writes about so many bytes, and says whether more are left. */
 struct stream_parts {
     struct reply_source source;
     struct effects *effects; /* of the executor that the connection belongs to */

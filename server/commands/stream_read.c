@@ -96,8 +96,8 @@ static bool read_options(struct call *call, bool of_group, struct reading *readi
     return false;
 }
 
-/* Where STREAMS stands; 0: nowhere, or something is wrong in front of it. *count: the argument of COUNT, or 0; *blocks: BLOCK is
- * there. */
+/* Where STREAMS stands; 0: nowhere, or something is wrong in front of it. *count is where COUNT's number stands, or 0;
+ * *blocks tells whether BLOCK is among them. */
 static uint32_t find_streams(const struct bytes *argv, uint32_t argc, uint32_t *count, bool *blocks) {
     *count = 0;
     *blocks = false;
@@ -346,7 +346,7 @@ static bool check_number(struct call *call, uint32_t arg, const struct reading *
     return bytes_equal(text, BYTES(">")) || stream_id_or_reply(call, arg + reading->streams, 0, &id);
 }
 
-/* The group delivers what is new to the consumer, which is where the walk is; how many entries. Fewer where memory runs out. */
+/* The group delivers what is new to the consumer, from where the walk is; how many entries. Fewer where memory runs out. */
 static uint64_t deliver(const struct reader *reader, struct stream_walk walk) {
     const struct reading *reading = reader->reading;
     struct call *call = reader->call;

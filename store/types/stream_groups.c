@@ -190,8 +190,12 @@ bool stream_pending_find(const struct stream_group *group, struct stream_id id,
                          struct stream_pending *pending) {
     struct tree_cursor cursor;
     struct tree_item item;
-    if (group->pending.count == 0 || !stream_seek(&cursor, &group->pending, id)) return false;
-    tree_get(&cursor, &item);
+    if (group->pending.count == 0) return false;
+    tree_get_end(&group->pending, TREE_FRONT, &item); /* what is acknowledged is the oldest, mostly */
+    if (stream_id_compare(stream_id_of(&item), id) != 0) {
+        if (!stream_seek(&cursor, &group->pending, id)) return false;
+        tree_get(&cursor, &item);
+    }
     read_pending(&item, pending);
     return true;
 }
