@@ -173,6 +173,7 @@ static bool save_or_reply(struct call *call, bool force) {
     struct stripe_set all = {{0}};
     stripe_set_add_all(&all);
     if (!call_want(call, &all)) return false;
+    log_notice("User requested shutdown...");
     log_notice("Saving the final RDB snapshot before exiting.");
     if (snapshot_save(call->effects->now_ms)) return true;
     log_warning(force ? "Error trying to save the DB, exiting anyway."
@@ -190,10 +191,11 @@ static void shutdown_(struct call *call) {
         reply_error(call->reply, "ERR No shutdown in progress.");
         return;
     }
-    if ((flags & SHUTDOWN_SAVE) && !save_or_reply(call, flags & SHUTDOWN_FORCE)) return;
-    log_notice("User requested shutdown...");
+    bool save = flags & SHUTDOWN_SAVE;
+    if (save && !save_or_reply(call, flags & SHUTDOWN_FORCE)) return;
+    if (!save) log_notice("User requested shutdown...");
     client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_AFTER_REPLY);
-    server_stop(0, flags & SHUTDOWN_SAVE);
+    server_stop(0, save);
 }
 COMMAND(shutdown) = {.name = "shutdown",
                      .arity = -1,

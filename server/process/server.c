@@ -36,6 +36,7 @@ int64_t server_started_ms;
 static pthread_t main_thread;
 static _Atomic int exit_code;
 static _Atomic bool save_at_end;
+enum { SAVE_SECONDS = 600 }; /* that a service manager is asked to wait for it */
 
 /* ---- Shards --------------------------------------------------------------------------------------- */
 
@@ -266,7 +267,9 @@ static int next_signal(const sigset_t *set) {
 
 /* Who asked for the end has saved all, and gave the stripes back: others may have changed some of it until they stopped. */
 static void save_the_rest(void) {
-    if (snapshot_figures().changes == 0 || snapshot_save(clock_unix_ms())) return;
+    if (snapshot_figures().changes == 0) return;
+    systemd_extend(SAVE_SECONDS);
+    if (snapshot_save(clock_unix_ms())) return;
     log_warning("What was changed while shutting down is not saved");
     exit_code = 1;
 }

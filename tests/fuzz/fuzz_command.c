@@ -24,6 +24,7 @@
 #include "server/config/config.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
+#include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/loop/deliver.h"
 #include "server/loop/input.h"
@@ -35,6 +36,7 @@
 #include "store/rdb/element.h"
 #include "store/rdb/payload.h"
 #include "tests/check.h"
+#include "tests/unit/failing_disk.h"
 
 enum {
     WORDS = 0x1d,
@@ -43,6 +45,7 @@ enum {
     DATABASES = 16,
     MAX_STRING = 64 * 1024, /* a longer one costs time, not insight */
     MAX_REPLIES = 4 << 20,  /* bytes to one connection, after which it is closed */
+    MAX_SAVED = 1 << 20,    /* bytes that an input may save */
     MAX_FED = 1 << 26,      /* bytes from one connection: more than any input makes */
     CONNECTIONS = 2,
 };
@@ -56,6 +59,7 @@ struct piece {
 static struct conn *conns[CONNECTIONS];
 static struct buffer replies[CONNECTIONS], feeds[CONNECTIONS];
 static int null_fd;
+static struct failing_disk disk; /* where SAVE saves: in memory, and not much */
 
 /* A shard without a ring: nothing here submits. */
 static void open_shard(void) {
@@ -75,6 +79,8 @@ static void open_shard(void) {
     CHECK(null_fd >= 0 && shards);
     mailbox_count = 4; /* the owners of the stripes below */
     shard_init(shards, 0);
+    disk_new(&disk);
+    snapshot_open(&disk.disk, 0);
     CHECK(stripes_open(4, DATABASES) == 0); /* locked as with several shards, by one thread */
 }
 
@@ -281,6 +287,7 @@ static void close_all(void) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!shards) open_shard();
     clock_read(&shards->exec.clock);
+    disk.room = MAX_SAVED;
     for (unsigned i = 0; i < CONNECTIONS; i++) conns[i] = open_conn();
     run_input((struct bytes){(const char *)data, size});
     for (unsigned turns = 0; turns < 3 || !conn_list_empty(&shards->ready); turns++) {
