@@ -26,7 +26,7 @@ static bool read_part(struct text *part) {
 static void write_part(struct bytes bytes) {
     uint32_t len = (uint32_t)bytes.len;
     CHECK(len == bytes.len && fwrite(&len, sizeof len, 1, stdout) == 1);
-    CHECK(fwrite(bytes.data, 1, len, stdout) == len);
+    if (len) CHECK(fwrite(bytes.data, 1, len, stdout) == len);
 }
 
 static void write_payload(struct model *model, enum rdb_form form, struct rdb_compressor *compressor) {

@@ -56,7 +56,7 @@ def some_text(rng, short=False):
 
 def value_commands(rng, key):
     """The commands that make a value of some type under the key, some of them in two steps."""
-    kind = rng.choice(("SET", "SET", "RPUSH", "SADD", "SADD", "ZADD", "HSET", "PFADD", "SETBIT", "GEOADD"))
+    kind = rng.choice(("SET", "SET", "RPUSH", "SADD", "SADD", "ZADD", "HSET", "PFADD", "SETBIT", "GEOADD", "XADD"))
     count = rng.choice((1, 2, 3, 5, 10, 100, 600))
     integers = rng.randrange(2)
 
@@ -69,12 +69,27 @@ def value_commands(rng, key):
         return [("SETBIT", key, rng.randrange(100000), 1)]
     if kind == "GEOADD":
         return [("GEOADD", key, rng.uniform(-180, 180), rng.uniform(-80, 80), member(i)) for i in range(count % 20 + 1)]
+    if kind == "XADD":
+        return stream_commands(rng, key, count)
     words = []
     for i in range(count):
         words += [rng.choice((i, -i, i / 3, "inf", "-inf", 1e300))] if kind == "ZADD" else []
         words += [member(i)]
         words += [some_text(rng, count > 20)] if kind == "HSET" else []
     return [(kind, key) + tuple(words)]
+
+
+def stream_commands(rng, key, count):
+    """A stream, of which some entries are deleted, and a group that has read some of it."""
+    commands = []
+    for i in range(count):
+        fields = [word for _ in range(rng.randrange(1, 4)) for word in (rng.choice((b"f", b"g", b"7")), some_text(rng, True))]
+        commands.append(("XADD", key, "%d-%d" % (1000 + i // 3, i + 1), *fields))
+    if rng.randrange(2):
+        commands.append(("XDEL", key, "1000-1"))
+    if rng.randrange(2):
+        commands += [("XGROUP", "CREATE", key, "group", "0"), ("XREADGROUP", "GROUP", "group", "one", "COUNT", 5, "STREAMS", key, ">")]
+    return commands
 
 
 def fill(client, rng, keys=300):
@@ -353,7 +368,9 @@ def run_refuse(_):
 LACKS = [("the value is of a type that kevy does not read", "types", "STREAM"), ("it holds functions", "opcodes", "FUNCTION")]
 # Values that redis-server loads unless sanitize-dump-payload is on: kevy always looks so closely.
 CLOSER = {"payload__014_quicklist_listpack_entry_start_with_eof.rdb", "payload__023_hash_duplicate_records.rdb",
-          "payload__070_fuzzer_findings_empty_set_listpack.rdb"}
+          "payload__025_fuzzer_findings_npd_in_streamiteratorgetid.rdb", "payload__070_fuzzer_findings_empty_set_listpack.rdb"}
+# A stream of which its file says that it has 120 entries, and has 118: kevy counts them.
+COUNTED = {"hdt__stream_listpacks_1.rdb": ["-  length=120 ", "+  length=118 "]}
 
 
 def verdict(check, row):
@@ -364,6 +381,9 @@ def verdict(check, row):
                 return "lacking: " + kind.lower(), ""
         if row["name"] in CLOSER and re.search(r"Cannot load dump.rdb: offset \d+: database 0, key \".*\": no value is like this", log):
             return "closer than redis-server", ""
+    changes = [line for line in log.splitlines() if re.match(r"[-+] ", line)]
+    if said == "diff" and [line[:len("-  length=120 ")] for line in changes] == COUNTED.get(row["name"]):
+        return "closer than redis-server", ""
     return said, log
 
 
