@@ -73,7 +73,7 @@ enum {
                     1024, /* bytes that wait for delivery on a shard, at which publishers wait too, ... */
     MESSAGES_LOW = 8 * 1024 * 1024,         /* ... until no shard has more than this */
     MESSAGES_PER_TURN = 8192,               /* that a shard writes to clients, or so */
-    TRACKING_PREFIXES_MAX = 1024,           /* in one CLIENT TRACKING */
+    TRACKING_PREFIXES_MAX = 1024,           /* of a client */
     MONITOR_UNREAD_MAX = 256 * 1024 * 1024, /* a monitor that leaves so many bytes unread is closed */
 
     /* Upkeep, per turn. */

@@ -153,6 +153,7 @@ static void tell_of_prefixes(struct effects *x, struct stripe *stripe, const str
         /* That its time has come is nobody's doing, whoever noticed it. */
         invalidation_note(&x->tracking, e->key.name,
                           e->kind == EFFECT_EXPIRED ? 0 : x->tracking.own.client_id);
+        if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
     }
 }
 

@@ -89,11 +89,13 @@ static void choose_nobody(struct chosen *chosen) {
     chosen->total = 0;
 }
 
+enum { BROKEN_OWED_MAX = 1024 }; /* to a client that does not listen: each says the same */
+
 /* Where its target has gone, the tracker is told that instead. */
 static void choose(struct wakes *wakes, struct chosen *chosen, struct tracker *tracker) {
     const struct tracker *receiver = tracker->target ? tracker->target : tracker;
     if (!receiver->client) {
-        tracker->owed_broken++;
+        tracker->owed_broken += tracker->owed_broken < BROKEN_OWED_MAX;
         owe(wakes, tracker);
         return;
     }

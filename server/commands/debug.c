@@ -111,6 +111,7 @@ static void flush_for_reload(struct call *call) {
             effect(call->effects, &stripes.all[i], &(struct effect){.kind = EFFECT_FLUSHED, .db = db});
             keyspace_flush(stripes.all[i].keyspace, db);
         }
+    call_emptied_databases(call);
 }
 
 /* A file that cannot be loaded ends redis-server. Here it is looked at before anything is flushed for it. */
@@ -125,7 +126,7 @@ static void debug_reload(struct call *call) {
     bool loaded = snapshot_load(&load) == SNAPSHOT_LOADED;
     if (loaded && reload.flushes) flush_for_reload(call);
     load.only_looks = false;
-    load.replaces = reload.merges;
+    load.replaces = reload.merges || reload.flushes; /* of a key that comes twice, the last one */
     loaded = loaded && snapshot_load(&load) == SNAPSHOT_LOADED;
     if (!loaded) {
         reply_error(call->reply, "ERR Error trying to load the RDB dump");

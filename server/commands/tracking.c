@@ -113,6 +113,19 @@ static void reply_overlap(struct call *call, struct bytes one, const char *other
                  reply_repeated(one), one.data, other_is, reply_repeated(other), other.data);
 }
 
+/* With those that the client has they are not too many. */
+static bool room_or_reply(struct call *call, const struct options *options) {
+    uint32_t count = options->prefix_count;
+    trackers_lock();
+    const struct tracker *tracker = trackers_of(call->client->id);
+    const struct membership *member = tracker ? tracker->prefixes : NULL;
+    for (; member; member = member->next_of_tracker) count++;
+    trackers_unlock();
+    if (count > TRACKING_PREFIXES_MAX)
+        reply_errorf(call->reply, "ERR more than %d prefixes", TRACKING_PREFIXES_MAX);
+    return count <= TRACKING_PREFIXES_MAX;
+}
+
 /* The prefix, with those that the client has, and those that stand behind it. */
 static bool prefix_ok_or_reply(struct call *call, const struct options *options, uint32_t at) {
     struct bytes one = options->prefixes[at];
@@ -163,6 +176,7 @@ static void begin(struct call *call, const struct options *options) {
         reply_error(call->reply, error);
         return;
     }
+    if (!room_or_reply(call, options)) return;
     for (uint32_t i = 0; i < options->prefix_count; i++)
         if (!prefix_ok_or_reply(call, options, i)) return;
     track(call, options);

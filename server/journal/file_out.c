@@ -6,6 +6,9 @@
 #include "protocol/assert.h"
 #include "store/rdb/crc64.h"
 
+/* A sync of all at the end could take longer than whoever watches over the server is patient. */
+enum { SYNC_EVERY = 32 << 20 };
+
 static bool write_all(struct file_out *out, const char *data, size_t len) {
     while (len > 0 && !out->error) {
         ssize_t wrote = out->disk->write(out->disk, out->file, data, len);
@@ -16,6 +19,11 @@ static bool write_all(struct file_out *out, const char *data, size_t len) {
         assert(wrote > 0 && (size_t)wrote <= len);
         data += wrote;
         len -= (size_t)wrote;
+        out->unsynced += (uint64_t)wrote;
+    }
+    if (out->unsynced >= SYNC_EVERY && !out->error) {
+        out->error = out->disk->sync(out->disk, out->file);
+        out->unsynced = 0;
     }
     return !out->error;
 }
@@ -45,7 +53,7 @@ bool file_out_open(struct file_out *out, struct disk *disk, const char *path, bo
     out->disk = disk;
     out->error = 0;
     out->summed = summed;
-    out->checksum = out->bytes = out->filled = 0;
+    out->checksum = out->bytes = out->unsynced = out->filled = 0;
     out->file = disk->open(disk, path, DISK_CREATE);
     if (out->file < 0) out->error = out->file;
     return !out->error;

@@ -18,6 +18,7 @@ struct file_out {
     bool summed;       /* a checksum is asked for */
     uint64_t checksum; /* crc64 of all that the sink took, where it is asked for */
     uint64_t bytes;    /* that the sink took */
+    uint64_t unsynced; /* written since the last sync */
     size_t filled;
     char buffer[FILE_OUT_BUFFER];
 };

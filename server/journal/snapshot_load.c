@@ -14,11 +14,10 @@
 #include "store/rdb/lzf.h"
 
 enum {
-    TEXT_BYTES_MAX = 512 << 20, /* of a key, or a text about the file */
     KEY_SHOWN_MAX = 128,
     PROGRESS_BYTES = 1 << 20,
 };
-#define VALUE_BYTES_MAX ((uint64_t)4 << 30) /* of a string */
+#define STRING_BYTES_MAX ((uint64_t)1 << 40) /* whatever the file's length pays for */
 
 struct opened {
     struct snapshot_load *load;
@@ -153,7 +152,7 @@ static void note_about(struct opened *opened) {
     struct snapshot_load *load = opened->load;
     struct bytes name = opened->reader.name.bytes, value = opened->reader.value.bytes;
     if (bytes_equal(name, BYTES("ctime"))) {
-        if (!number_parse_i64(value, &load->created_s)) load->created_s = 0;
+        if (!number_parse_i64(value, &load->created_s) || load->created_s < 0) load->created_s = 0;
     } else if (bytes_equal(name, BYTES("redis-ver")) || bytes_equal(name, BYTES("valkey-ver"))) {
         struct text out = text_fixed(load->version, sizeof load->version);
         for (size_t i = 0; i < value.len && i < sizeof load->version; i++)
@@ -202,13 +201,12 @@ static void tell_time(int64_t now_ms) {
 
 static void prepare(struct opened *opened, struct snapshot_load *load) {
     opened->load = load;
-    opened->reader = (struct rdb_file_reader){.max_bytes = TEXT_BYTES_MAX};
     opened->told = 0;
-    uint64_t paid = load->size < VALUE_BYTES_MAX ? load->size * LZF_GAIN_MAX : VALUE_BYTES_MAX;
+    uint64_t paid = load->size < STRING_BYTES_MAX / LZF_GAIN_MAX ? load->size * LZF_GAIN_MAX
+                                                                 : STRING_BYTES_MAX;
+    opened->reader = (struct rdb_file_reader){.max_bytes = paid};
     for (unsigned i = 0; i < stripes.count; i++)
-        opened->options[i] =
-            stripes_load_options(stripes.all[i].keyspace, paid < VALUE_BYTES_MAX ? paid : VALUE_BYTES_MAX);
-    if (paid < TEXT_BYTES_MAX) opened->reader.max_bytes = paid;
+        opened->options[i] = stripes_load_options(stripes.all[i].keyspace, paid);
     if (!load->only_looks) tell_time(load->now_ms);
 }
 

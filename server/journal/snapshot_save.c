@@ -106,6 +106,8 @@ static void write_contents(struct saving *saving) {
     bool written = rdb_file_write_header(sink, version_of_keyspace()) &&
                    write_about(sink, saving->save->now_ms);
     for (unsigned db = 0; db < databases && written; db++) written = write_database(saving, db);
+    if (!written && !saving->out.error)
+        saving->out.error = -EIO; /* a file that is not whole takes no other's place */
     if (!written || !rdb_file_write_end(sink)) return;
     rdb_file_put_footer(footer, saving->out.checksum);
     sink->write(sink, (struct bytes){footer, sizeof footer});

@@ -133,7 +133,8 @@ static void write_word(void *context, const struct word *word) {
     struct conn *conn = slots_find_client(&shard->slots, word->slot, word->id);
     if (!conn || conn->client.flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return;
     size_t limit = (size_t)config.client_output_buffer_limit[OUTPUT_LIMIT_PUBSUB].hard;
-    if (!output_unsent(&conn->output)) conn->client.pushed = 0;
+    size_t unsent = output_unsent(&conn->output);
+    if (conn->client.pushed > unsent) conn->client.pushed = unsent; /* the others have been sent */
     conn->output.limit = send_limit(conn);
     conn->client.pushed += invalidation_write(word, &conn->client, &conn->output.reply);
     if (limit && conn->client.pushed > limit) conn->output.reply.failed = true;

@@ -3,6 +3,7 @@
 #include "server/loop/reactor.h"
 
 #include "protocol/assert.h"
+#include "server/call/gate.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
 #include "server/exec/pause.h"
@@ -176,7 +177,10 @@ static void tick(struct shard *shard) {
 /* What was changed is told of before anybody hears a reply. The flush puts back whose write is not durable yet. */
 static void commit(struct shard *shard) {
     struct invalidator *tracking = &shard->exec.effects.tracking;
-    if (invalidation_has_news(tracking)) invalidation_broadcast(tracking);
+    if (invalidation_has_news(tracking)) {
+        invalidation_broadcast(tracking);
+        if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
+    }
     conn_list_run(&shard->awaiting, conn_wants_flush);
 }
 

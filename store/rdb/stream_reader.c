@@ -1,5 +1,6 @@
 /* stream_reader.c - streams, step by step as enum stream_step has them. A step that lacks input leaves it there, and is
  * entered again when there is more. */
+#include "store/rdb/lzf.h"
 #include "store/rdb/reader_parts.h"
 #include "store/rdb/stream.h"
 
@@ -56,8 +57,10 @@ struct stream_node_walk {
     struct rdb_reader *reader;
     struct packed packed;
     struct strings names, pairs; /* of the master entry, and of the entry at hand */
-    uint64_t fields;             /* of the master entry */
-    uint64_t alive, deleted;     /* entries that were seen */
+    uint64_t fields;             /* of the master entry, ... */
+    uint64_t names_bytes; /* ... their bytes, and those that entries have repeated, where they are many */
+    uint64_t repeated;
+    uint64_t alive, deleted; /* entries that were seen */
 };
 
 /* The next string; `place` says where among the strings. */
@@ -85,8 +88,10 @@ static enum rdb_read read_master(struct stream_node_walk *node, int64_t counts[2
     if (counts[0] < 0 || counts[1] < 0 || fields < 1 || !may_follow(node, fields)) return RDB_READ_CORRUPT;
     node->fields = (uint64_t)fields;
     if (!make_room(&node->names, node->fields)) return RDB_READ_NO_MEMORY;
-    for (uint64_t i = 0; i < node->fields; i++)
+    for (uint64_t i = 0; i < node->fields; i++) {
         if (!next_string(node, &node->names, i)) return RDB_READ_CORRUPT;
+        node->names_bytes += node->names.list[i].len;
+    }
     return check(next_number(node, &end) && end == 0);
 }
 
@@ -101,6 +106,14 @@ static enum rdb_read read_pairs(struct stream_node_walk *node, uint64_t count, b
         if (!next_string(node, &node->pairs, 2 * i + 1)) return RDB_READ_CORRUPT;
     }
     return RDB_READ_DONE;
+}
+
+/* Entries that repeat long names have them each in memory: a payload may say so of no more than it could have compressed. */
+static bool is_paid_for(struct stream_node_walk *node) {
+    enum { LONG_NAMES = 4096 };
+    if (node->names_bytes <= LONG_NAMES || !node->reader->whole) return true;
+    node->repeated += node->names_bytes;
+    return node->repeated / LZF_GAIN_MAX <= node->packed.bytes.len;
 }
 
 /* Hands an entry on, if it is there still. */
@@ -129,7 +142,7 @@ static enum rdb_read read_entry(struct stream_node_walk *node, int64_t flags) {
     if ((flags & ~(STREAM_DELETED | STREAM_SAME_FIELDS)) != 0) return RDB_READ_CORRUPT;
     if (!next_number(node, &ms) || !next_number(node, &sequence)) return RDB_READ_CORRUPT;
     if (!same && !next_number(node, &count)) return RDB_READ_CORRUPT;
-    if (count < 1 || !may_follow(node, count)) return RDB_READ_CORRUPT;
+    if (count < 1 || !may_follow(node, count) || (same && !is_paid_for(node))) return RDB_READ_CORRUPT;
     enum rdb_read read = read_pairs(node, (uint64_t)count, same);
     if (read != RDB_READ_DONE) return read;
     int64_t expected = same ? count + 3 : 2 * count + 4;

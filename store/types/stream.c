@@ -75,18 +75,23 @@ static bool has_holes(const struct stream *stream, struct stream_id from) {
     return stream_id_compare(from, stream->max_deleted) <= 0;
 }
 
+/* As a group notes it; more than such a number holds is not known. */
+static int64_t read_of(uint64_t entries) {
+    return entries <= INT64_MAX ? (int64_t)entries : STREAM_READ_UNKNOWN;
+}
+
 int64_t stream_read_by(const struct stream *stream, struct stream_id id) {
     int order = stream_id_compare(id, stream->last);
     if (stream->added == 0) return 0;
-    if (stream->entries.count == 0 && order <= 0) return (int64_t)stream->added;
-    if (order == 0) return (int64_t)stream->added;
-    if (order > 0) return -1; /* what is to come */
+    if (stream->entries.count == 0 && order <= 0) return read_of(stream->added);
+    if (order == 0) return read_of(stream->added);
+    if (order > 0) return STREAM_READ_UNKNOWN; /* what is to come */
     struct stream_id first = stream_end(stream, TREE_FRONT);
     int before = stream_id_compare(id, first);
     if (!stream_id_is_zero(stream->max_deleted) && stream_id_compare(stream->max_deleted, first) >= 0)
-        return -1;
-    if (before > 0) return -1;
-    return (int64_t)(stream->added - stream->entries.count) + (before == 0);
+        return STREAM_READ_UNKNOWN;
+    if (before > 0 || stream->added < stream->entries.count) return STREAM_READ_UNKNOWN;
+    return read_of(stream->added - stream->entries.count + (before == 0));
 }
 
 bool stream_lag(const struct stream *stream, const struct stream_group *group, int64_t *lag) {
@@ -104,7 +109,7 @@ bool stream_lag(const struct stream *stream, const struct stream_group *group, i
 void stream_note_read(const struct stream *stream, struct stream_group *group, struct stream_id id) {
     assert(stream_id_compare(id, group->last) > 0);
     if (group->read != STREAM_READ_UNKNOWN && !has_holes(stream, id))
-        group->read++;
+        group->read = read_of((uint64_t)group->read + 1);
     else if (stream->added > 0)
         group->read = stream_read_by(stream, id);
     group->last = id;

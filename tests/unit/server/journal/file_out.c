@@ -41,6 +41,24 @@ static void all_bytes_arrive(void) {
         }
 }
 
+static ssize_t swallow(struct disk *base, int file, const void *bytes, size_t len) {
+    (void)base, (void)file, (void)bytes;
+    return (ssize_t)len;
+}
+
+/* So that the last sync has little to do. */
+static void long_files_are_synced_on_the_way(void) {
+    enum { HALF_MIB = 1 << 19, MIBS = 70 };
+    disk_new(&disk);
+    disk.disk.write = swallow;
+    CHECK(file_out_open(&out, &disk.disk, "f", false));
+    for (unsigned i = 0; i < 2 * MIBS; i++) CHECK(out.sink.write(&out.sink, (struct bytes){data, HALF_MIB}));
+    CHECK_INT(disk.calls[DISK_SYNCS], 2);
+    CHECK_INT(file_out_close(&out), 0);
+    CHECK_INT(disk.calls[DISK_SYNCS], 3);
+    disk_free(&disk);
+}
+
 static void an_error_stays(void) {
     static const enum disk_call calls[] = {DISK_WRITES, DISK_SYNCS, DISK_CLOSES};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
@@ -80,6 +98,7 @@ static void a_file_that_cannot_be_made_is_told(void) {
 int main(void) {
     fill();
     RUN(all_bytes_arrive);
+    RUN(long_files_are_synced_on_the_way);
     RUN(an_error_stays);
     RUN(a_full_disk_is_told);
     RUN(a_file_that_cannot_be_made_is_told);

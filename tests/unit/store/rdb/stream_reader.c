@@ -121,6 +121,44 @@ static void nodes_that_are_wrong_are_refused(void) {
     check_change(1, ENTRIES + 22 + 7, 90);
 }
 
+/* A thousand entries of twelve bytes that repeat a name. */
+static void check_repeated(unsigned name, enum rdb_read expected) {
+    enum { ENTRIES = 1000, ENTRY_LEN = 12, NAME_MOST = 5000, ROOM = NAME_MOST + ENTRIES * ENTRY_LEN + 100 };
+    static const char master[] = "\xc3\xe8\2\0\1\1\1"; /* so many, none of them deleted, one field */
+    static const char state[] = "\x43\xe8\x43\xec\6\5\6\0\0\x43\xe8\0";
+    char value[ROOM], *at = value;
+    uint32_t bytes = 6 + sizeof master - 1 + 5 + name + 2 + 2 + ENTRIES * ENTRY_LEN + 1;
+    struct model model;
+    CHECK(name <= NAME_MOST);
+    *at++ = 1;
+    at = (char *)memcpy(at, KEY, sizeof KEY - 1) + sizeof KEY - 1;
+    *at++ = (char)0x80;
+    for (unsigned shift = 32; shift > 0; shift -= 8) *at++ = (char)(bytes >> (shift - 8));
+    at = (char *)memcpy(at, &bytes, 4) + 4;
+    *at++ = (char)0xff, *at++ = (char)0xff; /* how many elements, nobody says */
+    at = (char *)memcpy(at, master, sizeof master - 1) + sizeof master - 1;
+    *at++ = (char)0xf0;
+    at = (char *)memcpy(at, &name, 4) + 4;
+    at = (char *)memset(at, 'f', name) + name;
+    *at++ = (char)((name + 5) >> 7), *at++ = (char)(((name + 5) & 127) | 128);
+    *at++ = 0, *at++ = 1;
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        char entry[ENTRY_LEN] = {2, 1, (char)(0xc0 | i >> 8), (char)i, 2, 0, 1, (char)0x81, 'v', 2, 4, 1};
+        at = (char *)memcpy(at, entry, ENTRY_LEN) + ENTRY_LEN;
+    }
+    *at++ = (char)0xff;
+    at = (char *)memcpy(at, state, sizeof state - 1) + sizeof state - 1;
+    CHECK(at <= value + sizeof value);
+    CHECK_INT(model_read(&model, RDB_TYPE_STREAM_2, 10, (struct bytes){value, (size_t)(at - value)}, 0),
+              expected);
+    model_clear(&model);
+}
+
+static void many_entries_do_not_repeat_long_names(void) {
+    check_repeated(4096, RDB_READ_DONE); /* a stream keeps these once */
+    check_repeated(5000, RDB_READ_CORRUPT);
+}
+
 static void states_that_are_wrong_are_refused(void) {
     check_change(1, 1 + 17 + 1 + 0x39 + 1, 4);    /* the last number is below an entry's */
     check_refused(BYTES("\0\2\6\0\5\6\5\7\3\0")); /* entries, and no nodes */
@@ -144,6 +182,7 @@ int main(void) {
     RUN(what_is_cut_off_is_noticed);
     RUN(without_memory_it_ends);
     RUN(nodes_that_are_wrong_are_refused);
+    RUN(many_entries_do_not_repeat_long_names);
     RUN(states_that_are_wrong_are_refused);
     RUN(groups_that_are_wrong_are_refused);
     return 0;
