@@ -269,6 +269,7 @@ static bool share_slots(struct stream_group *to, const struct stream_group *from
     if (to->slots == NULL) return false;
     memcpy(to->slots, from->slots, from->slot_count * sizeof *to->slots);
     to->slot_count = from->slot_count;
+    to->used_below = from->used_below;
     node_refers(to, slots_bytes(to));
     return true;
 }
@@ -307,8 +308,9 @@ struct stream_group *stream_group_edit(struct stream_named_list *groups, const s
 /* A number that is free; slots grow where there is none. UINT32_MAX without memory. */
 static uint32_t free_slot(struct stream_group *group) {
     enum { LEAST = 4 };
-    uint32_t i = 0;
+    uint32_t i = group->used_below;
     while (i < group->slot_count && group->slots[i]) i++;
+    group->used_below = i;
     if (i < group->slot_count) return i;
     if (group->slot_count > UINT32_MAX / 4) return UINT32_MAX;
     uint32_t count = group->slot_count ? group->slot_count * 2 : LEAST;
@@ -474,6 +476,7 @@ bool stream_consumer_remove(struct stream_group *group, const struct tree_contex
         if (!stream_pending_remove(group, context, &pending)) return false;
     }
     group->slots[consumer->head.number] = NULL;
+    if (consumer->head.number < group->used_below) group->used_below = consumer->head.number;
     list_take(&group->consumers, place);
     consumer_release(&consumer->head, context->graves);
     return true;

@@ -50,6 +50,7 @@ struct stream_group {
     struct stream_named_list consumers;
     struct stream_consumer **slots; /* NULL where a number is free */
     uint32_t slot_count;
+    uint32_t used_below; /* no number below this one is free */
 };
 
 /* An entry that has been delivered and not acknowledged. */
