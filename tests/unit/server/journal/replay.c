@@ -18,6 +18,7 @@
 #include "server/journal/merge.h"
 #include "server/loop/upkeep.h"
 #include "store/types/hash.h"
+#include "store/types/stream.h"
 #include "tests/unit/failing_memory.h"
 #include "tests/unit/server_fixture.h"
 
@@ -153,13 +154,49 @@ static uint64_t sum_of_expiries(const struct entry *e) {
     return sum;
 }
 
+static uint64_t sum_of_id(struct stream_id id) {
+    return id.ms * 31 + id.sequence;
+}
+
+static uint64_t sum_of_name(const struct stream_named *named) {
+    static const struct hash_seed fixed = {{3, 4}};
+    return hash_bytes(&fixed, stream_name_of(named));
+}
+
+static uint64_t sum_of_group(const struct stream_group *group) {
+    uint64_t sum = sum_of_name(&group->head) + 7 * sum_of_id(group->last), number = 0;
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    for (uint32_t i = 0; i < group->consumers.count; i++)
+        sum += 3 * sum_of_name(&stream_consumer_at(group, i)->head);
+    stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
+    while (stream_pending_next(&walk, &pending))
+        sum += ++number * (sum_of_id(pending.id) ^ sum_of_name(&stream_consumer_of(group, &pending)->head));
+    return sum;
+}
+
+/* Of what stands beside the entries, as far as Redis records it: not when something was read again, and how often. */
+static uint64_t sum_of_stream(const struct entry *e) {
+    struct value value = entry_value(e);
+    uint64_t sum = 0;
+    if (entry_type(e) != TYPE_STREAM) return 0;
+    const struct stream *stream = stream_at(&value);
+    for (uint32_t i = 0; i < stream->groups.count; i++)
+        sum += sum_of_group(stream_group_at(&stream->groups, i));
+    return sum * 5 + sum_of_id(stream->last) + 11 * sum_of_id(stream->max_deleted);
+}
+
 static void add_entry(void *context, struct entry *e) {
     static const struct hash_seed fixed = {{1, 2}};
     struct sum *sum = context;
     struct digest digest = {{0}};
     keyspace_digest_entry(&digest, sum->keyspace, e);
-    uint64_t parts[5] = {sum->db, hash_bytes(&fixed, entry_key(e)), hash_bytes(&fixed, digest_bytes(&digest)),
-                         (uint64_t)entry_expiry(e), sum_of_expiries(e)};
+    uint64_t parts[6] = {sum->db,
+                         hash_bytes(&fixed, entry_key(e)),
+                         hash_bytes(&fixed, digest_bytes(&digest)),
+                         (uint64_t)entry_expiry(e),
+                         sum_of_expiries(e),
+                         sum_of_stream(e)};
     sum->keys++;
     sum->sum += hash_bytes(&fixed, (struct bytes){(char *)parts, sizeof parts});
 }
@@ -232,7 +269,7 @@ static unsigned pick(unsigned count) {
 }
 
 /* What stands in a command for an argument: k a key, h one that a hash may have, z one of a sorted set, l one of a list,
- * s one of a set, v a value, n a number, f a float, b a bit's place, p a time to live in milliseconds, P a point in
+ * s one of a set, y one of a HyperLogLog, t one of a stream, i a number of its entries, v a value, n a number, f a float, b a bit's place, p a time to live in milliseconds, P a point in
  * time, d a database. Anything else is meant as it is. */
 static const char *const commands[] = {
     "SET k v",
@@ -404,6 +441,33 @@ static const char *const commands[] = {
     "SUNIONSTORE s s s",
     "SDIFFSTORE s s s",
     "SORT s ALPHA STORE l",
+    "XADD t * n v",
+    "XADD t * n v v n",
+    "XADD t NOMKSTREAM MAXLEN 5 * n v",
+    "XADD t MAXLEN ~ 3 * n v",
+    "XADD t i n v",
+    "XADD t MINID i * n n",
+    "XDEL t i i i",
+    "XTRIM t MAXLEN 4",
+    "XTRIM t MINID ~ i",
+    "XSETID t 2000000000000-1",
+    "XGROUP CREATE t g 0 MKSTREAM",
+    "XGROUP CREATE t g $",
+    "XGROUP SETID t g i",
+    "XGROUP CREATECONSUMER t g c",
+    "XGROUP DELCONSUMER t g e",
+    "XGROUP DESTROY t g",
+    "XREADGROUP GROUP g c COUNT 2 STREAMS t >",
+    "XREADGROUP GROUP g e STREAMS t t > >",
+    "XREADGROUP GROUP g c NOACK COUNT 1 STREAMS t >",
+    "XREADGROUP GROUP g e STREAMS t 0",
+    "XACK t g i i i",
+    "XCLAIM t g c 0 i i",
+    "XCLAIM t g e 0 i FORCE IDLE p RETRYCOUNT 3",
+    "XAUTOCLAIM t g e 0 0 COUNT 3",
+    "COPY t t REPLACE",
+    "RENAME t t",
+    "DEL t",
     "GEOADD z n n v",
     "GEOSEARCHSTORE z z FROMLONLAT 1 1 BYRADIUS 1000 km",
 };
@@ -417,6 +481,8 @@ static const char *const waits[] = {"BLPOP l l 0",
                                     "BZPOPMIN z z 0",
                                     "BZPOPMAX z 0",
                                     "BZMPOP 0 2 z z MIN COUNT 2",
+                                    "XREAD BLOCK 0 STREAMS t $",
+                                    "XREADGROUP GROUP g c COUNT 2 BLOCK 0 STREAMS t t > >",
                                     "SELECT d"};
 /* These end a batch: the clock is read again behind them. */
 static const char *const ends[] = {"EXEC",    "EXEC",     "DISCARD", "SELECT d", "SELECT d",
@@ -431,6 +497,8 @@ static size_t write_word(char *dst, size_t size, char letter) {
     case 'l': return (size_t)snprintf(dst, size, "list%u", pick(5));
     case 's': return (size_t)snprintf(dst, size, "set%u", pick(4));
     case 'y': return (size_t)snprintf(dst, size, "hll%u", pick(4));
+    case 't': return (size_t)snprintf(dst, size, "stream%u", pick(4));
+    case 'i': return (size_t)snprintf(dst, size, "%lld-%u", (long long)now_ms - pick(400), pick(3));
     case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
     case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
     case 'b': return (size_t)snprintf(dst, size, "%u", pick(200));
@@ -454,7 +522,7 @@ static void append_command(struct buffer *out, const char *form) {
     for (const char *at = form; *at; at += strspn(at, " ")) {
         size_t len = strcspn(at, " ");
         struct bytes arg = {at, len};
-        if (len == 1 && strchr("khzlsvnfbpPd", *at))
+        if (len == 1 && strchr("khzlsytivnfbpPd", *at))
             arg = (struct bytes){word, write_word(word, sizeof word, *at)};
         if (!line)
             append_piece(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", arg.len)});
