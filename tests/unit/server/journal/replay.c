@@ -163,6 +163,8 @@ static uint64_t sum_of_name(const struct stream_named *named) {
     return hash_bytes(&fixed, stream_name_of(named));
 }
 
+static uint64_t pending_seen;
+
 static uint64_t sum_of_group(const struct stream_group *group) {
     uint64_t sum = sum_of_name(&group->head) + 7 * sum_of_id(group->last), number = 0;
     struct stream_pending_walk walk;
@@ -170,6 +172,7 @@ static uint64_t sum_of_group(const struct stream_group *group) {
     for (uint32_t i = 0; i < group->consumers.count; i++)
         sum += 3 * sum_of_name(&stream_consumer_at(group, i)->head);
     stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
+    pending_seen += group->pending.count;
     while (stream_pending_next(&walk, &pending))
         sum += ++number * (sum_of_id(pending.id) ^ sum_of_name(&stream_consumer_of(group, &pending)->head));
     return sum;
@@ -269,8 +272,9 @@ static unsigned pick(unsigned count) {
 }
 
 /* What stands in a command for an argument: k a key, h one that a hash may have, z one of a sorted set, l one of a list,
- * s one of a set, y one of a HyperLogLog, t one of a stream, i a number of its entries, v a value, n a number, f a float, b a bit's place, p a time to live in milliseconds, P a point in
- * time, d a database. Anything else is meant as it is. */
+ * s one of a set, y one of a HyperLogLog, t one of a stream, i a number of its entries, v a value, n a number, f a
+ * float, b a bit's place, p a time to live in milliseconds, P a point in time, d a database. Any other word stands for
+ * itself, letter by letter. */
 static const char *const commands[] = {
     "SET k v",
     "SET k v",
@@ -441,23 +445,42 @@ static const char *const commands[] = {
     "SUNIONSTORE s s s",
     "SDIFFSTORE s s s",
     "SORT s ALPHA STORE l",
+    "GEOADD z n n v",
+    "GEOSEARCHSTORE z z FROMLONLAT 1 1 BYRADIUS 1000 km",
+};
+static const char *const stream_commands[] = {
+    "XADD t * n v",
+    "XADD t * n v",
+    "XADD t * n v",
+    "XADD t * n v",
+    "XADD t * n v",
+    "XADD t * n v",
+    "XADD t * n v",
     "XADD t * n v",
     "XADD t * n v v n",
-    "XADD t NOMKSTREAM MAXLEN 5 * n v",
-    "XADD t MAXLEN ~ 3 * n v",
+    "XADD t NOMKSTREAM MAXLEN 20 * n v",
+    "XADD t MAXLEN ~ 30 * n v",
     "XADD t i n v",
     "XADD t MINID i * n n",
     "XDEL t i i i",
-    "XTRIM t MAXLEN 4",
+    "XTRIM t MAXLEN 15",
     "XTRIM t MINID ~ i",
     "XSETID t 2000000000000-1",
     "XGROUP CREATE t g 0 MKSTREAM",
+    "XGROUP CREATE t g 0",
+    "XGROUP CREATE t g 0",
+    "XGROUP CREATE t g 0",
+    "XGROUP CREATE t g 0",
     "XGROUP CREATE t g $",
     "XGROUP SETID t g i",
     "XGROUP CREATECONSUMER t g c",
     "XGROUP DELCONSUMER t g e",
     "XGROUP DESTROY t g",
     "XREADGROUP GROUP g c COUNT 2 STREAMS t >",
+    "XREADGROUP GROUP g c COUNT 2 STREAMS t >",
+    "XREADGROUP GROUP g e STREAMS t >",
+    "XREADGROUP GROUP g e STREAMS t >",
+    "XREADGROUP GROUP g e STREAMS t >",
     "XREADGROUP GROUP g e STREAMS t t > >",
     "XREADGROUP GROUP g c NOACK COUNT 1 STREAMS t >",
     "XREADGROUP GROUP g e STREAMS t 0",
@@ -468,9 +491,19 @@ static const char *const commands[] = {
     "COPY t t REPLACE",
     "RENAME t t",
     "DEL t",
-    "GEOADD z n n v",
-    "GEOSEARCHSTORE z z FROMLONLAT 1 1 BYRADIUS 1000 km",
 };
+
+static bool streams_alone; /* no other command is drawn */
+
+static const char *draw_command(void) {
+    enum {
+        ALL = sizeof commands / sizeof *commands,
+        OF_STREAMS = sizeof stream_commands / sizeof *stream_commands
+    };
+    unsigned i = streams_alone ? ALL + pick(OF_STREAMS) : pick(ALL + OF_STREAMS);
+    return i < ALL ? commands[i] : stream_commands[i - ALL];
+}
+
 /* Their clients wait, if there is nothing. */
 static const char *const waits[] = {"BLPOP l l 0",
                                     "BRPOP l 0",
@@ -497,7 +530,7 @@ static size_t write_word(char *dst, size_t size, char letter) {
     case 'l': return (size_t)snprintf(dst, size, "list%u", pick(5));
     case 's': return (size_t)snprintf(dst, size, "set%u", pick(4));
     case 'y': return (size_t)snprintf(dst, size, "hll%u", pick(4));
-    case 't': return (size_t)snprintf(dst, size, "stream%u", pick(4));
+    case 't': return (size_t)snprintf(dst, size, "stream%u", pick(2));
     case 'i': return (size_t)snprintf(dst, size, "%lld-%u", (long long)now_ms - pick(400), pick(3));
     case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
     case 'f': return (size_t)snprintf(dst, size, "%d.%u", (int)pick(9) - 4, pick(100));
@@ -630,9 +663,8 @@ static bool run_some(unsigned i) {
     struct client *client = &asking[i][pick(CLIENTS)];
     unsigned count = 1 + pick(6);
     now_ms += pick(4) ? 0 : pick(2000);
-    for (unsigned n = 0; n < count; n++)
-        append_command(&requests, commands[pick(sizeof commands / sizeof *commands)]);
-    if (!pick(3)) append_command(&requests, ends[pick(sizeof ends / sizeof *ends)]);
+    for (unsigned n = 0; n < count; n++) append_command(&requests, draw_command());
+    if (!streams_alone && !pick(3)) append_command(&requests, ends[pick(sizeof ends / sizeof *ends)]);
     bool ran_out = run_batch(i, client, buffer_bytes(&requests), pick(4) ? UINT_MAX : pick(6));
     buffer_free(&requests);
     if (!pick(10)) run_large(i, client);
@@ -820,11 +852,31 @@ static void tickets_are_in_the_order_of_the_locks(void) {
     close_all();
 }
 
+/* By themselves they grow old, and what is pending in them is much. */
+static void streams_are_replayed_with_their_groups(void) {
+    open_all();
+    streams_alone = true;
+    pending_seen = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned n = 0; n < COMMANDS / 4; n++) {
+            run_waiting(pick(EXECUTORS));
+            run_some(pick(EXECUTORS));
+            answer_who_waited();
+        }
+        (void)replay();
+        compare();
+    }
+    CHECK(pending_seen > ROUNDS);
+    streams_alone = false;
+    close_all();
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--plant") == 0)
         planted = strcmp(argv[2], "order") == 0 ? PLANT_ORDER : PLANT_ARGUMENTS;
     seed = check_seed();
     if (planted != PLANT_ORDER) RUN(records_make_what_the_commands_made);
+    if (planted == PLANT_NOTHING) RUN(streams_are_replayed_with_their_groups);
     if (planted == PLANT_NOTHING) RUN(who_is_served_is_recorded_behind_what_served_him);
     if (planted == PLANT_NOTHING) RUN(half_an_mset_is_recorded_as_far_as_it_came);
     for (unsigned times = planted == PLANT_ORDER ? 20 : 1; times > 0; times--) /* it takes some luck */
