@@ -13,36 +13,25 @@ After the scripts of each configuration a storm is compared with itself: clients
 subscribe to; all must hear all messages in one order, in which those of each publisher are in theirs. A failure of a script is
 shrunk and printed; written to a file, that runs by itself.
 """
-import argparse
 import os
-import random
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
-from kevy import Client, Closed, Server, Timeout, encode, eventually, find_redis, program  # noqa: E402
-from shrink import fail_with_script  # noqa: E402
+from kevy import Client, encode, eventually  # noqa: E402
+from scripts import Oracle  # noqa: E402
 
 CLIENTS = 8
 PUBLISHERS = 2  # of these: clients that subscribe to nothing, and so may publish within transactions
 STEPS = 60
-ROUNDS_MIN = 3  # in each configuration, however little time there is
 WAIT_S = 10
 STORM_PUBLISHERS, STORM_SUBSCRIBERS, STORM_MESSAGES = 4, 6, 2000
 CHANNELS = ("a", "b", "ab", "")
 PATTERNS = ("*", "a*", "[ab]", "?", "b", "__keyspace*", "__keyevent@0__:[a-m]*")
 CLASSES = ("KEA", "KEAmn", "Kg$", "Elx", "A", "")
 KEYS = ("x", "y", "z")
-DEBUG = ("--enable-debug-command", "yes")  # keys expire when somebody looks, so that both do it at the same step
 FIELDS = (b"pubsub_channels", b"pubsub_patterns", b"pubsubshard_channels")
-
-
-class Difference(Exception):
-    def __init__(self, index, message):
-        super().__init__(message)
-        self.index = index
 
 
 # ---- One server and its clients -----------------------------------------------------------------------------------------------
@@ -167,47 +156,7 @@ def is_like(value, other, places):
     return isinstance(value, list) and len(value) == len(other) and all(value[i] == other[i] for i in places)
 
 
-# ---- A round: the same script on both sides -----------------------------------------------------------------------------------------
-
-
-class Round:
-    def __init__(self, kevy, redis, lie=False):
-        self.sides = (Side(kevy, lie), Side(redis))
-        self.told = 0  # replies and messages of steps, to other clients than the one that acted
-
-    def run(self, script):
-        try:
-            for side in self.sides:
-                side.open()
-            for index, (number, commands) in enumerate(script):
-                self.step(index, number, commands)
-            contents = [side.contents() for side in self.sides]
-            if contents[0] != contents[1]:
-                raise Difference(len(script) - 1, "the register\n    kevy:  %r\n    redis: %r" % tuple(contents))
-        finally:
-            for side in self.sides:
-                side.close()
-
-    def step(self, index, number, commands):
-        theirs = self.sides[1].act(number, commands)
-        try:
-            ours = self.sides[0].act(number, commands)
-        except (Timeout, Closed, resp.ProtocolError) as error:
-            ours = "%s: %s" % (type(error).__name__, error)
-        self.told += sum(len(replies) for client, replies in theirs.items() if client != number)
-        if ours != theirs:
-            raise Difference(index, "%s\n    kevy:  %r\n    redis: %r" % (line_of(number, commands), ours, theirs))
-
-
-def line_of(number, commands):
-    return "%d> %s" % (number, " ; ".join(" ".join(word or '""' for word in command) for command in commands))
-
-
-def read_script(path):
-    with open(path, encoding="utf-8") as file:
-        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
-    return [(int(number), [["" if word == '""' else word for word in command.split()] for command in rest.split(" ; ")])
-            for number, _, rest in (line.partition("> ") for line in lines)]
+# ---- Scripts ------------------------------------------------------------------------------------------------------------------------
 
 
 class Generator:
@@ -303,51 +252,10 @@ class Generator:
         return self.subscriber(), [self.random.choice((self.subscription, self.end, self.message))() for _ in range(5)]
 
 
-# ---- Rounds, and what to do when one fails ------------------------------------------------------------------------------------------
+# ---- The storm ----------------------------------------------------------------------------------------------------------------------
 
 
-class Pair:
-    def __init__(self, shards, lie):
-        self.shards, self.lie, self.told = shards, lie, 0
-
-    def __enter__(self):
-        self.kevy = Server(*DEBUG, shards=self.shards)
-        try:
-            self.redis = Server(*DEBUG, path=find_redis())
-        except BaseException:
-            self.kevy.remove()
-            raise
-        return self
-
-    def __exit__(self, *error):
-        try:
-            self.kevy.__exit__(*error)
-        finally:
-            self.redis.remove()
-
-    def fails(self, script):
-        if not self.kevy.is_alive():
-            self.kevy.remove()
-            self.kevy = Server(*DEBUG, shards=self.shards)
-        a_round = Round(self.kevy, self.redis, self.lie)
-        try:
-            a_round.run(script)
-            self.told += a_round.told
-        except Difference as difference:
-            return difference
-        return None
-
-    def check(self, what, script):
-        difference = self.fails(script)
-        if difference is None:
-            return
-        if not self.kevy.is_alive():
-            self.kevy.show_log()
-        fail_with_script(self.fails, script, difference, {
-            "what": what, "line_of": line_of, "planted": self.lie, "program": "tests/oracle/pubsub.py --shards %s" % self.shards})
-
-
-def storm(server):
+def storm(server, _):
     """Publishers send all that they have at once; each message names its publisher and its place."""
     subscribers = [Client(server, protocol=2 + i % 2) for i in range(STORM_SUBSCRIBERS)]
     publishers = [Client(server) for _ in range(STORM_PUBLISHERS)]
@@ -378,40 +286,11 @@ def storm(server):
             raise SystemExit("FAILED storm: the messages of publisher %d are not in their order" % p)
     for client in subscribers + publishers:
         client.close()
+    return "of %d messages" % (STORM_PUBLISHERS * STORM_MESSAGES)
 
 
-def run_configuration(shards, options, seconds):
-    where = "%d shards" % shards
-    with Pair(shards, options.plant) as pair:
-        for path in options.files:
-            pair.check("%s (%s)" % (path, where), read_script(path))
-        number, started = 0, time.monotonic()
-        while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
-            name = "%s.%d.%d" % (options.seed, shards, number)
-            pair.check("round %s (%s)" % (name, where), Generator(random.Random(name)).script(options.steps))
-            number += 1
-        if not pair.told and not options.files:
-            raise SystemExit("FAILED %s: nobody was told anything" % where)
-        storm(pair.kevy)
-    print("ok %s: %d rounds of %d steps, %d messages, a storm of %d, seed %s"
-          % (where, number, options.steps, pair.told, STORM_PUBLISHERS * STORM_MESSAGES, options.seed), flush=True)
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Compares what kevy and redis-server tell to subscribers.")
-    parser.add_argument("files", nargs="*", help="scripts to run instead of random ones")
-    parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
-    parser.add_argument("--steps", type=int, default=STEPS, help="in a round")
-    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
-    parser.add_argument("--plant", action="store_true", help="plant messages in the wrong order: this run must fail")
-    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
-    options = parser.parse_args()
-    if not find_redis():
-        sys.exit("no redis-server is installed: apt-get install redis-server")
-    print("%s against %s, seed %s" % (program(), find_redis(), options.seed), flush=True)
-    for shards in options.shards:
-        run_configuration(shards, options, options.seconds / len(options.shards))
+ORACLE = Oracle("Compares what kevy and redis-server tell to subscribers.", "plant messages in the wrong order", Side, Generator, storm)
 
 
 if __name__ == "__main__":
-    main()
+    ORACLE.main(STEPS)

@@ -14,36 +14,25 @@ itself.
 Then a storm is compared with itself: clients that cache what they read, while others write, and a reader must never keep an old value: when
 all is quiet each copy that was not invalidated is what the server has.
 """
-import argparse
 import os
-import random
 import re
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
-from kevy import Client, Closed, Server, Timeout, encode, eventually, find_redis, program  # noqa: E402
-from shrink import fail_with_script  # noqa: E402
+from kevy import Client, encode, eventually  # noqa: E402
+from scripts import Oracle  # noqa: E402
 
 CLIENTS = 7
 TARGETS = 3  # of these: clients that others redirect to. Redis may tell them in the middle of a reply, so they change nothing
 STEPS = 60
-ROUNDS_MIN = 3  # in each configuration, however little time there is
 WAIT_S = 10
 STORM_READERS, STORM_WRITERS, STORM_KEYS, STORM_ROUNDS = 4, 3, 40, 150
 KEYS = ("x", "y", "z", "xx", "zx")
 PREFIXES = ("", "x", "y", "z", "xx", "zx")
-DEBUG = ("--enable-debug-command", "yes")  # keys expire when somebody looks, so that both do it at the same step
 FIELDS = (b"tracking_clients", b"tracking_total_keys", b"tracking_total_items", b"tracking_total_prefixes")
 ID = re.compile(rb"id=\d+ ")
-
-
-class Difference(Exception):
-    def __init__(self, index, message):
-        super().__init__(message)
-        self.index = index
 
 
 # ---- One server and its clients -----------------------------------------------------------------------------------------------
@@ -171,47 +160,7 @@ def invalid_keys(raw):
     return [bytes(key) for key in value[-1]]
 
 
-# ---- A round: the same script on both sides -----------------------------------------------------------------------------------------
-
-
-class Round:
-    def __init__(self, kevy, redis, lie=False):
-        self.sides = (Side(kevy, lie), Side(redis))
-        self.told = 0  # what steps were worth to other clients than the one that acted
-
-    def run(self, script):
-        try:
-            for side in self.sides:
-                side.open()
-            for index, (number, commands) in enumerate(script):
-                self.step(index, number, commands)
-            contents = [side.contents() for side in self.sides]
-            if contents[0] != contents[1]:
-                raise Difference(len(script) - 1, "the clients\n    kevy:  %r\n    redis: %r" % tuple(contents))
-        finally:
-            for side in self.sides:
-                side.close()
-
-    def step(self, index, number, commands):
-        theirs = self.sides[1].act(number, commands)
-        try:
-            ours = self.sides[0].act(number, commands)
-        except (Timeout, Closed, resp.ProtocolError) as error:
-            ours = "%s: %s" % (type(error).__name__, error)
-        self.told += sum(len(replies) for client, replies in theirs.items() if client != number)
-        if ours != theirs:
-            raise Difference(index, "%s\n    kevy:  %r\n    redis: %r" % (line_of(number, commands), ours, theirs))
-
-
-def line_of(number, commands):
-    return "%d> %s" % (number, " ; ".join(" ".join(word or '""' for word in command) for command in commands))
-
-
-def read_script(path):
-    with open(path, encoding="utf-8") as file:
-        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
-    return [(int(number), [["" if word == '""' else word for word in command.split()] for command in rest.split(" ; ")])
-            for number, _, rest in (line.partition("> ") for line in lines)]
+# ---- Scripts ------------------------------------------------------------------------------------------------------------------------
 
 
 class Generator:
@@ -313,48 +262,7 @@ class Generator:
         return self.client(), [["CLIENT", "TRACKING", "ON"], ["CLIENT", "TRACKING", "OFF"]]
 
 
-# ---- Rounds, and what to do when one fails ------------------------------------------------------------------------------------------
-
-
-class Pair:
-    def __init__(self, shards, lie):
-        self.shards, self.lie, self.told = shards, lie, 0
-
-    def __enter__(self):
-        self.kevy = Server(*DEBUG, shards=self.shards)
-        try:
-            self.redis = Server(*DEBUG, path=find_redis())
-        except BaseException:
-            self.kevy.remove()
-            raise
-        return self
-
-    def __exit__(self, *error):
-        try:
-            self.kevy.__exit__(*error)
-        finally:
-            self.redis.remove()
-
-    def fails(self, script):
-        if not self.kevy.is_alive():
-            self.kevy.remove()
-            self.kevy = Server(*DEBUG, shards=self.shards)
-        a_round = Round(self.kevy, self.redis, self.lie)
-        try:
-            a_round.run(script)
-            self.told += a_round.told
-        except Difference as difference:
-            return difference
-        return None
-
-    def check(self, what, script):
-        difference = self.fails(script)
-        if difference is None:
-            return
-        if not self.kevy.is_alive():
-            self.kevy.show_log()
-        fail_with_script(self.fails, script, difference, {
-            "what": what, "line_of": line_of, "planted": self.lie, "program": "tests/oracle/tracking.py --shards %s" % self.shards})
+# ---- The storm ----------------------------------------------------------------------------------------------------------------------
 
 
 class Cache:
@@ -410,41 +318,11 @@ def storm(server, chance):
                 raise SystemExit("FAILED storm: reader %d keeps %r of %s, which is %r" % (number, value, key, there[key]))
     for client in writers + [reader.client for reader in readers]:
         client.close()
-    return kept
+    return "after which %d copies were right" % kept
 
 
-def run_configuration(shards, options, seconds):
-    where = "%d shards" % shards
-    with Pair(shards, options.plant) as pair:
-        for path in options.files:
-            pair.check("%s (%s)" % (path, where), read_script(path))
-        number, started = 0, time.monotonic()
-        while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
-            name = "%s.%d.%d" % (options.seed, shards, number)
-            pair.check("round %s (%s)" % (name, where), Generator(random.Random(name)).script(options.steps))
-            number += 1
-        if not pair.told and not options.files:
-            raise SystemExit("FAILED %s: nobody was told anything" % where)
-        kept = storm(pair.kevy, random.Random("%s.%d" % (options.seed, shards)))
-    print("ok %s: %d rounds of %d steps, %d times others were told, a storm after which %d copies were right, seed %s"
-          % (where, number, options.steps, pair.told, kept, options.seed), flush=True)
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Compares of which invalid keys kevy and redis-server tell whom.")
-    parser.add_argument("files", nargs="*", help="scripts to run instead of random ones")
-    parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
-    parser.add_argument("--steps", type=int, default=STEPS, help="in a round")
-    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
-    parser.add_argument("--plant", action="store_true", help="lose an invalidation: this run must fail")
-    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
-    options = parser.parse_args()
-    if not find_redis():
-        sys.exit("no redis-server is installed: apt-get install redis-server")
-    print("%s against %s, seed %s" % (program(), find_redis(), options.seed), flush=True)
-    for shards in options.shards:
-        run_configuration(shards, options, options.seconds / len(options.shards))
+ORACLE = Oracle("Compares of which invalid keys kevy and redis-server tell whom.", "lose an invalidation", Side, Generator, storm)
 
 
 if __name__ == "__main__":
-    main()
+    ORACLE.main(STEPS)

@@ -1,0 +1,152 @@
+"""Oracles of several clients: the same script runs on kevy and on redis-server, and what each step was worth to whom must be the same.
+
+A script is a list of steps (number of a client, its commands). Who asks brings a class of sides, each a server with its clients: open(),
+close(), act(number, commands) for what a step is worth, {client: replies}, and contents() for what is compared at the end.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import resp  # noqa: E402
+from kevy import Closed, Server, Timeout, find_redis, program  # noqa: E402
+from shrink import fail_with_script  # noqa: E402
+
+DEBUG = ("--enable-debug-command", "yes")  # keys expire when somebody looks, so that both do it at the same step
+ROUNDS_MIN = 3  # in each configuration, however little time there is
+
+
+class Difference(Exception):
+    def __init__(self, index, message):
+        super().__init__(message)
+        self.index = index
+
+
+class Round:
+    """The same script on both sides."""
+
+    def __init__(self, kevy, redis):
+        self.sides = (kevy, redis)
+        self.told = 0  # what steps were worth to other clients than the one that acted
+
+    def run(self, script):
+        try:
+            for side in self.sides:
+                side.open()
+            for index, (number, commands) in enumerate(script):
+                self.step(index, number, commands)
+            contents = [side.contents() for side in self.sides]
+            if contents[0] != contents[1]:
+                raise Difference(len(script) - 1, "what is there at the end\n    kevy:  %r\n    redis: %r" % tuple(contents))
+        finally:
+            for side in self.sides:
+                side.close()
+
+    def step(self, index, number, commands):
+        theirs = self.sides[1].act(number, commands)
+        try:
+            ours = self.sides[0].act(number, commands)
+        except (Timeout, Closed, resp.ProtocolError) as error:
+            ours = "%s: %s" % (type(error).__name__, error)
+        self.told += sum(len(replies) for client, replies in theirs.items() if client != number)
+        if ours != theirs:
+            raise Difference(index, "%s\n    kevy:  %r\n    redis: %r" % (line_of(number, commands), ours, theirs))
+
+
+def line_of(number, commands):
+    return "%d> %s" % (number, " ; ".join(" ".join(word or '""' for word in command) for command in commands))
+
+
+def read_script(path):
+    with open(path, encoding="utf-8") as file:
+        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    return [(int(number), [["" if word == '""' else word for word in command.split()] for command in rest.split(" ; ")])
+            for number, _, rest in (line.partition("> ") for line in lines)]
+
+
+class Pair:
+    """A kevy and a redis-server that live through all rounds of one configuration."""
+
+    def __init__(self, shards, side, lie):
+        self.shards, self.side, self.lie, self.told = shards, side, lie, 0
+
+    def __enter__(self):
+        self.kevy = Server(*DEBUG, shards=self.shards)
+        try:
+            self.redis = Server(*DEBUG, path=find_redis())
+        except BaseException:
+            self.kevy.remove()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        try:
+            self.kevy.__exit__(*error)
+        finally:
+            self.redis.remove()
+
+    def fails(self, script):
+        """The Difference, or None. A kevy that has died is started again."""
+        if not self.kevy.is_alive():
+            self.kevy.remove()
+            self.kevy = Server(*DEBUG, shards=self.shards)
+        a_round = Round(self.side(self.kevy, self.lie), self.side(self.redis))
+        try:
+            a_round.run(script)
+            self.told += a_round.told
+        except Difference as difference:
+            return difference
+        return None
+
+    def check(self, what, script):
+        difference = self.fails(script)
+        if difference is None:
+            return
+        if not self.kevy.is_alive():
+            self.kevy.show_log()
+        again = "%s --shards %s" % (os.path.relpath(sys.argv[0], os.path.join(HERE, "..", "..")), self.shards)
+        fail_with_script(self.fails, script, difference, {"what": what, "line_of": line_of, "planted": self.lie, "program": again})
+
+
+def run_configuration(shards, options, oracle):
+    where = "%d shards" % shards
+    seconds = options.seconds / len(options.shards)
+    with Pair(shards, oracle.side, options.plant) as pair:
+        for path in options.files:
+            pair.check("%s (%s)" % (path, where), read_script(path))
+        number, started = 0, time.monotonic()
+        while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
+            name = "%s.%d.%d" % (options.seed, shards, number)
+            pair.check("round %s (%s)" % (name, where), oracle.generator(random.Random(name)).script(options.steps))
+            number += 1
+        if not pair.told and not options.files:
+            raise SystemExit("FAILED %s: nobody was told anything" % where)
+        what = oracle.storm(pair.kevy, random.Random("%s.%d" % (options.seed, shards)))
+    print("ok %s: %d rounds of %d steps, %d times others were told, a storm %s, seed %s"
+          % (where, number, options.steps, pair.told, what, options.seed), flush=True)
+
+
+class Oracle:
+    """`what` it compares, and which fault is `planted`; the class of its `side`s and of its `generator` of scripts; and a `storm` of one
+    kevy, which says in words what held."""
+
+    def __init__(self, what, planted, side, generator, storm):
+        self.what, self.planted, self.side, self.generator, self.storm = what, planted, side, generator, storm
+
+    def main(self, steps):
+        parser = argparse.ArgumentParser(description=self.what)
+        parser.add_argument("files", nargs="*", help="scripts to run instead of random ones")
+        parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
+        parser.add_argument("--steps", type=int, default=steps, help="in a round")
+        parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
+        parser.add_argument("--plant", action="store_true", help="%s: this run must fail" % self.planted)
+        parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+        options = parser.parse_args()
+        if not find_redis():
+            sys.exit("no redis-server is installed: apt-get install redis-server")
+        print("%s against %s, seed %s" % (program(), find_redis(), options.seed), flush=True)
+        for shards in options.shards:
+            run_configuration(shards, options, self)
