@@ -22,8 +22,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
-from kevy import Client, Closed, Server, Timeout, encode, eventually, find_redis, program, show  # noqa: E402
-from shrink import fail_with_script  # noqa: E402
+from kevy import Client, Closed, Timeout, encode, eventually, find_redis, program, show  # noqa: E402
+import scripts  # noqa: E402
+from scripts import Difference, Pair, line_of, read_script  # noqa: E402
 
 CLIENTS = 8
 STEPS = 40
@@ -36,12 +37,6 @@ BLOCKING = ("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZP
 READ_ALL = {"list": "LRANGE key 0 -1", "zset": "ZRANGE key 0 -1 WITHSCORES", "string": "GET key", "set": "SMEMBERS key", "hash": "HGETALL key",
             "stream": "XRANGE key - +"}
 KEYS = ("a", "b", "c", "x")
-
-
-class Difference(Exception):
-    def __init__(self, index, message):
-        super().__init__(message)
-        self.index = index
 
 
 # ---- One server and its clients -----------------------------------------------------------------------------------------------
@@ -145,23 +140,9 @@ class Reader(Client):
 # ---- A round: the same script on both sides -----------------------------------------------------------------------------------------
 
 
-class Round:
+class Round(scripts.Round):
     def __init__(self, kevy, redis, protocol, lie=False):
-        self.sides = (Side(kevy, protocol, lie), Side(redis, protocol))
-        self.served = 0  # replies to clients that waited when somebody else did something
-
-    def run(self, script):
-        try:
-            for side in self.sides:
-                side.open()
-            for index, (number, commands) in enumerate(script):
-                self.step(index, number, commands)
-            contents = [side.contents() for side in self.sides]
-            if contents[0] != contents[1]:
-                raise Difference(len(script) - 1, "contents\n    kevy:  %r\n    redis: %r" % tuple(contents))
-        finally:
-            for side in self.sides:
-                side.close()
+        super().__init__(Side(kevy, protocol, lie), Side(redis, protocol))
 
     def step(self, index, number, commands):
         if number in self.sides[1].clients and self.sides[1].owed[number] and commands[0][0] != "@close":
@@ -175,7 +156,7 @@ class Round:
             ours = kevy.gather(answered, theirs)
         except (Timeout, Closed, resp.ProtocolError) as error:
             ours = "%s: %s" % (type(error).__name__, error)
-        self.served += sum(len(replies) for client, replies in theirs.items() if client != number)
+        self.told += sum(len(replies) for client, replies in theirs.items() if client != number)
         if ours != theirs:
             raise Difference(index, "%s\n    kevy:  %s\n    redis: %s" % (line_of(number, commands), told(ours), told(theirs)))
 
@@ -215,16 +196,6 @@ def told(got):
 
 
 # ---- Scripts ----------------------------------------------------------------------------------------------------------------------
-
-
-def line_of(number, commands):
-    return "%d> %s" % (number, " ; ".join(" ".join(command) for command in commands))
-
-
-def read_script(path):
-    with open(path, encoding="utf-8") as file:
-        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
-    return [(int(number), [command.split() for command in rest.split(" ; ")]) for number, _, rest in (line.partition("> ") for line in lines)]
 
 
 class Generator:
@@ -435,50 +406,12 @@ class Generator:
 # ---- Rounds, and what to do when one fails ------------------------------------------------------------------------------------------
 
 
-class Pair:
-    def __init__(self, shards, protocol, lie):
-        self.shards, self.protocol, self.lie, self.served = shards, protocol, lie, 0
-
-    def __enter__(self):
-        self.kevy = Server(shards=self.shards)
-        try:
-            self.redis = Server(path=find_redis())
-        except BaseException:
-            self.kevy.remove()
-            raise
-        return self
-
-    def __exit__(self, *error):
-        try:
-            self.kevy.__exit__(*error)
-        finally:
-            self.redis.remove()
-
-    def fails(self, script):
-        if not self.kevy.is_alive():
-            self.kevy.remove()
-            self.kevy = Server(shards=self.shards)
-        a_round = Round(self.kevy, self.redis, self.protocol, self.lie)
-        try:
-            a_round.run(script)
-            self.served += a_round.served
-        except Difference as difference:
-            return difference
-        return None
-
-    def check(self, what, script):
-        difference = self.fails(script)
-        if difference is None:
-            return
-        if not self.kevy.is_alive():
-            self.kevy.show_log()
-        fail_with_script(self.fails, script, difference, {
-            "what": what, "line_of": line_of, "planted": self.lie, "program": "tests/oracle/blocking.py --shards %s --protocol %d" % (self.shards, self.protocol)})
-
-
 def run_configuration(shards, protocol, options, seconds):
     where = "%d shards, RESP%d" % (shards, protocol)
-    with Pair(shards, protocol, options.plant) as pair:
+    def make_round(kevy, redis):
+        return Round(kevy, redis, protocol, options.plant)
+
+    with Pair(make_round, shards, options.plant, " --protocol %d" % protocol) as pair:
         with pair.kevy.client() as client:  # what the server has not yet is left out
             known = [name for name in ("SORT", "GEOADD", "XREADGROUP") if client.call("COMMAND", "INFO", name)[0]]
         for path in options.files:
@@ -488,10 +421,10 @@ def run_configuration(shards, protocol, options, seconds):
             name = "%s.%d.%d.%d" % (options.seed, shards, protocol, number)
             pair.check("round %s (%s)" % (name, where), Generator(random.Random(name), known, shards).script(options.steps))
             number += 1
-        if not pair.served and not options.files:
+        if not pair.told and not options.files:
             raise SystemExit("FAILED %s: nobody who waited was served" % where)
     print("ok %s: %d rounds of %d steps, %d replies to those who waited, seed %s"
-          % (where, number, options.steps, pair.served, options.seed), flush=True)
+          % (where, number, options.steps, pair.told, options.seed), flush=True)
 
 
 def main():

@@ -68,10 +68,12 @@ def read_script(path):
 
 
 class Pair:
-    """A kevy and a redis-server that live through all rounds of one configuration."""
+    """A kevy and a redis-server that live through all rounds of one configuration: make_round(kevy, redis) makes one. `again`: what the
+    configuration has beside --shards."""
 
-    def __init__(self, shards, side, lie):
-        self.shards, self.side, self.lie, self.told = shards, side, lie, 0
+    def __init__(self, make_round, shards, planted, again=""):
+        self.make_round, self.shards, self.planted, self.told = make_round, shards, planted, 0
+        self.again = "--shards %s%s" % (shards, again)
 
     def __enter__(self):
         self.kevy = Server(*DEBUG, shards=self.shards)
@@ -93,7 +95,7 @@ class Pair:
         if not self.kevy.is_alive():
             self.kevy.remove()
             self.kevy = Server(*DEBUG, shards=self.shards)
-        a_round = Round(self.side(self.kevy, self.lie), self.side(self.redis))
+        a_round = self.make_round(self.kevy, self.redis)
         try:
             a_round.run(script)
             self.told += a_round.told
@@ -107,14 +109,14 @@ class Pair:
             return
         if not self.kevy.is_alive():
             self.kevy.show_log()
-        again = "%s --shards %s" % (os.path.relpath(sys.argv[0], os.path.join(HERE, "..", "..")), self.shards)
-        fail_with_script(self.fails, script, difference, {"what": what, "line_of": line_of, "planted": self.lie, "program": again})
+        again = "%s %s" % (os.path.relpath(sys.argv[0], os.path.join(HERE, "..", "..")), self.again)
+        fail_with_script(self.fails, script, difference, {"what": what, "line_of": line_of, "planted": self.planted, "program": again})
 
 
 def run_configuration(shards, options, oracle):
     where = "%d shards" % shards
     seconds = options.seconds / len(options.shards)
-    with Pair(shards, oracle.side, options.plant) as pair:
+    with Pair(lambda kevy, redis: Round(oracle.side(kevy, options.plant), oracle.side(redis)), shards, options.plant) as pair:
         for path in options.files:
             pair.check("%s (%s)" % (path, where), read_script(path))
         number, started = 0, time.monotonic()
