@@ -4,11 +4,14 @@
 #include <stdarg.h>
 
 #include "tests/check.h"
+#include "tests/unit/failing_memory.h"
 
 enum { MAX_BYTES = 1000, TOLD_MAX = 4096 };
 
 static char told[TOLD_MAX];
 static size_t told_len;
+
+static unsigned allowed = UINT_MAX; /* allocations of the reader that succeed from now on */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void tell(const char *format, ...) {
@@ -40,7 +43,7 @@ static bool tell_item(struct rdb_file_reader *reader, enum rdb_file_read read, s
     case RDB_FILE_KEY: tell_key(reader); return true;
     case RDB_FILE_END: tell("end of version %u, %zu left", reader->version, input->len); return false;
     case RDB_FILE_BAD: tell("bad at %llu", (unsigned long long)reader->item_begin); return false;
-    default: CHECK(false); return false;
+    default: tell("no memory"); return false;
     }
 }
 
@@ -63,7 +66,11 @@ static const char *read_in_pieces(struct bytes file, size_t piece) {
             reader.taken++;
             skip = 0;
         }
+        memory_left = allowed;
         if (!skip) read = rdb_file_read(&reader, &input);
+        if (!rdb_file_keep(&reader)) read = RDB_FILE_NO_MEMORY;
+        allowed = memory_left;
+        memory_left = UINT_MAX;
         taken = known - input.len;
         CHECK_INT(reader.taken, taken);
         if (read != RDB_FILE_MORE) {
@@ -75,7 +82,6 @@ static const char *read_in_pieces(struct bytes file, size_t piece) {
         } else {
             known = file.len - known < piece ? file.len : known + piece;
         }
-        CHECK(rdb_file_keep(&reader));
         free(copy);
     }
     rdb_file_close(&reader);
@@ -147,6 +153,19 @@ static void every_cut_is_found(void) {
     }
 }
 
+static void without_memory_it_says_so(void) {
+    static const struct bytes file = BYTES_INIT("REDIS0010\xfa\3abc\xc3\4\4\0a\x20\0\0\3key.\xff");
+    unsigned failures = 0;
+    for (unsigned left = 0;; left++) {
+        allowed = left;
+        const char *read = read_in_pieces(file, 1);
+        allowed = UINT_MAX;
+        if (!strstr(read, "no memory")) break;
+        failures++;
+    }
+    CHECK_INT(failures, 4); /* a name and a value in pieces, what the value is, and a key */
+}
+
 struct paper {
     struct sink sink;
     char bytes[512];
@@ -192,6 +211,7 @@ static void a_footer_is_a_number_lowest_byte_first(void) {
 int main(void) {
     RUN(all_pieces_give_the_same);
     RUN(every_cut_is_found);
+    RUN(without_memory_it_says_so);
     RUN(what_is_written_is_read);
     RUN(a_footer_is_a_number_lowest_byte_first);
     return 0;
