@@ -63,7 +63,7 @@ struct client {
         killed; /* CLIENT KILL has posted its end: no longer shown; written under the registry's lock, atomic */
     struct waiter *waiter; /* what it waits for; NULL: it does not wait */
     uint64_t redirect;     /* id of whom its invalidations are sent to; 0: to itself; atomic for others */
-    size_t pushed;         /* bytes of invalidations that were written since it had nothing unread */
+    size_t pushed;         /* bytes of invalidations that may be unsent yet */
     struct subscriber *subscriber; /* NULL: it has no subscription, and no message waits for it behind EXEC */
     uint32_t
         subscriptions[3]; /* to channels, patterns, shard channels (enum channel_kind); atomic for others */

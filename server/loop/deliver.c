@@ -126,8 +126,8 @@ static void write_message(struct client *client, const struct message *message,
     conn_wants_flush(conn);
 }
 
-/* Invalidations are bounded as messages are, apart from replies: what a client has not read of them, since it last had read
- * everything, may be as much as the limit of subscribers says. */
+/* Invalidations are bounded as messages are, apart from replies: what of them may be unsent yet is as much as the limit of
+ * subscribers says, at most. */
 static void write_word(void *context, const struct word *word) {
     struct shard *shard = context;
     struct conn *conn = slots_find_client(&shard->slots, word->slot, word->id);
