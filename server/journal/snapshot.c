@@ -15,6 +15,7 @@ static struct {
     struct disk *disk;
     _Atomic int64_t saved_s;
     uint64_t work; /* atomic */
+    _Atomic bool skips_checksums;
     uint64_t saves;
     uint64_t changes; /* of all stripes, when it was saved last */
     uint64_t loaded_keys, expired_keys;
@@ -57,16 +58,20 @@ bool snapshot_save(int64_t now_ms) {
 static void tell_loaded(const struct snapshot_load *load) {
     if (load->version[0]) log_notice("Loading RDB produced by version %s", load->version);
     if (load->created_s) log_notice("RDB age %" PRId64 " seconds", load->now_ms / 1000 - load->created_s);
-    if (load->empty) log_warning("%" PRIu64 " collections without elements were left out", load->empty);
-    log_notice("Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64 ".", load->keys,
-               load->expired);
+    if (load->empty)
+        log_warning("Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64
+                    ", empty keys skipped: %" PRIu64 ".",
+                    load->keys, load->expired, load->empty);
+    else
+        log_notice("Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64 ".", load->keys,
+                   load->expired);
 }
 
 enum snapshot_loaded snapshot_load(struct snapshot_load *load) {
     uint64_t before = changes_now();
     load->disk = snapshot.disk;
     load->name = config.dbfilename;
-    load->summed = config.rdbchecksum;
+    load->summed = config.rdbchecksum && !snapshot.skips_checksums;
     load->work = &snapshot.work;
     enum snapshot_loaded loaded = snapshot_load_run(load);
     snapshot.changes += changes_now() - before;
@@ -76,6 +81,14 @@ enum snapshot_loaded snapshot_load(struct snapshot_load *load) {
     snapshot.expired_keys = load->expired;
     tell_loaded(load);
     return loaded;
+}
+
+void snapshot_skip_checksums(bool skip) {
+    snapshot.skips_checksums = skip;
+}
+
+bool snapshot_skips_checksums(void) {
+    return snapshot.skips_checksums;
 }
 
 void snapshot_count(void) {

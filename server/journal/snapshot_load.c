@@ -170,7 +170,7 @@ static bool check_footer(struct opened *opened) {
     uint64_t said = rdb_file_footer(in->input.data);
     in->input = (struct bytes){in->input.data + RDB_FOOTER_LEN, in->input.len - RDB_FOOTER_LEN};
     if (said == 0 || said == checksum || !opened->load->summed) return true;
-    return fail(opened, begin, false, "the checksum is another: what is before it is not what was written");
+    return fail(opened, begin, false, "RDB CRC error: what is before the checksum is not what was written");
 }
 
 /* ---- The file ------------------------------------------------------------------------------------- */

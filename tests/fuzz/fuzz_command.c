@@ -219,7 +219,7 @@ static void seal_payloads(struct buffer *fed) {
         struct bytes body = {payload.data, payload.len - PAYLOAD_FOOTER};
         char *footer = fed->data + (payload.data - fed->data) + body.len;
         payload_close(footer, crc64(0, body), 1 + (unsigned char)footer[0] % RDB_VERSION_MAX);
-        CHECK(payload_open(payload, &(struct payload){0}));
+        CHECK(payload_open(payload, PAYLOAD_CHECKED, &(struct payload){0}));
     }
 }
 
