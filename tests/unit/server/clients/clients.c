@@ -64,14 +64,14 @@ static void the_list_is_in_order_of_ids(void) {
 static void texts_are_replaced_and_freed(void) {
     struct client c = {.fd = -1};
     CHECK(clients_add(&c));
-    CHECK(clients_set_text(&c.name, BYTES("first")));
-    CHECK(clients_set_text(&c.name, BYTES("second, longer")));
-    CHECK_BYTES(bytes_of(c.name), BYTES("second, longer"));
-    CHECK(clients_set_text(&c.name, BYTES("")));
-    CHECK(c.name == NULL);
-    CHECK(clients_set_text(&c.lib_name, BYTES("lib")));
+    CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("first")));
+    CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("second, longer")));
+    CHECK_BYTES(bytes_of(client_text(&c, CLIENT_NAME)), BYTES("second, longer"));
+    CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("")));
+    CHECK(client_text(&c, CLIENT_NAME) == NULL);
+    CHECK(clients_set_text(&c, CLIENT_LIB_NAME, BYTES("lib")));
     clients_remove(&c);
-    CHECK(c.lib_name == NULL);
+    CHECK(c.more == NULL);
 }
 
 /* A listener on a free port of `family`'s loopback, a connection to it, and that connection's other end. */
@@ -166,12 +166,13 @@ static void *come_and_go(void *unused) {
     for (int i = 0; i < ROUNDS; i++) {
         struct client c = {.fd = -1};
         CHECK(clients_add(&c));
-        CHECK(clients_set_text(&c.name, BYTES("somebody")));
+        CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("somebody")));
         clients_lock();
         uint64_t last = 0;
         for (struct client *o = clients_first(); o; o = o->next) {
             CHECK(o->id > last);
-            CHECK(!o->name || strcmp(o->name, "somebody") == 0);
+            const char *name = client_text(o, CLIENT_NAME);
+            CHECK(!name || strcmp(name, "somebody") == 0);
             last = o->id;
         }
         clients_unlock();
