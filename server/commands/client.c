@@ -73,13 +73,12 @@ static void add_line(struct text *lines, const struct call *call, struct client 
     lines_field(lines, " addr=", client_peer(client));
     lines_field(lines, " laddr=", client_local(client));
     text_format(lines, " fd=%d", client->fd);
-    lines_field(lines, " name=", client->name);
+    lines_field(lines, " name=", client_text(client, CLIENT_NAME));
     text_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=%u psub=%u ssub=%u multi=%d",
                 (long long)(call->effects->now_ms - client->created_ms) / 1000,
                 (long long)(call->effects->now_ms - client_get(client->active_ms)) / 1000, letters,
-                client_get(client->db), client_get(client->subscriptions[CHANNEL_PLAIN]),
-                client_get(client->subscriptions[CHANNEL_PATTERN]),
-                client_get(client->subscriptions[CHANNEL_SHARD]),
+                client_get(client->db), client_subscriptions(client, CHANNEL_PLAIN),
+                client_subscriptions(client, CHANNEL_PATTERN), client_subscriptions(client, CHANNEL_SHARD),
                 flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
     text_format(
         lines,
@@ -88,10 +87,10 @@ static void add_line(struct text *lines, const struct call *call, struct client 
         (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE, (unsigned long long)out,
         (unsigned long long)(sizeof(*client) + in + out + queued));
     text_format(lines, " events=%s cmd=%.*s user=default redir=%lld resp=%d", out ? "rw" : "r", command_len,
-                command, flags & CLIENT_TRACKING ? (long long)client_get(client->redirect) : -1,
+                command, flags & CLIENT_TRACKING ? (long long)client_redirect(client) : -1,
                 client_get(client->resp));
-    lines_field(lines, " lib-name=", client->lib_name);
-    lines_field(lines, " lib-ver=", client->lib_ver);
+    lines_field(lines, " lib-name=", client_text(client, CLIENT_LIB_NAME));
+    lines_field(lines, " lib-ver=", client_text(client, CLIENT_LIB_VER));
     text_add(lines, BYTES("\n"));
 }
 
@@ -345,8 +344,9 @@ COMMAND(client_id) = {.container = "client",
                       .summary = "Returns the client ID for the current connection"};
 
 static void client_getname(struct call *call) {
-    if (call->client->name)
-        reply_bulk_text(call->reply, call->client->name);
+    const char *name = client_text(call->client, CLIENT_NAME);
+    if (name)
+        reply_bulk_text(call->reply, name);
     else
         reply_null(call->reply);
 }
@@ -360,15 +360,15 @@ COMMAND(client_getname) = {.container = "client",
                            .complexity = "O(1)",
                            .summary = "Get the current connection name"};
 
-static void set_text(struct call *call, char **field, struct bytes text) {
-    if (clients_set_text(field, text))
+static void set_text(struct call *call, enum client_text which, struct bytes text) {
+    if (clients_set_text(call->client, which, text))
         reply_ok(call->reply);
     else
         call_out_of_memory(call);
 }
 
 static void client_setname(struct call *call) {
-    if (connection_name_ok_or_reply(call, call->argv[2])) set_text(call, &call->client->name, call->argv[2]);
+    if (connection_name_ok_or_reply(call, call->argv[2])) set_text(call, CLIENT_NAME, call->argv[2]);
 }
 COMMAND(client_setname) = {.container = "client",
                            .name = "setname",
@@ -383,17 +383,17 @@ COMMAND(client_setname) = {.container = "client",
 
 static void client_setinfo(struct call *call) {
     struct bytes option = call->argv[2];
-    char **field = bytes_is(option, "lib-name")  ? &call->client->lib_name
-                   : bytes_is(option, "lib-ver") ? &call->client->lib_ver
-                                                 : NULL;
+    enum client_text which = bytes_is(option, "lib-name")  ? CLIENT_LIB_NAME
+                             : bytes_is(option, "lib-ver") ? CLIENT_LIB_VER
+                                                           : CLIENT_TEXTS;
     int len = reply_repeated(option);
-    if (!field)
+    if (which == CLIENT_TEXTS)
         reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", len, option.data);
     else if (!connection_text_ok(call->argv[3]))
         reply_errorf(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.", len,
                      option.data);
     else
-        set_text(call, field, call->argv[3]);
+        set_text(call, which, call->argv[3]);
 }
 COMMAND(client_setinfo) = {.container = "client",
                            .name = "setinfo",

@@ -91,7 +91,7 @@ static struct conn *open_conn(void) {
     conn->kind = &input_client;
     io_attach(&shards->io, &conn->socket, dup(null_fd), IO_PLACE_NONE, slots_name(conn));
     conn->client = (struct client){
-        .slot = conn->slot, .fd = conn->socket.fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
+        .slot = conn->client.slot, .fd = conn->socket.fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
     output_open(&conn->output, &shards->chunks);
     CHECK(clients_add(&conn->client));
     shards->connections++;
