@@ -115,9 +115,10 @@ static void report(const struct value *value, const char *when) {
 
 static bool look_up(const struct value *value, const struct tree_item *item) {
     struct tree_cursor cursor;
+    struct tree_item found;
     if (value->shape->kind != TREE_SCORES)
-        return tree_find(&cursor, &value->tree, item->key.high, item->parts[0]);
-    struct tree_item entry = index_item(item), found, wanted = *item;
+        return tree_look_up(&value->tree, item->key.high, item->parts[0], &found);
+    struct tree_item entry = index_item(item), wanted = *item;
     for (tree_lower_bound(&cursor, &value->index, &entry); cursor.leaf; tree_next(&cursor)) {
         struct tree_cursor member;
         tree_get(&cursor, &found);

@@ -208,6 +208,25 @@ bool tree_next_leaf(struct tree_cursor *cursor) {
     return change_leaf(cursor, true);
 }
 
+void tree_enter_leaf(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash) {
+    struct tree_target target = {.to = TREE_TO_KEY, .key = {hash, 0}};
+    assert((tree->kind == TREE_SET || tree->kind == TREE_HASH) && tree->root);
+    begin(cursor, tree);
+    descend(cursor, tree->root, &target);
+}
+
+void tree_leaf_hashes(const struct tree_cursor *cursor, uint64_t *low, uint64_t *last) {
+    *low = 0;
+    *last = UINT64_MAX;
+    assert(cursor->leaf && tree_key_words[cursor->tree->kind] == 1);
+    for (unsigned i = 0; i < cursor->depth; i++) {
+        const struct inner *inner = cursor->ways[i].node;
+        unsigned at = cursor->ways[i].at;
+        if (at > 0) *low = inner_key(inner, at).high;
+        if (at + 1 < inner->head.count) *last = inner_key(inner, at + 1).high - 1;
+    }
+}
+
 bool tree_previous(struct tree_cursor *cursor) {
     assert(cursor->leaf);
     if (cursor->place == 0) return change_leaf(cursor, false);
@@ -217,17 +236,6 @@ bool tree_previous(struct tree_cursor *cursor) {
 }
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
-
-bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member) {
-    begin(cursor, tree);
-    assert(tree->kind == TREE_SET || tree->kind == TREE_HASH);
-    if (tree->root == NULL) return false;
-    struct node *node = tree->root;
-    while (node->level > 0) node = step(cursor, node, tree_child_of_hash(inner_of(node), hash));
-    cursor->place = leaf_find(leaf_of(node), hash, member, &cursor->offset);
-    if (cursor->place < node->count) cursor->leaf = leaf_of(node);
-    return cursor->leaf;
-}
 
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
     const struct node *node = tree->root;

@@ -94,12 +94,10 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
-bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member);
-/* The same where the element is all that is asked for. */
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
 /* The first entry of a TREE_INDEX that has this hash. False if there is none. */
 bool tree_first_of_hash(const struct tree *tree, uint64_t hash, struct tree_item *item);
-/* The same of one of which the hash alone is known. */
+/* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
 /* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
@@ -117,6 +115,10 @@ bool tree_next(struct tree_cursor *cursor);
 bool tree_previous(struct tree_cursor *cursor);
 /* To the first element of the next leaf. */
 bool tree_next_leaf(struct tree_cursor *cursor);
+/* To the first element of the leaf in which this hash is, or would be; of TREE_SET or TREE_HASH, with some elements. */
+void tree_enter_leaf(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash);
+/* Between which hashes, these included, all elements of the cursor's leaf are, and no others. */
+void tree_leaf_hashes(const struct tree_cursor *cursor, uint64_t *low, uint64_t *last);
 /* The element. A hash of TREE_SET and TREE_HASH is not in it. */
 static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *item) {
     leaf_get(cursor->leaf, cursor->place, cursor->offset, item);

@@ -67,11 +67,12 @@ static void check(const struct version *version) {
     for (unsigned i = 0; i < version->model.count; i++) {
         uint16_t number = version->model.numbers[i];
         struct tree_item item = item_of(tree->kind, number, text), read;
-        if (tree->kind == TREE_SET || tree->kind == TREE_HASH)
-            CHECK(tree_find(&cursor, tree, item.key.high, item.parts[0]));
-        else
+        if (tree->kind == TREE_SET || tree->kind == TREE_HASH) {
+            CHECK(tree_look_up(tree, item.key.high, item.parts[0], &read));
+        } else {
             tree_select(&cursor, tree, i);
-        tree_get(&cursor, &read);
+            tree_get(&cursor, &read);
+        }
         CHECK_INT(number_of(tree->kind, &read), number);
         CHECK_BYTES(read.parts[1], item.parts[1]);
     }

@@ -107,7 +107,12 @@ static void what_is_there_is_found_and_nothing_else(void) {
             if (kind == TREE_SCORES) tree_ahead_of_scores(&tree, &item, 1);
             if (kind_by_hash(kind) || kind == TREE_INDEX) tree_ahead_of_hashes(&tree, &item.key.high, 1);
             if (kind_by_hash(kind)) {
-                CHECK_INT(tree_find(&cursor, &tree, item.key.high, item.parts[0]), there);
+                uint64_t low, last;
+                tree_enter_leaf(&cursor, &tree, item.key.high);
+                tree_leaf_hashes(&cursor, &low, &last);
+                CHECK(low <= item.key.high && last >= item.key.high && cursor.place == 0);
+                cursor.place = leaf_find(cursor.leaf, item.key.high, item.parts[0], &cursor.offset);
+                CHECK_INT(cursor.place < cursor.leaf->head.count, there);
                 CHECK_INT(tree_look_up(&tree, item.key.high, item.parts[0], &read), there);
                 if (there) CHECK_BYTES(read.parts[0], item.parts[0]);
             } else if (kind == TREE_INDEX) {
