@@ -45,7 +45,7 @@ static struct {
     _Atomic int error, fatal; /* negative errno */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
     _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed;
-} appender = {.mutex = MUTEX(LOCK_JOURNAL)};
+} appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX};
 
 static struct manifest_place place(void) {
     return (struct manifest_place){config.appenddirname, config.appendfilename};
@@ -467,7 +467,7 @@ struct appender_figures appender_figures(void) {
                                        .failures = appender.failures,
                                        .size = appender.other_size + appender.file_size,
                                        .base_size = appender.base_size,
-                                       .unsynced = appender.synced != appender.written,
+                                       .unsynced = appender.synced != journal_next(),
                                        .delayed = appender.delayed};
     if (figures.rewriting)
         figures.current_rewrite_s = ((int64_t)clock_monotonic_us() / 1000 - appender.begun_ms) / 1000;
