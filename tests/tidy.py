@@ -53,7 +53,8 @@ ARROWS = [
 ]
 # What waits for its first user, beside the tests.
 AHEAD = {
-    **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
+    **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "journal_hold",
+                     "journal_publish", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
     **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_valid"), "snapshots"),
     "rdb_version_of": "fields that expire",
