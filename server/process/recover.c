@@ -15,6 +15,7 @@
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
+#include "server/process/scribe.h"
 #include "server/process/systemd.h"
 #include "server/stripes/stripes.h"
 #include "uring/io.h"
@@ -74,6 +75,7 @@ bool recover(void) {
         log_warning("Fatal error loading the DB: nothing was changed on the disk. Exiting.");
         return false;
     }
+    if (!scribe_start()) return false;
     begin_upkeep(load.now_ms);
     if (loaded == SNAPSHOT_LOADED)
         log_notice("DB loaded from disk: %.3f seconds", (double)(clock_monotonic_us() - begun_us) / 1e6);
