@@ -44,7 +44,8 @@ void recover_begin(void) {
     struct stat status = {0};
     int64_t now_ms = clock_unix_ms();
     snapshot_open(&disk_kernel, now_ms);
-    if (stat(config.dbfilename, &status) < 0 && errno == ENOENT) return;
+    bool absent = stat(config.dbfilename, &status) < 0 && errno == ENOENT;
+    if (absent && !config.appendonly) return;
     intake_begin(status.st_size < 0 ? 0 : (uint64_t)status.st_size, now_ms / 1000);
     stripes_share();
     gate_raise(GATE_LOADING);
@@ -68,7 +69,7 @@ static void begin_upkeep(int64_t now_ms) {
 bool recover(void) {
     struct snapshot_load load = {.now_ms = clock_unix_ms(), .shared = true, .progress = tell};
     uint64_t begun_us = told_us = clock_monotonic_us();
-    if (!intake_going()) return true;
+    if (!intake_going()) return scribe_start();
     enum snapshot_loaded loaded = snapshot_load(&load);
     if (intake_cancelled()) return true;
     if (loaded == SNAPSHOT_FAILED) {
