@@ -1,0 +1,57 @@
+/* seeds.h - what programs of tests/sim share: runs from seeds, of which each can be made again.
+ *
+ *     PROGRAM [--seed N] [--seeds N]      one seed; or so many, from a first one that is printed (KEVY_SEED, check.h) */
+#ifndef KEVY_TESTS_SEEDS_H
+#define KEVY_TESTS_SEEDS_H
+
+#include "tests/check.h"
+
+enum { SEEDS_TO_FIND = 1000 }; /* within so many what is wrong must show */
+
+static struct {
+    unsigned long long first, count;
+    bool alone; /* a lone seed was asked for: it is told in detail */
+} seeds;
+
+/* What is wrong with this seed where the code is `mutated` so (0: not at all), or NULL. */
+typedef const char *seed_run(unsigned long long seed, int mutated);
+
+static inline void seeds_open(int argc, char **argv, unsigned long long count) {
+    seeds.count = count;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        unsigned long long number = strtoull(argv[i + 1], NULL, 0);
+        if (strcmp(argv[i], "--seed") == 0) {
+            seeds.first = number;
+            seeds.alone = true;
+        }
+        if (strcmp(argv[i], "--seeds") == 0) seeds.count = number;
+    }
+    if (seeds.alone)
+        seeds.count = 1;
+    else
+        seeds.first = check_seed() % 1000000000;
+}
+
+static inline void seeds_run(const char *what, seed_run *run, int mutated) {
+    for (unsigned long long i = 0; i < seeds.count; i++) {
+        const char *wrong = run(seeds.first + i, mutated);
+        if (!wrong) continue;
+        fprintf(stderr, "WRONG: %s --seed %llu: %s\n", what, seeds.first + i, wrong);
+        exit(1);
+    }
+    printf("%s: %llu seeds from %llu\n", what, seeds.count, seeds.first);
+}
+
+/* A mutation that nobody notices is a hole in the test. */
+static inline void seeds_find(const char *what, seed_run *run, int mutated) {
+    for (unsigned long long i = 0; i < SEEDS_TO_FIND; i++) {
+        const char *wrong = run(seeds.first + i, mutated);
+        if (!wrong) continue;
+        printf("found with seed %llu: %s: %s\n", i + 1, what, wrong);
+        return;
+    }
+    fprintf(stderr, "NOT FOUND within %d seeds: %s\n", SEEDS_TO_FIND, what);
+    exit(1);
+}
+
+#endif
