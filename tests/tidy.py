@@ -55,6 +55,9 @@ ARROWS = [
 AHEAD = {
     **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
+    **dict.fromkeys(("manifest_free", "manifest_path", "manifest_parse", "manifest_print", "manifest_read", "manifest_write", "manifest_base",
+                     "manifest_last", "manifest_add", "manifest_add_incr", "manifest_next_base", "manifest_add_base",
+                     "manifest_delete_history"), "the journal's files, and the option that asks for them"),
     **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_valid"), "snapshots"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
