@@ -356,6 +356,12 @@ void sim_disk_put(struct sim_disk *disk, const char *path, struct bytes bytes) {
     memcpy(disk->durable_names, disk->names, sizeof disk->names);
 }
 
+void sim_disk_make_directory(struct sim_disk *disk, const char *path) {
+    CHECK(!find_name(disk->names, path));
+    set_name(find_name(disk->names, ""), path, SIM_DIRECTORY);
+    memcpy(disk->durable_names, disk->names, sizeof disk->names);
+}
+
 void sim_disk_show(const struct sim_disk *disk, FILE *out) {
     for (int i = 0; i < SIM_FILES; i++) {
         const struct sim_name *name = &disk->names[i];

@@ -93,6 +93,8 @@ void sim_disk_cut(const struct sim_disk *disk, struct sim_disk *after);
 struct bytes sim_disk_contents(const struct sim_disk *disk, const char *path);
 /* Puts a file there, for good. */
 void sim_disk_put(struct sim_disk *disk, const char *path, struct bytes bytes);
+/* The same with a directory. */
+void sim_disk_make_directory(struct sim_disk *disk, const char *path);
 /* All that there is, in lines, for whoever looks for what went wrong. */
 void sim_disk_show(const struct sim_disk *disk, FILE *out);
 
