@@ -218,7 +218,7 @@ static ssize_t sim_write(struct disk *base, int number, const void *data, size_t
     if (disk->faults.room == 0) return -ENOSPC;
     len = piece_of(disk, len);
     if (len > disk->faults.room) len = disk->faults.room;
-    disk->faults.room -= len;
+    if (disk->faults.room != SIZE_MAX) disk->faults.room -= len;
     size_t at = disk->open[number].at;
     put_bytes(file, at, data, len);
     disk->open[number].at += len;
@@ -266,6 +266,30 @@ static int sim_unlink(struct disk *base, const char *path) {
     return 0;
 }
 
+/* A part of it may be on the disk already: what is cut off may be there again when the power comes back. */
+static int sim_truncate(struct disk *base, int number, uint64_t len) {
+    struct sim_disk *disk = sim_of(base);
+    begin_call(disk);
+    struct sim_file *file = file_of(disk, number);
+    CHECK(len <= file->len && !disk->open[number].reads);
+    if (one_in(disk, disk->faults.truncate_in)) return -EIO;
+    if (disk->faults.room != SIZE_MAX) disk->faults.room += file->len - len;
+    cut_file(file, len);
+    disk->open[number].at = len;
+    return 0;
+}
+
+static int sim_make_directory(struct disk *base, const char *path) {
+    struct sim_disk *disk = sim_of(base);
+    struct sim_name made;
+    begin_call(disk);
+    if (find_name(disk->names, path)) return -EEXIST;
+    if (one_in(disk, disk->faults.open_in)) return -EIO;
+    set_name(&made, path, SIM_DIRECTORY);
+    change_names(disk, (struct sim_name){"", SIM_NO_FILE}, made);
+    return 0;
+}
+
 static int sim_sync_directory(struct disk *base, const char *path) {
     struct sim_disk *disk = sim_of(base);
     unsigned kept = 0;
@@ -294,6 +318,8 @@ static const struct disk calls = {.open = sim_open,
                                   .write = sim_write,
                                   .sync = sim_sync,
                                   .size = sim_size,
+                                  .truncate = sim_truncate,
+                                  .make_directory = sim_make_directory,
                                   .rename = sim_rename,
                                   .unlink = sim_unlink,
                                   .sync_directory = sim_sync_directory};

@@ -55,9 +55,9 @@ struct sim_change {
 };
 
 struct sim_faults {
-    unsigned write_in, sync_in, directory_in, open_in; /* one call in so many fails; 0: none */
-    size_t room;                                       /* bytes that may still be written */
-    size_t piece;                                      /* bytes that a call reads or writes at most; 0: all */
+    unsigned write_in, sync_in, directory_in, open_in, truncate_in; /* one call in so many fails; 0: none */
+    size_t room;                                                    /* bytes that may still be written */
+    size_t piece; /* bytes that a call reads or writes at most; 0: all */
 };
 
 struct sim_disk {
