@@ -53,7 +53,8 @@ ARROWS = [
 ]
 # What waits for its first user, beside the tests.
 AHEAD = {
-    **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
+    **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "journal_hold",
+                     "journal_publish", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
     **dict.fromkeys(("manifest_free", "manifest_path", "manifest_parse", "manifest_print", "manifest_read", "manifest_write", "manifest_base",
                      "manifest_last", "manifest_add", "manifest_add_incr", "manifest_next_base", "manifest_add_base",

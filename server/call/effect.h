@@ -99,7 +99,7 @@ static inline void effect_uncount(struct effects *x, struct stripe *stripe, uint
 /* What was recorded happened at once, up to here: a request has ended, or a key has expired by itself. To be called before
  * any lock is given back. */
 static inline void effects_end(struct effects *x) {
-    if (x->journal && queue_is_open(x->journal)) journal_seal(x->journal);
+    if (x->journal && queue_is_open(x->journal)) (void)journal_seal(x->journal, 0);
 }
 
 /* The time of this entry, or of elements of its value, has come, and what is overdue is about to be deleted: by a command

@@ -51,12 +51,16 @@ struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
     int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
     uint32_t parked;    /* atomic: enum parked */
+    uint64_t
+        awaits; /* atomic: the ticket that replies of the owner wait for, AWAITS_NOTHING; written before `parked` */
     int wake_fd; /* what ends that wait, also for threads without an io (io_wake_fd); fixed while shards run, or -1 */
 } __attribute__((aligned(128)));
 
 /* DUE_ALL: at once, and not at stripes alone but at whatever may have changed: a pause that ended, an option. */
-#define DUE_NEVER INT64_MAX
-#define DUE_ALL   ((int64_t)0)
+#define DUE_NEVER      INT64_MAX
+#define DUE_ALL        ((int64_t)0)
+
+#define AWAITS_NOTHING UINT64_MAX
 
 extern struct mailbox mailboxes[MAX_SHARDS];
 extern unsigned mailbox_count; /* as many as there are shards; fixed while these run */
@@ -128,6 +132,9 @@ bool post_claim_wake(struct mailbox *mailbox);
 void post_give_wake(struct mailbox *mailbox);
 /* Has the owner not woken since somebody claimed that? */
 bool post_wake_unheard(const struct mailbox *mailbox);
+/* All up to this ticket of the journal may be shown: wakes the owners that are parked and await it. For a thread without an
+ * io, behind its store of that (journal_publish). A wake-up that is lost is nobody's: who awaits sleeps for a bounded time. */
+void post_wake_awaiting(uint64_t ticket);
 /* Frees a post that was taken but not run, and what it carries; only for those that were malloc'd. */
 void post_drop(struct post *post);
 

@@ -1,5 +1,4 @@
-/* manifest.c - a few lines of text, read with suspicion, and written so that at any moment one of them is there and
- * whole. */
+/* manifest.c - a few lines of text, read with suspicion; written so that a whole one is there at any moment. */
 #include "server/journal/manifest.h"
 
 #include <errno.h>

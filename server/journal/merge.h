@@ -12,10 +12,10 @@
 struct merge {
     struct record_queue *queues;
     unsigned count;
-    unsigned found;  /* the queue that had the last ticket: the next one is there as likely as not */
-    uint64_t merged; /* the last ticket */
-    uint32_t db;     /* the database that the stream has selected, or MERGE_NO_DB */
-    uint64_t released;    /* what both were when the queues gave their records up last */
+    unsigned found;    /* the queue that had the last ticket: the next one is there as likely as not */
+    uint64_t merged;   /* the last ticket */
+    uint32_t db;       /* the database that the stream has selected, or MERGE_NO_DB */
+    uint64_t released; /* what both were when the queues gave their records up last */
     uint32_t released_db;
 };
 enum { MERGE_NO_DB = UINT32_MAX };

@@ -35,7 +35,7 @@ struct record_queue {
     struct queue_chunk *open_chunk;
     size_t open_at; /* where the first open record is: one that is added, and not sealed */
     uint32_t open_count;
-    struct queue_chunk *reserve; /* NULL: used up */
+    struct queue_chunk *reserve;  /* NULL: used up */
     _Atomic uint64_t bytes_added; /* of chunks and blocks, since the beginning */
     /* How many records were sealed. */
     _Atomic uint64_t sealed __attribute__((aligned(64)));
@@ -46,8 +46,8 @@ struct record_queue {
     uint64_t taken;
     struct queue_chunk *look; /* NULL before the first record */
     size_t look_at;
-    uint64_t passed, seen;         /* numbers: looked at so far, and `sealed` when it was read last */
-    uint32_t blocks;               /* of those that were passed and not released */
+    uint64_t passed, seen;        /* numbers: looked at so far, and `sealed` when it was read last */
+    uint32_t blocks;              /* of those that were passed and not released */
     _Atomic uint64_t bytes_freed; /* as bytes_added */
 };
 

@@ -79,8 +79,8 @@ void shard_init(struct shard *shard, unsigned index) {
     shard->want_ms = DUE_NEVER;
     shard->keepalive = config.tcp_keepalive;
     shard->mailbox = &mailboxes[index];
-    *shard->mailbox =
-        (struct mailbox){.due_ms = DUE_ALL, .wake_fd = -1}; /* its first turn looks at everything */
+    *shard->mailbox = (struct mailbox){
+        .due_ms = DUE_ALL, .awaits = AWAITS_NOTHING, .wake_fd = -1}; /* its first turn looks at everything */
     open_limits(shard);
     open_lists(shard);
     slots_open(&shard->slots);

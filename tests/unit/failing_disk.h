@@ -178,8 +178,9 @@ static inline int disk_sync_directory(struct disk *base, const char *path) {
 }
 
 static inline void disk_new(struct failing_disk *disk) {
-    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_truncate, disk_sync, disk_size,
-                                           disk_rename, disk_unlink, disk_make_directory, disk_sync_directory},
+    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_truncate,
+                                           disk_sync, disk_size, disk_rename, disk_unlink,
+                                           disk_make_directory, disk_sync_directory},
                                   .error = -EIO,
                                   .room = SIZE_MAX};
     for (int i = 0; i < DISK_FILES; i++) disk->open[i].file = -1;

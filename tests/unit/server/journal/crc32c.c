@@ -24,7 +24,8 @@ static void both_ways_agree_in_any_pieces(void) {
         for (size_t at = 0; at <= len; at += 1 + at / 3) {
             uint32_t whole = crc32c(0, (struct bytes){data, len});
             CHECK_INT(crc32c_by_table(0, (struct bytes){data, len}), whole);
-            CHECK_INT(crc32c(crc32c(0, (struct bytes){data, at}), (struct bytes){data + at, len - at}), whole);
+            CHECK_INT(crc32c(crc32c(0, (struct bytes){data, at}), (struct bytes){data + at, len - at}),
+                      whole);
         }
 }
 

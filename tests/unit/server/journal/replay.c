@@ -46,13 +46,12 @@ void __wrap_call_log_set(struct call *call, uint32_t arg, struct bytes value, in
 
 static __thread struct record_queue *late; /* its records are to be sealed when the locks are free */
 
-void __real_journal_seal(struct record_queue *queue);
-void __wrap_journal_seal(struct record_queue *queue);
-void __wrap_journal_seal(struct record_queue *queue) {
-    if (planted == PLANT_ORDER)
-        late = queue;
-    else
-        __real_journal_seal(queue);
+uint64_t __real_journal_seal(struct record_queue *queue, uint64_t ticket);
+uint64_t __wrap_journal_seal(struct record_queue *queue, uint64_t ticket);
+uint64_t __wrap_journal_seal(struct record_queue *queue, uint64_t ticket) {
+    if (planted != PLANT_ORDER) return __real_journal_seal(queue, ticket);
+    late = queue;
+    return 0;
 }
 
 /* ---- Two keyspaces -------------------------------------------------------------------------------- */
@@ -829,7 +828,7 @@ static void *run_thread(void *context) {
         run_batch(i, &asking[i][0], (struct bytes){text, (size_t)len}, UINT_MAX);
         if (late) {
             for (unsigned long long more = check_random(&state) % 4; more > 0; more--) sched_yield();
-            __real_journal_seal(late);
+            __real_journal_seal(late, 0);
             late = NULL;
         }
     }
