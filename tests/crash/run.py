@@ -60,12 +60,13 @@ def run_save(arguments):
                 client.send(encode("SAVE"))
                 try:
                     if client.read() == "OK":
-                        said = number + 100 * arguments.plant
+                        said = number
                 except (Closed, OSError):
                     seen.append(killer.fell())
+                    said = number if arguments.plant else said
             server.kill()
         server.stop()
-    if len(seen) < 7:
+    if len(seen) < 6:
         wrong("only killed at %s" % ", ".join(seen))
     print("ok: killed where it %s" % ", ".join(seen))
 

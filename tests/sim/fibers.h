@@ -18,6 +18,11 @@ void fibers_run(unsigned long long *dice, void (*step)(void *context), void *con
 
 /* Others run. Outside of fibers_run: nothing happens. */
 void fibers_yield(void);
+/* The same, for who calls with a context. */
+static inline void fibers_yield_in(void *context) {
+    (void)context;
+    fibers_yield();
+}
 
 /* Gives memory back that stacks have. */
 void fibers_close(void);

@@ -1,268 +1,143 @@
-/* The journal on a disk that forgets: several executors and the writer of the journal run as a seed has it, and at some moment the power
- * is cut. What is loaded then is what there was behind one of the tickets: not before the last one that could be shown, and never
- * half of one.
+/* The journal on a disk that forgets: several executors and the writer of the journal run as a seed has it, and at some moment the
+ * power is cut, or the process killed. What is loaded then is what there was behind one of the tickets: not before the last one that could
+ * be shown, or, under `everysec`, before those of a second ago; and never half of one.
  *
- *     journal [--seed N] [--seeds N] */
-#include "server/journal/journal.h"
-#include "server/exec/blocking.h"
-#include "server/exec/prepare.h"
-#include "server/exec/transaction.h"
-#include "server/journal/merge.h"
-#include "tests/sim/fibers.h"
-#include "tests/sim/seeds.h"
+ *     journal [--seed N] [--seeds N]
+ *
+ * Then the disk lies, and the code is changed (enum mutation): each of these must be found. */
+#include "server/journal/crc32c.h"
+#include "server/journal/manifest.h"
+#include "server/journal/writer.h"
 #include "tests/sim/sim_disk.h"
-#include "tests/unit/server_fixture.h"
+#include "tests/sim/world.h"
 
-enum {
-    EXECUTORS = 4, /* at most */
-    SHARDS = 2,    /* that stripes are made for */
-    DATABASES_USED = 3,
-    BATCHES = 6, /* of each executor, at most */
-    TICKETS = 1000,
-    STREAM_MAX = 1 << 20,
+enum mutation {
+    MUTATION_NONE,
+    SYNC_LEFT_OUT,             /* of the file that is written to */
+    SYNC_OF_OLD_FILE_LEFT_OUT, /* before a cut is taken */
+    SYNC_OF_DIRECTORY_LEFT_OUT,
+    SYNC_AFTER_RENAMING, /* of the manifest */
+    PUBLISHED_EARLY,     /* what is written is shown, and not yet synced */
+    TICKET_AFTER_UNLOCK,
+    TAIL_LEFT, /* of a batch that could not be written, in front of the next one */
 };
+static enum mutation mutation;
 
-static unsigned long long dice;
-static unsigned pick(unsigned count) {
-    return (unsigned)(check_random(&dice) >> 33) % count;
+static const struct manifest_place place = {"aof", "a.aof"};
+static struct sim_disk disk, after;
+static struct manifest manifest;
+static struct writer writer;
+static int64_t turn_begun_ms;
+static bool rotating, failing, ended; /* the writer */
+
+/* ---- Mutations ------------------------------------------------------------------------------------ */
+
+static void mutate_disk(void) {
+    static const enum sim_lie lies[] = {[SYNC_LEFT_OUT] = LIE_SYNC,
+                                        [SYNC_OF_OLD_FILE_LEFT_OUT] = LIE_SYNC,
+                                        [SYNC_OF_DIRECTORY_LEFT_OUT] = LIE_SYNC_DIRECTORY,
+                                        [SYNC_AFTER_RENAMING] = LIE_SYNC_LATE,
+                                        [TAIL_LEFT] = LIE_TRUNCATE};
+    disk.lie = lies[mutation];
+    disk.lie_about = mutation == SYNC_LEFT_OUT               ? ".incr."
+                     : mutation == SYNC_OF_OLD_FILE_LEFT_OUT ? ".1.incr."
+                     : mutation == SYNC_AFTER_RENAMING       ? ".manifest"
+                                                             : NULL;
 }
 
-/* ---- A lone seed makes the same run again --------------------------------------------------------- */
+/* ---- The writer ----------------------------------------------------------------------------------- */
 
-static unsigned long long seeds_of_hashes;
-ssize_t __wrap_getrandom(void *bytes, size_t len, unsigned flags);
-ssize_t __wrap_getrandom(void *bytes, size_t len, unsigned flags) {
-    for (size_t i = 0; i < len; i++) ((char *)bytes)[i] = (char)(check_random(&seeds_of_hashes) >> 40);
-    return (ssize_t)len;
+/* The next incremental file, empty, listed and on the disk: what is then cut goes there. */
+static bool make_next_file(char path[MANIFEST_PATH_SIZE]) {
+    const char *failed;
+    CHECK_INT(manifest_add_incr(&manifest, &place), 0);
+    CHECK(manifest_path(path, &place, manifest_last(&manifest)->name));
+    int file = disk.disk.open(&disk.disk, path, DISK_CREATE);
+    if (file < 0) return false;
+    bool made = disk.disk.sync(&disk.disk, file) == 0;
+    disk.disk.close(&disk.disk, file);
+    return made && disk.disk.sync_directory(&disk.disk, place.directory) == 0 &&
+           manifest_write(&manifest, &disk.disk, &place, &failed) == 0;
 }
 
-/* ---- States --------------------------------------------------------------------------------------- */
-
-/* All names that commands use, so that the keyspace need not be walked. */
-static const char *const names[] = {"key0",   "key1",   "key2",  "key3",  "key4",  "key5",
-                                    "count0", "count1", "list0", "list1", "list2", "hash0",
-                                    "hash1",  "set0",   "set1",  "zset0", "zset1", "stream0"};
-enum { NAMES = sizeof names / sizeof *names };
-
-/* The name of this kind: k key, c count, l list... */
-static const char *draw_name(char kind) {
-    for (;;) {
-        const char *name = names[pick(NAMES)];
-        if (*name == kind) return name;
-    }
+static void cut_to(const char *path, struct record_queue *queue) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    queue_add_cut(queue, bytes_of(path));
+    __real_journal_seal(queue, 0);
+    stripe_set_unlock(&all);
 }
 
-static uint64_t state_of_key(unsigned db, const char *name, uint64_t *count) {
-    static const struct hash_seed fixed = {{1, 2}};
-    struct key key = {bytes_of(name), hash_bytes(&stripes.seed, bytes_of(name))};
-    const struct keyspace *ks = stripe_of(key.hash)->keyspace;
-    struct entry *e = keyspace_find(stripe_of(key.hash)->keyspace, db, key);
-    if (!e) return 0;
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, e);
-    uint64_t parts[4] = {db, hash_bytes(&fixed, key.name), hash_bytes(&fixed, digest_bytes(&digest)),
-                         (uint64_t)entry_expiry(e)};
-    ++*count;
-    return hash_bytes(&fixed, (struct bytes){(char *)parts, sizeof parts});
+static void between_requests(struct executor *executor) {
+    char path[MANIFEST_PATH_SIZE];
+    if (rotating || pick(6)) return;
+    rotating = true;
+    if (make_next_file(path))
+        cut_to(path, executor->effects.journal);
+    else
+        free(manifest.files[--manifest.count].name); /* its number is not given again */
+    rotating = false;
 }
 
-/* Of all that is there. Two states with the same number are the same. */
-static uint64_t state_now(void) {
-    uint64_t sum = 0, found = 0, keys = 0;
-    for (unsigned db = 0; db < DATABASES_USED; db++)
-        for (unsigned i = 0; i < NAMES; i++) sum += state_of_key(db, names[i], &found);
-    for (unsigned i = 0; i < stripes.count; i++)
-        for (unsigned db = 0; db < DATABASES_USED; db++) keys += keyspace_count(stripes.all[i].keyspace, db);
-    return sum +
-           (keys - found) * 0x9e3779b97f4a7c15ull; /* a key that nobody has made is a state of its own */
+static bool is_done(void) {
+    return !working && writer.synced == journal_next();
 }
 
-static uint64_t states[TICKETS]; /* behind each ticket; [0]: at the beginning */
-static int64_t times_ms[TICKETS];
-static int64_t now_ms;
-static bool recorded;
-
-void __real_queue_seal(struct record_queue *queue, uint64_t ticket);
-void __wrap_queue_seal(struct record_queue *queue, uint64_t ticket);
-void __wrap_queue_seal(struct record_queue *queue, uint64_t ticket) {
-    CHECK(ticket < TICKETS);
-    if (recorded) {
-        states[ticket] = state_now();
-        times_ms[ticket] = now_ms;
-        fibers_yield(); /* it is taken, and in no queue yet */
-    }
-    __real_queue_seal(queue, ticket);
-}
-
-/* ---- Commands ------------------------------------------------------------------------------------- */
-
-/* Of one letter: k a key, c a counter, l a list and so on, v a value, V a long one, n a number, p a time to live in milliseconds, d a
- * database. */
-static const char *const forms[] = {
-    "SET k v",
-    "SET k v",
-    "SET k V",
-    "APPEND k v",
-    "SET k v PX p",
-    "GETDEL k",
-    "INCR c",
-    "INCR c",
-    "INCRBYFLOAT c n",
-    "MSET k v k v k v",
-    "RENAME k k",
-    "COPY k k REPLACE",
-    "DEL k k l",
-    "MOVE k d",
-    "MOVE l d",
-    "PEXPIRE k p",
-    "PERSIST k",
-    "GET k",
-    "RPUSH l v n",
-    "RPUSH l n",
-    "LPUSH l n",
-    "LPOP l",
-    "RPOP l 2",
-    "LMOVE l l LEFT RIGHT",
-    "HSET h n v",
-    "HDEL h n",
-    "HINCRBY h n n",
-    "SADD s n v",
-    "SPOP s",
-    "SMOVE s s n",
-    "SUNIONSTORE s s s",
-    "ZADD z n n n v",
-    "ZPOPMIN z",
-    "ZINCRBY z n n",
-    "XADD s * n v",
-    "XADD s MAXLEN 3 * n v",
-    "SWAPDB d d",
-    "FLUSHDB",
-    "SELECT d",
-    "SELECT d",
-};
-static const char *const waits[] = {"BLPOP l l 0", "BRPOP l 0", "BLMOVE l l LEFT RIGHT 0", "BZPOPMIN z 0"};
-
-static void append(struct buffer *out, struct bytes bytes) {
-    CHECK(buffer_append(out, bytes, STREAM_MAX));
-}
-
-static size_t write_word(char *dst, size_t size, char letter) {
-    size_t len = 0;
-    switch (letter) {
-    case 'n': return (size_t)snprintf(dst, size, "%d", (int)pick(12) - 4);
-    case 'p': return (size_t)snprintf(dst, size, "%u", 1 + pick(60));
-    case 'd': return (size_t)snprintf(dst, size, "%u", pick(DATABASES_USED));
-    case 'v': len = 1 + pick(12); break;
-    case 'V': len = 200 + pick(1400); break;
-    default: return (size_t)snprintf(dst, size, "%s", draw_name(letter));
-    }
-    for (size_t i = 0; i < len; i++) dst[i] = (char)('a' + pick(26));
-    return len;
-}
-
-static void append_command(struct buffer *out, const char *form) {
-    char word[1700], head[32];
-    unsigned argc = 1;
-    for (const char *at = form; *at; at++) argc += *at == ' ';
-    append(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "*%u\r\n", argc)});
-    for (const char *at = form; *at; at += strspn(at, " ")) {
-        size_t len = strcspn(at, " ");
-        struct bytes arg = {at, len};
-        if (len == 1 && strchr("kclhszvVnpd", *at))
-            arg = (struct bytes){word, write_word(word, sizeof word, *at)};
-        append(out, (struct bytes){head, (size_t)snprintf(head, sizeof head, "$%zu\r\n", arg.len)});
-        append(out, arg);
-        append(out, BYTES("\r\n"));
-        at += len;
-    }
-}
-
-static void draw_batch(struct buffer *out) {
-    bool whole = !pick(4);
-    if (whole) append_command(out, "MULTI");
-    for (unsigned n = 1 + pick(4); n > 0; n--) append_command(out, forms[pick(sizeof forms / sizeof *forms)]);
-    if (whole) append_command(out, "EXEC");
-}
-
-/* ---- Executors ------------------------------------------------------------------------------------ */
-
-static struct client asking[EXECUTORS], waiting[EXECUTORS];
-static struct output answers[EXECUTORS];
-static unsigned executors, working; /* that have work left */
-
-static void run_requests(struct executor *executor, struct client *client, struct bytes requests) {
-    struct request_parser parser = {0};
-    unsigned count = 0;
-    for (size_t at = 0, used; at < requests.len; at += used, count++) {
-        struct request *request = &executor->batch[count];
-        CHECK(count < BATCH_REQUESTS);
-        CHECK(request_parse(&parser, &shards->limits, (struct bytes){requests.data + at, requests.len - at},
-                            &request->args, &used) == REQUEST_READY);
-        CHECK(prepare_request(executor, client, &executor->batch[count], NULL));
-        request->begin = at;
-        request->end = at + used;
-    }
-    executor->bytes = requests.data;
-    executor->clock.now_ms = now_ms;
-    CHECK_INT(dispatch_batch(executor, client, &answers[executor->index].reply, count), count);
-}
-
-static void drop_answers(unsigned i) {
-    struct buffer sent = {0};
-    fixture_take(&answers[i], &sent);
-    buffer_free(&sent);
-}
-
-static void answer_who_waited(unsigned i) {
-    for (struct post *post = post_take_all(&mailboxes[i]), *next; post; post = next) {
-        next = post->next;
-        CHECK(post->kind == POST_WAIT);
-        blocking_answer(&shards[i].exec, post->client, &answers[i].reply);
-        drop_answers(i);
-    }
-}
-
-static void run_executor(void *context) {
-    unsigned i = (unsigned)(size_t)context;
-    for (unsigned n = 1 + pick(BATCHES); n > 0; n--) {
-        struct buffer requests = {0};
-        bool waits_now = !pick(5) && !waiting[i].waiter;
-        if (waits_now)
-            append_command(&requests, waits[pick(sizeof waits / sizeof *waits)]);
-        else
-            draw_batch(&requests);
-        run_requests(&shards[i].exec, waits_now ? &waiting[i] : &asking[i], buffer_bytes(&requests));
-        drop_answers(i);
-        answer_who_waited(i);
-        buffer_free(&requests);
-        fibers_yield();
-    }
-    working--;
-}
-
-/* ---- The journal ---------------------------------------------------------------------------------- */
-
-static struct merge merge;
-static struct buffer stream;
-static size_t ends[TICKETS];
-
-static void append_piece(void *context, struct bytes bytes) {
-    append(context, bytes);
-}
-
+/* Where the disk goes on to fail it ends, as the server would be ended. */
 static void run_writer(void *context) {
-    do {
+    for (unsigned turns = 0; !is_done() && !writer.fatal && turns < 300; turns += !working) {
+        turn_begun_ms = now_ms;
+        writer_turn(&writer, now_ms);
+        turn_begun_ms = now_ms;
         fibers_yield();
-        while (merge_next(&merge, append_piece, &stream)) ends[merge.merged] = stream.len;
-    } while (working);
-    while (merge_next(&merge, append_piece, &stream)) ends[merge.merged] = stream.len;
+        if (!working && turns > 30) disk.faults = (struct sim_faults){.room = SIZE_MAX};
+    }
+    ended = true;
 }
+
+/* ---- When the power goes -------------------------------------------------------------------------- */
+
+static struct {
+    unsigned steps, at;   /* of the scheduler */
+    bool done, killed;    /* killed: the kernel writes what it has */
+    uint64_t least, most; /* tickets */
+} cut;
+
+/* What must be there now: all that could be shown; or what came a second ago; or, where a disk fails so that a second is not enough, what is
+ * said to be synced. */
+static uint64_t least_now(void) {
+    if (writer.policy == WRITER_ALWAYS || cut.killed || mutation == PUBLISHED_EARLY) return journal_safe();
+    if (failing) return writer.synced;
+    uint64_t ticket = journal_next();
+    while (ticket > 0 && times_ms[ticket] > now_ms - 1000) ticket--;
+    return ticket;
+}
+
+static void cut_now(void) {
+    cut.done = true;
+    cut.least = least_now();
+    cut.most = journal_next();
+    if (cut.killed)
+        sim_disk_copy(&disk, &after);
+    else
+        sim_disk_cut(&disk, &after);
+}
+
+/* Time goes on as long as the writer is not kept from its turn: a thread of its own would have had it. */
+static void step(void *context) {
+    if (ended && !cut.done) cut_now();
+    if (!cut.done && ++cut.steps == cut.at) cut_now();
+    if (ended || now_ms - turn_begun_ms < 100) now_ms += pick(30);
+}
+
+/* ---- Loading -------------------------------------------------------------------------------------- */
 
 static struct executor replayer;
 static struct client replaying;
 static struct output replayed;
 
-static void load(struct bytes bytes) {
+static void load_commands(struct bytes bytes) {
     struct request_parser parser = {0};
     while (bytes.len) {
         size_t used;
@@ -278,93 +153,155 @@ static void load(struct bytes bytes) {
     }
 }
 
-/* ---- One run -------------------------------------------------------------------------------------- */
-
-static void open_clients(void) {
-    for (unsigned i = 0; i < EXECUTORS; i++) {
-        asking[i] = (struct client){.resp = 2, .shard = (uint8_t)i};
-        waiting[i] = asking[i];
-        CHECK(clients_add(&asking[i]) && clients_add(&waiting[i]));
+/* What was loaded of a file, in bytes. */
+static size_t load_file(struct bytes file) {
+    struct bytes left = file;
+    unsigned long long first, last, safe;
+    size_t len, line_len;
+    unsigned crc;
+    char line[BATCH_HEAD_MAX + 1];
+    for (; left.len; left.data += line_len + len, left.len -= line_len + len) {
+        const char *end = memchr(left.data, '\n', left.len < BATCH_HEAD_MAX ? left.len : BATCH_HEAD_MAX);
+        if (!end) break;
+        line_len = (size_t)(end + 1 - left.data);
+        memcpy(line, left.data, line_len);
+        line[line_len] = '\0';
+        if (sscanf(line, "#kevy seq=%llu-%llu len=%zu crc=%x safe=%llu\n", &first, &last, &len, &crc,
+                   &safe) != 5)
+            break;
+        if (len > left.len - line_len || crc32c(0, (struct bytes){left.data + line_len, len}) != crc) break;
+        load_commands((struct bytes){left.data + line_len, len});
     }
-    replaying = (struct client){.resp = 2};
-    CHECK(clients_add(&replaying));
+    return (size_t)(left.data - file.data);
 }
 
-static void close_clients(void) {
-    for (unsigned i = 0; i < EXECUTORS; i++) {
-        answer_who_waited(i);
-        CHECK(blocking_leave(&shards[i].exec, &waiting[i]));
-        transaction_close(&waiting[i]);
-        transaction_close(&asking[i]);
-        clients_remove(&waiting[i]);
-        clients_remove(&asking[i]);
-    }
-    transaction_close(&replaying);
-    clients_remove(&replaying);
-}
-
-static void open_run(void) {
-    CHECK_INT(stripes_open(SHARDS, DATABASES_USED), 0);
-    CHECK(journal_open(EXECUTORS));
-    for (unsigned i = 0; i < EXECUTORS; i++) shards[i].exec.effects.journal = journal_queue(i);
-    journal_listen();
-    merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
-    open_clients();
-}
-
-static void close_run(void) {
-    for (unsigned i = 0; i < EXECUTORS; i++) shards[i].exec.effects.journal = NULL;
-    close_clients();
-    journal_ignore();
-    journal_close();
-    stripes_close();
-}
-
-static const char *check_recovered(void) {
-    struct stripes before = stripes;
+static const char *load_files(void) {
+    struct manifest found = {0};
+    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
+    bool torn = false;
+    if (manifest_read(&found, &after.disk, &place, why) != 0) return "the manifest cannot be read";
     const char *wrong = NULL;
-    uint64_t last = merge.merged, ticket = pick((unsigned)last + 1);
+    for (size_t i = 0; i < found.count && !wrong; i++) {
+        CHECK(manifest_path(path, &place, found.files[i].name));
+        struct bytes file = sim_disk_contents(&after, path);
+        if (!file.data)
+            wrong = "a file of the manifest is not there";
+        else if (torn && file.len)
+            wrong = "a file is torn, and is not the last";
+        else
+            torn |= load_file(file) < file.len;
+    }
+    manifest_free(&found);
+    return wrong;
+}
+
+static const char *check_loaded(void) {
+    struct stripes before = stripes;
     CHECK_INT(stripes_open(1 + pick(2), DATABASES_USED), 0);
-    load((struct bytes){stream.data, ends[ticket]});
-    if (state_now() != states[ticket]) wrong = "another state";
+    replaying.db = 0;
+    const char *wrong = load_files();
+    uint64_t state = state_now(), ticket = cut.least;
+    while (ticket < cut.most && states[ticket] != state) ticket++;
+    if (!wrong && states[ticket] != state) {
+        wrong = "what is loaded is no state that may be";
+        for (ticket = 0; ticket < cut.least; ticket++)
+            if (states[ticket] == state) wrong = "what was shown is lost";
+    }
     stripes_close();
     stripes = before;
     return wrong;
 }
 
-static unsigned long long total;
+/* ---- One run -------------------------------------------------------------------------------------- */
+
+static struct sim_faults draw_faults(void) {
+    struct sim_faults faults = {.room = SIZE_MAX};
+    unsigned kind = pick(8);
+    if (pick(2)) faults.piece = 1 + pick(1000);
+    failing = kind < 6;
+    switch (kind) {
+    case 0: faults.write_in = 4; break;
+    case 1: faults.write_in = 4, faults.truncate_in = 2; break;
+    case 2: faults.directory_in = 3; break;
+    case 3: faults.open_in = 4; break;
+    case 4: faults.room = pick(4000); break;
+    case 5: faults.sync_in = writer.policy == WRITER_ALWAYS ? 6 : 0; break;
+    default: break;
+    }
+    return faults;
+}
+
+static void open_files(void) {
+    char path[MANIFEST_PATH_SIZE];
+    sim_disk_new(&disk, check_random(&dice));
+    sim_disk_new(&after, check_random(&dice));
+    sim_disk_make_directory(&disk, place.directory);
+    manifest = (struct manifest){0};
+    CHECK(make_next_file(path));
+    CHECK(writer_open(&writer, &disk.disk, journal_queue(0), journal_queue_count()));
+    writer.policy = pick(2) ? WRITER_ALWAYS : WRITER_EVERYSEC;
+    if (mutation == PUBLISHED_EARLY) writer.policy = WRITER_EVERYSEC;
+    cut_to(path, journal_queue(0));
+    disk.faults = draw_faults();
+    disk.yield = fibers_yield_in;
+    mutate_disk();
+}
+
 static const char *run_seed(unsigned long long seed, int mutated) {
-    dice = seed * 2654435761u + 1;
-    seeds_of_hashes = check_random(&dice);
-    now_ms = 1700000000000;
-    open_run();
-    states[0] = state_now();
-    ends[0] = 0;
-    recorded = true;
-    executors = working = 2 + pick(EXECUTORS - 1);
-    for (unsigned i = 0; i < executors; i++) fibers_add(run_executor, (void *)(size_t)i);
+    mutation = (enum mutation)mutated;
+    world_open(seed);
+    open_files();
+    memset(&cut, 0, sizeof cut);
+    cut.killed = !pick(4);
+    cut.at = 1 + pick(pick(2) ? 60 : 300);
+    ended = rotating = false;
+    turn_begun_ms = now_ms;
+    seals_late = mutation == TICKET_AFTER_UNLOCK;
     fibers_add(run_writer, NULL);
-    fibers_run(&dice, NULL, NULL);
-    recorded = false;
-    const char *wrong = check_recovered();
-    total += merge.merged;
-    buffer_free(&stream);
-    close_run();
+    world_run(step);
+    seals_late = false;
+    if (!cut.done) cut_now();
+    const char *wrong = check_loaded();
+    if (seeds.alone) {
+        printf("tickets %llu to %llu of %llu, %s\n", (unsigned long long)cut.least,
+               (unsigned long long)cut.most, (unsigned long long)journal_next(),
+               cut.killed ? "killed" : "power cut");
+        sim_disk_show(&after, stdout);
+    }
+    writer_close(&writer);
+    manifest_free(&manifest);
+    world_close();
     return wrong;
 }
 
 static void what_is_loaded_is_a_state_that_was(void) {
-    fixture_open(EXECUTORS);
-    stripes_close();
-    for (unsigned i = 0; i < EXECUTORS; i++) output_open(&answers[i], &shards[i].chunks);
+    worlds_open();
     executor_open(&replayer, 0);
+    replaying = (struct client){.resp = 2};
+    CHECK(clients_add(&replaying));
     output_open(&replayed, &shards->chunks);
-    seeds_run("journal", run_seed, 0);
-    printf("%llu tickets\n", total);
+    seeds_run("journal", run_seed, MUTATION_NONE);
+}
+
+static void what_is_done_wrong_is_found(void) {
+    seeds_find("the file is not synced", run_seed, SYNC_LEFT_OUT);
+    seeds_find("the old file is not synced before the next one", run_seed, SYNC_OF_OLD_FILE_LEFT_OUT);
+    seeds_find("the directory is not synced", run_seed, SYNC_OF_DIRECTORY_LEFT_OUT);
+    seeds_find("the manifest is synced behind its renaming", run_seed, SYNC_AFTER_RENAMING);
+    seeds_find("what is not synced is shown", run_seed, PUBLISHED_EARLY);
+    seeds_find("tickets are taken behind the locks", run_seed, TICKET_AFTER_UNLOCK);
+    seeds_find("half a batch is left in front of the next", run_seed, TAIL_LEFT);
 }
 
 int main(int argc, char **argv) {
     seeds_open(argc, argv, 2000);
     RUN(what_is_loaded_is_a_state_that_was);
+    if (!seeds.alone) RUN(what_is_done_wrong_is_found);
+    output_close(&replayed);
+    clients_remove(&replaying);
+    executor_close(&replayer);
+    worlds_close();
+    sim_disk_free(&disk);
+    sim_disk_free(&after);
     return 0;
 }

@@ -274,8 +274,10 @@ static int sim_truncate(struct disk *base, int number, uint64_t len) {
     CHECK(len <= file->len && !disk->open[number].reads);
     if (one_in(disk, disk->faults.truncate_in)) return -EIO;
     if (disk->faults.room != SIZE_MAX) disk->faults.room += file->len - len;
-    cut_file(file, len);
-    disk->open[number].at = len;
+    if (!lies(disk, LIE_TRUNCATE, disk->open[number].path)) {
+        cut_file(file, len);
+        disk->open[number].at = len;
+    }
     return 0;
 }
 
@@ -475,4 +477,15 @@ void sim_disk_cut(const struct sim_disk *disk, struct sim_disk *after) {
     cut_names(disk, after);
     after->file_count = disk->file_count;
     for (unsigned i = 0; i < disk->file_count; i++) cut_contents(&disk->files[i], after, &after->files[i]);
+}
+
+void sim_disk_copy(const struct sim_disk *disk, struct sim_disk *after) {
+    CHECK(after->file_count == 0);
+    memcpy(after->names, disk->names, sizeof after->names);
+    memcpy(after->durable_names, disk->names, sizeof after->names);
+    after->file_count = disk->file_count;
+    for (unsigned i = 0; i < disk->file_count; i++) {
+        if (disk->files[i].len) put_bytes(&after->files[i], 0, disk->files[i].data, disk->files[i].len);
+        settle(&after->files[i]);
+    }
 }

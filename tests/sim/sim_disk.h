@@ -30,6 +30,7 @@ enum sim_lie {
     LIE_NOTHING,
     LIE_SYNC,           /* a sync of a file does nothing */
     LIE_SYNC_DIRECTORY, /* one of a directory does nothing */
+    LIE_TRUNCATE,       /* nothing is cut off */
     LIE_SYNC_LATE,      /* a file is synced when a directory is, behind its renaming */
 };
 
@@ -88,6 +89,9 @@ void sim_disk_free(struct sim_disk *disk);
 
 /* What `disk` holds if the power is cut now, by the dice of `after`, which was made by sim_disk_new. */
 void sim_disk_cut(const struct sim_disk *disk, struct sim_disk *after);
+
+/* The same where the process is killed and the power stays: all that was written. */
+void sim_disk_copy(const struct sim_disk *disk, struct sim_disk *after);
 
 /* What a file reads as; NULL: there is none of this name. */
 struct bytes sim_disk_contents(const struct sim_disk *disk, const char *path);
