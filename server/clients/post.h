@@ -51,8 +51,7 @@ struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
     int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
     uint32_t parked;    /* atomic: enum parked */
-    uint64_t
-        awaits; /* atomic: the ticket that replies of the owner wait for, AWAITS_NOTHING; written before `parked` */
+    uint64_t awaits;    /* atomic: the ticket its replies wait for, or AWAITS_NOTHING; set before `parked` */
     int wake_fd; /* what ends that wait, also for threads without an io (io_wake_fd); fixed while shards run, or -1 */
 } __attribute__((aligned(128)));
 
@@ -133,7 +132,7 @@ void post_give_wake(struct mailbox *mailbox);
 /* Has the owner not woken since somebody claimed that? */
 bool post_wake_unheard(const struct mailbox *mailbox);
 /* All up to this ticket of the journal may be shown: wakes the owners that are parked and await it. For a thread without an
- * io, behind its store of that (journal_publish). A wake-up that is lost is nobody's: who awaits sleeps for a bounded time. */
+ * io, behind its store of that (journal_publish). Lost wake-ups are not repeated: who awaits sleeps for a bounded time. */
 void post_wake_awaiting(uint64_t ticket);
 /* Frees a post that was taken but not run, and what it carries; only for those that were malloc'd. */
 void post_drop(struct post *post);

@@ -2,6 +2,7 @@
 #include "server/journal/snapshot.h"
 
 #include "server/call/call.h"
+#include "server/commands/appendonly.h"
 #include "server/report/info.h"
 
 /* Nobody else is served meanwhile, as in Redis. Why it failed stands in the log. */
@@ -50,11 +51,7 @@ static void section_persistence(struct info *info) {
     info_fixed(info, "rdb_last_cow_size:0");
     info_number(info, "rdb_last_load_keys_expired", (int64_t)figures.expired_keys);
     info_number(info, "rdb_last_load_keys_loaded", (int64_t)figures.loaded_keys);
-    info_fixed(info, "aof_enabled:0 aof_rewrite_in_progress:0 "
-                     "aof_rewrite_scheduled:0 aof_last_rewrite_time_sec:-1 aof_current_rewrite_time_sec:-1 "
-                     "aof_last_bgrewrite_status:ok aof_rewrites:0 aof_rewrites_consecutive_failures:0 "
-                     "aof_last_write_status:ok aof_last_cow_size:0 module_fork_in_progress:0 "
-                     "module_fork_last_cow_size:0");
+    appendonly_info(info);
 }
 INFO_SECTION(persistence) = {.name = "persistence",
                              .title = "Persistence",

@@ -35,6 +35,7 @@ struct record_queue {
     struct queue_chunk *open_chunk;
     size_t open_at; /* where the first open record is: one that is added, and not sealed */
     uint32_t open_count;
+    uint64_t told;                /* what `sealed` was at queue_take_news */
     struct queue_chunk *reserve;  /* NULL: used up */
     _Atomic uint64_t bytes_added; /* of chunks and blocks, since the beginning */
     /* How many records were sealed. */
@@ -72,6 +73,14 @@ static inline bool queue_is_open(const struct record_queue *queue) {
 void queue_add_cut(struct record_queue *queue, struct bytes name);
 /* What was added since the last seal, one record at least, happened at once, as number `ticket`. */
 void queue_seal(struct record_queue *queue, uint64_t ticket);
+
+/* Was anything sealed since this was asked last? */
+static inline bool queue_take_news(struct record_queue *queue) {
+    uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_relaxed);
+    bool news = sealed != queue->told;
+    queue->told = sealed;
+    return news;
+}
 
 /* ---- The taking thread ---------------------------------------------------------------------------- */
 

@@ -121,6 +121,11 @@ static bool open_file(struct writer *writer, struct bytes name, int64_t now_ms) 
     return false;
 }
 
+bool writer_begin(struct writer *writer, const char *name) {
+    assert(writer->merge.merged == 0);
+    return open_file(writer, bytes_of(name), 0);
+}
+
 /* The old file is synced and done with before anything is in the new one. */
 static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
     if (!writer_sync(writer, now_ms)) return false;

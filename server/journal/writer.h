@@ -56,6 +56,8 @@ struct writer {
 /* For these queues, from the first ticket on; it has no file until a cut names one. False without memory. */
 bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *queues, unsigned count)
     __attribute__((warn_unused_result));
+/* Before any ticket: the file that the stream begins in, without a cut. False after logging why it cannot be opened. */
+bool writer_begin(struct writer *writer, const char *name);
 /* Closes the file, synced or not. */
 void writer_close(struct writer *writer);
 

@@ -7,6 +7,7 @@
 #include "protocol/assert.h"
 #include "server/exec/blocking.h"
 #include "server/exec/pause.h"
+#include "server/journal/appender.h"
 #include "server/loop/shard.h"
 
 struct expiring {
@@ -85,4 +86,12 @@ void upkeep_run(struct shard *shard) {
         int64_t next_ms = upkeep_stripe(shard, &stripes.all[i]);
         if (next_ms < shard->want_ms) shard->want_ms = next_ms;
     }
+}
+
+void upkeep_cut(struct shard *shard) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
+    stripe_set_leave(&all, &shard->exec.wakes, shard->exec.clock.now_ms);
 }

@@ -27,6 +27,7 @@
 #include "server/process/pidfile.h"
 #include "server/process/reaper.h"
 #include "server/process/recover.h"
+#include "server/process/scribe.h"
 #include "server/process/systemd.h"
 #include "server/process/watchdog.h"
 #include "uring/probe.h"
@@ -199,6 +200,7 @@ static void close_all(void) {
     reaper_stop();
     listeners_close();
     stripes_close();
+    scribe_close();
     free(shards);
     shards = NULL;
     pidfile_remove(); /* the last: then all is over */
@@ -230,7 +232,7 @@ static bool start_all(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    if (!open_stripes() || !recover() || !open_listeners()) return false;
+    if (!open_stripes() || !scribe_open() || !recover() || !scribe_start() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
     return start_shards();
 }
@@ -244,6 +246,7 @@ bool server_start(void) {
     shard_count = mailbox_count = config_shards();
     cpus_find(shard_count);
     bool ok = start_all();
+    if (!ok) (void)scribe_stop();
     if (!ok) close_all();
     interrupt_unwatch();
     return ok;
@@ -289,6 +292,7 @@ int server_run(void) {
     log_notice("Shutting down");
     systemd_stopping();
     stop_shards();
+    if (!scribe_stop()) exit_code = 1;
     if (save_at_end) save_the_rest();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");
