@@ -70,6 +70,10 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.since_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
+    appender.may_rewrite_ms = 0;
+    appender.refused = appender.cancelled = false;
+    appender.error = appender.fatal = 0;
+    appender.synced = appender.written = 0;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
     writer_close(&appender.writer);
@@ -324,7 +328,8 @@ static void begin_rewrite(int64_t now_ms) {
     appender.rewrites++;
     appender.cancelled = false;
     mutex_lock(&appender.mutex);
-    int error = appender.on ? 0 : read_manifest();
+    int error = appender.on && appender.manifest.count ? 0 : read_manifest();
+    if (!error && appender.on && !appender.manifest.count) error = complain("find the manifest", -ENOENT);
     if (!error) error = prepare();
     if (error) fall_back();
     mutex_unlock(&appender.mutex);
