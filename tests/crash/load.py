@@ -12,6 +12,7 @@ one for all writers.
 
 Under `everysec` that is asked of what was acknowledged or shown more than LOSES_S before the kill.
 """
+import functools
 import random
 import threading
 import time
@@ -68,6 +69,7 @@ def word(letter, dice, writer, step):
     return None
 
 
+@functools.lru_cache(maxsize=None)
 def commands_of(seed, writer, step):
     """(is it a transaction, the commands) of a writer's step."""
     dice = random.Random((seed * 97 + writer) * 1000003 + step)
@@ -264,10 +266,11 @@ class Load:
             if step <= acked and log[place - 1:place] != ["%d:%d" % (number, step)]:
                 wrong("transaction %d:%d was number %d, where the log has %s" % (number, step, place, log[place - 1:place]))
         last = max([acked] + logged)
-        state, step = state_of(client, number), writer.first
-        while True:
-            if step >= last and state_of(oracle, number) == state:
-                break
+        state, step = state_of(client, number), max(last, writer.first)
+        must_be = [commands_of(self.seed, number, n)[1] for n in range(writer.first + 1, last + 1)]
+        oracle.call("SELECT", 2 * number + 1)
+        oracle.pipeline([command for commands in must_be for command in commands])
+        while state_of(oracle, number) != state:
             step += 1
             if step > writer.sent:
                 wrong("the databases of writer %d are as they never were after steps %d to %d: %s"

@@ -1,6 +1,7 @@
 /* fibers.c - by swapcontext, each with a stack that is used again. */
 #include "tests/sim/fibers.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -86,6 +87,15 @@ long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...) {
     CHECK(number == SYS_futex);
     fibers_yield();
+    return 0;
+}
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
+    while (pthread_mutex_trylock(mutex)) {
+        CHECK(running);
+        fibers_yield();
+    }
     return 0;
 }
 

@@ -5,9 +5,10 @@
  *     journal [--seed N] [--seeds N]
  *
  * Then the disk lies, and the code is changed (enum mutation): each of these must be found. */
+#include "server/journal/appender.h"
 #include "server/journal/crc32c.h"
 #include "server/journal/manifest.h"
-#include "server/journal/writer.h"
+#include "server/journal/snapshot_load.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/world.h"
 
@@ -23,12 +24,10 @@ enum mutation {
 };
 static enum mutation mutation;
 
-static const struct manifest_place place = {"aof", "a.aof"};
+static const struct manifest_place place = {"appendonlydir", "appendonly.aof"};
 static struct sim_disk disk, after;
-static struct manifest manifest;
-static struct writer writer;
 static int64_t turn_begun_ms;
-static bool rotating, failing, ended; /* the writer */
+static bool always, failing, ended; /* the writer */
 
 /* ---- Mutations ------------------------------------------------------------------------------------ */
 
@@ -47,51 +46,44 @@ static void mutate_disk(void) {
 
 /* ---- The writer ----------------------------------------------------------------------------------- */
 
-/* The next incremental file, empty, listed and on the disk: what is then cut goes there. */
-static bool make_next_file(char path[MANIFEST_PATH_SIZE]) {
-    const char *failed;
-    CHECK_INT(manifest_add_incr(&manifest, &place), 0);
-    CHECK(manifest_path(path, &place, manifest_last(&manifest)->name));
-    int file = disk.disk.open(&disk.disk, path, DISK_CREATE);
-    if (file < 0) return false;
-    bool made = disk.disk.sync(&disk.disk, file) == 0;
-    disk.disk.close(&disk.disk, file);
-    return made && disk.disk.sync_directory(&disk.disk, place.directory) == 0 &&
-           manifest_write(&manifest, &disk.disk, &place, &failed) == 0;
+static void look_again(void) {
 }
+static void refuse(bool on) {
+    if (on)
+        gate_raise(GATE_MISCONF);
+    else
+        gate_lower(GATE_MISCONF);
+}
+static bool end_holding(void) {
+    bool held = fixture_raised(GATE_ROOM);
+    if (held) gate_lower(GATE_ROOM);
+    return held;
+}
+static const struct appender_server server = {look_again, refuse, end_holding};
 
-static void cut_to(const char *path, struct record_queue *queue) {
+static void between_requests(struct executor *executor) {
     struct stripe_set all = {{0}};
+    if (!pick(6)) (void)appender_rewrite();
+    if (!appender_wants_cut()) return;
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    queue_add_cut(queue, bytes_of(path));
-    __real_journal_seal(queue, 0);
+    appender_cut(executor->effects.journal, now_ms);
     stripe_set_unlock(&all);
 }
 
-static void between_requests(struct executor *executor) {
-    char path[MANIFEST_PATH_SIZE];
-    if (rotating || pick(6)) return;
-    rotating = true;
-    if (make_next_file(path))
-        cut_to(path, executor->effects.journal);
-    else
-        free(manifest.files[--manifest.count].name); /* its number is not given again */
-    rotating = false;
-}
-
-static bool is_done(void) {
-    return !working && writer.synced == journal_next();
+static bool gives_up(void) {
+    return ended;
 }
 
 /* Where the disk goes on to fail it ends, as the server would be ended. */
 static void run_writer(void *context) {
-    for (unsigned turns = 0; !is_done() && !writer.fatal && turns < 300; turns += !working) {
+    for (unsigned turns = 0; turns < 300 && !appender_fatal(); turns += !working) {
+        if (!working && turns > 30) disk.faults = (struct sim_faults){.room = SIZE_MAX};
         turn_begun_ms = now_ms;
-        writer_turn(&writer, now_ms);
+        appender_turn(now_ms);
         turn_begun_ms = now_ms;
         fibers_yield();
-        if (!working && turns > 30) disk.faults = (struct sim_faults){.room = SIZE_MAX};
+        if (!working && appender_synced() == journal_next() && !appender_figures().rewriting) break;
     }
     ended = true;
 }
@@ -107,8 +99,8 @@ static struct {
 /* What must be there now: all that could be shown; or what came a second ago; or, where a disk fails so that a second is not enough, what is
  * said to be synced. */
 static uint64_t least_now(void) {
-    if (writer.policy == WRITER_ALWAYS || cut.killed || mutation == PUBLISHED_EARLY) return journal_safe();
-    if (failing) return writer.synced;
+    if (always || cut.killed || mutation == PUBLISHED_EARLY) return journal_safe();
+    if (failing) return appender_synced();
     uint64_t ticket = journal_next();
     while (ticket > 0 && times_ms[ticket] > now_ms - 1000) ticket--;
     return ticket;
@@ -116,6 +108,7 @@ static uint64_t least_now(void) {
 
 static void cut_now(void) {
     cut.done = true;
+    if (seeds.alone) printf("---- now, with ticket %llu shown\n", (unsigned long long)journal_safe());
     cut.least = least_now();
     cut.most = journal_next();
     if (cut.killed)
@@ -175,6 +168,11 @@ static size_t load_file(struct bytes file) {
     return (size_t)(left.data - file.data);
 }
 
+static bool load_base(const char *path) {
+    struct snapshot_load load = {.disk = &after.disk, .name = path, .summed = true};
+    return snapshot_load_run(&load) == SNAPSHOT_LOADED;
+}
+
 static const char *load_files(void) {
     struct manifest found = {0};
     char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
@@ -184,7 +182,12 @@ static const char *load_files(void) {
     for (size_t i = 0; i < found.count && !wrong; i++) {
         CHECK(manifest_path(path, &place, found.files[i].name));
         struct bytes file = sim_disk_contents(&after, path);
-        if (!file.data)
+        if (found.files[i].type == MANIFEST_HISTORY) continue;
+        if (found.files[i].type == MANIFEST_BASE && !load_base(path))
+            wrong = "the base cannot be loaded";
+        else if (found.files[i].type == MANIFEST_BASE)
+            continue;
+        else if (!file.data)
             wrong = "a file of the manifest is not there";
         else if (torn && file.len)
             wrong = "a file is torn, and is not the last";
@@ -207,6 +210,10 @@ static const char *check_loaded(void) {
         for (ticket = 0; ticket < cut.least; ticket++)
             if (states[ticket] == state) wrong = "what was shown is lost";
     }
+    if (seeds.alone) {
+        for (uint64_t i = 0; i <= cut.most; i++) printf("%llu: %016llx%s\n", (unsigned long long)i, (unsigned long long)states[i], states[i] == state ? " loaded" : "");
+        printf("loaded %016llx\n", (unsigned long long)state);
+    }
     stripes_close();
     stripes = before;
     return wrong;
@@ -225,52 +232,55 @@ static struct sim_faults draw_faults(void) {
     case 2: faults.directory_in = 3; break;
     case 3: faults.open_in = 4; break;
     case 4: faults.room = pick(4000); break;
-    case 5: faults.sync_in = writer.policy == WRITER_ALWAYS ? 6 : 0; break;
+    case 5: faults.sync_in = always ? 6 : 0; break;
     default: break;
     }
     return faults;
 }
 
 static void open_files(void) {
-    char path[MANIFEST_PATH_SIZE];
     sim_disk_new(&disk, check_random(&dice));
     sim_disk_new(&after, check_random(&dice));
-    sim_disk_make_directory(&disk, place.directory);
-    manifest = (struct manifest){0};
-    CHECK(make_next_file(path));
-    CHECK(writer_open(&writer, &disk.disk, journal_queue(0), journal_queue_count()));
-    writer.policy = pick(2) ? WRITER_ALWAYS : WRITER_EVERYSEC;
-    if (mutation == PUBLISHED_EARLY) writer.policy = WRITER_EVERYSEC;
-    cut_to(path, journal_queue(0));
+    always = pick(2) && mutation != PUBLISHED_EARLY;
+    options_set(always ? "appendonly yes\nappendfsync always\n" : "appendonly yes\nappendfsync everysec\n");
+    CHECK(appender_begin());
     disk.faults = draw_faults();
     disk.yield = fibers_yield_in;
+    disk.traced = seeds.alone;
     mutate_disk();
 }
 
 static const char *run_seed(unsigned long long seed, int mutated) {
     mutation = (enum mutation)mutated;
-    world_open(seed);
+    world_dice(seed);
+    CHECK(appender_open(&disk.disk, &server, EXECUTORS));
+    world_open();
     open_files();
     memset(&cut, 0, sizeof cut);
     cut.killed = !pick(4);
-    cut.at = 1 + pick(pick(2) ? 60 : 300);
-    ended = rotating = false;
+    cut.at = 1 + pick(pick(2) ? 60 : 400);
+    ended = false;
     turn_begun_ms = now_ms;
     seals_late = mutation == TICKET_AFTER_UNLOCK;
     fibers_add(run_writer, NULL);
     world_run(step);
     seals_late = false;
     if (!cut.done) cut_now();
+    if (fixture_raised(GATE_MISCONF)) gate_lower(GATE_MISCONF);
+    (void)end_holding();
     const char *wrong = check_loaded();
     if (seeds.alone) {
+        printf("%s, faults: write %u truncate %u sync %u directory %u open %u room %zu\n", always ? "always" : "everysec",
+               disk.faults.write_in, disk.faults.truncate_in, disk.faults.sync_in, disk.faults.directory_in,
+               disk.faults.open_in, disk.faults.room);
         printf("tickets %llu to %llu of %llu, %s\n", (unsigned long long)cut.least,
                (unsigned long long)cut.most, (unsigned long long)journal_next(),
                cut.killed ? "killed" : "power cut");
         sim_disk_show(&after, stdout);
     }
-    writer_close(&writer);
-    manifest_free(&manifest);
+    journal_ignore();
     world_close();
+    appender_close();
     return wrong;
 }
 

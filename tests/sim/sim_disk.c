@@ -18,8 +18,9 @@ static bool one_in(struct sim_disk *disk, unsigned count) {
 }
 
 /* Others run now, and the power may go. */
-static void begin_call(struct sim_disk *disk) {
+static void begin_call(struct sim_disk *disk, const char *call, const char *path) {
     disk->calls++;
+    if (disk->traced) printf("%s %s\n", call, path);
     if (disk->yield) disk->yield(disk->context);
 }
 
@@ -160,7 +161,7 @@ static int new_file(struct sim_disk *disk) {
 static int sim_open(struct disk *base, const char *path, enum disk_mode mode) {
     struct sim_disk *disk = sim_of(base);
     int number = 0;
-    begin_call(disk);
+    begin_call(disk, mode == DISK_READ ? "open" : "create", path);
     struct sim_name *found = find_name(disk->names, path);
     if (one_in(disk, disk->faults.open_in)) return -EIO;
     if (!found && mode == DISK_READ) return -ENOENT;
@@ -211,7 +212,7 @@ static ssize_t sim_read(struct disk *base, int number, void *data, size_t len) {
 /* What fails may have been done in part. */
 static ssize_t sim_write(struct disk *base, int number, const void *data, size_t len) {
     struct sim_disk *disk = sim_of(base);
-    begin_call(disk);
+    begin_call(disk, "write", disk->open[number].path);
     struct sim_file *file = file_of(disk, number);
     CHECK(len > 0 && !disk->open[number].reads);
     if (one_in(disk, disk->faults.write_in)) return -EIO;
@@ -227,7 +228,7 @@ static ssize_t sim_write(struct disk *base, int number, const void *data, size_t
 
 static int sim_sync(struct disk *base, int number) {
     struct sim_disk *disk = sim_of(base);
-    begin_call(disk);
+    begin_call(disk, "sync", disk->open[number].path);
     struct sim_file *file = file_of(disk, number);
     if (one_in(disk, disk->faults.sync_in)) {
         give_up(disk, file);
@@ -248,7 +249,7 @@ static int64_t sim_size(struct disk *base, int number) {
 
 static int sim_rename(struct disk *base, const char *from, const char *to) {
     struct sim_disk *disk = sim_of(base);
-    begin_call(disk);
+    begin_call(disk, "rename", to);
     struct sim_name *found = find_name(disk->names, from), come;
     if (one_in(disk, disk->faults.open_in)) return -EIO;
     if (!found) return -ENOENT;
@@ -259,7 +260,7 @@ static int sim_rename(struct disk *base, const char *from, const char *to) {
 
 static int sim_unlink(struct disk *base, const char *path) {
     struct sim_disk *disk = sim_of(base);
-    begin_call(disk);
+    begin_call(disk, "unlink", path);
     const struct sim_name *found = find_name(disk->names, path);
     if (!found) return -ENOENT;
     change_names(disk, *found, (struct sim_name){"", SIM_NO_FILE});
@@ -269,7 +270,7 @@ static int sim_unlink(struct disk *base, const char *path) {
 /* A part of it may be on the disk already: what is cut off may be there again when the power comes back. */
 static int sim_truncate(struct disk *base, int number, uint64_t len) {
     struct sim_disk *disk = sim_of(base);
-    begin_call(disk);
+    begin_call(disk, "truncate", disk->open[number].path);
     struct sim_file *file = file_of(disk, number);
     CHECK(len <= file->len && !disk->open[number].reads);
     if (one_in(disk, disk->faults.truncate_in)) return -EIO;
@@ -284,7 +285,7 @@ static int sim_truncate(struct disk *base, int number, uint64_t len) {
 static int sim_make_directory(struct disk *base, const char *path) {
     struct sim_disk *disk = sim_of(base);
     struct sim_name made;
-    begin_call(disk);
+    begin_call(disk, "make directory", path);
     if (find_name(disk->names, path)) return -EEXIST;
     if (one_in(disk, disk->faults.open_in)) return -EIO;
     set_name(&made, path, SIM_DIRECTORY);
@@ -295,7 +296,7 @@ static int sim_make_directory(struct disk *base, const char *path) {
 static int sim_sync_directory(struct disk *base, const char *path) {
     struct sim_disk *disk = sim_of(base);
     unsigned kept = 0;
-    begin_call(disk);
+    begin_call(disk, "sync directory", path);
     if (one_in(disk, disk->faults.directory_in)) return -EIO;
     for (unsigned i = 0; i < disk->file_count; i++)
         if (disk->files[i].sync_owed) settle(&disk->files[i]);
@@ -345,6 +346,7 @@ void sim_disk_new(struct sim_disk *disk, unsigned long long seed) {
     disk->lie_about = NULL;
     disk->yield = NULL;
     disk->calls = disk->change_count = 0;
+    disk->traced = false;
     for (unsigned i = 0; i < disk->file_count; i++) empty_file(&disk->files[i]);
     disk->file_count = 0;
     memset(disk->names, 0, sizeof disk->names);

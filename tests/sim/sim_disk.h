@@ -70,6 +70,7 @@ struct sim_disk {
     void (*yield)(void *context); /* before each call that changes something, and within each sync; or NULL */
     void *context;
     unsigned calls;
+    bool traced; /* they are printed */
     struct sim_file files[SIM_FILES];
     unsigned file_count;
     struct sim_name names[SIM_FILES], durable_names[SIM_FILES];

@@ -1,6 +1,6 @@
 /* world.h - what is simulated around the journal: executors that run commands of many kinds as fibers, the clients that ask
- * for them, and the state of all keys behind each ticket. For programs that CMakeLists.txt links with --wrap of getrandom and
- * queue_seal. */
+ * for them, and the state of all keys behind each ticket. For programs that CMakeLists.txt links with --wrap of getrandom,
+ * clock_gettime, queue_seal and journal_seal. */
 #ifndef KEVY_TESTS_WORLD_H
 #define KEVY_TESTS_WORLD_H
 
@@ -29,6 +29,12 @@ static unsigned pick(unsigned count) {
 /* ---- A lone seed makes the same run again --------------------------------------------------------- */
 
 static unsigned long long seeds_of_hashes;
+static int64_t now_ms; /* of all clocks */
+int __wrap_clock_gettime(clockid_t id, struct timespec *now);
+int __wrap_clock_gettime(clockid_t id, struct timespec *now) {
+    *now = (struct timespec){now_ms / 1000, now_ms % 1000 * 1000000};
+    return 0;
+}
 ssize_t __wrap_getrandom(void *bytes, size_t len, unsigned flags);
 ssize_t __wrap_getrandom(void *bytes, size_t len, unsigned flags) {
     for (size_t i = 0; i < len; i++) ((char *)bytes)[i] = (char)(check_random(&seeds_of_hashes) >> 40);
@@ -78,7 +84,6 @@ static uint64_t state_now(void) {
 
 static uint64_t states[TICKETS]; /* behind each ticket; [0]: at the beginning */
 static int64_t times_ms[TICKETS];
-static int64_t now_ms;
 static bool recorded;   /* states are */
 static bool seals_late; /* a mutation: tickets are taken when the locks are free again */
 static struct record_queue *late[EXECUTORS];
@@ -206,7 +211,8 @@ static struct client asking[EXECUTORS], waiting[EXECUTORS];
 static struct output answers[EXECUTORS];
 static unsigned executors, working; /* that have work left */
 
-static void run_requests(struct executor *executor, struct client *client, struct bytes requests) {
+/* From the beginning of the requests; returns how many bytes were run. What is held at a gate is left. */
+static size_t run_requests(struct executor *executor, struct client *client, struct bytes requests) {
     struct request_parser parser = {0};
     unsigned count = 0;
     for (size_t at = 0, used; at < requests.len; at += used, count++) {
@@ -220,7 +226,9 @@ static void run_requests(struct executor *executor, struct client *client, struc
     }
     executor->bytes = requests.data;
     executor->clock.now_ms = now_ms;
-    CHECK_INT(dispatch_batch(executor, client, &answers[executor->index].reply, count), count);
+    executor->clock.now_us = (uint64_t)now_ms * 1000;
+    unsigned done = dispatch_batch(executor, client, &answers[executor->index].reply, count);
+    return done < count ? executor->batch[done].begin : requests.len;
 }
 
 static void drop_answers(unsigned i) {
@@ -238,8 +246,9 @@ static void answer_who_waited(unsigned i) {
     }
 }
 
-/* What an executor does beside: for a program to say. */
+/* What an executor does beside, and whether it is to end although requests are held: for a program to say. */
 static void between_requests(struct executor *executor);
+static bool gives_up(void);
 
 static void run_executor(void *context) {
     unsigned i = (unsigned)(size_t)context;
@@ -250,12 +259,15 @@ static void run_executor(void *context) {
             append_command(&requests, waits[pick(sizeof waits / sizeof *waits)]);
         else
             draw_batch(&requests);
-        run_requests(&shards[i].exec, waits_now ? &waiting[i] : &asking[i], buffer_bytes(&requests));
-        seal_late(i);
-        drop_answers(i);
-        answer_who_waited(i);
+        for (size_t at = 0; at < requests.len && !gives_up();) {
+            struct bytes left = {requests.data + at, requests.len - at};
+            at += run_requests(&shards[i].exec, waits_now ? &waiting[i] : &asking[i], left);
+            seal_late(i);
+            drop_answers(i);
+            answer_who_waited(i);
+            fibers_yield();
+        }
         buffer_free(&requests);
-        fibers_yield();
         between_requests(&shards[i].exec);
     }
     working--;
@@ -280,15 +292,16 @@ static void close_clients(void) {
     }
 }
 
-/* An empty keyspace, and a journal that listens. */
-static void world_open(unsigned long long seed) {
+static void world_dice(unsigned long long seed) {
     dice = seed * 2654435761u + 1;
     seeds_of_hashes = check_random(&dice);
     now_ms = 1700000000000;
+}
+
+/* An empty keyspace; a journal is open. */
+static void world_open(void) {
     CHECK_INT(stripes_open(SHARDS, DATABASES_USED), 0);
-    CHECK(journal_open(EXECUTORS));
     for (unsigned i = 0; i < EXECUTORS; i++) shards[i].exec.effects.journal = journal_queue(i);
-    journal_listen();
     open_clients();
     states[0] = state_now();
     times_ms[0] = now_ms;
@@ -305,8 +318,6 @@ static void world_run(void (*step)(void *context)) {
 static void world_close(void) {
     for (unsigned i = 0; i < EXECUTORS; i++) shards[i].exec.effects.journal = NULL;
     close_clients();
-    journal_ignore();
-    journal_close();
     stripes_close();
 }
 
