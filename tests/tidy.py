@@ -37,7 +37,7 @@ ARROWS = [
     ("store/", [r"protocol/(?:assert|bytes|load|number|sha1)\.h"]),
     ("server/commands/", [r"(?:protocol|store)/.*", GROUND, server("call", "clients", "report", "replication"),
                           r"server/exec/(?:transaction|nested|script|monitor|slowlog|pause|mute|blocking)\.h",
-                          r"server/(?:stripes/stripes|config/config|journal/(?:snapshot|appender)|process/server)\.h"]),
+                          r"server/(?:stripes/stripes|config/config|journal/(?:appender|intake|snapshot)|process/server)\.h"]),
     ("server/process/", [r"(?:protocol|store)/.*", r"uring/(?:io|probe)\.h", GROUND, server(*LOOP, "replication")]),
     ("server/replication/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
     ("server/loop/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
@@ -366,12 +366,13 @@ def command_list(tree):
 
 
 def option_list(tree):
-    """Every option stands in kevy.conf."""
+    """Every option stands in kevy.conf, unless it is hidden."""
     if "kevy.conf" not in tree.paths or "server/config/options.def" not in tree.paths:
         return
-    conf = tree.text("kevy.conf")
-    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', tree.text("server/config/options.def")):
-        if not re.search(r"^#?\s*%s\b" % re.escape(match.group(1)), conf, re.M):
+    conf, rows = tree.text("kevy.conf"), tree.text("server/config/options.def")
+    hidden = set(re.findall(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"(?:(?!^[A-Z]+\().)*\.hidden = true', rows, re.M | re.S))
+    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', rows):
+        if match.group(1) not in hidden and not re.search(r"^#?\s*%s\b" % re.escape(match.group(1)), conf, re.M):
             yield "server/config/options.def", line, "%s is not in kevy.conf" % match.group(1)
 
 

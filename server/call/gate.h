@@ -36,6 +36,7 @@ enum gate_bit {
     GATE_NO_MULTI,    /* not inside MULTI */
     GATE_MISCONF,     /* what is changed cannot be written down */
     GATE_SUBSCRIBER,  /* who subscribes in RESP2 may do little else */
+    GATE_LOADING,     /* the data set is being loaded */
     GATE_KEYSPACE,    /* monitors have nothing to do with keys */
     GATE_PAUSE_WRITE, /* CLIENT PAUSE WRITE */
     GATE_PAUSE_ALL,   /* CLIENT PAUSE */

@@ -13,6 +13,7 @@
 #include "server/journal/snapshot_save.h"
 #include "server/lock_order.h"
 #include "server/log.h"
+#include "server/stripes/stripes.h"
 
 enum step { STEP_NONE, STEP_ASKED, STEP_READY, STEP_SAVED };
 
@@ -27,6 +28,7 @@ static struct {
     /* Fixed. */
     struct disk *disk;
     const struct appender_server *server;
+    bool begun; /* under all stripes: what is there from the beginning is there */
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
@@ -86,7 +88,7 @@ void appender_close(void) {
     writer_close(&appender.writer);
     manifest_free(&appender.manifest);
     journal_close();
-    appender.on = false;
+    appender.on = appender.begun = false;
 }
 
 /* ---- Files ---------------------------------------------------------------------------------------- */
@@ -244,15 +246,26 @@ static bool policy_holds(void) {
     return config.appendonly && appender_hurries();
 }
 
-bool appender_begin(void) {
+/* All stripes are held. */
+static bool begin(void) {
+    appender.begun = true;
     if (!config.appendonly) return true;
     if (!make_ready(false, clock_unix_ms())) return false;
     if (!writer_begin(&appender.writer, appender.incr_path)) return false;
     appender.on = true;
-    journal_listen();
-    journal_hold(policy_holds());
+    journal_switch(true);
+    if (policy_holds()) journal_switch_hold(true);
     log_notice("Changes are appended to %s", appender.incr_path);
     return true;
+}
+
+bool appender_begin(void) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    bool ok = begin();
+    stripe_set_unlock(&all);
+    return ok;
 }
 
 static void cut_to(struct record_queue *queue, const char *path) {
@@ -283,6 +296,7 @@ static void switch_off(struct record_queue *queue) {
 
 bool appender_follow(struct record_queue *queue, int64_t now_ms) {
     bool ok = true;
+    if (!appender.begun) return true; /* data are loaded yet; then it looks at the options */
     if (config.appendonly && !appender.on)
         ok = switch_on(queue, now_ms);
     else if (!config.appendonly && appender.on)

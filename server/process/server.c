@@ -14,6 +14,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/loop/deliver.h"
@@ -36,7 +37,7 @@ int64_t server_started_ms;
 
 static pthread_t main_thread;
 static _Atomic int exit_code;
-static _Atomic bool save_at_end;
+static _Atomic bool save_at_end, stopping;
 enum { SAVE_SECONDS = 600 }; /* that a service manager is asked to wait for it */
 
 /* ---- Shards --------------------------------------------------------------------------------------- */
@@ -232,9 +233,14 @@ static bool start_all(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    if (!open_stripes() || !scribe_open() || !recover() || !scribe_start() || !open_listeners()) return false;
+    if (!open_stripes() || !scribe_open() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    return start_shards();
+    recover_begin();
+    if (!intake_going() && !scribe_start()) return false;
+    if (!start_shards()) return false;
+    if (recover()) return true;
+    stop_shards();
+    return false;
 }
 
 bool server_start(void) {
@@ -255,7 +261,13 @@ bool server_start(void) {
 void server_stop(int code, bool saved) {
     exit_code = code;
     if (saved) save_at_end = true;
+    stopping = true;
+    intake_cancel();
     pthread_kill(main_thread, SIGTERM);
+}
+
+bool server_stopping(void) {
+    return stopping;
 }
 
 /* The next signal, or -1 when the watchdog is due. */
@@ -293,7 +305,7 @@ int server_run(void) {
     systemd_stopping();
     stop_shards();
     if (!scribe_stop()) exit_code = 1;
-    if (save_at_end) save_the_rest();
+    if (save_at_end && !intake_going()) save_the_rest();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");
     interrupt_unwatch();
