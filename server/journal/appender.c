@@ -72,6 +72,10 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.since_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
+    appender.may_rewrite_ms = 0;
+    appender.refused = appender.cancelled = false;
+    appender.error = appender.fatal = 0;
+    appender.synced = appender.written = 0;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
     writer_close(&appender.writer);
@@ -148,7 +152,8 @@ static uint64_t size_of_others(void) {
     return sum;
 }
 
-/* An empty file that is not listed yet. The directory is synced with the manifest. */
+/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between changes of
+ * names that are not synced. */
 static int make_incr(void) {
     struct manifest_place at = place();
     int error = manifest_add_incr(&appender.manifest, &at);
@@ -159,8 +164,9 @@ static int make_incr(void) {
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
     int closed = appender.disk->close(appender.disk, file);
-    if (error || closed) return complain("sync a file", error ? error : closed);
-    return 0;
+    if (!error) error = closed;
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    return error ? complain("sync a file", error) : 0;
 }
 
 /* The last run's file, where nothing came to be in it. */
@@ -186,7 +192,10 @@ static bool save_base(int64_t unix_ms) {
                                  .base = true,
                                  .now_ms = unix_ms};
     int error = snapshot_save_run(&save);
-    if (error) log_warning("Cannot %s for the append-only file: %s", save.failed, strerror(-error));
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    if (error)
+        log_warning("Cannot %s for the append-only file: %s",
+                    save.failed ? save.failed : "sync the directory", strerror(-error));
     appender.saved_size = save.bytes;
     return !error;
 }
@@ -338,7 +347,8 @@ static void begin_rewrite(int64_t now_ms) {
     appender.rewrites++;
     appender.cancelled = false;
     mutex_lock(&appender.mutex);
-    int error = appender.on ? 0 : read_manifest();
+    int error = appender.on && appender.manifest.count ? 0 : read_manifest();
+    if (!error && appender.on && !appender.manifest.count) error = complain("find the manifest", -ENOENT);
     if (!error) error = prepare();
     if (error) fall_back();
     mutex_unlock(&appender.mutex);
@@ -362,10 +372,18 @@ static bool list_saved(void) {
     return true;
 }
 
+/* A manifest whose directory could not be synced may be there all the same. */
+static bool may_be_listed(const char *name) {
+    for (size_t i = 0; i < appender.manifest.count; i++)
+        if (strcmp(appender.manifest.files[i].name, name) == 0) return true;
+    return appender.manifest.count == 0; /* it could not be read */
+}
+
 static void end_rewrite(int64_t now_ms) {
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
-    if (!ok && appender.saved) (void)appender.disk->unlink(appender.disk, appender.base_path);
+    if (!ok && appender.saved && !may_be_listed(appender.base_name))
+        (void)appender.disk->unlink(appender.disk, appender.base_path);
     mutex_unlock(&appender.mutex);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);

@@ -1,0 +1,72 @@
+/* seeds.h - what programs of tests/sim share: runs from seeds, of which each can be made again.
+ *
+ *     PROGRAM [--seed N] [--seeds N]      one seed; or so many, from a first one that is printed (KEVY_SEED, check.h) */
+#ifndef KEVY_TESTS_SEEDS_H
+#define KEVY_TESTS_SEEDS_H
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+enum { SEEDS_TO_FIND = 1000 }; /* within so many what is wrong must show */
+
+static struct {
+    unsigned long long first, count, now;
+    bool alone; /* a lone seed was asked for: it is told in detail */
+} seeds;
+
+/* What is wrong with this seed where the code is `mutated` so (0: not at all), or NULL. */
+typedef const char *seed_run(unsigned long long seed, int mutated);
+
+/* An assertion has failed, or memory was touched that should not be. */
+static inline void seeds_tell(int number) {
+    char text[80];
+    int len = snprintf(text, sizeof text, "WRONG: --seed %llu ends with signal %d\n", seeds.now, number);
+    if (write(2, text, (size_t)len) < 0) _exit(2);
+    signal(number, SIG_DFL);
+}
+
+static inline void seeds_open(int argc, char **argv, unsigned long long count) {
+    seeds.count = count;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGABRT, seeds_tell);
+    for (int i = 1; i + 1 < argc; i += 2) {
+        unsigned long long number = strtoull(argv[i + 1], NULL, 0);
+        if (strcmp(argv[i], "--seed") == 0) {
+            seeds.first = number;
+            seeds.alone = true;
+        }
+        if (strcmp(argv[i], "--seeds") == 0) seeds.count = number;
+    }
+    if (seeds.alone)
+        seeds.count = 1;
+    else
+        seeds.first = check_seed() % 1000000000;
+}
+
+static inline void seeds_run(const char *what, seed_run *run, int mutated) {
+    for (unsigned long long i = 0; i < seeds.count; i++) {
+        seeds.now = seeds.first + i;
+        const char *wrong = run(seeds.now, mutated);
+        if (!wrong) continue;
+        fprintf(stderr, "WRONG: %s --seed %llu: %s\n", what, seeds.now, wrong);
+        exit(1);
+    }
+    printf("%s: %llu seeds from %llu\n", what, seeds.count, seeds.first);
+}
+
+/* A mutation that nobody notices is a hole in the test. The seeds are the same each time. */
+static inline void seeds_find(const char *what, seed_run *run, int mutated) {
+    for (unsigned long long seed = 1; seed <= SEEDS_TO_FIND; seed++) {
+        seeds.now = seed;
+        const char *wrong = run(seed, mutated);
+        if (!wrong) continue;
+        printf("found with seed %llu: %s: %s\n", seed, what, wrong);
+        return;
+    }
+    fprintf(stderr, "NOT FOUND within %d seeds: %s\n", SEEDS_TO_FIND, what);
+    exit(1);
+}
+
+#endif
