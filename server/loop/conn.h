@@ -67,21 +67,21 @@ struct conn {
 
     uint32_t generation; /* of its slot, which is client.slot */
     uint32_t flags;      /* enum conn_flag */
-    uint32_t receives_since_large;
+    uint16_t receives_since_large;
+    uint16_t turn_requests; /* spent in `turn`, as turn_bytes */
     union {
         uint32_t heard_epoch; /* of the shard's pace, when data last came */
         uint32_t next_free;   /* slots.c's, while the slot is free */
     };
-    uint32_t turn; /* of the shard, in which this was spent: */
-    uint32_t turn_requests;
-    size_t turn_bytes;
+    uint32_t turn; /* of the shard, in which these were spent */
+    uint32_t turn_bytes;
     uint64_t moved;               /* bytes of transfers under way, when conn_is_idle last asked the kernel */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
     struct conn_link turn_link, flush_link, receive_link; /* conn_list.h says of which lists */
 };
 
 _Static_assert(offsetof(struct conn, client) == 0, "a handler gets from its client to the connection");
-_Static_assert(sizeof(struct conn) <= 856, "what an idle connection costs in the server's memory");
+_Static_assert(sizeof(struct conn) <= 872, "what an idle connection costs in the server's memory");
 
 /* A connection of that kind over `fd` begins, in a slot that was taken for it, and is armed. False: the kind refused it;
  * nothing has happened, and the descriptor is still the caller's. */

@@ -245,8 +245,8 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
         *len = used + progress.end;
         used += progress.used;
         again = progress.again;
-        conn->turn_requests += BATCH_REQUESTS;
-        conn->turn_bytes += progress.used;
+        conn->turn_requests += (uint16_t)BATCH_REQUESTS;
+        conn->turn_bytes += (uint32_t)progress.used;
         check_output(conn);
     }
     return used;
