@@ -1,8 +1,8 @@
 /* scribe.c - turn after turn; in between it sleeps until there is something to write.
  *
  * Under `always` a reply waits for each change, so it is written at once, and what comes meanwhile is the next batch.
- * Otherwise nobody waits: after a turn the thread rests for some milliseconds, in which changes gather and nobody needs to
- * wake it. */
+ * Otherwise nobody waits: after a turn the thread rests for some milliseconds, in which changes gather without
+ * waking it each time. */
 #include "server/process/scribe.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* The files of the append-only log: at any moment a manifest lists what all data can be had from, whatever call of the disk
- * fails. */
+/* The files of the append-only log: whatever call of the disk fails, at any moment a manifest lists what all data can be had
+ * from. */
 #include "server/journal/appender.h"
 
 #include "tests/unit/appender_fixture.h"

@@ -98,7 +98,8 @@ static void without_memory_the_reserve_is_used_and_made_again(void) {
     queue_prepare(&queue);
     CHECK(queue.reserve);
     queue_seal(&queue, 1);
-    for (unsigned i = 0; i < 10; i++, queue_pass(&queue), queue_release(&queue)) CHECK_INT(queue_first(&queue)->len, sizeof text);
+    for (unsigned i = 0; i < 10; i++, queue_pass(&queue), queue_release(&queue))
+        CHECK_INT(queue_first(&queue)->len, sizeof text);
     CHECK(!queue_first(&queue));
     queue_close(&queue);
 }
