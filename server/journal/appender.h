@@ -35,8 +35,8 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     __attribute__((warn_unused_result));
 /* No thread uses it any more. */
 void appender_close(void);
-/* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files and
- * listens. Needs no lock held. False after logging why not. */
+/* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files
+ * and listens. Needs no lock held. False after logging why not. */
 bool appender_begin(void);
 
 /* ---- The journal's thread ------------------------------------------------------------------------- */

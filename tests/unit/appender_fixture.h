@@ -53,7 +53,7 @@ static inline void log_stop(void) {
     appender_close();
 }
 
-/* Turns of the thread until it would sleep, and of an executor where there is something for it; when it wants the next one. */
+/* Turns of the thread until it would sleep, and of an executor where it is asked; when the next is due. */
 static inline int64_t log_turns(int64_t at_ms) {
     shards->exec.clock.now_us = (uint64_t)at_ms * 1000;
     for (;;) {
