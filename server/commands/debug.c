@@ -119,6 +119,7 @@ static void debug_reload(struct call *call) {
     struct reload reload;
     struct snapshot_load load = {.now_ms = call->effects->now_ms, .only_looks = true};
     if (!reload_options(call, &reload)) return;
+    snapshot_stop();
     if (reload.saves && !snapshot_save(call->effects->now_ms)) {
         reply_error(call->reply, "ERR");
         return;
