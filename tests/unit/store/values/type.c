@@ -2,8 +2,8 @@
  * commands against a model, with versions that somebody holds; without memory at random and at every single allocation;
  * giants that go in bounded steps. */
 #include "store/values/type.h"
-#include "store/snapshot.h"
 
+#include "store/snapshot.h"
 #include "tests/check.h"
 #include "tests/unit/store/tiny.h"
 
@@ -484,9 +484,7 @@ static void a_preimage_keeps_the_version_before(void) {
     struct dead dead = {0};
     unsigned budget = UINT32_MAX;
     make_giant(ks, "g");
-    struct keyspace_snapshot *snapshot = keyspace_snapshot_new(ks, show, NULL);
-    CHECK(snapshot);
-    keyspace_snapshot_begin(ks, snapshot);
+    keyspace_snapshot_begin(ks, keyspace_snapshot_new(ks, show, NULL));
     struct edit edit = edit_of(ks, 0, key_of("g"));
     CHECK(edit_open(&edit, false) == EDIT_OPENED && tiny_push(&edit, -1) && tiny_push(&edit, -2));
     CHECK(!edit_close(&edit));
