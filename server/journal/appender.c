@@ -13,6 +13,7 @@
 #include "server/journal/snapshot_save.h"
 #include "server/lock_order.h"
 #include "server/log.h"
+#include "server/stripes/stripes.h"
 
 enum step { STEP_NONE, STEP_ASKED, STEP_READY, STEP_SAVED };
 
@@ -27,6 +28,7 @@ static struct {
     /* Fixed. */
     struct disk *disk;
     const struct appender_server *server;
+    bool begun; /* under all stripes: what is there from the beginning is there */
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
@@ -45,7 +47,7 @@ static struct {
     _Atomic int error, fatal; /* negative errno */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
     _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed;
-} appender = {.mutex = MUTEX(LOCK_JOURNAL)};
+} appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX};
 
 static struct manifest_place place(void) {
     return (struct manifest_place){config.appenddirname, config.appendfilename};
@@ -64,12 +66,17 @@ bool appender_hurries(void) {
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
+    assert(server->look_again && server->refuse && server->holds);
     appender.disk = disk;
     appender.server = server;
     appender.step = STEP_NONE;
     appender.since_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
+    appender.may_rewrite_ms = 0;
+    appender.error = appender.fatal = 0;
+    appender.rewrites = appender.failures = appender.delayed = 0;
+    appender.refused = false;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
     writer_close(&appender.writer);
@@ -82,7 +89,7 @@ void appender_close(void) {
     writer_close(&appender.writer);
     manifest_free(&appender.manifest);
     journal_close();
-    appender.on = false;
+    appender.on = appender.begun = false;
 }
 
 /* ---- Files ---------------------------------------------------------------------------------------- */
@@ -149,10 +156,12 @@ static uint64_t size_of_others(void) {
 /* An empty file that is not listed yet. The directory is synced with the manifest. */
 static int make_incr(void) {
     struct manifest_place at = place();
+    uint64_t before = appender.manifest.incr_seq;
     int error = manifest_add_incr(&appender.manifest, &at);
     if (!error && !manifest_path(appender.incr_path, &at, manifest_last(&appender.manifest)->name))
         error = -ENAMETOOLONG;
     if (error) return complain("name a file", error);
+    assert(appender.manifest.incr_seq == before + 1);
     int file = appender.disk->open(appender.disk, appender.incr_path, DISK_CREATE);
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
@@ -190,6 +199,7 @@ static bool save_base(int64_t unix_ms) {
 }
 
 static int list_base(uint64_t first_incr) {
+    assert(first_incr > 0 && first_incr <= appender.manifest.incr_seq + 1);
     int error = manifest_add_base(&appender.manifest, appender.base_name, first_incr);
     return error ? complain("list the base", error) : 0;
 }
@@ -240,18 +250,31 @@ static bool policy_holds(void) {
     return config.appendonly && appender_hurries();
 }
 
-bool appender_begin(void) {
+/* All stripes are held. */
+static bool begin(void) {
+    assert(!appender.begun && !appender.on && journal_next() == 0);
+    appender.begun = true;
     if (!config.appendonly) return true;
     if (!make_ready(false, clock_unix_ms())) return false;
     if (!writer_begin(&appender.writer, appender.incr_path)) return false;
     appender.on = true;
-    journal_listen();
-    journal_hold(policy_holds());
+    journal_switch(true);
+    if (policy_holds()) journal_switch_hold(true);
     log_notice("Changes are appended to %s", appender.incr_path);
     return true;
 }
 
+bool appender_begin(void) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    bool ok = begin();
+    stripe_set_unlock(&all);
+    return ok;
+}
+
 static void cut_to(struct record_queue *queue, const char *path) {
+    assert(!queue_is_open(queue)); /* what the command has changed before is sealed */
     queue_add_cut(queue, bytes_of(path));
     (void)journal_seal(queue, 0);
 }
@@ -262,6 +285,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
         return false;
     }
     if (!make_ready(true, unix_ms)) return false;
+    assert(!journal_listens());
     journal_switch(true);
     cut_to(queue, appender.incr_path);
     appender.on = true;
@@ -270,6 +294,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
 }
 
 static void switch_off(struct record_queue *queue) {
+    assert(journal_listens());
     appender.on = false;
     if (appender.step != STEP_NONE) appender.cancelled = true;
     cut_to(queue, "");
@@ -279,6 +304,7 @@ static void switch_off(struct record_queue *queue) {
 
 bool appender_follow(struct record_queue *queue, int64_t now_ms) {
     bool ok = true;
+    if (!appender.begun) return true; /* data are loaded yet; then it looks at the options */
     if (config.appendonly && !appender.on)
         ok = switch_on(queue, now_ms);
     else if (!config.appendonly && appender.on)
@@ -300,6 +326,7 @@ enum appender_answer appender_rewrite(void) {
 }
 
 static void rewrite_ended(bool ok, int64_t now_ms) {
+    assert(appender.step == STEP_ASKED || appender.step == STEP_SAVED);
     appender.rewrite_ok = ok;
     appender.last_rewrite_s = (now_ms - appender.begun_ms) / 1000;
     if (ok)
@@ -333,8 +360,16 @@ static void begin_rewrite(int64_t now_ms) {
         return;
     }
     log_notice("Background append only file rewriting started");
+    assert(appender.step == STEP_ASKED && appender.first_incr > 0);
     appender.step = STEP_READY;
     appender.server->look_again();
+}
+
+/* A base that is in nobody's use. Where only the directory could not be synced, the manifest lists it. */
+static void drop_base(void) {
+    const struct manifest_file *base = manifest_base(&appender.manifest);
+    bool listed = base && strcmp(base->name, appender.base_name) == 0;
+    if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
 }
 
 static bool list_saved(void) {
@@ -349,9 +384,10 @@ static bool list_saved(void) {
 }
 
 static void end_rewrite(int64_t now_ms) {
+    assert(appender.first_incr > 0 && appender.base_name[0]);
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
-    if (!ok && appender.saved) (void)appender.disk->unlink(appender.disk, appender.base_path);
+    if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
@@ -450,7 +486,10 @@ bool appender_finish(int64_t now_ms) {
     writer->policy = WRITER_EVERYSEC;
     writer->retry_ms = WRITER_NEVER;
     while (writer_turn(writer, now_ms) == now_ms) now_ms++;
-    return !writer->error && writer_sync(writer, now_ms) && writer->synced == journal_next();
+    bool ok = !writer->error && writer_sync(writer, now_ms);
+    appender.written = writer->written;
+    appender.synced = writer->synced;
+    return ok && writer->synced == journal_next();
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */
@@ -467,7 +506,7 @@ struct appender_figures appender_figures(void) {
                                        .failures = appender.failures,
                                        .size = appender.other_size + appender.file_size,
                                        .base_size = appender.base_size,
-                                       .unsynced = appender.synced != appender.written,
+                                       .unsynced = appender.synced != journal_next(),
                                        .delayed = appender.delayed};
     if (figures.rewriting)
         figures.current_rewrite_s = ((int64_t)clock_monotonic_us() / 1000 - appender.begun_ms) / 1000;
@@ -477,8 +516,4 @@ struct appender_figures appender_figures(void) {
 
 const char *appender_error(void) {
     return strerror(-appender.error);
-}
-
-uint64_t appender_synced(void) {
-    return appender.synced;
 }

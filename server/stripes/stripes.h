@@ -35,8 +35,8 @@ struct waiters;  /* keys of this stripe that somebody waits for: server/stripes/
 struct tracking; /* keys of this stripe that clients have read: server/stripes/tracking.h */
 
 /* Which change of a stripe was the last, by tickets of the journal (server/journal/journal.h): under the lock, and
- * written only while replies wait for the disk. Keys share a mark, by bits of their hashes: a reader may wait for a key
- * beside his. */
+ * written only while replies wait for the disk. Keys share a mark, by bits of their hashes: a reader may wait for
+ * another key too. */
 enum { STRIPE_MARKS = 64 };
 struct stripe_marks {
     uint64_t newest; /* of all */
