@@ -6,6 +6,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot_save.h"
 #include "server/log.h"
@@ -41,7 +42,12 @@ bool snapshot_save(int64_t now_ms) {
                                  .summed = config.rdbchecksum,
                                  .work = &snapshot.work,
                                  .now_ms = now_ms};
+    char why[CLAIM_WHY_SIZE];
     uint64_t begun_us = clock_monotonic_us();
+    if (!claim_directory(why)) {
+        log_warning("Cannot save the data: %s", why);
+        return false;
+    }
     int error = snapshot_save_run(&save);
     if (error) {
         log_warning("Cannot save the data: could not %s for %s: %s", save.failed, save.name,

@@ -12,6 +12,7 @@
 #include "server/clients/post.h"
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -39,14 +40,21 @@ static void tell(const struct snapshot_load *load) {
 }
 
 /* A file that cannot be looked at is to be loaded too: then the load tells why it cannot be. */
-void recover_begin(void) {
+bool recover_begin(void) {
     struct stat status = {0};
+    char why[CLAIM_WHY_SIZE];
     int64_t now_ms = clock_unix_ms();
     snapshot_open(&disk_kernel, now_ms);
-    if (stat(config.dbfilename, &status) < 0 && errno == ENOENT) return;
+    claim_tidy();
+    if (stat(config.dbfilename, &status) < 0 && errno == ENOENT) return true;
+    if (!claim_directory(why)) {
+        log_warning("Cannot start: %s", why);
+        return false;
+    }
     intake_begin(status.st_size < 0 ? 0 : (uint64_t)status.st_size, now_ms / 1000);
     stripes_share();
     gate_raise(GATE_LOADING);
+    return true;
 }
 
 /* What is left to be looked at, expiry above all, shards look at now. */
@@ -96,6 +104,11 @@ int recover_check(const char *directory) {
         fprintf(stderr, "kevy: %s: %s\n", directory, strerror(errno));
         return 1;
     }
+    int64_t holder = claim_holder(".");
+    if (holder >= 0)
+        fprintf(stderr,
+                "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
+                directory, holder);
     int error = stripes_open(1, MAX_DATABASES);
     if (error) {
         fprintf(stderr, "kevy: no room to look at values: %s\n", strerror(-error));
