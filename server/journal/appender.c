@@ -390,18 +390,11 @@ static bool list_saved(void) {
     return true;
 }
 
-/* A manifest whose directory could not be synced may be there all the same. */
-static bool may_be_listed(const char *name) {
-    for (size_t i = 0; i < appender.manifest.count; i++)
-        if (strcmp(appender.manifest.files[i].name, name) == 0) return true;
-    return appender.manifest.count == 0; /* it could not be read */
-}
-
 static void end_rewrite(int64_t now_ms) {
     assert(appender.first_incr > 0 && appender.base_name[0]);
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
-    if (!ok && appender.saved && !may_be_listed(appender.base_name)) drop_base();
+    if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);

@@ -9,6 +9,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot_save.h"
 #include "server/journal/snapshot_walk.h"
@@ -85,8 +86,13 @@ bool snapshot_save(int64_t now_ms) {
                                  .gradual = config.rdb_save_incremental_fsync,
                                  .work = &snapshot.work,
                                  .now_ms = now_ms};
+    char why[CLAIM_WHY_SIZE];
     uint64_t begun_us = clock_monotonic_us();
     assert(!snapshot.in_background);
+    if (!claim_directory(why)) {
+        log_warning("Cannot save the data: %s", why);
+        return false;
+    }
     int error = snapshot_save_run(&save);
     if (error) {
         log_warning("Cannot save the data: could not %s for %s: %s", save.failed, save.name,
@@ -133,7 +139,12 @@ bool snapshot_background(int64_t now_ms) {
         .names = {.temporary = snapshot.temporary, .path = config.dbfilename, .directory = "."},
         .form = {config.rdbcompression, config.rdbchecksum, config.rdb_save_incremental_fsync},
         .ended = ended};
+    char why[CLAIM_WHY_SIZE];
     assert(!snapshot.in_background);
+    if (!claim_directory(why)) {
+        log_warning("Cannot save the data: %s", why);
+        return false;
+    }
     snprintf(snapshot.temporary, sizeof snapshot.temporary, "temp-%d-bg.rdb", (int)getpid());
     snapshot.saves++;
     snapshot.scheduled = false;

@@ -14,6 +14,7 @@
 #include "server/config/config.h"
 #include "server/exec/replay.h"
 #include "server/journal/aof_cut.h"
+#include "server/journal/claim.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/stripes/stripes.h"
@@ -171,6 +172,14 @@ static void check_file(struct check *check, const char *name) {
         check_aof(check, &place, true);
 }
 
+static void tell_holder(const char *directory) {
+    int64_t holder = claim_holder(".");
+    if (holder >= 0)
+        fprintf(stderr,
+                "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
+                directory, holder);
+}
+
 /* Goes to the directory, or to that of the file, and looks. */
 static void check_path(struct check *check, const char *path) {
     struct stat status;
@@ -178,10 +187,12 @@ static void check_path(struct check *check, const char *path) {
     if (stat(path, &status) < 0) {
         complain(check, path, strerror(errno));
     } else if (S_ISDIR(status.st_mode)) {
-        if (chdir(path) < 0)
+        if (chdir(path) < 0) {
             complain(check, path, strerror(errno));
-        else
+        } else {
+            tell_holder(path);
             check_all(check);
+        }
     } else {
         char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
         if (slash && (!directory || chdir(directory) < 0))

@@ -11,6 +11,7 @@
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/exec/replay.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -63,15 +64,22 @@ static uint64_t bytes_to_load(bool *any) {
 }
 
 /* A file that cannot be looked at is to be loaded too: then the load tells why it cannot be. */
-void recover_begin(void) {
+bool recover_begin(void) {
+    char why[CLAIM_WHY_SIZE];
     int64_t now_ms = clock_unix_ms();
     bool any;
     uint64_t bytes = bytes_to_load(&any);
     snapshot_open(&disk_kernel, now_ms);
-    if (!any) return;
+    claim_tidy();
+    if (!any) return true;
+    if (!claim_directory(why)) {
+        log_warning("Cannot start: %s", why);
+        return false;
+    }
     intake_begin(bytes, now_ms / 1000);
     stripes_share();
     gate_raise(GATE_LOADING);
+    return true;
 }
 
 /* What is left to be looked at, expiry above all, shards look at now. */
