@@ -83,6 +83,7 @@ static bool daemonize(void) {
 static int serve(void) {
     usage_starting();
     if (!server_start()) return 1;
+    if (server_stopping()) return server_run(); /* somebody asked for that while data were loaded */
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
                shard_count == 1 ? "shard" : "shards", io_name(&shards[0].io));
     usage_started();

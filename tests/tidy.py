@@ -37,7 +37,7 @@ ARROWS = [
     ("store/", [r"protocol/(?:assert|bytes|load|number|sha1)\.h"]),
     ("server/commands/", [r"(?:protocol|store)/.*", GROUND, server("call", "clients", "report", "replication"),
                           r"server/exec/(?:transaction|nested|script|monitor|slowlog|pause|mute|blocking)\.h",
-                          r"server/(?:stripes/stripes|config/config|journal/snapshot|process/server)\.h"]),
+                          r"server/(?:stripes/stripes|config/config|journal/(?:appender|intake|snapshot)|process/server)\.h"]),
     ("server/process/", [r"(?:protocol|store)/.*", r"uring/(?:io|probe)\.h", GROUND, server(*LOOP, "replication")]),
     ("server/replication/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
     ("server/loop/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
@@ -56,6 +56,9 @@ AHEAD = {
     **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "journal_hold",
                      "journal_publish", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
+    **dict.fromkeys(("manifest_free", "manifest_path", "manifest_parse", "manifest_print", "manifest_read", "manifest_write", "manifest_base",
+                     "manifest_last", "manifest_add", "manifest_add_incr", "manifest_next_base", "manifest_add_base",
+                     "manifest_delete_history"), "the journal's files, and the option that asks for them"),
     **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_valid"), "snapshots"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
@@ -363,12 +366,13 @@ def command_list(tree):
 
 
 def option_list(tree):
-    """Every option stands in kevy.conf."""
+    """Every option stands in kevy.conf, unless it is hidden."""
     if "kevy.conf" not in tree.paths or "server/config/options.def" not in tree.paths:
         return
-    conf = tree.text("kevy.conf")
-    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', tree.text("server/config/options.def")):
-        if not re.search(r"^#?\s*%s\b" % re.escape(match.group(1)), conf, re.M):
+    conf, rows = tree.text("kevy.conf"), tree.text("server/config/options.def")
+    hidden = set(re.findall(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"(?:(?!^[A-Z]+\().)*\.hidden = true', rows, re.M | re.S))
+    for line, match in lines_with(r'^OPTION\(\s*\w+,\s*\w+,\s*"([^"]+)"', rows):
+        if match.group(1) not in hidden and not re.search(r"^#?\s*%s\b" % re.escape(match.group(1)), conf, re.M):
             yield "server/config/options.def", line, "%s is not in kevy.conf" % match.group(1)
 
 

@@ -12,6 +12,7 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/process/server.h"
@@ -119,6 +120,10 @@ static void debug_reload(struct call *call) {
     struct reload reload;
     struct snapshot_load load = {.now_ms = call->effects->now_ms, .only_looks = true};
     if (!reload_options(call, &reload)) return;
+    if (intake_going()) {
+        reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
     if (reload.saves && !snapshot_save(call->effects->now_ms)) {
         reply_error(call->reply, "ERR");
         return;

@@ -10,6 +10,7 @@
 #include "server/clock.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/report/info.h"
@@ -191,7 +192,7 @@ static void shutdown_(struct call *call) {
         reply_error(call->reply, "ERR No shutdown in progress.");
         return;
     }
-    bool save = flags & SHUTDOWN_SAVE;
+    bool save = flags & SHUTDOWN_SAVE && !intake_going(); /* half of a file must not replace it */
     if (save && !save_or_reply(call, flags & SHUTDOWN_FORCE)) return;
     if (!save) log_notice("User requested shutdown...");
     client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_AFTER_REPLY);

@@ -2,6 +2,8 @@
 #include "server/journal/snapshot.h"
 
 #include "server/call/call.h"
+#include "server/commands/appendonly.h"
+#include "server/journal/intake.h"
 #include "server/report/info.h"
 
 /* Nobody else is served meanwhile, as in Redis. Why it failed stands in the log. */
@@ -37,9 +39,21 @@ COMMAND(lastsave) = {.name = "lastsave",
                      .acl = "admin dangerous",
                      .tips = "nondeterministic_output"};
 
+static void tell_loading(struct info *info) {
+    struct intake_figures figures = intake_figures(info->now_ms / 1000);
+    info_number(info, "loading_start_time", figures.begun_s);
+    info_number(info, "loading_total_bytes", (int64_t)figures.total);
+    info_number(info, "loading_rdb_used_mem", (int64_t)figures.memory);
+    info_number(info, "loading_loaded_bytes", (int64_t)figures.taken);
+    INFO_LINE(info, "loading_loaded_perc:%.2f", figures.percent);
+    info_number(info, "loading_eta_seconds", figures.eta_s);
+}
+
 static void section_persistence(struct info *info) {
     struct snapshot_figures figures = snapshot_figures();
-    info_fixed(info, "loading:0 async_loading:0 current_cow_peak:0 current_cow_size:0 "
+    bool loading = intake_going();
+    info_number(info, "loading", loading);
+    info_fixed(info, "async_loading:0 current_cow_peak:0 current_cow_size:0 "
                      "current_cow_size_age:0 current_fork_perc:0.00 current_save_keys_processed:0 "
                      "current_save_keys_total:0");
     info_number(info, "rdb_changes_since_last_save", (int64_t)figures.changes);
@@ -50,11 +64,8 @@ static void section_persistence(struct info *info) {
     info_fixed(info, "rdb_last_cow_size:0");
     info_number(info, "rdb_last_load_keys_expired", (int64_t)figures.expired_keys);
     info_number(info, "rdb_last_load_keys_loaded", (int64_t)figures.loaded_keys);
-    info_fixed(info, "aof_enabled:0 aof_rewrite_in_progress:0 "
-                     "aof_rewrite_scheduled:0 aof_last_rewrite_time_sec:-1 aof_current_rewrite_time_sec:-1 "
-                     "aof_last_bgrewrite_status:ok aof_rewrites:0 aof_rewrites_consecutive_failures:0 "
-                     "aof_last_write_status:ok aof_last_cow_size:0 module_fork_in_progress:0 "
-                     "module_fork_last_cow_size:0");
+    appendonly_info(info);
+    if (loading) tell_loading(info);
 }
 INFO_SECTION(persistence) = {.name = "persistence",
                              .title = "Persistence",

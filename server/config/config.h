@@ -36,6 +36,8 @@ enum {
     CONFIG_SYSTEMD = 4,
     CONFIG_URING = 5,
     CONFIG_EPOLL = 6,
+    CONFIG_ALWAYS = 7,
+    CONFIG_EVERYSEC = 8,
 };
 
 /* What notify-keyspace-events asks for: a bit for each of its letters, in the order in which Redis shows them. The letter A

@@ -96,6 +96,7 @@ static void conf_group(FILE *out, const char *title, const char *text) {
 static void conf_option(FILE *out, const char *name) {
     const struct option *option = option_find(bytes_of(name));
     char text[1024];
+    if (option->hidden) return;
     explain(option, true, text, sizeof text);
     print_wrapped(out, "# ", text, 100);
     print_directive(out, *option->standard ? "" : "# ", option);
@@ -134,6 +135,7 @@ void config_print(FILE *out) {
 static void help_option(FILE *out, const char *name) {
     const struct option *option = option_find(bytes_of(name));
     char text[1024];
+    if (option->hidden) return;
     explain(option, false, text, sizeof text);
     print_directive(out, option->when == ANY ? "  * --" : "    --", option);
     print_wrapped(out, "          ", text, 100);

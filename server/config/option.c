@@ -26,6 +26,9 @@ static const struct option_choice choices_loglevel[] = {{"debug", LOG_LEVEL_DEBU
                                                         {"warning", LOG_LEVEL_WARNING},
                                                         {NULL, 0}};
 
+static const struct option_choice choices_appendfsync[] = {
+    {"everysec", CONFIG_EVERYSEC}, {"always", CONFIG_ALWAYS}, {"no", CONFIG_NO}, {NULL, 0}};
+
 static struct option options[] = {
 #define GROUP(title, text)
 #define OPTION(kind_, field_, name_, default_, when_, help_, ...)                                            \

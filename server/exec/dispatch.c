@@ -12,6 +12,7 @@
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
+#include "server/exec/durable.h"
 #include "server/exec/gates.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
@@ -351,6 +352,7 @@ static inline void note_plain(struct call *call, const struct request *request) 
 static inline __attribute__((always_inline)) unsigned
 run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsigned done, unsigned count) {
     bool recorded = how == PLAIN_RECORDED, feeds = how != PLAIN_ALONE;
+    uint32_t others = recorded ? 0 : EAR_JOURNAL; /* it began to listen in the middle of the batch */
     const struct command *command = batch[done].command;
     bool noted = how == PLAIN_TRACKED && command->flags & CMD_READONLY;
     void (*run)(struct call *) = command->run;
@@ -367,7 +369,7 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
         if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
         if (stripes.locking) prefetch_lock(batch, done + LOCKS_AHEAD, count);
         stripe_lock(stripe);
-        if (feeds && __builtin_expect(needs_more(command, stripe), 0)) {
+        if (__builtin_expect((stripe->ears & others) || (feeds && needs_more(command, stripe)), 0)) {
             stripe_unlock(stripe);
             batch[done].plain = false; /* it is run by run_locked */
             break;
@@ -423,8 +425,8 @@ static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, s
 
 /* Nothing that is raised concerns it but that its client tracks whatever it reads, and no journal is open. */
 static bool tracked_path(const struct call *call, const struct command *command) {
-    return (command->gates & executor_of(call)->gates) == GATE_MASK(MODE_TRACKED) &&
-           !call->effects->journal && tracked_always(call->client);
+    return (command->gates & executor_of(call)->gates) == GATE_MASK(MODE_TRACKED) && !journal_listens() &&
+           tracked_always(call->client);
 }
 
 static void prefetch_entries(const struct request *batch, unsigned count) {
@@ -458,10 +460,10 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     struct call *call = &executor->call;
     struct request *batch = executor->batch;
     unsigned done = 0;
-    bool held = false, recorded = executor->effects.journal != NULL;
+    bool held = false, recorded = executor->effects.journal && journal_listens();
     assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
-    if (recorded) queue_prepare(executor->effects.journal);
+    if (executor->effects.journal) durable_prepare(executor);
     if (count > 1) prefetch_entries(batch, count);
     call->client = client;
     call->reply = reply;

@@ -8,6 +8,7 @@
 #include "server/config/config.h"
 #include "server/exec/prepare.h"
 #include "server/exec/transaction.h"
+#include "server/journal/intake.h"
 #include "server/missing.h"
 #include "server/report/errorstats.h"
 
@@ -102,6 +103,16 @@ static enum verdict ask_password(const struct call *call, struct text *why) {
 }
 GATE(password) = {
     .bit = GATE_NOAUTH, .flags = CLIENT_UNAUTHENTICATED, .concerns = owes_password, .ask = ask_password};
+
+static bool needs_data(const struct command *command) {
+    return !(command->flags & CMD_LOADING);
+}
+static enum verdict ask_loaded(const struct call *call, struct text *why) {
+    if (!intake_going()) return PASS; /* the batch began before it was over */
+    text_string(why, "LOADING Redis is loading the dataset in memory");
+    return REFUSED;
+}
+GATE(loading) = {.bit = GATE_LOADING, .concerns = needs_data, .ask = ask_loaded};
 
 GATE(closing) = {
     .bit = MODE_CLOSING, .flags = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW, .concerns = concerns_all};

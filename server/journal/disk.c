@@ -44,9 +44,18 @@ static ssize_t file_write(struct disk *disk, int file, const void *data, size_t 
     return got == 0 ? -ENOSPC : result_of(got);
 }
 
+static int file_truncate(struct disk *disk, int file, uint64_t len) {
+    int result;
+    do result = ftruncate(file, (off_t)len);
+    while (result < 0 && errno == EINTR);
+    if (result == 0) result = lseek(file, (off_t)len, SEEK_SET) < 0 ? -1 : 0;
+    return result_of(result);
+}
+
+/* Data and length are synced; when the file was changed nobody asks. */
 static int file_sync(struct disk *disk, int file) {
     int result;
-    do result = fsync(file);
+    do result = fdatasync(file);
     while (result < 0 && errno == EINTR);
     return result_of(result);
 }
@@ -65,13 +74,19 @@ static int file_unlink(struct disk *disk, const char *path) {
     return result_of(unlink(path));
 }
 
+static int directory_make(struct disk *disk, const char *path) {
+    return result_of(mkdir(path, 0755));
+}
+
 /* Some file systems know no such thing for directories, and say so. */
 static int directory_sync(struct disk *disk, const char *path) {
     int file, result;
     do file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (file < 0 && errno == EINTR);
     if (file < 0) return -errno;
-    result = file_sync(disk, file);
+    do result = fsync(file);
+    while (result < 0 && errno == EINTR);
+    result = result_of(result);
     close(file);
     return result == -EINVAL ? 0 : result;
 }
@@ -82,6 +97,8 @@ struct disk disk_kernel = {.open = file_open,
                            .write = file_write,
                            .sync = file_sync,
                            .size = file_size,
+                           .truncate = file_truncate,
+                           .make_directory = directory_make,
                            .rename = file_rename,
                            .unlink = file_unlink,
                            .sync_directory = directory_sync};

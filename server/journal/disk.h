@@ -23,6 +23,8 @@ struct disk {
     ssize_t (*read)(struct disk *disk, int file, void *data, size_t len);
     /* Bytes that were written behind those before: at least one, and maybe fewer than asked for. */
     ssize_t (*write)(struct disk *disk, int file, const void *data, size_t len);
+    /* Cuts the file to `len` bytes, which it has; what is written next stands behind them. */
+    int (*truncate)(struct disk *disk, int file, uint64_t len);
     /* What was written is there after a loss of power, too. After an error nobody knows what is, and asking again
      * would not tell. */
     int (*sync)(struct disk *disk, int file);
@@ -31,6 +33,8 @@ struct disk {
     /* What is at `to` is replaced at once: it is the old or the new file, never nothing. */
     int (*rename)(struct disk *disk, const char *from, const char *to);
     int (*unlink)(struct disk *disk, const char *path);
+    /* -EEXIST where there is something of this name. */
+    int (*make_directory)(struct disk *disk, const char *path);
     /* The names in this directory are there after a loss of power, too. */
     int (*sync_directory)(struct disk *disk, const char *path);
 };

@@ -45,25 +45,34 @@ unsigned journal_queue_count(void) {
 
 /* ---- Listening ------------------------------------------------------------------------------------ */
 
-static void set_ears(bool on) {
-    struct stripe_set all = {{0}};
-    stripe_set_add_all(&all);
-    stripe_set_lock(&all);
+static void lock_all(struct stripe_set *all) {
+    *all = (struct stripe_set){{0}};
+    stripe_set_add_all(all);
+    stripe_set_lock(all);
+}
+
+void journal_switch(bool on) {
+    assert(journal.queues);
     for (unsigned i = 0; i < stripes.count; i++) {
         struct stripe *stripe = &stripes.all[i];
         assert(!(stripe->ears & EAR_JOURNAL) == on);
         stripe->ears ^= EAR_JOURNAL;
     }
-    stripe_set_unlock(&all);
+    atomic_store_explicit(&journal_progress.listens, on, memory_order_relaxed);
 }
 
 void journal_listen(void) {
-    assert(journal.queues);
-    set_ears(true);
+    struct stripe_set all;
+    lock_all(&all);
+    journal_switch(true);
+    stripe_set_unlock(&all);
 }
 
 void journal_ignore(void) {
-    set_ears(false);
+    struct stripe_set all;
+    lock_all(&all);
+    journal_switch(false);
+    stripe_set_unlock(&all);
 }
 
 /* ---- Tickets -------------------------------------------------------------------------------------- */
@@ -87,13 +96,16 @@ uint64_t journal_seal(struct record_queue *queue, uint64_t ticket) {
 
 /* ---- What may be shown ---------------------------------------------------------------------------- */
 
-void journal_hold(bool on) {
-    struct stripe_set all = {{0}};
-    stripe_set_add_all(&all);
-    stripe_set_lock(&all);
+void journal_switch_hold(bool on) {
     uint64_t last = journal_next();
     for (unsigned i = 0; on && i < stripes.count; i++) stripe_mark_all(&stripes.all[i], last);
     atomic_store_explicit(&journal_progress.holds, on, memory_order_relaxed);
+}
+
+void journal_hold(bool on) {
+    struct stripe_set all;
+    lock_all(&all);
+    journal_switch_hold(on);
     stripe_set_unlock(&all);
 }
 

@@ -28,6 +28,8 @@ unsigned journal_queue_count(void);
  * are listened to, at each request; those without one must not run. */
 void journal_listen(void);
 void journal_ignore(void);
+/* The same, by whoever holds all stripes. */
+void journal_switch(bool on);
 
 /* A ticket for the running request before its end, for what must be told now; its locks are held, and it has changed
  * something, or is about to. Whoever merges waits for its records, so it is to be sealed with this ticket, and soon. */
@@ -40,7 +42,7 @@ uint64_t journal_seal(struct record_queue *queue, uint64_t ticket);
 
 /* Each on a line of its own: all executors write the one, the thread that writes the file the other. */
 struct journal_progress {
-    _Atomic bool holds;
+    _Atomic bool listens, holds;
     _Atomic uint64_t next __attribute__((aligned(64)));
     _Atomic uint64_t safe __attribute__((aligned(64)));
 };
@@ -60,6 +62,12 @@ static inline bool journal_holds(void) {
 }
 /* They do from now on, or no longer. What was changed before counts as changed by the last ticket. Needs no lock held. */
 void journal_hold(bool on);
+/* The same, by whoever holds all stripes. */
+void journal_switch_hold(bool on);
+/* Are changes recorded? As long as a stripe's lock is held the answer stays the same. */
+static inline bool journal_listens(void) {
+    return atomic_load_explicit(&journal_progress.listens, memory_order_relaxed);
+}
 
 /* All up to this ticket may be shown: called by the one thread that writes the journal, when it is on the disk, also where
  * nothing is held. Wakes the shards that sleep and await it, and no others. */

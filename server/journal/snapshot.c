@@ -6,6 +6,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot_save.h"
 #include "server/log.h"
 #include "server/stripes/stripes.h"
@@ -70,7 +71,7 @@ enum snapshot_loaded snapshot_load(struct snapshot_load *load) {
     load->work = &snapshot.work;
     enum snapshot_loaded loaded = snapshot_load_run(load);
     snapshot.changes += changes_now() - before;
-    if (loaded == SNAPSHOT_FAILED) log_warning("Cannot load %s", load->why);
+    if (loaded == SNAPSHOT_FAILED && !intake_cancelled()) log_warning("Cannot load %s", load->why);
     if (loaded != SNAPSHOT_LOADED || load->only_looks) return loaded;
     snapshot.loaded_keys = load->keys;
     snapshot.expired_keys = load->expired;

@@ -9,13 +9,13 @@
 #include "protocol/text.h"
 #include "server/config/config.h"
 #include "server/journal/file_in.h"
+#include "server/journal/intake.h"
 #include "server/stripes/stripes.h"
 #include "store/rdb/file.h"
 #include "store/rdb/lzf.h"
 
 enum {
     KEY_SHOWN_MAX = 128,
-    PROGRESS_BYTES = 1 << 20,
 };
 #define STRING_BYTES_MAX ((uint64_t)1 << 40) /* whatever the file's length pays for */
 
@@ -24,8 +24,8 @@ struct opened {
     struct file_in in;
     struct rdb_file_reader reader;
     struct load_options options[MAX_STRIPES];
-    uint64_t told; /* bytes of the file that progress was told of */
     struct loading loading;
+    struct stripe *stripe; /* of the key that is being loaded */
 };
 
 /* ---- What is wrong -------------------------------------------------------------------------------- */
@@ -63,20 +63,35 @@ static bool fail_errno(struct opened *opened, int error) {
 
 /* ---- Input ---------------------------------------------------------------------------------------- */
 
+static void tell_progress(struct opened *opened) {
+    struct snapshot_load *load = opened->load;
+    load->taken = file_in_at(&opened->in);
+    if (load->progress) load->progress(load);
+}
+
 /* `begin` and `key`: of what is being read, where the file ends in the middle of it. */
 static bool more(struct opened *opened, uint64_t begin, bool key) {
     struct snapshot_load *load = opened->load;
     if (!rdb_file_keep(&opened->reader)) return fail(opened, begin, key, "out of memory");
     int got = file_in_more(&opened->in);
     if (load->work) __atomic_fetch_add(load->work, 1, __ATOMIC_RELAXED);
-    load->taken = file_in_at(&opened->in);
-    if (load->progress && load->taken - opened->told >= PROGRESS_BYTES) {
-        opened->told = load->taken;
-        load->progress(load);
-    }
+    tell_progress(opened);
     if (got > 0) return true;
     if (got < 0) return fail_errno(opened, got);
     return fail(opened, begin, key, "the file ends in the middle of this");
+}
+
+/* ---- Stripes -------------------------------------------------------------------------------------- */
+
+static void enter_stripe(const struct opened *opened) {
+    if (opened->load->shared) stripe_lock(opened->stripe);
+}
+
+/* The owner looks at all of them when all is loaded. */
+static void leave_stripe(const struct opened *opened) {
+    if (!opened->load->shared) return;
+    keyspace_take_news(opened->stripe->keyspace, opened->load->now_ms);
+    stripe_unlock(opened->stripe);
 }
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
@@ -95,7 +110,10 @@ static bool read_value(struct opened *opened, struct load_options *options, bool
     load_begin(loading, options, reader->type, reader->version);
     enum loaded loaded = load_more(loading, &opened->in.input);
     while (loaded == LOAD_MORE) {
-        if (!more(opened, begin, true)) return false;
+        leave_stripe(opened);
+        bool got = more(opened, begin, true);
+        enter_stripe(opened);
+        if (!got) return false;
         loaded = load_more(loading, &opened->in.input);
     }
     reader->taken += file_in_at(&opened->in) - begin;
@@ -129,12 +147,17 @@ static bool load_key(struct opened *opened) {
     uint64_t hash = hash_bytes(&stripes.seed, name);
     struct keyspace *ks = stripe_of(hash)->keyspace;
     bool whole;
+    opened->stripe = stripe_of(hash);
+    enter_stripe(opened);
     bool read = read_value(opened, &opened->options[stripe_index(hash)], &whole);
     /* Its bytes may have moved. */
     if (read && whole) read = keep_value(opened, ks, (struct key){opened->reader.name.bytes, hash});
     load_end(&opened->loading);
     keyspace_note_nodes(ks);
     keyspace_note_garbage(ks);
+    leave_stripe(opened);
+    if (intake_delays()) tell_progress(opened);
+    intake_delay();
     return read;
 }
 
@@ -153,6 +176,9 @@ static void note_about(struct opened *opened) {
     struct bytes name = opened->reader.name.bytes, value = opened->reader.value.bytes;
     if (bytes_equal(name, BYTES("ctime"))) {
         if (!number_parse_i64(value, &load->created_s) || load->created_s < 0) load->created_s = 0;
+    } else if (bytes_equal(name, BYTES("used-mem"))) {
+        int64_t used = 0;
+        load->used_memory = number_parse_i64(value, &used) && used > 0 ? (uint64_t)used : 0;
     } else if (bytes_equal(name, BYTES("redis-ver")) || bytes_equal(name, BYTES("valkey-ver"))) {
         struct text out = text_fixed(load->version, sizeof load->version);
         for (size_t i = 0; i < value.len && i < sizeof load->version; i++)
@@ -177,6 +203,8 @@ static bool check_footer(struct opened *opened) {
 
 static bool load_items(struct opened *opened) {
     for (;;) {
+        if (opened->load->shared && intake_cancelled())
+            return fail(opened, opened->reader.item_begin, false, "the server was told to end");
         struct rdb_file_reader *reader = &opened->reader;
         bool ok = true;
         switch (rdb_file_read(reader, &opened->in.input)) {
@@ -194,26 +222,30 @@ static bool load_items(struct opened *opened) {
 }
 
 /* Timers are counted from a moment that a keyspace knows, and nothing may be due before that. */
-static void tell_time(int64_t now_ms) {
-    for (unsigned i = 0; i < stripes.count; i++)
-        keyspace_expire(stripes.all[i].keyspace, now_ms, 0, NULL, NULL);
+static void tell_time(struct opened *opened) {
+    for (unsigned i = 0; i < stripes.count; i++) {
+        opened->stripe = &stripes.all[i];
+        enter_stripe(opened);
+        keyspace_expire(opened->stripe->keyspace, opened->load->now_ms, 0, NULL, NULL);
+        leave_stripe(opened);
+    }
 }
 
 static void prepare(struct opened *opened, struct snapshot_load *load) {
     opened->load = load;
-    opened->told = 0;
     uint64_t paid = load->size < STRING_BYTES_MAX / LZF_GAIN_MAX ? load->size * LZF_GAIN_MAX
                                                                  : STRING_BYTES_MAX;
     opened->reader = (struct rdb_file_reader){.max_bytes = paid};
     for (unsigned i = 0; i < stripes.count; i++)
         opened->options[i] = stripes_load_options(stripes.all[i].keyspace, paid);
-    if (!load->only_looks) tell_time(load->now_ms);
+    if (!load->only_looks) tell_time(opened);
 }
 
 enum snapshot_loaded snapshot_load_run(struct snapshot_load *load) {
     struct opened *opened = malloc(sizeof *opened);
     load->keys = load->expired = load->empty = load->taken = load->size = 0;
     load->created_s = 0;
+    load->used_memory = 0;
     load->version[0] = load->why[0] = '\0';
     int error = opened ? file_in_open(&opened->in, load->disk, load->name) : -ENOMEM;
     if (error) {

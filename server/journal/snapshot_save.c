@@ -57,11 +57,12 @@ static int64_t memory_used(void) {
     return (int64_t)bytes;
 }
 
-static bool write_about(struct sink *sink, int64_t now_ms) {
+static bool write_about(struct sink *sink, const struct snapshot_save *save) {
     return rdb_file_write_aux(sink, BYTES("redis-ver"), BYTES(COMPATIBLE_REDIS_VERSION)) &&
            write_number(sink, BYTES("redis-bits"), 8 * sizeof(void *)) &&
-           write_number(sink, BYTES("ctime"), now_ms / 1000) &&
-           write_number(sink, BYTES("used-mem"), memory_used()) && write_number(sink, BYTES("aof-base"), 0);
+           write_number(sink, BYTES("ctime"), save->now_ms / 1000) &&
+           write_number(sink, BYTES("used-mem"), memory_used()) &&
+           write_number(sink, BYTES("aof-base"), save->base);
 }
 
 static void write_entry(void *context, struct entry *e) {
@@ -103,8 +104,7 @@ static void write_contents(struct saving *saving) {
     char footer[RDB_FOOTER_LEN];
     struct sink *sink = &saving->out.sink;
     unsigned databases = stripes.all[0].keyspace->databases;
-    bool written = rdb_file_write_header(sink, version_of_keyspace()) &&
-                   write_about(sink, saving->save->now_ms);
+    bool written = rdb_file_write_header(sink, version_of_keyspace()) && write_about(sink, saving->save);
     for (unsigned db = 0; db < databases && written; db++) written = write_database(saving, db);
     if (!written && !saving->out.error)
         saving->out.error = -EIO; /* a file that is not whole takes no other's place */

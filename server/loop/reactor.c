@@ -6,7 +6,9 @@
 #include "server/call/gate.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
+#include "server/exec/durable.h"
 #include "server/exec/pause.h"
+#include "server/journal/appender.h"
 #include "server/log.h"
 #include "server/loop/accept.h"
 #include "server/loop/conn.h"
@@ -161,6 +163,7 @@ static void tick(struct shard *shard) {
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
     if (all) look_again(shard);
+    if (shard->index == 0 && appender_wants_cut()) upkeep_cut(shard);
     if (shard->pace.receives) shard->worked = true;
     if (!due) return;
     shard->worked = false;
@@ -187,6 +190,7 @@ static void commit(struct shard *shard) {
         invalidation_broadcast(tracking);
         if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
     }
+    durable_tell(&shard->exec);
     if (!may_show(shard)) return;
     shard->awaits = AWAITS_NOTHING;
     conn_list_run(&shard->awaiting, conn_wants_flush);

@@ -7,6 +7,8 @@
 #include "protocol/assert.h"
 #include "server/exec/blocking.h"
 #include "server/exec/pause.h"
+#include "server/journal/appender.h"
+#include "server/journal/intake.h"
 #include "server/loop/shard.h"
 
 struct expiring {
@@ -75,14 +77,25 @@ bool upkeep_asked(struct shard *shard) {
     return due_ms == DUE_ALL;
 }
 
-/* What is found now replaces what was known before; what others ask for meanwhile waits in the mailbox. */
+/* What is found now replaces what was known before; what others ask for meanwhile waits in the mailbox. While data are
+ * loaded nothing expires, and who has loaded them asks every shard to look at everything. */
 void upkeep_run(struct shard *shard) {
     if (shard->exec.clock.now_ms < shard->want_ms) return;
     assert(shard->index < shard_count && stripes.count >= shard_count);
     shard->want_ms = DUE_NEVER;
+    if (intake_going()) return;
+    stripes_settle();
     for (unsigned i = shard->index; i < stripes.count; i += shard_count) {
         assert(stripes.all[i].owner == shard->index);
         int64_t next_ms = upkeep_stripe(shard, &stripes.all[i]);
         if (next_ms < shard->want_ms) shard->want_ms = next_ms;
     }
+}
+
+void upkeep_cut(struct shard *shard) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
+    stripe_set_leave(&all, &shard->exec.wakes, shard->exec.clock.now_ms);
 }

@@ -4,8 +4,12 @@
 
 #include <stdbool.h>
 
-/* Loads the file that `dir` and `dbfilename` name, if it is there, into the stripes, which are open and which no thread uses
- * yet. False after logging why not: then nothing was changed on the disk. */
+/* Before the shards start: is there a file that `dir` and `dbfilename` name? Then they refuse from their first turn on what
+ * needs data, as Redis does while it loads (server/journal/intake.h). */
+void recover_begin(void);
+/* Loads that file into the stripes, beside the shards. True when all is there, nothing was to be loaded, or the server was
+ * told to end meanwhile; then it still refuses what needs data. False after logging why it cannot be loaded: nothing was
+ * changed on the disk. */
 bool recover(void);
 
 /* `kevy --check-data DIR`: looks at the file dump.rdb there, and changes nothing. Prints what it holds, or what is wrong

@@ -14,6 +14,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/loop/deliver.h"
@@ -27,6 +28,7 @@
 #include "server/process/pidfile.h"
 #include "server/process/reaper.h"
 #include "server/process/recover.h"
+#include "server/process/scribe.h"
 #include "server/process/systemd.h"
 #include "server/process/watchdog.h"
 #include "uring/probe.h"
@@ -35,7 +37,7 @@ int64_t server_started_ms;
 
 static pthread_t main_thread;
 static _Atomic int exit_code;
-static _Atomic bool save_at_end;
+static _Atomic bool save_at_end, stopping;
 enum { SAVE_SECONDS = 600 }; /* that a service manager is asked to wait for it */
 
 /* ---- Shards --------------------------------------------------------------------------------------- */
@@ -199,6 +201,7 @@ static void close_all(void) {
     reaper_stop();
     listeners_close();
     stripes_close();
+    scribe_close();
     free(shards);
     shards = NULL;
     pidfile_remove(); /* the last: then all is over */
@@ -230,9 +233,14 @@ static bool start_all(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    if (!open_stripes() || !recover() || !open_listeners()) return false;
+    if (!open_stripes() || !scribe_open() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    return start_shards();
+    recover_begin();
+    if (!intake_going() && !scribe_start()) return false;
+    if (!start_shards()) return false;
+    if (recover()) return true;
+    stop_shards();
+    return false;
 }
 
 bool server_start(void) {
@@ -244,6 +252,7 @@ bool server_start(void) {
     shard_count = mailbox_count = config_shards();
     cpus_find(shard_count);
     bool ok = start_all();
+    if (!ok) (void)scribe_stop();
     if (!ok) close_all();
     interrupt_unwatch();
     return ok;
@@ -252,7 +261,13 @@ bool server_start(void) {
 void server_stop(int code, bool saved) {
     exit_code = code;
     if (saved) save_at_end = true;
+    stopping = true;
+    intake_cancel();
     pthread_kill(main_thread, SIGTERM);
+}
+
+bool server_stopping(void) {
+    return stopping;
 }
 
 /* The next signal, or -1 when the watchdog is due. */
@@ -289,7 +304,8 @@ int server_run(void) {
     log_notice("Shutting down");
     systemd_stopping();
     stop_shards();
-    if (save_at_end) save_the_rest();
+    if (!scribe_stop()) exit_code = 1;
+    if (save_at_end && !intake_going()) save_the_rest();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");
     interrupt_unwatch();

@@ -13,6 +13,8 @@ void server_stop(int exit_code, bool saved);
 
 /* For main: opens listeners and stripes and starts the shards. False after logging why not; nothing is left running. */
 bool server_start(void);
+/* For main: was it asked to end? Then not all data may have been loaded, and it is not ready. */
+bool server_stopping(void);
 /* For main: waits for signals and for server_stop, looks after the watchdog, ends the shards. Returns the exit code. */
 int server_run(void);
 

@@ -189,6 +189,14 @@ int stripes_open(unsigned shards, unsigned databases) {
     return 0;
 }
 
+void stripes_share(void) {
+    stripes.locking = true;
+}
+
+void stripes_settle(void) {
+    if (stripes.count == 1) stripes.locking = false;
+}
+
 void stripes_close(void) {
     for (unsigned i = 0; i < stripes.count; i++) tracking_clear(&stripes.all[i]);
     for (unsigned i = 0; i < stripes.count; i++) keyspace_free(stripes.all[i].keyspace);

@@ -63,12 +63,13 @@ _Static_assert(
 struct stripes {
     struct stripe *all;
     unsigned count; /* power of two */
-    bool locking;   /* more than one shard */
+    bool locking;   /* more than one shard, or one and a thread that loads beside it */
     struct hash_seed seed;
     struct heaps *heaps; /* for large values with elements: one a shard, for the stripes that it owns */
     struct stripe_marks *marks; /* of all; no memory until they are written */
 };
-extern struct stripes stripes; /* made before the first thread starts, then only read */
+extern struct stripes
+    stripes; /* made before the first thread starts, then only read, but for stripes_settle */
 
 /* DEBUG SET-ACTIVE-EXPIRE: 0 leaves expired keys to whoever looks at them. */
 extern _Atomic int stripes_active_expire;
@@ -110,6 +111,10 @@ void stripe_set_add_all(struct stripe_set *set);
 
 /* 0 or a negative errno: -ENOMEM, or why there is no randomness for the seed. */
 int stripes_open(unsigned shards, unsigned databases) __attribute__((warn_unused_result));
+/* Before the first shard runs: another thread is to change stripes beside them, and even a single shard takes locks. */
+void stripes_share(void);
+/* That thread has come to its end. Called by a single shard itself, while it holds no lock: it needs none from now on. */
+void stripes_settle(void);
 /* Bytes of keys and small values that there are addresses for: a terabyte, less under a limit on address space. */
 uint64_t stripes_room(void);
 void stripes_close(void);

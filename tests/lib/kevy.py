@@ -218,7 +218,7 @@ class Server:
         return [tcp, unix]
 
     def wait_until_ready(self):
-        """Ready means: answers PING, or refuses it for want of a password."""
+        """Ready means: answers PING, or refuses it for want of a password; not that it loads its data."""
         deadline = Deadline("%s to answer PING" % self.path)
         while True:
             if select.select([self.pidfd], [], [], 0)[0]:
@@ -230,8 +230,11 @@ class Server:
                     client.send(encode("PING"))
                     # Wakes for the reply and for the end of the process alike.
                     select.select([client.socket, self.pidfd], [], [], deadline.left())
-                    if select.select([client.socket], [], [], 0)[0] and client.read() is not None:
-                        return
+                    if select.select([client.socket], [], [], 0)[0]:
+                        reply = client.read()
+                        if reply is not None and "LOADING" not in str(reply):
+                            return
+                        select.select([self.pidfd], [], [], 0.005)
             except (OSError, Closed):
                 select.select([self.pidfd], [], [], 0.005)
 

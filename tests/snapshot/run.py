@@ -7,6 +7,7 @@
     run.py kill [--rounds N]              the server is killed while it saves: the next start loads the old or the new file, whole
     run.py shutdown [--rounds N]          SHUTDOWN SAVE while clients write: whatever was acknowledged is there at the next start
     run.py refuse                         a file that cannot be loaded: what the start and --check-data say, and that it stays as it is
+    run.py loading                        what is answered while a file is loaded, beside redis-server; and what ends the server then
     run.py zoo DIRECTORY                  every RDB file of a collection: it loads to what its .expect says, or is refused
 
 Compared are DEBUG DIGEST, which is Redis's own, and the time of each key that expires. --plant changes a byte of a value on the way;
@@ -362,6 +363,112 @@ def run_refuse(_):
     print("ok")
 
 
+# ---- While it loads ----------------------------------------------------------------------------------------------------------
+
+DEBUG = ("--enable-debug-command", "yes")
+# What is asked of both servers while they load, one after another, by one client.
+ASKED = ["PING", "ECHO hi", "GET k", "SET k v", "DBSIZE", "SELECT 1", "SELECT 0", "EXISTS k", "TIME", "HELLO 2", "CLIENT SETNAME x",
+         "CLIENT GETNAME", "CONFIG GET dbfilename", "CONFIG RESETSTAT", "COMMAND COUNT x", "LASTSAVE x", "SAVE", "KEYS *", "FLUSHALL",
+         "SWAPDB 0 1", "OBJECT HELP", "OBJECT ENCODING k", "MEMORY USAGE k", "DEBUG HELP x", "PUBLISH a b", "WATCH k", "UNWATCH", "MULTI", "GET k",
+         "EXEC", "MULTI", "PUBLISH a b", "EXEC", "MULTI", "PING", "DISCARD", "WAIT 0 0", "BLPOP k 0", "SCAN 0", "RESET", "SLOWLOG LEN",
+         "AUTH x", "NOSUCH x", "GET", "SHUTDOWN ABORT", "SUBSCRIBE a", "GET k", "PING", "UNSUBSCRIBE a"]
+FIELDS = ("loading", "async_loading", "loading_start_time", "loading_total_bytes", "loading_rdb_used_mem", "loading_loaded_bytes",
+          "loading_loaded_perc", "loading_eta_seconds")
+
+
+def slow_to_load(server, delay_us):
+    """Started with the file that lies in its directory; it takes its time, and is served."""
+    server.arguments = [*DEBUG, "--key-load-delay", delay_us, "--loading-process-events-interval-bytes", 1024]
+    server.spawn()
+
+    def connected():
+        try:
+            return server.client()
+        except OSError:
+            return None
+
+    return eventually("the server to listen while it loads", connected)
+
+
+def fields_of(client):
+    lines = client.call("INFO", "persistence").decode().splitlines()
+    return dict(line.split(":", 1) for line in lines if line.split(":", 1)[0] in FIELDS)
+
+
+def ask_while_loading(server):
+    """The replies, and the fields that INFO has before and after."""
+    with slow_to_load(server, 1000) as client:
+        eventually("the load to begin", lambda: isinstance(client.call("GET", "k"), Error))
+        replies = [client.call(*words.split(" ")) for words in ASKED]
+        eventually("something to be loaded", lambda: int(fields_of(client)["loading_rdb_used_mem"]))
+        fields = fields_of(client)
+        client.call("CONFIG", "SET", "key-load-delay", "0")
+        eventually("the load to end", lambda: not isinstance(client.call("PING"), Error))
+        return replies, fields, fields_of(client), client.call("DEBUG", "DIGEST")
+
+
+def check_fields(name, fields, afterwards, size):
+    if tuple(fields) != FIELDS or fields["loading"] != "1" or int(fields["loading_total_bytes"]) != size:
+        sys.exit("%s: INFO has, while it loads: %r" % (name, fields))
+    share = int(fields["loading_loaded_bytes"]) / size * 100
+    if abs(float(fields["loading_loaded_perc"]) - share) > 0.01 or int(fields["loading_rdb_used_mem"]) == 0:
+        sys.exit("%s: INFO has, while it loads: %r" % (name, fields))
+    if afterwards != {"loading": "0", "async_loading": "0"}:
+        sys.exit("%s: INFO has, after it has loaded: %r" % (name, afterwards))
+
+
+def end_while_loading(server, how):
+    """Nothing is written, and it ends in order."""
+    path = os.path.join(server.directory, FILE)
+    with open(path, "rb") as file:
+        before = file.read()
+    with slow_to_load(server, 100000) as client:
+        eventually("the load to begin", lambda: isinstance(client.call("GET", "k"), Error))
+        if how == signal.SIGTERM:
+            server.process.send_signal(how)
+        else:
+            client.send(encode(*how.split(" ")))
+        status = server.wait("the server to end while it loads")
+    server.kill()
+    with open(path, "rb") as file:
+        if status != 0 or file.read() != before or set(os.listdir(server.directory)) - {FILE, "log", "socket"}:
+            sys.exit("%s: status %d; the directory has %r" % (how, status, os.listdir(server.directory)))
+
+
+def run_loading(_):
+    with Server(*DEBUG, shards=2, start=False) as first, Server(*DEBUG, shards=1, start=False) as second, \
+            Server(path=find_redis(), start=False) as redis:
+        first.start()
+        with first.client() as client:
+            for i in range(5000):
+                client.send(encode("SET", "key:%d" % i, random.Random(i).randbytes(100)))
+            for _ in range(5000):
+                client.read()
+            client.call("SAVE")
+            digest = client.call("DEBUG", "DIGEST")
+        first.kill()
+        path = os.path.join(first.directory, FILE)
+        size = os.path.getsize(path)
+        answers = {}
+        for name, server in (("redis", redis), ("one shard", second), ("two shards", first)):
+            if server is not first:
+                shutil.copy(path, server.directory)
+            replies, fields, afterwards, loaded = ask_while_loading(server)
+            check_fields(name, fields, afterwards, size)
+            answers[name] = replies
+            if loaded != digest:
+                sys.exit("%s: what was loaded is not what was saved: %r, %r" % (name, loaded, digest))
+            server.kill()
+        for name in ("one shard", "two shards"):
+            for words, ours, theirs in zip(ASKED, answers[name], answers["redis"]):
+                if repr(ours) != repr(theirs) and not words.startswith(("TIME", "HELLO", "DEBUG")):
+                    sys.exit("%s, while it loads: %s: %r, where redis-server says %r" % (name, words, ours, theirs))
+        os.unlink(first.log_path)
+        for how in ("SHUTDOWN", "SHUTDOWN SAVE", "SHUTDOWN NOSAVE", signal.SIGTERM):
+            end_while_loading(first, how)
+    print("ok: %d requests while three servers loaded" % (3 * len(ASKED)))
+
+
 # ---- The zoo -----------------------------------------------------------------------------------------------------------------
 
 # What kevy refuses although some server loads it, in words of its log, and which files may be refused so.
@@ -420,10 +527,11 @@ def main():
     shutdown = commands.add_parser("shutdown")
     shutdown.add_argument("--rounds", type=int, default=8)
     commands.add_parser("refuse")
+    commands.add_parser("loading")
     zoo = commands.add_parser("zoo")
     zoo.add_argument("directory")
     arguments = parser.parse_args()
-    {"redis": run_redis, "kill": run_kill, "shutdown": run_shutdown, "refuse": run_refuse, "zoo": run_zoo}[arguments.command](arguments)
+    {"redis": run_redis, "kill": run_kill, "shutdown": run_shutdown, "refuse": run_refuse, "loading": run_loading, "zoo": run_zoo}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

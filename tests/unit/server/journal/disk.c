@@ -44,6 +44,28 @@ static void what_is_written_is_read(void) {
     expect("a", BYTES("new"));
 }
 
+static void what_is_cut_off_is_gone_and_more_comes_behind_it(void) {
+    int file = disk->open(disk, "cut", DISK_CREATE);
+    CHECK(file >= 0);
+    write_all(file, BYTES("hello world"));
+    CHECK_INT(disk->truncate(disk, file, 6), 0);
+    write_all(file, BYTES("all"));
+    CHECK_INT(disk->sync(disk, file), 0);
+    CHECK_INT(disk->close(disk, file), 0);
+    expect("cut", BYTES("hello all"));
+    CHECK_INT(disk->unlink(disk, "cut"), 0);
+}
+
+static void directories_are_made_once(void) {
+    CHECK_INT(disk->make_directory(disk, "made"), 0);
+    CHECK_INT(disk->make_directory(disk, "made"), -EEXIST);
+    CHECK_INT(disk->make_directory(disk, "none/made"), -ENOENT);
+    make("made/file", BYTES("x"));
+    CHECK_INT(disk->sync_directory(disk, "made"), 0);
+    CHECK_INT(disk->unlink(disk, "made/file"), 0);
+    CHECK_INT(rmdir("made"), 0);
+}
+
 static void a_file_takes_the_place_of_another(void) {
     make("b", BYTES("other"));
     CHECK_INT(disk->rename(disk, "b", "a"), 0);
@@ -77,6 +99,8 @@ int main(void) {
     char directory[] = "/tmp/kevy-disk-XXXXXX";
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(what_is_written_is_read);
+    RUN(what_is_cut_off_is_gone_and_more_comes_behind_it);
+    RUN(directories_are_made_once);
     RUN(a_file_takes_the_place_of_another);
     RUN(errors_are_those_of_the_kernel);
     CHECK_INT(rmdir(directory), 0);

@@ -242,8 +242,7 @@ static void run_stream(struct bytes stream) {
 /* Runs all records that are there; returns how many bytes they were. */
 static size_t replay(void) {
     struct buffer stream = {0};
-    while (merge_next(&merge, append_piece, &stream)) {
-    }
+    while (merge_next(&merge, append_piece, &stream)) merge_release(&merge);
     for (unsigned i = 0; i < EXECUTORS; i++) CHECK(!queue_first(journal_queue(i)));
     change_keyspaces();
     run_stream(buffer_bytes(&stream));
@@ -719,8 +718,7 @@ static void check_records(const char *lines) {
     struct request_parser parser = {0};
     struct request_args args = {0};
     size_t used;
-    while (merge_next(&merge, append_piece, &stream)) {
-    }
+    while (merge_next(&merge, append_piece, &stream)) merge_release(&merge);
     for (struct bytes left = buffer_bytes(&stream); left.len; left.data += used, left.len -= used) {
         CHECK(request_parse(&parser, &shards->limits, left, &args, &used) == REQUEST_READY);
         for (uint32_t i = 0; i < args.argc; i++) {

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "server/call/gate.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "tests/unit/snapshot_fixture.h"
 
@@ -20,7 +22,8 @@ static const struct bytes torn = BYTES_INIT("REDIS0003\xfe\0\0\1k\1v\xfc\1\0\0")
 
 static void without_a_file_there_is_nothing_to_do(void) {
     open_shards(3);
-    CHECK(recover());
+    recover_begin();
+    CHECK(!intake_going() && recover());
     CHECK_INT(keys_now(), 0);
     CHECK_INT(snapshot_figures().changes, 0);
     end();
@@ -29,7 +32,18 @@ static void without_a_file_there_is_nothing_to_do(void) {
 static void what_was_saved_is_there(void) {
     open_shards(3);
     put_file(whole);
-    CHECK(recover());
+    recover_begin();
+    CHECK(intake_going());
+    EXPECT(
+        "get k\nping\necho hi\nauth x\n",
+        "-LOADING Redis is loading the dataset in memory\r\n-LOADING Redis is loading the dataset in "
+        "memory\r\n"
+        "$2\r\nhi\r\n"
+        "-ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+        "configuration is correct?\r\n");
+    EXPECT("multi\nget k\nexec\n", "+OK\r\n-LOADING Redis is loading the dataset in memory\r\n"
+                                   "-EXECABORT Transaction discarded because of previous errors.\r\n");
+    CHECK(recover() && !intake_going());
     EXPECT("get k\ndbsize\n", "$1\r\nv\r\n:1\r\n");
     for (unsigned i = 0; i < stripes.count; i++) CHECK(!keyspace_news(stripes.all[i].keyspace));
     CHECK_INT(snapshot_figures().loaded_keys, 1);
@@ -40,7 +54,12 @@ static void what_was_saved_is_there(void) {
 static void a_file_that_cannot_be_loaded_ends_the_start(void) {
     open_shards(3);
     put_file(torn);
+    recover_begin();
     CHECK(!recover());
+    CHECK(intake_going()); /* until the end nobody sees half of it */
+    EXPECT("get k\n", "-LOADING Redis is loading the dataset in memory\r\n");
+    intake_end();
+    gate_lower(GATE_LOADING);
     end();
 }
 
