@@ -66,12 +66,17 @@ bool appender_hurries(void) {
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
+    assert(server->look_again && server->refuse && server->holds);
     appender.disk = disk;
     appender.server = server;
     appender.step = STEP_NONE;
     appender.since_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
+    appender.may_rewrite_ms = 0;
+    appender.error = appender.fatal = 0;
+    appender.rewrites = appender.failures = appender.delayed = 0;
+    appender.refused = false;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
     writer_close(&appender.writer);
@@ -110,7 +115,7 @@ static int read_manifest(void) {
     manifest_free(&appender.manifest);
     int error = manifest_read(&appender.manifest, appender.disk, &at, why);
     if (error && error != -ENOENT) log_warning("Cannot read the manifest of the append-only file: %s", why);
-    return error == -ENOENT ? 0 : error;
+    return error == -ENOENT ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : error;
 }
 
 static int write_manifest(void) {
@@ -151,10 +156,12 @@ static uint64_t size_of_others(void) {
 /* An empty file that is not listed yet. The directory is synced with the manifest. */
 static int make_incr(void) {
     struct manifest_place at = place();
+    uint64_t before = appender.manifest.incr_seq;
     int error = manifest_add_incr(&appender.manifest, &at);
     if (!error && !manifest_path(appender.incr_path, &at, manifest_last(&appender.manifest)->name))
         error = -ENAMETOOLONG;
     if (error) return complain("name a file", error);
+    assert(appender.manifest.incr_seq == before + 1);
     int file = appender.disk->open(appender.disk, appender.incr_path, DISK_CREATE);
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
@@ -192,6 +199,7 @@ static bool save_base(int64_t unix_ms) {
 }
 
 static int list_base(uint64_t first_incr) {
+    assert(first_incr > 0 && first_incr <= appender.manifest.incr_seq + 1);
     int error = manifest_add_base(&appender.manifest, appender.base_name, first_incr);
     return error ? complain("list the base", error) : 0;
 }
@@ -244,6 +252,7 @@ static bool policy_holds(void) {
 
 /* All stripes are held. */
 static bool begin(void) {
+    assert(!appender.begun && !appender.on && journal_next() == 0);
     appender.begun = true;
     if (!config.appendonly) return true;
     if (!make_ready(false, clock_unix_ms())) return false;
@@ -265,6 +274,7 @@ bool appender_begin(void) {
 }
 
 static void cut_to(struct record_queue *queue, const char *path) {
+    assert(!queue_is_open(queue)); /* what the command has changed before is sealed */
     queue_add_cut(queue, bytes_of(path));
     (void)journal_seal(queue, 0);
 }
@@ -275,6 +285,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
         return false;
     }
     if (!make_ready(true, unix_ms)) return false;
+    assert(!journal_listens());
     journal_switch(true);
     cut_to(queue, appender.incr_path);
     appender.on = true;
@@ -283,6 +294,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
 }
 
 static void switch_off(struct record_queue *queue) {
+    assert(journal_listens());
     appender.on = false;
     if (appender.step != STEP_NONE) appender.cancelled = true;
     cut_to(queue, "");
@@ -314,6 +326,7 @@ enum appender_answer appender_rewrite(void) {
 }
 
 static void rewrite_ended(bool ok, int64_t now_ms) {
+    assert(appender.step == STEP_ASKED || appender.step == STEP_SAVED);
     appender.rewrite_ok = ok;
     appender.last_rewrite_s = (now_ms - appender.begun_ms) / 1000;
     if (ok)
@@ -347,8 +360,16 @@ static void begin_rewrite(int64_t now_ms) {
         return;
     }
     log_notice("Background append only file rewriting started");
+    assert(appender.step == STEP_ASKED && appender.first_incr > 0);
     appender.step = STEP_READY;
     appender.server->look_again();
+}
+
+/* A base that is in nobody's use. Where only the directory could not be synced, the manifest lists it. */
+static void drop_base(void) {
+    const struct manifest_file *base = manifest_base(&appender.manifest);
+    bool listed = base && strcmp(base->name, appender.base_name) == 0;
+    if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
 }
 
 static bool list_saved(void) {
@@ -363,9 +384,10 @@ static bool list_saved(void) {
 }
 
 static void end_rewrite(int64_t now_ms) {
+    assert(appender.first_incr > 0 && appender.base_name[0]);
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
-    if (!ok && appender.saved) (void)appender.disk->unlink(appender.disk, appender.base_path);
+    if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
@@ -383,8 +405,12 @@ static bool has_grown(void) {
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
+static enum step step_now(void) {
+    return atomic_load_explicit(&appender.step, memory_order_acquire);
+}
+
 static void rewrite_step(int64_t now_ms) {
-    switch (appender.step) {
+    switch (step_now()) {
     case STEP_NONE:
         if (now_ms >= appender.may_rewrite_ms && has_grown()) {
             log_notice("Starting automatic rewriting of AOF");
@@ -399,7 +425,7 @@ static void rewrite_step(int64_t now_ms) {
 }
 
 bool appender_wants_cut(void) {
-    return atomic_load_explicit(&appender.step, memory_order_acquire) == STEP_READY;
+    return step_now() == STEP_READY;
 }
 
 void appender_cut(struct record_queue *queue, int64_t unix_ms) {
@@ -450,9 +476,9 @@ int64_t appender_turn(int64_t now_ms) {
     int64_t due_ms = writer_turn(writer, now_ms);
     tell_figures(now_ms);
     if (appender_fatal()) return WRITER_NEVER;
-    enum step before = appender.step;
+    enum step before = step_now();
     rewrite_step(now_ms);
-    return appender.step != before ? now_ms : due_ms;
+    return step_now() != before ? now_ms : due_ms;
 }
 
 int appender_fatal(void) {
@@ -464,13 +490,16 @@ bool appender_finish(int64_t now_ms) {
     writer->policy = WRITER_EVERYSEC;
     writer->retry_ms = WRITER_NEVER;
     while (writer_turn(writer, now_ms) == now_ms) now_ms++;
-    return !writer->error && writer_sync(writer, now_ms) && writer->synced == journal_next();
+    bool ok = !writer->error && writer_sync(writer, now_ms);
+    appender.written = writer->written;
+    appender.synced = writer->synced;
+    return ok && writer->synced == journal_next();
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */
 
 struct appender_figures appender_figures(void) {
-    enum step step = appender.step;
+    enum step step = step_now();
     struct appender_figures figures = {.on = appender.on,
                                        .rewriting = step != STEP_NONE,
                                        .rewrite_ok = appender.rewrite_ok,
@@ -491,8 +520,4 @@ struct appender_figures appender_figures(void) {
 
 const char *appender_error(void) {
     return strerror(-appender.error);
-}
-
-uint64_t appender_synced(void) {
-    return appender.synced;
 }

@@ -1,7 +1,8 @@
 /* scribe.c - turn after turn; in between it sleeps until there is something to write.
  *
- * Under `always` a reply waits for each change, so it is written at once, and what comes meanwhile is the next batch. Otherwise
- * nobody waits: after a turn the thread rests for some milliseconds, in which changes gather and nobody needs to wake it. */
+ * Under `always` a reply waits for each change, so it is written at once, and what comes meanwhile is the next batch.
+ * Otherwise nobody waits: after a turn the thread rests for some milliseconds, in which changes gather without
+ * waking it each time. */
 #include "server/process/scribe.h"
 
 #include <pthread.h>
@@ -22,7 +23,7 @@ static pthread_t thread;
 static bool running;
 static _Atomic bool ending;
 
-enum { REST_MS = 5 };
+enum { REST_MS = 10 };
 
 static int64_t now_ms(void) {
     return (int64_t)(clock_monotonic_us() / 1000);
@@ -101,10 +102,12 @@ bool scribe_open(void) {
 }
 
 bool scribe_start(void) {
+    if (!journal_queue_count()) return true; /* it was not opened */
     if (!appender_begin()) {
         log_warning("Fatal error: the append-only file cannot be written. Exiting.");
         return false;
     }
+    ending = false;
     running = pthread_create(&thread, NULL, write_all, NULL) == 0;
     if (!running) log_warning("No thread to write the append-only file on. Exiting.");
     return running;
