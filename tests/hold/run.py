@@ -233,7 +233,7 @@ def ends(program):
 
 
 def main():
-    program, mode = sys.argv[1:3]
+    program, mode = os.path.abspath(sys.argv[1]), sys.argv[2]
     if mode == "ways":
         ways(program, "--plant" in sys.argv[3:])
     elif mode == "ends":
