@@ -82,12 +82,6 @@ static bool open_stream(struct call *call, bool create, struct edit *edit) {
     return false;
 }
 
-/* The stream of an edit; NULL where it is to become one. */
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return value.kind == VALUE_OBJECT ? stream_at(&value) : NULL;
-}
-
 /* The same, and the group must be there. */
 static bool open_with_group(struct call *call, struct edit *edit) {
     if (!open_stream(call, false, edit)) return false;

@@ -1,5 +1,5 @@
-/* stream_refs.c - what becomes of an entry's references when it goes: KEEPREF, DELREF and ACKED of XDELEX, XACKDEL, XTRIM and
- * XADD. A reference is that the entry is pending in a group; a group that is yet to read it needs it, too.
+/* stream_refs.c - what becomes of an entry's references when it goes: KEEPREF, DELREF and ACKED of XDELEX, XACKDEL, XTRIM
+ * and XADD. A reference is that the entry is pending in a group; a group that is yet to read it needs it, too.
  *
  * All of this is recorded as XDEL, XACK and XTRIM, which Redis 7.0 knows. */
 #include <stdlib.h>
@@ -45,12 +45,6 @@ static void records_add(struct records *records, struct stream_id id) {
 }
 
 /* ---- References ----------------------------------------------------------------------------------- */
-
-/* The stream as the edit has made it by now. */
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return stream_at(&value);
-}
 
 /* Has some group yet to read or to acknowledge it? */
 static bool is_needed(const struct stream *stream, struct stream_id id) {
