@@ -304,16 +304,14 @@ static uint64_t acknowledge(struct call *call, struct edit *edit, struct stream_
     uint64_t acknowledged = 0;
     *failed = 0;
     for (uint32_t i = XACK_IDS; i < call->argc; i++) {
-        struct stream_pending pending;
         struct stream_id id;
-        bool valid = stream_id_parse(call->argv[i], 0, &id);
+        bool valid = stream_id_parse(call->argv[i], 0, &id), there;
         assert(valid);
-        if (!stream_pending_find(group, id, &pending)) continue;
-        if (!stream_pending_remove(group, &context, &pending)) {
+        if (!stream_pending_take(group, &context, id, &there)) {
             *failed = i;
             break;
         }
-        acknowledged++;
+        acknowledged += there;
     }
     return acknowledged;
 }

@@ -292,11 +292,11 @@ static void acknowledge(struct deleting *deleting, struct edit *edit) {
     struct records records = {.call = call, .group = group};
     deleting->failed = group == NULL;
     for (uint32_t i = 0; i < deleting->count && !deleting->failed; i++) {
-        struct stream_pending pending;
         struct stream_id id = id_at(deleting, i);
-        if (!stream_pending_find(group, id, &pending)) continue;
-        deleting->failed = !stream_pending_remove(group, &context, &pending);
+        bool there;
+        deleting->failed = !stream_pending_take(group, &context, id, &there);
         if (deleting->failed) break;
+        if (!there) continue;
         deleting->answers[i] = DELETED;
         deleting->forgotten++;
         records_add(&records, id);
