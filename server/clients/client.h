@@ -39,6 +39,7 @@ enum client_flag {
     CLIENT_CACHING = 1 << 19,         /* CLIENT CACHING was said for the next command */
     CLIENT_BROKEN_REDIRECT = 1 << 20, /* whom its invalidations were sent to has gone */
     CLIENT_READONLY = 1 << 21,        /* READONLY was said, in cluster mode */
+    CLIENT_CAN_REDIRECT = 1 << 22,    /* CLIENT CAPA REDIRECT was said: it would follow a redirection */
 };
 
 /* What a client is called, and where its socket's two ends are: "ip:port" or "path:0". */

@@ -325,12 +325,6 @@ static struct stream_id id_at_rank(const struct stream *stream, uint64_t rank) {
     return stream_id_of(&item);
 }
 
-/* The stream as the edit has made it by now. */
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return stream_at(&value);
-}
-
 /* Trims the stream of the edit. How many entries have gone; *failed: there was no memory for it. */
 static uint64_t trim(struct edit *edit, const struct trimming *trimming, bool *failed) {
     uint64_t count = trimming->by == TRIM_NONE ? 0 : entries_to_trim(stream_in(edit), trimming);

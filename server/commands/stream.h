@@ -39,6 +39,12 @@ const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*abs
  * counted, and the latter told. False after replying. */
 bool stream_open_as_reader(struct call *call, struct edit *edit);
 
+/* The stream of an edit, as that has made it by now; NULL where it is to become one. */
+static inline const struct stream *stream_in(const struct edit *edit) {
+    struct value value = entry_value(edit->entry);
+    return value.kind == VALUE_OBJECT ? stream_at(&value) : NULL;
+}
+
 /* ---- Groups --------------------------------------------------------------------------------------- */
 
 /* Replies that there is no such key, or no such group. */
@@ -66,8 +72,8 @@ enum stream_refs {
 };
 /* Is it one of these words? */
 bool stream_refs_read(struct bytes word, enum stream_refs *refs);
-/* Takes what is pending up to a number out of all groups, which is recorded; *forgotten is raised by how many they were. False
- * without memory; some are gone by then. */
+/* Takes what is pending up to a number out of all groups, which is recorded; *forgotten is raised by how many they were.
+ * False without memory; some are gone by then. */
 bool stream_forget_until(struct call *call, struct edit *edit, struct stream_id until, uint64_t *forgotten);
 /* Deletes of the first `looks` entries those that no group needs, `most` of them at most, which is recorded. How many are
  * gone; *failed: memory ran out. */

@@ -1,5 +1,5 @@
-/* stream_refs.c - what becomes of an entry's references when it goes: KEEPREF, DELREF and ACKED of XDELEX, XACKDEL, XTRIM and
- * XADD. A reference is that the entry is pending in a group; a group that is yet to read it needs it, too.
+/* stream_refs.c - what becomes of an entry's references when it goes: KEEPREF, DELREF and ACKED of XDELEX, XACKDEL, XTRIM
+ * and XADD. A reference is that the entry is pending in a group; a group that is yet to read it needs it, too.
  *
  * All of this is recorded as XDEL, XACK and XTRIM, which Redis 7.0 knows. */
 #include <stdlib.h>
@@ -45,12 +45,6 @@ static void records_add(struct records *records, struct stream_id id) {
 }
 
 /* ---- References ----------------------------------------------------------------------------------- */
-
-/* The stream as the edit has made it by now. */
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return stream_at(&value);
-}
 
 /* Has some group yet to read or to acknowledge it? */
 static bool is_needed(const struct stream *stream, struct stream_id id) {
@@ -298,11 +292,11 @@ static void acknowledge(struct deleting *deleting, struct edit *edit) {
     struct records records = {.call = call, .group = group};
     deleting->failed = group == NULL;
     for (uint32_t i = 0; i < deleting->count && !deleting->failed; i++) {
-        struct stream_pending pending;
         struct stream_id id = id_at(deleting, i);
-        if (!stream_pending_find(group, id, &pending)) continue;
-        deleting->failed = !stream_pending_remove(group, &context, &pending);
+        bool there;
+        deleting->failed = !stream_pending_take(group, &context, id, &there);
         if (deleting->failed) break;
+        if (!there) continue;
         deleting->answers[i] = DELETED;
         deleting->forgotten++;
         records_add(&records, id);

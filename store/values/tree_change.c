@@ -742,6 +742,22 @@ enum tree_changed tree_remove(struct tree *tree, const struct tree_context *cont
     return take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
 }
 
+enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
+                                   const struct tree_item *item,
+                                   bool (*see)(void *seer, const struct tree_item *found), void *seer) {
+    struct way way;
+    struct tree_item found;
+    bool there;
+    assert(tree->kind == TREE_STREAM);
+    if (tree->root == NULL) return TREE_UNCHANGED;
+    if (!settle(tree, context)) return TREE_NO_MEMORY;
+    if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
+    unsigned place = place_in(way.leaf, item, &there);
+    if (!there) return TREE_UNCHANGED;
+    leaf_get(way.leaf, place, leaf_offset(way.leaf, place), &found);
+    return see(seer, &found) && take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
+}
+
 enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
                                const struct tree_item *item, double score) {
     struct way way;

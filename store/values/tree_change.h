@@ -18,6 +18,12 @@ enum tree_changed tree_put(struct tree *tree, const struct tree_context *context
 enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
                               const struct tree_item *item);
 
+/* The same of an ordered tree, but `see` is shown the element before it goes: where it says no, nothing is changed, and that
+ * is TREE_NO_MEMORY. It may change other trees. */
+enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
+                                   const struct tree_item *item,
+                                   bool (*see)(void *seer, const struct tree_item *found), void *seer);
+
 /* Puts an item before all others, or behind them, in O(1) as a rule. In ordered trees its key must be above all others, and
  * it is put behind them: so a tree is built of full leaves. False without memory. */
 bool tree_push(struct tree *tree, const struct tree_context *context, const struct tree_item *item,
