@@ -160,8 +160,10 @@ static bool own_way(struct tree *tree, const struct tree_context *context, struc
     return true;
 }
 
-/* The same to a key of one word, where all nodes are ready, as they are as a rule. */
-static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t hash, bool room) {
+/* The same to a key of so many words, where all nodes are ready, as they are as a rule. */
+static inline __attribute__((always_inline)) bool ready_way(const struct tree *tree, struct way *way,
+                                                            const struct tree_target *target, bool room,
+                                                            unsigned words) {
     struct node *node = tree->root;
     unsigned depth = 0;
     if (room && tree->count >= TREE_COUNT_MAX) return false;
@@ -169,8 +171,10 @@ static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t 
         struct inner *inner = inner_of(node);
         if (!is_ready(node, room)) return false;
         assert(depth < TREE_LEVELS);
-        way->steps[depth] = (struct step){inner, tree_child_of_hash(inner, hash)};
-        node = inner_child_by_word(inner, way->steps[depth].at);
+        unsigned at = words == 1 ? tree_child_of_hash(inner, target->key.high)
+                                 : tree_choose_by_key(inner, target);
+        way->steps[depth] = (struct step){inner, at};
+        node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
         tree_ask_for(&inner->head, node);
     }
     way->depth = depth;
@@ -181,8 +185,13 @@ static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t 
 /* The way to where an item is, or would be. */
 static bool own_way_to_item(struct tree *tree, const struct tree_context *context, struct way *way,
                             const struct tree_item *item, bool room) {
-    if (tree_key_words[tree->kind] == 1 && ready_way(tree, way, item->key.high, room)) return true;
-    return own_way(tree, context, way, tree_target(tree, item), room);
+    if (tree_key_words[tree->kind] == 1) {
+        struct tree_target hash = {.to = TREE_TO_KEY, .key = item->key};
+        return ready_way(tree, way, &hash, room, 1) ||
+               own_way(tree, context, way, tree_target(tree, item), room);
+    }
+    struct tree_target target = tree_target(tree, item);
+    return ready_way(tree, way, &target, room, 2) || own_way(tree, context, way, target, room);
 }
 
 /* Pays what is owed to the counts on the way to an edge. */
@@ -679,9 +688,9 @@ static void mend(struct tree *tree, const struct tree_context *context, const st
 
 /* Gives up memory that a leaf has long not needed. */
 static void shrink_leaf(struct tree *tree, const struct tree_context *context, const struct way *way) {
-    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     size_t needs = leaf_needs(way->leaf);
     if (needs + needs / 16 > HEAP_NODE_MAX || node_bytes(needs + needs / 16) >= way->leaf->capacity) return;
+    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     struct leaf *leaf =
         leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, needs + needs / 16);
     if (leaf) exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
@@ -760,6 +769,66 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
     bool done = leaf_replace(way.leaf, way.place, &ready);
     assert(done); /* entries of an index are of one size */
     return TREE_REPLACED;
+}
+
+/* May what the cursor is at be changed in place? */
+static bool is_open(const struct tree *tree, const struct tree_cursor *cursor) {
+    if (cursor->tree != tree || cursor->leaf == NULL || node_shared(&cursor->leaf->head)) return false;
+    for (unsigned i = 0; i < cursor->depth; i++)
+        if (node_shared(&cursor->ways[i].node->head)) return false;
+    return true;
+}
+
+bool tree_rescore_at(struct tree *tree, const struct tree_cursor *cursor, double score) {
+    struct tree_item entry;
+    struct leaf_item ready = {.item = &entry};
+    assert(tree->kind == TREE_INDEX);
+    if (!is_open(tree, cursor)) return false;
+    tree_get(cursor, &entry);
+    entry.score = score;
+    bool done = leaf_replace(cursor->leaf, cursor->place, &ready);
+    assert(done); /* entries of an index are of one size */
+    return true;
+}
+
+/* The way that a cursor has gone, all of whose nodes are the tree's own. */
+static struct way way_of(const struct tree_cursor *cursor) {
+    struct way way;
+    way.depth = cursor->depth;
+    way.leaf = cursor->leaf;
+    way.place = cursor->place;
+    for (unsigned i = 0; i < cursor->depth; i++)
+        way.steps[i] = (struct step){cursor->ways[i].node, cursor->ways[i].at};
+    return way;
+}
+
+bool tree_move_from(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor,
+                    const struct tree_item *item) {
+    struct tree_target target = tree_target(tree, item);
+    struct leaf_item ready = {.item = item};
+    struct tree_item before;
+    struct way to;
+    bool found;
+    assert(tree->kind == TREE_SCORES);
+    if (item->parts[0].len > LEAF_PART_LEAST || tree->owed[TREE_FRONT] || tree->owed[TREE_BACK]) return false;
+    if (!is_open(tree, cursor) || !ready_way(tree, &to, &target, true, 2)) return false;
+    to.place = leaf_lower_bound(to.leaf, item, &found);
+    assert(!found);
+    tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
+    if (node_shared(&to.leaf->head) || !leaf_insert(to.leaf, to.place, &ready)) {
+        tree_get(cursor, &before);
+        before.parts[0] = item->parts[0];
+        if (!put(tree, context, &to, &ready, 0)) return false;
+        found = tree_remove(tree, context, &before) ==
+                TREE_REMOVED; /* the cursor's leaf may be another by now */
+    } else {
+        struct way from = way_of(cursor);
+        count_on_way(tree, &to, 1);
+        from.place += to.leaf == from.leaf && to.place <= from.place;
+        found = take(tree, context, &from, from.place);
+    }
+    assert(found); /* nothing on its way is shared: it takes no memory */
+    return true;
 }
 
 bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end) {
