@@ -8,10 +8,11 @@
 
 #include <string.h>
 
+#include "store/values/tree_split.h"
+
 enum {
     INNER_JOIN_BELOW = INNER_MAX / 4,      /* children: a node with fewer is joined with a neighbour */
     INNER_JOINED_MOST = INNER_MAX / 4 * 3, /* if they have no more than these together */
-    ELEMENTS_MOST = HEAP_NODE_MAX / 2,     /* of a leaf: far more than there can be */
 };
 
 /* The way to a leaf, as a change sees it: all inner nodes are the tree's own. */
@@ -232,165 +233,6 @@ static bool own_leaf(struct tree *tree, const struct tree_context *context, stru
 
 /* ---- Putting in ----------------------------------------------------------------------------------- */
 
-/* What a leaf is to hold: its elements but `skipped` (0 or 1) from the place on, and the item there. */
-struct putting {
-    const struct leaf *leaf;
-    unsigned place, skipped;
-    const struct leaf_item *ready;
-    unsigned count; /* elements in all */
-    size_t bytes;   /* that they need, about */
-};
-
-static struct leaf_piece new_item(void) {
-    return (struct leaf_piece){.leaf = NULL};
-}
-
-/* Elements [from, to) of what the leaf is to hold. */
-static unsigned pieces_of(const struct putting *putting, unsigned from, unsigned to,
-                          struct leaf_piece pieces[3]) {
-    unsigned place = putting->place, count = 0;
-    int behind = (int)putting->skipped - 1; /* from a place behind the item to that in the leaf */
-    if (from < place) pieces[count++] = leaf_piece(putting->leaf, from, to < place ? to : place);
-    if (from <= place && to > place) pieces[count++] = new_item();
-    if (to > place + 1) {
-        unsigned begin = from > place + 1 ? from : place + 1;
-        pieces[count++] =
-            leaf_piece(putting->leaf, (unsigned)((int)begin + behind), (unsigned)((int)to + behind));
-    }
-    return count;
-}
-
-static struct leaf *build_part(const struct tree_context *context, const struct putting *putting,
-                               unsigned from, unsigned to, size_t capacity) {
-    struct leaf_piece pieces[3];
-    unsigned count = pieces_of(putting, from, to, pieces);
-    struct leaf_parts parts = {pieces, count, putting->ready};
-    return leaf_build(context->heap, (enum tree_kind)putting->leaf->head.kind, parts, capacity);
-}
-
-/* Bytes of the element at this place of what the leaf is to hold; *offset runs along with the leaf's own. */
-static size_t size_in(const struct putting *putting, unsigned at, size_t *offset) {
-    enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
-    size_t columns = leaf_bytes(kind, 1, 0) - leaf_bytes(kind, 0, 0), size;
-    unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
-    if (at == putting->place) {
-        if (putting->skipped) *offset += leaf_size_at(putting->leaf, at, *offset);
-        return leaf_item_bytes(kind, putting->ready);
-    }
-    size = leaf_size_at(putting->leaf, place, *offset);
-    *offset += size;
-    return columns + size;
-}
-
-static uint64_t index_hash(const struct putting *putting, unsigned at) {
-    struct tree_item item;
-    if (at == putting->place) return putting->ready->item->key.high;
-    unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
-    leaf_get(putting->leaf, place, 0, &item);
-    return item.key.high;
-}
-
-/* Where to split, so that equal hashes of a TREE_INDEX stay together: here, or as near as can be. 0: nowhere. */
-static unsigned between_hashes(const struct putting *putting, unsigned at) {
-    for (unsigned away = 0; away < putting->count; away++) {
-        unsigned up = at + away, down = at - away;
-        if (up < putting->count && index_hash(putting, up - 1) != index_hash(putting, up)) return up;
-        if (away < at && index_hash(putting, down - 1) != index_hash(putting, down)) return down;
-    }
-    return 0;
-}
-
-/* Where the right one of two leaves of about the same size begins. 0: it cannot be split. */
-static unsigned middle_of(const struct putting *putting) {
-    size_t sum = 0, offset = 0;
-    unsigned at = 0;
-    if (putting->count < 2) return 0;
-    while (at + 1 < putting->count && sum < putting->bytes / 2) sum += size_in(putting, at++, &offset);
-    if (at == 0) at = 1;
-    return putting->leaf->head.kind == TREE_INDEX ? between_hashes(putting, at) : at;
-}
-
-/* Two leaves in the place of one. */
-struct halves {
-    struct leaf *left, *right;
-    struct tree_key key; /* of the right one */
-};
-
-static bool halve_by_order(const struct tree_context *context, const struct putting *putting,
-                           struct halves *halves) {
-    unsigned middle = middle_of(putting);
-    if (middle == 0) return false;
-    halves->left = build_part(context, putting, 0, middle, 0);
-    halves->right = halves->left ? build_part(context, putting, middle, putting->count, 0) : NULL;
-    if (halves->right) halves->key = leaf_key(halves->right, 0, context->seed);
-    return halves->right;
-}
-
-/* The hashes of a leaf's elements, and a bound which some of these and the item's are below and some are not: above
- * their mean, which for hashes is the median. 0: they are all the same. */
-static uint64_t bound_of_hashes(const struct tree_context *context, const struct putting *putting,
-                                uint64_t *hashes) {
-    const struct leaf *leaf = putting->leaf;
-    unsigned __int128 sum = putting->ready->item->key.high;
-    uint64_t least = putting->ready->item->key.high, most = least;
-    size_t offset = 0;
-    for (unsigned i = 0; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
-        struct tree_item item;
-        leaf_get(leaf, i, offset, &item);
-        hashes[i] = hash_bytes(context->seed, item.parts[0]);
-        if (putting->skipped && i == putting->place) continue;
-        sum += hashes[i];
-        least = hashes[i] < least ? hashes[i] : least;
-        most = hashes[i] > most ? hashes[i] : most;
-    }
-    return least == most ? 0 : (uint64_t)(sum / putting->count) + 1;
-}
-
-/* The leaf's elements on one side of the bound, and the item if it is on that side, as pieces; their number. */
-static unsigned pieces_on_side(const struct putting *putting, const uint64_t *hashes, uint64_t bound,
-                               bool right, struct leaf_piece *pieces) {
-    const struct leaf *leaf = putting->leaf;
-    unsigned count = 0;
-    size_t offset = 0;
-    for (unsigned i = 0; i < leaf->head.count; i++) {
-        size_t end = offset + leaf_size_at(leaf, i, offset);
-        bool mine = (hashes[i] >= bound) == right && !(putting->skipped && i == putting->place);
-        struct leaf_piece *last = count ? &pieces[count - 1] : NULL;
-        if (mine && last && last->to == i) {
-            last->to++;
-            last->end = (uint16_t)end;
-        } else if (mine) {
-            pieces[count++] =
-                (struct leaf_piece){leaf, (uint16_t)i, (uint16_t)(i + 1), (uint16_t)offset, (uint16_t)end};
-        }
-        offset = end;
-    }
-    if ((putting->ready->item->key.high >= bound) == right) pieces[count++] = new_item();
-    return count;
-}
-
-static bool halve_by_hash(const struct tree_context *context, const struct putting *putting,
-                          struct halves *halves) {
-    uint64_t hashes[ELEMENTS_MOST];
-    struct leaf_piece pieces[ELEMENTS_MOST / 2 + 2];
-    enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
-    assert(putting->leaf->head.count <=
-           ELEMENTS_MOST / 2); /* two bytes and a member of two each, but for a few */
-    uint64_t bound = bound_of_hashes(context, putting, hashes);
-    if (bound == 0) return false;
-    struct leaf_parts parts = {pieces, pieces_on_side(putting, hashes, bound, false, pieces), putting->ready};
-    halves->left = leaf_build(context->heap, kind, parts, 0);
-    if (halves->left == NULL) return false;
-    parts.count = pieces_on_side(putting, hashes, bound, true, pieces);
-    halves->right = leaf_build(context->heap, kind, parts, 0);
-    halves->key = (struct tree_key){bound, 0};
-    return halves->right;
-}
-
-static bool by_hash(enum tree_kind kind) {
-    return kind == TREE_SET || kind == TREE_HASH;
-}
-
 /* A leaf that is the root gets a parent. */
 static bool ensure_parent(struct tree *tree, const struct tree_context *context, struct way *way) {
     if (way->depth > 0) return true;
@@ -402,15 +244,10 @@ static bool ensure_parent(struct tree *tree, const struct tree_context *context,
 }
 
 static bool split(struct tree *tree, const struct tree_context *context, struct way *way,
-                  const struct putting *putting) {
-    struct halves halves = {NULL, NULL, {0, 0}};
+                  const struct tree_putting *putting) {
+    struct tree_halves halves;
     if (!ensure_parent(tree, context, way)) return false;
-    bool halved = by_hash(tree->kind) ? halve_by_hash(context, putting, &halves)
-                                      : halve_by_order(context, putting, &halves);
-    if (!halved) {
-        if (halves.left) node_release(&halves.left->head, context->graves);
-        return false;
-    }
+    if (!tree_halve(context, putting, &halves)) return false;
     struct inner *parent = parent_of(way);
     unsigned at = way->steps[way->depth - 1].at;
     unsigned in_right = halves.right->head.count;
@@ -431,8 +268,8 @@ static bool is_edge(const struct way *way, enum tree_end end) {
 
 /* A leaf of the item alone, beside the last leaf or the first: so leaves that are filled in order stay full. */
 static bool begin_leaf(struct tree *tree, const struct tree_context *context, struct way *way,
-                       const struct putting *putting, enum tree_end end) {
-    struct leaf_piece piece = new_item();
+                       const struct tree_putting *putting, enum tree_end end) {
+    struct leaf_piece piece = tree_new_piece();
     if (!ensure_parent(tree, context, way)) return false;
     struct inner *parent = parent_of(way);
     size_t capacity = parent->head.count > 1 ? leaf_most(tree->kind)
@@ -449,13 +286,13 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
 }
 
 /* Does the item begin a leaf of its own, at this end? What lists put at the front does, and whatever else is appended. */
-static bool begins_leaf(const struct way *way, const struct putting *putting, enum tree_end end) {
+static bool begins_leaf(const struct way *way, const struct tree_putting *putting, enum tree_end end) {
     const struct leaf *leaf = putting->leaf;
     enum tree_kind kind = (enum tree_kind)leaf->head.kind;
     struct tree_item last;
     if (putting->skipped || !is_edge(way, end)) return false;
     if (end == TREE_FRONT) return kind == TREE_LIST && putting->place == 0;
-    if (by_hash(kind) || putting->place != leaf->head.count) return false;
+    if (tree_by_hash(kind) || putting->place != leaf->head.count) return false;
     if (kind != TREE_INDEX) return true;
     leaf_get(leaf, leaf->head.count - 1u, 0, &last);
     return last.key.high != putting->ready->item->key.high;
@@ -463,7 +300,7 @@ static bool begins_leaf(const struct way *way, const struct putting *putting, en
 
 /* The leaf anew, larger; or two, or one more. */
 static bool put_anew(struct tree *tree, const struct tree_context *context, struct way *way,
-                     const struct putting *putting) {
+                     const struct tree_putting *putting) {
     if (putting->bytes > leaf_most(tree->kind) && putting->count > 1) {
         for (unsigned end = 0; end < 2; end++)
             if (begins_leaf(way, putting, (enum tree_end)end))
@@ -471,7 +308,7 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
         if (split(tree, context, way, putting)) return true;
         if (tree->kind != TREE_INDEX) return false; /* of which a leaf may hold one hash alone */
     }
-    struct leaf *leaf = build_part(context, putting, 0, putting->count, 0);
+    struct leaf *leaf = tree_build_part(context, putting, 0, putting->count, 0);
     if (leaf == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
     way->leaf = leaf;
@@ -487,7 +324,7 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
     bool done = !node_shared(&leaf->head) &&
                 (skipped ? leaf_replace(leaf, place, ready) : leaf_insert(leaf, place, ready));
     if (!done) {
-        struct putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
+        struct tree_putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
         size_t old = skipped ? leaf_size_at(leaf, place, leaf_offset(leaf, place)) : 0;
         putting.bytes = leaf_needs(leaf) + leaf_item_bytes(tree->kind, ready) - old;
         if (!put_anew(tree, context, way, &putting)) return false;
@@ -498,7 +335,7 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
 
 /* The first element. */
 static bool plant(struct tree *tree, const struct tree_context *context, const struct leaf_item *ready) {
-    struct leaf_piece piece = new_item();
+    struct leaf_piece piece = tree_new_piece();
     struct leaf *leaf = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, ready}, 0);
     if (leaf == NULL) return false;
     tree->root = &leaf->head;
@@ -507,25 +344,37 @@ static bool plant(struct tree *tree, const struct tree_context *context, const s
     return true;
 }
 
-/* The place of an item in a leaf, or where it is to be put. */
-static unsigned place_in(const struct leaf *leaf, const struct tree_item *item, bool *found) {
-    if (!by_hash((enum tree_kind)leaf->head.kind)) return leaf_lower_bound(leaf, item, found);
-    size_t offset;
-    unsigned place = leaf_find(leaf, item->key.high, item->parts[0], &offset);
+/* The place of an item in a leaf, or where it is to be put; *offset: of what has been found by its hash. */
+static unsigned place_of(const struct leaf *leaf, const struct tree_item *item, bool *found, size_t *offset) {
+    if (!tree_by_hash((enum tree_kind)leaf->head.kind)) return leaf_lower_bound(leaf, item, found);
+    unsigned place = leaf_find(leaf, item->key.high, item->parts[0], offset);
     *found = place < leaf->head.count;
     return place;
+}
+static unsigned place_in(const struct leaf *leaf, const struct tree_item *item, bool *found) {
+    size_t offset;
+    return place_of(leaf, item, found, &offset);
+}
+
+/* Another value of the same length is written over the old one of a field. */
+static inline bool write_over(const struct tree *tree, const struct way *way, size_t offset,
+                              const struct leaf_item *ready) {
+    return tree->kind == TREE_HASH && !node_shared(&way->leaf->head) &&
+           leaf_write_over(way->leaf, way->place, offset, ready->item);
 }
 
 static enum tree_changed put_by_key(struct tree *tree, const struct tree_context *context,
                                     const struct leaf_item *ready, bool replace) {
     struct way way;
+    size_t offset;
     bool found;
     if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, ready->item, true)) return TREE_NO_MEMORY;
-    way.place = place_in(way.leaf, ready->item, &found);
+    way.place = place_of(way.leaf, ready->item, &found, &offset);
     if (tree->kind == TREE_INDEX) found = false;
     if (found && !replace) return TREE_UNCHANGED;
+    if (found && write_over(tree, &way, offset, ready)) return TREE_REPLACED;
     if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
@@ -572,9 +421,9 @@ static bool push(struct tree *tree, const struct tree_context *context, const st
     if (tree->root == NULL) return plant(tree, context, ready);
     if (!settle(tree, context) || !own_way(tree, context, &way, target, true)) return false;
     way.place = end == TREE_BACK ? way.leaf->head.count : 0;
-    struct putting putting = {way.leaf, way.place, 0, ready, way.place + 1u, 0};
+    struct tree_putting putting = {way.leaf, way.place, 0, ready, way.place + 1u, 0};
     bool overflows = leaf_needs(way.leaf) + leaf_item_bytes(tree->kind, ready) > leaf_most(tree->kind);
-    if (by_hash(tree->kind) && overflows) {
+    if (tree_by_hash(tree->kind) && overflows) {
         /* Order is the caller's word here, so that a leaf of hashes need not be split. */
         if (!begin_leaf(tree, context, &way, &putting, TREE_BACK)) return false;
         count_on_way(tree, &way, 1);
