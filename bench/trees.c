@@ -130,9 +130,10 @@ static bool look_up(const struct value *value, const struct tree_item *item) {
 }
 
 static void ask_ahead(const struct value *value, const struct tree_item *items) {
+    const struct leaf *leaves[TREE_AHEAD_MOST];
     uint64_t hashes[TREE_AHEAD_MOST];
     for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) hashes[i] = items[i].key.high;
-    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST);
+    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST, leaves);
 }
 
 static void time_lookups(const struct value *value, uint64_t elements) {

@@ -90,6 +90,9 @@ void leaf_free(struct leaf *leaf);
 /* Changes in place, of a leaf that is not shared. False if there is no room, and nothing is changed. */
 bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
 bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
+/* Writes the second part of an element of TREE_HASH at this offset over, where both are short and of one length. */
+static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
+                                   const struct tree_item *item);
 /* Takes out `count` elements, at least one, from this place on. */
 void leaf_remove(struct leaf *leaf, unsigned place, unsigned count);
 
@@ -160,6 +163,17 @@ static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *me
     debug_assert(leaf->head.kind == TREE_SET);
     *members = (struct leaf_members){tags, tags + count, (const char *)leaf + leaf->start, count};
     return leaf->longs == 0;
+}
+
+static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
+                                   const struct tree_item *item) {
+    const uint8_t *lens = (const uint8_t *)leaf->bytes + leaf->head.count + TREE_PARTS * (size_t)place;
+    struct bytes value = item->parts[1];
+    debug_assert(leaf->head.kind == TREE_HASH && place < leaf->head.count);
+    assert(leaf->head.references <= 1);
+    if (value.len >= LEAF_LONG || lens[1] != value.len || lens[0] == LEAF_LONG) return false;
+    if (value.len) memcpy((char *)leaf + leaf->start + offset + lens[0], value.data, value.len);
+    return true;
 }
 
 #endif
