@@ -17,7 +17,10 @@ void call_walk(struct call *call, unsigned stripe) {
     if (call_holds(call, stripe)) return;
     assert(
         !call->held); /* a walk holds one; a transaction and a second run hold every stripe that is walked to */
-    if (call->stripe != STRIPE_NONE) call_leave(call, &stripes.all[call->stripe]);
+    if (call->stripe != STRIPE_NONE) {
+        if (journal_holds()) effects_show_stripe(call->effects, &stripes.all[call->stripe]);
+        call_leave(call, &stripes.all[call->stripe]);
+    }
     call->stripe = stripe;
     stripe_lock(&stripes.all[stripe]);
 }
@@ -317,6 +320,7 @@ void call_flushed(struct call *call, unsigned db) {
 }
 
 void call_emptied_databases(struct call *call) {
+    effects_claim(call->effects);
     for (unsigned i = 0; i < stripes.count; i++) tracking_clear(&stripes.all[i]);
     invalidation_all(&call->effects->tracking);
 }

@@ -68,7 +68,12 @@ static bool send_post(struct wakes *wakes, unsigned to, struct post what) {
 }
 
 bool post_deliver(struct wakes *wakes, struct client_address to, uint32_t flag, struct block *bytes) {
-    struct post post = {.kind = POST_DELIVER, .slot = to.slot, .id = to.id, .flag = flag, .bytes = bytes};
+    struct post post = {.kind = POST_DELIVER,
+                        .slot = to.slot,
+                        .id = to.id,
+                        .flag = flag,
+                        .bytes = bytes,
+                        .ticket = wakes->shows};
     if (send_post(wakes, to.shard, post)) return true;
     block_release(bytes);
     return false;

@@ -32,6 +32,8 @@ struct post {
     struct block *bytes;
     int fd;                /* to be adopted */
     struct client *client; /* WAIT: whose. Its slot is kept until this has come, so it cannot have gone */
+    uint64_t
+        ticket; /* DELIVER, WAIT: what is shown by it was changed by this ticket of the journal, or before */
     bool unix_socket;
 };
 
@@ -68,7 +70,14 @@ extern unsigned mailbox_count; /* as many as there are shards; fixed while these
 struct wakes {
     uint64_t words[MAX_SHARDS / 64];
     bool any;
+    /* What the sender's running batch has read and changed, it has by this ticket of the journal or before: so whatever is
+     * sent meanwhile may show that, and is to be held until it may be shown. Of no meaning where nothing is held. */
+    uint64_t shows;
 };
+
+static inline void wakes_show(struct wakes *wakes, uint64_t ticket) {
+    if (ticket > wakes->shows) wakes->shows = ticket;
+}
 
 static inline void wakes_add(struct wakes *wakes, unsigned shard) {
     wakes->words[shard / 64] |= 1ull << (shard % 64);

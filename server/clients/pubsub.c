@@ -20,6 +20,7 @@ struct delivery {
 /* One allocation: the message, its deliveries, its channels, and its text if that is short. */
 struct message {
     uint64_t sequence;
+    uint64_t ticket;     /* of the journal: as of struct wakes */
     uint32_t references; /* atomic: a shard each */
     uint32_t channel_count;
     struct channel **channels; /* with a reference to each: the channel itself, then patterns */
@@ -89,6 +90,10 @@ static void message_pieces(const struct message *message, const struct channel *
     size_t from = pattern ? message->body_at : 0;
     pieces[0] = pattern ? channel->head : BYTES("");
     pieces[1] = (struct bytes){text.data + from, text.len - from};
+}
+
+uint64_t pubsub_ticket(const struct message *message) {
+    return message->ticket;
 }
 
 void pubsub_write(const struct message *message, const struct channel *channel, struct reply *reply) {
@@ -228,6 +233,7 @@ static struct message *message_new(const struct draft *draft, const struct reach
 static void send(struct wakes *wakes, struct message *message, const struct reached *reached) {
     struct delivery *delivery = message->deliveries;
     message->sequence = ++published;
+    message->ticket = wakes->shows;
     for (unsigned shard = 0; shard < mailbox_count; shard++) {
         struct inbox *inbox = &inboxes[shard];
         if (!(reached->shards[shard / 64] >> (shard % 64) & 1)) continue;

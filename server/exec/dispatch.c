@@ -7,6 +7,7 @@
 #include "server/exec/dispatch.h"
 
 #include "protocol/assert.h"
+#include "server/call/shown.h"
 #include "server/call/tracked.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
@@ -45,6 +46,7 @@ static inline void run_recorded(struct call *call) {
     call->logged = false;
     call->command->run(call);
     if (call->effects->recorded != recorded && !call->logged) call_log_request(call);
+    if (journal_holds() && !call->again) shown_note(call);
 }
 
 static inline void run_handler(struct call *call) {

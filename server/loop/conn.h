@@ -32,8 +32,8 @@ enum conn_flag {
     CONN_STOP_PAUSE = 1 << 5,  /* requests wait for the end of CLIENT PAUSE */
     CONN_LARGE = 1 << 6, /* sends large arguments: receives are single-shot, so that none need be cancelled */
     CONN_RETRY_SEND = 1 << 7, /* bytes are in flight, but there was no room for a send */
-    CONN_AWAITS = 1 << 8,     /* on the shard's list of those whose replies wait for a write to be durable */
-    CONN_STOP_WAIT = 1 << 9,  /* requests wait until the last one, which waits for keys, is answered */
+    CONN_AWAITS = 1 << 8,    /* on the shard's list of those whose replies are held until they may be shown */
+    CONN_STOP_WAIT = 1 << 9, /* requests wait until the last one, which waits for keys, is answered */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE | CONN_STOP_WAIT,
     CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* whoever will send no more meanwhile is given up */
 };
@@ -75,9 +75,6 @@ struct conn {
     size_t turn_bytes;
     uint64_t moved;               /* bytes of transfers under way, when conn_is_idle last asked the kernel */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
-    /* The hold-point: replies leave once shard->durable_sequence has come this far. 0, for what changed nothing that is
-     * to be durable: at once. */
-    uint64_t reply_sequence;
     struct conn_link turn_link, flush_link, receive_link; /* conn_list.h says of which lists */
 };
 

@@ -163,6 +163,23 @@ static struct progress wait_behind(struct conn *conn, size_t end, size_t len) {
     return (struct progress){.used = end, .end = len, .again = false};
 }
 
+static inline unsigned dispatch(struct conn *conn, unsigned count) {
+    return dispatch_batch(&conn->shard->exec, &conn->client, &conn->output.reply, count);
+}
+
+/* What its replies show is said behind them. A subscriber was written messages, too, that waited for it. */
+static __attribute__((noinline)) unsigned dispatch_held(struct conn *conn, unsigned count) {
+    struct wakes *wakes = conn->shard->exec.effects.wakes;
+    size_t from = output_unsent(&conn->output);
+    bool subscribes = conn->client.subscriber;
+    wakes->shows = output_shows(&conn->output);
+    unsigned done = dispatch(conn, count);
+    if (!journal_holds()) return done;
+    if (subscribes || conn->client.subscriber) wakes_show(wakes, journal_next());
+    send_hold(conn, from, wakes->shows);
+    return done;
+}
+
 /* Parses a batch, runs it, and looks at what stands behind it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
@@ -175,7 +192,8 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     shard->exec.call.arg_blocks = conn->arg_block;
     shard->exec.call.arg_block_count = conn->arg_block_count;
     shard->exec.bytes = data;
-    unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
+    unsigned done = shard->exec.effects.journal ? dispatch_held(conn, parsed.count)
+                                                : dispatch(conn, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
     debug_assert(done <= parsed.count);
     if (conn->client.waiter) return wait_behind(conn, shard->exec.batch[done - 1].end, len);

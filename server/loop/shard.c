@@ -77,6 +77,7 @@ void shard_init(struct shard *shard, unsigned index) {
     shard->index = index;
     shard->cpu = -1;
     shard->want_ms = DUE_NEVER;
+    shard->awaits = AWAITS_NOTHING;
     shard->keepalive = config.tcp_keepalive;
     shard->mailbox = &mailboxes[index];
     *shard->mailbox = (struct mailbox){

@@ -114,7 +114,7 @@ static void send_some(unsigned i) {
     const struct iovec *iov;
     if (conn->flags & CONN_CLOSING) return;
     unsigned count = output_in_flight(&conn->output) ? output_rest(&conn->output, &iov)
-                                                     : output_begin(&conn->output, &iov);
+                                                     : output_begin(&conn->output, SIZE_MAX, &iov);
     if (count == 0) return;
     struct bytes first = {iov[0].iov_base, iov[0].iov_len};
     if (!buffer_append(&replies[i], first, MAX_REPLIES)) {

@@ -91,7 +91,7 @@ static inline void fixture_conn_close(struct conn *conn) {
 /* Appends all that is queued to `sent`, as the kernel would take it. */
 static inline void fixture_take(struct output *output, struct buffer *sent) {
     const struct iovec *iov;
-    for (unsigned count; (count = output_begin(output, &iov));) {
+    for (unsigned count; (count = output_begin(output, SIZE_MAX, &iov));) {
         size_t len = 0;
         for (unsigned i = 0; i < count; len += iov[i++].iov_len)
             CHECK(buffer_append(sent, (struct bytes){iov[i].iov_base, iov[i].iov_len}, FIXTURE_SENT_MAX));
