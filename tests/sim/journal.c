@@ -211,7 +211,9 @@ static const char *check_loaded(void) {
             if (states[ticket] == state) wrong = "what was shown is lost";
     }
     if (seeds.alone) {
-        for (uint64_t i = 0; i <= cut.most; i++) printf("%llu: %016llx%s\n", (unsigned long long)i, (unsigned long long)states[i], states[i] == state ? " loaded" : "");
+        for (uint64_t i = 0; i <= cut.most; i++)
+            printf("%llu: %016llx%s\n", (unsigned long long)i, (unsigned long long)states[i],
+                   states[i] == state ? " loaded" : "");
         printf("loaded %016llx\n", (unsigned long long)state);
     }
     stripes_close();
@@ -270,9 +272,9 @@ static const char *run_seed(unsigned long long seed, int mutated) {
     (void)end_holding();
     const char *wrong = check_loaded();
     if (seeds.alone) {
-        printf("%s, faults: write %u truncate %u sync %u directory %u open %u room %zu\n", always ? "always" : "everysec",
-               disk.faults.write_in, disk.faults.truncate_in, disk.faults.sync_in, disk.faults.directory_in,
-               disk.faults.open_in, disk.faults.room);
+        printf("%s, faults: write %u truncate %u sync %u directory %u open %u room %zu\n",
+               always ? "always" : "everysec", disk.faults.write_in, disk.faults.truncate_in,
+               disk.faults.sync_in, disk.faults.directory_in, disk.faults.open_in, disk.faults.room);
         printf("tickets %llu to %llu of %llu, %s\n", (unsigned long long)cut.least,
                (unsigned long long)cut.most, (unsigned long long)journal_next(),
                cut.killed ? "killed" : "power cut");
