@@ -66,6 +66,7 @@ bool appender_hurries(void) {
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
+    assert(server->look_again && server->refuse && server->holds);
     appender.disk = disk;
     appender.server = server;
     appender.step = STEP_NONE;
@@ -73,9 +74,10 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
-    appender.refused = appender.cancelled = false;
     appender.error = appender.fatal = 0;
     appender.synced = appender.written = 0;
+    appender.rewrites = appender.failures = appender.delayed = 0;
+    appender.refused = false;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
     writer_close(&appender.writer);
@@ -156,10 +158,12 @@ static uint64_t size_of_others(void) {
  * names that are not synced. */
 static int make_incr(void) {
     struct manifest_place at = place();
+    uint64_t before = appender.manifest.incr_seq;
     int error = manifest_add_incr(&appender.manifest, &at);
     if (!error && !manifest_path(appender.incr_path, &at, manifest_last(&appender.manifest)->name))
         error = -ENAMETOOLONG;
     if (error) return complain("name a file", error);
+    assert(appender.manifest.incr_seq == before + 1);
     int file = appender.disk->open(appender.disk, appender.incr_path, DISK_CREATE);
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
@@ -201,6 +205,7 @@ static bool save_base(int64_t unix_ms) {
 }
 
 static int list_base(uint64_t first_incr) {
+    assert(first_incr > 0 && first_incr <= appender.manifest.incr_seq + 1);
     int error = manifest_add_base(&appender.manifest, appender.base_name, first_incr);
     return error ? complain("list the base", error) : 0;
 }
@@ -253,6 +258,7 @@ static bool policy_holds(void) {
 
 /* All stripes are held. */
 static bool begin(void) {
+    assert(!appender.begun && !appender.on && journal_next() == 0);
     appender.begun = true;
     if (!config.appendonly) return true;
     if (!make_ready(false, clock_unix_ms())) return false;
@@ -274,6 +280,7 @@ bool appender_begin(void) {
 }
 
 static void cut_to(struct record_queue *queue, const char *path) {
+    assert(!queue_is_open(queue)); /* what the command has changed before is sealed */
     queue_add_cut(queue, bytes_of(path));
     (void)journal_seal(queue, 0);
 }
@@ -284,6 +291,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
         return false;
     }
     if (!make_ready(true, unix_ms)) return false;
+    assert(!journal_listens());
     journal_switch(true);
     cut_to(queue, appender.incr_path);
     appender.on = true;
@@ -292,6 +300,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
 }
 
 static void switch_off(struct record_queue *queue) {
+    assert(journal_listens());
     appender.on = false;
     if (appender.step != STEP_NONE) appender.cancelled = true;
     cut_to(queue, "");
@@ -323,6 +332,7 @@ enum appender_answer appender_rewrite(void) {
 }
 
 static void rewrite_ended(bool ok, int64_t now_ms) {
+    assert(appender.step == STEP_ASKED || appender.step == STEP_SAVED);
     appender.rewrite_ok = ok;
     appender.last_rewrite_s = (now_ms - appender.begun_ms) / 1000;
     if (ok)
@@ -357,8 +367,16 @@ static void begin_rewrite(int64_t now_ms) {
         return;
     }
     log_notice("Background append only file rewriting started");
+    assert(appender.step == STEP_ASKED && appender.first_incr > 0);
     appender.step = STEP_READY;
     appender.server->look_again();
+}
+
+/* A base that is in nobody's use. Where only the directory could not be synced, the manifest lists it. */
+static void drop_base(void) {
+    const struct manifest_file *base = manifest_base(&appender.manifest);
+    bool listed = base && strcmp(base->name, appender.base_name) == 0;
+    if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
 }
 
 static bool list_saved(void) {
@@ -372,18 +390,11 @@ static bool list_saved(void) {
     return true;
 }
 
-/* A manifest whose directory could not be synced may be there all the same. */
-static bool may_be_listed(const char *name) {
-    for (size_t i = 0; i < appender.manifest.count; i++)
-        if (strcmp(appender.manifest.files[i].name, name) == 0) return true;
-    return appender.manifest.count == 0; /* it could not be read */
-}
-
 static void end_rewrite(int64_t now_ms) {
+    assert(appender.first_incr > 0 && appender.base_name[0]);
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
-    if (!ok && appender.saved && !may_be_listed(appender.base_name))
-        (void)appender.disk->unlink(appender.disk, appender.base_path);
+    if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
@@ -482,7 +493,10 @@ bool appender_finish(int64_t now_ms) {
     writer->policy = WRITER_EVERYSEC;
     writer->retry_ms = WRITER_NEVER;
     while (writer_turn(writer, now_ms) == now_ms) now_ms++;
-    return !writer->error && writer_sync(writer, now_ms) && writer->synced == journal_next();
+    bool ok = !writer->error && writer_sync(writer, now_ms);
+    appender.written = writer->written;
+    appender.synced = writer->synced;
+    return ok && writer->synced == journal_next();
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */
@@ -509,8 +523,4 @@ struct appender_figures appender_figures(void) {
 
 const char *appender_error(void) {
     return strerror(-appender.error);
-}
-
-uint64_t appender_synced(void) {
-    return appender.synced;
 }

@@ -1,14 +1,14 @@
-/* appender.h - the append-only log as the server keeps it: whether it is on, in which files it lies, how these are made anew,
- * and what INFO says of all that.
+/* appender.h - the append-only log as the server keeps it: whether it is on, in which files it lies, how these are made
+ * anew, and what INFO says of all that.
  *
  * Who does what:
  *   the journal's thread   takes turns of the writer; makes and deletes files, and writes the manifest, for a rewrite
  *   an executor            takes the cut of a rewrite, and switches the log on and off: all of it under all stripes
  *   anybody                asks for a rewrite, and for figures
  *
- * A rewrite goes through steps: ASKED; the thread makes the next incremental file and lists it; READY; an executor takes the cut
- * and has the base written as of that moment; SAVED; the thread lists the new base, and deletes what is history. What fails on the
- * way leaves the files that there are in use.
+ * A rewrite goes through steps: ASKED; the thread makes the next incremental file and lists it; READY; an executor takes the
+ * cut and has the base written as of that moment; SAVED; the thread lists the new base, and deletes what is history. What
+ * fails on the way leaves the files that there are in use.
  *
  * Manifest and files of this process are under a mutex whose holder may wait for the disk. */
 #ifndef KEVY_SERVER_JOURNAL_APPENDER_H
@@ -35,8 +35,8 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     __attribute__((warn_unused_result));
 /* No thread uses it any more. */
 void appender_close(void);
-/* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files and listens.
- * Needs no lock held. False after logging why not. */
+/* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files
+ * and listens. Needs no lock held. False after logging why not. */
 bool appender_begin(void);
 
 /* ---- The journal's thread ------------------------------------------------------------------------- */
@@ -82,7 +82,5 @@ struct appender_figures {
 struct appender_figures appender_figures(void);
 /* Text of the last error of writing; what is refused names it. */
 const char *appender_error(void);
-/* The last ticket that is on the disk. */
-uint64_t appender_synced(void);
 
 #endif

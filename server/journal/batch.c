@@ -12,6 +12,8 @@
 enum { COPIED_FIRST = BATCH_BYTES + (64 << 10), PIECES_FIRST = 64 };
 
 bool batch_open(struct batch *batch) {
+    _Static_assert((int)COPIED_FIRST > (int)BATCH_BYTES + (int)BATCH_PIECE_MIN,
+                   "a batch of small pieces fits");
     *batch = (struct batch){.capacity = COPIED_FIRST, .piece_capacity = PIECES_FIRST};
     batch->memory = malloc(BATCH_HEAD_MAX + batch->capacity);
     batch->pieces = malloc(batch->piece_capacity * sizeof *batch->pieces);
@@ -53,6 +55,7 @@ static bool reserve_piece(struct batch *batch) {
 
 static void take(void *context, struct bytes bytes) {
     struct batch *batch = context;
+    assert(batch->copied <= batch->capacity && batch->piece_count <= batch->piece_capacity);
     if (batch->failed || bytes.len == 0) return;
     if (bytes.len >= BATCH_PIECE_MIN) {
         batch->failed = !reserve_piece(batch);

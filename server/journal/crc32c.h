@@ -1,5 +1,5 @@
-/* crc32c.h - the checksum of a batch in an append-only file: CRC-32C (Castagnoli's polynomial, 1edc6f41, reflected; begins with
- * all ones and is inverted at the end), as in iSCSI, RFC 3720. "123456789" has e3069283. */
+/* crc32c.h - the checksum of a batch in an append-only file: CRC-32C (Castagnoli's polynomial, 1edc6f41, reflected; begins
+ * with all ones and is inverted at the end), as in iSCSI, RFC 3720. "123456789" has e3069283. */
 #ifndef KEVY_SERVER_JOURNAL_CRC32C_H
 #define KEVY_SERVER_JOURNAL_CRC32C_H
 

@@ -72,12 +72,14 @@ void merge_pass_cut(struct merge *merge) {
 }
 
 void merge_release(struct merge *merge) {
+    assert(merge->merged >= merge->released);
     for (unsigned i = 0; i < merge->count; i++) queue_release(&merge->queues[i]);
     merge->released = merge->merged;
     merge->released_db = merge->db;
 }
 
 void merge_rewind(struct merge *merge) {
+    assert(merge->merged >= merge->released);
     for (unsigned i = 0; i < merge->count; i++) queue_rewind(&merge->queues[i]);
     merge->merged = merge->released;
     merge->db = merge->released_db;

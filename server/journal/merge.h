@@ -25,8 +25,8 @@ void merge_open(struct merge *merge, struct record_queue *queues, unsigned count
 /* Shows the bytes of the next ticket in their order. False: it is in no queue yet, or it is a cut. One thread. What is shown
  * stays where it is: a piece of many bytes need not be copied. */
 bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes bytes), void *context);
-/* Is the next ticket a cut? Then *name is that of the file into which the stream goes on, which stays where it is too; no
- * name: nowhere. */
+/* Is the next ticket a cut? Then *name is that of the file into which the stream goes on, or none where it goes nowhere; it
+ * stays where it is too. */
 bool merge_is_cut(struct merge *merge, struct bytes *name);
 /* Passes it: no database is selected behind it. */
 void merge_pass_cut(struct merge *merge);

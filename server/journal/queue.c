@@ -191,6 +191,7 @@ static uint64_t release_blocks(struct record_queue *queue) {
 }
 
 void queue_release(struct record_queue *queue) {
+    assert(queue->taken <= queue->passed && queue->passed <= queue->seen); /* 1 */
     uint64_t bytes = queue->blocks ? release_blocks(queue) : 0;
     while (queue->first != queue->look && queue->look) {
         struct queue_chunk *chunk = queue->first;
@@ -207,13 +208,9 @@ void queue_release(struct record_queue *queue) {
 }
 
 void queue_rewind(struct record_queue *queue) {
+    assert(queue->taken <= queue->passed); /* 4 */
     if (queue->look) queue->look = queue->first;
     queue->look_at = queue->at;
     queue->passed = queue->taken;
     queue->blocks = 0;
-}
-
-void queue_take(struct record_queue *queue) {
-    queue_pass(queue);
-    queue_release(queue);
 }

@@ -92,8 +92,6 @@ void queue_pass(struct record_queue *queue);
 void queue_rewind(struct record_queue *queue);
 /* Done with all that were passed: their references are given back, their memory is not to be used any more. */
 void queue_release(struct record_queue *queue);
-/* Passes the oldest one, and is done with it. */
-void queue_take(struct record_queue *queue);
 
 /* ---- Any thread ----------------------------------------------------------------------------------- */
 

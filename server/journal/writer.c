@@ -20,6 +20,7 @@ bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *
 }
 
 static void close_file(struct writer *writer) {
+    assert(!writer->torn || writer->error);
     if (writer->file >= 0) (void)writer->disk->close(writer->disk, writer->file); /* what counts was synced */
     writer->file = -1;
     writer->name[0] = '\0';
@@ -100,6 +101,7 @@ static bool sync_if_due(struct writer *writer, int64_t now_ms) {
 
 /* Where the policy became stricter, what was shown before is behind what is published now. */
 static void publish(struct writer *writer) {
+    assert(writer->synced <= writer->written && writer->written <= writer->merge.merged); /* 1 */
     uint64_t ticket = writer->policy == WRITER_ALWAYS ? writer->synced : writer->written;
     if (ticket <= writer->published) return;
     writer->published = ticket;
@@ -132,6 +134,7 @@ static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
     assert(writer->synced == writer->written || writer->file < 0); /* 3 */
     close_file(writer);
     if (!open_file(writer, name, now_ms)) return false;
+    assert(writer->size == 0 && !writer->torn);
     merge_pass_cut(&writer->merge);
     merge_release(&writer->merge);
     writer->written = writer->synced = writer->merge.merged;
@@ -165,6 +168,7 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
         (void)cut_off(writer, now_ms);
         return false;
     }
+    assert(out.wrote >= writer->batch.len && writer->batch.first == writer->written + 1);
     writer->size += out.wrote;
     writer->written = writer->batch.last;
     writer->batches++;

@@ -5,8 +5,8 @@
  * All of a turn goes through struct disk, one call after the other, and nothing in it knows of threads or clocks: a thread
  * of the server takes one turn after the other (server/process/scribe.h), and so does a test.
  *
- * Where something cannot be written, what is of the batch in the file is cut off again, the records stay in their queues, and
- * it is tried again each second. Where a file cannot be synced nobody knows what is on the disk: under `always`, where
+ * Where something cannot be written, what is of the batch in the file is cut off again, the records stay in their queues,
+ * and it is tried again each second. Where a file cannot be synced nobody knows what is on the disk: under `always`, where
  * replies have waited for it, that cannot be made good (writer->fatal); under `everysec` it is tried again.
  *
  * Invariants:
@@ -61,8 +61,8 @@ bool writer_begin(struct writer *writer, const char *name);
 /* Closes the file, synced or not. */
 void writer_close(struct writer *writer);
 
-/* One turn. Times are in milliseconds of a clock that never goes back. Returns when the next one is due if no record comes before:
- * now_ms where there may be more at once, WRITER_NEVER where only a record can bring work. */
+/* One turn. Times are in milliseconds of a clock that never goes back. Returns when the next one is due if no record comes
+ * before: now_ms where there may be more at once, WRITER_NEVER where only a record can bring work. */
 int64_t writer_turn(struct writer *writer, int64_t now_ms);
 /* Syncs whatever is not: at the end, or when the policy has become stricter. False where that failed. */
 bool writer_sync(struct writer *writer, int64_t now_ms);

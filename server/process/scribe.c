@@ -1,7 +1,8 @@
 /* scribe.c - turn after turn; in between it sleeps until there is something to write.
  *
- * Under `always` a reply waits for each change, so it is written at once, and what comes meanwhile is the next batch. Otherwise
- * nobody waits: after a turn the thread rests for some milliseconds, in which changes gather and nobody needs to wake it. */
+ * Under `always` a reply waits for each change, so it is written at once, and what comes meanwhile is the next batch.
+ * Otherwise nobody waits: after a turn the thread rests for some milliseconds, in which changes gather without
+ * waking it each time. */
 #include "server/process/scribe.h"
 
 #include <pthread.h>
@@ -105,6 +106,7 @@ bool scribe_start(void) {
         log_warning("Fatal error: the append-only file cannot be written. Exiting.");
         return false;
     }
+    ending = false;
     running = pthread_create(&thread, NULL, write_all, NULL) == 0;
     if (!running) log_warning("No thread to write the append-only file on. Exiting.");
     return running;

@@ -9,7 +9,7 @@
 #include "server/journal/disk.h"
 #include "tests/check.h"
 
-enum { DISK_FILES = 8, DISK_NAME = 96, DISK_FILE_MAX = 8 << 20 };
+enum { DISK_FILES = 16, DISK_NAME = 96, DISK_FILE_MAX = 8 << 20 };
 
 enum disk_call {
     DISK_OPENS,

@@ -41,7 +41,7 @@ static uint64_t take_ticket(unsigned executor) {
     queue_add_text(queue, 0, BYTES("x"));
     uint64_t sealed = journal_seal(queue, 0);
     uint64_t ticket = queue_first(queue)->ticket;
-    queue_take(queue);
+    queue_pass(queue), queue_release(queue);
     CHECK_INT(sealed, ticket);
     return ticket;
 }

@@ -27,7 +27,7 @@ static void expect(const char *text, uint64_t ticket, bool more) {
     CHECK_INT(record->ticket, ticket);
     CHECK_INT(record->more, more);
     CHECK_INT(record->db, 5);
-    queue_take(&queue);
+    queue_pass(&queue), queue_release(&queue);
 }
 
 static void nobody_sees_a_record_before_it_is_sealed(void) {
@@ -57,16 +57,16 @@ static void records_are_of_any_size(void) {
         queue_add_text(&queue, 0, (struct bytes){large, sizeof large - len});
         queue_seal(&queue, len);
         if (len % 2) continue; /* some wait for the next ones */
-        while (queue_first(&queue)) queue_take(&queue);
+        while (queue_first(&queue)) queue_pass(&queue), queue_release(&queue);
     }
     size_t len = 1;
     while (queue_first(&queue)) {
         len = queue_first(&queue)->ticket;
         CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, len}));
-        queue_take(&queue);
+        queue_pass(&queue), queue_release(&queue);
         CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, sizeof large - len}));
         CHECK_INT(queue_first(&queue)->ticket, len);
-        queue_take(&queue);
+        queue_pass(&queue), queue_release(&queue);
     }
     queue_close(&queue);
 }
@@ -98,7 +98,8 @@ static void without_memory_the_reserve_is_used_and_made_again(void) {
     queue_prepare(&queue);
     CHECK(queue.reserve);
     queue_seal(&queue, 1);
-    for (unsigned i = 0; i < 10; i++, queue_take(&queue)) CHECK_INT(queue_first(&queue)->len, sizeof text);
+    for (unsigned i = 0; i < 10; i++, queue_pass(&queue), queue_release(&queue))
+        CHECK_INT(queue_first(&queue)->len, sizeof text);
     CHECK(!queue_first(&queue));
     queue_close(&queue);
 }
@@ -202,7 +203,7 @@ static void one_thread_adds_while_another_takes(void) {
         CHECK_INT((unsigned char)record_text(record)[record->len - 1], i % 251);
         CHECK_INT(record->ticket, i % 3 == 1 ? i + 1 : i);
         CHECK_INT(record->more, i % 3 == 1 && i + 1 < RECORDS);
-        queue_take(&queue);
+        queue_pass(&queue), queue_release(&queue);
     }
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(!queue_first(&queue));

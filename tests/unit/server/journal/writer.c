@@ -1,6 +1,6 @@
 /* The stream of changes in files: batches are whole and say what they are, nothing is published before it is where the
- * policy wants it, and no failure of the disk or of memory loses a record. CMakeLists.txt links this with --wrap of malloc and its kin,
- * and of journal_publish. */
+ * policy wants it, and no failure of the disk or of memory loses a record. CMakeLists.txt links this with --wrap of malloc
+ * and its kin, and of journal_publish. */
 #include "server/journal/writer.h"
 
 #include <inttypes.h>
