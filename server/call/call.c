@@ -188,6 +188,7 @@ void call_syntax_error(struct call *call) {
 }
 
 void call_out_of_memory(struct call *call) {
+    call->effects->starved = true;
     reply_error(call->reply, "ERR Out of memory");
 }
 
@@ -221,7 +222,7 @@ static bool expiry_of(const struct call *call, enum expiry_form form, int64_t va
     bool seconds = form == EXPIRY_SECONDS || form == EXPIRY_AT_SECONDS;
     if (seconds && __builtin_mul_overflow(value, 1000, &value)) return false;
     if ((form == EXPIRY_SECONDS || form == EXPIRY_MILLISECONDS) &&
-        __builtin_add_overflow(value, call->effects->now_ms, &value))
+        __builtin_add_overflow(value, call_clock_ms(call), &value))
         return false;
     *at_ms = value;
     return true;

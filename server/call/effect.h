@@ -59,8 +59,11 @@ struct changed_marks {
 struct effects {
     uint64_t changes; /* so far, as Redis counts them: by keys, mostly */
     int64_t now_ms;   /* Unix time of whatever runs: of a batch, until a command of it has taken long */
+    /* 0; or a file is run: Unix time. now_ms is 0 then, for what the file does not delete is there, whatever its expiry. */
+    int64_t replay_ms;
     bool
         keeps_expired; /* CLIENT PAUSE is on: keys whose time has come are not there, but are not deleted either */
+    bool starved;      /* a command has found no memory; who wants to know sets it back */
     bool
         walks; /* a command gives stripes back before it ends: where somebody waits, what it finds due is left to upkeep */
     struct metrics *metrics;      /* of this executor */

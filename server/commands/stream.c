@@ -386,7 +386,7 @@ static bool read_adding(struct call *call, struct adding *adding) {
 /* The number that the new entry gets, above the stream's last one. False if it cannot be. */
 static bool choose_id(const struct call *call, const struct adding *adding, struct stream_id last,
                       struct stream_id *id) {
-    uint64_t now_ms = (uint64_t)call->effects->now_ms;
+    uint64_t now_ms = (uint64_t)call_clock_ms(call);
     *id = adding->id;
     if (!adding->id_given) {
         *id = (struct stream_id){now_ms, 0};
@@ -410,18 +410,21 @@ static bool add_entry(struct call *call, struct edit *edit, const struct adding 
     struct stream_pairs pairs = {call->argv + adding->id_arg + 1, (call->argc - adding->id_arg - 1) / 2};
     struct stream_node_limits limits = stream_limits();
     const char *error = NULL;
-    bool failed;
+    bool failed = false;
     if (stream_id_compare(last, STREAM_ID_MAX) == 0)
         error = "ERR The stream has exhausted the last possible ID, unable to add more items";
     else if (!choose_id(call, adding, last, id))
         error = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
     else if (stream_pairs_bytes(&pairs) > STREAM_ENTRY_MOST)
         error = "ERR Elements are too large to be stored";
-    else if (!stream_add(edit, *id, &pairs, &limits))
-        error = "ERR Out of memory";
-    if (error) {
+    else
+        failed = !stream_add(edit, *id, &pairs, &limits);
+    if (error || failed) {
         collection_close(call, 1, edit, EVENT_NONE, 0);
-        reply_error(call->reply, error);
+        if (failed)
+            call_out_of_memory(call);
+        else
+            reply_error(call->reply, error);
         return false;
     }
     /* Where there is no memory to trim by then, the entry stays, and so does what was to go. */

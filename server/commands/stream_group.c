@@ -213,7 +213,7 @@ struct stream_consumer *stream_hear(struct call *call, struct edit *edit, struct
                                     struct bytes name, bool *created) {
     struct tree_context context = collection_context(edit->keyspace);
     struct stream_consumer *consumer = stream_consumer_edit(group, &context, name, created);
-    if (consumer) consumer->seen_ms = call->effects->now_ms;
+    if (consumer) consumer->seen_ms = call_clock_ms(call);
     return consumer;
 }
 

@@ -352,7 +352,7 @@ static uint64_t deliver(const struct reader *reader, struct stream_walk walk) {
     struct call *call = reader->call;
     struct stream_group *group = reader->group;
     struct stream_pending pending = {
-        .consumer = reader->consumer->head.number, .time_ms = call->effects->now_ms, .count = 1};
+        .consumer = reader->consumer->head.number, .time_ms = call_clock_ms(call), .count = 1};
     struct stream_item item;
     uint64_t count = 0;
     for (; count < reading->count && stream_next(&walk, &item); count++) {
@@ -377,7 +377,7 @@ static uint64_t redeliver(const struct reader *reader, struct stream_id from) {
         from = pending.id;
         bool more = stream_id_next(&from);
         if (stream_has(reader->stream, pending.id)) {
-            pending.time_ms = reader->call->effects->now_ms;
+            pending.time_ms = call_clock_ms(reader->call);
             pending.count++;
             if (!stream_pending_put(reader->group, &reader->context, &pending)) break;
         }

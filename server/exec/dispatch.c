@@ -30,6 +30,11 @@ static bool is_outermost(const struct call *call) {
     return call == &executor_of(call)->call;
 }
 
+static void set_time(struct executor *executor) {
+    struct effects *effects = &executor->effects;
+    effects->now_ms = effects->replay_ms ? 0 : executor->clock.now_ms;
+}
+
 /* The batch's clock goes on behind a command whose time is accounted for. The time that commands see stands still until
  * the outermost one has ended. */
 static void spend_time(struct call *call, uint64_t nanoseconds) {
@@ -37,7 +42,7 @@ static void spend_time(struct call *call, uint64_t nanoseconds) {
     clock->timed_ns += nanoseconds;
     if (!(call->command->flags & CMD_SLOW_CLOCK)) return;
     clock_read(clock);
-    call->effects->now_ms = clock->now_ms;
+    set_time(executor_of(call));
 }
 
 /* Records the request if it changed something, and has not said itself what is to be recorded. */
@@ -89,13 +94,17 @@ __attribute__((noinline)) void dispatch_note_errors(const struct call *call) {
     errorstats_note(call->reply->last_error);
 }
 
+static bool is_timed(const struct call *call) {
+    return !prepare_quick(call->command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED);
+}
+
 /* Every command that is not plain runs here; plain ones in run_plain. */
 void dispatch_run(struct call *call) {
     const struct command *command = call->command;
     uint64_t errors = call->reply->errors, changes = call->effects->changes;
     assert(command->run);
     debug_assert(command_arity_ok(command, call->argc));
-    if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED))
+    if (!call->effects->replay_ms && is_timed(call))
         run_timed(call, command);
     else
         run_handler(call);
@@ -243,6 +252,11 @@ static enum verdict run_slow(struct call *call, const struct request *request) {
     return verdict;
 }
 
+/* What a file holds has passed all of them. */
+static uint32_t gates_for(const struct executor *executor, const struct client *client) {
+    return executor->effects.replay_ms ? 0 : gates_raised(client);
+}
+
 /* ---- Batches -------------------------------------------------------------------------------------- */
 
 static inline void open_call(struct call *call, const struct request *request) {
@@ -281,7 +295,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     assert(!call->held && !call->again && !(client->flags & CLIENT_IN_EXEC));
     if (client->flags & CLIENT_CACHING && verdict != HELD) tracked_command_ended(request->command, client);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
-    executor_of(call)->gates = gates_raised(client);
+    executor_of(call)->gates = gates_for(executor_of(call), client);
     call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;
     call->db = client->db;
     if (verdict != HELD && request->untimed) note_untimed(executor_of(call), request->command, 1);
@@ -468,9 +482,9 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->client = client;
     call->reply = reply;
     debug_assert(!call->held && !call->again && call->want == &executor->want);
-    executor->effects.now_ms = executor->clock.now_ms;
+    set_time(executor);
     call->db = client->db;
-    executor->gates = gates_raised(client);
+    executor->gates = gates_for(executor, client);
     executor->effects.tracking.own.client_id = client->id;
     executor->share_count = 0;
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
@@ -493,7 +507,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
     executor->effects.tracking.own.client_id = 0;
-    share_time(executor);
+    if (!executor->effects.replay_ms) share_time(executor);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;
     return done;

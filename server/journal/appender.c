@@ -116,7 +116,7 @@ static int read_manifest(void) {
     manifest_free(&appender.manifest);
     int error = manifest_read(&appender.manifest, appender.disk, &at, why);
     if (error && error != -ENOENT) log_warning("Cannot read the manifest of the append-only file: %s", why);
-    return error == -ENOENT ? 0 : error;
+    return error == -ENOENT ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : error;
 }
 
 static int write_manifest(void) {

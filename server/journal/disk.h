@@ -10,9 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "protocol/bytes.h"
+
 enum disk_mode {
     DISK_READ,
     DISK_CREATE, /* to be written from its beginning: emptied if it is there */
+    DISK_CHANGE, /* it is there, and is to be cut off */
 };
 
 struct disk {
@@ -35,10 +38,16 @@ struct disk {
     int (*unlink)(struct disk *disk, const char *path);
     /* -EEXIST where there is something of this name. */
     int (*make_directory)(struct disk *disk, const char *path);
+    /* Calls `each` for every name in a directory, in any order, but for "." and "..". -ENOENT where there is none. */
+    int (*list)(struct disk *disk, const char *path, void (*each)(void *context, const char *name),
+                void *context);
     /* The names in this directory are there after a loss of power, too. */
     int (*sync_directory)(struct disk *disk, const char *path);
 };
 
 extern struct disk disk_kernel;
+
+/* Writes all of it, in as many calls as it takes. 0 or a negative errno: then any part of it was written. */
+int disk_write_whole(struct disk *disk, int file, struct bytes bytes);
 
 #endif

@@ -91,6 +91,7 @@ static bool reserve_file(struct manifest *manifest) {
     size_t capacity = manifest->capacity * 2 + 4;
     struct manifest_file *files = realloc(manifest->files, capacity * sizeof *files);
     if (!files) return false;
+    assert(capacity > manifest->count);
     manifest->files = files;
     manifest->capacity = capacity;
     return true;
@@ -100,7 +101,8 @@ int manifest_add(struct manifest *manifest, enum manifest_type type, uint64_t se
     char memory[MANIFEST_LINE_MAX + 1];
     struct text line = text_fixed(memory, sizeof memory);
     struct manifest_file file = {type, seq, (char *)name};
-    assert(seq > 0 && seq <= INT64_MAX);
+    assert(seq > 0 && seq <= INT64_MAX && name[0] != '\0');
+    assert(type == MANIFEST_BASE || type == MANIFEST_INCR || type == MANIFEST_HISTORY);
     print_file(&line, &file);
     if (line.cut || strlen(name) > MANIFEST_NAME_MAX) return -ENAMETOOLONG;
     if (!reserve_file(manifest)) return -ENOMEM;
@@ -122,6 +124,7 @@ int manifest_add_incr(struct manifest *manifest, const struct manifest_place *pl
 int manifest_add_base(struct manifest *manifest, const char *name, uint64_t first_incr) {
     int error = manifest_add(manifest, MANIFEST_BASE, manifest->base_seq + 1, name);
     if (error) return error;
+    assert(first_incr <= manifest->incr_seq + 1);
     for (size_t i = 0; i + 1 < manifest->count; i++) {
         struct manifest_file *file = &manifest->files[i];
         if (file->type == MANIFEST_BASE || (file->type == MANIFEST_INCR && file->seq < first_incr))
@@ -193,6 +196,7 @@ static const char *take_pairs(struct manifest *manifest, const struct bytes foun
     char type = found[2].data[0];
     why = check_order(manifest, type, seq);
     if (why) return why;
+    assert(found[0].len < sizeof name);
     memcpy(name, found[0].data, found[0].len);
     name[found[0].len] = '\0';
     if (manifest_add(manifest, (enum manifest_type)type, seq, name) != 0) return "out of memory";
@@ -246,6 +250,7 @@ static int read_all(struct disk *disk, int file, struct buffer *text) {
         ssize_t got = disk->read(disk, file, text->data + text->len, text->capacity - text->len);
         if (got <= 0) return (int)got;
         text->len += (size_t)got;
+        assert(text->len <= text->capacity);
     }
 }
 
@@ -286,14 +291,28 @@ int manifest_read(struct manifest *manifest, struct disk *disk, const struct man
     return error;
 }
 
-static int write_all(struct disk *disk, int file, struct bytes bytes) {
-    while (bytes.len) {
-        ssize_t wrote = disk->write(disk, file, bytes.data, bytes.len);
-        if (wrote < 0) return (int)wrote;
-        assert(wrote > 0 && (size_t)wrote <= bytes.len);
-        bytes = (struct bytes){bytes.data + wrote, bytes.len - (size_t)wrote};
-    }
-    return 0;
+struct strays {
+    struct manifest *manifest;
+    const char *prefix;
+};
+
+/* "NAME.12.incr.aof" */
+static void note_stray(void *context, const char *name) {
+    struct strays *strays = context;
+    size_t len = strlen(strays->prefix);
+    if (strncmp(name, strays->prefix, len) != 0 || name[len] != '.') return;
+    const char *digits = name + len + 1, *dot = strchr(digits, '.');
+    uint64_t seq;
+    if (!dot || !number_parse_u64((struct bytes){digits, (size_t)(dot - digits)}, &seq) || seq >= INT64_MAX)
+        return;
+    if (strncmp(dot, ".base.", 6) == 0) raise_to(&strays->manifest->base_seq, seq);
+    if (strncmp(dot, ".incr.", 6) == 0) raise_to(&strays->manifest->incr_seq, seq);
+}
+
+int manifest_pass_strays(struct manifest *manifest, struct disk *disk, const struct manifest_place *place) {
+    struct strays strays = {manifest, place->name};
+    int error = disk->list(disk, place->directory, note_stray, &strays);
+    return error == -ENOENT ? 0 : error;
 }
 
 /* A whole file that is on the disk, or none. */
@@ -302,7 +321,7 @@ static int write_file(struct disk *disk, const char *path, struct bytes text, co
     int file = disk->open(disk, path, DISK_CREATE);
     if (file < 0) return file;
     *failed = "write the temporary manifest";
-    int error = write_all(disk, file, text);
+    int error = disk_write_whole(disk, file, text);
     if (!error) {
         *failed = "sync the temporary manifest";
         error = disk->sync(disk, file);
@@ -360,6 +379,7 @@ bool manifest_delete_history(struct manifest *manifest, struct disk *disk, const
         else
             free(file.name);
     }
+    assert(kept <= count && manifest->count == count);
     manifest->count = kept;
     return kept < count;
 }

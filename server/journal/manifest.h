@@ -60,6 +60,10 @@ int manifest_print(const struct manifest *manifest, struct buffer *text);
  * ("FILE: line N: ..."). */
 int manifest_read(struct manifest *manifest, struct disk *disk, const struct manifest_place *place,
                   char *why);
+/* Where no manifest names them, append-only files may lie in the directory all the same: numbers that are given out
+ * from now on are above theirs, so that nothing is written over. 0, or a negative errno. Where there is no directory,
+ * there are none. */
+int manifest_pass_strays(struct manifest *manifest, struct disk *disk, const struct manifest_place *place);
 /* Puts the manifest, which has files, in its place: a temporary file is written, synced and renamed, and the directory,
  * which is there, synced. 0, or a negative errno, then *failed says what could not be done ("write"...): the manifest
  * that was there before is there still, whole; but where it is the directory that could not be synced, nobody knows

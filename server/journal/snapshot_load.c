@@ -125,7 +125,7 @@ static bool read_value(struct opened *opened, struct load_options *options, bool
 static bool keep_value(struct opened *opened, struct keyspace *ks, struct key key) {
     struct snapshot_load *load = opened->load;
     const struct rdb_file_reader *reader = &opened->reader;
-    if (reader->expires && reader->expiry_ms <= load->now_ms) {
+    if (reader->expires && reader->expiry_ms <= load->now_ms && !load->keeps_expired) {
         load->expired++;
         return true;
     }

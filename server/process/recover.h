@@ -12,8 +12,4 @@ void recover_begin(void);
  * changed on the disk. */
 bool recover(void);
 
-/* `kevy --check-data DIR`: looks at the file dump.rdb there, and changes nothing. Prints what it holds, or what is wrong
- * with it; returns the exit status. */
-int recover_check(const char *directory);
-
 #endif

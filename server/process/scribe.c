@@ -102,6 +102,7 @@ bool scribe_open(void) {
 }
 
 bool scribe_start(void) {
+    if (!journal_queue_count()) return true; /* it was not opened */
     if (!appender_begin()) {
         log_warning("Fatal error: the append-only file cannot be written. Exiting.");
         return false;

@@ -23,6 +23,7 @@ enum disk_call {
     DISK_SYNCS_DIRECTORY,
     DISK_TRUNCATES,
     DISK_MAKES_DIRECTORY,
+    DISK_LISTS,
     DISK_CALLS
 };
 
@@ -64,7 +65,7 @@ static inline int disk_open(struct disk *base, const char *path, enum disk_mode 
     struct failing_disk *disk = (struct failing_disk *)(void *)base;
     int file = disk_find(disk, path), number = 0;
     if (disk_fails(disk, DISK_OPENS)) return disk->error;
-    if (file < 0 && mode == DISK_READ) return -ENOENT;
+    if (file < 0 && mode != DISK_CREATE) return -ENOENT;
     if (file < 0) file = disk_find(disk, "");
     CHECK(file >= 0 && strlen(path) < DISK_NAME);
     struct failing_file *found = &disk->files[file];
@@ -169,6 +170,22 @@ static inline int disk_truncate(struct disk *base, int file, uint64_t len) {
     return 0;
 }
 
+/* Of the files whose paths begin with this one. */
+static inline int disk_list(struct disk *base, const char *path,
+                            void (*each)(void *context, const char *name), void *context) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    size_t len = strlen(path);
+    bool any = false;
+    if (disk_fails(disk, DISK_LISTS)) return disk->error;
+    for (int i = 0; i < DISK_FILES; i++) {
+        const char *name = disk->files[i].name;
+        if (strncmp(name, path, len) != 0 || name[len] != '/') continue;
+        any = true;
+        each(context, name + len + 1);
+    }
+    return any ? 0 : -ENOENT;
+}
+
 static inline int disk_sync_directory(struct disk *base, const char *path) {
     struct failing_disk *disk = (struct failing_disk *)(void *)base;
     CHECK(path[0] != '\0');
@@ -180,7 +197,7 @@ static inline int disk_sync_directory(struct disk *base, const char *path) {
 static inline void disk_new(struct failing_disk *disk) {
     *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_truncate,
                                            disk_sync, disk_size, disk_rename, disk_unlink,
-                                           disk_make_directory, disk_sync_directory},
+                                           disk_make_directory, disk_list, disk_sync_directory},
                                   .error = -EIO,
                                   .room = SIZE_MAX};
     for (int i = 0; i < DISK_FILES; i++) disk->open[i].file = -1;

@@ -274,6 +274,27 @@ static void history_is_deleted(void) {
     disk_free(&disk);
 }
 
+static void files_that_no_manifest_names_are_not_written_over(void) {
+    struct manifest manifest = {0};
+    char name[MANIFEST_NAME_MAX + 1];
+    disk_new(&disk);
+    CHECK_INT(manifest_pass_strays(&manifest, &disk.disk, &place), 0);
+    CHECK_INT(manifest.base_seq + manifest.incr_seq, 0);
+    disk_put(&disk, "appendonlydir/appendonly.aof.7.base.rdb", BYTES(""));
+    disk_put(&disk, "appendonlydir/appendonly.aof.12.incr.aof", BYTES(""));
+    disk_put(&disk, "appendonlydir/appendonly.aof.13x.incr.aof", BYTES(""));
+    disk_put(&disk, "appendonlydir/other.20.incr.aof", BYTES(""));
+    CHECK_INT(manifest_pass_strays(&manifest, &disk.disk, &place), 0);
+    CHECK(manifest_next_base(name, &manifest, &place, false) &&
+          strcmp(name, "appendonly.aof.8.base.aof") == 0);
+    CHECK_INT(manifest.incr_seq, 12);
+    disk_mend(&disk);
+    disk.fails = DISK_LISTS;
+    disk.fails_at = 1;
+    CHECK_INT(manifest_pass_strays(&manifest, &disk.disk, &place), -EIO);
+    disk_free(&disk);
+}
+
 int main(void) {
     RUN(what_is_read_is_printed_alike);
     RUN(comments_blanks_and_unknown_pairs_are_skipped);
@@ -290,5 +311,6 @@ int main(void) {
     RUN(what_fails_leaves_the_old_one);
     RUN(what_cannot_be_read_is_told);
     RUN(history_is_deleted);
+    RUN(files_that_no_manifest_names_are_not_written_over);
     return 0;
 }
