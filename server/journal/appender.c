@@ -412,8 +412,12 @@ static bool has_grown(void) {
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
+static enum step step_now(void) {
+    return atomic_load_explicit(&appender.step, memory_order_acquire);
+}
+
 static void rewrite_step(int64_t now_ms) {
-    switch (appender.step) {
+    switch (step_now()) {
     case STEP_NONE:
         if (now_ms >= appender.may_rewrite_ms && has_grown()) {
             log_notice("Starting automatic rewriting of AOF");
@@ -428,7 +432,7 @@ static void rewrite_step(int64_t now_ms) {
 }
 
 bool appender_wants_cut(void) {
-    return atomic_load_explicit(&appender.step, memory_order_acquire) == STEP_READY;
+    return step_now() == STEP_READY;
 }
 
 void appender_cut(struct record_queue *queue, int64_t unix_ms) {
@@ -479,9 +483,9 @@ int64_t appender_turn(int64_t now_ms) {
     int64_t due_ms = writer_turn(writer, now_ms);
     tell_figures(now_ms);
     if (appender_fatal()) return WRITER_NEVER;
-    enum step before = appender.step;
+    enum step before = step_now();
     rewrite_step(now_ms);
-    return appender.step != before ? now_ms : due_ms;
+    return step_now() != before ? now_ms : due_ms;
 }
 
 int appender_fatal(void) {
@@ -502,7 +506,7 @@ bool appender_finish(int64_t now_ms) {
 /* ---- Figures -------------------------------------------------------------------------------------- */
 
 struct appender_figures appender_figures(void) {
-    enum step step = appender.step;
+    enum step step = step_now();
     struct appender_figures figures = {.on = appender.on,
                                        .rewriting = step != STEP_NONE,
                                        .rewrite_ok = appender.rewrite_ok,

@@ -125,7 +125,7 @@ static bool load_aof(int64_t now_ms, uint64_t begun_us) {
 bool recover(void) {
     int64_t now_ms = clock_unix_ms();
     uint64_t begun_us = told_us = clock_monotonic_us();
-    if (!intake_going()) return scribe_start();
+    if (!intake_going()) return true;
     bool loaded = config.appendonly ? load_aof(now_ms, begun_us) : load_rdb(now_ms, begun_us);
     if (intake_cancelled()) return true;
     if (!loaded) log_warning("Fatal error loading the DB. Exiting.");

@@ -23,7 +23,7 @@ static pthread_t thread;
 static bool running;
 static _Atomic bool ending;
 
-enum { REST_MS = 5 };
+enum { REST_MS = 10 };
 
 static int64_t now_ms(void) {
     return (int64_t)(clock_monotonic_us() / 1000);

@@ -84,10 +84,7 @@ def some_commands(rng, count):
 
 def run_all(client, commands):
     for at in range(0, len(commands), 100):
-        part = commands[at:at + 100]
-        client.send(b"".join(encode(*command) for command in part))
-        for _ in part:
-            client.receive()
+        client.pipeline(commands[at:at + 100])
 
 
 # ---- kill --------------------------------------------------------------------------------------------------------------------
@@ -272,7 +269,7 @@ def full():
                 assert info(other, "aof_last_write_status") == "err"
                 limit_files(server, resource.RLIM_INFINITY)
                 eventually("writes to be taken again", lambda: other.call("SET", "after", "1") == "OK")
-                answers = [client.receive() for _ in range(100)]
+                answers = [client.read() for _ in range(100)]
                 assert answers[0] == "OK" and all(answer == "OK" or str(answer) == misconf for answer in answers), answers
                 assert info(other, "aof_last_write_status") == "ok"
                 settle(other)
