@@ -15,7 +15,6 @@
 
 enum {
     LENGTH_DIGITS = 12, /* of a length: a terabyte is more than any file holds */
-    SECTOR = 512,       /* bytes that a disk writes at once */
 };
 
 /* How a step along the file ended. */
@@ -165,7 +164,8 @@ static enum step see_line(struct scan *scan, struct bytes *line) {
                               : NULL;
         if (end) {
             *line = (struct bytes){scan->in.input.data, (size_t)(end - scan->in.input.data)};
-            return line->len < AOF_LINE_MAX ? STEP_ON : STEP_WRONG;
+            bool text = !memchr(line->data, '\0', line->len); /* else a part of it did not come to the disk */
+            return text && line->len < AOF_LINE_MAX ? STEP_ON : STEP_WRONG;
         }
         seen = scan->in.input.len;
         if (seen >= AOF_LINE_MAX) return STEP_WRONG;
@@ -383,13 +383,13 @@ static enum aof_found judge_by_lines(struct scan *scan) {
 
 /* How the file goes on where something else was expected. Zeroes stand where the disk had nothing yet. */
 struct zeroes {
-    bool sector; /* there are some, up to a sector's end or the file's */
-    bool rest;   /* there is nothing else */
+    bool some;
+    bool rest; /* there is nothing else */
 };
 
 static struct zeroes see_zeroes(struct scan *scan) {
     assert(scan->in.file >= 0 && scan->error == 0);
-    uint64_t zeroes = 0, begin = file_in_at(&scan->in);
+    uint64_t zeroes = 0;
     for (;;) {
         struct bytes input = scan->in.input;
         size_t i = 0;
@@ -398,8 +398,7 @@ static struct zeroes see_zeroes(struct scan *scan) {
         take(scan, i);
         if (i < input.len || !more(scan)) break;
     }
-    bool rest = scan->in.input.len == 0 && zeroes > 0;
-    return (struct zeroes){rest || begin + zeroes >= (begin / SECTOR + 1) * SECTOR, rest};
+    return (struct zeroes){zeroes > 0, zeroes > 0 && scan->in.input.len == 0};
 }
 
 static enum aof_found wrong(struct aof_look *look) {
@@ -415,7 +414,7 @@ static enum aof_found judge(struct scan *scan, enum step step, bool marked) {
     if (scan->mixed) return wrong(look);
     struct zeroes zeroes = step == STEP_WRONG ? see_zeroes(scan) : (struct zeroes){false, false};
     if (scan->error) return unread(look, scan->error);
-    bool first = look->fault == 0 && zeroes.sector;
+    bool first = look->fault == 0 && zeroes.some; /* no file begins so that was ever written to its end */
     if (marked || (look->batches && !scan->plain) || first) return judge_by_lines(scan);
     return step == STEP_CUT || zeroes.rest ? AOF_TORN : wrong(look);
 }
