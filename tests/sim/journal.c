@@ -31,6 +31,8 @@ static struct sim_disk disk, after, again;
 static int64_t turn_begun_ms;
 static uint64_t synced;             /* a ticket that is said to be on the disk */
 static bool always, failing, ended; /* the writer */
+static bool
+    loses_pages; /* what could not be synced once, the kernel takes for synced: from then on nobody can tell */
 
 /* ---- Mutations ------------------------------------------------------------------------------------ */
 
@@ -106,12 +108,13 @@ static struct {
     unsigned steps, at;   /* of the scheduler */
     bool done, killed;    /* killed: the kernel writes what it has */
     uint64_t least, most; /* tickets */
+    uint64_t least_of_power; /* where the power goes at once after the process was killed */
 } cut;
 
 /* What must be there now: all that could be shown; or what came a second ago; or, where a disk fails so that a second is not enough, what is
  * said to be synced. */
-static uint64_t least_now(void) {
-    if (always || cut.killed || mutation == PUBLISHED_EARLY) return journal_safe();
+static uint64_t least_now(bool power) {
+    if (always || !power || mutation == PUBLISHED_EARLY) return journal_safe();
     if (failing) return synced;
     uint64_t ticket = journal_next();
     while (ticket > 0 && times_ms[ticket] > now_ms - 1000) ticket--;
@@ -121,7 +124,8 @@ static uint64_t least_now(void) {
 static void cut_now(void) {
     cut.done = true;
     if (seeds.alone) printf("---- now, with ticket %llu shown\n", (unsigned long long)journal_safe());
-    cut.least = least_now();
+    cut.least = least_now(!cut.killed);
+    cut.least_of_power = least_now(true);
     cut.most = journal_next();
     if (cut.killed)
         sim_disk_copy(&disk, &after);
@@ -186,6 +190,7 @@ static const char *check_loaded(void) {
     if (wrong || !again.file_count) return wrong;
     stripes_close();
     CHECK_INT(stripes_open(SHARDS, DATABASES_USED), 0);
+    cut.least = cut.least_of_power;
     wrong = load_files(&again);
     if (!wrong) wrong = judge(state_now());
     sim_disk_new(&after, check_random(&dice));
@@ -200,13 +205,14 @@ static struct sim_faults draw_faults(void) {
     unsigned kind = pick(8);
     if (pick(2)) faults.piece = 1 + pick(1000);
     failing = kind < 6;
+    loses_pages = kind == 5 && always;
     switch (kind) {
     case 0: faults.write_in = 4; break;
     case 1: faults.write_in = 4, faults.truncate_in = 2; break;
     case 2: faults.directory_in = 3; break;
     case 3: faults.open_in = 4; break;
     case 4: faults.room = pick(4000); break;
-    case 5: faults.sync_in = always ? 6 : 0; break;
+    case 5: faults.sync_in = loses_pages ? 6 : 0; break;
     default: break;
     }
     return faults;
@@ -278,6 +284,7 @@ static const char *run_seed(unsigned long long seed, int mutated) {
         run_generation(false);
         wrong = check_loaded();
         change_disks();
+        if (loses_pages) break;
     }
     stripes_close();
     return wrong;

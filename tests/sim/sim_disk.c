@@ -470,7 +470,7 @@ static void cut_sector(const struct sim_file *file, size_t at, struct sim_disk *
 /* Where all of a file is unsynced, most often one fate is shared by all of it: else long batches never survive whole. */
 static void cut_contents(const struct sim_file *file, struct sim_disk *after, struct sim_file *into) {
     bool alike = pick(after, 2), keeps = pick(after, 2);
-    if (file->capacity == 0) return;
+    if (file->longest == 0 && file->durable_len == 0) return;
     size_t len = cut_len(file, after);
     make_room(into, len);
     for (size_t at = 0; at < len; at += SIM_SECTOR) {
