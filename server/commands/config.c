@@ -7,6 +7,7 @@
 #include "server/clients/post.h"
 #include "server/journal/appender.h"
 #include "server/journal/claim.h"
+#include "server/log.h"
 #include "server/report/metrics.h"
 
 #define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The server is killed (SIGKILL) at every step that it does with its files; what it finds when it starts again must be what it may be.
 
-    run.py --killed KEVY_KILLED save        SAVE over an older file: the old or the new one, whole
-    run.py --killed KEVY_KILLED load        an append-only file under the load of load.py, killed at some step or moment, again and again
+    run.py --killed KEVY_KILLED steps save        SAVE over an older file: the old or the new one, whole
+    run.py --killed KEVY_KILLED steps rewrite     BGREWRITEAOF: nothing is lost
+    run.py --killed KEVY_KILLED steps switch      the append-only file is switched on: the data of before, or those of now
+    run.py --killed KEVY_KILLED load              an append-only file under the load of load.py, killed at some step or moment, again and again
 """
 import argparse
 import os
@@ -25,7 +27,23 @@ def wrong(text):
     sys.exit("WRONG: " + text)
 
 
-# ---- SAVE --------------------------------------------------------------------------------------------------------------------
+def started(server):
+    """Starts it, and waits until it has loaded what it found."""
+    server.start()
+    with server.client() as client:
+        eventually("the files to be loaded", lambda: client.call("PING") == "PONG")
+
+
+# ---- Step by step ------------------------------------------------------------------------------------------------------------
+
+APPENDS = ["--appendonly", "yes", "--appendfsync", "always"]
+# By what is killed: options, what is asked for before the data are changed, what is killed, how many steps it has at least, and whether the changes are
+# there whatever becomes of it.
+KILLED = {
+    "save": ([], None, ("SAVE",), 6, False),
+    "rewrite": (APPENDS, None, ("BGREWRITEAOF",), 20, True),
+    "switch": (APPENDS, ("CONFIG", "SET", "appendonly", "no"), ("CONFIG", "SET", "appendonly", "yes"), 15, False),
+}
 
 
 def fill(client, number):
@@ -33,45 +51,60 @@ def fill(client, number):
     client.pipeline([("SET", "key:%d" % i, value) for i in range(KEYS)] + [("RPUSH", "list", number), ("SET", "number", number)])
 
 
-def saved_number(client):
-    """Which save is there, all of it."""
+def number_there(client):
+    """Which change is there, all of it."""
     number = int(client.call("GET", "number") or 0)
     if number and client.call("DBSIZE") != KEYS + 2:
-        wrong("save %d has %s keys" % (number, client.call("DBSIZE")))
+        wrong("change %d has %s keys" % (number, client.call("DBSIZE")))
     for i in range(KEYS if number else 0):
         if not client.call("GET", "key:%d" % i).startswith(b"%d:x" % number):
-            wrong("save %d holds another's values" % number)
+            wrong("change %d holds another's values" % number)
     return number
 
 
-def run_save(arguments):
+def ask(client, command, server):
+    """True: it was done. False: the server died of it."""
+    try:
+        client.send(encode(*command))
+        reply = client.read()
+        if command[0] != "BGREWRITEAOF":
+            return reply == "OK"
+        eventually("the rewrite to end", lambda: b"aof_rewrite_in_progress:0" in client.call("INFO", "persistence"))
+        return True
+    except (Closed, OSError):
+        server.wait("the server to die")
+        return False
+
+
+def run_steps(arguments):
+    options, before, command, least, durable = KILLED[arguments.what]
     seen = []
-    with Killer() as killer, Server("--rdbcompression", "no", path=arguments.killed, env=killer.environment, start=False) as server:
+    with Killer() as killer, Server("--rdbcompression", "no", *options, path=arguments.killed, env=killer.environment, start=False) as server:
         said, number = 0, 0
         while True:
             server.shards = random.choice((1, 3, 8))
-            server.start()
+            killer.arm(0)
+            started(server)
             with server.client() as client:
-                there = saved_number(client)
+                there = number_there(client)
                 if there not in (said, number):
-                    wrong("save %d is there; %d was the last that was said to be done, %d was begun" % (there, said, number))
-                if number and killer.fell() is None:
+                    wrong("change %d is there; %d was the last that was said to be done, %d was begun" % (there, said, number))
+                if number and not fell:
                     break
                 said = there
                 number += 1
+                if before:
+                    client.call(*before)
                 fill(client, number)
+                said = number if durable or arguments.plant else said
                 killer.arm(number)
-                client.send(encode("SAVE"))
-                try:
-                    if client.read() == "OK":
-                        said = number
-                except (Closed, OSError):
-                    seen.append(killer.fell())
-                    said = number if arguments.plant else said
+                said = number if ask(client, command, server) else said
+                fell = killer.fell()
+                seen += [fell] if fell else []
             server.kill()
         server.stop()
-    if len(seen) < 6:
-        wrong("only killed at %s" % ", ".join(seen))
+    if len(seen) < least:
+        wrong("only killed where it %s" % ", ".join(seen))
     print("ok: killed where it %s" % ", ".join(seen))
 
 
@@ -104,13 +137,6 @@ class Kills:
             os.kill(self.server.pid, signal.SIGKILL)
         self.server.wait("the server to die")
         return time.monotonic()
-
-
-def started(server):
-    """Starts it, and waits until it has loaded what it found."""
-    server.start()
-    with server.client() as client:
-        eventually("the files to be loaded", lambda: client.call("PING") == "PONG")
 
 
 def generations(seed, arguments, killer):
@@ -165,8 +191,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--killed", type=os.path.abspath, required=True)
     commands = parser.add_subparsers(dest="command", required=True)
-    save = commands.add_parser("save")
-    save.add_argument("--plant", action="store_true")
+    steps = commands.add_parser("steps")
+    steps.add_argument("what", choices=KILLED)
+    steps.add_argument("--plant", action="store_true")
     load = commands.add_parser("load")
     load.add_argument("--runs", type=int, default=20)
     load.add_argument("--seed", type=int)

@@ -102,7 +102,7 @@ static const char *run_seed(unsigned long long seed, int lie) {
 }
 
 static void a_whole_manifest_is_there(void) {
-    seeds_run("manifest", run_seed, 0);
+    seeds_run("manifest", run_seed);
 }
 
 static void what_the_disk_does_wrong_is_found(void) {

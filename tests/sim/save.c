@@ -85,7 +85,7 @@ static void the_old_or_the_new_file_is_there(void) {
     run_format("set one:more 1\ndel key:17\nrpush list %0600d\n", 7);
     keep_file(&new_file);
     CHECK(old_file.len > 20 * SIM_SECTOR && !bytes_equal(buffer_bytes(&old_file), buffer_bytes(&new_file)));
-    seeds_run("save", run_seed, 0);
+    seeds_run("save", run_seed);
 }
 
 static void what_the_disk_does_wrong_is_found(void) {

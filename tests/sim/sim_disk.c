@@ -31,7 +31,7 @@ static bool lies(const struct sim_disk *disk, enum sim_lie lie, const char *path
 /* ---- Names ---------------------------------------------------------------------------------------- */
 
 static struct sim_name *find_name(struct sim_name *names, const char *path) {
-    for (int i = 0; i < SIM_FILES; i++)
+    for (int i = 0; i < SIM_NAMES; i++)
         if (strcmp(names[i].path, path) == 0) return &names[i];
     return NULL;
 }
@@ -164,7 +164,7 @@ static int sim_open(struct disk *base, const char *path, enum disk_mode mode) {
     begin_call(disk, mode == DISK_READ ? "open" : "create", path);
     struct sim_name *found = find_name(disk->names, path);
     if (one_in(disk, disk->faults.open_in)) return -EIO;
-    if (!found && mode == DISK_READ) return -ENOENT;
+    if (!found && mode != DISK_CREATE) return -ENOENT;
     if (!directory_is_there(disk->names, path)) return -ENOENT;
     if (found && found->file == SIM_DIRECTORY) return -EISDIR;
     int file = found ? found->file : new_file(disk);
@@ -293,6 +293,18 @@ static int sim_make_directory(struct disk *base, const char *path) {
     return 0;
 }
 
+static int sim_list(struct disk *base, const char *path, void (*each)(void *context, const char *name),
+                    void *context) {
+    struct sim_disk *disk = sim_of(base);
+    const struct sim_name *found = find_name(disk->names, path);
+    if (strcmp(path, ".") != 0 && (!found || found->file != SIM_DIRECTORY)) return -ENOENT;
+    for (int i = 0; i < SIM_NAMES; i++) {
+        const char *name = disk->names[i].path, *slash = strrchr(name, '/');
+        if (name[0] && is_in(name, path)) each(context, slash ? slash + 1 : name);
+    }
+    return 0;
+}
+
 static int sim_sync_directory(struct disk *base, const char *path) {
     struct sim_disk *disk = sim_of(base);
     unsigned kept = 0;
@@ -323,6 +335,7 @@ static const struct disk calls = {.open = sim_open,
                                   .size = sim_size,
                                   .truncate = sim_truncate,
                                   .make_directory = sim_make_directory,
+                                  .list = sim_list,
                                   .rename = sim_rename,
                                   .unlink = sim_unlink,
                                   .sync_directory = sim_sync_directory};
@@ -364,7 +377,7 @@ void sim_disk_free(struct sim_disk *disk) {
 }
 
 struct bytes sim_disk_contents(const struct sim_disk *disk, const char *path) {
-    for (int i = 0; i < SIM_FILES; i++) {
+    for (int i = 0; i < SIM_NAMES; i++) {
         const struct sim_name *name = &disk->names[i];
         if (strcmp(name->path, path) != 0 || name->file < 0) continue;
         const struct sim_file *file = &disk->files[name->file];
@@ -393,7 +406,7 @@ void sim_disk_make_directory(struct sim_disk *disk, const char *path) {
 }
 
 void sim_disk_show(const struct sim_disk *disk, FILE *out) {
-    for (int i = 0; i < SIM_FILES; i++) {
+    for (int i = 0; i < SIM_NAMES; i++) {
         const struct sim_name *name = &disk->names[i];
         if (!name->path[0]) continue;
         fprintf(out, "---- %s", name->path);
@@ -423,7 +436,7 @@ static void cut_names(const struct sim_disk *disk, struct sim_disk *after) {
     memcpy(after->names, disk->durable_names, sizeof after->names);
     for (unsigned i = 0; i < disk->change_count; i++)
         if (in_order ? i < done : pick(after, 2) == 0) apply_change(after->names, &disk->changes[i]);
-    for (int i = 0; i < SIM_FILES; i++)
+    for (int i = 0; i < SIM_NAMES; i++)
         if (!directory_is_there(after->names, after->names[i].path)) after->names[i].path[0] = '\0';
     memcpy(after->durable_names, after->names, sizeof after->names);
 }
@@ -457,7 +470,7 @@ static void cut_sector(const struct sim_file *file, size_t at, struct sim_disk *
 /* Where all of a file is unsynced, most often one fate is shared by all of it: else long batches never survive whole. */
 static void cut_contents(const struct sim_file *file, struct sim_disk *after, struct sim_file *into) {
     bool alike = pick(after, 2), keeps = pick(after, 2);
-    if (file->capacity == 0) return;
+    if (file->longest == 0 && file->durable_len == 0) return;
     size_t len = cut_len(file, after);
     make_room(into, len);
     for (size_t at = 0; at < len; at += SIM_SECTOR) {
@@ -481,13 +494,25 @@ void sim_disk_cut(const struct sim_disk *disk, struct sim_disk *after) {
     for (unsigned i = 0; i < disk->file_count; i++) cut_contents(&disk->files[i], after, &after->files[i]);
 }
 
+static void copy_file(const struct sim_file *file, struct sim_file *into) {
+    size_t most = file->longest > file->durable_len ? file->longest : file->durable_len;
+    if (most == 0) return;
+    make_room(into, most);
+    memcpy(into->data, file->data, sectors_of(most) * SIM_SECTOR);
+    memcpy(into->durable, file->durable, sectors_of(most) * SIM_SECTOR);
+    memcpy(into->sectors, file->sectors, sectors_of(most));
+    into->len = file->len;
+    into->durable_len = file->durable_len;
+    into->shortest = file->shortest;
+    into->longest = file->longest;
+}
+
 void sim_disk_copy(const struct sim_disk *disk, struct sim_disk *after) {
     CHECK(after->file_count == 0);
     memcpy(after->names, disk->names, sizeof after->names);
-    memcpy(after->durable_names, disk->names, sizeof after->names);
+    memcpy(after->durable_names, disk->durable_names, sizeof after->durable_names);
+    memcpy(after->changes, disk->changes, sizeof after->changes);
+    after->change_count = disk->change_count;
     after->file_count = disk->file_count;
-    for (unsigned i = 0; i < disk->file_count; i++) {
-        if (disk->files[i].len) put_bytes(&after->files[i], 0, disk->files[i].data, disk->files[i].len);
-        settle(&after->files[i]);
-    }
+    for (unsigned i = 0; i < disk->file_count; i++) copy_file(&disk->files[i], &after->files[i]);
 }

@@ -18,7 +18,8 @@
 
 enum {
     SIM_SECTOR = 512,
-    SIM_FILES = 48, /* that were made since the disk was new */
+    SIM_FILES = 256, /* that were made since the disk was new */
+    SIM_NAMES = 48,
     SIM_OPEN = 16,
     SIM_PATH = 96,
     SIM_CHANGES = 64, /* of names, that were not synced yet */
@@ -73,7 +74,7 @@ struct sim_disk {
     bool traced; /* they are printed */
     struct sim_file files[SIM_FILES];
     unsigned file_count;
-    struct sim_name names[SIM_FILES], durable_names[SIM_FILES];
+    struct sim_name names[SIM_NAMES], durable_names[SIM_NAMES];
     struct sim_change changes[SIM_CHANGES];
     unsigned change_count;
     struct {
@@ -91,7 +92,7 @@ void sim_disk_free(struct sim_disk *disk);
 /* What `disk` holds if the power is cut now, by the dice of `after`, which was made by sim_disk_new. */
 void sim_disk_cut(const struct sim_disk *disk, struct sim_disk *after);
 
-/* The same where the process is killed and the power stays: all that was written. */
+/* The same where the process is killed and the power stays: all that was written, and what of it is not on the disk yet is not. */
 void sim_disk_copy(const struct sim_disk *disk, struct sim_disk *after);
 
 /* What a file reads as; NULL: there is none of this name. */
