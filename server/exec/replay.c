@@ -310,6 +310,7 @@ static bool take_bulk(struct replay *replay) {
 static bool run_next(struct replay *replay) {
     struct bytes data = {replay->input.data + replay->taken, replay->input.len - replay->taken};
     const struct command *known;
+    char text[REQUEST_ERROR_MAX];
     size_t used;
     if (!replay->parser.saved) replay->request_at = here(replay);
     if (!replay->parser.saved && data.data[0] == '#') return skip_line(replay);
@@ -319,7 +320,7 @@ static bool run_next(struct replay *replay) {
         return take_request(replay, data.data, used, known);
     case REQUEST_MORE: return read_on(replay);
     case REQUEST_BULK: return run_batch(replay) && take_bulk(replay);
-    default: return fail(replay, replay->parser.error);
+    default: request_error(&replay->parser, text); return fail(replay, text);
     }
 }
 
