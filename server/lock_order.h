@@ -20,6 +20,7 @@ enum lock_rank {
     LOCK_STRIPES = 0,               /* stripe i has the rank LOCK_STRIPES + i */
     LOCK_CONFIG_FILE = MAX_STRIPES, /* CONFIG REWRITE */
     LOCK_CONFIG,                    /* options that are strings; CONFIG SET */
+    LOCK_JOURNAL,                   /* the files of the append-only log; its holder may wait for the disk */
     LOCK_PAUSE,
     LOCK_CLIENTS, /* the registry of clients */
     LOCK_MONITORS,
@@ -32,7 +33,8 @@ enum lock_rank {
     LOCK_METRICS,
     LOCK_HISTOGRAMS,
     LOCK_REAPER,
-    LOCK_LOG, /* last: everything may write a line */
+    LOCK_SNAPSHOT, /* what waits for the writer of a snapshot */
+    LOCK_LOG,      /* last: everything may write a line */
     LOCK_RANKS
 };
 

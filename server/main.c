@@ -14,12 +14,12 @@
 #include "server/config/title.h"
 #include "server/log.h"
 #include "server/loop/shard.h"
+#include "server/process/check_data.h"
 #include "server/process/cpus.h"
 #include "server/process/interrupt.h"
 #include "server/process/io_mode.h"
 #include "server/process/ping.h"
 #include "server/process/prepare.h"
-#include "server/process/recover.h"
 #include "server/process/rename.h"
 #include "server/process/server.h"
 #include "server/process/streams.h"
@@ -86,6 +86,7 @@ static int serve(void) {
     if (server_stopping()) return server_run(); /* somebody asked for that while data were loaded */
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
                shard_count == 1 ? "shard" : "shards", io_name(&shards[0].io));
+    log_notice("Ready to accept connections"); /* as Redis says it: scripts and containers wait for this line */
     usage_started();
     systemd_ready();
     systemd_status("Serving with %u %s", shard_count, shard_count == 1 ? "shard" : "shards");
@@ -99,10 +100,11 @@ static int ask_server(int argc, char **argv) {
     return 1;
 }
 
-/* `kevy --check-data DIR` */
-static int check_data(int argc, char **argv) {
-    if (argc == 3) return recover_check(argv[2]);
-    fprintf(stderr, "kevy: --check-data takes one directory\n");
+/* `kevy --check-data PATH [--repair]` */
+static int look_at_data(int argc, char **argv) {
+    bool repairs = argc == 4 && strcmp(argv[3], "--repair") == 0;
+    if (argc == 3 || repairs) return check_data(argv[2], repairs);
+    fprintf(stderr, "kevy: --check-data takes one directory or file, and --repair behind it\n");
     return 1;
 }
 
@@ -146,7 +148,7 @@ int main(int argc, char **argv) {
     case COMMAND_LINE_VERSION: printf("kevy %s\n", KEVY_VERSION); return 0;
     case COMMAND_LINE_PROBE: return print_probe();
     case COMMAND_LINE_PING: return ask_server(argc, argv);
-    case COMMAND_LINE_CHECK_DATA: return check_data(argc, argv);
+    case COMMAND_LINE_CHECK_DATA: return look_at_data(argc, argv);
     case COMMAND_LINE_CHECK:
     case COMMAND_LINE_SERVE: break;
     }

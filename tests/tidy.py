@@ -37,7 +37,7 @@ ARROWS = [
     ("store/", [r"protocol/(?:assert|bytes|load|number|sha1)\.h"]),
     ("server/commands/", [r"(?:protocol|store)/.*", GROUND, server("call", "clients", "report", "replication"),
                           r"server/exec/(?:transaction|nested|script|monitor|slowlog|pause|mute|blocking)\.h",
-                          r"server/(?:stripes/stripes|config/config|journal/(?:intake|snapshot)|process/server)\.h"]),
+                          r"server/(?:stripes/stripes|config/config|journal/(?:appender|claim|intake|snapshot)|process/server)\.h"]),
     ("server/process/", [r"(?:protocol|store)/.*", r"uring/(?:io|probe)\.h", GROUND, server(*LOOP, "replication")]),
     ("server/replication/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
     ("server/loop/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
@@ -53,12 +53,13 @@ ARROWS = [
 ]
 # What waits for its first user, beside the tests.
 AHEAD = {
-    **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "merge_open", "merge_next"),
+    **dict.fromkeys(("journal_open", "journal_queue_count", "journal_listen", "journal_ignore", "journal_hold",
+                     "journal_publish", "merge_open", "merge_next"),
                     "the journal's files, and the option that asks for them"),
     **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_valid"), "snapshots"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
-    "keyspace_set_preimage": "snapshots",
+    "snapshot_writer_turn": "a simulated disk, where no thread writes",
     "response_size": "the replies of a script's commands",
     "response_walk": "the replies of a script's commands",
 }

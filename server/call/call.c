@@ -17,7 +17,10 @@ void call_walk(struct call *call, unsigned stripe) {
     if (call_holds(call, stripe)) return;
     assert(
         !call->held); /* a walk holds one; a transaction and a second run hold every stripe that is walked to */
-    if (call->stripe != STRIPE_NONE) call_leave(call, &stripes.all[call->stripe]);
+    if (call->stripe != STRIPE_NONE) {
+        if (journal_holds()) effects_show_stripe(call->effects, &stripes.all[call->stripe]);
+        call_leave(call, &stripes.all[call->stripe]);
+    }
     call->stripe = stripe;
     stripe_lock(&stripes.all[stripe]);
 }
@@ -185,6 +188,7 @@ void call_syntax_error(struct call *call) {
 }
 
 void call_out_of_memory(struct call *call) {
+    call->effects->starved = true;
     reply_error(call->reply, "ERR Out of memory");
 }
 
@@ -218,7 +222,7 @@ static bool expiry_of(const struct call *call, enum expiry_form form, int64_t va
     bool seconds = form == EXPIRY_SECONDS || form == EXPIRY_AT_SECONDS;
     if (seconds && __builtin_mul_overflow(value, 1000, &value)) return false;
     if ((form == EXPIRY_SECONDS || form == EXPIRY_MILLISECONDS) &&
-        __builtin_add_overflow(value, call->effects->now_ms, &value))
+        __builtin_add_overflow(value, call_clock_ms(call), &value))
         return false;
     *at_ms = value;
     return true;
@@ -317,6 +321,7 @@ void call_flushed(struct call *call, unsigned db) {
 }
 
 void call_emptied_databases(struct call *call) {
+    effects_claim(call->effects);
     for (unsigned i = 0; i < stripes.count; i++) tracking_clear(&stripes.all[i]);
     invalidation_all(&call->effects->tracking);
 }

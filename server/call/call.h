@@ -72,6 +72,12 @@ struct call {
     uint32_t arg_block_next; /* where call_block begins to search among them: behind the last it found */
 };
 
+/* Unix time, in milliseconds, for what is counted from now or noted as now. What is due is asked of effects->now_ms: that is
+ * another one while a file is run. */
+static inline int64_t call_clock_ms(const struct call *call) {
+    return call->effects->now_ms + call->effects->replay_ms;
+}
+
 /* ---- Stripes -------------------------------------------------------------------------------------- */
 
 /* Is the stripe locked for this call? */
@@ -195,7 +201,7 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
 /* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). The clock
  * has one-second steps, so a second use within the same second writes nothing and the cache line stays clean. */
 static inline void call_touch(struct call *call, struct entry *e) {
-    uint32_t clock = (uint32_t)((uint64_t)call->effects->now_ms / 1000) & 0xffffff;
+    uint32_t clock = (uint32_t)((uint64_t)call_clock_ms(call) / 1000) & 0xffffff;
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
 }
 

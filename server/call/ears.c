@@ -25,11 +25,25 @@ static void tell_watchers(const struct effects *x, struct stripe *stripe, const 
     }
 }
 
+/* Which marks of the stripe get the request's ticket. Who listens to more than the journal hears of it at once. */
+static void note_marks(struct effects *x, struct stripe *stripe, const struct effect *e) {
+    if (e->kind == EFFECT_MISSED) {
+        effects_show_key(x, e->key.hash);
+        return;
+    }
+    if (e->kind == EFFECT_FLUSHED || e->kind == EFFECT_SWAPPED)
+        effects_mark_stripe(x, stripe);
+    else
+        effects_mark(x, e->key.hash);
+    if (stripe->ears & (EAR_EVENTS | EAR_TRACKED | EAR_BROADCAST)) effects_claim(x);
+}
+
 /* What has expired is recorded as DEL or HDEL, in its place: by whoever has noticed, and before what that does. Of other
  * changes the command that made them is recorded, when it has run (server/exec/dispatch.c). */
-static void tell_journal(struct effects *x, const struct effect *e) {
+static void tell_journal(struct effects *x, struct stripe *stripe, const struct effect *e) {
     assert(x->journal);
     x->recorded += e->count;
+    if (journal_holds()) note_marks(x, stripe, e);
     if (e->kind != EFFECT_EXPIRED && e->kind != EFFECT_ELEMENT_EXPIRED) return;
     bool key = e->kind == EFFECT_EXPIRED;
     struct bytes argv[] = {key ? BYTES("DEL") : BYTES("HDEL"), e->key.name, e->name};
@@ -164,9 +178,9 @@ void effects_broadcast(void) {
 
 void effect_heard(struct effects *x, struct stripe *stripe, const struct effect *e) {
     if (stripe->ears & EAR_WATCH) tell_watchers(x, stripe, e);
-    if (stripe->ears & EAR_JOURNAL) tell_journal(x, e);
+    if (stripe->ears & EAR_JOURNAL) tell_journal(x, stripe, e);
     if (stripe->ears & EAR_WAITERS) tell_waiters(x, stripe, e);
-    if (stripe->ears & EAR_EVENTS) tell_subscribers(x, e);
+    if (stripe->ears & EAR_EVENTS && !x->replay_ms) tell_subscribers(x, e);
     if (stripe->ears & EAR_TRACKED) tell_readers(x, stripe, e);
     if (stripe->ears & EAR_BROADCAST) tell_of_prefixes(x, stripe, e);
 }

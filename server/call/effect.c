@@ -1,5 +1,60 @@
-/* effect.c - the one change that no command makes: the time of a key has come, or of elements of its value. */
+/* effect.c - the one change that no command makes: the time of a key has come, or of elements of its value. And the end of a
+ * request: its ticket, and the marks that get it. */
 #include "server/call/effect.h"
+
+/* ---- The end -------------------------------------------------------------------------------------- */
+
+/* Each mark that was noted gets the ticket. The stripes are locked still. */
+static void mark(struct changed_marks *changed, uint64_t ticket) {
+    for (unsigned word = 0; word < MAX_STRIPES / 64; word++) {
+        for (uint64_t bits = changed->stripes.words[word]; bits; bits &= bits - 1) {
+            unsigned stripe = word * 64 + (unsigned)__builtin_ctzll(bits);
+            struct stripe_marks *marks = stripes.all[stripe].marks;
+            assert(marks->newest < ticket); /* tickets are taken under the lock */
+            marks->newest = ticket;
+            for (uint64_t left = changed->marks[stripe]; left; left &= left - 1)
+                marks->last[__builtin_ctzll(left)] = ticket;
+            changed->marks[stripe] = 0;
+        }
+        changed->stripes.words[word] = 0;
+    }
+}
+
+/* Who took a ticket and has nothing to record after all records what changes nothing, for the ticket is waited for. */
+void effects_seal(struct effects *x) {
+    struct bytes ping[] = {BYTES("PING")};
+    if (!queue_is_open(x->journal))
+        queue_add(x->journal, 0, &(struct record_command){.argv = ping, .argc = 1});
+    uint64_t ticket = journal_seal(x->journal, x->ticket);
+    x->ticket = 0;
+    if (!journal_holds()) return;
+    mark(&x->changed, ticket);
+    wakes_show(x->wakes, ticket);
+}
+
+/* ---- What is shown -------------------------------------------------------------------------------- */
+
+void effects_claim(struct effects *x) {
+    if (!x->journal || x->ticket || !journal_holds()) return;
+    x->ticket = journal_take();
+    wakes_show(x->wakes, x->ticket);
+}
+
+void effects_claim_changed(struct effects *x) {
+    if (x->journal && queue_is_open(x->journal)) effects_claim(x);
+}
+
+void effects_show_stripe(struct effects *x, const struct stripe *stripe) {
+    wakes_show(x->wakes, stripe->marks->newest);
+}
+
+void effects_mark_stripe(struct effects *x, const struct stripe *stripe) {
+    unsigned index = (unsigned)(stripe - stripes.all);
+    stripe_set_add(&x->changed.stripes, index);
+    x->changed.marks[index] = UINT64_MAX;
+}
+
+/* ---- Expiry --------------------------------------------------------------------------------------- */
 
 void effect_expired(struct effects *x, struct stripe *stripe, const struct expired *what) {
     const struct entry *e = what->entry;

@@ -12,12 +12,11 @@
 #include <stdint.h>
 
 #include "server/clients/invalidation.h"
+#include "server/clients/post.h"
 #include "server/journal/journal.h"
 #include "server/report/metrics.h"
 #include "server/stripes/stripes.h"
 #include "server/stripes/waiters.h"
-
-struct wakes;
 
 /* Redis's keyspace events: EVENT_SET and so on. */
 enum event {
@@ -50,17 +49,28 @@ struct effect {
     struct bytes name; /* ELEMENT_EXPIRED: of the element */
 };
 
+/* Marks of stripes (server/stripes/stripes.h) that the running request has changed: a bit each. */
+struct changed_marks {
+    struct stripe_set stripes; /* of which any bit is set */
+    uint64_t marks[MAX_STRIPES];
+};
+
 /* One for each executor: its commands share it through their calls. */
 struct effects {
     uint64_t changes; /* so far, as Redis counts them: by keys, mostly */
     int64_t now_ms;   /* Unix time of whatever runs: of a batch, until a command of it has taken long */
+    /* 0; or a file is run: Unix time. now_ms is 0 then, for what the file does not delete is there, whatever its expiry. */
+    int64_t replay_ms;
     bool
         keeps_expired; /* CLIENT PAUSE is on: keys whose time has come are not there, but are not deleted either */
+    bool starved;      /* a command has found no memory; who wants to know sets it back */
     bool
         walks; /* a command gives stripes back before it ends: where somebody waits, what it finds due is left to upkeep */
     struct metrics *metrics;      /* of this executor */
     struct record_queue *journal; /* where its changes are recorded; NULL: no journal is open */
     uint64_t recorded;            /* as `changes`, of those that a journal listened to */
+    uint64_t ticket; /* of the running request, where that was taken before its end: effects_claim; else 0 */
+    struct changed_marks changed; /* while replies wait for the disk: they get the request's ticket */
     struct ready ready;           /* keys that were created, and that somebody waits for */
     struct invalidator tracking;  /* who is to be told that what he has read is no longer valid */
     struct wakes *wakes; /* shards that have been sent something, to be woken by the loop: clients/post.h */
@@ -98,9 +108,35 @@ static inline void effect_uncount(struct effects *x, struct stripe *stripe, uint
 
 /* What was recorded happened at once, up to here: a request has ended, or a key has expired by itself. To be called before
  * any lock is given back. */
+void effects_seal(struct effects *x);
 static inline void effects_end(struct effects *x) {
-    if (x->journal && queue_is_open(x->journal)) journal_seal(x->journal);
+    if (x->journal && (queue_is_open(x->journal) || x->ticket)) effects_seal(x);
 }
+
+/* ---- What is shown -------------------------------------------------------------------------------- */
+
+/* Where replies wait for the disk (journal_holds), whatever leaves an executor carries a ticket: what it shows was
+ * changed by that one, or before. It is gathered in wakes->shows while the locks are held: of each key that was
+ * read, the mark of its stripe, and of what was changed, the request's own ticket. */
+
+/* Somebody is to be told of the running request before its end, and it has changed something, or is about to: it takes
+ * its ticket now. Nothing where no reply waits. */
+void effects_claim(struct effects *x);
+/* The same, if it has changed something already. */
+void effects_claim_changed(struct effects *x);
+/* All that is in this stripe may have been shown; or, a key of that hash. The stripe is locked. */
+void effects_show_stripe(struct effects *x, const struct stripe *stripe);
+static inline void effects_show_key(struct effects *x, uint64_t hash) {
+    wakes_show(x->wakes, stripe_of(hash)->marks->last[stripe_mark(hash)]);
+}
+/* A key of that hash was changed, or may have been. */
+static inline void effects_mark(struct effects *x, uint64_t hash) {
+    unsigned stripe = stripe_index(hash);
+    stripe_set_add(&x->changed.stripes, stripe);
+    x->changed.marks[stripe] |= 1ull << stripe_mark(hash);
+}
+/* So was every key of the stripe. */
+void effects_mark_stripe(struct effects *x, const struct stripe *stripe);
 
 /* The time of this entry, or of elements of its value, has come, and what is overdue is about to be deleted: by a command
  * that looked for it, or by upkeep. As keyspace_expired says it. */

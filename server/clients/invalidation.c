@@ -32,6 +32,7 @@ struct inbox {
     size_t bytes;
     struct notice *first, *last;
     struct tracker *owed; /* clients of the shard that are to be told what there was no memory for */
+    uint64_t ticket;      /* of the journal: whatever has come here shows no later changes */
 } __attribute__((aligned(128)));
 
 /* All of it is under the register's lock. */
@@ -53,6 +54,7 @@ static void weigh(struct wakes *wakes, struct inbox *inbox, size_t more, size_t 
 
 static void wake(struct wakes *wakes, unsigned shard) {
     struct inbox *inbox = &inboxes[shard];
+    if (wakes->shows > inbox->ticket) inbox->ticket = wakes->shows;
     if (inbox->posted) return;
     inbox->posted = true;
     inbox->post = (struct post){.kind = POST_INVALIDATIONS};
@@ -521,8 +523,10 @@ size_t invalidation_write(const struct word *word, struct client *client, struct
     return 2 * HEAD_MAX + word->keys.len;
 }
 
-static struct notice *pop(struct inbox *inbox) {
+/* With what it shows at most. */
+static struct notice *pop(struct inbox *inbox, uint64_t *ticket) {
     struct notice *notice = inbox->first;
+    *ticket = inbox->ticket;
     if (!notice) return NULL;
     inbox->first = notice->next;
     if (!inbox->first) inbox->last = NULL;
@@ -538,6 +542,7 @@ static bool pop_owed(struct inbox *inbox, struct word *word, uint32_t *broken, b
                           .id = tracker->id,
                           .redirected = tracker->owed_redirected,
                           .null = 3,
+                          .ticket = inbox->ticket,
                           .target_id = tracker->target ? tracker->target->id : 0};
     *broken = tracker->target ? tracker->owed_broken : 0;
     *all = tracker->owed_all;
@@ -566,8 +571,9 @@ static void deliver_owed(struct inbox *inbox, write_word *write, void *context) 
 }
 
 /* Returns to how many clients. */
-static uint32_t hand_out(const struct notice *notice, write_word *write, void *context) {
-    struct word word = {.what = notice->keys.data ? TOLD_KEYS : TOLD_ALL, .keys = notice->keys};
+static uint32_t hand_out(const struct notice *notice, uint64_t ticket, write_word *write, void *context) {
+    struct word word = {
+        .what = notice->keys.data ? TOLD_KEYS : TOLD_ALL, .keys = notice->keys, .ticket = ticket};
     for (uint32_t i = 0; i < notice->count; i++) {
         const struct recipient *to = &notice->recipients[i];
         word.slot = to->slot;
@@ -585,11 +591,12 @@ void invalidation_deliver(struct wakes *wakes, unsigned shard, write_word *write
     size_t bytes = 0;
     deliver_owed(inbox, write, context);
     while (handed < MESSAGES_PER_TURN) {
+        uint64_t ticket;
         trackers_lock();
-        struct notice *notice = pop(inbox);
+        struct notice *notice = pop(inbox, &ticket);
         trackers_unlock();
         if (!notice) break;
-        handed += 1 + hand_out(notice, write, context);
+        handed += 1 + hand_out(notice, ticket, write, context);
         bytes += notice->size;
         notice_free(notice);
     }
@@ -606,12 +613,13 @@ void invalidation_drop(unsigned shard) {
     struct word word;
     uint32_t broken;
     bool all;
+    uint64_t ticket;
     trackers_lock();
     while (pop_owed(inbox, &word, &broken, &all)) {
     }
-    for (struct notice *notice; (notice = pop(inbox));) notice_free(notice);
+    for (struct notice *notice; (notice = pop(inbox, &ticket));) notice_free(notice);
     if (inbox->full) __atomic_fetch_sub(&full_inboxes, 1, __ATOMIC_SEQ_CST);
     inbox->posted = inbox->full = false;
-    inbox->bytes = 0;
+    inbox->bytes = inbox->ticket = 0;
     trackers_unlock();
 }

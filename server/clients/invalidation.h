@@ -73,6 +73,7 @@ struct word {
     uint8_t null;       /* ALL: the null's protocol, 2 or 3 */
     struct bytes keys;  /* KEYS: an array in RESP */
     uint64_t target_id; /* BROKEN: who has gone */
+    uint64_t ticket;    /* what it shows was changed by this ticket of the journal, or before */
 };
 
 /* The shard's post has come. Hands each word that waits to `write`; after about MESSAGES_PER_TURN of these the rest

@@ -6,6 +6,7 @@
 #include "server/clients/post.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "protocol/assert.h"
 #include "server/clients/accepted.h"
@@ -42,6 +43,21 @@ bool post_wake_unheard(const struct mailbox *mailbox) {
     return __atomic_load_n(&mailbox->parked, __ATOMIC_SEQ_CST) == PARKED_WOKEN;
 }
 
+static bool wake_fd(int fd) {
+    static const uint64_t one = 1;
+    return write(fd, &one, sizeof one) == (ssize_t)sizeof one;
+}
+
+void post_wake_awaiting(uint64_t ticket) {
+    for (unsigned i = 0; i < mailbox_count; i++) {
+        struct mailbox *mailbox = &mailboxes[i];
+        if (__atomic_load_n(&mailbox->parked, __ATOMIC_SEQ_CST) != PARKED ||
+            __atomic_load_n(&mailbox->awaits, __ATOMIC_RELAXED) > ticket)
+            continue;
+        if (post_claim_wake(mailbox) && !wake_fd(mailbox->wake_fd)) post_give_wake(mailbox);
+    }
+}
+
 static bool send_post(struct wakes *wakes, unsigned to, struct post what) {
     struct post *post = malloc(sizeof *post);
     if (!post) return false;
@@ -52,7 +68,12 @@ static bool send_post(struct wakes *wakes, unsigned to, struct post what) {
 }
 
 bool post_deliver(struct wakes *wakes, struct client_address to, uint32_t flag, struct block *bytes) {
-    struct post post = {.kind = POST_DELIVER, .slot = to.slot, .id = to.id, .flag = flag, .bytes = bytes};
+    struct post post = {.kind = POST_DELIVER,
+                        .slot = to.slot,
+                        .id = to.id,
+                        .flag = flag,
+                        .bytes = bytes,
+                        .ticket = wakes->shows};
     if (send_post(wakes, to.shard, post)) return true;
     block_release(bytes);
     return false;

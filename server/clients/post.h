@@ -32,6 +32,8 @@ struct post {
     struct block *bytes;
     int fd;                /* to be adopted */
     struct client *client; /* WAIT: whose. Its slot is kept until this has come, so it cannot have gone */
+    uint64_t
+        ticket; /* DELIVER, WAIT: what is shown by it was changed by this ticket of the journal, or before */
     bool unix_socket;
 };
 
@@ -51,12 +53,15 @@ struct mailbox {
     struct post *posts; /* atomic: newest first, pushed by anyone, taken by the owner */
     int64_t due_ms;     /* atomic: Unix time, DUE_NEVER, or DUE_ALL */
     uint32_t parked;    /* atomic: enum parked */
+    uint64_t awaits;    /* atomic: the ticket its replies wait for, or AWAITS_NOTHING; set before `parked` */
     int wake_fd; /* what ends that wait, also for threads without an io (io_wake_fd); fixed while shards run, or -1 */
 } __attribute__((aligned(128)));
 
 /* DUE_ALL: at once, and not at stripes alone but at whatever may have changed: a pause that ended, an option. */
-#define DUE_NEVER INT64_MAX
-#define DUE_ALL   ((int64_t)0)
+#define DUE_NEVER      INT64_MAX
+#define DUE_ALL        ((int64_t)0)
+
+#define AWAITS_NOTHING UINT64_MAX
 
 extern struct mailbox mailboxes[MAX_SHARDS];
 extern unsigned mailbox_count; /* as many as there are shards; fixed while these run */
@@ -65,7 +70,14 @@ extern unsigned mailbox_count; /* as many as there are shards; fixed while these
 struct wakes {
     uint64_t words[MAX_SHARDS / 64];
     bool any;
+    /* What the sender's running batch has read and changed, it has by this ticket of the journal or before: so whatever is
+     * sent meanwhile may show that, and is to be held until it may be shown. Of no meaning where nothing is held. */
+    uint64_t shows;
 };
+
+static inline void wakes_show(struct wakes *wakes, uint64_t ticket) {
+    if (ticket > wakes->shows) wakes->shows = ticket;
+}
 
 static inline void wakes_add(struct wakes *wakes, unsigned shard) {
     wakes->words[shard / 64] |= 1ull << (shard % 64);
@@ -128,6 +140,9 @@ bool post_claim_wake(struct mailbox *mailbox);
 void post_give_wake(struct mailbox *mailbox);
 /* Has the owner not woken since somebody claimed that? */
 bool post_wake_unheard(const struct mailbox *mailbox);
+/* All up to this ticket of the journal may be shown: wakes the owners that are parked and await it. For a thread without an
+ * io, behind its store of that (journal_publish). Lost wake-ups are not repeated: who awaits sleeps for a bounded time. */
+void post_wake_awaiting(uint64_t ticket);
 /* Frees a post that was taken but not run, and what it carries; only for those that were malloc'd. */
 void post_drop(struct post *post);
 

@@ -8,6 +8,7 @@
 
 #include "protocol/assert.h"
 #include "protocol/buffer.h"
+#include "server/clients/clients.h"
 #include "server/report/info.h"
 
 /* ---- Messages ------------------------------------------------------------------------------------- */
@@ -20,6 +21,7 @@ struct delivery {
 /* One allocation: the message, its deliveries, its channels, and its text if that is short. */
 struct message {
     uint64_t sequence;
+    uint64_t ticket;     /* of the journal: as of struct wakes */
     uint32_t references; /* atomic: a shard each */
     uint32_t channel_count;
     struct channel **channels; /* with a reference to each: the channel itself, then patterns */
@@ -89,6 +91,10 @@ static void message_pieces(const struct message *message, const struct channel *
     size_t from = pattern ? message->body_at : 0;
     pieces[0] = pattern ? channel->head : BYTES("");
     pieces[1] = (struct bytes){text.data + from, text.len - from};
+}
+
+uint64_t pubsub_ticket(const struct message *message) {
+    return message->ticket;
 }
 
 void pubsub_write(const struct message *message, const struct channel *channel, struct reply *reply) {
@@ -228,6 +234,7 @@ static struct message *message_new(const struct draft *draft, const struct reach
 static void send(struct wakes *wakes, struct message *message, const struct reached *reached) {
     struct delivery *delivery = message->deliveries;
     message->sequence = ++published;
+    message->ticket = wakes->shows;
     for (unsigned shard = 0; shard < mailbox_count; shard++) {
         struct inbox *inbox = &inboxes[shard];
         if (!(reached->shards[shard / 64] >> (shard % 64) & 1)) continue;
@@ -347,7 +354,7 @@ static uint32_t total(const struct subscriber *subscriber) {
 static void note(struct client *client, enum channel_kind kind) {
     const struct subscriber *subscriber = client->subscriber;
     bool is = client->flags & CLIENT_SUBSCRIBED, shall = total(subscriber);
-    client_set(client->subscriptions[kind], subscriber->of[kind].count);
+    client_set(client->more->subscriptions[kind], subscriber->of[kind].count);
     if (is == shall) return;
     client_set(client->flags, client->flags ^ CLIENT_SUBSCRIBED);
     __atomic_fetch_add(&subscribers, shall ? 1u : UINT32_MAX, __ATOMIC_RELAXED);
@@ -455,9 +462,9 @@ static const struct {
 /* Channels and patterns are counted together. No data: the name is a null. */
 static void confirm(const struct client *client, enum channel_kind kind, const char *word, struct bytes name,
                     struct reply *reply) {
-    uint32_t count = client->subscriptions[kind];
+    uint32_t count = client_subscriptions(client, kind);
     if (kind != CHANNEL_SHARD)
-        count = client->subscriptions[CHANNEL_PLAIN] + client->subscriptions[CHANNEL_PATTERN];
+        count = client_subscriptions(client, CHANNEL_PLAIN) + client_subscriptions(client, CHANNEL_PATTERN);
     reply_push(reply, 3);
     reply_bulk_text(reply, word);
     if (name.data)
@@ -499,12 +506,20 @@ static void leave(struct client *client, struct channel *channel) {
         channels_remove(channel);
 }
 
+/* The client may have subscriptions from now on. NULL without memory. */
+static struct subscriber *subscriber_of(struct client *client) {
+    clients_lock();
+    bool ok = clients_more(client);
+    clients_unlock();
+    if (ok && !client->subscriber) client->subscriber = calloc(1, sizeof *client->subscriber);
+    return ok ? client->subscriber : NULL;
+}
+
 bool pubsub_subscribe(struct client *client, enum channel_kind kind, const struct channel_name *name,
                       struct reply *reply) {
     struct subscription *made = malloc(sizeof *made);
-    if (made && !client->subscriber) client->subscriber = calloc(1, sizeof *client->subscriber);
-    struct subscriber *subscriber = client->subscriber;
-    if (!made || !subscriber) {
+    struct subscriber *subscriber = made ? subscriber_of(client) : NULL;
+    if (!subscriber) {
         free(made);
         return false;
     }
@@ -575,7 +590,7 @@ static void end_all(struct client *client, enum channel_kind kind, struct reply 
 }
 
 void pubsub_unsubscribe_all(struct client *client, enum channel_kind kind, struct reply *reply) {
-    bool any = client->subscriptions[kind];
+    bool any = client_subscriptions(client, kind);
     pubsub_catch_up(client, reply);
     if (any)
         end_all(client, kind, reply);

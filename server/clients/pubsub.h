@@ -56,6 +56,8 @@ void pubsub_deliver(struct wakes *wakes, unsigned shard,
                                   const struct channel *channel));
 /* Writes a message, as that channel or pattern gets it. */
 void pubsub_write(const struct message *message, const struct channel *channel, struct reply *reply);
+/* What it shows was changed by this ticket of the journal, or before. */
+uint64_t pubsub_ticket(const struct message *message);
 /* Drops what waits for a shard that has ended, post and all; its clients are gone. */
 void pubsub_drop(unsigned shard);
 

@@ -5,6 +5,9 @@
 #include "server/call/help.h"
 #include "server/call/tracked.h"
 #include "server/clients/post.h"
+#include "server/journal/appender.h"
+#include "server/journal/claim.h"
+#include "server/log.h"
 #include "server/report/metrics.h"
 
 #define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
@@ -52,13 +55,29 @@ static void evict_tracked(struct call *call) {
         left -= tracked_evict(call->effects, &stripes.all[i], left);
 }
 
+/* The log is switched on at once or not at all. */
+static bool follow_log(struct call *call) {
+    char why[CLAIM_WHY_SIZE];
+    bool ours = !config.appendonly || claim_directory(why);
+    if (!ours) log_warning("Cannot keep an append-only file: %s", why);
+    if (call->effects->journal) effects_end(call->effects); /* within EXEC: what stands before it */
+    if (!call->effects->journal ||
+        (ours && appender_follow(call->effects->journal, call->effects->now_ms)))
+        return true;
+    config.appendonly = CONFIG_NO;
+    reply_error(call->reply,
+                "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. "
+                "Check server logs.");
+    return false;
+}
+
 static void config_set_(struct call *call) {
     char error[CONFIG_ERROR_MAX];
     if (call->argc % 2)
         call_syntax_error(call);
     else if (!config_set(call->argv + 2, (call->argc - 2) / 2, error))
         reply_error(call->reply, error);
-    else {
+    else if (follow_log(call)) {
         effects_publish();
         evict_tracked(call);
         post_look_again(call->effects->wakes); /* also those that sleep may have something to do now */

@@ -3,6 +3,7 @@
 
 #include "server/commands/keys.h"
 #include "server/config/config.h"
+#include "server/journal/snapshot.h"
 #include "store/rdb/crc64.h"
 #include "store/rdb/payload.h"
 #include "store/values/load.h"
@@ -134,7 +135,7 @@ static bool restore_options(struct call *call, struct restore *restore) {
 static bool time_or_reply(struct call *call, struct restore *restore) {
     int64_t ttl;
     if (!option_number(call, 2, INT64_MAX, "ERR Invalid TTL value, must be >= 0", &ttl)) return false;
-    if (ttl > 0 && !restore->absolute && __builtin_add_overflow(ttl, call->effects->now_ms, &ttl))
+    if (ttl > 0 && !restore->absolute && __builtin_add_overflow(ttl, call_clock_ms(call), &ttl))
         ttl = INT64_MAX; /* which nobody will live to see */
     restore->expiry_ms = ttl;
     return true;
@@ -150,7 +151,8 @@ static struct load_options load_options_of(const struct call *call, struct keysp
 /* Reads the value. False after replying. */
 static bool load_or_reply(struct call *call, struct loading *loading, const struct load_options *options) {
     struct payload payload;
-    if (!payload_open(call->argv[3], &payload)) {
+    bool skips = snapshot_skips_checksums();
+    if (!payload_open(call->argv[3], skips ? PAYLOAD_UNCHECKED : PAYLOAD_CHECKED, &payload)) {
         reply_error(call->reply, "ERR DUMP payload version or checksum are wrong");
         return false;
     }
@@ -206,7 +208,7 @@ static void restore_value(struct call *call, const struct restore *restore, cons
         return;
     }
     uint64_t idle_s = restore->idle_s == ACCESS_UNSET ? 0 : (uint64_t)restore->idle_s;
-    entry_set_access(e, (uint32_t)((uint64_t)call->effects->now_ms / 1000 - idle_s));
+    entry_set_access(e, (uint32_t)((uint64_t)call_clock_ms(call) / 1000 - idle_s));
     call_created(call, 1);
     call_changed(call, 1, EVENT_RESTORE);
     log_restore(call, restore);

@@ -42,7 +42,7 @@ enum { LONG_AGO_MS = 1 };
 static bool time_or_reply(struct call *call, uint32_t arg, enum expiry_form form, int64_t *at_ms) {
     bool seconds = form == EXPIRY_SECONDS || form == EXPIRY_AT_SECONDS;
     bool relative = form == EXPIRY_SECONDS || form == EXPIRY_MILLISECONDS;
-    int64_t value, base_ms = relative ? call->effects->now_ms : 0;
+    int64_t value, base_ms = relative ? call_clock_ms(call) : 0;
     char name[COMMAND_FULL_NAME_MAX];
     if (!call_int_or_reply(call, arg, &value)) return false;
     if (value < 0) return refuse(call, "ERR invalid expire time, must be >= 0");

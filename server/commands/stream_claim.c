@@ -61,7 +61,7 @@ static enum claimed claim(struct claiming *claiming, struct stream_id id) {
     bool there = stream_pending_find(claiming->group, id, &pending);
     if (!stream_has(stream_of_claim(claiming), id)) return there ? drop(claiming, &pending) : CLAIM_NO;
     if (!there && !claiming->force) return CLAIM_NO;
-    int64_t idle_ms = claiming->call->effects->now_ms - pending.time_ms;
+    int64_t idle_ms = call_clock_ms(claiming->call) - pending.time_ms;
     if (there && claiming->min_idle_ms && idle_ms < claiming->min_idle_ms) return CLAIM_NO;
     if (!there) pending.count = 1;
     claiming->failed = !hear_consumer(claiming);
@@ -141,7 +141,7 @@ static bool read_claim_option(struct call *call, uint32_t *arg, struct claiming 
     if (more && bytes_is(word, "idle")) {
         if (!option_number(call, arg, "ERR Invalid IDLE option argument for XCLAIM", &claiming->time_ms))
             return false;
-        claiming->time_ms = (int64_t)((uint64_t)call->effects->now_ms - (uint64_t)claiming->time_ms);
+        claiming->time_ms = (int64_t)((uint64_t)call_clock_ms(call) - (uint64_t)claiming->time_ms);
         return true;
     }
     if (more && bytes_is(word, "time"))
@@ -166,8 +166,8 @@ static bool read_claim(struct call *call, struct claiming *claiming, struct clai
     options->ids = i - FIRST_ID;
     for (; i < call->argc; i++)
         if (!read_claim_option(call, &i, claiming, options)) return false;
-    if (claiming->time_ms < 0 || claiming->time_ms > call->effects->now_ms)
-        claiming->time_ms = call->effects->now_ms;
+    if (claiming->time_ms < 0 || claiming->time_ms > call_clock_ms(call))
+        claiming->time_ms = call_clock_ms(call);
     return true;
 }
 
@@ -309,7 +309,7 @@ static void sweep_and_reply(struct claiming *claiming, struct sweep *sweep) {
 }
 
 static void xautoclaim(struct call *call) {
-    struct claiming claiming = {.retries = -1, .time_ms = call->effects->now_ms};
+    struct claiming claiming = {.retries = -1, .time_ms = call_clock_ms(call)};
     struct sweep sweep;
     if (!read_sweep(call, &claiming, &sweep) || !open_claiming(call, &claiming)) return;
     if (!own_group(&claiming)) return;

@@ -352,7 +352,7 @@ static uint64_t deliver(const struct reader *reader, struct stream_walk walk) {
     struct call *call = reader->call;
     struct stream_group *group = reader->group;
     struct stream_pending pending = {
-        .consumer = reader->consumer->head.number, .time_ms = call->effects->now_ms, .count = 1};
+        .consumer = reader->consumer->head.number, .time_ms = call_clock_ms(call), .count = 1};
     struct stream_item item;
     uint64_t count = 0;
     for (; count < reading->count && stream_next(&walk, &item); count++) {
@@ -377,7 +377,7 @@ static uint64_t redeliver(const struct reader *reader, struct stream_id from) {
         from = pending.id;
         bool more = stream_id_next(&from);
         if (stream_has(reader->stream, pending.id)) {
-            pending.time_ms = reader->call->effects->now_ms;
+            pending.time_ms = call_clock_ms(reader->call);
             pending.count++;
             if (!stream_pending_put(reader->group, &reader->context, &pending)) break;
         }
@@ -395,11 +395,6 @@ static bool has_news(const struct stream *stream, const struct stream_group *gro
 static void log_consumer(struct call *call, uint32_t arg, const struct reading *reading) {
     CALL_LOG(call, BYTES("XGROUP"), BYTES("CREATECONSUMER"), call->argv[arg], call->argv[reading->group],
              call->argv[reading->group + 1]);
-}
-
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return stream_at(&value);
 }
 
 /* Delivers, and tells of it. */

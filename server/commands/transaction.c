@@ -4,6 +4,7 @@
  * every stripe that a queued or watched key is in (CMD_LOCKS_QUEUE), so the queue is one step for everybody else. */
 #include "server/exec/transaction.h"
 
+#include "server/call/shown.h"
 #include "server/commands/pubsub.h"
 #include "server/exec/nested.h"
 
@@ -40,6 +41,12 @@ static void run_queue(struct call *call) {
     client_set(client->flags, client->flags & ~(uint32_t)CLIENT_IN_EXEC);
 }
 
+/* That a watched key was changed is something to show. */
+static void reply_watched(struct call *call) {
+    shown_note_held(call);
+    reply_null_array(call->reply);
+}
+
 static void exec(struct call *call) {
     struct client *client = call->client;
     if (!(client->flags & CLIENT_MULTI)) {
@@ -51,7 +58,7 @@ static void exec(struct call *call) {
     if (transaction_failed(client))
         reply_error(call->reply, "EXECABORT Transaction discarded because of previous errors.");
     else if (transaction_dirty(client, call->effects->now_ms))
-        reply_null_array(call->reply);
+        reply_watched(call);
     else
         run_queue(call);
     subscriber_catch_up(call);

@@ -142,18 +142,21 @@ static void help_option(FILE *out, const char *name) {
 }
 
 void config_help(FILE *out) {
-    fputs("Usage: kevy [file] [--name value ...]\n"
-          "       kevy - [--name value ...]        read the configuration from standard input\n"
-          "       kevy --check-config [file] ...   say what is wrong with a configuration, start nothing\n"
-          "       kevy --probe                     tell what this kernel offers and what kevy will use\n"
-          "       kevy --check-data DIR            say whether DIR/dump.rdb can be loaded; start nothing\n"
-          "       kevy --ping [host:port | path]   ask a server whether it is well: by default at "
-          "127.0.0.1:6379\n"
-          "       kevy --version | --help\n"
-          "\n"
-          "A file has redis.conf's syntax, and options override it. Here they are with their defaults;\n"
-          "those with a * can be changed while kevy runs, by CONFIG SET.\n",
-          out);
+    fputs(
+        "Usage: kevy [file] [--name value ...]\n"
+        "       kevy - [--name value ...]        read the configuration from standard input\n"
+        "       kevy --check-config [file] ...   say what is wrong with a configuration, start nothing\n"
+        "       kevy --probe                     tell what this kernel offers and what kevy will use\n"
+        "       kevy --check-data PATH           say whether what is saved there can be loaded; start "
+        "nothing\n"
+        "                     [--repair]         and cut off what is torn at the end of an append-only file\n"
+        "       kevy --ping [host:port | path]   ask a server whether it is well: by default at "
+        "127.0.0.1:6379\n"
+        "       kevy --version | --help\n"
+        "\n"
+        "A file has redis.conf's syntax, and options override it. Here they are with their defaults;\n"
+        "those with a * can be changed while kevy runs, by CONFIG SET.\n",
+        out);
 #define GROUP(title, text)
 #define OPTION(kind, field, name, ...) help_option(out, name);
 #define ONLY(...)

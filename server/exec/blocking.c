@@ -191,6 +191,8 @@ static void serve(struct call *call, struct waiter_link *link, bool lost) {
     run_served(call, blocked, link->arg, lost);
     unlink_held(blocked, call);
     assert(shard < mailbox_count);
+    effects_claim_changed(call->effects);
+    blocked->post.ticket = call->effects->wakes->shows;
     post_push(&mailboxes[shard], &blocked->post);
     wakes_add(call->effects->wakes, shard);
 }
@@ -286,6 +288,11 @@ static void write_end(struct blocked *blocked, enum wait_state state, struct rep
         reply_error(reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
     else
         blocked->wait.over(reply);
+}
+
+uint64_t blocking_shows(const struct client *client) {
+    bool served = wait_state_of(client) == WAIT_SERVED;
+    return served ? blocked_of(client->waiter)->post.ticket : journal_next();
 }
 
 void blocking_answer(struct executor *executor, struct client *client, struct reply *reply) {

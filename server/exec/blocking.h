@@ -36,6 +36,8 @@ static inline uint64_t blocking_due_us(const struct executor *executor) {
 }
 /* Ends a wait whose time is over by the executor's clock. Its client, to be answered; NULL: there is none. */
 struct client *blocking_expired(struct executor *executor);
+/* Its wait has been ended: what the reply shows was changed by this ticket of the journal, or before. */
+uint64_t blocking_shows(const struct client *client);
 /* Its wait has been ended, and if that was posted, the post has come. Writes the reply, or none where the client wants none,
  * and frees what belonged to the wait. */
 void blocking_answer(struct executor *executor, struct client *client, struct reply *reply);

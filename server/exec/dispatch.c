@@ -7,10 +7,12 @@
 #include "server/exec/dispatch.h"
 
 #include "protocol/assert.h"
+#include "server/call/shown.h"
 #include "server/call/tracked.h"
 #include "server/clients/client.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
+#include "server/exec/durable.h"
 #include "server/exec/gates.h"
 #include "server/exec/monitor.h"
 #include "server/exec/pause.h"
@@ -28,6 +30,11 @@ static bool is_outermost(const struct call *call) {
     return call == &executor_of(call)->call;
 }
 
+static void set_time(struct executor *executor) {
+    struct effects *effects = &executor->effects;
+    effects->now_ms = effects->replay_ms ? 0 : executor->clock.now_ms;
+}
+
 /* The batch's clock goes on behind a command whose time is accounted for. The time that commands see stands still until
  * the outermost one has ended. */
 static void spend_time(struct call *call, uint64_t nanoseconds) {
@@ -35,7 +42,7 @@ static void spend_time(struct call *call, uint64_t nanoseconds) {
     clock->timed_ns += nanoseconds;
     if (!(call->command->flags & CMD_SLOW_CLOCK)) return;
     clock_read(clock);
-    call->effects->now_ms = clock->now_ms;
+    set_time(executor_of(call));
 }
 
 /* Records the request if it changed something, and has not said itself what is to be recorded. */
@@ -44,6 +51,7 @@ static inline void run_recorded(struct call *call) {
     call->logged = false;
     call->command->run(call);
     if (call->effects->recorded != recorded && !call->logged) call_log_request(call);
+    if (journal_holds() && !call->again) shown_note(call);
 }
 
 static inline void run_handler(struct call *call) {
@@ -86,13 +94,17 @@ __attribute__((noinline)) void dispatch_note_errors(const struct call *call) {
     errorstats_note(call->reply->last_error);
 }
 
+static bool is_timed(const struct call *call) {
+    return !prepare_quick(call->command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED);
+}
+
 /* Every command that is not plain runs here; plain ones in run_plain. */
 void dispatch_run(struct call *call) {
     const struct command *command = call->command;
     uint64_t errors = call->reply->errors, changes = call->effects->changes;
     assert(command->run);
     debug_assert(command_arity_ok(command, call->argc));
-    if (!prepare_quick(command, call->argc) || executor_of(call)->gates & GATE_MASK(MODE_TIMED))
+    if (!call->effects->replay_ms && is_timed(call))
         run_timed(call, command);
     else
         run_handler(call);
@@ -240,6 +252,11 @@ static enum verdict run_slow(struct call *call, const struct request *request) {
     return verdict;
 }
 
+/* What a file holds has passed all of them. */
+static uint32_t gates_for(const struct executor *executor, const struct client *client) {
+    return executor->effects.replay_ms ? 0 : gates_raised(client);
+}
+
 /* ---- Batches -------------------------------------------------------------------------------------- */
 
 static inline void open_call(struct call *call, const struct request *request) {
@@ -278,7 +295,7 @@ static __attribute__((noinline)) enum verdict run_request(struct call *call, str
     assert(!call->held && !call->again && !(client->flags & CLIENT_IN_EXEC));
     if (client->flags & CLIENT_CACHING && verdict != HELD) tracked_command_ended(request->command, client);
     /* Whatever ran may have changed the session, the database, or what all commands have to pass. */
-    executor_of(call)->gates = gates_raised(client);
+    executor_of(call)->gates = gates_for(executor_of(call), client);
     call->effects->keeps_expired = pause_until_ms() > call->effects->now_ms;
     call->db = client->db;
     if (verdict != HELD && request->untimed) note_untimed(executor_of(call), request->command, 1);
@@ -349,6 +366,7 @@ static inline void note_plain(struct call *call, const struct request *request) 
 static inline __attribute__((always_inline)) unsigned
 run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsigned done, unsigned count) {
     bool recorded = how == PLAIN_RECORDED, feeds = how != PLAIN_ALONE;
+    uint32_t others = recorded ? 0 : EAR_JOURNAL; /* it began to listen in the middle of the batch */
     const struct command *command = batch[done].command;
     bool noted = how == PLAIN_TRACKED && command->flags & CMD_READONLY;
     void (*run)(struct call *) = command->run;
@@ -365,7 +383,7 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
         if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
         if (stripes.locking) prefetch_lock(batch, done + LOCKS_AHEAD, count);
         stripe_lock(stripe);
-        if (feeds && __builtin_expect(needs_more(command, stripe), 0)) {
+        if (__builtin_expect((stripe->ears & others) || (feeds && needs_more(command, stripe)), 0)) {
             stripe_unlock(stripe);
             batch[done].plain = false; /* it is run by run_locked */
             break;
@@ -421,8 +439,8 @@ static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, s
 
 /* Nothing that is raised concerns it but that its client tracks whatever it reads, and no journal is open. */
 static bool tracked_path(const struct call *call, const struct command *command) {
-    return (command->gates & executor_of(call)->gates) == GATE_MASK(MODE_TRACKED) &&
-           !call->effects->journal && tracked_always(call->client);
+    return (command->gates & executor_of(call)->gates) == GATE_MASK(MODE_TRACKED) && !journal_listens() &&
+           tracked_always(call->client);
 }
 
 static void prefetch_entries(const struct request *batch, unsigned count) {
@@ -456,17 +474,17 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     struct call *call = &executor->call;
     struct request *batch = executor->batch;
     unsigned done = 0;
-    bool held = false, recorded = executor->effects.journal != NULL;
+    bool held = false, recorded = executor->effects.journal && journal_listens();
     assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
-    if (recorded) queue_prepare(executor->effects.journal);
+    if (executor->effects.journal) durable_prepare(executor);
     if (count > 1) prefetch_entries(batch, count);
     call->client = client;
     call->reply = reply;
     debug_assert(!call->held && !call->again && call->want == &executor->want);
-    executor->effects.now_ms = executor->clock.now_ms;
+    set_time(executor);
     call->db = client->db;
-    executor->gates = gates_raised(client);
+    executor->gates = gates_for(executor, client);
     executor->effects.tracking.own.client_id = client->id;
     executor->share_count = 0;
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
@@ -489,7 +507,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     metric_add(&executor->metrics.commands_processed, done);
     client_set(client->commands, client->commands + done);
     executor->effects.tracking.own.client_id = 0;
-    share_time(executor);
+    if (!executor->effects.replay_ms) share_time(executor);
     call->arg_blocks = NULL;
     call->arg_block_count = 0;
     return done;

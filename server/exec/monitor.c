@@ -159,6 +159,7 @@ static void deliver(struct wakes *wakes, const struct client *monitor, struct bl
 
 void monitor_feed(const struct call *call) {
     struct block *line = line_block(call);
+    effects_claim_changed(call->effects);
     tell_own_lines(call);
     if (!line) return;
     mutex_lock(&monitors.mutex);

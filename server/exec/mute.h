@@ -22,6 +22,8 @@ struct mute {
 /* Mutes the call's reply, or ends that, as its client's flags say now. Whoever changes these flags and replies then calls
  * this in between. */
 void mute_follow(struct call *call);
+/* The reply's bytes go nowhere, whoever ends muting: of a command that nobody has sent. */
+void mute_forever(struct mute *mute, struct reply *reply);
 /* Ends it before the reply goes back to its owner. Nothing if it is not muted. */
 void mute_end(struct reply *reply);
 

@@ -41,6 +41,8 @@ enum nested nested_run(struct call *outer, const struct saved *saved, struct cli
     int64_t now_ms = call.effects->now_ms;
     metric_add(&call.effects->metrics->commands_processed, 1);
     bool passed = gates_ask_nested(&call) == PASS;
+    if (call.command->flags & CMD_MAY_REPLICATE)
+        effects_claim_changed(call.effects); /* what it tells others may tell of what was changed before it */
     if (passed) dispatch_run(&call);
     outer->logged = true;   /* each command within is recorded by itself, and at its own place */
     reply->errors = errors; /* they are this command's, and not the outer one's too */

@@ -1,9 +1,11 @@
 /* disk.c - files by system calls. */
 #include "server/journal/disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,8 +18,10 @@ static int result_of(int64_t result) {
 }
 
 static int file_open(struct disk *disk, const char *path, enum disk_mode mode) {
-    int flags = mode == DISK_CREATE ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY, file;
-    do file = open(path, flags | O_CLOEXEC, 0644);
+    static const int flags_of[] = {
+        [DISK_READ] = O_RDONLY, [DISK_CREATE] = O_WRONLY | O_CREAT | O_TRUNC, [DISK_CHANGE] = O_WRONLY};
+    int file;
+    do file = open(path, flags_of[mode] | O_CLOEXEC, 0644);
     while (file < 0 && errno == EINTR);
     return result_of(file);
 }
@@ -44,9 +48,18 @@ static ssize_t file_write(struct disk *disk, int file, const void *data, size_t 
     return got == 0 ? -ENOSPC : result_of(got);
 }
 
+static int file_truncate(struct disk *disk, int file, uint64_t len) {
+    int result;
+    do result = ftruncate(file, (off_t)len);
+    while (result < 0 && errno == EINTR);
+    if (result == 0) result = lseek(file, (off_t)len, SEEK_SET) < 0 ? -1 : 0;
+    return result_of(result);
+}
+
+/* Data and length are synced; when the file was changed nobody asks. */
 static int file_sync(struct disk *disk, int file) {
     int result;
-    do result = fsync(file);
+    do result = fdatasync(file);
     while (result < 0 && errno == EINTR);
     return result_of(result);
 }
@@ -65,15 +78,43 @@ static int file_unlink(struct disk *disk, const char *path) {
     return result_of(unlink(path));
 }
 
+static int directory_make(struct disk *disk, const char *path) {
+    return result_of(mkdir(path, 0755));
+}
+
+static int directory_list(struct disk *disk, const char *path, void (*each)(void *context, const char *name),
+                          void *context) {
+    DIR *directory = opendir(path);
+    if (!directory) return -errno;
+    struct dirent *found;
+    while (errno = 0, (found = readdir(directory)))
+        if (strcmp(found->d_name, ".") != 0 && strcmp(found->d_name, "..") != 0) each(context, found->d_name);
+    int error = errno;
+    closedir(directory);
+    return -error;
+}
+
 /* Some file systems know no such thing for directories, and say so. */
 static int directory_sync(struct disk *disk, const char *path) {
     int file, result;
     do file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (file < 0 && errno == EINTR);
     if (file < 0) return -errno;
-    result = file_sync(disk, file);
+    do result = fsync(file);
+    while (result < 0 && errno == EINTR);
+    result = result_of(result);
     close(file);
     return result == -EINVAL ? 0 : result;
+}
+
+int disk_write_whole(struct disk *disk, int file, struct bytes bytes) {
+    while (bytes.len) {
+        ssize_t wrote = disk->write(disk, file, bytes.data, bytes.len);
+        if (wrote < 0) return (int)wrote;
+        assert(wrote > 0 && (size_t)wrote <= bytes.len);
+        bytes = (struct bytes){bytes.data + wrote, bytes.len - (size_t)wrote};
+    }
+    return 0;
 }
 
 struct disk disk_kernel = {.open = file_open,
@@ -82,6 +123,9 @@ struct disk disk_kernel = {.open = file_open,
                            .write = file_write,
                            .sync = file_sync,
                            .size = file_size,
+                           .truncate = file_truncate,
+                           .make_directory = directory_make,
+                           .list = directory_list,
                            .rename = file_rename,
                            .unlink = file_unlink,
                            .sync_directory = directory_sync};

@@ -10,9 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "protocol/bytes.h"
+
 enum disk_mode {
     DISK_READ,
     DISK_CREATE, /* to be written from its beginning: emptied if it is there */
+    DISK_CHANGE, /* it is there, and is to be cut off */
 };
 
 struct disk {
@@ -23,6 +26,8 @@ struct disk {
     ssize_t (*read)(struct disk *disk, int file, void *data, size_t len);
     /* Bytes that were written behind those before: at least one, and maybe fewer than asked for. */
     ssize_t (*write)(struct disk *disk, int file, const void *data, size_t len);
+    /* Cuts the file to `len` bytes, which it has; what is written next stands behind them. */
+    int (*truncate)(struct disk *disk, int file, uint64_t len);
     /* What was written is there after a loss of power, too. After an error nobody knows what is, and asking again
      * would not tell. */
     int (*sync)(struct disk *disk, int file);
@@ -31,10 +36,18 @@ struct disk {
     /* What is at `to` is replaced at once: it is the old or the new file, never nothing. */
     int (*rename)(struct disk *disk, const char *from, const char *to);
     int (*unlink)(struct disk *disk, const char *path);
+    /* -EEXIST where there is something of this name. */
+    int (*make_directory)(struct disk *disk, const char *path);
+    /* Calls `each` for every name in a directory, in any order, but for "." and "..". -ENOENT where there is none. */
+    int (*list)(struct disk *disk, const char *path, void (*each)(void *context, const char *name),
+                void *context);
     /* The names in this directory are there after a loss of power, too. */
     int (*sync_directory)(struct disk *disk, const char *path);
 };
 
 extern struct disk disk_kernel;
+
+/* Writes all of it, in as many calls as it takes. 0 or a negative errno: then any part of it was written. */
+int disk_write_whole(struct disk *disk, int file, struct bytes bytes);
 
 #endif

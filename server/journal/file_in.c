@@ -11,6 +11,7 @@ int file_in_open(struct file_in *in, struct disk *disk, const char *path) {
     in->disk = disk;
     in->input = (struct bytes){in->buffer, 0};
     in->offset = in->checksum = in->summed = 0;
+    in->unsummed = false;
     in->file = disk->open(disk, path, DISK_READ);
     if (in->file < 0) return in->file;
     int64_t size = disk->size(disk, in->file);
@@ -36,7 +37,7 @@ uint64_t file_in_checksum(struct file_in *in) {
 int file_in_more(struct file_in *in) {
     size_t taken = (size_t)(in->input.data - in->buffer), kept = in->input.len;
     assert(kept < sizeof in->buffer);
-    file_in_checksum(in);
+    if (!in->unsummed) file_in_checksum(in);
     memmove(in->buffer, in->input.data, kept);
     in->offset += taken;
     in->summed = 0;
@@ -46,4 +47,16 @@ int file_in_more(struct file_in *in) {
     assert((size_t)got <= sizeof in->buffer - kept);
     in->input.len = kept + (size_t)got;
     return 1;
+}
+
+int file_in_skip(struct file_in *in, uint64_t len) {
+    for (;;) {
+        size_t part = len < in->input.len ? (size_t)len : in->input.len;
+        in->input.data += part;
+        in->input.len -= part;
+        len -= part;
+        if (len == 0) return 1;
+        int got = file_in_more(in);
+        if (got <= 0) return got;
+    }
 }

@@ -18,6 +18,7 @@ struct file_in {
     uint64_t offset;    /* of the buffer in the file */
     size_t summed;      /* bytes of the buffer that are in the checksum */
     uint64_t checksum;  /* crc64; see file_in_checksum */
+    bool unsummed;      /* nobody will ask for the checksum: set behind file_in_open */
     char buffer[FILE_IN_BUFFER];
 };
 
@@ -32,6 +33,8 @@ static inline uint64_t file_in_at(const struct file_in *in) {
 /* Reads on; what was not taken, which must be less than the buffer, is at the beginning of the input then. What was taken
  * is gone. Above 0: there is more input; 0: the file ends; below 0: a negative errno. */
 int file_in_more(struct file_in *in);
+/* Takes so many bytes, reading on as it must. 1; 0: the file ends before that; below 0: a negative errno. */
+int file_in_skip(struct file_in *in, uint64_t len);
 /* The checksum of all that was taken. */
 uint64_t file_in_checksum(struct file_in *in);
 

@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
+#include "server/clients/post.h"
 #include "server/stripes/stripes.h"
 
 static struct {
     struct record_queue *queues; /* NULL: not open */
     unsigned count;
-    _Atomic uint64_t tickets; /* handed out so far; the first one is 1 */
 } journal;
+
+struct journal_progress journal_progress;
 
 bool journal_open(unsigned executors) {
     assert(!journal.queues && executors > 0 && executors <= MAX_SHARDS);
@@ -17,7 +19,8 @@ bool journal_open(unsigned executors) {
     if (!journal.queues) return false;
     memset(journal.queues, 0, executors * sizeof *journal.queues);
     journal.count = executors;
-    atomic_store(&journal.tickets, 0);
+    atomic_store(&journal_progress.next, 0);
+    atomic_store(&journal_progress.safe, 0);
     bool ok = true;
     for (unsigned i = 0; i < executors; i++) ok = queue_open(&journal.queues[i]) && ok;
     if (!ok) journal_close();
@@ -42,39 +45,73 @@ unsigned journal_queue_count(void) {
 
 /* ---- Listening ------------------------------------------------------------------------------------ */
 
-static void set_ears(bool on) {
-    struct stripe_set all = {{0}};
-    stripe_set_add_all(&all);
-    stripe_set_lock(&all);
+static void lock_all(struct stripe_set *all) {
+    *all = (struct stripe_set){{0}};
+    stripe_set_add_all(all);
+    stripe_set_lock(all);
+}
+
+void journal_switch(bool on) {
+    assert(journal.queues);
     for (unsigned i = 0; i < stripes.count; i++) {
         struct stripe *stripe = &stripes.all[i];
         assert(!(stripe->ears & EAR_JOURNAL) == on);
         stripe->ears ^= EAR_JOURNAL;
     }
-    stripe_set_unlock(&all);
+    atomic_store_explicit(&journal_progress.listens, on, memory_order_relaxed);
 }
 
 void journal_listen(void) {
-    assert(journal.queues);
-    set_ears(true);
+    struct stripe_set all;
+    lock_all(&all);
+    journal_switch(true);
+    stripe_set_unlock(&all);
 }
 
 void journal_ignore(void) {
-    set_ears(false);
+    struct stripe_set all;
+    lock_all(&all);
+    journal_switch(false);
+    stripe_set_unlock(&all);
 }
 
 /* ---- Tickets -------------------------------------------------------------------------------------- */
 
 /* The locks order what the counter need not. With a lone shard there are neither locks nor a second thread. */
-static uint64_t next_ticket(void) {
-    if (stripes.locking) return atomic_fetch_add_explicit(&journal.tickets, 1, memory_order_relaxed) + 1;
-    uint64_t ticket = atomic_load_explicit(&journal.tickets, memory_order_relaxed) + 1;
-    atomic_store_explicit(&journal.tickets, ticket, memory_order_relaxed);
+uint64_t journal_take(void) {
+    _Atomic uint64_t *next = &journal_progress.next;
+    if (stripes.locking) return atomic_fetch_add_explicit(next, 1, memory_order_relaxed) + 1;
+    uint64_t ticket = atomic_load_explicit(next, memory_order_relaxed) + 1;
+    atomic_store_explicit(next, ticket, memory_order_relaxed);
     return ticket;
 }
 
-void journal_seal(struct record_queue *queue) {
+uint64_t journal_seal(struct record_queue *queue, uint64_t ticket) {
     assert(queue >= journal.queues && queue < journal.queues + journal.count);
-    assert(queue_is_open(queue));
-    queue_seal(queue, next_ticket());
+    assert(queue_is_open(queue) && ticket <= journal_next());
+    if (!ticket) ticket = journal_take();
+    queue_seal(queue, ticket);
+    return ticket;
+}
+
+/* ---- What may be shown ---------------------------------------------------------------------------- */
+
+void journal_switch_hold(bool on) {
+    uint64_t last = journal_next();
+    for (unsigned i = 0; on && i < stripes.count; i++) stripe_mark_all(&stripes.all[i], last);
+    atomic_store_explicit(&journal_progress.holds, on, memory_order_relaxed);
+}
+
+void journal_hold(bool on) {
+    struct stripe_set all;
+    lock_all(&all);
+    journal_switch_hold(on);
+    stripe_set_unlock(&all);
+}
+
+/* Stored before it is looked who is parked, as a shard that parks looks at it behind its own store: one sees the other. */
+void journal_publish(uint64_t ticket) {
+    assert(ticket >= journal_safe() && ticket <= journal_next());
+    atomic_store_explicit(&journal_progress.safe, ticket, memory_order_seq_cst);
+    post_wake_awaiting(ticket);
 }

@@ -87,7 +87,7 @@ static bool read_value(struct load_keys *keys, const struct load_options *option
 static bool keep_value(struct load_keys *keys, struct keyspace *ks, struct key key) {
     const struct snapshot_load *load = keys->load;
     const struct rdb_file_reader *reader = &keys->reader;
-    if (reader->expires && reader->expiry_ms <= load->now_ms) {
+    if (reader->expires && reader->expiry_ms <= load->now_ms && !load->keeps_expired) {
         keys->expired++;
         return true;
     }

@@ -6,6 +6,8 @@
 
 void merge_open(struct merge *merge, struct record_queue *queues, unsigned count, uint64_t merged) {
     *merge = (struct merge){.queues = queues, .count = count, .merged = merged, .db = MERGE_NO_DB};
+    merge->released = merged;
+    merge->released_db = MERGE_NO_DB;
     assert(count > 0);
 }
 
@@ -36,7 +38,7 @@ static void select_db(struct merge *merge, uint32_t db, void (*piece)(void *cont
 
 bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes bytes), void *context) {
     struct record *record = find(merge);
-    if (!record) return false;
+    if (!record || record->cut) return false;
     struct record_queue *queue = &merge->queues[merge->found];
     bool several = record->more, more = true;
     if (several) piece(context, BYTES("*1\r\n$5\r\nMULTI\r\n"));
@@ -46,9 +48,39 @@ bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes b
         if (record->db != merge->db) select_db(merge, record->db, piece, context);
         record_read(record, piece, context);
         more = record->more;
-        queue_take(queue);
+        queue_pass(queue);
     }
     if (several) piece(context, BYTES("*1\r\n$4\r\nEXEC\r\n"));
     merge->merged++;
     return true;
+}
+
+bool merge_is_cut(struct merge *merge, struct bytes *name) {
+    struct record *record = find(merge);
+    if (!record || !record->cut) return false;
+    assert(!record->more);
+    *name = (struct bytes){record_text(record), record->len};
+    return true;
+}
+
+void merge_pass_cut(struct merge *merge) {
+    struct record_queue *queue = &merge->queues[merge->found];
+    assert(queue_first(queue)->cut && queue_first(queue)->ticket == merge->merged + 1);
+    queue_pass(queue);
+    merge->merged++;
+    merge->db = MERGE_NO_DB;
+}
+
+void merge_release(struct merge *merge) {
+    assert(merge->merged >= merge->released);
+    for (unsigned i = 0; i < merge->count; i++) queue_release(&merge->queues[i]);
+    merge->released = merge->merged;
+    merge->released_db = merge->db;
+}
+
+void merge_rewind(struct merge *merge) {
+    assert(merge->merged >= merge->released);
+    for (unsigned i = 0; i < merge->count; i++) queue_rewind(&merge->queues[i]);
+    merge->merged = merge->released;
+    merge->db = merge->released_db;
 }

@@ -39,7 +39,8 @@ bool queue_open(struct record_queue *queue) {
 
 void queue_close(struct record_queue *queue) {
     if (queue_is_open(queue)) queue_seal(queue, 0);
-    while (queue_first(queue)) queue_take(queue);
+    while (queue_first(queue)) queue_pass(queue);
+    queue_release(queue);
     assert(queue->first == queue->last);
     free(queue->first);
     free(queue->reserve);
@@ -60,6 +61,12 @@ static struct queue_chunk *chunk_of_reserve(struct record_queue *queue, size_t s
     return reserve;
 }
 
+/* By the adding thread alone. */
+static void count_added(struct record_queue *queue, uint64_t bytes) {
+    uint64_t before = atomic_load_explicit(&queue->bytes_added, memory_order_relaxed);
+    atomic_store_explicit(&queue->bytes_added, before + bytes, memory_order_relaxed);
+}
+
 /* A chunk behind the last one, with room for a record of `size` bytes. */
 static void add_chunk(struct record_queue *queue, size_t size) {
     struct queue_chunk *chunk = chunk_new(size > QUEUE_CHUNK_BYTES ? size : QUEUE_CHUNK_BYTES);
@@ -77,6 +84,7 @@ static void add_chunk(struct record_queue *queue, size_t size) {
     }
     queue->last = chunk;
     queue->used = 0;
+    count_added(queue, chunk->capacity);
 }
 
 /* A record for so much text and so many blocks, behind all others. */
@@ -99,11 +107,19 @@ void queue_add(struct record_queue *queue, uint32_t db, const struct record_comm
     size_t len;
     uint32_t blocks = record_measure(command, &len);
     record_fill(append(queue, db, len, blocks), command);
+    if (blocks) count_added(queue, record_resp_len(command) - len);
 }
 
 void queue_add_text(struct record_queue *queue, uint32_t db, struct bytes text) {
     assert(text.len > 0);
     memcpy(record_text(append(queue, db, text.len, 0)), text.data, text.len);
+}
+
+void queue_add_cut(struct record_queue *queue, struct bytes name) {
+    assert(!queue_is_open(queue));
+    struct record *record = append(queue, 0, name.len, 0);
+    record->cut = true;
+    if (name.len) memcpy(record_text(record), name.data, name.len);
 }
 
 void queue_seal(struct record_queue *queue, uint64_t ticket) {
@@ -121,29 +137,80 @@ void queue_seal(struct record_queue *queue, uint64_t ticket) {
         at += size_of(record);
     }
     assert(chunk == queue->last && at == queue->used);
-    atomic_fetch_add_explicit(&queue->sealed, queue->open_count, memory_order_release);
+    uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_relaxed); /* nobody else changes it */
+    atomic_store_explicit(&queue->sealed, sealed + queue->open_count, memory_order_release);
     queue->open_count = 0;
 }
 
 /* ---- The taking thread ---------------------------------------------------------------------------- */
 
-struct record *queue_first(struct record_queue *queue) {
-    uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_acquire);
-    assert(queue->taken <= sealed); /* 1 */
-    if (queue->taken == sealed) return NULL;
-    struct queue_chunk *chunk = queue->first;
-    if (queue->at > 0 && queue->at == atomic_load_explicit(&chunk->closed, memory_order_relaxed)) { /* 2 */
-        queue->first = chunk->next;
-        queue->at = 0;
-        free(chunk);
-    }
-    return record_at(queue->first, queue->at);
+/* Has this place of this chunk no record, for they go on in the next one? */
+static bool is_end(struct queue_chunk *chunk, size_t at) {
+    return at > 0 && at == atomic_load_explicit(&chunk->closed, memory_order_relaxed); /* 2 */
 }
 
-void queue_take(struct record_queue *queue) {
-    struct record *record = queue_first(queue);
+struct record *queue_first(struct record_queue *queue) {
+    if (queue->passed == queue->seen) {
+        queue->seen = atomic_load_explicit(&queue->sealed, memory_order_acquire);
+        assert(queue->passed <= queue->seen); /* 1 */
+        if (queue->passed == queue->seen) return NULL;
+    }
+    if (!queue->look) queue->look = queue->first;
+    if (is_end(queue->look, queue->look_at)) {
+        queue->look = queue->look->next;
+        queue->look_at = 0;
+    }
+    return record_at(queue->look, queue->look_at);
+}
+
+void queue_pass(struct record_queue *queue) {
+    const struct record *record = queue_first(queue);
     assert(record);
-    queue->at += size_of(record);
-    queue->taken++;
-    record_release(record);
+    queue->look_at += size_of(record);
+    queue->blocks += record->block_count;
+    queue->passed++;
+}
+
+/* Gives the references back of all that were passed; returns how many bytes they were. */
+static uint64_t release_blocks(struct record_queue *queue) {
+    struct queue_chunk *chunk = queue->first;
+    size_t at = queue->at;
+    uint64_t bytes = 0;
+    for (uint64_t left = queue->passed - queue->taken; left > 0; left--) {
+        if (is_end(chunk, at)) {
+            chunk = chunk->next;
+            at = 0;
+        }
+        struct record *record = record_at(chunk, at);
+        at += size_of(record);
+        bytes += record_release(record);
+    }
+    assert(is_end(chunk, at) ? chunk->next == queue->look || chunk == queue->look
+                             : chunk == queue->look); /* 4 */
+    return bytes;
+}
+
+void queue_release(struct record_queue *queue) {
+    assert(queue->taken <= queue->passed && queue->passed <= queue->seen); /* 1 */
+    uint64_t bytes = queue->blocks ? release_blocks(queue) : 0;
+    while (queue->first != queue->look && queue->look) {
+        struct queue_chunk *chunk = queue->first;
+        queue->first = chunk->next;
+        bytes += chunk->capacity;
+        free(chunk);
+    }
+    queue->at = queue->look_at;
+    queue->taken = queue->passed;
+    queue->blocks = 0;
+    if (!bytes) return;
+    uint64_t before = atomic_load_explicit(&queue->bytes_freed, memory_order_relaxed);
+    atomic_store_explicit(&queue->bytes_freed, before + bytes, memory_order_release);
+}
+
+void queue_rewind(struct record_queue *queue) {
+    assert(queue->taken <= queue->passed); /* 4 */
+    if (queue->look) queue->look = queue->first;
+    queue->look_at = queue->at;
+    queue->passed = queue->taken;
+    queue->blocks = 0;
 }

@@ -11,7 +11,9 @@
  *   1. Records from `taken` up to `sealed`, by number, are the taking thread's; those behind are the adding thread's,
  *      which touches no others.
  *   2. A chunk is `closed` before a record of the next one is sealed, and then all its records end there.
- *   3. Records of one ticket follow each other; all but the last have `more`. */
+ *   3. Records of one ticket follow each other; all but the last have `more`.
+ *   4. Of the taking thread's, those before `passed` were looked at, and stay until they are released: first..look are
+ *      their chunks. */
 #ifndef KEVY_SERVER_JOURNAL_QUEUE_H
 #define KEVY_SERVER_JOURNAL_QUEUE_H
 
@@ -33,7 +35,9 @@ struct record_queue {
     struct queue_chunk *open_chunk;
     size_t open_at; /* where the first open record is: one that is added, and not sealed */
     uint32_t open_count;
-    struct queue_chunk *reserve; /* NULL: used up */
+    uint64_t told;                /* what `sealed` was at queue_take_news */
+    struct queue_chunk *reserve;  /* NULL: used up */
+    _Atomic uint64_t bytes_added; /* of chunks and blocks, since the beginning */
     /* How many records were sealed. */
     _Atomic uint64_t sealed __attribute__((aligned(64)));
     /* The taking thread's. */
@@ -41,6 +45,11 @@ struct record_queue {
         __attribute__((aligned(64))); /* set by the adding thread, before the first record is sealed */
     size_t at;
     uint64_t taken;
+    struct queue_chunk *look; /* NULL before the first record */
+    size_t look_at;
+    uint64_t passed, seen;        /* numbers: looked at so far, and `sealed` when it was read last */
+    uint32_t blocks;              /* of those that were passed and not released */
+    _Atomic uint64_t bytes_freed; /* as bytes_added */
 };
 
 /* False without memory for the reserve. The queue is zeroed. */
@@ -59,14 +68,37 @@ void queue_add_text(struct record_queue *queue, uint32_t db, struct bytes text);
 static inline bool queue_is_open(const struct record_queue *queue) {
     return queue->open_count > 0;
 }
+/* Adds what is no change: from this record on the stream goes into another file, with that name; none: nowhere. It has a
+ * ticket of its own. */
+void queue_add_cut(struct record_queue *queue, struct bytes name);
 /* What was added since the last seal, one record at least, happened at once, as number `ticket`. */
 void queue_seal(struct record_queue *queue, uint64_t ticket);
 
+/* Was anything sealed since this was asked last? */
+static inline bool queue_take_news(struct record_queue *queue) {
+    uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_relaxed);
+    bool news = sealed != queue->told;
+    queue->told = sealed;
+    return news;
+}
+
 /* ---- The taking thread ---------------------------------------------------------------------------- */
 
-/* The oldest sealed record, or NULL. It is the same until queue_take. */
+/* The oldest sealed record that was not passed, or NULL. It is the same until queue_pass. */
 struct record *queue_first(struct record_queue *queue);
-/* Done with it: its references are given back, its memory is not to be used any more. */
-void queue_take(struct record_queue *queue);
+/* On to the next one. What was passed stays where it is. */
+void queue_pass(struct record_queue *queue);
+/* Back to the oldest one that was not released. */
+void queue_rewind(struct record_queue *queue);
+/* Done with all that were passed: their references are given back, their memory is not to be used any more. */
+void queue_release(struct record_queue *queue);
+
+/* ---- Any thread ----------------------------------------------------------------------------------- */
+
+/* Bytes of memory that records take, blocks included, or so: an empty queue may keep a chunk. */
+static inline uint64_t queue_bytes(const struct record_queue *queue) {
+    uint64_t freed = atomic_load_explicit(&queue->bytes_freed, memory_order_acquire);
+    return atomic_load_explicit(&queue->bytes_added, memory_order_relaxed) - freed;
+}
 
 #endif

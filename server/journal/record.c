@@ -88,7 +88,12 @@ void record_read(struct record *record, void (*piece)(void *context, struct byte
     piece(context, (struct bytes){text + at, record->len - at});
 }
 
-void record_release(struct record *record) {
-    for (uint32_t i = 0; i < record->block_count; i++) block_release(record_blocks(record)[i].block);
+size_t record_release(struct record *record) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < record->block_count; i++) {
+        bytes += record_blocks(record)[i].block->len;
+        block_release(record_blocks(record)[i].block);
+    }
     record->block_count = 0;
+    return bytes;
 }

@@ -14,6 +14,7 @@ struct record {
     uint32_t db;
     uint32_t block_count;
     bool more; /* the next record of its queue has the same ticket: both happen at once */
+    bool cut;  /* no change: the text names the file into which the stream goes from here on; none: nowhere */
 };
 
 struct record_block {
@@ -48,7 +49,7 @@ void record_fill(struct record *record, const struct record_command *command);
 
 /* Shows the bytes of a record, in their order: text, and blocks between it. */
 void record_read(struct record *record, void (*piece)(void *context, struct bytes bytes), void *context);
-/* Gives its references back. */
-void record_release(struct record *record);
+/* Gives its references back, and returns how many bytes their blocks have. */
+size_t record_release(struct record *record);
 
 #endif

@@ -11,13 +11,14 @@ enum { SNAPSHOT_WHY_SIZE = 512 };
 
 struct snapshot_load {
     struct disk *disk;
-    const char *name; /* of the file, in the working directory */
-    bool summed;      /* the checksum is compared, where the file has one */
-    bool replaces;    /* keys that are there already are replaced; else such a file is refused */
-    bool shared;      /* shards serve meanwhile: stripes are locked for a moment each, else they all are */
-    bool only_looks;  /* at every value; nothing stays, and keys that come twice are not noticed */
-    int64_t now_ms;   /* Unix time: keys whose time has come are left out */
-    uint64_t *work;   /* atomic: grows while it goes on; or NULL */
+    const char *name;   /* of the file, in the working directory */
+    bool summed;        /* the checksum is compared, where the file has one */
+    bool replaces;      /* keys that are there already are replaced; else such a file is refused */
+    bool shared;        /* shards serve meanwhile: stripes are locked for a moment each, else they all are */
+    bool keeps_expired; /* they are loaded: what comes behind the file deletes them, or makes them last */
+    bool only_looks;    /* at every value; nothing stays, and keys that come twice are not noticed */
+    int64_t now_ms;     /* Unix time: keys whose time has come are left out */
+    uint64_t *work;     /* atomic: grows while it goes on; or NULL */
     /* Called for every piece of the file that is read, and for every key where there are delays; or NULL. */
     void (*progress)(const struct snapshot_load *load);
     /* What became of it, and of it until now. */

@@ -12,6 +12,8 @@ struct snapshot_save {
     const char *name; /* of the file, in the working directory */
     bool compressed;  /* strings, with LZF where that gains */
     bool summed;      /* ends with a checksum, else with 0 */
+    bool base;        /* of an append-only file */
+    bool gradual;     /* synced now and then, and not at the end alone */
     int64_t now_ms;   /* Unix time */
     uint64_t *work;   /* atomic: grows while it goes on; or NULL */
     /* What became of it. */

@@ -32,7 +32,10 @@ void conn_wants_flush(struct conn *conn) {
 }
 
 void conn_awaits(struct conn *conn) {
+    uint64_t ticket = output_awaits(&conn->output);
+    assert(ticket > 0);
     conn->flags |= CONN_AWAITS;
+    if (ticket < conn->shard->awaits) conn->shard->awaits = ticket;
     conn_list_add(&conn->shard->awaiting, conn);
 }
 
@@ -87,11 +90,11 @@ static uint64_t bytes_moved(const struct conn *conn) {
     return 1 + info.tcpi_bytes_acked + info.tcpi_bytes_received;
 }
 
-/* An operation in flight may be at work for long before it completes. The kernel is asked from half of the limit
- * on, so that two looks lie apart before the limit is reached. */
+/* Who is held back waits for the disk. An operation in flight may be at work for long before it completes. The
+ * kernel is asked from half of the limit on, so that two looks lie apart before the limit is reached. */
 bool conn_is_idle(struct conn *conn, int64_t limit_ms) {
     int64_t idle_ms = conn->shard->exec.clock.now_ms - conn->client.active_ms;
-    if (idle_ms <= limit_ms / 2 ||
+    if (idle_ms <= limit_ms / 2 || conn->flags & CONN_AWAITS ||
         client_get(conn->client.flags) & (CLIENT_MONITOR | CLIENT_SUBSCRIBED | CLIENT_BLOCKED))
         return false;
     if (conn->flags & CONN_SENDING || io_is_reading(&conn->socket)) {
@@ -130,7 +133,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     conn->shard = shard;
     conn->kind = kind;
     conn->client = (struct client){.shard = (uint8_t)shard->index,
-                                   .slot = conn->slot,
+                                   .slot = conn->client.slot,
                                    .fd = fd,
                                    .resp = 2,
                                    .created_ms = shard->exec.clock.now_ms,
@@ -141,7 +144,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     metric_add(&shard->exec.metrics.connections_received, 1);
     socket_options(conn);
     conn->flags = CONN_OPEN;
-    io_attach(&shard->io, &conn->socket, fd, conn->slot, slots_name(conn));
+    io_attach(&shard->io, &conn->socket, fd, conn->client.slot, slots_name(conn));
     receive_arm(conn);
     return true;
 }

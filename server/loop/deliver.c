@@ -42,7 +42,7 @@ static bool nudge(struct shard *shard, unsigned target) {
 
 static void wake_owed(struct shard *shard) {
     struct wakes owed = shard->exec.wakes;
-    shard->exec.wakes = (struct wakes){{0}, false};
+    shard->exec.wakes = (struct wakes){0};
     for (unsigned target; wakes_take(&owed, &target);) {
         assert(target < mailbox_count);
         if (!nudge(shard, target)) wakes_add(&shard->exec.wakes, target);
@@ -54,7 +54,7 @@ static void wake_owed(struct shard *shard) {
 static void wake_unheard(struct shard *shard) {
     struct wakes unheard = shard->unheard;
     bool late = shard->exec.clock.now_us >= shard->unheard_until_us;
-    shard->unheard = (struct wakes){{0}, false};
+    shard->unheard = (struct wakes){0};
     for (unsigned target; wakes_take(&unheard, &target);) {
         assert(target < mailbox_count);
         if (!post_wake_unheard(&mailboxes[target])) continue;
@@ -105,14 +105,16 @@ bool deliver_stop(void) {
 
 /* ---- Running -------------------------------------------------------------------------------------- */
 
-static void deliver_bytes(struct conn *conn, struct block *bytes) {
+static void deliver_bytes(struct conn *conn, struct block *bytes, uint64_t ticket) {
     assert(bytes->len > 0 && !(conn->flags & CONN_CLOSING));
+    size_t from = output_unsent(&conn->output);
     if (bytes->len >= PIN_MIN) {
         if (!output_attach(&conn->output, bytes)) conn->output.reply.failed = true;
     } else {
         reply_raw(&conn->output.reply, block_bytes(bytes));
         block_release(bytes);
     }
+    if (journal_holds()) send_hold(conn, from, ticket);
     conn_wants_flush(conn);
 }
 
@@ -121,8 +123,10 @@ static void write_message(struct client *client, const struct message *message,
                           const struct channel *channel) {
     struct conn *conn = (struct conn *)(void *)client;
     if (conn->flags & CONN_CLOSING || client->flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) return;
+    size_t from = output_unsent(&conn->output);
     conn->output.limit = send_limit(conn);
     pubsub_write(message, channel, &conn->output.reply);
+    if (journal_holds()) send_hold(conn, from, pubsub_ticket(message));
     conn_wants_flush(conn);
 }
 
@@ -136,6 +140,7 @@ static void write_word(void *context, const struct word *word) {
     size_t unsent = output_unsent(&conn->output);
     if (conn->client.pushed > unsent) conn->client.pushed = unsent; /* the others have been sent */
     conn->output.limit = send_limit(conn);
+    if (journal_holds()) send_hold(conn, unsent, word->ticket);
     conn->client.pushed += invalidation_write(word, &conn->client, &conn->output.reply);
     if (limit && conn->client.pushed > limit) conn->output.reply.failed = true;
     conn_wants_flush(conn);
@@ -161,7 +166,7 @@ static void run_post(struct shard *shard, struct post *post) {
     switch (post->kind) {
     case POST_DELIVER:
         if (conn && (conn->client.flags & (post->flag | CLIENT_REPLY_OFF)) == post->flag)
-            deliver_bytes(conn, post->bytes);
+            deliver_bytes(conn, post->bytes, post->ticket);
         else
             block_release(post->bytes);
         break;
@@ -208,7 +213,7 @@ void deliver_close(struct shard *shard) {
     }
     pubsub_drop(shard->index);
     invalidation_drop(shard->index);
-    shard->exec.wakes = shard->unheard = (struct wakes){{0}, false};
+    shard->exec.wakes = shard->unheard = (struct wakes){0};
     free(shard->stop);
     shard->stop = NULL;
 }

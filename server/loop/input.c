@@ -37,7 +37,9 @@ static void pending_drop(struct conn *conn) {
 }
 
 /* Who wants no reply gets none to this either. */
-static void fail_protocol(struct conn *conn, const char *text) {
+static void fail_protocol(struct conn *conn) {
+    char text[REQUEST_ERROR_MAX];
+    request_error(&conn->parser, text);
     if (!(conn->client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT)))
         reply_errorf(&conn->output.reply, "ERR %s", text);
     client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
@@ -144,7 +146,7 @@ static inline struct progress look_behind(struct conn *conn, const struct reques
         request_parser_reset(&conn->parser); /* it is read again, under the tighter limits */
         progress.again = parsed->used < len;
     } else if (parsed->status == REQUEST_BAD) {
-        fail_protocol(conn, conn->parser.error);
+        fail_protocol(conn);
     } else if (parsed->status == REQUEST_BULK) {
         size_t at = parsed->used + conn->parser.bulk_offset;
         assert(at <= len);
@@ -163,6 +165,28 @@ static struct progress wait_behind(struct conn *conn, size_t end, size_t len) {
     return (struct progress){.used = end, .end = len, .again = false};
 }
 
+/* What the batch that begins shows is at least what the replies in front of it do. */
+static __attribute__((noinline)) void begin_held(struct conn *conn) {
+    struct wakes *wakes = conn->shard->exec.effects.wakes;
+    wakes->shows = output_shows(&conn->output);
+    if (conn->client.subscriber) wakes_show(wakes, journal_next()); /* it may be written messages, too */
+}
+
+/* Its replies lie behind so many unsent bytes. */
+static __attribute__((noinline)) void end_held(struct conn *conn, size_t from) {
+    struct wakes *wakes = conn->shard->exec.effects.wakes;
+    if (conn->client.subscriber) wakes_show(wakes, journal_next());
+    send_hold(conn, from, wakes->shows);
+}
+
+static inline unsigned dispatch(struct conn *conn, unsigned count) {
+    size_t from = output_unsent(&conn->output);
+    if (journal_holds()) begin_held(conn);
+    unsigned done = dispatch_batch(&conn->shard->exec, &conn->client, &conn->output.reply, count);
+    if (journal_holds()) end_held(conn, from);
+    return done;
+}
+
 /* Parses a batch, runs it, and looks at what stands behind it. */
 static struct progress run_batch(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
@@ -175,7 +199,7 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     shard->exec.call.arg_blocks = conn->arg_block;
     shard->exec.call.arg_block_count = conn->arg_block_count;
     shard->exec.bytes = data;
-    unsigned done = dispatch_batch(&shard->exec, &conn->client, &conn->output.reply, parsed.count);
+    unsigned done = dispatch(conn, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
     debug_assert(done <= parsed.count);
     if (conn->client.waiter) return wait_behind(conn, shard->exec.batch[done - 1].end, len);
@@ -225,8 +249,8 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
         *len = used + progress.end;
         used += progress.used;
         again = progress.again;
-        conn->turn_requests += BATCH_REQUESTS;
-        conn->turn_bytes += progress.used;
+        conn->turn_requests += (uint16_t)BATCH_REQUESTS;
+        conn->turn_bytes += (uint32_t)progress.used;
         check_output(conn);
     }
     return used;

@@ -208,6 +208,7 @@ void output_close(struct output *out) {
     out->run = out->reply.at = out->reply.end = NULL;
     out->unsent = out->inflight_bytes = 0;
     out->sources = 0;
+    out->older = out->newer = (struct output_hold){0};
 }
 
 /* ---- Sending -------------------------------------------------------------------------------------- */
@@ -237,12 +238,52 @@ static bool is_empty(const struct parts *parts) {
     return parts->head == parts->count;
 }
 
+/* ---- Holds ---------------------------------------------------------------------------------------- */
+
+/* Of the unsent bytes in front of all marks so many have gone, and others were made. */
+static void holds_follow(struct output *out, size_t gone, size_t made) {
+    struct output_hold *holds[] = {&out->older, &out->newer};
+    for (unsigned i = 0; i < 2 && holds[i]->ticket; i++) {
+        assert(holds[i]->from >= gone);
+        holds[i]->from = holds[i]->from - gone + made;
+    }
+}
+
+/* As tickets ascend, so do the bytes: what was asked later lies behind. Where nothing lies between the marks there is no
+ * reply that the older one would let go, and it is raised itself. */
+void output_hold(struct output *out, size_t from, uint64_t ticket) {
+    assert(ticket > 0 && from <= output_unsent(out));
+    if (ticket <= output_shows(out)) return;
+    if (!out->older.ticket || (!out->newer.ticket && from == out->older.from))
+        out->older = (struct output_hold){from, ticket};
+    else if (!out->newer.ticket)
+        out->newer = (struct output_hold){from, ticket};
+    else
+        out->newer.ticket = ticket;
+    assert(from >= out->older.from && (!out->newer.ticket || out->newer.from >= out->older.from));
+}
+
+static size_t output_held_from(const struct output *out) {
+    return out->older.ticket ? out->older.from : SIZE_MAX;
+}
+
+size_t output_ready(struct output *out, uint64_t safe) {
+    while (out->older.ticket && out->older.ticket <= safe) {
+        out->older = out->newer;
+        out->newer = (struct output_hold){0};
+    }
+    return output_held_from(out);
+}
+
+/* ---- Sources -------------------------------------------------------------------------------------- */
+
 /* The first part queued is a source that has come to its end. */
 static void source_end(struct output *out) {
     assert(out->sources > 0 && out->unsent >= SOURCE_BYTES);
     owner_release(out->pool, out->queued.owner[out->queued.head++]);
     out->sources--;
     out->unsent -= SOURCE_BYTES;
+    holds_follow(out, SOURCE_BYTES, 0);
     if (is_empty(&out->queued)) parts_free(&out->queued);
 }
 
@@ -256,38 +297,58 @@ static void source_flow(struct output *out, struct reply_source *source) {
     if (!failed && !is_empty(&made.queued)) parts_move(&out->inflight, &made.queued, MAX_IOV);
     failed = failed || !is_empty(&made.queued); /* no source writes so many parts at once */
     out->unsent += made.unsent;
+    holds_follow(out, 0, made.unsent);
     out->reply.failed = out->reply.failed || failed;
     if (!more || failed) source_end(out);
     output_close(&made);
 }
 
-/* How many parts go into flight at once: up to the first source. */
-static unsigned parts_ahead(const struct output *out) {
+/* How many parts go into flight at once: up to the first source, and those that lie within `most` bytes. */
+static unsigned parts_ahead(const struct output *out, size_t most) {
     const struct parts *parts = &out->queued;
     unsigned count = parts->count - parts->head, i = 0;
-    if (out->sources == 0) return MAX_IOV;
-    while (i < count && i < MAX_IOV && !(parts->owner[parts->head + i] & OWNER_SOURCE)) i++;
+    if (out->sources == 0 && most == SIZE_MAX) return MAX_IOV;
+    for (; i < count && i < MAX_IOV && !(parts->owner[parts->head + i] & OWNER_SOURCE); i++) {
+        if (parts->iov[parts->head + i].iov_len > most) break;
+        most -= parts->iov[parts->head + i].iov_len;
+    }
     return i;
 }
 
+/* The first part queued goes into flight with so many of its bytes; the rest, which owns what both lie in, stays. */
+static void part_split(struct output *out, size_t len) {
+    struct iovec *first = &out->queued.iov[out->queued.head];
+    assert(len > 0 && len < first->iov_len && is_empty(&out->inflight));
+    parts_free(&out->inflight);
+    (void)parts_add(&out->inflight, first->iov_base, len, 0); /* there is room for one */
+    first->iov_base = (char *)first->iov_base + len;
+    first->iov_len -= len;
+}
+
 /* Fills what is to be in flight, if there is anything. */
-static __attribute__((noinline)) void fill_flight(struct output *out) {
-    while (is_empty(&out->inflight) && !is_empty(&out->queued) && !out->reply.failed) {
+static __attribute__((noinline)) void fill_flight(struct output *out, size_t most) {
+    while (is_empty(&out->inflight) && !is_empty(&out->queued) && !out->reply.failed && most > 0) {
         struct reply_source *source = source_of(out->queued.owner[out->queued.head]);
-        if (source)
+        unsigned ahead = parts_ahead(out, most);
+        if (source) {
             source_flow(out, source);
-        else
-            parts_move(&out->inflight, &out->queued, parts_ahead(out));
+            most = most == SIZE_MAX ? most : output_held_from(out);
+        } else if (ahead) {
+            parts_move(&out->inflight, &out->queued, ahead);
+        } else {
+            part_split(out, most);
+        }
     }
 }
 
-unsigned output_begin(struct output *out, const struct iovec **iov) {
+unsigned output_begin(struct output *out, size_t most, const struct iovec **iov) {
     assert(!output_in_flight(out));
+    assert(most > 0 && (!out->older.ticket || most <= out->older.from));
     /* Without memory for the part the run stays open, and goes with a later flush. */
     if (out->chunk && !run_close(out, true) && out->queued.head == out->queued.count) return 0;
     if (out->queued.head == out->queued.count) return 0;
-    if (__builtin_expect(out->sources > 0, 0))
-        fill_flight(out);
+    if (__builtin_expect(out->sources > 0 || most != SIZE_MAX, 0))
+        fill_flight(out, most);
     else
         parts_move(&out->inflight, &out->queued, MAX_IOV);
     for (unsigned i = out->inflight.head; i < out->inflight.count; i++)
@@ -305,6 +366,7 @@ bool output_sent(struct output *out, size_t n) {
     assert(n <= out->inflight_bytes);
     out->inflight_bytes -= n;
     out->unsent -= n;
+    if (__builtin_expect(out->older.ticket != 0, 0)) holds_follow(out, n, 0);
     while (parts->head < parts->count && n >= parts->iov[parts->head].iov_len) {
         n -= parts->iov[parts->head].iov_len;
         owner_release(out->pool, parts->owner[parts->head++]);

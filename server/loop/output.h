@@ -12,7 +12,9 @@
  *  1. unsent = bytes in flight + bytes of queued parts + bytes of the open text run.
  *  2. A chunk is released with the last part that lies in it; an output without unsent bytes owns nothing.
  *  3. A pinned block is released exactly once: when its part has gone, or when the output is dropped; so is a source.
- *  4. `sources` are those queued. Each counts as one unsent byte: there is something to send as long as there is one. */
+ *  4. `sources` are those queued. Each counts as one unsent byte: there is something to send as long as there is one.
+ *  5. Nothing of what lies behind a mark of a hold is in flight before the hold is over, and both its numbers ascend from
+ *     the older to the newer one. */
 #ifndef KEVY_SERVER_LOOP_OUTPUT_H
 #define KEVY_SERVER_LOOP_OUTPUT_H
 
@@ -43,6 +45,12 @@ struct parts {
     uintptr_t inline_owner[OUTPUT_INLINE_PARTS];
 };
 
+/* What is written behind so many unsent bytes leaves when a ticket of the journal may be shown. */
+struct output_hold {
+    size_t from;
+    uint64_t ticket; /* 0: none */
+};
+
 struct output {
     struct reply reply; /* what handlers write to; its `at` is the end of the open text run */
     struct chunk_pool *pool;
@@ -53,6 +61,10 @@ struct output {
     size_t inflight_bytes;
     unsigned sources;
     size_t limit; /* more unsent bytes than this fail the reply; 0: no limit */
+    /* Two, for a client that never stops asking: what it asks meanwhile raises the newer one, and what lies between the two
+     * leaves when the older one is over. So whatever it asks is answered within two commits of the journal. With one, its
+     * replies would wait for ever. */
+    struct output_hold older, newer;
 };
 
 void output_open(struct output *out, struct chunk_pool *pool);
@@ -69,9 +81,21 @@ static inline bool output_in_flight(const struct output *out) {
 /* Appends raw bytes by reference, as reply_sink's attach: takes over one reference. */
 bool output_attach(struct output *out, struct block *block);
 
-/* Moves all that is queued into flight, when nothing is: iov[0..count) is to be sent; count <= MAX_IOV, so
- * more may be left queued. Returns the count, 0 if there is nothing to send. */
-unsigned output_begin(struct output *out, const struct iovec **iov);
+/* What lies behind the first `from` unsent bytes shows changes up to this ticket: it is not to leave before. */
+void output_hold(struct output *out, size_t from, uint64_t ticket);
+/* The ticket that the first held bytes wait for, or 0; and the one that whatever is written next has to wait for. */
+static inline uint64_t output_awaits(const struct output *out) {
+    return out->older.ticket;
+}
+static inline uint64_t output_shows(const struct output *out) {
+    return out->newer.ticket ? out->newer.ticket : out->older.ticket;
+}
+/* So many unsent bytes, from the first on, are not held where all up to this ticket may be shown. */
+size_t output_ready(struct output *out, uint64_t safe);
+
+/* Moves what is queued into flight, when nothing is, `most` bytes at most, where a source counts as one: iov[0..count) is to
+ * be sent; count <= MAX_IOV, so more may be left queued. Returns the count, 0 if there is nothing to send. */
+unsigned output_begin(struct output *out, size_t most, const struct iovec **iov);
 /* `n` bytes of what is in flight have gone. Returns true when all of it has. */
 bool output_sent(struct output *out, size_t n);
 /* What is in flight and has not gone, to be sent again after a short write. */

@@ -6,7 +6,10 @@
 #include "server/call/gate.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
+#include "server/exec/durable.h"
 #include "server/exec/pause.h"
+#include "server/journal/appender.h"
+#include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/loop/accept.h"
 #include "server/loop/conn.h"
@@ -34,7 +37,7 @@ static void turn(struct shard *shard) {
     deliver_posts(shard); /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
-    commit(shard);        /* replies that waited until a write was durable */
+    commit(shard);        /* replies that were held, and may be shown now */
     flush(shard);         /* one send per connection that has replies */
     rearm(shard);         /* receives and accepts that ended start again */
     free_closing(shard);  /* connections whose last event has come are freed */
@@ -156,12 +159,17 @@ static void tick(struct shard *shard) {
     bool all = upkeep_asked(shard), due = all || shard->exec.clock.now_us >= shard->next_tick_us;
     bool held = !conn_list_empty(&shard->held);
     upkeep_run(shard);
+    upkeep_walk(shard);
+    if (snapshot_is_full()) gate_raise(GATE_SNAPSHOT);
+    if (snapshot_stops_writes()) gate_raise(GATE_DISK);
     waiting_expire(shard);
     ask_sockets(shard);
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
     if (all) look_again(shard);
+    if (shard->index == 0 && appender_wants_cut()) upkeep_cut(shard);
     if (shard->pace.receives) shard->worked = true;
+    if (due || shard->exec.clock.now_ms >= shard->save_ms) upkeep_save(shard);
     if (!due) return;
     shard->worked = false;
     shard->next_tick_us = shard->exec.clock.now_us + TICK_US;
@@ -174,13 +182,22 @@ static void tick(struct shard *shard) {
 
 /* ---- Commit, flush, rearm, free ------------------------------------------------------------------- */
 
-/* What was changed is told of before anybody hears a reply. The flush puts back whose write is not durable yet. */
+/* Has the journal come to where replies wait for it? */
+static bool may_show(const struct shard *shard) {
+    return shard->awaits != AWAITS_NOTHING && shard->awaits <= journal_safe();
+}
+
+/* What was changed is told of before anybody hears a reply. The flush puts back who has to wait longer. */
 static void commit(struct shard *shard) {
     struct invalidator *tracking = &shard->exec.effects.tracking;
     if (invalidation_has_news(tracking)) {
+        wakes_show(tracking->wakes, journal_next()); /* these are changes of several requests */
         invalidation_broadcast(tracking);
         if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
     }
+    durable_tell(&shard->exec);
+    if (!may_show(shard)) return;
+    shard->awaits = AWAITS_NOTHING;
     conn_list_run(&shard->awaiting, conn_wants_flush);
 }
 
@@ -211,14 +228,22 @@ static uint64_t until_us(const struct shard *shard, int64_t unix_ms) {
     return ms < 0 ? 0 : (uint64_t)(ms < CLOCK_CHECK_MS ? ms : CLOCK_CHECK_MS) * 1000;
 }
 
+/* When those that are held are to be asked again. */
+static int64_t held_until_ms(const struct shard *shard) {
+    int64_t until_ms = pause_until_ms(), soon_ms = shard->exec.clock.now_ms + 1;
+    return until_ms < soon_ms && snapshot_is_full() ? soon_ms : until_ms;
+}
+
 /* Microseconds until something is due that no event will announce. */
 static uint64_t sleep_limit_us(const struct shard *shard) {
     uint64_t limit = UINT64_MAX, now_us = shard->exec.clock.now_us;
     int64_t want_ms = shard->want_ms;
-    if (!conn_list_empty(&shard->held) && pause_until_ms() < want_ms) want_ms = pause_until_ms();
+    if (!conn_list_empty(&shard->held) && held_until_ms(shard) < want_ms) want_ms = held_until_ms(shard);
+    if (shard->walk_ms < want_ms) want_ms = shard->walk_ms;
+    if (shard->save_ms < want_ms) want_ms = shard->save_ms;
     if (want_ms != DUE_NEVER) limit = until_us(shard, want_ms);
     if ((config.timeout && client_get(shard->connections)) || shard->limits_watched ||
-        !conn_list_empty(&shard->rearm))
+        !conn_list_empty(&shard->rearm) || shard->awaits != AWAITS_NOTHING)
         limit = limit < TICK_US ? limit : TICK_US;
     if (shard->worked) {
         uint64_t tick_us = shard->next_tick_us > shard->exec.clock.now_us
@@ -243,15 +268,17 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 
 static bool work_waits(const struct shard *shard) {
     return shard->stopping || !conn_list_empty(&shard->ready) || !conn_list_empty(&shard->closing) ||
-           !conn_list_empty(&shard->flush) || shard->exec.wakes.any ||
-           shard->want_ms <= shard->exec.clock.now_ms || post_waiting(shard->mailbox, shard->want_ms);
+           !conn_list_empty(&shard->flush) || shard->exec.wakes.any || may_show(shard) ||
+           shard->want_ms <= shard->exec.clock.now_ms || shard->walk_ms <= shard->exec.clock.now_ms ||
+           post_waiting(shard->mailbox, shard->want_ms);
 }
 
 /* True when there is something to do. */
 static bool spin(struct shard *shard) {
     uint64_t start_us = shard->exec.clock.now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
-        if (io_stirs(&shard->io) || post_waiting(shard->mailbox, shard->want_ms)) return true;
+        if (io_stirs(&shard->io) || post_waiting(shard->mailbox, shard->want_ms) || may_show(shard))
+            return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
@@ -262,9 +289,12 @@ static bool spin(struct shard *shard) {
     }
 }
 
+/* The thread that writes the journal looks at `awaits` when it sees that the shard is parked. */
 static void park(struct shard *shard, unsigned want, uint64_t wait_us) {
+    if (shard->mailbox->awaits != shard->awaits)
+        __atomic_store_n(&shard->mailbox->awaits, shard->awaits, __ATOMIC_RELAXED);
     __atomic_store_n(&shard->mailbox->parked, PARKED, __ATOMIC_SEQ_CST);
-    if (!post_waiting(shard->mailbox, shard->want_ms))
+    if (!post_waiting(shard->mailbox, shard->want_ms) && !may_show(shard))
         (void)io_wait(&shard->io, want, wait_us, sleep_limit_us(shard));
     __atomic_store_n(&shard->mailbox->parked, PARKED_NOT, __ATOMIC_SEQ_CST);
 }
@@ -276,6 +306,7 @@ static void wait_for_more(struct shard *shard) {
         pace_next(&shard->pace, started_us, metric_get(&shard->exec.metrics.commands_processed),
                   clock_thread_cpu_ns());
     unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us, &wait_us);
+    if (shard->awaits != AWAITS_NOTHING) want = 1; /* what the journal lets go leaves at once */
     bool ready = work_waits(shard) || io_has_events(&shard->io);
     if (!ready && want == 1 && io_can_spin(&shard->io) &&
         pace_may_spin(&shard->pace, (uint64_t)config.io_busy_poll_us)) {

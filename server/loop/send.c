@@ -28,11 +28,13 @@ static void send_in_flight(struct conn *conn, bool quick) {
     conn_wants_flush(conn); /* the flush phase of the next turn tries again */
 }
 
-static void check_limits(struct conn *conn) {
+/* The time that the soft limit gives is for who does not read: it does not pass while the disk holds the replies back. */
+static void check_limits(struct conn *conn, size_t ready) {
     const struct config_output_limit *limit = limit_of(conn);
     uint64_t now_us = conn->shard->exec.clock.now_us;
     size_t unsent = output_unsent(&conn->output), hard = send_limit(conn);
     if (hard && unsent > hard) conn->output.reply.failed = true;
+    if (ready < unsent) unsent = ready;
     if (limit->soft == 0 || unsent < (size_t)limit->soft) {
         conn->soft_limit_since_us = 0;
         return;
@@ -49,10 +51,20 @@ static void note_output(struct conn *conn, bool gone) {
     client_set(conn->client.output_bytes, gone ? 0 : output_unsent(&conn->output));
 }
 
+void send_hold(struct conn *conn, size_t from, uint64_t ticket) {
+    if (ticket > journal_safe()) output_hold(&conn->output, from, ticket);
+}
+
+/* So many bytes may leave; SIZE_MAX where none are held. */
+static size_t ready_to_leave(struct conn *conn) {
+    return output_awaits(&conn->output) ? output_ready(&conn->output, journal_safe()) : SIZE_MAX;
+}
+
 void send_flush(struct conn *conn) {
     const struct iovec *iov;
     if (conn->flags & CONN_CLOSING) return;
-    check_limits(conn);
+    size_t ready = ready_to_leave(conn);
+    check_limits(conn, ready);
     if (conn->output.reply.failed) {
         conn_settle(conn);
         return;
@@ -62,12 +74,12 @@ void send_flush(struct conn *conn) {
         if (conn->flags & CONN_RETRY_SEND) send_in_flight(conn, false);
         return;
     }
-    if (conn->reply_sequence > conn->shard->durable_sequence) {
+    if (!ready) {
         note_output(conn, false);
-        conn_awaits(conn);
+        if (output_unsent(&conn->output)) conn_awaits(conn);
         return;
     }
-    unsigned count = output_begin(&conn->output, &iov);
+    unsigned count = output_begin(&conn->output, ready, &iov);
     if (!count) {
         if (conn->output.reply.failed) conn_settle(conn); /* a source found no memory */
         return;

@@ -76,11 +76,13 @@ void shard_init(struct shard *shard, unsigned index) {
     memset((void *)shard, 0, sizeof *shard);
     shard->index = index;
     shard->cpu = -1;
-    shard->want_ms = DUE_NEVER;
+    shard->want_ms = shard->walk_ms = shard->save_ms = DUE_NEVER;
+    shard->walked = index;
+    shard->awaits = AWAITS_NOTHING;
     shard->keepalive = config.tcp_keepalive;
     shard->mailbox = &mailboxes[index];
-    *shard->mailbox =
-        (struct mailbox){.due_ms = DUE_ALL, .wake_fd = -1}; /* its first turn looks at everything */
+    *shard->mailbox = (struct mailbox){
+        .due_ms = DUE_ALL, .awaits = AWAITS_NOTHING, .wake_fd = -1}; /* its first turn looks at everything */
     open_limits(shard);
     open_lists(shard);
     slots_open(&shard->slots);

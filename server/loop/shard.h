@@ -41,8 +41,8 @@ struct shard {
     struct slots slots;
     struct conn_list ready;    /* have bytes to parse that no event will announce */
     struct conn_list flush;    /* have replies to send */
-    struct conn_list awaiting; /* replies wait until what they report is durable (conn.h: reply_sequence) */
-    uint64_t durable_sequence; /* how far that is; without a journal nothing waits for it */
+    struct conn_list awaiting; /* replies are held until they may be shown (output.h) */
+    uint64_t awaits;           /* the first ticket that any of them waits for, or AWAITS_NOTHING */
     struct conn_list rearm;    /* no receive is under way: tried every turn */
     struct conn_list closing;  /* to be torn down at the end of the turn */
     struct conn_list held;     /* stopped by CLIENT PAUSE */
@@ -69,6 +69,9 @@ struct shard {
 
     /* Upkeep. */
     int64_t want_ms; /* Unix time: when its stripes are to be looked at next; DUE_NEVER, or 0 for at once */
+    int64_t walk_ms; /* the same of a snapshot's walk through them, */
+    unsigned walked; /* which is at this stripe, */
+    int64_t save_ms; /* and of a save that may be due by then */
     uint64_t next_tick_us; /* monotonic: idle clients and limits are looked at then */
     uint64_t
         next_ask_us;   /* monotonic: silent sockets are asked then, if there is need to (io_doubts_silence) */

@@ -4,6 +4,7 @@
 
 #include "protocol/assert.h"
 #include "server/exec/blocking.h"
+#include "server/loop/send.h"
 #include "server/loop/shard.h"
 
 void waiting_begin(struct conn *conn) {
@@ -23,8 +24,11 @@ static void end(struct conn *conn) {
 
 static void answer(struct conn *conn) {
     struct shard *shard = conn->shard;
+    size_t from = output_unsent(&conn->output);
+    uint64_t ticket = blocking_shows(&conn->client);
     end(conn);
     blocking_answer(&shard->exec, &conn->client, &conn->output.reply);
+    if (journal_holds()) send_hold(conn, from, ticket);
     assert(!conn->client.waiter);
     conn_active(conn);
     conn_wants_turn(conn);

@@ -3,19 +3,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "server/call/gate.h"
 #include "server/clients/post.h"
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/exec/replay.h"
 #include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
+#include "server/process/scribe.h"
 #include "server/process/systemd.h"
 #include "server/stripes/stripes.h"
 #include "uring/io.h"
@@ -24,34 +24,59 @@ enum { TELL_EVERY_MS = 5000, PATIENCE_S = 60 };
 
 static uint64_t told_us; /* when progress was told of last */
 
-static unsigned percent(const struct snapshot_load *load) {
-    return load->size ? (unsigned)(load->taken * 100 / load->size) : 100;
+static struct manifest_place place(void) {
+    return (struct manifest_place){config.appenddirname, config.appendfilename};
 }
 
-/* A service manager would end a start that takes long, if it heard nothing. */
-static void tell(const struct snapshot_load *load) {
+static unsigned percent(uint64_t taken, uint64_t size) {
+    return size ? (unsigned)(taken * 100 / size) : 100;
+}
+
+/* A service manager would end a start that takes long, if it heard nothing. True when it is time for
+ * the log to hear of it. */
+static bool tell(unsigned part) {
     uint64_t now_us = clock_monotonic_us();
-    intake_note(load->taken, load->used_memory);
-    if (now_us - told_us < TELL_EVERY_MS * 1000) return;
+    if (now_us - told_us < TELL_EVERY_MS * 1000) return false;
     told_us = now_us;
-    log_notice("Loading %s: %u%%, %" PRIu64 " keys", load->name, percent(load), load->keys);
     systemd_extend(PATIENCE_S);
-    systemd_status("Loading: %u%%", percent(load));
+    systemd_status("Loading: %u%%", part);
+    return true;
+}
+
+static void tell_rdb(const struct snapshot_load *load) {
+    unsigned part = percent(load->taken, load->size);
+    intake_note(load->taken, load->used_memory);
+    if (tell(part)) log_notice("Loading %s: %u%%, %" PRIu64 " keys", load->name, part, load->keys);
+}
+
+static void tell_aof(const struct aof_load *load) {
+    unsigned part = percent(load->taken, load->size);
+    intake_note(load->taken, 0);
+    if (tell(part)) log_notice("Loading the append-only file: %u%%, at %s", part, load->file);
+}
+
+static uint64_t bytes_to_load(bool *any) {
+    struct stat status = {0};
+    struct manifest_place at = place();
+    *any = config.appendonly || stat(config.dbfilename, &status) == 0 || errno != ENOENT;
+    if (config.appendonly) return aof_size(&disk_kernel, &at);
+    return status.st_size < 0 ? 0 : (uint64_t)status.st_size;
 }
 
 /* A file that cannot be looked at is to be loaded too: then the load tells why it cannot be. */
 bool recover_begin(void) {
-    struct stat status = {0};
     char why[CLAIM_WHY_SIZE];
     int64_t now_ms = clock_unix_ms();
+    bool any;
+    uint64_t bytes = bytes_to_load(&any);
     snapshot_open(&disk_kernel, now_ms);
     claim_tidy();
-    if (stat(config.dbfilename, &status) < 0 && errno == ENOENT) return true;
+    if (!any) return true;
     if (!claim_directory(why)) {
         log_warning("Cannot start: %s", why);
         return false;
     }
-    intake_begin(status.st_size < 0 ? 0 : (uint64_t)status.st_size, now_ms / 1000);
+    intake_begin(bytes, now_ms / 1000);
     stripes_share();
     gate_raise(GATE_LOADING);
     return true;
@@ -72,51 +97,47 @@ static void begin_upkeep(int64_t now_ms) {
         if (mailboxes[shard].wake_fd >= 0) (void)io_wake_fd(mailboxes[shard].wake_fd);
 }
 
-bool recover(void) {
-    struct snapshot_load load = {.now_ms = clock_unix_ms(), .shared = true, .progress = tell};
-    uint64_t begun_us = told_us = clock_monotonic_us();
-    if (!intake_going()) return true;
+static bool load_rdb(int64_t now_ms, uint64_t begun_us) {
+    struct snapshot_load load = {.now_ms = now_ms, .shared = true, .progress = tell_rdb};
     enum snapshot_loaded loaded = snapshot_load(&load);
-    if (intake_cancelled()) return true;
-    if (loaded == SNAPSHOT_FAILED) {
-        log_warning("Fatal error loading the DB: nothing was changed on the disk. Exiting.");
-        return false;
-    }
-    begin_upkeep(load.now_ms);
     if (loaded == SNAPSHOT_LOADED)
         log_notice("DB loaded from disk: %.3f seconds", (double)(clock_monotonic_us() - begun_us) / 1e6);
+    return loaded != SNAPSHOT_FAILED;
+}
+
+/* What is loaded is no change that a save is missing. */
+static bool load_aof(int64_t now_ms, uint64_t begun_us) {
+    struct aof_runner *runner = replay_new(now_ms, false);
+    if (!runner) {
+        log_warning("Out of memory for loading the append-only file");
+        return false;
+    }
+    struct aof_load load = {.disk = &disk_kernel,
+                            .place = place(),
+                            .runner = runner,
+                            .now_ms = now_ms,
+                            .truncates = config.aof_load_truncated,
+                            .summed = config.rdbchecksum,
+                            .progress = tell_aof};
+    enum aof_loaded loaded = aof_load(&load);
+    replay_free(runner);
+    manifest_free(&load.manifest);
+    snapshot_open(&disk_kernel, now_ms);
+    if (loaded == AOF_FAILED && !intake_cancelled()) log_warning("%s", load.why);
+    if (loaded == AOF_LOADED)
+        log_notice("DB loaded from append only file: %.3f seconds",
+                   (double)(clock_monotonic_us() - begun_us) / 1e6);
+    return loaded != AOF_FAILED;
+}
+
+bool recover(void) {
+    int64_t now_ms = clock_unix_ms();
+    uint64_t begun_us = told_us = clock_monotonic_us();
+    if (!intake_going()) return true;
+    bool loaded = config.appendonly ? load_aof(now_ms, begun_us) : load_rdb(now_ms, begun_us);
+    if (intake_cancelled()) return true;
+    if (!loaded) log_warning("Fatal error loading the DB. Exiting.");
+    if (!loaded || !scribe_start()) return false;
+    begin_upkeep(now_ms);
     return true;
-}
-
-static int print_result(enum snapshot_loaded loaded, const struct snapshot_load *load) {
-    if (loaded == SNAPSHOT_LOADED)
-        printf("%s: %" PRIu64 " keys, %" PRIu64 " expired, %" PRIu64 " of %" PRIu64 " bytes: no fault\n",
-               load->name, load->keys, load->expired, load->taken, load->size);
-    else
-        fprintf(stderr, "kevy: %s\n", load->why);
-    return loaded == SNAPSHOT_LOADED ? 0 : 1;
-}
-
-int recover_check(const char *directory) {
-    struct snapshot_load load = {.only_looks = true, .now_ms = clock_unix_ms()};
-    config.databases = MAX_DATABASES;
-    if (chdir(directory) < 0) {
-        fprintf(stderr, "kevy: %s: %s\n", directory, strerror(errno));
-        return 1;
-    }
-    int64_t holder = claim_holder(".");
-    if (holder >= 0)
-        fprintf(stderr,
-                "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
-                directory, holder);
-    int error = stripes_open(1, MAX_DATABASES);
-    if (error) {
-        fprintf(stderr, "kevy: no room to look at values: %s\n", strerror(-error));
-        return 1;
-    }
-    log_set_level(LOG_LEVEL_NOTHING);
-    snapshot_open(&disk_kernel, load.now_ms);
-    int status = print_result(snapshot_load(&load), &load);
-    stripes_close();
-    return status;
 }

@@ -4,17 +4,13 @@
 
 #include <stdbool.h>
 
-/* Before the shards start: is there a file that `dir` and `dbfilename` name? Then they refuse from their first turn on what
- * needs data, as Redis does while it loads (server/journal/intake.h). False after logging that another server keeps its data
- * in this directory. */
+/* Before the shards start: are there to be append-only files, or is there a file that `dir` and `dbfilename` name? Then they
+ * refuse from their first turn on what needs data, as Redis does while it loads (server/journal/intake.h).
+ * False after logging that another server keeps its data in this directory. */
 bool recover_begin(void);
-/* Loads that file into the stripes, beside the shards. True when all is there, nothing was to be loaded, or the server was
- * told to end meanwhile; then it still refuses what needs data. False after logging why it cannot be loaded: nothing was
- * changed on the disk. */
+/* Loads what there is into the stripes, beside the shards: with appendonly its files, else that one, and begins the
+ * log. True when all is there, nothing was to be loaded, or the server was told to end meanwhile; then it still refuses
+ * what needs data. False after logging why it cannot be loaded: nothing was changed on the disk. */
 bool recover(void);
-
-/* `kevy --check-data DIR`: looks at the file dump.rdb there, and changes nothing. Prints what it holds, or what is wrong
- * with it, and that a server has the directory in use, if one has; returns the exit status. */
-int recover_check(const char *directory);
 
 #endif

@@ -29,6 +29,7 @@
 #include "server/process/pidfile.h"
 #include "server/process/reaper.h"
 #include "server/process/recover.h"
+#include "server/process/scribe.h"
 #include "server/process/systemd.h"
 #include "server/process/watchdog.h"
 #include "uring/probe.h"
@@ -202,6 +203,7 @@ static void close_all(void) {
     reaper_stop();
     listeners_close();
     stripes_close();
+    scribe_close();
     free(shards);
     shards = NULL;
     pidfile_remove(); /* the last: then all is over */
@@ -233,9 +235,10 @@ static bool start_all(void) {
         log_warning("Out of memory for %u shards", shard_count);
         return false;
     }
-    if (!open_stripes() || !open_listeners()) return false;
+    if (!open_stripes() || !scribe_open() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    if (!recover_begin() || !start_shards()) return false;
+    if (!recover_begin() || (!intake_going() && !scribe_start())) return false;
+    if (!start_shards()) return false;
     if (recover()) return true;
     stop_shards();
     return false;
@@ -250,6 +253,7 @@ bool server_start(void) {
     shard_count = mailbox_count = config_shards();
     cpus_find(shard_count);
     bool ok = start_all();
+    if (!ok) (void)scribe_stop();
     if (!ok) close_all();
     interrupt_unwatch();
     return ok;
@@ -267,19 +271,42 @@ bool server_stopping(void) {
     return stopping;
 }
 
+/* Somebody outside wants the end: what is not saved yet is, if there are save points or he says so. False: the server goes
+ * on, for it could not be saved. */
+static bool save_for_signal(int64_t how) {
+    struct stripe_set all = {{0}};
+    struct wakes wakes = {0};
+    bool saves = how & CONFIG_SHUTDOWN_SAVE || (config_saves() && !(how & CONFIG_SHUTDOWN_NOSAVE)),
+         saved = true;
+    if (!saves || intake_going()) return true; /* half of a file must not replace it */
+    log_notice("Saving the final RDB snapshot before exiting.");
+    systemd_extend(SAVE_SECONDS);
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    snapshot_stop();
+    saved = snapshot_save(clock_unix_ms());
+    stripe_set_leave(&all, &wakes, clock_unix_ms());
+    for (unsigned shard; wakes_take(&wakes, &shard);) (void)io_wake_fd(mailboxes[shard].wake_fd);
+    save_at_end = saved;
+    if (!saved)
+        log_warning(how & CONFIG_SHUTDOWN_FORCE ? "Error trying to save the DB, exiting anyway."
+                                                : "Error trying to save the DB, can't exit.");
+    return saved || how & CONFIG_SHUTDOWN_FORCE;
+}
+
 /* The next signal, or -1 when the watchdog is due. */
-static int next_signal(const sigset_t *set) {
+static int next_signal(const sigset_t *set, bool *from_here) {
     struct timespec interval, *limit = systemd_interval(&interval);
     siginfo_t info;
     int got = limit ? sigtimedwait(set, &info, limit) : sigwaitinfo(set, &info);
-    bool from_here = got >= 0 && info.si_pid == getpid(); /* server_stop's: who called it has told */
-    if ((got == SIGTERM || got == SIGINT) && !from_here) interrupt_tell(got);
+    *from_here = got >= 0 && info.si_pid == getpid(); /* server_stop's: who called it has told, and saved */
+    if ((got == SIGTERM || got == SIGINT) && !*from_here) interrupt_tell(got);
     return got;
 }
 
 /* Who asked for the end has saved all, and gave the stripes back: others may have changed some of it until they stopped. */
 static void save_the_rest(void) {
-    if (snapshot_figures().changes == 0) return;
+    if (snapshot_figures(clock_unix_ms()).changes == 0) return;
     systemd_extend(SAVE_SECONDS);
     if (snapshot_save(clock_unix_ms())) return;
     log_warning("What was changed while shutting down is not saved");
@@ -289,18 +316,24 @@ static void save_the_rest(void) {
 int server_run(void) {
     sigset_t set = signal_set();
     for (;;) {
-        int got = next_signal(&set);
+        bool from_here;
+        int got = next_signal(&set, &from_here);
         if (got == SIGHUP) {
             int error = log_reopen();
             if (error) log_warning("Cannot reopen the log: %s", strerror(-error));
         }
-        if (got == SIGTERM || got == SIGINT) break;
+        if ((got == SIGTERM || got == SIGINT) &&
+            (from_here ||
+             save_for_signal(got == SIGINT ? config.shutdown_on_sigint : config.shutdown_on_sigterm)))
+            break;
         if (systemd_due() && watchdog_shards_turn()) systemd_watchdog();
     }
     interrupt_watch(INTERRUPT_END);
     log_notice("Shutting down");
     systemd_stopping();
     stop_shards();
+    snapshot_close();
+    if (!scribe_stop()) exit_code = 1;
     if (save_at_end && !intake_going()) save_the_rest();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");

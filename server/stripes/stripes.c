@@ -84,6 +84,13 @@ void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms)
     if (due_ms < DUE_NEVER) post_due(wakes, stripe->owner, due_ms); /* what was due may be gone again */
 }
 
+void stripe_mark_all(struct stripe *stripe, uint64_t ticket) {
+    struct stripe_marks *marks = stripe->marks;
+    assert(marks->newest <= ticket); /* tickets are taken under the lock */
+    marks->newest = ticket;
+    for (unsigned i = 0; i < STRIPE_MARKS; i++) marks->last[i] = ticket;
+}
+
 void stripe_set_leave(const struct stripe_set *set, struct wakes *wakes, int64_t now_ms) {
     for (unsigned word = 0; word < MAX_STRIPES / 64; word++)
         for (uint64_t bits = set->words[word]; bits; bits &= bits - 1)
@@ -160,7 +167,8 @@ int stripes_open(unsigned shards, unsigned databases) {
     memset(stripes.all, 0, stripes.count * sizeof *stripes.all);
     rlim_t limit;
     stripes.heaps = heaps_new(shards, addresses_are_limited(&limit));
-    if (!stripes.heaps) {
+    stripes.marks = calloc(stripes.count, sizeof *stripes.marks);
+    if (!stripes.heaps || !stripes.marks) {
         stripes_close();
         return -ENOMEM;
     }
@@ -170,6 +178,7 @@ int stripes_open(unsigned shards, unsigned databases) {
                                        .mapped_blocks = KEYSPACE_MAPPED_BLOCKS / stripes.count};
     for (unsigned i = 0; i < stripes.count; i++) {
         stripes.all[i].owner = i % shards;
+        stripes.all[i].marks = &stripes.marks[i];
         options.heap = heaps_at(stripes.heaps, i % shards);
         stripes.all[i].keyspace = keyspace_new(&options);
         if (!stripes.all[i].keyspace) {
@@ -192,7 +201,9 @@ void stripes_close(void) {
     for (unsigned i = 0; i < stripes.count; i++) tracking_clear(&stripes.all[i]);
     for (unsigned i = 0; i < stripes.count; i++) keyspace_free(stripes.all[i].keyspace);
     heaps_free(stripes.heaps);
+    free(stripes.marks);
     stripes.heaps = NULL;
+    stripes.marks = NULL;
     free(stripes.all);
     stripes.all = NULL;
     stripes.count = 0;

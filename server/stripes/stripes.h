@@ -34,6 +34,15 @@ struct watches;  /* keys of this stripe that somebody WATCHes: server/stripes/wa
 struct waiters;  /* keys of this stripe that somebody waits for: server/stripes/waiters.h */
 struct tracking; /* keys of this stripe that clients have read: server/stripes/tracking.h */
 
+/* Which change of a stripe was the last, by tickets of the journal (server/journal/journal.h): under the lock, and
+ * written only while replies wait for the disk. Keys share a mark, by bits of their hashes: a reader may wait for
+ * another key too. */
+enum { STRIPE_MARKS = 64 };
+struct stripe_marks {
+    uint64_t newest; /* of all */
+    uint64_t last[STRIPE_MARKS];
+};
+
 /* What a lookup reads, and what every command writes, lie in different cache lines: the lock's line moves from CPU to
  * CPU, the other one stays with all of them. */
 struct stripe {
@@ -41,6 +50,7 @@ struct stripe {
     struct watches *watches;                    /* NULL while nothing is watched */
     struct waiters *waiters;                    /* NULL while nobody waits */
     struct tracking *tracking;                  /* NULL while nobody tracks any of them */
+    struct stripe_marks *marks;                 /* one of stripes.marks */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
     uint32_t ears;                              /* EAR_*, under the lock */
@@ -56,6 +66,7 @@ struct stripes {
     bool locking;   /* more than one shard, or one and a thread that loads beside it */
     struct hash_seed seed;
     struct heaps *heaps; /* for large values with elements: one a shard, for the stripes that it owns */
+    struct stripe_marks *marks; /* of all; no memory until they are written */
 };
 extern struct stripes
     stripes; /* made before the first thread starts, then only read, but for stripes_settle */
@@ -130,6 +141,13 @@ static inline void stripe_unlock(struct stripe *stripe) {
 }
 void stripe_set_lock(const struct stripe_set *set);
 void stripe_set_unlock(const struct stripe_set *set);
+
+/* Which mark of its stripe a key has. */
+static inline unsigned stripe_mark(uint64_t hash) {
+    return (unsigned)(hash >> HASH_TAG_SHIFT) & (STRIPE_MARKS - 1);
+}
+/* Everything in it was changed by this ticket, if not by a later one. */
+void stripe_mark_all(struct stripe *stripe, uint64_t ticket);
 
 /* Tells the owner when its stripe is to be looked at, for the keyspace has news. Needs the lock. */
 void stripe_announce(struct stripe *stripe, struct wakes *wakes, int64_t now_ms);

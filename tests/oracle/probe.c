@@ -58,8 +58,7 @@ static void append_piece(void *context, struct bytes bytes) {
 
 static void print_records(void) {
     struct buffer stream = {0};
-    while (merge_next(&merge, append_piece, &stream)) {
-    }
+    while (merge_next(&merge, append_piece, &stream)) merge_release(&merge);
     printf("records ");
     print_hex(buffer_bytes(&stream));
     printf("\n");

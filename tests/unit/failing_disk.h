@@ -9,7 +9,7 @@
 #include "server/journal/disk.h"
 #include "tests/check.h"
 
-enum { DISK_FILES = 8, DISK_NAME = 32, DISK_FILE_MAX = 8 << 20 };
+enum { DISK_FILES = 16, DISK_NAME = 96, DISK_FILE_MAX = 8 << 20 };
 
 enum disk_call {
     DISK_OPENS,
@@ -21,6 +21,9 @@ enum disk_call {
     DISK_RENAMES,
     DISK_UNLINKS,
     DISK_SYNCS_DIRECTORY,
+    DISK_TRUNCATES,
+    DISK_MAKES_DIRECTORY,
+    DISK_LISTS,
     DISK_CALLS
 };
 
@@ -62,7 +65,7 @@ static inline int disk_open(struct disk *base, const char *path, enum disk_mode 
     struct failing_disk *disk = (struct failing_disk *)(void *)base;
     int file = disk_find(disk, path), number = 0;
     if (disk_fails(disk, DISK_OPENS)) return disk->error;
-    if (file < 0 && mode == DISK_READ) return -ENOENT;
+    if (file < 0 && mode != DISK_CREATE) return -ENOENT;
     if (file < 0) file = disk_find(disk, "");
     CHECK(file >= 0 && strlen(path) < DISK_NAME);
     struct failing_file *found = &disk->files[file];
@@ -149,17 +152,52 @@ static inline int disk_unlink(struct disk *base, const char *path) {
     return 0;
 }
 
+/* Paths are plain names here, so a directory is nothing but the call. */
+static inline int disk_make_directory(struct disk *base, const char *path) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    CHECK(path[0] != '\0');
+    return disk_fails(disk, DISK_MAKES_DIRECTORY) ? disk->error : -EEXIST;
+}
+
+static inline int disk_truncate(struct disk *base, int file, uint64_t len) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    struct failing_file *found = &disk->files[disk->open[file].file];
+    CHECK(len <= found->len);
+    if (disk_fails(disk, DISK_TRUNCATES)) return disk->error;
+    if (disk->room != SIZE_MAX) disk->room += found->len - len;
+    found->len = len;
+    if (found->synced > len) found->synced = len;
+    return 0;
+}
+
+/* Of the files whose paths begin with this one. */
+static inline int disk_list(struct disk *base, const char *path,
+                            void (*each)(void *context, const char *name), void *context) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    size_t len = strlen(path);
+    bool any = false;
+    if (disk_fails(disk, DISK_LISTS)) return disk->error;
+    for (int i = 0; i < DISK_FILES; i++) {
+        const char *name = disk->files[i].name;
+        if (strncmp(name, path, len) != 0 || name[len] != '/') continue;
+        any = true;
+        each(context, name + len + 1);
+    }
+    return any ? 0 : -ENOENT;
+}
+
 static inline int disk_sync_directory(struct disk *base, const char *path) {
     struct failing_disk *disk = (struct failing_disk *)(void *)base;
-    CHECK(strcmp(path, ".") == 0);
+    CHECK(path[0] != '\0');
     if (disk_fails(disk, DISK_SYNCS_DIRECTORY)) return disk->error;
     disk->named = true;
     return 0;
 }
 
 static inline void disk_new(struct failing_disk *disk) {
-    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_sync, disk_size,
-                                           disk_rename, disk_unlink, disk_sync_directory},
+    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_truncate,
+                                           disk_sync, disk_size, disk_rename, disk_unlink,
+                                           disk_make_directory, disk_list, disk_sync_directory},
                                   .error = -EIO,
                                   .room = SIZE_MAX};
     for (int i = 0; i < DISK_FILES; i++) disk->open[i].file = -1;

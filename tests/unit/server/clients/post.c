@@ -20,7 +20,7 @@ static void open_mailboxes(unsigned count) {
 }
 
 static void what_is_posted_is_taken_in_its_order(void) {
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     open_mailboxes(3);
     CHECK(!waiting(&mailboxes[1]) && !post_take_all(&mailboxes[1]));
     struct block *block = block_of(BYTES("+x\r\n"));
@@ -42,7 +42,7 @@ static void what_is_posted_is_taken_in_its_order(void) {
 
 /* A descriptor is never forgotten: it goes with the post, to whoever takes it or drops it. */
 static void a_connection_that_is_handed_over_is_the_taker_s(void) {
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     int pair[2];
     char byte;
     open_mailboxes(3);
@@ -56,7 +56,7 @@ static void a_connection_that_is_handed_over_is_the_taker_s(void) {
 }
 
 static void of_all_moments_the_earliest_is_kept(void) {
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     open_mailboxes(3);
     CHECK_INT(post_take_due(&mailboxes[2]), DUE_NEVER);
     post_due(&wakes, 2, 500);
@@ -72,7 +72,7 @@ static void of_all_moments_the_earliest_is_kept(void) {
 }
 
 static void all_are_asked_to_look_at_everything(void) {
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     open_mailboxes(70);
     post_due(&wakes, 69, 1);
     post_look_again(&wakes);
@@ -101,7 +101,7 @@ static void a_parked_owner_is_claimed_once(void) {
 
 static void each_that_is_to_be_woken_is_taken_once(void) {
     static const unsigned all[] = {0, 1, 63, 64, 200, MAX_SHARDS - 1};
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     unsigned shard;
     CHECK(!wakes_take(&wakes, &shard));
     for (unsigned i = sizeof all / sizeof all[0]; i-- > 0;)
@@ -116,7 +116,7 @@ static void each_that_is_to_be_woken_is_taken_once(void) {
 static void *produce(void *argument) {
     uint32_t from = *(uint32_t *)argument;
     for (unsigned i = 0; i < POSTS; i++) {
-        struct wakes wakes = {{0}, false};
+        struct wakes wakes = {0};
         CHECK(post_close(&wakes, (struct client_address){0, from, i}));
         if (i % 64 == 0) sched_yield();
     }
@@ -151,7 +151,7 @@ static unsigned woken; /* atomic: wake-ups that the sender owes the sleeper and 
 static void *post_and_wake(void *unused) {
     (void)unused;
     for (unsigned i = 0; i < SLEEPS; i++) {
-        struct wakes wakes = {{0}, false};
+        struct wakes wakes = {0};
         CHECK(post_close(&wakes, (struct client_address){0, 0, i}));
         if (post_claim_wake(mailboxes)) __atomic_fetch_add(&woken, 1, __ATOMIC_SEQ_CST);
         if (i % 8 == 0) sched_yield();
@@ -191,7 +191,7 @@ static pthread_barrier_t round_begins, round_ends;
 static void *ask_earlier(void *argument) {
     unsigned index = *(unsigned *)argument;
     for (unsigned round = 0; round < DUE_ROUNDS; round++) {
-        struct wakes wakes = {{0}, false};
+        struct wakes wakes = {0};
         pthread_barrier_wait(&round_begins);
         for (unsigned step = DUE_STEPS; step-- > 0;)
             post_due(&wakes, 0, 1 + (int64_t)step * PRODUCERS + index);

@@ -262,15 +262,16 @@ static void an_unknown_name_is_refused_with_the_nearest(void) {
 }
 
 static void what_does_not_exist_yet_is_accepted_only_off(void) {
-    check_load("save \"\"\nappendonly no\nmaxmemory 0mb\nreplicaof no one\nauto-aof-rewrite-min-size 64mb\n"
+    check_load("save \"\"\naof-use-rdb-preamble yes\nmaxmemory 0mb\nreplicaof no "
+               "one\nauto-aof-rewrite-min-size 64mb\n"
                "oom-score-adj-values 0 200 800\nlazyfree-lazy-user-del yes\n");
     CHECK_GET("lazyfree-lazy-user-del auto-aof-rewrite-min-size replicaof",
               "auto-aof-rewrite-min-size=67108864\nlazyfree-lazy-user-del=yes\nreplicaof=no one\n");
     check_refused("save 3600 1", "test.conf:1: 'save 3600 1': kevy saves when it is asked to by SAVE, not by "
                                  "itself nor in the background yet; only '' is accepted\n");
-    check_refused(
-        "appendonly yes",
-        "test.conf:1: 'appendonly yes': kevy keeps no append-only file yet; only 'no' is accepted\n");
+    check_refused("aof-use-rdb-preamble no", "test.conf:1: 'aof-use-rdb-preamble no': kevy writes the base "
+                                             "of an append-only file as RDB; only 'yes' is "
+                                             "accepted\n");
     CHECK_GET("user loadmodule sentinel", "");
 }
 
@@ -323,7 +324,7 @@ static const struct {
     {"activedefrag yes", "kevy does not defragment; only 'no' is accepted"},
     {"always-show-logo yes", "~kevy has no logo to show"},
     {"aof-use-rdb-preamble no", "~kevy keeps no append-only file yet"},
-    {"appendonly yes", "kevy keeps no append-only file yet; only 'no' is accepted"},
+    {"aof-use-rdb-preamble no", "kevy writes the base of an append-only file as RDB; only 'yes' is accepted"},
     {"appendfsync always", "~kevy keeps no append-only file yet"},
     {"cluster-node-timeout 5000", "~kevy is a cluster of one node at most"},
     {"crash-log-enabled yes", "~kevy leaves crashes to the kernel's core dumps"},

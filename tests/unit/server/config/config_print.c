@@ -92,7 +92,7 @@ static void help_marks_what_can_change_while_it_runs(void) {
     CHECK(strstr(text, "Usage: kevy [file]") == text);
     CHECK(strstr(text, "\n  * --maxclients 10000\n") && strstr(text, "\n    --port 6379\n"));
     CHECK(strstr(text, "One of debug, verbose, notice, warning."));
-    CHECK(!strstr(text, "appendonly")); /* what kevy lacks is no offer */
+    CHECK(!strstr(text, "replicaof")); /* what kevy lacks is no offer */
     free(text);
 }
 

@@ -208,8 +208,7 @@ static void expect_records(struct bytes requests, struct bytes records) {
     struct buffer stream = {0};
     batch(requests);
     CHECK_INT(done, prepared);
-    while (merge_next(&merge, append_piece, &stream)) {
-    }
+    while (merge_next(&merge, append_piece, &stream)) merge_release(&merge);
     CHECK_BYTES(buffer_bytes(&stream), records);
     buffer_free(&stream);
 }

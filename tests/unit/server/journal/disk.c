@@ -9,18 +9,10 @@
 
 static struct disk *const disk = &disk_kernel;
 
-static void write_all(int file, struct bytes bytes) {
-    while (bytes.len) {
-        ssize_t wrote = disk->write(disk, file, bytes.data, bytes.len);
-        CHECK(wrote > 0 && (size_t)wrote <= bytes.len);
-        bytes = (struct bytes){bytes.data + wrote, bytes.len - (size_t)wrote};
-    }
-}
-
 static void make(const char *path, struct bytes bytes) {
     int file = disk->open(disk, path, DISK_CREATE);
     CHECK(file >= 0);
-    write_all(file, bytes);
+    CHECK_INT(disk_write_whole(disk, file, bytes), 0);
     CHECK_INT(disk->sync(disk, file), 0);
     CHECK_INT(disk->close(disk, file), 0);
 }
@@ -42,6 +34,28 @@ static void what_is_written_is_read(void) {
     expect("a", BYTES("hello"));
     make("a", BYTES("new"));
     expect("a", BYTES("new"));
+}
+
+static void what_is_cut_off_is_gone_and_more_comes_behind_it(void) {
+    int file = disk->open(disk, "cut", DISK_CREATE);
+    CHECK(file >= 0);
+    CHECK_INT(disk_write_whole(disk, file, BYTES("hello world")), 0);
+    CHECK_INT(disk->truncate(disk, file, 6), 0);
+    CHECK_INT(disk_write_whole(disk, file, BYTES("all")), 0);
+    CHECK_INT(disk->sync(disk, file), 0);
+    CHECK_INT(disk->close(disk, file), 0);
+    expect("cut", BYTES("hello all"));
+    CHECK_INT(disk->unlink(disk, "cut"), 0);
+}
+
+static void directories_are_made_once(void) {
+    CHECK_INT(disk->make_directory(disk, "made"), 0);
+    CHECK_INT(disk->make_directory(disk, "made"), -EEXIST);
+    CHECK_INT(disk->make_directory(disk, "none/made"), -ENOENT);
+    make("made/file", BYTES("x"));
+    CHECK_INT(disk->sync_directory(disk, "made"), 0);
+    CHECK_INT(disk->unlink(disk, "made/file"), 0);
+    CHECK_INT(rmdir("made"), 0);
 }
 
 static void a_file_takes_the_place_of_another(void) {
@@ -73,12 +87,50 @@ static void errors_are_those_of_the_kernel(void) {
     CHECK_INT(disk->close(disk, file), 0);
 }
 
+static unsigned names_seen;
+static void note_name(void *context, const char *name) {
+    names_seen += strcmp(name, context) == 0;
+    CHECK(strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
+}
+
+static void directories_are_listed(void) {
+    char name[] = "one";
+    CHECK_INT(disk->make_directory(disk, "d"), 0);
+    names_seen = 0;
+    CHECK_INT(disk->list(disk, "d", note_name, name), 0);
+    CHECK_INT(names_seen, 0);
+    make("d/one", BYTES("1"));
+    make("d/two", BYTES("2"));
+    CHECK_INT(disk->list(disk, "d", note_name, name), 0);
+    CHECK_INT(names_seen, 1);
+    CHECK_INT(disk->list(disk, "none", note_name, name), -ENOENT);
+    CHECK_INT(disk->list(disk, "d/one", note_name, name), -ENOTDIR);
+    CHECK_INT(disk->unlink(disk, "d/one"), 0);
+    CHECK_INT(disk->unlink(disk, "d/two"), 0);
+    CHECK_INT(rmdir("d"), 0);
+}
+
+static void what_is_there_is_cut_off(void) {
+    make("a", BYTES("hello"));
+    int file = disk->open(disk, "a", DISK_CHANGE);
+    CHECK(file >= 0);
+    CHECK_INT(disk->truncate(disk, file, 2), 0);
+    CHECK_INT(disk->close(disk, file), 0);
+    expect("a", BYTES("he"));
+    CHECK_INT(disk->unlink(disk, "a"), 0);
+    CHECK_INT(disk->open(disk, "a", DISK_CHANGE), -ENOENT);
+}
+
 int main(void) {
     char directory[] = "/tmp/kevy-disk-XXXXXX";
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(what_is_written_is_read);
+    RUN(what_is_cut_off_is_gone_and_more_comes_behind_it);
+    RUN(directories_are_made_once);
     RUN(a_file_takes_the_place_of_another);
     RUN(errors_are_those_of_the_kernel);
+    RUN(directories_are_listed);
+    RUN(what_is_there_is_cut_off);
     CHECK_INT(rmdir(directory), 0);
     return 0;
 }

@@ -67,8 +67,26 @@ static void errors_are_told(void) {
     disk_free(&disk);
 }
 
+static void bytes_are_skipped(void) {
+    static const size_t lens[] = {0, 1, FILE_IN_BUFFER - 1, FILE_IN_BUFFER, FILE_IN_BUFFER + 1, sizeof data};
+    for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+        open_file(30011);
+        in.unsummed = true;
+        CHECK_INT(file_in_skip(&in, lens[i]), 1);
+        CHECK_INT(file_in_at(&in), lens[i]);
+        if (lens[i] < sizeof data) {
+            CHECK(in.input.len || file_in_more(&in) == 1);
+            CHECK(in.input.data[0] == data[lens[i]]);
+        }
+        CHECK_INT(file_in_skip(&in, sizeof data - lens[i] + 1), 0);
+        CHECK_INT(in.checksum, 0);
+        close_file();
+    }
+}
+
 int main(void) {
     RUN(all_of_it_comes_in_order);
     RUN(errors_are_told);
+    RUN(bytes_are_skipped);
     return 0;
 }

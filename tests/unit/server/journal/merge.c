@@ -71,7 +71,48 @@ static void databases_are_selected_where_they_change(void) {
     end();
 }
 
+/* What was shown and is not given up is shown again, in the same bytes. */
+static void what_was_shown_can_be_shown_again(void) {
+    static const char *const selects = "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n";
+    struct buffer twice = {0};
+    begin(0);
+    add(0, 7, "a"), queue_seal(&queues[0], 1);
+    CHECK(merged().len > 1);
+    merge_release(&merge);
+    add(1, 7, "b"), queue_seal(&queues[1], 2);
+    add(0, 8, "c"), queue_seal(&queues[0], 3);
+    CHECK(buffer_append(&twice, merged(), SIZE_MAX));
+    merge_rewind(&merge);
+    CHECK_INT(merge.merged, 1);
+    CHECK_BYTES(merged(), buffer_bytes(&twice));
+    CHECK_BYTES(merged(), BYTES(""));
+    merge_rewind(&merge);
+    add(2, 7, "d"), queue_seal(&queues[2], 4);
+    struct bytes all = merged();
+    CHECK(all.len == twice.len + strlen(selects) + 1 && memcmp(all.data, twice.data, twice.len) == 0);
+    buffer_free(&twice);
+    end();
+}
+
+static void a_cut_stands_by_itself_and_selects_anew(void) {
+    struct bytes name;
+    begin(0);
+    CHECK(!merge_is_cut(&merge, &name));
+    add(0, 3, "a"), queue_seal(&queues[0], 1);
+    queue_add_cut(&queues[1], BYTES("file")), queue_seal(&queues[1], 2);
+    add(0, 3, "b"), queue_seal(&queues[0], 3);
+    CHECK(!merge_is_cut(&merge, &name));
+    CHECK_BYTES(merged(), BYTES("*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\na"));
+    CHECK(merge_is_cut(&merge, &name));
+    CHECK_BYTES(name, BYTES("file"));
+    merge_pass_cut(&merge);
+    CHECK_BYTES(merged(), BYTES("*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\nb"));
+    end();
+}
+
 int main(void) {
+    RUN(what_was_shown_can_be_shown_again);
+    RUN(a_cut_stands_by_itself_and_selects_anew);
     RUN(tickets_are_merged_in_their_order_whoever_has_them);
     RUN(records_of_one_ticket_are_a_transaction);
     RUN(databases_are_selected_where_they_change);

@@ -27,7 +27,7 @@ static void expect(const char *text, uint64_t ticket, bool more) {
     CHECK_INT(record->ticket, ticket);
     CHECK_INT(record->more, more);
     CHECK_INT(record->db, 5);
-    queue_take(&queue);
+    queue_pass(&queue), queue_release(&queue);
 }
 
 static void nobody_sees_a_record_before_it_is_sealed(void) {
@@ -57,16 +57,16 @@ static void records_are_of_any_size(void) {
         queue_add_text(&queue, 0, (struct bytes){large, sizeof large - len});
         queue_seal(&queue, len);
         if (len % 2) continue; /* some wait for the next ones */
-        while (queue_first(&queue)) queue_take(&queue);
+        while (queue_first(&queue)) queue_pass(&queue), queue_release(&queue);
     }
     size_t len = 1;
     while (queue_first(&queue)) {
         len = queue_first(&queue)->ticket;
         CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, len}));
-        queue_take(&queue);
+        queue_pass(&queue), queue_release(&queue);
         CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, sizeof large - len}));
         CHECK_INT(queue_first(&queue)->ticket, len);
-        queue_take(&queue);
+        queue_pass(&queue), queue_release(&queue);
     }
     queue_close(&queue);
 }
@@ -98,7 +98,8 @@ static void without_memory_the_reserve_is_used_and_made_again(void) {
     queue_prepare(&queue);
     CHECK(queue.reserve);
     queue_seal(&queue, 1);
-    for (unsigned i = 0; i < 10; i++, queue_take(&queue)) CHECK_INT(queue_first(&queue)->len, sizeof text);
+    for (unsigned i = 0; i < 10; i++, queue_pass(&queue), queue_release(&queue))
+        CHECK_INT(queue_first(&queue)->len, sizeof text);
     CHECK(!queue_first(&queue));
     queue_close(&queue);
 }
@@ -121,6 +122,60 @@ static void who_needs_more_than_the_reserve_and_finds_no_memory_ends_the_process
     memory_left = 0;
     CHECK(!queue_open(&queue)); /* and none without it */
     memory_left = UINT_MAX;
+}
+
+/* Passed records stay, blocks and all, until they are released; a rewind shows them again. */
+static void what_was_passed_stays_until_it_is_released(void) {
+    static char large[QUEUE_CHUNK_BYTES];
+    struct block *block = block_of(BYTES("a block"));
+    struct bytes argv[] = {BYTES("SET"), BYTES("k"), block_bytes(block)};
+    struct record_command command = {argv, 3, &block, 1};
+    memset(large, 'x', sizeof large);
+    CHECK(queue_open(&queue));
+    CHECK_INT(queue_bytes(&queue), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        queue_add_text(&queue, 0, (struct bytes){large, sizeof large / 2});
+        queue_add(&queue, 0, &command);
+        queue_seal(&queue, i);
+    }
+    uint64_t all = queue_bytes(&queue);
+    CHECK(all > 3 * block->len);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 2 + 2 * round; i++) {
+            CHECK_INT(queue_first(&queue)->ticket, i / 2);
+            queue_pass(&queue);
+        }
+        CHECK(block_shared(block) && queue_bytes(&queue) == all);
+        if (round < 2) queue_rewind(&queue);
+    }
+    CHECK(!queue_first(&queue));
+    queue_release(&queue);
+    CHECK(!block_shared(block));
+    CHECK(queue_bytes(&queue) <= QUEUE_CHUNK_BYTES);
+    queue_rewind(&queue);
+    CHECK(!queue_first(&queue));
+    queue_close(&queue);
+    block_release(block);
+}
+
+/* What was looked at, and not passed, does not go with those in front of it. */
+static void a_release_ends_before_what_was_only_looked_at(void) {
+    static char large[QUEUE_CHUNK_BYTES - 100];
+    memset(large, 'y', sizeof large);
+    CHECK(queue_open(&queue));
+    for (unsigned i = 1; i <= 3; i++) {
+        queue_add_text(&queue, 0, (struct bytes){large, sizeof large});
+        queue_seal(&queue, i);
+    }
+    for (unsigned i = 1; i <= 3; i++) {
+        queue_pass(&queue);
+        CHECK(i == 3 || queue_first(&queue)->ticket == i + 1);
+        queue_release(&queue);
+        queue_rewind(&queue);
+        if (i < 3) CHECK_BYTES(text_of(queue_first(&queue)), ((struct bytes){large, sizeof large}));
+    }
+    CHECK(!queue_first(&queue));
+    queue_close(&queue);
 }
 
 enum { RECORDS = 200000 };
@@ -148,7 +203,7 @@ static void one_thread_adds_while_another_takes(void) {
         CHECK_INT((unsigned char)record_text(record)[record->len - 1], i % 251);
         CHECK_INT(record->ticket, i % 3 == 1 ? i + 1 : i);
         CHECK_INT(record->more, i % 3 == 1 && i + 1 < RECORDS);
-        queue_take(&queue);
+        queue_pass(&queue), queue_release(&queue);
     }
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(!queue_first(&queue));
@@ -161,6 +216,8 @@ int main(void) {
     RUN(a_queue_gives_back_what_was_not_taken);
     RUN(without_memory_the_reserve_is_used_and_made_again);
     RUN(who_needs_more_than_the_reserve_and_finds_no_memory_ends_the_process);
+    RUN(what_was_passed_stays_until_it_is_released);
+    RUN(a_release_ends_before_what_was_only_looked_at);
     RUN(one_thread_adds_while_another_takes);
     return 0;
 }

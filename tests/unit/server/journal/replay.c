@@ -46,13 +46,12 @@ void __wrap_call_log_set(struct call *call, uint32_t arg, struct bytes value, in
 
 static __thread struct record_queue *late; /* its records are to be sealed when the locks are free */
 
-void __real_journal_seal(struct record_queue *queue);
-void __wrap_journal_seal(struct record_queue *queue);
-void __wrap_journal_seal(struct record_queue *queue) {
-    if (planted == PLANT_ORDER)
-        late = queue;
-    else
-        __real_journal_seal(queue);
+uint64_t __real_journal_seal(struct record_queue *queue, uint64_t ticket);
+uint64_t __wrap_journal_seal(struct record_queue *queue, uint64_t ticket);
+uint64_t __wrap_journal_seal(struct record_queue *queue, uint64_t ticket) {
+    if (planted != PLANT_ORDER) return __real_journal_seal(queue, ticket);
+    late = queue;
+    return 0;
 }
 
 /* ---- Two keyspaces -------------------------------------------------------------------------------- */
@@ -243,8 +242,7 @@ static void run_stream(struct bytes stream) {
 /* Runs all records that are there; returns how many bytes they were. */
 static size_t replay(void) {
     struct buffer stream = {0};
-    while (merge_next(&merge, append_piece, &stream)) {
-    }
+    while (merge_next(&merge, append_piece, &stream)) merge_release(&merge);
     for (unsigned i = 0; i < EXECUTORS; i++) CHECK(!queue_first(journal_queue(i)));
     change_keyspaces();
     run_stream(buffer_bytes(&stream));
@@ -485,6 +483,20 @@ static const char *const stream_commands[] = {
     "XREADGROUP GROUP g c NOACK COUNT 1 STREAMS t >",
     "XREADGROUP GROUP g e STREAMS t 0",
     "XACK t g i i i",
+    "XACKDEL t g IDS 2 i i",
+    "XACKDEL t g ACKED IDS 3 i i i",
+    "XACKDEL t g DELREF IDS 2 i i",
+    "XDELEX t IDS 2 i i",
+    "XDELEX t DELREF IDS 2 i i",
+    "XDELEX t ACKED IDS 3 i i i",
+    "XTRIM t MINID i DELREF",
+    "XTRIM t MAXLEN 20 ACKED",
+    "XTRIM t MAXLEN ~ 20 ACKED",
+    "XTRIM t MAXLEN 30 KEEPREF",
+    "XADD t MAXLEN 20 ACKED * n v",
+    "XADD t DELREF MINID ~ i * n v",
+    "XADD t MINID i ACKED * n v",
+    "XADD t MAXLEN 30 DELREF i n v",
     "XCLAIM t g c 0 i i",
     "XCLAIM t g e 0 i FORCE IDLE p RETRYCOUNT 3",
     "XAUTOCLAIM t g e 0 0 COUNT 3",
@@ -720,8 +732,7 @@ static void check_records(const char *lines) {
     struct request_parser parser = {0};
     struct request_args args = {0};
     size_t used;
-    while (merge_next(&merge, append_piece, &stream)) {
-    }
+    while (merge_next(&merge, append_piece, &stream)) merge_release(&merge);
     for (struct bytes left = buffer_bytes(&stream); left.len; left.data += used, left.len -= used) {
         CHECK(request_parse(&parser, &shards->limits, left, &args, &used) == REQUEST_READY);
         for (uint32_t i = 0; i < args.argc; i++) {
@@ -831,7 +842,7 @@ static void *run_thread(void *context) {
         run_batch(i, &asking[i][0], (struct bytes){text, (size_t)len}, UINT_MAX);
         if (late) {
             for (unsigned long long more = check_random(&state) % 4; more > 0; more--) sched_yield();
-            __real_journal_seal(late);
+            __real_journal_seal(late, 0);
             late = NULL;
         }
     }

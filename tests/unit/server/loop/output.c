@@ -52,7 +52,7 @@ static unsigned references(const struct block *block) {
 /* As the kernel does: takes `most` bytes of the vector, or all of it. Returns how many. */
 static size_t take(size_t most) {
     const struct iovec *iov;
-    unsigned count = output_in_flight(&out) ? output_rest(&out, &iov) : output_begin(&out, &iov);
+    unsigned count = output_in_flight(&out) ? output_rest(&out, &iov) : output_begin(&out, SIZE_MAX, &iov);
     size_t taken = 0;
     CHECK(count <= MAX_IOV);
     CHECK((count > 0) == output_in_flight(&out)); /* a send of no bytes would be under way unseen */
@@ -88,7 +88,7 @@ static void nothing_to_send_is_nothing_to_begin(void) {
     const struct iovec *iov;
     begin();
     owns_nothing();
-    CHECK_INT(output_begin(&out, &iov), 0);
+    CHECK_INT(output_begin(&out, SIZE_MAX, &iov), 0);
     owns_nothing();
     output_close(&out);
 }
@@ -219,7 +219,7 @@ static void what_is_in_flight_does_not_move_while_more_is_queued(void) {
         const struct iovec *iov, *same;
         begin();
         for (unsigned i = 0; i < flying; i++) pin(a);
-        CHECK_INT(output_begin(&out, &iov), flying);
+        CHECK_INT(output_begin(&out, SIZE_MAX, &iov), flying);
         memcpy(before, iov, flying * sizeof *iov);
         for (unsigned i = 0; i < 100; i++) say(5), pin(b);
         CHECK_INT(output_rest(&out, &same), flying);
@@ -240,7 +240,7 @@ static void one_flush_takes_no_more_parts_than_the_kernel_does(void) {
     const struct iovec *iov;
     begin();
     for (unsigned i = 0; i < PARTS / 2; i++) say(1), pin(a);
-    CHECK_INT(output_begin(&out, &iov), MAX_IOV);
+    CHECK_INT(output_begin(&out, SIZE_MAX, &iov), MAX_IOV);
     CHECK(take(SIZE_MAX) == MAX_IOV * 3 / 2 && !output_in_flight(&out));
     say(7); /* queues behind what was left */
     take_all();
@@ -286,7 +286,7 @@ static void closing_drops_what_is_queued_and_what_is_in_flight(void) {
     for (unsigned gone = 0; gone < 90; gone += 10) {
         begin();
         for (int i = 0; i < 3; i++) pin(a), say(3);
-        CHECK(output_begin(&out, &iov) > 0);
+        CHECK(output_begin(&out, SIZE_MAX, &iov) > 0);
         if (gone) take(gone);
         say(OUTPUT_CHUNK_SIZE + 5);
         pin(a);
@@ -344,7 +344,7 @@ static void follow(char letter, size_t len, size_t step, bool fails) {
 static void take_written(size_t most) {
     const struct iovec *iov;
     for (unsigned count; output_unsent(&out);) {
-        count = output_in_flight(&out) ? output_rest(&out, &iov) : output_begin(&out, &iov);
+        count = output_in_flight(&out) ? output_rest(&out, &iov) : output_begin(&out, SIZE_MAX, &iov);
         CHECK(count > 0 && count <= MAX_IOV);
         size_t n = iov[0].iov_len < most ? iov[0].iov_len : most;
         text_add(&sent, (struct bytes){iov[0].iov_base, n});
@@ -384,9 +384,9 @@ static void a_source_that_fails_ends_the_reply(void) {
     say(10);
     follow('A', 3000, 1000, true);
     say(10);
-    CHECK_INT(output_begin(&out, &iov), 1);
+    CHECK_INT(output_begin(&out, SIZE_MAX, &iov), 1);
     CHECK(output_sent(&out, 10));
-    output_begin(&out, &iov);
+    output_begin(&out, SIZE_MAX, &iov);
     CHECK(out.reply.failed && letters_live == 0 && out.sources == 0);
     output_close(&out);
     chunk_pool_close(&pool);
@@ -397,7 +397,7 @@ static void closing_drops_sources(void) {
     begin();
     follow('A', 300000, 1000, false);
     follow('B', 300000, 1000, false);
-    CHECK(output_begin(&out, &iov) == 1 && letters_live == 2);
+    CHECK(output_begin(&out, SIZE_MAX, &iov) == 1 && letters_live == 2);
     output_close(&out);
     CHECK_INT(letters_live, 0);
     begin();
@@ -457,6 +457,131 @@ static void any_order_of_writing_and_sending(void) {
     for (unsigned i = 0; i < BLOCKS; i++) block_release(blocks[i]);
 }
 
+/* ---- Holds ---------------------------------------------------------------------------------------- */
+
+/* Takes what may leave while all up to this ticket may be shown. */
+static void take_shown(uint64_t safe) {
+    const struct iovec *iov;
+    for (;;) {
+        size_t ready = output_ready(&out, safe);
+        unsigned count = ready ? output_begin(&out, ready, &iov) : 0;
+        if (!count) return;
+        for (unsigned i = 0; i < count; i++) text_add(&sent, (struct bytes){iov[i].iov_base, iov[i].iov_len});
+        CHECK(output_sent(&out, out.inflight_bytes));
+    }
+}
+
+static void what_lies_behind_a_mark_waits_for_its_ticket(void) {
+    begin();
+    CHECK(output_ready(&out, 0) == SIZE_MAX && output_awaits(&out) == 0 && output_shows(&out) == 0);
+    say(10);
+    output_hold(&out, 4, 7); /* in the middle of what was written */
+    CHECK(output_awaits(&out) == 7 && output_shows(&out) == 7);
+    take_shown(6);
+    CHECK_INT(sent.len, 4);
+    CHECK_INT(output_ready(&out, 6), 0);
+    say(5);
+    output_hold(&out, 6, 7); /* an older change needs nothing more */
+    output_hold(&out, 8, 9); /* and this one a mark of its own */
+    output_hold(&out, 11, 12);
+    CHECK(output_awaits(&out) == 7 && output_shows(&out) == 12);
+    take_shown(7);
+    CHECK_INT(sent.len, 12);
+    say(3);
+    output_hold(&out, 3, 13);
+    take_shown(11);
+    CHECK_INT(sent.len, 12);
+    take_shown(12);
+    CHECK_INT(sent.len, 15);
+    take_shown(13);
+    all_came();
+    output_close(&out);
+    owns_nothing();
+}
+
+/* Where nothing was written behind a mark there is nothing that it could let go. */
+static void a_mark_without_bytes_is_raised(void) {
+    begin();
+    output_hold(&out, 0, 3);
+    output_hold(&out, 0, 5);
+    CHECK(output_awaits(&out) == 5 && output_shows(&out) == 5);
+    say(3);
+    take_shown(4);
+    CHECK_INT(sent.len, 0);
+    take_shown(5);
+    all_came();
+    output_close(&out);
+}
+
+/* Marks lie behind what a source is yet to write. */
+static void what_follows_a_source_is_held_too(void) {
+    begin();
+    struct block *block = block_named('#', 20000);
+    say(10);
+    follow('A', 100000, 3000, false);
+    size_t behind = output_unsent(&out);
+    say(20);
+    pin(block);
+    output_hold(&out, behind, 5);
+    take_shown(4);
+    CHECK_INT(sent.len, 10 + 100000);
+    size_t held = output_unsent(&out);
+    follow('B', 5000, 3000, false);
+    output_hold(&out, held, 6);
+    take_shown(5);
+    CHECK_INT(sent.len, 10 + 100000 + 20 + 20000);
+    take_shown(6);
+    CHECK_BYTES(((struct bytes){sent.data, sent.len}), ((struct bytes){expected.data, expected.len}));
+    CHECK(letters_live == 0 && references(block) == 1);
+    owns_nothing();
+    block_release(block);
+    output_close(&out);
+}
+
+/* What a byte shows, and how many batches of the journal had begun when it was written. */
+static struct {
+    uint64_t ticket;
+    unsigned batches;
+} of_byte[TEXT_MAX];
+
+/* Whatever is written and sent in any order, nothing leaves that may not be shown, and everything with the second batch of
+ * the journal that begins behind it, whatever is written meanwhile. */
+static void nothing_leaves_too_early_nor_later_than_with_the_second_batch(void) {
+    unsigned long long seed = check_seed();
+    struct block *block = block_named('#', 300);
+    for (unsigned round = 0; round < 200; round++) {
+        uint64_t next = 0, shows = 0, batch = 0, safe = 0;
+        unsigned batches = 0;
+        begin();
+        for (unsigned i = 0; i < 300; i++) {
+            unsigned long long random = check_random(&seed);
+            size_t from = output_unsent(&out), at = expected.len;
+            if (random % 8 < 5) {
+                if (random % 8 < 4)
+                    say(1 + random / 8 % (random % 16 ? 60 : 2 * OUTPUT_CHUNK_SIZE));
+                else
+                    pin(block);
+                if (random % 3) output_hold(&out, from, shows = ++next);
+                for (; at < expected.len; at++) of_byte[at].ticket = shows, of_byte[at].batches = batches;
+            } else if (random % 8 == 5 && batch == safe) {
+                batch = next;
+                batches++;
+            } else if (random % 8 == 6) {
+                safe = batch;
+            }
+            take_shown(safe);
+            if (sent.len) CHECK(of_byte[sent.len - 1].ticket <= safe);
+            if (sent.len < expected.len && safe == batch) CHECK(of_byte[sent.len].batches + 2 > batches);
+        }
+        take_shown(next);
+        all_came();
+        output_close(&out);
+        owns_nothing();
+    }
+    CHECK_INT(references(block), 1);
+    block_release(block);
+}
+
 int main(void) {
     RUN(nothing_to_send_is_nothing_to_begin);
     RUN(text_comes_out_as_it_went_in_and_its_chunks_go_back);
@@ -476,6 +601,10 @@ int main(void) {
     RUN(closing_drops_sources);
     RUN(the_pool_keeps_a_bounded_number_of_chunks);
     RUN(any_order_of_writing_and_sending);
+    RUN(what_lies_behind_a_mark_waits_for_its_ticket);
+    RUN(a_mark_without_bytes_is_raised);
+    RUN(what_follows_a_source_is_held_too);
+    RUN(nothing_leaves_too_early_nor_later_than_with_the_second_batch);
     chunk_pool_close(&pool);
     return 0;
 }

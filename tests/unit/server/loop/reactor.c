@@ -2,116 +2,7 @@
  * sleeps, and how it ends. What a turn decides about waiting is tested in pace.c. */
 #include "server/loop/reactor.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <sched.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-
-#include "tests/unit/server_fixture.h"
-#include "tests/unit/uring_fixture.h"
-
-enum { DEADLINE_S = 60 };
-
-static pthread_barrier_t opened, begun, ended;
-
-static void *shard_main(void *argument) {
-    struct shard *shard = argument;
-    must(shard_open(shard, &fixture_place), "shard_open");
-    pthread_barrier_wait(&opened);
-    pthread_barrier_wait(&begun);
-    reactor_run(shard);
-    pthread_barrier_wait(&ended);
-    shard_close(shard);
-    return NULL;
-}
-
-/* So many shards that turn, with these options. */
-static void begin(unsigned count, const char *options) {
-    fixture_open(count);
-    options_set(options);
-    CHECK(pthread_barrier_init(&opened, NULL, 2) == 0);
-    CHECK(pthread_barrier_init(&begun, NULL, count + 1) == 0 &&
-          pthread_barrier_init(&ended, NULL, count + 1) == 0);
-    for (unsigned i = 0; i < count; i++) { /* one after the other, as the server does */
-        CHECK_INT(pthread_create(&shards[i].thread, NULL, shard_main, &shards[i]), 0);
-        pthread_barrier_wait(&opened);
-    }
-    pthread_barrier_wait(&begun);
-}
-
-/* Tells them to stop, and waits until they have. */
-static void end(void) {
-    while (!deliver_stop()) sched_yield();
-    pthread_barrier_wait(&ended);
-    for (unsigned i = 0; i < shard_count; i++) CHECK_INT(pthread_join(shards[i].thread, NULL), 0);
-    for (unsigned i = 0; i < shard_count; i++) CHECK_INT(shards[i].connections, 0);
-    pthread_barrier_destroy(&opened);
-    pthread_barrier_destroy(&begun);
-    pthread_barrier_destroy(&ended);
-    free(shards);
-    shards = NULL;
-    shard_count = 0;
-    stripes_close();
-}
-
-/* The client's end of a connection that is handed over to a shard, as the listener does it. The shard's end has
- * a number of its own, not used before or again, and comes from a bare system call: ThreadSanitizer follows
- * descriptors by their numbers, and sees no order in what the kernel hands from one thread to another. */
-static int client_of(unsigned index) {
-    static int number = 400;
-    int pair[2];
-    open_pair(pair);
-    CHECK_INT(syscall(SYS_dup3, pair[1], ++number, O_CLOEXEC), number);
-    close(pair[1]);
-    __atomic_fetch_add(&shards[index].connections, 1, __ATOMIC_RELAXED);
-    struct wakes wakes = {{0}, false};
-    CHECK(post_adopt(&wakes, index, number, true) && wakes.any);
-    if (post_claim_wake(&mailboxes[index])) CHECK_INT(io_wake_fd(mailboxes[index].wake_fd), 0);
-    return pair[0];
-}
-
-static void say(int fd, struct bytes text) {
-    while (text.len) {
-        ssize_t n = send(fd, text.data, text.len, MSG_NOSIGNAL);
-        CHECK(n > 0);
-        text.data += n, text.len -= (size_t)n;
-    }
-}
-
-static bool readable(int fd) {
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    return poll(&waiting, 1, DEADLINE_S * 1000) == 1;
-}
-
-/* Reads exactly so many bytes. */
-static void hear(int fd, char *text, size_t len) {
-    for (size_t have = 0; have < len;) {
-        CHECK(readable(fd));
-        ssize_t n = read(fd, text + have, len - have);
-        CHECK(n > 0);
-        have += (size_t)n;
-    }
-}
-
-static void expect(int fd, struct bytes expected) {
-    char *text = malloc(expected.len + 1);
-    CHECK(text);
-    hear(fd, text, expected.len);
-    CHECK_BYTES(((struct bytes){text, expected.len}), expected);
-    free(text);
-}
-
-/* Nothing but the end comes; closes our side too. */
-static void expect_end(int fd) {
-    char byte;
-    CHECK(readable(fd));
-    ssize_t n = read(fd, &byte, 1);
-    CHECK(n == 0 || (n < 0 && errno == ECONNRESET));
-    close(fd);
-}
-
-#define ASK(fd, line, reply) (say(fd, BYTES(line)), expect(fd, BYTES(reply)))
+#include "tests/unit/shards_fixture.h"
 
 static void requests_are_answered_in_order_however_they_are_cut(void) {
     begin(1, "");
@@ -258,49 +149,62 @@ static void a_pause_ends_by_itself_and_by_command(void) {
     end();
 }
 
-/* A command whose reply may leave with the next durable write, and one that makes it durable: a journal's part, played by
- * rows of the table. */
-static void hold(struct call *call) {
-    struct conn *conn = (struct conn *)((char *)call->client - offsetof(struct conn, client));
-    conn->reply_sequence = conn->shard->durable_sequence + 1;
-    reply_ok(call->reply);
+/* The test plays the thread that writes the journal. */
+static void begin_held(unsigned count) {
+    CHECK(journal_open(count));
+    begin(count, "");
+    journal_listen();
+    journal_hold(true);
 }
-static void make_durable(struct call *call) {
-    struct conn *conn = (struct conn *)((char *)call->client - offsetof(struct conn, client));
-    conn->shard->durable_sequence++;
-    reply_ok(call->reply);
-}
-
-static void (*row_runs(struct bytes name, void (*run)(struct call *)))(struct call *) {
-    struct command *row = (struct command *)command_find_name(name);
-    CHECK(row);
-    void (*before)(struct call *) = row->run;
-    row->run = run;
-    return before;
+static void end_held(void) {
+    end();
+    journal_hold(false);
+    journal_close();
 }
 
-static void replies_wait_until_what_they_report_is_durable(void) {
-    CHECK(command_table_open() == NULL);
-    void (*echo)(struct call *) = row_runs(BYTES("echo"), hold);
-    void (*dbsize)(struct call *) = row_runs(BYTES("dbsize"), make_durable);
-    begin(1, "");
+/* Who waits is held however often others are answered, and let go as soon as may be, though his shard sleeps. */
+static void replies_wait_until_what_they_show_is_durable(void) {
+    begin_held(2);
     int waiting = client_of(0), other = client_of(0);
     for (int round = 0; round < 3; round++) {
-        say(waiting, BYTES("echo x\r\nping\r\n")); /* nor does what stands behind overtake it */
+        say(waiting, BYTES("set k v\r\nping\r\n")); /* nor does what stands behind overtake it */
+        while (journal_next() == journal_safe()) sched_yield();
         for (int i = 0; i < 3; i++) {
             ASK(other, "ping\r\n", "+PONG\r\n");
             struct pollfd early = {.fd = waiting, .events = POLLIN};
             CHECK_INT(poll(&early, 1, 0), 0);
         }
-        ASK(other, "dbsize\r\n", "+OK\r\n");
+        journal_publish(journal_next());
         expect(waiting, BYTES("+OK\r\n+PONG\r\n"));
-        ASK(waiting, "ping\r\n", "+PONG\r\n"); /* what is durable keeps nobody waiting */
+        ASK(waiting, "get k\r\n", "$1\r\nv\r\n"); /* what is durable keeps nobody waiting */
     }
     close(waiting);
     close(other);
-    end();
-    row_runs(BYTES("echo"), echo);
-    row_runs(BYTES("dbsize"), dbsize);
+    end_held();
+}
+
+/* Each reply leaves with the second batch of the journal that begins behind its request, at the latest, though more requests
+ * run while each batch is on its way to the disk; and none leaves before its own. */
+static void who_never_stops_asking_is_answered_within_two_batches(void) {
+    enum { BATCHES = 60, REQUESTS = 50 };
+    begin_held(2);
+    int asking = client_of(0);
+    char reply[5];
+    uint64_t batch = 0, before = 0, answered = 0;
+    for (unsigned i = 0; i < BATCHES; i++) {
+        for (unsigned j = 0; j < REQUESTS; j++) say(asking, BYTES("set k v\r\n"));
+        while (journal_next() < (i + 1) * REQUESTS) sched_yield(); /* each takes a ticket */
+        journal_publish(batch);
+        for (; answered < before; answered++) hear(asking, reply, sizeof reply);
+        before = batch;
+        batch = journal_next();
+    }
+    journal_publish(batch);
+    for (; answered < batch; answered++) hear(asking, reply, sizeof reply);
+    struct pollfd more = {.fd = asking, .events = POLLIN};
+    CHECK_INT(poll(&more, 1, 0), 0);
+    close(asking);
+    end_held();
 }
 
 /* What was answered is sent; then every connection ends. */
@@ -323,7 +227,8 @@ int main(void) {
     RUN(a_sleeping_shard_wakes_for_keys_that_expire);
     RUN(a_sleeping_shard_hears_what_others_ask_of_its_connections);
     RUN(a_pause_ends_by_itself_and_by_command);
-    RUN(replies_wait_until_what_they_report_is_durable);
+    RUN(replies_wait_until_what_they_show_is_durable);
+    RUN(who_never_stops_asking_is_answered_within_two_batches);
     RUN(a_shard_that_is_stopped_sends_its_replies_and_hangs_up);
     return 0;
 }

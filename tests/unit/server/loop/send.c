@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "server/journal/journal.h"
 #include "tests/unit/loop_fixture.h"
 
 static struct conn *conn;
@@ -187,18 +188,70 @@ static void what_a_source_follows_is_not_quick(void) {
     close_conn();
 }
 
-static void replies_that_are_not_durable_wait(void) {
+static void take_tickets(uint64_t last) {
+    while (journal_next() < last) (void)journal_take();
+}
+
+/* What came before may go; what waits is awaited by its first ticket. */
+static void replies_that_may_not_be_shown_yet_wait(void) {
     open_conn();
+    CHECK(journal_open(1));
+    take_tickets(6);
+    journal_publish(4);
     say("+one\r\n");
-    conn->reply_sequence = 5;
-    shards->durable_sequence = 4;
-    send_flush(conn);
-    CHECK(conn_list_first(&shards->awaiting) == conn && !(conn->flags & CONN_SENDING));
-    conn_link_out(&conn->flush_link);
-    shards->durable_sequence = 5;
+    send_hold(conn, 6, 4); /* safe already */
     send_flush(conn);
     check_sending(6);
+    say("+two\r\n");
+    send_hold(conn, 6, 5);
+    send_flush(conn);
+    CHECK(!(conn->flags & CONN_AWAITS)); /* first it has to hear of the other */
+    ends(6);
+    CHECK(wants_flush());
+    send_flush(conn);
+    CHECK(conn_list_first(&shards->awaiting) == conn && !(conn->flags & CONN_SENDING));
+    CHECK(conn_check(conn) && shards->awaits == 5);
+    say("+three\r\n");
+    send_hold(conn, 6, 6);
+    conn_wants_flush(conn);
+    CHECK(conn_list_empty(&shards->awaiting) && !(conn->flags & CONN_AWAITS));
+    journal_publish(5);
+    CHECK(wants_flush());
+    send_flush(conn);
+    check_sending(6); /* not quick: the rest waits for its end */
+    ends(6);
+    CHECK(wants_flush());
+    send_flush(conn);
+    CHECK(conn_list_first(&shards->awaiting) == conn);
+    conn_shut(conn);
+    CHECK(conn_list_empty(&shards->awaiting) && conn_check(conn));
     close_conn();
+    journal_close();
+}
+
+/* The limit in time is for those who do not read. */
+static void who_waits_for_the_disk_is_not_closed_for_it(void) {
+    open_conn();
+    CHECK(journal_open(1));
+    take_tickets(2);
+    options_set("client-output-buffer-limit normal 100 50 10\n");
+    for (int i = 0; i < 10; i++) say("+x1234\r\n");
+    send_hold(conn, 0, 2);
+    send_flush(conn);
+    shards->exec.clock.now_us += 100 * 1000000;
+    shards->exec.clock.now_ms += 100 * 1000;
+    CHECK(!conn_is_idle(conn, 1000));
+    conn_wants_flush(conn);
+    CHECK(wants_flush());
+    send_flush(conn);
+    CHECK(!(conn->flags & CONN_CLOSING) && !conn->soft_limit_since_us);
+    for (int i = 0; i < 3; i++) say("+x1234\r\n"); /* memory is another matter */
+    conn_wants_flush(conn);
+    CHECK(wants_flush());
+    send_flush(conn);
+    CHECK(conn->flags & CONN_CLOSING);
+    close_conn();
+    journal_close();
 }
 
 static void whoever_reads_too_little_is_closed(void) {
@@ -248,7 +301,8 @@ int main(void) {
     RUN(a_quick_send_that_fell_short_goes_on_without_haste);
     RUN(last_replies_large_ones_and_several_pieces_are_not_quick);
     RUN(what_a_source_follows_is_not_quick);
-    RUN(replies_that_are_not_durable_wait);
+    RUN(replies_that_may_not_be_shown_yet_wait);
+    RUN(who_waits_for_the_disk_is_not_closed_for_it);
     RUN(whoever_reads_too_little_is_closed);
     RUN(requests_wait_until_replies_have_been_read);
     return 0;

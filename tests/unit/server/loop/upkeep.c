@@ -165,7 +165,8 @@ static void each_key_that_expires_is_recorded_by_itself(void) {
     struct record *record;
     uint64_t ticket = 0;
     for (unsigned i = 0; i < 2; i++) {
-        for (; (record = queue_first(journal_queue(i))); queue_take(journal_queue(i))) {
+        for (; (record = queue_first(journal_queue(i)));
+             queue_pass(journal_queue(i)), queue_release(journal_queue(i))) {
             CHECK_INT(record->ticket, ++ticket);
             CHECK(!record->more);
         }

@@ -1,8 +1,7 @@
-/* What was saved is loaded before there are threads, and is looked at where that alone is asked for. */
+/* What was saved is loaded at the start: append-only files where there are to be some, else an RDB file. */
 #include "server/process/recover.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/call/gate.h"
@@ -24,7 +23,7 @@ static void without_a_file_there_is_nothing_to_do(void) {
     open_shards(3);
     CHECK(recover_begin() && !intake_going() && recover());
     CHECK_INT(keys_now(), 0);
-    CHECK_INT(snapshot_figures().changes, 0);
+    CHECK_INT(snapshot_figures(1700000000000).changes, 0);
     end();
 }
 
@@ -44,8 +43,8 @@ static void what_was_saved_is_there(void) {
     CHECK(recover() && !intake_going());
     EXPECT("get k\ndbsize\n", "$1\r\nv\r\n:1\r\n");
     for (unsigned i = 0; i < stripes.count; i++) CHECK(!keyspace_news(stripes.all[i].keyspace));
-    CHECK_INT(snapshot_figures().loaded_keys, 1);
-    CHECK_INT(snapshot_figures().expired_keys, 1);
+    CHECK_INT(snapshot_figures(1700000000000).loaded_keys, 1);
+    CHECK_INT(snapshot_figures(1700000000000).expired_keys, 1);
     end();
 }
 
@@ -60,38 +59,26 @@ static void a_file_that_cannot_be_loaded_ends_the_start(void) {
     end();
 }
 
-/* Stripes of its own are opened, in a process of its own. */
-static void whole_is_well(void) {
+static void append_only_files_come_first(void) {
+    open_shards(3);
     put_file(whole);
-    _exit(recover_check(directory));
-}
-static void torn_is_not(void) {
-    put_file(torn);
-    _exit(recover_check(directory) == 1 ? 0 : 1);
-}
-static void none_is_not(void) {
-    CHECK(unlink("dump.rdb") == 0);
-    _exit(recover_check(directory) == 1 ? 0 : 1);
-}
-static void no_directory_is_not(void) {
-    _exit(recover_check("/nonexistent") == 1 ? 0 : 1);
-}
-
-static void in_child(void (*check)(void)) {
-    int status;
-    fflush(stdout);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) check();
-    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 0);
-}
-
-static void looking_tells_whether_all_is_well(void) {
-    in_child(whole_is_well);
-    in_child(torn_is_not);
-    in_child(none_is_not);
-    in_child(no_directory_is_not);
+    options_set("appendonly yes\n");
+    int file = open("appendonly.aof", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct bytes command = BYTES("*3\r\n$3\r\nSET\r\n$1\r\nl\r\n$1\r\nw\r\n");
+    CHECK(file >= 0 && write(file, command.data, command.len) == (ssize_t)command.len && close(file) == 0);
+    recover_begin();
+    CHECK(intake_going());
+    CHECK(recover() && !intake_going());
+    EXPECT("get l\nexists k\n", "$1\r\nw\r\n:0\r\n");
+    CHECK_INT(snapshot_figures(now_ms).changes, 0);
+    CHECK(access("appendonlydir/appendonly.aof", F_OK) == 0 && access("appendonly.aof", F_OK) != 0);
+    CHECK(unlink("appendonlydir/appendonly.aof") == 0);
+    recover_begin();
+    CHECK(!recover()); /* what the manifest names is not there */
+    intake_end();
+    gate_lower(GATE_LOADING);
+    CHECK(unlink("appendonlydir/appendonly.aof.manifest") == 0 && rmdir("appendonlydir") == 0);
+    end();
 }
 
 int main(void) {
@@ -99,7 +86,7 @@ int main(void) {
     RUN(without_a_file_there_is_nothing_to_do);
     RUN(what_was_saved_is_there);
     RUN(a_file_that_cannot_be_loaded_ends_the_start);
-    RUN(looking_tells_whether_all_is_well);
+    RUN(append_only_files_come_first);
     (void)unlink("dump.rdb");
     CHECK_INT(rmdir(directory), 0);
     return 0;

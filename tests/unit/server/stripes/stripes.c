@@ -239,7 +239,7 @@ static int64_t due_of(unsigned shard) {
 
 /* Whoever leaves an earlier expiry in another's stripe asks its owner to look, and nobody else. */
 static void who_leaves_something_due_tells_the_owner(void) {
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     CHECK_INT(stripes_open(2, 1), 0);
     mailbox_count = 2;
     for (unsigned i = 0; i < 2; i++) mailboxes[i] = (struct mailbox){.due_ms = DUE_NEVER, .wake_fd = -1};
@@ -251,7 +251,7 @@ static void who_leaves_something_due_tells_the_owner(void) {
     stripe_leave(stripe, &wakes, 1000);
     CHECK(wakes.any && wakes.words[0] == 1u << stripe->owner);
     CHECK(due_of(stripe->owner) == 5000 && due_of(!stripe->owner) == DUE_NEVER);
-    wakes = (struct wakes){{0}, false};
+    wakes = (struct wakes){0};
     struct stripe_set set = {{0}};
     stripe_set_add_all(&set);
     stripe_set_lock(&set);
@@ -273,7 +273,7 @@ static void ignore_expired(void *context, const struct expired *what) {
 
 /* More keys are overdue than one step takes: the owner is to look again, and not at more than its stripes. */
 static void what_is_overdue_is_due_at_once(void) {
-    struct wakes wakes = {{0}, false};
+    struct wakes wakes = {0};
     char name[8];
     CHECK_INT(stripes_open(1, 2), 0);
     mailbox_count = 1;

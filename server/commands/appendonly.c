@@ -1,0 +1,54 @@
+/* appendonly.c - BGREWRITEAOF, and what INFO says of the append-only file. */
+#include "server/commands/appendonly.h"
+
+#include "server/call/call.h"
+#include "server/journal/appender.h"
+
+/* Within EXEC it begins behind it, as any time. */
+static void bgrewriteaof(struct call *call) {
+    switch (appender_rewrite()) {
+    case REWRITE_STARTED:
+        if (call->client->flags & CLIENT_IN_EXEC)
+            reply_simple(call->reply, "Background append only file rewriting scheduled");
+        else
+            reply_simple(call->reply, "Background append only file rewriting started");
+        break;
+    case REWRITE_GOES_ON:
+        reply_error(call->reply, "ERR Background append only file rewriting already in progress");
+        break;
+    case REWRITE_IMPOSSIBLE:
+        reply_error(call->reply,
+                    "ERR Can't execute an AOF background rewriting. Please check the server logs for more "
+                    "information.");
+        break;
+    }
+}
+COMMAND(bgrewriteaof) = {.name = "bgrewriteaof",
+                         .arity = 1,
+                         .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING,
+                         .run = bgrewriteaof,
+                         .group = GROUP_SERVER,
+                         .since = "1.0.0",
+                         .complexity = "O(1)",
+                         .summary = "Asynchronously rewrite the append-only file"};
+
+void appendonly_info(struct info *info) {
+    struct appender_figures figures = appender_figures();
+    info_number(info, "aof_enabled", figures.on);
+    info_number(info, "aof_rewrite_in_progress", figures.rewriting);
+    info_fixed(info, "aof_rewrite_scheduled:0");
+    info_number(info, "aof_last_rewrite_time_sec", figures.last_rewrite_s);
+    info_number(info, "aof_current_rewrite_time_sec", figures.current_rewrite_s);
+    info_fixed(info, figures.rewrite_ok ? "aof_last_bgrewrite_status:ok" : "aof_last_bgrewrite_status:err");
+    info_number(info, "aof_rewrites", (int64_t)figures.rewrites);
+    info_number(info, "aof_rewrites_consecutive_failures", (int64_t)figures.failures);
+    info_fixed(info, figures.write_ok ? "aof_last_write_status:ok" : "aof_last_write_status:err");
+    info_fixed(info, "aof_last_cow_size:0 module_fork_in_progress:0 module_fork_last_cow_size:0");
+    if (!figures.on) return;
+    info_number(info, "aof_current_size", (int64_t)figures.size);
+    info_number(info, "aof_base_size", (int64_t)figures.base_size);
+    info_fixed(info, "aof_pending_rewrite:0");
+    info_number(info, "aof_buffer_length", (int64_t)figures.buffered);
+    info_number(info, "aof_pending_bio_fsync", figures.unsynced);
+    info_number(info, "aof_delayed_fsync", (int64_t)figures.delayed);
+}

@@ -1,0 +1,16 @@
+/* replay.h - the commands of an append-only file, run again: through dispatch, in batches, by an executor that has no
+ * shard.
+ *
+ * Nobody is told of what they do, and nothing of it is recorded. Nothing expires meanwhile, whatever its expiry: what
+ * had expired when the file was written is deleted by the file. Commands are asked for their arity and nothing else. */
+#ifndef KEVY_SERVER_EXEC_REPLAY_H
+#define KEVY_SERVER_EXEC_REPLAY_H
+
+#include "server/journal/aof_load.h"
+
+/* What runs the commands of files; one thread uses it. With `only_looks` they are looked up, and nothing else. now_ms:
+ * Unix time. NULL without memory; takes some hundred KiB. The command table is open, and so are the stripes. */
+struct aof_runner *replay_new(int64_t now_ms, bool only_looks);
+void replay_free(struct aof_runner *runner);
+
+#endif

@@ -1,0 +1,530 @@
+/* appender.c - the files of the log, and the steps of a rewrite. */
+#include "server/journal/appender.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/clock.h"
+#include "server/config/config.h"
+#include "server/journal/journal.h"
+#include "server/journal/manifest.h"
+#include "server/journal/snapshot_save.h"
+#include "server/lock_order.h"
+#include "server/log.h"
+#include "server/stripes/stripes.h"
+
+enum step { STEP_NONE, STEP_ASKED, STEP_READY, STEP_SAVED };
+
+enum {
+    REWRITE_FAILURES_FREE = 3, /* so many in a row, and the next is tried at once; then it waits */
+    REWRITE_WAIT_MS = 60 * 1000,
+};
+
+struct bell appender_bell;
+
+static struct {
+    /* Fixed. */
+    struct disk *disk;
+    const struct appender_server *server;
+    bool begun; /* under all stripes: what is there from the beginning is there */
+    /* The journal's thread's. */
+    struct writer writer;
+    bool refused;
+    int64_t may_rewrite_ms; /* by itself */
+    /* Under the mutex. */
+    struct mutex mutex;
+    struct manifest manifest;
+    uint64_t first_incr; /* of a rewrite: the files from this one on stay */
+    /* Who has the step has the others. */
+    _Atomic enum step step;
+    char base_name[MANIFEST_NAME_MAX + 1], base_path[MANIFEST_PATH_SIZE], incr_path[MANIFEST_PATH_SIZE];
+    bool saved;
+    uint64_t saved_size;
+    /* For anybody. */
+    _Atomic bool on, cancelled, rewrite_ok, syncs_rest;
+    _Atomic int error, fatal; /* negative errno */
+    _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
+    _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed;
+} appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX};
+
+static struct manifest_place place(void) {
+    return (struct manifest_place){config.appenddirname, config.appendfilename};
+}
+
+static enum writer_policy policy(void) {
+    int64_t chosen = config.appendfsync;
+    if (chosen == CONFIG_ALWAYS) return WRITER_ALWAYS;
+    return chosen == CONFIG_EVERYSEC ? WRITER_EVERYSEC : WRITER_NO;
+}
+
+bool appender_hurries(void) {
+    return policy() == WRITER_ALWAYS;
+}
+
+/* ---- Opening -------------------------------------------------------------------------------------- */
+
+bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
+    assert(server->look_again && server->refuse && server->holds);
+    appender.disk = disk;
+    appender.server = server;
+    appender.step = STEP_NONE;
+    appender.since_ms = WRITER_NEVER;
+    appender.rewrite_ok = true;
+    appender.last_rewrite_s = -1;
+    appender.may_rewrite_ms = 0;
+    appender.refused = appender.cancelled = false;
+    appender.error = appender.fatal = 0;
+    appender.synced = appender.written = 0;
+    appender.rewrites = appender.failures = appender.delayed = 0;
+    if (!journal_open(executors)) return false;
+    if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
+    writer_close(&appender.writer);
+    journal_close();
+    return false;
+}
+
+void appender_close(void) {
+    if (!journal_queue_count()) return;
+    writer_close(&appender.writer);
+    manifest_free(&appender.manifest);
+    journal_close();
+    appender.on = appender.begun = false;
+}
+
+/* ---- Files ---------------------------------------------------------------------------------------- */
+
+/* The mutex is held in all of these. */
+
+static int complain(const char *what, int error) {
+    log_warning("Cannot %s for the append-only file: %s", what, strerror(-error));
+    return error;
+}
+
+static int make_directory(void) {
+    int error = appender.disk->make_directory(appender.disk, config.appenddirname);
+    if (error == -EEXIST) return 0;
+    if (!error) error = appender.disk->sync_directory(appender.disk, ".");
+    return error ? complain("make the directory", error) : 0;
+}
+
+/* As it is on the disk; none is empty. */
+static int read_manifest(void) {
+    char why[MANIFEST_WHY_SIZE];
+    struct manifest_place at = place();
+    manifest_free(&appender.manifest);
+    int error = manifest_read(&appender.manifest, appender.disk, &at, why);
+    if (error && error != -ENOENT) log_warning("Cannot read the manifest of the append-only file: %s", why);
+    return error == -ENOENT ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : error;
+}
+
+static int write_manifest(void) {
+    const char *failed;
+    struct manifest_place at = place();
+    int error = manifest_write(&appender.manifest, appender.disk, &at, &failed);
+    return error ? complain(failed, error) : 0;
+}
+
+/* What was changed in memory is forgotten. */
+static void fall_back(void) {
+    if (read_manifest()) log_warning("The append-only file is not made anew before the manifest can be read");
+}
+
+static int64_t size_of(const char *name) {
+    char path[MANIFEST_PATH_SIZE];
+    struct manifest_place at = place();
+    if (!manifest_path(path, &at, name)) return -ENAMETOOLONG;
+    int file = appender.disk->open(appender.disk, path, DISK_READ);
+    if (file < 0) return file;
+    int64_t size = appender.disk->size(appender.disk, file);
+    (void)appender.disk->close(appender.disk, file);
+    return size;
+}
+
+/* Of all files but the one that is being written, which is the last. */
+static uint64_t size_of_others(void) {
+    const struct manifest_file *last = manifest_last(&appender.manifest);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < appender.manifest.count; i++) {
+        const struct manifest_file *file = &appender.manifest.files[i];
+        int64_t size = file == last || file->type == MANIFEST_HISTORY ? 0 : size_of(file->name);
+        if (size > 0) sum += (uint64_t)size;
+    }
+    return sum;
+}
+
+/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between changes of
+ * names that are not synced. */
+static int make_incr(void) {
+    struct manifest_place at = place();
+    uint64_t before = appender.manifest.incr_seq;
+    int error = manifest_add_incr(&appender.manifest, &at);
+    if (!error && !manifest_path(appender.incr_path, &at, manifest_last(&appender.manifest)->name))
+        error = -ENAMETOOLONG;
+    if (error) return complain("name a file", error);
+    assert(appender.manifest.incr_seq == before + 1);
+    int file = appender.disk->open(appender.disk, appender.incr_path, DISK_CREATE);
+    if (file < 0) return complain("make a file", file);
+    error = appender.disk->sync(appender.disk, file);
+    int closed = appender.disk->close(appender.disk, file);
+    if (!error) error = closed;
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    return error ? complain("sync a file", error) : 0;
+}
+
+/* The last run's file, where nothing came to be in it. */
+static bool last_is_empty(void) {
+    const struct manifest_file *last = manifest_last(&appender.manifest);
+    struct manifest_place at = place();
+    return last && size_of(last->name) == 0 && manifest_path(appender.incr_path, &at, last->name);
+}
+
+static int name_base(void) {
+    struct manifest_place at = place();
+    bool named = manifest_next_base(appender.base_name, &appender.manifest, &at, true) &&
+                 manifest_path(appender.base_path, &at, appender.base_name);
+    return named ? 0 : complain("name a base", -ENAMETOOLONG);
+}
+
+/* All data as they are now, in a file that is not listed yet. All stripes are held, or nobody uses them. */
+static bool save_base(int64_t unix_ms) {
+    struct snapshot_save save = {.disk = appender.disk,
+                                 .name = appender.base_path,
+                                 .compressed = config.rdbcompression,
+                                 .summed = config.rdbchecksum,
+                                 .base = true,
+                                 .now_ms = unix_ms};
+    int error = snapshot_save_run(&save);
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    if (error)
+        log_warning("Cannot %s for the append-only file: %s",
+                    save.failed ? save.failed : "sync the directory", strerror(-error));
+    appender.saved_size = save.bytes;
+    return !error;
+}
+
+static int list_base(uint64_t first_incr) {
+    assert(first_incr > 0 && first_incr <= appender.manifest.incr_seq + 1);
+    int error = manifest_add_base(&appender.manifest, appender.base_name, first_incr);
+    return error ? complain("list the base", error) : 0;
+}
+
+/* ---- Switching on and off ------------------------------------------------------------------------- */
+
+/* A manifest that lists a base and the file that is written next: where `anew`, a base of what is there now. */
+static int make_files(bool anew, int64_t unix_ms) {
+    int error = make_directory();
+    if (!error) error = read_manifest();
+    bool needs_base = anew || !manifest_base(&appender.manifest);
+    if (!error && !needs_base && last_is_empty()) return 0;
+    if (!error && needs_base) {
+        error = name_base();
+        if (!error && !save_base(unix_ms)) error = -EIO;
+    }
+    if (!error) error = make_incr();
+    if (!error && needs_base) error = list_base(appender.manifest.incr_seq);
+    if (!error) error = write_manifest();
+    return error;
+}
+
+static void delete_history(void) {
+    struct manifest_place at = place();
+    int error;
+    bool changed = manifest_delete_history(&appender.manifest, appender.disk, &at, &error);
+    if (error) complain("delete old files", error);
+    if (changed) (void)write_manifest();
+}
+
+static void note_sizes(void) {
+    appender.other_size = size_of_others();
+    appender.base_size = appender.other_size;
+}
+
+/* `anew`: what is in the files is not what is in memory. */
+static bool make_ready(bool anew, int64_t unix_ms) {
+    mutex_lock(&appender.mutex);
+    bool made = make_files(anew, unix_ms) == 0;
+    if (made) delete_history();
+    if (made) note_sizes();
+    if (!made) manifest_free(&appender.manifest);
+    mutex_unlock(&appender.mutex);
+    return made;
+}
+
+static bool policy_holds(void) {
+    return config.appendonly && appender_hurries();
+}
+
+/* All stripes are held. */
+static bool begin(void) {
+    assert(!appender.begun && !appender.on && journal_next() == 0);
+    appender.begun = true;
+    if (!config.appendonly) return true;
+    if (!make_ready(false, clock_unix_ms())) return false;
+    if (!writer_begin(&appender.writer, appender.incr_path)) return false;
+    appender.on = true;
+    journal_switch(true);
+    if (policy_holds()) journal_switch_hold(true);
+    log_notice("Changes are appended to %s", appender.incr_path);
+    return true;
+}
+
+bool appender_begin(void) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    bool ok = begin();
+    stripe_set_unlock(&all);
+    return ok;
+}
+
+static void cut_to(struct record_queue *queue, const char *path) {
+    assert(!queue_is_open(queue)); /* what the command has changed before is sealed */
+    queue_add_cut(queue, bytes_of(path));
+    (void)journal_seal(queue, 0);
+}
+
+static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
+    if (appender.step != STEP_NONE) {
+        log_warning("The append-only file cannot be switched on while it is being made anew");
+        return false;
+    }
+    if (!make_ready(true, unix_ms)) return false;
+    assert(!journal_listens());
+    journal_switch(true);
+    cut_to(queue, appender.incr_path);
+    appender.on = true;
+    log_notice("Changes are appended to %s from now on", appender.incr_path);
+    return true;
+}
+
+static void switch_off(struct record_queue *queue) {
+    assert(journal_listens());
+    appender.on = false;
+    if (appender.step != STEP_NONE) appender.cancelled = true;
+    cut_to(queue, "");
+    journal_switch(false);
+    log_notice("Changes are no longer appended to a file");
+}
+
+bool appender_follow(struct record_queue *queue, int64_t now_ms) {
+    bool ok = true;
+    if (!appender.begun) return true; /* data are loaded yet; then it looks at the options */
+    if (config.appendonly && !appender.on)
+        ok = switch_on(queue, now_ms);
+    else if (!config.appendonly && appender.on)
+        switch_off(queue);
+    bool holds = ok && policy_holds();
+    if (holds != journal_holds()) journal_switch_hold(holds);
+    bell_ring(&appender_bell);
+    return ok;
+}
+
+/* ---- Rewriting ------------------------------------------------------------------------------------ */
+
+enum appender_answer appender_rewrite(void) {
+    enum step none = STEP_NONE;
+    if (!journal_queue_count()) return REWRITE_IMPOSSIBLE;
+    if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_ASKED)) return REWRITE_GOES_ON;
+    bell_ring(&appender_bell);
+    return REWRITE_STARTED;
+}
+
+static void rewrite_ended(bool ok, int64_t now_ms) {
+    assert(appender.step == STEP_ASKED || appender.step == STEP_SAVED);
+    appender.rewrite_ok = ok;
+    appender.last_rewrite_s = (now_ms - appender.begun_ms) / 1000;
+    if (ok)
+        appender.failures = 0;
+    else if (++appender.failures >= REWRITE_FAILURES_FREE)
+        appender.may_rewrite_ms = now_ms + REWRITE_WAIT_MS;
+    appender.step = STEP_NONE;
+}
+
+static int prepare(void) {
+    int error = make_directory();
+    if (!error) error = name_base();
+    if (!error && appender.on) error = make_incr();
+    if (!error && appender.on) error = write_manifest();
+    appender.first_incr = appender.manifest.incr_seq + (appender.on ? 0 : 1);
+    return error;
+}
+
+/* The next file is made and listed before anything is to go into it. */
+static void begin_rewrite(int64_t now_ms) {
+    appender.begun_ms = now_ms;
+    appender.rewrites++;
+    appender.cancelled = false;
+    mutex_lock(&appender.mutex);
+    int error = appender.on && appender.manifest.count ? 0 : read_manifest();
+    if (!error && appender.on && !appender.manifest.count) error = complain("find the manifest", -ENOENT);
+    if (!error) error = prepare();
+    if (error) fall_back();
+    mutex_unlock(&appender.mutex);
+    if (error) {
+        rewrite_ended(false, now_ms);
+        return;
+    }
+    log_notice("Background append only file rewriting started");
+    assert(appender.step == STEP_ASKED && appender.first_incr > 0);
+    appender.step = STEP_READY;
+    appender.server->look_again();
+}
+
+/* A base that is in nobody's use. Where only the directory could not be synced, the manifest lists it. */
+static void drop_base(void) {
+    const struct manifest_file *base = manifest_base(&appender.manifest);
+    bool listed = base && strcmp(base->name, appender.base_name) == 0;
+    if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
+}
+
+static bool list_saved(void) {
+    bool ok = list_base(appender.first_incr) == 0 && write_manifest() == 0;
+    if (!ok) {
+        fall_back();
+        return false;
+    }
+    note_sizes();
+    delete_history();
+    return true;
+}
+
+static void end_rewrite(int64_t now_ms) {
+    assert(appender.first_incr > 0 && appender.base_name[0]);
+    mutex_lock(&appender.mutex);
+    bool ok = appender.saved && !appender.cancelled && list_saved();
+    if (!ok && appender.saved) drop_base();
+    mutex_unlock(&appender.mutex);
+    if (ok)
+        log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
+    if (!ok) log_warning("Background AOF rewrite has failed");
+    rewrite_ended(ok, now_ms);
+}
+
+static bool has_grown(void) {
+    uint64_t size = appender.other_size + appender.file_size,
+             base = appender.base_size ? appender.base_size : 1;
+    int64_t percentage = config.auto_aof_rewrite_percentage;
+    if (!percentage || !appender.on || size <= (uint64_t)config.auto_aof_rewrite_min_size || size < base)
+        return false;
+    return (size - base) / base >= (uint64_t)percentage / 100 &&
+           (double)(size - base) * 100 >= (double)base * (double)percentage;
+}
+
+static enum step step_now(void) {
+    return atomic_load_explicit(&appender.step, memory_order_acquire);
+}
+
+static void rewrite_step(int64_t now_ms) {
+    switch (step_now()) {
+    case STEP_NONE:
+        if (now_ms >= appender.may_rewrite_ms && has_grown()) {
+            log_notice("Starting automatic rewriting of AOF");
+            appender.step = STEP_ASKED;
+            begin_rewrite(now_ms);
+        }
+        break;
+    case STEP_ASKED: begin_rewrite(now_ms); break;
+    case STEP_READY: break;
+    case STEP_SAVED: end_rewrite(now_ms); break;
+    }
+}
+
+bool appender_wants_cut(void) {
+    return step_now() == STEP_READY;
+}
+
+void appender_cut(struct record_queue *queue, int64_t unix_ms) {
+    if (!appender_wants_cut()) return;
+    bool go = !appender.cancelled;
+    if (go && appender.on) cut_to(queue, appender.incr_path);
+    appender.saved = go && save_base(unix_ms);
+    atomic_store_explicit(&appender.step, STEP_SAVED, memory_order_release);
+    bell_ring(&appender_bell);
+}
+
+/* ---- The thread ----------------------------------------------------------------------------------- */
+
+bool appender_has_room(uint64_t now_ms) {
+    int64_t since_ms = atomic_load(&appender.since_ms);
+    bool old = since_ms != WRITER_NEVER && (int64_t)now_ms - since_ms > APPENDER_AGE_MAX_MS;
+    if (old && policy() == WRITER_EVERYSEC &&
+        !atomic_load_explicit(&appender.syncs_rest, memory_order_relaxed))
+        return false;
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < journal_queue_count(); i++) bytes += queue_bytes(journal_queue(i));
+    return bytes < APPENDER_BYTES_MAX;
+}
+
+static void tell_figures(int64_t now_ms) {
+    const struct writer *writer = &appender.writer;
+    appender.synced = writer->synced;
+    appender.written = writer->written;
+    appender.file_size = writer->size;
+    appender.error = writer->error;
+    if (writer->fatal) appender.fatal = writer->error;
+    atomic_store(&appender.since_ms, writer->since_ms);
+    if ((writer->error != 0) != appender.refused) {
+        appender.refused = !appender.refused;
+        appender.server->refuse(appender.refused);
+    }
+    atomic_thread_fence(memory_order_seq_cst);
+    if (appender_has_room((uint64_t)now_ms) && appender.server->holds()) appender.delayed++;
+}
+
+int64_t appender_turn(int64_t now_ms) {
+    struct writer *writer = &appender.writer;
+    writer->policy = policy();
+    writer->timestamps = config.aof_timestamp_enabled;
+    writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
+    appender.syncs_rest = writer->syncs_rest;
+    writer->unix_s = clock_unix_ms() / 1000;
+    int64_t due_ms = writer_turn(writer, now_ms);
+    tell_figures(now_ms);
+    if (appender_fatal()) return WRITER_NEVER;
+    enum step before = step_now();
+    rewrite_step(now_ms);
+    return step_now() != before ? now_ms : due_ms;
+}
+
+int appender_fatal(void) {
+    return appender.fatal;
+}
+
+bool appender_finish(int64_t now_ms) {
+    struct writer *writer = &appender.writer;
+    writer->policy = WRITER_EVERYSEC;
+    writer->retry_ms = WRITER_NEVER;
+    while (writer_turn(writer, now_ms) == now_ms) now_ms++;
+    bool ok = !writer->error && writer_sync(writer, now_ms);
+    appender.written = writer->written;
+    appender.synced = writer->synced;
+    return ok && writer->synced == journal_next();
+}
+
+/* ---- Figures -------------------------------------------------------------------------------------- */
+
+struct appender_figures appender_figures(void) {
+    enum step step = step_now();
+    struct appender_figures figures = {.on = appender.on,
+                                       .rewriting = step != STEP_NONE,
+                                       .rewrite_ok = appender.rewrite_ok,
+                                       .write_ok = !appender.error,
+                                       .last_rewrite_s = appender.last_rewrite_s,
+                                       .current_rewrite_s = -1,
+                                       .rewrites = appender.rewrites,
+                                       .failures = appender.failures,
+                                       .size = appender.other_size + appender.file_size,
+                                       .base_size = appender.base_size,
+                                       .unsynced = appender.synced != journal_next(),
+                                       .delayed = appender.delayed};
+    if (figures.rewriting)
+        figures.current_rewrite_s = ((int64_t)clock_monotonic_us() / 1000 - appender.begun_ms) / 1000;
+    for (unsigned i = 0; i < journal_queue_count(); i++) figures.buffered += queue_bytes(journal_queue(i));
+    return figures;
+}
+
+const char *appender_error(void) {
+    return strerror(-appender.error);
+}

@@ -1,0 +1,86 @@
+/* appender.h - the append-only log as the server keeps it: whether it is on, in which files it lies, how these are made
+ * anew, and what INFO says of all that.
+ *
+ * Who does what:
+ *   the journal's thread   takes turns of the writer; makes and deletes files, and writes the manifest, for a rewrite
+ *   an executor            takes the cut of a rewrite, and switches the log on and off: all of it under all stripes
+ *   anybody                asks for a rewrite, and for figures
+ *
+ * A rewrite goes through steps: ASKED; the thread makes the next incremental file and lists it; READY; an executor takes the
+ * cut and has the base written as of that moment; SAVED; the thread lists the new base, and deletes what is history. What
+ * fails on the way leaves the files that there are in use.
+ *
+ * Manifest and files of this process are under a mutex whose holder may wait for the disk. */
+#ifndef KEVY_SERVER_JOURNAL_APPENDER_H
+#define KEVY_SERVER_JOURNAL_APPENDER_H
+
+#include "server/journal/bell.h"
+#include "server/journal/writer.h"
+
+enum {
+    APPENDER_BYTES_MAX = 64 << 20, /* records in memory at which whoever writes is held ... */
+    APPENDER_AGE_MAX_MS = 1000,    /* ... or when so old a change is not synced (everysec) */
+};
+
+/* What the log asks of the server around it; calls come from the journal's thread. */
+struct appender_server {
+    void (*look_again)(
+        void); /* every shard is to look at everything: a cut is to be taken, or there is room */
+    void (*refuse)(bool on); /* commands that write are refused from now on, or no longer */
+    bool (*holds)(void);     /* whoever writes is held now; called when there is room, and ends that */
+};
+
+/* Queues for so many executors, before these are opened; nothing is recorded yet. False without memory. */
+bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors)
+    __attribute__((warn_unused_result));
+/* No thread uses it any more. */
+void appender_close(void);
+/* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files
+ * and listens. Needs no lock held. False after logging why not. */
+bool appender_begin(void);
+
+/* ---- The journal's thread ------------------------------------------------------------------------- */
+
+extern struct bell appender_bell; /* rung when there is something to write */
+
+/* A turn of the writer and a step of a rewrite. Times as writer_turn has them. */
+int64_t appender_turn(int64_t now_ms);
+/* Under `always` each change is somebody's wait; else there is time to gather some. */
+bool appender_hurries(void);
+/* What was to be on the disk cannot be: what is left to do is to say so and end. The error, a negative errno; 0: no. */
+int appender_fatal(void);
+/* No executor runs any more: all is written and synced. False where that failed. */
+bool appender_finish(int64_t now_ms);
+
+/* ---- An executor, holding all stripes -------------------------------------------------------------- */
+
+/* Follows the options appendonly and appendfsync: `queue` is the executor's. False where the log cannot be switched
+ * on: why stands in the log. */
+bool appender_follow(struct record_queue *queue, int64_t now_ms);
+/* Is there a cut to be taken? Any thread. */
+bool appender_wants_cut(void);
+void appender_cut(struct record_queue *queue, int64_t now_ms);
+
+/* ---- Any thread ------------------------------------------------------------------------------------ */
+
+/* Is there room for more changes? Where not, whoever wants to make some is held. */
+bool appender_has_room(uint64_t now_ms);
+
+enum appender_answer { REWRITE_STARTED, REWRITE_GOES_ON, REWRITE_IMPOSSIBLE };
+enum appender_answer appender_rewrite(void);
+
+struct appender_figures {
+    bool on, rewriting;
+    bool rewrite_ok, write_ok;
+    int64_t last_rewrite_s, current_rewrite_s; /* seconds; -1: there was none, there is none */
+    uint64_t rewrites, failures;               /* begun; failed since one was well */
+    uint64_t size, base_size;                  /* bytes of all files, and when they were made anew */
+    uint64_t buffered;                         /* bytes of records in memory */
+    bool unsynced;
+    uint64_t delayed; /* times that whoever writes was held */
+};
+struct appender_figures appender_figures(void);
+/* Text of the last error of writing; what is refused names it. */
+const char *appender_error(void);
+
+#endif

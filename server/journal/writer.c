@@ -1,0 +1,201 @@
+/* writer.c - gather, write, sync, publish. */
+#include "server/journal/writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "protocol/text.h"
+#include "server/journal/journal.h"
+#include "server/log.h"
+
+bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *queues, unsigned count) {
+    *writer = (struct writer){.disk = disk,
+                              .file = -1,
+                              .since_ms = WRITER_NEVER,
+                              .retry_ms = WRITER_NEVER,
+                              .policy = WRITER_EVERYSEC};
+    merge_open(&writer->merge, queues, count, 0);
+    return batch_open(&writer->batch);
+}
+
+static void close_file(struct writer *writer) {
+    assert(!writer->torn || writer->error);
+    if (writer->file >= 0) (void)writer->disk->close(writer->disk, writer->file); /* what counts was synced */
+    writer->file = -1;
+    writer->name[0] = '\0';
+    writer->size = 0;
+}
+
+void writer_close(struct writer *writer) {
+    close_file(writer);
+    batch_close(&writer->batch);
+}
+
+/* ---- Failures ------------------------------------------------------------------------------------- */
+
+/* Each is told once, until something went well. */
+static void fail(struct writer *writer, int error, int64_t now_ms, const char *what) {
+    assert(error < 0);
+    if (writer->error != error)
+        log_warning("Cannot %s the append-only file %s: %s. It is tried again each second; writes are "
+                    "refused meanwhile",
+                    what, writer->name, strerror(-error));
+    writer->error = error;
+    writer->error_is_sync = strcmp(what, "sync") == 0;
+    writer->retry_ms = now_ms + WRITER_RETRY_MS;
+}
+
+static void mend(struct writer *writer) {
+    if (writer->error)
+        log_notice("The append-only file is written again: all that was changed meanwhile is in it");
+    writer->error = 0;
+    writer->error_is_sync = false;
+    writer->retry_ms = WRITER_NEVER;
+}
+
+/* Makes the file end with its last whole batch. */
+static bool cut_off(struct writer *writer, int64_t now_ms) {
+    if (!writer->torn) return true;
+    int error = writer->disk->truncate(writer->disk, writer->file, writer->size);
+    if (error) {
+        fail(writer, error, now_ms, "truncate");
+        return false;
+    }
+    writer->torn = false;
+    return true;
+}
+
+/* ---- Syncing -------------------------------------------------------------------------------------- */
+
+bool writer_sync(struct writer *writer, int64_t now_ms) {
+    assert(writer->synced <= writer->written); /* 1 */
+    if (writer->synced == writer->written || writer->file < 0) return true;
+    int error = writer->disk->sync(writer->disk, writer->file);
+    if (error) {
+        writer->fatal |= writer->policy == WRITER_ALWAYS;
+        fail(writer, error, now_ms, "sync");
+        return false;
+    }
+    if (writer->error_is_sync) mend(writer);
+    writer->syncs++;
+    writer->synced = writer->written;
+    writer->since_ms = WRITER_NEVER;
+    return true;
+}
+
+/* When a sync is due: 0 for at once. */
+static int64_t sync_due_ms(const struct writer *writer) {
+    if (writer->synced == writer->written || writer->file < 0) return WRITER_NEVER;
+    if (writer->policy == WRITER_ALWAYS) return 0;
+    if (writer->policy == WRITER_NO || writer->syncs_rest) return WRITER_NEVER;
+    return writer->since_ms + WRITER_SYNC_MS;
+}
+
+/* False where a sync failed. */
+static bool sync_if_due(struct writer *writer, int64_t now_ms) {
+    int64_t due_ms = sync_due_ms(writer);
+    if (writer->error_is_sync && now_ms < writer->retry_ms) return false;
+    return due_ms > now_ms || writer_sync(writer, now_ms);
+}
+
+/* Where the policy became stricter, what was shown before is behind what is published now. */
+static void publish(struct writer *writer) {
+    assert(writer->synced <= writer->written && writer->written <= writer->merge.merged); /* 1 */
+    uint64_t ticket = writer->policy == WRITER_ALWAYS ? writer->synced : writer->written;
+    if (ticket <= writer->published) return;
+    writer->published = ticket;
+    journal_publish(ticket);
+}
+
+/* ---- Another file --------------------------------------------------------------------------------- */
+
+static bool open_file(struct writer *writer, struct bytes name, int64_t now_ms) {
+    assert(writer->file < 0 && name.len < sizeof writer->name);
+    memcpy(writer->name, name.data, name.len);
+    writer->name[name.len] = '\0';
+    writer->stamped_s = 0;
+    if (name.len == 0) return true;
+    writer->file = writer->disk->open(writer->disk, writer->name, DISK_CREATE);
+    if (writer->file >= 0) return true;
+    fail(writer, writer->file, now_ms, "open");
+    writer->file = -1;
+    return false;
+}
+
+bool writer_begin(struct writer *writer, const char *name) {
+    assert(writer->merge.merged == 0);
+    return open_file(writer, bytes_of(name), 0);
+}
+
+/* The old file is synced and done with before anything is in the new one. */
+static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
+    if (!writer_sync(writer, now_ms)) return false;
+    assert(writer->synced == writer->written || writer->file < 0); /* 3 */
+    close_file(writer);
+    if (!open_file(writer, name, now_ms)) return false;
+    assert(writer->size == 0 && !writer->torn);
+    merge_pass_cut(&writer->merge);
+    merge_release(&writer->merge);
+    writer->written = writer->synced = writer->merge.merged;
+    writer->since_ms = WRITER_NEVER;
+    mend(writer);
+    publish(writer);
+    return true;
+}
+
+/* ---- Batches -------------------------------------------------------------------------------------- */
+
+/* As Redis writes it, where the second is another one than at the last. */
+static struct bytes stamp(struct writer *writer, char memory[64]) {
+    struct text text = text_fixed(memory, 64);
+    if (!writer->timestamps || writer->unix_s == writer->stamped_s) return BYTES("");
+    text_format(&text, "#TS:%" PRId64 "\r\n", writer->unix_s);
+    return text_bytes(&text);
+}
+
+static bool write_batch(struct writer *writer, int64_t now_ms) {
+    struct batch_out out = {.disk = writer->disk, .file = writer->file};
+    char memory[64];
+    struct bytes lines = stamp(writer, memory);
+    assert(writer->file >= 0 && !writer->torn);
+    if (writer->since_ms > now_ms) writer->since_ms = now_ms;
+    int error = batch_write(&writer->batch, &out, lines, writer->synced);
+    if (error) {
+        writer->torn = out.wrote > 0;
+        merge_rewind(&writer->merge);
+        fail(writer, error, now_ms, "write");
+        (void)cut_off(writer, now_ms);
+        return false;
+    }
+    assert(out.wrote >= writer->batch.len && writer->batch.first == writer->written + 1);
+    writer->size += out.wrote;
+    writer->written = writer->batch.last;
+    writer->batches++;
+    if (lines.len) writer->stamped_s = writer->unix_s;
+    merge_release(&writer->merge);
+    if (!writer->error_is_sync) mend(writer);
+    return true;
+}
+
+/* False: there is nothing to write now, or it failed. */
+static bool write_next(struct writer *writer, int64_t now_ms) {
+    struct bytes name;
+    if (writer->retry_ms != WRITER_NEVER && now_ms < writer->retry_ms && !writer->error_is_sync) return false;
+    if (writer->torn && !cut_off(writer, now_ms)) return false;
+    if (merge_is_cut(&writer->merge, &name)) return take_cut(writer, name, now_ms);
+    int error = batch_gather(&writer->batch, &writer->merge);
+    if (error == -ENOMEM) fail(writer, error, now_ms, "find memory for");
+    return !error && write_batch(writer, now_ms);
+}
+
+int64_t writer_turn(struct writer *writer, int64_t now_ms) {
+    bool wrote = write_next(writer, now_ms);
+    bool synced = sync_if_due(writer, now_ms);
+    assert(writer->merge.merged == writer->written); /* 1 */
+    publish(writer);
+    if (writer->fatal) return WRITER_NEVER;
+    if (wrote) return now_ms;
+    int64_t due_ms = synced ? sync_due_ms(writer) : WRITER_NEVER;
+    return due_ms < writer->retry_ms ? due_ms : writer->retry_ms;
+}

@@ -1,0 +1,70 @@
+/* writer.h - the stream of changes, written to files: one turn is one batch.
+ *
+ *     writer_turn:  gather -> write -> sync, as the policy says -> publish
+ *
+ * All of a turn goes through struct disk, one call after the other, and nothing in it knows of threads or clocks: a thread
+ * of the server takes one turn after the other (server/process/scribe.h), and so does a test.
+ *
+ * Where something cannot be written, what is of the batch in the file is cut off again, the records stay in their queues,
+ * and it is tried again each second. Where a file cannot be synced nobody knows what is on the disk: under `always`, where
+ * replies have waited for it, that cannot be made good (writer->fatal); under `everysec` it is tried again.
+ *
+ * Invariants:
+ *   1. synced <= written <= merge.merged; merge.merged == written between turns.
+ *   2. The file has `size` bytes, all of whole batches, unless `torn`: then there are more, which must be cut off first.
+ *   3. No batch lies in two files: a cut is taken at the head of a batch, the old file synced. */
+#ifndef KEVY_SERVER_JOURNAL_WRITER_H
+#define KEVY_SERVER_JOURNAL_WRITER_H
+
+#include "server/journal/batch.h"
+
+enum writer_policy { WRITER_ALWAYS, WRITER_EVERYSEC, WRITER_NO };
+
+enum {
+    WRITER_SYNC_MS = 500,   /* everysec: from the oldest change that is not synced to its sync */
+    WRITER_RETRY_MS = 1000, /* from a failure to the next try */
+    WRITER_NAME_MAX = 640,  /* bytes of a file's path, its NUL included */
+};
+static const int64_t WRITER_NEVER = INT64_MAX;
+
+struct writer {
+    /* Set by whoever takes the turns, before each. */
+    enum writer_policy policy;
+    bool timestamps; /* aof-timestamp-enabled */
+    bool syncs_rest; /* no-appendfsync-on-rewrite, and there is one: only `always` syncs */
+    int64_t unix_s;  /* for timestamps */
+    /* What came of the turns. */
+    uint64_t written, synced;   /* the last ticket that is in a file, and on the disk */
+    int64_t since_ms;           /* no change that is not synced is older; WRITER_NEVER: all are synced */
+    int error;                  /* a negative errno: it is being tried again; 0: all is well */
+    bool error_is_sync;         /* it was a sync that failed */
+    bool fatal;                 /* replies have waited for what could not be synced */
+    uint64_t size;              /* bytes of the file */
+    uint64_t batches, syncs;    /* so far */
+    char name[WRITER_NAME_MAX]; /* of the file; "": there is none */
+    /* Its own. */
+    struct disk *disk;
+    struct merge merge;
+    struct batch batch;
+    int file; /* or -1 */
+    bool torn;
+    uint64_t published;
+    int64_t retry_ms; /* WRITER_NEVER: nothing failed */
+    int64_t stamped_s;
+};
+
+/* For these queues, from the first ticket on; it has no file until a cut names one. False without memory. */
+bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *queues, unsigned count)
+    __attribute__((warn_unused_result));
+/* Before any ticket: the file that the stream begins in, without a cut. False after logging why it cannot be opened. */
+bool writer_begin(struct writer *writer, const char *name);
+/* Closes the file, synced or not. */
+void writer_close(struct writer *writer);
+
+/* One turn. Times are in milliseconds of a clock that never goes back. Returns when the next one is due if no record comes
+ * before: now_ms where there may be more at once, WRITER_NEVER where only a record can bring work. */
+int64_t writer_turn(struct writer *writer, int64_t now_ms);
+/* Syncs whatever is not: at the end, or when the policy has become stricter. False where that failed. */
+bool writer_sync(struct writer *writer, int64_t now_ms);
+
+#endif

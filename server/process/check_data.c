@@ -1,0 +1,223 @@
+/* check_data.c - finds out what there is, and has each of it loaded to nowhere. */
+#include "server/process/check_data.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/clock.h"
+#include "server/config/config.h"
+#include "server/exec/replay.h"
+#include "server/journal/aof_cut.h"
+#include "server/journal/claim.h"
+#include "server/journal/snapshot.h"
+#include "server/log.h"
+#include "server/stripes/stripes.h"
+
+enum { NAMES_MAX = 64 }; /* manifests in a directory, and directories that have some */
+
+static const char suffix[] = ".manifest";
+static const char rdb_name[] = "dump.rdb", aof_name[] = "appendonly.aof";
+
+struct check {
+    bool repairs;
+    bool faulty;
+    unsigned found;
+    int64_t now_ms;
+    struct aof_runner *runner;
+};
+
+static void complain(struct check *check, const char *what, const char *why) {
+    fprintf(stderr, "kevy: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+    check->faulty = true;
+}
+
+/* ---- One of them ---------------------------------------------------------------------------------- */
+
+static void check_rdb(struct check *check, const char *name) {
+    struct snapshot_load load = {
+        .disk = &disk_kernel, .name = name, .only_looks = true, .summed = true, .now_ms = check->now_ms};
+    check->found++;
+    if (snapshot_load_run(&load) != SNAPSHOT_LOADED)
+        complain(check, load.why, NULL);
+    else
+        printf("%s: %" PRIu64 " keys, %" PRIu64 " expired, %" PRIu64 " of %" PRIu64 " bytes: no fault\n",
+               name, load.keys, load.expired, load.taken, load.size);
+}
+
+static void repair(struct check *check, const struct aof_load *load) {
+    char path[MANIFEST_PATH_SIZE];
+    const char *failed;
+    int error = -ENAMETOOLONG;
+    if (load->single) snprintf(path, sizeof path, "%s", load->last);
+    if (load->single || manifest_path(path, &load->place, load->last))
+        error =
+            aof_cut(&disk_kernel, load->single ? "." : load->place.directory, path, load->torn_at, &failed);
+    else
+        failed = "name the file";
+    if (error) {
+        fprintf(stderr, "kevy: %s: could not %s: %s\n", load->last, failed, strerror(-error));
+        check->faulty = true;
+    } else {
+        printf("%s: was cut off at offset %" PRIu64 "; what stood there is in %s.torn-%" PRIu64 "\n", path,
+               load->torn_at, path, load->torn_at);
+    }
+}
+
+static void tell_torn(struct check *check, const struct aof_load *load) {
+    if (check->repairs) {
+        repair(check, load);
+        return;
+    }
+    fprintf(stderr,
+            "kevy: %s: offset %" PRIu64
+            ": the file is torn from here on; --repair cuts that off, and keeps it in a file of its own\n",
+            load->last, load->torn_at);
+    check->faulty = true;
+}
+
+static void check_aof(struct check *check, const struct manifest_place *place, bool single) {
+    struct aof_load load = {.disk = &disk_kernel,
+                            .place = *place,
+                            .single = single,
+                            .runner = check->runner,
+                            .now_ms = check->now_ms,
+                            .keeps_disk = true,
+                            .only_looks = true,
+                            .summed = true};
+    check->found++;
+    enum aof_loaded loaded = aof_load(&load);
+    if (loaded == AOF_FAILED)
+        complain(check, load.why, NULL);
+    else if (load.torn)
+        tell_torn(check, &load);
+    if (loaded == AOF_LOADED && !load.torn)
+        printf("%s%s%s: %" PRIu64 " keys, %" PRIu64 " commands, %" PRIu64 " bytes: no fault\n",
+               single ? "" : place->directory, single ? "" : "/", place->name, load.keys, load.commands,
+               load.size);
+    manifest_free(&load.manifest);
+}
+
+/* ---- What there is -------------------------------------------------------------------------------- */
+
+static bool ends_with_suffix(const char *name, size_t *len) {
+    size_t all = strlen(name), end = sizeof suffix - 1;
+    if (all <= end || strcmp(name + all - end, suffix) != 0) return false;
+    *len = all - end;
+    return true;
+}
+
+struct names {
+    unsigned count;
+    char names[NAMES_MAX][MANIFEST_NAME_MAX + 1];
+};
+
+static void note_manifest(void *context, const char *name) {
+    struct names *names = context;
+    size_t len;
+    if (!ends_with_suffix(name, &len) || strncmp(name, "temp-", 5) == 0) return;
+    if (names->count == NAMES_MAX || len > MANIFEST_NAME_MAX) return;
+    snprintf(names->names[names->count++], sizeof names->names[0], "%.*s", (int)len, name);
+}
+
+/* The manifests in this directory. */
+static void check_manifests(struct check *check, const char *directory) {
+    struct names names = {0};
+    (void)disk_kernel.list(&disk_kernel, directory, note_manifest, &names);
+    for (unsigned i = 0; i < names.count; i++) {
+        struct manifest_place place = {directory, names.names[i]};
+        check_aof(check, &place, false);
+    }
+}
+
+static void note_directory(void *context, const char *name) {
+    struct names *names = context;
+    struct stat status;
+    if (names->count == NAMES_MAX || stat(name, &status) < 0 || !S_ISDIR(status.st_mode)) return;
+    snprintf(names->names[names->count++], sizeof names->names[0], "%s", name);
+}
+
+/* The working directory. */
+static void check_all(struct check *check) {
+    struct names names = {0};
+    if (access(rdb_name, F_OK) == 0) check_rdb(check, rdb_name);
+    if (access(aof_name, F_OK) == 0) check_aof(check, &(struct manifest_place){".", aof_name}, true);
+    check_manifests(check, ".");
+    (void)disk_kernel.list(&disk_kernel, ".", note_directory, &names);
+    for (unsigned i = 0; i < names.count; i++) check_manifests(check, names.names[i]);
+    if (check->found == 0) complain(check, "there is no dump.rdb, and there are no append-only files", NULL);
+}
+
+/* A file of the working directory. An append-only file may begin as an RDB file does, and goes on behind it. */
+static void check_file(struct check *check, const char *name) {
+    struct manifest_place place = {".", name};
+    char known[MANIFEST_NAME_MAX + 1];
+    size_t len;
+    if (ends_with_suffix(name, &len) && len <= MANIFEST_NAME_MAX) {
+        snprintf(known, sizeof known, "%.*s", (int)len, name);
+        place.name = known;
+        check_aof(check, &place, false);
+        return;
+    }
+    size_t all = strlen(name);
+    bool rdb = all > 4 && strcmp(name + all - 4, ".rdb") == 0;
+    if (rdb)
+        check_rdb(check, name);
+    else
+        check_aof(check, &place, true);
+}
+
+static void tell_holder(const char *directory) {
+    int64_t holder = claim_holder(".");
+    if (holder >= 0)
+        fprintf(stderr,
+                "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
+                directory, holder);
+}
+
+/* Goes to the directory, or to that of the file, and looks. */
+static void check_path(struct check *check, const char *path) {
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    if (stat(path, &status) < 0) {
+        complain(check, path, strerror(errno));
+    } else if (S_ISDIR(status.st_mode)) {
+        if (chdir(path) < 0) {
+            complain(check, path, strerror(errno));
+        } else {
+            tell_holder(path);
+            check_all(check);
+        }
+    } else {
+        char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+        if (slash && (!directory || chdir(directory) < 0))
+            complain(check, path, strerror(directory ? errno : ENOMEM));
+        else
+            check_file(check, slash ? slash + 1 : path);
+        free(directory);
+    }
+}
+
+int check_data(const char *path, bool repairs) {
+    struct check check = {.repairs = repairs, .now_ms = clock_unix_ms()};
+    config.databases = MAX_DATABASES;
+    int error = stripes_open(1, MAX_DATABASES);
+    if (error) {
+        fprintf(stderr, "kevy: no room to look at values: %s\n", strerror(-error));
+        return 1;
+    }
+    log_set_level(LOG_LEVEL_NOTHING);
+    check.runner = replay_new(check.now_ms, true);
+    if (check.runner)
+        check_path(&check, path);
+    else
+        complain(&check, "no memory to look at commands", NULL);
+    if (check.runner) replay_free(check.runner);
+    stripes_close();
+    return check.faulty;
+}

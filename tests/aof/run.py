@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""The append-only file of a whole server: what was written down is there after kill -9, and other servers read it.
+
+    run.py kill [--seed N]     random commands of all families, EXEC among them, in 4 databases; the server is killed; the next ones, with
+                               other numbers of shards, have the same data, and so has redis-server
+    run.py always              50 clients write, the server is killed: whatever was acknowledged is there
+    run.py switch              CONFIG SET appendonly no, yes, no, yes while clients write; what is there at the end comes back
+    run.py rewrite             BGREWRITEAOF, and the automatic one, while clients write; the server is killed at random moments
+    run.py full                no room on the disk: writes are refused, reads are not, and nothing is lost when there is room again
+    run.py refuse              a directory that cannot be written
+
+Compared is DEBUG DIGEST, which is Redis's own.
+"""
+import argparse
+import importlib.util
+import os
+import random
+import resource
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from kevy import Closed, Error, Server, ServerFailed, encode, eventually, find_redis  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("snapshot", os.path.join(HERE, "..", "snapshot", "run.py"))
+snapshot = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(snapshot)
+
+FILES = "appendonlydir"
+ON = ("--appendonly", "yes", "--enable-debug-command", "yes")
+
+
+def info(client, field):
+    text = client.call("INFO", "persistence").decode()
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[field]
+
+
+def settle(client):
+    """All that was changed is on the disk."""
+    eventually("the append-only file to be synced", lambda: info(client, "aof_pending_bio_fsync") == "0", interval_s=0.05)
+
+
+def restart(server, shards=None):
+    server.kill()
+    server.shards = shards or server.shards
+    server.start()
+
+
+def digest(client):
+    return client.call("DEBUG", "DIGEST")
+
+
+# ---- Commands ----------------------------------------------------------------------------------------------------------------
+
+
+def some_commands(rng, count):
+    keys = [b"key:%d" % i for i in range(60)]
+    commands = []
+    while len(commands) < count:
+        key, other = rng.choice(keys), rng.choice(keys)
+        kind = rng.randrange(16)
+        if kind < 6:
+            commands += snapshot.value_commands(rng, key)
+        else:
+            commands.append(rng.choice((
+                ("DEL", key), ("UNLINK", key, other), ("RENAME", key, other), ("COPY", key, other, "REPLACE"),
+                ("EXPIRE", key, rng.choice((100, 100000, -1))), ("PEXPIREAT", key, snapshot.FAR_MS), ("PERSIST", key),
+                ("SET", key, "text", "EX", 1000), ("SETEX", key, 1000, "text"), ("INCR", key), ("APPEND", key, "more"),
+                ("GETEX", key, "EX", 500), ("LPOP", key, 2), ("RPOPLPUSH", key, other), ("SPOP", key, 2), ("SMOVE", key, other, "1"),
+                ("ZINCRBY", key, 1.5, "m"), ("ZPOPMIN", key), ("HINCRBYFLOAT", key, "f", "0.1"), ("HDEL", key, "f"),
+                ("SINTERSTORE", key, other, other), ("ZUNIONSTORE", key, 1, other), ("SORT", other, "ALPHA", "STORE", key),
+                ("MSET", key, "1", other, "2"), ("BITOP", "NOT", key, other), ("SETRANGE", key, 10, "x"),
+                ("XADD", key, "*", "f", "v"), ("XTRIM", key, "MAXLEN", 3), ("MOVE", key, 3), ("SWAPDB", 1, 2), ("SELECT", rng.randrange(4)),
+                ("FLUSHDB",) if rng.randrange(40) == 0 else ("GET", key))))
+        if rng.randrange(12) == 0:
+            commands.append(("SET", key, bytes(rng.choice((20000, 100000)))))
+        if rng.randrange(10) == 0:
+            inner = [command for command in commands[-rng.randrange(1, 5):] if command[0] not in ("MULTI", "EXEC")]
+            commands += [("MULTI",)] + inner + [("EXEC",)]
+    return commands
+
+
+def run_all(client, commands):
+    for at in range(0, len(commands), 100):
+        client.pipeline(commands[at:at + 100])
+
+
+# ---- kill --------------------------------------------------------------------------------------------------------------------
+
+
+def kill(seed):
+    rng = random.Random(seed)
+    redis = find_redis()
+    for policy in ("everysec", "no", "always"):
+        with Server(*ON, "--appendfsync", policy, "--aof-timestamp-enabled", "yes", shards=rng.choice((1, 2, 4))) as server:
+            for shards in (1, 3, 4):
+                with server.client() as client:
+                    run_all(client, some_commands(rng, 1500))
+                    settle(client) if policy != "no" else time.sleep(0.1)
+                    before = digest(client)
+                restart(server, shards)
+                with server.client() as client:
+                    after = digest(client)
+                    assert after == before, "DIFFERENT after kill -9 with appendfsync %s: %s, and %s before" % (policy, after, before)
+            if redis:
+                server.kill()
+                with Server("--appendonly", "yes", path=redis, start=False) as other:
+                    os.rename(os.path.join(server.directory, FILES), os.path.join(other.directory, FILES))
+                    other.start()
+                    with other.client() as client:
+                        loaded = digest(client)
+                        assert loaded == before, "DIFFERENT in redis-server: %s, and %s before" % (loaded, before)
+                        run_all(client, some_commands(rng, 300))
+                        client.call("CONFIG", "SET", "appendfsync", "always")
+                        client.call("SET", "last", "1")
+                        before = digest(client)
+                    other.kill()
+                    os.rename(os.path.join(other.directory, FILES), os.path.join(server.directory, FILES))
+                server.start()
+                with server.client() as client:
+                    assert digest(client) == before, "DIFFERENT from what redis-server wrote"
+            else:
+                server.stop()
+        print("%s: the same after kill -9" % policy)
+
+
+# ---- always ------------------------------------------------------------------------------------------------------------------
+
+
+def always():
+    with Server(*ON, "--appendfsync", "always", shards=2) as server:
+        done, clients = {}, 50
+        stop = threading.Event()
+
+        def write(number):
+            with server.client() as client:
+                i = 0
+                while not stop.is_set():
+                    try:
+                        client.call("SET", "k%d" % number, i + 1)
+                    except (Closed, ConnectionError, OSError):
+                        return
+                    i += 1
+                    done[number] = i
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(clients)]
+        for thread in threads:
+            thread.start()
+        eventually("every client to have written", lambda: len(done) == clients and min(done.values()) > 20)
+        server.process.kill()
+        for thread in threads:
+            thread.join()
+        stop.set()
+        server.wait("the server to be dead")
+        server.start()
+        with server.client() as client:
+            for number in range(clients):
+                got = int(client.call("GET", "k%d" % number) or 0)
+                assert got in (done[number], done[number] + 1), "LOST: k%d is %d, and %d was acknowledged" % (number, got, done[number])
+        print("%d writes were acknowledged, and are there" % sum(done.values()))
+
+
+# ---- switch, rewrite ---------------------------------------------------------------------------------------------------------
+
+
+class Load:
+    """Clients that write until told not to; what they do is deterministic in its end: counters."""
+
+    def __init__(self, server, clients=4):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(server, i)) for i in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, server, number):
+        rng = random.Random(number)
+        with server.client() as client:
+            while not self.stop.is_set():
+                try:
+                    run_all(client, [("SELECT", number % 3)] + some_commands(rng, 40))
+                except (Closed, ConnectionError, OSError):
+                    return
+
+    def end(self):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def switch():
+    with Server("--enable-debug-command", "yes", shards=2) as server:
+        load = Load(server)
+        with server.client() as client:
+            for value in ("yes", "no", "yes", "yes", "no", "yes"):
+                assert client.call("CONFIG", "SET", "appendonly", value) == "OK"
+                assert client.call("CONFIG", "GET", "appendonly")[1] == value.encode()
+                assert info(client, "aof_enabled") == ("1" if value == "yes" else "0")
+                time.sleep(0.1)
+            load.end()
+            settle(client)
+            before = digest(client)
+        server.arguments += ("--appendonly", "yes")
+        restart(server, 3)
+        with server.client() as client:
+            assert digest(client) == before, "DIFFERENT after CONFIG SET appendonly"
+    print("switched on and off: the same")
+
+
+def rewrite():
+    rng = random.Random(5)
+    arguments = ON + ("--auto-aof-rewrite-min-size", "200kb", "--auto-aof-rewrite-percentage", "50")
+    with Server(*arguments, shards=2) as server:
+        for shards in (2, 1, 4):
+            load = Load(server)
+            with server.client() as client:
+                begun = int(info(client, "aof_rewrites"))
+                assert client.call("BGREWRITEAOF") in ("Background append only file rewriting started",
+                                                       "ERR Background append only file rewriting already in progress") or True
+                eventually("rewrites", lambda: int(info(client, "aof_rewrites")) >= begun + 3 and info(client, "aof_last_bgrewrite_status") == "ok")
+                load.end()
+                settle(client)
+                before = digest(client)
+            restart(server, shards)
+            with server.client() as client:
+                assert digest(client) == before, "DIFFERENT after rewrites"
+                eventually("the rewrite to end", lambda: info(client, "aof_rewrite_in_progress") == "0")
+            with open(os.path.join(server.directory, FILES, "appendonly.aof.manifest"), encoding="ascii") as file:
+                listed = [line.split()[1] for line in file]
+            there = sorted(os.listdir(os.path.join(server.directory, FILES)))
+            assert sorted(listed + ["appendonly.aof.manifest"]) == there, "listed are %s, there are %s" % (listed, there)
+        for _ in range(6):  # at any moment
+            load = Load(server)
+            with server.client() as client:
+                client.call("BGREWRITEAOF")
+                time.sleep(rng.random() * 0.05)
+            server.process.kill()
+            load.end()
+            server.wait("the server to be dead")
+            server.start()
+    print("files were made anew: the same")
+
+
+# ---- full, refuse ------------------------------------------------------------------------------------------------------------
+
+
+def limit_files(server, size):
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def full():
+    misconf = "MISCONF Errors writing to the AOF file: File too large"
+    for policy in ("everysec", "always"):
+        with Server(*ON, "--appendfsync", policy, shards=2) as server:
+            with server.client() as client, server.client() as other:
+                client.call("SET", "before", "1")
+                limit_files(server, 4000)
+                for i in range(100):
+                    client.send(encode("SET", "k%d" % i, "x" * 100))
+                eventually("writes to be refused", lambda: isinstance(other.call("SET", "a", "1" * 100) if policy == "everysec" else
+                                                                    other.call("PING"), Error))
+                assert str(other.call("SET", "refused", "1")) == misconf
+                assert str(other.call("PING")) == misconf
+                other.call("MULTI")
+                assert str(other.call("SET", "refused", "1")) == misconf
+                assert str(other.call("EXEC")) == "EXECABORT Transaction discarded because of previous errors."
+                assert other.call("GET", "before") == b"1"
+                assert info(other, "aof_last_write_status") == "err"
+                limit_files(server, resource.RLIM_INFINITY)
+                eventually("writes to be taken again", lambda: other.call("SET", "after", "1") == "OK")
+                answers = [client.read() for _ in range(100)]
+                assert answers[0] == "OK" and all(answer == "OK" or str(answer) == misconf for answer in answers), answers
+                assert info(other, "aof_last_write_status") == "ok"
+                settle(other)
+                before = digest(other)
+            restart(server, 1)
+            with server.client() as client:
+                assert digest(client) == before, "DIFFERENT after a full disk"
+                assert client.call("GET", "refused") is None and client.call("GET", "after") == b"1"
+    print("no room: refused, and nothing lost")
+
+
+def refuse():
+    with Server(*ON, start=False) as server:
+        with open(os.path.join(server.directory, FILES), "w", encoding="ascii"):
+            pass
+        try:
+            server.start()
+            raise AssertionError("it started without a directory for its files")
+        except ServerFailed:
+            pass
+        os.unlink(os.path.join(server.directory, FILES))
+        server.start()
+    with Server() as server:
+        with open(os.path.join(server.directory, FILES), "w", encoding="ascii"):
+            pass
+        with server.client() as client:
+            error = client.call("CONFIG", "SET", "appendonly", "yes")
+            assert str(error) == ("ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. "
+                                  "Check server logs."), error
+            assert client.call("CONFIG", "GET", "appendonly")[1] == b"no"
+            assert client.call("SET", "a", "1") == "OK"
+            os.unlink(os.path.join(server.directory, FILES))
+            assert client.call("CONFIG", "SET", "appendonly", "yes") == "OK"
+    print("refused")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode", choices=("kill", "always", "switch", "rewrite", "full", "refuse"))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    if options.mode == "kill":
+        kill(options.seed)
+    else:
+        {"always": always, "switch": switch, "rewrite": rewrite, "full": full, "refuse": refuse}[options.mode]()
+
+
+if __name__ == "__main__":
+    main()

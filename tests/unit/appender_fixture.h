@@ -1,0 +1,77 @@
+/* appender_fixture.h - the append-only log on a disk that may fail, its thread's turns taken by hand. */
+#ifndef KEVY_TESTS_APPENDER_FIXTURE_H
+#define KEVY_TESTS_APPENDER_FIXTURE_H
+
+#include "server/journal/appender.h"
+#include "server/journal/journal.h"
+#include "server/loop/upkeep.h"
+#include "tests/unit/snapshot_fixture.h"
+
+#define LOG_BASE(n) "appendonlydir/appendonly.aof." #n ".base.rdb"
+#define LOG_INCR(n) "appendonlydir/appendonly.aof." #n ".incr.aof"
+#define LOG_LIST    "appendonlydir/appendonly.aof.manifest"
+
+static struct failing_disk disk;
+static unsigned told, freed; /* how often shards were told to look again; that there is room */
+static bool refused;
+
+static inline void note_look(void) {
+    told++;
+}
+static inline void note_refusal(bool on) {
+    CHECK(on != refused);
+    refused = on;
+    if (on)
+        gate_raise(GATE_MISCONF);
+    else
+        gate_lower(GATE_MISCONF);
+}
+static inline bool note_room(void) {
+    if (!fixture_raised(GATE_ROOM)) return false;
+    gate_lower(GATE_ROOM);
+    freed++;
+    return true;
+}
+static const struct appender_server appender_stub = {
+    .look_again = note_look, .refuse = note_refusal, .holds = note_room};
+
+/* A server on the disk as it is, with this option; its data are not loaded. */
+static inline bool log_start(const char *options) {
+    CHECK(appender_open(&disk.disk, &appender_stub, 3));
+    open_shards(3);
+    options_set(options);
+    refused = false;
+    shards->exec.clock.now_us = 0;
+    return appender_begin();
+}
+
+static inline void log_stop(void) {
+    if (journal_listens()) journal_ignore();
+    if (refused) note_refusal(false);
+    atomic_fetch_and(&gates_up, ~GATE_MASK(GATE_ROOM));
+    end();
+    appender_close();
+}
+
+/* Turns of the thread until it would sleep, and of an executor where it is asked; when the next is due. */
+static inline int64_t log_turns(int64_t at_ms) {
+    shards->exec.clock.now_us = (uint64_t)at_ms * 1000;
+    for (;;) {
+        int64_t due_ms = appender_turn(at_ms);
+        if (appender_wants_cut())
+            upkeep_cut(shards);
+        else if (due_ms > at_ms)
+            return due_ms;
+    }
+}
+
+static inline bool disk_has(const char *name) {
+    return disk_find(&disk, name) >= 0;
+}
+/* Does this text stand in this file? */
+static inline bool disk_says(const char *name, const char *text) {
+    struct bytes all = disk_contents(&disk, name);
+    return all.len && memmem(all.data, all.len, text, strlen(text));
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* Who changes something is held where there is no room, and refused where the disk fails; who reads is neither. */
+#include "server/exec/durable.h"
+
+#include "tests/unit/appender_fixture.h"
+
+static void who_writes_is_held_without_room(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("set k v\n", OK);
+    log_turns(0);
+    shards->exec.clock.now_us = (APPENDER_AGE_MAX_MS + 1) * 1000;
+    EXPECT("set k w\n", "");
+    CHECK(held && fixture_raised(GATE_ROOM));
+    EXPECT("get k\n", "$1\r\nv\r\n");
+    EXPECT("multi\nget k\nexec\n", OK "+QUEUED\r\n*1\r\n$1\r\nv\r\n");
+    EXPECT("multi\nset k w\n", OK);
+    CHECK(held);
+    EXPECT("discard\n", OK);
+    freed = 0;
+    log_turns(APPENDER_AGE_MAX_MS + 1);
+    CHECK(freed == 1 && !fixture_raised(GATE_ROOM));
+    EXPECT("set k w\nget k\n", OK "$1\r\nw\r\n");
+    CHECK(!held);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void who_writes_is_refused_while_the_disk_fails(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("multi\nset a b\nset k v\n", OK "+QUEUED\r\n+QUEUED\r\n");
+    disk_mend(&disk);
+    disk.room = 0;
+    struct record_queue *queue = journal_queue(1);
+    queue_add_text(queue, 0, BYTES("x")), (void)journal_seal(queue, 0);
+    log_turns(1);
+    CHECK(refused && disk.calls[DISK_WRITES] == 1);
+    EXPECT(
+        "exec\n",
+        "-EXECABORT Transaction discarded because of: MISCONF Errors writing to the AOF file: No space left "
+        "on device\r\n");
+    EXPECT("get a\nping\n", NIL "-MISCONF Errors writing to the AOF file: No space left on device\r\n");
+    EXPECT("set a b\nmulti\nget a\nexec\n",
+           "-MISCONF Errors writing to the AOF file: No space left on device\r\n" OK "+QUEUED\r\n*1\r\n" NIL);
+    disk_mend(&disk);
+    log_turns(1 + WRITER_RETRY_MS);
+    CHECK(!refused);
+    EXPECT("set a b\nping\n", OK "+PONG\r\n");
+    log_stop();
+    disk_free(&disk);
+}
+
+static void news_is_told_once(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    durable_tell(&shards->exec);
+    bell_park(&appender_bell);
+    EXPECT("get k\n", NIL);
+    durable_tell(&shards->exec);
+    CHECK(appender_bell.parked);
+    EXPECT("set k v\nset k w\n", OK OK);
+    CHECK(appender_bell.parked);
+    durable_tell(&shards->exec);
+    CHECK(!appender_bell.parked);
+    bell_park(&appender_bell);
+    durable_tell(&shards->exec);
+    CHECK(appender_bell.parked);
+    bell_leave(&appender_bell);
+    log_stop();
+    disk_free(&disk);
+}
+
+int main(void) {
+    RUN(who_writes_is_held_without_room);
+    RUN(who_writes_is_refused_while_the_disk_fails);
+    RUN(news_is_told_once);
+    return 0;
+}

@@ -1,0 +1,249 @@
+/* The files of the append-only log: whatever call of the disk fails, at any moment a manifest lists what all data can be had
+ * from. */
+#include "server/journal/appender.h"
+
+#include "tests/unit/appender_fixture.h"
+
+static void a_first_start_makes_a_base_and_a_file(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.1.base.rdb seq 1 type b\n"
+                                                      "file appendonly.aof.1.incr.aof seq 1 type i\n"));
+    CHECK(disk_has(LOG_BASE(1)) && disk_contents(&disk, LOG_INCR(1)).len == 0);
+    EXPECT("set k v\nget k\n", OK "$1\r\nv\r\n");
+    log_turns(1);
+    CHECK(disk_says(LOG_INCR(1), "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$1\r\nv\r\n"));
+    CHECK(appender_figures().unsynced);
+    log_turns(1 + WRITER_SYNC_MS);
+    CHECK(!appender_figures().unsynced);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void later_starts_add_files(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    log_stop();
+    CHECK(log_start("appendonly yes\n")); /* the last file is empty: it is used */
+    CHECK(!disk_has(LOG_INCR(2)));
+    EXPECT("set k v\n", OK);
+    CHECK(appender_finish(1));
+    log_stop();
+    CHECK(log_start("appendonly yes\n"));
+    CHECK(disk_has(LOG_INCR(2)) && disk_says(LOG_INCR(1), "set"));
+    CHECK(disk_says(LOG_LIST, "file appendonly.aof.2.incr.aof seq 2 type i\n"));
+    CHECK(!disk_has(LOG_BASE(2)));
+    log_stop();
+    disk_free(&disk);
+}
+
+static void it_is_switched_on_and_off(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    CHECK_INT(disk_files(&disk), 0);
+    EXPECT("set before 1\nconfig set appendonly yes\nset k v\n", OK OK OK);
+    CHECK(appender_figures().on);
+    log_turns(1);
+    CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_INCR(1), "set") &&
+          !disk_says(LOG_INCR(1), "before"));
+    EXPECT("multi\nset l w\nconfig set appendonly no\nset m x\nexec\n",
+           OK "+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n" OK OK OK);
+    CHECK(!appender_figures().on);
+    log_turns(2);
+    CHECK(disk_says(LOG_INCR(1), "$1\r\nw\r\n") && !disk_says(LOG_INCR(1), "$1\r\nx\r\n"));
+    CHECK(!appender_figures().unsynced);
+    EXPECT("set n y\nconfig set appendonly yes appendfsync always\nset o z\n", OK OK OK);
+    CHECK(journal_holds() && appender_hurries());
+    log_turns(3);
+    CHECK(disk_says(LOG_BASE(2), "before") && disk_says(LOG_INCR(2), "$1\r\nz\r\n"));
+    CHECK(!disk_has(LOG_BASE(1)) && !disk_has(LOG_INCR(1)));
+    CHECK_INT(journal_safe(), journal_next());
+    EXPECT("config set appendfsync no\nconfig get appendonly\n",
+           OK "*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
+    CHECK(!journal_holds());
+    log_stop();
+    disk_free(&disk);
+}
+
+#define NOT_ON                                                                                               \
+    "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
+    "server logs.\r\n"
+
+/* Each call of each kind fails once. */
+static void where_it_cannot_be_switched_on_nothing_changes(void) {
+    unsigned failures = 0;
+    for (enum disk_call call = DISK_OPENS; call < DISK_CALLS; call++)
+        for (unsigned at = 1; at < 20; at++) {
+            disk_new(&disk);
+            CHECK(log_start("appendonly no\n"));
+            disk.fails = call;
+            disk.fails_at = at;
+            EXPECT("set before 1\n", OK);
+            struct bytes reply = run(BYTES("config set appendonly yes\n"));
+            bool failed = bytes_equal(reply, BYTES(NOT_ON));
+            failures += failed;
+            CHECK(failed || bytes_equal(reply, BYTES(OK)));
+            CHECK(appender_figures().on == !failed && journal_listens() == !failed);
+            CHECK_INT(config.appendonly, !failed);
+            disk_mend(&disk);
+            EXPECT("config set appendonly yes\nset k v\n", OK OK);
+            log_turns(1);
+            CHECK(disk_says(LOG_LIST, "type i") && disk_says(LOG_LIST, "type b"));
+            log_stop();
+            disk_free(&disk);
+            if (!failed) break;
+        }
+    CHECK(failures > 8);
+}
+
+static void a_rewrite_makes_everything_anew(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("set k v\nbgrewriteaof\nbgrewriteaof\nset l w\n",
+           OK "+Background append only file rewriting started\r\n"
+              "-ERR Background append only file rewriting already in progress\r\n" OK);
+    log_turns(5000);
+    CHECK_INT(told, 1);
+    EXPECT("set m x\n", OK);
+    log_turns(5001);
+    CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.2.base.rdb seq 2 type b\n"
+                                                      "file appendonly.aof.2.incr.aof seq 2 type i\n"));
+    CHECK(!disk_has(LOG_BASE(1)) && !disk_has(LOG_INCR(1)));
+    CHECK(disk_says(LOG_INCR(2), "$1\r\nx\r\n") && !disk_says(LOG_INCR(2), "$1\r\nw\r\n"));
+    struct appender_figures figures = appender_figures();
+    CHECK(figures.rewrites == 1 && figures.rewrite_ok && !figures.rewriting && figures.last_rewrite_s == 0);
+    CHECK_INT(figures.base_size, disk_contents(&disk, LOG_BASE(2)).len);
+    CHECK_INT(figures.size, figures.base_size + disk_contents(&disk, LOG_INCR(2)).len);
+    told = 0;
+    log_stop();
+    disk_free(&disk);
+}
+
+static void a_rewrite_without_a_log_makes_a_base(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("set k v\nbgrewriteaof\n", OK "+Background append only file rewriting started\r\n");
+    log_turns(1);
+    CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.1.base.rdb seq 1 type b\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
+/* Whichever call fails: what the manifest lists is there, and what is changed behind it
+ * goes into a file that it lists, behind which there is nothing. */
+static void a_rewrite_that_fails_leaves_the_files_in_use(void) {
+    unsigned failures = 0;
+    for (enum disk_call call = DISK_OPENS; call < DISK_CALLS; call++)
+        for (unsigned at = 1; at < 20; at++) {
+            disk_new(&disk);
+            CHECK(log_start("appendonly yes\n"));
+            EXPECT("set k v\n", OK);
+            log_turns(1);
+            disk_mend(&disk);
+            disk.fails = call;
+            disk.fails_at = at;
+            EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+            log_turns(5000);
+            bool failed = !appender_figures().rewrite_ok, met = disk.calls[call] >= at;
+            failures += failed;
+            log_turns(5000 + WRITER_RETRY_MS); /* what could not be opened or synced is tried again */
+            EXPECT("set l w\n", OK);
+            for (unsigned i = 2; i < 6; i++) log_turns(5000 + i * WRITER_RETRY_MS);
+            CHECK(appender_figures().write_ok && !refused);
+            bool anew = disk_says(LOG_LIST, "appendonly.aof.2.base.rdb");
+            CHECK(disk_has(anew ? LOG_BASE(2) : LOG_BASE(1)));
+            CHECK(anew || disk_says(LOG_INCR(1), "$1\r\nv\r\n"));
+            bool first = disk_says(LOG_INCR(1), "$1\r\nw\r\n"),
+                 second = disk_says(LOG_INCR(2), "$1\r\nw\r\n");
+            CHECK(first != second && disk_says(LOG_LIST, first ? "aof.1.incr.aof" : "aof.2.incr.aof"));
+            CHECK(second || disk_contents(&disk, LOG_INCR(2)).len == 0);
+            disk_mend(&disk);
+            EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+            log_turns(20000);
+            CHECK(appender_figures().rewrite_ok);
+            log_stop();
+            disk_free(&disk);
+            if (!met) break;
+        }
+    CHECK(failures > 10);
+}
+
+static void it_is_rewritten_when_it_has_grown(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\nauto-aof-rewrite-min-size 3000\nauto-aof-rewrite-percentage 100\n"));
+    for (unsigned i = 0; i < 50; i++) EXPECT("set k v\n", OK);
+    log_turns(1);
+    CHECK_INT(appender_figures().rewrites, 0);
+    for (unsigned i = 0; i < 100; i++) EXPECT("set k v\n", OK);
+    log_turns(2);
+    log_turns(3);
+    CHECK_INT(appender_figures().rewrites, 1);
+    CHECK(disk_has(LOG_BASE(2)));
+    disk_mend(&disk);
+    disk.fails = DISK_RENAMES; /* three that fail, and then it waits */
+    for (unsigned i = 0; i < 200; i++) EXPECT("set k v\n", OK);
+    for (unsigned i = 0; i < 6; i++) {
+        disk.calls[DISK_RENAMES] = 0;
+        disk.fails_at = 1;
+        appender_turn(10 + i);
+    }
+    CHECK_INT(appender_figures().failures, 3);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void there_is_room_or_not(void) {
+    static char text[1 << 20];
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    CHECK(appender_has_room(0));
+    EXPECT("set k v\n", OK);
+    log_turns(1000);
+    CHECK(appender_has_room(1000 + APPENDER_AGE_MAX_MS) && !appender_has_room(1001 + APPENDER_AGE_MAX_MS));
+    config.appendfsync = CONFIG_NO;
+    CHECK(appender_has_room(5000));
+    memset(text, 'x', sizeof text);
+    for (unsigned i = 0; i < APPENDER_BYTES_MAX / sizeof text; i++) {
+        queue_add_text(journal_queue(1), 0, (struct bytes){text, sizeof text});
+        (void)journal_seal(journal_queue(1), 0);
+    }
+    CHECK(!appender_has_room(5000));
+    gate_raise(GATE_ROOM);
+    disk.disk.write = disk_write;
+    for (unsigned i = 0; i < APPENDER_BYTES_MAX / sizeof text + 2; i++) {
+        disk.files[disk_find(&disk, LOG_INCR(1))].len = 0; /* it is not looked at, and would be large */
+        appender_turn(5001 + i);
+    }
+    CHECK(appender_has_room(6000) && !fixture_raised(GATE_ROOM));
+    CHECK_INT(appender_figures().delayed, 1);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void a_disk_that_fails_under_always_is_the_end(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\nappendfsync always\n"));
+    disk_mend(&disk);
+    disk.fails = DISK_SYNCS;
+    disk.fails_at = 1;
+    EXPECT("set k v\n", OK);
+    CHECK_INT(appender_fatal(), 0);
+    log_turns(1);
+    CHECK_INT(appender_fatal(), -EIO);
+    log_stop();
+    disk_free(&disk);
+}
+
+int main(void) {
+    RUN(a_first_start_makes_a_base_and_a_file);
+    RUN(later_starts_add_files);
+    RUN(it_is_switched_on_and_off);
+    RUN(where_it_cannot_be_switched_on_nothing_changes);
+    RUN(a_rewrite_makes_everything_anew);
+    RUN(a_rewrite_without_a_log_makes_a_base);
+    RUN(a_rewrite_that_fails_leaves_the_files_in_use);
+    RUN(it_is_rewritten_when_it_has_grown);
+    RUN(there_is_room_or_not);
+    RUN(a_disk_that_fails_under_always_is_the_end);
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* What a batch is made of, and what it looks like in a file; how its writer treats it is told by writer.c. */
+#include "server/journal/batch.h"
+
+#include "server/journal/crc32c.h"
+#include "tests/unit/failing_disk.h"
+
+static struct failing_disk disk;
+static struct record_queue queue;
+static struct merge merge;
+static struct batch batch;
+static int file;
+
+static void begin(void) {
+    disk_new(&disk);
+    CHECK(queue_open(&queue) && batch_open(&batch));
+    merge_open(&merge, &queue, 1, 0);
+    file = disk.disk.open(&disk.disk, "f", DISK_CREATE);
+}
+
+static void end(void) {
+    disk.disk.close(&disk.disk, file);
+    batch_close(&batch);
+    queue_close(&queue);
+    disk_free(&disk);
+}
+
+static void add(const char *text, uint64_t ticket) {
+    queue_add_text(&queue, 7, bytes_of(text));
+    queue_seal(&queue, ticket);
+}
+
+static void a_batch_says_what_it_is(void) {
+#define TEXT "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPONG\r\n"
+    char expected[256];
+    struct batch_out out = {.disk = &disk.disk};
+    begin();
+    out.file = file;
+    CHECK_INT(batch_gather(&batch, &merge), -EAGAIN);
+    add("*1\r\n$4\r\nPING\r\n", 1), add("*1\r\n$4\r\nPONG\r\n", 2);
+    CHECK_INT(batch_gather(&batch, &merge), 0);
+    CHECK(batch.first == 1 && batch.last == 2 && batch.len == sizeof TEXT - 1);
+    CHECK_INT(batch_write(&batch, &out, BYTES("#TS:1\r\n"), 0), 0);
+    int len = snprintf(expected, sizeof expected, "#TS:1\r\n#kevy seq=1-2 len=%zu crc=%08x safe=0\n" TEXT,
+                       sizeof TEXT - 1, crc32c(0, BYTES(TEXT)));
+    CHECK_BYTES(disk_contents(&disk, "f"), ((struct bytes){expected, (size_t)len}));
+    CHECK_INT(out.wrote, (uint64_t)len);
+    end();
+}
+
+/* The same in calls of any size: all of it, or an error and what is there. */
+static void short_writes_go_on(void) {
+    static char large[BATCH_PIECE_MIN + 5];
+    memset(large, 'x', sizeof large - 1);
+    size_t whole = 0;
+    for (size_t piece = 0; piece < 9; piece++) {
+        struct batch_out out = {.disk = &disk.disk};
+        begin();
+        out.file = file;
+        disk.piece = piece * 3001;
+        add("a", 1), add(large, 2), add("b", 3);
+        CHECK_INT(batch_gather(&batch, &merge), 0);
+        CHECK_INT(batch.piece_count, 1);
+        CHECK_INT(batch_write(&batch, &out, BYTES(""), 0), 0);
+        if (!whole) whole = out.wrote;
+        CHECK(out.wrote == whole && disk_contents(&disk, "f").len == whole);
+        disk.room = 1000;
+        CHECK_INT(batch_write(&batch, &out, BYTES(""), 0), -ENOSPC);
+        CHECK_INT(out.wrote, 1000);
+        end();
+    }
+}
+
+int main(void) {
+    RUN(a_batch_says_what_it_is);
+    RUN(short_writes_go_on);
+    return 0;
+}

@@ -1,0 +1,74 @@
+/* The thread that writes the log: what was changed is in the file when it has ended, and it wakes for what comes. */
+#include "server/process/scribe.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include "server/exec/durable.h"
+#include "server/journal/appender.h"
+#include "server/journal/journal.h"
+#include "tests/unit/commands_fixture.h"
+
+static char directory[] = "/tmp/kevy-scribe-XXXXXX";
+
+static void start(const char *options) {
+    shard_count = 3;
+    CHECK(scribe_open());
+    fixture_open(3);
+    options_set(options);
+    now_ms = 1700000000000;
+    conn = fixture_conn(shards);
+    CHECK(scribe_start());
+}
+
+static void stop(void) {
+    CHECK(scribe_stop());
+    CHECK(!appender_figures().unsynced);
+    if (journal_listens()) journal_ignore();
+    end();
+    scribe_close();
+}
+
+static size_t file_size(const char *path) {
+    FILE *file = fopen(path, "rb");
+    CHECK(file && fseek(file, 0, SEEK_END) == 0);
+    long size = ftell(file);
+    fclose(file);
+    return (size_t)size;
+}
+
+static void what_was_changed_is_there_at_the_end(void) {
+    start("appendonly yes\n");
+    EXPECT("set k v\nset l w\n", OK OK);
+    stop();
+    CHECK(file_size("appendonlydir/appendonly.aof.1.incr.aof") > 50);
+}
+
+static void it_wakes_for_each_change(void) {
+    start("appendonly yes\nappendfsync always\n");
+    for (unsigned i = 0; i < 100; i++) {
+        EXPECT("set k v\n", OK);
+        durable_tell(&shards->exec);
+        while (journal_safe() < journal_next()) sched_yield(); /* ctest's limit ends what waits for ever */
+    }
+    stop();
+}
+
+static void without_a_log_it_waits_for_one(void) {
+    start("appendonly no\n");
+    EXPECT("set k v\nconfig set appendonly yes\nset l w\nbgrewriteaof\n",
+           OK OK OK "+Background append only file rewriting started\r\n");
+    stop();
+}
+
+int main(void) {
+    CHECK(mkdtemp(directory) && chdir(directory) == 0);
+    RUN(what_was_changed_is_there_at_the_end);
+    RUN(it_wakes_for_each_change);
+    RUN(without_a_log_it_waits_for_one);
+    CHECK(chdir("/") == 0);
+    char command[sizeof directory + 16];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    CHECK_INT(system(command), 0);
+    return 0;
+}
