@@ -305,6 +305,12 @@ static bool take_bulk(struct replay *replay) {
     return true;
 }
 
+static bool fail_parse(struct replay *replay) {
+    char why[REQUEST_ERROR_MAX];
+    request_error(&replay->parser, why);
+    return fail(replay, why);
+}
+
 /* ---- Files ---------------------------------------------------------------------------------------- */
 
 static bool run_next(struct replay *replay) {
@@ -320,7 +326,7 @@ static bool run_next(struct replay *replay) {
         return take_request(replay, data.data, used, known);
     case REQUEST_MORE: return read_on(replay);
     case REQUEST_BULK: return run_batch(replay) && take_bulk(replay);
-    default: request_error(&replay->parser, text); return fail(replay, text);
+    default: return fail_parse(replay);
     }
 }
 

@@ -189,10 +189,10 @@ static void check_path(struct check *check, const char *path) {
     if (stat(path, &status) < 0) {
         complain(check, path, strerror(errno));
     } else if (S_ISDIR(status.st_mode)) {
-        if (chdir(path) < 0) {
+        if (chdir(path) < 0)
             complain(check, path, strerror(errno));
-            else if (may_look(check, ".")) check_all(check);
-        }
+        else if (may_look(check, "."))
+            check_all(check);
     } else {
         char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
         if (slash && (!directory || chdir(directory) < 0))
