@@ -41,6 +41,7 @@ struct stripe {
     struct watches *watches;                    /* NULL while nothing is watched */
     struct waiters *waiters;                    /* NULL while nobody waits */
     struct tracking *tracking;                  /* NULL while nobody tracks any of them */
+    struct chains *chains;                      /* of its table; once made it stays */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
     uint32_t ears;                              /* EAR_*, under the lock */
