@@ -173,7 +173,7 @@ def run_load(arguments):
     first = arguments.seed if arguments.seed is not None else random.randrange(1 << 30)
     fell, steps, begun = {}, 0, time.monotonic()
     with Killer() as killer:
-        for seed in range(first, first + (1 if arguments.seed is not None else arguments.runs // GENERATIONS)):
+        for seed in range(first, first + arguments.runs // GENERATIONS):
             try:
                 found, made = generations(seed, arguments, killer)
             except BaseException:
@@ -195,8 +195,8 @@ def main():
     steps.add_argument("what", choices=KILLED)
     steps.add_argument("--plant", action="store_true")
     load = commands.add_parser("load")
-    load.add_argument("--runs", type=int, default=20)
-    load.add_argument("--seed", type=int)
+    load.add_argument("--runs", type=int, default=20, help="%d of them in one directory, from one seed" % GENERATIONS)
+    load.add_argument("--seed", type=int, help="the first")
     load.add_argument("--policy", choices=("always", "everysec"))
     load.add_argument("--operations", action="store_true", help="rewrite and save meanwhile")
     load.add_argument("--plant", action="store_true")
