@@ -33,7 +33,8 @@ enum lock_rank {
     LOCK_METRICS,
     LOCK_HISTOGRAMS,
     LOCK_REAPER,
-    LOCK_LOG, /* last: everything may write a line */
+    LOCK_SNAPSHOT, /* what waits for the writer of a snapshot */
+    LOCK_LOG,      /* last: everything may write a line */
     LOCK_RANKS
 };
 

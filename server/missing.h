@@ -12,7 +12,6 @@
 #define MISSING_SCRIPTS       "has no scripts yet"
 #define MISSING_MODULES       "has no modules"
 #define MISSING_ACL           "has no access control lists yet"
-#define MISSING_SNAPSHOTS     "saves when it is asked to by SAVE, not by itself nor in the background yet"
 #define MISSING_AOF           "keeps no append-only file yet"
 #define MISSING_REPLICATION   "does not replicate yet"
 #define MISSING_CLUSTER       "is a cluster of one node at most"

@@ -6,6 +6,7 @@
 #include "store/change.h"
 
 #include "protocol/assert.h"
+#include "store/snapshot.h"
 
 enum { STORED_LEN = 8 }; /* of an integer, a pointer to a block or to an object */
 _Static_assert(sizeof(int64_t) == STORED_LEN && sizeof(void *) == STORED_LEN, "they are alike");
@@ -83,7 +84,8 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
     *e = (struct entry){.expires = expires,
                         .key_in_block = in_block,
                         .key_len = (uint16_t)key_len,
-                        .value_len = (uint16_t)value_len};
+                        .value_len = (uint16_t)value_len,
+                        .stamp = ks->stamp};
     if (block) hold_block(ks, block);
     if (block)
         memcpy(entry_key_at(e), &block, sizeof block);
@@ -100,6 +102,7 @@ static void detach(struct keyspace *ks, struct keyspace_database *db, struct ent
     assert(db->wheel && db->expiring >= expiring); /* 1 */
     expiry_remove(&ks->slab, db->wheel, e);
     db->expiring -= expiring;
+    db->timed -= entry_timed(e);
 }
 
 /* Puts an entry with an expiry record into the wheel, which ensure_wheel has made. */
@@ -108,6 +111,7 @@ static void attach(struct keyspace *ks, struct keyspace_database *db, struct ent
     assert(db->wheel && db->expiring < db->table.entries); /* 1 */
     expiry_add(&ks->slab, db->wheel, e);
     db->expiring += entry_expiry(e) > 0;
+    db->timed += entry_timed(e);
     int64_t due_ms = entry_expiry_record(e)->expiry_ms;
     if (__builtin_expect(due_ms >= ks->next_expiry_ms, 1)) return;
     ks->next_expiry_ms = due_ms;
@@ -185,8 +189,9 @@ static struct entry *reshape(struct keyspace *ks, struct keyspace_database *db, 
     return to;
 }
 
-static void preimage(const struct keyspace *ks, const struct keyspace_database *db, const struct entry *e) {
-    if (ks->preimage) ks->preimage(ks->preimage_context, (unsigned)(db - ks->db), e);
+/* A snapshot that is under way sees the entry as it is, before it is changed, moved or freed. */
+static inline void preimage(struct keyspace *ks, const struct keyspace_database *db, struct entry *e) {
+    if (__builtin_expect(ks->snapshot != NULL, 0)) snapshot_see(ks, (unsigned)(db - ks->db), e);
 }
 
 /* ---- Values --------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "protocol/assert.h"
 #include "store/edit.h"
 #include "store/memory/memory.h"
+#include "store/snapshot.h"
 
 enum {
     ENTRIES_PER_CHUNK = 32, /* entries that keyspace_upkeep frees in the time of returning a chunk */
@@ -40,7 +41,7 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
 void keyspace_garbage(struct keyspace *ks) {
     unsigned budget = DEAD_AT_ONCE;
     dead_bury(&ks->dead, &budget);
-    bool more = keyspace_has_garbage(ks) || (ks->heap && heap_has_empty(ks->heap));
+    bool more = keyspace_has_garbage(ks) || snapshot_is_mute(ks) || (ks->heap && heap_has_empty(ks->heap));
     if (ks->tidy_ms != INT64_MAX || !more) return;
     ks->tidy_ms = TIDY_UNTIMED;
     ks->news = true;
@@ -56,12 +57,13 @@ static void free_handle(void *context, uint32_t handle) {
 static void close_grave(struct keyspace *ks) {
     void *wheel;
     ks->graves = table_grave_close(ks->graves, &ks->slab, &wheel);
-    assert(ks->graves || ks->buried == 0);
+    assert(ks->graves || ks->snapshot || ks->buried == 0);
     expiry_free(&ks->slab, wheel);
 }
 
 void keyspace_free(struct keyspace *ks) {
     if (ks == NULL) return;
+    if (ks->snapshot) snapshot_drop(ks);
     for (unsigned db = 0; db < ks->databases; db++) keyspace_flush(ks, db);
     while (keyspace_upkeep(ks, UINT32_MAX)) {
     }
@@ -75,12 +77,15 @@ void keyspace_free(struct keyspace *ks) {
 void keyspace_flush(struct keyspace *ks, unsigned db) {
     struct keyspace_database *d = &ks->db[db];
     ks->buried += d->table.entries;
-    if (d->table.directory)
+    if (d->table.directory) {
         ks->graves = table_bury(&d->table, ks->graves, d->wheel);
-    else
+        if (ks->snapshot) snapshot_flushed(ks, db);
+    } else {
         expiry_free(&ks->slab, d->wheel); /* made for a first entry that then found no memory */
+    }
     assert(d->table.directory == NULL && d->table.entries == 0);
     d->expiring = 0;
+    d->timed = 0;
     d->wheel = NULL;
     keyspace_note_garbage(ks);
 }
@@ -89,6 +94,7 @@ static void set_database(struct keyspace_database *to, struct keyspace_database 
     table_publish(&to->table, value.table);
     to->expiring = value.expiring;
     to->wheel = value.wheel;
+    to->timed = value.timed;
 }
 
 void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b) {
@@ -96,6 +102,7 @@ void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b) {
     struct keyspace_database kept = ks->db[a];
     set_database(&ks->db[a], ks->db[b]);
     set_database(&ks->db[b], kept);
+    if (ks->snapshot) snapshot_swapped(ks, a, b);
 }
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -298,11 +305,12 @@ static unsigned shrink_tables(struct keyspace *ks, unsigned budget) {
 }
 
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget) {
+    bool walks = ks->snapshot && snapshot_upkeep(ks, budget);
     unsigned chunks = budget / ENTRIES_PER_CHUNK + 1;
     dead_bury(&ks->dead, &budget);
     while (ks->graves && !table_decompose(ks->graves, &ks->slab, &budget, free_handle, ks)) close_grave(ks);
     budget = shrink_tables(ks, budget);
-    bool more = arena_return(&ks->slab.arena, chunks) || budget == 0 || ks->dead.first;
+    bool more = arena_return(&ks->slab.arena, chunks) || budget == 0 || ks->dead.first || walks;
     if (ks->heap && heap_return(ks->heap, chunks)) more = true;
     ks->tidy_ms = more ? TIDY_UNTIMED : INT64_MAX; /* the caller knows */
     assert(more || !keyspace_has_garbage(ks));
@@ -315,11 +323,4 @@ int64_t keyspace_take_news(struct keyspace *ks, int64_t tidy_ms) {
     if (ks->tidy_ms == TIDY_UNTIMED) ks->tidy_ms = tidy_ms;
     ks->news = false;
     return ks->next_expiry_ms < ks->tidy_ms ? ks->next_expiry_ms : ks->tidy_ms;
-}
-
-void keyspace_set_preimage(struct keyspace *ks,
-                           void (*preimage_hook)(void *context, unsigned db, const struct entry *e),
-                           void *context) {
-    ks->preimage = preimage_hook;
-    ks->preimage_context = context;
 }

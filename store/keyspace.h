@@ -72,6 +72,8 @@ static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db
 /* Entries, expired ones included; and those of them whose key has an expiry. */
 static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db);
 uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db);
+/* Entries whose elements may expire by themselves. */
+static inline uint64_t keyspace_count_timed(const struct keyspace *ks, unsigned db);
 /* Bytes that entries, their blocks and tables take, rounding to size classes included. It falls with every
  * deletion, also where the memory is kept for the next entry. Objects are counted where their types allocate. */
 uint64_t keyspace_memory(const struct keyspace *ks);
@@ -97,8 +99,8 @@ struct entry *keyspace_random(const struct keyspace *ks, unsigned db, uint64_t r
 
 /* ---- Whole databases ------------------------------------------------------------------------------ */
 
-/* Empties a database at once; the memory comes back over later calls of keyspace_upkeep. The preimage hook is
- * not called: who takes a snapshot at that moment starts anew. */
+/* Empties a database at once; the memory comes back over later calls of keyspace_upkeep, once a snapshot that is under way
+ * has seen the entries. */
 void keyspace_flush(struct keyspace *ks, unsigned db);
 void keyspace_swap(struct keyspace *ks, unsigned a, unsigned b);
 
@@ -156,20 +158,13 @@ int64_t keyspace_take_news(struct keyspace *ks, int64_t tidy_ms);
 /* Has keyspace_news say yes, for whoever is to be asked something else before the stripe is given back. */
 static inline void keyspace_call_back(struct keyspace *ks);
 
-/* ---- Hooks ---------------------------------------------------------------------------------------- */
-
-/* Called, when set, before an entry changes, moves or goes: a snapshot in progress serialises it first, as it
- * was at the cut. It must not change the keyspace. */
-void keyspace_set_preimage(struct keyspace *ks,
-                           void (*preimage)(void *context, unsigned db, const struct entry *e),
-                           void *context);
-
 /* ---- Layout --------------------------------------------------------------------------------------- */
 
 struct keyspace_database {
     struct table table;
     uint64_t expiring;
     struct expiry *wheel; /* in the slab; made with the first expiry */
+    uint32_t timed;       /* entries whose elements may expire by themselves */
 };
 _Static_assert(sizeof(struct keyspace_database) <= 64, "an unused database is a cache line");
 
@@ -178,11 +173,10 @@ struct keyspace {
     const struct hash_seed *seed;
     const struct type *const *types;
     struct heap *heap;
-    void (*preimage)(void *context, unsigned db, const struct entry *e);
-    void *preimage_context;
-    struct table_directory *graves; /* flushed tables, to be taken apart */
-    uint64_t buried;                /* entries in these */
-    struct dead dead;               /* objects, to be taken apart */
+    struct keyspace_snapshot *snapshot; /* NULL: none is under way (snapshot.h) */
+    struct table_directory *graves;     /* flushed tables, to be taken apart */
+    uint64_t buried;                    /* entries in these */
+    struct dead dead;                   /* objects, to be taken apart */
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
     int64_t tidy_ms; /* when keyspace_upkeep is to come: INT64_MAX while there is nothing for it to free */
@@ -191,6 +185,8 @@ struct keyspace {
     uint16_t databases;
     int mappings_left; /* for blocks that are mappings; below 0 where some had to be */
     bool news;         /* next_expiry_ms or tidy_ms was lowered; beside what every lookup reads */
+    uint8_t stamp;     /* of what is made now (entry.h) */
+    uint8_t stamps;    /* that entries may have besides it: snapshots that did not get to their ends */
     struct keyspace_database db[];
 };
 
@@ -222,6 +218,10 @@ static inline const struct type *keyspace_type(const struct keyspace *ks, const 
 
 static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db) {
     return ks->db[db].table.entries;
+}
+
+static inline uint64_t keyspace_count_timed(const struct keyspace *ks, unsigned db) {
+    return ks->db[db].timed;
 }
 
 static inline int64_t keyspace_next_expiry(const struct keyspace *ks) {

@@ -59,7 +59,7 @@ AHEAD = {
     **dict.fromkeys(("tree_walk_next", "tree_walk_end", "tree_check", "pack_valid", "list_pack_valid", "intset_valid"), "snapshots"),
     "rdb_version_of": "fields that expire",
     "config_print": "kevy.conf is compared with what it prints; it is no part of the running server",
-    "keyspace_set_preimage": "snapshots",
+    "snapshot_writer_turn": "a simulated disk, where no thread writes",
     "response_size": "the replies of a script's commands",
     "response_walk": "the replies of a script's commands",
 }

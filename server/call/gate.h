@@ -34,6 +34,7 @@ enum gate_bit {
     GATE_PROTECTED,   /* not enabled by the configuration: DEBUG */
     GATE_NOAUTH,      /* the password is owed */
     GATE_NO_MULTI,    /* not inside MULTI */
+    GATE_DISK,        /* what was changed could not be saved: nothing more is to be changed */
     GATE_MISCONF,     /* what is changed cannot be written down */
     GATE_SUBSCRIBER,  /* who subscribes in RESP2 may do little else */
     GATE_LOADING,     /* the data set is being loaded */
@@ -42,6 +43,7 @@ enum gate_bit {
     GATE_PAUSE_ALL,   /* CLIENT PAUSE */
     GATE_MESSAGES,    /* more messages wait for delivery than should */
     GATE_ROOM,        /* more changes wait for the disk than should */
+    GATE_SNAPSHOT,    /* a save in the background holds more memory than it should */
     GATE_COUNT,
     /* Modes keep nothing back: they change how a command runs. Their rows have no .ask. */
     MODE_FIRST = 26,

@@ -3,6 +3,7 @@
 
 #include "server/commands/keys.h"
 #include "server/config/config.h"
+#include "server/journal/snapshot.h"
 #include "server/report/info.h"
 
 /* Expired keys count until they are deleted, as in Redis. */
@@ -95,7 +96,6 @@ static bool flush_mode_or_reply(struct call *call) {
 
 /* Empties databases first..end - 1: one, or all there are. */
 static void flush(struct call *call, unsigned first, unsigned end) {
-    if (!flush_mode_or_reply(call)) return;
     for (unsigned db = first; db < end; db++) {
         call_flushed(call, db);
         for (unsigned i = 0; i < stripes.count; i++) keyspace_flush(stripes.all[i].keyspace, db);
@@ -123,8 +123,12 @@ COMMAND(flushdb) = {.name = "flushdb",
                     .complexity = "O(N) where N is the number of keys in the selected database",
                     .summary = "Remove all keys from the current database"};
 
+/* A save in the background would only bring back what is gone. */
 static void flushall(struct call *call) {
+    if (!flush_mode_or_reply(call)) return;
+    snapshot_stop();
     flush(call, 0, (unsigned)config.databases);
+    snapshot_emptied(call->effects->now_ms);
 }
 COMMAND(flushall) = {.name = "flushall",
                      FLUSHING,

@@ -124,6 +124,7 @@ static void debug_reload(struct call *call) {
         reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
         return;
     }
+    snapshot_stop();
     if (reload.saves && !snapshot_save(call->effects->now_ms)) {
         reply_error(call->reply, "ERR");
         return;

@@ -8,6 +8,7 @@
 #include "server/call/help.h"
 #include "server/clients/client.h"
 #include "server/clock.h"
+#include "server/config/config.h"
 #include "server/exec/monitor.h"
 #include "server/exec/slowlog.h"
 #include "server/journal/intake.h"
@@ -175,6 +176,7 @@ static bool save_or_reply(struct call *call, bool force) {
     stripe_set_add_all(&all);
     if (!call_want(call, &all)) return false;
     log_notice("User requested shutdown...");
+    snapshot_stop();
     log_notice("Saving the final RDB snapshot before exiting.");
     if (snapshot_save(call->effects->now_ms)) return true;
     log_warning(force ? "Error trying to save the DB, exiting anyway."
@@ -192,7 +194,8 @@ static void shutdown_(struct call *call) {
         reply_error(call->reply, "ERR No shutdown in progress.");
         return;
     }
-    bool save = flags & SHUTDOWN_SAVE && !intake_going(); /* half of a file must not replace it */
+    bool save = flags & SHUTDOWN_SAVE || (config_saves() && !(flags & SHUTDOWN_NOSAVE));
+    save = save && !intake_going(); /* half of a file must not replace it */
     if (save && !save_or_reply(call, flags & SHUTDOWN_FORCE)) return;
     if (!save) log_notice("User requested shutdown...");
     client_set(call->client->flags, call->client->flags | CLIENT_CLOSE_AFTER_REPLY);

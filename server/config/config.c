@@ -22,7 +22,7 @@ struct config config;
 
 static struct mutex lock = MUTEX(LOCK_CONFIG);
 static char path_kept[PATH_MAX];
-static atomic_bool has_password;
+static atomic_bool has_password, has_save_points;
 static unsigned usable_cpus = 1;
 
 void config_lock(void) {
@@ -187,6 +187,27 @@ unsigned config_percentiles(double *percentiles, unsigned max) {
     int count = read_numbers(config.latency_tracking_info_percentiles, percentiles, max);
     config_unlock();
     return count > 0 ? (unsigned)count : 0;
+}
+
+/* ---- save ----------------------------------------------------------------------------------------- */
+
+void config_saves_changed(void) {
+    has_save_points = *config.save != '\0';
+}
+
+bool config_saves(void) {
+    return has_save_points;
+}
+
+unsigned config_save_points(struct config_save_point points[CONFIG_SAVE_POINTS_MAX]) {
+    unsigned count = 0;
+    config_lock();
+    for (char *at = config.save; *at && count < CONFIG_SAVE_POINTS_MAX; count++) {
+        points[count].seconds = strtoll(at, &at, 10);
+        points[count].changes = strtoll(at, &at, 10);
+    }
+    config_unlock();
+    return count;
 }
 
 /* ---- requirepass ---------------------------------------------------------------------------------- */

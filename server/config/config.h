@@ -40,6 +40,14 @@ enum {
     CONFIG_EVERYSEC = 8,
 };
 
+/* What shutdown-on-sigint and shutdown-on-sigterm ask for; 0: what save points do. */
+enum {
+    CONFIG_SHUTDOWN_SAVE = 1 << 0,
+    CONFIG_SHUTDOWN_NOSAVE = 1 << 1,
+    CONFIG_SHUTDOWN_NOW = 1 << 2,
+    CONFIG_SHUTDOWN_FORCE = 1 << 3,
+};
+
 /* What notify-keyspace-events asks for: a bit for each of its letters, in the order in which Redis shows them. The letter A
  * stands for the first ten. */
 #define NOTIFY_LETTERS "g$lshzxetdnKEm"
@@ -63,6 +71,7 @@ enum { OUTPUT_LIMIT_NORMAL, OUTPUT_LIMIT_REPLICA, OUTPUT_LIMIT_PUBSUB, OUTPUT_LI
 #define CONFIG_FIELD_EVENTS(field) _Atomic int64_t field; /* NOTIFY_* */
 #define CONFIG_FIELD_TEXT(field)   char *field; /* never NULL after config_defaults; "" means none */
 #define CONFIG_FIELD_LOCKED(field) char *field; /* the same, under a lock: see the accessors */
+#define CONFIG_FIELD_SAVES(field)  char *field; /* under a lock too: config_save_points */
 #define CONFIG_FIELD_WORDS(field)                                                                            \
     char *field[CONFIG_BIND_MAX];                                                                            \
     unsigned field##_count;
@@ -111,6 +120,15 @@ int config_cpu_count(const char *text);
 /* The configuration file's absolute path, "" for none. */
 const char *config_path(void);
 
+/* The points of `save`, in their order. Returns how many. */
+enum { CONFIG_SAVE_POINTS_MAX = 64 };
+struct config_save_point {
+    int64_t seconds, changes; /* so many changes, and so long after the last save */
+};
+unsigned config_save_points(struct config_save_point points[CONFIG_SAVE_POINTS_MAX]);
+/* Are there any? */
+bool config_saves(void);
+
 /* requirepass. The time of the comparison says nothing about where they differ. */
 bool config_has_password(void);
 bool config_password_is(struct bytes password);
@@ -154,6 +172,7 @@ const char *config_check_title(const char *text);
 bool config_prepare_maxclients(int64_t number, char *error, size_t size);
 /* The field has changed. */
 void config_password_changed(void);
+void config_saves_changed(void);
 void config_title_changed(void);
 void config_loglevel_changed(void);
 

@@ -75,11 +75,19 @@ static void directive_unknown(struct config_reading *reading, const struct confi
         config_error(reading->errors, place, "unknown directive");
 }
 
+/* Lines of `save` add to each other: the first one of all takes the place of the default, and an empty one of all before. */
+static bool joins(struct option *option, struct option_value *value) {
+    if (option->kind != OPTION_SAVES) return true;
+    bool adds = option->begun;
+    option->begun = true;
+    return !adds || option_add_to_current(option, value);
+}
+
 static void directive_set(struct config_reading *reading, const struct config_place *place,
                           struct option *option, struct bytes text) {
     char error[OPTION_ERROR_MAX] = "out of memory";
     struct option_value value;
-    if (option_current(option, &value) && option_parse(option, text, &value, error))
+    if (option_current(option, &value) && option_parse(option, text, &value, error) && joins(option, &value))
         option_store(option, &value);
     else {
         option_value_free(&value);

@@ -13,7 +13,7 @@ void config_defaults(void) {
         struct option *option = option_at(i);
         struct option_value value = {0};
         char error[OPTION_ERROR_MAX];
-        option->set = false;
+        option->set = option->begun = false;
         if (!option->standard) continue;
         if (!option_parse(option, bytes_of(option->standard), &value, error)) {
             fprintf(stderr, "kevy: default of '%s': %s\n", option->name, error); /* no memory, or a bad row */

@@ -28,6 +28,20 @@ static const struct option_choice choices_loglevel[] = {{"debug", LOG_LEVEL_DEBU
 
 static const struct option_choice choices_appendfsync[] = {
     {"everysec", CONFIG_EVERYSEC}, {"always", CONFIG_ALWAYS}, {"no", CONFIG_NO}, {NULL, 0}};
+static const struct option_choice choices_shutdown[] = {
+    {"default", 0},
+    {"save", CONFIG_SHUTDOWN_SAVE},
+    {"nosave", CONFIG_SHUTDOWN_NOSAVE},
+    {"now", CONFIG_SHUTDOWN_NOW},
+    {"save now", CONFIG_SHUTDOWN_SAVE | CONFIG_SHUTDOWN_NOW},
+    {"nosave now", CONFIG_SHUTDOWN_NOSAVE | CONFIG_SHUTDOWN_NOW},
+    {"force", CONFIG_SHUTDOWN_FORCE},
+    {"save force", CONFIG_SHUTDOWN_SAVE | CONFIG_SHUTDOWN_FORCE},
+    {"nosave force", CONFIG_SHUTDOWN_NOSAVE | CONFIG_SHUTDOWN_FORCE},
+    {"now force", CONFIG_SHUTDOWN_NOW | CONFIG_SHUTDOWN_FORCE},
+    {"save now force", CONFIG_SHUTDOWN_SAVE | CONFIG_SHUTDOWN_NOW | CONFIG_SHUTDOWN_FORCE},
+    {"nosave now force", CONFIG_SHUTDOWN_NOSAVE | CONFIG_SHUTDOWN_NOW | CONFIG_SHUTDOWN_FORCE},
+    {NULL, 0}};
 
 static struct option options[] = {
 #define GROUP(title, text)
@@ -157,7 +171,7 @@ bool option_resembles_secret(struct bytes word, const char **name) {
 
 bool option_takes_words(const struct option *option) {
     return option->kind == OPTION_WORDS || option->kind == OPTION_LIMITS || option->kind == OPTION_ONLY ||
-           option->several;
+           option->kind == OPTION_SAVES || option->several;
 }
 
 /* ---- Words within a text -------------------------------------------------------------------------- */
@@ -316,6 +330,57 @@ static bool parse_words(struct bytes text, char **joined, char error[OPTION_ERRO
     return fail(error, "Too many bind addresses specified.");
 }
 
+static bool append(struct buffer *out, const char *text);
+static char **text_field(const struct option *option);
+
+/* What stands before the first space; *more: there is something behind it, if only nothing. */
+static struct bytes cut_at_space(struct bytes *rest, bool *more) {
+    const char *space = rest->len ? memchr(rest->data, ' ', rest->len) : NULL;
+    struct bytes word = {rest->data, space ? (size_t)(space - rest->data) : rest->len};
+    *more = space != NULL;
+    if (space) rest->data = space + 1, rest->len -= word.len + 1;
+    while (word.len > 1 && *word.data == '0') word.data++, word.len--; /* as in 010 */
+    return word;
+}
+
+/* Pairs of seconds and changes. As in Redis there is one space between two numbers, and none besides. */
+static bool parse_saves(struct bytes text, char **joined, char error[OPTION_ERROR_MAX]) {
+    struct bytes rest = text;
+    struct buffer points = {0};
+    unsigned count = 0;
+    bool ok = true, good = true, more = text.len > 0;
+    for (; ok && good && more; count++) {
+        char digits[NUMBER_I64_MAX_LEN];
+        int64_t number;
+        good = number_parse_i64(cut_at_space(&rest, &more), &number) && number >= (count % 2 == 0);
+        if (!good) break;
+        struct bytes shown = {digits, number_format_i64(digits, number)};
+        ok = (count == 0 || append(&points, " ")) && buffer_append(&points, shown, OPTION_TEXT_MAX);
+    }
+    good = good && count % 2 == 0 && count <= 2 * CONFIG_SAVE_POINTS_MAX;
+    if (ok && good && buffer_append(&points, (struct bytes){"", 1}, OPTION_TEXT_MAX)) {
+        *joined = points.data;
+        return true;
+    }
+    buffer_free(&points);
+    return fail(error, good ? "out of memory" : "Invalid save parameters");
+}
+
+bool option_add_to_current(const struct option *option, struct option_value *value) {
+    const char *current = *text_field(option);
+    struct buffer joined = {0};
+    assert(option->kind == OPTION_SAVES);
+    if (!*current || !*value->text) return true;
+    if (!append(&joined, current) || !append(&joined, " ") || !append(&joined, value->text) ||
+        !buffer_append(&joined, (struct bytes){"", 1}, OPTION_TEXT_MAX)) {
+        buffer_free(&joined);
+        return false;
+    }
+    free(value->text);
+    value->text = joined.data;
+    return true;
+}
+
 static bool limit_class(struct bytes name, unsigned *class) {
     if (bytes_is(name, "normal"))
         *class = OUTPUT_LIMIT_NORMAL;
@@ -411,6 +476,7 @@ static bool parse(const struct option *option, struct bytes text, struct option_
         return option->secret ? parse_secret(text, &value->text, error)
                               : text_copy(text, &value->text, error);
     case OPTION_WORDS: return parse_words(text, &value->text, error);
+    case OPTION_SAVES: return parse_saves(text, &value->text, error);
     case OPTION_LIMITS: return parse_limits(text, value->limits, error);
     case OPTION_ONE_OF:
     case OPTION_ONLY: return parse_listed(option, text, &value->text, error);
@@ -496,6 +562,7 @@ bool option_format(const struct option *option, const struct option_value *value
     case OPTION_TEXT:
     case OPTION_LOCKED: return option->secret ? append_secret(out, value->text) : append(out, value->text);
     case OPTION_WORDS:
+    case OPTION_SAVES:
     case OPTION_ONE_OF:
     case OPTION_ONLY: return append(out, value->text);
     case OPTION_LIMITS: return append_limits(out, value->limits);
@@ -547,6 +614,7 @@ void option_store(struct option *option, struct option_value *value) {
     case OPTION_EVENTS: *number_field(option) = value->number; break;
     case OPTION_TEXT:
     case OPTION_LOCKED:
+    case OPTION_SAVES:
     case OPTION_ONE_OF:
     case OPTION_ONLY:
         free(*text_field(option));
@@ -591,6 +659,7 @@ bool option_current(const struct option *option, struct option_value *value) {
     case OPTION_WORDS: return (value->text = current_bind()) != NULL;
     case OPTION_TEXT:
     case OPTION_LOCKED:
+    case OPTION_SAVES:
     case OPTION_ONE_OF:
     case OPTION_ONLY: return !option->standard || (value->text = strdup(*text_field(option))) != NULL;
     }
@@ -604,6 +673,7 @@ bool option_value_equal(const struct option *option, const struct option_value *
     case OPTION_LIMITS: return memcmp(a->limits, b->limits, sizeof a->limits) == 0;
     case OPTION_TEXT:
     case OPTION_LOCKED:
+    case OPTION_SAVES:
     case OPTION_WORDS:
     case OPTION_ONE_OF:
     case OPTION_ONLY: return strcmp(a->text, b->text) == 0;

@@ -23,6 +23,7 @@ enum option_kind {
     OPTION_EVENTS,
     OPTION_TEXT,
     OPTION_LOCKED,
+    OPTION_SAVES,
     OPTION_WORDS,
     OPTION_LIMITS,
     OPTION_ONE_OF,
@@ -40,7 +41,7 @@ struct option_choice {
 /* A parsed value, not in force. Zero-initialised is empty. */
 struct option_value {
     int64_t number; /* BOOL, NUMBER, OCTAL, MEMORY, CHOICE, EVENTS (NOTIFY_*) */
-    char *text;     /* TEXT, LOCKED, WORDS (single spaces between), ONE_OF, ONLY: malloc'd */
+    char *text;     /* TEXT, LOCKED, SAVES and WORDS (single spaces between), ONE_OF, ONLY: malloc'd */
     int64_t limits[OUTPUT_LIMIT_CLASSES][3]; /* LIMITS: hard, soft, soft_seconds */
 };
 
@@ -80,6 +81,7 @@ struct option {
     _Atomic int64_t own_number;
     char *own_text; /* malloc'd */
     bool set;       /* by CONFIG SET, since start */
+    bool begun;     /* SAVES: a line of a file has been read, and the next ones add to it */
 };
 
 unsigned option_count(void);
@@ -101,6 +103,9 @@ bool option_takes_words(const struct option *option);
  * others before. False with an error text in Redis's words, `value` as it was. */
 bool option_parse(const struct option *option, struct bytes text, struct option_value *value,
                   char error[OPTION_ERROR_MAX]) __attribute__((warn_unused_result));
+/* Puts the value that is in force in front of one that adds to it: of SAVES alone. False without memory. */
+bool option_add_to_current(const struct option *option, struct option_value *value)
+    __attribute__((warn_unused_result));
 /* The value as CONFIG GET shows it. False without memory. */
 bool option_format(const struct option *option, const struct option_value *value, struct buffer *out)
     __attribute__((warn_unused_result));

@@ -21,7 +21,7 @@ static bool write_all(struct file_out *out, const char *data, size_t len) {
         len -= (size_t)wrote;
         out->unsynced += (uint64_t)wrote;
     }
-    if (out->unsynced >= SYNC_EVERY && !out->error) {
+    if (out->gradual && out->unsynced >= SYNC_EVERY && !out->error) {
         out->error = out->disk->sync(out->disk, out->file);
         out->unsynced = 0;
     }
@@ -53,6 +53,7 @@ bool file_out_open(struct file_out *out, struct disk *disk, const char *path, bo
     out->disk = disk;
     out->error = 0;
     out->summed = summed;
+    out->gradual = true;
     out->checksum = out->bytes = out->unsynced = out->filled = 0;
     out->file = disk->open(disk, path, DISK_CREATE);
     if (out->file < 0) out->error = out->file;

@@ -16,6 +16,7 @@ struct file_out {
     int file;
     int error;         /* the first: a negative errno. Nothing is written after it */
     bool summed;       /* a checksum is asked for */
+    bool gradual;      /* what was written is synced now and then; as it is opened */
     uint64_t checksum; /* crc64 of all that the sink took, where it is asked for */
     uint64_t bytes;    /* that the sink took */
     uint64_t unsynced; /* written since the last sync */

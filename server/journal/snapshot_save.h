@@ -13,6 +13,7 @@ struct snapshot_save {
     bool compressed;  /* strings, with LZF where that gains */
     bool summed;      /* ends with a checksum, else with 0 */
     bool base;        /* of an append-only file */
+    bool gradual;     /* synced now and then, and not at the end alone */
     int64_t now_ms;   /* Unix time */
     uint64_t *work;   /* atomic: grows while it goes on; or NULL */
     /* What became of it. */

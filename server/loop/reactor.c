@@ -9,6 +9,7 @@
 #include "server/exec/durable.h"
 #include "server/exec/pause.h"
 #include "server/journal/appender.h"
+#include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/loop/accept.h"
 #include "server/loop/conn.h"
@@ -158,6 +159,9 @@ static void tick(struct shard *shard) {
     bool all = upkeep_asked(shard), due = all || shard->exec.clock.now_us >= shard->next_tick_us;
     bool held = !conn_list_empty(&shard->held);
     upkeep_run(shard);
+    upkeep_walk(shard);
+    if (snapshot_is_full()) gate_raise(GATE_SNAPSHOT);
+    if (snapshot_stops_writes()) gate_raise(GATE_DISK);
     waiting_expire(shard);
     ask_sockets(shard);
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
@@ -165,6 +169,7 @@ static void tick(struct shard *shard) {
     if (all) look_again(shard);
     if (shard->index == 0 && appender_wants_cut()) upkeep_cut(shard);
     if (shard->pace.receives) shard->worked = true;
+    if (due || shard->exec.clock.now_ms >= shard->save_ms) upkeep_save(shard);
     if (!due) return;
     shard->worked = false;
     shard->next_tick_us = shard->exec.clock.now_us + TICK_US;
@@ -223,11 +228,19 @@ static uint64_t until_us(const struct shard *shard, int64_t unix_ms) {
     return ms < 0 ? 0 : (uint64_t)(ms < CLOCK_CHECK_MS ? ms : CLOCK_CHECK_MS) * 1000;
 }
 
+/* When those that are held are to be asked again. */
+static int64_t held_until_ms(const struct shard *shard) {
+    int64_t until_ms = pause_until_ms(), soon_ms = shard->exec.clock.now_ms + 1;
+    return until_ms < soon_ms && snapshot_is_full() ? soon_ms : until_ms;
+}
+
 /* Microseconds until something is due that no event will announce. */
 static uint64_t sleep_limit_us(const struct shard *shard) {
     uint64_t limit = UINT64_MAX, now_us = shard->exec.clock.now_us;
     int64_t want_ms = shard->want_ms;
-    if (!conn_list_empty(&shard->held) && pause_until_ms() < want_ms) want_ms = pause_until_ms();
+    if (!conn_list_empty(&shard->held) && held_until_ms(shard) < want_ms) want_ms = held_until_ms(shard);
+    if (shard->walk_ms < want_ms) want_ms = shard->walk_ms;
+    if (shard->save_ms < want_ms) want_ms = shard->save_ms;
     if (want_ms != DUE_NEVER) limit = until_us(shard, want_ms);
     if ((config.timeout && client_get(shard->connections)) || shard->limits_watched ||
         !conn_list_empty(&shard->rearm) || shard->awaits != AWAITS_NOTHING)
@@ -256,7 +269,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 static bool work_waits(const struct shard *shard) {
     return shard->stopping || !conn_list_empty(&shard->ready) || !conn_list_empty(&shard->closing) ||
            !conn_list_empty(&shard->flush) || shard->exec.wakes.any || may_show(shard) ||
-           shard->want_ms <= shard->exec.clock.now_ms || post_waiting(shard->mailbox, shard->want_ms);
+           shard->want_ms <= shard->exec.clock.now_ms || shard->walk_ms <= shard->exec.clock.now_ms ||
+           post_waiting(shard->mailbox, shard->want_ms);
 }
 
 /* True when there is something to do. */

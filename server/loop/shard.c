@@ -76,7 +76,8 @@ void shard_init(struct shard *shard, unsigned index) {
     memset((void *)shard, 0, sizeof *shard);
     shard->index = index;
     shard->cpu = -1;
-    shard->want_ms = DUE_NEVER;
+    shard->want_ms = shard->walk_ms = shard->save_ms = DUE_NEVER;
+    shard->walked = index;
     shard->awaits = AWAITS_NOTHING;
     shard->keepalive = config.tcp_keepalive;
     shard->mailbox = &mailboxes[index];

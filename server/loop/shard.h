@@ -69,6 +69,9 @@ struct shard {
 
     /* Upkeep. */
     int64_t want_ms; /* Unix time: when its stripes are to be looked at next; DUE_NEVER, or 0 for at once */
+    int64_t walk_ms; /* the same of a snapshot's walk through them, */
+    unsigned walked; /* which is at this stripe, */
+    int64_t save_ms; /* and of a save that may be due by then */
     uint64_t next_tick_us; /* monotonic: idle clients and limits are looked at then */
     uint64_t
         next_ask_us;   /* monotonic: silent sockets are asked then, if there is need to (io_doubts_silence) */

@@ -9,6 +9,8 @@
 #include "server/exec/pause.h"
 #include "server/journal/appender.h"
 #include "server/journal/intake.h"
+#include "server/journal/snapshot.h"
+#include "server/journal/snapshot_walk.h"
 #include "server/loop/shard.h"
 
 struct expiring {
@@ -96,6 +98,48 @@ void upkeep_cut(struct shard *shard) {
     struct stripe_set all = {{0}};
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
+    bool begun = appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
     stripe_set_leave(&all, &shard->exec.wakes, shard->exec.clock.now_ms);
+    if (begun) post_look_again(&shard->exec.wakes);
+}
+
+/* ---- Snapshots ------------------------------------------------------------------------------------ */
+
+enum { WALK_WAIT_MS = 1 }; /* until the writer is asked again whether it has caught up */
+
+static enum snapshot_walked walk_stripe(struct shard *shard) {
+    struct stripe *stripe = &stripes.all[shard->walked];
+    assert(stripe->owner == shard->index);
+    stripe_lock(stripe);
+    enum snapshot_walked walked = snapshot_walk(stripe);
+    stripe_leave(stripe, &shard->exec.wakes, shard->exec.clock.now_ms);
+    return walked;
+}
+
+/* One stripe after the other. Those that are done stay so until the next cut. */
+void upkeep_walk(struct shard *shard) {
+    int64_t now_ms = shard->exec.clock.now_ms;
+    shard->walk_ms = DUE_NEVER;
+    if (!snapshot_is_under_way()) return;
+    for (unsigned i = shard->index; i < stripes.count; i += shard_count) {
+        enum snapshot_walked walked = walk_stripe(shard);
+        if (walked == SNAPSHOT_WALK_MORE) shard->walk_ms = 0;
+        if (walked == SNAPSHOT_WALK_WAITS) shard->walk_ms = now_ms + WALK_WAIT_MS;
+        if (walked != SNAPSHOT_WALK_DONE) return;
+        shard->walked += shard_count;
+        if (shard->walked >= stripes.count) shard->walked = shard->index;
+    }
+}
+
+void upkeep_save(struct shard *shard) {
+    int64_t now_ms = shard->exec.clock.now_ms;
+    shard->save_ms = snapshot_due_ms(now_ms);
+    if (shard->save_ms > now_ms) return;
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    bool begun = snapshot_begin_due(now_ms);
+    stripe_set_leave(&all, &shard->exec.wakes, now_ms);
+    if (begun) post_look_again(&shard->exec.wakes);
+    shard->save_ms = snapshot_due_ms(now_ms);
 }

@@ -270,19 +270,42 @@ bool server_stopping(void) {
     return stopping;
 }
 
+/* Somebody outside wants the end: what is not saved yet is, if there are save points or he says so. False: the server goes
+ * on, for it could not be saved. */
+static bool save_for_signal(int64_t how) {
+    struct stripe_set all = {{0}};
+    struct wakes wakes = {0};
+    bool saves = how & CONFIG_SHUTDOWN_SAVE || (config_saves() && !(how & CONFIG_SHUTDOWN_NOSAVE)),
+         saved = true;
+    if (!saves || intake_going()) return true; /* half of a file must not replace it */
+    log_notice("Saving the final RDB snapshot before exiting.");
+    systemd_extend(SAVE_SECONDS);
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    snapshot_stop();
+    saved = snapshot_save(clock_unix_ms());
+    stripe_set_leave(&all, &wakes, clock_unix_ms());
+    for (unsigned shard; wakes_take(&wakes, &shard);) (void)io_wake_fd(mailboxes[shard].wake_fd);
+    save_at_end = saved;
+    if (!saved)
+        log_warning(how & CONFIG_SHUTDOWN_FORCE ? "Error trying to save the DB, exiting anyway."
+                                                : "Error trying to save the DB, can't exit.");
+    return saved || how & CONFIG_SHUTDOWN_FORCE;
+}
+
 /* The next signal, or -1 when the watchdog is due. */
-static int next_signal(const sigset_t *set) {
+static int next_signal(const sigset_t *set, bool *from_here) {
     struct timespec interval, *limit = systemd_interval(&interval);
     siginfo_t info;
     int got = limit ? sigtimedwait(set, &info, limit) : sigwaitinfo(set, &info);
-    bool from_here = got >= 0 && info.si_pid == getpid(); /* server_stop's: who called it has told */
-    if ((got == SIGTERM || got == SIGINT) && !from_here) interrupt_tell(got);
+    *from_here = got >= 0 && info.si_pid == getpid(); /* server_stop's: who called it has told, and saved */
+    if ((got == SIGTERM || got == SIGINT) && !*from_here) interrupt_tell(got);
     return got;
 }
 
 /* Who asked for the end has saved all, and gave the stripes back: others may have changed some of it until they stopped. */
 static void save_the_rest(void) {
-    if (snapshot_figures().changes == 0) return;
+    if (snapshot_figures(clock_unix_ms()).changes == 0) return;
     systemd_extend(SAVE_SECONDS);
     if (snapshot_save(clock_unix_ms())) return;
     log_warning("What was changed while shutting down is not saved");
@@ -292,18 +315,23 @@ static void save_the_rest(void) {
 int server_run(void) {
     sigset_t set = signal_set();
     for (;;) {
-        int got = next_signal(&set);
+        bool from_here;
+        int got = next_signal(&set, &from_here);
         if (got == SIGHUP) {
             int error = log_reopen();
             if (error) log_warning("Cannot reopen the log: %s", strerror(-error));
         }
-        if (got == SIGTERM || got == SIGINT) break;
+        if ((got == SIGTERM || got == SIGINT) &&
+            (from_here ||
+             save_for_signal(got == SIGINT ? config.shutdown_on_sigint : config.shutdown_on_sigterm)))
+            break;
         if (systemd_due() && watchdog_shards_turn()) systemd_watchdog();
     }
     interrupt_watch(INTERRUPT_END);
     log_notice("Shutting down");
     systemd_stopping();
     stop_shards();
+    snapshot_close();
     if (!scribe_stop()) exit_code = 1;
     if (save_at_end && !intake_going()) save_the_rest();
     close_all();

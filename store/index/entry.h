@@ -6,6 +6,7 @@
  *      +--------+--------+---------+---------+---------------------+-----+-------+
  *
  * access      24 bits: when the entry was last used (LRU), or how often (LFU); the server's business
+ * val len     12 bits, and 4 of a stamp: which snapshot has it, or was on its way when it was made (snapshot.h)
  * value       the bytes themselves, an int64, or a pointer to a block or an object (which val len then measures)
  * A key of more than ENTRY_KEY_INLINE_MAX bytes is a pointer to a block too.
  *
@@ -70,6 +71,7 @@ enum {
     ENTRY_KEY_INLINE_MAX = 4096,
     ENTRY_VALUE_INLINE_MAX = 4072, /* header, expiry, longest key and longest value fill one slab object */
     ENTRY_TIMED_LEN = 16,          /* a pointer to an object, and the key's own expiry */
+    ENTRY_STAMPS = 16,             /* different stamps */
 };
 
 /* A place in a doubly linked list, by handles of links (arena.h). */
@@ -90,13 +92,14 @@ struct entry {
     uint32_t edited : 1;       /* as in struct value */
     uint32_t key_in_block : 1; /* the key is a pointer */
     uint16_t key_len;          /* bytes here: of the key, or of the pointer to it */
-    uint16_t value_len;        /* bytes here: of the value, the integer or the pointer */
+    uint16_t value_len : 12;   /* bytes here: of the value, the integer or the pointer */
+    uint16_t stamp : 4;        /* snapshot.h */
     char payload[];
 };
 _Static_assert(TYPES <= 8 && VALUE_OBJECT < 4, "kinds fit");
 _Static_assert(sizeof(struct entry) == 8, "a 16-byte key with a 16-byte value takes 40 bytes");
 _Static_assert(sizeof(struct entry_expiry_record) == 16, "and 16 more with an expiry");
-_Static_assert(ENTRY_KEY_INLINE_MAX <= UINT16_MAX && ENTRY_VALUE_INLINE_MAX <= UINT16_MAX, "lengths fit");
+_Static_assert(ENTRY_KEY_INLINE_MAX <= UINT16_MAX && ENTRY_VALUE_INLINE_MAX < 1 << 12, "lengths fit");
 
 static inline size_t entry_size_of(bool expires, size_t key_len, size_t value_len) {
     return sizeof(struct entry) + (expires ? sizeof(struct entry_expiry_record) : 0) + key_len + value_len;

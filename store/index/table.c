@@ -285,6 +285,8 @@ struct table_directory *table_bury(struct table *table, struct table_directory *
     directory->grave.next = next;
     directory->grave.table = *table;
     directory->grave.wheel = wheel;
+    directory->grave.number = 0;
+    directory->grave.looked = 0;
     table_publish(table, (struct table){0});
     return directory;
 }

@@ -70,6 +70,8 @@ struct table_directory {
         struct table_directory *next;
         struct table table;
         void *wheel;
+        unsigned number; /* of its database, for whoever looks at it before it is decomposed, */
+        uint64_t looked; /* and the buckets that he has looked at */
     } grave;
     uint64_t segment_mask; /* count of segments[] - 1, a power of two - 1 */
     struct bucket *segments[];
@@ -213,7 +215,8 @@ static inline void table_publish(struct table *table, struct table value) {
     table->overflow_buckets = value.overflow_buckets;
 }
 
-/* Leaves an empty table behind and remembers the old one, with `wheel`, in its own directory: needs no memory. */
+/* Leaves an empty table behind and remembers the old one, with `wheel`, in its own directory: needs no memory. `number` and
+ * `looked` of the grave are 0. */
 struct table_directory *table_bury(struct table *table, struct table_directory *next, void *wheel);
 /* Decomposes a buried table from its last bucket down, telling `each` of every entry's handle, until the
  * budget of buckets and entries is used up (may be overdrawn by a chain). True while it has buckets left. */

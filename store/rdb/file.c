@@ -261,6 +261,11 @@ bool rdb_file_write_database(struct sink *sink, unsigned db, uint64_t keys, uint
     return put(sink, at, len);
 }
 
+bool rdb_file_write_select(struct sink *sink, unsigned db) {
+    char at[1 + RDB_LEN_MAX] = {(char)OPCODE_DATABASE};
+    return put(sink, at, 1 + rdb_put_len(at + 1, db));
+}
+
 bool rdb_file_write_key(struct sink *sink, struct bytes key, enum rdb_type type, int64_t expiry_ms) {
     char at[1 + 8 + 1] = {(char)OPCODE_EXPIRY_MS};
     size_t len = expiry_ms ? 9 : 0;

@@ -71,6 +71,8 @@ uint64_t rdb_file_footer(const char *at);
 bool rdb_file_write_header(struct sink *sink, unsigned version);
 bool rdb_file_write_aux(struct sink *sink, struct bytes name, struct bytes value);
 bool rdb_file_write_database(struct sink *sink, unsigned db, uint64_t keys, uint64_t expiring);
+/* The same without saying how many keys follow: not for the first time that they are of this database. */
+bool rdb_file_write_select(struct sink *sink, unsigned db);
 /* What stands before a value. expiry_ms 0: it does not expire. */
 bool rdb_file_write_key(struct sink *sink, struct bytes key, enum rdb_type type, int64_t expiry_ms);
 /* What stands before the footer. */

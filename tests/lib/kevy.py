@@ -162,6 +162,7 @@ class Server:
         else:
             line += ["--io-mode", os.environ["KEVY_IO_MODE"]] if os.environ.get("KEVY_IO_MODE") else []
             line += ["--shards", str(self.shards)] if self.shards else []
+            line += ["--save", ""]
         return line + [str(argument) for argument in self.arguments]
 
     def start(self):

@@ -1,4 +1,4 @@
-/* Changes of entries: random ones against a naive model, with and without memory; preimages, pins, and where values are
+/* Changes of entries: random ones against a naive model, with and without memory; pins, and where values are
  * blocks and mappings. */
 #include "store/change.h"
 
@@ -331,65 +331,6 @@ static void without_memory_nothing_is_half_done(void) {
     model_end(&model);
 }
 
-/* ---- Preimages ------------------------------------------------------------------------------------ */
-
-struct seen {
-    char key[32], value[32];
-    int64_t expiry_ms;
-    int count;
-};
-static void see(void *context, unsigned db, const struct entry *e) {
-    struct seen *seen = context;
-    char scratch[NUMBER_I64_MAX_LEN];
-    struct bytes key = entry_key(e), value = entry_string(e, scratch);
-    CHECK_INT(db, 0);
-    snprintf(seen->key, sizeof seen->key, "%.*s", (int)key.len, key.data);
-    snprintf(seen->value, sizeof seen->value, "%.*s", (int)value.len, value.data);
-    seen->expiry_ms = entry_expiry(e);
-    seen->count++;
-}
-static void expect(struct seen *seen, const char *key, const char *value, int64_t expiry_ms) {
-    CHECK_INT(seen->count, 1);
-    CHECK(strcmp(seen->key, key) == 0 && strcmp(seen->value, value) == 0);
-    CHECK_INT(seen->expiry_ms, expiry_ms);
-    seen->count = 0;
-}
-
-static void every_change_shows_the_entry_as_it_was(void) {
-    struct keyspace *ks = make();
-    struct seen seen = {0};
-    struct key a = key_of(BYTES("a")), b = key_of(BYTES("b"));
-    keyspace_set_preimage(ks, see, &seen);
-    struct entry *e = set(ks, a, BYTES("1"), EXPIRY_NONE);
-    CHECK_INT(seen.count, 0); /* there was nothing */
-    keyspace_set_int(ks, 0, e, 2);
-    expect(&seen, "a", "1", 0);
-    e = keyspace_set_expiry(ks, 0, e, 500);
-    expect(&seen, "a", "2", 0);
-    CHECK(keyspace_edit(ks, 0, &e, 3));
-    expect(&seen, "a", "2", 500);
-    set(ks, a, BYTES("new"), EXPIRY_NONE);
-    CHECK_INT(seen.expiry_ms, 500);
-    seen.count = 0;
-    set(ks, a, BYTES("old"), EXPIRY_NONE);
-    expect(&seen, "a", "new", 0);
-    set(ks, a, BYTES("new"), EXPIRY_KEEP);
-    expect(&seen, "a", "old", 0);
-    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, a}, &(struct keyspace_place){ks, 0, b}));
-    CHECK_INT(seen.count, 0);
-    CHECK(keyspace_move(&(struct keyspace_place){ks, 0, b}, &(struct keyspace_place){ks, 1, b}));
-    expect(&seen, "b", "new", 0);
-    CHECK(keyspace_delete(ks, 0, a));
-    expect(&seen, "a", "new", 0);
-    set(ks, a, BYTES("v"), 100);
-    CHECK_INT(keyspace_expire(ks, 100, 10, NULL, NULL), 1);
-    expect(&seen, "a", "v", 100);
-    keyspace_set_preimage(ks, NULL, NULL);
-    set(ks, a, BYTES("v"), 0);
-    CHECK(keyspace_delete(ks, 0, a) && seen.count == 0);
-    keyspace_free(ks);
-}
-
 /* ---- Pins ----------------------------------------------------------------------------------------- */
 
 static void a_pinned_block_outlives_overwriting_deleting_and_expiring(void) {
@@ -530,7 +471,6 @@ int main(void) {
     seed = check_seed();
     RUN(random_commands_do_what_the_model_does);
     RUN(without_memory_nothing_is_half_done);
-    RUN(every_change_shows_the_entry_as_it_was);
     RUN(a_pinned_block_outlives_overwriting_deleting_and_expiring);
     RUN(copies_share_a_block_until_one_is_edited);
     RUN(a_value_of_the_same_length_is_a_new_value);

@@ -18,10 +18,10 @@ static void end_on_disk(void) {
 static void figures_begin_with_the_start(void) {
     begin_on_disk();
     CHECK_INT(snapshot_saved_s(), now_ms / 1000);
-    CHECK_INT(snapshot_figures().saved_s, now_ms / 1000);
-    CHECK_INT(snapshot_figures().changes + snapshot_figures().saves, 0);
+    CHECK_INT(snapshot_figures(now_ms).saved_s, now_ms / 1000);
+    CHECK_INT(snapshot_figures(now_ms).changes + snapshot_figures(now_ms).saves, 0);
     run_format("set k v\nset l w\n");
-    CHECK_INT(snapshot_figures().changes, 2);
+    CHECK_INT(snapshot_figures(now_ms).changes, 2);
     end_on_disk();
 }
 
@@ -30,16 +30,16 @@ static void a_save_counts_from_anew(void) {
     run_format("set k v\nset l w\n");
     uint64_t work = snapshot_work();
     CHECK(snapshot_save(now_ms));
-    CHECK_INT(snapshot_figures().changes, 0);
+    CHECK_INT(snapshot_figures(now_ms).changes, 0);
     CHECK(snapshot_saved_s() > now_ms / 1000 && snapshot_work() > work);
     run_format("del k\n");
-    CHECK_INT(snapshot_figures().changes, 1);
+    CHECK_INT(snapshot_figures(now_ms).changes, 1);
     disk.fails = DISK_SYNCS;
     disk.fails_at = 2;
     CHECK(!snapshot_save(now_ms));
-    CHECK_INT(snapshot_figures().changes, 1);
+    CHECK_INT(snapshot_figures(now_ms).changes, 1);
     snapshot_count();
-    CHECK_INT(snapshot_figures().saves, 1);
+    CHECK_INT(snapshot_figures(now_ms).saves, 1);
     end_on_disk();
 }
 
@@ -50,12 +50,12 @@ static void what_is_loaded_is_no_change(void) {
     empty_all();
     struct snapshot_load load = {.now_ms = now_ms + 10, .only_looks = true};
     CHECK(snapshot_load(&load) == SNAPSHOT_LOADED);
-    CHECK_INT(snapshot_figures().loaded_keys, 0);
+    CHECK_INT(snapshot_figures(now_ms).loaded_keys, 0);
     load.only_looks = false;
     CHECK(snapshot_load(&load) == SNAPSHOT_LOADED);
-    CHECK_INT(snapshot_figures().changes, 0);
-    CHECK_INT(snapshot_figures().loaded_keys, 2);
-    CHECK_INT(snapshot_figures().expired_keys, 1);
+    CHECK_INT(snapshot_figures(now_ms).changes, 0);
+    CHECK_INT(snapshot_figures(now_ms).loaded_keys, 2);
+    CHECK_INT(snapshot_figures(now_ms).expired_keys, 1);
     CHECK(snapshot_load(&load) == SNAPSHOT_FAILED); /* they are there */
     end_on_disk();
 }

@@ -3,6 +3,7 @@
  * giants that go in bounded steps. */
 #include "store/values/type.h"
 
+#include "store/snapshot.h"
 #include "tests/check.h"
 #include "tests/unit/store/tiny.h"
 
@@ -483,7 +484,7 @@ static void a_preimage_keeps_the_version_before(void) {
     struct dead dead = {0};
     unsigned budget = UINT32_MAX;
     make_giant(ks, "g");
-    keyspace_set_preimage(ks, show, NULL);
+    keyspace_snapshot_begin(ks, keyspace_snapshot_new(ks, show, NULL));
     struct edit edit = edit_of(ks, 0, key_of("g"));
     CHECK(edit_open(&edit, false) == EDIT_OPENED && tiny_push(&edit, -1) && tiny_push(&edit, -2));
     CHECK(!edit_close(&edit));
