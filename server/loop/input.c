@@ -163,20 +163,25 @@ static struct progress wait_behind(struct conn *conn, size_t end, size_t len) {
     return (struct progress){.used = end, .end = len, .again = false};
 }
 
-static inline unsigned dispatch(struct conn *conn, unsigned count) {
-    return dispatch_batch(&conn->shard->exec, &conn->client, &conn->output.reply, count);
+/* What the batch that begins shows is at least what the replies in front of it do. */
+static __attribute__((noinline)) void begin_held(struct conn *conn) {
+    struct wakes *wakes = conn->shard->exec.effects.wakes;
+    wakes->shows = output_shows(&conn->output);
+    if (conn->client.subscriber) wakes_show(wakes, journal_next()); /* it may be written messages, too */
 }
 
-/* What its replies show is said behind them. A subscriber was written messages, too, that waited for it. */
-static __attribute__((noinline)) unsigned dispatch_held(struct conn *conn, unsigned count) {
+/* Its replies lie behind so many unsent bytes. */
+static __attribute__((noinline)) void end_held(struct conn *conn, size_t from) {
     struct wakes *wakes = conn->shard->exec.effects.wakes;
-    size_t from = output_unsent(&conn->output);
-    bool subscribes = conn->client.subscriber;
-    wakes->shows = output_shows(&conn->output);
-    unsigned done = dispatch(conn, count);
-    if (!journal_holds()) return done;
-    if (subscribes || conn->client.subscriber) wakes_show(wakes, journal_next());
+    if (conn->client.subscriber) wakes_show(wakes, journal_next());
     send_hold(conn, from, wakes->shows);
+}
+
+static inline unsigned dispatch(struct conn *conn, unsigned count) {
+    size_t from = output_unsent(&conn->output);
+    if (journal_holds()) begin_held(conn);
+    unsigned done = dispatch_batch(&conn->shard->exec, &conn->client, &conn->output.reply, count);
+    if (journal_holds()) end_held(conn, from);
     return done;
 }
 
@@ -192,8 +197,7 @@ static struct progress run_batch(struct conn *conn, const char *data, size_t len
     shard->exec.call.arg_blocks = conn->arg_block;
     shard->exec.call.arg_block_count = conn->arg_block_count;
     shard->exec.bytes = data;
-    unsigned done = shard->exec.effects.journal ? dispatch_held(conn, parsed.count)
-                                                : dispatch(conn, parsed.count);
+    unsigned done = dispatch(conn, parsed.count);
     bool ends = client_get(conn->client.flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
     debug_assert(done <= parsed.count);
     if (conn->client.waiter) return wait_behind(conn, shard->exec.batch[done - 1].end, len);

@@ -6,7 +6,8 @@
  *   change          effect and effect_heard: a new version of what the stripe holds; where the journal listens to the
  *                   stripe, a record (queue_add)
  *   seal            journal_seal: a ticket for the request, which queue_seal writes into its records before it raises the
- *                   count `sealed`, up to which the merging thread may look
+ *                   count `sealed`, up to which the merging thread may look. (Who takes one earlier is in durable.pml, and so
+ *                   is all that happens behind the merger.)
  *   starter         journal_listen
  *   merger          merge_next: the ticket behind the last one, wherever it is; all records of that ticket, one after another
  *

@@ -183,6 +183,30 @@ static void replies_wait_until_what_they_show_is_durable(void) {
     end_held();
 }
 
+/* Each reply leaves with the second batch of the journal that begins behind its request, at the latest, though more requests
+ * run while each batch is on its way to the disk; and none leaves before its own. */
+static void who_never_stops_asking_is_answered_within_two_batches(void) {
+    enum { BATCHES = 60, REQUESTS = 50 };
+    begin_held(2);
+    int asking = client_of(0);
+    char reply[5];
+    uint64_t batch = 0, before = 0, answered = 0;
+    for (unsigned i = 0; i < BATCHES; i++) {
+        for (unsigned j = 0; j < REQUESTS; j++) say(asking, BYTES("set k v\r\n"));
+        while (journal_next() < (i + 1) * REQUESTS) sched_yield(); /* each takes a ticket */
+        journal_publish(batch);
+        for (; answered < before; answered++) hear(asking, reply, sizeof reply);
+        before = batch;
+        batch = journal_next();
+    }
+    journal_publish(batch);
+    for (; answered < batch; answered++) hear(asking, reply, sizeof reply);
+    struct pollfd more = {.fd = asking, .events = POLLIN};
+    CHECK_INT(poll(&more, 1, 0), 0);
+    close(asking);
+    end_held();
+}
+
 /* What was answered is sent; then every connection ends. */
 static void a_shard_that_is_stopped_sends_its_replies_and_hangs_up(void) {
     enum { CLIENTS = 20 };
@@ -204,6 +228,7 @@ int main(void) {
     RUN(a_sleeping_shard_hears_what_others_ask_of_its_connections);
     RUN(a_pause_ends_by_itself_and_by_command);
     RUN(replies_wait_until_what_they_show_is_durable);
+    RUN(who_never_stops_asking_is_answered_within_two_batches);
     RUN(a_shard_that_is_stopped_sends_its_replies_and_hangs_up);
     return 0;
 }
