@@ -131,7 +131,9 @@ static int read_manifest(void) {
     int error = manifest_read(&appender.manifest, appender.disk, &at, why);
     if (error && error != -ENOENT) log_warning("Cannot read the manifest of the append-only file: %s", why);
     if (appender.manifest.incr_seq < appender.given_incr) appender.manifest.incr_seq = appender.given_incr;
-    return error == -ENOENT ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : error;
+    if (error && error != -ENOENT) return error;
+    bool none = !manifest_base(&appender.manifest) && !manifest_last(&appender.manifest);
+    return none ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : 0;
 }
 
 static int write_manifest(void) {
