@@ -136,7 +136,6 @@ class Kills:
         if self.server.is_alive():
             os.kill(self.server.pid, signal.SIGKILL)
         self.server.wait("the server to die")
-        return time.monotonic()
 
 
 def generations(seed, arguments, killer):
