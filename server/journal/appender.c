@@ -130,10 +130,11 @@ static int read_manifest(void) {
     manifest_free(&appender.manifest);
     int error = manifest_read(&appender.manifest, appender.disk, &at, why);
     if (error && error != -ENOENT) log_warning("Cannot read the manifest of the append-only file: %s", why);
-    if (appender.manifest.incr_seq < appender.given_incr) appender.manifest.incr_seq = appender.given_incr;
     if (error && error != -ENOENT) return error;
     bool none = !manifest_base(&appender.manifest) && !manifest_last(&appender.manifest);
-    return none ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : 0;
+    error = none ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : 0;
+    if (appender.manifest.incr_seq < appender.given_incr) appender.manifest.incr_seq = appender.given_incr;
+    return error;
 }
 
 static int write_manifest(void) {

@@ -8,8 +8,8 @@
  *
  * A rewrite goes through steps: ASKED; the thread makes the next incremental file and lists it; READY; an executor takes the
  * cut, and a snapshot of that moment becomes the new base (SAVING); SAVED; the thread lists it, and deletes what is history.
- * What fails on the way leaves the files that there are in use. Where the log is switched on while the server runs, its first
- * file is listed together with its first base.
+ * What fails on the way leaves the files that there are in use. Where the log is switched on while the server runs, its
+ * first file is listed together with its first base.
  *
  * Manifest and files of this process are under a mutex whose holder may wait for the disk. */
 #ifndef KEVY_SERVER_JOURNAL_APPENDER_H

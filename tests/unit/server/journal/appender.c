@@ -1,5 +1,5 @@
-/* The files of the append-only log: whatever call of the disk fails, at any moment a manifest lists what all data can be had
- * from. */
+/* The files of the append-only log: whatever call of the disk fails, a manifest lists, at any moment, files that have all
+ * data. */
 #include "server/journal/appender.h"
 
 #include "tests/unit/appender_fixture.h"
@@ -69,7 +69,7 @@ static void it_is_switched_on_and_off(void) {
     "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
     "server logs.\r\n"
 
-/* Each call of each kind fails once: it is switched on or not, and where it is, the first base is tried until it is there. */
+/* Each call of each kind fails once: it is switched on or not, and if it is, the first base is tried until it is there. */
 static void where_it_cannot_be_switched_on_nothing_changes(void) {
     unsigned refusals = 0, failures = 0;
     for (enum disk_call call = DISK_OPENS; call < DISK_CALLS; call++)
