@@ -61,8 +61,7 @@ static bool follow_log(struct call *call) {
     bool ours = !config.appendonly || claim_directory(why);
     if (!ours) log_warning("Cannot keep an append-only file: %s", why);
     if (call->effects->journal) effects_end(call->effects); /* within EXEC: what stands before it */
-    if (!call->effects->journal ||
-        (ours && appender_follow(call->effects->journal, call->effects->now_ms)))
+    if (!call->effects->journal || (ours && appender_follow(call->effects->journal, call->effects->now_ms)))
         return true;
     config.appendonly = CONFIG_NO;
     reply_error(call->reply,
