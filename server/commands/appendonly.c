@@ -3,12 +3,13 @@
 
 #include "server/call/call.h"
 #include "server/journal/appender.h"
+#include "server/journal/snapshot.h"
 
 /* Within EXEC it begins behind it, as any time. */
 static void bgrewriteaof(struct call *call) {
     switch (appender_rewrite()) {
     case REWRITE_STARTED:
-        if (call->client->flags & CLIENT_IN_EXEC)
+        if (call->client->flags & CLIENT_IN_EXEC || snapshot_in_background())
             reply_simple(call->reply, "Background append only file rewriting scheduled");
         else
             reply_simple(call->reply, "Background append only file rewriting started");
@@ -36,14 +37,15 @@ void appendonly_info(struct info *info) {
     struct appender_figures figures = appender_figures();
     info_number(info, "aof_enabled", figures.on);
     info_number(info, "aof_rewrite_in_progress", figures.rewriting);
-    info_fixed(info, "aof_rewrite_scheduled:0");
+    info_number(info, "aof_rewrite_scheduled", figures.scheduled);
     info_number(info, "aof_last_rewrite_time_sec", figures.last_rewrite_s);
     info_number(info, "aof_current_rewrite_time_sec", figures.current_rewrite_s);
     info_fixed(info, figures.rewrite_ok ? "aof_last_bgrewrite_status:ok" : "aof_last_bgrewrite_status:err");
     info_number(info, "aof_rewrites", (int64_t)figures.rewrites);
     info_number(info, "aof_rewrites_consecutive_failures", (int64_t)figures.failures);
     info_fixed(info, figures.write_ok ? "aof_last_write_status:ok" : "aof_last_write_status:err");
-    info_fixed(info, "aof_last_cow_size:0 module_fork_in_progress:0 module_fork_last_cow_size:0");
+    info_number(info, "aof_last_cow_size", (int64_t)figures.peak);
+    info_fixed(info, "module_fork_in_progress:0 module_fork_last_cow_size:0");
     if (!figures.on) return;
     info_number(info, "aof_current_size", (int64_t)figures.size);
     info_number(info, "aof_base_size", (int64_t)figures.base_size);

@@ -438,10 +438,11 @@ static enum aof_found judge(struct scan *scan, enum step step, bool marked) {
 
 /* ---- The file ------------------------------------------------------------------------------------- */
 
+/* Or does the mark stand there as far as it came to the disk? */
 static bool is_marked(struct scan *scan) {
     struct bytes input = scan->in.input;
-    size_t len = input.len < mark.len ? input.len : mark.len;
-    return len > 1 && memcmp(input.data, mark.data, len) == 0;
+    size_t len = input.len < mark.len ? input.len : mark.len, text = strnlen(input.data, len);
+    return (len > 1 || text < len) && text > 0 && memcmp(input.data, mark.data, text) == 0;
 }
 
 static enum step take_unit(struct scan *scan) {

@@ -5,21 +5,27 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/journal.h"
 #include "server/journal/manifest.h"
 #include "server/journal/snapshot_save.h"
+#include "server/journal/snapshot_walk.h"
 #include "server/lock_order.h"
 #include "server/log.h"
 #include "server/stripes/stripes.h"
 
-enum step { STEP_NONE, STEP_ASKED, STEP_READY, STEP_SAVED };
+enum step { STEP_NONE, STEP_ASKED, STEP_READY, STEP_SAVING, STEP_SAVED };
 
 enum {
     REWRITE_FAILURES_FREE = 3, /* so many in a row, and the next is tried at once; then it waits */
     REWRITE_WAIT_MS = 60 * 1000,
+    REWRITE_AGAIN_MS = 1000,
+    READY_MS = 50, /* between two looks whether another snapshot has ended */
+    TEMPORARY_NAME_MAX = 48,
 };
 
 struct bell appender_bell;
@@ -37,16 +43,20 @@ static struct {
     struct mutex mutex;
     struct manifest manifest;
     uint64_t first_incr; /* of a rewrite: the files from this one on stay */
+    uint64_t given_incr; /* the last number that was given to a file: one that is not listed may have it */
+    bool waits;          /* it was switched on, and its first base is not there yet: its file is not listed */
     /* Who has the step has the others. */
     _Atomic enum step step;
     char base_name[MANIFEST_NAME_MAX + 1], base_path[MANIFEST_PATH_SIZE], incr_path[MANIFEST_PATH_SIZE];
-    bool saved;
+    char temporary[TEMPORARY_NAME_MAX];
+    bool saved, switches_on; /* switches_on: at the cut */
     uint64_t saved_size;
+    struct record_queue *queue; /* of who takes the cut */
     /* For anybody. */
     _Atomic bool on, cancelled, rewrite_ok, syncs_rest;
     _Atomic int error, fatal; /* negative errno */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
-    _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed;
+    _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed, peak;
 } appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX};
 
 static struct manifest_place place(void) {
@@ -63,6 +73,10 @@ bool appender_hurries(void) {
     return policy() == WRITER_ALWAYS;
 }
 
+static enum step step_now(void) {
+    return atomic_load_explicit(&appender.step, memory_order_acquire);
+}
+
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
 bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
@@ -74,10 +88,11 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
-    appender.refused = appender.cancelled = false;
     appender.error = appender.fatal = 0;
     appender.synced = appender.written = 0;
     appender.rewrites = appender.failures = appender.delayed = 0;
+    appender.refused = appender.cancelled = appender.waits = false;
+    appender.given_incr = 0;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
     writer_close(&appender.writer);
@@ -116,7 +131,11 @@ static int read_manifest(void) {
     manifest_free(&appender.manifest);
     int error = manifest_read(&appender.manifest, appender.disk, &at, why);
     if (error && error != -ENOENT) log_warning("Cannot read the manifest of the append-only file: %s", why);
-    return error == -ENOENT ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : error;
+    if (error && error != -ENOENT) return error;
+    bool none = !manifest_base(&appender.manifest) && !manifest_last(&appender.manifest);
+    error = none ? manifest_pass_strays(&appender.manifest, appender.disk, &at) : 0;
+    if (appender.manifest.incr_seq < appender.given_incr) appender.manifest.incr_seq = appender.given_incr;
+    return error;
 }
 
 static int write_manifest(void) {
@@ -164,6 +183,7 @@ static int make_incr(void) {
         error = -ENAMETOOLONG;
     if (error) return complain("name a file", error);
     assert(appender.manifest.incr_seq == before + 1);
+    appender.given_incr = before + 1;
     int file = appender.disk->open(appender.disk, appender.incr_path, DISK_CREATE);
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
@@ -210,7 +230,7 @@ static int list_base(uint64_t first_incr) {
     return error ? complain("list the base", error) : 0;
 }
 
-/* ---- Switching on and off ------------------------------------------------------------------------- */
+/* ---- At once -------------------------------------------------------------------------------------- */
 
 /* A manifest that lists a base and the file that is written next: where `anew`, a base of what is there now. */
 static int make_files(bool anew, int64_t unix_ms) {
@@ -243,6 +263,11 @@ static void note_sizes(void) {
 
 /* `anew`: what is in the files is not what is in memory. */
 static bool make_ready(bool anew, int64_t unix_ms) {
+    char why[CLAIM_WHY_SIZE];
+    if (!claim_directory(why)) {
+        log_warning("Cannot begin the append-only file: %s", why);
+        return false;
+    }
     mutex_lock(&appender.mutex);
     bool made = make_files(anew, unix_ms) == 0;
     if (made) delete_history();
@@ -285,24 +310,105 @@ static void cut_to(struct record_queue *queue, const char *path) {
     (void)journal_seal(queue, 0);
 }
 
-static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
-    if (appender.step != STEP_NONE) {
-        log_warning("The append-only file cannot be switched on while it is being made anew");
-        return false;
+/* ---- The base ------------------------------------------------------------------------------------- */
+
+/* All stripes are held: what is changed from here on goes into the next file. */
+static void cut(void *context) {
+    (void)context;
+    if (appender.switches_on) {
+        assert(!journal_listens() && !appender.on);
+        journal_switch(true);
+        appender.on = true;
     }
+    if (appender.on) cut_to(appender.queue, appender.incr_path);
+    atomic_store_explicit(&appender.step, STEP_SAVING, memory_order_release);
+}
+
+static void base_ended(bool saved, uint64_t bytes) {
+    appender.saved = saved;
+    appender.saved_size = bytes;
+    atomic_store_explicit(&appender.step, STEP_SAVED, memory_order_release);
+    bell_ring(&appender_bell);
+}
+
+/* By the thread that has written it, or whoever gave it up. */
+static void ended(void *context, const struct snapshot_written *written) {
+    (void)context;
+    appender.peak = snapshot_progress().peak;
+    if (written->error)
+        log_warning("Cannot %s for the append-only file: %s", written->failed, strerror(-written->error));
+    base_ended(!written->error && !written->given_up, written->bytes);
+}
+
+/* All stripes are held, and no snapshot is under way. False where there is no cut. */
+static bool start_base(struct record_queue *queue, int64_t unix_ms) {
+    struct snapshot_order order = {.disk = appender.disk,
+                                   .names = {appender.temporary, appender.base_path, config.appenddirname},
+                                   .form = {config.rdbcompression, config.rdbchecksum, true},
+                                   .aof_base = true,
+                                   .by_hand = appender.server->by_hand,
+                                   .cut = cut,
+                                   .ended = ended};
+    snprintf(appender.temporary, sizeof appender.temporary, "temp-rewriteaof-bg-%d.aof", (int)getpid());
+    appender.queue = queue;
+    int error = snapshot_start(&order, unix_ms);
+    if (error) complain("begin a base", error);
+    return !error;
+}
+
+/* ---- On and off ----------------------------------------------------------------------------------- */
+
+/* The first file, which is listed with its base. */
+static int make_first(void) {
+    mutex_lock(&appender.mutex);
+    int error = make_directory();
+    if (!error) error = read_manifest();
+    if (!error) error = name_base();
+    if (!error) error = make_incr();
+    appender.first_incr = appender.manifest.incr_seq;
+    mutex_unlock(&appender.mutex);
+    return error;
+}
+
+/* Where another snapshot is under way nobody is served until this one is written. */
+static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     if (!make_ready(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
     cut_to(queue, appender.incr_path);
     appender.on = true;
-    log_notice("Changes are appended to %s from now on", appender.incr_path);
     return true;
+}
+
+static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
+    if (make_first()) return false;
+    appender.cancelled = false;
+    appender.switches_on = appender.waits = true;
+    appender.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
+    appender.step = STEP_READY;
+    bool started = start_base(queue, unix_ms);
+    appender.switches_on = false;
+    if (started) return true;
+    appender.step = STEP_NONE;
+    return false;
+}
+
+static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
+    if (step_now() != STEP_NONE) {
+        log_warning("The append-only file cannot be switched on while it is being made anew");
+        return false;
+    }
+    bool on = snapshot_is_under_way() ? switch_on_at_once(queue, unix_ms)
+                                      : switch_on_by_and_by(queue, unix_ms);
+    if (on) log_notice("Changes are appended to %s from now on", appender.incr_path);
+    return on;
 }
 
 static void switch_off(struct record_queue *queue) {
     assert(journal_listens());
     appender.on = false;
-    if (appender.step != STEP_NONE) appender.cancelled = true;
+    if (step_now() != STEP_NONE) appender.cancelled = true;
+    if (step_now() == STEP_SAVING) snapshot_give_up();
     cut_to(queue, "");
     journal_switch(false);
     log_notice("Changes are no longer appended to a file");
@@ -337,8 +443,9 @@ static void rewrite_ended(bool ok, int64_t now_ms) {
     appender.last_rewrite_s = (now_ms - appender.begun_ms) / 1000;
     if (ok)
         appender.failures = 0;
-    else if (++appender.failures >= REWRITE_FAILURES_FREE)
-        appender.may_rewrite_ms = now_ms + REWRITE_WAIT_MS;
+    else
+        appender.may_rewrite_ms =
+            now_ms + (++appender.failures >= REWRITE_FAILURES_FREE ? REWRITE_WAIT_MS : REWRITE_AGAIN_MS);
     appender.step = STEP_NONE;
 }
 
@@ -346,7 +453,7 @@ static int prepare(void) {
     int error = make_directory();
     if (!error) error = name_base();
     if (!error && appender.on) error = make_incr();
-    if (!error && appender.on) error = write_manifest();
+    if (!error && appender.on && !appender.waits) error = write_manifest();
     appender.first_incr = appender.manifest.incr_seq + (appender.on ? 0 : 1);
     return error;
 }
@@ -369,7 +476,6 @@ static void begin_rewrite(int64_t now_ms) {
     log_notice("Background append only file rewriting started");
     assert(appender.step == STEP_ASKED && appender.first_incr > 0);
     appender.step = STEP_READY;
-    appender.server->look_again();
 }
 
 /* A base that is in nobody's use. Where only the directory could not be synced, the manifest lists it. */
@@ -385,6 +491,7 @@ static bool list_saved(void) {
         fall_back();
         return false;
     }
+    appender.waits = false;
     note_sizes();
     delete_history();
     return true;
@@ -412,21 +519,28 @@ static bool has_grown(void) {
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
-static enum step step_now(void) {
-    return atomic_load_explicit(&appender.step, memory_order_acquire);
+/* It was switched on, and its first base has failed. */
+static bool needs_base(void) {
+    mutex_lock(&appender.mutex);
+    bool needs = appender.waits && appender.on;
+    mutex_unlock(&appender.mutex);
+    return needs;
 }
 
 static void rewrite_step(int64_t now_ms) {
     switch (step_now()) {
     case STEP_NONE:
-        if (now_ms >= appender.may_rewrite_ms && has_grown()) {
+        if (now_ms >= appender.may_rewrite_ms && (needs_base() || has_grown())) {
             log_notice("Starting automatic rewriting of AOF");
             appender.step = STEP_ASKED;
             begin_rewrite(now_ms);
         }
         break;
     case STEP_ASKED: begin_rewrite(now_ms); break;
-    case STEP_READY: break;
+    case STEP_READY:
+        if (!snapshot_is_under_way()) appender.server->look_again();
+        break;
+    case STEP_SAVING: break;
     case STEP_SAVED: end_rewrite(now_ms); break;
     }
 }
@@ -435,13 +549,11 @@ bool appender_wants_cut(void) {
     return step_now() == STEP_READY;
 }
 
-void appender_cut(struct record_queue *queue, int64_t unix_ms) {
-    if (!appender_wants_cut()) return;
-    bool go = !appender.cancelled;
-    if (go && appender.on) cut_to(queue, appender.incr_path);
-    appender.saved = go && save_base(unix_ms);
-    atomic_store_explicit(&appender.step, STEP_SAVED, memory_order_release);
-    bell_ring(&appender_bell);
+bool appender_cut(struct record_queue *queue, int64_t unix_ms) {
+    if (!appender_wants_cut() || snapshot_is_under_way()) return false;
+    bool started = !appender.cancelled && start_base(queue, unix_ms);
+    if (!started) base_ended(false, 0);
+    return started;
 }
 
 /* ---- The thread ----------------------------------------------------------------------------------- */
@@ -485,7 +597,8 @@ int64_t appender_turn(int64_t now_ms) {
     if (appender_fatal()) return WRITER_NEVER;
     enum step before = step_now();
     rewrite_step(now_ms);
-    return step_now() != before ? now_ms : due_ms;
+    if (step_now() != before) return now_ms;
+    return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;
 }
 
 int appender_fatal(void) {
@@ -507,8 +620,10 @@ bool appender_finish(int64_t now_ms) {
 
 struct appender_figures appender_figures(void) {
     enum step step = step_now();
+    bool waits = (step == STEP_ASKED || step == STEP_READY) && snapshot_is_under_way();
     struct appender_figures figures = {.on = appender.on,
-                                       .rewriting = step != STEP_NONE,
+                                       .rewriting = step != STEP_NONE && !waits,
+                                       .scheduled = waits,
                                        .rewrite_ok = appender.rewrite_ok,
                                        .write_ok = !appender.error,
                                        .last_rewrite_s = appender.last_rewrite_s,
@@ -518,7 +633,8 @@ struct appender_figures appender_figures(void) {
                                        .size = appender.other_size + appender.file_size,
                                        .base_size = appender.base_size,
                                        .unsynced = appender.synced != journal_next(),
-                                       .delayed = appender.delayed};
+                                       .delayed = appender.delayed,
+                                       .peak = appender.peak};
     if (figures.rewriting)
         figures.current_rewrite_s = ((int64_t)clock_monotonic_us() / 1000 - appender.begun_ms) / 1000;
     for (unsigned i = 0; i < journal_queue_count(); i++) figures.buffered += queue_bytes(journal_queue(i));

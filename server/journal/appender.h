@@ -7,8 +7,9 @@
  *   anybody                asks for a rewrite, and for figures
  *
  * A rewrite goes through steps: ASKED; the thread makes the next incremental file and lists it; READY; an executor takes the
- * cut and has the base written as of that moment; SAVED; the thread lists the new base, and deletes what is history. What
- * fails on the way leaves the files that there are in use.
+ * cut, and a snapshot of that moment becomes the new base (SAVING); SAVED; the thread lists it, and deletes what is history.
+ * What fails on the way leaves the files that there are in use. Where the log is switched on while the server runs, its
+ * first file is listed together with its first base.
  *
  * Manifest and files of this process are under a mutex whose holder may wait for the disk. */
 #ifndef KEVY_SERVER_JOURNAL_APPENDER_H
@@ -28,6 +29,7 @@ struct appender_server {
         void); /* every shard is to look at everything: a cut is to be taken, or there is room */
     void (*refuse)(bool on); /* commands that write are refused from now on, or no longer */
     bool (*holds)(void);     /* whoever writes is held now; called when there is room, and ends that */
+    bool by_hand;            /* bases are written by who calls snapshot_writer_turn: for tests */
 };
 
 /* Queues for so many executors, before these are opened; nothing is recorded yet. False without memory. */
@@ -59,7 +61,8 @@ bool appender_finish(int64_t now_ms);
 bool appender_follow(struct record_queue *queue, int64_t now_ms);
 /* Is there a cut to be taken? Any thread. */
 bool appender_wants_cut(void);
-void appender_cut(struct record_queue *queue, int64_t now_ms);
+/* Takes it, if nothing else writes a snapshot. True: then all shards are to look. */
+bool appender_cut(struct record_queue *queue, int64_t now_ms);
 
 /* ---- Any thread ------------------------------------------------------------------------------------ */
 
@@ -70,7 +73,7 @@ enum appender_answer { REWRITE_STARTED, REWRITE_GOES_ON, REWRITE_IMPOSSIBLE };
 enum appender_answer appender_rewrite(void);
 
 struct appender_figures {
-    bool on, rewriting;
+    bool on, rewriting, scheduled; /* scheduled: when what else writes a snapshot has ended */
     bool rewrite_ok, write_ok;
     int64_t last_rewrite_s, current_rewrite_s; /* seconds; -1: there was none, there is none */
     uint64_t rewrites, failures;               /* begun; failed since one was well */
@@ -78,6 +81,7 @@ struct appender_figures {
     uint64_t buffered;                         /* bytes of records in memory */
     bool unsynced;
     uint64_t delayed; /* times that whoever writes was held */
+    uint64_t peak;    /* bytes that copies took for the last base */
 };
 struct appender_figures appender_figures(void);
 /* Text of the last error of writing; what is refused names it. */

@@ -39,8 +39,8 @@ bool batch_open(struct batch *batch) __attribute__((warn_unused_result));
 void batch_close(struct batch *batch);
 
 /* Shows the tickets that are there, up to a cut, of the merge to the batch. 0: it has some. -EAGAIN: there are none.
- * -ENOMEM: the next one is too large for the memory that there is; nothing was passed. The queues must keep what was shown until
- * the batch was written. */
+ * -ENOMEM: the next one is too large for the memory that there is; nothing was passed. The queues must keep what was shown
+ * until the batch was written. */
 int batch_gather(struct batch *batch, struct merge *merge);
 
 /* Where it is written to. */

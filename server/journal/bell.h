@@ -1,8 +1,8 @@
 /* bell.h - one thread sleeps until another has work for it.
  *
  * Who has work leaves it where the sleeper looks, and rings; who sleeps says so first, looks once more, and then sleeps.
- * Both are a store and then a load, seq_cst: so one of them sees the other. Where nobody sleeps a ring is no system call, only a
- * fence and a load. */
+ * Both are a store and then a load, seq_cst: so one of them sees the other. Where nobody sleeps a ring is no system call,
+ * only a fence and a load. */
 #ifndef KEVY_SERVER_JOURNAL_BELL_H
 #define KEVY_SERVER_JOURNAL_BELL_H
 

@@ -98,8 +98,9 @@ void upkeep_cut(struct shard *shard) {
     struct stripe_set all = {{0}};
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
+    bool begun = appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
     stripe_set_leave(&all, &shard->exec.wakes, shard->exec.clock.now_ms);
+    if (begun) post_look_again(&shard->exec.wakes);
 }
 
 /* ---- Snapshots ------------------------------------------------------------------------------------ */

@@ -142,6 +142,16 @@ static void note_directory(void *context, const char *name) {
     snprintf(names->names[names->count++], sizeof names->names[0], "%s", name);
 }
 
+/* Whoever has it may replace what is looked at, and is not to lose what it writes. */
+static bool may_look(struct check *check, const char *directory) {
+    int64_t holder = claim_holder(directory);
+    if (holder < 0) return true;
+    fprintf(stderr, "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
+            directory, holder);
+    if (check->repairs) complain(check, "nothing is repaired there", NULL);
+    return !check->repairs;
+}
+
 /* The working directory. */
 static void check_all(struct check *check) {
     struct names names = {0};
@@ -172,14 +182,6 @@ static void check_file(struct check *check, const char *name) {
         check_aof(check, &place, true);
 }
 
-static void tell_holder(const char *directory) {
-    int64_t holder = claim_holder(".");
-    if (holder >= 0)
-        fprintf(stderr,
-                "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
-                directory, holder);
-}
-
 /* Goes to the directory, or to that of the file, and looks. */
 static void check_path(struct check *check, const char *path) {
     struct stat status;
@@ -187,12 +189,10 @@ static void check_path(struct check *check, const char *path) {
     if (stat(path, &status) < 0) {
         complain(check, path, strerror(errno));
     } else if (S_ISDIR(status.st_mode)) {
-        if (chdir(path) < 0) {
+        if (chdir(path) < 0)
             complain(check, path, strerror(errno));
-        } else {
-            tell_holder(path);
+        else if (may_look(check, "."))
             check_all(check);
-        }
     } else {
         char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
         if (slash && (!directory || chdir(directory) < 0))

@@ -106,6 +106,14 @@ static bool load_rdb(int64_t now_ms, uint64_t begun_us) {
 }
 
 /* What is loaded is no change that a save is missing. */
+static void forget_changes(int64_t now_ms) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    snapshot_open(&disk_kernel, now_ms);
+    stripe_set_unlock(&all);
+}
+
 static bool load_aof(int64_t now_ms, uint64_t begun_us) {
     struct aof_runner *runner = replay_new(now_ms, false);
     if (!runner) {
@@ -122,7 +130,7 @@ static bool load_aof(int64_t now_ms, uint64_t begun_us) {
     enum aof_loaded loaded = aof_load(&load);
     replay_free(runner);
     manifest_free(&load.manifest);
-    snapshot_open(&disk_kernel, now_ms);
+    forget_changes(now_ms);
     if (loaded == AOF_FAILED && !intake_cancelled()) log_warning("%s", load.why);
     if (loaded == AOF_LOADED)
         log_notice("DB loaded from append only file: %.3f seconds",

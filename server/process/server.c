@@ -237,8 +237,7 @@ static bool start_all(void) {
     }
     if (!open_stripes() || !scribe_open() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    if (!recover_begin() || (!intake_going() && !scribe_start())) return false;
-    if (!start_shards()) return false;
+    if (!recover_begin() || (!intake_going() && !scribe_start()) || !start_shards()) return false;
     if (recover()) return true;
     stop_shards();
     return false;

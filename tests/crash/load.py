@@ -97,7 +97,14 @@ def state_of(client, writer):
     return found
 
 
-class Writer:
+class Part:
+    """A client, in a thread of its own. `alive`: when it sent what it was last answered: then the server lived, however late this process
+    took notice of what it said."""
+
+    alive = 0.0
+
+
+class Writer(Part):
     """Makes its steps until the server is gone."""
 
     def __init__(self, load, number):
@@ -121,10 +128,11 @@ class Writer:
         client.call("SELECT", 2 * self.number + 1)
         while True:
             steps = [(step,) + self.encoded(step) for step in range(self.sent + 1, self.sent + 1 + dice.choice((1, 1, 2, 16)))]
-            self.sent = steps[-1][0]
+            self.sent, sent_at = steps[-1][0], time.monotonic()
             client.send(b"".join(data for _, data, _ in steps))
             for step, _, replies in steps:
                 replied = [client.read() for _ in range(replies)]
+                self.alive = sent_at
                 reply = replied[-1]
                 if replies > 1:
                     if not isinstance(reply, list):
@@ -133,7 +141,7 @@ class Writer:
                 self.acks.append((time.monotonic(), step))
 
 
-class Reader:
+class Reader(Part):
     """Sees how far the counter is."""
 
     def __init__(self):
@@ -141,11 +149,13 @@ class Reader:
 
     def run(self, client):
         while True:
-            self.seen.append((time.monotonic(), 0))
-            self.seen[-1] = (self.seen[-1][0], int(client.call("GET", "count") or 0))
+            sent_at = time.monotonic()
+            count = int(client.call("GET", "count") or 0)
+            self.alive = sent_at
+            self.seen.append((time.monotonic(), count))
 
 
-class Subscriber:
+class Subscriber(Part):
     def __init__(self):
         self.seen = []  # (when, name)
 
@@ -156,7 +166,7 @@ class Subscriber:
             self.seen.append((time.monotonic(), message[2].decode()))
 
 
-class Producer:
+class Producer(Part):
     def __init__(self, number):
         self.number, self.sent, self.acks = number, 0, []
 
@@ -167,7 +177,7 @@ class Producer:
             self.acks.append((time.monotonic(), "%d:%d" % (self.number, self.sent)))
 
 
-class Consumer:
+class Consumer(Part):
     """Takes elements away, or moves them."""
 
     def __init__(self, moves):
@@ -181,7 +191,7 @@ class Consumer:
                 self.given.append((time.monotonic(), (reply if self.moves else reply[1]).decode()))
 
 
-class Operator:
+class Operator(Part):
     """Saves and rewrites now and then; what is refused is refused."""
 
     def __init__(self, commands):
@@ -206,23 +216,23 @@ class Load:
         self.clients = 0
 
     def run(self, server, kill):
-        """Runs all of it until kill() has killed the server. When that was."""
+        """Runs all of it until kill() has killed the server. A moment at which that still lived, and after which nobody was answered for long."""
         self.consumers = [Consumer(False), Consumer(False), Consumer(True)]
         self.readers, self.subscribers = [Reader(), Reader()], [Subscriber()]
         parts = self.writers + self.producers + self.consumers + self.readers + self.subscribers
         parts += [Operator(self.operations)] if self.operations else []
         for part in self.writers + self.producers:
-            part.acks = []
+            part.acks, part.alive = [], 0.0
         failures = []
         threads = [threading.Thread(target=self.part, args=(server, part, failures)) for part in parts]
         for thread in threads:
             thread.start()
-        killed_at = kill()
+        kill()
         for thread in threads:
             thread.join()
         if failures:
             wrong("; ".join(failures))
-        return killed_at
+        return max(part.alive for part in parts)
 
     @staticmethod
     def part(server, part, failures):

@@ -2,6 +2,7 @@
 """The server is killed (SIGKILL) at every step that it does with its files; what it finds when it starts again must be what it may be.
 
     run.py --killed KEVY_KILLED steps save        SAVE over an older file: the old or the new one, whole
+    run.py --killed KEVY_KILLED steps bgsave      the same in the background
     run.py --killed KEVY_KILLED steps rewrite     BGREWRITEAOF: nothing is lost
     run.py --killed KEVY_KILLED steps switch      the append-only file is switched on: the data of before, or those of now
     run.py --killed KEVY_KILLED load              an append-only file under the load of load.py, killed at some step or moment, again and again
@@ -16,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from kevy import Closed, Server, Timeout, encode, eventually  # noqa: E402
+from kevy import Closed, Error, Server, Timeout, encode, eventually  # noqa: E402
 from killer import Killer  # noqa: E402
 from load import LOSES_S, Load  # noqa: E402
 
@@ -41,6 +42,7 @@ APPENDS = ["--appendonly", "yes", "--appendfsync", "always"]
 # there whatever becomes of it.
 KILLED = {
     "save": ([], None, ("SAVE",), 6, False),
+    "bgsave": ([], None, ("BGSAVE",), 6, False),
     "rewrite": (APPENDS, None, ("BGREWRITEAOF",), 20, True),
     "switch": (APPENDS, ("CONFIG", "SET", "appendonly", "no"), ("CONFIG", "SET", "appendonly", "yes"), 15, False),
 }
@@ -67,10 +69,14 @@ def ask(client, command, server):
     try:
         client.send(encode(*command))
         reply = client.read()
-        if command[0] != "BGREWRITEAOF":
+        if command[0] == "SAVE" or isinstance(reply, Error):
             return reply == "OK"
-        eventually("the rewrite to end", lambda: b"aof_rewrite_in_progress:0" in client.call("INFO", "persistence"))
-        return True
+
+        def ended():
+            info = client.call("INFO", "persistence")
+            return info if b"rewrite_in_progress:0" in info and b"bgsave_in_progress:0" in info else None
+
+        return b"rdb_last_bgsave_status:ok" in eventually("it to end", ended)
     except (Closed, OSError):
         server.wait("the server to die")
         return False
@@ -136,7 +142,6 @@ class Kills:
         if self.server.is_alive():
             os.kill(self.server.pid, signal.SIGKILL)
         self.server.wait("the server to die")
-        return time.monotonic()
 
 
 def generations(seed, arguments, killer):
@@ -173,7 +178,7 @@ def run_load(arguments):
     first = arguments.seed if arguments.seed is not None else random.randrange(1 << 30)
     fell, steps, begun = {}, 0, time.monotonic()
     with Killer() as killer:
-        for seed in range(first, first + (1 if arguments.seed is not None else arguments.runs // GENERATIONS)):
+        for seed in range(first, first + arguments.runs // GENERATIONS):
             try:
                 found, made = generations(seed, arguments, killer)
             except BaseException:
@@ -195,8 +200,8 @@ def main():
     steps.add_argument("what", choices=KILLED)
     steps.add_argument("--plant", action="store_true")
     load = commands.add_parser("load")
-    load.add_argument("--runs", type=int, default=20)
-    load.add_argument("--seed", type=int)
+    load.add_argument("--runs", type=int, default=20, help="%d of them in one directory, from one seed" % GENERATIONS)
+    load.add_argument("--seed", type=int, help="the first")
     load.add_argument("--policy", choices=("always", "everysec"))
     load.add_argument("--operations", action="store_true", help="rewrite and save meanwhile")
     load.add_argument("--plant", action="store_true")

@@ -9,6 +9,7 @@
 
 #include "server/exec/replay.h"
 #include "server/journal/appender.h"
+#include "server/journal/snapshot_walk.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/world.h"
 
@@ -72,16 +73,37 @@ static bool end_holding(void) {
     if (held) gate_lower(GATE_ROOM);
     return held;
 }
-static const struct appender_server server = {look_again, refuse, end_holding};
+static const struct appender_server server = {look_again, refuse, end_holding, .by_hand = true};
+
+/* A step of a walk, where there is one: any executor does it for any stripe. */
+static void walk(struct executor *executor, unsigned i) {
+    struct stripe *stripe = &stripes.all[i];
+    stripe_lock(stripe);
+    (void)snapshot_walk(stripe);
+    stripe_leave(stripe, &executor->wakes, now_ms);
+}
 
 static void between_requests(struct executor *executor) {
     struct stripe_set all = {{0}};
     if (!pick(6)) (void)appender_rewrite();
+    if (pick(2)) walk(executor, pick(stripes.count));
     if (!appender_wants_cut()) return;
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    appender_cut(executor->effects.journal, now_ms);
-    stripe_set_unlock(&all);
+    (void)appender_cut(executor->effects.journal, now_ms);
+    stripe_set_leave(&all, &executor->wakes, now_ms);
+}
+
+/* The thread of snapshots, and what shards do of them in their upkeep. */
+static void run_snapshots(void *context) {
+    struct executor *executor = &shards[EXECUTORS - 1].exec;
+    for (unsigned i = 0; !ended; i++) {
+        if (snapshot_is_under_way()) {
+            walk(executor, i % stripes.count);
+            (void)snapshot_writer_turn();
+        }
+        if (i % 8 == 0) fibers_yield();
+    }
 }
 
 static bool gives_up(void) {
@@ -105,9 +127,9 @@ static void run_writer(void *context) {
 /* ---- When the power goes -------------------------------------------------------------------------- */
 
 static struct {
-    unsigned steps, at;   /* of the scheduler */
-    bool done, killed;    /* killed: the kernel writes what it has */
-    uint64_t least, most; /* tickets */
+    unsigned steps, at;      /* of the scheduler */
+    bool done, killed;       /* killed: the kernel writes what it has */
+    uint64_t least, most;    /* tickets */
     uint64_t least_of_power; /* where the power goes at once after the process was killed */
 } cut;
 
@@ -253,12 +275,14 @@ static void run_generation(bool whole) {
     seals_late = mutation == TICKET_AFTER_UNLOCK;
     sim_disk_new(&after, check_random(&dice));
     fibers_add(run_writer, NULL);
+    fibers_add(run_snapshots, NULL);
     world_run(step);
     seals_late = false;
     if (!cut.done) cut_now();
     tell_alone();
     if (fixture_raised(GATE_MISCONF)) gate_lower(GATE_MISCONF);
     (void)end_holding();
+    snapshot_give_up();
     journal_ignore();
     journal_hold(false);
     world_close();

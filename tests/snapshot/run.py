@@ -9,7 +9,7 @@
     run.py refuse                         a file that cannot be loaded: what the start and --check-data say, and that it stays as it is
     run.py loading                        what is answered while a file is loaded, beside redis-server; and what ends the server then
     run.py claim                          two servers in one directory: they do not replace each other's files
-    run.py zoo DIRECTORY                  every RDB file of a collection: it loads to what its .expect says, or is refused
+    run.py zoo DIRECTORY                  every RDB and append-only file of a collection: it loads to what its .expect says, or is refused
 
 Compared are DEBUG DIGEST, which is Redis's own, and the time of each key that expires. --plant changes a byte of a value on the way;
 it must be found. Where the zoo is missing, that is said and nothing is tested.
@@ -535,6 +535,8 @@ def verdict(check, row):
         for words, column, kind in LACKS:
             if words in log and kind in row[column]:
                 return "lacking: " + kind.lower(), ""
+        if re.search(r"Unknown command '(eval|function)' reading the append only file", log, re.IGNORECASE):
+            return "lacking: scripts", ""
         if row["name"] in CLOSER and re.search(r"Cannot load dump.rdb: offset \d+: database 0, key \".*\": no value is like this", log):
             return "closer than redis-server", ""
     changes = [line for line in log.splitlines() if re.match(r"[-+] ", line)]
@@ -551,7 +553,7 @@ def run_zoo(arguments):
     check = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(check)
     with open(os.path.join(arguments.directory, "index.tsv"), encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row["kind"] == "rdb"]
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     counts, bad = {}, 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for row, (said, log) in zip(rows, pool.map(lambda row: verdict(check, row), rows)):

@@ -4,6 +4,7 @@
 
 #include "server/journal/appender.h"
 #include "server/journal/journal.h"
+#include "server/journal/snapshot_walk.h"
 #include "server/loop/upkeep.h"
 #include "tests/unit/snapshot_fixture.h"
 
@@ -33,7 +34,7 @@ static inline bool note_room(void) {
     return true;
 }
 static const struct appender_server appender_stub = {
-    .look_again = note_look, .refuse = note_refusal, .holds = note_room};
+    .look_again = note_look, .refuse = note_refusal, .holds = note_room, .by_hand = true};
 
 /* A server on the disk as it is, with this option; its data are not loaded. */
 static inline bool log_start(const char *options) {
@@ -46,6 +47,7 @@ static inline bool log_start(const char *options) {
 }
 
 static inline void log_stop(void) {
+    snapshot_give_up();
     if (journal_listens()) journal_ignore();
     if (refused) note_refusal(false);
     atomic_fetch_and(&gates_up, ~GATE_MASK(GATE_ROOM));
@@ -53,15 +55,23 @@ static inline void log_stop(void) {
     appender_close();
 }
 
+/* The base that is being written, to its end. */
+static inline void log_walk(void) {
+    while (snapshot_is_under_way()) {
+        for (unsigned i = 0; i < stripes.count; i++) (void)snapshot_walk(&stripes.all[i]);
+        (void)snapshot_writer_turn();
+    }
+}
+
 /* Turns of the thread until it would sleep, and of an executor where it is asked; when the next is due. */
 static inline int64_t log_turns(int64_t at_ms) {
     shards->exec.clock.now_us = (uint64_t)at_ms * 1000;
     for (;;) {
         int64_t due_ms = appender_turn(at_ms);
-        if (appender_wants_cut())
-            upkeep_cut(shards);
-        else if (due_ms > at_ms)
-            return due_ms;
+        if (appender_wants_cut()) upkeep_cut(shards);
+        bool walks = snapshot_is_under_way();
+        log_walk();
+        if (due_ms > at_ms && !walks) return due_ms;
     }
 }
 
