@@ -316,7 +316,6 @@ static bool fail_parse(struct replay *replay) {
 static bool run_next(struct replay *replay) {
     struct bytes data = {replay->input.data + replay->taken, replay->input.len - replay->taken};
     const struct command *known;
-    char text[REQUEST_ERROR_MAX];
     size_t used;
     if (!replay->parser.saved) replay->request_at = here(replay);
     if (!replay->parser.saved && data.data[0] == '#') return skip_line(replay);
