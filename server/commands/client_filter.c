@@ -287,9 +287,24 @@ static bool is_filter(struct bytes word) {
     return find_word(word, &without) != NULL;
 }
 
+/* Redis 7.0 looks at the words of CLIENT LIST before it looks at any value: what is no row of filters is a syntax error. How
+ * many numbers stand behind ID is seen when they are read. */
+static bool is_row(const struct call *call, uint32_t arg) {
+    for (unsigned without; arg < call->argc; arg += 2) {
+        const struct filter_word *word = find_word(call->argv[arg], &without);
+        if (!word || arg + 1 == call->argc) return false;
+        if (word->read == read_ids) return true;
+    }
+    return true;
+}
+
 bool client_filter_read(struct call *call, uint32_t arg, bool kill, struct client_filter *filter) {
     struct reading reading = {.call = call, .filter = filter, .arg = arg, .kill = kill};
     *filter = client_filter_all(kill);
+    if (!kill && !is_row(call, arg)) {
+        call_syntax_error(call);
+        return false;
+    }
     for (; reading.arg < call->argc; reading.arg += 2) {
         const struct filter_word *word = find_word(call->argv[reading.arg], &reading.without);
         bool valid = word && reading.arg + 1 < call->argc;

@@ -66,13 +66,13 @@ def random_filters(chance):
                       lambda: [no + "USER", pick("default", "default", "nobody")], lambda: ["SKIPME", pick("yes", "no", "no", "maybe")],
                       lambda: ["MAXAGE", pick("100000", "0", "-1", "x")], lambda: ["IDLE", pick("100000", "0", "x")],
                       lambda: [no + "IP", pick("127.0.0.1", "1.2.3.4", "x")], lambda: [no + "ADDR", pick("1.2.3.4:5", "x")],
-                      lambda: [no + "LADDR", "1.2.3.4:5"], lambda: [pick("NONSENSE", "NOT-IDLE", "NAME")])()
+                      lambda: [no + "LADDR", "1.2.3.4:5"])()
     return words
 
 
 def as_in_redis(words):
-    """Numbers alone, which are listed in their own order, and what Redis calls an invalid number."""
-    return words[0].upper() == "ID" or (words[-1] == "NONSENSE" and "ID" in [word.upper() for word in words if isinstance(word, str)])
+    """Numbers alone, which are listed in their own order."""
+    return words[0].upper() == "ID"
 
 
 def ask(clients, command, words):
