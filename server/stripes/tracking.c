@@ -369,13 +369,18 @@ TRACKING_RACY static inline struct tracked *const *racy_chain(const struct strip
     return first ? &first[at - segment_begin(segment)] : NULL;
 }
 
+/* The first record of it, which may be gone by now: an address to ask for, never one to read. */
+TRACKING_RACY static inline const struct tracked *racy_record(const struct stripe *stripe, uint64_t hash) {
+    struct tracked *const *chain = racy_chain(stripe, hash);
+    return chain ? READ_ONCE(*chain) : NULL;
+}
+
 void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
     memory_prefetch(racy_chain(stripe, hash));
 }
 
-TRACKING_RACY void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
-    struct tracked *const *chain = racy_chain(stripe, hash);
-    if (chain) memory_prefetch(READ_ONCE(*chain));
+void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
+    memory_prefetch(racy_record(stripe, hash));
 }
 
 /* ---- Taking --------------------------------------------------------------------------------------- */
