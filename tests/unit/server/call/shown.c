@@ -157,25 +157,12 @@ static void close_clients(void) {
     close(bystander[1]);
 }
 
-static void begin_held(unsigned count) {
-    CHECK(journal_open(count));
-    begin(count, "enable-debug-command yes\n");
-    journal_listen();
-    journal_hold(true);
-}
-
 /* Whether events are published makes a difference to when a request takes its ticket. */
 static void publish_events(bool on) {
     open_clients();
     run(writer,
         on ? "config set notify-keyspace-events KEAm\r\n" : "config set notify-keyspace-events \"\"\r\n");
     close_clients();
-}
-
-static void end_held(void) {
-    end();
-    journal_hold(false);
-    journal_close();
 }
 
 /* ---- Ways out ------------------------------------------------------------------------------------- */
@@ -321,14 +308,14 @@ static unsigned try_all(bool events) {
 
 static void nobody_is_shown_what_is_not_durable(void) {
     for (unsigned count = 1; count <= 2; count++) {
-        begin_held(count);
+        begin_held(count, "enable-debug-command yes\n");
         for (unsigned events = 0; events < 2; events++) CHECK_INT(try_all(events), 0);
         end_held();
     }
 }
 
 static void every_way_that_is_not_held_is_found(void) {
-    begin_held(2);
+    begin_held(2, "enable-debug-command yes\n");
     for (unsigned plant = PLANT_NOTHING + 1; plant < PLANT_COUNT; plant++) {
         planted = plant;
         unsigned found = try_all(plant == PLANT_CLAIM);
@@ -341,7 +328,7 @@ static void every_way_that_is_not_held_is_found(void) {
 
 /* Nor is anybody held who asks for another key, as long as it has another mark. */
 static void who_asks_for_other_data_waits_for_nothing(void) {
-    begin_held(2);
+    begin_held(2, "enable-debug-command yes\n");
     open_clients();
     run(writer, "flushall\r\n");
     let_run(writer, 0, "set k v\r\n");
@@ -367,7 +354,7 @@ static void who_asks_for_other_data_waits_for_nothing(void) {
 
 /* QUIT's reply and the end come behind what is held; who is killed, or is here when the server ends, goes. */
 static void who_is_held_may_end(void) {
-    begin_held(2);
+    begin_held(2, "enable-debug-command yes\n");
     open_clients();
     let_run(writer, 0, "set k v\r\nquit\r\n");
     let_run(reader, 1, "get k\r\n");
