@@ -31,6 +31,7 @@ static inline void *shard_main(void *argument) {
 /* So many shards that turn, with these options. What they find is prepared before. */
 static inline void begin_prepared(unsigned count, const char *options, void (*prepare)(void)) {
     fixture_open(count);
+    options_set("save \"\"\n");
     options_set(options);
     if (prepare) prepare();
     CHECK(pthread_barrier_init(&opened, NULL, 2) == 0);
