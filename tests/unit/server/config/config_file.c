@@ -339,7 +339,6 @@ static const struct {
     {"aclfile /etc/redis/users.acl", "kevy has no access control lists yet; only '' is accepted"},
     {"activedefrag yes", "kevy does not defragment; only 'no' is accepted"},
     {"always-show-logo yes", "~kevy has no logo to show"},
-    {"aof-use-rdb-preamble no", "~kevy keeps no append-only file yet"},
     {"aof-use-rdb-preamble no", "kevy writes the base of an append-only file as RDB; only 'yes' is accepted"},
     {"appendfsync always", "~kevy keeps no append-only file yet"},
     {"cluster-node-timeout 5000", "~kevy is a cluster of one node at most"},
