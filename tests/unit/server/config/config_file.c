@@ -340,7 +340,6 @@ static const struct {
     {"activedefrag yes", "kevy does not defragment; only 'no' is accepted"},
     {"always-show-logo yes", "~kevy has no logo to show"},
     {"aof-use-rdb-preamble no", "kevy writes the base of an append-only file as RDB; only 'yes' is accepted"},
-    {"appendfsync always", "~kevy keeps no append-only file yet"},
     {"cluster-node-timeout 5000", "~kevy is a cluster of one node at most"},
     {"crash-log-enabled yes", "~kevy leaves crashes to the kernel's core dumps"},
     {"dual-channel-replication-enabled no", ""},
