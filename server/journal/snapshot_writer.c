@@ -300,11 +300,12 @@ static void count_keys(void) {
         }
         total += size->keys;
     }
-    writer.total = total;
+    __atomic_store_n(&writer.total, total, __ATOMIC_RELAXED);
 }
 
 int snapshot_writer_open(const struct snapshot_order *order, int64_t now_ms) {
-    assert(!snapshot_writer_works() && !writer.first && writer.bytes == 0);
+    assert(!snapshot_writer_works() && !writer.first &&
+           __atomic_load_n(&writer.bytes, __ATOMIC_RELAXED) == 0);
     snapshot_writer_join();
     writer.databases = stripes.all[0].keyspace->databases;
     writer.file = malloc(sizeof *writer.file);
@@ -321,8 +322,11 @@ int snapshot_writer_open(const struct snapshot_order *order, int64_t now_ms) {
                                          .memory = snapshot_memory()};
     writer.error = 0;
     writer.why = NULL;
-    writer.opened = writer.complete = writer.failed = writer.given_up = false;
-    writer.keys = writer.peak = 0;
+    writer.opened = writer.complete = false;
+    __atomic_store_n(&writer.failed, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&writer.given_up, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&writer.keys, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&writer.peak, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.works, true, __ATOMIC_RELEASE);
     int error = order->by_hand ? 0 : pthread_create(&writer.thread, NULL, run, NULL);
     writer.joinable = !order->by_hand && !error;
