@@ -312,6 +312,12 @@ static bool take_bulk(struct replay *replay) {
     return true;
 }
 
+static bool fail_parse(struct replay *replay) {
+    char why[REQUEST_ERROR_MAX];
+    request_error(&replay->parser, why);
+    return fail(replay, why);
+}
+
 /* ---- Files ---------------------------------------------------------------------------------------- */
 
 static bool run_next(struct replay *replay) {
@@ -326,7 +332,7 @@ static bool run_next(struct replay *replay) {
         return take_request(replay, data.data, used, known);
     case REQUEST_MORE: return read_on(replay);
     case REQUEST_BULK: return run_batch(replay) && take_bulk(replay);
-    default: return fail(replay, replay->parser.error);
+    default: return fail_parse(replay);
     }
 }
 

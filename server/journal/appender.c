@@ -89,8 +89,9 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
     appender.error = appender.fatal = 0;
+    appender.synced = appender.written = 0;
     appender.rewrites = appender.failures = appender.delayed = 0;
-    appender.refused = appender.waits = false;
+    appender.refused = appender.cancelled = appender.waits = false;
     appender.given_incr = 0;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
@@ -172,7 +173,8 @@ static uint64_t size_of_others(void) {
     return sum;
 }
 
-/* An empty file that is not listed yet. The directory is synced with the manifest. */
+/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between changes of
+ * names that are not synced. */
 static int make_incr(void) {
     struct manifest_place at = place();
     uint64_t before = appender.manifest.incr_seq;
@@ -186,8 +188,9 @@ static int make_incr(void) {
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
     int closed = appender.disk->close(appender.disk, file);
-    if (error || closed) return complain("sync a file", error ? error : closed);
-    return 0;
+    if (!error) error = closed;
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    return error ? complain("sync a file", error) : 0;
 }
 
 /* The last run's file, where nothing came to be in it. */
@@ -213,7 +216,10 @@ static bool save_base(int64_t unix_ms) {
                                  .base = true,
                                  .now_ms = unix_ms};
     int error = snapshot_save_run(&save);
-    if (error) log_warning("Cannot %s for the append-only file: %s", save.failed, strerror(-error));
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    if (error)
+        log_warning("Cannot %s for the append-only file: %s",
+                    save.failed ? save.failed : "sync the directory", strerror(-error));
     appender.saved_size = save.bytes;
     return !error;
 }
@@ -458,7 +464,8 @@ static void begin_rewrite(int64_t now_ms) {
     appender.rewrites++;
     appender.cancelled = false;
     mutex_lock(&appender.mutex);
-    int error = appender.on ? 0 : read_manifest();
+    int error = appender.on && appender.manifest.count ? 0 : read_manifest();
+    if (!error && appender.on && !appender.manifest.count) error = complain("find the manifest", -ENOENT);
     if (!error) error = prepare();
     if (error) fall_back();
     mutex_unlock(&appender.mutex);
