@@ -88,6 +88,14 @@ static void note_errors(struct replay *replay, uint64_t errors) {
     part->refused += errors;
 }
 
+/* Whoever asks for delays looks at how far it is. */
+static void delay(struct replay *replay, unsigned count) {
+    struct aof_part *part = replay->part;
+    for (unsigned i = 0; i < count; i++) intake_delay();
+    part->taken = replay->batch_at;
+    if (part->progress) part->progress(part);
+}
+
 static bool run_batch(struct replay *replay) {
     struct executor *executor = &replay->executor;
     uint64_t errors = replay->reply.errors;
@@ -101,8 +109,7 @@ static bool run_batch(struct replay *replay) {
     executor->call.arg_block_next = 0;
     unsigned done = dispatch_batch(executor, &replay->client, &replay->reply, count);
     assert(done == count && !replay->client.waiter && !replay->client.transaction);
-    if (intake_delays())
-        for (unsigned i = 0; i < count; i++) intake_delay();
+    if (intake_delays()) delay(replay, count);
     if (replay->reply.errors != errors) note_errors(replay, replay->reply.errors - errors);
     if (!executor->effects.starved) return true;
     executor->effects.starved = false;
