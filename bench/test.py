@@ -88,6 +88,14 @@ def test_memory(build, out):
     must(all(8 < each < 200 for row in found for each in row["servers"].values()), f"bytes: {found}")
 
 
+def test_loading(build, out):
+    if "redis" not in SERVERS:
+        return
+    found = results(build, out, "loading", "loading", "--quick")
+    must([row["on"] for row in found[:2]] == ["one CPU", "two CPUs"] and found[0]["file"] == "string, 16 + 16", f"loading: {found}")
+    must(all(set(row["servers"]) == {"redis", "kevy"} and row["times"] > 0 for row in found), f"loading: {found}")
+
+
 def test_machine(build, out):
     status, said = bench(build, out, "machine")
     must(status == 0, f"machine ended with {status}:\n{said}")
@@ -110,7 +118,7 @@ def test_complaints(build, out):
 def main():
     build = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="kevy-bench-test-") as out:
-        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_memory, test_machine, test_complaints):
+        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_memory, test_loading, test_machine, test_complaints):
             test(build, out)
 
 

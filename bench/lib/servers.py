@@ -84,11 +84,12 @@ class Bench:
                           "or say --build DIRECTORY")
         return found
 
-    def start(self, name, more="", cpus=None):
-        """A Server; `more` options, where it is a built-in one that has options; `cpus` that it may run on."""
+    def start(self, name, more="", cpus=None, files=None):
+        """A Server; `more` options, where it is a built-in one that has options; `cpus` that it may run on; `files` that it
+        finds in its directory, as {name: where they are copied from}."""
         if name not in ("kevy", "redis"):
             more = ""
-        return Server(name, f"{self.commands[name]} {more}", cpus or [self.server_cpu])
+        return Server(name, f"{self.commands[name]} {more}", cpus or [self.server_cpu], files or {})
 
     def real_servers(self):
         """Those that store what they are given."""
@@ -123,9 +124,11 @@ def free_port():
 
 
 class Server:
-    def __init__(self, name, command, cpus):
+    def __init__(self, name, command, cpus, files):
         self.name = name
         self.directory = tempfile.mkdtemp(prefix="kevy-bench-")
+        for file, source in files.items():
+            shutil.copy(source, os.path.join(self.directory, file))
         self.socket = os.path.join(self.directory, "socket")
         self.port = free_port()
         self.log = open(os.path.join(self.directory, "log"), "w+b")
@@ -160,6 +163,10 @@ class Server:
     def said(self):
         self.log.seek(0)
         return self.log.read()[-500:].decode(errors="replace").strip()
+
+    def whole_log(self):
+        with open(os.path.join(self.directory, "log"), "rb") as log:  # its own place in it: the server writes where self.log is
+            return log.read()
 
     def check(self):
         if self.process.poll() is not None:

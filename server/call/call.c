@@ -242,6 +242,10 @@ bool call_expiry_or_reply(struct call *call, uint32_t arg, enum expiry_form form
 /* ---- Effects -------------------------------------------------------------------------------------- */
 
 void call_heard(struct call *call, uint32_t arg, enum effect_kind kind, enum event event, uint64_t count) {
+    if (stripe_of(call->hash[arg])->ears == EAR_JOURNAL && !journal_holds()) {
+        call->effects->recorded += count; /* nobody else listens, and it wants to know no more */
+        return;
+    }
     struct effect e = {
         .kind = kind, .event = event, .db = call->db, .key = call_key(call, arg), .count = count};
     effect_heard(call->effects, stripe_of(e.key.hash), &e);
@@ -294,18 +298,30 @@ void call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t e
                  (struct bytes){digits, number_format_i64(digits, expiry_ms)});
 }
 
+static inline size_t digits(size_t number) {
+    if (number < 10) return 1;
+    return number < 100 ? 2 : number_digits_u64(number);
+}
+
+/* record_resp_len of a request whose arguments lie in its bytes: so there are not more of them than there can be. */
+static inline size_t resp_len(const struct call *call) {
+    size_t len = 3 + digits(call->argc) + 5 * (size_t)call->argc; /* "*" CR LF, and "$" CR LF CR LF each */
+    for (uint32_t i = 0; i < call->argc; i++) len += digits(call->argv[i].len) + call->argv[i].len;
+    return len;
+}
+
 void call_log_request(struct call *call) {
-    struct record_command command = {call->argv, call->argc, call->arg_blocks, call->arg_block_count};
     if (!is_recorded(call)) return;
     /* RESP in its one canonical form is exactly so long. Where an argument is a block, its bytes are not there. */
     struct bytes raw = call->raw;
-    bool canonical = raw.len > 0 && raw.data[0] == '*' && !command.block_count &&
-                     raw.len == record_resp_len(&command);
+    bool canonical = raw.len > 0 && raw.data[0] == '*' && !call->arg_block_count && raw.len == resp_len(call);
     assert(!canonical || (call->argv[0].data > raw.data && call->argv[0].data < raw.data + raw.len));
-    if (canonical)
+    if (canonical) {
         queue_add_text(call->effects->journal, call->db, raw);
-    else
+    } else {
+        struct record_command command = {call->argv, call->argc, call->arg_blocks, call->arg_block_count};
         queue_add(call->effects->journal, call->db, &command);
+    }
     call->logged = true;
 }
 

@@ -114,6 +114,7 @@ static void flush(struct call *call, unsigned first, unsigned end) {
     .syntax = "[async:( ASYNC@4.0.0 | SYNC@6.2.0 )]"
 
 static void flushdb(struct call *call) {
+    if (!flush_mode_or_reply(call)) return;
     flush(call, call->db, call->db + 1);
 }
 COMMAND(flushdb) = {.name = "flushdb",

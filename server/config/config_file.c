@@ -77,10 +77,14 @@ static void directive_unknown(struct config_reading *reading, const struct confi
 
 /* Lines of `save` add to each other: the first one of all takes the place of the default, and an empty one of all before. */
 static bool joins(struct option *option, struct option_value *value) {
+    struct option_value earlier;
     if (option->kind != OPTION_SAVES) return true;
     bool adds = option->begun;
     option->begun = true;
-    return !adds || option_add_to_current(option, value);
+    if (!adds) return true;
+    bool ok = option_current(option, &earlier) && option_value_add(value, &earlier);
+    option_value_free(&earlier);
+    return ok;
 }
 
 static void directive_set(struct config_reading *reading, const struct config_place *place,

@@ -32,6 +32,7 @@ struct line {
     bool include;
     struct buffer value; /* what it says, as one text; empty without option */
     bool replaced;       /* by what is in force */
+    bool dropped;        /* a later line says it all */
 };
 
 struct file {
@@ -104,11 +105,30 @@ static bool out_append(struct buffer *out, struct bytes text) {
 static bool out_directive(struct buffer *out, const struct option *option) {
     struct option_value value = {0};
     struct buffer text = {0};
-    bool ok = option_current(option, &value) && option_format(option, &value, &text) &&
-              config_print_directive(out, option, buffer_bytes(&text)) && out_append(out, BYTES("\n"));
+    bool ok = option_current(option, &value) && option_format(option, &value, &text);
+    /* Lines of included files do not add to it then. */
+    if (ok && text.len && option->kind == OPTION_SAVES) ok = out_append(out, BYTES("save \"\"\n"));
+    ok = ok && config_print_directive(out, option, buffer_bytes(&text)) && out_append(out, BYTES("\n"));
     option_value_free(&value);
     buffer_free(&text);
     return ok;
+}
+
+/* Lines of `save` add to each other. False without memory. */
+static bool line_adds(const struct option *option, struct bytes text, struct option_value *says) {
+    struct option_value line = {0};
+    char ignored[OPTION_ERROR_MAX];
+    if (!option_parse(option, text, &line, ignored)) return true;
+    bool ok = option_value_add(&line, says);
+    option_value_free(says);
+    *says = line;
+    return ok;
+}
+
+/* A line that says all takes the place of the others. */
+static void drop_others(struct file *file, const struct option *option, const struct line *kept) {
+    for (size_t i = 0; i < file->count; i++)
+        if (file->lines[i].option == option && &file->lines[i] != kept) file->lines[i].dropped = true;
 }
 
 /* Decides about one option: marks its last line as replaced, or sets *append. False without memory. */
@@ -122,7 +142,10 @@ static bool option_settle(struct file *file, struct option *option, bool *append
     for (size_t i = 0; ok && i < file->count; i++) {
         struct line *line = &file->lines[i];
         if (line->include) overridden = true;
-        if (line->option != option || !option_parse(option, buffer_bytes(&line->value), &says, ignored))
+        if (line->option != option) continue;
+        if (option->kind == OPTION_SAVES && last)
+            ok = line_adds(option, buffer_bytes(&line->value), &says);
+        else if (!option_parse(option, buffer_bytes(&line->value), &says, ignored))
             continue;
         last = line;
         overridden = false;
@@ -130,6 +153,7 @@ static bool option_settle(struct file *file, struct option *option, bool *append
     bool differs = ok && !option_value_equal(option, &says, &is);
     *append = ok && (!last || overridden) && (differs || (overridden && option->set));
     if (ok && last && !overridden) last->replaced = differs;
+    if (ok && last && last->replaced && option->kind == OPTION_SAVES) drop_others(file, option, last);
     option_value_free(&says);
     option_value_free(&is);
     return ok;
@@ -139,6 +163,7 @@ static bool out_lines(struct buffer *out, const struct file *file) {
     bool ok = true;
     for (size_t i = 0; i < file->count && ok; i++) {
         const struct line *line = &file->lines[i];
+        if (line->dropped) continue;
         ok = line->replaced ? out_directive(out, line->option) : out_append(out, line->raw);
     }
     if (ok && out->len && out->data[out->len - 1] != '\n') ok = out_append(out, BYTES("\n"));

@@ -247,10 +247,29 @@ static bool parse_memory(struct bytes text, int64_t *number) {
     return true;
 }
 
+/* Is each word of the text among those? */
+static bool words_are_among(struct bytes text, struct bytes words) {
+    struct bytes word, other;
+    while (next_word(&text, &word)) {
+        struct bytes rest = words;
+        bool found = false;
+        while (!found && next_word(&rest, &other)) found = bytes_equal_nocase(word, other);
+        if (!found) return false;
+    }
+    return true;
+}
+
+/* The same words in any order. */
+static bool same_words(struct bytes text, struct bytes name) {
+    return words_are_among(text, name) && words_are_among(name, text);
+}
+
 static bool parse_choice(const struct option *option, struct bytes text, int64_t *number,
                          char error[OPTION_ERROR_MAX]) {
     for (const struct option_choice *choice = option->choices; choice->name; choice++) {
-        if (!bytes_equal_nocase(text, bytes_of(choice->name))) continue;
+        bool same = option->several ? same_words(text, bytes_of(choice->name))
+                                    : bytes_equal_nocase(text, bytes_of(choice->name));
+        if (!same) continue;
         *number = choice->value;
         return true;
     }
@@ -331,7 +350,6 @@ static bool parse_words(struct bytes text, char **joined, char error[OPTION_ERRO
 }
 
 static bool append(struct buffer *out, const char *text);
-static char **text_field(const struct option *option);
 
 /* What stands before the first space; *more: there is something behind it, if only nothing. */
 static struct bytes cut_at_space(struct bytes *rest, bool *more) {
@@ -366,12 +384,10 @@ static bool parse_saves(struct bytes text, char **joined, char error[OPTION_ERRO
     return fail(error, good ? "out of memory" : "Invalid save parameters");
 }
 
-bool option_add_to_current(const struct option *option, struct option_value *value) {
-    const char *current = *text_field(option);
+bool option_value_add(struct option_value *value, const struct option_value *earlier) {
     struct buffer joined = {0};
-    assert(option->kind == OPTION_SAVES);
-    if (!*current || !*value->text) return true;
-    if (!append(&joined, current) || !append(&joined, " ") || !append(&joined, value->text) ||
+    if (!*earlier->text || !*value->text) return true;
+    if (!append(&joined, earlier->text) || !append(&joined, " ") || !append(&joined, value->text) ||
         !buffer_append(&joined, (struct bytes){"", 1}, OPTION_TEXT_MAX)) {
         buffer_free(&joined);
         return false;

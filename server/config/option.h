@@ -103,8 +103,8 @@ bool option_takes_words(const struct option *option);
  * others before. False with an error text in Redis's words, `value` as it was. */
 bool option_parse(const struct option *option, struct bytes text, struct option_value *value,
                   char error[OPTION_ERROR_MAX]) __attribute__((warn_unused_result));
-/* Puts the value that is in force in front of one that adds to it: of SAVES alone. False without memory. */
-bool option_add_to_current(const struct option *option, struct option_value *value)
+/* SAVES: puts the points of an earlier line in front of those of a later one, unless that has none. False without memory. */
+bool option_value_add(struct option_value *value, const struct option_value *earlier)
     __attribute__((warn_unused_result));
 /* The value as CONFIG GET shows it. False without memory. */
 bool option_format(const struct option *option, const struct option_value *value, struct buffer *out)

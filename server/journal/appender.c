@@ -9,6 +9,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/journal.h"
 #include "server/journal/manifest.h"
 #include "server/journal/snapshot_save.h"
@@ -267,6 +268,11 @@ static void note_sizes(void) {
 
 /* `anew`: what is in the files is not what is in memory. */
 static bool make_ready(bool anew, int64_t unix_ms) {
+    char why[CLAIM_WHY_SIZE];
+    if (!claim_directory(why)) {
+        log_warning("Cannot begin the append-only file: %s", why);
+        return false;
+    }
     mutex_lock(&appender.mutex);
     bool made = make_files(anew, unix_ms) == 0;
     if (made) delete_history();

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "protocol/assert.h"
 #include "server/config/config.h"
 
 static struct {
@@ -27,6 +28,7 @@ void intake_note(uint64_t taken, uint64_t memory) {
 }
 
 void intake_end(void) {
+    assert(intake.taken <= INT64_MAX && intake.total <= INT64_MAX);
     intake.going = false;
 }
 

@@ -87,8 +87,8 @@ uint64_t journal_take(void) {
 }
 
 uint64_t journal_seal(struct record_queue *queue, uint64_t ticket) {
-    assert(queue >= journal.queues && queue < journal.queues + journal.count);
-    assert(queue_is_open(queue) && ticket <= journal_next());
+    debug_assert(queue >= journal.queues && queue < journal.queues + journal.count);
+    debug_assert(queue_is_open(queue) && ticket <= journal_next());
     if (!ticket) ticket = journal_take();
     queue_seal(queue, ticket);
     return ticket;

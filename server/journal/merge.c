@@ -13,8 +13,7 @@ void merge_open(struct merge *merge, struct record_queue *queues, unsigned count
 
 /* The first record of the next ticket, or NULL. */
 static struct record *find(struct merge *merge) {
-    for (unsigned i = 0; i < merge->count; i++) {
-        unsigned at = (merge->found + i) % merge->count;
+    for (unsigned i = 0, at = merge->found; i < merge->count; i++, at = at + 1 < merge->count ? at + 1 : 0) {
         struct record *record = queue_first(&merge->queues[at]);
         if (!record || record->ticket != merge->merged + 1) {
             assert(!record || record->ticket > merge->merged); /* a queue's tickets ascend */
@@ -40,15 +39,16 @@ bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes b
     struct record *record = find(merge);
     if (!record || record->cut) return false;
     struct record_queue *queue = &merge->queues[merge->found];
-    bool several = record->more, more = true;
+    bool several = record->more;
     if (several) piece(context, BYTES("*1\r\n$5\r\nMULTI\r\n"));
-    while (more) {
-        record = queue_first(queue);
-        assert(record && record->ticket == merge->merged + 1);
+    for (;;) {
         if (record->db != merge->db) select_db(merge, record->db, piece, context);
         record_read(record, piece, context);
-        more = record->more;
-        queue_pass(queue);
+        bool more = record->more;
+        queue_pass_first(queue, record);
+        if (!more) break;
+        record = queue_first(queue);
+        assert(record && record->ticket == merge->merged + 1);
     }
     if (several) piece(context, BYTES("*1\r\n$4\r\nEXEC\r\n"));
     merge->merged++;

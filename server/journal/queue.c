@@ -68,7 +68,7 @@ static void count_added(struct record_queue *queue, uint64_t bytes) {
 }
 
 /* A chunk behind the last one, with room for a record of `size` bytes. */
-static void add_chunk(struct record_queue *queue, size_t size) {
+static __attribute__((noinline)) void add_chunk(struct record_queue *queue, size_t size) {
     struct queue_chunk *chunk = chunk_new(size > QUEUE_CHUNK_BYTES ? size : QUEUE_CHUNK_BYTES);
     if (!chunk) chunk = chunk_of_reserve(queue, size);
     if (!chunk) {
@@ -88,9 +88,11 @@ static void add_chunk(struct record_queue *queue, size_t size) {
 }
 
 /* A record for so much text and so many blocks, behind all others. */
-static struct record *append(struct record_queue *queue, uint32_t db, size_t len, uint32_t block_count) {
+static inline struct record *append(struct record_queue *queue, uint32_t db, size_t len,
+                                    uint32_t block_count) {
     size_t size = record_size(len, block_count);
-    if (!queue->last || size > queue->last->capacity - queue->used) add_chunk(queue, size);
+    if (__builtin_expect(!queue->last || size > queue->last->capacity - queue->used, 0))
+        add_chunk(queue, size);
     if (!queue->open_count) {
         queue->open_chunk = queue->last;
         queue->open_at = queue->used;
@@ -122,10 +124,10 @@ void queue_add_cut(struct record_queue *queue, struct bytes name) {
     if (name.len) memcpy(record_text(record), name.data, name.len);
 }
 
-void queue_seal(struct record_queue *queue, uint64_t ticket) {
+/* Of several records. */
+static __attribute__((noinline)) void number_all(struct record_queue *queue, uint64_t ticket) {
     struct queue_chunk *chunk = queue->open_chunk;
     size_t at = queue->open_at;
-    assert(queue->open_count > 0);
     for (uint32_t left = queue->open_count; left > 0; left--) {
         if (chunk != queue->last && at == atomic_load_explicit(&chunk->closed, memory_order_relaxed)) {
             chunk = chunk->next;
@@ -137,6 +139,14 @@ void queue_seal(struct record_queue *queue, uint64_t ticket) {
         at += size_of(record);
     }
     assert(chunk == queue->last && at == queue->used);
+}
+
+void queue_seal(struct record_queue *queue, uint64_t ticket) {
+    assert(queue->open_count > 0);
+    if (queue->open_count == 1)
+        record_at(queue->open_chunk, queue->open_at)->ticket = ticket;
+    else
+        number_all(queue, ticket);
     uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_relaxed); /* nobody else changes it */
     atomic_store_explicit(&queue->sealed, sealed + queue->open_count, memory_order_release);
     queue->open_count = 0;
@@ -166,9 +176,7 @@ struct record *queue_first(struct record_queue *queue) {
 void queue_pass(struct record_queue *queue) {
     const struct record *record = queue_first(queue);
     assert(record);
-    queue->look_at += size_of(record);
-    queue->blocks += record->block_count;
-    queue->passed++;
+    queue_pass_first(queue, record);
 }
 
 /* Gives the references back of all that were passed; returns how many bytes they were. */

@@ -88,6 +88,12 @@ static inline bool queue_take_news(struct record_queue *queue) {
 struct record *queue_first(struct record_queue *queue);
 /* On to the next one. What was passed stays where it is. */
 void queue_pass(struct record_queue *queue);
+/* The same, by who has asked for the first one already. */
+static inline void queue_pass_first(struct record_queue *queue, const struct record *first) {
+    queue->look_at += record_size(first->len, first->block_count);
+    queue->blocks += first->block_count;
+    queue->passed++;
+}
 /* Back to the oldest one that was not released. */
 void queue_rewind(struct record_queue *queue);
 /* Done with all that were passed: their references are given back, their memory is not to be used any more. */

@@ -9,14 +9,6 @@ static bool add(size_t *sum, size_t more) {
     return !__builtin_add_overflow(*sum, more, sum);
 }
 
-size_t record_size(size_t len, uint32_t block_count) {
-    size_t size = sizeof(struct record), align = _Alignof(struct record);
-    if (!add(&size, (size_t)block_count * sizeof(struct record_block)) || !add(&size, len) ||
-        !add(&size, align - 1))
-        return SIZE_MAX;
-    return size / align * align;
-}
-
 /* Nearly all lengths have one digit or two. */
 static inline size_t digits(uint64_t number) {
     if (number < 10) return 1;

@@ -38,7 +38,11 @@ static inline char *record_text(struct record *record) {
     return (char *)(record_blocks(record) + record->block_count);
 }
 /* Bytes that a record takes in a queue; so rounded that another one may follow. SIZE_MAX: more than there can be. */
-size_t record_size(size_t len, uint32_t block_count);
+static inline size_t record_size(size_t len, uint32_t block_count) {
+    size_t align = _Alignof(struct record), size = sizeof(struct record) + align - 1;
+    size += (size_t)block_count * sizeof(struct record_block);
+    return __builtin_add_overflow(size, len, &size) ? SIZE_MAX : size / align * align;
+}
 
 /* Bytes of the command in RESP, its blocks included. SIZE_MAX: more than there can be. */
 size_t record_resp_len(const struct record_command *command);

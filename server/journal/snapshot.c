@@ -9,6 +9,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot_save.h"
 #include "server/journal/snapshot_walk.h"
@@ -84,8 +85,13 @@ bool snapshot_save(int64_t now_ms) {
                                  .gradual = config.rdb_save_incremental_fsync,
                                  .work = &snapshot.work,
                                  .now_ms = now_ms};
+    char why[CLAIM_WHY_SIZE];
     uint64_t begun_us = clock_monotonic_us();
     assert(!snapshot.in_background);
+    if (!claim_directory(why)) {
+        log_warning("Cannot save the data: %s", why);
+        return false;
+    }
     int error = snapshot_save_run(&save);
     if (error) {
         log_warning("Cannot save the data: could not %s for %s: %s", save.failed, save.name,

@@ -14,6 +14,7 @@
 #include "server/config/config.h"
 #include "server/exec/replay.h"
 #include "server/journal/aof_cut.h"
+#include "server/journal/claim.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
 #include "server/stripes/stripes.h"
@@ -141,6 +142,16 @@ static void note_directory(void *context, const char *name) {
     snprintf(names->names[names->count++], sizeof names->names[0], "%s", name);
 }
 
+/* Whoever has it may replace what is looked at, and is not to lose what it writes. */
+static bool may_look(struct check *check, const char *directory) {
+    int64_t holder = claim_holder(directory);
+    if (holder < 0) return true;
+    fprintf(stderr, "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
+            directory, holder);
+    if (check->repairs) complain(check, "nothing is repaired there", NULL);
+    return !check->repairs;
+}
+
 /* The working directory. */
 static void check_all(struct check *check) {
     struct names names = {0};
@@ -180,7 +191,7 @@ static void check_path(struct check *check, const char *path) {
     } else if (S_ISDIR(status.st_mode)) {
         if (chdir(path) < 0)
             complain(check, path, strerror(errno));
-        else
+        else if (may_look(check, "."))
             check_all(check);
     } else {
         char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;

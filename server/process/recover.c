@@ -11,6 +11,7 @@
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/exec/replay.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -63,15 +64,22 @@ static uint64_t bytes_to_load(bool *any) {
 }
 
 /* A file that cannot be looked at is to be loaded too: then the load tells why it cannot be. */
-void recover_begin(void) {
+bool recover_begin(void) {
+    char why[CLAIM_WHY_SIZE];
     int64_t now_ms = clock_unix_ms();
     bool any;
     uint64_t bytes = bytes_to_load(&any);
     snapshot_open(&disk_kernel, now_ms);
-    if (!any) return;
+    claim_tidy();
+    if (!any) return true;
+    if (!claim_directory(why)) {
+        log_warning("Cannot start: %s", why);
+        return false;
+    }
     intake_begin(bytes, now_ms / 1000);
     stripes_share();
     gate_raise(GATE_LOADING);
+    return true;
 }
 
 /* What is left to be looked at, expiry above all, shards look at now. */
@@ -98,6 +106,14 @@ static bool load_rdb(int64_t now_ms, uint64_t begun_us) {
 }
 
 /* What is loaded is no change that a save is missing. */
+static void forget_changes(int64_t now_ms) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    snapshot_open(&disk_kernel, now_ms);
+    stripe_set_unlock(&all);
+}
+
 static bool load_aof(int64_t now_ms, uint64_t begun_us) {
     struct aof_runner *runner = replay_new(now_ms, false);
     if (!runner) {
@@ -114,7 +130,7 @@ static bool load_aof(int64_t now_ms, uint64_t begun_us) {
     enum aof_loaded loaded = aof_load(&load);
     replay_free(runner);
     manifest_free(&load.manifest);
-    snapshot_open(&disk_kernel, now_ms);
+    forget_changes(now_ms);
     if (loaded == AOF_FAILED && !intake_cancelled()) log_warning("%s", load.why);
     if (loaded == AOF_LOADED)
         log_notice("DB loaded from append only file: %.3f seconds",

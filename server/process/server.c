@@ -14,6 +14,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -198,6 +199,7 @@ static void prepare_signals(void) {
 }
 
 static void close_all(void) {
+    claim_release(); /* at once: to free all takes its time, and the next server may be waiting to start */
     reaper_stop();
     listeners_close();
     stripes_close();
@@ -235,9 +237,7 @@ static bool start_all(void) {
     }
     if (!open_stripes() || !scribe_open() || !open_listeners()) return false;
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    recover_begin();
-    if (!intake_going() && !scribe_start()) return false;
-    if (!start_shards()) return false;
+    if (!recover_begin() || (!intake_going() && !scribe_start()) || !start_shards()) return false;
     if (recover()) return true;
     stop_shards();
     return false;

@@ -6,6 +6,7 @@
 
 #include "protocol/assert.h"
 #include "store/rdb/rdb.h"
+#include "store/rdb/reader.h"
 #include "store/rdb/writer.h"
 
 enum opcode {
@@ -213,6 +214,45 @@ enum rdb_file_read rdb_file_read(struct rdb_file_reader *reader, struct bytes *i
         reader->taken += left - input->len;
     } while (read == RDB_FILE_ON);
     return (enum rdb_file_read)read;
+}
+
+/* Behind what is said of the key; *type is its value's. */
+static bool skip_about(struct bytes *input, unsigned *type) {
+    while (input->len) {
+        unsigned opcode = (unsigned char)input->data[0];
+        *type = opcode;
+        *input = behind(*input, 1);
+        if (opcode < OPCODE_FIRST) return true;
+        bool about = opcode == OPCODE_IDLE || opcode == OPCODE_FREQUENCY || opcode == OPCODE_EXPIRY_MS ||
+                     opcode == OPCODE_EXPIRY_S;
+        if (!about) return false;
+        uint64_t number;
+        int64_t unused;
+        unsigned bytes = numbers_of[opcode - OPCODE_FIRST].bytes;
+        if (input->len < bytes) return false;
+        if (bytes)
+            *input = behind(*input, bytes);
+        else if (rdb_take(input, &number, &unused) != RDB_LEN)
+            return false;
+    }
+    return false;
+}
+
+bool rdb_file_skip(unsigned version, struct bytes input, struct bytes *plain, struct bytes *skipped) {
+    unsigned type;
+    if (!skip_about(&input, &type) || !rdb_skip_text(&input, plain) || !rdb_skip_value(type, version, &input))
+        return false;
+    *skipped = input;
+    return true;
+}
+
+void rdb_file_begin_at(struct rdb_file_reader *reader, unsigned version, uint64_t db, uint64_t taken) {
+    *reader = (struct rdb_file_reader){
+        .max_bytes = reader->max_bytes, .version = version, .db = db, .taken = taken, .step = STEP_OPCODE};
+}
+
+bool rdb_file_between(const struct rdb_file_reader *reader) {
+    return reader->step == STEP_TOLD || (reader->step == STEP_OPCODE && !reader->expires && !reader->idle);
 }
 
 bool rdb_file_keep(struct rdb_file_reader *reader) {

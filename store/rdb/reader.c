@@ -94,6 +94,13 @@ enum {
 #define EXPIRY_MAX_MS     ((int64_t)(1ull << 48) - 2) /* Redis has no later ones in fields */
 #define DEFAULT_MAX_BYTES (512ull << 20)
 
+/* Of all but streams and modules; NULL: nothing has this type. */
+static const struct rdb_shape *shape_of(unsigned type, unsigned version) {
+    if (type >= sizeof shapes / sizeof *shapes || !shapes[type].steps) return NULL;
+    bool valkey = type == RDB_TYPE_HASH_EXPIRING_DRAFT && version >= RDB_VERSION_VALKEY;
+    return valkey ? &valkey_hash : &shapes[type];
+}
+
 enum rdb_read rdb_reader_open(struct rdb_reader *reader, struct rdb_loader *loader, unsigned type,
                               unsigned version) {
     *reader = (struct rdb_reader){.loader = loader, .max_bytes = DEFAULT_MAX_BYTES};
@@ -110,10 +117,8 @@ enum rdb_read rdb_reader_open(struct rdb_reader *reader, struct rdb_loader *load
     case RDB_TYPE_MODULE_2: return RDB_READ_MODULE;
     default: break;
     }
-    bool known = type < sizeof shapes / sizeof *shapes && shapes[type].steps;
-    if (!known) return RDB_READ_CORRUPT;
-    bool valkey = type == RDB_TYPE_HASH_EXPIRING_DRAFT && version >= RDB_VERSION_VALKEY;
-    reader->shape = valkey ? &valkey_hash : &shapes[type];
+    reader->shape = shape_of(type, version);
+    if (!reader->shape) return RDB_READ_CORRUPT;
     while (!(reader->shape->steps >> reader->step & 1)) reader->step++;
     return RDB_READ_DONE;
 }
@@ -358,4 +363,68 @@ enum rdb_read rdb_read(struct rdb_reader *reader, struct bytes *input) {
     bool stream = reader->stream.is_one;
     enum rdb_read read = stream ? rdb_stream_read(reader, input) : read_elements(reader, input);
     return read == RDB_READ_MORE ? keep(reader) : read;
+}
+
+/* ---- Skipping ------------------------------------------------------------------------------------- */
+
+static bool skip(struct bytes *input, uint64_t len) {
+    if (input->len < len) return false;
+    *input = (struct bytes){input->data + len, input->len - (size_t)len};
+    return true;
+}
+
+static bool skip_len(struct bytes *input, uint64_t *len) {
+    int64_t unused;
+    return rdb_take(input, len, &unused) == RDB_LEN;
+}
+
+bool rdb_skip_text(struct bytes *input, struct bytes *plain) {
+    uint64_t len = 0, unpacked;
+    int64_t unused;
+    enum rdb_taken taken = RDB_LEN;
+    if (input->len && (unsigned char)input->data[0] < 64) { /* most are so short */
+        len = (unsigned char)input->data[0];
+        (void)skip(input, 1);
+    } else {
+        taken = rdb_take(input, &len, &unused);
+    }
+    if (plain)
+        *plain = (struct bytes){taken == RDB_LEN ? input->data : NULL, taken == RDB_LEN ? (size_t)len : 0};
+    switch (taken) {
+    case RDB_LEN: return skip(input, len);
+    case RDB_INT: return true;
+    case RDB_COMPRESSED: return skip_len(input, &len) && skip_len(input, &unpacked) && skip(input, len);
+    default: return false;
+    }
+}
+
+static bool skip_text_score(struct bytes *input) {
+    unsigned len = input->len ? (unsigned char)input->data[0] : 0;
+    return skip(input, len < DOUBLE_NAN ? 1 + len : 1);
+}
+
+static bool skip_step(const struct rdb_shape *shape, unsigned step, struct bytes *input) {
+    uint64_t unused;
+    switch ((enum step)step) {
+    case STEP_CONTAINER:
+    case STEP_EXPIRY: return skip_len(input, &unused);
+    case STEP_NODE:
+    case STEP_NAME:
+    case STEP_VALUE: return rdb_skip_text(input, NULL);
+    case STEP_SCORE: return shape->text_score ? skip_text_score(input) : skip(input, 8);
+    default: return skip(input, 8); /* STEP_BASE, STEP_LATE */
+    }
+}
+
+bool rdb_skip_value(unsigned type, unsigned version, struct bytes *input) {
+    const struct rdb_shape *shape = shape_of(type, version);
+    uint64_t count = 1;
+    if (type == RDB_TYPE_STRING) return rdb_skip_text(input, NULL);
+    if (!shape) return false;
+    if (shape->steps & HAS_BASE && !skip_step(shape, STEP_BASE, input)) return false;
+    if (shape->steps & HAS_COUNT && !skip_len(input, &count)) return false;
+    for (; count > 0; count--) /* each takes a byte at least */
+        for (unsigned step = STEP_CONTAINER; step < STEPS; step++)
+            if (shape->steps >> step & 1 && !skip_step(shape, step, input)) return false;
+    return true;
 }

@@ -68,4 +68,11 @@ enum rdb_read rdb_reader_open(struct rdb_reader *reader, struct rdb_loader *load
 enum rdb_read rdb_read(struct rdb_reader *reader, struct bytes *input);
 void rdb_reader_close(struct rdb_reader *reader);
 
+/* Takes a string off the input without looking at it. `plain`, if given: its bytes, if they stand there as they are, else
+ * empty with NULL. False: it is not all there, or no string is like this. */
+bool rdb_skip_text(struct bytes *input, struct bytes *plain);
+/* Takes a value off the input without looking at more than lengths. False: it is not all there, or it is one that must
+ * be read to find its end, or no value is like this; then what is left of the input is of no use. */
+bool rdb_skip_value(unsigned type, unsigned version, struct bytes *input);
+
 #endif

@@ -216,6 +216,18 @@ def ends(program):
             except (Closed, ConnectionResetError):
                 pass
             held.gate.open()
+        # Who is held when replies wait no longer is answered all the same, as soon as the disk takes what he was held for.
+        for option, value, back in (("appendfsync", "everysec", "always"), ("appendonly", "no", "yes")):
+            with server.client() as client:
+                held.gate.close()
+                held.let_run(client, [["SET", "k", value]])
+                assert watcher.call("CONFIG", "SET", option, value) == "OK"
+                held.settle()
+                held.gate.open()
+                assert client.read("the reply that was held") == "OK"
+                assert client.call("SET", "k", "more") == "OK" and client.call("GET", "k") == b"more"
+                eventually("%s to be %s again" % (option, back), lambda: watcher.call("CONFIG", "SET", option, back) == "OK")
+                assert client.call("SET", "k", "again") == "OK"
         # A server that is told to end waits for the disk, as long as it takes other clients to be answered.
         with server.client() as last:
             held.gate.close()

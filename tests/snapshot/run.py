@@ -8,6 +8,7 @@
     run.py shutdown [--rounds N]          SHUTDOWN SAVE while clients write: whatever was acknowledged is there at the next start
     run.py refuse                         a file that cannot be loaded: what the start and --check-data say, and that it stays as it is
     run.py loading                        what is answered while a file is loaded, beside redis-server; and what ends the server then
+    run.py claim                          two servers in one directory: they do not replace each other's files
     run.py zoo DIRECTORY                  every RDB and append-only file of a collection: it loads to what its .expect says, or is refused
 
 Compared are DEBUG DIGEST, which is Redis's own, and the time of each key that expires. --plant changes a byte of a value on the way;
@@ -363,6 +364,54 @@ def run_refuse(_):
     print("ok")
 
 
+# ---- Two servers in one directory ---------------------------------------------------------------------------------------------
+
+
+def in_directory_of(server, *arguments):
+    """Another server in its directory, which is to be refused: the status and what it says."""
+    result = subprocess.run([program(), "--port", "0", "--unixsocket", server.socket_path + "3", *arguments], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=server.directory, timeout=60, check=False)
+    return result.returncode, result.stdout
+
+
+def run_claim(_):
+    with Server(shards=2) as first, Server(shards=1, start=False) as second:
+        shutil.rmtree(second.directory)
+        second.directory, own = first.directory, second.directory
+        second.log_path, second.socket_path = first.log_path + "2", first.socket_path + "2"
+        second.start()  # there is nothing yet that either of them could lose
+        named = "another server (pid %d) keeps its data in the directory %s: " % (first.pid, first.directory)
+        with first.client() as client, second.client() as other:
+            if client.call("SAVE") != b"OK" and client.call("SAVE") != "OK":
+                sys.exit("the first SAVE failed")
+            if not isinstance(other.call("SAVE"), Error) or "Cannot save the data: " + named not in second.log():
+                sys.exit("two servers save into one directory: %s" % second.log())
+        status, said = in_directory_of(first)
+        if status != 1 or "Cannot start: " + named not in said or "is ready" in said:
+            sys.exit("a second server: status %d, %s" % (status, said))
+        status, said = in_directory_of(first, "--dbfilename", "other.rdb", "--check-config")
+        if status != 0:
+            sys.exit("--check-config: status %d, %s" % (status, said))
+        result = subprocess.run([program(), "--check-data", first.directory], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                timeout=60, check=True)
+        if "no fault" not in result.stdout or "in use by a server (pid %d)" % first.pid not in result.stderr:
+            sys.exit("--check-data: %r" % result)
+        with open(os.path.join(first.directory, "temp-%d.rdb" % first.pid), "wb"):
+            pass  # as a save that is killed leaves it
+        first.kill()
+        with second.client() as other:
+            if isinstance(other.call("SAVE"), Error):
+                sys.exit("the first server has ended, and the second cannot save: %s" % second.log())
+        second.kill()
+        second.start()
+        if [name for name in os.listdir(first.directory) if name.startswith("temp-")] or "it was left half written" not in second.log():
+            sys.exit("what was left half written is there: %s" % second.log())
+        second.kill()
+        second.directory = own
+        os.mkdir(own)
+    print("ok")
+
+
 # ---- While it loads ----------------------------------------------------------------------------------------------------------
 
 DEBUG = ("--enable-debug-command", "yes")
@@ -530,10 +579,11 @@ def main():
     shutdown.add_argument("--rounds", type=int, default=8)
     commands.add_parser("refuse")
     commands.add_parser("loading")
+    commands.add_parser("claim")
     zoo = commands.add_parser("zoo")
     zoo.add_argument("directory")
     arguments = parser.parse_args()
-    {"redis": run_redis, "kill": run_kill, "shutdown": run_shutdown, "refuse": run_refuse, "loading": run_loading, "zoo": run_zoo}[arguments.command](arguments)
+    {"redis": run_redis, "kill": run_kill, "shutdown": run_shutdown, "refuse": run_refuse, "loading": run_loading, "claim": run_claim, "zoo": run_zoo}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

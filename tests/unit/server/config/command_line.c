@@ -71,8 +71,9 @@ static void save_alone_means_none(void) {
     CHECK(START_WITH("--save", "--timeout", "7"));
     CHECK_INT(config.timeout, 7);
     CHECK(START_WITH("--timeout", "7", "--save"));
-    CHECK(START_WITH("--save", ""));
-    CHECK(!START_WITH("--save", "60 1"));
+    CHECK(START_WITH("--save", "") && !config_saves());
+    CHECK(START_WITH("--save", "60 1") && config_saves());
+    CHECK(START_WITH("--save", "60", "1", "30", "2") && !START_WITH("--save", "60", "1", "30"));
 }
 
 static void no_secret_of_the_command_line_is_shown(void) {

@@ -254,6 +254,24 @@ static void errors_name_line_text_and_reason(void) {
                   "test.conf:1: 'shard-cpus 3-1': argument must be a list of CPUs such as 0-3,6\n");
 }
 
+static void lines_of_save_add_to_each_other(void) {
+    check_load("port 1\n");
+    CHECK_GET("save", "save=3600 1 300 100 60 10000\n");
+    check_load("save 900 1\nsave 60 10 30 100\n");
+    CHECK_GET("save", "save=900 1 60 10 30 100\n");
+    check_load("save 900 1\nsave \"\"\nsave 60 10\n");
+    CHECK_GET("save", "save=60 10\n");
+    check_load("save \"\"\n");
+    CHECK_GET("save", "save=\n");
+    struct config_save_point points[CONFIG_SAVE_POINTS_MAX];
+    CHECK(!config_saves() && config_save_points(points) == 0);
+    check_load("save 900 1\nsave 60 10\n");
+    CHECK(config_saves() && config_save_points(points) == 2);
+    CHECK(points[0].seconds == 900 && points[0].changes == 1 && points[1].seconds == 60 &&
+          points[1].changes == 10);
+    check_refused("save 60", "test.conf:1: 'save 60': Invalid save parameters\n");
+}
+
 static void an_unknown_name_is_refused_with_the_nearest(void) {
     check_refused("maxclient 5",
                   "test.conf:1: 'maxclient...': unknown directive; did you mean 'maxclients'?\n");
@@ -267,8 +285,6 @@ static void what_does_not_exist_yet_is_accepted_only_off(void) {
                "oom-score-adj-values 0 200 800\nlazyfree-lazy-user-del yes\n");
     CHECK_GET("lazyfree-lazy-user-del auto-aof-rewrite-min-size replicaof",
               "auto-aof-rewrite-min-size=67108864\nlazyfree-lazy-user-del=yes\nreplicaof=no one\n");
-    check_refused("save 3600 1", "test.conf:1: 'save 3600 1': kevy saves when it is asked to by SAVE, not by "
-                                 "itself nor in the background yet; only '' is accepted\n");
     check_refused("aof-use-rdb-preamble no", "test.conf:1: 'aof-use-rdb-preamble no': kevy writes the base "
                                              "of an append-only file as RDB; only 'yes' is "
                                              "accepted\n");
@@ -355,17 +371,15 @@ static const struct {
     {"repl-diskless-sync no", "~kevy does not replicate yet"},
     {"replica-lazy-flush yes", "~kevy does not replicate yet"},
     {"replicaof 10.0.0.1 6379", "kevy does not replicate yet; only '' or 'no one' is accepted"},
-    {"save 900 1",
-     "kevy saves when it is asked to by SAVE, not by itself nor in the background yet; only '' is accepted"},
-    {"save 3600 1 300 100 60 10000",
-     "kevy saves when it is asked to by SAVE, not by itself nor in the background yet; only '' is accepted"},
+    {"save 900 1", ""},
+    {"save 3600 1 300 100 60 10000", ""},
     {"sentinel monitor m 127.0.0.1 6379 2", "kevy is no Sentinel"},
     {"server_cpulist 0-3", "kevy pins its threads by shard-cpus; only '' is accepted"},
     {"set-max-listpack-entries 128", ""},
     {"set-max-listpack-value 64", ""},
     {"shutdown-on-sigterm nosave now", ""},
-    {"shutdown-on-sigterm save",
-     "kevy saves nothing at shutdown by itself yet; only 'default' or 'nosave' or 'now'"},
+    {"shutdown-on-sigterm force save", ""},
+    {"shutdown-on-sigterm save nosave", "argument(s) must be one of the following: default, save, nosave"},
     {"slave-announce-ip 10.0.0.1", "~kevy does not replicate yet"},
     {"slave-announce-port 6379", "~kevy does not replicate yet"},
     {"slaveof 10.0.0.1 6379", "kevy does not replicate yet; only '' or 'no one' is accepted"},
@@ -461,6 +475,7 @@ int main(void) {
     RUN(include_loops_and_floods_end);
     RUN(values_of_every_kind);
     RUN(errors_name_line_text_and_reason);
+    RUN(lines_of_save_add_to_each_other);
     RUN(an_unknown_name_is_refused_with_the_nearest);
     RUN(what_does_not_exist_yet_is_accepted_only_off);
     RUN(renames_are_kept_for_later);

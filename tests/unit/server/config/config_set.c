@@ -12,7 +12,7 @@ static void get_shows_redis_formats(void) {
     CHECK_GET("proto-max-bulk-len", "proto-max-bulk-len=1073741824\n");
     CHECK_GET("unixsocketperm", "unixsocketperm=700\n");
     CHECK_GET("bind", "bind=127.0.0.1 -::1\n");
-    CHECK_GET("save", "save=\n");
+    CHECK_GET("save", "save=3600 1 300 100 60 10000\n");
     CHECK_GET(
         "client-output-buffer-limit",
         "client-output-buffer-limit=normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60\n");

@@ -122,6 +122,28 @@ static void limits_change_the_classes_they_name(void) {
                  "normal 1 2 2147483647 slave 268435456 67108864 60 pubsub 33554432 8388608 60");
 }
 
+static void save_points_are_pairs(void) {
+    CHECK_PARSED("save", "3600 1 300 100", "3600 1 300 100");
+    CHECK_PARSED("save", "", "");
+    CHECK_PARSED("save", "060 0", "60 0");
+    static const char *const bad[] = {"60", "60 1 30", "0 1", "60 -1", "x 1", "60 1 ", " 60 1", "60  1", " "};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CHECK_PARSED("save", bad[i], "!Invalid save parameters");
+    char many[4 * (CONFIG_SAVE_POINTS_MAX + 1)];
+    for (size_t i = 0; i < sizeof many; i++) many[i] = i % 2 ? ' ' : '1';
+    many[sizeof many - 1] = '\0';
+    CHECK_PARSED("save", many, "!Invalid save parameters");
+    many[4 * CONFIG_SAVE_POINTS_MAX - 1] = '\0';
+    CHECK_PARSED("save", many, many);
+}
+
+static void choices_of_several_words_are_shown_in_one_order(void) {
+    CHECK_PARSED("shutdown-on-sigterm", "Force nosave", "nosave force");
+    CHECK_PARSED("shutdown-on-sigterm", "now", "now");
+    CHECK(parsed("shutdown-on-sigterm", "force save nosave")[0] == '!');
+    CHECK(parsed("shutdown-on-sigterm", "")[0] == '!');
+}
+
 static void classes_of_events_are_shown_in_one_order(void) {
     CHECK_PARSED("notify-keyspace-events", "", "");
     CHECK_PARSED("notify-keyspace-events", "KEA", "AKE");
@@ -274,6 +296,8 @@ int main(void) {
     RUN(choices_are_named_in_any_case_and_all_told);
     RUN(lists_are_brought_to_single_spaces);
     RUN(limits_change_the_classes_they_name);
+    RUN(save_points_are_pairs);
+    RUN(choices_of_several_words_are_shown_in_one_order);
     RUN(classes_of_events_are_shown_in_one_order);
     RUN(what_is_not_there_yet_is_accepted_only_as_it_is);
     RUN(what_has_no_effect_is_checked_all_the_same);

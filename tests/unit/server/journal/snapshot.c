@@ -1,11 +1,13 @@
 /* What the server knows of its saves: when the last one was, what has changed since, and what was loaded. */
 #include "server/journal/snapshot.h"
 
+#include "server/journal/snapshot_walk.h"
 #include "tests/unit/snapshot_fixture.h"
 
 static struct failing_disk disk;
 
 static void begin_on_disk(void) {
+    options_set("save \"\"\n");
     open_shards(3);
     disk_new(&disk);
     snapshot_open(&disk.disk, now_ms);
@@ -75,10 +77,100 @@ static void options_are_obeyed(void) {
     end_on_disk();
 }
 
+/* ---- In the background ---------------------------------------------------------------------------- */
+
+static void walk_all(void) {
+    for (unsigned i = 0; i < stripes.count; i++)
+        while (snapshot_walk(&stripes.all[i]) != SNAPSHOT_WALK_DONE) {
+        }
+    snapshot_writer_join();
+}
+
+static void a_save_in_the_background_counts_from_its_cut(void) {
+    begin_on_disk();
+    run_format("set k v\nset l w\n");
+    CHECK(snapshot_background(now_ms) && snapshot_in_background() && !snapshot_other());
+    CHECK(snapshot_figures(now_ms + 3000).in_background && snapshot_figures(now_ms + 3000).takes_s == 3);
+    CHECK_INT(snapshot_figures(now_ms).total, 2);
+    run_format("set m 1\n");
+    walk_all();
+    CHECK(!snapshot_in_background());
+    struct snapshot_figures figures = snapshot_figures(now_ms);
+    CHECK(figures.changes == 1 && figures.saves == 1 && !figures.failed && figures.took_s >= 0);
+    CHECK(figures.takes_s == -1 && figures.last_peak > 0 && figures.keys + figures.bytes == 0);
+    CHECK(disk_contents(&disk, "dump.rdb").len > 0 && disk_files(&disk) == 1);
+    end_on_disk();
+}
+
+static void a_failure_stops_writes_until_a_save_is_well(void) {
+    begin_on_disk();
+    options_set("save 3600 1\nstop-writes-on-bgsave-error yes\n");
+    CHECK(!snapshot_stops_writes());
+    disk.fails = DISK_SYNCS;
+    disk.fails_at = 1;
+    CHECK(snapshot_background(now_ms));
+    walk_all();
+    CHECK(snapshot_figures(now_ms).failed && snapshot_stops_writes());
+    options_set("save \"\"\n");
+    CHECK(!snapshot_stops_writes());
+    options_set("save 3600 1\nstop-writes-on-bgsave-error no\n");
+    CHECK(!snapshot_stops_writes());
+    options_set("save 3600 1\nstop-writes-on-bgsave-error yes\n");
+    CHECK(snapshot_save(now_ms) && !snapshot_stops_writes());
+    end_on_disk();
+}
+
+static void what_is_given_up_has_not_failed(void) {
+    begin_on_disk();
+    options_set("save 3600 1\n");
+    run_format("set k v\n");
+    CHECK(snapshot_background(now_ms));
+    snapshot_stop();
+    CHECK(!snapshot_in_background() && !snapshot_figures(now_ms).failed && disk_files(&disk) == 0);
+    CHECK_INT(snapshot_figures(now_ms).changes, 1);
+    snapshot_stop();
+    snapshot_emptied(now_ms);
+    CHECK_INT(disk_files(&disk), 1);
+    end_on_disk();
+}
+
+static void save_points_say_when_it_is_time(void) {
+    begin_on_disk();
+    int64_t began_ms = now_ms;
+    options_set("save 100 1\nsave 10 3\n");
+    CHECK_INT(snapshot_due_ms(now_ms), INT64_MAX);
+    run_format("set k v\n");
+    CHECK_INT(snapshot_due_ms(now_ms), began_ms + 101000);
+    CHECK(!snapshot_begin_due(began_ms + 100000));
+    run_format("set k v\nset k v\n");
+    CHECK_INT(snapshot_due_ms(now_ms), began_ms + 11000);
+    disk.fails = DISK_OPENS;
+    disk.fails_at = 1;
+    CHECK(snapshot_begin_due(began_ms + 11000));
+    CHECK(snapshot_due_ms(began_ms + 11000) > began_ms + 11000 && !snapshot_begin_due(began_ms + 11000));
+    walk_all();
+    CHECK_INT(snapshot_due_ms(began_ms + 11000), began_ms + 17000); /* not again at once */
+    CHECK(snapshot_begin_due(began_ms + 17000));
+    walk_all();
+    CHECK_INT(snapshot_due_ms(began_ms + 20000), INT64_MAX);
+    options_set("save \"\"\n");
+    CHECK_INT(snapshot_due_ms(now_ms), INT64_MAX);
+    snapshot_schedule();
+    CHECK_INT(snapshot_due_ms(now_ms), now_ms);
+    CHECK(snapshot_begin_due(now_ms));
+    walk_all();
+    CHECK_INT(snapshot_due_ms(now_ms), INT64_MAX);
+    end_on_disk();
+}
+
 int main(void) {
     RUN(figures_begin_with_the_start);
     RUN(a_save_counts_from_anew);
     RUN(what_is_loaded_is_no_change);
     RUN(options_are_obeyed);
+    RUN(a_save_in_the_background_counts_from_its_cut);
+    RUN(a_failure_stops_writes_until_a_save_is_well);
+    RUN(what_is_given_up_has_not_failed);
+    RUN(save_points_say_when_it_is_time);
     return 0;
 }

@@ -153,6 +153,45 @@ static void every_cut_is_found(void) {
     }
 }
 
+static void whole_keys_are_skipped(void) {
+    static const struct bytes key = BYTES_INIT("\xfc\1\2\0\0\0\0\0\0\xf8\5\0\1a\2vw");
+    static const struct bytes other = BYTES_INIT("\xfd\1\0\0\0\xf9\7\2\xc0\7\1\1m");
+    static const struct bytes no_keys[] = {BYTES_INIT("\xfe\0\0\1a\1b"), BYTES_INIT("\xff........"),
+                                           BYTES_INIT("\xf5\1a"),        BYTES_INIT("\xfa\1a\1b"),
+                                           BYTES_INIT("\xf0\1a\1b"),     BYTES_INIT("\x0f\1a\0\0\0\0")};
+    char bytes[64];
+    struct bytes plain, rest;
+    memcpy(bytes, key.data, key.len);
+    memcpy(bytes + key.len, other.data, other.len);
+    CHECK(rdb_file_skip(10, (struct bytes){bytes, key.len + other.len}, &plain, &rest));
+    CHECK(rest.data == bytes + key.len && rest.len == other.len);
+    CHECK_BYTES(plain, BYTES("a"));
+    CHECK(rdb_file_skip(10, rest, &plain, &rest) && plain.data == NULL && rest.len == 0);
+    for (size_t len = 0; len < key.len; len++)
+        CHECK(!rdb_file_skip(10, (struct bytes){bytes, len}, &plain, &rest));
+    for (size_t i = 0; i < sizeof no_keys / sizeof *no_keys; i++)
+        CHECK(!rdb_file_skip(10, no_keys[i], &plain, &rest));
+}
+
+static void reading_may_begin_between_keys(void) {
+    struct rdb_file_reader reader = {.max_bytes = 100};
+    struct bytes input = BYTES_INIT("\xfc\1\2\0\0\0\0\0\0\0\1a\2vw\0\1b\1v"), none = {NULL, 0};
+    rdb_file_begin_at(&reader, 10, 3, 1000);
+    CHECK(rdb_file_between(&reader));
+    struct bytes part = {input.data, 9};
+    CHECK(rdb_file_read(&reader, &part) == RDB_FILE_MORE &&
+          !rdb_file_between(&reader)); /* the key's expiry is known */
+    input = (struct bytes){input.data + 9, input.len - 9};
+    CHECK(rdb_file_read(&reader, &input) == RDB_FILE_KEY && rdb_file_between(&reader));
+    CHECK(reader.db == 3 && reader.expires && reader.expiry_ms == 513 && reader.item_begin == 1009 &&
+          reader.taken == 1012);
+    input = (struct bytes){input.data + 3, input.len - 3}; /* its value */
+    reader.taken += 3;
+    CHECK(rdb_file_read(&reader, &input) == RDB_FILE_KEY && !reader.expires && reader.item_begin == 1015);
+    CHECK(rdb_file_read(&reader, &none) == RDB_FILE_MORE && rdb_file_between(&reader));
+    rdb_file_close(&reader);
+}
+
 static void without_memory_it_says_so(void) {
     static const struct bytes file = BYTES_INIT("REDIS0010\xfa\3abc\xc3\4\4\0a\x20\0\0\3key.\xff");
     unsigned failures = 0;
@@ -211,6 +250,8 @@ static void a_footer_is_a_number_lowest_byte_first(void) {
 int main(void) {
     RUN(all_pieces_give_the_same);
     RUN(every_cut_is_found);
+    RUN(whole_keys_are_skipped);
+    RUN(reading_may_begin_between_keys);
     RUN(without_memory_it_says_so);
     RUN(what_is_written_is_read);
     RUN(a_footer_is_a_number_lowest_byte_first);

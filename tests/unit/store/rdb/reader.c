@@ -152,6 +152,53 @@ static void none_may_be_cut_off(void) {
     }
 }
 
+static void what_is_skipped_ends_where_it_would_be_read_to(void) {
+    for (size_t i = 0; i < SAMPLES; i++) {
+        char longer[300];
+        size_t len = samples[i].value.len;
+        if (!valid(&samples[i])) continue;
+        memcpy(longer, samples[i].value.data, len);
+        memset(longer + len, 'x', 7);
+        struct bytes input = {longer, len + 7};
+        CHECK(rdb_skip_value(samples[i].type, samples[i].version, &input));
+        CHECK(input.data == longer + len && input.len == 7);
+        for (size_t cut = 0; cut < len; cut++) {
+            input = (struct bytes){longer, cut};
+            CHECK(!rdb_skip_value(samples[i].type, samples[i].version, &input));
+        }
+    }
+    struct bytes stream = BYTES_INIT("\0\0\0\0\0"), none = stream;
+    CHECK(!rdb_skip_value(RDB_TYPE_STREAM, 10, &stream) && !rdb_skip_value(RDB_TYPE_MODULE_2, 10, &none));
+    CHECK(!rdb_skip_value(200, 10, &none));
+}
+
+static void strings_are_skipped(void) {
+    static const struct {
+        struct bytes text;
+        size_t len;
+        bool plain;
+    } texts[] = {{BYTES_INIT("\3abc+"), 4, true},
+                 {BYTES_INIT("\0+"), 1, true},
+                 {BYTES_INIT("\x40\2ab+"), 4, true},
+                 {BYTES_INIT("\x80\0\0\0\1a+"), 6, true},
+                 {BYTES_INIT("\xc0\7+"), 2, false},
+                 {BYTES_INIT("\xc2\1\1\1\1+"), 5, false},
+                 {BYTES_INIT("\xc3\4\4\0a\x20\0+"), 7, false}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct bytes input = texts[i].text, plain;
+        CHECK(rdb_skip_text(&input, &plain) && input.data == texts[i].text.data + texts[i].len);
+        CHECK(texts[i].plain == (plain.data != NULL) &&
+              (!texts[i].plain || plain.data + plain.len == input.data));
+        for (size_t cut = 0; cut < texts[i].len; cut++) {
+            input = (struct bytes){texts[i].text.data, cut};
+            CHECK(!rdb_skip_text(&input, &plain));
+        }
+    }
+    struct bytes none = BYTES_INIT("\xc4....."),
+                 endless = BYTES_INIT("\x81\xff\xff\xff\xff\xff\xff\xff\xff.....");
+    CHECK(!rdb_skip_text(&none, NULL) && !rdb_skip_text(&endless, NULL));
+}
+
 static void changed_bytes_lead_nowhere(void) {
     for (unsigned i = 0; i < 100000; i++) {
         const struct sample *sample = &samples[check_random(&seed) % SAMPLES];
@@ -284,6 +331,8 @@ int main(void) {
     RUN(each_says_what_is_in_it);
     RUN(what_follows_is_left);
     RUN(none_may_be_cut_off);
+    RUN(what_is_skipped_ends_where_it_would_be_read_to);
+    RUN(strings_are_skipped);
     RUN(changed_bytes_lead_nowhere);
     RUN(what_cannot_be_read_has_a_name);
     RUN(what_is_empty_has_a_name);

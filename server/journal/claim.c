@@ -1,0 +1,118 @@
+/* claim.c - a lock on the directory's own descriptor. Who holds one, the kernel tells in /proc/locks:
+ *
+ *     1: FLOCK  ADVISORY  WRITE 4711 fe:01:2621441 0 EOF        kind, pid, major:minor:inode (numbers of devices in hex) */
+#include "server/journal/claim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "protocol/assert.h"
+#include "server/config/config.h"
+#include "server/log.h"
+
+static int claimed = -1; /* the directory's descriptor */
+
+/* ---- Who has it ----------------------------------------------------------------------------------- */
+
+/* Some file systems (btrfs) show another device here than stat does: the inode decides, beside an flock for writing. */
+static bool line_is_of(const char *line, const struct stat *directory, int64_t *pid) {
+    char kind[16], mode[16];
+    unsigned major_number, minor_number;
+    unsigned long long inode;
+    long long holder;
+    if (sscanf(line, "%*d: %15s %*s %15s %lld %x:%x:%llu", kind, mode, &holder, &major_number, &minor_number,
+               &inode) != 6)
+        return false;
+    *pid = holder > 0 ? holder : 0;
+    return strcmp(kind, "FLOCK") == 0 && strcmp(mode, "WRITE") == 0 && inode == directory->st_ino;
+}
+
+int64_t claim_holder(const char *path) {
+    struct stat directory;
+    char line[256];
+    int64_t pid = -1, holder;
+    if (stat(path, &directory) < 0) return -1;
+    FILE *locks = fopen("/proc/locks", "re");
+    if (!locks) return -1;
+    while (pid < 0 && fgets(line, sizeof line, locks))
+        if (line_is_of(line, &directory, &holder)) pid = holder;
+    fclose(locks);
+    return pid;
+}
+
+/* ---- Claiming ------------------------------------------------------------------------------------- */
+
+static void explain_taken(char why[CLAIM_WHY_SIZE]) {
+    char holder[48] = "";
+    int64_t pid = claim_holder(".");
+    if (pid > 0) snprintf(holder, sizeof holder, " (pid %" PRId64 ")", pid);
+    snprintf(why, CLAIM_WHY_SIZE,
+             "another server%s keeps its data in the directory %s: each needs one of its own (option dir)",
+             holder, config.dir);
+}
+
+bool claim_directory(char why[CLAIM_WHY_SIZE]) {
+    if (claimed >= 0) return true;
+    int result, directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    do result = directory < 0 ? -1 : flock(directory, LOCK_EX | LOCK_NB);
+    while (result < 0 && errno == EINTR);
+    assert(result == 0 || result == -1);
+    if (result == 0) {
+        claimed = directory;
+        return true;
+    }
+    int error = errno;
+    if (directory >= 0) close(directory);
+    if (error != EWOULDBLOCK) {
+        log_notice("The directory %s cannot be locked: %s. See to it that no other server uses it.",
+                   config.dir, strerror(error));
+        return true;
+    }
+    explain_taken(why);
+    return false;
+}
+
+void claim_release(void) {
+    if (claimed >= 0) close(claimed);
+    claimed = -1;
+}
+
+/* ---- What was left behind ------------------------------------------------------------------------- */
+
+/* Is it a temporary file's name (server/journal/snapshot_save.c) of a process that is no more? One with this process's
+ * number is an earlier one's: as in a container, where each is number 1. */
+static bool is_left_behind(const char *name) {
+    static const char before[] = "temp-", behind[] = ".rdb";
+    size_t digits = 0;
+    if (strncmp(name, before, sizeof before - 1) != 0) return false;
+    name += sizeof before - 1;
+    while (name[digits] >= '0' && name[digits] <= '9') digits++;
+    if (digits == 0 || digits > 9 || strcmp(name + digits, behind) != 0) return false;
+    pid_t pid = (pid_t)strtol(name, NULL, 10);
+    assert(pid >= 0);
+    return pid > 0 && (pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH));
+}
+
+unsigned claim_tidy(void) {
+    char why[CLAIM_WHY_SIZE];
+    unsigned removed = 0;
+    DIR *directory = opendir(".");
+    if (!directory) return 0;
+    for (struct dirent *file; (file = readdir(directory));) {
+        if (!is_left_behind(file->d_name) || !claim_directory(why) || unlink(file->d_name) < 0) continue;
+        log_notice("Removed %s: it was left half written by a server that was killed", file->d_name);
+        removed++;
+    }
+    closedir(directory);
+    return removed;
+}

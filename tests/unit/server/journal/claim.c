@@ -1,0 +1,112 @@
+/* A directory is one server's, and what killed ones left there goes. */
+#include "server/journal/claim.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/config/config.h"
+#include "tests/check.h"
+
+static char directory[] = "/tmp/kevy-claim-XXXXXX";
+
+static void make(const char *name) {
+    int file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(file >= 0 && close(file) == 0);
+}
+
+static bool exists(const char *name) {
+    return access(name, F_OK) == 0;
+}
+
+/* In a process of its own, which inherits no claim. */
+static void in_child(void (*check)(void)) {
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        check();
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+}
+
+static int told[2], go_on[2];
+static void claim_and_wait(void) {
+    char why[CLAIM_WHY_SIZE], byte;
+    CHECK(claim_directory(why) && write(told[1], "x", 1) == 1);
+    CHECK(read(go_on[0], &byte, 1) == 1);
+}
+
+static void another_server_is_named(void) {
+    char why[CLAIM_WHY_SIZE] = "", expected[CLAIM_WHY_SIZE], byte;
+    int status;
+    CHECK(pipe(told) == 0 && pipe(go_on) == 0);
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        claim_and_wait();
+        _exit(0);
+    }
+    CHECK(read(told[0], &byte, 1) == 1);
+    CHECK(!claim_directory(why));
+    snprintf(expected, sizeof expected,
+             "another server (pid %d) keeps its data in the directory %s: ", (int)child, config.dir);
+    CHECK(strncmp(why, expected, strlen(expected)) == 0);
+    CHECK_INT(claim_holder("."), child);
+    make("temp-999999999.rdb");
+    CHECK_INT(claim_tidy(), 0); /* it may be the other's */
+    CHECK(exists("temp-999999999.rdb"));
+    CHECK(write(go_on[1], "x", 1) == 1 && waitpid(child, &status, 0) == child && status == 0);
+    CHECK_INT(claim_holder("."), -1); /* it ends with the process */
+    CHECK(claim_directory(why) && claim_directory(why));
+    CHECK_INT(claim_holder(directory), getpid());
+    claim_release();
+    claim_release();
+    CHECK_INT(claim_holder("."), -1);
+    CHECK_INT(claim_tidy(), 1);
+}
+
+static void what_was_left_half_written_goes(void) {
+    static const char *const others[] = {"temp-.rdb",   "temp-1x.rdb", "temp-1234567890.rdb", "temp-0.rdb",
+                                         "temp-7.rdb2", "dump.rdb",    "xtemp-7.rdb",         "temp-7.aof"};
+    char own[32], parent[32];
+    snprintf(own, sizeof own, "temp-%d.rdb", (int)getpid());
+    snprintf(parent, sizeof parent, "temp-%d.rdb", (int)getppid());
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) make(others[i]);
+    make(own);
+    make(parent); /* it lives, and may be another server's */
+    make("temp-999999998.rdb");
+    CHECK_INT(claim_tidy(), 2);
+    CHECK(!exists(own) && !exists("temp-999999998.rdb") && exists(parent));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        CHECK(exists(others[i]) && unlink(others[i]) == 0);
+    CHECK_INT(unlink(parent), 0);
+    claim_release();
+}
+
+static void where_nothing_can_be_locked_it_goes_on(void) {
+    char why[CLAIM_WHY_SIZE], deep[64];
+    snprintf(deep, sizeof deep, "%s/gone", directory);
+    CHECK(mkdir(deep, 0700) == 0 && chdir(deep) == 0 && rmdir(deep) == 0);
+    CHECK_INT(claim_holder("gone"), -1);
+    CHECK(claim_directory(why)); /* a directory that was removed can be locked still, or not */
+    claim_release();
+}
+
+int main(void) {
+    config_defaults();
+    CHECK(mkdtemp(directory) && chdir(directory) == 0);
+    RUN(another_server_is_named);
+    RUN(what_was_left_half_written_goes);
+    in_child(where_nothing_can_be_locked_it_goes_on);
+    CHECK_INT(rmdir(directory), 0);
+    return 0;
+}
