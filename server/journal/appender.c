@@ -470,7 +470,6 @@ static void begin_rewrite(int64_t now_ms) {
     appender.cancelled = false;
     mutex_lock(&appender.mutex);
     int error = appender.on && appender.manifest.count ? 0 : read_manifest();
-    if (!error && appender.on && !appender.manifest.count) error = complain("find the manifest", -ENOENT);
     if (!error) error = prepare();
     if (error) fall_back();
     mutex_unlock(&appender.mutex);

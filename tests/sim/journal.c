@@ -92,7 +92,9 @@ static void between_requests(struct executor *executor) {
     if (!appender_wants_cut()) return;
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
+    cuts = true;
     (void)appender_cut(executor->effects.journal, now_ms);
+    cuts = false;
     stripe_set_leave(&all, &executor->wakes, now_ms);
 }
 
