@@ -29,7 +29,7 @@ static enum mutation mutation;
 
 static const struct manifest_place place = {"appendonlydir", "appendonly.aof"};
 static struct sim_disk disk, after, again;
-enum { TURN_MS = 100, LOSES_MS = 1000 + 2 * TURN_MS };
+enum { TURN_MS = 100, LOSES_MS = 1000 + 6 * TURN_MS };
 static int64_t turn_begun_ms; /* or ended */
 static bool in_turn;
 static uint64_t synced;             /* a ticket that is said to be on the disk */
