@@ -40,6 +40,8 @@ static struct {
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
+    bool left;              /* by the last turn: changes that are not written, */
+    int64_t left_ms;        /* of which none is older */
     int64_t may_rewrite_ms; /* by itself */
     /* Under the mutex. */
     struct mutex mutex;
@@ -58,8 +60,10 @@ static struct {
     _Atomic bool on, cancelled, rewrite_ok, syncs_rest;
     _Atomic int error, fatal; /* negative errno */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
+    _Atomic int64_t
+        waits_since_ms; /* while a turn goes on: what is not written is not older; else WRITER_NEVER */
     _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed, peak;
-} appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX};
+} appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX, .waits_since_ms = INT64_MAX};
 
 static struct manifest_place place(void) {
     return (struct manifest_place){config.appenddirname, config.appendfilename};
@@ -86,7 +90,8 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.disk = disk;
     appender.server = server;
     appender.step = STEP_NONE;
-    appender.since_ms = WRITER_NEVER;
+    appender.since_ms = appender.waits_since_ms = WRITER_NEVER;
+    appender.left = false;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
@@ -486,7 +491,6 @@ static void begin_rewrite(int64_t now_ms) {
     appender.cancelled = false;
     mutex_lock(&appender.mutex);
     int error = appender.on && appender.manifest.count ? 0 : read_manifest();
-    if (!error && appender.on && !appender.manifest.count) error = complain("find the manifest", -ENOENT);
     if (!error) error = prepare();
     if (error) fall_back();
     mutex_unlock(&appender.mutex);
@@ -577,7 +581,8 @@ bool appender_cut(struct record_queue *queue, int64_t unix_ms) {
 /* ---- The thread ----------------------------------------------------------------------------------- */
 
 bool appender_has_room(uint64_t now_ms) {
-    int64_t since_ms = atomic_load(&appender.since_ms);
+    int64_t since_ms = atomic_load(&appender.since_ms), waits_ms = atomic_load(&appender.waits_since_ms);
+    if (waits_ms < since_ms) since_ms = waits_ms;
     bool old = since_ms != WRITER_NEVER && (int64_t)now_ms - since_ms > APPENDER_AGE_MAX_MS;
     if (old && policy() == WRITER_EVERYSEC &&
         !atomic_load_explicit(&appender.syncs_rest, memory_order_relaxed))
@@ -587,7 +592,7 @@ bool appender_has_room(uint64_t now_ms) {
     return bytes < APPENDER_BYTES_MAX;
 }
 
-static void tell_figures(int64_t now_ms) {
+static void tell_figures(void) {
     const struct writer *writer = &appender.writer;
     appender.synced = writer->synced;
     appender.written = writer->written;
@@ -599,6 +604,9 @@ static void tell_figures(int64_t now_ms) {
         appender.refused = !appender.refused;
         appender.server->refuse(appender.refused);
     }
+}
+
+static void make_room(int64_t now_ms) {
     atomic_thread_fence(memory_order_seq_cst);
     if (appender_has_room((uint64_t)now_ms) && appender.server->holds()) appender.delayed++;
 }
@@ -610,11 +618,18 @@ int64_t appender_turn(int64_t now_ms) {
     writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
     appender.syncs_rest = writer->syncs_rest;
     writer->unix_s = clock_unix_ms() / 1000;
+    if (!appender.left) appender.left_ms = now_ms;
+    atomic_store(&appender.waits_since_ms, appender.left_ms);
     int64_t due_ms = writer_turn(writer, now_ms);
-    tell_figures(now_ms);
+    if (due_ms <= now_ms) appender.left_ms = now_ms; /* what there was then is written */
+    appender.left = writer->written != journal_next();
+    tell_figures();
     if (appender_fatal()) return WRITER_NEVER;
     enum step before = step_now();
+    atomic_store(&appender.waits_since_ms, appender.left_ms);
     rewrite_step(now_ms);
+    atomic_store(&appender.waits_since_ms, WRITER_NEVER);
+    make_room(now_ms);
     if (step_now() != before) return now_ms;
     return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;
 }

@@ -4,7 +4,8 @@
  *     #kevy seq=<first ticket>-<last> len=<bytes> crc=<8 hexadecimal digits> safe=<ticket>\n
  *     <len bytes: RESP, whole commands and whole transactions>
  *
- * `crc` is CRC-32C of those bytes; `safe` the last ticket that was durable when the line was written. Redis skips lines
+ * `crc` is CRC-32C of those bytes; `safe` the last ticket of this file that was durable when
+ * the line was written, or 0. Redis skips lines
  * that begin with #. Large pieces are not copied: they are written from where they lie in the queues. */
 #ifndef KEVY_SERVER_JOURNAL_BATCH_H
 #define KEVY_SERVER_JOURNAL_BATCH_H

@@ -137,7 +137,7 @@ static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
     assert(writer->size == 0 && !writer->torn);
     merge_pass_cut(&writer->merge);
     merge_release(&writer->merge);
-    writer->written = writer->synced = writer->merge.merged;
+    writer->written = writer->synced = writer->begun = writer->merge.merged;
     writer->since_ms = WRITER_NEVER;
     mend(writer);
     publish(writer);
@@ -160,7 +160,8 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
     struct bytes lines = stamp(writer, memory);
     assert(writer->file >= 0 && !writer->torn);
     if (writer->since_ms > now_ms) writer->since_ms = now_ms;
-    int error = batch_write(&writer->batch, &out, lines, writer->synced);
+    uint64_t safe = writer->synced > writer->begun ? writer->synced : 0;
+    int error = batch_write(&writer->batch, &out, lines, safe);
     if (error) {
         writer->torn = out.wrote > 0;
         merge_rewind(&writer->merge);

@@ -47,6 +47,8 @@ struct writer {
     struct merge merge;
     struct batch batch;
     int file; /* or -1 */
+    uint64_t
+        begun; /* the ticket of the cut that it began with: what is safe is told of its own tickets alone */
     bool torn;
     uint64_t published;
     int64_t retry_ms; /* WRITER_NEVER: nothing failed */

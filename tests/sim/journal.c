@@ -29,7 +29,9 @@ static enum mutation mutation;
 
 static const struct manifest_place place = {"appendonlydir", "appendonly.aof"};
 static struct sim_disk disk, after, again;
-static int64_t turn_begun_ms;
+enum { TURN_MS = 100, LOSES_MS = 1000 + 6 * TURN_MS };
+static int64_t turn_begun_ms; /* or ended */
+static bool in_turn;
 static uint64_t synced;             /* a ticket that is said to be on the disk */
 static bool always, failing, ended; /* the writer */
 static bool
@@ -90,7 +92,9 @@ static void between_requests(struct executor *executor) {
     if (!appender_wants_cut()) return;
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
+    cuts = true;
     (void)appender_cut(executor->effects.journal, now_ms);
+    cuts = false;
     stripe_set_leave(&all, &executor->wakes, now_ms);
 }
 
@@ -114,8 +118,9 @@ static bool gives_up(void) {
 static void run_writer(void *context) {
     for (unsigned turns = 0; turns < 300 && !appender_fatal(); turns += !working) {
         if (!working && turns > 30) disk.faults = (struct sim_faults){.room = SIZE_MAX};
-        turn_begun_ms = now_ms;
+        in_turn = true;
         appender_turn(now_ms);
+        in_turn = false;
         turn_begun_ms = now_ms;
         fibers_yield();
         if (!appender_figures().unsynced) synced = journal_next();
@@ -133,19 +138,23 @@ static struct {
     uint64_t least_of_power; /* where the power goes at once after the process was killed */
 } cut;
 
-/* What must be there now: all that could be shown; or what came a second ago; or, where a disk fails so that a second is not enough, what is
- * said to be synced. */
+/* What must be there now: all that could be shown; or what came a second before the last change, for none is taken on while an older
+ * one waits; or, where a disk fails so that a second is not enough, what is said to be synced. */
 static uint64_t least_now(bool power) {
     if (always || !power || mutation == PUBLISHED_EARLY) return journal_safe();
     if (failing) return synced;
     uint64_t ticket = journal_next();
-    while (ticket > 0 && times_ms[ticket] > now_ms - 1000) ticket--;
+    int64_t last_ms = 0;
+    for (uint64_t i = 0; i <= ticket; i++) last_ms = taken_ms[i] > last_ms ? taken_ms[i] : last_ms;
+    while (ticket > 0 && times_ms[ticket] > last_ms - LOSES_MS) ticket--;
     return ticket;
 }
 
 static void cut_now(void) {
     cut.done = true;
-    if (seeds.alone) printf("---- now, with ticket %llu shown\n", (unsigned long long)journal_safe());
+    if (seeds.alone)
+        printf("---- now, at %lld, with ticket %llu shown\n", (long long)now_ms % 1000000,
+               (unsigned long long)journal_safe());
     cut.least = least_now(!cut.killed);
     cut.least_of_power = least_now(true);
     cut.most = journal_next();
@@ -155,11 +164,12 @@ static void cut_now(void) {
         sim_disk_cut(&disk, &after);
 }
 
-/* Time goes on as long as the writer is not kept from its turn: a thread of its own would have had it. */
+/* Time goes on while the writer is at its turn, however slow the disk is, and between two turns as long as a thread of its own would let
+ * others go on. */
 static void step(void *context) {
     if (ended && !cut.done) cut_now();
     if (!cut.done && ++cut.steps == cut.at) cut_now();
-    if (ended || now_ms - turn_begun_ms < 100) now_ms += pick(30);
+    if (ended || in_turn || now_ms - turn_begun_ms < TURN_MS) now_ms += pick(30);
 }
 
 /* ---- Loading -------------------------------------------------------------------------------------- */
@@ -185,8 +195,9 @@ static const char *judge(uint64_t state) {
     while (ticket < cut.most && states[ticket] != state) ticket++;
     if (seeds.alone)
         for (uint64_t i = 0; i <= cut.most; i++)
-            printf("%llu: %016llx%s%s\n", (unsigned long long)i, (unsigned long long)states[i],
-                   i == cut.least ? " from here on" : "", states[i] == state ? " is loaded" : "");
+            printf("%llu, at %lld: %016llx%s%s\n", (unsigned long long)i, (long long)times_ms[i] % 1000000,
+                   (unsigned long long)states[i], i == cut.least ? " from here on" : "",
+                   states[i] == state ? " is loaded" : "");
     if (states[ticket] == state) return NULL;
     for (ticket = 0; ticket < cut.least; ticket++)
         if (states[ticket] == state) return "what was shown is lost";
@@ -272,6 +283,7 @@ static void run_generation(bool whole) {
     ended = false;
     synced = 0;
     turn_begun_ms = now_ms;
+    in_turn = false;
     seals_late = mutation == TICKET_AFTER_UNLOCK;
     sim_disk_new(&after, check_random(&dice));
     fibers_add(run_writer, NULL);

@@ -55,6 +55,10 @@ static void apply_change(struct sim_name *names, const struct sim_change *change
     }
 }
 
+static bool same_name(const struct sim_name *one, const struct sim_name *other) {
+    return one->path[0] && one->file == other->file && strcmp(one->path, other->path) == 0;
+}
+
 static void change_names(struct sim_disk *disk, struct sim_name gone, struct sim_name come) {
     CHECK(disk->change_count < SIM_CHANGES);
     struct sim_change *change = &disk->changes[disk->change_count++];
@@ -314,11 +318,17 @@ static int sim_sync_directory(struct disk *base, const char *path) {
         if (disk->files[i].sync_owed) settle(&disk->files[i]);
     if (lies(disk, LIE_SYNC_DIRECTORY, path)) return 0;
     for (unsigned i = 0; i < disk->change_count; i++) {
-        const struct sim_change *change = &disk->changes[i];
-        if (is_in(change->come.path[0] ? change->come.path : change->gone.path, path))
-            apply_change(disk->durable_names, change);
-        else
-            disk->changes[kept++] = *change;
+        struct sim_change change = disk->changes[i];
+        if (!is_in(change.come.path[0] ? change.come.path : change.gone.path, path)) {
+            disk->changes[kept++] = change;
+            continue;
+        }
+        apply_change(disk->durable_names, &change);
+        /* A file that has moved to this directory was made in another one before. */
+        unsigned left = 0;
+        for (unsigned j = 0; j < kept; j++)
+            if (!same_name(&disk->changes[j].come, &change.gone)) disk->changes[left++] = disk->changes[j];
+        kept = left;
     }
     disk->change_count = kept;
     if (disk->yield) disk->yield(disk->context);

@@ -83,8 +83,10 @@ static uint64_t state_now(void) {
 }
 
 static uint64_t states[TICKETS]; /* behind each ticket; [0]: at the beginning */
-static int64_t times_ms[TICKETS];
+static int64_t taken_ms[TICKETS],
+    times_ms[TICKETS];  /* when their requests were taken on, and when they got them */
 static bool recorded;   /* states are */
+static bool cuts;       /* what is sealed now is no change */
 static bool seals_late; /* a mutation: tickets are taken when the locks are free again */
 static struct record_queue *late[EXECUTORS];
 
@@ -95,6 +97,8 @@ void __wrap_queue_seal(struct record_queue *queue, uint64_t ticket) {
     if (recorded) {
         states[ticket] = state_now();
         times_ms[ticket] = now_ms;
+        taken_ms[ticket] = cuts ? 0 : shards[queue - journal_queue(0)].exec.clock.now_ms;
+        cuts = false;
         fibers_yield(); /* it is taken, and in no queue yet */
     }
     __real_queue_seal(queue, ticket);
@@ -303,7 +307,7 @@ static void world_open(void) {
     for (unsigned i = 0; i < EXECUTORS; i++) shards[i].exec.effects.journal = journal_queue(i);
     open_clients();
     states[0] = state_now();
-    times_ms[0] = now_ms;
+    times_ms[0] = taken_ms[0] = now_ms;
     recorded = true;
 }
 
