@@ -61,7 +61,7 @@ static struct {
     _Atomic int error, fatal; /* negative errno */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
     _Atomic int64_t
-        waits_since_ms; /* while a turn goes on: what is not written is not older; else WRITER_NEVER */
+        waits_since_ms; /* what is not written is not older; WRITER_NEVER: all is, or it is about to be */
     _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed, peak;
 } appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX, .waits_since_ms = INT64_MAX};
 
@@ -181,8 +181,8 @@ static uint64_t size_of_others(void) {
     return sum;
 }
 
-/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between changes of
- * names that are not synced. */
+/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between
+ * changes of names that are not synced. */
 static int make_incr(void) {
     struct manifest_place at = place();
     uint64_t before = appender.manifest.incr_seq;
@@ -629,7 +629,7 @@ int64_t appender_turn(int64_t now_ms) {
     enum step before = step_now();
     atomic_store(&appender.waits_since_ms, appender.left_ms);
     rewrite_step(now_ms);
-    atomic_store(&appender.waits_since_ms, WRITER_NEVER);
+    atomic_store(&appender.waits_since_ms, appender.left ? appender.left_ms : WRITER_NEVER);
     make_room(now_ms);
     if (step_now() != before) return now_ms;
     return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;

@@ -1,13 +1,13 @@
-/* killed.c - linked into kevy_killed, in place of nothing: the server's own objects, whose files are the kernel's until the step at
- * which the process is killed. Which step that is, a test says while the server runs, by the file that $KEVY_KILLED names:
+/* killed.c - linked into kevy_killed, the server's own objects: its files are the kernel's until the step at which the
+ * process is killed. Which step that is, a test says while the server runs, by the file that $KEVY_KILLED names:
  *
  *     left     the so many-th step from now on kills; 0: none
  *     steps    that were done since the start
  *     at       which of the calls below killed, as a number from 1 on
  *     path     of which file
  *
- * Every change of a file is a step, and so is the middle of each write. What a process that is killed has done is done: the kernel has
- * it. (That the power goes is for tests/sim.) */
+ * Every change of a file is a step, and so is the middle of each write. What a process that is killed has done is done:
+ * the kernel has it. (That the power goes is for tests/sim.) */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,9 +1,10 @@
-/* fibers.h - several flows of control in one thread: who runs next is the scheduler's dice's to say, so that a seed makes the same run
- * again.
+/* fibers.h - several flows of control in one thread: who runs next is for the scheduler's dice to say, so that a seed
+ * makes the same run again.
  *
- * A fiber runs until it yields. It yields where the code under test waits for a lock (the futex of server/stripes goes by way of
- * syscall(), which fibers.c stands in for, as for pthread_mutex_lock), at each call of a simulated disk, and wherever else a test has it yield. The record of locks
- * (server/lock_order.h), which is one a thread, is not kept meanwhile. CMakeLists.txt links with --wrap of these. */
+ * A fiber runs until it yields. It yields where the code under test waits for a lock (the futex of server/stripes goes by
+ * way of syscall(), which fibers.c stands in for, as for pthread_mutex_lock), at each call of a simulated disk, and
+ * wherever else a test has it yield. The record of locks (server/lock_order.h), which is one a thread, is not kept
+ * meanwhile. CMakeLists.txt links with --wrap of these. */
 #ifndef KEVY_TESTS_FIBERS_H
 #define KEVY_TESTS_FIBERS_H
 

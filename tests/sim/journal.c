@@ -1,6 +1,6 @@
-/* The journal on a disk that forgets: several executors and the writer of the journal run as a seed has it, and at some moment the
- * power is cut, or the process killed. What is loaded then is what there was behind one of the tickets: not before the last one that could
- * be shown, or, under `everysec`, before those of a second ago; and never half of one.
+/* The journal on a disk that forgets: several executors and the writer of the journal run as a seed has it, and at some
+ * moment the power is cut, or the process killed. What is loaded then is what there was behind one of the tickets: not
+ * before the last one that could be shown, or, under `everysec`, before those of a second ago; and never half of one.
  *
  *     journal [--seed N] [--seeds N]
  *
@@ -138,8 +138,8 @@ static struct {
     uint64_t least_of_power; /* where the power goes at once after the process was killed */
 } cut;
 
-/* What must be there now: all that could be shown; or what came a second before the last change, for none is taken on while an older
- * one waits; or, where a disk fails so that a second is not enough, what is said to be synced. */
+/* What must be there now: all that could be shown; or what came a second before the last change, for none is taken on
+ * while an older one waits; or, where a disk fails so that a second is not enough, what is said to be synced. */
 static uint64_t least_now(bool power) {
     if (always || !power || mutation == PUBLISHED_EARLY) return journal_safe();
     if (failing) return synced;
@@ -164,8 +164,8 @@ static void cut_now(void) {
         sim_disk_cut(&disk, &after);
 }
 
-/* Time goes on while the writer is at its turn, however slow the disk is, and between two turns as long as a thread of its own would let
- * others go on. */
+/* Time goes on while the writer is at its turn, however slow the disk is, and between two turns as long as a thread of
+ * its own would let others go on. */
 static void step(void *context) {
     if (ended && !cut.done) cut_now();
     if (!cut.done && ++cut.steps == cut.at) cut_now();

@@ -1,5 +1,5 @@
-/* The manifest on a disk that forgets: whenever the power is cut, one is there and whole: the last that manifest_write has said
- * to be there, or one that it was asked for since.
+/* The manifest on a disk that forgets: whenever the power is cut, one is there and whole: the last that manifest_write has
+ * said to be there, or one that it was asked for since.
  *
  *     manifest [--seed N] [--seeds N] */
 #include "server/journal/manifest.h"

@@ -62,8 +62,8 @@ static inline void seeds_run(const char *what, seed_run *run) {
     seeds_run_some(what, run, 1);
 }
 
-/* A mutation that nobody notices is a hole in the test. The seeds are the same each time. An assertion that notices is as good: so a child
- * tries them. */
+/* A mutation that nobody notices is a hole in the test. The seeds are the same each time. A child tries them, for an
+ * assertion that notices is as good. */
 static inline void seeds_find(const char *what, seed_run *run, int mutated) {
     int status;
     pid_t child = fork();

@@ -121,8 +121,8 @@ static void seal_late(unsigned i) {
 
 /* ---- Commands ------------------------------------------------------------------------------------- */
 
-/* Of one letter: k a key, c a counter, l a list and so on, v a value, V a long one, n a number, p a time to live in milliseconds, d a
- * database. */
+/* Of one letter: k a key, c a counter, l a list and so on; d a database, v a value, V a long one, n a number, p a time to
+ * live in milliseconds. */
 static const char *const forms[] = {
     "SET k v",
     "SET k v",
