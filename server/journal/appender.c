@@ -398,7 +398,8 @@ static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
 static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     if (make_first()) return false;
     appender.cancelled = false;
-    appender.switches_on = appender.waits = true;
+    appender.switches_on = true;
+    appender.waits = true;
     appender.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
     appender.rewrites++;
     appender.step = STEP_READY;

@@ -1,4 +1,5 @@
-/* load_keys.h - keys of an RDB file, with their values, into their stripes: the part of a load that several threads do at once.
+/* load_keys.h - keys of an RDB file, with their values, into their stripes: the part of a load that several threads do at
+ * once.
  *
  * Each has a struct of its own. What they share does not change while they run. */
 #ifndef KEVY_SERVER_JOURNAL_LOAD_KEYS_H

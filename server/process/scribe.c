@@ -23,7 +23,7 @@ static pthread_t thread;
 static bool running;
 static _Atomic bool ending;
 
-enum { REST_MS = 10 };
+enum { REST_MS = 10, GATHER_PART = 4, GATHER_LEAST_US = 60, GATHER_MOST_US = 1000 };
 
 static int64_t now_ms(void) {
     return (int64_t)(clock_monotonic_us() / 1000);
@@ -58,11 +58,6 @@ static const struct appender_server server = {
 
 /* ---- The thread ----------------------------------------------------------------------------------- */
 
-static void rest(void) {
-    static const struct timespec moment = {.tv_nsec = REST_MS * 1000 * 1000};
-    if (!appender_hurries()) nanosleep(&moment, NULL);
-}
-
 /* As Redis does: those who wait for what they were promised must not be told that it is safe. */
 static void die(void) {
     log_warning("Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...",
@@ -70,20 +65,43 @@ static void die(void) {
     _exit(1);
 }
 
+static void rest(void) {
+    static const struct timespec moment = {.tv_nsec = REST_MS * 1000 * 1000};
+    if (!appender_hurries()) nanosleep(&moment, NULL);
+}
+
+/* Clients that were answered together ask again together. Without a moment for that the first of them would have a sync for
+ * itself, and all others wait for it: two groups that take turns, each half as large. A moment is a part of what the last
+ * turn took, and nothing where that is too short to sleep, or where there was one client. */
+static void gather(uint64_t took_us, uint64_t tickets) {
+    uint64_t moment_us = took_us / GATHER_PART;
+    if (moment_us > GATHER_MOST_US) moment_us = GATHER_MOST_US;
+    if (tickets < 2 || moment_us < GATHER_LEAST_US) return;
+    struct timespec moment = {.tv_nsec = (long)moment_us * 1000};
+    nanosleep(&moment, NULL);
+}
+
+/* A turn, and what follows it under `always`. When the next one is due. */
+static int64_t turn(int64_t now) {
+    uint64_t begun_us = clock_monotonic_us(), before = journal_safe();
+    int64_t due = appender_turn(now);
+    if (appender_fatal()) die();
+    if (appender_hurries()) gather(clock_monotonic_us() - begun_us, journal_safe() - before);
+    return due;
+}
+
 static void *write_all(void *unused) {
     (void)unused;
     pthread_setname_np(pthread_self(), "kevy-journal");
     while (!ending) {
-        int64_t now = now_ms(), due = appender_turn(now);
-        if (appender_fatal()) die();
+        int64_t now = now_ms(), due = turn(now);
         if (due <= now) {
             rest();
             continue;
         }
         bell_park(&appender_bell);
         now = now_ms();
-        due = ending ? now : appender_turn(now);
-        if (appender_fatal()) die();
+        due = ending ? now : turn(now);
         if (due > now)
             bell_sleep(&appender_bell, due == WRITER_NEVER ? -1 : due - now);
         else
