@@ -92,7 +92,8 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.may_rewrite_ms = 0;
     appender.error = appender.fatal = 0;
     appender.rewrites = appender.failures = appender.delayed = 0;
-    appender.refused = appender.waits = false;
+    appender.refused = false;
+    appender.waits = false;
     appender.given_incr = 0;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
@@ -386,7 +387,8 @@ static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
 static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     if (make_first()) return false;
     appender.cancelled = false;
-    appender.switches_on = appender.waits = true;
+    appender.switches_on = true;
+    appender.waits = true;
     appender.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
     appender.rewrites++;
     appender.step = STEP_READY;
