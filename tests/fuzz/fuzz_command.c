@@ -68,6 +68,7 @@ static void open_shard(void) {
     CHECK(command_table_open() == NULL && info_open() == NULL);
     CHECK(command_set_name(BYTES("shutdown"), (struct bytes){0}) == NULL);
     CHECK(command_set_name(BYTES("config"), (struct bytes){0}) == NULL);
+    CHECK(command_set_name(BYTES("bgsave"), (struct bytes){0}) == NULL); /* it starts a thread */
     config.proto_max_bulk_len = MAX_STRING;
     config.hash_max_listpack_entries = config.zset_max_listpack_entries =
         4; /* short inputs shall make both forms */

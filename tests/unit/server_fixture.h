@@ -30,7 +30,7 @@ static const struct shard_place fixture_place = {.cpu = -1, .poll_cpu = -1};
 
 static inline void fixture_open(unsigned count) {
     config_defaults();
-    options_set("loglevel warning\n");
+    options_set("loglevel warning\nsave \"\"\n");
     CHECK_INT(log_open("/dev/null"), 0);
     static bool table_open; /* it stays for good */
     CHECK(table_open || (command_table_open() == NULL && info_open() == NULL));

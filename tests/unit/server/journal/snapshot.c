@@ -7,7 +7,6 @@
 static struct failing_disk disk;
 
 static void begin_on_disk(void) {
-    options_set("save \"\"\n");
     open_shards(3);
     disk_new(&disk);
     snapshot_open(&disk.disk, now_ms);
