@@ -15,7 +15,6 @@
 
 enum {
     LENGTH_DIGITS = 12, /* of a length: a terabyte is more than any file holds */
-    SECTOR = 512,       /* bytes that a disk writes at once */
 };
 
 /* How a step along the file ended. */
@@ -38,6 +37,8 @@ struct scan {
     bool inside; /* a batch: what is taken counts in its checksum */
     bool in_multi;
     bool mixed; /* a batch stands within a transaction of plain commands: nobody writes that */
+    bool
+        gap; /* the tickets of a batch are not those behind the whole one before: one of the two lines is damaged */
     bool plain; /* there were commands behind the last batch */
     uint32_t crc;
     const char *summed; /* within the window: what is taken before this is in the checksum */
@@ -165,7 +166,8 @@ static enum step see_line(struct scan *scan, struct bytes *line) {
                               : NULL;
         if (end) {
             *line = (struct bytes){scan->in.input.data, (size_t)(end - scan->in.input.data)};
-            return line->len < AOF_LINE_MAX ? STEP_ON : STEP_WRONG;
+            bool text = !memchr(line->data, '\0', line->len); /* else a part of it did not come to the disk */
+            return text && line->len < AOF_LINE_MAX ? STEP_ON : STEP_WRONG;
         }
         seen = scan->in.input.len;
         if (seen >= AOF_LINE_MAX) return STEP_WRONG;
@@ -253,7 +255,8 @@ static enum step take_commands(struct scan *scan, uint64_t end) {
 static enum step take_batch(struct scan *scan, const struct batch_line *line) {
     struct aof_look *look = scan->look;
     uint64_t begin = file_in_at(&scan->in);
-    if (line->first <= look->last && line->last > 0) return STEP_WRONG;
+    scan->gap = look->last && line->last && line->first != look->last + 1;
+    if (scan->gap) return STEP_WRONG;
     if (line->len > look->size - begin) return STEP_CUT;
     assert(!scan->inside && !scan->in_multi);
     scan->crc = 0;
@@ -324,11 +327,13 @@ static bool find_mark(struct scan *scan) {
 }
 
 /* From line to line, as their lengths say. Where that leads nowhere the next one is looked for: what stands in a value
- * looks like one only if it has been made so, and then nothing is lost by it but an answer. */
-static void read_lines(struct scan *scan, struct told *told) {
+ * looks like one only if it has been made so, and then nothing is lost by it but an answer. False: the length at the fault
+ * leads into the middle of something, so it may be what is damaged. */
+static bool read_lines(struct scan *scan, struct told *told, bool at_fault) {
     struct batch_line line;
     size_t len;
-    for (bool at_fault = true;; at_fault = false) {
+    bool leads = true;
+    for (;; at_fault = false) {
         pass_timestamp(scan);
         if (see_batch_line(scan, told, &line, &len)) {
             if (at_fault)
@@ -338,12 +343,13 @@ static void read_lines(struct scan *scan, struct told *told) {
             told->last = line.last;
             take(scan, len);
             if (line.len <= scan->look->size - file_in_at(&scan->in)) {
-                if (!skip(scan, line.len)) return;
-                if (scan->in.input.len == 0 && !more(scan)) return;
+                if (!skip(scan, line.len)) return leads;
+                if (scan->in.input.len == 0 && !more(scan)) return leads;
                 if (scan->in.input.data[0] == '#') continue;
+                if (at_fault) leads = false;
             }
         }
-        if (!find_mark(scan)) return;
+        if (!find_mark(scan)) return leads;
     }
 }
 
@@ -362,20 +368,31 @@ static enum aof_found unread(struct aof_look *look, int error) {
     return AOF_UNREAD;
 }
 
+/* 0 or a negative errno. */
+static int begin_anew(struct scan *scan, uint64_t offset) {
+    file_in_close(&scan->in);
+    int error = file_in_open(&scan->in, scan->look->disk, scan->look->path);
+    if (error) {
+        scan->in.file = -1;
+        return error;
+    }
+    scan->in.unsummed = true;
+    (void)skip(scan, offset);
+    return scan->error;
+}
+
 static enum aof_found judge_by_lines(struct scan *scan) {
     struct aof_look *look = scan->look;
     struct told told = {.last = look->last};
     assert(look->end <= look->fault && look->fault <= look->size);
     scan->inside = false;
-    file_in_close(&scan->in);
-    int error = file_in_open(&scan->in, look->disk, look->path);
-    if (error) {
-        scan->in.file = -1;
-        return unread(look, error);
+    int error = begin_anew(scan, look->fault);
+    if (!error && !read_lines(scan, &told, true) && !is_covered(look, &told) && !scan->error) {
+        told = (struct told){.first = told.first, .last = look->last};
+        error = begin_anew(scan, look->fault + 1);
+        if (!error && find_mark(scan)) (void)read_lines(scan, &told, false);
     }
-    scan->in.unsummed = true;
-    if (skip(scan, look->fault)) read_lines(scan, &told);
-    if (scan->error) return unread(look, scan->error);
+    if (error || scan->error) return unread(look, error ? error : scan->error);
     if (!is_covered(look, &told)) return AOF_TORN;
     snprintf(look->why, sizeof look->why, "A batch is damaged that was safe on the disk once,");
     return AOF_BAD;
@@ -383,13 +400,13 @@ static enum aof_found judge_by_lines(struct scan *scan) {
 
 /* How the file goes on where something else was expected. Zeroes stand where the disk had nothing yet. */
 struct zeroes {
-    bool sector; /* there are some, up to a sector's end or the file's */
-    bool rest;   /* there is nothing else */
+    bool some;
+    bool rest; /* there is nothing else */
 };
 
 static struct zeroes see_zeroes(struct scan *scan) {
     assert(scan->in.file >= 0 && scan->error == 0);
-    uint64_t zeroes = 0, begin = file_in_at(&scan->in);
+    uint64_t zeroes = 0;
     for (;;) {
         struct bytes input = scan->in.input;
         size_t i = 0;
@@ -398,8 +415,7 @@ static struct zeroes see_zeroes(struct scan *scan) {
         take(scan, i);
         if (i < input.len || !more(scan)) break;
     }
-    bool rest = scan->in.input.len == 0 && zeroes > 0;
-    return (struct zeroes){rest || begin + zeroes >= (begin / SECTOR + 1) * SECTOR, rest};
+    return (struct zeroes){zeroes > 0, zeroes > 0 && scan->in.input.len == 0};
 }
 
 static enum aof_found wrong(struct aof_look *look) {
@@ -412,20 +428,21 @@ static enum aof_found judge(struct scan *scan, enum step step, bool marked) {
     struct aof_look *look = scan->look;
     look->open = scan->in_multi;
     if (scan->error) return unread(look, scan->error);
-    if (scan->mixed) return wrong(look);
+    if (scan->mixed || scan->gap) return wrong(look);
     struct zeroes zeroes = step == STEP_WRONG ? see_zeroes(scan) : (struct zeroes){false, false};
     if (scan->error) return unread(look, scan->error);
-    bool first = look->fault == 0 && zeroes.sector;
+    bool first = look->fault == 0 && zeroes.some; /* no file begins so that was ever written to its end */
     if (marked || (look->batches && !scan->plain) || first) return judge_by_lines(scan);
     return step == STEP_CUT || zeroes.rest ? AOF_TORN : wrong(look);
 }
 
 /* ---- The file ------------------------------------------------------------------------------------- */
 
+/* Or does the mark stand there as far as it came to the disk? */
 static bool is_marked(struct scan *scan) {
     struct bytes input = scan->in.input;
-    size_t len = input.len < mark.len ? input.len : mark.len;
-    return len > 1 && memcmp(input.data, mark.data, len) == 0;
+    size_t len = input.len < mark.len ? input.len : mark.len, text = strnlen(input.data, len);
+    return (len > 1 || text < len) && text > 0 && memcmp(input.data, mark.data, text) == 0;
 }
 
 static enum step take_unit(struct scan *scan) {
@@ -477,7 +494,7 @@ enum aof_found aof_look(struct aof_look *look) {
     assert(look->disk && look->path);
     scan->look = look;
     scan->error = 0;
-    scan->inside = scan->in_multi = scan->mixed = scan->plain = false;
+    scan->inside = scan->in_multi = scan->mixed = scan->gap = scan->plain = false;
     int error = file_in_open(&scan->in, look->disk, look->path);
     if (error) {
         free(scan);

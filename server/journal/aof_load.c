@@ -346,11 +346,33 @@ static void delete_history(struct aof_load *load) {
     if (error) log_warning("Files that are of no use any more: could not %s: %s", failed, strerror(-error));
 }
 
+static int sync_file(struct disk *disk, const char *path) {
+    int file = disk->open(disk, path, DISK_READ);
+    if (file < 0) return file;
+    int error = disk->sync(disk, file), closed = disk->close(disk, file);
+    return error ? error : closed;
+}
+
+/* A process that was killed had not synced all that is read here, nor all names; from now on it is shown. Bases were synced
+ * before they were named. */
+static enum aof_loaded sync_all(struct loading_files *files) {
+    struct aof_load *load = files->load;
+    for (size_t i = 0; i < load->manifest.count; i++) {
+        const struct manifest_file *file = &load->manifest.files[i];
+        if (file->type != MANIFEST_INCR || !path_of(files, file)) continue;
+        int error = sync_file(load->disk, files->path);
+        if (error) return fail_disk(load, "sync the file", files->path, error);
+    }
+    int error = load->disk->sync_directory(load->disk, files->moves ? "." : load->place.directory);
+    return error ? fail_disk(load, "sync the directory", load->place.directory, error) : AOF_LOADED;
+}
+
 static enum aof_loaded finish(struct loading_files *files) {
     struct aof_load *load = files->load;
     assert(files->done == load->size);
     if (load->keeps_disk) return AOF_LOADED;
     if (load->torn && cut_torn(files) == AOF_FAILED) return AOF_FAILED;
+    if (sync_all(files) == AOF_FAILED) return AOF_FAILED;
     if (files->moves) return move_single(files);
     delete_history(load);
     return AOF_LOADED;

@@ -91,8 +91,10 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
     appender.error = appender.fatal = 0;
+    appender.synced = appender.written = 0;
     appender.rewrites = appender.failures = appender.delayed = 0;
     appender.refused = false;
+    appender.cancelled = false;
     appender.waits = false;
     appender.given_incr = 0;
     if (!journal_open(executors)) return false;
@@ -175,7 +177,8 @@ static uint64_t size_of_others(void) {
     return sum;
 }
 
-/* An empty file that is not listed yet. The directory is synced with the manifest. */
+/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between changes of
+ * names that are not synced. */
 static int make_incr(void) {
     struct manifest_place at = place();
     uint64_t before = appender.manifest.incr_seq;
@@ -189,8 +192,9 @@ static int make_incr(void) {
     if (file < 0) return complain("make a file", file);
     error = appender.disk->sync(appender.disk, file);
     int closed = appender.disk->close(appender.disk, file);
-    if (error || closed) return complain("sync a file", error ? error : closed);
-    return 0;
+    if (!error) error = closed;
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    return error ? complain("sync a file", error) : 0;
 }
 
 /* The last run's file, where nothing came to be in it. */
@@ -216,7 +220,10 @@ static bool save_base(int64_t unix_ms) {
                                  .base = true,
                                  .now_ms = unix_ms};
     int error = snapshot_save_run(&save);
-    if (error) log_warning("Cannot %s for the append-only file: %s", save.failed, strerror(-error));
+    if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
+    if (error)
+        log_warning("Cannot %s for the append-only file: %s",
+                    save.failed ? save.failed : "sync the directory", strerror(-error));
     appender.saved_size = save.bytes;
     return !error;
 }

@@ -50,6 +50,7 @@ static enum aof_found look_at(struct aof_look *look, size_t piece) {
     return found;
 }
 
+/* How many commands ran; of a file that is refused that depends on the pieces: 0. */
 static uint64_t run_whole(uint64_t end, size_t piece) {
     struct aof_part part = {.disk = &disk.disk, .path = "given", .end = end};
     disk_mend(&disk);
@@ -57,7 +58,7 @@ static uint64_t run_whole(uint64_t end, size_t piece) {
     bool ok = runner->run(runner, &part);
     CHECK(ok == (part.why[0] == '\0') && part.fault <= end);
     empty_all();
-    return part.commands;
+    return ok ? part.commands : 0;
 }
 
 /* Gives each batch whose line can be read the checksum of its bytes. */

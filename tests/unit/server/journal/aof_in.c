@@ -249,13 +249,16 @@ static void words_of_later_versions_are_skipped(void) {
     buffer_free(&file);
 }
 
-/* A batch is whole commands, and whole transactions, and tickets rise. */
+/* A batch is whole commands, and whole transactions, and its tickets follow on those before. */
 static void what_nobody_writes_is_not_taken(void) {
     struct buffer file = {0};
     aof_batch_of(&file, (struct aof_batch){5, 5, 0}, "SET k v");
     size_t whole = file.len;
     aof_batch_of(&file, (struct aof_batch){5, 5, 0}, "SET k v");
-    expect(buffer_bytes(&file), AOF_TORN, whole);
+    expect(buffer_bytes(&file), AOF_BAD, whole);
+    file.len = whole;
+    aof_batch_of(&file, (struct aof_batch){7, 7, 5}, "SET k v");
+    expect(buffer_bytes(&file), AOF_BAD, whole);
     file.len = whole;
     aof_batch_of(&file, (struct aof_batch){6, 6, 5}, "MULTI");
     expect(buffer_bytes(&file), AOF_TORN, whole);

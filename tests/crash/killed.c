@@ -1,0 +1,129 @@
+/* killed.c - linked into kevy_killed, in place of nothing: the server's own objects, whose files are the kernel's until the step at
+ * which the process is killed. Which step that is, a test says while the server runs, by the file that $KEVY_KILLED names:
+ *
+ *     left     the so many-th step from now on kills; 0: none
+ *     steps    that were done since the start
+ *     at       which of the calls below killed, as a number from 1 on
+ *     path     of which file
+ *
+ * Every change of a file is a step, and so is the middle of each write. What a process that is killed has done is done: the kernel has
+ * it. (That the power goes is for tests/sim.) */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "server/journal/disk.h"
+
+enum call {
+    OPENS = 1,
+    WRITES,
+    WRITES_HALF,
+    SYNCS,
+    TRUNCATES,
+    RENAMES,
+    UNLINKS,
+    MAKES_DIRECTORY,
+    SYNCS_DIRECTORY
+};
+
+enum { PATH_SIZE = 240, FILES_MAX = 1024 };
+
+struct control {
+    _Atomic uint32_t left, steps;
+    uint32_t at, unused;
+    char path[PATH_SIZE];
+};
+
+static struct control nothing, *control = &nothing;
+static struct disk kernel;
+static char paths[FILES_MAX][PATH_SIZE]; /* of files that are open, by their number */
+
+static void step(enum call call, const char *path) {
+    atomic_fetch_add(&control->steps, 1);
+    uint32_t left = atomic_load(&control->left);
+    while (left > 0 && !atomic_compare_exchange_weak(&control->left, &left, left - 1)) {
+    }
+    if (left != 1) return;
+    control->at = call;
+    snprintf(control->path, sizeof control->path, "%s", path);
+    raise(SIGKILL);
+}
+
+static const char *path_of(int file) {
+    return file >= 0 && file < FILES_MAX ? paths[file] : "";
+}
+
+static int step_open(struct disk *disk, const char *path, enum disk_mode mode) {
+    if (mode != DISK_READ) step(OPENS, path);
+    int file = kernel.open(&kernel, path, mode);
+    if (file >= 0 && file < FILES_MAX) snprintf(paths[file], PATH_SIZE, "%s", path);
+    return file;
+}
+
+static ssize_t step_write(struct disk *disk, int file, const void *data, size_t len) {
+    step(WRITES, path_of(file));
+    if (len < 2) return kernel.write(&kernel, file, data, len);
+    ssize_t half = kernel.write(&kernel, file, data, len / 2);
+    if (half < 0) return half;
+    step(WRITES_HALF, path_of(file));
+    ssize_t rest = kernel.write(&kernel, file, (const char *)data + half, len - (size_t)half);
+    return rest < 0 ? half : half + rest;
+}
+
+static int step_sync(struct disk *disk, int file) {
+    step(SYNCS, path_of(file));
+    return kernel.sync(&kernel, file);
+}
+
+static int step_truncate(struct disk *disk, int file, uint64_t len) {
+    step(TRUNCATES, path_of(file));
+    return kernel.truncate(&kernel, file, len);
+}
+
+static int step_rename(struct disk *disk, const char *from, const char *to) {
+    step(RENAMES, to);
+    return kernel.rename(&kernel, from, to);
+}
+
+static int step_unlink(struct disk *disk, const char *path) {
+    step(UNLINKS, path);
+    return kernel.unlink(&kernel, path);
+}
+
+static int step_make_directory(struct disk *disk, const char *path) {
+    step(MAKES_DIRECTORY, path);
+    return kernel.make_directory(&kernel, path);
+}
+
+static int step_sync_directory(struct disk *disk, const char *path) {
+    step(SYNCS_DIRECTORY, path);
+    return kernel.sync_directory(&kernel, path);
+}
+
+__attribute__((constructor)) static void control_open(void) {
+    const char *path = getenv("KEVY_KILLED");
+    if (!path) return;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof nothing, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) {
+        perror(path);
+        abort();
+    }
+    close(fd);
+    control = at;
+    kernel = disk_kernel;
+    disk_kernel.open = step_open;
+    disk_kernel.write = step_write;
+    disk_kernel.sync = step_sync;
+    disk_kernel.truncate = step_truncate;
+    disk_kernel.rename = step_rename;
+    disk_kernel.unlink = step_unlink;
+    disk_kernel.make_directory = step_make_directory;
+    disk_kernel.sync_directory = step_sync_directory;
+}
