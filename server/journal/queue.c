@@ -193,8 +193,7 @@ static uint64_t release_blocks(struct record_queue *queue) {
         at += size_of(record);
         bytes += record_release(record);
     }
-    assert(is_end(chunk, at) ? chunk->next == queue->look || chunk == queue->look
-                             : chunk == queue->look); /* 4 */
+    assert(chunk == queue->look ? at == queue->look_at : queue->look_at == 0); /* 4 */
     return bytes;
 }
 

@@ -24,7 +24,8 @@ struct snapshot_order {
     bool aof_base;              /* the file is the base of an append-only file */
     bool by_hand;               /* there is no thread: see snapshot_writer_turn */
     void (*cut)(void *context); /* this is the moment that the file shows: all stripes are locked. Or NULL */
-    /* It is over: told by the writer, or by who gave it up, who may hold all stripes. Must take no stripe. Or NULL. */
+    /* It is over, but for this: told by the writer, while somebody who holds all stripes may wait for it. So it takes no
+     * stripe, and begins no other. Or NULL. */
     void (*ended)(void *context, const struct snapshot_written *written);
     void *context;
 };
