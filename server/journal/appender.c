@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/clock.h"
@@ -24,7 +25,8 @@ enum {
     REWRITE_FAILURES_FREE = 3, /* so many in a row, and the next is tried at once; then it waits */
     REWRITE_WAIT_MS = 60 * 1000,
     REWRITE_AGAIN_MS = 1000,
-    READY_MS = 50, /* between two looks whether another snapshot has ended */
+    READY_MS = 50,      /* between two looks whether another snapshot has ended */
+    GIVEN_UP_MS = 2000, /* that a switch waits for the end of what was given up */
     TEMPORARY_NAME_MAX = 48,
 };
 
@@ -46,7 +48,6 @@ static struct {
     struct manifest manifest;
     uint64_t first_incr; /* of a rewrite: the files from this one on stay */
     uint64_t given_incr; /* the last number that was given to a file: one that is not listed may have it */
-    bool waits;          /* it was switched on, and its first base is not there yet: its file is not listed */
     /* Who has the step has the others. */
     _Atomic enum step step;
     char base_name[MANIFEST_NAME_MAX + 1], base_path[MANIFEST_PATH_SIZE], incr_path[MANIFEST_PATH_SIZE];
@@ -55,6 +56,7 @@ static struct {
     uint64_t saved_size;
     struct record_queue *queue; /* of who takes the cut */
     /* For anybody. */
+    _Atomic bool waits; /* it was switched on, and its first base is not there yet: its file is not listed */
     _Atomic bool on, cancelled, rewrite_ok, syncs_rest;
     _Atomic int error, fatal; /* negative errno */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
@@ -261,18 +263,24 @@ static void delete_history(void) {
     if (changed) (void)write_manifest();
 }
 
+/* A file has grown beyond its base, whatever was appended by earlier runs. */
 static void note_sizes(void) {
+    const struct manifest_file *base = manifest_base(&appender.manifest);
+    int64_t size = base ? size_of(base->name) : 0;
     appender.other_size = size_of_others();
-    appender.base_size = appender.other_size;
+    appender.base_size = size > 0 ? (uint64_t)size : 0;
+}
+
+static bool claim(void) {
+    char why[CLAIM_WHY_SIZE];
+    bool claimed = claim_directory(why);
+    if (!claimed) log_warning("Cannot begin the append-only file: %s", why);
+    return claimed;
 }
 
 /* `anew`: what is in the files is not what is in memory. */
 static bool make_ready(bool anew, int64_t unix_ms) {
-    char why[CLAIM_WHY_SIZE];
-    if (!claim_directory(why)) {
-        log_warning("Cannot begin the append-only file: %s", why);
-        return false;
-    }
+    if (!claim()) return false;
     mutex_lock(&appender.mutex);
     bool made = make_files(anew, unix_ms) == 0;
     if (made) delete_history();
@@ -365,6 +373,7 @@ static bool start_base(struct record_queue *queue, int64_t unix_ms) {
 
 /* The first file, which is listed with its base. */
 static int make_first(void) {
+    if (!claim()) return -EBUSY;
     mutex_lock(&appender.mutex);
     int error = make_directory();
     if (!error) error = read_manifest();
@@ -390,6 +399,7 @@ static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     appender.cancelled = false;
     appender.switches_on = appender.waits = true;
     appender.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
+    appender.rewrites++;
     appender.step = STEP_READY;
     bool started = start_base(queue, unix_ms);
     appender.switches_on = false;
@@ -398,7 +408,18 @@ static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     return false;
 }
 
+/* A rewrite that was given up when the log was switched off: the thread is to see that. */
+static void await_given_up(void) {
+    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
+    for (unsigned i = 0; i < GIVEN_UP_MS && step_now() != STEP_NONE && appender.cancelled; i++) {
+        if (step_now() == STEP_READY) base_ended(false, 0); /* nobody will take its cut */
+        bell_ring(&appender_bell);
+        nanosleep(&moment, NULL);
+    }
+}
+
 static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
+    await_given_up();
     if (step_now() != STEP_NONE) {
         log_warning("The append-only file cannot be switched on while it is being made anew");
         return false;
@@ -469,7 +490,7 @@ static void begin_rewrite(int64_t now_ms) {
     appender.rewrites++;
     appender.cancelled = false;
     mutex_lock(&appender.mutex);
-    int error = appender.on && appender.manifest.count ? 0 : read_manifest();
+    int error = read_manifest();
     if (!error) error = prepare();
     if (error) fall_back();
     mutex_unlock(&appender.mutex);
@@ -525,10 +546,7 @@ static bool has_grown(void) {
 
 /* It was switched on, and its first base has failed. */
 static bool needs_base(void) {
-    mutex_lock(&appender.mutex);
-    bool needs = appender.waits && appender.on;
-    mutex_unlock(&appender.mutex);
-    return needs;
+    return appender.waits && appender.on;
 }
 
 static void rewrite_step(int64_t now_ms) {

@@ -201,7 +201,8 @@ static uint64_t release_blocks(struct record_queue *queue) {
 void queue_release(struct record_queue *queue) {
     assert(queue->taken <= queue->passed && queue->passed <= queue->seen); /* 1 */
     uint64_t bytes = queue->blocks ? release_blocks(queue) : 0;
-    while (queue->first != queue->look && queue->look) {
+    /* Without a look, the first chunk may be just written by the adding thread. */
+    while (queue->look && queue->first != queue->look) {
         struct queue_chunk *chunk = queue->first;
         queue->first = chunk->next;
         bytes += chunk->capacity;

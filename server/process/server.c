@@ -163,11 +163,19 @@ static bool start_shards(void) {
     return started == STARTED;
 }
 
-static void stop_shards(void) {
+/* Whoever writes the journal lets held replies go until the shards have left their loops, and may be about to wake one of
+ * them: it ends before they close what it wakes them by. False where it could not write all. */
+static bool stop_shards(void) {
     static const struct timespec moment = {.tv_nsec = 1000 * 1000};
     while (!deliver_stop()) nanosleep(&moment, NULL);
+    pthread_mutex_lock(&startup.mutex);
+    while (startup.ended < shard_count) pthread_cond_wait(&startup.changed, &startup.mutex);
+    pthread_mutex_unlock(&startup.mutex);
+    snapshot_close();
+    bool ok = scribe_stop();
     give_order(SHARDS_CLOSE);
     for (unsigned i = 0; i < shard_count; i++) pthread_join(shards[i].thread, NULL);
+    return ok;
 }
 
 /* ---- Start and end -------------------------------------------------------------------------------- */
@@ -239,7 +247,7 @@ static bool start_all(void) {
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
     if (!recover_begin() || (!intake_going() && !scribe_start()) || !start_shards()) return false;
     if (recover()) return true;
-    stop_shards();
+    (void)stop_shards();
     return false;
 }
 
@@ -330,9 +338,7 @@ int server_run(void) {
     interrupt_watch(INTERRUPT_END);
     log_notice("Shutting down");
     systemd_stopping();
-    stop_shards();
-    snapshot_close();
-    if (!scribe_stop()) exit_code = 1;
+    if (!stop_shards()) exit_code = 1;
     if (save_at_end && !intake_going()) save_the_rest();
     close_all();
     log_notice("kevy is now ready to exit, bye bye...");

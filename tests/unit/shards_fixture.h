@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
+#include "server/journal/journal.h"
 #include "server/loop/reactor.h"
 #include "tests/unit/server_fixture.h"
 #include "tests/unit/uring_fixture.h"
@@ -27,10 +28,12 @@ static inline void *shard_main(void *argument) {
     return NULL;
 }
 
-/* So many shards that turn, with these options. */
-static inline void begin(unsigned count, const char *options) {
+/* So many shards that turn, with these options. What they find is prepared before. */
+static inline void begin_prepared(unsigned count, const char *options, void (*prepare)(void)) {
     fixture_open(count);
+    options_set("save \"\"\n");
     options_set(options);
+    if (prepare) prepare();
     CHECK(pthread_barrier_init(&opened, NULL, 2) == 0);
     CHECK(pthread_barrier_init(&begun, NULL, count + 1) == 0 &&
           pthread_barrier_init(&ended, NULL, count + 1) == 0);
@@ -39,6 +42,20 @@ static inline void begin(unsigned count, const char *options) {
         pthread_barrier_wait(&opened);
     }
     pthread_barrier_wait(&begun);
+}
+
+static inline void begin(unsigned count, const char *options) {
+    begin_prepared(count, options, NULL);
+}
+
+/* With a journal that holds what they say until the test, in the place of who writes it, publishes what it has. */
+static inline void listen_and_hold(void) {
+    journal_listen();
+    journal_hold(true);
+}
+static inline void begin_held(unsigned count, const char *options) {
+    CHECK(journal_open(count));
+    begin_prepared(count, options, listen_and_hold);
 }
 
 /* Tells them to stop, and waits until they have. */
@@ -54,6 +71,12 @@ static inline void end(void) {
     shards = NULL;
     shard_count = 0;
     stripes_close();
+}
+
+static inline void end_held(void) {
+    end();
+    journal_hold(false);
+    journal_close();
 }
 
 /* The client's end of a connection that is handed over to a shard, as the listener does it. The shard's end has

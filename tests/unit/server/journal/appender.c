@@ -1,5 +1,5 @@
-/* The files of the append-only log: whatever call of the disk fails, a manifest lists, at any moment, files that have all
- * data. */
+/* The files of the append-only log: whatever call of the disk fails, a manifest lists, at any moment, files from which all
+ * data can be had again. */
 #include "server/journal/appender.h"
 
 #include "tests/unit/appender_fixture.h"

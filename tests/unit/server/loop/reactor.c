@@ -149,22 +149,9 @@ static void a_pause_ends_by_itself_and_by_command(void) {
     end();
 }
 
-/* The test plays the thread that writes the journal. */
-static void begin_held(unsigned count) {
-    CHECK(journal_open(count));
-    begin(count, "");
-    journal_listen();
-    journal_hold(true);
-}
-static void end_held(void) {
-    end();
-    journal_hold(false);
-    journal_close();
-}
-
 /* Who waits is held however often others are answered, and let go as soon as may be, though his shard sleeps. */
 static void replies_wait_until_what_they_show_is_durable(void) {
-    begin_held(2);
+    begin_held(2, "");
     int waiting = client_of(0), other = client_of(0);
     for (int round = 0; round < 3; round++) {
         say(waiting, BYTES("set k v\r\nping\r\n")); /* nor does what stands behind overtake it */
@@ -187,7 +174,7 @@ static void replies_wait_until_what_they_show_is_durable(void) {
  * run while each batch is on its way to the disk; and none leaves before its own. */
 static void who_never_stops_asking_is_answered_within_two_batches(void) {
     enum { BATCHES = 60, REQUESTS = 50 };
-    begin_held(2);
+    begin_held(2, "");
     int asking = client_of(0);
     char reply[5];
     uint64_t batch = 0, before = 0, answered = 0;
