@@ -40,8 +40,9 @@ static struct {
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
-    bool left;              /* by the last turn: changes that are not written, */
-    int64_t left_ms;        /* of which none is older */
+    int64_t unsynced_ms; /* no change that is written and not synced is older; WRITER_NEVER: there is none */
+    bool left;           /* by the last turn: changes that are not written, */
+    int64_t left_ms;     /* of which none is older */
     int64_t may_rewrite_ms; /* by itself */
     /* Under the mutex. */
     struct mutex mutex;
@@ -92,6 +93,7 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.step = STEP_NONE;
     appender.since_ms = appender.waits_since_ms = WRITER_NEVER;
     appender.left = false;
+    appender.unsynced_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
@@ -599,7 +601,8 @@ static void tell_figures(void) {
     appender.file_size = writer->size;
     appender.error = writer->error;
     if (writer->fatal) appender.fatal = writer->error;
-    atomic_store(&appender.since_ms, writer->since_ms);
+    bool waited = appender.unsynced_ms < writer->since_ms;
+    atomic_store(&appender.since_ms, waited ? appender.unsynced_ms : writer->since_ms);
     if ((writer->error != 0) != appender.refused) {
         appender.refused = !appender.refused;
         appender.server->refuse(appender.refused);
@@ -621,6 +624,10 @@ int64_t appender_turn(int64_t now_ms) {
     if (!appender.left) appender.left_ms = now_ms;
     atomic_store(&appender.waits_since_ms, appender.left_ms);
     int64_t due_ms = writer_turn(writer, now_ms);
+    if (writer->since_ms == WRITER_NEVER)
+        appender.unsynced_ms = WRITER_NEVER;
+    else if (due_ms <= now_ms && appender.left_ms < appender.unsynced_ms)
+        appender.unsynced_ms = appender.left_ms;
     if (due_ms <= now_ms) appender.left_ms = now_ms; /* what there was then is written */
     appender.left = writer->written != journal_next();
     tell_figures();
