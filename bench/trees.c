@@ -115,9 +115,10 @@ static void report(const struct value *value, const char *when) {
 
 static bool look_up(const struct value *value, const struct tree_item *item) {
     struct tree_cursor cursor;
+    struct tree_item found;
     if (value->shape->kind != TREE_SCORES)
-        return tree_find(&cursor, &value->tree, item->key.high, item->parts[0]);
-    struct tree_item entry = index_item(item), found, wanted = *item;
+        return tree_look_up(&value->tree, item->key.high, item->parts[0], &found);
+    struct tree_item entry = index_item(item), wanted = *item;
     for (tree_lower_bound(&cursor, &value->index, &entry); cursor.leaf; tree_next(&cursor)) {
         struct tree_cursor member;
         tree_get(&cursor, &found);
@@ -129,9 +130,10 @@ static bool look_up(const struct value *value, const struct tree_item *item) {
 }
 
 static void ask_ahead(const struct value *value, const struct tree_item *items) {
+    const struct leaf *leaves[TREE_AHEAD_MOST];
     uint64_t hashes[TREE_AHEAD_MOST];
     for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) hashes[i] = items[i].key.high;
-    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST);
+    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST, leaves);
 }
 
 static void time_lookups(const struct value *value, uint64_t elements) {

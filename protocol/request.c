@@ -13,7 +13,6 @@
  * The bytes after a length line's CR and after a bulk are skipped unread, as Redis does: they should be LF and CRLF. */
 #include "protocol/request.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "protocol/assert.h"
@@ -103,21 +102,45 @@ void request_bulk_given(struct request_parser *parser, const char *data) {
     saved_add(parser->saved, (struct slot){.given = data, .len = parser->bulk_len});
 }
 
-static enum request_status protocol_error(struct request_parser *parser, const char *text) {
-    int len = snprintf(parser->error, sizeof parser->error, "Protocol error: %s", text);
-    assert(len > 0 && (size_t)len < sizeof parser->error);
+enum bad {
+    BAD_MEMORY,
+    BAD_COUNT_LINE,
+    BAD_COUNT,
+    BAD_COUNT_UNAUTHENTICATED,
+    BAD_LENGTH_LINE,
+    BAD_LENGTH,
+    BAD_LENGTH_UNAUTHENTICATED,
+    BAD_TYPE,
+    BAD_QUOTES,
+    BAD_INLINE
+};
+
+static enum request_status bad(struct request_parser *parser, enum bad why) {
+    parser->error = (uint8_t)why;
     return REQUEST_BAD;
 }
 
-static enum request_status out_of_memory(struct request_parser *parser) {
-    snprintf(parser->error, sizeof parser->error, "out of memory");
-    return REQUEST_BAD;
+static enum request_status bad_type(struct request_parser *parser, char got) {
+    parser->got = got == '\r' || got == '\n' || got == '\0' ? ' ' : got;
+    return bad(parser, BAD_TYPE);
 }
 
-static enum request_status expected_bulk(struct request_parser *parser, char got) {
-    if (got == '\r' || got == '\n' || got == '\0') got = ' ';
-    snprintf(parser->error, sizeof parser->error, "Protocol error: expected '$', got '%c'", got);
-    return REQUEST_BAD;
+void request_error(const struct request_parser *parser, char text[REQUEST_ERROR_MAX]) {
+    static const char *const texts[] = {
+        [BAD_MEMORY] = "out of memory",
+        [BAD_COUNT_LINE] = "Protocol error: too big mbulk count string",
+        [BAD_COUNT] = "Protocol error: invalid multibulk length",
+        [BAD_COUNT_UNAUTHENTICATED] = "Protocol error: unauthenticated multibulk length",
+        [BAD_LENGTH_LINE] = "Protocol error: too big bulk count string",
+        [BAD_LENGTH] = "Protocol error: invalid bulk length",
+        [BAD_LENGTH_UNAUTHENTICATED] = "Protocol error: unauthenticated bulk length",
+        [BAD_TYPE] = "Protocol error: expected '$', got '?'",
+        [BAD_QUOTES] = "Protocol error: unbalanced quotes in request",
+        [BAD_INLINE] = "Protocol error: too big inline request"};
+    size_t len = strlen(texts[parser->error]);
+    assert(len < REQUEST_ERROR_MAX);
+    memcpy(text, texts[parser->error], len + 1);
+    if (parser->error == BAD_TYPE) text[len - 2] = parser->got;
 }
 
 /* Finds the terminator of the line at saved->at. READY: *line_end is its offset. BAD, without a text: there is none
@@ -154,11 +177,11 @@ static enum request_status read_count(struct request_parser *parser, const struc
     int64_t count;
     bool valid;
     enum request_status status = read_length(parser->saved, data, limits->max_inline, &count, &valid);
-    if (status == REQUEST_BAD) return protocol_error(parser, "too big mbulk count string");
+    if (status == REQUEST_BAD) return bad(parser, BAD_COUNT_LINE);
     if (status != REQUEST_READY) return status;
     if (!valid || count > INT32_MAX || (count > limits->max_args && limits->authenticated))
-        return protocol_error(parser, "invalid multibulk length");
-    if (count > limits->max_args) return protocol_error(parser, "unauthenticated multibulk length");
+        return bad(parser, BAD_COUNT);
+    if (count > limits->max_args) return bad(parser, BAD_COUNT_UNAUTHENTICATED);
     parser->saved->count = count > 0 ? (uint32_t)count : 0;
     return REQUEST_READY;
 }
@@ -171,12 +194,12 @@ static enum request_status read_bulk_len(struct request_parser *parser, const st
     int64_t bulk_len;
     bool valid;
     enum request_status status = read_length(saved, data, limits->max_inline, &bulk_len, &valid);
-    if (status == REQUEST_BAD) return protocol_error(parser, "too big bulk count string");
+    if (status == REQUEST_BAD) return bad(parser, BAD_LENGTH_LINE);
     if (status != REQUEST_READY) return status;
-    if (data.data[start] != '$') return expected_bulk(parser, data.data[start]);
+    if (data.data[start] != '$') return bad_type(parser, data.data[start]);
     if (!valid || bulk_len < 0 || ((uint64_t)bulk_len > limits->max_bulk && limits->authenticated))
-        return protocol_error(parser, "invalid bulk length");
-    if ((uint64_t)bulk_len > limits->max_bulk) return protocol_error(parser, "unauthenticated bulk length");
+        return bad(parser, BAD_LENGTH);
+    if ((uint64_t)bulk_len > limits->max_bulk) return bad(parser, BAD_LENGTH_UNAUTHENTICATED);
     saved->bulk_len = (size_t)bulk_len;
     saved->bulk = BULK_BYTES;
     return REQUEST_READY;
@@ -185,7 +208,7 @@ static enum request_status read_bulk_len(struct request_parser *parser, const st
 /* The bytes of a bulk and their CRLF, once they are all here. */
 static enum request_status read_bulk(struct request_parser *parser, const struct request_limits *limits,
                                      size_t len) {
-    if (!saved_reserve(parser, parser->saved->argc + 1)) return out_of_memory(parser);
+    if (!saved_reserve(parser, parser->saved->argc + 1)) return bad(parser, BAD_MEMORY);
     struct request_saved *saved = parser->saved;
     if (len - saved->at >= saved->bulk_len + 2) {
         saved_add(saved, (struct slot){.offset = saved->at, .len = saved->bulk_len});
@@ -204,7 +227,7 @@ static enum request_status read_bulk(struct request_parser *parser, const struct
 static enum request_status deliver(struct request_parser *parser, const char *data, struct request_args *args,
                                    size_t *used) {
     const struct request_saved *saved = parser->saved;
-    if (!args_reserve(args, saved->argc)) return out_of_memory(parser);
+    if (!args_reserve(args, saved->argc)) return bad(parser, BAD_MEMORY);
     for (uint32_t i = 0; i < saved->argc; i++) {
         const struct slot *slot = &saved->slots[i];
         args->argv[i] = (struct bytes){slot->given ? slot->given : data + slot->offset, slot->len};
@@ -306,9 +329,8 @@ static enum request_status split_inline(struct request_parser *parser, struct by
                                         struct request_args *args) {
     size_t words = words_max(line);
     size_t text = line.len / sizeof args->argv[0] + 1;
-    if (!args_reserve(args, words + text)) return out_of_memory(parser);
-    if (!request_split_line(line, (char *)(args->argv + words), args))
-        return protocol_error(parser, "unbalanced quotes in request");
+    if (!args_reserve(args, words + text)) return bad(parser, BAD_MEMORY);
+    if (!request_split_line(line, (char *)(args->argv + words), args)) return bad(parser, BAD_QUOTES);
     assert(args->argc <= words);
     return REQUEST_READY;
 }
@@ -317,7 +339,7 @@ static enum request_status parse_inline(struct request_parser *parser, const str
                                         struct bytes data, struct request_args *args, size_t *used) {
     size_t line_end;
     enum request_status status = find_line_end(parser->saved, data, '\n', limits->max_inline, &line_end);
-    if (status == REQUEST_BAD) return protocol_error(parser, "too big inline request");
+    if (status == REQUEST_BAD) return bad(parser, BAD_INLINE);
     if (status != REQUEST_READY) return status;
     bool carriage_return = line_end > 0 && data.data[line_end - 1] == '\r';
     status = split_inline(parser, (struct bytes){data.data, line_end - carriage_return}, args);
@@ -332,7 +354,7 @@ static __attribute__((noinline)) enum request_status parse_saved(struct request_
                                                                  struct bytes data, struct request_args *args,
                                                                  size_t *used) {
     if (data.len == 0) return REQUEST_MORE;
-    if (!saved_reserve(parser, 1)) return out_of_memory(parser);
+    if (!saved_reserve(parser, 1)) return bad(parser, BAD_MEMORY);
     assert(data.len >= parser->saved->at); /* the caller shows the same bytes again */
     enum request_status status = data.data[0] == '*' ? parse_multibulk(parser, limits, data, args, used)
                                                      : parse_inline(parser, limits, data, args, used);

@@ -8,7 +8,7 @@
  *                 request_parse             request_parse
  *      (idle) ----- MORE -----> (partial) ----- READY -----> (idle)
  *         \---- READY ---^          \---- BULK ---> caller fills the bulk, request_bulk_given ---> (partial)
- *          \--- BAD: the text is in parser->error; reply "-ERR " + error, then close. The parser is finished.
+ *          \--- BAD: request_error has the text; reply "-ERR " + text, then close. The parser is finished.
  *
  * A bulk of at least `bulk_min` bytes that is not all here yet ends the call with BULK, once: the caller may read it
  * straight into memory of its own (parser->bulk_len + 2 bytes, the CRLF included; parser->bulk_have of them, up to
@@ -41,14 +41,16 @@ struct request_args {
     uint32_t capacity;
 };
 
-struct request_saved; /* offsets of the arguments parsed so far */
+struct request_saved;            /* offsets of the arguments parsed so far */
+enum { REQUEST_ERROR_MAX = 64 }; /* bytes of an error's text, its NUL included */
 
 struct request_parser {
     struct request_saved *saved; /* NULL while idle: allocated only while a request is incomplete */
     size_t bulk_offset;          /* after BULK, see above */
     size_t bulk_have;
     uint64_t bulk_len;
-    char error[64]; /* after BAD: text without "-ERR ", CR or LF, NUL-terminated */
+    uint8_t error; /* after BAD: which one; request_error says it in words ... */
+    char got;      /* ... with the byte that stood where '$' should */
 };
 
 /* Parses the first request of `data`.
@@ -56,13 +58,16 @@ struct request_parser {
  * line), which has no reply. Arguments point into data, into memory handed over with request_bulk_given, or, for an
  * inline request, into the allocation of args->argv itself: those last until the next call with the same args.
  * MORE, BULK: *used is 0 and the caller must show the same bytes again, with more behind.
- * BAD: parser->error says why (also when memory ran out).
+ * BAD: request_error says why (also when memory ran out).
  * args->argc is meaningful only after READY. */
 enum request_status request_parse(struct request_parser *parser, const struct request_limits *limits,
                                   struct bytes data, struct request_args *args, size_t *used);
 
 /* After BULK: the whole bulk is at `data` (parser->bulk_len bytes, owned by the caller, to outlive the request). */
 void request_bulk_given(struct request_parser *parser, const char *data);
+
+/* After BAD: writes why to `text`, without "-ERR ", CR or LF, NUL-terminated. */
+void request_error(const struct request_parser *parser, char text[REQUEST_ERROR_MAX]);
 
 /* Of an incomplete request, how many of its bytes are understood: all before them are whole arguments. */
 size_t request_parsed(const struct request_parser *parser);

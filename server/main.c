@@ -86,6 +86,7 @@ static int serve(void) {
     if (server_stopping()) return server_run(); /* somebody asked for that while data were loaded */
     log_notice("kevy %s is ready: pid %d, %u %s, %s", KEVY_VERSION, (int)getpid(), shard_count,
                shard_count == 1 ? "shard" : "shards", io_name(&shards[0].io));
+    log_notice("Ready to accept connections"); /* as Redis says it: scripts and containers wait for this line */
     usage_started();
     systemd_ready();
     systemd_status("Serving with %u %s", shard_count, shard_count == 1 ? "shard" : "shards");

@@ -8,7 +8,6 @@
 #include "protocol/bytes.h"
 
 #define MISSING_MIGRATE       "moves no keys to other servers yet"
-#define MISSING_BAD_CHECKSUMS "takes no payload whose checksum is wrong"
 #define MISSING_SCRIPTS       "has no scripts yet"
 #define MISSING_MODULES       "has no modules"
 #define MISSING_ACL           "has no access control lists yet"

@@ -80,7 +80,9 @@ static inline void feed_parse(struct feed *feed) {
         if (status == REQUEST_BULK && feed->take_bulks && feed->given_count < 16) feed_take_bulk(feed);
         if (status == REQUEST_BAD) {
             feed_note(&feed->transcript, "!", 1);
-            feed_note(&feed->transcript, feed->parser.error, strlen(feed->parser.error));
+            char why[REQUEST_ERROR_MAX];
+            request_error(&feed->parser, why);
+            feed_note(&feed->transcript, why, strlen(why));
             feed->bad = true;
         }
     }

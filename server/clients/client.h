@@ -39,6 +39,17 @@ enum client_flag {
     CLIENT_CACHING = 1 << 19,         /* CLIENT CACHING was said for the next command */
     CLIENT_BROKEN_REDIRECT = 1 << 20, /* whom its invalidations were sent to has gone */
     CLIENT_READONLY = 1 << 21,        /* READONLY was said, in cluster mode */
+    CLIENT_CAN_REDIRECT = 1 << 22,    /* CLIENT CAPA REDIRECT was said: it would follow a redirection */
+};
+
+/* What a client is called, and where its socket's two ends are: "ip:port" or "path:0". */
+enum client_text { CLIENT_NAME, CLIENT_LIB_NAME, CLIENT_LIB_VER, CLIENT_PEER, CLIENT_LOCAL, CLIENT_TEXTS };
+
+/* What few clients have; made at first need, under the registry's lock (clients.h), and freed by clients_remove. */
+struct client_more {
+    char *texts[CLIENT_TEXTS]; /* malloc'd or NULL; under the registry's lock */
+    uint64_t redirect;         /* id of whom its invalidations are sent to; 0: to itself; atomic for others */
+    uint32_t subscriptions[3]; /* to channels, patterns, shard channels; atomic for others */
 };
 
 struct client {
@@ -47,9 +58,11 @@ struct client {
     uint16_t db;    /* atomic for others */
     uint8_t resp;   /* 2 or 3; atomic for others */
     uint8_t shard;  /* index of the owning shard; fixed */
-    uint8_t wait;   /* enum wait_state (wait.h): atomic, swapped by other threads too */
     uint32_t slot;  /* of its connection in that shard; fixed. {shard, slot, id} is its address for posts */
     int fd;         /* for CLIENT LIST and socket options alone */
+    uint8_t wait;   /* enum wait_state (wait.h): atomic, swapped by other threads too */
+    bool killed;    /* CLIENT KILL has posted its end: not shown; written under the registry's lock, atomic */
+    uint32_t queued;                    /* commands that MULTI has queued; atomic for others */
     int64_t created_ms;                 /* Unix time; fixed */
     int64_t active_ms;                  /* Unix time when bytes last came or went; atomic for others */
     uint64_t input_bytes;               /* of unparsed requests; atomic for others */
@@ -58,23 +71,36 @@ struct client {
     const struct command *last_command; /* atomic for others */
     struct transaction *transaction;    /* NULL until MULTI or WATCH */
     uint64_t queued_bytes;              /* that MULTI's queue keeps; atomic for others */
-    uint32_t queued;                    /* commands in it; atomic for others */
-    bool
-        killed; /* CLIENT KILL has posted its end: no longer shown; written under the registry's lock, atomic */
-    struct waiter *waiter; /* what it waits for; NULL: it does not wait */
-    uint64_t redirect;     /* id of whom its invalidations are sent to; 0: to itself; atomic for others */
-    size_t pushed;         /* bytes of invalidations that may be unsent yet */
+    struct waiter *waiter;              /* what it waits for; NULL: it does not wait */
+    size_t pushed;                      /* bytes of invalidations that may be unsent yet */
     struct subscriber *subscriber; /* NULL: it has no subscription, and no message waits for it behind EXEC */
-    uint32_t
-        subscriptions[3]; /* to channels, patterns, shard channels (enum channel_kind); atomic for others */
-    char *name;           /* malloc'd or NULL; under the registry's lock */
-    char *lib_name, *lib_ver;   /* the same */
-    char *peer, *local;         /* "ip:port" or "path:0"; malloc'd at first need (client_peer) */
-    struct client *prev, *next; /* the registry's list */
+    struct client_more *more;      /* NULL: it has none of it; other threads make it too (client_more) */
+    struct client *prev, *next;    /* the registry's list */
 };
 
 #define client_set(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 #define client_get(field)        __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+_Static_assert(sizeof(struct client) <= 144, "the part of an idle connection's memory that is its client");
+
+/* What few clients have, or NULL. Any thread that keeps the client from going. */
+static inline const struct client_more *client_more(const struct client *client) {
+    return __atomic_load_n(&client->more, __ATOMIC_ACQUIRE);
+}
+/* One of its texts, or NULL. Under the registry's lock, or, of those that its own thread alone sets, by that. */
+static inline const char *client_text(const struct client *client, enum client_text which) {
+    const struct client_more *more = client_more(client);
+    return more ? more->texts[which] : NULL;
+}
+static inline uint64_t client_redirect(const struct client *client) {
+    const struct client_more *more = client_more(client);
+    return more ? client_get(more->redirect) : 0;
+}
+/* To how many channels it is subscribed; kind is an enum channel_kind. */
+static inline uint32_t client_subscriptions(const struct client *client, unsigned kind) {
+    const struct client_more *more = client_more(client);
+    return more ? client_get(more->subscriptions[kind]) : 0;
+}
 
 /* Is authentication asked for and still owed? */
 bool client_must_authenticate(const struct client *client);

@@ -75,12 +75,19 @@ void clients_remove(struct client *client) {
     registry_unlink(client);
     trackers_leave(client);
     clients_unlock();
-    char **const texts[] = {&client->name, &client->lib_name, &client->lib_ver, &client->peer,
-                            &client->local};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-        free(*texts[i]);
-        *texts[i] = NULL;
-    }
+    struct client_more *more = client->more;
+    client->more = NULL;
+    for (unsigned i = 0; more && i < CLIENT_TEXTS; i++) free(more->texts[i]);
+    free(more);
+}
+
+struct client_more *clients_more(struct client *client) {
+    struct client_more *more = client->more;
+    debug_assert(lock_order_holds(LOCK_CLIENTS));
+    if (more) return more;
+    more = calloc(1, sizeof *more);
+    __atomic_store_n(&client->more, more, __ATOMIC_RELEASE);
+    return more;
 }
 
 /* A socket address in words; `size` bytes at dst. */
@@ -104,37 +111,44 @@ static void address_text(const struct sockaddr_storage *address, socklen_t len, 
     }
 }
 
-/* What `ask` (getpeername or getsockname) says about fd, kept in *text from the first time on. */
-static const char *address_of(int fd, int (*ask)(int, struct sockaddr *, socklen_t *), char **text) {
+/* What `ask` (getpeername or getsockname) says about its socket, kept from the first time on. */
+static const char *address_of(struct client *client, int (*ask)(int, struct sockaddr *, socklen_t *),
+                              enum client_text which) {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
     char words[sizeof(struct sockaddr_un) + INET6_ADDRSTRLEN];
-    if (*text) return *text;
-    if (ask(fd, (struct sockaddr *)&address, &len) < 0) return "?:0";
+    const char *known = client_text(client, which);
+    if (known) return known;
+    if (ask(client->fd, (struct sockaddr *)&address, &len) < 0) return "?:0";
     address_text(&address, len, words, sizeof(words));
-    *text = strdup(words);
-    return *text ? *text : "?:0";
+    struct client_more *more = clients_more(client);
+    if (more) more->texts[which] = strdup(words);
+    known = client_text(client, which);
+    return known ? known : "?:0";
 }
 
 const char *client_peer(struct client *client) {
     /* The far end of a Unix socket has no name: Redis shows the near one for both. */
-    return address_of(client->fd, client_get(client->flags) & CLIENT_UNIX_SOCKET ? getsockname : getpeername,
-                      &client->peer);
+    return address_of(client, client_get(client->flags) & CLIENT_UNIX_SOCKET ? getsockname : getpeername,
+                      CLIENT_PEER);
 }
 
 const char *client_local(struct client *client) {
-    return address_of(client->fd, getsockname, &client->local);
+    return address_of(client, getsockname, CLIENT_LOCAL);
 }
 
-bool clients_set_text(char **field, struct bytes text) {
-    char *copy = text.len ? strndup(text.data, text.len) : NULL, *old;
+bool clients_set_text(struct client *client, enum client_text which, struct bytes text) {
+    char *copy = text.len ? strndup(text.data, text.len) : NULL, *old = NULL;
     if (text.len && !copy) return false;
     clients_lock();
-    old = *field;
-    *field = copy;
+    struct client_more *more = copy ? clients_more(client) : client->more;
+    if (more) {
+        old = more->texts[which];
+        more->texts[which] = copy;
+    }
     clients_unlock();
-    free(old);
-    return true;
+    free(more ? old : copy);
+    return more || !text.len;
 }
 
 bool client_must_authenticate(const struct client *client) {

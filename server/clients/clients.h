@@ -39,7 +39,12 @@ struct clients_usage clients_usage(void);
 const char *client_peer(struct client *client);
 const char *client_local(struct client *client);
 
-/* Replaces client->name, lib_name or lib_ver (NULL for an empty text). Takes the lock. False without memory. */
-bool clients_set_text(char **field, struct bytes text) __attribute__((warn_unused_result));
+/* Makes what few clients have. Call under the lock. NULL without memory. */
+struct client_more *clients_more(struct client *client) __attribute__((warn_unused_result));
+
+/* Replaces CLIENT_NAME, LIB_NAME or LIB_VER (an empty text: it has none). Takes the lock. False without memory, of which
+ * forgetting a text needs none. */
+bool clients_set_text(struct client *client, enum client_text which, struct bytes text)
+    __attribute__((warn_unused_result));
 
 #endif

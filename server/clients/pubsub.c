@@ -8,6 +8,7 @@
 
 #include "protocol/assert.h"
 #include "protocol/buffer.h"
+#include "server/clients/clients.h"
 #include "server/report/info.h"
 
 /* ---- Messages ------------------------------------------------------------------------------------- */
@@ -353,7 +354,7 @@ static uint32_t total(const struct subscriber *subscriber) {
 static void note(struct client *client, enum channel_kind kind) {
     const struct subscriber *subscriber = client->subscriber;
     bool is = client->flags & CLIENT_SUBSCRIBED, shall = total(subscriber);
-    client_set(client->subscriptions[kind], subscriber->of[kind].count);
+    client_set(client->more->subscriptions[kind], subscriber->of[kind].count);
     if (is == shall) return;
     client_set(client->flags, client->flags ^ CLIENT_SUBSCRIBED);
     __atomic_fetch_add(&subscribers, shall ? 1u : UINT32_MAX, __ATOMIC_RELAXED);
@@ -461,9 +462,9 @@ static const struct {
 /* Channels and patterns are counted together. No data: the name is a null. */
 static void confirm(const struct client *client, enum channel_kind kind, const char *word, struct bytes name,
                     struct reply *reply) {
-    uint32_t count = client->subscriptions[kind];
+    uint32_t count = client_subscriptions(client, kind);
     if (kind != CHANNEL_SHARD)
-        count = client->subscriptions[CHANNEL_PLAIN] + client->subscriptions[CHANNEL_PATTERN];
+        count = client_subscriptions(client, CHANNEL_PLAIN) + client_subscriptions(client, CHANNEL_PATTERN);
     reply_push(reply, 3);
     reply_bulk_text(reply, word);
     if (name.data)
@@ -505,12 +506,20 @@ static void leave(struct client *client, struct channel *channel) {
         channels_remove(channel);
 }
 
+/* The client may have subscriptions from now on. NULL without memory. */
+static struct subscriber *subscriber_of(struct client *client) {
+    clients_lock();
+    bool ok = clients_more(client);
+    clients_unlock();
+    if (ok && !client->subscriber) client->subscriber = calloc(1, sizeof *client->subscriber);
+    return ok ? client->subscriber : NULL;
+}
+
 bool pubsub_subscribe(struct client *client, enum channel_kind kind, const struct channel_name *name,
                       struct reply *reply) {
     struct subscription *made = malloc(sizeof *made);
-    if (made && !client->subscriber) client->subscriber = calloc(1, sizeof *client->subscriber);
-    struct subscriber *subscriber = client->subscriber;
-    if (!made || !subscriber) {
+    struct subscriber *subscriber = made ? subscriber_of(client) : NULL;
+    if (!subscriber) {
         free(made);
         return false;
     }
@@ -581,7 +590,7 @@ static void end_all(struct client *client, enum channel_kind kind, struct reply 
 }
 
 void pubsub_unsubscribe_all(struct client *client, enum channel_kind kind, struct reply *reply) {
-    bool any = client->subscriptions[kind];
+    bool any = client_subscriptions(client, kind);
     pubsub_catch_up(client, reply);
     if (any)
         end_all(client, kind, reply);

@@ -8,6 +8,7 @@
 #include "server/clients/channels.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
+#include "server/commands/client_filter.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
 #include "server/exec/blocking.h"
@@ -41,24 +42,6 @@ static void lines_field(struct text *lines, const char *name, const char *value)
     if (value) text_string(lines, value);
 }
 
-/* Redis's letters for a client's state, in its order. dst: 16 bytes. Its `d` (a watched key has changed) is left out: here
- * nobody marks a watcher, who compares versions itself when it executes (server/stripes/watch.h). */
-static void flag_letters(uint32_t flags, char *dst) {
-    static const struct {
-        uint32_t flag;
-        char letter;
-    } letters[] = {{CLIENT_MONITOR, 'O'},     {CLIENT_SUBSCRIBED, 'P'},        {CLIENT_MULTI, 'x'},
-                   {CLIENT_BLOCKED, 'b'},     {CLIENT_TRACKING, 't'},          {CLIENT_BROKEN_REDIRECT, 'R'},
-                   {CLIENT_BCAST, 'B'},       {CLIENT_CLOSE_AFTER_REPLY, 'c'}, {CLIENT_CLOSE_NOW, 'A'},
-                   {CLIENT_UNIX_SOCKET, 'U'}, {CLIENT_READONLY, 'r'},          {CLIENT_NO_EVICT, 'e'},
-                   {CLIENT_NO_TOUCH, 'T'}};
-    char *at = dst;
-    for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++)
-        if (flags & letters[i].flag) *at++ = letters[i].letter;
-    if (at == dst) *at++ = 'N';
-    *at = '\0';
-}
-
 /* One client; under the registry's lock. Redis's figures about buffers that kevy does not have are 0: an idle
  * connection owns none, and the arguments of a running command lie in the receive buffers. */
 static void add_line(struct text *lines, const struct call *call, struct client *client) {
@@ -66,20 +49,19 @@ static void add_line(struct text *lines, const struct call *call, struct client 
     uint64_t in = client_get(client->input_bytes), out = client_get(client->output_bytes),
              queued = client_get(client->queued_bytes);
     const struct command *last = client == call->client ? call->command : client_get(client->last_command);
-    char letters[16], command[COMMAND_FULL_NAME_MAX] = "NULL";
+    char letters[CLIENT_LETTERS_MAX], command[COMMAND_FULL_NAME_MAX] = "NULL";
     int command_len = last ? (int)command_full_name(last, command) : 4;
-    flag_letters(flags, letters);
+    client_letters(flags, letters);
     text_format(lines, "id=%llu", (unsigned long long)client->id);
     lines_field(lines, " addr=", client_peer(client));
     lines_field(lines, " laddr=", client_local(client));
     text_format(lines, " fd=%d", client->fd);
-    lines_field(lines, " name=", client->name);
+    lines_field(lines, " name=", client_text(client, CLIENT_NAME));
     text_format(lines, " age=%lld idle=%lld flags=%s db=%u sub=%u psub=%u ssub=%u multi=%d",
                 (long long)(call->effects->now_ms - client->created_ms) / 1000,
                 (long long)(call->effects->now_ms - client_get(client->active_ms)) / 1000, letters,
-                client_get(client->db), client_get(client->subscriptions[CHANNEL_PLAIN]),
-                client_get(client->subscriptions[CHANNEL_PATTERN]),
-                client_get(client->subscriptions[CHANNEL_SHARD]),
+                client_get(client->db), client_subscriptions(client, CHANNEL_PLAIN),
+                client_subscriptions(client, CHANNEL_PATTERN), client_subscriptions(client, CHANNEL_SHARD),
                 flags & CLIENT_MULTI ? (int)client_get(client->queued) : -1);
     text_format(
         lines,
@@ -88,10 +70,10 @@ static void add_line(struct text *lines, const struct call *call, struct client 
         (unsigned long long)(out + OUTPUT_CHUNK_SIZE - 1) / OUTPUT_CHUNK_SIZE, (unsigned long long)out,
         (unsigned long long)(sizeof(*client) + in + out + queued));
     text_format(lines, " events=%s cmd=%.*s user=default redir=%lld resp=%d", out ? "rw" : "r", command_len,
-                command, flags & CLIENT_TRACKING ? (long long)client_get(client->redirect) : -1,
+                command, flags & CLIENT_TRACKING ? (long long)client_redirect(client) : -1,
                 client_get(client->resp));
-    lines_field(lines, " lib-name=", client->lib_name);
-    lines_field(lines, " lib-ver=", client->lib_ver);
+    lines_field(lines, " lib-name=", client_text(client, CLIENT_LIB_NAME));
+    lines_field(lines, " lib-ver=", client_text(client, CLIENT_LIB_VER));
     text_add(lines, BYTES("\n"));
 }
 
@@ -123,28 +105,6 @@ COMMAND(client_info) = {.container = "client",
 
 /* ---- LIST, KILL ----------------------------------------------------------------------------------- */
 
-enum client_type { TYPE_ANY = -1, TYPE_NORMAL, TYPE_REPLICA, TYPE_PUBSUB, TYPE_MASTER };
-
-static bool type_or_reply(struct call *call, uint32_t arg, enum client_type *type) {
-    struct bytes name = call->argv[arg];
-    if (bytes_is(name, "normal"))
-        *type = TYPE_NORMAL;
-    else if (bytes_is(name, "slave") || bytes_is(name, "replica"))
-        *type = TYPE_REPLICA;
-    else if (bytes_is(name, "pubsub"))
-        *type = TYPE_PUBSUB;
-    else if (bytes_is(name, "master"))
-        *type = TYPE_MASTER;
-    else
-        reply_errorf(call->reply, "ERR Unknown client type '%.*s'", reply_repeated(name), name.data);
-    return *type != TYPE_ANY;
-}
-
-static bool is_of_type(const struct client *client, enum client_type type) {
-    bool subscribed = client_get(client->flags) & CLIENT_SUBSCRIBED;
-    return type == TYPE_ANY || type == (subscribed ? TYPE_PUBSUB : TYPE_NORMAL);
-}
-
 static int id_order(const void *id, const void *client) {
     uint64_t a = *(const uint64_t *)id, b = (*(struct client *const *)client)->id;
     return (a > b) - (a < b);
@@ -170,23 +130,44 @@ static bool add_ids(struct call *call, struct text *lines) {
     return ok;
 }
 
+/* Are numbers all that is asked for? Then they are listed in their own order. */
+static bool lists_ids(const struct call *call) {
+    int64_t id;
+    uint32_t i = 3;
+    if (call->argc < 4 || !bytes_is(call->argv[2], "id")) return false;
+    while (i < call->argc && number_parse_i64(call->argv[i], &id)) i++;
+    return i == call->argc;
+}
+
+/* The filters of Valkey 9 that both have, behind others; `or` stands between them. */
+#define LATER_FILTERS(or)                                                                                    \
+    or "[{NOT-ID not-id:{<not-client-id:integer> ...}}@9.0.0]" or "[{NOT-TYPE <not-type>}@9.0.0]" or         \
+        "[{NOT-USER <not-username>}@9.0.0]" or "[{NOT-ADDR <not-addr>}@9.0.0]" or                            \
+        "[{NOT-LADDR <not-laddr>}@9.0.0]" or "[{FLAGS <flags>}@9.0.0]" or                                    \
+        "[{NOT-FLAGS <not-flags>}@9.0.0]" or "[{NAME <name>}@9.0.0]" or "[{NOT-NAME <not-name>}@9.0.0]" or   \
+        "[{IDLE <idle:integer>}@9.0.0]" or "[{LIB-NAME <lib-name>}@9.0.0]" or                                \
+        "[{NOT-LIB-NAME <not-lib-name>}@9.0.0]" or "[{LIB-VER <lib-ver>}@9.0.0]" or                          \
+        "[{NOT-LIB-VER <not-lib-ver>}@9.0.0]" or "[{DB <db:integer>}@9.0.0]" or                              \
+        "[{NOT-DB <not-db:integer>}@9.0.0]" or "[{CAPA <capa>}@9.0.0]" or "[{NOT-CAPA <not-capa>}@9.0.0]" or \
+        "[{IP <ip>}@9.0.0]" or "[{NOT-IP <not-ip>}@9.0.0]"
+
+#define LATER_HISTORY                                                                                        \
+    "Added filters `NAME`, `IDLE`, `FLAGS`, `LIB-NAME`, `LIB-VER`, `DB`, `CAPA` and `IP`, and negative "     \
+    "ones."
+
 static void client_list(struct call *call) {
-    enum client_type type = TYPE_ANY;
+    struct client_filter filter = client_filter_all(false);
     struct text lines = lines_begin();
-    bool ok = true, by_id = call->argc > 3 && bytes_is(call->argv[2], "id");
-    if (call->argc == 4 && bytes_is(call->argv[2], "type")) {
-        if (!type_or_reply(call, 3, &type)) return;
-    } else if (call->argc != 2 && !by_id) {
-        call_syntax_error(call);
-        return;
-    }
+    bool ok = true, by_id = lists_ids(call);
+    if (!by_id && !client_filter_read(call, 2, false, &filter)) return;
     clients_lock();
     if (by_id)
         ok = add_ids(call, &lines);
     else
         for (struct client *c = clients_first(); c; c = c->next)
-            if (!c->killed && is_of_type(c, type)) add_line(&lines, call, c);
+            if (client_filter_passes(call, &filter, c)) add_line(&lines, call, c);
     clients_unlock();
+    client_filter_free(&filter);
     if (ok)
         reply_lines(call, &lines);
     else
@@ -207,78 +188,14 @@ COMMAND(client_list) = {
         "2.8.12: Added unique client `id` field.\n5.0.0: Added optional `TYPE` filter.\n"
         "6.0.0: Added `user` field.\n"
         "6.2.0: Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.\n"
-        "7.0.0: Added `resp`, `multi-mem`, `rbs` and `rbp` fields.\n7.0.3: Added `ssub` field.",
-    .syntax = "[{TYPE normal_master_replica_pubsub:(NORMAL | MASTER | REPLICA | PUBSUB)}@5.0.0] "
-              "[{ID id:{<client-id:integer> ...}}@6.2.0]"};
-
-struct kill_filter {
-    enum client_type type;
-    int64_t id;               /* 0: any */
-    int64_t max_age_s;        /* only those at least this old; 0: any */
-    struct bytes addr, laddr; /* data NULL: any */
-    bool skip_me;
-};
-
-static bool kill_value_or_reply(struct call *call, uint32_t i, struct kill_filter *filter) {
-    struct bytes option = call->argv[i], value = call->argv[i + 1];
-    if (bytes_is(option, "id"))
-        return call_int_range_or_reply(
-            call, i + 1, (struct call_range){1, INT64_MAX, "ERR client-id should be greater than 0"},
-            &filter->id);
-    if (bytes_is(option, "maxage"))
-        return call_int_range_or_reply(
-            call, i + 1, (struct call_range){1, INT64_MAX, "ERR maxage should be greater than 0"},
-            &filter->max_age_s);
-    if (bytes_is(option, "type")) {
-        filter->type = TYPE_ANY;
-        return type_or_reply(call, i + 1, &filter->type);
-    }
-    if (bytes_is(option, "user")) {
-        if (bytes_equal(value, BYTES("default"))) return true;
-        reply_errorf(call->reply, "ERR No such user '%.*s'", reply_repeated(value), value.data);
-        return false;
-    }
-    if (bytes_is(option, "addr"))
-        filter->addr = value;
-    else if (bytes_is(option, "laddr"))
-        filter->laddr = value;
-    else if (bytes_is(option, "skipme") && bytes_is(value, "yes"))
-        filter->skip_me = true;
-    else if (bytes_is(option, "skipme") && bytes_is(value, "no"))
-        filter->skip_me = false;
-    else {
-        call_syntax_error(call);
-        return false;
-    }
-    return true;
-}
-
-static bool kill_filter_or_reply(struct call *call, struct kill_filter *filter) {
-    *filter = (struct kill_filter){.type = TYPE_ANY, .skip_me = true};
-    if (call->argc == 3) { /* the old form: an address, and it may be one's own */
-        filter->addr = call->argv[2];
-        filter->skip_me = false;
-        return true;
-    }
-    for (uint32_t i = 2; i < call->argc; i += 2) {
-        if (i + 1 == call->argc) {
-            call_syntax_error(call);
-            return false;
-        }
-        if (!kill_value_or_reply(call, i, filter)) return false;
-    }
-    return true;
-}
-
-static bool filter_matches(const struct call *call, const struct kill_filter *filter, struct client *client) {
-    if (client->killed || (filter->skip_me && client == call->client)) return false;
-    if (!is_of_type(client, filter->type)) return false;
-    if (filter->id && (uint64_t)filter->id != client->id) return false;
-    if (filter->max_age_s && (call->effects->now_ms - client->created_ms) / 1000 < filter->max_age_s)
-        return false;
-    if (filter->addr.data && !bytes_equal(filter->addr, bytes_of(client_peer(client)))) return false;
-    return !filter->laddr.data || bytes_equal(filter->laddr, bytes_of(client_local(client)));
-}
+        "7.0.0: Added `resp`, `multi-mem`, `rbs` and `rbp` fields.\n7.0.3: Added `ssub` field.\n"
+        "8.1.0: Added filters `USER`, `ADDR`, `LADDR`, `SKIPME`, and `MAXAGE`.\n"
+        "9.0.0: " LATER_HISTORY,
+    .syntax =
+        "[{TYPE normal_master_replica_pubsub:(NORMAL | MASTER | REPLICA | PUBSUB)}@5.0.0] "
+        "[{ID id:{<client-id:integer> ...}}@6.2.0] [{USER <username>}@8.1.0] [{ADDR <addr>}@8.1.0] "
+        "[{LADDR <laddr>}@8.1.0] [{SKIPME <yes/no>}@8.1.0] [{MAXAGE <maxage:integer>}@8.1.0]" LATER_FILTERS(
+            " ")};
 
 /* Others are closed by their own shards; this one when it has its reply. Under the registry's lock. */
 static bool kill_client(struct call *call, struct client *client) {
@@ -294,13 +211,19 @@ static bool kill_client(struct call *call, struct client *client) {
 }
 
 static void client_kill(struct call *call) {
-    struct kill_filter filter;
+    struct client_filter filter = client_filter_all(false);
     int64_t killed = 0;
-    if (!kill_filter_or_reply(call, &filter)) return;
+    if (call->argc == 3) { /* the old form: an address, and it may be one's own */
+        filter.has_text[FILTER_ADDR][0] = true;
+        filter.text[FILTER_ADDR][0] = call->argv[2];
+    } else if (!client_filter_read(call, 2, true, &filter)) {
+        return;
+    }
     clients_lock();
     for (struct client *c = clients_first(); c; c = c->next)
-        if (filter_matches(call, &filter, c)) killed += kill_client(call, c);
+        if (client_filter_passes(call, &filter, c)) killed += kill_client(call, c);
     clients_unlock();
+    client_filter_free(&filter);
     if (call->argc > 3)
         reply_int(call->reply, killed);
     else if (killed)
@@ -322,12 +245,13 @@ COMMAND(client_kill) = {
         "2.8.12: Added new filter format.\n2.8.12: `ID` option.\n"
         "3.2.0: Added `master` type in for `TYPE` option.\n"
         "5.0.0: Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.\n"
-        "6.2.0: `LADDR` option.\n7.4.0: `MAXAGE` option.",
+        "6.2.0: `LADDR` option.\n7.4.0: `MAXAGE` option.\n8.1.0: `ID` option accepts multiple IDs.\n"
+        "9.0.0: " LATER_HISTORY,
     .syntax = "filter:(<ip:port:string>!2.8.12 | new-format:([{ID <client-id:integer>}@2.8.12] | "
               "[{TYPE normal_master_slave_pubsub:(NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | "
               "PUBSUB)}@2.8.12] | "
               "[{USER <username>}] | [{ADDR <ip:port:string>}] | [{LADDR <ip:port:string>}@6.2.0] | "
-              "[{SKIPME <yes/no>}] | [{MAXAGE <maxage:integer>}@7.4.0]) ...)"};
+              "[{SKIPME <yes/no>}] | [{MAXAGE <maxage:integer>}@7.4.0]" LATER_FILTERS(" | ") ") ...)"};
 
 /* ---- Names ---------------------------------------------------------------------------------------- */
 
@@ -345,8 +269,9 @@ COMMAND(client_id) = {.container = "client",
                       .summary = "Returns the client ID for the current connection"};
 
 static void client_getname(struct call *call) {
-    if (call->client->name)
-        reply_bulk_text(call->reply, call->client->name);
+    const char *name = client_text(call->client, CLIENT_NAME);
+    if (name)
+        reply_bulk_text(call->reply, name);
     else
         reply_null(call->reply);
 }
@@ -360,15 +285,15 @@ COMMAND(client_getname) = {.container = "client",
                            .complexity = "O(1)",
                            .summary = "Get the current connection name"};
 
-static void set_text(struct call *call, char **field, struct bytes text) {
-    if (clients_set_text(field, text))
+static void set_text(struct call *call, enum client_text which, struct bytes text) {
+    if (clients_set_text(call->client, which, text))
         reply_ok(call->reply);
     else
         call_out_of_memory(call);
 }
 
 static void client_setname(struct call *call) {
-    if (connection_name_ok_or_reply(call, call->argv[2])) set_text(call, &call->client->name, call->argv[2]);
+    if (connection_name_ok_or_reply(call, call->argv[2])) set_text(call, CLIENT_NAME, call->argv[2]);
 }
 COMMAND(client_setname) = {.container = "client",
                            .name = "setname",
@@ -383,17 +308,17 @@ COMMAND(client_setname) = {.container = "client",
 
 static void client_setinfo(struct call *call) {
     struct bytes option = call->argv[2];
-    char **field = bytes_is(option, "lib-name")  ? &call->client->lib_name
-                   : bytes_is(option, "lib-ver") ? &call->client->lib_ver
-                                                 : NULL;
+    enum client_text which = bytes_is(option, "lib-name")  ? CLIENT_LIB_NAME
+                             : bytes_is(option, "lib-ver") ? CLIENT_LIB_VER
+                                                           : CLIENT_TEXTS;
     int len = reply_repeated(option);
-    if (!field)
+    if (which == CLIENT_TEXTS)
         reply_errorf(call->reply, "ERR Unrecognized option '%.*s'", len, option.data);
     else if (!connection_text_ok(call->argv[3]))
         reply_errorf(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.", len,
                      option.data);
     else
-        set_text(call, field, call->argv[3]);
+        set_text(call, which, call->argv[3]);
 }
 COMMAND(client_setinfo) = {.container = "client",
                            .name = "setinfo",
@@ -432,6 +357,23 @@ COMMAND(client_no_evict) = {.container = "client",
                             .complexity = "O(1)",
                             .summary = "Set client eviction mode for the current connection",
                             .syntax = "enabled:(ON | OFF)"};
+
+/* What a client says that it can do. Of what is not known nothing is kept, as in Valkey. */
+static void client_capa(struct call *call) {
+    for (uint32_t i = 2; i < call->argc; i++)
+        if (bytes_is(call->argv[i], "redirect")) set_flag(call->client, CLIENT_CAN_REDIRECT, true);
+    reply_ok(call->reply);
+}
+COMMAND(client_capa) = {.container = "client",
+                        .name = "capa",
+                        .arity = -3,
+                        .flags = CLIENT_FLAGS,
+                        .run = client_capa,
+                        .group = GROUP_CONNECTION,
+                        .since = "8.0.0",
+                        .complexity = "O(1)",
+                        .summary = "A client claims its capability.",
+                        .syntax = "<capability> ..."};
 
 static void client_no_touch(struct call *call) {
     bool on;

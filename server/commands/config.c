@@ -6,6 +6,8 @@
 #include "server/call/tracked.h"
 #include "server/clients/post.h"
 #include "server/journal/appender.h"
+#include "server/journal/claim.h"
+#include "server/log.h"
 #include "server/report/metrics.h"
 
 #define CONFIG_FLAGS (CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
@@ -55,8 +57,12 @@ static void evict_tracked(struct call *call) {
 
 /* The log is switched on at once or not at all. */
 static bool follow_log(struct call *call) {
+    char why[CLAIM_WHY_SIZE];
+    bool ours = !config.appendonly || claim_directory(why);
+    if (!ours) log_warning("Cannot keep an append-only file: %s", why);
     if (call->effects->journal) effects_end(call->effects); /* within EXEC: what stands before it */
-    if (!call->effects->journal || appender_follow(call->effects->journal, call->effects->now_ms))
+    if (!call->effects->journal ||
+        (ours && appender_follow(call->effects->journal, call->effects->now_ms)))
         return true;
     config.appendonly = CONFIG_NO;
     reply_error(call->reply,

@@ -64,7 +64,7 @@ COMMAND(auth) = {.name = "auth",
 
 static bool set_name_or_reply(struct call *call, struct bytes name) {
     if (!connection_name_ok_or_reply(call, name)) return false;
-    if (clients_set_text(&call->client->name, name)) return true;
+    if (clients_set_text(call->client, CLIENT_NAME, name)) return true;
     call_out_of_memory(call);
     return false;
 }
@@ -232,7 +232,7 @@ static void reset(struct call *call) {
     tracked_end(client);
     client_set(client->flags, (client->flags & ~told) | (config_has_password() ? CLIENT_UNAUTHENTICATED : 0));
     client_set(client->db, 0);
-    (void)!clients_set_text(&client->name, (struct bytes){0}); /* forgetting needs no memory */
+    (void)!clients_set_text(client, CLIENT_NAME, (struct bytes){0}); /* forgetting needs no memory */
     set_protocol(call, 2);
     mute_follow(call);
     reply_literal(call->reply, "+RESET\r\n");

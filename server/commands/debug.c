@@ -67,6 +67,14 @@ static void debug_set_active_expire(struct call *call) {
     reply_ok(call->reply);
 }
 
+/* For tests with damaged payloads and files. */
+static void debug_skip_checksums(struct call *call) {
+    int64_t skip = 0;
+    if (!number_parse_i64(call->argv[2], &skip)) skip = 0;
+    snapshot_skip_checksums(skip != 0);
+    reply_ok(call->reply);
+}
+
 /* Nothing here is done at a frequency, so there is nothing to stop. */
 static void debug_pause_cron(struct call *call) {
     reply_ok(call->reply);
@@ -345,6 +353,8 @@ static void debug_help(struct call *call) {
         "    Setting it to 0 disables expiring keys in background when they are not",
         "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
         "    default.",
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
         "SLEEP <seconds>",
         "    Stop the server for <seconds>. Decimals allowed.",
     };
@@ -366,6 +376,7 @@ static const struct {
     {"protocol", 3, debug_protocol},
     {"reload", -2, debug_reload},
     {"set-active-expire", 3, debug_set_active_expire},
+    {"set-skip-checksum-validation", 3, debug_skip_checksums},
     {"sleep", 3, debug_sleep},
 };
 

@@ -3,6 +3,7 @@
 
 #include "server/commands/keys.h"
 #include "server/config/config.h"
+#include "server/journal/snapshot.h"
 #include "store/rdb/crc64.h"
 #include "store/rdb/payload.h"
 #include "store/values/load.h"
@@ -150,7 +151,8 @@ static struct load_options load_options_of(const struct call *call, struct keysp
 /* Reads the value. False after replying. */
 static bool load_or_reply(struct call *call, struct loading *loading, const struct load_options *options) {
     struct payload payload;
-    if (!payload_open(call->argv[3], &payload)) {
+    bool skips = snapshot_skips_checksums();
+    if (!payload_open(call->argv[3], skips ? PAYLOAD_UNCHECKED : PAYLOAD_CHECKED, &payload)) {
         reply_error(call->reply, "ERR DUMP payload version or checksum are wrong");
         return false;
     }

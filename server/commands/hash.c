@@ -435,7 +435,7 @@ COMMAND(hrandfield) = {.name = "hrandfield",
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
 bool hash_forget(struct call *call, struct edit *edit, struct bytes field) {
-    if (edit->entry->kind != VALUE_OBJECT) return true;
+    if (!entry_timed(edit->entry)) return true; /* no field of it expires */
     struct value value = entry_value(edit->entry);
     struct stripe *stripe = stripe_of(edit->key.hash);
     if (!is_over(call, &value, field)) return true;

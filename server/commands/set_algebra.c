@@ -2,11 +2,11 @@
  *
  * All members that an intersection or a difference can have are in one set, and those of a union come set by set:
  * whether a member is in the result is asked of the other sets. Trees are in the order of one hash (tree.h), so the
- * questions that the walk over one tree asks of another go through it from left to right, and need no descent as long as
- * its leaf is the same. */
+ * questions that the walk over one tree asks of another go through it from left to right, and need no descent. */
 #include <stdlib.h>
 
 #include "server/commands/set.h"
+#include "store/types/set_lookup.h"
 
 enum operation { INTER, UNION, DIFF };
 
@@ -21,7 +21,7 @@ struct sets {
     struct set_lookup *lookups;
     struct value few[FEW];
     struct set_lookup few_lookups[FEW];
-    struct set_table tables[FEW]; /* of the first ones */
+    union set_table tables[FEW]; /* of the first ones */
 };
 
 /* ---- Operands ------------------------------------------------------------------------------------- */
@@ -101,13 +101,15 @@ static uint32_t sources(const struct sets *sets) {
     return sets->operation == UNION ? sets->count : 1;
 }
 
-/* Is a member of the set with this index one of the result? In a union, it is if no set before has it. */
-static bool in_result(const struct sets *sets, uint32_t index, struct bytes member) {
+/* Is the member to which the walk over the set with this index has come in the result? In a union, it is if no set
+ * before has it. */
+static inline bool in_result(const struct sets *sets, uint32_t index, const struct set_walk *walk,
+                             struct bytes member) {
     uint64_t hash = hash_bytes(sets->keyspace->seed, member);
     bool wanted = sets->operation == INTER;
     uint32_t from = sets->operation == UNION ? 0 : 1, to = sets->operation == UNION ? index : sets->count;
     for (uint32_t i = from; i < to; i++)
-        if (set_lookup_has(&sets->lookups[i], member, hash) != wanted) return false;
+        if (set_lookup_has(&sets->lookups[i], walk, member, hash) != wanted) return false;
     return true;
 }
 
@@ -120,7 +122,7 @@ static uint64_t choose(const struct sets *sets, unsigned char *bits, uint64_t li
         struct element member;
         set_walk(&walk, &sets->all[i], 0);
         for (; chosen < limit && set_next(&walk, &member); place++) {
-            if (!in_result(sets, i, member.bytes)) continue;
+            if (!in_result(sets, i, &walk, member.bytes)) continue;
             chosen++;
             if (bits) bits[place / 8] |= (unsigned char)(1 << place % 8);
         }
@@ -184,7 +186,7 @@ static bool add_chosen(const struct sets *sets, struct set_draft *draft) {
     bool done = true;
     set_walk(&walk, &sets->all[0], 0);
     while (done && set_next(&walk, &member))
-        if (in_result(sets, 0, member.bytes))
+        if (in_result(sets, 0, &walk, member.bytes))
             done = set_draft_add(draft, member.bytes, member.block) == SET_ADDED;
     return done;
 }

@@ -218,7 +218,8 @@ struct trimming {
     bool limited;     /* LIMIT is there */
     int64_t maxlen, limit;
     struct stream_id minid;
-    uint32_t operator_arg, threshold_arg, limit_arg; /* 0: there is none */
+    enum stream_refs refs;
+    uint32_t operator_arg, threshold_arg, limit_arg, refs_arg; /* 0: there is none */
 };
 
 /* What stands behind MAXLEN or MINID. The last argument that it has; 0 after replying. */
@@ -249,6 +250,10 @@ static uint32_t read_threshold(struct call *call, struct trimming *trimming, enu
  * UINT32_MAX where it is no such option. */
 static uint32_t read_trimming(struct call *call, struct trimming *trimming, uint32_t arg) {
     struct bytes word = call->argv[arg];
+    if (stream_refs_read(word, &trimming->refs)) {
+        if (trimming->refs_arg) call_syntax_error(call);
+        return trimming->refs_arg ? 0 : (trimming->refs_arg = arg);
+    }
     if (arg + 1 == call->argc) return UINT32_MAX;
     if (bytes_is(word, "maxlen")) return read_threshold(call, trimming, TRIM_MAXLEN, arg);
     if (bytes_is(word, "minid")) return read_threshold(call, trimming, TRIM_MINID, arg);
@@ -297,13 +302,72 @@ static uint64_t entries_to_trim(const struct stream *stream, const struct trimmi
     return stream_whole_nodes(stream, most);
 }
 
+/* What a stream has been trimmed to, as exact trimming is asked for. */
+static struct bytes trimmed_to(char *text, const struct stream *stream, const struct trimming *trimming) {
+    struct stream_id first = stream->entries.count ? stream_end(stream, TREE_FRONT) : STREAM_ID_MAX;
+    return trimming->by == TRIM_MINID ? stream_id_text(text, first)
+                                      : (struct bytes){text, number_format_u64(text, stream->entries.count)};
+}
+
+static void log_trim(struct call *call, const struct stream *stream, const struct trimming *trimming) {
+    char text[STREAM_ID_TEXT_MAX];
+    CALL_LOG(call, BYTES("XTRIM"), call->argv[1],
+             trimming->by == TRIM_MINID ? BYTES("MINID") : BYTES("MAXLEN"), BYTES("="),
+             trimmed_to(text, stream, trimming));
+}
+
+/* The number of the entry with this rank. */
+static struct stream_id id_at_rank(const struct stream *stream, uint64_t rank) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    tree_select(&cursor, &stream->entries, rank);
+    tree_get(&cursor, &item);
+    return stream_id_of(&item);
+}
+
 /* Trims the stream of the edit. How many entries have gone; *failed: there was no memory for it. */
 static uint64_t trim(struct edit *edit, const struct trimming *trimming, bool *failed) {
-    struct value value = entry_value(edit->entry);
-    uint64_t count = trimming->by == TRIM_NONE ? 0 : entries_to_trim(stream_at(&value), trimming);
+    uint64_t count = trimming->by == TRIM_NONE ? 0 : entries_to_trim(stream_in(edit), trimming);
     struct stream_id from = trimming->by == TRIM_MINID ? trimming->minid : STREAM_ID_MAX;
     *failed = count > 0 && !stream_trim(edit, count, from);
     return *failed ? 0 : count;
+}
+
+/* Where trimming by MAXLEN or MINID goes by references: all of it is recorded here. */
+static bool goes_by_references(const struct stream *stream, const struct trimming *trimming) {
+    return trimming->by != TRIM_NONE && trimming->refs != STREAM_KEEPREF && stream->groups.count > 0;
+}
+
+/* With ~ it takes what lies in whole nodes that might go, and no more. */
+static uint64_t trim_acked(struct call *call, struct edit *edit, const struct trimming *trimming,
+                           bool *failed) {
+    const struct stream *stream = stream_in(edit);
+    uint64_t length = stream->entries.count, looks = length, most = UINT64_MAX;
+    if (trimming->approximate || trimming->by == TRIM_MINID) looks = entries_to_trim(stream, trimming);
+    if (trimming->by == TRIM_MAXLEN)
+        most = length > (uint64_t)trimming->maxlen ? length - (uint64_t)trimming->maxlen : 0;
+    return stream_trim_acked(call, edit, looks, most, failed);
+}
+
+/* What is pending goes first: so nothing is, where memory runs out, of what is not there. */
+static uint64_t trim_delref(struct call *call, struct edit *edit, const struct trimming *trimming,
+                            bool *failed) {
+    uint64_t count = entries_to_trim(stream_in(edit), trimming), forgotten = 0;
+    *failed = false;
+    if (count == 0) return 0;
+    struct stream_id until = id_at_rank(stream_in(edit), count - 1);
+    *failed = !stream_forget_until(call, edit, until, &forgotten);
+    stream_told(call, 1, EVENT_NONE, forgotten);
+    if (*failed) return 0;
+    count = trim(edit, trimming, failed);
+    if (count) log_trim(call, stream_in(edit), trimming);
+    return count;
+}
+
+static uint64_t trim_by_references(struct call *call, struct edit *edit, const struct trimming *trimming,
+                                   bool *failed) {
+    return trimming->refs == STREAM_ACKED ? trim_acked(call, edit, trimming, failed)
+                                          : trim_delref(call, edit, trimming, failed);
 }
 
 /* ---- The journal ---------------------------------------------------------------------------------- */
@@ -328,17 +392,14 @@ static void log_rewritten(struct call *call, const struct stream *stream, const 
         return;
     }
     bool exact = trimming && trimming->by != TRIM_NONE && trimming->approximate;
-    struct stream_id first = stream->entries.count ? stream_end(stream, TREE_FRONT) : STREAM_ID_MAX;
     for (uint32_t i = 0; i < call->argc; i++) {
         struct bytes arg = call->argv[i];
         if (exact && trimming->limit_arg && (i == trimming->limit_arg || i == trimming->limit_arg + 1))
             continue;
+        if (trimming && trimming->refs_arg && i == trimming->refs_arg) continue;
         if (recorded->id_arg && i == recorded->id_arg) arg = recorded->id;
         if (exact && i == trimming->operator_arg) arg = BYTES("=");
-        if (exact && i == trimming->threshold_arg)
-            arg = trimming->by == TRIM_MINID
-                      ? stream_id_text(text, first)
-                      : (struct bytes){text, number_format_u64(text, stream->entries.count)};
+        if (exact && i == trimming->threshold_arg) arg = trimmed_to(text, stream, trimming);
         argv[argc++] = arg;
     }
     call_log(call, argv, argc);
@@ -401,6 +462,24 @@ static bool choose_id(const struct call *call, const struct adding *adding, stru
     return stream_id_compare(*id, last) > 0;
 }
 
+/* Records that an entry was added, and nothing of trimming. */
+static void log_added(struct call *call, const struct adding *adding, struct stream_id id) {
+    enum { FEW = 32, HEAD = 3 };
+    char text[STREAM_ID_TEXT_MAX];
+    uint32_t pairs = call->argc - adding->id_arg - 1;
+    struct bytes few[FEW], *argv = HEAD + pairs <= FEW ? few : malloc((HEAD + pairs) * sizeof *argv);
+    if (argv == NULL) {
+        call_log_request(call); /* as log_rewritten does */
+        return;
+    }
+    argv[0] = BYTES("XADD");
+    argv[1] = call->argv[1];
+    argv[2] = stream_id_text(text, id);
+    memcpy(argv + HEAD, call->argv + adding->id_arg + 1, pairs * sizeof *argv);
+    call_log(call, argv, HEAD + pairs);
+    if (argv != few) free(argv);
+}
+
 /* Adds and trims; the edit is closed then. False after replying. */
 static bool add_entry(struct call *call, struct edit *edit, const struct adding *adding,
                       struct stream_id *id) {
@@ -428,7 +507,13 @@ static bool add_entry(struct call *call, struct edit *edit, const struct adding 
         return false;
     }
     /* Where there is no memory to trim by then, the entry stays, and so does what was to go. */
-    uint64_t trimmed = adding->trimming.by == TRIM_NONE ? 0 : trim(edit, &adding->trimming, &failed);
+    uint64_t trimmed = 0;
+    if (adding->trimming.by != TRIM_NONE && goes_by_references(stream_in(edit), &adding->trimming)) {
+        log_added(call, adding, *id);
+        trimmed = trim_by_references(call, edit, &adding->trimming, &failed);
+    } else if (adding->trimming.by != TRIM_NONE) {
+        trimmed = trim(edit, &adding->trimming, &failed);
+    }
     collection_close(call, 1, edit, EVENT_XADD, 1);
     if (trimmed) call_event(call, 1, EVENT_XTRIM);
     return true;
@@ -451,7 +536,7 @@ static void xadd(struct call *call) {
     }
     if (!add_entry(call, &edit, &adding, &id)) return;
     struct bytes shown = stream_id_text(text, id);
-    if (call->effects->journal) {
+    if (call->effects->journal && !call->logged) {
         struct value value = entry_value(edit.entry);
         struct recorded recorded = {adding.id_arg, shown, &adding.trimming};
         log_rewritten(call, stream_at(&value), &recorded);
@@ -462,6 +547,7 @@ static void xadd(struct call *call) {
 #define TRIM_WORDS                                                                                           \
     "trim:{ strategy:( MAXLEN | MINID@6.2.0 ) [operator:( equal:= | approximately:~ )] <threshold> [{LIMIT " \
     "<count:integer>}@6.2.0] }"
+#define REFS_WORDS "[condition:( KEEPREF | DELREF | ACKED )@8.2.0]"
 
 COMMAND(xadd) = {
     .name = "xadd",
@@ -480,8 +566,10 @@ COMMAND(xadd) = {
     .summary = "Appends a new entry to a stream",
     .tips = "nondeterministic_output",
     .history = "6.2.0: Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option.\n"
-               "7.0.0: Added support for the `<ms>-*` explicit ID form.",
-    .syntax = "<key:key> [nomkstream:NOMKSTREAM@6.2.0] [" TRIM_WORDS "] id_or_auto:( auto_id:* | <id> ) "
+               "7.0.0: Added support for the `<ms>-*` explicit ID form.\n"
+               "8.2.0: Added the `KEEPREF`, `DELREF` and `ACKED` options.",
+    .syntax = "<key:key> [nomkstream:NOMKSTREAM@6.2.0] " REFS_WORDS " [" TRIM_WORDS
+              "] id_or_auto:( auto_id:* | <id> ) "
               "field_value:{ <field> <value> } ..."};
 
 /* ---- XTRIM, XDEL, XSETID -------------------------------------------------------------------------- */
@@ -508,9 +596,13 @@ static void xtrim(struct call *call) {
         reply_int(call->reply, 0);
         return;
     }
-    uint64_t trimmed = trim(&edit, &trimming, &failed);
+    bool by_references = goes_by_references(stream_in(&edit), &trimming);
+    uint64_t trimmed = by_references ? trim_by_references(call, &edit, &trimming, &failed)
+                                     : trim(&edit, &trimming, &failed);
     collection_close(call, 1, &edit, EVENT_XTRIM, trimmed);
-    if (trimmed && trimming.approximate && call->effects->journal) {
+    if (by_references) {
+        keyspace_note_nodes(edit.keyspace);
+    } else if (trimmed && (trimming.approximate || trimming.refs_arg) && call->effects->journal) {
         struct value value = entry_value(edit.entry);
         log_rewritten(call, stream_at(&value), &(struct recorded){.trimming = &trimming});
     }
@@ -533,8 +625,9 @@ COMMAND(xtrim) = {
         "deallocation.",
     .summary = "Trims the stream to (approximately if '~' is passed) a certain size",
     .tips = "nondeterministic_output",
-    .history = "6.2.0: Added the `MINID` trimming strategy and the `LIMIT` option.",
-    .syntax = "<key:key> " TRIM_WORDS};
+    .history = "6.2.0: Added the `MINID` trimming strategy and the `LIMIT` option.\n"
+               "8.2.0: Added the `KEEPREF`, `DELREF` and `ACKED` options.",
+    .syntax = "<key:key> " TRIM_WORDS " " REFS_WORDS};
 
 static void xdel(struct call *call) {
     struct edit edit;

@@ -39,6 +39,12 @@ const struct stream *stream_or_reply(struct call *call, uint32_t arg, void (*abs
  * counted, and the latter told. False after replying. */
 bool stream_open_as_reader(struct call *call, struct edit *edit);
 
+/* The stream of an edit, as that has made it by now; NULL where it is to become one. */
+static inline const struct stream *stream_in(const struct edit *edit) {
+    struct value value = entry_value(edit->entry);
+    return value.kind == VALUE_OBJECT ? stream_at(&value) : NULL;
+}
+
 /* ---- Groups --------------------------------------------------------------------------------------- */
 
 /* Replies that there is no such key, or no such group. */
@@ -55,6 +61,23 @@ struct stream_consumer *stream_hear(struct call *call, struct edit *edit, struct
 void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group *group,
                       const struct stream_named *consumer, const struct stream_pending *pending);
 void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group);
+
+/* ---- References ----------------------------------------------------------------------------------- */
+
+/* What becomes of an entry that is to go and of its references: that it is pending in groups. */
+enum stream_refs {
+    STREAM_KEEPREF, /* it goes, and they stay */
+    STREAM_DELREF,  /* both go */
+    STREAM_ACKED,   /* it goes if there are none, and no group has yet to read it */
+};
+/* Is it one of these words? */
+bool stream_refs_read(struct bytes word, enum stream_refs *refs);
+/* Takes what is pending up to a number out of all groups, which is recorded; *forgotten is raised by how many they were.
+ * False without memory; some are gone by then. */
+bool stream_forget_until(struct call *call, struct edit *edit, struct stream_id until, uint64_t *forgotten);
+/* Deletes of the first `looks` entries those that no group needs, `most` of them at most, which is recorded. How many are
+ * gone; *failed: memory ran out. */
+uint64_t stream_trim_acked(struct call *call, struct edit *edit, uint64_t looks, uint64_t most, bool *failed);
 
 /* ---- Replies -------------------------------------------------------------------------------------- */
 

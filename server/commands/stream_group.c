@@ -82,12 +82,6 @@ static bool open_stream(struct call *call, bool create, struct edit *edit) {
     return false;
 }
 
-/* The stream of an edit; NULL where it is to become one. */
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return value.kind == VALUE_OBJECT ? stream_at(&value) : NULL;
-}
-
 /* The same, and the group must be there. */
 static bool open_with_group(struct call *call, struct edit *edit) {
     if (!open_stream(call, false, edit)) return false;
@@ -310,16 +304,14 @@ static uint64_t acknowledge(struct call *call, struct edit *edit, struct stream_
     uint64_t acknowledged = 0;
     *failed = 0;
     for (uint32_t i = XACK_IDS; i < call->argc; i++) {
-        struct stream_pending pending;
         struct stream_id id;
-        bool valid = stream_id_parse(call->argv[i], 0, &id);
+        bool valid = stream_id_parse(call->argv[i], 0, &id), there;
         assert(valid);
-        if (!stream_pending_find(group, id, &pending)) continue;
-        if (!stream_pending_remove(group, &context, &pending)) {
+        if (!stream_pending_take(group, &context, id, &there)) {
             *failed = i;
             break;
         }
-        acknowledged++;
+        acknowledged += there;
     }
     return acknowledged;
 }

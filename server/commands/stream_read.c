@@ -397,11 +397,6 @@ static void log_consumer(struct call *call, uint32_t arg, const struct reading *
              call->argv[reading->group + 1]);
 }
 
-static const struct stream *stream_in(const struct edit *edit) {
-    struct value value = entry_value(edit->entry);
-    return stream_at(&value);
-}
-
 /* Delivers, and tells of it. */
 static void serve_reader(const struct reader *reader, bool created, struct served *served) {
     struct call *call = reader->call;

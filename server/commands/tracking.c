@@ -156,7 +156,9 @@ static void track(struct call *call, const struct options *options) {
         invalidation_broadcast(tracking); /* of this it does not hear */
     clients_lock();
     if (options->redirect) mode.target = find_client((uint64_t)options->redirect);
-    bool there = !options->redirect || mode.target, begun = there && trackers_begin(client, &mode);
+    bool there = !options->redirect || mode.target;
+    bool room = !options->redirect || clients_more(client);
+    bool begun = there && room && trackers_begin(client, &mode);
     clients_unlock();
     if (!there) {
         no_such_client(call);
@@ -164,7 +166,7 @@ static void track(struct call *call, const struct options *options) {
         call_out_of_memory(call);
     } else {
         client_set(client->flags, (client->flags & ~modes) | CLIENT_TRACKING | options->flags);
-        __atomic_store_n(&client->redirect, (uint64_t)options->redirect, __ATOMIC_RELAXED);
+        if (client->more) client_set(client->more->redirect, (uint64_t)options->redirect);
         effects_broadcast();
         reply_ok(call->reply);
     }
@@ -243,7 +245,7 @@ COMMAND(client_caching) = {.container = "client",
 
 /* 0: to itself; -1: it does not track. */
 static int64_t redirect_of(const struct client *client) {
-    return client->flags & CLIENT_TRACKING ? (int64_t)client->redirect : -1;
+    return client->flags & CLIENT_TRACKING ? (int64_t)client_redirect(client) : -1;
 }
 
 static void client_getredir(struct call *call) {

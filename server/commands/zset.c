@@ -169,7 +169,7 @@ static void free_scores(struct adding *adding) {
 /* Gives the member argv[arg] a score, under no condition. What passes Redis's thresholds marks the sorted set. What is
  * called a listpack has no -0, as in Redis. */
 static void put(struct call *call, struct edit *edit, struct adding *adding, uint32_t arg,
-                const double *old) {
+                const struct zset_place *old) {
     struct element member = {call->argv[arg], call_block(call, arg)};
     struct value before = entry_value(edit->entry);
     bool large = before.edited || (!old && zset_is_large(zset_count(&before) + 1, member.bytes.len));
@@ -184,13 +184,14 @@ static void put(struct call *call, struct edit *edit, struct adding *adding, uin
 /* Adds the member argv[arg], if the flags let it. False if its score would be no number. */
 static bool add(struct call *call, struct edit *edit, struct adding *adding, uint32_t arg, double score) {
     struct value value = entry_value(edit->entry);
-    double old;
+    struct zset_place old;
     unsigned flags = adding->flags;
-    bool there = zset_find(edit->keyspace, &value, call->argv[arg], &old);
+    bool there = zset_locate(edit->keyspace, &value, call->argv[arg], &old);
     if (there ? flags & ADD_NX : flags & ADD_XX) return true;
-    if (there && (flags & ADD_INCR)) score += old;
+    if (there && (flags & ADD_INCR)) score += old.score;
     if (isnan(score)) return false;
-    if (there && (((flags & ADD_LT) && score >= old) || ((flags & ADD_GT) && score <= old))) return true;
+    if (there && (((flags & ADD_LT) && score >= old.score) || ((flags & ADD_GT) && score <= old.score)))
+        return true;
     adding->score = score;
     adding->processed = true;
     put(call, edit, adding, arg, there ? &old : NULL);

@@ -422,13 +422,14 @@ static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, 
     return run_plain_as(PLAIN_RECORDED, call, batch, done, count);
 }
 
-/* A lone shard's stripe is changed by nobody else. */
 static void prefetch_tracking(const struct request *batch, unsigned done, unsigned count) {
-    if (stripes.locking || !(batch[done].command->flags & CMD_READONLY)) return;
+    if (!(batch[done].command->flags & CMD_READONLY)) return;
     for (unsigned i = done; i < count; i++)
-        if (batch[i].lone_key) tracking_prefetch_chain(stripes.all, batch[i].hash[batch[i].lone_key]);
+        if (batch[i].lone_key)
+            tracking_prefetch_chain(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
     for (unsigned i = done; i < count; i++)
-        if (batch[i].lone_key) tracking_prefetch_record(stripes.all, batch[i].hash[batch[i].lone_key]);
+        if (batch[i].lone_key)
+            tracking_prefetch_record(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
 }
 
 static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, struct request *batch,

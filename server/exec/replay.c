@@ -88,6 +88,14 @@ static void note_errors(struct replay *replay, uint64_t errors) {
     part->refused += errors;
 }
 
+/* Whoever asks for delays looks at how far it is. */
+static void delay(struct replay *replay, unsigned count) {
+    struct aof_part *part = replay->part;
+    for (unsigned i = 0; i < count; i++) intake_delay();
+    part->taken = replay->batch_at;
+    if (part->progress) part->progress(part);
+}
+
 static bool run_batch(struct replay *replay) {
     struct executor *executor = &replay->executor;
     uint64_t errors = replay->reply.errors;
@@ -101,8 +109,7 @@ static bool run_batch(struct replay *replay) {
     executor->call.arg_block_next = 0;
     unsigned done = dispatch_batch(executor, &replay->client, &replay->reply, count);
     assert(done == count && !replay->client.waiter && !replay->client.transaction);
-    if (intake_delays())
-        for (unsigned i = 0; i < count; i++) intake_delay();
+    if (intake_delays()) delay(replay, count);
     if (replay->reply.errors != errors) note_errors(replay, replay->reply.errors - errors);
     if (!executor->effects.starved) return true;
     executor->effects.starved = false;
@@ -305,6 +312,12 @@ static bool take_bulk(struct replay *replay) {
     return true;
 }
 
+static bool fail_parse(struct replay *replay) {
+    char why[REQUEST_ERROR_MAX];
+    request_error(&replay->parser, why);
+    return fail(replay, why);
+}
+
 /* ---- Files ---------------------------------------------------------------------------------------- */
 
 static bool run_next(struct replay *replay) {
@@ -319,7 +332,7 @@ static bool run_next(struct replay *replay) {
         return take_request(replay, data.data, used, known);
     case REQUEST_MORE: return read_on(replay);
     case REQUEST_BULK: return run_batch(replay) && take_bulk(replay);
-    default: return fail(replay, replay->parser.error);
+    default: return fail_parse(replay);
     }
 }
 

@@ -58,10 +58,12 @@ static void tell(struct told *told, const struct call *call) {
         tell_argument(&told->text, call, i);
         told->ends[i] = told->text.len;
     }
+    const char *name;
     clients_lock(); /* other threads may read, and make, the strings of a client */
     text_format(&told->text, "%.*s", CLIENT_TEXT_MAX, client_peer(client));
     told->ends[told->argc] = told->text.len;
-    text_format(&told->text, "%.*s", CLIENT_TEXT_MAX, client->name ? client->name : "");
+    name = client_text(client, CLIENT_NAME);
+    text_format(&told->text, "%.*s", CLIENT_TEXT_MAX, name ? name : "");
     told->ends[told->argc + 1] = told->text.len;
     clients_unlock();
     assert(!told->text.cut);

@@ -100,7 +100,8 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.error = appender.fatal = 0;
     appender.synced = appender.written = 0;
     appender.rewrites = appender.failures = appender.delayed = 0;
-    appender.refused = appender.waits = false;
+    appender.refused = false;
+    appender.cancelled = appender.waits = false;
     appender.given_incr = 0;
     if (!journal_open(executors)) return false;
     if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;

@@ -89,15 +89,17 @@ void claim_release(void) {
 
 /* ---- What was left behind ------------------------------------------------------------------------- */
 
-/* Is it a temporary file's name (server/journal/snapshot_save.c) of a process that is no more? One with this process's
+/* Is it a temporary file's name (server/journal/snapshot.c) of a process that is no more? One with this process's
  * number is an earlier one's: as in a container, where each is number 1. */
 static bool is_left_behind(const char *name) {
-    static const char before[] = "temp-", behind[] = ".rdb";
+    static const char before[] = "temp-", saved[] = ".rdb", in_background[] = "-bg.rdb";
     size_t digits = 0;
     if (strncmp(name, before, sizeof before - 1) != 0) return false;
     name += sizeof before - 1;
     while (name[digits] >= '0' && name[digits] <= '9') digits++;
-    if (digits == 0 || digits > 9 || strcmp(name + digits, behind) != 0) return false;
+    const char *behind = name + digits;
+    if (digits == 0 || digits > 9) return false;
+    if (strcmp(behind, saved) != 0 && strcmp(behind, in_background) != 0) return false;
     pid_t pid = (pid_t)strtol(name, NULL, 10);
     assert(pid >= 0);
     return pid > 0 && (pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH));

@@ -22,6 +22,7 @@ enum { RETRY_S = 5, LOOK_AGAIN_MS = 100, LATE_FACTOR = 2 };
 static struct {
     struct disk *disk;
     uint64_t work; /* atomic */
+    _Atomic bool skips_checksums;
     uint64_t saves;
     uint64_t loaded_keys, expired_keys;
     uint64_t changes_cut; /* of all stripes, at the cut of the save in the background */
@@ -138,7 +139,12 @@ bool snapshot_background(int64_t now_ms) {
         .names = {.temporary = snapshot.temporary, .path = config.dbfilename, .directory = "."},
         .form = {config.rdbcompression, config.rdbchecksum, config.rdb_save_incremental_fsync},
         .ended = ended};
+    char why[CLAIM_WHY_SIZE];
     assert(!snapshot.in_background);
+    if (!claim_directory(why)) {
+        log_warning("Cannot save the data: %s", why);
+        return false;
+    }
     snprintf(snapshot.temporary, sizeof snapshot.temporary, "temp-%d-bg.rdb", (int)getpid());
     snapshot.saves++;
     snapshot.scheduled = false;
@@ -238,16 +244,20 @@ bool snapshot_begin_due(int64_t now_ms) {
 static void tell_loaded(const struct snapshot_load *load) {
     if (load->version[0]) log_notice("Loading RDB produced by version %s", load->version);
     if (load->created_s) log_notice("RDB age %" PRId64 " seconds", load->now_ms / 1000 - load->created_s);
-    if (load->empty) log_warning("%" PRIu64 " collections without elements were left out", load->empty);
-    log_notice("Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64 ".", load->keys,
-               load->expired);
+    if (load->empty)
+        log_warning("Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64
+                    ", empty keys skipped: %" PRIu64 ".",
+                    load->keys, load->expired, load->empty);
+    else
+        log_notice("Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64 ".", load->keys,
+                   load->expired);
 }
 
 enum snapshot_loaded snapshot_load(struct snapshot_load *load) {
     uint64_t before = changes_now();
     load->disk = snapshot.disk;
     load->name = config.dbfilename;
-    load->summed = config.rdbchecksum;
+    load->summed = config.rdbchecksum && !snapshot.skips_checksums;
     load->work = &snapshot.work;
     enum snapshot_loaded loaded = snapshot_load_run(load);
     snapshot.changes += changes_now() - before;
@@ -257,6 +267,14 @@ enum snapshot_loaded snapshot_load(struct snapshot_load *load) {
     snapshot.expired_keys = load->expired;
     tell_loaded(load);
     return loaded;
+}
+
+void snapshot_skip_checksums(bool skip) {
+    snapshot.skips_checksums = skip;
+}
+
+bool snapshot_skips_checksums(void) {
+    return snapshot.skips_checksums;
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */

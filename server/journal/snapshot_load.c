@@ -121,7 +121,7 @@ static bool check_footer(struct opened *opened) {
     in->input = (struct bytes){in->input.data + RDB_FOOTER_LEN, in->input.len - RDB_FOOTER_LEN};
     if (said == 0 || said == checksum || !opened->load->summed) return true;
     return load_fail(&opened->keys, begin, false,
-                     "the checksum is another: what is before it is not what was written");
+                     "RDB CRC error: what is before the checksum is not what was written");
 }
 
 /* ---- The file ------------------------------------------------------------------------------------- */

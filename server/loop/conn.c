@@ -133,7 +133,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     conn->shard = shard;
     conn->kind = kind;
     conn->client = (struct client){.shard = (uint8_t)shard->index,
-                                   .slot = conn->slot,
+                                   .slot = conn->client.slot,
                                    .fd = fd,
                                    .resp = 2,
                                    .created_ms = shard->exec.clock.now_ms,
@@ -144,7 +144,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     metric_add(&shard->exec.metrics.connections_received, 1);
     socket_options(conn);
     conn->flags = CONN_OPEN;
-    io_attach(&shard->io, &conn->socket, fd, conn->slot, slots_name(conn));
+    io_attach(&shard->io, &conn->socket, fd, conn->client.slot, slots_name(conn));
     receive_arm(conn);
     return true;
 }

@@ -55,9 +55,6 @@ struct conn {
     struct shard *shard;
     const struct conn_kind *kind;
     struct io_socket socket;
-    uint32_t slot, generation;
-    uint32_t flags;
-    uint32_t next_free; /* slots.c's, while the slot is free */
     struct output output;
 
     struct request_parser parser;
@@ -65,21 +62,26 @@ struct conn {
     size_t pending_done;   /* ... behind this many that are done with: they go when they are half of it */
     struct block *bulk;    /* the large argument being received, bulk->capacity bytes wanted */
     size_t bulk_have;
-    uint32_t receives_since_large;
-    uint32_t heard_epoch;     /* of the shard's pace, when data last came */
     struct block **arg_block; /* large arguments of the request being received, by order; malloc'd */
-    unsigned arg_block_count, arg_block_capacity;
+    uint32_t arg_block_count, arg_block_capacity;
 
-    uint32_t turn; /* of the shard, in which this was spent: */
-    uint32_t turn_requests;
-    size_t turn_bytes;
+    uint32_t generation; /* of its slot, which is client.slot */
+    uint32_t flags;      /* enum conn_flag */
+    uint16_t receives_since_large;
+    uint16_t turn_requests; /* spent in `turn`, as turn_bytes */
+    union {
+        uint32_t heard_epoch; /* of the shard's pace, when data last came */
+        uint32_t next_free;   /* slots.c's, while the slot is free */
+    };
+    uint32_t turn; /* of the shard, in which these were spent */
+    uint32_t turn_bytes;
     uint64_t moved;               /* bytes of transfers under way, when conn_is_idle last asked the kernel */
     uint64_t soft_limit_since_us; /* the output has been above its soft limit since; 0: it is not */
     struct conn_link turn_link, flush_link, receive_link; /* conn_list.h says of which lists */
 };
 
 _Static_assert(offsetof(struct conn, client) == 0, "a handler gets from its client to the connection");
-_Static_assert(sizeof(struct conn) <= 1024, "what an idle connection costs in the server's memory");
+_Static_assert(sizeof(struct conn) <= 872, "what an idle connection costs in the server's memory");
 
 /* A connection of that kind over `fd` begins, in a slot that was taken for it, and is armed. False: the kind refused it;
  * nothing has happened, and the descriptor is still the caller's. */

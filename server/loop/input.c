@@ -37,7 +37,9 @@ static void pending_drop(struct conn *conn) {
 }
 
 /* Who wants no reply gets none to this either. */
-static void fail_protocol(struct conn *conn, const char *text) {
+static void fail_protocol(struct conn *conn) {
+    char text[REQUEST_ERROR_MAX];
+    request_error(&conn->parser, text);
     if (!(conn->client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT)))
         reply_errorf(&conn->output.reply, "ERR %s", text);
     client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);
@@ -144,7 +146,7 @@ static inline struct progress look_behind(struct conn *conn, const struct reques
         request_parser_reset(&conn->parser); /* it is read again, under the tighter limits */
         progress.again = parsed->used < len;
     } else if (parsed->status == REQUEST_BAD) {
-        fail_protocol(conn, conn->parser.error);
+        fail_protocol(conn);
     } else if (parsed->status == REQUEST_BULK) {
         size_t at = parsed->used + conn->parser.bulk_offset;
         assert(at <= len);
@@ -247,8 +249,8 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
         *len = used + progress.end;
         used += progress.used;
         again = progress.again;
-        conn->turn_requests += BATCH_REQUESTS;
-        conn->turn_bytes += progress.used;
+        conn->turn_requests += (uint16_t)BATCH_REQUESTS;
+        conn->turn_bytes += (uint32_t)progress.used;
         check_output(conn);
     }
     return used;

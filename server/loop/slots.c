@@ -33,7 +33,7 @@ static bool add_page(struct slots *slots) {
     if (!page) return false;
     uint32_t first = slots->page_count * PAGE_CONNS;
     for (uint32_t i = PAGE_CONNS; i-- > 0;) {
-        page[i].slot = first + i;
+        page[i].client.slot = first + i;
         page[i].next_free = slots->free;
         slots->free = first + i;
     }
@@ -44,23 +44,23 @@ static bool add_page(struct slots *slots) {
 struct conn *slots_take(struct slots *slots) {
     if (slots->free == SLOT_NONE && !add_page(slots)) return NULL;
     struct conn *conn = slot_conn(slots, slots->free);
-    uint32_t slot = conn->slot, generation = conn->generation + 1;
+    uint32_t slot = conn->client.slot, generation = conn->generation + 1;
     slots->free = conn->next_free;
     assert(!(conn->flags & CONN_OPEN));
-    *conn = (struct conn){.slot = slot, .generation = generation & SLOT_GENERATION_MASK};
+    *conn = (struct conn){.client.slot = slot, .generation = generation & SLOT_GENERATION_MASK};
     return conn;
 }
 
 void slots_give(struct slots *slots, struct conn *conn) {
-    assert(slot_conn(slots, conn->slot) == conn && conn->socket.owed == 0);
+    assert(slot_conn(slots, conn->client.slot) == conn && conn->socket.owed == 0);
     conn->flags = 0;
     conn->next_free = slots->free;
-    slots->free = conn->slot;
+    slots->free = conn->client.slot;
 }
 
 uint64_t slots_name(const struct conn *conn) {
     assert(conn->generation <= SLOT_GENERATION_MASK);
-    return (uint64_t)conn->generation << 32 | conn->slot;
+    return (uint64_t)conn->generation << 32 | conn->client.slot;
 }
 
 struct conn *slots_find(const struct slots *slots, uint64_t name) {

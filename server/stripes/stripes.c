@@ -198,7 +198,7 @@ void stripes_settle(void) {
 }
 
 void stripes_close(void) {
-    for (unsigned i = 0; i < stripes.count; i++) tracking_clear(&stripes.all[i]);
+    for (unsigned i = 0; i < stripes.count; i++) tracking_end(&stripes.all[i]);
     for (unsigned i = 0; i < stripes.count; i++) keyspace_free(stripes.all[i].keyspace);
     heaps_free(stripes.heaps);
     free(stripes.marks);

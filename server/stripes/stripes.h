@@ -51,6 +51,7 @@ struct stripe {
     struct waiters *waiters;                    /* NULL while nobody waits */
     struct tracking *tracking;                  /* NULL while nobody tracks any of them */
     struct stripe_marks *marks;                 /* one of stripes.marks */
+    struct chains *chains;                      /* of its table; once made it stays */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
     uint32_t ears;                              /* EAR_*, under the lock */

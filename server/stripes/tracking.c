@@ -2,20 +2,27 @@
  * that no read waits until a large table is copied. Records lie in pages of the table's own: forgetting a million keys
  * gives back some hundred pages, and none of them has an allocator's overhead. Long names have memory of their own.
  *
+ * Chains lie in segments, each as large as all before it, which stay for as long as the server runs: so where a chain begins
+ * may be looked at without a lock, to ask the memory for what is there (TRACKING_RACY), and no array is ever copied.
+ *
  * Invariants:
  *
  *  1. stripe->tracking is NULL exactly when nobody is noted in the stripe, and stripe->ears says whether it is.
  *  2. A record has at least one reader; readers ascend.
- *  3. chain i has the records whose place, by the low bits of their hashes, is i. */
+ *  3. chain i has the records whose place, by the low bits of their hashes, is i.
+ *  4. Chains at and beyond the count are empty. */
 #include "server/stripes/tracking.h"
 
 #include <stdlib.h>
 
 #include "protocol/assert.h"
 #include "server/report/info.h"
+#include "store/memory/memory.h"
 
 enum {
-    CHAINS_MIN = 64,         /* a power of two */
+    CHAINS_SHIFT = 6,
+    CHAINS_MIN = 1 << CHAINS_SHIFT,
+    SEGMENTS = 26,           /* 2^31 chains */
     PAGE_BYTES = 256 * 1024, /* of a large table; ... */
     PAGE_FIRST = 4 * 1024,   /* ... its first page is smaller, and each has twice as much as the one before */
     STEP = 8,                /* sizes of records are rounded up to this */
@@ -46,9 +53,14 @@ struct hole {
     struct hole *next;
 };
 
+/* The first segment has CHAINS_MIN chains. */
+struct chains {
+    size_t count, level; /* level: the largest power of two that is not above the count */
+    struct tracked **segments[SEGMENTS];
+};
+
 struct tracking {
-    struct tracked **chains;
-    size_t chain_count, capacity, level; /* level: the largest power of two that is not above chain_count */
+    struct chains *chains; /* the stripe's */
     size_t count;
     uint64_t readers; /* of all keys */
     struct page *pages;
@@ -144,9 +156,24 @@ static void record_free(struct tracking *table, struct tracked *record) {
 
 /* ---- The table ------------------------------------------------------------------------------------ */
 
-static size_t chain_at(const struct tracking *table, uint32_t hash) {
-    size_t at = hash & (2 * table->level - 1);
-    return at < table->chain_count ? at : hash & (table->level - 1);
+static inline unsigned segment_of(size_t at) {
+    size_t beyond = at >> CHAINS_SHIFT;
+    return beyond ? 64u - (unsigned)__builtin_clzll(beyond) : 0;
+}
+static inline size_t segment_begin(unsigned segment) {
+    return segment ? (size_t)CHAINS_MIN << (segment - 1) : 0;
+}
+
+static struct tracked **chain_at(const struct chains *chains, size_t at) {
+    unsigned segment = segment_of(at);
+    assert(at < chains->count);
+    return &chains->segments[segment][at - segment_begin(segment)];
+}
+
+static struct tracked **chain_of(const struct tracking *table, uint32_t hash) {
+    const struct chains *chains = table->chains;
+    size_t at = hash & (2 * chains->level - 1);
+    return chain_at(chains, at < chains->count ? at : hash & (chains->level - 1));
 }
 
 static struct bytes name_of(const struct tracked *record) {
@@ -166,43 +193,65 @@ const uint32_t *tracked_readers(const struct tracked *tracked, uint32_t *count) 
 /* The link to the key's record; to NULL if it has none. */
 static struct tracked **link_of(const struct tracking *table, struct key key) {
     uint32_t hash = (uint32_t)key.hash;
-    struct tracked **link = &table->chains[chain_at(table, hash)];
+    struct tracked **link = chain_of(table, hash);
     for (; *link; link = &(*link)->next)
         if ((*link)->hash == hash && (*link)->len == key.name.len && bytes_equal(name_of(*link), key.name))
             break;
     return link;
 }
 
-static struct tracking *table_new(void) {
-    struct tracking *table = calloc(1, sizeof *table);
-    if (!table) return NULL;
-    table->chains = calloc(CHAINS_MIN, sizeof(struct tracked *));
-    table->chain_count = table->capacity = table->level = CHAINS_MIN;
-    if (table->chains) return table;
-    free(table);
-    return NULL;
+/* Makes room for one chain more, if there is none. False without memory. */
+static bool segment_ready(struct chains *chains, size_t at) {
+    unsigned segment = segment_of(at);
+    if (segment >= SEGMENTS) return false;
+    if (chains->segments[segment]) return true;
+    size_t count = segment ? segment_begin(segment) : CHAINS_MIN;
+    struct tracked **made = calloc(count, sizeof *made);
+    if (made) __atomic_store_n(&chains->segments[segment], made, __ATOMIC_RELEASE);
+    return made;
+}
+
+static bool chains_ready(struct stripe *stripe) {
+    if (!stripe->chains) {
+        struct chains *chains = calloc(1, sizeof *chains);
+        if (!chains) return false;
+        chains->count = chains->level = CHAINS_MIN;
+        __atomic_store_n(&stripe->chains, chains, __ATOMIC_RELEASE);
+    }
+    return segment_ready(stripe->chains, 0);
+}
+
+static struct tracking *table_new(struct stripe *stripe) {
+    struct tracking *table = chains_ready(stripe) ? calloc(1, sizeof *table) : NULL;
+    if (table) table->chains = stripe->chains;
+    return table;
 }
 
 /* One chain more, which takes its part of another. Where there is no memory chains get longer, and nothing else happens. */
 static void grow(struct tracking *table) {
-    if (table->chain_count == table->capacity) {
-        struct tracked **chains = realloc(table->chains, 2 * table->capacity * sizeof(struct tracked *));
-        if (!chains) return;
-        table->chains = chains;
-        table->capacity *= 2;
-    }
-    if (table->chain_count == 2 * table->level) table->level *= 2;
-    size_t added = table->chain_count++;
-    struct tracked **from = &table->chains[added - table->level], *all = *from, **to = &table->chains[added];
-    assert(added >= table->level && added < 2 * table->level);
-    *from = *to = NULL;
+    struct chains *chains = table->chains;
+    if (!segment_ready(chains, chains->count)) return;
+    if (chains->count == 2 * chains->level) chains->level *= 2;
+    size_t added = chains->count++;
+    assert(added >= chains->level && added < 2 * chains->level);
+    struct tracked **from = chain_at(chains, added - chains->level), *all = *from,
+                   **to = chain_at(chains, added);
+    assert(*to == NULL); /* 4 */
+    *from = NULL;
     for (struct tracked *next; all; all = next) {
         next = all->next;
-        struct tracked **chain = &table->chains[chain_at(table, all->hash)];
+        struct tracked **chain = chain_of(table, all->hash);
         assert(chain == from || chain == to); /* 3 */
         all->next = *chain;
         *chain = all;
     }
+}
+
+/* Of a table whose records are about to go. */
+static void empty_chains(struct chains *chains) {
+    for (unsigned segment = 0; segment < SEGMENTS && chains->segments[segment]; segment++)
+        memset(chains->segments[segment], 0,
+               (segment ? segment_begin(segment) : CHAINS_MIN) * sizeof(struct tracked *));
 }
 
 static void drop_table(struct stripe *stripe) {
@@ -215,7 +264,7 @@ static void drop_table(struct stripe *stripe) {
         next = large->next;
         free(large);
     }
-    free(table->chains);
+    table->chains->count = table->chains->level = CHAINS_MIN;
     free(table);
     stripe->tracking = NULL;
     stripe->ears &= ~(uint32_t)EAR_TRACKED;
@@ -223,7 +272,7 @@ static void drop_table(struct stripe *stripe) {
 
 static bool table_ready(struct stripe *stripe) {
     assert(!stripe->tracking == !(stripe->ears & EAR_TRACKED)); /* 1 */
-    if (!stripe->tracking && !(stripe->tracking = table_new())) return false;
+    if (!stripe->tracking && !(stripe->tracking = table_new(stripe))) return false;
     stripe->ears |= EAR_TRACKED;
     return true;
 }
@@ -259,8 +308,8 @@ static bool add_key(struct tracking *table, struct key key, uint32_t reader) {
     *record = (struct tracked){.hash = (uint32_t)key.hash, .len = (uint32_t)key.name.len, .count = 1};
     record->readers[0] = reader;
     write_record(record, key.name);
-    if (table->count >= table->chain_count) grow(table);
-    struct tracked **chain = &table->chains[chain_at(table, record->hash)];
+    if (table->count >= table->chains->count) grow(table);
+    struct tracked **chain = chain_of(table, record->hash);
     record->next = *chain;
     *chain = record;
     count_totals(table, 1, 1);
@@ -304,14 +353,29 @@ enum tracking_noted tracking_note(struct stripe *stripe, struct key key, uint32_
     return record && has_reader(record, reader) ? TRACKING_KNOWN : note_anew(stripe, key, reader);
 }
 
-void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
-    const struct tracking *table = stripe->tracking;
-    if (table) __builtin_prefetch(&table->chains[chain_at(table, (uint32_t)hash)]);
+/* ---- Prefetching, without the lock ---------------------------------------------------------------- */
+
+#define TRACKING_RACY   __attribute__((no_sanitize("thread")))
+#define READ_ONCE(word) (*(const volatile __typeof__(word) *)&(word))
+
+/* The beginning of a chain, this hash's as likely as not; NULL if there is none. It stays readable. */
+TRACKING_RACY static inline struct tracked *const *racy_chain(const struct stripe *stripe, uint64_t hash) {
+    const struct chains *chains = READ_ONCE(stripe->chains);
+    if (!chains) return NULL;
+    size_t level = READ_ONCE(chains->level), at = (uint32_t)hash & (2 * level - 1);
+    if (at >= READ_ONCE(chains->count)) at &= level - 1;
+    unsigned segment = segment_of(at);
+    struct tracked *const *first = segment < SEGMENTS ? READ_ONCE(chains->segments[segment]) : NULL;
+    return first ? &first[at - segment_begin(segment)] : NULL;
 }
 
-void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
-    const struct tracking *table = stripe->tracking;
-    if (table) __builtin_prefetch(table->chains[chain_at(table, (uint32_t)hash)]);
+void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
+    memory_prefetch(racy_chain(stripe, hash));
+}
+
+TRACKING_RACY void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
+    struct tracked *const *chain = racy_chain(stripe, hash);
+    if (chain) memory_prefetch(READ_ONCE(*chain));
 }
 
 /* ---- Taking --------------------------------------------------------------------------------------- */
@@ -333,9 +397,9 @@ struct tracked *tracking_take(struct stripe *stripe, struct key key) {
 struct tracked *tracking_take_any(struct stripe *stripe, uint64_t random) {
     struct tracking *table = stripe->tracking;
     if (!table || !table->count) return NULL;
-    size_t at = (size_t)(random % table->chain_count);
-    while (!table->chains[at]) at = at + 1 < table->chain_count ? at + 1 : 0;
-    return unlink_record(table, &table->chains[at]);
+    size_t chains = table->chains->count, at = (size_t)(random % chains);
+    while (!*chain_at(table->chains, at)) at = at + 1 < chains ? at + 1 : 0;
+    return unlink_record(table, chain_at(table->chains, at));
 }
 
 void tracking_free(struct stripe *stripe, struct tracked *tracked) {
@@ -347,8 +411,16 @@ void tracking_free(struct stripe *stripe, struct tracked *tracked) {
 void tracking_clear(struct stripe *stripe) {
     struct tracking *table = stripe->tracking;
     if (!table) return;
+    empty_chains(table->chains);
     count_totals(table, -(int64_t)table->count, -(int64_t)table->readers);
     drop_table(stripe);
+}
+
+void tracking_end(struct stripe *stripe) {
+    tracking_clear(stripe);
+    for (unsigned i = 0; stripe->chains && i < SEGMENTS; i++) free(stripe->chains->segments[i]);
+    free(stripe->chains);
+    stripe->chains = NULL;
 }
 
 /* ---- INFO ----------------------------------------------------------------------------------------- */

@@ -4,13 +4,13 @@
  * takes its record out, and tells the readers that what they have read is no longer valid
  * (server/clients/invalidation.h): a reader is told once, and is noted anew when he reads the key again. Keys are
  * known by their names alone, whatever the database, as in Redis. A record is 24 bytes, 4 for each reader (room for a
- * power of two), and the name, in pages of the stripe's own; a place in the table is 8 bytes more.
+ * power of two), and the name, in pages of the stripe's own; a place in the table is 8 bytes more. Places stay when keys go.
  *
  * Readers are the low halves of client ids. Those who have gone, or track no more, stay noted until the key changes;
  * where two clients have the same number, one that came four milliards after the other, the later one is told too
  * much.
  *
- * Every function here wants the stripe's lock held, but for tracking_totals. */
+ * Every function here wants the stripe's lock held, but for the prefetches, tracking_end and tracking_totals. */
 #ifndef KEVY_SERVER_STRIPES_TRACKING_H
 #define KEVY_SERVER_STRIPES_TRACKING_H
 
@@ -24,7 +24,8 @@ struct tracked; /* a key and who has read it */
 enum tracking_noted { TRACKING_KNOWN, TRACKING_NEW, TRACKING_NO_MEMORY /* it is not noted then */ };
 enum tracking_noted tracking_note(struct stripe *stripe, struct key key, uint32_t reader)
     __attribute__((warn_unused_result));
-/* Where nobody else changes the stripe: asks the memory for what tracking_note will look at, in two steps. */
+/* Asks the memory for what tracking_note will look at, in two steps. No lock: what others change meanwhile is read as it
+ * happens to be, which costs a useless prefetch and no more. */
 void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash);
 void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash);
 
@@ -41,6 +42,8 @@ const uint32_t *tracked_readers(const struct tracked *tracked, uint32_t *count);
 
 /* Forgets all keys of the stripe. */
 void tracking_clear(struct stripe *stripe);
+/* The same, and gives the table's memory back: when no other thread looks at the stripe any more. */
+void tracking_end(struct stripe *stripe);
 
 /* Of all stripes: keys, and readers of them all added up. No lock. */
 struct tracking_totals {

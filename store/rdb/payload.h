@@ -16,10 +16,12 @@ struct payload {
     struct bytes value;
 };
 
+enum payload_checksum { PAYLOAD_CHECKED, PAYLOAD_UNCHECKED /* whatever its checksum says */ };
+
 /* Opens what somebody sent. False if it is no payload, of a version that is not read, or not what it was:
  * Redis says to this "DUMP payload version or checksum are wrong", and to whatever is wrong with the value
  * then "Bad data format". */
-bool payload_open(struct bytes bytes, struct payload *payload);
+bool payload_open(struct bytes bytes, enum payload_checksum checksum, struct payload *payload);
 
 /* Writes the footer, PAYLOAD_FOOTER bytes, of a payload whose type and value have this checksum. */
 void payload_close(char *at, uint64_t crc, unsigned version);

@@ -57,12 +57,25 @@ bool set_is_integers(const struct value *value) {
     return true;
 }
 
+/* Begins with what the cursor is at, of whose leaf all members may be short. */
+static void begin_leaf(struct set_walk *walk) {
+    const struct tree_cursor *cursor = &walk->cursor;
+    struct leaf_members members;
+    walk->lens = walk->lens_end = NULL;
+    if (cursor->leaf == NULL || !leaf_members(cursor->leaf, &members)) return;
+    walk->at = members.first + cursor->offset;
+    walk->lens = members.lens + cursor->place;
+    walk->lens_end = members.lens + members.count;
+}
+
 void set_walk(struct set_walk *walk, const struct value *value, uint64_t from) {
     assert(from <= set_count(value));
+    walk->lens = walk->lens_end = NULL;
     if (is_tree(value)) {
         walk->shape = SET_TREE;
         walk->cursor.leaf = NULL;
         if (from < collection_tree(value)->count) tree_select(&walk->cursor, collection_tree(value), from);
+        begin_leaf(walk);
         return;
     }
     walk->shape = is_intset(value) ? SET_INTEGERS : SET_PACK;
@@ -78,103 +91,29 @@ static bool next_integer(struct set_walk *walk, struct element *member) {
     return true;
 }
 
-/* To the member behind the one that was read. The bytes of a short one are all that is stored of it. */
-static void step(struct tree_cursor *cursor, const struct tree_item *item) {
-    bool last = cursor->place + 1u == cursor->leaf->head.count;
-    if (last || item->parts[0].len > ELEMENT_PLAIN_MAX) {
-        tree_next(cursor);
-        return;
-    }
-    cursor->offset += item->parts[0].len;
-    cursor->place++;
-}
-
-bool set_next(struct set_walk *walk, struct element *member) {
-    if (walk->shape == SET_INTEGERS) return next_integer(walk, member);
-    if (walk->shape == SET_PACK) return pack_next(&walk->pack, member);
-    if (walk->cursor.leaf == NULL) return false;
+/* The next one where the members of a leaf do not lie one behind the other, or that was the last. */
+static bool next_in_tree(struct set_walk *walk, struct element *member) {
+    struct tree_cursor *cursor = &walk->cursor;
     struct tree_item item;
-    tree_get(&walk->cursor, &item);
+    if (walk->lens) {
+        tree_next_leaf(cursor);
+        begin_leaf(walk);
+        if (walk->lens) return set_next(walk, member);
+    }
+    if (cursor->leaf == NULL) return false;
+    const struct leaf *leaf = cursor->leaf;
+    tree_get(cursor, &item);
     *member = (struct element){item.parts[0], item.blocks[0]};
-    step(&walk->cursor, &item);
+    if (tree_next(cursor) && cursor->leaf != leaf) begin_leaf(walk);
     return true;
 }
 
-/* ---- Many lookups --------------------------------------------------------------------------------- */
-
-enum { SLOTS = sizeof((struct set_table *)0)->slots / sizeof(uint16_t) };
-
-static void fill_table(struct set_table *table, const struct keyspace *ks, struct bytes pack) {
-    struct pack_walk walk = pack_from(pack, 0);
-    memset(table->slots, 0, sizeof table->slots);
-    assert(pack_count(pack) <= COLLECTION_PACK_ELEMENTS);
-    for (uint16_t i = 0; walk.code < walk.codes_end; i++) {
-        struct element member;
-        table->offsets[i] = (uint16_t)(walk.at - pack.data);
-        pack_next(&walk, &member);
-        unsigned slot = hash_bytes(ks->seed, member.bytes) % SLOTS;
-        while (table->slots[slot]) slot = (slot + 1) % SLOTS;
-        table->slots[slot] = (uint16_t)(i + 1);
+bool set_next_elsewhere(struct set_walk *walk, struct element *member) {
+    switch (walk->shape) {
+    case SET_INTEGERS: return next_integer(walk, member);
+    case SET_PACK: return pack_next(&walk->pack, member);
+    default: return next_in_tree(walk, member);
     }
-}
-
-static bool table_has(const struct set_table *table, struct bytes pack, struct bytes member, uint64_t hash) {
-    const uint8_t *codes = (const uint8_t *)pack.data + PACK_HEAD;
-    uint8_t code = element_code(member.len);
-    for (unsigned slot = hash % SLOTS; table->slots[slot]; slot = (slot + 1) % SLOTS) {
-        unsigned i = table->slots[slot] - 1u;
-        if (element_equals(codes[i], pack.data + table->offsets[i], code, member)) return true;
-    }
-    return false;
-}
-
-void set_lookup(struct set_lookup *lookup, const struct keyspace *ks, const struct value *value,
-                struct set_table *table) {
-    *lookup = (struct set_lookup){.value = value};
-    if (table == NULL || is_tree(value) || is_intset(value)) return;
-    fill_table(table, ks, value_bytes(value));
-    lookup->table = table;
-}
-
-/* Remembers the leaf that a member was looked for in, and between which hashes it lies. */
-static void note_leaf(struct set_lookup *lookup, const struct tree_cursor *cursor) {
-    uint64_t low = 0, last = UINT64_MAX;
-    const struct node *leaf = cursor->tree->root;
-    for (unsigned i = 0; i < cursor->depth; i++) {
-        const struct inner *inner = cursor->ways[i].node;
-        unsigned at = cursor->ways[i].at;
-        if (at > 0) low = inner_key(inner, at).high;
-        if (at + 1 < inner->head.count) last = inner_key(inner, at + 1).high - 1;
-        leaf = inner_child(inner, at);
-    }
-    lookup->leaves[1] = lookup->leaves[0];
-    lookup->leaves[0].leaf = leaf_at(leaf);
-    lookup->leaves[0].low = low;
-    lookup->leaves[0].last = last;
-}
-
-static bool lookup_in_tree(struct set_lookup *lookup, struct bytes member, uint64_t hash) {
-    struct tree_cursor cursor;
-    size_t offset;
-    for (unsigned i = 0; i < 2; i++) {
-        const struct leaf *leaf = lookup->leaves[i].leaf;
-        if (leaf && hash >= lookup->leaves[i].low && hash <= lookup->leaves[i].last)
-            return leaf_find(leaf, hash, member, &offset) < leaf->head.count;
-    }
-    if (collection_tree(lookup->value)->root == NULL) return false;
-    bool found = tree_find(&cursor, collection_tree(lookup->value), hash, member);
-    note_leaf(lookup, &cursor);
-    return found;
-}
-
-bool set_lookup_has(struct set_lookup *lookup, struct bytes member, uint64_t hash) {
-    uint32_t index;
-    const struct value *value = lookup->value;
-    if (is_tree(value)) return lookup_in_tree(lookup, member, hash);
-    struct bytes bytes = value_bytes(value);
-    if (is_intset(value)) return find_in_intset(bytes, member, &index);
-    if (lookup->table) return table_has(lookup->table, bytes, member, hash);
-    return pack_find(bytes, 1, member) < pack_count(bytes);
 }
 
 /* ---- Trees ---------------------------------------------------------------------------------------- */

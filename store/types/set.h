@@ -21,6 +21,10 @@ bool set_is_integers(const struct value *value);
 
 /* A walk over all members, in the order of memory: of numbers, where the set is an intset. Valid until the next change. */
 struct set_walk {
+    /* SET_TREE: the members of the cursor's leaf that are left, one behind the other, and their lengths. Where some of the
+     * leaf are long there are none of these, and the cursor goes from one to the next. */
+    const char *at;
+    const uint8_t *lens, *lens_end;
     enum { SET_INTEGERS, SET_PACK, SET_TREE } shape;
     uint32_t index; /* SET_INTEGERS: the next one */
     struct bytes integers;
@@ -31,27 +35,7 @@ struct set_walk {
 /* From the member at this place on, which is at most the count. */
 void set_walk(struct set_walk *walk, const struct value *value, uint64_t from);
 /* The next one; valid until the next call, where the set is an intset, which has no text of its members. */
-bool set_next(struct set_walk *walk, struct element *member);
-
-/* Questions about many members of one set, which does not change meanwhile: a tree is asked from left to right, a pack by a
- * table of its members. */
-struct set_lookup {
-    const struct value *value;
-    struct set_table *table; /* of a pack, or NULL */
-    struct {
-        const struct leaf *leaf; /* NULL: none yet */
-        uint64_t low, last;      /* the hashes that it may have */
-    } leaves[2];                 /* those that were asked last, the latest first */
-};
-struct set_table {
-    uint16_t slots[2 * COLLECTION_PACK_ELEMENTS]; /* open; one more than the member's index, or 0 */
-    uint16_t offsets[COLLECTION_PACK_ELEMENTS];   /* of members, from where the pack begins */
-};
-/* `table` is used if the set is a pack; NULL where that does not pay. The value is borrowed. */
-void set_lookup(struct set_lookup *lookup, const struct keyspace *ks, const struct value *value,
-                struct set_table *table);
-/* Is the member with this hash (hash_bytes under the keyspace's seed) in the set? */
-bool set_lookup_has(struct set_lookup *lookup, struct bytes member, uint64_t hash);
+static inline bool set_next(struct set_walk *walk, struct element *member);
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
@@ -88,5 +72,16 @@ bool set_draft_mark(struct set_draft *draft);
 /* The set, for keyspace_set. It lies in the draft, which goes with set_draft_end. */
 struct value set_draft_value(const struct set_draft *draft);
 void set_draft_end(struct set_draft *draft);
+
+/* ---- Definitions of the above --------------------------------------------------------------------- */
+
+bool set_next_elsewhere(struct set_walk *walk, struct element *member);
+
+static inline bool set_next(struct set_walk *walk, struct element *member) {
+    if (walk->lens == walk->lens_end) return set_next_elsewhere(walk, member);
+    *member = (struct element){.bytes = {walk->at, *walk->lens}};
+    walk->at += *walk->lens++;
+    return true;
+}
 
 #endif

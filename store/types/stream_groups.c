@@ -460,6 +460,42 @@ bool stream_pending_remove(struct stream_group *group, const struct tree_context
     return true;
 }
 
+/* Whose an entry is, which is found on the way to it. */
+struct taking {
+    struct stream_group *group;
+    const struct tree_context *context;
+    struct stream_consumer *consumer;
+};
+
+static bool see_pending(void *seer, const struct tree_item *found) {
+    struct taking *taking = seer;
+    struct stream_pending pending;
+    read_pending(found, &pending);
+    struct tree_item number = number_item(pending.id);
+    struct stream_consumer *consumer = own_slot(taking->group, taking->context, pending.consumer);
+    taking->consumer = consumer;
+    return consumer && may_take(&consumer->head, &consumer->pending, taking->context, &number);
+}
+
+bool stream_pending_take(struct stream_group *group, const struct tree_context *context, struct stream_id id,
+                         bool *there) {
+    struct taking taking = {.group = group, .context = context};
+    struct tree_item number = number_item(id), first;
+    struct stream_pending pending;
+    assert(!is_shared(&group->head)); /* 1 */
+    *there = false;
+    if (group->pending.count == 0) return true;
+    tree_get_end(&group->pending, TREE_FRONT, &first);
+    if (is_forked(&group->head) || stream_id_compare(stream_id_of(&first), id) == 0) {
+        *there = stream_pending_find(group, id, &pending);
+        return !*there || stream_pending_remove(group, context, &pending);
+    }
+    enum tree_changed changed = tree_remove_seen(&group->pending, context, &number, see_pending, &taking);
+    *there = changed != TREE_UNCHANGED;
+    if (changed == TREE_REMOVED) take_item(&taking.consumer->pending, context, &number);
+    return changed != TREE_NO_MEMORY;
+}
+
 bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
                             struct bytes name) {
     bool found;

@@ -130,7 +130,10 @@ bool stream_consumer_remove(struct stream_group *group, const struct tree_contex
 /* Makes an entry pending for the consumer that it names, or, where it is pending already, for whomever, changes it. */
 bool stream_pending_put(struct stream_group *group, const struct tree_context *context,
                         const struct stream_pending *pending);
-/* It is pending, and that is over. */
+/* It is pending no more. *there: it was; where there is no memory it is yet. */
+bool stream_pending_take(struct stream_group *group, const struct tree_context *context, struct stream_id id,
+                         bool *there);
+/* The same of one that was found. */
 bool stream_pending_remove(struct stream_group *group, const struct tree_context *context,
                            const struct stream_pending *pending);
 

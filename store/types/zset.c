@@ -49,25 +49,35 @@ static bool is_scored(struct tree_cursor *cursor, const struct tree *tree, struc
 }
 
 static bool find_in_trees(const struct hash_seed *seed, const struct value *value, struct bytes member,
-                          struct tree_item *found) {
-    struct tree_cursor candidate, cursor;
+                          struct zset_place *place) {
     struct tree_item wanted = indexed(seed, member, 0), item;
-    bool more = tree_lower_bound(&candidate, index_of(value), &wanted);
-    for (; more; more = tree_next(&candidate)) {
-        tree_get(&candidate, &item);
+    bool more = tree_lower_bound(&place->entry, index_of(value), &wanted);
+    for (; more; more = tree_next(&place->entry)) {
+        tree_get(&place->entry, &item);
         if (item.key.high != wanted.key.high) return false;
-        if (!is_scored(&cursor, collection_tree(value), member, item.score)) continue;
-        tree_get(&cursor, found);
-        return true;
+        if (is_scored(&place->item, collection_tree(value), member, item.score)) return true;
     }
     return false;
 }
 
-bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score) {
+bool zset_locate(const struct keyspace *ks, const struct value *value, struct bytes member,
+                 struct zset_place *place) {
     if (value->kind == VALUE_OBJECT) {
         struct tree_item item;
-        if (!find_in_trees(ks->seed, value, member, &item)) return false;
-        *score = item.score;
+        if (!find_in_trees(ks->seed, value, member, place)) return false;
+        tree_get(&place->item, &item);
+        place->score = item.score; /* the index may have the other zero, in an entry too many */
+        return true;
+    }
+    place->entry.leaf = place->item.leaf = NULL;
+    return zset_find(ks, value, member, &place->score);
+}
+
+bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score) {
+    if (value->kind == VALUE_OBJECT) {
+        struct zset_place place;
+        if (!zset_locate(ks, value, member, &place)) return false;
+        *score = place.score;
         return true;
     }
     struct bytes pack = value_bytes(value);
@@ -357,14 +367,18 @@ void zset_ahead(const struct keyspace *ks, const struct value *value, const stru
     uint64_t hashes[TREE_AHEAD_MOST] = {0};
     struct tree_item items[TREE_AHEAD_MOST];
     const struct tree *tree = collection_tree(value), *index = index_of(value);
+    const struct leaf *leaves[TREE_AHEAD_MOST];
     unsigned there = 0;
     assert(count <= TREE_AHEAD_MOST);
     if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
     for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, members[i]);
-    tree_ahead_of_hashes(index, hashes, count);
+    tree_ahead_of_hashes(index, hashes, count, leaves);
     for (unsigned i = 0; i < count; i++) {
-        struct tree_item *item = &items[there];
-        if (!tree_first_of_hash(index, hashes[i], item)) continue;
+        struct tree_item *item = &items[there], wanted = {.key.high = hashes[i]};
+        bool equal;
+        unsigned place = leaf_lower_bound(leaves[i], &wanted, &equal);
+        if (!equal) continue;
+        leaf_get(leaves[i], place, 0, item);
         item->parts[0] = members[i];
         there++;
     }
@@ -422,8 +436,8 @@ static bool take_from_trees(const struct tree_context *context, struct collectio
 
 /* Gives a member another score in both trees. False without memory, and then both are as they were: nothing of what
  * undoes it takes memory, for the ways to both places have been copied by then. */
-static bool move_in_trees(const struct tree_context *context, struct collection *collection,
-                          const struct tree_item *item, double old) {
+static bool move_by_ways(const struct tree_context *context, struct collection *collection,
+                         const struct tree_item *item, double old) {
     struct bytes member = item->parts[0];
     struct tree_item before = {.score = old, .parts = {member}};
     struct tree_item entry = indexed(context->seed, member, old);
@@ -445,9 +459,21 @@ static bool move_in_trees(const struct tree_context *context, struct collection 
     return false;
 }
 
+/* The same. As a rule neither tree is shared and there is room: then it takes no way but that to where the item belongs. */
+static bool move_in_trees(const struct tree_context *context, struct collection *collection,
+                          const struct tree_item *item, const struct zset_place *old) {
+    if (item->parts[0].len > ELEMENT_PLAIN_MAX ||
+        !tree_rescore_at(&collection->index, &old->entry, item->score))
+        return move_by_ways(context, collection, item, old->score);
+    if (tree_move_from(&collection->tree, context, &old->item, item)) return true;
+    bool undone = tree_rescore_at(&collection->index, &old->entry, old->score);
+    assert(undone);
+    return move_by_ways(context, collection, item, old->score);
+}
+
 static enum zset_changed put_in_trees(const struct tree_context *context, struct collection *collection,
-                                      const struct tree_item *item, const double *old) {
-    if (old) return move_in_trees(context, collection, item, *old) ? ZSET_REPLACED : ZSET_NO_MEMORY;
+                                      const struct tree_item *item, const struct zset_place *old) {
+    if (old) return move_in_trees(context, collection, item, old) ? ZSET_REPLACED : ZSET_NO_MEMORY;
     return add_to_trees(context, collection, item) ? ZSET_ADDED : ZSET_NO_MEMORY;
 }
 
@@ -522,14 +548,14 @@ static bool move_in_pack(struct edit *edit, struct bytes bytes, const struct pai
 }
 
 /* Puts a member into the pack of the edit. False, and nothing is changed, if it must be trees for that. */
-static bool put_in_pack(struct edit *edit, struct bytes member, double score, const double *old,
+static bool put_in_pack(struct edit *edit, struct bytes member, double score, bool there,
                         enum zset_changed *changed) {
     struct value now = entry_value(edit->entry);
     struct pair pair;
     if (now.kind == VALUE_OBJECT || member.len > ELEMENT_INLINE_MAX) return false;
     struct bytes pack = value_bytes(&now);
     make_pair(&pair, member, score);
-    if (old) return move_in_pack(edit, pack, &pair, score, changed);
+    if (there) return move_in_pack(edit, pack, &pair, score, changed);
     size_t len = (pack.len ? pack.len : PACK_HEAD) + pair_len(&pair);
     if (!collection_may_pack(len, pack_count(pack) + PARTS)) return false;
     *changed = add_to_pack(edit, pack, &pair, score);
@@ -538,11 +564,12 @@ static bool put_in_pack(struct edit *edit, struct bytes member, double score, co
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
-enum zset_changed zset_put(struct edit *edit, struct element member, double score, const double *old) {
+enum zset_changed zset_put(struct edit *edit, struct element member, double score,
+                           const struct zset_place *old) {
     enum zset_changed changed;
     assert(!isnan(score));
-    if (old && *old == score) return ZSET_UNCHANGED;
-    if (put_in_pack(edit, member.bytes, score, old, &changed)) return changed;
+    if (old && old->score == score) return ZSET_UNCHANGED;
+    if (put_in_pack(edit, member.bytes, score, old != NULL, &changed)) return changed;
     if (edit->entry->kind != VALUE_OBJECT && !unpack(edit)) return ZSET_NO_MEMORY;
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return ZSET_NO_MEMORY;
@@ -563,6 +590,7 @@ static bool delete_from_pack(struct edit *edit, struct bytes bytes, uint32_t at,
 enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
     struct value value = entry_value(edit->entry);
     struct keyspace *ks = edit->keyspace;
+    struct zset_place place;
     struct tree_item item;
     edit->lost = true;
     if (value.kind != VALUE_OBJECT) {
@@ -571,7 +599,8 @@ enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
         if (at == pack_count(pack)) return ZSET_UNCHANGED;
         return delete_from_pack(edit, pack, at, PARTS) ? ZSET_DELETED : ZSET_NO_MEMORY;
     }
-    if (!find_in_trees(ks->seed, &value, member, &item)) return ZSET_UNCHANGED;
+    if (!find_in_trees(ks->seed, &value, member, &place)) return ZSET_UNCHANGED;
+    tree_get(&place.item, &item);
     size_t bytes = long_bytes(&item);
     struct tree_context context = collection_context(ks);
     struct collection *collection = collection_edit(edit);
@@ -807,7 +836,8 @@ static bool load_in_pack(struct loading *loading, const struct rdb_element *elem
 static enum rdb_answer load_in_trees(struct loading *loading, const struct rdb_element *element) {
     const struct tree_context *context = &loading->options->context;
     struct value *value = &loading->value;
-    struct tree_item item = {.score = element->score, .parts = {element->name}}, other;
+    struct tree_item item = {.score = element->score, .parts = {element->name}};
+    struct zset_place other;
     if (value->kind != VALUE_OBJECT) {
         struct collection *made = trees_of_pack(context, value->bytes, loading->options->dead);
         if (made == NULL) return RDB_NO_ROOM;

@@ -23,6 +23,13 @@ struct zset_item {
 uint64_t zset_count(const struct value *value);
 /* The score of a member. False if there is no such member. */
 bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score);
+/* The same, and where it is: for zset_put, as long as nothing is changed. */
+struct zset_place {
+    double score;
+    struct tree_cursor entry, item; /* in the index, and in the tree of scores; leaf NULL: of a pack */
+};
+bool zset_locate(const struct keyspace *ks, const struct value *value, struct bytes member,
+                 struct zset_place *place);
 /* How many members come before this one with this score, whether it is there or not. */
 uint64_t zset_rank(const struct value *value, double score, struct bytes member);
 /* How many members have a lower score; or, `through`, no higher one. */
@@ -74,10 +81,11 @@ void zset_ahead(const struct keyspace *ks, const struct value *value, const stru
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
 enum zset_changed { ZSET_NO_MEMORY, ZSET_UNCHANGED, ZSET_REPLACED, ZSET_ADDED, ZSET_DELETED };
-/* Gives a member, which does not lie in the sorted set itself, a score. `old` is what zset_find has found, or NULL where
- * it is not there. `block` holds the member and may be kept where that is long, or is NULL. ZSET_ADDED, ZSET_REPLACED, or
- * ZSET_UNCHANGED where the score is the old one; ZSET_NO_MEMORY. */
-enum zset_changed zset_put(struct edit *edit, struct element member, double score, const double *old);
+/* Gives a member, which does not lie in the sorted set itself, a score. `old` is what zset_locate has found, or NULL
+ * where it is not there. `block` holds the member and may be kept where that is long, or is NULL. ZSET_ADDED,
+ * ZSET_REPLACED, or ZSET_UNCHANGED where the score is the old one; ZSET_NO_MEMORY. */
+enum zset_changed zset_put(struct edit *edit, struct element member, double score,
+                           const struct zset_place *old);
 /* ZSET_DELETED, ZSET_NO_MEMORY, or ZSET_UNCHANGED where there is no such member. The last one leaves an empty sorted set,
  * which goes when the edit is closed. */
 enum zset_changed zset_delete(struct edit *edit, struct bytes member);

@@ -845,23 +845,51 @@ static bool is_below(struct tree_key a, struct tree_key b) {
     return a.high < b.high || (a.high == b.high && a.low < b.low);
 }
 
-/* A place near the bound, but not behind it: halving, and adding up the sizes between one middle and the next. */
-static unsigned near_bound(const struct leaf *leaf, struct tree_key key, size_t *offset) {
-    enum { NEAR = 4 };
+/* Between which places the first element lies that is not below a number: that at `low` is below it, or is the first, and
+ * that at `high` is not, or there is none. */
+struct near {
+    unsigned low, high;
+    size_t offset; /* of the element at `low` */
+};
+
+/* Looks at one of the elements in between. The sizes that lead there are added up from `low` on, or from the end. */
+static bool narrow(const struct leaf *leaf, struct tree_key key, struct near *near, unsigned at) {
     const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf);
-    unsigned low = 0, high = leaf->head.count;
-    *offset = 0;
-    while (high - low > NEAR) {
-        unsigned middle = low + (high - low) / 2;
-        size_t at = *offset + sum_bytes(lens + (size_t)2 * low, (size_t)2 * (middle - low));
-        if (is_below(decode_id(element_at(leaf, at), lens[2 * middle], base_of(leaf)), key)) {
-            low = middle;
-            *offset = at;
-        } else {
-            high = middle;
-        }
+    unsigned before = at - near->low, behind = leaf->head.count - at;
+    size_t offset = before <= behind
+                        ? near->offset + sum_bytes(lens + (size_t)2 * near->low, (size_t)2 * before)
+                        : leaf->used - sum_bytes(lens + (size_t)2 * at, (size_t)2 * behind);
+    bool below = is_below(decode_id(element_at(leaf, offset), lens[(size_t)2 * at], base_of(leaf)), key);
+    if (below) {
+        near->low = at;
+        near->offset = offset;
+    } else {
+        near->high = at;
     }
-    return low;
+    return below;
+}
+
+/* Milliseconds lie evenly as a rule: so a few elements around the place where it would be then are tried first. */
+static void narrow_by_guess(const struct leaf *leaf, struct tree_key key, struct near *near) {
+    enum { AROUND = 8 };
+    const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf) + (size_t)2 * (near->high - 1u);
+    struct tree_key base = base_of(leaf);
+    uint64_t last = decode_id(element_at(leaf, leaf->used - lens[0] - lens[1]), lens[0], base).high;
+    if (key.high <= base.high || key.high >= last || last - base.high > UINT32_MAX) return;
+    unsigned guess = (unsigned)((key.high - base.high) * near->high / (last - base.high));
+    assert(guess < near->high);
+    if (guess > AROUND && !narrow(leaf, key, near, guess - AROUND)) return;
+    if (near->low + 2 * AROUND < near->high) narrow(leaf, key, near, near->low + 2 * AROUND);
+}
+
+/* A place near the bound, but not behind it, in a leaf without long parts. */
+static unsigned near_bound(const struct leaf *leaf, struct tree_key key, size_t *offset) {
+    enum { NEAR = 4, MANY = 32 };
+    struct near near = {.high = leaf->head.count};
+    if (near.high >= MANY) narrow_by_guess(leaf, key, &near);
+    while (near.high - near.low > NEAR) narrow(leaf, key, &near, near.low + (near.high - near.low) / 2);
+    *offset = near.offset;
+    return near.low;
 }
 
 static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, bool *equal) {

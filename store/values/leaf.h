@@ -90,6 +90,9 @@ void leaf_free(struct leaf *leaf);
 /* Changes in place, of a leaf that is not shared. False if there is no room, and nothing is changed. */
 bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
 bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
+/* Writes the second part of an element of TREE_HASH at this offset over, where both are short and of one length. */
+static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
+                                   const struct tree_item *item);
 /* Takes out `count` elements, at least one, from this place on. */
 void leaf_remove(struct leaf *leaf, unsigned place, unsigned count);
 
@@ -109,6 +112,14 @@ struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct h
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
 /* The same of the first one that has this hash. */
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash, size_t *offset);
+/* The members of a leaf of TREE_SET as they lie, one behind the other. */
+struct leaf_members {
+    const uint8_t *tags, *lens; /* a byte each */
+    const char *first;
+    unsigned count;
+};
+/* False if some of them are long: then the lens do not tell where the next one lies. */
+static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *members);
 /* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
 /* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
@@ -144,6 +155,25 @@ static inline bool leaf_prepare(enum tree_kind kind, const struct tree_item *ite
 
 static inline void leaf_drop(struct leaf_item *ready) {
     if (ready->blocks[0] || ready->blocks[1]) leaf_drop_blocks(ready);
+}
+
+static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *members) {
+    const uint8_t *tags = (const uint8_t *)leaf->bytes; /* the first column, behind which the lens are */
+    unsigned count = leaf->head.count;
+    debug_assert(leaf->head.kind == TREE_SET);
+    *members = (struct leaf_members){tags, tags + count, (const char *)leaf + leaf->start, count};
+    return leaf->longs == 0;
+}
+
+static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
+                                   const struct tree_item *item) {
+    const uint8_t *lens = (const uint8_t *)leaf->bytes + leaf->head.count + TREE_PARTS * (size_t)place;
+    struct bytes value = item->parts[1];
+    debug_assert(leaf->head.kind == TREE_HASH && place < leaf->head.count);
+    assert(leaf->head.references <= 1);
+    if (value.len >= LEAF_LONG || lens[1] != value.len || lens[0] == LEAF_LONG) return false;
+    if (value.len) memcpy((char *)leaf + leaf->start + offset + lens[0], value.data, value.len);
+    return true;
 }
 
 #endif

@@ -97,21 +97,9 @@ static bool begins_at_or_before(const struct node *node, const struct tree_item 
     return bytes_compare(first.parts[0], item->parts[0]) <= 0;
 }
 
-/* The last child whose key has a first word below this one; the first if none has. */
-static unsigned last_below(const struct inner *inner, uint64_t high) {
-    const uint64_t *keys = inner_keys(inner);
-    unsigned low = 0;
-    for (unsigned left = inner->head.count, half; left > 1; left -= half) {
-        half = left / 2;
-        low += keys[low + half] < high ? half : 0;
-    }
-    return low;
-}
-
 /* The last child that begins at or before the item; the first if none does. */
 static unsigned choose_by_key(const struct inner *inner, const struct tree_target *target) {
-    unsigned low = last_below(inner, target->key.high);
-    if (low + 1u == inner->head.count || inner_keys(inner)[low + 1] != target->key.high) return low;
+    unsigned low = tree_child_below(inner, target->key.high);
     for (unsigned left = inner->head.count - low, half; left > 1; left -= half) {
         half = left / 2;
         int order = inner_compare(inner, low + half, target->key);
@@ -208,6 +196,25 @@ bool tree_next_leaf(struct tree_cursor *cursor) {
     return change_leaf(cursor, true);
 }
 
+void tree_enter_leaf(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash) {
+    struct tree_target target = {.to = TREE_TO_KEY, .key = {hash, 0}};
+    assert((tree->kind == TREE_SET || tree->kind == TREE_HASH) && tree->root);
+    begin(cursor, tree);
+    descend(cursor, tree->root, &target);
+}
+
+void tree_leaf_hashes(const struct tree_cursor *cursor, uint64_t *low, uint64_t *last) {
+    *low = 0;
+    *last = UINT64_MAX;
+    assert(cursor->leaf && tree_key_words[cursor->tree->kind] == 1);
+    for (unsigned i = 0; i < cursor->depth; i++) {
+        const struct inner *inner = cursor->ways[i].node;
+        unsigned at = cursor->ways[i].at;
+        if (at > 0) *low = inner_key(inner, at).high;
+        if (at + 1 < inner->head.count) *last = inner_key(inner, at + 1).high - 1;
+    }
+}
+
 bool tree_previous(struct tree_cursor *cursor) {
     assert(cursor->leaf);
     if (cursor->place == 0) return change_leaf(cursor, false);
@@ -217,17 +224,6 @@ bool tree_previous(struct tree_cursor *cursor) {
 }
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
-
-bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member) {
-    begin(cursor, tree);
-    assert(tree->kind == TREE_SET || tree->kind == TREE_HASH);
-    if (tree->root == NULL) return false;
-    struct node *node = tree->root;
-    while (node->level > 0) node = step(cursor, node, tree_child_of_hash(inner_of(node), hash));
-    cursor->place = leaf_find(leaf_of(node), hash, member, &cursor->offset);
-    if (cursor->place < node->count) cursor->leaf = leaf_of(node);
-    return cursor->leaf;
-}
 
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
     const struct node *node = tree->root;
@@ -243,18 +239,6 @@ bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, s
     if (place == node->count) return false;
     leaf_get(leaf_at(node), place, offset, item);
     return true;
-}
-
-bool tree_first_of_hash(const struct tree *tree, uint64_t hash, struct tree_item *item) {
-    const struct node *node = tree->root;
-    struct tree_item wanted = {.key.high = hash};
-    bool equal;
-    assert(tree->kind == TREE_INDEX);
-    if (node == NULL) return false;
-    while (node->level > 0) node = tree_child_by_hash(node, hash);
-    unsigned place = leaf_lower_bound(leaf_at(node), &wanted, &equal); /* equal hashes are in one leaf */
-    if (equal) leaf_get(leaf_at(node), place, 0, item);
-    return equal;
 }
 
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
@@ -334,10 +318,10 @@ uint64_t tree_rank(const struct tree_cursor *cursor) {
 }
 
 /* All of them go down level by level, so that each finds there what was asked for one level above. */
-void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count) {
+void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count,
+                          const struct leaf **leaves) {
     const struct node *nodes[TREE_AHEAD_MOST];
-    assert(tree_key_words[tree->kind] == 1 && count <= TREE_AHEAD_MOST);
-    if (tree->root == NULL) return;
+    assert(tree_key_words[tree->kind] == 1 && tree->root && count <= TREE_AHEAD_MOST);
     for (unsigned i = 0; i < count; i++) nodes[i] = tree->root;
     for (unsigned level = tree->root->level; level > 0; level--)
         for (unsigned i = 0; i < count; i++) {
@@ -345,8 +329,9 @@ void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsig
             tree_ask_for(nodes[i], child);
             nodes[i] = child;
         }
+    for (unsigned i = 0; i < count; i++) leaves[i] = leaf_at(nodes[i]);
     if (tree->kind == TREE_INDEX) return;
-    for (unsigned i = 0; i < count; i++) leaf_prefetch(leaf_at(nodes[i]), hashes[i]);
+    for (unsigned i = 0; i < count; i++) leaf_prefetch(leaves[i], hashes[i]);
 }
 
 void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count) {

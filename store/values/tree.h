@@ -94,12 +94,8 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
-bool tree_find(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash, struct bytes member);
-/* The same where the element is all that is asked for. */
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
-/* The first entry of a TREE_INDEX that has this hash. False if there is none. */
-bool tree_first_of_hash(const struct tree *tree, uint64_t hash, struct tree_item *item);
-/* The same of one of which the hash alone is known. */
+/* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
 /* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
@@ -117,6 +113,10 @@ bool tree_next(struct tree_cursor *cursor);
 bool tree_previous(struct tree_cursor *cursor);
 /* To the first element of the next leaf. */
 bool tree_next_leaf(struct tree_cursor *cursor);
+/* To the first element of the leaf in which this hash is, or would be; of TREE_SET or TREE_HASH, with some elements. */
+void tree_enter_leaf(struct tree_cursor *cursor, const struct tree *tree, uint64_t hash);
+/* Between which hashes, these included, all elements of the cursor's leaf are, and no others. */
+void tree_leaf_hashes(const struct tree_cursor *cursor, uint64_t *low, uint64_t *last);
 /* The element. A hash of TREE_SET and TREE_HASH is not in it. */
 static inline void tree_get(const struct tree_cursor *cursor, struct tree_item *item) {
     leaf_get(cursor->leaf, cursor->place, cursor->offset, item);
@@ -129,10 +129,11 @@ uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64
                    void (*each)(void *context, const struct tree_item *item), void *context);
 
 /* Before many lookups, at most TREE_AHEAD_MOST: asks the memory for the leaves in which these hashes are, or would be, and
- * in those of TREE_SET and TREE_HASH for the elements that have their tags. The same of the leaves of TREE_SCORES where
- * these items are, or would be. */
+ * in those of TREE_SET and TREE_HASH for the elements that have their tags; leaves[i] is the leaf of hashes[i]. The
+ * same of the leaves of TREE_SCORES where these items are, or would be. The trees have some elements. */
 enum { TREE_AHEAD_MOST = 16 };
-void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count);
+void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count,
+                          const struct leaf **leaves);
 void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count);
 
 /* Aborts unless the invariants hold. O(n), for tests. */
@@ -169,12 +170,29 @@ static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t ha
     return low;
 }
 
-/* Keys of one word are looked for here: they are what members and fields have. */
-static inline unsigned tree_choose(const struct inner *inner, const struct tree_target *target) {
+/* The last child whose key has a first word below this one; the first if none has. */
+static inline unsigned tree_child_below(const struct inner *inner, uint64_t high) {
+    const uint64_t *keys = inner_keys(inner);
+    unsigned low = 0;
+    for (unsigned left = inner->head.count, half; left > 1; left -= half) {
+        half = left / 2;
+        low += keys[low + half] < high ? half : 0;
+    }
+    return low;
+}
+
+/* The child for a key, where its first word decides, as it does for hashes always and for scores as a rule. */
+static inline unsigned tree_choose_by_key(const struct inner *inner, const struct tree_target *target) {
+    uint64_t high = target->key.high;
     assert(inner->head.count > 0);
-    if (target->to == TREE_TO_KEY && tree_key_words[inner->head.kind] == 1)
-        return tree_child_of_hash(inner, target->key.high);
-    return tree_choose_any(inner, target);
+    if (tree_key_words[inner->head.kind] == 1) return tree_child_of_hash(inner, high);
+    unsigned at = tree_child_below(inner, high);
+    bool decided = at + 1u == inner->head.count || inner_keys(inner)[at + 1] != high;
+    return decided ? at : tree_choose_any(inner, target);
+}
+
+static inline unsigned tree_choose(const struct inner *inner, const struct tree_target *target) {
+    return target->to == TREE_TO_KEY ? tree_choose_by_key(inner, target) : tree_choose_any(inner, target);
 }
 
 static inline void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target) {

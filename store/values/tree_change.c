@@ -8,10 +8,11 @@
 
 #include <string.h>
 
+#include "store/values/tree_split.h"
+
 enum {
     INNER_JOIN_BELOW = INNER_MAX / 4,      /* children: a node with fewer is joined with a neighbour */
     INNER_JOINED_MOST = INNER_MAX / 4 * 3, /* if they have no more than these together */
-    ELEMENTS_MOST = HEAP_NODE_MAX / 2,     /* of a leaf: far more than there can be */
 };
 
 /* The way to a leaf, as a change sees it: all inner nodes are the tree's own. */
@@ -160,8 +161,10 @@ static bool own_way(struct tree *tree, const struct tree_context *context, struc
     return true;
 }
 
-/* The same to a key of one word, where all nodes are ready, as they are as a rule. */
-static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t hash, bool room) {
+/* The same to a key of so many words, where all nodes are ready, as they are as a rule. */
+static inline __attribute__((always_inline)) bool ready_way(const struct tree *tree, struct way *way,
+                                                            const struct tree_target *target, bool room,
+                                                            unsigned words) {
     struct node *node = tree->root;
     unsigned depth = 0;
     if (room && tree->count >= TREE_COUNT_MAX) return false;
@@ -169,8 +172,10 @@ static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t 
         struct inner *inner = inner_of(node);
         if (!is_ready(node, room)) return false;
         assert(depth < TREE_LEVELS);
-        way->steps[depth] = (struct step){inner, tree_child_of_hash(inner, hash)};
-        node = inner_child_by_word(inner, way->steps[depth].at);
+        unsigned at = words == 1 ? tree_child_of_hash(inner, target->key.high)
+                                 : tree_choose_by_key(inner, target);
+        way->steps[depth] = (struct step){inner, at};
+        node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
         tree_ask_for(&inner->head, node);
     }
     way->depth = depth;
@@ -181,8 +186,13 @@ static inline bool ready_way(const struct tree *tree, struct way *way, uint64_t 
 /* The way to where an item is, or would be. */
 static bool own_way_to_item(struct tree *tree, const struct tree_context *context, struct way *way,
                             const struct tree_item *item, bool room) {
-    if (tree_key_words[tree->kind] == 1 && ready_way(tree, way, item->key.high, room)) return true;
-    return own_way(tree, context, way, tree_target(tree, item), room);
+    if (tree_key_words[tree->kind] == 1) {
+        struct tree_target hash = {.to = TREE_TO_KEY, .key = item->key};
+        return ready_way(tree, way, &hash, room, 1) ||
+               own_way(tree, context, way, tree_target(tree, item), room);
+    }
+    struct tree_target target = tree_target(tree, item);
+    return ready_way(tree, way, &target, room, 2) || own_way(tree, context, way, target, room);
 }
 
 /* Pays what is owed to the counts on the way to an edge. */
@@ -223,165 +233,6 @@ static bool own_leaf(struct tree *tree, const struct tree_context *context, stru
 
 /* ---- Putting in ----------------------------------------------------------------------------------- */
 
-/* What a leaf is to hold: its elements but `skipped` (0 or 1) from the place on, and the item there. */
-struct putting {
-    const struct leaf *leaf;
-    unsigned place, skipped;
-    const struct leaf_item *ready;
-    unsigned count; /* elements in all */
-    size_t bytes;   /* that they need, about */
-};
-
-static struct leaf_piece new_item(void) {
-    return (struct leaf_piece){.leaf = NULL};
-}
-
-/* Elements [from, to) of what the leaf is to hold. */
-static unsigned pieces_of(const struct putting *putting, unsigned from, unsigned to,
-                          struct leaf_piece pieces[3]) {
-    unsigned place = putting->place, count = 0;
-    int behind = (int)putting->skipped - 1; /* from a place behind the item to that in the leaf */
-    if (from < place) pieces[count++] = leaf_piece(putting->leaf, from, to < place ? to : place);
-    if (from <= place && to > place) pieces[count++] = new_item();
-    if (to > place + 1) {
-        unsigned begin = from > place + 1 ? from : place + 1;
-        pieces[count++] =
-            leaf_piece(putting->leaf, (unsigned)((int)begin + behind), (unsigned)((int)to + behind));
-    }
-    return count;
-}
-
-static struct leaf *build_part(const struct tree_context *context, const struct putting *putting,
-                               unsigned from, unsigned to, size_t capacity) {
-    struct leaf_piece pieces[3];
-    unsigned count = pieces_of(putting, from, to, pieces);
-    struct leaf_parts parts = {pieces, count, putting->ready};
-    return leaf_build(context->heap, (enum tree_kind)putting->leaf->head.kind, parts, capacity);
-}
-
-/* Bytes of the element at this place of what the leaf is to hold; *offset runs along with the leaf's own. */
-static size_t size_in(const struct putting *putting, unsigned at, size_t *offset) {
-    enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
-    size_t columns = leaf_bytes(kind, 1, 0) - leaf_bytes(kind, 0, 0), size;
-    unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
-    if (at == putting->place) {
-        if (putting->skipped) *offset += leaf_size_at(putting->leaf, at, *offset);
-        return leaf_item_bytes(kind, putting->ready);
-    }
-    size = leaf_size_at(putting->leaf, place, *offset);
-    *offset += size;
-    return columns + size;
-}
-
-static uint64_t index_hash(const struct putting *putting, unsigned at) {
-    struct tree_item item;
-    if (at == putting->place) return putting->ready->item->key.high;
-    unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
-    leaf_get(putting->leaf, place, 0, &item);
-    return item.key.high;
-}
-
-/* Where to split, so that equal hashes of a TREE_INDEX stay together: here, or as near as can be. 0: nowhere. */
-static unsigned between_hashes(const struct putting *putting, unsigned at) {
-    for (unsigned away = 0; away < putting->count; away++) {
-        unsigned up = at + away, down = at - away;
-        if (up < putting->count && index_hash(putting, up - 1) != index_hash(putting, up)) return up;
-        if (away < at && index_hash(putting, down - 1) != index_hash(putting, down)) return down;
-    }
-    return 0;
-}
-
-/* Where the right one of two leaves of about the same size begins. 0: it cannot be split. */
-static unsigned middle_of(const struct putting *putting) {
-    size_t sum = 0, offset = 0;
-    unsigned at = 0;
-    if (putting->count < 2) return 0;
-    while (at + 1 < putting->count && sum < putting->bytes / 2) sum += size_in(putting, at++, &offset);
-    if (at == 0) at = 1;
-    return putting->leaf->head.kind == TREE_INDEX ? between_hashes(putting, at) : at;
-}
-
-/* Two leaves in the place of one. */
-struct halves {
-    struct leaf *left, *right;
-    struct tree_key key; /* of the right one */
-};
-
-static bool halve_by_order(const struct tree_context *context, const struct putting *putting,
-                           struct halves *halves) {
-    unsigned middle = middle_of(putting);
-    if (middle == 0) return false;
-    halves->left = build_part(context, putting, 0, middle, 0);
-    halves->right = halves->left ? build_part(context, putting, middle, putting->count, 0) : NULL;
-    if (halves->right) halves->key = leaf_key(halves->right, 0, context->seed);
-    return halves->right;
-}
-
-/* The hashes of a leaf's elements, and a bound which some of these and the item's are below and some are not: above
- * their mean, which for hashes is the median. 0: they are all the same. */
-static uint64_t bound_of_hashes(const struct tree_context *context, const struct putting *putting,
-                                uint64_t *hashes) {
-    const struct leaf *leaf = putting->leaf;
-    unsigned __int128 sum = putting->ready->item->key.high;
-    uint64_t least = putting->ready->item->key.high, most = least;
-    size_t offset = 0;
-    for (unsigned i = 0; i < leaf->head.count; offset += leaf_size_at(leaf, i, offset), i++) {
-        struct tree_item item;
-        leaf_get(leaf, i, offset, &item);
-        hashes[i] = hash_bytes(context->seed, item.parts[0]);
-        if (putting->skipped && i == putting->place) continue;
-        sum += hashes[i];
-        least = hashes[i] < least ? hashes[i] : least;
-        most = hashes[i] > most ? hashes[i] : most;
-    }
-    return least == most ? 0 : (uint64_t)(sum / putting->count) + 1;
-}
-
-/* The leaf's elements on one side of the bound, and the item if it is on that side, as pieces; their number. */
-static unsigned pieces_on_side(const struct putting *putting, const uint64_t *hashes, uint64_t bound,
-                               bool right, struct leaf_piece *pieces) {
-    const struct leaf *leaf = putting->leaf;
-    unsigned count = 0;
-    size_t offset = 0;
-    for (unsigned i = 0; i < leaf->head.count; i++) {
-        size_t end = offset + leaf_size_at(leaf, i, offset);
-        bool mine = (hashes[i] >= bound) == right && !(putting->skipped && i == putting->place);
-        struct leaf_piece *last = count ? &pieces[count - 1] : NULL;
-        if (mine && last && last->to == i) {
-            last->to++;
-            last->end = (uint16_t)end;
-        } else if (mine) {
-            pieces[count++] =
-                (struct leaf_piece){leaf, (uint16_t)i, (uint16_t)(i + 1), (uint16_t)offset, (uint16_t)end};
-        }
-        offset = end;
-    }
-    if ((putting->ready->item->key.high >= bound) == right) pieces[count++] = new_item();
-    return count;
-}
-
-static bool halve_by_hash(const struct tree_context *context, const struct putting *putting,
-                          struct halves *halves) {
-    uint64_t hashes[ELEMENTS_MOST];
-    struct leaf_piece pieces[ELEMENTS_MOST / 2 + 2];
-    enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
-    assert(putting->leaf->head.count <=
-           ELEMENTS_MOST / 2); /* two bytes and a member of two each, but for a few */
-    uint64_t bound = bound_of_hashes(context, putting, hashes);
-    if (bound == 0) return false;
-    struct leaf_parts parts = {pieces, pieces_on_side(putting, hashes, bound, false, pieces), putting->ready};
-    halves->left = leaf_build(context->heap, kind, parts, 0);
-    if (halves->left == NULL) return false;
-    parts.count = pieces_on_side(putting, hashes, bound, true, pieces);
-    halves->right = leaf_build(context->heap, kind, parts, 0);
-    halves->key = (struct tree_key){bound, 0};
-    return halves->right;
-}
-
-static bool by_hash(enum tree_kind kind) {
-    return kind == TREE_SET || kind == TREE_HASH;
-}
-
 /* A leaf that is the root gets a parent. */
 static bool ensure_parent(struct tree *tree, const struct tree_context *context, struct way *way) {
     if (way->depth > 0) return true;
@@ -393,15 +244,10 @@ static bool ensure_parent(struct tree *tree, const struct tree_context *context,
 }
 
 static bool split(struct tree *tree, const struct tree_context *context, struct way *way,
-                  const struct putting *putting) {
-    struct halves halves = {NULL, NULL, {0, 0}};
+                  const struct tree_putting *putting) {
+    struct tree_halves halves;
     if (!ensure_parent(tree, context, way)) return false;
-    bool halved = by_hash(tree->kind) ? halve_by_hash(context, putting, &halves)
-                                      : halve_by_order(context, putting, &halves);
-    if (!halved) {
-        if (halves.left) node_release(&halves.left->head, context->graves);
-        return false;
-    }
+    if (!tree_halve(context, putting, &halves)) return false;
     struct inner *parent = parent_of(way);
     unsigned at = way->steps[way->depth - 1].at;
     unsigned in_right = halves.right->head.count;
@@ -422,8 +268,8 @@ static bool is_edge(const struct way *way, enum tree_end end) {
 
 /* A leaf of the item alone, beside the last leaf or the first: so leaves that are filled in order stay full. */
 static bool begin_leaf(struct tree *tree, const struct tree_context *context, struct way *way,
-                       const struct putting *putting, enum tree_end end) {
-    struct leaf_piece piece = new_item();
+                       const struct tree_putting *putting, enum tree_end end) {
+    struct leaf_piece piece = tree_new_piece();
     if (!ensure_parent(tree, context, way)) return false;
     struct inner *parent = parent_of(way);
     size_t capacity = parent->head.count > 1 ? leaf_most(tree->kind)
@@ -440,13 +286,13 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
 }
 
 /* Does the item begin a leaf of its own, at this end? What lists put at the front does, and whatever else is appended. */
-static bool begins_leaf(const struct way *way, const struct putting *putting, enum tree_end end) {
+static bool begins_leaf(const struct way *way, const struct tree_putting *putting, enum tree_end end) {
     const struct leaf *leaf = putting->leaf;
     enum tree_kind kind = (enum tree_kind)leaf->head.kind;
     struct tree_item last;
     if (putting->skipped || !is_edge(way, end)) return false;
     if (end == TREE_FRONT) return kind == TREE_LIST && putting->place == 0;
-    if (by_hash(kind) || putting->place != leaf->head.count) return false;
+    if (tree_by_hash(kind) || putting->place != leaf->head.count) return false;
     if (kind != TREE_INDEX) return true;
     leaf_get(leaf, leaf->head.count - 1u, 0, &last);
     return last.key.high != putting->ready->item->key.high;
@@ -454,7 +300,7 @@ static bool begins_leaf(const struct way *way, const struct putting *putting, en
 
 /* The leaf anew, larger; or two, or one more. */
 static bool put_anew(struct tree *tree, const struct tree_context *context, struct way *way,
-                     const struct putting *putting) {
+                     const struct tree_putting *putting) {
     if (putting->bytes > leaf_most(tree->kind) && putting->count > 1) {
         for (unsigned end = 0; end < 2; end++)
             if (begins_leaf(way, putting, (enum tree_end)end))
@@ -462,7 +308,7 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
         if (split(tree, context, way, putting)) return true;
         if (tree->kind != TREE_INDEX) return false; /* of which a leaf may hold one hash alone */
     }
-    struct leaf *leaf = build_part(context, putting, 0, putting->count, 0);
+    struct leaf *leaf = tree_build_part(context, putting, 0, putting->count, 0);
     if (leaf == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
     way->leaf = leaf;
@@ -478,7 +324,7 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
     bool done = !node_shared(&leaf->head) &&
                 (skipped ? leaf_replace(leaf, place, ready) : leaf_insert(leaf, place, ready));
     if (!done) {
-        struct putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
+        struct tree_putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
         size_t old = skipped ? leaf_size_at(leaf, place, leaf_offset(leaf, place)) : 0;
         putting.bytes = leaf_needs(leaf) + leaf_item_bytes(tree->kind, ready) - old;
         if (!put_anew(tree, context, way, &putting)) return false;
@@ -489,7 +335,7 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
 
 /* The first element. */
 static bool plant(struct tree *tree, const struct tree_context *context, const struct leaf_item *ready) {
-    struct leaf_piece piece = new_item();
+    struct leaf_piece piece = tree_new_piece();
     struct leaf *leaf = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, ready}, 0);
     if (leaf == NULL) return false;
     tree->root = &leaf->head;
@@ -498,25 +344,37 @@ static bool plant(struct tree *tree, const struct tree_context *context, const s
     return true;
 }
 
-/* The place of an item in a leaf, or where it is to be put. */
-static unsigned place_in(const struct leaf *leaf, const struct tree_item *item, bool *found) {
-    if (!by_hash((enum tree_kind)leaf->head.kind)) return leaf_lower_bound(leaf, item, found);
-    size_t offset;
-    unsigned place = leaf_find(leaf, item->key.high, item->parts[0], &offset);
+/* The place of an item in a leaf, or where it is to be put; *offset: of what has been found by its hash. */
+static unsigned place_of(const struct leaf *leaf, const struct tree_item *item, bool *found, size_t *offset) {
+    if (!tree_by_hash((enum tree_kind)leaf->head.kind)) return leaf_lower_bound(leaf, item, found);
+    unsigned place = leaf_find(leaf, item->key.high, item->parts[0], offset);
     *found = place < leaf->head.count;
     return place;
+}
+static unsigned place_in(const struct leaf *leaf, const struct tree_item *item, bool *found) {
+    size_t offset;
+    return place_of(leaf, item, found, &offset);
+}
+
+/* Another value of the same length is written over the old one of a field. */
+static inline bool write_over(const struct tree *tree, const struct way *way, size_t offset,
+                              const struct leaf_item *ready) {
+    return tree->kind == TREE_HASH && !node_shared(&way->leaf->head) &&
+           leaf_write_over(way->leaf, way->place, offset, ready->item);
 }
 
 static enum tree_changed put_by_key(struct tree *tree, const struct tree_context *context,
                                     const struct leaf_item *ready, bool replace) {
     struct way way;
+    size_t offset;
     bool found;
     if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, ready->item, true)) return TREE_NO_MEMORY;
-    way.place = place_in(way.leaf, ready->item, &found);
+    way.place = place_of(way.leaf, ready->item, &found, &offset);
     if (tree->kind == TREE_INDEX) found = false;
     if (found && !replace) return TREE_UNCHANGED;
+    if (found && write_over(tree, &way, offset, ready)) return TREE_REPLACED;
     if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
@@ -563,9 +421,9 @@ static bool push(struct tree *tree, const struct tree_context *context, const st
     if (tree->root == NULL) return plant(tree, context, ready);
     if (!settle(tree, context) || !own_way(tree, context, &way, target, true)) return false;
     way.place = end == TREE_BACK ? way.leaf->head.count : 0;
-    struct putting putting = {way.leaf, way.place, 0, ready, way.place + 1u, 0};
+    struct tree_putting putting = {way.leaf, way.place, 0, ready, way.place + 1u, 0};
     bool overflows = leaf_needs(way.leaf) + leaf_item_bytes(tree->kind, ready) > leaf_most(tree->kind);
-    if (by_hash(tree->kind) && overflows) {
+    if (tree_by_hash(tree->kind) && overflows) {
         /* Order is the caller's word here, so that a leaf of hashes need not be split. */
         if (!begin_leaf(tree, context, &way, &putting, TREE_BACK)) return false;
         count_on_way(tree, &way, 1);
@@ -679,9 +537,9 @@ static void mend(struct tree *tree, const struct tree_context *context, const st
 
 /* Gives up memory that a leaf has long not needed. */
 static void shrink_leaf(struct tree *tree, const struct tree_context *context, const struct way *way) {
-    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     size_t needs = leaf_needs(way->leaf);
     if (needs + needs / 16 > HEAP_NODE_MAX || node_bytes(needs + needs / 16) >= way->leaf->capacity) return;
+    struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     struct leaf *leaf =
         leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, needs + needs / 16);
     if (leaf) exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
@@ -742,6 +600,22 @@ enum tree_changed tree_remove(struct tree *tree, const struct tree_context *cont
     return take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
 }
 
+enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
+                                   const struct tree_item *item,
+                                   bool (*see)(void *seer, const struct tree_item *found), void *seer) {
+    struct way way;
+    struct tree_item found;
+    bool there;
+    assert(tree->kind == TREE_STREAM);
+    if (tree->root == NULL) return TREE_UNCHANGED;
+    if (!settle(tree, context)) return TREE_NO_MEMORY;
+    if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
+    unsigned place = place_in(way.leaf, item, &there);
+    if (!there) return TREE_UNCHANGED;
+    leaf_get(way.leaf, place, leaf_offset(way.leaf, place), &found);
+    return see(seer, &found) && take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
+}
+
 enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
                                const struct tree_item *item, double score) {
     struct way way;
@@ -760,6 +634,66 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
     bool done = leaf_replace(way.leaf, way.place, &ready);
     assert(done); /* entries of an index are of one size */
     return TREE_REPLACED;
+}
+
+/* May what the cursor is at be changed in place? */
+static bool is_open(const struct tree *tree, const struct tree_cursor *cursor) {
+    if (cursor->tree != tree || cursor->leaf == NULL || node_shared(&cursor->leaf->head)) return false;
+    for (unsigned i = 0; i < cursor->depth; i++)
+        if (node_shared(&cursor->ways[i].node->head)) return false;
+    return true;
+}
+
+bool tree_rescore_at(struct tree *tree, const struct tree_cursor *cursor, double score) {
+    struct tree_item entry;
+    struct leaf_item ready = {.item = &entry};
+    assert(tree->kind == TREE_INDEX);
+    if (!is_open(tree, cursor)) return false;
+    tree_get(cursor, &entry);
+    entry.score = score;
+    bool done = leaf_replace(cursor->leaf, cursor->place, &ready);
+    assert(done); /* entries of an index are of one size */
+    return true;
+}
+
+/* The way that a cursor has gone, all of whose nodes are the tree's own. */
+static struct way way_of(const struct tree_cursor *cursor) {
+    struct way way;
+    way.depth = cursor->depth;
+    way.leaf = cursor->leaf;
+    way.place = cursor->place;
+    for (unsigned i = 0; i < cursor->depth; i++)
+        way.steps[i] = (struct step){cursor->ways[i].node, cursor->ways[i].at};
+    return way;
+}
+
+bool tree_move_from(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor,
+                    const struct tree_item *item) {
+    struct tree_target target = tree_target(tree, item);
+    struct leaf_item ready = {.item = item};
+    struct tree_item before;
+    struct way to;
+    bool found;
+    assert(tree->kind == TREE_SCORES);
+    if (item->parts[0].len > LEAF_PART_LEAST || tree->owed[TREE_FRONT] || tree->owed[TREE_BACK]) return false;
+    if (!is_open(tree, cursor) || !ready_way(tree, &to, &target, true, 2)) return false;
+    to.place = leaf_lower_bound(to.leaf, item, &found);
+    assert(!found);
+    tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
+    if (node_shared(&to.leaf->head) || !leaf_insert(to.leaf, to.place, &ready)) {
+        tree_get(cursor, &before);
+        before.parts[0] = item->parts[0];
+        if (!put(tree, context, &to, &ready, 0)) return false;
+        found = tree_remove(tree, context, &before) ==
+                TREE_REMOVED; /* the cursor's leaf may be another by now */
+    } else {
+        struct way from = way_of(cursor);
+        count_on_way(tree, &to, 1);
+        from.place += to.leaf == from.leaf && to.place <= from.place;
+        found = take(tree, context, &from, from.place);
+    }
+    assert(found); /* nothing on its way is shared: it takes no memory */
+    return true;
 }
 
 bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end) {

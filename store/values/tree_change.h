@@ -18,6 +18,12 @@ enum tree_changed tree_put(struct tree *tree, const struct tree_context *context
 enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
                               const struct tree_item *item);
 
+/* The same of an ordered tree, but `see` is shown the element before it goes: where it says no, nothing is changed, and that
+ * is TREE_NO_MEMORY. It may change other trees. */
+enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
+                                   const struct tree_item *item,
+                                   bool (*see)(void *seer, const struct tree_item *found), void *seer);
+
 /* Puts an item before all others, or behind them, in O(1) as a rule. In ordered trees its key must be above all others, and
  * it is put behind them: so a tree is built of full leaves. False without memory. */
 bool tree_push(struct tree *tree, const struct tree_context *context, const struct tree_item *item,
@@ -29,6 +35,13 @@ bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_e
  * undone without memory. */
 enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
                                const struct tree_item *item, double score);
+
+/* What a cursor is at that was found since the last change of the tree is changed without a way to it, where nothing is
+ * shared and memory does not run out; else false, and no element is changed: an entry of TREE_INDEX gets another score; an
+ * element of TREE_SCORES goes and this item comes, which is the same but for its score. */
+bool tree_rescore_at(struct tree *tree, const struct tree_cursor *cursor, double score);
+bool tree_move_from(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor,
+                    const struct tree_item *item);
 /* By position. Lists alone: an item is put before the one at the position (which may be the count), or in its place. */
 bool tree_insert_at(struct tree *tree, const struct tree_context *context, uint64_t position,
                     const struct tree_item *item);

@@ -91,7 +91,7 @@ static struct conn *open_conn(void) {
     conn->kind = &input_client;
     io_attach(&shards->io, &conn->socket, dup(null_fd), IO_PLACE_NONE, slots_name(conn));
     conn->client = (struct client){
-        .slot = conn->slot, .fd = conn->socket.fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
+        .slot = conn->client.slot, .fd = conn->socket.fd, .resp = 2, .created_ms = shards->exec.clock.now_ms};
     output_open(&conn->output, &shards->chunks);
     CHECK(clients_add(&conn->client));
     shards->connections++;
@@ -219,7 +219,7 @@ static void seal_payloads(struct buffer *fed) {
         struct bytes body = {payload.data, payload.len - PAYLOAD_FOOTER};
         char *footer = fed->data + (payload.data - fed->data) + body.len;
         payload_close(footer, crc64(0, body), 1 + (unsigned char)footer[0] % RDB_VERSION_MAX);
-        CHECK(payload_open(payload, &(struct payload){0}));
+        CHECK(payload_open(payload, PAYLOAD_CHECKED, &(struct payload){0}));
     }
 }
 

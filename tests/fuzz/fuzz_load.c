@@ -25,7 +25,9 @@ enum {
     BYTES_FOR_NONE = 1 << 15,
 };
 
-static const struct hash_seed seed = {{5, 6, 7, 8}};
+/* As random as a server's: with small numbers some inputs multiply by zero, and then two fields have one hash. */
+static const struct hash_seed seed = {
+    {0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89}};
 static struct heaps *heaps;
 static struct keyspace *ks;
 static struct load_options options;

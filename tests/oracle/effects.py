@@ -215,6 +215,29 @@ OWN_CASES = {
                               "expired": (1, [EXPIRED, NEW, SET, EXPIRE], ["MULTI", "DEL a", "SET a 1 " + SOON, "EXEC"])},
 }
 
+# The same of streams that groups have read.
+XDEL, XTRIM, XADD = "t 0 xdel a", "t 0 xtrim a", "t 0 xadd a"
+REFERENCES_CASES = {
+    "XDELEX a IDS 2 1-1 9-9": {"there": (1, [XDEL], ["XDEL a 1-1"]), "read": (1, [XDEL], ["XDEL a 1-1"]), "empty": (0, [], [])},
+    "XDELEX a DELREF IDS 2 1-1 3-0": {"there": (2, [XDEL], ["XDEL a 1-1 3-0"]), "absent": (0, [], []),
+                                      "read": (3, [XDEL], ["MULTI", "XDEL a 1-1 3-0", "XACK a g 1-1", "EXEC"])},
+    "XDELEX a ACKED IDS 3 1-1 2-0 3-0": {"there": (0, [], []), "read": (0, [], [])},
+    "XDEL a 1-1;XDELEX a DELREF IDS 1 1-1": {"read": (2, [XDEL], ["XDEL a 1-1", "XACK a g 1-1"])},
+    "XACK a g 1-1;XDELEX a ACKED IDS 2 1-1 2-0": {"read": (2, [XDEL], ["XACK a g 1-1", "XDEL a 1-1"])},
+    "XACKDEL a g IDS 2 1-1 3-0": {"there": (0, [], []), "read": (2, [XDEL], ["MULTI", "XACK a g 1-1", "XDEL a 1-1", "EXEC"])},
+    "XACKDEL a g ACKED IDS 2 1-1 3-0": {"absent": (0, [], []), "read": (2, [XDEL], ["MULTI", "XACK a g 1-1", "XDEL a 1-1", "EXEC"])},
+    "XACKDEL a none IDS 1 1-1": {"read": (0, [], [])},
+    "XTRIM a MAXLEN 1 DELREF": {"there": (2, [XTRIM], ["XTRIM a MAXLEN = 1"]),
+                                "read": (4, [XTRIM], ["MULTI", "XACK a g 1-1 2-0", "XTRIM a MAXLEN = 1", "EXEC"])},
+    "XTRIM a MINID 2 DELREF": {"read": (2, [XTRIM], ["MULTI", "XACK a g 1-1", "XTRIM a MINID = 2-0", "EXEC"])},
+    "XTRIM a MAXLEN 1 ACKED": {"there": (0, [], []), "read": (0, [], []), "empty": (0, [], [])},
+    "XACK a g 1-1;XTRIM a MAXLEN 1 ACKED": {"read": (2, [XTRIM], ["XACK a g 1-1", "XDEL a 1-1"])},
+    "XTRIM a MAXLEN 1 KEEPREF": {"read": (2, [XTRIM], ["XTRIM a MAXLEN 1"])},
+    "XADD a MAXLEN 3 DELREF 9-0 f v": {"read": (2, [XADD, XTRIM], ["MULTI", "XADD a 9-0 f v", "XACK a g 1-1", "XTRIM a MAXLEN = 3", "EXEC"])},
+    "XADD a ACKED MAXLEN 1 9-0 f v": {"read": (1, [XADD], ["XADD a 9-0 f v"]), "absent": (1, ["n 0 new a", XADD], ["XADD a MAXLEN 1 9-0 f v"])},
+    "XADD a KEEPREF MAXLEN 1 9-0 f v": {"read": (1, [XADD, XTRIM], ["XADD a MAXLEN 1 9-0 f v"])},
+}
+
 # The same of a hash with a field that is overdue. Redis deletes it when somebody asks for it, and HEXPIRE revives it; kevy, whoever
 # looks at the key. "a watched" is no case: WATCH deletes it, too.
 HEXPIRED, HEXPIRE, HSET, HDEL, GONE = "h 0 hexpired a", "h 0 hexpire a", "h 0 hset a", "h 0 hdel a", "HDEL a f"
@@ -510,6 +533,8 @@ def main():
     later_found = compare(later_redis, later, told_by_probe(options.probe, later)) if later_redis else []
     own_cases = [(Case(line, {"a": state, "b": "there"}), expected) for line, states in OWN_CASES.items()
                  for state, expected in states.items()]
+    own_cases += [(Case(line, {"a": state}, None, FAMILY_STATES["stream_groups"]), expected) for line, states in REFERENCES_CASES.items()
+                  for state, expected in states.items()]
     own_cases += [(Case(line, {"a": "overdue"}, None, OVERDUE_STATE), expected) for line, expected in OVERDUE_CASES.items()]
     for (case, expected), mine in zip(own_cases, told_by_probe(options.probe, [case for case, _ in own_cases])):
         found += differences(case, mine, Told(expected[1], expected[0], False, expected[2]))

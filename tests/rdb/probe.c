@@ -71,7 +71,7 @@ static void probe(struct bytes bytes) {
     static struct rdb_compressor compressor;
     struct payload payload;
     struct model model;
-    if (!payload_open(bytes, &payload)) {
+    if (!payload_open(bytes, PAYLOAD_CHECKED, &payload)) {
         write_part(BYTES("footer"));
         return;
     }

@@ -7,12 +7,16 @@ The suite runs in its external-server mode, unit by unit, each on a fresh server
 redis-server itself passes in each unit and how long a unit may take; excluded.tsv names the tests that kevy is not asked to pass, each
 with its reason, and (counted as 0) those that redis-server itself cannot pass in that mode: these are never run. A unit holds if no test fails but those, and if as many pass as redis-server passes, less the excluded ones.
 
+Units of integration/ are about files, and start their servers themselves: they find ours where they look for Redis's.
+
 --excluded runs the excluded tests too, and tells which of them pass: their lines can go. Without units, all of units.tsv are run.
 The suite is fetched by fetch.py into $KEVY_REDIS_SUITE (default: redis-suite in the temporary directory).
 """
 import argparse
 import os
+import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -32,10 +36,19 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SHOWN_LINES = 12  # of what stands behind a failure
 # Commands of which a server may have none yet are asked for before every unit.
 BELOW_BASE = 32  # the suite's own clients meet at the first free port from so many below its base; two suites at once need two
+OWN_PORTS = (11000, 20000)
 BUS_PORTS_END = 65536 - 10000 - BELOW_BASE  # it wants a port ten thousand above each too
 # Nor has one an append-only file yet: what asks for it before its tests is refused, and those that need it fail by themselves.
 PATCHES = {"tests/support/server.tcl": [("    r function flush\n", "    catch {r function flush}\n"),
                                         ("        r config set $param $val\n", "        catch {r config set $param $val}\n")]}
+# What concerns the units that start servers. Protected options cannot be set at run time, and modules there are none; Redis's own
+# words for what is wrong in a payload are in its log, and it ends by an assertion where a payload was not looked at closely
+# enough: here all are looked at, and refused.
+OWN_PATCHES = {"tests/assets/default.conf": [(r"enable-(protected-configs|module-command) yes\n", "")],
+               "tests/integration/corrupt-dump.tcl": [
+                   (r'verify_log_message 0 "\*[^"]*(integrity check failed|Duplicate stream consumer detected)\*" 0\n', ""),
+                   (r'verify_log_message 0 "\*skipping empty key: \w+\*" 0\n', ""),
+                   (r'assert_equal \[count_log_message 0 "[^"]*(ASSERTION FAILED|dup elements|Guru Meditation)"\] 1\n', "")]}
 SILENCE_SECONDS = 120  # without any news of a test the suite ends itself
 
 
@@ -43,6 +56,7 @@ class Unit:
     def __init__(self, line):
         self.name, passes, seconds = line.split("\t")
         self.passes, self.seconds, self.excluded = int(passes), float(seconds), {}
+        self.own = self.name.startswith("integration/")  # it starts servers itself
 
 
 def table(name):
@@ -116,6 +130,30 @@ def prepare(source, place):
             file.write(text)
 
 
+def prepare_own(place, path, shards, arguments):
+    """Ours in the place of Redis's server. The suite looks for a line of its logo."""
+    for name in ("redis-check-aof", "redis-check-rdb"):
+        if shutil.which(name):
+            os.symlink(shutil.which(name), os.path.join(place, "src", name))
+    if shards is None:
+        return
+    for name, patches in OWN_PATCHES.items():
+        with open(os.path.join(place, name), encoding="utf-8") as file:
+            text = file.read()
+        for old, new in patches:
+            text, count = re.subn(old, new, text)
+            if count == 0:
+                sys.exit("%s lacks %s" % (name, old))
+        with open(os.path.join(place, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    server = os.path.join(place, "src", "redis-server")
+    os.unlink(server)
+    words = " ".join(map(shlex.quote, ["--shards", str(shards)] + arguments))
+    with open(server, "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\necho " PID: $$"\nfile=$1\nshift\nexec %s "$file" %s "$@"\n' % (shlex.quote(path), words))
+    os.chmod(server, 0o755)
+
+
 def free_port():
     while True:
         with socket.socket() as probe:
@@ -125,13 +163,19 @@ def free_port():
             return port
 
 
+def base_port(own):
+    """Servers that the suite starts get ports below those that the system gives to others meanwhile."""
+    return free_port() + BELOW_BASE if not own else random.randrange(*OWN_PORTS)
+
+
 def run_suite(place, server, unit, skipped, further):
     """The suite's output, and whether it ended by itself within the unit's time."""
     with open(os.path.join(place, "skip"), "w", encoding="utf-8") as file:
         file.write("".join(name + "\n" for name in skipped))
-    command = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(server.port), "--single", unit.name, "--durable",
+    external = ["--host", "127.0.0.1", "--port", str(server.port)] if server else ["--clients", "1"]
+    command = ["tclsh", "tests/test_helper.tcl"] + external + ["--single", unit.name, "--durable",
                "--timeout", str(int(SILENCE_SECONDS * TIME_SCALE)), "--skipfile", "skip",
-               "--baseport", str(free_port() + BELOW_BASE)] + further
+               "--baseport", str(base_port(not server))] + further
     process = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
     late = threading.Timer(unit.seconds * TIME_SCALE, os.killpg, (process.pid, signal.SIGKILL))
@@ -150,10 +194,15 @@ def check(source, unit, server_path, shards, options):
     arguments = () if options.server == "redis" else ("--enable-debug-command", "yes")
     with tempfile.TemporaryDirectory(prefix="kevy-redis-suite-") as place:
         prepare(source, place)
+        skipped = [test for test, count in unit.excluded.items() if not (asked_all and count)]
+        further = ["--force-failure"] if options.plant else []
         try:
-            with Server(*arguments, *options.argument, shards=shards, path=server_path) as server:
-                skipped = [test for test, count in unit.excluded.items() if not (asked_all and count)]
-                output, in_time = run_suite(place, server, unit, skipped, ["--force-failure"] if options.plant else [])
+            if unit.own:
+                prepare_own(place, server_path, shards, options.argument)
+                output, in_time = run_suite(place, None, unit, skipped, further)
+            else:
+                with Server(*arguments, *options.argument, shards=shards, path=server_path) as server:
+                    output, in_time = run_suite(place, server, unit, skipped, further)
         except (ServerFailed, Timeout) as error:
             return ["the server: %s" % error], result
         result.read(output)

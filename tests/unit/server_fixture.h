@@ -67,7 +67,7 @@ static inline struct conn *fixture_conn(struct shard *shard) {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     CHECK(fd >= 0);
     io_attach(&shard->io, &conn->socket, fd, IO_PLACE_NONE, slots_name(conn));
-    conn->client = (struct client){.slot = conn->slot,
+    conn->client = (struct client){.slot = conn->client.slot,
                                    .shard = (uint8_t)shard->index,
                                    .fd = fd,
                                    .resp = 2,
@@ -77,6 +77,16 @@ static inline struct conn *fixture_conn(struct shard *shard) {
     shard->connections++;
     conn->flags = CONN_OPEN;
     return conn;
+}
+
+/* It has had this text from now on. */
+static inline void fixture_text(struct conn *conn, enum client_text which, const char *text) {
+    clients_lock();
+    struct client_more *more = clients_more(&conn->client);
+    clients_unlock();
+    CHECK(more);
+    free(more->texts[which]);
+    CHECK(more->texts[which] = strdup(text));
 }
 
 /* Ends it as a turn does. */

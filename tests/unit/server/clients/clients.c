@@ -64,14 +64,27 @@ static void the_list_is_in_order_of_ids(void) {
 static void texts_are_replaced_and_freed(void) {
     struct client c = {.fd = -1};
     CHECK(clients_add(&c));
-    CHECK(clients_set_text(&c.name, BYTES("first")));
-    CHECK(clients_set_text(&c.name, BYTES("second, longer")));
-    CHECK_BYTES(bytes_of(c.name), BYTES("second, longer"));
-    CHECK(clients_set_text(&c.name, BYTES("")));
-    CHECK(c.name == NULL);
-    CHECK(clients_set_text(&c.lib_name, BYTES("lib")));
+    CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("first")));
+    CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("second, longer")));
+    CHECK_BYTES(bytes_of(client_text(&c, CLIENT_NAME)), BYTES("second, longer"));
+    CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("")));
+    CHECK(client_text(&c, CLIENT_NAME) == NULL);
+    CHECK(clients_set_text(&c, CLIENT_LIB_NAME, BYTES("lib")));
     clients_remove(&c);
-    CHECK(c.lib_name == NULL);
+    CHECK(c.more == NULL);
+}
+
+static const char *peer_of(struct client *client) {
+    clients_lock();
+    const char *peer = client_peer(client);
+    clients_unlock();
+    return peer;
+}
+static const char *local_of(struct client *client) {
+    clients_lock();
+    const char *local = client_local(client);
+    clients_unlock();
+    return local;
 }
 
 /* A listener on a free port of `family`'s loopback, a connection to it, and that connection's other end. */
@@ -102,10 +115,10 @@ static void addresses_are_those_of_the_socket(void) {
     CHECK(getsockname(other.fd, (struct sockaddr *)&near, &len) == 0);
     snprintf(expected, sizeof(expected), "127.0.0.1:%d", ntohs(near.sin_port));
     CHECK(clients_add(&c) && clients_add(&other));
-    CHECK_BYTES(bytes_of(client_peer(&c)), bytes_of(expected));
-    CHECK_BYTES(bytes_of(client_local(&other)), bytes_of(expected));
-    CHECK_BYTES(bytes_of(client_local(&c)), bytes_of(client_peer(&other)));
-    CHECK(client_peer(&c) == client_peer(&c)); /* asked for once */
+    CHECK_BYTES(bytes_of(peer_of(&c)), bytes_of(expected));
+    CHECK_BYTES(bytes_of(local_of(&other)), bytes_of(expected));
+    CHECK_BYTES(bytes_of(local_of(&c)), bytes_of(peer_of(&other)));
+    CHECK(peer_of(&c) == peer_of(&c)); /* asked for once */
     clients_remove(&c);
     clients_remove(&other);
     close(c.fd), close(other.fd);
@@ -120,7 +133,7 @@ static void an_ipv6_address_stands_in_brackets(void) {
     if (!have) return; /* this machine has no IPv6 */
     connect_pair(AF_INET6, &c.fd, &other);
     CHECK(clients_add(&c));
-    CHECK(strncmp(client_peer(&c), "[::1]:", 6) == 0);
+    CHECK(strncmp(peer_of(&c), "[::1]:", 6) == 0);
     clients_remove(&c);
     close(c.fd), close(other);
 }
@@ -136,8 +149,8 @@ static void a_unix_socket_shows_its_path_on_both_ends(void) {
     CHECK(connect(other, (struct sockaddr *)&address, sizeof(address)) == 0);
     c.fd = accept(listener, NULL, NULL);
     CHECK(c.fd >= 0 && clients_add(&c));
-    CHECK_BYTES(bytes_of(client_peer(&c)), bytes_of(expected));
-    CHECK_BYTES(bytes_of(client_local(&c)), bytes_of(expected));
+    CHECK_BYTES(bytes_of(peer_of(&c)), bytes_of(expected));
+    CHECK_BYTES(bytes_of(local_of(&c)), bytes_of(expected));
     clients_remove(&c);
     close(c.fd), close(other), close(listener);
     unlink(address.sun_path);
@@ -146,7 +159,7 @@ static void a_unix_socket_shows_its_path_on_both_ends(void) {
 static void a_socket_that_has_no_peer_any_more_has_no_address(void) {
     struct client c = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
     CHECK(clients_add(&c));
-    CHECK_BYTES(bytes_of(client_peer(&c)), BYTES("?:0"));
+    CHECK_BYTES(bytes_of(peer_of(&c)), BYTES("?:0"));
     clients_remove(&c);
     close(c.fd);
 }
@@ -166,12 +179,13 @@ static void *come_and_go(void *unused) {
     for (int i = 0; i < ROUNDS; i++) {
         struct client c = {.fd = -1};
         CHECK(clients_add(&c));
-        CHECK(clients_set_text(&c.name, BYTES("somebody")));
+        CHECK(clients_set_text(&c, CLIENT_NAME, BYTES("somebody")));
         clients_lock();
         uint64_t last = 0;
         for (struct client *o = clients_first(); o; o = o->next) {
             CHECK(o->id > last);
-            CHECK(!o->name || strcmp(o->name, "somebody") == 0);
+            const char *name = client_text(o, CLIENT_NAME);
+            CHECK(!name || strcmp(name, "somebody") == 0);
             last = o->id;
         }
         clients_unlock();

@@ -84,8 +84,8 @@ static void subscriptions_are_confirmed_and_counted(void) {
     subscribe(a, CHANNEL_SHARD, "x");
     CHECK_WRITTEN(a, "*3\r\n$10\r\nssubscribe\r\n$1\r\nx\r\n:1\r\n");
     CHECK(a->client.flags & CLIENT_SUBSCRIBED);
-    CHECK(a->client.subscriptions[0] == 1 && a->client.subscriptions[1] == 1 &&
-          a->client.subscriptions[2] == 1);
+    CHECK(client_subscriptions(&a->client, 0) == 1 && client_subscriptions(&a->client, 1) == 1 &&
+          client_subscriptions(&a->client, 2) == 1);
     struct channel_name x = name_of("x"), y = name_of("y");
     CHECK_INT(pubsub_subscribers(CHANNEL_PLAIN, &x), 1);
     CHECK_INT(pubsub_subscribers(CHANNEL_PLAIN, &y), 0);

@@ -8,7 +8,8 @@
 static struct conn *other(unsigned shard, const char *peer) {
     struct conn *c = fixture_conn(&shards[shard]);
     c->client.created_ms = now_ms;
-    CHECK((c->client.peer = strdup(peer)) && (c->client.local = strdup("10.0.0.9:6379")));
+    fixture_text(c, CLIENT_PEER, peer);
+    fixture_text(c, CLIENT_LOCAL, "10.0.0.9:6379");
     return c;
 }
 

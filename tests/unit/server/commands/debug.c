@@ -28,7 +28,7 @@ static void local_is_what_comes_from_this_machine(void) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         begin();
         config.enable_debug_command = CONFIG_LOCAL;
-        CHECK((conn->client.peer = strdup(cases[i].peer)) != NULL);
+        fixture_text(conn, CLIENT_PEER, cases[i].peer);
         CHECK_BYTES(run(BYTES("debug sleep 0\n")), cases[i].local ? BYTES(OK) : BYTES(REFUSED));
         end();
     }

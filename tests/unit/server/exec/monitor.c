@@ -38,8 +38,7 @@ static struct bytes behind_time(struct bytes line) {
 #define CHECK_SEEN(c, expected) CHECK_BYTES(behind_time(seen(c)), BYTES(expected))
 
 static void come_from(const char *peer) {
-    free(conn->client.peer);
-    CHECK((conn->client.peer = strdup(peer)) != NULL);
+    fixture_text(conn, CLIENT_PEER, peer);
 }
 
 static void a_line_tells_time_database_client_and_words(void) {

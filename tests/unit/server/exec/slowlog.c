@@ -139,9 +139,10 @@ static void passwords_are_not_kept(void) {
 static void the_asker_is_named(void) {
     char name[] = "worker";
     set_up(0, 3);
-    client.name = name;
+    struct client_more more = {.texts[CLIENT_NAME] = name};
+    client.more = &more;
     log_word("a", 1);
-    client.name = NULL;
+    client.more = NULL;
     struct seen seen = walk(1);
     CHECK_INT(seen.newest.name.len, strlen("worker"));
     CHECK_INT(seen.newest.peer.len, strlen("?:0"));

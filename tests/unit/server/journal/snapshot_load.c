@@ -121,7 +121,7 @@ static const struct {
     {BYTES_INIT("REDIS0003\xfe\0\4\1k\0\xff"), NULL},  /* a hash of nothing is left out */
     {BYTES_INIT("REDIS0003\xff"), NULL},
     {BYTES_INIT("REDIS0010\xfe\0\0\1k\1v\xff\1\0\0\0\0\0\0\0"),
-     "offset 17: the checksum is another: what is before it is not what was written"},
+     "offset 17: RDB CRC error: what is before the checksum is not what was written"},
     {BYTES_INIT("REDIS0010\xfe\0\0\1k\1v\xff\0\0\0\0\0\0\0"),
      "offset 17: the file ends in the middle of this"},
     {BYTES_INIT("REDIS0010\xfe\0\0\1k\1v"), "offset 16: the file ends in the middle of this"},

@@ -31,7 +31,7 @@ static bool woken(unsigned i) {
 }
 
 static struct client_address address_of(const struct conn *conn) {
-    return (struct client_address){conn->client.shard, conn->slot, conn->client.id};
+    return (struct client_address){conn->client.shard, conn->client.slot, conn->client.id};
 }
 
 static struct block *block_text(const char *text) {
@@ -92,7 +92,7 @@ static void what_is_meant_for_a_client_that_has_gone_is_dropped(void) {
     struct client_address address = address_of(gone), nowhere = {.shard = 0, .slot = 1 << 20, .id = 1};
     fixture_conn_close(gone);
     struct conn *next = fixture_conn(shards); /* in the same slot, under another id */
-    CHECK(next->slot == address.slot && next->client.id != address.id);
+    CHECK(next->client.slot == address.slot && next->client.id != address.id);
     CHECK(post_deliver(&shards[1].exec.wakes, address, 0, block_retain(block)));
     CHECK(post_deliver(&shards[1].exec.wakes, nowhere, 0, block_retain(block)));
     CHECK(post_close(&shards[1].exec.wakes, address));

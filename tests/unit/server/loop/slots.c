@@ -21,9 +21,9 @@ static void every_slot_is_found_where_it_was_made(void) {
     open_slots();
     for (unsigned i = 0; i < SLOTS; i++) { /* pages that came later moved none of them */
         CHECK(slots_find(&shards->slots, slots_name(conns[i])) == conns[i]);
-        CHECK(slots_find_client(&shards->slots, conns[i]->slot, 1000 + i) == conns[i]);
-        CHECK(!slots_find_client(&shards->slots, conns[i]->slot, 999 + i));
-        for (unsigned j = 0; j < i; j++) CHECK(conns[j]->slot != conns[i]->slot);
+        CHECK(slots_find_client(&shards->slots, conns[i]->client.slot, 1000 + i) == conns[i]);
+        CHECK(!slots_find_client(&shards->slots, conns[i]->client.slot, 999 + i));
+        for (unsigned j = 0; j < i; j++) CHECK(conns[j]->client.slot != conns[i]->client.slot);
     }
     CHECK(!slots_find(&shards->slots, UINT64_C(1) << 32 | shards->slots.page_count * 64));
     CHECK(!slots_find(&shards->slots, UINT64_C(1) << 32 | SLOT_NONE) &&
@@ -36,7 +36,7 @@ static void a_slot_that_is_used_again_is_not_taken_for_what_it_was(void) {
     unsigned pages = shards->slots.page_count;
     for (unsigned i = 0; i < SLOTS; i += 3) {
         uint64_t name = slots_name(conns[i]);
-        uint32_t slot = conns[i]->slot;
+        uint32_t slot = conns[i]->client.slot;
         slots_give(&shards->slots, conns[i]);
         CHECK(!slots_find(&shards->slots, name) && !slots_find_client(&shards->slots, slot, 1000 + i));
         struct conn *next = slots_take(&shards->slots);
@@ -68,7 +68,7 @@ static void a_connection_that_is_closing_has_events_but_no_posts(void) {
     open_slots();
     conns[5]->flags |= CONN_CLOSING;
     CHECK(slots_find(&shards->slots, slots_name(conns[5])) == conns[5]);
-    CHECK(!slots_find_client(&shards->slots, conns[5]->slot, conns[5]->client.id));
+    CHECK(!slots_find_client(&shards->slots, conns[5]->client.slot, conns[5]->client.id));
     fixture_close();
 }
 

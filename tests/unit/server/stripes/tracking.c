@@ -75,6 +75,12 @@ static void many_keys_are_found_while_the_table_grows(void) {
     tracking_clear(stripe);
     CHECK(!stripe->tracking && !(stripe->ears & EAR_TRACKED));
     tracking_clear(stripe);
+    for (unsigned i = 0; i < MANY; i++) { /* of what was there nothing is left */
+        snprintf(name, sizeof name, "key:%u", i);
+        CHECK(!tracking_take(stripe, key_of(name)));
+        if (i % 3 == 0) note(name, 7);
+    }
+    CHECK(!strcmp(readers_of("key:9999"), "7") && !strcmp(readers_of("key:10000"), ""));
     finish();
 }
 

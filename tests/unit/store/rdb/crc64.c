@@ -20,7 +20,7 @@ static void the_check_value_is_that_of_the_catalogue(void) {
 
 static void it_is_what_its_bits_say_in_any_parts(void) {
     unsigned long long seed = check_seed();
-    char data[300];
+    char data[700];
     for (size_t i = 0; i < sizeof data; i++) data[i] = (char)check_random(&seed);
     for (size_t len = 0; len <= sizeof data; len++) {
         struct bytes whole = {data, len};

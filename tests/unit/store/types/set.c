@@ -93,22 +93,6 @@ static void check_key(unsigned i) {
     if (value.kind == VALUE_OBJECT) CHECK(tree_check(collection_tree(&value), &hash_seed));
 }
 
-/* Many lookups, with a table of a pack and without one. */
-static void check_lookups(unsigned i) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[i]));
-    static struct set_table table;
-    struct set_lookup lookups[2];
-    if (e == NULL) return;
-    struct value value = entry_value(e);
-    set_lookup(&lookups[0], ks, &value, &table);
-    set_lookup(&lookups[1], ks, &value, NULL);
-    for (unsigned n = 0; n < MEMBERS; n++) {
-        struct bytes member = members[n];
-        for (unsigned j = 0; j < 2; j++)
-            CHECK(set_lookup_has(&lookups[j], member, hash_bytes(&hash_seed, member)) == models[i].in[n]);
-    }
-}
-
 /* ---- Changes -------------------------------------------------------------------------------------- */
 
 /* Some keys have integers alone. */
@@ -254,7 +238,6 @@ static void step(void) {
         break;
     }
     check_key(key);
-    if (random_below(20) == 0) check_lookups(key);
 }
 
 static void random_changes(unsigned failing) {

@@ -121,8 +121,9 @@ static void check_key(unsigned i) {
 /* False without memory. */
 static bool put(struct edit *edit, unsigned i, unsigned member, double score) {
     struct value value = entry_value(edit->entry);
-    double old, was = models[i].scores[member];
-    bool there = zset_find(ks, &value, member_of(member), &old);
+    double was = models[i].scores[member];
+    struct zset_place old;
+    bool there = zset_locate(ks, &value, member_of(member), &old);
     struct element element = {.bytes = member_of(member)};
     enum zset_changed changed = zset_put(edit, element, score, there ? &old : NULL);
     CHECK(there == !isnan(was));
@@ -311,12 +312,14 @@ static void a_block_that_was_not_kept_is_not_counted(void) {
         fill(MEMBERS, scores, MEMBERS);
         struct edit edit = edit_of(names[0], TYPE_ZSET);
         struct element member = {block_bytes(block), NULL};
-        double old = 0;
-        CHECK(edit_open(&edit, false) == EDIT_OPENED && zset_put(&edit, member, old, NULL) == ZSET_ADDED);
+        struct zset_place old;
+        CHECK(edit_open(&edit, false) == EDIT_OPENED && zset_put(&edit, member, 0, NULL) == ZSET_ADDED);
         CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[0])},
                             &(struct keyspace_place){ks, 0, key_of("version")}));
         edit = edit_of(names[0], TYPE_ZSET);
         member.block = block;
+        struct value before = entry_value(edit.entry);
+        CHECK(zset_locate(ks, &before, member.bytes, &old) && old.score == 0);
         fail_at = at;
         failed = zset_put(&edit, member, MEMBERS, &old) == ZSET_NO_MEMORY;
         fail_at = -1;

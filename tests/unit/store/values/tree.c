@@ -99,22 +99,28 @@ static void what_is_there_is_found_and_nothing_else(void) {
     for (enum tree_kind kind = TREE_SET; kind < TREE_KINDS; kind++) {
         struct tree tree = grow(kind, 5000);
         struct tree_cursor cursor;
+        const struct leaf *ahead;
         for (uint32_t number = 0; number < 10005; number++) {
             struct element element = element_number(kind, number);
             struct tree_item item = item_of(kind, &element, texts), read;
             bool there = number % 2 == 1 && number < 10000;
             /* Whatever is asked for ahead, the answers are the same. */
             if (kind == TREE_SCORES) tree_ahead_of_scores(&tree, &item, 1);
-            if (kind_by_hash(kind) || kind == TREE_INDEX) tree_ahead_of_hashes(&tree, &item.key.high, 1);
+            if (kind_by_hash(kind) || kind == TREE_INDEX)
+                tree_ahead_of_hashes(&tree, &item.key.high, 1, &ahead);
             if (kind_by_hash(kind)) {
-                CHECK_INT(tree_find(&cursor, &tree, item.key.high, item.parts[0]), there);
+                uint64_t low, last;
+                tree_enter_leaf(&cursor, &tree, item.key.high);
+                tree_leaf_hashes(&cursor, &low, &last);
+                CHECK(low <= item.key.high && last >= item.key.high && cursor.place == 0);
+                cursor.place = leaf_find(cursor.leaf, item.key.high, item.parts[0], &cursor.offset);
+                CHECK_INT(cursor.place < cursor.leaf->head.count, there);
                 CHECK_INT(tree_look_up(&tree, item.key.high, item.parts[0], &read), there);
                 if (there) CHECK_BYTES(read.parts[0], item.parts[0]);
             } else if (kind == TREE_INDEX) {
                 there = (number / 3 * 3 | 1) < 10000; /* one with this hash, of which each has one or two */
                 CHECK_INT(tree_lower_bound(&cursor, &tree, &item), there);
-                CHECK_INT(tree_first_of_hash(&tree, item.key.high, &read), there);
-                CHECK(!there || read.key.high == item.key.high);
+                CHECK(!there || cursor.leaf == ahead);
             } else {
                 CHECK_INT(tree_lower_bound(&cursor, &tree, &item), there);
                 CHECK(number >= 9999 ? there || cursor.leaf == NULL : tree_rank(&cursor) == number / 2);

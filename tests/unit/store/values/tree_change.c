@@ -4,6 +4,7 @@
 #include "store/values/leaf.c"
 #include "store/values/node.c"
 #include "store/values/tree.c"
+#include "store/values/tree_split.c"
 #endif
 #include "store/values/tree_change.h"
 
