@@ -624,12 +624,15 @@ int64_t appender_turn(int64_t now_ms) {
     writer->unix_s = clock_unix_ms() / 1000;
     if (!appender.left) appender.left_ms = now_ms;
     atomic_store(&appender.waits_since_ms, appender.left_ms);
+    uint64_t batches = writer->batches;
     int64_t due_ms = writer_turn(writer, now_ms);
+    bool wrote = writer->batches > batches;
     if (writer->since_ms == WRITER_NEVER)
         appender.unsynced_ms = WRITER_NEVER;
-    else if (due_ms <= now_ms && appender.left_ms < appender.unsynced_ms)
+    else if (wrote && appender.left_ms < appender.unsynced_ms)
         appender.unsynced_ms = appender.left_ms;
-    if (due_ms <= now_ms) appender.left_ms = now_ms; /* what there was then is written */
+    if (wrote && writer->batch.len < BATCH_BYTES)
+        appender.left_ms = now_ms; /* all that there was then is written */
     appender.left = writer->written != journal_next();
     tell_figures();
     if (appender_fatal()) return WRITER_NEVER;
