@@ -615,13 +615,9 @@ static void make_room(int64_t now_ms) {
     if (appender_has_room((uint64_t)now_ms) && appender.server->holds()) appender.delayed++;
 }
 
-int64_t appender_turn(int64_t now_ms) {
-    struct writer *writer = &appender.writer;
-    writer->policy = policy();
-    writer->timestamps = config.aof_timestamp_enabled;
-    writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
-    appender.syncs_rest = writer->syncs_rest;
-    writer->unix_s = clock_unix_ms() / 1000;
+/* A turn of the writer, and how old what it leaves may be: records say nothing of that, so all that a turn finds counts as
+ * old as the beginning of the one before, or, if that left nothing, of this one. */
+static int64_t write_turn(struct writer *writer, int64_t now_ms) {
     if (!appender.left) appender.left_ms = now_ms;
     atomic_store(&appender.waits_since_ms, appender.left_ms);
     uint64_t batches = writer->batches;
@@ -634,6 +630,17 @@ int64_t appender_turn(int64_t now_ms) {
     if (wrote && writer->batch.len < BATCH_BYTES)
         appender.left_ms = now_ms; /* all that there was then is written */
     appender.left = writer->written != journal_next();
+    return due_ms;
+}
+
+int64_t appender_turn(int64_t now_ms) {
+    struct writer *writer = &appender.writer;
+    writer->policy = policy();
+    writer->timestamps = config.aof_timestamp_enabled;
+    writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
+    appender.syncs_rest = writer->syncs_rest;
+    writer->unix_s = clock_unix_ms() / 1000;
+    int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
     if (appender_fatal()) return WRITER_NEVER;
     enum step before = step_now();
