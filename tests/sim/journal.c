@@ -258,7 +258,7 @@ static struct sim_faults draw_faults(void) {
 }
 
 static void open_files(void) {
-    always = pick(2) && mutation != PUBLISHED_EARLY;
+    always = pick(2) && mutation != PUBLISHED_EARLY && mutation != SAFE_TOO_HIGH;
     options_set(always ? "appendonly yes\nappendfsync always\n" : "appendonly yes\nappendfsync everysec\n");
     CHECK(appender_begin());
     disk.faults = draw_faults();
@@ -284,7 +284,7 @@ static void run_generation(bool whole) {
     open_files();
     if (whole) disk.faults = (struct sim_faults){.room = SIZE_MAX};
     memset(&cut, 0, sizeof cut);
-    cut.killed = !pick(3);
+    cut.killed = !pick(3) && mutation != SAFE_TOO_HIGH;
     cut.at = whole ? UINT_MAX : 1 + pick(pick(2) ? 60 : 400);
     ended = false;
     synced = 0;
