@@ -40,8 +40,9 @@ static struct {
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
-    bool left;              /* by the last turn: changes that are not written, */
-    int64_t left_ms;        /* of which none is older */
+    int64_t unsynced_ms; /* no change that is written and not synced is older; WRITER_NEVER: there is none */
+    bool left;           /* by the last turn: changes that are not written, */
+    int64_t left_ms;     /* of which none is older */
     int64_t may_rewrite_ms; /* by itself */
     /* Under the mutex. */
     struct mutex mutex;
@@ -92,6 +93,7 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.step = STEP_NONE;
     appender.since_ms = appender.waits_since_ms = WRITER_NEVER;
     appender.left = false;
+    appender.unsynced_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
@@ -602,7 +604,8 @@ static void tell_figures(void) {
     appender.file_size = writer->size;
     appender.error = writer->error;
     if (writer->fatal) appender.fatal = writer->error;
-    atomic_store(&appender.since_ms, writer->since_ms);
+    bool waited = appender.unsynced_ms < writer->since_ms;
+    atomic_store(&appender.since_ms, waited ? appender.unsynced_ms : writer->since_ms);
     if ((writer->error != 0) != appender.refused) {
         appender.refused = !appender.refused;
         appender.server->refuse(appender.refused);
@@ -614,6 +617,24 @@ static void make_room(int64_t now_ms) {
     if (appender_has_room((uint64_t)now_ms) && appender.server->holds()) appender.delayed++;
 }
 
+/* A turn of the writer, and how old what it leaves may be: records say nothing of that, so all that a turn finds counts as
+ * old as the beginning of the one before, or, if that left nothing, of this one. */
+static int64_t write_turn(struct writer *writer, int64_t now_ms) {
+    if (!appender.left) appender.left_ms = now_ms;
+    atomic_store(&appender.waits_since_ms, appender.left_ms);
+    uint64_t batches = writer->batches;
+    int64_t due_ms = writer_turn(writer, now_ms);
+    bool wrote = writer->batches > batches;
+    if (writer->since_ms == WRITER_NEVER)
+        appender.unsynced_ms = WRITER_NEVER;
+    else if (wrote && appender.left_ms < appender.unsynced_ms)
+        appender.unsynced_ms = appender.left_ms;
+    if (wrote && writer->batch.len < BATCH_BYTES)
+        appender.left_ms = now_ms; /* all that there was then is written */
+    appender.left = writer->written != journal_next();
+    return due_ms;
+}
+
 int64_t appender_turn(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = policy();
@@ -621,11 +642,7 @@ int64_t appender_turn(int64_t now_ms) {
     writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
     appender.syncs_rest = writer->syncs_rest;
     writer->unix_s = clock_unix_ms() / 1000;
-    if (!appender.left) appender.left_ms = now_ms;
-    atomic_store(&appender.waits_since_ms, appender.left_ms);
-    int64_t due_ms = writer_turn(writer, now_ms);
-    if (due_ms <= now_ms) appender.left_ms = now_ms; /* what there was then is written */
-    appender.left = writer->written != journal_next();
+    int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
     if (appender_fatal()) return WRITER_NEVER;
     enum step before = step_now();

@@ -84,10 +84,11 @@ static uint64_t state_now(void) {
 
 static uint64_t states[TICKETS]; /* behind each ticket; [0]: at the beginning */
 static int64_t taken_ms[TICKETS],
-    times_ms[TICKETS];  /* when their requests were taken on, and when they got them */
-static bool recorded;   /* states are */
-static bool cuts;       /* what is sealed now is no change */
-static bool seals_late; /* a mutation: tickets are taken when the locks are free again */
+    times_ms[TICKETS];              /* when their requests were taken on, and when they got them */
+static int64_t begun_ms[EXECUTORS]; /* the batch that runs */
+static bool recorded;               /* states are */
+static bool cuts;                   /* what is sealed now is no change */
+static bool seals_late;             /* a mutation: tickets are taken when the locks are free again */
 static struct record_queue *late[EXECUTORS];
 
 void __real_queue_seal(struct record_queue *queue, uint64_t ticket);
@@ -97,7 +98,7 @@ void __wrap_queue_seal(struct record_queue *queue, uint64_t ticket) {
     if (recorded) {
         states[ticket] = state_now();
         times_ms[ticket] = now_ms;
-        taken_ms[ticket] = cuts ? 0 : shards[queue - journal_queue(0)].exec.clock.now_ms;
+        taken_ms[ticket] = cuts ? 0 : begun_ms[queue - journal_queue(0)];
         cuts = false;
         fibers_yield(); /* it is taken, and in no queue yet */
     }
@@ -229,7 +230,7 @@ static size_t run_requests(struct executor *executor, struct client *client, str
         request->end = at + used;
     }
     executor->bytes = requests.data;
-    executor->clock.now_ms = now_ms;
+    executor->clock.now_ms = begun_ms[executor->index] = now_ms;
     executor->clock.now_us = (uint64_t)now_ms * 1000;
     unsigned done = dispatch_batch(executor, client, &answers[executor->index].reply, count);
     return done < count ? executor->batch[done].begin : requests.len;
