@@ -9,6 +9,7 @@
 
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/bell.h"
 #include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot_save.h"
@@ -275,6 +276,39 @@ void snapshot_skip_checksums(bool skip) {
 
 bool snapshot_skips_checksums(void) {
     return snapshot.skips_checksums;
+}
+
+/* ---- By a shard, for a thread that is none -------------------------------------------------------- */
+
+enum asked { ASKED_NOT, ASKED, ASKED_SAVED, ASKED_FAILED };
+static _Atomic enum asked asked;
+static struct bell asking;
+
+bool snapshot_ask(void (*tell)(void)) {
+    assert(asked == ASKED_NOT);
+    asked = ASKED;
+    tell();
+    while (asked == ASKED) {
+        bell_park(&asking);
+        if (asked == ASKED)
+            bell_sleep(&asking, -1);
+        else
+            bell_leave(&asking);
+    }
+    bool saved = asked == ASKED_SAVED;
+    asked = ASKED_NOT;
+    return saved;
+}
+
+bool snapshot_is_asked(void) {
+    return atomic_load_explicit(&asked, memory_order_relaxed) == ASKED;
+}
+
+void snapshot_answer(int64_t now_ms) {
+    assert(asked == ASKED);
+    snapshot_stop();
+    asked = snapshot_save(now_ms) ? ASKED_SAVED : ASKED_FAILED;
+    bell_ring(&asking);
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */

@@ -28,6 +28,16 @@ bool snapshot_skips_checksums(void);
 /* Somebody asked for a save: SAVE. */
 void snapshot_count(void);
 
+/* ---- By a shard, for a thread that is none -------------------------------------------------------- */
+
+/* With a lone shard there are no locks, so another thread lets it save. Asks for a save, which ends one in the background;
+ * `tell` has all shards look. Waits until a shard has saved: what came of it. One thread at a time, while shards run. */
+bool snapshot_ask(void (*tell)(void));
+/* Does somebody ask? Any thread. */
+bool snapshot_is_asked(void);
+/* Saves for who asks. All stripes are held. */
+void snapshot_answer(int64_t now_ms);
+
 /* ---- In the background ---------------------------------------------------------------------------- */
 
 /* All stripes are held; then all shards are to look (post_look_again). False, with a line in the log, where it cannot begin:

@@ -168,6 +168,7 @@ static void tick(struct shard *shard) {
         conn_list_run(&shard->held, resume_held);
     if (all) look_again(shard);
     if (shard->index == 0 && appender_wants_cut()) upkeep_cut(shard);
+    if (shard->index == 0 && snapshot_is_asked()) upkeep_save_asked(shard);
     if (shard->pace.receives) shard->worked = true;
     if (due || shard->exec.clock.now_ms >= shard->save_ms) upkeep_save(shard);
     if (!due) return;

@@ -143,3 +143,12 @@ void upkeep_save(struct shard *shard) {
     if (begun) post_look_again(&shard->exec.wakes);
     shard->save_ms = snapshot_due_ms(now_ms);
 }
+
+void upkeep_save_asked(struct shard *shard) {
+    struct stripe_set all = {{0}};
+    stripe_set_add_all(&all);
+    stripe_set_lock(&all);
+    if (snapshot_is_asked()) snapshot_answer(clock_unix_ms());
+    stripe_set_leave(&all, &shard->exec.wakes, shard->exec.clock.now_ms);
+    post_look_again(&shard->exec.wakes);
+}

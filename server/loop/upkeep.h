@@ -12,6 +12,8 @@ bool upkeep_asked(struct shard *shard);
 void upkeep_walk(struct shard *shard);
 /* Begins a save in the background that is due by the save points; sets save_ms anew. */
 void upkeep_save(struct shard *shard);
+/* Saves at once, for the end of the server asks for it (snapshot_ask). */
+void upkeep_save_asked(struct shard *shard);
 /* Does a bounded part of what is due, if anything is by shard->want_ms; sets want_ms anew. */
 void upkeep_run(struct shard *shard);
 /* Takes the cut of a rewrite that waits for it (server/journal/appender.h). */

@@ -278,22 +278,20 @@ bool server_stopping(void) {
     return stopping;
 }
 
+static void have_shards_look(void) {
+    struct wakes wakes = {0};
+    post_look_again(&wakes);
+    for (unsigned shard; wakes_take(&wakes, &shard);) (void)io_wake_fd(mailboxes[shard].wake_fd);
+}
+
 /* Somebody outside wants the end: what is not saved yet is, if there are save points or he says so. False: the server goes
  * on, for it could not be saved. */
 static bool save_for_signal(int64_t how) {
-    struct stripe_set all = {{0}};
-    struct wakes wakes = {0};
-    bool saves = how & CONFIG_SHUTDOWN_SAVE || (config_saves() && !(how & CONFIG_SHUTDOWN_NOSAVE)),
-         saved = true;
+    bool saves = how & CONFIG_SHUTDOWN_SAVE || (config_saves() && !(how & CONFIG_SHUTDOWN_NOSAVE));
     if (!saves || intake_going()) return true; /* half of a file must not replace it */
     log_notice("Saving the final RDB snapshot before exiting.");
     systemd_extend(SAVE_SECONDS);
-    stripe_set_add_all(&all);
-    stripe_set_lock(&all);
-    snapshot_stop();
-    saved = snapshot_save(clock_unix_ms());
-    stripe_set_leave(&all, &wakes, clock_unix_ms());
-    for (unsigned shard; wakes_take(&wakes, &shard);) (void)io_wake_fd(mailboxes[shard].wake_fd);
+    bool saved = snapshot_ask(have_shards_look);
     save_at_end = saved;
     if (!saved)
         log_warning(how & CONFIG_SHUTDOWN_FORCE ? "Error trying to save the DB, exiting anyway."

@@ -43,7 +43,7 @@ def start_and_see(faults, *arguments):
     directory = tempfile.mkdtemp(prefix="kevy-faults-")
     socket = os.path.join(directory, "socket")
     log = open(os.path.join(directory, "log"), "w+", encoding="utf-8")
-    process = subprocess.Popen([PROGRAM, "--port", "0", "--unixsocket", socket, *arguments], cwd=directory, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen([PROGRAM, "--port", "0", "--unixsocket", socket, "--save", "", *arguments], cwd=directory, stdin=subprocess.DEVNULL,
                                stdout=log, stderr=log, env=dict(os.environ, **faults.environment))
 
     def said():
