@@ -247,7 +247,8 @@ static int list_base(uint64_t first_incr) {
 static int make_files(bool anew, int64_t unix_ms) {
     int error = make_directory();
     if (!error) error = read_manifest();
-    bool needs_base = anew || !manifest_base(&appender.manifest);
+    bool is_new = !manifest_base(&appender.manifest) && !manifest_last(&appender.manifest),
+         needs_base = anew || is_new; /* as for Redis: the first incremental file may be all that there is */
     if (!error && !needs_base && last_is_empty()) return 0;
     if (!error && needs_base) {
         error = name_base();

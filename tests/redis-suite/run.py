@@ -131,7 +131,7 @@ def prepare(source, place):
 
 
 def prepare_own(place, path, shards, arguments):
-    """Ours in the place of Redis's server. The suite looks for a line of its logo."""
+    """Ours in the place of Redis's server."""
     for name in ("redis-check-aof", "redis-check-rdb"):
         if shutil.which(name):
             os.symlink(shutil.which(name), os.path.join(place, "src", name))
@@ -150,7 +150,7 @@ def prepare_own(place, path, shards, arguments):
     os.unlink(server)
     words = " ".join(map(shlex.quote, ["--shards", str(shards)] + arguments))
     with open(server, "w", encoding="utf-8") as file:
-        file.write('#!/bin/sh\necho " PID: $$"\nfile=$1\nshift\nexec %s "$file" %s "$@"\n' % (shlex.quote(path), words))
+        file.write('#!/bin/sh\nfile=$1\nshift\nexec %s "$file" %s "$@"\n' % (shlex.quote(path), words))
     os.chmod(server, 0o755)
 
 
