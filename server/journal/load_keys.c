@@ -1,7 +1,7 @@
 /* load_keys.c - each key is read, and its value made and put in its place, while its stripe is held.
  *
- * What takes longest is waiting for memory: so the buckets of several keys are asked for before the first of these keys is
- * read. */
+ * What takes longest is waiting for memory: so the buckets of several keys are asked for before any of these is
+ * read from the file. */
 #include "server/journal/load_keys.h"
 
 #include <inttypes.h>

@@ -14,8 +14,8 @@ struct load_pool;
 
 /* As many threads as there are shards, with the caller, if there are so many CPUs. What they share is taken from `keys`. */
 struct load_pool *load_pool_open(const struct load_keys *keys);
-/* `bytes` end where keys->reader is; at most LOAD_POOL_BYTES. False: a key could not be loaded; load_pool_close
- * tells which. */
+/* `bytes` end where keys->reader is; at most LOAD_POOL_BYTES. False: a key could not be loaded, and load_pool_close
+ * tells which one it was. */
 bool load_pool_put(struct load_pool *pool, const struct load_keys *keys, struct bytes bytes);
 /* Adds what they have loaded to `keys`; of several faults the one nearest to the file's beginning is kept. */
 void load_pool_close(struct load_pool *pool, struct load_keys *keys);

@@ -20,8 +20,8 @@ bool snapshot_save(int64_t now_ms);
  * changed by it is no change that a save is missing. */
 enum snapshot_loaded snapshot_load(struct snapshot_load *load);
 
-/* What is loaded is taken whatever its checksum says, or is not any longer: DEBUG SET-SKIP-CHECKSUM-VALIDATION. Any
- * thread. */
+/* What is loaded is taken whatever its checksum says, or is not any longer: DEBUG
+ * SET-SKIP-CHECKSUM-VALIDATION. Any thread. */
 void snapshot_skip_checksums(bool skip);
 bool snapshot_skips_checksums(void);
 

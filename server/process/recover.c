@@ -144,7 +144,8 @@ bool recover(void) {
     if (!intake_going()) return true;
     bool loaded = config.appendonly ? load_aof(now_ms, begun_us) : load_rdb(now_ms, begun_us);
     if (intake_cancelled()) return true;
-    if (!loaded && !config.appendonly) log_warning("Fatal error loading the DB. Exiting."); /* else that was told */
+    if (!loaded && !config.appendonly)
+        log_warning("Fatal error loading the DB. Exiting."); /* else that was told */
     if (!loaded || !scribe_start()) return false;
     begin_upkeep(now_ms);
     return true;

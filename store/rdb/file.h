@@ -66,11 +66,11 @@ void rdb_file_close(struct rdb_file_reader *reader);
  * and `plain` the key's bytes, NULL where they are not there as they are. False: it is no key, or not all of it is there, or
  * its value must be read to find its end. Neither is looked at. */
 bool rdb_file_skip(unsigned version, struct bytes input, struct bytes *plain, struct bytes *skipped);
-/* A reader in the middle of a file, of this version, where a key of a database may begin: `taken` bytes from the file's
- * beginning. */
+/* A reader in the middle of a file, of this version, where a key of a database may begin: `taken` bytes
+ * from the beginning of the file. */
 void rdb_file_begin_at(struct rdb_file_reader *reader, unsigned version, uint64_t db, uint64_t taken);
-/* Will the next read begin with an item? Else something was said already of the key that is next, or a part of that key was
- * read. */
+/* Will the next read begin with an item? Else something was said already of the key that is next, or a
+ * part of that key was read. */
 bool rdb_file_between(const struct rdb_file_reader *reader);
 
 /* The checksum in a footer of RDB_FOOTER_LEN bytes. */

@@ -1,5 +1,5 @@
-/* reader.h - values of RDB files and of DUMP's payloads, every encoding of versions 1 to 12, read from input that
- * comes in pieces and handed on element by element.
+/* reader.h - values of RDB files and of DUMP's payloads, every encoding of versions 1 to 14 but for streams of type
+ * 4, read from input that comes in pieces and handed on element by element.
  *
  *     rdb_reader_open(&reader, &loader, type, version)     values of modules end here
  *     rdb_read(&reader, &input)                            until it is no longer RDB_READ_MORE, with more input each time

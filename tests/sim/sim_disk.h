@@ -92,8 +92,8 @@ void sim_disk_free(struct sim_disk *disk);
 /* What `disk` holds if the power is cut now, by the dice of `after`, which was made by sim_disk_new. */
 void sim_disk_cut(const struct sim_disk *disk, struct sim_disk *after);
 
-/* The same where the process is killed and the power stays: all that was written, and only that on the disk which was
- * there before. */
+/* The same where the process is killed and the power stays: all that was written, and on
+ * the disk only what was there before. */
 void sim_disk_copy(const struct sim_disk *disk, struct sim_disk *after);
 
 /* What a file reads as; NULL: there is none of this name. */

@@ -147,7 +147,7 @@ static void it_serves_until_it_is_told_to_end(void) {
     int out;
     char *path = strdup(in_dir("socket")), *pidfile = strdup(in_dir("pid"));
     pid_t child = start_kevy((char *[]){"kevy", "--port", "0", "--unixsocket", path, "--pidfile", pidfile,
-                                        "--shards", "2", "--logfile", "/dev/null", NULL},
+                                        "--shards", "2", "--logfile", "/dev/null", "--save", "", NULL},
                              &out);
     int fd = connect_to(path);
     ping_over(fd);
@@ -165,7 +165,7 @@ static void it_serves_until_it_is_told_to_end(void) {
 static void it_goes_into_the_background_when_asked(void) {
     char *path = strdup(in_dir("socket")), *pidfile = strdup(in_dir("pid"));
     CHECK_INT(KEVY("--daemonize", "yes", "--port", "0", "--unixsocket", path, "--pidfile", pidfile,
-                   "--shards", "1", "--logfile", "/dev/null"),
+                   "--shards", "1", "--logfile", "/dev/null", "--save", ""),
               0);
     int fd = connect_to(path);
     ping_over(fd);
