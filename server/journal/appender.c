@@ -395,6 +395,7 @@ static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     assert(!journal_listens());
     journal_switch(true);
     cut_to(queue, appender.incr_path);
+    appender.waits = false;
     appender.on = true;
     return true;
 }
@@ -406,12 +407,10 @@ static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     appender.waits = true;
     appender.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
     appender.rewrites++;
-    appender.step = STEP_READY;
     bool started = start_base(queue, unix_ms);
     appender.switches_on = false;
-    if (started) return true;
-    appender.step = STEP_NONE;
-    return false;
+    if (!started) appender.waits = false;
+    return started;
 }
 
 /* A rewrite that was given up when the log was switched off: the thread is to see that. */
@@ -424,21 +423,24 @@ static void await_given_up(void) {
     }
 }
 
+/* A claimed step lets no rewrite begin meanwhile; with SAVING the thread does nothing. */
 static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
+    enum step none = STEP_NONE;
     await_given_up();
-    if (step_now() != STEP_NONE) {
+    if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_SAVING)) {
         log_warning("The append-only file cannot be switched on while it is being made anew");
         return false;
     }
-    bool on = snapshot_is_under_way() ? switch_on_at_once(queue, unix_ms)
-                                      : switch_on_by_and_by(queue, unix_ms);
+    bool at_once = snapshot_is_under_way();
+    bool on = at_once ? switch_on_at_once(queue, unix_ms) : switch_on_by_and_by(queue, unix_ms);
+    if (at_once || !on) atomic_store_explicit(&appender.step, STEP_NONE, memory_order_release);
     if (on) log_notice("Changes are appended to %s from now on", appender.incr_path);
     return on;
 }
 
 static void switch_off(struct record_queue *queue) {
     assert(journal_listens());
-    appender.on = false;
+    appender.on = appender.waits = false;
     if (step_now() != STEP_NONE) appender.cancelled = true;
     if (step_now() == STEP_SAVING) snapshot_give_up();
     cut_to(queue, "");
@@ -559,8 +561,9 @@ static void rewrite_step(int64_t now_ms) {
     switch (step_now()) {
     case STEP_NONE:
         if (now_ms >= appender.may_rewrite_ms && (needs_base() || has_grown())) {
+            enum step none = STEP_NONE;
+            if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_ASKED)) break;
             log_notice("Starting automatic rewriting of AOF");
-            appender.step = STEP_ASKED;
             begin_rewrite(now_ms);
         }
         break;

@@ -65,6 +65,24 @@ static void it_is_switched_on_and_off(void) {
     disk_free(&disk);
 }
 
+/* Where a snapshot is under way its first base is written at once: what a rewrite makes later is listed before anything
+ * goes into it. */
+static void it_is_switched_on_again_beside_a_snapshot(void) {
+    disk_new(&disk);
+    struct snapshot_order other = {.disk = &disk.disk, .names = {"temp", "dump.rdb", "."}, .by_hand = true};
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("config set appendonly yes\nconfig set appendonly no\n", OK OK);
+    log_turns(1);
+    CHECK_INT(snapshot_start(&other, now_ms), 0);
+    EXPECT("config set appendonly yes\n", OK);
+    log_turns(2);
+    EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+    for (unsigned i = 0; i < 3; i++) appender_turn(5000);
+    CHECK(appender_wants_cut() && disk_says(LOG_LIST, "aof.3.incr.aof"));
+    log_stop();
+    disk_free(&disk);
+}
+
 #define NOT_ON                                                                                               \
     "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
     "server logs.\r\n"
@@ -250,6 +268,7 @@ int main(void) {
     RUN(a_first_start_makes_a_base_and_a_file);
     RUN(later_starts_add_files);
     RUN(it_is_switched_on_and_off);
+    RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_rewrite_makes_everything_anew);
     RUN(a_rewrite_without_a_log_makes_a_base);
