@@ -99,10 +99,12 @@ static bool sync_if_due(struct writer *writer, int64_t now_ms) {
     return due_ms > now_ms || writer_sync(writer, now_ms);
 }
 
-/* Where the policy became stricter, what was shown before is behind what is published now. */
+/* Where the policy became stricter, what was shown before is behind what is published now. It may have since this turn
+ * began: then replies are held already. */
 static void publish(struct writer *writer) {
     assert(writer->synced <= writer->written && writer->written <= writer->merge.merged); /* 1 */
-    uint64_t ticket = writer->policy == WRITER_ALWAYS ? writer->synced : writer->written;
+    bool waits = writer->policy == WRITER_ALWAYS || journal_holds();
+    uint64_t ticket = waits ? writer->synced : writer->written;
     if (ticket <= writer->published) return;
     writer->published = ticket;
     journal_publish(ticket);
