@@ -536,6 +536,7 @@ static void end_rewrite(int64_t now_ms) {
     bool ok = appender.saved && !appender.cancelled && list_saved();
     if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
+    if (ok && appender.on) writer_has_base(&appender.writer);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
     if (!ok) log_warning("Background AOF rewrite has failed");
@@ -552,9 +553,9 @@ static bool has_grown(void) {
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
-/* It was switched on, and its first base has failed. */
+/* It was switched on, and its first base has failed; or what is in the files is in doubt. */
 static bool needs_base(void) {
-    return appender.waits && appender.on;
+    return appender.on && (appender.waits || appender.writer.doubt);
 }
 
 static void rewrite_step(int64_t now_ms) {

@@ -159,6 +159,20 @@ static void a_rewrite_without_a_log_makes_a_base(void) {
     disk_free(&disk);
 }
 
+/* Where the log itself could not be synced it was made anew. */
+static void check_files_in_use(enum disk_call failed) {
+    if (failed == DISK_SYNCS && disk_says(LOG_LIST, "appendonly.aof.3.base.rdb")) {
+        CHECK(disk_has(LOG_BASE(3)));
+        return;
+    }
+    bool anew = disk_says(LOG_LIST, "appendonly.aof.2.base.rdb");
+    CHECK(disk_has(anew ? LOG_BASE(2) : LOG_BASE(1)));
+    CHECK(anew || disk_says(LOG_INCR(1), "$1\r\nv\r\n"));
+    bool first = disk_says(LOG_INCR(1), "$1\r\nw\r\n"), second = disk_says(LOG_INCR(2), "$1\r\nw\r\n");
+    CHECK(first != second && disk_says(LOG_LIST, first ? "aof.1.incr.aof" : "aof.2.incr.aof"));
+    CHECK(second || disk_contents(&disk, LOG_INCR(2)).len == 0);
+}
+
 /* Whichever call fails: what the manifest lists is there, and what is changed behind it
  * goes into a file that it lists, behind which there is nothing. */
 static void a_rewrite_that_fails_leaves_the_files_in_use(void) {
@@ -180,13 +194,7 @@ static void a_rewrite_that_fails_leaves_the_files_in_use(void) {
             EXPECT("set l w\n", OK);
             for (unsigned i = 2; i < 6; i++) log_turns(5000 + i * WRITER_RETRY_MS);
             CHECK(appender_figures().write_ok && !refused);
-            bool anew = disk_says(LOG_LIST, "appendonly.aof.2.base.rdb");
-            CHECK(disk_has(anew ? LOG_BASE(2) : LOG_BASE(1)));
-            CHECK(anew || disk_says(LOG_INCR(1), "$1\r\nv\r\n"));
-            bool first = disk_says(LOG_INCR(1), "$1\r\nw\r\n"),
-                 second = disk_says(LOG_INCR(2), "$1\r\nw\r\n");
-            CHECK(first != second && disk_says(LOG_LIST, first ? "aof.1.incr.aof" : "aof.2.incr.aof"));
-            CHECK(second || disk_contents(&disk, LOG_INCR(2)).len == 0);
+            check_files_in_use(call);
             disk_mend(&disk);
             EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
             log_turns(20000);
@@ -250,6 +258,24 @@ static void there_is_room_or_not(void) {
     disk_free(&disk);
 }
 
+static void what_is_in_doubt_is_made_anew(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    disk_mend(&disk);
+    EXPECT("set k v\n", OK);
+    disk.fails = DISK_SYNCS;
+    disk.fails_at = 1;
+    appender_turn(1);
+    appender_turn(1 + WRITER_SYNC_MS); /* and a rewrite is begun */
+    CHECK(refused && appender_figures().unsynced && appender_figures().rewriting);
+    log_turns(600);
+    CHECK(!refused && disk_has(LOG_BASE(2)) && !disk_has(LOG_INCR(1)));
+    log_turns(2000);
+    CHECK(!appender_figures().unsynced && appender_figures().rewrites == 1);
+    log_stop();
+    disk_free(&disk);
+}
+
 static void a_disk_that_fails_under_always_is_the_end(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\nappendfsync always\n"));
@@ -275,6 +301,7 @@ int main(void) {
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);
     RUN(it_is_rewritten_when_it_has_grown);
     RUN(there_is_room_or_not);
+    RUN(what_is_in_doubt_is_made_anew);
     RUN(a_disk_that_fails_under_always_is_the_end);
     return 0;
 }
