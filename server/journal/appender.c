@@ -614,6 +614,7 @@ static void tell_figures(void) {
     if ((writer->error != 0) != appender.refused) {
         appender.refused = !appender.refused;
         appender.server->refuse(appender.refused);
+        appender.server->look_again(); /* who is held for room hears it */
     }
 }
 
@@ -671,7 +672,10 @@ bool appender_finish(int64_t now_ms) {
     bool ok = !writer->error && writer_sync(writer, now_ms);
     appender.written = writer->written;
     appender.synced = writer->synced;
-    return ok && writer->synced == journal_next();
+    ok = ok && writer->synced == journal_next();
+    /* What was switched on and has no base yet is in no file that is listed. */
+    if (appender.on && appender.waits) return make_ready(true, clock_unix_ms());
+    return ok;
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */

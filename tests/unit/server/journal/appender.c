@@ -83,6 +83,20 @@ static void it_is_switched_on_again_beside_a_snapshot(void) {
     disk_free(&disk);
 }
 
+static void an_end_before_the_first_base_loses_nothing(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("set before 1\nconfig set appendonly yes\nset behind 2\n", OK OK OK);
+    appender_turn(1);
+    CHECK(!disk_has(LOG_LIST));
+    snapshot_give_up();
+    CHECK(appender_finish(2));
+    CHECK(disk_says(LOG_LIST, "appendonly.aof.1.base.rdb") && disk_says(LOG_LIST, "aof.2.incr.aof"));
+    CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_BASE(1), "behind"));
+    log_stop();
+    disk_free(&disk);
+}
+
 #define NOT_ON                                                                                               \
     "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
     "server logs.\r\n"
@@ -295,6 +309,7 @@ int main(void) {
     RUN(later_starts_add_files);
     RUN(it_is_switched_on_and_off);
     RUN(it_is_switched_on_again_beside_a_snapshot);
+    RUN(an_end_before_the_first_base_loses_nothing);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_rewrite_makes_everything_anew);
     RUN(a_rewrite_without_a_log_makes_a_base);
