@@ -300,11 +300,11 @@ static bool policy_holds(void) {
 }
 
 /* All stripes are held. */
-static bool begin(void) {
+static bool begin(bool from_files) {
     assert(!appender.begun && !appender.on && journal_next() == 0);
     appender.begun = true;
     if (!config.appendonly) return true;
-    if (!make_ready(false, clock_unix_ms())) return false;
+    if (!make_ready(!from_files, clock_unix_ms())) return false;
     if (!writer_begin(&appender.writer, appender.incr_path)) return false;
     appender.on = true;
     journal_switch(true);
@@ -313,11 +313,11 @@ static bool begin(void) {
     return true;
 }
 
-bool appender_begin(void) {
+bool appender_begin(bool from_files) {
     struct stripe_set all = {{0}};
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    bool ok = begin();
+    bool ok = begin(from_files);
     stripe_set_unlock(&all);
     return ok;
 }

@@ -37,6 +37,21 @@ static void later_starts_add_files(void) {
     disk_free(&disk);
 }
 
+/* As where it is switched on while an RDB file is loaded. */
+static void files_of_an_earlier_time_are_not_gone_on_with(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("set k v\n", OK);
+    CHECK(appender_finish(1));
+    log_stop();
+    CHECK(log_start_with("appendonly yes\n", false));
+    CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.2.base.rdb seq 2 type b\n"
+                                                      "file appendonly.aof.2.incr.aof seq 2 type i\n"));
+    CHECK(!disk_has(LOG_BASE(1)) && !disk_has(LOG_INCR(1)));
+    log_stop();
+    disk_free(&disk);
+}
+
 static void it_is_switched_on_and_off(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly no\n"));
@@ -307,6 +322,7 @@ static void a_disk_that_fails_under_always_is_the_end(void) {
 int main(void) {
     RUN(a_first_start_makes_a_base_and_a_file);
     RUN(later_starts_add_files);
+    RUN(files_of_an_earlier_time_are_not_gone_on_with);
     RUN(it_is_switched_on_and_off);
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
