@@ -394,9 +394,9 @@ static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     if (!make_ready(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
-    cut_to(queue, appender.incr_path);
     appender.waits = false;
-    appender.on = true;
+    appender.on = true; /* before the cut, as the thread may fail at that */
+    cut_to(queue, appender.incr_path);
     return true;
 }
 
@@ -648,6 +648,7 @@ int64_t appender_turn(int64_t now_ms) {
     writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
     appender.syncs_rest = writer->syncs_rest;
     writer->unix_s = clock_unix_ms() / 1000;
+    writer->abandons |= writer->error && !appender.on; /* its last cut is there, or about to be */
     int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
     if (appender_fatal()) return WRITER_NEVER;

@@ -197,9 +197,41 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
     return true;
 }
 
+static void forget(void *context, struct bytes piece) {
+    (void)context;
+    (void)piece;
+}
+
+/* With the cut at its end the log is nobody's, whatever is the matter with its file. */
+static void end_abandoned(struct writer *writer) {
+    log_notice("What could not be written to the append-only file is dropped, for it was switched off");
+    close_file(writer);
+    writer->torn = writer->abandons = writer->error_is_sync = false;
+    writer->doubt = 0;
+    writer->error = 0;
+    writer->retry_ms = WRITER_NEVER;
+    writer->begun = writer->merge.merged;
+}
+
+/* Needs neither the disk nor memory. False: all is dropped that there is so far. */
+static bool drop_next(struct writer *writer) {
+    struct bytes name;
+    assert(writer->abandons && writer->error);
+    while (merge_next(&writer->merge, forget, NULL)) {
+    }
+    bool cut = merge_is_cut(&writer->merge, &name), ends = cut && name.len == 0;
+    if (cut) merge_pass_cut(&writer->merge);
+    merge_release(&writer->merge);
+    writer->written = writer->synced = writer->merge.merged;
+    writer->since_ms = WRITER_NEVER;
+    if (ends) end_abandoned(writer);
+    return cut;
+}
+
 /* False: there is nothing to write now, or it failed. */
 static bool write_next(struct writer *writer, int64_t now_ms) {
     struct bytes name;
+    if (writer->abandons) return drop_next(writer);
     if (writer->retry_ms != WRITER_NEVER && now_ms < writer->retry_ms && !writer->error_is_sync) return false;
     if (writer->torn && !cut_off(writer, now_ms)) return false;
     if (merge_is_cut(&writer->merge, &name)) return take_cut(writer, name, now_ms);

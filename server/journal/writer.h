@@ -35,6 +35,9 @@ struct writer {
     bool timestamps; /* aof-timestamp-enabled */
     bool syncs_rest; /* no-appendfsync-on-rewrite, and there is one: only `always` syncs */
     int64_t unix_s;  /* for timestamps */
+    bool
+        abandons; /* the log is switched off, and cannot be written: what is left up to a cut without a name is dropped, and
+                        then this is false again */
     /* What came of the turns. */
     uint64_t written, synced; /* the last ticket that is in a file, and on the disk */
     int64_t since_ms;         /* no change that is not synced is older; WRITER_NEVER: all are synced */

@@ -305,6 +305,24 @@ static void what_is_in_doubt_is_made_anew(void) {
     disk_free(&disk);
 }
 
+static void who_waits_for_a_full_disk_is_let_go_when_it_is_switched_off(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\nappendfsync always\n"));
+    disk.room = 0;
+    EXPECT("set k v\n", OK);
+    log_turns(1);
+    CHECK(refused && journal_safe() < journal_next());
+    EXPECT("config set appendonly no\n", OK);
+    log_turns(2);
+    CHECK(!refused && journal_safe() == journal_next());
+    disk.room = SIZE_MAX;
+    EXPECT("config set appendonly yes\nset l w\n", OK OK);
+    log_turns(3);
+    CHECK(!refused && journal_safe() == journal_next() && disk_says(LOG_INCR(2), "$1\r\nw\r\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
 static void a_disk_that_fails_under_always_is_the_end(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\nappendfsync always\n"));
@@ -333,6 +351,7 @@ int main(void) {
     RUN(it_is_rewritten_when_it_has_grown);
     RUN(there_is_room_or_not);
     RUN(what_is_in_doubt_is_made_anew);
+    RUN(who_waits_for_a_full_disk_is_let_go_when_it_is_switched_off);
     RUN(a_disk_that_fails_under_always_is_the_end);
     return 0;
 }

@@ -355,6 +355,30 @@ static void a_cut_goes_on_in_doubt(void) {
     }
 }
 
+static void what_is_abandoned_is_dropped_up_to_the_end_of_the_log(void) {
+    for (enum writer_policy policy = WRITER_ALWAYS; policy <= WRITER_NO; policy++) {
+        begin(policy);
+        add("a"), turns(1);
+        disk.room = 20;
+        disk.fails = DISK_TRUNCATES;
+        disk.fails_at = 1;
+        add("b"), cut("g"), add("c");
+        turns(2);
+        CHECK(writer.error && writer.torn && published == 2);
+        writer.abandons = true;
+        turns(3);
+        CHECK(published == 5 && writer.error);
+        add("d"), cut(""), cut("h"), add("e");
+        disk.room = SIZE_MAX;
+        turns(4);
+        CHECK(published == tickets && !writer.error && !writer.abandons);
+        CHECK(disk_find(&disk, "g") < 0);
+        read_file("h");
+        CHECK_BYTES(buffer_bytes(&stream), BYTES(SELECT_0 "e"));
+        end();
+    }
+}
+
 static void without_memory_what_fits_is_written_and_the_rest_later(void) {
     static char text[100000];
     memset(text, 't', BATCH_PIECE_MIN - 1);
@@ -394,6 +418,7 @@ int main(void) {
     RUN(a_cut_changes_files_when_the_old_one_is_synced);
     RUN(a_cut_that_fails_is_tried_again);
     RUN(a_cut_goes_on_in_doubt);
+    RUN(what_is_abandoned_is_dropped_up_to_the_end_of_the_log);
     RUN(without_memory_what_fits_is_written_and_the_rest_later);
     buffer_free(&stream);
     return 0;
