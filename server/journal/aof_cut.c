@@ -1,13 +1,15 @@
-/* aof_cut.c - copy, sync, cut, sync. */
+/* aof_cut.c - copy, if there is room for that, sync, cut, sync. */
 #include "server/journal/aof_cut.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "protocol/assert.h"
 #include "server/journal/file_in.h"
+#include "server/log.h"
 
 enum { COPY_PATH_MAX = 1024 };
 
@@ -59,6 +61,10 @@ int aof_cut(struct disk *disk, const char *directory, const char *path, uint64_t
     if (snprintf(copy, sizeof copy, "%s.torn-%" PRIu64, path, end) >= (int)sizeof copy) return -ENAMETOOLONG;
     *failed = "keep a copy of what is torn";
     int error = keep_copy(disk, path, end, copy);
+    if (error == -ENOSPC || error == -EDQUOT) { /* which may be why it is torn: a server must start without */
+        log_warning("What is torn of %s is cut off, and no copy is kept: %s", path, strerror(-error));
+        error = 0;
+    }
     if (!error) error = disk->sync_directory(disk, directory);
     if (error) return error;
     *failed = "cut off what is torn";

@@ -300,11 +300,11 @@ static bool policy_holds(void) {
 }
 
 /* All stripes are held. */
-static bool begin(void) {
+static bool begin(bool from_files) {
     assert(!appender.begun && !appender.on && journal_next() == 0);
     appender.begun = true;
     if (!config.appendonly) return true;
-    if (!make_ready(false, clock_unix_ms())) return false;
+    if (!make_ready(!from_files, clock_unix_ms())) return false;
     if (!writer_begin(&appender.writer, appender.incr_path)) return false;
     appender.on = true;
     journal_switch(true);
@@ -313,11 +313,11 @@ static bool begin(void) {
     return true;
 }
 
-bool appender_begin(void) {
+bool appender_begin(bool from_files) {
     struct stripe_set all = {{0}};
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    bool ok = begin();
+    bool ok = begin(from_files);
     stripe_set_unlock(&all);
     return ok;
 }
@@ -394,8 +394,9 @@ static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     if (!make_ready(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
+    appender.waits = false;
+    appender.on = true; /* before the cut, as the thread may fail at that */
     cut_to(queue, appender.incr_path);
-    appender.on = true;
     return true;
 }
 
@@ -406,12 +407,10 @@ static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     appender.waits = true;
     appender.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
     appender.rewrites++;
-    appender.step = STEP_READY;
     bool started = start_base(queue, unix_ms);
     appender.switches_on = false;
-    if (started) return true;
-    appender.step = STEP_NONE;
-    return false;
+    if (!started) appender.waits = false;
+    return started;
 }
 
 /* A rewrite that was given up when the log was switched off: the thread is to see that. */
@@ -424,21 +423,24 @@ static void await_given_up(void) {
     }
 }
 
+/* A claimed step lets no rewrite begin meanwhile; with SAVING the thread does nothing. */
 static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
+    enum step none = STEP_NONE;
     await_given_up();
-    if (step_now() != STEP_NONE) {
+    if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_SAVING)) {
         log_warning("The append-only file cannot be switched on while it is being made anew");
         return false;
     }
-    bool on = snapshot_is_under_way() ? switch_on_at_once(queue, unix_ms)
-                                      : switch_on_by_and_by(queue, unix_ms);
+    bool at_once = snapshot_is_under_way();
+    bool on = at_once ? switch_on_at_once(queue, unix_ms) : switch_on_by_and_by(queue, unix_ms);
+    if (at_once || !on) atomic_store_explicit(&appender.step, STEP_NONE, memory_order_release);
     if (on) log_notice("Changes are appended to %s from now on", appender.incr_path);
     return on;
 }
 
 static void switch_off(struct record_queue *queue) {
     assert(journal_listens());
-    appender.on = false;
+    appender.on = appender.waits = false;
     if (step_now() != STEP_NONE) appender.cancelled = true;
     if (step_now() == STEP_SAVING) snapshot_give_up();
     cut_to(queue, "");
@@ -534,6 +536,7 @@ static void end_rewrite(int64_t now_ms) {
     bool ok = appender.saved && !appender.cancelled && list_saved();
     if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
+    if (ok && appender.on) writer_has_base(&appender.writer);
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
     if (!ok) log_warning("Background AOF rewrite has failed");
@@ -550,17 +553,18 @@ static bool has_grown(void) {
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
-/* It was switched on, and its first base has failed. */
+/* It was switched on, and its first base has failed; or what is in the files is in doubt. */
 static bool needs_base(void) {
-    return appender.waits && appender.on;
+    return appender.on && (appender.waits || appender.writer.doubt);
 }
 
 static void rewrite_step(int64_t now_ms) {
     switch (step_now()) {
     case STEP_NONE:
         if (now_ms >= appender.may_rewrite_ms && (needs_base() || has_grown())) {
+            enum step none = STEP_NONE;
+            if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_ASKED)) break;
             log_notice("Starting automatic rewriting of AOF");
-            appender.step = STEP_ASKED;
             begin_rewrite(now_ms);
         }
         break;
@@ -610,6 +614,7 @@ static void tell_figures(void) {
     if ((writer->error != 0) != appender.refused) {
         appender.refused = !appender.refused;
         appender.server->refuse(appender.refused);
+        appender.server->look_again(); /* who is held for room hears it */
     }
 }
 
@@ -643,6 +648,7 @@ int64_t appender_turn(int64_t now_ms) {
     writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
     appender.syncs_rest = writer->syncs_rest;
     writer->unix_s = clock_unix_ms() / 1000;
+    writer->abandons |= writer->error && !appender.on; /* its last cut is there, or about to be */
     int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
     if (appender_fatal()) return WRITER_NEVER;
@@ -667,7 +673,10 @@ bool appender_finish(int64_t now_ms) {
     bool ok = !writer->error && writer_sync(writer, now_ms);
     appender.written = writer->written;
     appender.synced = writer->synced;
-    return ok && writer->synced == journal_next();
+    ok = ok && writer->synced == journal_next();
+    /* What was switched on and has no base yet is in no file that is listed. */
+    if (appender.on && appender.waits) return make_ready(true, clock_unix_ms());
+    return ok;
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */

@@ -38,8 +38,9 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
 /* No thread uses it any more. */
 void appender_close(void);
 /* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files
- * and listens. Needs no lock held. False after logging why not. */
-bool appender_begin(void);
+ * and listens. `from_files`: what is in memory is what the files say; else they get a base of it. Needs no lock held. False
+ * after logging why not. */
+bool appender_begin(bool from_files);
 
 /* ---- The journal's thread ------------------------------------------------------------------------- */
 

@@ -89,17 +89,20 @@ void claim_release(void) {
 
 /* ---- What was left behind ------------------------------------------------------------------------- */
 
-/* Is it a temporary file's name (server/journal/snapshot.c) of a process that is no more? One with this process's
+/* Is it a temporary file's name (server/journal/snapshot.c, server/journal/appender.c) of a process that is no more? One with this process's
  * number is an earlier one's: as in a container, where each is number 1. */
 static bool is_left_behind(const char *name) {
-    static const char before[] = "temp-", saved[] = ".rdb", in_background[] = "-bg.rdb";
+    static const char before[] = "temp-", before_base[] = "temp-rewriteaof-bg-";
     size_t digits = 0;
+    bool base = strncmp(name, before_base, sizeof before_base - 1) == 0;
     if (strncmp(name, before, sizeof before - 1) != 0) return false;
-    name += sizeof before - 1;
+    name += base ? sizeof before_base - 1 : sizeof before - 1;
     while (name[digits] >= '0' && name[digits] <= '9') digits++;
     const char *behind = name + digits;
     if (digits == 0 || digits > 9) return false;
-    if (strcmp(behind, saved) != 0 && strcmp(behind, in_background) != 0) return false;
+    bool known = base ? strcmp(behind, ".aof") == 0
+                      : strcmp(behind, ".rdb") == 0 || strcmp(behind, "-bg.rdb") == 0;
+    if (!known) return false;
     pid_t pid = (pid_t)strtol(name, NULL, 10);
     assert(pid >= 0);
     return pid > 0 && (pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH));

@@ -182,7 +182,8 @@ static const char *check_order(const struct manifest *manifest, char type, uint6
     return known ? NULL : "Unknown AOF file type";
 }
 
-/* The numbers of deleted files are not given out anew: a base that history names may still be on the disk. */
+/* A base that history names may still be on the disk: its number is not given out anew. Those of incremental files are looked
+ * at when all is read, for they are in order among themselves. */
 static void note_history(struct manifest *manifest, const char *name, uint64_t seq) {
     if (strstr(name, ".base.")) raise_to(&manifest->base_seq, seq);
 }
@@ -222,6 +223,14 @@ static int fail(struct manifest *manifest, char *why, unsigned line, const char 
     return -EINVAL;
 }
 
+static void note_deleted_incrs(struct manifest *manifest) {
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct manifest_file *file = &manifest->files[i];
+        if (file->type == MANIFEST_HISTORY && strstr(file->name, ".incr."))
+            raise_to(&manifest->incr_seq, file->seq);
+    }
+}
+
 int manifest_parse(struct manifest *manifest, struct bytes text, char *why) {
     struct request_args words = {0};
     const char *what = NULL;
@@ -238,6 +247,7 @@ int manifest_parse(struct manifest *manifest, struct bytes text, char *why) {
         text = (struct bytes){text.data + len, text.len - len};
     }
     request_args_free(&words);
+    note_deleted_incrs(manifest);
     return what ? fail(manifest, why, line, what) : 0;
 }
 

@@ -200,13 +200,16 @@ static uint64_t release_blocks(struct record_queue *queue) {
 void queue_release(struct record_queue *queue) {
     assert(queue->taken <= queue->passed && queue->passed <= queue->seen); /* 1 */
     uint64_t bytes = queue->blocks ? release_blocks(queue) : 0;
+    size_t at = queue->at;
     /* Without a look, the first chunk may be just written by the adding thread. */
     while (queue->look && queue->first != queue->look) {
         struct queue_chunk *chunk = queue->first;
         queue->first = chunk->next;
-        bytes += chunk->capacity;
+        bytes += chunk->capacity - at;
+        at = 0;
         free(chunk);
     }
+    bytes += queue->look_at - at; /* of the chunk that stays: it may be one large record's own */
     queue->at = queue->look_at;
     queue->taken = queue->passed;
     queue->blocks = 0;

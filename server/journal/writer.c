@@ -42,11 +42,12 @@ static void fail(struct writer *writer, int error, int64_t now_ms, const char *w
                     "refused meanwhile",
                     what, writer->name, strerror(-error));
     writer->error = error;
-    writer->error_is_sync = strcmp(what, "sync") == 0;
+    writer->error_is_sync = writer->doubt != 0;
     writer->retry_ms = now_ms + WRITER_RETRY_MS;
 }
 
 static void mend(struct writer *writer) {
+    if (writer->doubt) return;
     if (writer->error)
         log_notice("The append-only file is written again: all that was changed meanwhile is in it");
     writer->error = 0;
@@ -68,17 +69,27 @@ static bool cut_off(struct writer *writer, int64_t now_ms) {
 
 /* ---- Syncing -------------------------------------------------------------------------------------- */
 
+void writer_has_base(struct writer *writer) {
+    if (!writer->doubt || writer->doubt > writer->begun) return;
+    writer->doubt = 0;
+    mend(writer);
+}
+
 bool writer_sync(struct writer *writer, int64_t now_ms) {
     assert(writer->synced <= writer->written); /* 1 */
     if (writer->synced == writer->written || writer->file < 0) return true;
     int error = writer->disk->sync(writer->disk, writer->file);
     if (error) {
         writer->fatal |= writer->policy == WRITER_ALWAYS;
+        writer->doubt = writer->written;
         fail(writer, error, now_ms, "sync");
         return false;
     }
-    if (writer->error_is_sync) mend(writer);
     writer->syncs++;
+    if (writer->doubt) {
+        writer->retry_ms = now_ms + WRITER_RETRY_MS;
+        return false;
+    }
     writer->synced = writer->written;
     writer->since_ms = WRITER_NEVER;
     return true;
@@ -87,6 +98,7 @@ bool writer_sync(struct writer *writer, int64_t now_ms) {
 /* When a sync is due: 0 for at once. */
 static int64_t sync_due_ms(const struct writer *writer) {
     if (writer->synced == writer->written || writer->file < 0) return WRITER_NEVER;
+    if (writer->doubt) return writer->retry_ms;
     if (writer->policy == WRITER_ALWAYS) return 0;
     if (writer->policy == WRITER_NO || writer->syncs_rest) return WRITER_NEVER;
     return writer->since_ms + WRITER_SYNC_MS;
@@ -99,10 +111,12 @@ static bool sync_if_due(struct writer *writer, int64_t now_ms) {
     return due_ms > now_ms || writer_sync(writer, now_ms);
 }
 
-/* Where the policy became stricter, what was shown before is behind what is published now. */
+/* Where the policy became stricter, what was shown before is behind what is published now. It may have since this turn
+ * began: then replies are held already. */
 static void publish(struct writer *writer) {
     assert(writer->synced <= writer->written && writer->written <= writer->merge.merged); /* 1 */
-    uint64_t ticket = writer->policy == WRITER_ALWAYS ? writer->synced : writer->written;
+    bool waits = writer->policy == WRITER_ALWAYS || journal_holds();
+    uint64_t ticket = waits ? writer->synced : writer->written;
     if (ticket <= writer->published) return;
     writer->published = ticket;
     journal_publish(ticket);
@@ -128,17 +142,21 @@ bool writer_begin(struct writer *writer, const char *name) {
     return open_file(writer, bytes_of(name), 0);
 }
 
-/* The old file is synced and done with before anything is in the new one. */
+/* The old file is synced and done with before anything is in the new one. Where it is in doubt the cut is what ends that,
+ * for a base is made with it, or nothing is written any more. */
 static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
-    if (!writer_sync(writer, now_ms)) return false;
-    assert(writer->synced == writer->written || writer->file < 0); /* 3 */
+    bool synced = writer_sync(writer, now_ms);
+    if (!synced && (!writer->doubt || writer->fatal)) return false;
+    assert(writer->synced == writer->written || writer->file < 0 || writer->doubt); /* 3 */
     close_file(writer);
     if (!open_file(writer, name, now_ms)) return false;
     assert(writer->size == 0 && !writer->torn);
     merge_pass_cut(&writer->merge);
     merge_release(&writer->merge);
-    writer->written = writer->synced = writer->begun = writer->merge.merged;
-    writer->since_ms = WRITER_NEVER;
+    writer->written = writer->begun = writer->merge.merged;
+    if (name.len == 0) writer->doubt = 0;
+    if (!writer->doubt) writer->synced = writer->written;
+    if (!writer->doubt) writer->since_ms = WRITER_NEVER;
     mend(writer);
     publish(writer);
     return true;
@@ -179,9 +197,41 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
     return true;
 }
 
+static void forget(void *context, struct bytes piece) {
+    (void)context;
+    (void)piece;
+}
+
+/* With the cut at its end the log is nobody's, whatever is the matter with its file. */
+static void end_abandoned(struct writer *writer) {
+    log_notice("What could not be written to the append-only file is dropped, for it was switched off");
+    close_file(writer);
+    writer->torn = writer->abandons = writer->error_is_sync = false;
+    writer->doubt = 0;
+    writer->error = 0;
+    writer->retry_ms = WRITER_NEVER;
+    writer->begun = writer->merge.merged;
+}
+
+/* Needs neither the disk nor memory. False: all is dropped that there is so far. */
+static bool drop_next(struct writer *writer) {
+    struct bytes name;
+    assert(writer->abandons && writer->error);
+    while (merge_next(&writer->merge, forget, NULL)) {
+    }
+    bool cut = merge_is_cut(&writer->merge, &name), ends = cut && name.len == 0;
+    if (cut) merge_pass_cut(&writer->merge);
+    merge_release(&writer->merge);
+    writer->written = writer->synced = writer->merge.merged;
+    writer->since_ms = WRITER_NEVER;
+    if (ends) end_abandoned(writer);
+    return cut;
+}
+
 /* False: there is nothing to write now, or it failed. */
 static bool write_next(struct writer *writer, int64_t now_ms) {
     struct bytes name;
+    if (writer->abandons) return drop_next(writer);
     if (writer->retry_ms != WRITER_NEVER && now_ms < writer->retry_ms && !writer->error_is_sync) return false;
     if (writer->torn && !cut_off(writer, now_ms)) return false;
     if (merge_is_cut(&writer->merge, &name)) return take_cut(writer, name, now_ms);

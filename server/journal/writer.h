@@ -7,12 +7,14 @@
  *
  * Where something cannot be written, what is of the batch in the file is cut off again, the records stay in their queues,
  * and it is tried again each second. Where a file cannot be synced nobody knows what is on the disk: under `always`, where
- * replies have waited for it, that cannot be made good (writer->fatal); under `everysec` it is tried again.
+ * replies have waited for it, that cannot be made good (writer->fatal). Under `everysec` a later sync that is well proves
+ * nothing, for the kernel may have forgotten what it could not write: all that was not synced then is in doubt until a base
+ * has it that was made later, and so long the error stays.
  *
  * Invariants:
  *   1. synced <= written <= merge.merged; merge.merged == written between turns.
  *   2. The file has `size` bytes, all of whole batches, unless `torn`: then there are more, which must be cut off first.
- *   3. No batch lies in two files: a cut is taken at the head of a batch, the old file synced. */
+ *   3. No batch lies in two files: a cut is taken at the head of a batch, the old file synced or in doubt. */
 #ifndef KEVY_SERVER_JOURNAL_WRITER_H
 #define KEVY_SERVER_JOURNAL_WRITER_H
 
@@ -33,14 +35,18 @@ struct writer {
     bool timestamps; /* aof-timestamp-enabled */
     bool syncs_rest; /* no-appendfsync-on-rewrite, and there is one: only `always` syncs */
     int64_t unix_s;  /* for timestamps */
+    bool
+        abandons; /* the log is switched off, and cannot be written: what is left up to a cut without a name is dropped, and
+                        then this is false again */
     /* What came of the turns. */
-    uint64_t written, synced;   /* the last ticket that is in a file, and on the disk */
-    int64_t since_ms;           /* no change that is not synced is older; WRITER_NEVER: all are synced */
-    int error;                  /* a negative errno: it is being tried again; 0: all is well */
-    bool error_is_sync;         /* it was a sync that failed */
-    bool fatal;                 /* replies have waited for what could not be synced */
-    uint64_t size;              /* bytes of the file */
-    uint64_t batches, syncs;    /* so far */
+    uint64_t written, synced; /* the last ticket that is in a file, and on the disk */
+    int64_t since_ms;         /* no change that is not synced is older; WRITER_NEVER: all are synced */
+    int error;                /* a negative errno: it is being tried again; 0: all is well */
+    bool error_is_sync;       /* it was a sync that failed */
+    uint64_t doubt;          /* the last ticket in a file when it could not be synced; 0: there is no doubt */
+    bool fatal;              /* replies have waited for what could not be synced */
+    uint64_t size;           /* bytes of the file */
+    uint64_t batches, syncs; /* so far */
     char name[WRITER_NAME_MAX]; /* of the file; "": there is none */
     /* Its own. */
     struct disk *disk;
@@ -68,5 +74,9 @@ void writer_close(struct writer *writer);
 int64_t writer_turn(struct writer *writer, int64_t now_ms);
 /* Syncs whatever is not: at the end, or when the policy has become stricter. False where that failed. */
 bool writer_sync(struct writer *writer, int64_t now_ms);
+
+/* A base is listed that has all that was changed before the file was begun, and maybe more: what was in doubt before it is
+ * so no longer. */
+void writer_has_base(struct writer *writer);
 
 #endif

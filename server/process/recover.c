@@ -23,6 +23,7 @@
 enum { TELL_EVERY_MS = 5000, PATIENCE_S = 60 };
 
 static uint64_t told_us; /* when progress was told of last */
+static bool from_aof; /* what the option said at the start: it may be changed while an RDB file is loaded */
 
 static struct manifest_place place(void) {
     return (struct manifest_place){config.appenddirname, config.appendfilename};
@@ -58,8 +59,9 @@ static void tell_aof(const struct aof_load *load) {
 static uint64_t bytes_to_load(bool *any) {
     struct stat status = {0};
     struct manifest_place at = place();
-    *any = config.appendonly || stat(config.dbfilename, &status) == 0 || errno != ENOENT;
-    if (config.appendonly) return aof_size(&disk_kernel, &at);
+    from_aof = config.appendonly;
+    *any = from_aof || stat(config.dbfilename, &status) == 0 || errno != ENOENT;
+    if (from_aof) return aof_size(&disk_kernel, &at);
     return status.st_size < 0 ? 0 : (uint64_t)status.st_size;
 }
 
@@ -142,11 +144,10 @@ bool recover(void) {
     int64_t now_ms = clock_unix_ms();
     uint64_t begun_us = told_us = clock_monotonic_us();
     if (!intake_going()) return true;
-    bool loaded = config.appendonly ? load_aof(now_ms, begun_us) : load_rdb(now_ms, begun_us);
+    bool loaded = from_aof ? load_aof(now_ms, begun_us) : load_rdb(now_ms, begun_us);
     if (intake_cancelled()) return true;
-    if (!loaded && !config.appendonly)
-        log_warning("Fatal error loading the DB. Exiting."); /* else that was told */
-    if (!loaded || !scribe_start()) return false;
+    if (!loaded && !from_aof) log_warning("Fatal error loading the DB. Exiting."); /* else that was told */
+    if (!loaded || !scribe_start(from_aof)) return false;
     begin_upkeep(now_ms);
     return true;
 }

@@ -119,9 +119,9 @@ bool scribe_open(void) {
     return false;
 }
 
-bool scribe_start(void) {
+bool scribe_start(bool from_files) {
     if (!journal_queue_count()) return true; /* it was not opened */
-    if (!appender_begin()) {
+    if (!appender_begin(from_files)) {
         log_warning("Fatal error: the append-only file cannot be written. Exiting.");
         return false;
     }

@@ -246,7 +246,7 @@ static bool start_all(void) {
     if (!open_stripes() || !scribe_open() || !open_listeners()) return false;
     log_notice("kevy %s listens, PID: %d", KEVY_VERSION, (int)getpid());
     if (!reaper_start()) log_warning("No thread to free large values on: shards free them themselves");
-    if (!recover_begin() || (!intake_going() && !scribe_start()) || !start_shards()) return false;
+    if (!recover_begin() || (!intake_going() && !scribe_start(false)) || !start_shards()) return false;
     if (recover()) return true;
     (void)stop_shards();
     return false;

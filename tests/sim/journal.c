@@ -260,7 +260,7 @@ static struct sim_faults draw_faults(void) {
 static void open_files(void) {
     always = pick(2) && mutation != PUBLISHED_EARLY && mutation != SAFE_TOO_HIGH;
     options_set(always ? "appendonly yes\nappendfsync always\n" : "appendonly yes\nappendfsync everysec\n");
-    CHECK(appender_begin());
+    CHECK(appender_begin(true));
     disk.faults = draw_faults();
     disk.yield = fibers_yield_in;
     disk.traced = seeds.alone;

@@ -36,14 +36,17 @@ static inline bool note_room(void) {
 static const struct appender_server appender_stub = {
     .look_again = note_look, .refuse = note_refusal, .holds = note_room, .by_hand = true};
 
-/* A server on the disk as it is, with this option; its data are not loaded. */
-static inline bool log_start(const char *options) {
+/* A server on the disk as it is, with this option; its data are not loaded, but as if they were from the files, or not. */
+static inline bool log_start_with(const char *options, bool from_files) {
     CHECK(appender_open(&disk.disk, &appender_stub, 3));
     open_shards(3);
     options_set(options);
     refused = false;
     shards->exec.clock.now_us = 0;
-    return appender_begin();
+    return appender_begin(from_files);
+}
+static inline bool log_start(const char *options) {
+    return log_start_with(options, true);
 }
 
 static inline void log_stop(void) {

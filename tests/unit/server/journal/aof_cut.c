@@ -1,6 +1,7 @@
 /* What is torn is kept beside the file before it is cut off, whatever fails. */
 #include "server/journal/aof_cut.h"
 
+#include "server/log.h"
 #include "tests/unit/failing_disk.h"
 
 static struct failing_disk disk;
@@ -22,6 +23,17 @@ static void the_tail_is_in_a_file_of_its_own(void) {
     CHECK_BYTES(disk_contents(&disk, "d/f.torn-13"), BYTES(", and what is torn"));
     CHECK(failed == NULL && disk.named);
     disk_free(&disk);
+}
+
+static void on_a_full_disk_it_is_cut_off_without_a_copy(void) {
+    for (size_t room = 0; room < 18; room++) {
+        put_file();
+        disk.room = room;
+        CHECK_INT(aof_cut(&disk.disk, "d", "d/f", 13, &failed), 0);
+        CHECK_BYTES(disk_contents(&disk, "d/f"), BYTES("what is whole"));
+        CHECK(disk_find(&disk, "d/f.torn-13") < 0);
+        disk_free(&disk);
+    }
 }
 
 static void what_fails_leaves_the_file(void) {
@@ -52,7 +64,9 @@ static void a_file_that_is_shorter_is_left(void) {
 }
 
 int main(void) {
+    log_set_level(LOG_LEVEL_NOTHING);
     RUN(the_tail_is_in_a_file_of_its_own);
+    RUN(on_a_full_disk_it_is_cut_off_without_a_copy);
     RUN(what_fails_leaves_the_file);
     RUN(a_file_that_is_shorter_is_left);
     return 0;

@@ -37,6 +37,21 @@ static void later_starts_add_files(void) {
     disk_free(&disk);
 }
 
+/* As where it is switched on while an RDB file is loaded. */
+static void files_of_an_earlier_time_are_not_gone_on_with(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("set k v\n", OK);
+    CHECK(appender_finish(1));
+    log_stop();
+    CHECK(log_start_with("appendonly yes\n", false));
+    CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.2.base.rdb seq 2 type b\n"
+                                                      "file appendonly.aof.2.incr.aof seq 2 type i\n"));
+    CHECK(!disk_has(LOG_BASE(1)) && !disk_has(LOG_INCR(1)));
+    log_stop();
+    disk_free(&disk);
+}
+
 static void it_is_switched_on_and_off(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly no\n"));
@@ -61,6 +76,38 @@ static void it_is_switched_on_and_off(void) {
     EXPECT("config set appendfsync no\nconfig get appendonly\n",
            OK "*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
     CHECK(!journal_holds());
+    log_stop();
+    disk_free(&disk);
+}
+
+/* Where a snapshot is under way its first base is written at once: what a rewrite makes later is listed before anything
+ * goes into it. */
+static void it_is_switched_on_again_beside_a_snapshot(void) {
+    disk_new(&disk);
+    struct snapshot_order other = {.disk = &disk.disk, .names = {"temp", "dump.rdb", "."}, .by_hand = true};
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("config set appendonly yes\nconfig set appendonly no\n", OK OK);
+    log_turns(1);
+    CHECK_INT(snapshot_start(&other, now_ms), 0);
+    EXPECT("config set appendonly yes\n", OK);
+    log_turns(2);
+    EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+    for (unsigned i = 0; i < 3; i++) appender_turn(5000);
+    CHECK(appender_wants_cut() && disk_says(LOG_LIST, "aof.3.incr.aof"));
+    log_stop();
+    disk_free(&disk);
+}
+
+static void an_end_before_the_first_base_loses_nothing(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("set before 1\nconfig set appendonly yes\nset behind 2\n", OK OK OK);
+    appender_turn(1);
+    CHECK(!disk_has(LOG_LIST));
+    snapshot_give_up();
+    CHECK(appender_finish(2));
+    CHECK(disk_says(LOG_LIST, "appendonly.aof.1.base.rdb") && disk_says(LOG_LIST, "aof.2.incr.aof"));
+    CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_BASE(1), "behind"));
     log_stop();
     disk_free(&disk);
 }
@@ -141,6 +188,20 @@ static void a_rewrite_without_a_log_makes_a_base(void) {
     disk_free(&disk);
 }
 
+/* Where the log itself could not be synced it was made anew. */
+static void check_files_in_use(enum disk_call failed) {
+    if (failed == DISK_SYNCS && disk_says(LOG_LIST, "appendonly.aof.3.base.rdb")) {
+        CHECK(disk_has(LOG_BASE(3)));
+        return;
+    }
+    bool anew = disk_says(LOG_LIST, "appendonly.aof.2.base.rdb");
+    CHECK(disk_has(anew ? LOG_BASE(2) : LOG_BASE(1)));
+    CHECK(anew || disk_says(LOG_INCR(1), "$1\r\nv\r\n"));
+    bool first = disk_says(LOG_INCR(1), "$1\r\nw\r\n"), second = disk_says(LOG_INCR(2), "$1\r\nw\r\n");
+    CHECK(first != second && disk_says(LOG_LIST, first ? "aof.1.incr.aof" : "aof.2.incr.aof"));
+    CHECK(second || disk_contents(&disk, LOG_INCR(2)).len == 0);
+}
+
 /* Whichever call fails: what the manifest lists is there, and what is changed behind it
  * goes into a file that it lists, behind which there is nothing. */
 static void a_rewrite_that_fails_leaves_the_files_in_use(void) {
@@ -162,13 +223,7 @@ static void a_rewrite_that_fails_leaves_the_files_in_use(void) {
             EXPECT("set l w\n", OK);
             for (unsigned i = 2; i < 6; i++) log_turns(5000 + i * WRITER_RETRY_MS);
             CHECK(appender_figures().write_ok && !refused);
-            bool anew = disk_says(LOG_LIST, "appendonly.aof.2.base.rdb");
-            CHECK(disk_has(anew ? LOG_BASE(2) : LOG_BASE(1)));
-            CHECK(anew || disk_says(LOG_INCR(1), "$1\r\nv\r\n"));
-            bool first = disk_says(LOG_INCR(1), "$1\r\nw\r\n"),
-                 second = disk_says(LOG_INCR(2), "$1\r\nw\r\n");
-            CHECK(first != second && disk_says(LOG_LIST, first ? "aof.1.incr.aof" : "aof.2.incr.aof"));
-            CHECK(second || disk_contents(&disk, LOG_INCR(2)).len == 0);
+            check_files_in_use(call);
             disk_mend(&disk);
             EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
             log_turns(20000);
@@ -232,6 +287,42 @@ static void there_is_room_or_not(void) {
     disk_free(&disk);
 }
 
+static void what_is_in_doubt_is_made_anew(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    disk_mend(&disk);
+    EXPECT("set k v\n", OK);
+    disk.fails = DISK_SYNCS;
+    disk.fails_at = 1;
+    appender_turn(1);
+    appender_turn(1 + WRITER_SYNC_MS); /* and a rewrite is begun */
+    CHECK(refused && appender_figures().unsynced && appender_figures().rewriting);
+    log_turns(600);
+    CHECK(!refused && disk_has(LOG_BASE(2)) && !disk_has(LOG_INCR(1)));
+    log_turns(2000);
+    CHECK(!appender_figures().unsynced && appender_figures().rewrites == 1);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void who_waits_for_a_full_disk_is_let_go_when_it_is_switched_off(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\nappendfsync always\n"));
+    disk.room = 0;
+    EXPECT("set k v\n", OK);
+    log_turns(1);
+    CHECK(refused && journal_safe() < journal_next());
+    EXPECT("config set appendonly no\n", OK);
+    log_turns(2);
+    CHECK(!refused && journal_safe() == journal_next());
+    disk.room = SIZE_MAX;
+    EXPECT("config set appendonly yes\nset l w\n", OK OK);
+    log_turns(3);
+    CHECK(!refused && journal_safe() == journal_next() && disk_says(LOG_INCR(2), "$1\r\nw\r\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
 static void a_disk_that_fails_under_always_is_the_end(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\nappendfsync always\n"));
@@ -249,13 +340,18 @@ static void a_disk_that_fails_under_always_is_the_end(void) {
 int main(void) {
     RUN(a_first_start_makes_a_base_and_a_file);
     RUN(later_starts_add_files);
+    RUN(files_of_an_earlier_time_are_not_gone_on_with);
     RUN(it_is_switched_on_and_off);
+    RUN(it_is_switched_on_again_beside_a_snapshot);
+    RUN(an_end_before_the_first_base_loses_nothing);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_rewrite_makes_everything_anew);
     RUN(a_rewrite_without_a_log_makes_a_base);
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);
     RUN(it_is_rewritten_when_it_has_grown);
     RUN(there_is_room_or_not);
+    RUN(what_is_in_doubt_is_made_anew);
+    RUN(who_waits_for_a_full_disk_is_let_go_when_it_is_switched_off);
     RUN(a_disk_that_fails_under_always_is_the_end);
     return 0;
 }

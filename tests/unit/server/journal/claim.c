@@ -75,8 +75,9 @@ static void another_server_is_named(void) {
 }
 
 static void what_was_left_half_written_goes(void) {
-    static const char *const others[] = {"temp-.rdb",   "temp-1x.rdb", "temp-1234567890.rdb", "temp-0.rdb",
-                                         "temp-7.rdb2", "dump.rdb",    "xtemp-7.rdb",         "temp-7.aof"};
+    static const char *const others[] = {"temp-.rdb",   "temp-1x.rdb", "temp-1234567890.rdb",
+                                         "temp-0.rdb",  "temp-7.rdb2", "dump.rdb",
+                                         "xtemp-7.rdb", "temp-7.aof",  "temp-rewriteaof-bg-7.rdb"};
     char own[32], parent[32];
     snprintf(own, sizeof own, "temp-%d.rdb", (int)getpid());
     snprintf(parent, sizeof parent, "temp-%d.rdb", (int)getppid());
@@ -84,7 +85,9 @@ static void what_was_left_half_written_goes(void) {
     make(own);
     make(parent); /* it lives, and may be another server's */
     make("temp-999999998.rdb");
-    CHECK_INT(claim_tidy(), 2);
+    make("temp-rewriteaof-bg-999999998.aof");
+    CHECK_INT(claim_tidy(), 3);
+    CHECK(!exists("temp-rewriteaof-bg-999999998.aof"));
     CHECK(!exists(own) && !exists("temp-999999998.rdb") && exists(parent));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         CHECK(exists(others[i]) && unlink(others[i]) == 0);

@@ -166,6 +166,14 @@ static void a_number_of_history_is_not_given_out_again(void) {
     CHECK(manifest_next_base(name, &manifest, &place, true));
     CHECK(strcmp(name, "appendonly.aof.8.base.rdb") == 0);
     manifest_free(&manifest);
+    CHECK_INT(manifest_parse(&manifest,
+                             BYTES("file appendonly.aof.9.incr.aof seq 9 type h\n"
+                                   "file appendonly.aof.3.incr.aof seq 3 type i\n"),
+                             why),
+              0);
+    CHECK_INT(manifest_add_incr(&manifest, &place), 0);
+    CHECK(strcmp(manifest_last(&manifest)->name, "appendonly.aof.10.incr.aof") == 0);
+    manifest_free(&manifest);
 }
 
 static void without_memory_nothing_changes(void) {

@@ -158,6 +158,26 @@ static void what_was_passed_stays_until_it_is_released(void) {
     block_release(block);
 }
 
+/* Its chunk stays, for the adding thread may use what is left of it, but counts no more. */
+static void a_large_record_is_not_counted_when_it_is_released(void) {
+    static char large[3 * QUEUE_CHUNK_BYTES];
+    memset(large, 'x', sizeof large);
+    CHECK(queue_open(&queue));
+    for (unsigned i = 1; i <= 3; i++) {
+        queue_add_text(&queue, 0, (struct bytes){large, sizeof large});
+        queue_seal(&queue, 2 * i);
+        CHECK(queue_bytes(&queue) > sizeof large &&
+              queue_bytes(&queue) < sizeof large + 2 * QUEUE_CHUNK_BYTES);
+        queue_pass(&queue), queue_release(&queue);
+        CHECK(queue_bytes(&queue) < QUEUE_CHUNK_BYTES);
+        add("small");
+        queue_seal(&queue, 2 * i + 1);
+        queue_pass(&queue), queue_release(&queue);
+        CHECK(queue_bytes(&queue) < QUEUE_CHUNK_BYTES);
+    }
+    queue_close(&queue);
+}
+
 /* What was looked at, and not passed, does not go with those in front of it. */
 static void a_release_ends_before_what_was_only_looked_at(void) {
     static char large[QUEUE_CHUNK_BYTES - 100];
@@ -217,6 +237,7 @@ int main(void) {
     RUN(without_memory_the_reserve_is_used_and_made_again);
     RUN(who_needs_more_than_the_reserve_and_finds_no_memory_ends_the_process);
     RUN(what_was_passed_stays_until_it_is_released);
+    RUN(a_large_record_is_not_counted_when_it_is_released);
     RUN(a_release_ends_before_what_was_only_looked_at);
     RUN(one_thread_adds_while_another_takes);
     return 0;

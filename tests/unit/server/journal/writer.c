@@ -269,9 +269,21 @@ static void a_failed_sync(void) {
     turns(600); /* what comes meanwhile is written, and the error stays */
     CHECK_INT(published, 3);
     CHECK(writer.error_is_sync && writer.since_ms == 1);
-    turns(501 + WRITER_RETRY_MS);
-    CHECK(writer.error == 0 && writer.since_ms == WRITER_NEVER);
-    CHECK_INT(writer.synced, 3);
+    turns(501 + WRITER_RETRY_MS); /* a later sync that is well is not believed */
+    CHECK(writer.error_is_sync && disk.calls[DISK_SYNCS] == 2);
+    CHECK_INT(writer.synced, 1);
+    writer_has_base(&writer); /* an earlier one */
+    CHECK_INT(writer.doubt, 2);
+    cut("g"), add("c");
+    CHECK_INT(turns(1600), 1600 + WRITER_RETRY_MS);
+    CHECK(strcmp(writer.name, "g") == 0 && writer.error_is_sync);
+    CHECK_INT(published, 5);
+    CHECK_INT(writer.synced, 1);
+    writer_has_base(&writer);
+    CHECK_INT(writer.error, 0);
+    CHECK_INT(turns(1601), WRITER_NEVER);
+    CHECK(writer.since_ms == WRITER_NEVER);
+    CHECK_INT(writer.synced, 5);
     end();
 }
 
@@ -306,22 +318,63 @@ static void a_cut_changes_files_when_the_old_one_is_synced(void) {
 }
 
 static void a_cut_that_fails_is_tried_again(void) {
-    static const enum disk_call calls[] = {DISK_SYNCS, DISK_OPENS};
+    begin(WRITER_EVERYSEC);
+    add("a"), turns(1);
+    disk_mend(&disk);
+    disk.fails = DISK_OPENS;
+    disk.fails_at = 1;
+    cut("g"), add("b");
+    turns(2);
+    CHECK_INT(writer.error, -EIO);
+    CHECK_INT(published, 2);
+    turns(10 + WRITER_RETRY_MS);
+    CHECK_INT(writer.error, 0);
+    CHECK_INT(published, 4);
+    read_file("g");
+    CHECK_BYTES(buffer_bytes(&stream), BYTES(SELECT_0 "b"));
+    end();
+}
+
+/* Of a file that cannot be synced: a base takes its place, or it is nobody's. */
+static void a_cut_goes_on_in_doubt(void) {
     for (unsigned i = 0; i < 2; i++) {
         begin(WRITER_EVERYSEC);
         add("a"), turns(1);
         disk_mend(&disk);
-        disk.fails = calls[i];
+        disk.fails = DISK_SYNCS;
         disk.fails_at = 1;
-        cut("g"), add("b");
+        cut(i ? "g" : "");
         turns(2);
-        CHECK_INT(writer.error, -EIO);
-        CHECK_INT(published, 2);
-        turns(10 + WRITER_RETRY_MS);
-        CHECK_INT(writer.error, 0);
-        CHECK_INT(published, 4);
-        read_file("g");
-        CHECK_BYTES(buffer_bytes(&stream), BYTES(SELECT_0 "b"));
+        CHECK_INT(published, 3);
+        CHECK_INT(writer.error, i ? -EIO : 0);
+        writer_has_base(&writer);
+        CHECK(writer.error == 0 && writer.doubt == 0);
+        turns(1000);
+        CHECK_INT(writer.synced, 3);
+        end();
+    }
+}
+
+static void what_is_abandoned_is_dropped_up_to_the_end_of_the_log(void) {
+    for (enum writer_policy policy = WRITER_ALWAYS; policy <= WRITER_NO; policy++) {
+        begin(policy);
+        add("a"), turns(1);
+        disk.room = 20;
+        disk.fails = DISK_TRUNCATES;
+        disk.fails_at = 1;
+        add("b"), cut("g"), add("c");
+        turns(2);
+        CHECK(writer.error && writer.torn && published == 2);
+        writer.abandons = true;
+        turns(3);
+        CHECK(published == 5 && writer.error);
+        add("d"), cut(""), cut("h"), add("e");
+        disk.room = SIZE_MAX;
+        turns(4);
+        CHECK(published == tickets && !writer.error && !writer.abandons);
+        CHECK(disk_find(&disk, "g") < 0);
+        read_file("h");
+        CHECK_BYTES(buffer_bytes(&stream), BYTES(SELECT_0 "e"));
         end();
     }
 }
@@ -364,6 +417,8 @@ int main(void) {
     RUN(a_failed_sync);
     RUN(a_cut_changes_files_when_the_old_one_is_synced);
     RUN(a_cut_that_fails_is_tried_again);
+    RUN(a_cut_goes_on_in_doubt);
+    RUN(what_is_abandoned_is_dropped_up_to_the_end_of_the_log);
     RUN(without_memory_what_fits_is_written_and_the_rest_later);
     buffer_free(&stream);
     return 0;

@@ -19,7 +19,7 @@ static void start(const char *options) {
     options_set(options);
     now_ms = 1700000000000;
     conn = fixture_conn(shards);
-    CHECK(scribe_start());
+    CHECK(scribe_start(true));
 }
 
 static void stop(void) {
