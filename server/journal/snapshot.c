@@ -178,8 +178,9 @@ void snapshot_stop(void) {
     assert(!snapshot.in_background);
 }
 
-/* What redis-server does then, too, with nobody served meanwhile. */
+/* What redis-server does then, too, with nobody served meanwhile. But half of what is being loaded is not saved. */
 void snapshot_emptied(int64_t now_ms) {
+    if (intake_going()) return;
     if (config_saves() && !snapshot.in_background) snapshot_save(now_ms);
 }
 
@@ -222,7 +223,7 @@ static void look_at_age(const struct config_save_point *point, int64_t first_s, 
 
 int64_t snapshot_due_ms(int64_t now_ms) {
     struct config_save_point point = {0};
-    if (!snapshot.scheduled && !config_saves()) return INT64_MAX;
+    if (intake_going() || (!snapshot.scheduled && !config_saves())) return INT64_MAX;
     uint64_t changes = changes_by_and_by() - snapshot.changes;
     look_at_age(&point, point_due_s(changes, &point), now_ms / 1000);
     if (snapshot_is_under_way()) return now_ms + LOOK_AGAIN_MS;
@@ -232,7 +233,7 @@ int64_t snapshot_due_ms(int64_t now_ms) {
 
 bool snapshot_begin_due(int64_t now_ms) {
     struct config_save_point point = {0};
-    if (snapshot_is_under_way()) return false;
+    if (intake_going() || snapshot_is_under_way()) return false;
     uint64_t changes = changes_now() - snapshot.changes;
     if (due_s(changes, &point, now_ms / 1000) > now_ms / 1000) return false;
     if (!snapshot.scheduled)

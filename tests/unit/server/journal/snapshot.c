@@ -1,6 +1,7 @@
 /* What the server knows of its saves: when the last one was, what has changed since, and what was loaded. */
 #include "server/journal/snapshot.h"
 
+#include "server/journal/intake.h"
 #include "server/journal/snapshot_walk.h"
 #include "tests/unit/snapshot_fixture.h"
 
@@ -162,6 +163,22 @@ static void save_points_say_when_it_is_time(void) {
     end_on_disk();
 }
 
+/* A save would put half of the data in the place of all. */
+static void nothing_is_saved_while_data_are_loaded(void) {
+    begin_on_disk();
+    options_set("save 1 1\n");
+    run_format("set k v\n");
+    intake_begin(0, now_ms / 1000);
+    snapshot_emptied(now_ms);
+    CHECK(snapshot_due_ms(now_ms + 10000) == INT64_MAX && !snapshot_begin_due(now_ms + 10000));
+    CHECK_INT(disk_files(&disk), 0);
+    intake_end();
+    CHECK_INT(snapshot_due_ms(now_ms), now_ms + 2000);
+    CHECK(snapshot_begin_due(now_ms + 10000));
+    snapshot_stop();
+    end_on_disk();
+}
+
 int main(void) {
     RUN(figures_begin_with_the_start);
     RUN(a_save_counts_from_anew);
@@ -171,5 +188,6 @@ int main(void) {
     RUN(a_failure_stops_writes_until_a_save_is_well);
     RUN(what_is_given_up_has_not_failed);
     RUN(save_points_say_when_it_is_time);
+    RUN(nothing_is_saved_while_data_are_loaded);
     return 0;
 }
