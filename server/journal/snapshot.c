@@ -142,14 +142,15 @@ bool snapshot_background(int64_t now_ms) {
         .ended = ended};
     char why[CLAIM_WHY_SIZE];
     assert(!snapshot.in_background);
+    snapshot.scheduled = false;
+    snapshot.tried_s = snapshot.begun_s = now_ms / 1000;
     if (!claim_directory(why)) {
         log_warning("Cannot save the data: %s", why);
+        snapshot.failed = true;
         return false;
     }
     snprintf(snapshot.temporary, sizeof snapshot.temporary, "temp-%d-bg.rdb", (int)getpid());
     snapshot.saves++;
-    snapshot.scheduled = false;
-    snapshot.tried_s = snapshot.begun_s = now_ms / 1000;
     snapshot.begun_us = clock_monotonic_us();
     snapshot.changes_cut = changes_now();
     snapshot.in_background = true;

@@ -226,13 +226,15 @@ static void write_part(struct snapshot_part *part) {
     recycle(part);
 }
 
+/* Others may say meanwhile that it has failed, or give it up: one look decides what becomes of the file. */
 static struct snapshot_written end_file(void) {
     struct snapshot_file *file = writer.file;
-    struct snapshot_written written = {.given_up = __atomic_load_n(&writer.given_up, __ATOMIC_ACQUIRE)};
-    if (!writer.error && !written.given_up && snapshot_writer_failed())
-        fail(-ENOMEM, "find memory for copies");
-    if (writer.opened && snapshot_writer_failed()) snapshot_file_drop(file);
-    if (writer.opened && !snapshot_writer_failed()) {
+    bool failed = snapshot_writer_failed();
+    struct snapshot_written written = {.given_up = failed &&
+                                                   __atomic_load_n(&writer.given_up, __ATOMIC_ACQUIRE)};
+    if (failed && !writer.error && !written.given_up) fail(-ENOMEM, "find memory for copies");
+    if (writer.opened && failed) snapshot_file_drop(file);
+    if (writer.opened && !failed) {
         int error = snapshot_file_close(file);
         if (error) fail(error, file->failed);
     }

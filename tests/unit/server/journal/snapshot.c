@@ -1,6 +1,11 @@
 /* What the server knows of its saves: when the last one was, what has changed since, and what was loaded. */
 #include "server/journal/snapshot.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "server/journal/claim.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot_walk.h"
 #include "tests/unit/snapshot_fixture.h"
@@ -120,6 +125,23 @@ static void a_failure_stops_writes_until_a_save_is_well(void) {
     end_on_disk();
 }
 
+/* Another server has the directory, so each try fails: the next one waits. */
+static void a_foreign_directory_is_a_failure(void) {
+    int other = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    begin_on_disk();
+    options_set("save 1 1\n");
+    run_format("set k v\n");
+    claim_release();
+    CHECK_INT(flock(other, LOCK_EX | LOCK_NB), 0);
+    CHECK(!snapshot_begin_due(now_ms + 10000) && snapshot_figures(now_ms).failed);
+    CHECK_INT(snapshot_due_ms(now_ms + 10000), now_ms + 16000);
+    close(other);
+    CHECK(snapshot_begin_due(now_ms + 16000));
+    walk_all();
+    CHECK(!snapshot_figures(now_ms).failed);
+    end_on_disk();
+}
+
 static void what_is_given_up_has_not_failed(void) {
     begin_on_disk();
     options_set("save 3600 1\n");
@@ -180,14 +202,18 @@ static void nothing_is_saved_while_data_are_loaded(void) {
 }
 
 int main(void) {
+    char directory[] = "/tmp/kevy-snapshot-XXXXXX";
+    CHECK(mkdtemp(directory) && chdir(directory) == 0); /* it is claimed */
     RUN(figures_begin_with_the_start);
     RUN(a_save_counts_from_anew);
     RUN(what_is_loaded_is_no_change);
     RUN(options_are_obeyed);
     RUN(a_save_in_the_background_counts_from_its_cut);
     RUN(a_failure_stops_writes_until_a_save_is_well);
+    RUN(a_foreign_directory_is_a_failure);
     RUN(what_is_given_up_has_not_failed);
     RUN(save_points_say_when_it_is_time);
     RUN(nothing_is_saved_while_data_are_loaded);
+    CHECK_INT(rmdir(directory), 0);
     return 0;
 }
