@@ -52,7 +52,7 @@ static struct {
     bool joinable;
 
     /* Atomic. */
-    bool works, failed, given_up;
+    bool works, failed, given_up, base;
     uint64_t bytes, peak, queued, keys, total;
 } writer = {.mutex = MUTEX(LOCK_SNAPSHOT), .changed = PTHREAD_COND_INITIALIZER};
 
@@ -60,6 +60,9 @@ uint64_t snapshot_writer_work;
 
 bool snapshot_writer_works(void) {
     return __atomic_load_n(&writer.works, __ATOMIC_ACQUIRE);
+}
+bool snapshot_writer_makes_base(void) {
+    return __atomic_load_n(&writer.base, __ATOMIC_RELAXED);
 }
 bool snapshot_writer_failed(void) {
     return __atomic_load_n(&writer.failed, __ATOMIC_ACQUIRE);
@@ -341,6 +344,7 @@ int snapshot_writer_open(const struct snapshot_order *order, int64_t now_ms) {
     __atomic_store_n(&writer.given_up, false, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.keys, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.peak, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&writer.base, order->aof_base, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.works, true, __ATOMIC_RELEASE);
     int error = order->by_hand ? 0 : pthread_create(&writer.thread, NULL, run, NULL);
     writer.joinable = !order->by_hand && !error;

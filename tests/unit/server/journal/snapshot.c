@@ -84,11 +84,27 @@ static void options_are_obeyed(void) {
 
 /* ---- In the background ---------------------------------------------------------------------------- */
 
-static void walk_all(void) {
+static void walk(void) {
     for (unsigned i = 0; i < stripes.count; i++)
         while (snapshot_walk(&stripes.all[i]) != SNAPSHOT_WALK_DONE) {
         }
+}
+static void walk_all(void) {
+    walk();
     snapshot_writer_join();
+}
+
+/* Though the thread of the last one may not have come to its end. */
+static void a_save_may_begin_right_behind_another(void) {
+    begin_on_disk();
+    for (unsigned i = 0; i < 200; i++) {
+        CHECK(!snapshot_other() && snapshot_background(now_ms));
+        walk();
+        while (snapshot_in_background()) CHECK(!snapshot_other());
+    }
+    CHECK(!snapshot_other() && !snapshot_figures(now_ms).other);
+    walk_all();
+    end_on_disk();
 }
 
 static void a_save_in_the_background_counts_from_its_cut(void) {
@@ -210,6 +226,7 @@ int main(void) {
     RUN(options_are_obeyed);
     RUN(a_save_in_the_background_counts_from_its_cut);
     RUN(a_failure_stops_writes_until_a_save_is_well);
+    RUN(a_save_may_begin_right_behind_another);
     RUN(a_foreign_directory_is_a_failure);
     RUN(what_is_given_up_has_not_failed);
     RUN(save_points_say_when_it_is_time);
