@@ -26,9 +26,15 @@ static struct reply *heard(struct call *call) {
     return call->reply;
 }
 
+/* Messages may have been written. Of who is no subscriber any more at the end of the batch nobody would know it then. */
+static void show_messages(struct call *call) {
+    if (journal_holds()) wakes_show(call->effects->wakes, journal_next());
+}
+
 void subscriber_catch_up(struct call *call) {
     if (!call->client->subscriber) return;
     pubsub_catch_up(call->client, heard(call));
+    show_messages(call);
     mute_follow(call);
 }
 
@@ -86,11 +92,13 @@ static void subscribe_to(struct call *call, enum channel_kind kind) {
 
 static void unsubscribe_from(struct call *call, enum channel_kind kind) {
     struct reply *reply = heard(call);
+    bool subscribed = call->client->subscriber != NULL;
     if (call->argc == 1) pubsub_unsubscribe_all(call->client, kind, reply);
     for (uint32_t i = 1; i < call->argc; i++) {
         struct channel_name name = name_of(call, i);
         pubsub_unsubscribe(call->client, kind, &name, reply);
     }
+    if (subscribed) show_messages(call);
     mute_follow(call);
 }
 

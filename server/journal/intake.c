@@ -11,7 +11,7 @@ static struct {
     _Atomic bool going, cancelled;
     _Atomic int64_t begun_s;
     _Atomic uint64_t total, taken, memory;
-    uint64_t keys; /* that a delay was asked for: the loading thread's */
+    _Atomic uint64_t keys; /* that a delay was asked for: several threads may load */
 } intake;
 
 void intake_begin(uint64_t total, int64_t now_s) {

@@ -17,7 +17,7 @@
 #include "server/log.h"
 #include "server/stripes/stripes.h"
 
-enum { RETRY_S = 5, LOOK_AGAIN_MS = 100, LATE_FACTOR = 2 };
+enum { RETRY_S = 5, LOOK_AGAIN_MS = 100, LATE_S = 2 * RETRY_S };
 
 /* What is atomic any thread may read, and the one that saves in the background changes; the rest is for who holds all. */
 static struct {
@@ -30,6 +30,7 @@ static struct {
     uint64_t begun_us;    /* monotonic: that was then */
     char temporary[32];   /* its file */
     _Atomic int64_t saved_s, tried_s, begun_s, took_s;
+    _Atomic int64_t owed_s;   /* since when the save points ask for a save; 0: they do not */
     _Atomic uint64_t changes; /* of all stripes, when it was saved last */
     _Atomic uint64_t last_peak;
     _Atomic bool in_background, scheduled, failed, told_late;
@@ -58,7 +59,7 @@ void snapshot_open(struct disk *disk, int64_t now_ms) {
     snapshot.saves = snapshot.loaded_keys = snapshot.expired_keys = 0;
     snapshot.changes = changes_now();
     snapshot.took_s = -1;
-    snapshot.tried_s = 0;
+    snapshot.tried_s = snapshot.owed_s = 0;
     snapshot.scheduled = snapshot.failed = snapshot.told_late = false;
 }
 
@@ -71,6 +72,7 @@ void snapshot_close(void) {
 static void saved(uint64_t changes) {
     snapshot.saved_s = clock_unix_ms() / 1000;
     snapshot.changes = changes;
+    snapshot.owed_s = 0;
     snapshot.failed = snapshot.told_late = false;
 }
 
@@ -141,15 +143,17 @@ bool snapshot_background(int64_t now_ms) {
         .form = {config.rdbcompression, config.rdbchecksum, config.rdb_save_incremental_fsync},
         .ended = ended};
     char why[CLAIM_WHY_SIZE];
-    assert(!snapshot.in_background);
+    assert(!snapshot.in_background && !snapshot_other());
+    snapshot_writer_join(); /* the last one has ended, but for the end of its thread */
+    snapshot.scheduled = false;
+    snapshot.tried_s = snapshot.begun_s = now_ms / 1000;
     if (!claim_directory(why)) {
         log_warning("Cannot save the data: %s", why);
+        snapshot.failed = true;
         return false;
     }
     snprintf(snapshot.temporary, sizeof snapshot.temporary, "temp-%d-bg.rdb", (int)getpid());
     snapshot.saves++;
-    snapshot.scheduled = false;
-    snapshot.tried_s = snapshot.begun_s = now_ms / 1000;
     snapshot.begun_us = clock_monotonic_us();
     snapshot.changes_cut = changes_now();
     snapshot.in_background = true;
@@ -167,7 +171,7 @@ bool snapshot_in_background(void) {
     return snapshot.in_background;
 }
 bool snapshot_other(void) {
-    return snapshot_is_under_way() && !snapshot.in_background;
+    return snapshot_is_under_way() && snapshot_writer_makes_base();
 }
 void snapshot_schedule(void) {
     snapshot.scheduled = true;
@@ -178,8 +182,9 @@ void snapshot_stop(void) {
     assert(!snapshot.in_background);
 }
 
-/* What redis-server does then, too, with nobody served meanwhile. */
+/* What redis-server does then, too, with nobody served meanwhile. But half of what is being loaded is not saved. */
 void snapshot_emptied(int64_t now_ms) {
+    if (intake_going()) return;
     if (config_saves() && !snapshot.in_background) snapshot_save(now_ms);
 }
 
@@ -210,10 +215,15 @@ static int64_t due_s(uint64_t changes, struct config_save_point *point, int64_t 
     return snapshot.failed && first_s < retry_s ? retry_s : first_s;
 }
 
-/* Says so once where saves do not come to their ends. */
+/* Says so once where saves do not come to their ends. Before one was owed there may have been nothing to save for long. */
 static void look_at_age(const struct config_save_point *point, int64_t first_s, int64_t now_s) {
-    int64_t age_s = now_s - snapshot.saved_s;
-    if (first_s == INT64_MAX || age_s <= LATE_FACTOR * (point->seconds + RETRY_S)) return;
+    int64_t age_s = now_s - snapshot.saved_s, owed_s = 0;
+    if (first_s > now_s) {
+        snapshot.owed_s = 0;
+        return;
+    }
+    if (atomic_compare_exchange_strong(&snapshot.owed_s, &owed_s, now_s)) return;
+    if (now_s - owed_s <= point->seconds + LATE_S) return;
     if (atomic_exchange(&snapshot.told_late, true)) return;
     log_warning("The last good save is %" PRId64 " seconds old, though one is asked for after %" PRId64
                 " seconds",
@@ -222,7 +232,7 @@ static void look_at_age(const struct config_save_point *point, int64_t first_s, 
 
 int64_t snapshot_due_ms(int64_t now_ms) {
     struct config_save_point point = {0};
-    if (!snapshot.scheduled && !config_saves()) return INT64_MAX;
+    if (intake_going() || (!snapshot.scheduled && !config_saves())) return INT64_MAX;
     uint64_t changes = changes_by_and_by() - snapshot.changes;
     look_at_age(&point, point_due_s(changes, &point), now_ms / 1000);
     if (snapshot_is_under_way()) return now_ms + LOOK_AGAIN_MS;
@@ -232,7 +242,7 @@ int64_t snapshot_due_ms(int64_t now_ms) {
 
 bool snapshot_begin_due(int64_t now_ms) {
     struct config_save_point point = {0};
-    if (snapshot_is_under_way()) return false;
+    if (intake_going() || snapshot_is_under_way()) return false;
     uint64_t changes = changes_now() - snapshot.changes;
     if (due_s(changes, &point, now_ms / 1000) > now_ms / 1000) return false;
     if (!snapshot.scheduled)
@@ -322,7 +332,7 @@ struct snapshot_figures snapshot_figures(int64_t now_ms) {
                                        .loaded_keys = snapshot.loaded_keys,
                                        .expired_keys = snapshot.expired_keys,
                                        .in_background = in_background,
-                                       .other = under_way && !in_background,
+                                       .other = under_way && snapshot_writer_makes_base(),
                                        .failed = snapshot.failed,
                                        .took_s = snapshot.took_s,
                                        .takes_s = in_background ? now_ms / 1000 - snapshot.begun_s : -1,

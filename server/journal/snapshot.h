@@ -51,11 +51,11 @@ bool snapshot_other(void);
 void snapshot_schedule(void);
 /* Gives up a save in the background that is under way. All stripes are held, or there are no threads. */
 void snapshot_stop(void);
-/* All databases were emptied: saves, if there are save points. All stripes are held. */
+/* All databases were emptied: saves, if there are save points, and nothing is being loaded. All stripes are held. */
 void snapshot_emptied(int64_t now_ms);
 
 /* When a save in the background is due by the save points, or because it was scheduled, as far as is known now; INT64_MAX:
- * never. Takes stripes. */
+ * never, or not before all shards are to look again, as while data are being loaded. Takes stripes. */
 int64_t snapshot_due_ms(int64_t now_ms);
 /* Begins it if it is due. True: all shards are to look. All stripes are held. */
 bool snapshot_begin_due(int64_t now_ms);

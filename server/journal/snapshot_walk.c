@@ -85,11 +85,17 @@ static void end_walk(struct stripe *stripe, struct walk *walk) {
     if (__atomic_sub_fetch(&stripes_left, 1, __ATOMIC_ACQ_REL) == 0) snapshot_writer_complete();
 }
 
+/* What waits for the writer is copies, too, and leaves room for those that changes need. */
+static uint64_t ahead_at_most(void) {
+    uint64_t limit = (uint64_t)config.snapshot_memory_limit;
+    return limit && limit / 2 < WALK_AHEAD ? limit / 2 : WALK_AHEAD;
+}
+
 enum snapshot_walked snapshot_walk(struct stripe *stripe) {
     struct walk *walk = &walks[stripe - stripes.all];
     if (!walk->under_way) return SNAPSHOT_WALK_DONE;
     if (!snapshot_writer_failed()) {
-        if (snapshot_progress().queued > WALK_AHEAD) return SNAPSHOT_WALK_WAITS;
+        if (snapshot_progress().queued > ahead_at_most()) return SNAPSHOT_WALK_WAITS;
         walk->steps = true;
         bool more = keyspace_snapshot_walk(stripe->keyspace, WALK_BUDGET);
         walk->steps = false;
@@ -97,6 +103,10 @@ enum snapshot_walked snapshot_walk(struct stripe *stripe) {
     }
     end_walk(stripe, walk);
     return SNAPSHOT_WALK_DONE;
+}
+
+void snapshot_hand_over(struct stripe *stripe) {
+    give_part(&walks[stripe - stripes.all]);
 }
 
 void snapshot_give_up(void) {

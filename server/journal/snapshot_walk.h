@@ -24,6 +24,10 @@ enum snapshot_walked {
 /* A bounded step of a stripe's walk; its lock is held. */
 enum snapshot_walked snapshot_walk(struct stripe *stripe);
 
+/* What this stripe has shown goes to the writer, though it fills no part: for when copies take too much (snapshot_is_full),
+ * and this stripe's walk may be far away. Its lock is held. */
+void snapshot_hand_over(struct stripe *stripe);
+
 /* Ends it at once, without a file, and waits for the writer. All stripes are locked, or there are no threads to use them. */
 void snapshot_give_up(void);
 

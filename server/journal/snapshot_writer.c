@@ -52,7 +52,7 @@ static struct {
     bool joinable;
 
     /* Atomic. */
-    bool works, failed, given_up;
+    bool works, failed, given_up, base;
     uint64_t bytes, peak, queued, keys, total;
 } writer = {.mutex = MUTEX(LOCK_SNAPSHOT), .changed = PTHREAD_COND_INITIALIZER};
 
@@ -60,6 +60,9 @@ uint64_t snapshot_writer_work;
 
 bool snapshot_writer_works(void) {
     return __atomic_load_n(&writer.works, __ATOMIC_ACQUIRE);
+}
+bool snapshot_writer_makes_base(void) {
+    return __atomic_load_n(&writer.base, __ATOMIC_RELAXED);
 }
 bool snapshot_writer_failed(void) {
     return __atomic_load_n(&writer.failed, __ATOMIC_ACQUIRE);
@@ -226,13 +229,15 @@ static void write_part(struct snapshot_part *part) {
     recycle(part);
 }
 
+/* Others may say meanwhile that it has failed, or give it up: one look decides what becomes of the file. */
 static struct snapshot_written end_file(void) {
     struct snapshot_file *file = writer.file;
-    struct snapshot_written written = {.given_up = __atomic_load_n(&writer.given_up, __ATOMIC_ACQUIRE)};
-    if (!writer.error && !written.given_up && snapshot_writer_failed())
-        fail(-ENOMEM, "find memory for copies");
-    if (writer.opened && snapshot_writer_failed()) snapshot_file_drop(file);
-    if (writer.opened && !snapshot_writer_failed()) {
+    bool failed = snapshot_writer_failed();
+    struct snapshot_written written = {.given_up = failed &&
+                                                   __atomic_load_n(&writer.given_up, __ATOMIC_ACQUIRE)};
+    if (failed && !writer.error && !written.given_up) fail(-ENOMEM, "find memory for copies");
+    if (writer.opened && failed) snapshot_file_drop(file);
+    if (writer.opened && !failed) {
         int error = snapshot_file_close(file);
         if (error) fail(error, file->failed);
     }
@@ -339,6 +344,7 @@ int snapshot_writer_open(const struct snapshot_order *order, int64_t now_ms) {
     __atomic_store_n(&writer.given_up, false, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.keys, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.peak, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&writer.base, order->aof_base, __ATOMIC_RELAXED);
     __atomic_store_n(&writer.works, true, __ATOMIC_RELEASE);
     int error = order->by_hand ? 0 : pthread_create(&writer.thread, NULL, run, NULL);
     writer.joinable = !order->by_hand && !error;

@@ -44,6 +44,8 @@ struct snapshot_part {
 int snapshot_writer_open(const struct snapshot_order *order, int64_t now_ms);
 /* Is one at work? Any thread. */
 bool snapshot_writer_works(void);
+/* Is it an append-only file's base that the last one to work was, or is, to write? Any thread. */
+bool snapshot_writer_makes_base(void);
 /* Nothing that is shown is of any use any more: it has failed, or was given up. Any thread. */
 bool snapshot_writer_failed(void);
 

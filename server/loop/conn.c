@@ -12,6 +12,7 @@
 #include "protocol/assert.h"
 #include "server/clients/accepted.h"
 #include "server/config/config.h"
+#include "server/exec/pause.h"
 #include "server/log.h"
 #include "server/loop/receive.h"
 #include "server/loop/shard.h"
@@ -215,6 +216,12 @@ bool conn_free(struct conn *conn) {
     return true;
 }
 
+/* By CLIENT PAUSE, or because it waits for keys: not for the disk, or for room, which come soon. */
+static bool is_stopped_for_long(const struct conn *conn) {
+    return conn->flags & CONN_STOP_WAIT ||
+           (conn->flags & CONN_STOP_PAUSE && pause_until_ms() > conn->shard->exec.clock.now_ms);
+}
+
 void conn_settle(struct conn *conn) {
     uint32_t client = client_get(conn->client.flags);
     if (conn->flags & CONN_CLOSING) return;
@@ -229,7 +236,7 @@ void conn_settle(struct conn *conn) {
     }
     /* Who is held by CLIENT PAUSE, or waits for keys, and will send no more is given up, as by Redis: the requests that
      * wait with it are never run. */
-    if (conn->flags & CONN_EOF && conn->flags & CONN_STOP_LONG) {
+    if (conn->flags & CONN_EOF && is_stopped_for_long(conn)) {
         client |= CLIENT_CLOSE_AFTER_REPLY;
         client_set(conn->client.flags, client);
     }

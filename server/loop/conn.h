@@ -29,13 +29,14 @@ enum conn_flag {
     CONN_EOF = 1 << 2,         /* the peer will send no more */
     CONN_CLOSING = 1 << 3,     /* torn down: waits for its last completions */
     CONN_STOP_OUTPUT = 1 << 4, /* requests wait until replies have been read */
-    CONN_STOP_PAUSE = 1 << 5,  /* requests wait for the end of CLIENT PAUSE */
+    CONN_STOP_PAUSE =
+        1 << 5,          /* requests wait for the end of CLIENT PAUSE, or for a gate that is asked again */
     CONN_LARGE = 1 << 6, /* sends large arguments: receives are single-shot, so that none need be cancelled */
     CONN_RETRY_SEND = 1 << 7, /* bytes are in flight, but there was no room for a send */
     CONN_AWAITS = 1 << 8,    /* on the shard's list of those whose replies are held until they may be shown */
     CONN_STOP_WAIT = 1 << 9, /* requests wait until the last one, which waits for keys, is answered */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE | CONN_STOP_WAIT,
-    CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* whoever will send no more meanwhile is given up */
+    CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* not for replies to be read */
 };
 
 /* What a connection speaks. How bytes come and go, how much of them, and when it ends is the same for every kind. */

@@ -230,10 +230,10 @@ static uint64_t until_us(const struct shard *shard, int64_t unix_ms) {
     return ms < 0 ? 0 : (uint64_t)(ms < CLOCK_CHECK_MS ? ms : CLOCK_CHECK_MS) * 1000;
 }
 
-/* When those that are held are to be asked again. */
+/* When those that are held are to be asked again. Not all of them wait for the end of a pause. */
 static int64_t held_until_ms(const struct shard *shard) {
     int64_t until_ms = pause_until_ms(), soon_ms = shard->exec.clock.now_ms + 1;
-    return until_ms < soon_ms && snapshot_is_full() ? soon_ms : until_ms;
+    return until_ms < soon_ms ? soon_ms : until_ms;
 }
 
 /* Microseconds until something is due that no event will announce. */

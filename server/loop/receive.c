@@ -89,7 +89,7 @@ void receive_heard(struct conn *conn, const struct io_event *event) {
     if (event->eof) {
         conn->flags |= CONN_EOF;
         if (conn->flags & CONN_STOP_LONG)
-            conn_settle(conn); /* it has no turn before it is resumed, and will not be */
+            conn_settle(conn); /* it has no turn before it is resumed, and may never be */
         else
             conn_wants_turn(conn);
     } else if (event->last) {

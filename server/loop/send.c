@@ -60,6 +60,17 @@ static size_t ready_to_leave(struct conn *conn) {
     return output_awaits(&conn->output) ? output_ready(&conn->output, journal_safe()) : SIZE_MAX;
 }
 
+/* A source found no memory, or came to its end with nothing more in front of what is held; or the open run found none to be
+ * queued behind others, which are gone by now. */
+static void begun_nothing(struct conn *conn) {
+    if (conn->output.reply.failed || !output_unsent(&conn->output))
+        conn_settle(conn);
+    else if (ready_to_leave(conn))
+        conn_wants_flush(conn);
+    else
+        conn_awaits(conn);
+}
+
 void send_flush(struct conn *conn) {
     const struct iovec *iov;
     if (conn->flags & CONN_CLOSING) return;
@@ -81,7 +92,7 @@ void send_flush(struct conn *conn) {
     }
     unsigned count = output_begin(&conn->output, ready, &iov);
     if (!count) {
-        if (conn->output.reply.failed) conn_settle(conn); /* a source found no memory */
+        begun_nothing(conn);
         return;
     }
     /* A last reply must not be quick: the shard would sleep on it, and the close behind it come with the next tick. */

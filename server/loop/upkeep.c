@@ -116,11 +116,22 @@ static enum snapshot_walked walk_stripe(struct shard *shard) {
     return walked;
 }
 
+/* The writer frees what it has written: so nothing that it could write is kept from it while writes wait. */
+static void hand_over(struct shard *shard) {
+    for (unsigned i = shard->index; i < stripes.count; i += shard_count) {
+        assert(stripes.all[i].owner == shard->index);
+        stripe_lock(&stripes.all[i]);
+        snapshot_hand_over(&stripes.all[i]);
+        stripe_unlock(&stripes.all[i]);
+    }
+}
+
 /* One stripe after the other. Those that are done stay so until the next cut. */
 void upkeep_walk(struct shard *shard) {
     int64_t now_ms = shard->exec.clock.now_ms;
     shard->walk_ms = DUE_NEVER;
     if (!snapshot_is_under_way()) return;
+    if (snapshot_is_full()) hand_over(shard);
     for (unsigned i = shard->index; i < stripes.count; i += shard_count) {
         enum snapshot_walked walked = walk_stripe(shard);
         if (walked == SNAPSHOT_WALK_MORE) shard->walk_ms = 0;

@@ -252,7 +252,9 @@ void rdb_file_begin_at(struct rdb_file_reader *reader, unsigned version, uint64_
 }
 
 bool rdb_file_between(const struct rdb_file_reader *reader) {
-    return reader->step == STEP_TOLD || (reader->step == STEP_OPCODE && !reader->expires && !reader->idle);
+    bool told = reader->step == STEP_TOLD;
+    if (told && reader->opcode < OPCODE_FIRST) return true; /* what was said belonged to this key */
+    return (told || reader->step == STEP_OPCODE) && !reader->expires && !reader->idle;
 }
 
 bool rdb_file_keep(struct rdb_file_reader *reader) {

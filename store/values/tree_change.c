@@ -638,7 +638,7 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
 
 /* May what the cursor is at be changed in place? */
 static bool is_open(const struct tree *tree, const struct tree_cursor *cursor) {
-    if (cursor->tree != tree || cursor->leaf == NULL || node_shared(&cursor->leaf->head)) return false;
+    if (cursor->leaf == NULL || cursor->tree != tree || node_shared(&cursor->leaf->head)) return false;
     for (unsigned i = 0; i < cursor->depth; i++)
         if (node_shared(&cursor->ways[i].node->head)) return false;
     return true;

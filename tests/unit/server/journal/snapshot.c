@@ -1,6 +1,12 @@
 /* What the server knows of its saves: when the last one was, what has changed since, and what was loaded. */
 #include "server/journal/snapshot.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "server/journal/claim.h"
+#include "server/journal/intake.h"
 #include "server/journal/snapshot_walk.h"
 #include "tests/unit/snapshot_fixture.h"
 
@@ -78,11 +84,27 @@ static void options_are_obeyed(void) {
 
 /* ---- In the background ---------------------------------------------------------------------------- */
 
-static void walk_all(void) {
+static void walk(void) {
     for (unsigned i = 0; i < stripes.count; i++)
         while (snapshot_walk(&stripes.all[i]) != SNAPSHOT_WALK_DONE) {
         }
+}
+static void walk_all(void) {
+    walk();
     snapshot_writer_join();
+}
+
+/* Though the thread of the last one may not have come to its end. */
+static void a_save_may_begin_right_behind_another(void) {
+    begin_on_disk();
+    for (unsigned i = 0; i < 200; i++) {
+        CHECK(!snapshot_other() && snapshot_background(now_ms));
+        walk();
+        while (snapshot_in_background()) CHECK(!snapshot_other());
+    }
+    CHECK(!snapshot_other() && !snapshot_figures(now_ms).other);
+    walk_all();
+    end_on_disk();
 }
 
 static void a_save_in_the_background_counts_from_its_cut(void) {
@@ -116,6 +138,23 @@ static void a_failure_stops_writes_until_a_save_is_well(void) {
     CHECK(!snapshot_stops_writes());
     options_set("save 3600 1\nstop-writes-on-bgsave-error yes\n");
     CHECK(snapshot_save(now_ms) && !snapshot_stops_writes());
+    end_on_disk();
+}
+
+/* Another server has the directory, so each try fails: the next one waits. */
+static void a_foreign_directory_is_a_failure(void) {
+    int other = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    begin_on_disk();
+    options_set("save 1 1\n");
+    run_format("set k v\n");
+    claim_release();
+    CHECK_INT(flock(other, LOCK_EX | LOCK_NB), 0);
+    CHECK(!snapshot_begin_due(now_ms + 10000) && snapshot_figures(now_ms).failed);
+    CHECK_INT(snapshot_due_ms(now_ms + 10000), now_ms + 16000);
+    close(other);
+    CHECK(snapshot_begin_due(now_ms + 16000));
+    walk_all();
+    CHECK(!snapshot_figures(now_ms).failed);
     end_on_disk();
 }
 
@@ -162,14 +201,36 @@ static void save_points_say_when_it_is_time(void) {
     end_on_disk();
 }
 
+/* A save would put half of the data in the place of all. */
+static void nothing_is_saved_while_data_are_loaded(void) {
+    begin_on_disk();
+    options_set("save 1 1\n");
+    run_format("set k v\n");
+    intake_begin(0, now_ms / 1000);
+    snapshot_emptied(now_ms);
+    CHECK(snapshot_due_ms(now_ms + 10000) == INT64_MAX && !snapshot_begin_due(now_ms + 10000));
+    CHECK_INT(disk_files(&disk), 0);
+    intake_end();
+    CHECK_INT(snapshot_due_ms(now_ms), now_ms + 2000);
+    CHECK(snapshot_begin_due(now_ms + 10000));
+    snapshot_stop();
+    end_on_disk();
+}
+
 int main(void) {
+    char directory[] = "/tmp/kevy-snapshot-XXXXXX";
+    CHECK(mkdtemp(directory) && chdir(directory) == 0); /* it is claimed */
     RUN(figures_begin_with_the_start);
     RUN(a_save_counts_from_anew);
     RUN(what_is_loaded_is_no_change);
     RUN(options_are_obeyed);
     RUN(a_save_in_the_background_counts_from_its_cut);
     RUN(a_failure_stops_writes_until_a_save_is_well);
+    RUN(a_save_may_begin_right_behind_another);
+    RUN(a_foreign_directory_is_a_failure);
     RUN(what_is_given_up_has_not_failed);
     RUN(save_points_say_when_it_is_time);
+    RUN(nothing_is_saved_while_data_are_loaded);
+    CHECK_INT(rmdir(directory), 0);
     return 0;
 }

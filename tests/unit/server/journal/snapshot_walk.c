@@ -73,6 +73,7 @@ static void random_command(void) {
 /* One step of somebody. */
 static void step(void) {
     unsigned who = below(10);
+    if (below(20) == 0) snapshot_hand_over(&stripes.all[below(stripes.count)]);
     if (who < 4)
         random_command();
     else if (who < 7)

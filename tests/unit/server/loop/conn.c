@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "server/exec/pause.h"
 #include "tests/unit/loop_fixture.h"
 
 static void free_conn(struct conn *conn) {
@@ -155,6 +156,23 @@ static void held_connections_are_let_go_in_any_order(void) {
     fixture_close();
 }
 
+/* What waits for the disk, or for room, is run though its client sends no more; a pause takes too long for that. */
+static void a_pause_alone_gives_up_who_sends_no_more(void) {
+    fixture_open(1);
+    struct conn *conn = fixture_conn(shards);
+    int64_t now_ms = shards->exec.clock.now_ms;
+    conn_hold(conn);
+    conn->flags |= CONN_EOF;
+    conn_settle(conn);
+    CHECK(!(conn->flags & CONN_CLOSING) && conn_list_first(&shards->held) == conn);
+    pause_begin(PAUSE_WRITE, now_ms + 1000, now_ms);
+    conn_settle(conn);
+    CHECK(conn->flags & CONN_CLOSING);
+    pause_end();
+    fixture_conn_close(conn);
+    fixture_close();
+}
+
 /* Another kind: each line comes back as it was said, and `bye` is the last one. */
 static unsigned echo_opened, echo_closed;
 
@@ -225,6 +243,7 @@ int main(void) {
     RUN(one_client_too_many_begins_nothing);
     RUN(a_connection_settles_when_nothing_is_left_to_do);
     RUN(held_connections_are_let_go_in_any_order);
+    RUN(a_pause_alone_gives_up_who_sends_no_more);
     RUN(a_connection_may_speak_something_else_than_resp);
     return 0;
 }

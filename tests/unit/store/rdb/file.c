@@ -192,6 +192,19 @@ static void reading_may_begin_between_keys(void) {
     rdb_file_close(&reader);
 }
 
+/* A text about the file may stand between what is said of a key and the key. */
+static void a_text_does_not_end_what_is_said_of_a_key(void) {
+    static const struct bytes file = BYTES_INIT("\xfa\1x\1y\xfc\1\2\0\0\0\0\0\0\xfa\1x\1y\0\1a\1v");
+    struct rdb_file_reader reader = {.max_bytes = 100};
+    struct bytes input = file;
+    rdb_file_begin_at(&reader, 10, 0, 0);
+    CHECK(rdb_file_read(&reader, &input) == RDB_FILE_AUX && rdb_file_between(&reader));
+    CHECK(rdb_file_read(&reader, &input) == RDB_FILE_AUX && !rdb_file_between(&reader));
+    CHECK(rdb_file_read(&reader, &input) == RDB_FILE_KEY && rdb_file_between(&reader));
+    CHECK(reader.expires && reader.expiry_ms == 513);
+    rdb_file_close(&reader);
+}
+
 static void without_memory_it_says_so(void) {
     static const struct bytes file = BYTES_INIT("REDIS0010\xfa\3abc\xc3\4\4\0a\x20\0\0\3key.\xff");
     unsigned failures = 0;
@@ -252,6 +265,7 @@ int main(void) {
     RUN(every_cut_is_found);
     RUN(whole_keys_are_skipped);
     RUN(reading_may_begin_between_keys);
+    RUN(a_text_does_not_end_what_is_said_of_a_key);
     RUN(without_memory_it_says_so);
     RUN(what_is_written_is_read);
     RUN(a_footer_is_a_number_lowest_byte_first);
