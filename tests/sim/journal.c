@@ -301,6 +301,8 @@ static void run_generation(bool whole) {
     if (fixture_raised(GATE_MISCONF)) gate_lower(GATE_MISCONF);
     (void)end_holding();
     snapshot_give_up();
+    for (unsigned i = 0; i < stripes.count; i++)
+        keyspace_take_news(stripes.all[i].keyspace, 0); /* of what was cut short */
     journal_ignore();
     journal_hold(false);
     world_close();
