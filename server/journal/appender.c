@@ -537,6 +537,8 @@ static void end_rewrite(int64_t now_ms) {
     if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
     if (ok && appender.on) writer_has_base(&appender.writer);
+    if (appender.writer.doubt)
+        appender.may_rewrite_ms = now_ms + REWRITE_AGAIN_MS; /* what follows could not be synced either */
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
     if (!ok) log_warning("Background AOF rewrite has failed");
