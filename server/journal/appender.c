@@ -537,6 +537,8 @@ static void end_rewrite(int64_t now_ms) {
     if (!ok && appender.saved) drop_base();
     mutex_unlock(&appender.mutex);
     if (ok && appender.on) writer_has_base(&appender.writer);
+    if (appender.writer.doubt)
+        appender.may_rewrite_ms = now_ms + REWRITE_AGAIN_MS; /* what follows could not be synced either */
     if (ok)
         log_notice("Background AOF rewrite finished successfully: %" PRIu64 " bytes", appender.saved_size);
     if (!ok) log_warning("Background AOF rewrite has failed");
@@ -553,9 +555,14 @@ static bool has_grown(void) {
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
-/* It was switched on, and its first base has failed; or what is in the files is in doubt. */
+/* It was switched on, and its first base is not there. */
+static bool needs_first(void) {
+    return appender.on && appender.waits;
+}
+
+/* That has failed, or what is in the files is in doubt. */
 static bool needs_base(void) {
-    return appender.on && (appender.waits || appender.writer.doubt);
+    return needs_first() || (appender.on && appender.writer.doubt);
 }
 
 static void rewrite_step(int64_t now_ms) {
@@ -665,6 +672,15 @@ int appender_fatal(void) {
     return appender.fatal;
 }
 
+/* All data in a base; then nobody needs the file that was to follow the one that is missing. */
+static bool list_first(void) {
+    const char *name = appender.writer.name;
+    if (!make_ready(true, clock_unix_ms())) return false;
+    appender.waits = false;
+    if (name[0]) (void)appender.disk->unlink(appender.disk, name);
+    return true;
+}
+
 bool appender_finish(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = WRITER_EVERYSEC;
@@ -674,9 +690,8 @@ bool appender_finish(int64_t now_ms) {
     appender.written = writer->written;
     appender.synced = writer->synced;
     ok = ok && writer->synced == journal_next();
-    /* What was switched on and has no base yet is in no file that is listed. */
-    if (appender.on && appender.waits) return make_ready(true, clock_unix_ms());
-    return ok;
+    if (ok && step_now() == STEP_SAVED) end_rewrite(now_ms);
+    return needs_first() ? list_first() : ok; /* then it is in no file that is listed */
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */

@@ -89,8 +89,8 @@ void claim_release(void) {
 
 /* ---- What was left behind ------------------------------------------------------------------------- */
 
-/* Is it a temporary file's name (server/journal/snapshot.c, server/journal/appender.c) of a process that is no more? One with this process's
- * number is an earlier one's: as in a container, where each is number 1. */
+/* Is it a temporary file's name (server/journal/snapshot.c, server/journal/appender.c) of a process that is no more? One
+ * with this process's number is an earlier one's: as in a container, where each is number 1. */
 static bool is_left_behind(const char *name) {
     static const char before[] = "temp-", before_base[] = "temp-rewriteaof-bg-";
     size_t digits = 0;

@@ -182,8 +182,8 @@ static const char *check_order(const struct manifest *manifest, char type, uint6
     return known ? NULL : "Unknown AOF file type";
 }
 
-/* A base that history names may still be on the disk: its number is not given out anew. Those of incremental files are looked
- * at when all is read, for they are in order among themselves. */
+/* A base that history names may still be on the disk: its number is not given out anew. Those of incremental files are
+ * looked at when all is read, for they are in order among themselves. */
 static void note_history(struct manifest *manifest, const char *name, uint64_t seq) {
     if (strstr(name, ".base.")) raise_to(&manifest->base_seq, seq);
 }

@@ -244,14 +244,14 @@ static struct sim_faults draw_faults(void) {
     unsigned kind = pick(8);
     if (pick(2)) faults.piece = 1 + pick(1000);
     failing = kind < 6;
-    loses_pages = kind == 5 && always;
+    loses_pages = kind == 5;
     switch (kind) {
     case 0: faults.write_in = 4; break;
     case 1: faults.write_in = 4, faults.truncate_in = 2; break;
     case 2: faults.directory_in = 3; break;
     case 3: faults.open_in = 4; break;
     case 4: faults.room = pick(4000); break;
-    case 5: faults.sync_in = loses_pages ? 6 : 0; break;
+    case 5: faults.sync_in = 6; break;
     default: break;
     }
     return faults;

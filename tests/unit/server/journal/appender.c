@@ -107,7 +107,16 @@ static void an_end_before_the_first_base_loses_nothing(void) {
     snapshot_give_up();
     CHECK(appender_finish(2));
     CHECK(disk_says(LOG_LIST, "appendonly.aof.1.base.rdb") && disk_says(LOG_LIST, "aof.2.incr.aof"));
-    CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_BASE(1), "behind"));
+    CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_BASE(1), "behind") && !disk_has(LOG_INCR(1)));
+    log_stop();
+    disk_free(&disk);
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("set before 1\nconfig set appendonly yes\nset behind 2\n", OK OK OK);
+    log_walk(); /* it is there, and is listed at the end */
+    CHECK(!disk_has(LOG_LIST) && appender_finish(2));
+    CHECK(disk_says(LOG_LIST, "appendonly.aof.1.base.rdb") && disk_says(LOG_LIST, "aof.1.incr.aof"));
+    CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_INCR(1), "behind"));
     log_stop();
     disk_free(&disk);
 }
