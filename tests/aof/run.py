@@ -258,8 +258,8 @@ def full():
             with server.client() as client, server.client() as other:
                 client.call("SET", "before", "1")
                 limit_files(server, 4000)
-                for i in range(100):
-                    client.send(encode("SET", "k%d" % i, "x" * 100))
+                for i in range(100):  # of one key: what waits under `always` then is that, and 1 of 2,048 others
+                    client.send(encode("SET", "k", "%d" % i * 100))
                 eventually("writes to be refused", lambda: isinstance(other.call("SET", "a", "1" * 100) if policy == "everysec" else
                                                                     other.call("PING"), Error))
                 assert str(other.call("SET", "refused", "1")) == misconf

@@ -302,7 +302,7 @@ static void run_generation(bool whole) {
     (void)end_holding();
     snapshot_give_up();
     for (unsigned i = 0; i < stripes.count; i++)
-        keyspace_take_news(stripes.all[i].keyspace, 0); /* of what was cut short */
+        keyspace_take_news(stripes.all[i].keyspace, now_ms); /* of what was cut short */
     journal_ignore();
     journal_hold(false);
     world_close();
