@@ -166,7 +166,7 @@ static void track(struct call *call, const struct options *options) {
         call_out_of_memory(call);
     } else {
         client_set(client->flags, (client->flags & ~modes) | CLIENT_TRACKING | options->flags);
-        if (client->more) client_set(client->more->redirect, (uint64_t)options->redirect);
+        if (client_more(client)) client_set(client->more->redirect, (uint64_t)options->redirect);
         effects_broadcast();
         reply_ok(call->reply);
     }
