@@ -34,11 +34,11 @@ LINE = re.compile(r"^\[(ok|err|exception|skip|ignore|TIMEOUT)\]: (.*)$")
 FILE = re.compile(r" in tests/[\w/.-]+\.tcl$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SHOWN_LINES = 12  # of what stands behind a failure
-# Commands of which a server may have none yet are asked for before every unit.
 BELOW_BASE = 32  # the suite's own clients meet at the first free port from so many below its base; two suites at once need two
-OWN_PORTS = (11000, 20000)
+OWN_PORTS = (11000, 20000)  # for servers that the suite starts, and ten thousand above: the system gives these to nobody
 BUS_PORTS_END = 65536 - 10000 - BELOW_BASE  # it wants a port ten thousand above each too
-# Nor has one an append-only file yet: what asks for it before its tests is refused, and those that need it fail by themselves.
+# Commands of which a server may have none yet are asked for before every unit.
+# Nor takes one every option: what asks for it before its tests is refused, and those that need it fail by themselves.
 PATCHES = {"tests/support/server.tcl": [("    r function flush\n", "    catch {r function flush}\n"),
                                         ("        r config set $param $val\n", "        catch {r config set $param $val}\n")]}
 # What concerns the units that start servers. Protected options cannot be set at run time, and modules there are none; Redis's own
