@@ -171,7 +171,7 @@ static inline enum rdb_answer model_end(struct rdb_loader *loader) {
     model_of(loader)->ended = true;
     return model_sort(model_of(loader)) ? RDB_TAKEN : RDB_REFUSED;
 }
-static const struct rdb_loader model_loader = {model_begin, model_element, model_end};
+static const struct rdb_loader model_loader = {model_begin, model_element, model_end, NULL};
 
 static inline void model_next(struct rdb_source *source, uint64_t *place, struct rdb_element *element) {
     const struct model *model =

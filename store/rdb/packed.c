@@ -42,24 +42,24 @@ struct encoding {
     int64_t number; /* or, with neither, this one */
 };
 
-static enum packed_next give_number(char *scratch, int64_t number, struct bytes *element) {
-    *element = (struct bytes){scratch, number_format_i64(scratch, number)};
+static enum packed_next give_number(int64_t number, struct packed_element *element) {
+    *element = (struct packed_element){.number = number};
     return PACKED_ELEMENT;
 }
 
 /* What stands at *at, which is where the encoding begins; it becomes the place behind it. */
-static enum packed_next give(struct packed *packed, size_t *at, struct encoding encoding, char *scratch,
-                             struct bytes *element) {
+static enum packed_next give(struct packed *packed, size_t *at, struct encoding encoding,
+                             struct packed_element *element) {
     if (encoding.len == 0 || encoding.len > left_of(packed, *at)) return PACKED_CORRUPT;
     size_t body = encoding.is_string ? encoding.string : encoding.integer;
     if (body > left_of(packed, *at) - encoding.len) return PACKED_CORRUPT;
     const char *data = packed->bytes.data + *at + encoding.len;
     *at += encoding.len + body;
     if (encoding.is_string) {
-        *element = (struct bytes){data, encoding.string};
+        element->text = (struct bytes){data, encoding.string};
         return PACKED_ELEMENT;
     }
-    return give_number(scratch, encoding.integer ? signed_low_first(data, encoding.integer) : encoding.number,
+    return give_number(encoding.integer ? signed_low_first(data, encoding.integer) : encoding.number,
                        element);
 }
 
@@ -106,7 +106,7 @@ static struct encoding ziplist_encoding(const struct packed *packed, size_t at) 
     }
 }
 
-static enum packed_next ziplist_next(struct packed *packed, char *scratch, struct bytes *element) {
+static enum packed_next ziplist_next(struct packed *packed, struct packed_element *element) {
     size_t at = packed->at, before = packed->seen ? at - packed->last : 0, stated = byte_at(packed, at++);
     if (stated == ZIPLIST_FAR) {
         if (left_of(packed, at) < 4) return PACKED_CORRUPT;
@@ -114,7 +114,7 @@ static enum packed_next ziplist_next(struct packed *packed, char *scratch, struc
         at += 4;
     }
     if (stated != before || left_of(packed, at) == 0) return PACKED_CORRUPT;
-    enum packed_next next = give(packed, &at, ziplist_encoding(packed, at), scratch, element);
+    enum packed_next next = give(packed, &at, ziplist_encoding(packed, at), element);
     if (next != PACKED_ELEMENT) return next;
     packed->last = packed->at;
     packed->at = at;
@@ -169,9 +169,9 @@ static void put_tail(char *at, unsigned bytes, size_t len) {
         at[bytes - 1 - i] = (char)((len >> 7 * i & 0x7f) | (i + 1 < bytes ? 0x80 : 0));
 }
 
-static enum packed_next listpack_next(struct packed *packed, char *scratch, struct bytes *element) {
+static enum packed_next listpack_next(struct packed *packed, struct packed_element *element) {
     size_t behind = packed->at;
-    enum packed_next next = give(packed, &behind, listpack_encoding(packed, packed->at), scratch, element);
+    enum packed_next next = give(packed, &behind, listpack_encoding(packed, packed->at), element);
     if (next != PACKED_ELEMENT) return next;
     unsigned bytes = tail_len(behind - packed->at);
     char tail[5];
@@ -194,7 +194,7 @@ static bool zipmap_open(struct packed *packed) {
 }
 
 /* Fields and values in turns. */
-static enum packed_next zipmap_next(struct packed *packed, struct bytes *element) {
+static enum packed_next zipmap_next(struct packed *packed, struct packed_element *element) {
     size_t at = packed->at, len = byte_at(packed, at++), slack = 0;
     if (len == END) return PACKED_CORRUPT;
     if (len == ZIPMAP_LONG) {
@@ -207,7 +207,7 @@ static enum packed_next zipmap_next(struct packed *packed, struct bytes *element
         slack = byte_at(packed, at++);
     }
     if (len > left_of(packed, at) || slack > left_of(packed, at) - len) return PACKED_CORRUPT;
-    *element = (struct bytes){packed->bytes.data + at, len};
+    element->text = (struct bytes){packed->bytes.data + at, len};
     packed->at = at + len + slack;
     return PACKED_ELEMENT;
 }
@@ -225,12 +225,12 @@ static bool intset_open(struct packed *packed) {
     return bytes.len == INTSET_HEAD + width * count;
 }
 
-static enum packed_next intset_next(struct packed *packed, char *scratch, struct bytes *element) {
+static enum packed_next intset_next(struct packed *packed, struct packed_element *element) {
     int64_t number = signed_low_first(packed->bytes.data + packed->at, (unsigned)packed->width);
     if (packed->seen && number <= packed->largest) return PACKED_CORRUPT;
     packed->largest = number;
     packed->at += packed->width;
-    return give_number(scratch, number, element);
+    return give_number(number, element);
 }
 
 /* ---- All of them ---------------------------------------------------------------------------------- */
@@ -253,19 +253,28 @@ static enum packed_next end_of(const struct packed *packed, size_t end) {
     return packed->kind == PACKED_ZIPMAP && packed->seen % 2 ? PACKED_CORRUPT : PACKED_END;
 }
 
-enum packed_next packed_next(struct packed *packed, char *scratch, struct bytes *element) {
+enum packed_next packed_take(struct packed *packed, struct packed_element *element) {
     size_t end = packed->kind == PACKED_INTSET ? packed->bytes.len : packed->bytes.len - 1;
     enum packed_next next;
     assert(packed->at <= end);
     if (packed->at == end || (packed->kind != PACKED_INTSET && byte_at(packed, packed->at) == END))
         return end_of(packed, end);
     switch (packed->kind) {
-    case PACKED_ZIPLIST: next = ziplist_next(packed, scratch, element); break;
-    case PACKED_LISTPACK: next = listpack_next(packed, scratch, element); break;
+    case PACKED_ZIPLIST: next = ziplist_next(packed, element); break;
+    case PACKED_LISTPACK: next = listpack_next(packed, element); break;
     case PACKED_ZIPMAP: next = zipmap_next(packed, element); break;
-    default: next = intset_next(packed, scratch, element); break;
+    default: next = intset_next(packed, element); break;
     }
     if (next == PACKED_ELEMENT) packed->seen++;
+    return next;
+}
+
+enum packed_next packed_next(struct packed *packed, char *scratch, struct bytes *element) {
+    struct packed_element taken;
+    enum packed_next next = packed_take(packed, &taken);
+    if (next != PACKED_ELEMENT) return next;
+    *element = taken.text;
+    if (taken.text.data == NULL) *element = (struct bytes){scratch, number_format_i64(scratch, taken.number)};
     return next;
 }
 

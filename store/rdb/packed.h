@@ -40,6 +40,14 @@ enum packed_next { PACKED_ELEMENT, PACKED_END, PACKED_CORRUPT };
 /* The next element; integers as text in scratch, NUMBER_I64_MAX_LEN bytes, the others within the string. */
 enum packed_next packed_next(struct packed *packed, char *scratch, struct bytes *element);
 
+/* An element as it stands there. */
+struct packed_element {
+    struct bytes text; /* within the string; NULL: it is an integer */
+    int64_t number;
+};
+/* The same as packed_next, but integers are left what they are. */
+enum packed_next packed_take(struct packed *packed, struct packed_element *element);
+
 /* ---- Writing listpacks ---------------------------------------------------------------------------- */
 
 enum { LISTPACK_HEAD = 6, LISTPACK_EDGE = 9, LISTPACK_COUNT_UNKNOWN = UINT16_MAX };

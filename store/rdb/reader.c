@@ -153,6 +153,7 @@ static enum rdb_read begin(struct rdb_reader *reader, uint64_t hint) {
 }
 
 static enum rdb_read end(struct rdb_reader *reader) {
+    if (reader->ended) return RDB_READ_DONE;
     if (reader->elements == 0) return RDB_READ_EMPTY;
     return rdb_read_of(reader->loader->end(reader->loader));
 }
@@ -275,6 +276,18 @@ static uint64_t hint_of(const struct rdb_reader *reader) {
     return count > reader->packed.bytes.len ? 0 : count / reader->shape->parts;
 }
 
+/* Hands all elements of a string on. */
+static enum rdb_read hand_on_packed(struct rdb_reader *reader) {
+    struct rdb_loader *loader = reader->loader;
+    bool single = !(reader->shape->steps & HAS_COUNT);
+    enum rdb_read read = single ? begin(reader, hint_of(reader)) : RDB_READ_DONE;
+    if (read != RDB_READ_DONE) return read;
+    enum rdb_answer answer = single && loader->all ? loader->all(loader, &reader->packed) : RDB_REFUSED;
+    if (answer == RDB_REFUSED) return walk_packed(reader);
+    reader->ended = answer == RDB_TAKEN;
+    return rdb_read_of(answer);
+}
+
 static enum rdb_read take_node(struct rdb_reader *reader, struct bytes *input) {
     enum rdb_read read = rdb_take_text(reader, &reader->name, input);
     if (read != RDB_READ_DONE) return read;
@@ -283,8 +296,7 @@ static enum rdb_read take_node(struct rdb_reader *reader, struct bytes *input) {
         return reader->name.bytes.len ? hand_on(reader) : RDB_READ_CORRUPT;
     }
     if (!packed_open(&reader->packed, reader->shape->packed, reader->name.bytes)) return RDB_READ_CORRUPT;
-    if (!(reader->shape->steps & HAS_COUNT)) read = begin(reader, hint_of(reader));
-    return read == RDB_READ_DONE ? walk_packed(reader) : read;
+    return hand_on_packed(reader);
 }
 
 static enum rdb_read take_container(struct rdb_reader *reader, struct bytes *input) {

@@ -6,6 +6,7 @@
 #include "store/rdb/writer.h"
 #include "store/types/hash_timed.h"
 #include "store/values/load.h"
+#include "store/values/pack_load.h"
 
 enum { FIELD, VALUE, PARTS };
 
@@ -673,6 +674,15 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     return answer;
 }
 
+/* Fields and values of one string become a pack as they stand there. */
+static bool load_all(struct loading *loading, const struct packed *packed) {
+    struct pack pack = {.data = loading->bytes, .capacity = COLLECTION_PACK_BYTES};
+    if (packed->count > COLLECTION_PACK_ELEMENTS || !pack_load_pairs(&pack, *packed)) return false;
+    loading->value.bytes.len = pack.len;
+    loading->value.edited = packed->count / PARTS > loading->options->thresholds[TYPE_HASH].elements;
+    return true;
+}
+
 const struct type type_hash = {.name = "hash",
                                .number = TYPE_HASH,
                                .encoding = encoding,
@@ -681,6 +691,7 @@ const struct type type_hash = {.name = "hash",
                                .dump = dump,
                                .form = form,
                                .load = load,
+                               .load_all = load_all,
                                .memory = memory,
                                .fork = fork_tree,
                                .bury = bury,

@@ -7,6 +7,7 @@
 
 #include "store/rdb/writer.h"
 #include "store/values/load.h"
+#include "store/values/pack_load.h"
 #include "store/values/score.h"
 
 enum { MEMBER, SCORE, PARTS };
@@ -860,6 +861,15 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     return answer;
 }
 
+/* Members and scores of one string become a pack as they stand there, if they are in order and no score is -0. */
+static bool load_all(struct loading *loading, const struct packed *packed) {
+    struct pack pack = {.data = loading->bytes, .capacity = COLLECTION_PACK_BYTES};
+    if (packed->count > COLLECTION_PACK_ELEMENTS || !pack_load_scored(&pack, *packed)) return false;
+    loading->value.bytes.len = pack.len;
+    loading->value.edited = packed->count / PARTS > loading->options->thresholds[TYPE_ZSET].elements;
+    return true;
+}
+
 static void lose_sign_in_pack(struct loading *loading, uint32_t rank) {
     struct pack pack = {
         .data = loading->bytes, .len = loading->value.bytes.len, .capacity = sizeof loading->bytes};
@@ -914,6 +924,7 @@ const struct type type_zset = {.name = "zset",
                                .dump = dump,
                                .form = form,
                                .load = load,
+                               .load_all = load_all,
                                .loaded = loaded,
                                .memory = collection_memory,
                                .fork = collection_fork,

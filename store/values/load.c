@@ -26,6 +26,13 @@ static enum rdb_answer element(struct rdb_loader *loader, const struct rdb_eleme
     return loading->type->load(loading, element);
 }
 
+static enum rdb_answer all(struct rdb_loader *loader, const struct packed *packed) {
+    struct loading *loading = loading_of(loader);
+    assert(loading->type && loading->value.kind == VALUE_INLINE && loading->value.bytes.len == 0);
+    bool able = loading->packed && loading->type->load_all;
+    return able && loading->type->load_all(loading, packed) ? RDB_TAKEN : RDB_REFUSED;
+}
+
 static enum rdb_answer end(struct rdb_loader *loader) {
     struct loading *loading = loading_of(loader);
     assert(loading->type);
@@ -46,7 +53,7 @@ static enum loaded loaded_of(const struct loading *loading, enum rdb_read read) 
 
 void load_begin(struct loading *loading, const struct load_options *options, unsigned type,
                 unsigned version) {
-    loading->loader = (struct rdb_loader){begin, element, end};
+    loading->loader = (struct rdb_loader){begin, element, end, all};
     loading->options = options;
     loading->type = NULL;
     loading->group = NULL;

@@ -5,15 +5,6 @@
 
 #include "protocol/assert.h"
 
-enum { INTEGER_MAX_LEN = 4 };
-
-/* In how many bytes the integer fits. */
-static unsigned integer_len(int32_t integer) {
-    if (integer >= INT8_MIN && integer <= INT8_MAX) return 1;
-    if (integer >= INT16_MIN && integer <= INT16_MAX) return 2;
-    return integer >= -(1 << 23) && integer < 1 << 23 ? 3 : INTEGER_MAX_LEN;
-}
-
 size_t score_put(char *at, double score) {
     assert(!isnan(score));
     bool fits = score >= INT32_MIN && score <= INT32_MAX && !(score == 0 && signbit(score));
@@ -22,9 +13,7 @@ size_t score_put(char *at, double score) {
         memcpy(at, &score, sizeof score);
         return sizeof score;
     }
-    unsigned len = integer_len(integer);
-    for (unsigned i = 0; i < len; i++) at[i] = (char)((uint32_t)integer >> 8 * i);
-    return len;
+    return score_put_integer(at, integer);
 }
 
 double score_of(struct bytes bytes) {
@@ -41,7 +30,7 @@ double score_of(struct bytes bytes) {
 
 bool score_valid(struct bytes bytes) {
     double score;
-    if (bytes.len != sizeof score) return bytes.len > 0 && bytes.len <= INTEGER_MAX_LEN;
+    if (bytes.len != sizeof score) return bytes.len > 0 && bytes.len <= SCORE_INTEGER_MAX;
     memcpy(&score, bytes.data, sizeof score);
     return !isnan(score);
 }

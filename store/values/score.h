@@ -8,10 +8,22 @@
 
 #include "protocol/bytes.h"
 
-enum { SCORE_MAX_LEN = 8 };
+enum { SCORE_MAX_LEN = 8, SCORE_INTEGER_MAX = 4 };
 
 /* Writes a score, which is a number; returns how many bytes. */
 size_t score_put(char *at, double score);
+/* The same of an integer; SCORE_INTEGER_MAX bytes may be written. */
+static inline size_t score_put_integer(char *at, int32_t integer) {
+    unsigned len = integer >= INT8_MIN && integer <= INT8_MAX     ? 1
+                   : integer >= INT16_MIN && integer <= INT16_MAX ? 2
+                   : integer >= -(1 << 23) && integer < (1 << 23) ? 3
+                                                                  : SCORE_INTEGER_MAX;
+    at[0] = (char)integer; /* a compiler makes one word of the four */
+    at[1] = (char)((uint32_t)integer >> 8);
+    at[2] = (char)((uint32_t)integer >> 16);
+    at[3] = (char)((uint32_t)integer >> 24);
+    return len;
+}
 /* Reads one that was written. */
 double score_of(struct bytes bytes);
 /* May these bytes, whoever wrote them, be a score? */

@@ -290,7 +290,7 @@ static enum rdb_answer limited_end(struct rdb_loader *loader) {
 }
 
 static void a_loader_without_room_ends_it(void) {
-    struct rdb_loader loader = {limited_begin, limited_element, limited_end};
+    struct rdb_loader loader = {limited_begin, limited_element, limited_end, NULL};
     for (size_t i = 0; i < SAMPLES; i++) {
         enum rdb_read read = RDB_READ_NO_MEMORY;
         for (unsigned answers = 0; valid(&samples[i]) && read != RDB_READ_DONE; answers++) {
