@@ -256,12 +256,6 @@ static void put(const char *name, unsigned field, unsigned value) {
     CHECK(!edit_close(&edit));
 }
 
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
-}
-
 /* One is built as a pack, the other was a tree. */
 static void digests_mind_contents_alone(void) {
     begin();

@@ -222,12 +222,6 @@ static void append(const char *name, unsigned number) {
     CHECK(!edit_close(&edit));
 }
 
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
-}
-
 static void digests_mind_order_and_no_form(void) {
     begin();
     for (unsigned i = 1; i < 20; i++) append("pack", i);

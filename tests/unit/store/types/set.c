@@ -254,12 +254,6 @@ static uint64_t count_of(const char *name) {
     return set_count(&value);
 }
 
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
-}
-
 /* The same integers as an intset, as a pack and as a tree. */
 static void digests_mind_contents_alone(void) {
     begin();

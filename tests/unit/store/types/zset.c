@@ -405,12 +405,6 @@ static void scans_of_many_at_once_see_every_member_once(void) {
     }
 }
 
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
-}
-
 /* One is built as a pack, the other was a tree. */
 static void digests_mind_contents_alone(void) {
     static const double scores[] = {1, 2.5, -3};
