@@ -8,17 +8,12 @@
  *
  * Every change of a file is a step, and so is the middle of each write. What a process that is killed has done is done:
  * the kernel has it. (That the power goes is for tests/sim.) */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "server/journal/disk.h"
+#include "tests/control_file.h"
 
 enum call {
     OPENS = 1,
@@ -107,16 +102,9 @@ static int step_sync_directory(struct disk *disk, const char *path) {
 }
 
 __attribute__((constructor)) static void control_open(void) {
-    const char *path = getenv("KEVY_KILLED");
-    if (!path) return;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof nothing, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) {
-        perror(path);
-        abort();
-    }
-    close(fd);
-    control = at;
+    struct control *mapped = control_file_map("KEVY_KILLED", sizeof *mapped);
+    if (!mapped) return;
+    control = mapped;
     kernel = disk_kernel;
     disk_kernel.open = step_open;
     disk_kernel.write = step_write;

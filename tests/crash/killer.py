@@ -5,25 +5,20 @@
         killer.arm(3)                        # the third step from now on
         killer.fell()                        # "renames dump.rdb", or None: it was not that
 """
-import mmap
 import os
-import shutil
 import struct
-import tempfile
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from control_file import ControlFile  # noqa: E402
 
 CALLS = ("", "opens", "writes", "writes half of", "syncs", "truncates", "renames to", "unlinks", "makes the directory", "syncs the directory of")
 LAYOUT = struct.Struct("=IIII240s")
 
 
-class Killer:
+class Killer(ControlFile):
     def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="kevy-killed-")
-        path = os.path.join(self.directory, "killed")
-        self.environment = {"KEVY_KILLED": path}
-        with open(path, "wb") as file:
-            file.truncate(LAYOUT.size)
-        with open(path, "r+b") as file:
-            self.words = mmap.mmap(file.fileno(), LAYOUT.size)
+        super().__init__("KEVY_KILLED", LAYOUT.size)
 
     def arm(self, left):
         self.words[:] = LAYOUT.pack(left, 0, 0, 0, b"")
@@ -34,13 +29,3 @@ class Killer:
 
     def steps(self):
         return LAYOUT.unpack(self.words[:])[1]
-
-    def remove(self):
-        self.words.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.remove()

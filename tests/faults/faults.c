@@ -15,7 +15,6 @@
  * Over epoll the calls themselves are changed. One that is made to do less than it could is followed by a change of what is
  * watched, which makes the kernel tell anew what there is: as it would when room or bytes came. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 #include <unistd.h>
 
 #include "server/limits.h"
+#include "tests/control_file.h"
 #include "tests/wrap_syscall.h"
 #include "uring/io.h"
 
@@ -81,16 +81,8 @@ struct fault_words {
 static struct fault_words nothing[FAULT_COUNT], *faults = nothing;
 
 __attribute__((constructor)) static void faults_open(void) {
-    const char *path = getenv("KEVY_FAULTS");
-    if (!path) return;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof nothing, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) {
-        perror(path);
-        abort();
-    }
-    close(fd);
-    faults = at;
+    struct fault_words *mapped = control_file_map("KEVY_FAULTS", sizeof nothing);
+    if (mapped) faults = mapped;
 }
 
 /* ---- Dice ----------------------------------------------------------------------------------------- */

@@ -5,14 +5,15 @@
     faults.happened("SEND_MOST")             # how often it did
 """
 import errno
-import mmap
 import os
 import re
-import shutil
 import struct
-import tempfile
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from control_file import ControlFile  # noqa: E402
+
 WORD = struct.Struct("=I")
 
 
@@ -27,18 +28,11 @@ def number(text):
     return getattr(errno, text) if text.startswith("E") else int(text, 0)
 
 
-class Faults:
+class Faults(ControlFile):
     NAMES = names()
 
     def __init__(self, **settings):
-        self.directory = tempfile.mkdtemp(prefix="kevy-faults-")
-        path = os.path.join(self.directory, "faults")
-        self.environment = {"KEVY_FAULTS": path}
-        size = 2 * WORD.size * len(self.NAMES)
-        with open(path, "wb") as file:
-            file.truncate(size)
-        with open(path, "r+b") as file:
-            self.words = mmap.mmap(file.fileno(), size)
+        super().__init__("KEVY_FAULTS", 2 * WORD.size * len(self.NAMES))
         self.set(**settings)
 
     def set(self, **settings):
@@ -50,13 +44,3 @@ class Faults:
 
     def happened(self, name):
         return WORD.unpack_from(self.words, 2 * WORD.size * self.NAMES.index(name) + WORD.size)[0]
-
-    def remove(self):
-        self.words.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.remove()

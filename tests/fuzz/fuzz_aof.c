@@ -13,22 +13,26 @@
 #include "server/config/config.h"
 #include "server/exec/replay.h"
 #include "server/journal/crc32c.h"
+#include "server/journal/snapshot.h"
+#include "server/log.h"
 #include "server/stripes/stripes.h"
 #include "tests/unit/failing_disk.h"
 
 enum { DATABASES = 16 };
 
-static struct failing_disk disk;
+static struct failing_disk disk; /* has the file, and what FLUSHALL saves, as there are save points */
 static struct aof_runner *runner;
 
 static void open_all(void) {
     config_defaults();
+    log_set_level(LOG_LEVEL_NOTHING);
     CHECK(command_table_open() == NULL);
     CHECK_INT(stripes_open(1, DATABASES), 0);
     mailbox_count = 1;
     runner = replay_new(1700000000000, false);
     CHECK(runner);
     disk_new(&disk);
+    snapshot_open(&disk.disk, 0);
 }
 
 static void empty_all(void) {

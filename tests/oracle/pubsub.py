@@ -20,12 +20,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
 from kevy import Client, encode, eventually  # noqa: E402
-from scripts import Oracle  # noqa: E402
+from scripts import WAIT_S, Oracle, Tokens  # noqa: E402
 
 CLIENTS = 8
 PUBLISHERS = 2  # of these: clients that subscribe to nothing, and so may publish within transactions
 STEPS = 60
-WAIT_S = 10
 STORM_PUBLISHERS, STORM_SUBSCRIBERS, STORM_MESSAGES = 4, 6, 2000
 CHANNELS = ("a", "b", "ab", "")
 PATTERNS = ("*", "a*", "[ab]", "?", "b", "__keyspace*", "__keyevent@0__:[a-m]*")
@@ -37,9 +36,10 @@ FIELDS = (b"pubsub_channels", b"pubsub_patterns", b"pubsubshard_channels")
 # ---- One server and its clients -----------------------------------------------------------------------------------------------
 
 
-class Side:
+class Side(Tokens):
     def __init__(self, server, lie=False):
-        self.server, self.lie, self.clients, self.ids, self.token = server, lie, {}, {}, 0
+        super().__init__()
+        self.server, self.lie, self.clients, self.ids = server, lie, {}, {}
 
     def open(self):
         self.asker = Client(self.server)
@@ -102,17 +102,6 @@ class Side:
         if self.lie:
             self.alter(got)
         return {number: in_one_order(replies) for number, replies in got.items()}
-
-    def until_token(self, client):
-        self.token += 1
-        token = b"token-%d" % self.token
-        client.send(encode("PING", token))
-        replies = []
-        while True:
-            raw = client.read_raw("what comes before %s" % token.decode(), WAIT_S)
-            if token in raw:
-                return replies
-            replies.append(raw)
 
     @staticmethod
     def alter(got):

@@ -20,7 +20,6 @@ import os
 import random
 import re
 import sys
-import tempfile
 import time
 import zlib
 
@@ -30,8 +29,8 @@ import commands  # noqa: E402
 import families  # noqa: E402
 import resp  # noqa: E402
 import streams  # noqa: E402
-from kevy import Client, Closed, Server, Timeout, encode, find_redis, parse, program, show  # noqa: E402
-from shrink import shrink  # noqa: E402
+from kevy import Client, Closed, Timeout, encode, find_redis, parse, program, show  # noqa: E402
+from pair import ServerPair  # noqa: E402
 
 DATABASES = 16
 BATCH = 64  # commands of one connection that are sent at once
@@ -692,59 +691,26 @@ def random_sequence(generator_random, length, others):
     return sequence
 
 
-class Pair:
-    """A kevy and a redis-server that live through all rounds of one configuration."""
+class Pair(ServerPair):
+    Difference, STEPS = Difference, "commands"
 
     def __init__(self, shards, protocol, lie, keep_going):
-        self.shards, self.protocol, self.lie = shards, protocol, lie
-        self.keep_going, self.failures = keep_going, 0
+        super().__init__(shards, " --protocol %d" % protocol, lie is not None)
+        self.protocol, self.lie, self.keep_going, self.failures = protocol, lie, keep_going, 0
 
-    def start_kevy(self):
-        self.kevy = Server("--enable-debug-command", "yes", shards=self.shards)
+    def play(self, script):
+        Round(self.kevy, self.redis, self.protocol, self.lie).run(script)
 
-    def __enter__(self):
-        self.start_kevy()
-        try:
-            self.redis = Server(path=find_redis())
-        except BaseException:
-            self.kevy.remove()
-            raise
-        return self
+    def script_of(self, steps):
+        return write_script(steps)
 
-    def __exit__(self, *error):
-        try:
-            self.kevy.__exit__(*error)
-        finally:
-            self.redis.remove()
+    def shown(self, steps):
+        return write_script(steps, brief)
 
-    def fails(self, sequence):
-        """The Difference, or None. A kevy that has died is started again."""
-        if not self.kevy.is_alive():
-            self.kevy.remove()
-            self.start_kevy()
-        try:
-            Round(self.kevy, self.redis, self.protocol, self.lie).run(sequence)
-        except Difference as difference:
-            return difference
-        return None
-
-    def check(self, what, sequence):
-        difference = self.fails(sequence)
-        if difference is None:
+    def check(self, what, script):
+        if self.passes(what, script):
             return
-        if not self.kevy.is_alive():
-            self.kevy.show_log()
-        shrunk, last = shrink(self.fails, sequence, difference)
-        again = "" if self.fails(shrunk) else " (only sometimes: the shrunk script passed when it was run again)"
-        handle, path = tempfile.mkstemp(prefix="kevy-oracle-", suffix=".txt")
-        with os.fdopen(handle, "w") as file:
-            file.write(write_script(shrunk))
-        print("DIFFERENT in %s; shrunk to %d commands%s:\n%s\n%s\nrun again: tests/oracle/run.py --shards %s --protocol %d %s"
-              % (what, len(shrunk), again, write_script(shrunk, brief), last,
-                 self.shards, self.protocol, path))
         self.failures += 1
-        if self.lie:
-            os.unlink(path)  # nobody will run a planted failure again
         if not self.keep_going:
             raise Failed(what)
 
@@ -772,35 +738,35 @@ def run_configuration(shards, protocol, options, seed, seconds):
     where = "%d shards, RESP%d" % (shards, protocol)
     asked = 0
     with Pair(shards, protocol, lie_about(options.plant.encode()) if options.plant else None,
-              options.keep_going) as pair:
-        others = families_of(pair.kevy) if options.families is None else options.families
+              options.keep_going) as servers:
+        others = families_of(servers.kevy) if options.families is None else options.families
         own = [] if options.random_only else sorted(glob.glob(os.path.join(HERE, "*.txt")))
         for path in options.files or own:
             script = read_script(path)
-            pair.check("%s (%s)" % (os.path.relpath(path), where), script)
+            servers.check("%s (%s)" % (os.path.relpath(path), where), script)
             asked += len(script)
         if options.files:
-            if pair.failures:
-                raise Failed("%d differences" % pair.failures)
+            if servers.failures:
+                raise Failed("%d differences" % servers.failures)
             print("ok %s: %d commands" % (where, asked))
             return
         if not options.random_only:
             infos = [(1, [b"COMMAND", b"INFO", name.encode()]) for family in others for name in families.names(family)
                      if name not in families.EXTENDED_LATER]
-            pair.check("COMMAND INFO (%s)" % where, infos)
+            servers.check("COMMAND INFO (%s)" % where, infos)
             lines = commands.SYSTEMATIC + [line for family in others for line in families.SYSTEMATIC[family]]
             edges = [(1, arguments) for arguments in commands.systematic(lines)]
             for at in range(0, len(edges), 2000):
-                pair.check("integer edges (%s)" % where, edges[at : at + 2000])
+                servers.check("integer edges (%s)" % where, edges[at : at + 2000])
             asked += len(edges)
         number, started = 0, time.monotonic()
         while time.monotonic() - started < seconds or number < ROUNDS_MIN:
             name = "%s.%d.%d.%d" % (seed, shards, protocol, number)
-            pair.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands, others))
+            servers.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands, others))
             asked += options.commands
             number += 1
-        if pair.failures:
-            raise Failed("%d differences" % pair.failures)
+        if servers.failures:
+            raise Failed("%d differences" % servers.failures)
     print("ok %s: %d commands, %d random rounds, %s, seed %s"
           % (where, asked, number, "families " + ", ".join(others) if others else "strings and keys alone", seed))
 

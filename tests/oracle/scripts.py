@@ -12,10 +12,10 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
-from kevy import Closed, Server, Timeout, find_redis, program  # noqa: E402
-from shrink import fail_with_script  # noqa: E402
+from kevy import Closed, Timeout, encode, find_redis, program  # noqa: E402
+from pair import DEBUG, ServerPair  # noqa: E402
 
-DEBUG = ("--enable-debug-command", "yes")  # keys expire when somebody looks, so that both do it at the same step
+WAIT_S = 10
 ROUNDS_MIN = 3  # in each configuration, however little time there is
 
 
@@ -56,6 +56,25 @@ class Round:
             raise Difference(index, "%s\n    kevy:  %r\n    redis: %r" % (line_of(number, commands), ours, theirs))
 
 
+class Tokens:
+    """Tells what a client was sent by asking for a token of its own."""
+
+    def __init__(self):
+        self.token = 0
+
+    def until_token(self, client):
+        """The replies that come before it."""
+        self.token += 1
+        token = b"token-%d" % self.token
+        client.send(encode("PING", token))
+        replies = []
+        while True:
+            raw = client.read_raw("what comes before %s" % token.decode(), WAIT_S)
+            if token in raw:
+                return replies
+            replies.append(raw)
+
+
 def line_of(number, commands):
     return "%d> %s" % (number, " ; ".join(" ".join(word or '""' for word in command) for command in commands))
 
@@ -67,68 +86,44 @@ def read_script(path):
             for number, _, rest in (line.partition("> ") for line in lines)]
 
 
-class Pair:
-    """A kevy and a redis-server that live through all rounds of one configuration: make_round(kevy, redis) makes one. `again`: what the
-    configuration has beside --shards."""
+class Pair(ServerPair):
+    """make_round(kevy, redis) makes a round; `again`: the options of the configuration beside --shards."""
+
+    Difference = Difference
 
     def __init__(self, make_round, shards, planted, again=""):
-        self.make_round, self.shards, self.planted, self.told = make_round, shards, planted, 0
-        self.again = "--shards %s%s" % (shards, again)
+        super().__init__(shards, again, planted, DEBUG)  # keys expire when somebody looks, so that both do it at the same step
+        self.make_round, self.told = make_round, 0
 
-    def __enter__(self):
-        self.kevy = Server(*DEBUG, shards=self.shards)
-        try:
-            self.redis = Server(*DEBUG, path=find_redis())
-        except BaseException:
-            self.kevy.remove()
-            raise
-        return self
-
-    def __exit__(self, *error):
-        try:
-            self.kevy.__exit__(*error)
-        finally:
-            self.redis.remove()
-
-    def fails(self, script):
-        """The Difference, or None. A kevy that has died is started again."""
-        if not self.kevy.is_alive():
-            self.kevy.remove()
-            self.kevy = Server(*DEBUG, shards=self.shards)
+    def play(self, script):
         a_round = self.make_round(self.kevy, self.redis)
-        try:
-            a_round.run(script)
-            self.told += a_round.told
-        except Difference as difference:
-            return difference
-        return None
+        a_round.run(script)
+        self.told += a_round.told
+
+    def script_of(self, steps):
+        return "".join(line_of(*step) + "\n" for step in steps)
 
     def check(self, what, script):
-        difference = self.fails(script)
-        if difference is None:
-            return
-        if not self.kevy.is_alive():
-            self.kevy.show_log()
-        again = "%s %s" % (os.path.relpath(sys.argv[0], os.path.join(HERE, "..", "..")), self.again)
-        fail_with_script(self.fails, script, difference, {"what": what, "line_of": line_of, "planted": self.planted, "program": again})
+        if not self.passes(what, script):
+            raise SystemExit("FAILED %s" % what)
 
 
 def run_configuration(shards, options, oracle):
     where = "%d shards" % shards
     seconds = options.seconds / len(options.shards)
-    with Pair(lambda kevy, redis: Round(oracle.side(kevy, options.plant), oracle.side(redis)), shards, options.plant) as pair:
+    with Pair(lambda kevy, redis: Round(oracle.side(kevy, options.plant), oracle.side(redis)), shards, options.plant) as servers:
         for path in options.files:
-            pair.check("%s (%s)" % (path, where), read_script(path))
+            servers.check("%s (%s)" % (path, where), read_script(path))
         number, started = 0, time.monotonic()
         while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
             name = "%s.%d.%d" % (options.seed, shards, number)
-            pair.check("round %s (%s)" % (name, where), oracle.generator(random.Random(name)).script(options.steps))
+            servers.check("round %s (%s)" % (name, where), oracle.generator(random.Random(name)).script(options.steps))
             number += 1
-        if not pair.told and not options.files:
+        if not servers.told and not options.files:
             raise SystemExit("FAILED %s: nobody was told anything" % where)
-        what = oracle.storm(pair.kevy, random.Random("%s.%d" % (options.seed, shards)))
+        what = oracle.storm(servers.kevy, random.Random("%s.%d" % (options.seed, shards)))
     print("ok %s: %d rounds of %d steps, %d times others were told, a storm %s, seed %s"
-          % (where, number, options.steps, pair.told, what, options.seed), flush=True)
+          % (where, number, options.steps, servers.told, what, options.seed), flush=True)
 
 
 class Oracle:

@@ -22,12 +22,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
 from kevy import Client, encode, eventually  # noqa: E402
-from scripts import Oracle  # noqa: E402
+from scripts import WAIT_S, Oracle, Tokens  # noqa: E402
 
 CLIENTS = 7
 TARGETS = 3  # of these: clients that others redirect to. Redis may tell them in the middle of a reply, so they change nothing
 STEPS = 60
-WAIT_S = 10
 STORM_READERS, STORM_WRITERS, STORM_KEYS, STORM_ROUNDS = 4, 3, 40, 150
 KEYS = ("x", "y", "z", "xx", "zx")
 PREFIXES = ("", "x", "y", "z", "xx", "zx")
@@ -38,9 +37,10 @@ ID = re.compile(rb"id=\d+ ")
 # ---- One server and its clients -----------------------------------------------------------------------------------------------
 
 
-class Side:
+class Side(Tokens):
     def __init__(self, server, lie=False):
-        self.server, self.lie, self.clients, self.ids, self.token = server, lie, {}, {}, 0
+        super().__init__()
+        self.server, self.lie, self.clients, self.ids = server, lie, {}, {}
         self.numbers = {}  # of all ids that there were
         self.loose = set()  # clients that are told by BCAST, or for others
 
@@ -99,17 +99,6 @@ class Side:
         if self.lie:
             self.alter(got)
         return {number: self.in_one_order(replies, number in self.loose) for number, replies in got.items()}
-
-    def until_token(self, client):
-        self.token += 1
-        token = b"token-%d" % self.token
-        client.send(encode("PING", token))
-        replies = []
-        while True:
-            raw = client.read_raw("what comes before %s" % token.decode(), WAIT_S)
-            if token in raw:
-                return replies
-            replies.append(raw)
 
     @staticmethod
     def alter(got):

@@ -69,6 +69,12 @@ static inline struct edit edit_of(const char *name, enum entry_type type) {
     return (struct edit){.keyspace = ks, .key = key, .entry = keyspace_find(ks, 0, key), .type = type};
 }
 
+static inline struct digest digest_of(const char *name) {
+    struct digest digest = {{0}};
+    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
+    return digest;
+}
+
 static inline void bury_all(void) {
     while (keyspace_upkeep(ks, 1 + random_below(40))) {
     }

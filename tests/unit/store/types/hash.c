@@ -4,9 +4,9 @@
 
 #include "store/types/hash_timed.h"
 
-#include "tests/unit/store/types/collection_fixture.h"
+#include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 6, FIELDS = 400, HELD = 4, STEPS = 40000, ABSENT = -1 };
+enum { KEYS = 6, FIELDS = 400, STEPS = 40000, ABSENT = -1 };
 
 struct model {
     int32_t values[FIELDS]; /* numbers of texts */
@@ -45,7 +45,8 @@ static uint32_t number_of(struct bytes bytes) {
 }
 
 /* What a value holds is what the model says. */
-static void check_value(const struct value *value, const struct model *model) {
+static void check_value(const struct value *value, const void *of) {
+    const struct model *model = of;
     struct hash_walk walk;
     struct element field, found;
     char text[TEXT_MAX];
@@ -204,35 +205,7 @@ static void time_goes_on(void) {
     }
 }
 
-static void copy(unsigned from, unsigned to) {
-    if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
-                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
-        models[to] = models[from];
-}
-
-/* Versions that somebody holds, as a snapshot does. */
-static struct {
-    struct value value;
-    struct model model;
-} held[HELD];
-
-static void release(unsigned i) {
-    if (held[i].value.kind != VALUE_OBJECT) return;
-    check_value(&held[i].value, &held[i].model);
-    value_release(&held[i].value, &ks->dead);
-    keyspace_note_garbage(ks);
-    held[i].value.kind = VALUE_INLINE;
-}
-
-static void hold(unsigned i, unsigned key) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
-    release(i);
-    if (e == NULL || e->kind != VALUE_OBJECT) return;
-    held[i].value = entry_value(e);
-    held[i].model = models[key];
-    value_retain(&held[i].value);
-}
+static const struct modelled keys = {names, models, sizeof *models, check_value};
 
 static void step(void) {
     unsigned key = random_below(KEYS);
@@ -242,9 +215,9 @@ static void step(void) {
     case 2:
         if (keyspace_delete(ks, 0, key_of(names[key]))) empty(&models[key]);
         break;
-    case 3: copy(key, random_below(KEYS)); break;
-    case 4: hold(random_below(HELD), key); break;
-    case 5: release(random_below(HELD)); break;
+    case 3: copy_key(&keys, key, random_below(KEYS)); break;
+    case 4: hold(&keys, random_below(HELD), key); break;
+    case 5: release(&keys, random_below(HELD)); break;
     case 6: keyspace_upkeep(ks, random_below(50)); break;
     case 7:
     case 8:
@@ -263,12 +236,7 @@ static void random_changes(unsigned failing) {
     begin();
     now_ms = 1000;
     for (unsigned i = 0; i < KEYS; i++) empty(&models[i]);
-    for (unsigned i = 0; i < STEPS; i++) {
-        fail_every = i / 1000 % 2 ? failing : 0;
-        step();
-    }
-    for (unsigned i = 0; i < HELD; i++) release(i);
-    end();
+    run_steps(&keys, STEPS, failing, step);
 }
 
 static void a_hash_is_its_model(void) {
@@ -286,12 +254,6 @@ static void put(const char *name, unsigned field, unsigned value) {
     CHECK(edit_open(&edit, true) == EDIT_OPENED);
     CHECK(hash_set(&edit, text_of(field, texts[0]), text_of(value, texts[1]), NULL) != HASH_NO_MEMORY);
     CHECK(!edit_close(&edit));
-}
-
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
 }
 
 /* One is built as a pack, the other was a tree. */

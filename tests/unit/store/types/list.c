@@ -2,9 +2,9 @@
  * holds, and no memory at random and at every single allocation. */
 #include "store/types/list.h"
 
-#include "tests/unit/store/types/collection_fixture.h"
+#include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 5, MOST = 900, HELD = 4, STEPS = 30000, NUMBERS = 300 };
+enum { KEYS = 5, MOST = 900, STEPS = 30000, NUMBERS = 300 };
 
 struct model {
     uint32_t numbers[MOST]; /* of texts */
@@ -61,7 +61,8 @@ static void check_walk(const struct value *value, const struct model *model, uns
     CHECK(!list_next(&walk, &element) && !list_next(&walk, &element));
 }
 
-static void check_value(const struct value *value, const struct model *model) {
+static void check_value(const struct value *value, const void *of) {
+    const struct model *model = of;
     CHECK_INT(list_count(value), model->count);
     check_walk(value, model, 0, false);
     check_walk(value, model, model->count, true);
@@ -180,35 +181,7 @@ static void change_some(unsigned i, unsigned count) {
     CHECK(edit_close(&edit) == (was_there && models[i].count == 0));
 }
 
-static void copy(unsigned from, unsigned to) {
-    if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
-                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
-        models[to] = models[from];
-}
-
-/* Versions that somebody holds, as a snapshot does. */
-static struct {
-    struct value value;
-    struct model model;
-} held[HELD];
-
-static void release(unsigned i) {
-    if (held[i].value.kind != VALUE_OBJECT) return;
-    check_value(&held[i].value, &held[i].model);
-    value_release(&held[i].value, &ks->dead);
-    keyspace_note_garbage(ks);
-    held[i].value.kind = VALUE_INLINE;
-}
-
-static void hold(unsigned i, unsigned key) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
-    release(i);
-    if (e == NULL || e->kind != VALUE_OBJECT) return;
-    held[i].value = entry_value(e);
-    held[i].model = models[key];
-    value_retain(&held[i].value);
-}
+static const struct modelled keys = {names, models, sizeof *models, check_value};
 
 static void step(void) {
     unsigned key = random_below(KEYS);
@@ -216,9 +189,9 @@ static void step(void) {
     case 0:
         if (keyspace_delete(ks, 0, key_of(names[key]))) models[key].count = 0;
         break;
-    case 1: copy(key, random_below(KEYS)); break;
-    case 2: hold(random_below(HELD), key); break;
-    case 3: release(random_below(HELD)); break;
+    case 1: copy_key(&keys, key, random_below(KEYS)); break;
+    case 2: hold(&keys, random_below(HELD), key); break;
+    case 3: release(&keys, random_below(HELD)); break;
     case 4: keyspace_upkeep(ks, random_below(50)); break;
     case 5: change_some(key, random_below(200)); break;
     default: change_some(key, 1 + random_below(4)); break;
@@ -229,12 +202,7 @@ static void step(void) {
 static void random_changes(unsigned failing) {
     begin();
     for (unsigned i = 0; i < KEYS; i++) models[i].count = 0;
-    for (unsigned i = 0; i < STEPS; i++) {
-        fail_every = i / 1000 % 2 ? failing : 0;
-        step();
-    }
-    for (unsigned i = 0; i < HELD; i++) release(i);
-    end();
+    run_steps(&keys, STEPS, failing, step);
 }
 
 static void a_list_is_its_model(void) {
@@ -252,12 +220,6 @@ static void append(const char *name, unsigned number) {
     CHECK(edit_open(&edit, true) == EDIT_OPENED);
     CHECK(list_push(&edit, TREE_BACK, text_of(number, text), NULL));
     CHECK(!edit_close(&edit));
-}
-
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
 }
 
 static void digests_mind_order_and_no_form(void) {

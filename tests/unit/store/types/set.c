@@ -3,9 +3,9 @@
 #include "store/types/set.h"
 
 #include "store/values/intset.h"
-#include "tests/unit/store/types/collection_fixture.h"
+#include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 6, MEMBERS = 700, NUMBERS = 260, INTEGERS = 120, HELD = 4, STEPS = 40000 };
+enum { KEYS = 6, MEMBERS = 700, NUMBERS = 260, INTEGERS = 120, STEPS = 40000 };
 
 struct model {
     bool in[MEMBERS];
@@ -145,13 +145,6 @@ static void remove_places(unsigned i, unsigned count) {
     CHECK(edit_close(&edit) == (models[i].count == 0));
 }
 
-static void copy(unsigned from, unsigned to) {
-    if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
-                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
-        models[to] = models[from];
-}
-
 static bool add_value(struct set_draft *draft, const struct value *value, struct model *model) {
     struct set_walk walk;
     struct element member;
@@ -191,28 +184,11 @@ static void unite(unsigned a, unsigned b, unsigned to) {
     set_draft_end(&draft);
 }
 
-/* Versions that somebody holds, as a snapshot does. */
-static struct {
-    struct value value;
-    struct model model;
-} held[HELD];
-
-static void release(unsigned i) {
-    if (held[i].value.kind != VALUE_OBJECT) return;
-    check_value(&held[i].value, &held[i].model, true);
-    value_release(&held[i].value, &ks->dead);
-    keyspace_note_garbage(ks);
-    held[i].value.kind = VALUE_INLINE;
+static void check_version(const struct value *value, const void *model) {
+    check_value(value, model, true);
 }
 
-static void hold(unsigned i, unsigned key) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
-    release(i);
-    if (e == NULL || e->kind != VALUE_OBJECT) return;
-    held[i].value = entry_value(e);
-    held[i].model = models[key];
-    value_retain(&held[i].value);
-}
+static const struct modelled keys = {names, models, sizeof *models, check_version};
 
 static void step(void) {
     unsigned key = random_below(KEYS);
@@ -224,10 +200,10 @@ static void step(void) {
     case 4:
         if (keyspace_delete(ks, 0, key_of(names[key]))) models[key] = (struct model){.count = 0};
         break;
-    case 5: copy(key, random_below(KEYS)); break;
+    case 5: copy_key(&keys, key, random_below(KEYS)); break;
     case 6: unite(random_below(KEYS), random_below(KEYS), key); break;
-    case 7: hold(random_below(HELD), key); break;
-    case 8: release(random_below(HELD)); break;
+    case 7: hold(&keys, random_below(HELD), key); break;
+    case 8: release(&keys, random_below(HELD)); break;
     case 9: keyspace_upkeep(ks, random_below(50)); break;
     case 10: remove_places(key, 1 + random_below(4)); break;
     default:
@@ -243,12 +219,7 @@ static void step(void) {
 static void random_changes(unsigned failing) {
     begin();
     memset(models, 0, sizeof models);
-    for (unsigned i = 0; i < STEPS; i++) {
-        fail_every = i / 1000 % 2 ? failing : 0;
-        step();
-    }
-    for (unsigned i = 0; i < HELD; i++) release(i);
-    end();
+    run_steps(&keys, STEPS, failing, step);
 }
 
 static void a_set_is_its_model(void) {
@@ -281,12 +252,6 @@ static struct value value_of(const char *name) {
 static uint64_t count_of(const char *name) {
     struct value value = value_of(name);
     return set_count(&value);
-}
-
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
 }
 
 /* The same integers as an intset, as a pack and as a tree. */

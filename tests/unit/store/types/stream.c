@@ -2,9 +2,9 @@
  * holds, and no memory at random and at every single allocation. */
 #include "store/types/stream.h"
 
-#include "tests/unit/store/types/collection_fixture.h"
+#include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 4, ENTRIES = 3000, HELD = 3, STEPS = 6000 };
+enum { KEYS = 4, ENTRIES = 3000, STEPS = 6000 };
 
 /* Entries in the order of their numbers; which fields and values one has its number says. */
 struct model {
@@ -73,7 +73,8 @@ static void check_range(const struct stream *stream, const struct model *model, 
     CHECK_INT(seen, end - begin);
 }
 
-static void check_value(const struct value *value, const struct model *model) {
+static void check_value(const struct value *value, const void *of) {
+    const struct model *model = of;
     const struct stream *stream = stream_at(value);
     CHECK_INT(type_stream.count(value), model->count);
     CHECK(stream_id_compare(stream->last, model->last) == 0);
@@ -152,34 +153,7 @@ static void trim(unsigned i) {
     CHECK(!edit_close(&edit));
 }
 
-static void copy(unsigned from, unsigned to) {
-    if (from == to || !models[from].there) return;
-    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
-                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
-        models[to] = models[from];
-}
-
-static struct {
-    struct value value;
-    struct model model;
-} held[HELD];
-
-static void release(unsigned i) {
-    if (held[i].value.kind != VALUE_OBJECT) return;
-    check_value(&held[i].value, &held[i].model);
-    value_release(&held[i].value, &ks->dead);
-    keyspace_note_garbage(ks);
-    held[i].value.kind = VALUE_INLINE;
-}
-
-static void hold(unsigned i, unsigned key) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
-    release(i);
-    if (e == NULL) return;
-    held[i].value = entry_value(e);
-    held[i].model = models[key];
-    value_retain(&held[i].value);
-}
+static const struct modelled keys = {names, models, sizeof *models, check_value};
 
 static void step(void) {
     unsigned key = random_below(KEYS);
@@ -189,9 +163,9 @@ static void step(void) {
     case 2:
         if (keyspace_delete(ks, 0, key_of(names[key]))) models[key] = (struct model){.count = 0};
         break;
-    case 3: copy(key, random_below(KEYS)); break;
-    case 4: hold(random_below(HELD), key); break;
-    case 5: release(random_below(HELD)); break;
+    case 3: copy_key(&keys, key, random_below(KEYS)); break;
+    case 4: hold(&keys, random_below(HELD), key); break;
+    case 5: release(&keys, random_below(HELD)); break;
     case 6: keyspace_upkeep(ks, random_below(50)); break;
     case 7: trim(key); break;
     case 8:
@@ -204,12 +178,7 @@ static void step(void) {
 static void random_changes(unsigned failing) {
     begin();
     memset(models, 0, sizeof models);
-    for (unsigned i = 0; i < STEPS; i++) {
-        fail_every = i / 1000 % 2 ? failing : 0;
-        step();
-    }
-    for (unsigned i = 0; i < HELD; i++) release(i);
-    end();
+    run_steps(&keys, STEPS, failing, step);
 }
 
 static void a_stream_is_its_model(void) {
@@ -224,7 +193,7 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
         begin();
         memset(models, 0, sizeof models);
         add_some(0, 300);
-        copy(0, 1);
+        copy_key(&keys, 0, 1);
         fail_at = at;
         add_some(0, 30);
         delete_some(0, 3);

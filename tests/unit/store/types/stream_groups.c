@@ -3,9 +3,9 @@
 #include "store/types/stream_groups.h"
 
 #include "store/types/stream.h"
-#include "tests/unit/store/types/collection_fixture.h"
+#include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, HELD = 3, STEPS = 8000 };
+enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, STEPS = 8000 };
 
 struct model_group {
     bool there, consumers[CONSUMERS];
@@ -62,7 +62,8 @@ static void check_group(const struct stream_group *group, const struct model_gro
                             stream_name_of(group->consumers.items[i])) < 0);
 }
 
-static void check_value(const struct value *value, const struct model *model) {
+static void check_value(const struct value *value, const void *of) {
+    const struct model *model = of;
     const struct stream *stream = stream_at(value);
     unsigned groups = 0;
     for (unsigned i = 0; i < GROUPS; i++) {
@@ -163,34 +164,7 @@ static void change_group(unsigned key, unsigned number, unsigned times) {
     CHECK(!edit_close(&edit));
 }
 
-static void copy(unsigned from, unsigned to) {
-    if (from == to || !models[from].there) return;
-    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
-                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
-        models[to] = models[from];
-}
-
-static struct {
-    struct value value;
-    struct model model;
-} held[HELD];
-
-static void release_held(unsigned i) {
-    if (held[i].value.kind != VALUE_OBJECT) return;
-    check_value(&held[i].value, &held[i].model);
-    value_release(&held[i].value, &ks->dead);
-    keyspace_note_garbage(ks);
-    held[i].value.kind = VALUE_INLINE;
-}
-
-static void hold(unsigned i, unsigned key) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
-    release_held(i);
-    if (e == NULL) return;
-    held[i].value = entry_value(e);
-    held[i].model = models[key];
-    value_retain(&held[i].value);
-}
+static const struct modelled keys = {names, models, sizeof *models, check_value};
 
 static void step(void) {
     unsigned key = random_below(KEYS), group = random_below(GROUPS);
@@ -200,9 +174,9 @@ static void step(void) {
         if (random_below(4) == 0 && keyspace_delete(ks, 0, key_of(names[key])))
             models[key] = (struct model){.there = false};
         break;
-    case 2: copy(key, random_below(KEYS)); break;
-    case 3: hold(random_below(HELD), key); break;
-    case 4: release_held(random_below(HELD)); break;
+    case 2: copy_key(&keys, key, random_below(KEYS)); break;
+    case 3: hold(&keys, random_below(HELD), key); break;
+    case 4: release(&keys, random_below(HELD)); break;
     case 5: keyspace_upkeep(ks, random_below(50)); break;
     case 6:
     case 7: create_group(key, group); break;
@@ -214,12 +188,7 @@ static void step(void) {
 static void random_changes(unsigned failing) {
     begin();
     memset(models, 0, sizeof models);
-    for (unsigned i = 0; i < STEPS; i++) {
-        fail_every = i / 1000 % 2 ? failing : 0;
-        step();
-    }
-    for (unsigned i = 0; i < HELD; i++) release_held(i);
-    end();
+    run_steps(&keys, STEPS, failing, step);
 }
 
 static void groups_are_their_model(void) {
@@ -235,7 +204,7 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
         memset(models, 0, sizeof models);
         create_group(0, 0);
         for (unsigned i = 0; i < 10; i++) change_group(0, 0, 40);
-        copy(0, 1);
+        copy_key(&keys, 0, 1);
         fail_at = at;
         change_group(0, 0, 5);
         create_group(0, 1);

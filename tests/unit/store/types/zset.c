@@ -5,9 +5,9 @@
 #include <math.h>
 
 #include "store/values/load.h"
-#include "tests/unit/store/types/collection_fixture.h"
+#include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 5, MEMBERS = 400, HELD = 4, STEPS = 10000 };
+enum { KEYS = 5, MEMBERS = 400, STEPS = 10000 };
 
 struct model {
     double scores[MEMBERS]; /* NAN: no such member */
@@ -94,7 +94,8 @@ static void check_ranks(const struct value *value, const struct model *model, co
 }
 
 /* What a value holds is what the model says. */
-static void check_value(const struct value *value, const struct model *model) {
+static void check_value(const struct value *value, const void *of) {
+    const struct model *model = of;
     unsigned order[MEMBERS];
     sort(model, order);
     CHECK_INT(zset_count(value), model->count);
@@ -169,13 +170,6 @@ static void delete_span(unsigned i) {
     CHECK(edit_close(&edit) == (models[i].count == 0));
 }
 
-static void copy(unsigned from, unsigned to) {
-    if (from == to || models[from].count == 0) return;
-    if (keyspace_copy(&(struct keyspace_place){ks, 0, key_of(names[from])},
-                      &(struct keyspace_place){ks, 0, key_of(names[to])}))
-        models[to] = models[from];
-}
-
 /* All members of one key as the value of another. */
 static void build(unsigned from, unsigned to) {
     struct entry *e = keyspace_find(ks, 0, key_of(names[from]));
@@ -194,28 +188,7 @@ static void build(unsigned from, unsigned to) {
     keyspace_note_garbage(ks);
 }
 
-/* Versions that somebody holds, as a snapshot does. */
-static struct {
-    struct value value;
-    struct model model;
-} held[HELD];
-
-static void release(unsigned i) {
-    if (held[i].value.kind != VALUE_OBJECT) return;
-    check_value(&held[i].value, &held[i].model);
-    value_release(&held[i].value, &ks->dead);
-    keyspace_note_garbage(ks);
-    held[i].value.kind = VALUE_INLINE;
-}
-
-static void hold(unsigned i, unsigned key) {
-    struct entry *e = keyspace_find(ks, 0, key_of(names[key]));
-    release(i);
-    if (e == NULL || e->kind != VALUE_OBJECT) return;
-    held[i].value = entry_value(e);
-    held[i].model = models[key];
-    value_retain(&held[i].value);
-}
+static const struct modelled keys = {names, models, sizeof *models, check_value};
 
 static void step(void) {
     unsigned key = random_below(KEYS);
@@ -225,9 +198,9 @@ static void step(void) {
     case 2:
         if (keyspace_delete(ks, 0, key_of(names[key]))) empty(&models[key]);
         break;
-    case 3: copy(key, random_below(KEYS)); break;
-    case 4: hold(random_below(HELD), key); break;
-    case 5: release(random_below(HELD)); break;
+    case 3: copy_key(&keys, key, random_below(KEYS)); break;
+    case 4: hold(&keys, random_below(HELD), key); break;
+    case 5: release(&keys, random_below(HELD)); break;
     case 6: keyspace_upkeep(ks, random_below(50)); break;
     case 7: build(key, random_below(KEYS)); break;
     case 8:
@@ -242,12 +215,7 @@ static void step(void) {
 static void random_changes(unsigned failing) {
     begin();
     for (unsigned i = 0; i < KEYS; i++) empty(&models[i]);
-    for (unsigned i = 0; i < STEPS; i++) {
-        fail_every = i / 1000 % 2 ? failing : 0;
-        step();
-    }
-    for (unsigned i = 0; i < HELD; i++) release(i);
-    end();
+    run_steps(&keys, STEPS, failing, step);
 }
 
 static void a_sorted_set_is_its_model(void) {
@@ -275,7 +243,7 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
     for (long at = 0, left = 0; left >= 0; at++) {
         begin();
         fill(300, scores, 3);
-        copy(0, 1); /* so that each change has nodes to copy */
+        copy_key(&keys, 0, 1); /* so that each change has nodes to copy */
         fail_at = at;
         struct edit edit = edit_of(names[0], TYPE_ZSET);
         CHECK(edit_open(&edit, false) == EDIT_OPENED);
@@ -435,12 +403,6 @@ static void scans_of_many_at_once_see_every_member_once(void) {
         CHECK(!edit_close(&edit));
         end();
     }
-}
-
-static struct digest digest_of(const char *name) {
-    struct digest digest = {{0}};
-    keyspace_digest_entry(&digest, ks, keyspace_find(ks, 0, key_of(name)));
-    return digest;
 }
 
 /* One is built as a pack, the other was a tree. */
