@@ -11,7 +11,6 @@
 #define MISSING_SCRIPTS       "has no scripts yet"
 #define MISSING_MODULES       "has no modules"
 #define MISSING_ACL           "has no access control lists yet"
-#define MISSING_AOF           "loads append-only files only when it starts"
 #define MISSING_REPLICATION   "does not replicate yet"
 #define MISSING_CLUSTER       "is a cluster of one node at most"
 #define MISSING_TLS           "does not speak TLS yet"

@@ -182,5 +182,5 @@ void effect_heard(struct effects *x, struct stripe *stripe, const struct effect 
     if (stripe->ears & EAR_WAITERS) tell_waiters(x, stripe, e);
     if (stripe->ears & EAR_EVENTS && !x->replay_ms) tell_subscribers(x, e);
     if (stripe->ears & EAR_TRACKED) tell_readers(x, stripe, e);
-    if (stripe->ears & EAR_BROADCAST) tell_of_prefixes(x, stripe, e);
+    if (stripe->ears & EAR_BROADCAST && !x->replay_ms) tell_of_prefixes(x, stripe, e);
 }

@@ -129,7 +129,7 @@ static void flushall(struct call *call) {
     if (!flush_mode_or_reply(call)) return;
     snapshot_stop();
     flush(call, 0, (unsigned)config.databases);
-    snapshot_emptied(call->effects->now_ms);
+    if (!call->effects->replay_ms) snapshot_emptied(call->effects->now_ms);
 }
 COMMAND(flushall) = {.name = "flushall",
                      FLUSHING,

@@ -14,6 +14,7 @@
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
 #include "server/config/config.h"
+#include "server/exec/reload.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -218,6 +219,19 @@ static void debug_reload(struct call *call) {
     reply_ok(call->reply);
 }
 
+static void debug_loadaof(struct call *call) {
+    if (intake_going()) {
+        reply_error(call->reply, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
+    if (!reload_aof(call, flush_for_reload)) {
+        reply_error(call->reply, "ERR Error trying to load the AOF files, check server logs.");
+        return;
+    }
+    log_warning("Append Only File loaded by DEBUG LOADAOF");
+    reply_ok(call->reply);
+}
+
 /* ---- DIGEST --------------------------------------------------------------------------------------- */
 
 static void reply_digest(struct call *call, const struct digest *digest) {
@@ -403,6 +417,8 @@ static void debug_help(struct call *call) {
         "ERROR <string>",
         "    Return a Redis protocol error with <string> as message. Useful for clients",
         "    unit tests to simulate Redis errors.",
+        "LOADAOF",
+        "    Flush the AOF buffers on disk and reload the AOF in memory.",
         "LOG <message>",
         "    Write <message> to the server log.",
         "OBJECT <key>",
@@ -441,6 +457,7 @@ static const struct {
     {"digest-value", -2, debug_digest_value},
     {"error", 3, debug_error},
     {"help", 2, debug_help},
+    {"loadaof", -2, debug_loadaof},
     {"log", 3, debug_log},
     {"object", 3, debug_object},
     {"pause-cron", 3, debug_pause_cron},

@@ -513,3 +513,25 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->arg_block_count = 0;
     return done;
 }
+
+void dispatch_held(struct executor *executor, struct client *client, struct reply *reply, unsigned count,
+                   const struct stripe_set *held) {
+    struct call *call = &executor->call;
+    assert(count <= BATCH_REQUESTS && executor->effects.replay_ms && !executor->effects.journal);
+    assert(!call->wait && !call->held);
+    call->client = client;
+    call->reply = reply;
+    call->held = held;
+    set_time(executor);
+    executor->gates = 0;
+    for (unsigned i = 0; i < count; i++) {
+        open_call(call, &executor->batch[i]);
+        call->db = client->db;
+        dispatch_run(call);
+        mute_end(reply);
+        prepare_trim(&executor->batch[i]);
+    }
+    call->held = NULL;
+    call->arg_blocks = NULL;
+    call->arg_block_count = 0;
+}

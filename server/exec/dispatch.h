@@ -12,6 +12,11 @@
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,
                         unsigned count);
 
+/* The same for commands of a file (effects.replay_ms), where the thread holds all stripes already: no gate is asked, nothing
+ * is locked, and all of them run. */
+void dispatch_held(struct executor *executor, struct client *client, struct reply *reply, unsigned count,
+                   const struct stripe_set *held);
+
 /* Runs the handler of a call that has passed the gates and holds its locks, and counts, times and shows it. */
 void dispatch_run(struct call *call);
 /* Counts the error that the handler of this call has replied. */

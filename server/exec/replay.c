@@ -30,8 +30,9 @@ struct replay {
     struct request_head head;
     const struct command *head_command;
     bool only_looks;
-    unsigned count;    /* requests in the batch */
-    uint64_t batch_at; /* the offset of the first of them */
+    const struct stripe_set *held; /* all stripes, where they are held already; or NULL */
+    unsigned count;                /* requests in the batch */
+    uint64_t batch_at;             /* the offset of the first of them */
     /* The file that is run. */
     struct aof_part *part;
     int file;
@@ -107,7 +108,11 @@ static bool run_batch(struct replay *replay) {
     executor->call.arg_blocks = replay->blocks;
     executor->call.arg_block_count = replay->block_count;
     executor->call.arg_block_next = 0;
-    unsigned done = dispatch_batch(executor, &replay->client, &replay->reply, count);
+    unsigned done = count;
+    if (replay->held)
+        dispatch_held(executor, &replay->client, &replay->reply, count, replay->held);
+    else
+        done = dispatch_batch(executor, &replay->client, &replay->reply, count);
     assert(done == count && !replay->client.waiter && !replay->client.transaction);
     if (intake_delays()) delay(replay, count);
     if (replay->reply.errors != errors) note_errors(replay, replay->reply.errors - errors);
@@ -120,9 +125,9 @@ static bool run_batch(struct replay *replay) {
 static void tidy(struct replay *replay) {
     for (unsigned i = 0; i < stripes.count && !replay->only_looks; i++) {
         struct stripe *stripe = &stripes.all[i];
-        stripe_lock(stripe);
+        if (!replay->held) stripe_lock(stripe);
         (void)keyspace_upkeep(stripe->keyspace, TIDY_BUDGET);
-        stripe_unlock(stripe);
+        if (!replay->held) stripe_unlock(stripe);
     }
 }
 
@@ -413,4 +418,18 @@ void replay_free(struct aof_runner *runner) {
     executor_close(&replay->executor);
     free(replay->blocks);
     free(replay);
+}
+
+static struct replay *replay_of(struct aof_runner *runner) {
+    return (struct replay *)(void *)runner;
+}
+
+void replay_holds(struct aof_runner *runner, const struct stripe_set *all) {
+    replay_of(runner)->held = all;
+}
+
+struct ready replay_take_ready(struct aof_runner *runner) {
+    struct ready *ready = &replay_of(runner)->executor.effects.ready, taken = *ready;
+    *ready = (struct ready){NULL, NULL};
+    return taken;
 }

@@ -204,7 +204,7 @@ static enum aof_loaded load_rdb(struct loading_files *files, uint64_t *end) {
                             .rdb = {.disk = load->disk,
                                     .name = files->path,
                                     .summed = load->summed,
-                                    .shared = true,
+                                    .shared = !load->held,
                                     .keeps_expired = true,
                                     .only_looks = load->only_looks,
                                     .now_ms = load->now_ms,

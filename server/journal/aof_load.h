@@ -44,6 +44,7 @@ struct aof_load {
     struct aof_runner *runner;
     int64_t now_ms;  /* Unix time */
     bool truncates;  /* aof-load-truncated: what is torn at the end is cut off, else such a file is refused */
+    bool held;       /* all stripes are held by who loads; else they are locked for a moment each */
     bool keeps_disk; /* nothing is changed on the disk: what is torn is told of, and left */
     bool only_looks; /* at all of it; the runner does so too */
     bool summed;     /* rdbchecksum */

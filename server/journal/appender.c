@@ -461,6 +461,35 @@ bool appender_follow(struct record_queue *queue, int64_t now_ms) {
     return ok;
 }
 
+/* ---- Being read ----------------------------------------------------------------------------------- */
+
+/* False where that cannot be. */
+static bool await_written(void) {
+    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
+    while (appender.written != journal_next() && !appender.error) {
+        bell_ring(&appender_bell);
+        nanosleep(&moment, NULL);
+    }
+    return !appender.error;
+}
+
+struct disk *appender_keep_files(void) {
+    if (!journal_queue_count() || !appender.begun || appender.waits) {
+        log_warning("The append-only file cannot be read: it is not complete yet");
+        return NULL;
+    }
+    if (!await_written()) {
+        log_warning("The append-only file cannot be read: not all is written to it");
+        return NULL;
+    }
+    mutex_lock(&appender.mutex);
+    return appender.disk;
+}
+
+void appender_give_files(void) {
+    mutex_unlock(&appender.mutex);
+}
+
 /* ---- Rewriting ------------------------------------------------------------------------------------ */
 
 enum appender_answer appender_rewrite(void) {

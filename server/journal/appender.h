@@ -65,6 +65,12 @@ bool appender_wants_cut(void);
 /* Takes it, if nothing else writes a snapshot. True: then all shards are to look. */
 bool appender_cut(struct record_queue *queue, int64_t now_ms);
 
+/* For who wants to read the files: waits until all that was changed is written to them, and lets nobody make others or list
+ * them until appender_give_files. The disk that they are on; NULL, after logging why, where they do not say all that they
+ * are to say. */
+struct disk *appender_keep_files(void) __attribute__((warn_unused_result));
+void appender_give_files(void);
+
 /* ---- Any thread ------------------------------------------------------------------------------------ */
 
 /* Is there room for more changes? Where not, whoever wants to make some is held. */

@@ -280,6 +280,14 @@ enum snapshot_loaded snapshot_load(struct snapshot_load *load) {
     return loaded;
 }
 
+void snapshot_forget_changes(void) {
+    snapshot.changes = changes_now();
+}
+
+uint64_t *snapshot_work_counter(void) {
+    return &snapshot.work;
+}
+
 void snapshot_skip_checksums(bool skip) {
     snapshot.skips_checksums = skip;
 }

@@ -20,6 +20,11 @@ bool snapshot_save(int64_t now_ms);
  * changed by it is no change that a save is missing. */
 enum snapshot_loaded snapshot_load(struct snapshot_load *load);
 
+/* What has been changed until now is no change that a save is missing. All stripes are held. */
+void snapshot_forget_changes(void);
+/* What snapshot_work tells of, for who loads something else meanwhile: atomic. */
+uint64_t *snapshot_work_counter(void);
+
 /* What is loaded is taken whatever its checksum says, or is not any longer: DEBUG
  * SET-SKIP-CHECKSUM-VALIDATION. Any thread. */
 void snapshot_skip_checksums(bool skip);

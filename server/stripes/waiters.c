@@ -278,6 +278,16 @@ struct waiting_key *waiters_take(struct ready *ready) {
     return waiting;
 }
 
+void waiters_join(struct ready *ready, const struct ready *more) {
+    if (!more->first) return;
+    assert(more->last && more->first->ready);
+    if (ready->last)
+        ready->last->ready_next = more->first;
+    else
+        ready->first = more->first;
+    ready->last = more->last;
+}
+
 void waiters_taken(struct waiting_key *waiting) {
     assert(waiting->taken);
     waiting->taken = false;

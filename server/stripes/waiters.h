@@ -63,6 +63,8 @@ void waiters_ready(struct stripe *stripe, struct ready *ready, unsigned db, stru
 void waiters_ready_all(struct stripe *stripe, struct ready *ready, unsigned a, unsigned b);
 /* Takes out the first one, to be served; NULL: there is none. It may become ready again meanwhile. */
 struct waiting_key *waiters_take(struct ready *ready);
+/* Those of `more` become ready behind those that are. */
+void waiters_join(struct ready *ready, const struct ready *more);
 /* It has been served, and is not to be touched any more. */
 void waiters_taken(struct waiting_key *waiting);
 

@@ -6,6 +6,7 @@
     run.py always              50 clients write, the server is killed: whatever was acknowledged is there
     run.py switch              CONFIG SET appendonly no, yes, no, yes while clients write; what is there at the end comes back
     run.py rewrite             BGREWRITEAOF, and the automatic one, while clients write; the server is killed at random moments
+    run.py loadaof             DEBUG LOADAOF while clients write, block and rewrites go on; what is there at the end comes back
     run.py full                no room on the disk: writes are refused, reads are not, and nothing is lost when there is room again
     run.py refuse              a directory that cannot be written
 
@@ -244,6 +245,34 @@ def rewrite():
     print("files were made anew: the same")
 
 
+# ---- loadaof -----------------------------------------------------------------------------------------------------------------
+
+
+def loadaof():
+    for policy in ("everysec", "always"):
+        with Server(*ON, "--appendfsync", policy, shards=2) as server:
+            load = Load(server)
+            with server.client() as client, server.client() as waiting:
+                for round_number in range(12):
+                    if round_number % 4 == 2:
+                        client.call("BGREWRITEAOF")
+                    answer = client.call("DEBUG", "LOADAOF")
+                    assert answer == "OK", answer
+                waiting.send(encode("BLPOP", "waited", 0))
+                load.end()
+                before = digest(client)
+                assert client.call("DEBUG", "LOADAOF") == "OK"
+                assert digest(client) == before, "DIFFERENT after DEBUG LOADAOF"
+                client.call("RPUSH", "waited", "1")
+                assert waiting.read() == [b"waited", b"1"]
+                settle(client)
+                before = digest(client)
+            restart(server, 3)
+            with server.client() as client:
+                assert digest(client) == before, "DIFFERENT after DEBUG LOADAOF and kill -9"
+    print("loaded again: the same")
+
+
 # ---- full, refuse ------------------------------------------------------------------------------------------------------------
 
 
@@ -310,13 +339,13 @@ def refuse():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=("kill", "always", "switch", "rewrite", "full", "refuse"))
+    parser.add_argument("mode", choices=("kill", "always", "switch", "rewrite", "loadaof", "full", "refuse"))
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.mode == "kill":
         kill(options.seed)
     else:
-        {"always": always, "switch": switch, "rewrite": rewrite, "full": full, "refuse": refuse}[options.mode]()
+        {"always": always, "switch": switch, "rewrite": rewrite, "loadaof": loadaof, "full": full, "refuse": refuse}[options.mode]()
 
 
 if __name__ == "__main__":
