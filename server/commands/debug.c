@@ -3,8 +3,10 @@
  * It runs with every stripe locked: so SLEEP stops all work on keys, on whichever thread, as it stops all of Redis. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <time.h>
 
+#include "protocol/text.h"
 #include "server/call/call.h"
 #include "server/call/gate.h"
 #include "server/call/help.h"
@@ -89,6 +91,72 @@ static void debug_sleep(struct call *call) {
     while (nanosleep(&left, &left) < 0 && errno == EINTR) {
     }
     reply_ok(call->reply);
+}
+
+/* ---- POPULATE -------------------------------------------------------------------------------------- */
+
+/* Of a key's name, and of "value:NUMBER", each with a zero behind it: as for Redis. */
+enum { POPULATE_TEXT_SIZE = 128 };
+
+/* Keys PREFIX:0, PREFIX:1 ... */
+struct population {
+    struct bytes prefix;
+    int64_t keys, size; /* size: bytes of each value, zeros behind the text; 0: the text alone */
+    char *value; /* POPULATE_TEXT_SIZE bytes, or `size` if that is more; zeros where nothing was written */
+};
+
+/* As in Redis this counts as no change, and is not recorded: what is made so goes with the process, unless it is saved.
+ * False: there is no memory for it. */
+static bool populate_key(struct call *call, const struct population *population, int64_t number) {
+    char name[POPULATE_TEXT_SIZE];
+    struct text text = text_fixed(name, sizeof name);
+    text_add(&text, population->prefix);
+    text_format(&text, ":%" PRId64, number);
+    struct key key = {text_bytes(&text), hash_bytes(&stripes.seed, text_bytes(&text))};
+    struct stripe *stripe = stripe_of(key.hash);
+    struct entry *e = keyspace_find(stripe->keyspace, call->db, key);
+    if (e && entry_is_due(e, call->effects->now_ms)) e = call_expire(call, call->db, e);
+    if (e) return true;
+    int len = snprintf(population->value, POPULATE_TEXT_SIZE, "value:%" PRId64, number);
+    size_t size = population->size ? (size_t)population->size : (size_t)len;
+    struct value value = value_of_bytes((struct bytes){population->value, size});
+    e = keyspace_set(stripe->keyspace, call->db, key, &value, EXPIRY_NONE);
+    if (!e) return false;
+    call_touch(call, e);
+    effect(call->effects, stripe,
+           &(struct effect){.kind = EFFECT_CREATED, .event = EVENT_NEW, .db = call->db, .key = key});
+    effect(call->effects, stripe, &(struct effect){.kind = EFFECT_CHANGED, .db = call->db, .key = key});
+    return true;
+}
+
+static bool population_or_reply(struct call *call, struct population *population) {
+    static const struct call_range range = {0, INT64_MAX, "ERR value is out of range, must be positive"};
+    *population = (struct population){.prefix = call->argc > 3 ? call->argv[3] : BYTES("key")};
+    if (call->argc > 5) {
+        help_syntax_error(call);
+        return false;
+    }
+    if (!call_int_range_or_reply(call, 2, range, &population->keys)) return false;
+    if (call->argc == 5 && !call_int_range_or_reply(call, 4, range, &population->size)) return false;
+    if (population->size <= config.proto_max_bulk_len) return true;
+    call_out_of_memory(call);
+    return false;
+}
+
+static void debug_populate(struct call *call) {
+    struct population population;
+    if (!population_or_reply(call, &population)) return;
+    size_t size = POPULATE_TEXT_SIZE;
+    if ((size_t)population.size > size) size = (size_t)population.size;
+    population.value = calloc(1, size);
+    bool enough = population.value;
+    for (int64_t number = 0; number < population.keys && enough; number++)
+        enough = populate_key(call, &population, number);
+    free(population.value);
+    if (enough)
+        reply_ok(call->reply);
+    else
+        call_out_of_memory(call);
 }
 
 /* ---- RELOAD --------------------------------------------------------------------------------------- */
@@ -355,6 +423,9 @@ static void debug_help(struct call *call) {
         "    Write <message> to the server log.",
         "OBJECT <key>",
         "    Show low level info about `key` and associated value.",
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+        "    it is used instead of the 'key' prefix.",
         "PROTOCOL <type>",
         "    Reply with a test value of the specified type. <type> can be: string,",
         "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
@@ -390,6 +461,7 @@ static const struct {
     {"log", 3, debug_log},
     {"object", 3, debug_object},
     {"pause-cron", 3, debug_pause_cron},
+    {"populate", -3, debug_populate},
     {"protocol", 3, debug_protocol},
     {"reload", -2, debug_reload},
     {"set-active-expire", 3, debug_set_active_expire},

@@ -2,10 +2,10 @@
 #include "server/journal/intake.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "protocol/assert.h"
 #include "server/config/config.h"
+#include "server/journal/delay.h"
 
 static struct {
     _Atomic bool going, cancelled;
@@ -50,11 +50,7 @@ bool intake_delays(void) {
 
 void intake_delay(void) {
     int64_t delay_us = config.key_load_delay;
-    if (delay_us == 0) return;
-    if (delay_us < 0) delay_us = intake.keys++ % (uint64_t)-delay_us == 0;
-    if (delay_us == 0) return;
-    struct timespec delay = {.tv_sec = delay_us / 1000000, .tv_nsec = delay_us % 1000000 * 1000};
-    nanosleep(&delay, NULL);
+    if (delay_us) delay_sleep(delay_after_key(delay_us, intake.keys++));
 }
 
 /* Where the length of the files is not known, the memory that their keys took stands for it. */

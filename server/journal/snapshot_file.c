@@ -4,9 +4,11 @@
 #include <errno.h>
 
 #include "protocol/assert.h"
+#include "server/config/config.h"
+#include "server/journal/delay.h"
 #include "store/rdb/file.h"
 
-enum { DUMPED_AT_ONCE = 1 << 20 };
+enum { DUMPED_AT_ONCE = 1 << 20, DELAY_STEP_US = 10 * 1000 };
 
 /* ---- About the data ------------------------------------------------------------------------------- */
 
@@ -54,6 +56,22 @@ static bool go_to(struct snapshot_file *file, unsigned db) {
     return rdb_file_write_select(&file->out.sink, db);
 }
 
+static void note_work(const struct snapshot_file *file) {
+    if (file->work) __atomic_fetch_add(file->work, 1, __ATOMIC_RELAXED);
+}
+
+/* In steps: the option may be changed meanwhile, and the file may be given up. */
+static void delay(const struct snapshot_file *file) {
+    for (int64_t slept_us = 0, step_us; !file->ends || !__atomic_load_n(file->ends, __ATOMIC_RELAXED);
+         slept_us += step_us) {
+        step_us = delay_after_key(config.rdb_key_save_delay, file->keys) - slept_us;
+        if (step_us <= 0) break;
+        if (step_us > DELAY_STEP_US) step_us = DELAY_STEP_US;
+        delay_sleep(step_us);
+        note_work(file);
+    }
+}
+
 bool snapshot_file_entry(struct snapshot_file *file, unsigned db, const struct entry *e) {
     struct sink *sink = &file->out.sink;
     const struct type *type = type_rows[entry_type(e)];
@@ -65,9 +83,10 @@ bool snapshot_file_entry(struct snapshot_file *file, unsigned db, const struct e
     enum dumped dumped = begun ? DUMP_MORE : DUMP_FAILED;
     while (dumped == DUMP_MORE) {
         dumped = type->dump(&value, &cursor, sink, DUMPED_AT_ONCE);
-        if (file->work) __atomic_fetch_add(file->work, 1, __ATOMIC_RELAXED);
+        note_work(file);
     }
     file->keys++;
+    if (config.rdb_key_save_delay) delay(file);
     if (dumped == DUMP_DONE) return true;
     if (!file->out.error) file->out.error = -EIO; /* a file that is not whole takes no other's place */
     return false;
@@ -80,6 +99,7 @@ int snapshot_file_open(struct snapshot_file *file, struct disk *disk, struct sna
     file->names = names;
     file->keys = 0;
     file->work = NULL;
+    file->ends = NULL;
     file->db = -1;
     file->failed = "create the temporary file";
     if (!file_out_open(&file->out, disk, names.temporary, form.summed)) return file->out.error;

@@ -28,6 +28,7 @@ struct snapshot_file {
     struct snapshot_names names;
     uint64_t keys;      /* that were written */
     uint64_t *work;     /* atomic: grows while it goes on; or NULL */
+    const bool *ends;   /* atomic: nothing that is written is of any use any more; or NULL */
     const char *failed; /* what could not be done; NULL: all was well */
     int db;             /* of the keys that come now; -1: none was named yet */
     struct file_out out;
@@ -47,7 +48,7 @@ int snapshot_file_open(struct snapshot_file *file, struct disk *disk, struct sna
 bool snapshot_file_head(struct snapshot_file *file, const struct snapshot_head *head);
 /* A hint at how many keys of a database follow, in all. */
 bool snapshot_file_size(struct snapshot_file *file, unsigned db, uint64_t keys, uint64_t expiring);
-/* A key: nobody changes what the entry refers to. */
+/* A key: nobody changes what the entry refers to. Where the option rdb-key-save-delay says so, waits behind it. */
 bool snapshot_file_entry(struct snapshot_file *file, unsigned db, const struct entry *e);
 /* Ends, syncs and renames the file, and syncs the directory. 0, or a negative errno: then the file that had the name is
  * still there, whole, and the temporary one is gone. But where it is the directory that could not be synced, it is not known

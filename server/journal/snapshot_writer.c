@@ -202,6 +202,7 @@ static void open_file(void) {
     }
     writer.opened = true;
     writer.file->work = &snapshot_writer_work;
+    writer.file->ends = &writer.failed;
     write_head();
 }
 

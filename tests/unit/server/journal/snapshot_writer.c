@@ -87,8 +87,34 @@ static void given_up_it_writes_nothing(void) {
     end();
 }
 
+/* rdb-key-save-delay: what is given up waits no longer. */
+static void keys_may_be_delayed(void) {
+    open_shards(1);
+    for (unsigned i = 0; i < 5; i++) run_format("set a:%u some\n", i);
+    disk_new(&disk);
+    options_set("rdb-key-save-delay 3000\n");
+    CHECK_INT(snapshot_writer_open(&order, now_ms), 0);
+    give_all();
+    snapshot_writer_complete();
+    uint64_t begun_us = clock_monotonic_us(), work = snapshot_writer_work;
+    snapshot_writer_join();
+    CHECK(last.keys == 5 && !last.error);
+    CHECK(clock_monotonic_us() - begun_us >= 5 * 3000 && snapshot_writer_work - work >= 10);
+    options_set("rdb-key-save-delay 2000000000\n");
+    CHECK_INT(snapshot_writer_open(&order, now_ms), 0);
+    give_all();
+    snapshot_writer_give_up();
+    snapshot_writer_complete();
+    snapshot_writer_join(); /* at once */
+    CHECK(last.given_up);
+    options_set("rdb-key-save-delay 0\n");
+    disk_free(&disk);
+    end();
+}
+
 int main(void) {
     RUN(what_is_handed_over_outlives_the_store);
     RUN(given_up_it_writes_nothing);
+    RUN(keys_may_be_delayed);
     return 0;
 }
