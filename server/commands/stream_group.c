@@ -32,9 +32,10 @@ void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group
 
 void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group) {
     char last[STREAM_ID_TEXT_MAX], read[NUMBER_I64_MAX_LEN];
+    int64_t entries = group->read >= 0 ? group->read : STREAM_READ_UNKNOWN; /* others are refused */
     CALL_LOG(call, BYTES("XGROUP"), BYTES("SETID"), call->argv[arg], stream_name_of(&group->head),
              stream_id_text(last, group->last), BYTES("ENTRIESREAD"),
-             (struct bytes){read, number_format_i64(read, group->read)});
+             (struct bytes){read, number_format_i64(read, entries)});
 }
 
 /* ---- XGROUP --------------------------------------------------------------------------------------- */
@@ -399,11 +400,11 @@ static void reply_summary(struct call *call, const struct stream_group *group) {
     tree_get_end(&group->pending, TREE_BACK, &last);
     stream_reply_id(call->reply, stream_id_of(&first));
     stream_reply_id(call->reply, stream_id_of(&last));
-    for (uint32_t i = 0; i < group->consumers.count; i++)
-        busy += stream_consumer_at(group, i)->pending.count > 0;
+    const struct stream_consumer *consumer;
+    for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));)
+        busy += consumer->pending.count > 0;
     reply_array(call->reply, busy);
-    for (uint32_t i = 0; i < group->consumers.count; i++) {
-        const struct stream_consumer *consumer = stream_consumer_at(group, i);
+    for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));) {
         if (consumer->pending.count == 0) continue;
         reply_array(call->reply, 2);
         reply_bulk(call->reply, stream_name_of(&consumer->head));

@@ -75,54 +75,106 @@ static void reply_progress(struct reply *reply, const struct stream *stream,
         reply_null(reply);
 }
 
-/* The first `most` pending entries of a group, with their consumers, or those of a consumer, without. */
-static void reply_pending(struct call *call, const struct stream_group *group,
-                          const struct stream_consumer *consumer, uint64_t most) {
-    uint64_t count = consumer ? consumer->pending.count : group->pending.count;
+/* What is told of groups, their pending entries and their consumers; each step writes one of these. */
+enum full_stage { NEXT_GROUP, OF_GROUP, NEXT_CONSUMER, OF_CONSUMER };
+struct full {
+    struct stream_parts parts;
+    enum full_stage stage;
+    uint64_t most; /* pending entries of each that are told */
+    const struct stream_group *group;
+    uint64_t group_place, consumer_place;
     struct stream_pending_walk walk;
+    uint64_t left; /* pending entries of the group, or of a consumer, that are yet to be told */
+};
+
+static void begin_pending(struct full *full, struct reply *reply, const struct stream_consumer *consumer) {
+    uint64_t count = consumer ? consumer->pending.count : full->group->pending.count;
+    full->left = count < full->most ? count : full->most;
+    reply_field(reply, "pel-count", count);
+    reply_bulk(reply, BYTES("pending"));
+    reply_array(reply, full->left);
+    stream_pending_walk(&full->walk, full->group, consumer, (struct stream_id){0, 0});
+}
+
+/* The group's have their consumers with them. About how many bytes. */
+static size_t reply_pending(struct full *full, struct reply *reply) {
     struct stream_pending pending;
-    if (count > most) count = most;
-    reply_bulk(call->reply, BYTES("pending"));
-    reply_array(call->reply, count);
-    stream_pending_walk(&walk, group, consumer, (struct stream_id){0, 0});
-    for (; count > 0 && stream_pending_next(&walk, &pending); count--) {
-        reply_array(call->reply, consumer ? 3 : 4);
-        stream_reply_id(call->reply, pending.id);
-        if (!consumer) reply_bulk(call->reply, stream_name_of(&stream_consumer_of(group, &pending)->head));
-        reply_int(call->reply, pending.time_ms);
-        reply_int(call->reply, (int64_t)pending.count);
+    bool of_group = full->stage == OF_GROUP, any = stream_pending_next(&full->walk, &pending);
+    assert(any);
+    struct bytes name = stream_name_of(&stream_consumer_of(full->group, &pending)->head);
+    full->left--;
+    reply_array(reply, of_group ? 4 : 3);
+    stream_reply_id(reply, pending.id);
+    if (of_group) reply_bulk(reply, name);
+    reply_int(reply, pending.time_ms);
+    reply_int(reply, (int64_t)pending.count);
+    return of_group ? name.len : 0;
+}
+
+static size_t reply_group(struct full *full, struct reply *reply) {
+    reply_map(reply, 7);
+    reply_text(reply, "name", stream_name_of(&full->group->head));
+    reply_progress(reply, stream_at(&full->parts.value), full->group);
+    begin_pending(full, reply, NULL);
+    full->stage = OF_GROUP;
+    return stream_name_of(&full->group->head).len;
+}
+
+static size_t reply_consumer(struct full *full, struct reply *reply, const struct stream_consumer *consumer) {
+    reply_map(reply, 4);
+    reply_text(reply, "name", stream_name_of(&consumer->head));
+    reply_field(reply, "seen-time", (uint64_t)consumer->seen_ms);
+    begin_pending(full, reply, consumer);
+    full->stage = OF_CONSUMER;
+    return stream_name_of(&consumer->head).len;
+}
+
+/* What comes when nothing pending is left to be told. False: nothing. */
+static bool full_next(struct full *full, struct reply *reply, size_t *written) {
+    const struct stream *stream = stream_at(&full->parts.value);
+    const struct stream_consumer *consumer;
+    switch (full->stage) {
+    case NEXT_GROUP:
+        full->group = stream_group_next(&stream->groups, &full->group_place);
+        if (full->group) *written += reply_group(full, reply);
+        return full->group;
+    case OF_GROUP:
+        reply_bulk(reply, BYTES("consumers"));
+        reply_array(reply, full->group->consumers.count);
+        full->consumer_place = 0;
+        full->stage = NEXT_CONSUMER;
+        return true;
+    default:
+        consumer = stream_consumer_next(full->group, &full->consumer_place);
+        full->stage = NEXT_GROUP;
+        if (consumer) *written += reply_consumer(full, reply, consumer);
+        return true;
     }
 }
 
-static void reply_group_fully(struct call *call, const struct stream *stream,
-                              const struct stream_group *group, uint64_t count) {
-    reply_map(call->reply, 7);
-    reply_text(call->reply, "name", stream_name_of(&group->head));
-    reply_progress(call->reply, stream, group);
-    reply_field(call->reply, "pel-count", group->pending.count);
-    reply_pending(call, group, NULL, count);
-    reply_bulk(call->reply, BYTES("consumers"));
-    reply_array(call->reply, group->consumers.count);
-    for (uint32_t i = 0; i < group->consumers.count; i++) {
-        const struct stream_consumer *consumer = stream_consumer_at(group, i);
-        reply_map(call->reply, 4);
-        reply_text(call->reply, "name", stream_name_of(&consumer->head));
-        reply_field(call->reply, "seen-time", (uint64_t)consumer->seen_ms);
-        reply_field(call->reply, "pel-count", consumer->pending.count);
-        reply_pending(call, group, consumer, count);
+enum { STEP_BYTES = 64 }; /* of what one step writes, beside names, or so */
+
+static bool full_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct full *full = (struct full *)source;
+    for (size_t written = 0; written < budget; written += STEP_BYTES) {
+        if (full->left > 0)
+            written += reply_pending(full, reply);
+        else if (!full_next(full, reply, &written))
+            return false;
     }
+    return true;
 }
 
 static void reply_full(struct call *call, const struct stream *stream, uint64_t count) {
     struct stream_range all = {.from = {0, 0}, .to = STREAM_ID_MAX, .count = count};
+    struct full full = {.parts.source.more = full_more, .most = count};
     reply_map(call->reply, 9);
     reply_state(call->reply, stream);
     reply_bulk(call->reply, BYTES("entries"));
     stream_reply_range(call, stream, &all);
     reply_bulk(call->reply, BYTES("groups"));
     reply_array(call->reply, stream->groups.count);
-    for (uint32_t i = 0; i < stream->groups.count; i++)
-        reply_group_fully(call, stream, stream_group_at(&stream->groups, i), count);
+    stream_reply_parts(call, stream, &full.parts, sizeof full);
 }
 
 static void xinfo_stream(struct call *call) {
@@ -161,9 +213,9 @@ COMMAND(xinfo_stream) = {
 static void xinfo_groups(struct call *call) {
     const struct stream *stream = stream_or_reply(call, 2, no_such_key);
     if (stream == NULL) return;
+    const struct stream_group *group;
     reply_array(call->reply, stream->groups.count);
-    for (uint32_t i = 0; i < stream->groups.count; i++) {
-        const struct stream_group *group = stream_group_at(&stream->groups, i);
+    for (uint64_t place = 0; (group = stream_group_next(&stream->groups, &place));) {
         reply_map(call->reply, 6);
         reply_text(call->reply, "name", stream_name_of(&group->head));
         reply_field(call->reply, "consumers", group->consumers.count);
@@ -184,6 +236,29 @@ COMMAND(xinfo_groups) = {.container = "xinfo",
                          .history = "7.0.0: Added the `entries-read` and `lag` fields",
                          .syntax = "<key:key>"};
 
+/* The consumers of a group from a place on. */
+struct consumers {
+    struct stream_parts parts;
+    const struct stream_group *group;
+    uint64_t place;
+    int64_t now_ms;
+};
+
+static bool consumers_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    struct consumers *consumers = (struct consumers *)source;
+    const struct stream_consumer *consumer;
+    for (size_t written = 0; written < budget; written += stream_name_of(&consumer->head).len + STEP_BYTES) {
+        consumer = stream_consumer_next(consumers->group, &consumers->place);
+        if (consumer == NULL) return false;
+        int64_t idle_ms = consumers->now_ms - consumer->seen_ms;
+        reply_map(reply, 3);
+        reply_text(reply, "name", stream_name_of(&consumer->head));
+        reply_field(reply, "pending", consumer->pending.count);
+        reply_field(reply, "idle", idle_ms < 0 ? 0 : (uint64_t)idle_ms);
+    }
+    return true;
+}
+
 static void xinfo_consumers(struct call *call) {
     const struct stream *stream = stream_or_reply(call, 2, no_such_key);
     if (stream == NULL) return;
@@ -194,15 +269,10 @@ static void xinfo_consumers(struct call *call) {
                      call->argv[2].data);
         return;
     }
+    struct consumers consumers = {
+        .parts.source.more = consumers_more, .group = group, .now_ms = call->effects->now_ms};
     reply_array(call->reply, group->consumers.count);
-    for (uint32_t i = 0; i < group->consumers.count; i++) {
-        const struct stream_consumer *consumer = stream_consumer_at(group, i);
-        int64_t idle_ms = call->effects->now_ms - consumer->seen_ms;
-        reply_map(call->reply, 3);
-        reply_text(call->reply, "name", stream_name_of(&consumer->head));
-        reply_field(call->reply, "pending", consumer->pending.count);
-        reply_field(call->reply, "idle", idle_ms < 0 ? 0 : (uint64_t)idle_ms);
-    }
+    stream_reply_parts(call, stream, &consumers.parts, sizeof consumers);
 }
 COMMAND(xinfo_consumers) = {.container = "xinfo",
                             .name = "consumers",

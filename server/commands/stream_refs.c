@@ -49,16 +49,20 @@ static void records_add(struct records *records, struct stream_id id) {
 /* Has some group yet to read or to acknowledge it? */
 static bool is_needed(const struct stream *stream, struct stream_id id) {
     struct stream_pending pending;
-    for (uint32_t i = 0; i < stream->groups.count; i++) {
-        const struct stream_group *group = stream_group_at(&stream->groups, i);
+    const struct stream_group *group;
+    for (uint64_t place = 0; (group = stream_group_next(&stream->groups, &place));)
         if (stream_id_compare(id, group->last) > 0 || stream_pending_find(group, id, &pending)) return true;
-    }
     return false;
 }
 
-/* It is pending in the i-th group no more. STREAM_UNCHANGED: it was not. */
-static enum stream_changed forget(struct edit *edit, uint32_t i, struct stream_id id) {
-    const struct stream_group *group = stream_group_at(&stream_in(edit)->groups, i);
+/* The group at this place, as the edit has made it by now. NULL behind the last. */
+static const struct stream_group *group_in(const struct edit *edit, uint64_t place) {
+    return stream_group_at(&stream_in(edit)->groups, place);
+}
+
+/* It is pending in the group at this place no more. STREAM_UNCHANGED: it was not. */
+static enum stream_changed forget(struct edit *edit, uint64_t place, struct stream_id id) {
+    const struct stream_group *group = group_in(edit, place);
     struct tree_context context = collection_context(edit->keyspace);
     struct stream_pending pending;
     if (!stream_pending_find(group, id, &pending)) return STREAM_UNCHANGED;
@@ -68,17 +72,18 @@ static enum stream_changed forget(struct edit *edit, uint32_t i, struct stream_i
 
 bool stream_forget_until(struct call *call, struct edit *edit, struct stream_id until, uint64_t *forgotten) {
     enum stream_changed changed = STREAM_CHANGED;
-    for (uint32_t i = 0; i < stream_in(edit)->groups.count && changed != STREAM_NO_MEMORY; i++) {
+    uint64_t place = 0, next = 0;
+    for (; changed != STREAM_NO_MEMORY && stream_group_next(&stream_in(edit)->groups, &next); place = next) {
         struct records records = {.call = call};
         const struct stream_group *group;
-        while ((group = stream_group_at(&stream_in(edit)->groups, i))->pending.count > 0) {
+        while ((group = group_in(edit, place))->pending.count > 0) {
             struct tree_item first;
             tree_get_end(&group->pending, TREE_FRONT, &first);
             struct stream_id id = stream_id_of(&first);
             if (stream_id_compare(id, until) > 0) break;
-            changed = forget(edit, i, id);
+            changed = forget(edit, place, id);
             if (changed == STREAM_NO_MEMORY) break;
-            records.group = stream_group_at(&stream_in(edit)->groups, i);
+            records.group = group_in(edit, place);
             records_add(&records, id);
             ++*forgotten;
         }
@@ -219,15 +224,16 @@ static enum answer delete_one(struct deleting *deleting, struct edit *edit, stru
 /* With DELREF: none of the numbers is pending in any group, or, with `answered`, of those that have been answered. */
 static void forget_all(struct deleting *deleting, struct edit *edit, bool answered) {
     if (deleting->refs != STREAM_DELREF) return;
-    for (uint32_t group = 0; group < stream_in(edit)->groups.count && !deleting->failed; group++) {
+    uint64_t place = 0, next = 0;
+    for (; !deleting->failed && stream_group_next(&stream_in(edit)->groups, &next); place = next) {
         struct records records = {.call = deleting->call};
         for (uint32_t i = 0; i < deleting->count && !deleting->failed; i++) {
             if (answered && deleting->answers[i] == NO_SUCH_ID) continue;
-            enum stream_changed changed = forget(edit, group, id_at(deleting, i));
+            enum stream_changed changed = forget(edit, place, id_at(deleting, i));
             deleting->failed = changed == STREAM_NO_MEMORY;
             if (changed != STREAM_CHANGED) continue;
             deleting->forgotten++;
-            records.group = stream_group_at(&stream_in(edit)->groups, group);
+            records.group = group_in(edit, place);
             records_add(&records, id_at(deleting, i));
         }
         records_end(&records);

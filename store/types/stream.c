@@ -75,9 +75,9 @@ static bool has_holes(const struct stream *stream, struct stream_id from) {
     return stream_id_compare(from, stream->max_deleted) <= 0;
 }
 
-/* As a group notes it; more than such a number holds is not known. */
+/* As a group notes it: above 2^63 it is below 0, as in Redis. */
 static int64_t read_of(uint64_t entries) {
-    return entries <= INT64_MAX ? (int64_t)entries : STREAM_READ_UNKNOWN;
+    return (int64_t)entries;
 }
 
 int64_t stream_read_by(const struct stream *stream, struct stream_id id) {
@@ -90,7 +90,7 @@ int64_t stream_read_by(const struct stream *stream, struct stream_id id) {
     int before = stream_id_compare(id, first);
     if (!stream_id_is_zero(stream->max_deleted) && stream_id_compare(stream->max_deleted, first) >= 0)
         return STREAM_READ_UNKNOWN;
-    if (before > 0 || stream->added < stream->entries.count) return STREAM_READ_UNKNOWN;
+    if (before > 0) return STREAM_READ_UNKNOWN;
     return read_of(stream->added - stream->entries.count + (before == 0));
 }
 
@@ -255,10 +255,14 @@ enum stream_changed stream_destroy_group(struct edit *edit, struct bytes name) {
     if (!stream_group_find(&stream_at(&value)->groups, name)) return STREAM_UNCHANGED;
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return STREAM_NO_MEMORY;
+    /* A stream that nobody has takes the group, and its death with it: in steps, as all of them die. */
+    struct stream *grave = stream_new(edit->keyspace->heap);
+    if (grave == NULL) return STREAM_NO_MEMORY;
     struct tree_context context = collection_context(edit->keyspace);
-    stream_group_remove(&stream->groups, &context, name);
-    keyspace_note_nodes(edit->keyspace);
-    return STREAM_CHANGED;
+    bool done = stream_group_remove(&stream->groups, &context, name, grave, &grave->groups);
+    object_release(&grave->head, &edit->keyspace->dead);
+    keyspace_note_garbage(edit->keyspace);
+    return done ? STREAM_CHANGED : STREAM_NO_MEMORY;
 }
 
 struct stream_group *stream_open_group(struct edit *edit, struct bytes name) {

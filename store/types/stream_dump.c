@@ -213,7 +213,7 @@ static enum dumped write_pending(const struct stream_group *group, const struct 
 /* One part of the group at the cursor, which goes on to the next: DUMP_DONE behind the last. */
 static enum dumped write_group_part(const struct stream_group *group, struct cursor *cursor,
                                     struct sink *sink, uint64_t most) {
-    uint64_t *part = &cursor->words[PART];
+    uint64_t *part = &cursor->words[PART], next = *part + 1;
     enum dumped dumped = DUMP_DONE;
     bool written = true;
     if (*part == PART_HEAD) {
@@ -222,30 +222,37 @@ static enum dumped write_group_part(const struct stream_group *group, struct cur
         dumped = write_pending(group, NULL, cursor, sink, most);
         if (dumped == DUMP_DONE) written = rdb_write_len(sink, group->consumers.count);
     } else {
-        uint64_t number = *part - PART_CONSUMERS;
-        const struct stream_consumer *consumer = stream_consumer_at(group, (uint32_t)(number / 2));
-        if (number % 2 == 0)
+        uint64_t place = (*part - PART_CONSUMERS) / 2;
+        bool head = (*part - PART_CONSUMERS) % 2 == 0;
+        const struct stream_consumer *consumer = stream_consumer_next(group, &place);
+        if (consumer == NULL) return DUMP_DONE;
+        if (head)
             written = write_consumer_head(consumer, sink);
         else
             dumped = write_pending(group, consumer, cursor, sink, most);
+        next = head ? *part + 1 : PART_CONSUMERS + 2 * place;
     }
     if (!written || dumped != DUMP_DONE) return written ? dumped : DUMP_FAILED;
     cursor->words[RANK] = 0;
-    return ++*part == PART_CONSUMERS + 2ull * group->consumers.count ? DUMP_DONE : DUMP_MORE;
+    *part = next;
+    return DUMP_MORE;
 }
 
 static enum dumped write_groups(const struct stream *stream, struct cursor *cursor, struct sink *sink,
                                 size_t budget) {
     enum { PARTS_AT_ONCE = 64 };
-    for (unsigned i = 0; cursor->words[PLACE] < stream->groups.count; i++) {
-        const struct stream_group *group = stream_group_at(&stream->groups, (uint32_t)cursor->words[PLACE]);
+    const struct stream_group *group;
+    uint64_t next = cursor->words[PLACE];
+    for (unsigned i = 0; (group = stream_group_next(&stream->groups, &next)); i++) {
         if (i == PARTS_AT_ONCE) return DUMP_MORE;
         uint64_t rank = cursor->words[RANK];
         enum dumped dumped = write_group_part(group, cursor, sink, budget / STREAM_KEY_BYTES + 1);
         if (dumped == DUMP_FAILED || cursor->words[RANK] > rank) return dumped;
-        if (dumped == DUMP_MORE) continue;
-        cursor->words[PART] = PART_HEAD;
-        cursor->words[PLACE]++;
+        if (dumped == DUMP_DONE) {
+            cursor->words[PART] = PART_HEAD;
+            cursor->words[PLACE] = next;
+        }
+        next = cursor->words[PLACE];
     }
     return DUMP_DONE;
 }

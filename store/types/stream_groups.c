@@ -1,147 +1,49 @@
 /* stream_groups.c - groups, consumers and pending entries. */
 #include "store/types/stream_groups.h"
 
-#include <stdlib.h>
-
-#include "store/memory/memory.h"
-
 static struct stream_group *group_of(struct stream_named *named) {
     return (struct stream_group *)(void *)named;
 }
 static struct stream_consumer *consumer_of(struct stream_named *named) {
     return (struct stream_consumer *)(void *)named;
 }
-
-static bool is_shared(const struct stream_named *named) {
-    return __atomic_load_n(&named->references, __ATOMIC_ACQUIRE) > 1;
-}
-static void retain(struct stream_named *named) {
-    uint32_t references = __atomic_fetch_add(&named->references, 1, __ATOMIC_RELAXED);
-    assert(references > 0 && references < UINT32_MAX); /* 1 */
-}
-/* True if it was the last reference. */
-static bool release(struct stream_named *named) {
-    uint32_t references = __atomic_fetch_sub(&named->references, 1, __ATOMIC_ACQ_REL);
-    assert(references > 0); /* 1 */
-    return references == 1;
-}
 static bool is_forked(const struct stream_named *named) {
     return __atomic_load_n(&named->forked, __ATOMIC_RELAXED);
 }
 
-/* ---- Lists ---------------------------------------------------------------------------------------- */
-
-/* The place of a name, or where it would be. */
-static uint32_t place_of(const struct stream_named_list *list, struct bytes name, bool *found) {
-    uint32_t low = 0, high = list->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = bytes_compare(stream_name_of(list->items[middle]), name);
-        if ((*found = order == 0)) return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *found = false;
-    return low;
-}
-
-/* Makes room for one more. `owner` refers to the memory. */
-static bool list_room(void *owner, struct stream_named_list *list) {
-    enum { LEAST = 4 };
-    if (list->count < list->capacity) return true;
-    if (list->capacity > UINT32_MAX / 2) return false;
-    uint32_t capacity = list->capacity ? list->capacity * 2 : LEAST;
-    struct stream_named **items = memory_resize(list->items, capacity * sizeof *items);
-    if (items == NULL) return false;
-    node_refers(owner, (int64_t)((capacity - list->capacity) * sizeof *items));
-    list->items = items;
-    list->capacity = capacity;
-    return true;
-}
-
-static void list_put(struct stream_named_list *list, uint32_t place, struct stream_named *item) {
-    assert(list->count < list->capacity && place <= list->count);
-    memmove(list->items + place + 1, list->items + place, (list->count - place) * sizeof *list->items);
-    list->items[place] = item;
-    list->count++;
-}
-
-static void list_take(struct stream_named_list *list, uint32_t place) {
-    assert(place < list->count);
-    list->count--;
-    memmove(list->items + place, list->items + place + 1, (list->count - place) * sizeof *list->items);
-}
-
-/* The same items with a reference more each, in an empty list. */
-static bool list_share(void *owner, struct stream_named_list *to, const struct stream_named_list *from) {
-    assert(to->items == NULL);
-    if (from->count == 0) return true;
-    to->items = memory_resize(NULL, from->count * sizeof *to->items);
-    if (to->items == NULL) return false;
-    node_refers(owner, (int64_t)(from->count * sizeof *to->items));
-    memcpy(to->items, from->items, from->count * sizeof *to->items);
-    to->count = to->capacity = from->count;
-    for (uint32_t i = 0; i < to->count; i++) retain(to->items[i]);
-    return true;
-}
-
-static void list_free(void *owner, struct stream_named_list *list) {
-    assert(list->count == 0);
-    if (list->items) node_refers(owner, -(int64_t)(list->capacity * sizeof *list->items));
-    free(list->items);
-    *list = (struct stream_named_list){.items = NULL};
-}
-
-/* A node for a group or consumer, of which the head is made. The name is copied, or, where there is a block, shared. */
-static void *new_named(struct heap *heap, size_t size, struct bytes name, struct block *block) {
-    struct block *own = block ? block_retain(block) : block_of(name);
-    if (own == NULL) return NULL;
-    struct stream_named *named = node_alloc(heap, size);
-    if (named == NULL) {
-        block_release(own);
-        return NULL;
-    }
-    memset(named, 0, size);
-    *named = (struct stream_named){.references = 1, .name = own, .forked = block != NULL};
-    node_refers(named, (int64_t)block_memory(own));
-    return named;
-}
-
-static void free_named(struct stream_named *named) {
-    node_refers(named, -(int64_t)block_memory(named->name));
-    block_release(named->name);
-    node_free(named);
-}
+/* ---- Giving back ---------------------------------------------------------------------------------- */
 
 static void consumer_release(struct stream_named *named, struct graves *graves) {
-    if (!release(named)) return;
+    if (!stream_named_release(named)) return;
     tree_release(&consumer_of(named)->pending, graves);
-    free_named(named);
+    stream_named_free(named);
 }
 
-static int64_t slots_bytes(const struct stream_group *group) {
-    return (int64_t)(group->slot_count * sizeof *group->slots);
+static bool bury_consumer(struct stream_named *named, struct graves *graves, unsigned *budget) {
+    --*budget;
+    consumer_release(named, graves);
+    return true;
 }
 
-/* Gives consumers back, each counted down from the budget. True when there are none left, and the group's node is gone. */
+/* True when the group's node is gone. */
 static bool group_bury(struct stream_group *group, struct graves *graves, unsigned *budget) {
     tree_release(&group->pending, graves);
-    for (; group->consumers.count > 0; --*budget) {
-        if (*budget == 0) return false;
-        consumer_release(group->consumers.items[--group->consumers.count], graves);
-    }
-    list_free(group, &group->consumers);
-    node_refers(group, -slots_bytes(group));
-    free(group->slots);
-    free_named(&group->head);
+    if (!stream_named_bury(group, &group->consumers, bury_consumer, graves, budget)) return false;
+    if (!stream_slots_bury(group, &group->slots, budget)) return false;
+    stream_named_free(&group->head);
     return true;
+}
+
+/* Of one that others have, too, the reference goes at once; of another, with the last consumer. */
+static bool bury_group(struct stream_named *named, struct graves *graves, unsigned *budget) {
+    --*budget;
+    if (stream_named_shared(named) && !stream_named_release(named)) return true;
+    return group_bury(group_of(named), graves, budget);
 }
 
 static void group_release(struct stream_group *group, struct graves *graves) {
     unsigned budget = UINT32_MAX;
-    if (release(&group->head)) group_bury(group, graves, &budget);
+    if (stream_named_release(&group->head)) group_bury(group, graves, &budget);
 }
 
 /* ---- Pending entries: bytes ----------------------------------------------------------------------- */
@@ -174,16 +76,18 @@ static void read_pending(const struct tree_item *item, struct stream_pending *pe
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
 
+/* NULL: there is none with this name. */
+static struct stream_named *find(const struct stream_named_list *list, struct bytes name) {
+    struct stream_spot spot;
+    return stream_named_seek(list, name, &spot) ? stream_named_at(list, spot) : NULL;
+}
+
 const struct stream_group *stream_group_find(const struct stream_named_list *groups, struct bytes name) {
-    bool found;
-    uint32_t place = place_of(groups, name, &found);
-    return found ? group_of(groups->items[place]) : NULL;
+    return group_of(find(groups, name));
 }
 
 const struct stream_consumer *stream_consumer_find(const struct stream_group *group, struct bytes name) {
-    bool found;
-    uint32_t place = place_of(&group->consumers, name, &found);
-    return found ? consumer_of(group->consumers.items[place]) : NULL;
+    return consumer_of(find(&group->consumers, name));
 }
 
 bool stream_pending_find(const struct stream_group *group, struct stream_id id,
@@ -240,45 +144,36 @@ uint64_t stream_pending_between(const struct tree *pending, struct stream_id fro
 
 struct stream_group *stream_group_add(void *owner, struct stream_named_list *groups,
                                       const struct tree_context *context, struct bytes name) {
-    bool found;
-    uint32_t place = place_of(groups, name, &found);
-    assert(!found); /* 3 */
-    if (!list_room(owner, groups)) return NULL;
-    struct stream_group *group = new_named(context->heap, sizeof *group, name, NULL);
+    struct stream_spot spot;
+    bool found = stream_named_seek(groups, name, &spot);
+    assert(!found);
+    struct stream_group *group = stream_named_new(context->heap, sizeof *group, name, NULL);
     if (group == NULL) return NULL;
     group->pending = tree_empty(TREE_STREAM);
     group->read = STREAM_READ_UNKNOWN;
-    list_put(groups, place, &group->head);
-    return group;
+    if (stream_named_put(owner, groups, context->heap, spot, &group->head)) return group;
+    stream_named_free(&group->head);
+    return NULL;
 }
 
-void stream_group_remove(struct stream_named_list *groups, const struct tree_context *context,
-                         struct bytes name) {
-    bool found;
-    uint32_t place = place_of(groups, name, &found);
-    assert(found);
-    struct stream_group *group = group_of(groups->items[place]);
-    list_take(groups, place);
-    group_release(group, context->graves);
-}
-
-/* The slots of a fork, by what its consumers say. */
-static bool share_slots(struct stream_group *to, const struct stream_group *from) {
-    if (from->slot_count == 0) return true;
-    to->slots = memory_resize(NULL, from->slot_count * sizeof *to->slots);
-    if (to->slots == NULL) return false;
-    memcpy(to->slots, from->slots, from->slot_count * sizeof *to->slots);
-    to->slot_count = from->slot_count;
-    to->used_below = from->used_below;
-    node_refers(to, slots_bytes(to));
+bool stream_group_remove(struct stream_named_list *groups, const struct tree_context *context,
+                         struct bytes name, void *to, struct stream_named_list *removed) {
+    struct stream_spot spot, first = {0, 0};
+    bool found = stream_named_seek(groups, name, &spot);
+    assert(found && removed->count == 0);
+    if (!stream_named_own(groups, context->heap, spot)) return false;
+    struct stream_named *group = stream_named_at(groups, spot);
+    if (!stream_named_put(to, removed, context->heap, first, group)) return false;
+    stream_named_take(groups, spot);
     return true;
 }
 
 static struct stream_group *group_fork(struct stream_group *from, const struct tree_context *context) {
-    struct stream_group *to = new_named(context->heap, sizeof *to, BYTES(""), from->head.name);
+    struct stream_group *to = stream_named_new(context->heap, sizeof *to, BYTES(""), from->head.name);
     if (to == NULL) return NULL;
     to->pending = tree_empty(TREE_STREAM);
-    if (!list_share(to, &to->consumers, &from->consumers) || !share_slots(to, from)) {
+    if (!stream_named_share(to, &to->consumers, &from->consumers) ||
+        !stream_slots_share(to, &to->slots, &from->slots)) {
         group_release(to, context->graves);
         return NULL;
     }
@@ -291,89 +186,75 @@ static struct stream_group *group_fork(struct stream_group *from, const struct t
 
 struct stream_group *stream_group_edit(struct stream_named_list *groups, const struct tree_context *context,
                                        struct bytes name) {
-    bool found;
-    uint32_t place = place_of(groups, name, &found);
+    struct stream_spot spot;
+    bool found = stream_named_seek(groups, name, &spot);
     assert(found);
-    struct stream_group *group = group_of(groups->items[place]);
-    if (!is_shared(&group->head)) return group;
+    if (!stream_named_own(groups, context->heap, spot)) return NULL;
+    struct stream_group *group = group_of(stream_named_at(groups, spot));
+    if (!stream_named_shared(&group->head)) return group;
     struct stream_group *own = group_fork(group, context);
     if (own == NULL) return NULL;
-    groups->items[place] = &own->head;
+    stream_named_swap(groups, spot, &own->head);
     group_release(group, context->graves);
     return own;
 }
 
 /* ---- Consumers ------------------------------------------------------------------------------------ */
 
-/* A number that is free; slots grow where there is none. UINT32_MAX without memory. */
-static uint32_t free_slot(struct stream_group *group) {
-    enum { LEAST = 4 };
-    uint32_t i = group->used_below;
-    while (i < group->slot_count && group->slots[i]) i++;
-    group->used_below = i;
-    if (i < group->slot_count) return i;
-    if (group->slot_count > UINT32_MAX / 4) return UINT32_MAX;
-    uint32_t count = group->slot_count ? group->slot_count * 2 : LEAST;
-    struct stream_consumer **slots = memory_resize(group->slots, count * sizeof *slots);
-    if (slots == NULL) return UINT32_MAX;
-    memset(slots + group->slot_count, 0, (count - group->slot_count) * sizeof *slots);
-    node_refers(group, (int64_t)((count - group->slot_count) * sizeof *slots));
-    group->slots = slots;
-    group->slot_count = count;
-    return i;
-}
-
 static struct stream_consumer *add_consumer(struct stream_group *group, const struct tree_context *context,
-                                            struct bytes name, uint32_t place) {
-    if (!list_room(group, &group->consumers)) return NULL;
-    uint32_t number = free_slot(group);
-    if (number == UINT32_MAX) return NULL;
-    struct stream_consumer *consumer = new_named(context->heap, sizeof *consumer, name, NULL);
+                                            struct bytes name, struct stream_spot spot) {
+    if (!stream_slot_room(group, &group->slots, context->heap)) return NULL;
+    struct stream_consumer *consumer = stream_named_new(context->heap, sizeof *consumer, name, NULL);
     if (consumer == NULL) return NULL;
-    consumer->head.number = number;
+    if (!stream_named_put(group, &group->consumers, context->heap, spot, &consumer->head)) {
+        stream_named_free(&consumer->head);
+        return NULL;
+    }
     consumer->pending = tree_empty(TREE_STREAM);
-    group->slots[number] = consumer;
-    list_put(&group->consumers, place, &consumer->head);
+    consumer->head.number = stream_slot_take(&group->slots, &consumer->head);
     return consumer;
 }
 
-/* Makes the consumer at this place the group's own. */
+/* Makes the consumer at this spot the group's own, and its slot, too. */
 static struct stream_consumer *own_consumer(struct stream_group *group, const struct tree_context *context,
-                                            uint32_t place) {
-    struct stream_consumer *from = consumer_of(group->consumers.items[place]);
-    assert(!is_shared(&group->head)); /* 1 */
-    if (!is_shared(&from->head)) return from;
-    struct stream_consumer *to = new_named(context->heap, sizeof *to, BYTES(""), from->head.name);
+                                            struct stream_spot spot) {
+    struct heap *heap = context->heap;
+    uint32_t number = stream_named_at(&group->consumers, spot)->number;
+    assert(!stream_named_shared(&group->head)); /* 1 */
+    if (!stream_named_own(&group->consumers, heap, spot) || !stream_slot_own(&group->slots, heap, number))
+        return NULL;
+    struct stream_consumer *from = consumer_of(stream_named_at(&group->consumers, spot));
+    if (!stream_named_shared(&from->head)) return from;
+    struct stream_consumer *to = stream_named_new(heap, sizeof *to, BYTES(""), from->head.name);
     if (to == NULL) return NULL;
     __atomic_store_n(&from->head.forked, true, __ATOMIC_RELAXED);
-    to->head.number = from->head.number;
+    to->head.number = number;
     to->seen_ms = from->seen_ms;
     tree_fork(&to->pending, &from->pending);
-    group->consumers.items[place] = &to->head;
-    group->slots[to->head.number] = to;
+    stream_named_swap(&group->consumers, spot, &to->head);
+    stream_slot_set(&group->slots, number, &to->head);
     consumer_release(&from->head, context->graves);
     return to;
 }
 
 struct stream_consumer *stream_consumer_edit(struct stream_group *group, const struct tree_context *context,
                                              struct bytes name, bool *created) {
-    bool found;
-    uint32_t place = place_of(&group->consumers, name, &found);
-    assert(!is_shared(&group->head)); /* 1 */
+    struct stream_spot spot;
+    bool found = stream_named_seek(&group->consumers, name, &spot);
+    assert(!stream_named_shared(&group->head)); /* 1 */
     *created = !found;
-    return found ? own_consumer(group, context, place) : add_consumer(group, context, name, place);
+    return found ? own_consumer(group, context, spot) : add_consumer(group, context, name, spot);
 }
 
 /* The consumer with this number, the group's own. */
 static struct stream_consumer *own_slot(struct stream_group *group, const struct tree_context *context,
                                         uint32_t number) {
-    bool found;
-    assert(number < group->slot_count && group->slots[number]);
-    struct stream_consumer *consumer = group->slots[number];
-    if (!is_shared(&consumer->head)) return consumer;
-    uint32_t place = place_of(&group->consumers, stream_name_of(&consumer->head), &found);
+    struct stream_consumer *consumer = consumer_of(stream_slot(&group->slots, number));
+    struct stream_spot spot;
+    if (!is_forked(&group->head)) return consumer; /* 4 */
+    bool found = stream_named_seek(&group->consumers, stream_name_of(&consumer->head), &spot);
     assert(found); /* 3 */
-    return own_consumer(group, context, place);
+    return own_consumer(group, context, spot);
 }
 
 /* ---- Pending entries ------------------------------------------------------------------------------ */
@@ -425,7 +306,7 @@ bool stream_pending_put(struct stream_group *group, const struct tree_context *c
     struct tree_item number = number_item(pending->id);
     struct tree_item last;
     bool there = false;
-    assert(!is_shared(&group->head)); /* 1 */
+    assert(!stream_named_shared(&group->head)); /* 1 */
     if (group->pending.count > 0) {
         tree_get_end(&group->pending, TREE_BACK, &last);
         there = stream_id_compare(stream_id_of(&last), pending->id) >= 0 &&
@@ -450,7 +331,7 @@ bool stream_pending_remove(struct stream_group *group, const struct tree_context
     char bytes[PENDING_MOST];
     struct tree_item item = number_item(pending->id), number = item;
     struct stream_consumer *consumer = own_slot(group, context, pending->consumer);
-    assert(!is_shared(&group->head)); /* 1 */
+    assert(!stream_named_shared(&group->head)); /* 1 */
     item.parts[0] = (struct bytes){bytes, write_pending(bytes, pending)};
     if (consumer == NULL || !may_take(&consumer->head, &consumer->pending, context, &number) ||
         !may_take(&group->head, &group->pending, context, &item))
@@ -482,7 +363,7 @@ bool stream_pending_take(struct stream_group *group, const struct tree_context *
     struct taking taking = {.group = group, .context = context};
     struct tree_item number = number_item(id), first;
     struct stream_pending pending;
-    assert(!is_shared(&group->head)); /* 1 */
+    assert(!stream_named_shared(&group->head)); /* 1 */
     *there = false;
     if (group->pending.count == 0) return true;
     tree_get_end(&group->pending, TREE_FRONT, &first);
@@ -496,24 +377,72 @@ bool stream_pending_take(struct stream_group *group, const struct tree_context *
     return changed != TREE_NO_MEMORY;
 }
 
+/* ---- The end of a consumer ------------------------------------------------------------------------ */
+
+static struct stream_id id_at(const struct tree *tree, uint64_t rank) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    tree_select(&cursor, tree, rank);
+    tree_get(&cursor, &item);
+    return stream_id_of(&item);
+}
+
+/* The consumer's numbers from one rank on, and the group's from another: how many of them are the same? The consumer's are
+ * among the group's, so where two are the same, all between are. The first ones are. */
+static uint64_t run_of(const struct tree *few, uint64_t rank, const struct tree *all, uint64_t at) {
+    uint64_t same = 1, most = few->count - rank, reach = 1;
+    if (most > all->count - at) most = all->count - at;
+    while (same < most) {
+        uint64_t next = same + reach < most ? same + reach : most;
+        if (stream_id_compare(id_at(few, rank + next - 1), id_at(all, at + next - 1)) == 0)
+            same = next, reach *= 2;
+        else if (next == same + 1)
+            break;
+        else
+            most = next - 1, reach = 1;
+    }
+    return same;
+}
+
+/* Makes it sure that what is pending for a consumer can be taken out of its group without memory. */
+static bool may_take_all(struct stream_group *group, const struct tree_context *context,
+                         const struct stream_consumer *consumer) {
+    struct stream_pending pending;
+    if (!is_forked(&group->head)) return true; /* 4 */
+    for (uint64_t rank = 0; rank < consumer->pending.count; rank++) {
+        bool there = stream_pending_find(group, id_at(&consumer->pending, rank), &pending);
+        assert(there); /* 2 */
+        if (!put_pending(group, context, &pending)) return false;
+    }
+    return true;
+}
+
+static void take_all(struct stream_group *group, const struct tree_context *context,
+                     const struct stream_consumer *consumer) {
+    const struct tree *few = &consumer->pending;
+    for (uint64_t rank = 0, run; rank < few->count; rank += run) {
+        uint64_t at = stream_rank(&group->pending, id_at(few, rank));
+        run = run_of(few, rank, &group->pending, at);
+        bool done = tree_remove_range(&group->pending, context, at, run);
+        assert(done); /* 4 */
+    }
+}
+
 bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
                             struct bytes name) {
-    bool found;
-    uint32_t place = place_of(&group->consumers, name, &found);
-    assert(found && !is_shared(&group->head)); /* 1 */
-    struct stream_consumer *consumer = own_consumer(group, context, place);
+    struct stream_spot spot;
+    bool found = stream_named_seek(&group->consumers, name, &spot);
+    assert(found && !stream_named_shared(&group->head)); /* 1 */
+    struct stream_consumer *consumer = own_consumer(group, context, spot);
     if (consumer == NULL) return false;
-    while (consumer->pending.count > 0) {
-        struct tree_item item;
-        struct stream_pending pending;
-        tree_get_end(&consumer->pending, TREE_FRONT, &item);
-        bool there = stream_pending_find(group, stream_id_of(&item), &pending);
-        assert(there && pending.consumer == consumer->head.number); /* 2 */
-        if (!stream_pending_remove(group, context, &pending)) return false;
+    if (consumer->pending.count < group->pending.count) {
+        if (!may_take_all(group, context, consumer)) return false;
+        take_all(group, context, consumer);
+    } else {
+        tree_release(&group->pending, context->graves);
     }
-    group->slots[consumer->head.number] = NULL;
-    if (consumer->head.number < group->used_below) group->used_below = consumer->head.number;
-    list_take(&group->consumers, place);
+    stream_slot_free(&group->slots, consumer->head.number);
+    stream_named_take(&group->consumers, spot);
     consumer_release(&consumer->head, context->graves);
     return true;
 }
@@ -521,25 +450,12 @@ bool stream_consumer_remove(struct stream_group *group, const struct tree_contex
 /* ---- All groups of a stream ----------------------------------------------------------------------- */
 
 bool stream_groups_share(void *owner, struct stream_named_list *to, const struct stream_named_list *from) {
-    return list_share(owner, to, from);
+    return stream_named_share(owner, to, from);
 }
 
 bool stream_groups_bury(void *owner, struct stream_named_list *groups, struct graves *graves,
                         unsigned *budget) {
-    while (groups->count > 0) {
-        struct stream_group *group = group_of(groups->items[groups->count - 1]);
-        if (*budget == 0) return false;
-        --*budget;
-        /* Of one that nobody else has the reference goes with the last consumer. */
-        if (!is_shared(&group->head)) {
-            if (!group_bury(group, graves, budget)) return false;
-        } else {
-            group_release(group, graves);
-        }
-        groups->count--;
-    }
-    list_free(owner, groups);
-    return true;
+    return stream_named_bury(owner, groups, bury_group, graves, budget);
 }
 
 static size_t named_memory(const struct stream_named *named, size_t size) {
@@ -547,15 +463,14 @@ static size_t named_memory(const struct stream_named *named, size_t size) {
 }
 
 size_t stream_groups_memory(const struct stream_named_list *groups) {
-    size_t bytes = groups->capacity * sizeof *groups->items;
-    for (uint32_t i = 0; i < groups->count; i++) {
-        const struct stream_group *group = stream_group_at(groups, i);
+    size_t bytes = stream_chunks_memory(&groups->chunks);
+    const struct stream_group *group;
+    const struct stream_consumer *consumer;
+    for (uint64_t at = 0; (group = stream_group_next(groups, &at));) {
         bytes += named_memory(&group->head, sizeof *group) + group->pending.bytes +
-                 group->consumers.capacity * sizeof *group->consumers.items + (size_t)slots_bytes(group);
-        for (uint32_t k = 0; k < group->consumers.count; k++) {
-            const struct stream_consumer *consumer = stream_consumer_at(group, k);
+                 stream_chunks_memory(&group->consumers.chunks) + stream_chunks_memory(&group->slots.chunks);
+        for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));)
             bytes += named_memory(&consumer->head, sizeof *consumer) + consumer->pending.bytes;
-        }
     }
     return bytes;
 }

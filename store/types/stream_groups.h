@@ -7,33 +7,21 @@
  * Versions of a stream share groups, and versions of a group share consumers: who changes one that has several references
  * makes a copy of its own first (stream_group_edit, stream_consumer_edit).
  *
- * To dump groups: stream_group_at, stream_consumer_at, and stream_pending_next. To load them: stream_group_add,
+ * To dump groups: stream_group_at, stream_consumer_next, and stream_pending_next. To load them: stream_group_add,
  * stream_consumer_edit, stream_pending_put.
  *
  * Invariants:
  *   1. `references` is above 0 as long as anybody may look; who changes something has the only one.
  *   2. A number is in the group's tree exactly if it is in one consumer's, and that is the one that the entry names.
- *   3. Lists are in the order of names, which are all different; slots[number] is the consumer with this number.
- *   4. Where `forked` is false no node of the trees is shared, so that taking out of them takes no memory. */
+ *   3. In the slot of its number stands a consumer that is in the list, and no other slot is taken.
+ *   4. Where `forked` is false no node of the trees is shared, so that taking out of them takes no memory, and no chunk of
+ *      the lists, and no consumer. */
 #ifndef KEVY_STORE_TYPES_STREAM_GROUPS_H
 #define KEVY_STORE_TYPES_STREAM_GROUPS_H
 
-#include "store/memory/block.h"
 #include "store/types/stream_entry.h"
+#include "store/types/stream_named.h"
 #include "store/types/stream_nodes.h"
-
-/* What groups and consumers begin with. */
-struct stream_named {
-    uint32_t references; /* atomic */
-    uint32_t number;     /* of a consumer: its place among the group's slots */
-    struct block *name;
-    bool forked; /* atomic */
-};
-
-struct stream_named_list {
-    struct stream_named **items;
-    uint32_t count, capacity;
-};
 
 struct stream_consumer {
     struct stream_named head;
@@ -48,9 +36,7 @@ struct stream_group {
     int64_t read;          /* entries that were read by then; STREAM_READ_UNKNOWN: nobody knows */
     struct tree pending;   /* TREE_STREAM */
     struct stream_named_list consumers;
-    struct stream_consumer **slots; /* NULL where a number is free */
-    uint32_t slot_count;
-    uint32_t used_below; /* no number below this one is free */
+    struct stream_slots slots; /* the consumers by their numbers */
 };
 
 /* An entry that has been delivered and not acknowledged. */
@@ -67,23 +53,23 @@ struct stream_pending {
 /* NULL: there is none with this name. */
 const struct stream_group *stream_group_find(const struct stream_named_list *groups, struct bytes name);
 const struct stream_consumer *stream_consumer_find(const struct stream_group *group, struct bytes name);
-/* In the order of names. */
-static inline const struct stream_group *stream_group_at(const struct stream_named_list *groups, uint32_t i) {
-    assert(i < groups->count);
-    return (const struct stream_group *)(const void *)groups->items[i];
+/* The group or consumer at a place, in the order of names, as stream_named_next. */
+static inline const struct stream_group *stream_group_next(const struct stream_named_list *groups,
+                                                           uint64_t *place) {
+    return (const struct stream_group *)(const void *)stream_named_next(groups, place);
 }
-static inline const struct stream_consumer *stream_consumer_at(const struct stream_group *group, uint32_t i) {
-    assert(i < group->consumers.count);
-    return (const struct stream_consumer *)(const void *)group->consumers.items[i];
+static inline const struct stream_group *stream_group_at(const struct stream_named_list *groups,
+                                                         uint64_t place) {
+    return stream_group_next(groups, &place);
 }
-static inline struct bytes stream_name_of(const struct stream_named *named) {
-    return block_bytes(named->name);
+static inline const struct stream_consumer *stream_consumer_next(const struct stream_group *group,
+                                                                 uint64_t *place) {
+    return (const struct stream_consumer *)(const void *)stream_named_next(&group->consumers, place);
 }
 /* The consumer that a pending entry names. */
 static inline const struct stream_consumer *stream_consumer_of(const struct stream_group *group,
                                                                const struct stream_pending *pending) {
-    assert(pending->consumer < group->slot_count && group->slots[pending->consumer]); /* 2 */
-    return group->slots[pending->consumer];
+    return (const struct stream_consumer *)(const void *)stream_slot(&group->slots, pending->consumer);
 }
 
 /* False if it is not pending. */
@@ -113,9 +99,9 @@ bool stream_pending_next_id(struct stream_pending_walk *walk, struct stream_id *
 /* A new group, whose name is none of the list's. */
 struct stream_group *stream_group_add(void *owner, struct stream_named_list *groups,
                                       const struct tree_context *context, struct bytes name);
-/* Takes out the group with this name, which is there. */
-void stream_group_remove(struct stream_named_list *groups, const struct tree_context *context,
-                         struct bytes name);
+/* Takes the group with this name, which is there, out of one list and into another, which is empty and belongs to `to`. */
+bool stream_group_remove(struct stream_named_list *groups, const struct tree_context *context,
+                         struct bytes name, void *to, struct stream_named_list *removed);
 /* The group with this name, which is there, to change it. */
 struct stream_group *stream_group_edit(struct stream_named_list *groups, const struct tree_context *context,
                                        struct bytes name);
@@ -123,7 +109,7 @@ struct stream_group *stream_group_edit(struct stream_named_list *groups, const s
 /* The consumer with this name, to change it; a new one, seen now, if there was none: *created tells. */
 struct stream_consumer *stream_consumer_edit(struct stream_group *group, const struct tree_context *context,
                                              struct bytes name, bool *created);
-/* Takes out a consumer, and what is pending for it. Where memory runs out, some of the latter may be gone already. */
+/* Takes out a consumer, and what is pending for it: as many steps as that is runs of what is pending in the group. */
 bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
                             struct bytes name);
 

@@ -168,8 +168,9 @@ static uint64_t sum_of_group(const struct stream_group *group) {
     uint64_t sum = sum_of_name(&group->head) + 7 * sum_of_id(group->last), number = 0;
     struct stream_pending_walk walk;
     struct stream_pending pending;
-    for (uint32_t i = 0; i < group->consumers.count; i++)
-        sum += 3 * sum_of_name(&stream_consumer_at(group, i)->head);
+    const struct stream_consumer *consumer;
+    for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));)
+        sum += 3 * sum_of_name(&consumer->head);
     stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
     pending_seen += group->pending.count;
     while (stream_pending_next(&walk, &pending))
@@ -183,8 +184,9 @@ static uint64_t sum_of_stream(const struct entry *e) {
     uint64_t sum = 0;
     if (entry_type(e) != TYPE_STREAM) return 0;
     const struct stream *stream = stream_at(&value);
-    for (uint32_t i = 0; i < stream->groups.count; i++)
-        sum += sum_of_group(stream_group_at(&stream->groups, i));
+    const struct stream_group *group;
+    for (uint64_t place = 0; (group = stream_group_next(&stream->groups, &place));)
+        sum += sum_of_group(group);
     return sum * 5 + sum_of_id(stream->last) + 11 * sum_of_id(stream->max_deleted);
 }
 

@@ -5,7 +5,7 @@
 #include "store/types/stream.h"
 #include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, STEPS = 8000 };
+enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, STEPS = 8000, MANY = 60000 };
 
 struct model_group {
     bool there, consumers[CONSUMERS];
@@ -57,9 +57,9 @@ static void check_group(const struct stream_group *group, const struct model_gro
     CHECK_INT(group->consumers.count, consumers);
     CHECK_INT(group->pending.count, pending);
     CHECK(tree_check(&group->pending, &hash_seed));
-    for (uint32_t i = 1; i < group->consumers.count; i++)
-        CHECK(bytes_compare(stream_name_of(group->consumers.items[i - 1]),
-                            stream_name_of(group->consumers.items[i])) < 0);
+    const struct stream_consumer *consumer, *before = NULL;
+    for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place)); before = consumer)
+        CHECK(!before || bytes_compare(stream_name_of(&before->head), stream_name_of(&consumer->head)) < 0);
 }
 
 static void check_value(const struct value *value, const void *of) {
@@ -133,13 +133,11 @@ static void acknowledge(struct stream_group *group, struct model_group *model,
 static void remove_consumer(struct stream_group *group, struct model_group *model,
                             const struct tree_context *context) {
     unsigned consumer = random_below(CONSUMERS);
-    struct stream_pending pending;
     if (!model->consumers[consumer]) return;
-    model->consumers[consumer] = !stream_consumer_remove(group, context, name_of(consumer));
+    if (!stream_consumer_remove(group, context, name_of(consumer))) return;
+    model->consumers[consumer] = false;
     for (unsigned i = 0; i < IDS; i++)
-        if (model->pending[i].consumer == consumer + 1 &&
-            !stream_pending_find(group, (struct stream_id){i, 0}, &pending))
-            model->pending[i].consumer = 0;
+        if (model->pending[i].consumer == consumer + 1) model->pending[i].consumer = 0;
 }
 
 static void change_group(unsigned key, unsigned number, unsigned times) {
@@ -218,10 +216,66 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
     }
 }
 
+/* What is pending for two consumers in turn, `run` each time. */
+static struct stream_group *many_pending(struct edit *edit, unsigned run) {
+    struct tree_context context = collection_context(ks);
+    bool created;
+    CHECK(edit_open(edit, true) == EDIT_OPENED);
+    CHECK(stream_create_group(edit, BYTES("g"), (struct stream_id){0, 0}, 0) == STREAM_CHANGED);
+    struct stream_group *group = stream_open_group(edit, BYTES("g"));
+    struct stream_consumer *both[] = {stream_consumer_edit(group, &context, BYTES("a"), &created),
+                                      stream_consumer_edit(group, &context, BYTES("b"), &created)};
+    for (unsigned i = 1; i <= MANY; i++) {
+        struct stream_pending pending = {
+            .id = {i, 0}, .consumer = both[i / run % 2]->head.number, .time_ms = 1, .count = 1};
+        CHECK(stream_pending_put(group, &context, &pending));
+    }
+    return group;
+}
+
+static void a_destroyed_group_goes_in_steps(void) {
+    begin();
+    struct edit edit = edit_of("a", TYPE_STREAM);
+    many_pending(&edit, 1);
+    CHECK(stream_destroy_group(&edit, BYTES("g")) == STREAM_CHANGED);
+    CHECK(!edit_close(&edit));
+    long left = nodes_live;
+    CHECK(left > 100);
+    while (keyspace_upkeep(ks, 10)) {
+        CHECK(left - nodes_live <= 20);
+        left = nodes_live;
+    }
+    CHECK(nodes_live < 10);
+    end();
+}
+
+static void a_consumer_goes_with_all_that_is_pending(void) {
+    static const unsigned runs[] = {1, 2, 7, 100, MANY / 2 + 1, 2 * MANY};
+    for (unsigned i = 0; i < sizeof runs / sizeof *runs; i++) {
+        begin();
+        struct edit edit = edit_of("a", TYPE_STREAM);
+        struct tree_context context = collection_context(ks);
+        struct stream_group *group = many_pending(&edit, runs[i]);
+        struct stream_pending_walk walk;
+        struct stream_pending pending;
+        uint64_t left = stream_consumer_find(group, BYTES("b"))->pending.count;
+        CHECK(stream_consumer_remove(group, &context, BYTES("a")));
+        CHECK(tree_check(&group->pending, &hash_seed));
+        CHECK_INT(group->pending.count, left);
+        stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
+        for (; stream_pending_next(&walk, &pending); left--) CHECK_INT(pending.id.ms / runs[i] % 2, 1);
+        CHECK_INT(left, 0);
+        CHECK(!edit_close(&edit));
+        end();
+    }
+}
+
 int main(void) {
     seed = check_seed();
     RUN(groups_are_their_model);
     RUN(groups_without_memory_are_as_before);
     RUN(changes_that_fail_at_any_allocation_change_nothing);
+    RUN(a_destroyed_group_goes_in_steps);
+    RUN(a_consumer_goes_with_all_that_is_pending);
     return 0;
 }

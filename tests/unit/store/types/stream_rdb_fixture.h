@@ -103,14 +103,15 @@ static inline void check_pending(const struct stream_group *a, const struct stre
 
 static inline void check_groups(const struct stream *a, const struct stream *b) {
     CHECK_INT(a->groups.count, b->groups.count);
-    for (uint32_t i = 0; i < a->groups.count; i++) {
-        const struct stream_group *one = stream_group_at(&a->groups, i),
-                                  *two = stream_group_at(&b->groups, i);
+    const struct stream_group *one, *two;
+    for (uint64_t i = 0, k = 0; (one = stream_group_next(&a->groups, &i));) {
+        two = stream_group_next(&b->groups, &k);
         CHECK_BYTES(stream_name_of(&one->head), stream_name_of(&two->head));
         CHECK(stream_id_compare(one->last, two->last) == 0 && one->read == two->read);
         CHECK_INT(one->consumers.count, two->consumers.count);
-        for (uint32_t j = 0; j < one->consumers.count; j++) {
-            const struct stream_consumer *x = stream_consumer_at(one, j), *y = stream_consumer_at(two, j);
+        const struct stream_consumer *x, *y;
+        for (uint64_t m = 0, n = 0; (x = stream_consumer_next(one, &m));) {
+            y = stream_consumer_next(two, &n);
             CHECK_BYTES(stream_name_of(&x->head), stream_name_of(&y->head));
             CHECK(x->seen_ms == y->seen_ms && x->pending.count == y->pending.count);
         }
