@@ -62,7 +62,7 @@ static void make_hash(unsigned count, unsigned value) {
     CHECK(!edit_close(&edit));
 }
 
-static struct digest digest_of(const struct value *value) {
+static struct digest digest_at(const struct value *value) {
     struct digest digest = {{0}};
     type_rows[value->type]->digest(value, &digest);
     return digest;
@@ -77,18 +77,18 @@ static void hashes_of_all_sizes_come_back(void) {
             struct value value = entry_value(keyspace_find(ks, 0, key_of("h")));
             struct loading loading;
             value.edited = marked;
-            struct digest before = digest_of(&value), after;
+            struct digest before = digest_at(&value), after;
             struct bytes dumped = dump(&value, 1 + random_below(5000));
             load_begin(&loading, &options, type_hash.form(&value), RDB_VERSION_WRITTEN);
             CHECK(load_in_pieces(&loading, dumped) == LOAD_DONE);
             CHECK_INT(hash_count(&loading.value), count);
             CHECK(loading.value.type == TYPE_HASH);
-            after = digest_of(&loading.value);
+            after = digest_at(&loading.value);
             CHECK_BYTES(digest_bytes(&after), digest_bytes(&before));
             CHECK(keyspace_set(ks, 0, key_of("copy"), &loading.value, EXPIRY_NONE));
             load_end(&loading);
             value = entry_value(keyspace_find(ks, 0, key_of("copy")));
-            after = digest_of(&value);
+            after = digest_at(&value);
             CHECK_BYTES(digest_bytes(&after), digest_bytes(&before));
             end();
         }
