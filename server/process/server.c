@@ -273,6 +273,7 @@ void server_stop(int code, bool saved) {
     exit_code = code;
     if (saved) save_at_end = true;
     stopping = true;
+    listeners_refuse(); /* before who asked for it is put out */
     intake_cancel();
     pthread_kill(main_thread, SIGTERM);
 }
