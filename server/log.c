@@ -126,3 +126,7 @@ void log_write(enum log_level level, const char *format, ...) {
     }
     errno = saved_errno;
 }
+
+void log_last(struct bytes line) {
+    (void)!write(log_fd, line.data, line.len);
+}

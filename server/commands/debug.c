@@ -3,6 +3,7 @@
  * It runs with every stripe locked: so SLEEP stops all work on keys, on whichever thread, as it stops all of Redis. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,6 +16,7 @@
 #include "server/clients/post.h"
 #include "server/config/config.h"
 #include "server/exec/reload.h"
+#include "server/journal/appender.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -52,6 +54,14 @@ GATE(protected) = {.bit = GATE_PROTECTED, .concerns = is_protected, .ask = ask_e
 
 /* ---- Subcommands ---------------------------------------------------------------------------------- */
 
+/* For tests that look at what is shown before it is written. */
+static void debug_aof_flush_sleep(struct call *call) {
+    int64_t sleep_us = 0; /* what is no number is 0, as for Redis */
+    if (!number_parse_i64(call->argv[2], &sleep_us)) sleep_us = 0;
+    appender_sleep_before_writes(sleep_us);
+    reply_ok(call->reply);
+}
+
 static void debug_error(struct call *call) {
     reply_error_bytes(call->reply, call->argv[2]);
 }
@@ -59,6 +69,12 @@ static void debug_error(struct call *call) {
 static void debug_log(struct call *call) {
     log_warning("DEBUG LOG: %.*s", (int)(call->argv[2].len < 1024 ? call->argv[2].len : 1024),
                 call->argv[2].data);
+    reply_ok(call->reply);
+}
+
+/* Does not return, but for a test that catches the signal. */
+static void debug_segfault(struct call *call) {
+    raise(SIGSEGV);
     reply_ok(call->reply);
 }
 
@@ -410,6 +426,8 @@ static void debug_protocol(struct call *call) {
 static void debug_help(struct call *call) {
     static const char *const lines[] = {
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "AOF-FLUSH-SLEEP <microsec>",
+        "    Server will sleep before flushing the AOF, this is used for testing.",
         "DIGEST",
         "    Output a hex signature representing the current DB content.",
         "DIGEST-VALUE <key> [<key> ...]",
@@ -436,6 +454,8 @@ static void debug_help(struct call *call) {
         "    * NOFLUSH: the existing database will not be removed before load, but",
         "      conflicting keys end the load.",
         "    * NOSAVE: the database will be loaded from an existing RDB file.",
+        "SEGFAULT",
+        "    Crash the server with sigsegv.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Setting it to 0 disables expiring keys in background when they are not",
         "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
@@ -453,6 +473,7 @@ static const struct {
     int arity; /* arguments with those two names; below 0: at least so many */
     void (*run)(struct call *call);
 } subcommands[] = {
+    {"aof-flush-sleep", 3, debug_aof_flush_sleep},
     {"digest", 2, debug_digest},
     {"digest-value", -2, debug_digest_value},
     {"error", 3, debug_error},
@@ -464,6 +485,7 @@ static const struct {
     {"populate", -3, debug_populate},
     {"protocol", 3, debug_protocol},
     {"reload", -2, debug_reload},
+    {"segfault", 2, debug_segfault},
     {"set-active-expire", 3, debug_set_active_expire},
     {"set-skip-checksum-validation", 3, debug_skip_checksums},
     {"sleep", 3, debug_sleep},

@@ -284,10 +284,8 @@ static int64_t measure(struct loading_files *files, const struct manifest_file *
     struct aof_load *load = files->load;
     int64_t size = path_of(files, file) ? size_of(load->disk, files->path) : -ENAMETOOLONG;
     if (size >= 0) return size;
-    if (size == -ENOENT)
-        fail(load, "The append only file %s, which the manifest names, doesn't exist", files->path);
-    else
-        fail(load, "The append only file %s: %s", files->path, strerror((int)-size));
+    fail(load, "The append only file %s of the manifest cannot be opened: %s", files->path,
+         strerror((int)-size));
     return -1;
 }
 

@@ -12,6 +12,7 @@
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/journal/claim.h"
+#include "server/journal/delay.h"
 #include "server/journal/journal.h"
 #include "server/journal/manifest.h"
 #include "server/journal/snapshot_save.h"
@@ -49,6 +50,7 @@ static struct {
     int64_t may_rewrite_ms; /* by itself */
     uint64_t told_synced;   /* of what those have heard who wait for the disk */
     bool told_on, told_waits;
+    bool limited; /* that is later, for rewrites have failed, and nobody was told */
     /* Under the mutex. */
     struct mutex mutex;
     struct manifest manifest;
@@ -65,6 +67,7 @@ static struct {
     _Atomic bool waits; /* it was switched on, and its first base is not there yet: its file is not listed */
     _Atomic bool on, cancelled, rewrite_ok, syncs_rest;
     _Atomic int error, fatal; /* negative errno */
+    _Atomic int64_t sleep_us; /* before each write, for tests */
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
     _Atomic int64_t
         waits_since_ms; /* what is not written is not older; WRITER_NEVER: all is, or it is about to be */
@@ -109,6 +112,7 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.rewrite_ok = true;
     appender.last_rewrite_s = -1;
     appender.may_rewrite_ms = 0;
+    appender.limited = false;
     appender.error = appender.fatal = 0;
     appender.synced = appender.written = 0;
     appender.rewrites = appender.failures = appender.delayed = 0;
@@ -518,11 +522,9 @@ static void rewrite_ended(bool ok, int64_t now_ms) {
     assert(appender.step == STEP_ASKED || appender.step == STEP_SAVED);
     appender.rewrite_ok = ok;
     appender.last_rewrite_s = (now_ms - appender.begun_ms) / 1000;
-    if (ok)
-        appender.failures = 0;
-    else
-        appender.may_rewrite_ms =
-            now_ms + (++appender.failures >= REWRITE_FAILURES_FREE ? REWRITE_WAIT_MS : REWRITE_AGAIN_MS);
+    appender.limited = !ok && ++appender.failures >= REWRITE_FAILURES_FREE;
+    if (ok) appender.failures = 0;
+    if (!ok) appender.may_rewrite_ms = now_ms + (appender.limited ? REWRITE_WAIT_MS : REWRITE_AGAIN_MS);
     appender.step = STEP_NONE;
 }
 
@@ -608,16 +610,26 @@ static bool needs_base(void) {
     return needs_first() || (appender.on && appender.writer.doubt);
 }
 
+/* One that has to wait for its time is told of once. */
+static void rewrite_by_itself(int64_t now_ms) {
+    enum step none = STEP_NONE;
+    if (!needs_base() && !has_grown()) return;
+    if (now_ms < appender.may_rewrite_ms) {
+        if (appender.limited)
+            log_warning("Background AOF rewrite has repeatedly failed and triggered the limit, will retry in "
+                        "%d minutes",
+                        REWRITE_WAIT_MS / 60 / 1000);
+        appender.limited = false;
+        return;
+    }
+    if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_ASKED)) return;
+    log_notice("Starting automatic rewriting of AOF");
+    begin_rewrite(now_ms);
+}
+
 static void rewrite_step(int64_t now_ms) {
     switch (step_now()) {
-    case STEP_NONE:
-        if (now_ms >= appender.may_rewrite_ms && (needs_base() || has_grown())) {
-            enum step none = STEP_NONE;
-            if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_ASKED)) break;
-            log_notice("Starting automatic rewriting of AOF");
-            begin_rewrite(now_ms);
-        }
-        break;
+    case STEP_NONE: rewrite_by_itself(now_ms); break;
     case STEP_ASKED: begin_rewrite(now_ms); break;
     case STEP_READY:
         if (!snapshot_is_under_way()) appender.server->look_again();
@@ -678,6 +690,7 @@ static void make_room(int64_t now_ms) {
 static int64_t write_turn(struct writer *writer, int64_t now_ms) {
     if (!appender.left) appender.left_ms = now_ms;
     atomic_store(&appender.waits_since_ms, appender.left_ms);
+    if (appender.sleep_us && writer->written != journal_next()) delay_sleep(appender.sleep_us);
     uint64_t batches = writer->batches;
     int64_t due_ms = writer_turn(writer, now_ms);
     bool wrote = writer->batches > batches;
@@ -722,6 +735,10 @@ int64_t appender_turn(int64_t now_ms) {
     tell_waiting();
     if (step_now() != before) return now_ms;
     return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;
+}
+
+void appender_sleep_before_writes(int64_t sleep_us) {
+    appender.sleep_us = sleep_us;
 }
 
 int appender_fatal(void) {

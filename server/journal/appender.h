@@ -53,6 +53,8 @@ extern struct bell appender_bell; /* rung when there is something to write */
 int64_t appender_turn(int64_t now_ms);
 /* Under `always` each change is somebody's wait; else there is time to gather some. */
 bool appender_hurries(void);
+/* So many microseconds are slept before each write from now on, for tests; 0: none. Any thread. */
+void appender_sleep_before_writes(int64_t sleep_us);
 /* What was to be on the disk cannot be: what is left to do is to say so and end. The error, a negative errno; 0: no. */
 int appender_fatal(void);
 /* No executor runs any more: all is written and synced. False where that failed. */

@@ -115,7 +115,7 @@ unsigned claim_tidy(void) {
     if (!directory) return 0;
     for (struct dirent *file; (file = readdir(directory));) {
         if (!is_left_behind(file->d_name) || !claim_directory(why) || unlink(file->d_name) < 0) continue;
-        log_notice("Removed %s: it was left half written by a server that was killed", file->d_name);
+        log_notice("Removed %s: it was left half written", file->d_name);
         removed++;
     }
     closedir(directory);

@@ -21,7 +21,8 @@ void claim_release(void);
 int64_t claim_holder(const char *path);
 
 /* Removes what servers of this kind left half written in the working directory when they were killed: files temp-N.rdb
- * and the like of processes N that are no more. For a start, before anything is written. Returns how many. */
+ * and the like of processes N that are no more, or of this one. For a start, before anything is written, and for an end in
+ * the middle of it. Returns how many. */
 unsigned claim_tidy(void);
 
 #endif

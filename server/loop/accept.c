@@ -154,6 +154,7 @@ static bool is_final(int error) {
 
 static void end_accepting(struct listener *listener, int error) {
     listener->ended = true;
+    if (listeners_refusing()) return;
     log_warning("The %s socket with descriptor %d accepts no more connections: %s",
                 listener->unix_socket ? "Unix" : "TCP", listener->fd, strerror(error));
     for (unsigned i = 0; i < listener_count; i++)

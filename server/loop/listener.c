@@ -18,6 +18,8 @@
 struct listener listeners[LISTENERS_MAX];
 unsigned listener_count;
 static atomic_bool unix_socket_made; /* its file is there, and is to be removed */
+static bool adopted;
+static atomic_bool refusing;
 
 /* False, and the descriptor closed, when there is no room. */
 static bool add(int fd, bool unix_socket) {
@@ -258,6 +260,8 @@ static bool adopt(int fd, char *error, size_t size) {
 
 bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size) {
     bool ok = true;
+    adopted = true;
+    refusing = false;
     for (unsigned i = 0; i < count; i++) {
         if (ok)
             ok = adopt(fds[i], error, size);
@@ -270,6 +274,7 @@ bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size) {
 
 bool listeners_open(char *error, size_t size) {
     bool ok = true;
+    adopted = refusing = false;
     for (unsigned i = 0; ok && config.port && i < config.bind_count; i++)
         ok = open_bind(config.bind[i], error, size);
     if (ok && config.unixsocket[0]) ok = open_unix(config.unixsocket, error, size);
@@ -281,6 +286,15 @@ bool listeners_open(char *error, size_t size) {
     }
     if (!ok) listeners_close();
     return ok;
+}
+
+void listeners_refuse(void) {
+    refusing = true;
+    for (unsigned i = 0; i < listener_count && !adopted; i++) (void)shutdown(listeners[i].fd, SHUT_RDWR);
+}
+
+bool listeners_refusing(void) {
+    return refusing;
 }
 
 void listeners_close(void) {

@@ -38,6 +38,10 @@ bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size)
 /* Opens what the configuration names. False after writing to `error` what could not be opened and why; nothing
  * is left open then. */
 bool listeners_open(char *error, size_t size) __attribute__((warn_unused_result));
+/* The process ends: who connects from now on is refused, and not let in to be put out again. Those that were adopted others
+ * have too: they stay as they are. Any thread. */
+void listeners_refuse(void);
+bool listeners_refusing(void);
 /* Closes them and removes the Unix socket's file. */
 void listeners_close(void);
 /* Removes the Unix socket's file, if it was made here, for a process that ends at once. Any thread. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "server/journal/claim.h"
 #include "server/log.h"
 #include "server/loop/listener.h"
 #include "server/process/pidfile.h"
@@ -32,6 +33,7 @@ static void interrupted(int signal) {
     }
     if (signal == SIGINT) {
         log_warning("You insist... exiting now.");
+        (void)claim_tidy(); /* a file that is being saved */
         exit_now(1);
     }
     interrupt_tell(signal);

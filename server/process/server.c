@@ -23,6 +23,7 @@
 #include "server/loop/reactor.h"
 #include "server/loop/shard.h"
 #include "server/process/cpus.h"
+#include "server/process/crash.h"
 #include "server/process/explain.h"
 #include "server/process/interrupt.h"
 #include "server/process/io_mode.h"
@@ -203,6 +204,7 @@ static void prepare_signals(void) {
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by every shard */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    (void)crash_watch();
     forget_children();
 }
 
@@ -271,6 +273,7 @@ void server_stop(int code, bool saved) {
     exit_code = code;
     if (saved) save_at_end = true;
     stopping = true;
+    listeners_refuse(); /* before who asked for it is put out */
     intake_cancel();
     pthread_kill(main_thread, SIGTERM);
 }
@@ -292,7 +295,9 @@ static bool save_for_signal(int64_t how) {
     if (!saves || intake_going()) return true; /* half of a file must not replace it */
     log_notice("Saving the final RDB snapshot before exiting.");
     systemd_extend(SAVE_SECONDS);
+    interrupt_watch(INTERRUPT_END); /* he need not wait for it */
     bool saved = snapshot_ask(have_shards_look);
+    interrupt_unwatch();
     save_at_end = saved;
     if (!saved)
         log_warning(how & CONFIG_SHUTDOWN_FORCE ? "Error trying to save the DB, exiting anyway."
@@ -336,6 +341,7 @@ int server_run(void) {
     }
     interrupt_watch(INTERRUPT_END);
     log_notice("Shutting down");
+    listeners_refuse();
     systemd_stopping();
     if (!stop_shards()) exit_code = 1;
     if (save_at_end && !intake_going()) save_the_rest();

@@ -341,7 +341,7 @@ static const struct {
     {"always-show-logo yes", "~kevy has no logo to show"},
     {"aof-use-rdb-preamble no", "kevy writes the base of an append-only file as RDB; only 'yes' is accepted"},
     {"cluster-node-timeout 5000", "~kevy is a cluster of one node at most"},
-    {"crash-log-enabled yes", "~kevy leaves crashes to the kernel's core dumps"},
+    {"crash-memcheck-enabled yes", "~kevy leaves crashes to the kernel's core dumps"},
     {"dual-channel-replication-enabled no", ""},
     {"hide-user-data-from-log yes", ""},
     {"hide-user-data-from-log no", ""},

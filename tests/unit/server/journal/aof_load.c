@@ -229,7 +229,8 @@ static void faults_name_file_and_offset(void) {
     expect_refused("Unknown command 'FOO' reading the append only file " INCR_1 " at offset 0");
     empty_all();
     disk.disk.unlink(&disk.disk, INCR_1);
-    expect_refused("The append only file " INCR_1 ", which the manifest names, doesn't exist");
+    expect_refused("The append only file " INCR_1
+                   " of the manifest cannot be opened: No such file or directory");
     CHECK_INT(keys_now(), 0); /* it is noticed before anything is loaded */
     put_command(INCR_1, "SET b 1");
     add(BASE, BYTES("x"));

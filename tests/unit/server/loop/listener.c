@@ -168,7 +168,9 @@ static void an_address_is_listened_on_and_others_are_not(void) {
     configure(text);
     CHECK(opens());
     CHECK_INT(listener_port(), port);
-    CHECK(reached("127.0.0.1", port) && !reached("127.0.0.2", port));
+    CHECK(reached("127.0.0.1", port) && !reached("127.0.0.2", port) && !listeners_refusing());
+    listeners_refuse();
+    CHECK(!reached("127.0.0.1", port) && listeners_refusing());
     listeners_close();
     CHECK(!reached("127.0.0.1", port) && listener_port() == 0);
 }
