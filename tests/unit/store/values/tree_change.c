@@ -54,7 +54,7 @@ static struct change random_change(const struct model *model) {
     }
     if (change.what <= REMOVE && model->count && random_below(2))
         change.element = model->elements[random_below(model->count)];
-    change.end = list && random_below(2) ? TREE_FRONT : TREE_BACK;
+    change.end = (list || model->kind == TREE_SCORES) && random_below(2) ? TREE_FRONT : TREE_BACK;
     change.position = model->count ? random_below(model->count) : 0;
     change.count = model->count ? 1 + random_below(random_below(8) ? 6 : 900) : 0;
     if (change.count > model->count - change.position) change.count = model->count - change.position;
@@ -62,12 +62,13 @@ static struct change random_change(const struct model *model) {
     if (!list && (change.what == INSERT_AT || change.what == REPLACE_AT)) change.what = PUT;
     if (change.what == REMOVE_RANGE && random_below(6)) change.what = list ? INSERT_AT : PUT;
     if (change.what == PUSH && kind_by_hash(model->kind)) change.what = PUT;
-    if (change.what == PUSH && !list) { /* above all others */
+    if (change.what == PUSH && !list) { /* above all others, or below them */
         const struct element *last = &model->elements[model->count ? model->count - 1 : 0];
         bool has_key = model->kind == TREE_STREAM || model->kind == TREE_INDEX;
         if (model->count && has_key && change.element.key.high <= last->key.high)
             change.element.key.high = last->key.high + 1 + random_below(3);
-        if (model->count && model->kind == TREE_SCORES) change.element.score = last->score + 1;
+        if (model->count && model->kind == TREE_SCORES)
+            change.element.score = change.end == TREE_FRONT ? model->elements[0].score - 1 : last->score + 1;
     }
     if (model->count == 0 && (change.what == POP || change.what == REPLACE_AT || change.what == REMOVE_RANGE))
         change.what = list ? PUSH : PUT;
