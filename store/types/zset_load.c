@@ -60,10 +60,9 @@ static struct collection *tree_of_pack(const struct tree_context *context, struc
     return NULL;
 }
 
-/* Does an item lie beyond this end of a tree that has some? Asked of an end alone whose leaf is at hand. */
+/* Does an item lie beyond this end of a tree that has some? */
 static bool is_beyond(const struct tree *tree, enum tree_end end, const struct tree_item *item) {
     struct tree_item last;
-    if (tree->edges[end] == NULL && tree->root->level > 0) return false;
     tree_get_end(tree, end, &last);
     int order = item->score < last.score   ? -1
                 : item->score > last.score ? 1
@@ -71,11 +70,15 @@ static bool is_beyond(const struct tree *tree, enum tree_end end, const struct t
     return end == TREE_FRONT ? order < 0 : order > 0;
 }
 
+/* The ends are asked as long as one is at hand: what goes elsewhere forgets them. */
 static enum rdb_answer add_to_tree(const struct tree_context *context, struct tree *tree,
                                    const struct tree_item *item) {
-    for (unsigned end = 0; end < 2 && tree->root; end++)
-        if (is_beyond(tree, (enum tree_end)end, item))
-            return tree_push(tree, context, item, (enum tree_end)end) ? RDB_TAKEN : RDB_NO_ROOM;
+    bool known = tree->edges[TREE_FRONT] || tree->edges[TREE_BACK];
+    enum tree_end likely = tree->edges[TREE_FRONT] ? TREE_FRONT : TREE_BACK;
+    for (unsigned i = 0; i < 2 && known; i++) {
+        enum tree_end end = i == 0 ? likely : 1 - likely;
+        if (is_beyond(tree, end, item)) return tree_push(tree, context, item, end) ? RDB_TAKEN : RDB_NO_ROOM;
+    }
     enum tree_changed changed = tree_put(tree, context, item, false);
     if (changed == TREE_UNCHANGED) return RDB_REFUSED; /* it came before */
     return changed == TREE_ADDED ? RDB_TAKEN : RDB_NO_ROOM;
