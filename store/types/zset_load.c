@@ -1,8 +1,8 @@
 /* zset_load.c - sorted sets from what DUMP or an RDB file has of them.
  *
- * Members of a large one come in the order of scores as a rule, redis-server's from the highest on, and are put at the ends of
- * the tree of scores. Only when all are there, the index is made, from the least hash on: so both trees have full leaves, and
- * whether a member came twice is asked of those alone that have one hash. */
+ * Members of a large one come in the order of scores as a rule, redis-server's from the highest on, and are put at the ends
+ * of the tree of scores. Only when all are there, the index is made, from the least hash on: so both trees have full
+ * leaves, and whether a member came twice is asked of those alone that have one hash. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -287,8 +287,8 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
     return true;
 }
 
-/* Does the item begin a leaf of its own, at this end? What lists and scores put at the front does, and whatever else is
- * appended. */
+/* Does the item begin a leaf of its own, at this end? At the front that is so in lists and in the order of scores, at the
+ * back in all but sets and hashes. */
 static bool begins_leaf(const struct way *way, const struct tree_putting *putting, enum tree_end end) {
     const struct leaf *leaf = putting->leaf;
     enum tree_kind kind = (enum tree_kind)leaf->head.kind;
