@@ -106,7 +106,7 @@ bool zset_build(struct keyspace *ks, struct zset_items items, bool edited, char 
 
 /* zset_load.c, as in type.h. */
 enum rdb_answer zset_load(struct loading *loading, const struct rdb_element *element);
-bool zset_load_all(struct loading *loading, const struct packed *packed);
+enum rdb_answer zset_load_all(struct loading *loading, struct packed *packed);
 enum rdb_answer zset_loaded(struct loading *loading);
 
 #endif

@@ -34,12 +34,13 @@ static bool load_in_pack(struct loading *loading, const struct rdb_element *elem
     return true;
 }
 
-bool zset_load_all(struct loading *loading, const struct packed *packed) {
+enum rdb_answer zset_load_all(struct loading *loading, struct packed *packed) {
     struct pack pack = {.data = loading->bytes, .capacity = COLLECTION_PACK_BYTES};
-    if (packed->count > COLLECTION_PACK_ELEMENTS || !pack_load_scored(&pack, *packed)) return false;
+    if (!loading->packed || packed->count > COLLECTION_PACK_ELEMENTS) return RDB_SINGLY;
+    if (!pack_load_scored(&pack, packed)) return RDB_SINGLY;
     loading->value.bytes.len = pack.len;
     loading->value.edited = packed->count / PARTS > loading->options->thresholds[TYPE_ZSET].elements;
-    return true;
+    return RDB_TAKEN;
 }
 
 /* ---- The tree of scores --------------------------------------------------------------------------- */

@@ -447,6 +447,15 @@ bool tree_push(struct tree *tree, const struct tree_context *context, const stru
     return pushed;
 }
 
+unsigned tree_push_some(struct tree *tree, const struct bytes *texts, unsigned count) {
+    struct leaf *edge = open_edge(tree, TREE_BACK);
+    assert(tree->kind == TREE_LIST);
+    if (edge == NULL) return 0;
+    unsigned some = leaf_append(edge, texts, count);
+    if (some) owe(tree, TREE_BACK, (int)some);
+    return some;
+}
+
 /* ---- Taking out ----------------------------------------------------------------------------------- */
 
 /* An inner root with one child gives way to it. */
