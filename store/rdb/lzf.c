@@ -9,6 +9,8 @@ enum {
     MATCH_MIN = 3,
     MATCH_MAX = 264,
     DISTANCE_MAX = 1 << 13,
+    WORD = 16,
+    HALF_WORD = WORD / 2,
 };
 
 /* ---- Compressing ---------------------------------------------------------------------------------- */
@@ -104,9 +106,24 @@ static bool read_match(const unsigned char **at, const unsigned char *end, unsig
     return true;
 }
 
-static void copy(char *to, size_t distance, size_t len) {
+/* Copies words of 16 or 8 bytes, the last of which may go beyond the end, where there is room: that is
+ * no part of the result yet. Each word is written before the next is read, so what repeats does so. */
+static void copy_words(char *to, const char *from, size_t len, size_t word) {
+    size_t i = 0;
+    if (word == WORD) do
+            memcpy(to + i, from + i, WORD);
+        while ((i += WORD) < len);
+    else
+        do memcpy(to + i, from + i, HALF_WORD);
+        while ((i += HALF_WORD) < len);
+}
+
+/* Copies what was made; `room` bytes may be written, `len` at least. */
+static void copy(char *to, size_t distance, size_t len, size_t room) {
     const char *from = to - distance;
-    if (distance >= len)
+    if (room >= len + WORD && distance >= HALF_WORD)
+        copy_words(to, from, len, distance >= WORD ? WORD : HALF_WORD);
+    else if (distance >= len)
         memcpy(to, from, len);
     else
         for (size_t i = 0; i < len; i++) to[i] = from[i]; /* it repeats */
@@ -117,16 +134,19 @@ bool lzf_decompress(struct bytes input, char *to, size_t len) {
     size_t made = 0;
     while (at < end) {
         unsigned first = *at++;
-        size_t distance, part;
+        size_t distance, part, left = (size_t)(end - at), room = len - made;
         if (first < LITERALS_MAX) {
             part = first + 1;
-            if (part > (size_t)(end - at) || part > len - made) return false;
-            memcpy(to + made, at, part);
+            if (part > left || part > room) return false;
+            if (left >= LITERALS_MAX && room >= LITERALS_MAX)
+                memcpy(to + made, at, LITERALS_MAX);
+            else
+                memcpy(to + made, at, part);
             at += part;
         } else {
             if (!read_match(&at, end, first, &distance, &part)) return false;
-            if (distance > made || part > len - made) return false;
-            copy(to + made, distance, part);
+            if (distance > made || part > room) return false;
+            copy(to + made, distance, part, room);
         }
         made += part;
     }

@@ -173,11 +173,16 @@ static enum packed_next listpack_next(struct packed *packed, struct packed_eleme
     size_t behind = packed->at;
     enum packed_next next = give(packed, &behind, listpack_encoding(packed, packed->at), element);
     if (next != PACKED_ELEMENT) return next;
-    unsigned bytes = tail_len(behind - packed->at);
+    size_t len = behind - packed->at;
+    unsigned bytes = tail_len(len);
     char tail[5];
     if (bytes > left_of(packed, behind)) return PACKED_CORRUPT;
-    put_tail(tail, bytes, behind - packed->at);
-    if (memcmp(tail, packed->bytes.data + behind, bytes) != 0) return PACKED_CORRUPT;
+    if (bytes == 1) { /* as a rule */
+        if (byte_at(packed, behind) != len) return PACKED_CORRUPT;
+    } else {
+        put_tail(tail, bytes, len);
+        if (memcmp(tail, packed->bytes.data + behind, bytes) != 0) return PACKED_CORRUPT;
+    }
     packed->at = behind + bytes;
     return PACKED_ELEMENT;
 }

@@ -153,7 +153,6 @@ static enum rdb_read begin(struct rdb_reader *reader, uint64_t hint) {
 }
 
 static enum rdb_read end(struct rdb_reader *reader) {
-    if (reader->ended) return RDB_READ_DONE;
     if (reader->elements == 0) return RDB_READ_EMPTY;
     return rdb_read_of(reader->loader->end(reader->loader));
 }
@@ -279,12 +278,12 @@ static uint64_t hint_of(const struct rdb_reader *reader) {
 /* Hands all elements of a string on. */
 static enum rdb_read hand_on_packed(struct rdb_reader *reader) {
     struct rdb_loader *loader = reader->loader;
-    bool single = !(reader->shape->steps & HAS_COUNT);
-    enum rdb_read read = single ? begin(reader, hint_of(reader)) : RDB_READ_DONE;
+    enum rdb_read read = RDB_READ_DONE;
+    if (!(reader->shape->steps & HAS_COUNT)) read = begin(reader, hint_of(reader));
     if (read != RDB_READ_DONE) return read;
-    enum rdb_answer answer = single && loader->all ? loader->all(loader, &reader->packed) : RDB_REFUSED;
-    if (answer == RDB_REFUSED) return walk_packed(reader);
-    reader->ended = answer == RDB_TAKEN;
+    enum rdb_answer answer = loader->all ? loader->all(loader, &reader->packed) : RDB_SINGLY;
+    if (answer == RDB_SINGLY) return walk_packed(reader);
+    if (answer == RDB_TAKEN) reader->elements += reader->packed.seen / reader->shape->parts;
     return rdb_read_of(answer);
 }
 

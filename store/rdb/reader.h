@@ -21,6 +21,7 @@ enum rdb_answer {
     RDB_TAKEN,
     RDB_REFUSED, /* no value is like this: a member that is there already */
     RDB_NO_ROOM, /* there is no memory */
+    RDB_SINGLY,  /* of what came at once: none was taken, they are to come one after another */
 };
 
 /* Who takes the elements. They are borrowed: their bytes are to be copied, or done with, before the call returns. */
@@ -31,9 +32,8 @@ struct rdb_loader {
     enum rdb_answer (*element)(struct rdb_loader *loader, const struct rdb_element *element);
     /* After the last, if there were any and all was well. */
     enum rdb_answer (*end)(struct rdb_loader *loader);
-    /* Or NULL. All elements of a collection that is one string, after `begin`; where they were taken, that was the end.
-     * RDB_TAKEN, RDB_NO_ROOM, or RDB_REFUSED: none was taken, they shall come one after another. */
-    enum rdb_answer (*all)(struct rdb_loader *loader, const struct packed *packed);
+    /* Or NULL. All elements of a string at once: RDB_TAKEN, and the walk is at its end. */
+    enum rdb_answer (*all)(struct rdb_loader *loader, struct packed *packed);
 };
 
 enum rdb_read {
@@ -56,7 +56,6 @@ struct rdb_reader {
     unsigned step;          /* of the shape */
     uint64_t left;          /* elements or nodes to come */
     uint64_t elements;      /* that were handed on */
-    bool ended;             /* they were handed on all at once */
     uint64_t container;     /* of a quicklist's node */
     int64_t base_ms;        /* what expiries are counted from */
     struct rdb_element now; /* as far as it was read */

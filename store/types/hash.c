@@ -675,12 +675,13 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
 }
 
 /* Fields and values of one string become a pack as they stand there. */
-static bool load_all(struct loading *loading, const struct packed *packed) {
+static enum rdb_answer load_all(struct loading *loading, struct packed *packed) {
     struct pack pack = {.data = loading->bytes, .capacity = COLLECTION_PACK_BYTES};
-    if (packed->count > COLLECTION_PACK_ELEMENTS || !pack_load_pairs(&pack, *packed)) return false;
+    if (!loading->packed || packed->count > COLLECTION_PACK_ELEMENTS) return RDB_SINGLY;
+    if (!pack_load_pairs(&pack, packed)) return RDB_SINGLY;
     loading->value.bytes.len = pack.len;
     loading->value.edited = packed->count / PARTS > loading->options->thresholds[TYPE_HASH].elements;
-    return true;
+    return RDB_TAKEN;
 }
 
 const struct type type_hash = {.name = "hash",

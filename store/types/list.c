@@ -539,6 +539,16 @@ static bool load_in_pack(struct loading *loading, struct bytes bytes) {
     return true;
 }
 
+static bool push_some(const struct tree_context *context, struct collection *collection,
+                      const struct bytes *texts, unsigned count) {
+    for (unsigned done = 0; done < count;) {
+        done += tree_push_some(&collection->tree, texts + done, count - done);
+        if (done < count && !push_in_context(context, collection, TREE_BACK, texts[done++], NULL))
+            return false;
+    }
+    return true;
+}
+
 static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
     const struct tree_context *context = &loading->options->context;
     struct value *value = &loading->value;
@@ -553,6 +563,23 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     return push_in_context(context, collection, TREE_BACK, element->name, NULL) ? RDB_TAKEN : RDB_NO_ROOM;
 }
 
+/* Of any node but the first, which makes a pack, or a tree. */
+static enum rdb_answer load_all(struct loading *loading, struct packed *packed) {
+    enum { AT_ONCE = 32 };
+    char digits[AT_ONCE][NUMBER_I64_MAX_LEN];
+    struct bytes texts[AT_ONCE];
+    enum packed_next next;
+    if (loading->value.kind != VALUE_OBJECT) return RDB_SINGLY;
+    do {
+        unsigned count = 0;
+        while ((next = packed_next(packed, digits[count], &texts[count])) == PACKED_ELEMENT)
+            if (++count == AT_ONCE) break;
+        if (!push_some(&loading->options->context, collection_of(loading->value.object), texts, count))
+            return RDB_NO_ROOM;
+    } while (next == PACKED_ELEMENT);
+    return next == PACKED_END ? RDB_TAKEN : RDB_REFUSED;
+}
+
 const struct type type_list = {.name = "list",
                                .number = TYPE_LIST,
                                .encoding = encoding,
@@ -561,6 +588,7 @@ const struct type type_list = {.name = "list",
                                .dump = dump,
                                .form = form,
                                .load = load,
+                               .load_all = load_all,
                                .memory = collection_memory,
                                .fork = collection_fork,
                                .bury = collection_bury};

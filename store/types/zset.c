@@ -6,28 +6,13 @@
 #include <math.h>
 
 #include "store/rdb/writer.h"
+#include "store/types/zset_parts.h"
 #include "store/values/load.h"
-#include "store/values/pack_load.h"
-#include "store/values/score.h"
-
-enum { MEMBER, SCORE, PARTS };
 
 /* ---- Items ---------------------------------------------------------------------------------------- */
 
 static struct zset_item item_of(const struct tree_item *item) {
     return (struct zset_item){.member = {item->parts[0], item->blocks[0]}, .score = item->score};
-}
-
-static struct tree_item scored(struct element member, double score) {
-    return (struct tree_item){.score = score, .parts = {member.bytes}, .blocks = {member.block}};
-}
-
-/* What the index knows a member by. */
-static uint64_t hash_of(const struct hash_seed *seed, struct bytes member) {
-    return hash_bytes(seed, member) >> 32;
-}
-static struct tree_item indexed(const struct hash_seed *seed, struct bytes member, double score) {
-    return (struct tree_item){.key.high = hash_of(seed, member), .score = score};
 }
 
 static const struct tree *index_of(const struct value *value) {
@@ -509,20 +494,6 @@ static double kept(double score, bool edited) {
     return score == 0 && !edited ? 0 : score;
 }
 
-/* A member and its score as they stand in a pack. */
-struct pair {
-    struct element elements[PARTS];
-    char score[SCORE_MAX_LEN];
-};
-static void make_pair(struct pair *pair, struct bytes member, double score) {
-    pair->elements[MEMBER] = element_of(member);
-    pair->elements[SCORE] = element_of((struct bytes){pair->score, score_put(pair->score, score)});
-}
-static size_t pair_len(const struct pair *pair) {
-    return PARTS + element_stored(pair->elements[MEMBER].bytes.len) +
-           element_stored(pair->elements[SCORE].bytes.len);
-}
-
 static enum zset_changed add_to_pack(struct edit *edit, struct bytes bytes, const struct pair *pair,
                                      double score) {
     uint32_t rank = pack_rank(bytes, score, pair->elements[MEMBER].bytes);
@@ -815,107 +786,6 @@ static enum dumped dump(const struct value *value, struct cursor *cursor, struct
                      (struct rdb_target){sink, sink->compressor}, budget);
 }
 
-/* Adds a member to the pack. False if it must be trees for that. */
-static bool load_in_pack(struct loading *loading, const struct rdb_element *element,
-                         enum rdb_answer *answer) {
-    struct bytes now = loading->value.bytes;
-    struct pair pair;
-    if (element->name.len > ELEMENT_INLINE_MAX) return false;
-    make_pair(&pair, element->name, element->score);
-    size_t len = (now.len ? now.len : PACK_HEAD) + pair_len(&pair);
-    if (!collection_may_pack(len, pack_count(now) + PARTS)) return false;
-    *answer = pack_find(now, PARTS, element->name) < pack_count(now) ? RDB_REFUSED : RDB_TAKEN;
-    if (*answer == RDB_REFUSED) return true;
-    struct pack pack = {.data = loading->bytes, .len = now.len, .capacity = sizeof loading->bytes};
-    uint32_t rank = pack_rank(now, element->score, element->name);
-    size_t used = pack_insert(&pack, rank * PARTS, pair.elements, PARTS);
-    assert(used == len && pack.len == len);
-    loading->value.bytes.len = len;
-    return true;
-}
-
-static enum rdb_answer load_in_trees(struct loading *loading, const struct rdb_element *element) {
-    const struct tree_context *context = &loading->options->context;
-    struct value *value = &loading->value;
-    struct tree_item item = {.score = element->score, .parts = {element->name}};
-    struct zset_place other;
-    if (value->kind != VALUE_OBJECT) {
-        struct collection *made = trees_of_pack(context, value->bytes, loading->options->dead);
-        if (made == NULL) return RDB_NO_ROOM;
-        value->kind = VALUE_OBJECT;
-        value->object = &made->head;
-    }
-    if (find_in_trees(context->seed, value, element->name, &other)) return RDB_REFUSED; /* it came before */
-    return add_to_trees(context, collection_of(value->object), &item) ? RDB_TAKEN : RDB_NO_ROOM;
-}
-
-static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
-    const struct load_threshold *threshold = &loading->options->thresholds[TYPE_ZSET];
-    struct value *value = &loading->value;
-    enum rdb_answer answer;
-    if (isnan(element->score)) return RDB_REFUSED;
-    if (value->kind == VALUE_OBJECT || !load_in_pack(loading, element, &answer))
-        answer = load_in_trees(loading, element);
-    size_t len = loading->packed ? 0 : element->name.len;
-    if (len > threshold->len || zset_count(value) > threshold->elements) value->edited = true;
-    return answer;
-}
-
-/* Members and scores of one string become a pack as they stand there, if they are in order and no score is -0. */
-static bool load_all(struct loading *loading, const struct packed *packed) {
-    struct pack pack = {.data = loading->bytes, .capacity = COLLECTION_PACK_BYTES};
-    if (packed->count > COLLECTION_PACK_ELEMENTS || !pack_load_scored(&pack, *packed)) return false;
-    loading->value.bytes.len = pack.len;
-    loading->value.edited = packed->count / PARTS > loading->options->thresholds[TYPE_ZSET].elements;
-    return true;
-}
-
-static void lose_sign_in_pack(struct loading *loading, uint32_t rank) {
-    struct pack pack = {
-        .data = loading->bytes, .len = loading->value.bytes.len, .capacity = sizeof loading->bytes};
-    char text[SCORE_MAX_LEN];
-    struct element zero = element_of((struct bytes){text, score_put(text, 0)});
-    pack_replace(&pack, rank * PARTS + SCORE, &zero);
-    loading->value.bytes.len = pack.len;
-}
-
-static bool lose_sign_in_trees(const struct tree_context *context, const struct value *value, uint64_t rank) {
-    struct collection *collection = collection_of(value->object);
-    struct zset_walk walk;
-    struct zset_item item;
-    char copy[ELEMENT_INLINE_MAX];
-    zset_walk(&walk, value, rank, false);
-    bool any = zset_next(&walk, &item);
-    assert(any && item.score == 0);
-    struct element member = item.member;
-    size_t bytes = member.block ? block_memory(member.block) : 0;
-    if (member.block) {
-        block_retain(member.block);
-    } else {
-        if (member.bytes.len) memcpy(copy, member.bytes.data, member.bytes.len);
-        member.bytes.data = copy;
-    }
-    struct tree_item zero = scored(member, 0);
-    bool done = take_from_trees(context, collection, member.bytes, 0, bytes) &&
-                add_to_trees(context, collection, &zero);
-    if (member.block) block_release(member.block);
-    return done;
-}
-
-/* What is a listpack to Redis in the end has no -0. */
-static enum rdb_answer loaded(struct loading *loading) {
-    struct value *value = &loading->value;
-    if (value->edited) return RDB_TAKEN;
-    uint64_t from = zset_below(value, 0, false), to = zset_below(value, 0, true);
-    for (uint64_t rank = from; rank < to; rank++) {
-        if (value->kind != VALUE_OBJECT)
-            lose_sign_in_pack(loading, (uint32_t)rank);
-        else if (!lose_sign_in_trees(&loading->options->context, value, rank))
-            return RDB_NO_ROOM;
-    }
-    return RDB_TAKEN;
-}
-
 const struct type type_zset = {.name = "zset",
                                .number = TYPE_ZSET,
                                .encoding = encoding,
@@ -923,9 +793,9 @@ const struct type type_zset = {.name = "zset",
                                .digest = digest,
                                .dump = dump,
                                .form = form,
-                               .load = load,
-                               .load_all = load_all,
-                               .loaded = loaded,
+                               .load = zset_load,
+                               .load_all = zset_load_all,
+                               .loaded = zset_loaded,
                                .memory = collection_memory,
                                .fork = collection_fork,
                                .bury = collection_bury};

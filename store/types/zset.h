@@ -102,4 +102,11 @@ struct zset_items {
 bool zset_build(struct keyspace *ks, struct zset_items items, bool edited, char pack[COLLECTION_PACK_BYTES],
                 struct value *value);
 
+/* ---- For the row ---------------------------------------------------------------------------------- */
+
+/* zset_load.c, as in type.h. */
+enum rdb_answer zset_load(struct loading *loading, const struct rdb_element *element);
+enum rdb_answer zset_load_all(struct loading *loading, struct packed *packed);
+enum rdb_answer zset_loaded(struct loading *loading);
+
 #endif

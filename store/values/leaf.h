@@ -93,6 +93,8 @@ bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *rea
 /* Writes the second part of an element of TREE_HASH at this offset over, where both are short and of one length. */
 static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
                                    const struct tree_item *item);
+/* Puts elements of TREE_LIST behind the others, as many of these as are short and have room as it is; how many. */
+static inline unsigned leaf_append(struct leaf *leaf, const struct bytes *texts, unsigned count);
 /* Takes out `count` elements, at least one, from this place on. */
 void leaf_remove(struct leaf *leaf, unsigned place, unsigned count);
 
@@ -163,6 +165,31 @@ static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *me
     debug_assert(leaf->head.kind == TREE_SET);
     *members = (struct leaf_members){tags, tags + count, (const char *)leaf + leaf->start, count};
     return leaf->longs == 0;
+}
+
+static inline unsigned leaf_append(struct leaf *leaf, const struct bytes *texts, unsigned count) {
+    uint8_t *lens = (uint8_t *)leaf->bytes; /* the only column */
+    char *begin = (char *)leaf + leaf->start, *at = begin + leaf->used, *end = (char *)leaf + leaf->capacity;
+    unsigned i = 0, before = leaf->head.count;
+    assert(leaf->head.kind == TREE_LIST && leaf->head.references <= 1 && at <= end);
+    size_t room = (size_t)(begin - leaf->bytes) - before; /* of the column */
+    for (; i < count && i < room; i++) {
+        struct bytes text = texts[i];
+        if (text.len >= LEAF_LONG || text.len > (size_t)(end - at)) break;
+        lens[before + i] = (uint8_t)text.len;
+        if (text.len >= 8 && text.len <= 16) {
+            uint64_t first = load_u64(text.data), last = load_u64(text.data + text.len - 8);
+            memcpy(at, &first, sizeof first);
+            memcpy(at + text.len - 8, &last, sizeof last);
+        } else if (text.len) {
+            memcpy(at, text.data, text.len);
+        }
+        at += text.len;
+    }
+    leaf->head.count = (uint16_t)(before + i);
+    leaf->used = (uint16_t)(at - begin);
+    debug_assert(leaf_is_whole(leaf));
+    return i;
 }
 
 static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,

@@ -26,11 +26,10 @@ static enum rdb_answer element(struct rdb_loader *loader, const struct rdb_eleme
     return loading->type->load(loading, element);
 }
 
-static enum rdb_answer all(struct rdb_loader *loader, const struct packed *packed) {
+static enum rdb_answer all(struct rdb_loader *loader, struct packed *packed) {
     struct loading *loading = loading_of(loader);
-    assert(loading->type && loading->value.kind == VALUE_INLINE && loading->value.bytes.len == 0);
-    bool able = loading->packed && loading->type->load_all;
-    return able && loading->type->load_all(loading, packed) ? RDB_TAKEN : RDB_REFUSED;
+    assert(loading->type && packed->seen == 0);
+    return loading->type->load_all ? loading->type->load_all(loading, packed) : RDB_SINGLY;
 }
 
 static enum rdb_answer end(struct rdb_loader *loader) {

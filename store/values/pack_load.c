@@ -156,25 +156,27 @@ static bool begin(struct work *work, const struct pack *pack, const struct packe
     return true;
 }
 
-static bool finish(struct work *work, struct pack *pack, uint64_t count) {
+static bool finish(struct work *work, struct pack *pack, struct packed *packed) {
+    uint64_t count = packed->count;
     if (!is_end(work)) return false;
     assert(work->code == work->codes + count && (char *)work->code == work->begin);
     pack->data[0] = (char)count;
     pack->data[1] = (char)(count >> 8);
     pack->len = (size_t)(work->at - pack->data);
+    packed->seen = count;
     debug_assert(pack_valid(pack_bytes(pack), PARTS));
     return true;
 }
 
-bool pack_load_pairs(struct pack *pack, struct packed packed) {
+bool pack_load_pairs(struct pack *pack, struct packed *packed) {
     struct work work;
-    if (!begin(&work, pack, &packed)) return false;
-    for (uint64_t i = 0; i < packed.count; i += PARTS) {
+    if (!begin(&work, pack, packed)) return false;
+    for (uint64_t i = 0; i < packed->count; i += PARTS) {
         struct packed_element value;
         struct bytes name;
         if (!put_name(&work, &name) || !take(&work, &value) || !put(&work, &value)) return false;
     }
-    return finish(&work, pack, packed.count);
+    return finish(&work, pack, packed);
 }
 
 static __attribute__((noinline)) bool put_score(struct work *work, const struct packed_element *element,
@@ -200,12 +202,12 @@ static inline bool put_next_score(struct work *work, double *score) {
     return true;
 }
 
-bool pack_load_scored(struct pack *pack, struct packed packed) {
+bool pack_load_scored(struct pack *pack, struct packed *packed) {
     struct bytes before = {NULL, 0};
     double least = -INFINITY;
     struct work work;
-    if (!begin(&work, pack, &packed)) return false;
-    for (uint64_t i = 0; i < packed.count; i += PARTS) {
+    if (!begin(&work, pack, packed)) return false;
+    for (uint64_t i = 0; i < packed->count; i += PARTS) {
         struct bytes name;
         double score;
         if (!put_name(&work, &name) || !put_next_score(&work, &score)) return false;
@@ -213,5 +215,5 @@ bool pack_load_scored(struct pack *pack, struct packed packed) {
         before = name;
         least = score;
     }
-    return finish(&work, pack, packed.count);
+    return finish(&work, pack, packed);
 }

@@ -279,19 +279,22 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
     if (leaf == NULL) return false;
     way->steps[way->depth - 1].at += end == TREE_BACK;
     struct tree_key key = tree_item_key(tree->kind, putting->ready->item);
+    if (end == TREE_FRONT)
+        inner_set_key(parent, 0, leaf_key(putting->leaf, 0, context->seed)); /* it is the second now */
     inner_put(parent, way->steps[way->depth - 1].at, &leaf->head, key, 0);
     tree->bytes += node_memory(&leaf->head);
     way->leaf = leaf;
     return true;
 }
 
-/* Does the item begin a leaf of its own, at this end? What lists put at the front does, and whatever else is appended. */
+/* Does the item begin a leaf of its own, at this end? At the front that is so in lists and in the order of scores, at the
+ * back in all but sets and hashes. */
 static bool begins_leaf(const struct way *way, const struct tree_putting *putting, enum tree_end end) {
     const struct leaf *leaf = putting->leaf;
     enum tree_kind kind = (enum tree_kind)leaf->head.kind;
     struct tree_item last;
     if (putting->skipped || !is_edge(way, end)) return false;
-    if (end == TREE_FRONT) return kind == TREE_LIST && putting->place == 0;
+    if (end == TREE_FRONT) return (kind == TREE_LIST || kind == TREE_SCORES) && putting->place == 0;
     if (tree_by_hash(kind) || putting->place != leaf->head.count) return false;
     if (kind != TREE_INDEX) return true;
     leaf_get(leaf, leaf->head.count - 1u, 0, &last);
@@ -437,11 +440,20 @@ static bool push(struct tree *tree, const struct tree_context *context, const st
 bool tree_push(struct tree *tree, const struct tree_context *context, const struct tree_item *item,
                enum tree_end end) {
     struct leaf_item ready;
-    assert(tree->kind == TREE_LIST || end == TREE_BACK);
+    assert(tree->kind == TREE_LIST || tree->kind == TREE_SCORES || end == TREE_BACK);
     if (!leaf_prepare(tree->kind, item, &ready)) return false;
     bool pushed = push(tree, context, &ready, end);
     leaf_drop(&ready);
     return pushed;
+}
+
+unsigned tree_push_some(struct tree *tree, const struct bytes *texts, unsigned count) {
+    struct leaf *edge = open_edge(tree, TREE_BACK);
+    assert(tree->kind == TREE_LIST);
+    if (edge == NULL) return 0;
+    unsigned some = leaf_append(edge, texts, count);
+    if (some) owe(tree, TREE_BACK, (int)some);
+    return some;
 }
 
 /* ---- Taking out ----------------------------------------------------------------------------------- */

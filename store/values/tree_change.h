@@ -24,10 +24,13 @@ enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context 
                                    const struct tree_item *item,
                                    bool (*see)(void *seer, const struct tree_item *found), void *seer);
 
-/* Puts an item before all others, or behind them, in O(1) as a rule. In ordered trees its key must be above all others, and
- * it is put behind them: so a tree is built of full leaves. False without memory. */
+/* Puts an item before all others, or behind them, in O(1) as a rule: so a tree is built of full leaves. In ordered trees
+ * it must belong there, and before all others it is put in lists and TREE_SCORES alone. False without memory. */
 bool tree_push(struct tree *tree, const struct tree_context *context, const struct tree_item *item,
                enum tree_end end);
+/* Puts elements of a list behind all others, as many of these as the last leaf has room for; how many, which may be
+ * none. What comes next is for tree_push. */
+unsigned tree_push_some(struct tree *tree, const struct bytes *texts, unsigned count);
 /* Takes the first or last one out of a tree that is not empty. False without memory. */
 bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end);
 

@@ -39,9 +39,8 @@ struct type {
     enum rdb_type (*form)(const struct value *value);
     /* Adds an element to the value that is being loaded, which has none at first. It believes nothing. */
     enum rdb_answer (*load)(struct loading *loading, const struct rdb_element *element);
-    /* Adds all elements of a string at once, the first ones, which are then all that there are. False: it cannot, and the
-     * value is as it was; they are to be added one by one. NULL: it never can. */
-    bool (*load_all)(struct loading *loading, const struct packed *packed);
+    /* Adds all elements of a string at once, and the walk is at its end; or says RDB_SINGLY. NULL: it never can. */
+    enum rdb_answer (*load_all)(struct loading *loading, struct packed *packed);
     /* All elements have been added. NULL where nothing is left to do then. */
     enum rdb_answer (*loaded)(struct loading *loading);
 

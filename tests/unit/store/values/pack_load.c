@@ -127,7 +127,9 @@ static bool check_same(struct bytes bytes, enum packed_kind kind, size_t capacit
         struct pack made = {.data = malloc(capacity), .capacity = capacity};
         struct pack wanted = {.data = malloc(capacity), .capacity = capacity};
         CHECK(made.data && wanted.data);
-        bool able = scored ? pack_load_scored(&made, packed) : pack_load_pairs(&made, packed);
+        struct packed walk = packed;
+        bool able = scored ? pack_load_scored(&made, &walk) : pack_load_pairs(&made, &walk);
+        CHECK_INT(walk.seen, able ? packed.count : 0);
         bool right = model(&wanted, packed, scored);
         if (right && scored && is_odd(packed)) right = false;
         if (packed.count == UINT64_MAX) right = false;

@@ -54,7 +54,7 @@ static struct change random_change(const struct model *model) {
     }
     if (change.what <= REMOVE && model->count && random_below(2))
         change.element = model->elements[random_below(model->count)];
-    change.end = list && random_below(2) ? TREE_FRONT : TREE_BACK;
+    change.end = (list || model->kind == TREE_SCORES) && random_below(2) ? TREE_FRONT : TREE_BACK;
     change.position = model->count ? random_below(model->count) : 0;
     change.count = model->count ? 1 + random_below(random_below(8) ? 6 : 900) : 0;
     if (change.count > model->count - change.position) change.count = model->count - change.position;
@@ -62,12 +62,13 @@ static struct change random_change(const struct model *model) {
     if (!list && (change.what == INSERT_AT || change.what == REPLACE_AT)) change.what = PUT;
     if (change.what == REMOVE_RANGE && random_below(6)) change.what = list ? INSERT_AT : PUT;
     if (change.what == PUSH && kind_by_hash(model->kind)) change.what = PUT;
-    if (change.what == PUSH && !list) { /* above all others */
+    if (change.what == PUSH && !list) { /* above all others, or below them */
         const struct element *last = &model->elements[model->count ? model->count - 1 : 0];
         bool has_key = model->kind == TREE_STREAM || model->kind == TREE_INDEX;
         if (model->count && has_key && change.element.key.high <= last->key.high)
             change.element.key.high = last->key.high + 1 + random_below(3);
-        if (model->count && model->kind == TREE_SCORES) change.element.score = last->score + 1;
+        if (model->count && model->kind == TREE_SCORES)
+            change.element.score = change.end == TREE_FRONT ? model->elements[0].score - 1 : last->score + 1;
     }
     if (model->count == 0 && (change.what == POP || change.what == REPLACE_AT || change.what == REMOVE_RANGE))
         change.what = list ? PUSH : PUT;
@@ -334,6 +335,47 @@ static void push_many(struct tree *tree, unsigned count, size_t len) {
     for (unsigned i = 0; i < count; i++) CHECK(tree_push(tree, &model_context, &item, TREE_BACK));
 }
 
+/* Lists that get many at once, of all lengths, and lose some from the front meanwhile. */
+static void many_at_once_are_as_one_by_one(void) {
+    enum { MANY = 4000, AT_ONCE = 40 };
+    static const size_t lens[] = {0, 1, 7, 8, 12, 16, 17, 40, 254, 255, 300, 1100};
+    static char text[1200];
+    static size_t sizes[MANY];
+    struct tree tree = tree_empty(TREE_LIST);
+    unsigned count = 0, gone = 0, at_once = 0;
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)('a' + i % 26);
+    while (count < MANY) {
+        struct bytes texts[AT_ONCE];
+        unsigned some = 1 + random_below(AT_ONCE), done = 0;
+        if (some > MANY - count) some = MANY - count;
+        for (unsigned i = 0; i < some; i++)
+            texts[i] = (struct bytes){text, lens[random_below(random_below(9) ? 8 : 12)]};
+        while (done < some) {
+            unsigned taken = tree_push_some(&tree, texts + done, some - done);
+            CHECK(taken <= some - done);
+            at_once += taken;
+            done += taken;
+            struct tree_item item = {.parts = {texts[done < some ? done : 0]}};
+            if (done < some) CHECK(tree_push(&tree, &model_context, &item, TREE_BACK));
+            done += done < some;
+        }
+        for (unsigned i = 0; i < some; i++) sizes[count++] = texts[i].len;
+        if (random_below(4) == 0 && tree.count > 1) gone += tree_pop(&tree, &model_context, TREE_FRONT);
+        CHECK_INT(tree.count, count - gone);
+    }
+    CHECK(tree_check(&tree, &model_seed) && at_once > MANY / 2);
+    struct tree_cursor cursor;
+    struct tree_item item;
+    tree_select(&cursor, &tree, 0);
+    for (unsigned i = gone; i < count; i++, tree_next(&cursor)) {
+        tree_get(&cursor, &item);
+        CHECK_BYTES(item.parts[0], ((struct bytes){text, sizes[i]}));
+    }
+    CHECK(cursor.leaf == NULL);
+    tree_release(&tree, &model_graves);
+    dig_all();
+}
+
 static void bytes_are_those_of_the_nodes(void) {
     for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++) {
         struct tree tree = tree_empty(kind);
@@ -432,6 +474,7 @@ int main(void) {
     RUN(versions_stay_as_they_were);
     RUN(both_zeroes_are_one_score);
     RUN(equal_hashes_stay_together);
+    RUN(many_at_once_are_as_one_by_one);
     RUN(bytes_are_those_of_the_nodes);
     RUN(an_estimate_is_mended_at_the_end);
     RUN(leaves_shrink);
