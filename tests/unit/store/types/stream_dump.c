@@ -67,8 +67,8 @@ static void nodes_whose_entries_are_deleted_are_left_out(void) {
     end();
 }
 
-/* The first entry of each node has other fields than the rest, and is gone: their fields stand there once a node all the
- * same. */
+/* Behind the first entry of each node, which is gone, comes one with other fields. Those of the rest stand there once a node
+ * in spite of both. */
 static void fields_stand_there_once_a_node(void) {
     enum { ENTRIES = 200, FIELD = 1000 };
     static char field[FIELD];
