@@ -47,9 +47,12 @@ enum {
     RECEIVE_BUFFERS = 256,      /* at most that many receives a turn, */
     RECEIVE_BUFFERS_LEAST = 16, /* and so many offered when few come at once */
     RECEIVE_BUFFER_SIZE = 16 * 1024,
-    BATCH_REQUESTS = 16,    /* parsed and prefetched together */
-    TURN_REQUESTS = 1024,   /* of one connection, before the others have their turn, */
-    TURN_BYTES = 64 * 1024, /* or so many bytes of them */
+    BATCH_REQUESTS = 16,         /* parsed and prefetched together, */
+    BATCH_INPUT = 8 * 1024,      /* or fewer, if they have so many bytes: each may have hundreds of members */
+    TURN_REQUESTS = 1024,        /* of one connection, before the others have their turn, */
+    TURN_BYTES = 64 * 1024,      /* or so many bytes of them, */
+    TURN_BYTES_LEAST = 8 * 1024, /* or at least so many, if the turn of all has taken so long: */
+    TURN_MOST_NS = 500 * 1000,
     OUTPUT_CHUNK_SIZE = 16 * 1024,
     OUTPUT_HIGH_WATER = 32 * 1024 * 1024, /* unsent bytes at which a connection's requests wait ... */
     OUTPUT_LOW_WATER = 8 * 1024 * 1024,   /* ... until it has read down to this */

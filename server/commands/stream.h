@@ -61,6 +61,8 @@ struct stream_consumer *stream_hear(struct call *call, struct edit *edit, struct
 void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group *group,
                       const struct stream_named *consumer, const struct stream_pending *pending);
 void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group);
+/* That the consumer is new whose name follows argv[group], where nothing else that is recorded names it. */
+void stream_log_consumer(struct call *call, uint32_t arg, uint32_t group);
 
 /* ---- References ----------------------------------------------------------------------------------- */
 

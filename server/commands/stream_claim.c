@@ -16,6 +16,7 @@ struct claiming {
     int64_t
         retries; /* how often it has been delivered then; -1: once more than before, or as often if `just_id` */
     bool force, just_id, failed;
+    bool created; /* the consumer is new, and nothing has been recorded that names it */
     uint64_t changes;
 };
 
@@ -47,11 +48,11 @@ static enum claimed drop(struct claiming *claiming, const struct stream_pending 
 
 /* The consumer, which begins to be there with the first entry that it claims. False without memory. */
 static bool hear_consumer(struct claiming *claiming) {
-    bool created;
+    struct call *call = claiming->call;
+    bool *created = &claiming->created;
     if (claiming->consumer) return true;
-    claiming->consumer =
-        stream_hear(claiming->call, &claiming->edit, claiming->group, claiming->call->argv[3], &created);
-    if (claiming->consumer && created) stream_told(claiming->call, 1, EVENT_XGROUP_CREATECONSUMER, 1);
+    claiming->consumer = stream_hear(call, &claiming->edit, claiming->group, call->argv[3], created);
+    if (claiming->consumer && *created) stream_told(call, 1, EVENT_XGROUP_CREATECONSUMER, 1);
     return claiming->consumer;
 }
 
@@ -73,7 +74,11 @@ static enum claimed claim(struct claiming *claiming, struct stream_id id) {
     else if (!claiming->just_id)
         pending.count++;
     claiming->failed = !stream_pending_put(claiming->group, &context, &pending);
-    if (claiming->failed) return CLAIM_NO;
+    if (claiming->failed) {
+        if (claiming->created) stream_log_consumer(claiming->call, 1, 2);
+        return CLAIM_NO;
+    }
+    claiming->created = false;
     claiming->changes++;
     if (claiming->call->effects->journal) log_claim(claiming, &pending);
     return CLAIM_YES;
@@ -97,8 +102,9 @@ static bool own_group(struct claiming *claiming) {
 }
 
 static void end_claiming(struct claiming *claiming) {
-    stream_close(claiming->call, 1, &claiming->edit);
-    stream_told(claiming->call, 1, EVENT_NONE, claiming->changes);
+    struct call *call = claiming->call;
+    stream_close(call, 1, &claiming->edit);
+    stream_told(call, 1, EVENT_NONE, claiming->changes);
 }
 
 /* An entry that was claimed: its number, or all of it. */

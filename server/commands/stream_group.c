@@ -30,6 +30,11 @@ void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group
              BYTES("LASTID"), stream_id_text(last, group->last));
 }
 
+void stream_log_consumer(struct call *call, uint32_t arg, uint32_t group) {
+    CALL_LOG(call, BYTES("XGROUP"), BYTES("CREATECONSUMER"), call->argv[arg], call->argv[group],
+             call->argv[group + 1]);
+}
+
 void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group) {
     char last[STREAM_ID_TEXT_MAX], read[NUMBER_I64_MAX_LEN];
     int64_t entries = group->read >= 0 ? group->read : STREAM_READ_UNKNOWN; /* others are refused */

@@ -240,18 +240,19 @@ static void wait_to_read(struct call *call, const struct reading *reading, struc
     reply_null_array(call->reply);
 }
 
-/* Where nothing is there: what is read later is behind these numbers, also where `$` was said. */
+/* Where nothing is there: what is read later is behind these numbers, also where `$` was said. All keys are looked up once
+ * more in any case, as Redis does, which counts and tells each miss twice. */
 static void note_and_wait(struct call *call, const struct reading *reading) {
     struct stream_id *noted = NULL;
     if (reading->blocks && !(noted = malloc((reading->streams + 1) * sizeof *noted))) {
         call_out_of_memory(call);
         return;
     }
-    for (uint32_t i = 0; reading->blocks && i < reading->streams; i++) {
+    for (uint32_t i = 0; i < reading->streams; i++) {
         struct asked asked;
         bool read = read_asked(call, reading->first + i, reading->streams, &asked);
         assert(read);
-        noted[i] = asked.behind;
+        if (noted) noted[i] = asked.behind;
     }
     wait_to_read(call, reading, noted);
 }
@@ -391,12 +392,6 @@ static bool has_news(const struct stream *stream, const struct stream_group *gro
     return stream->entries.count > 0 && stream_id_compare(stream_end(stream, TREE_BACK), group->last) > 0;
 }
 
-/* Records that the consumer is new, which nothing else would tell. */
-static void log_consumer(struct call *call, uint32_t arg, const struct reading *reading) {
-    CALL_LOG(call, BYTES("XGROUP"), BYTES("CREATECONSUMER"), call->argv[arg], call->argv[reading->group],
-             call->argv[reading->group + 1]);
-}
-
 /* Delivers, and tells of it. */
 static void serve_reader(const struct reader *reader, bool created, struct served *served) {
     struct call *call = reader->call;
@@ -405,14 +400,15 @@ static void serve_reader(const struct reader *reader, bool created, struct serve
     served->stream = reader->stream;
     if (created) stream_told(call, reader->arg, EVENT_XGROUP_CREATECONSUMER, 1);
     bool logged = created && (reader->reading->no_ack || served->history);
-    if (logged) log_consumer(call, reader->arg, reader->reading);
+    if (logged) stream_log_consumer(call, reader->arg, reader->reading->group);
     if (served->history) {
         served->count = redeliver(reader, served->from);
     } else if (stream_id_next(&from)) {
         stream_walk(&served->walk, reader->stream, from, STREAM_ID_MAX, false);
         served->count = deliver(reader, served->walk);
     }
-    if (created && !logged && served->count == 0) log_consumer(call, reader->arg, reader->reading);
+    if (created && !logged && served->count == 0)
+        stream_log_consumer(call, reader->arg, reader->reading->group);
 }
 
 /* Serves the key argv[arg], if there is something new, or in any case. False without memory, and then nothing was done. */
@@ -506,6 +502,7 @@ static bool serve_keys(struct call *call, const struct reading *reading, struct 
     uint32_t count = 0, done = 0;
     bool failed = false;
     for (; done < reading->streams && !failed; done++) {
+        metric_add(&call->effects->metrics->keyspace_hits, 1); /* looked up once more, as Redis does */
         failed = !serve_key(call, reading->first + done, reading, false, &served[done]);
         if (failed) served[done].any = false;
         count += served[done].any;

@@ -113,7 +113,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
     struct shard *shard = conn->shard;
     unsigned most = batch_size(conn);
     *parsed = (struct parsed){.status = REQUEST_READY};
-    while (parsed->count < most && parsed->used < len) {
+    while (parsed->count < most && parsed->used < len && parsed->used < BATCH_INPUT) {
         struct request *request = &shard->exec.batch[parsed->count];
         struct bytes rest = {data + parsed->used, len - parsed->used};
         struct next_request next;
@@ -231,7 +231,9 @@ static bool has_budget(struct conn *conn) {
         conn->turn_requests = 0;
         conn->turn_bytes = 0;
     }
-    return conn->turn_requests < TURN_REQUESTS && conn->turn_bytes < TURN_BYTES;
+    const struct clock *clock = &conn->shard->exec.clock; /* timed_ns: when the last batch ended */
+    bool late = clock->timed_ns > clock->now_us * 1000 + TURN_MOST_NS && conn->turn_bytes >= TURN_BYTES_LEAST;
+    return conn->turn_requests < TURN_REQUESTS && conn->turn_bytes < TURN_BYTES && !late;
 }
 
 /* Runs what data[0, len) holds; returns how many bytes were consumed, SIZE_MAX if conn->pending was replaced,

@@ -1,7 +1,9 @@
 /* stream_dump.c - streams as Redis 7.0 reads them (store/rdb/stream.h has the form).
  *
  * There is a listpack for each of Redis's nodes, without the entries that have been deleted; nodes without entries are
- * left out. The master entry has the fields of the first entry. The cursor says where a dump is: its stage, the node or
+ * left out. The master entry has the fields that the first entry had, there or not, or, where the stream has forgotten
+ * these, those of the first one that is there: so a listpack is no longer than the account of its node (stream_nodes.h)
+ * says, which ends at STREAM_ENTRY_MOST and an entry. The cursor says where a dump is: its stage, the node or
  * group, and of a group's pending entries or its consumers the next. */
 #include "store/rdb/packed.h"
 #include "store/rdb/stream.h"
@@ -43,6 +45,7 @@ struct dumped_node {
     const struct stream *stream;
     struct stream_id from, to;
     uint64_t entries;
+    unsigned number; /* of the fields that the master entry has; 0: those of the first entry */
     struct stream_item first;
 };
 
@@ -50,7 +53,7 @@ static bool same_fields(const struct dumped_node *node, const struct stream_item
     struct stream_fields a = stream_fields(node->first.entry, node->stream->names);
     struct stream_fields b = stream_fields(item->entry, node->stream->names);
     struct bytes field, other, value;
-    if (a.number && a.number == b.number) return true;
+    if (node->number) return b.number == node->number;
     if (a.left != b.left) return false;
     while (stream_fields_next(&a, &field, &value) && stream_fields_next(&b, &other, &value))
         if (!bytes_equal(field, other)) return false;
@@ -58,12 +61,16 @@ static bool same_fields(const struct dumped_node *node, const struct stream_item
 }
 
 static void put_master(struct pages *pages, const struct dumped_node *node) {
-    struct stream_fields fields = stream_fields(node->first.entry, node->stream->names);
+    const struct block *names = node->stream->names;
+    unsigned number = node->number;
+    struct stream_fields fields = number ? stream_names_list(names, number)
+                                         : stream_fields(node->first.entry, names);
     struct bytes field, value;
     put_number(pages, (int64_t)node->entries);
     put_number(pages, 0);
     put_number(pages, (int64_t)fields.left);
-    while (stream_fields_next(&fields, &field, &value)) put_text(pages, field);
+    while (number ? stream_names_next(&fields, &field) : stream_fields_next(&fields, &field, &value))
+        put_text(pages, field);
     put_number(pages, 0);
 }
 
@@ -117,23 +124,15 @@ static bool write_node(struct sink *sink, struct dumped_node *node) {
 
 /* ---- Nodes ---------------------------------------------------------------------------------------- */
 
-/* The number that the node at this place begins with; behind the last one, there is none. */
-static struct stream_id node_begins(const struct stream *stream, uint64_t place) {
-    struct tree_cursor cursor;
-    struct tree_item item;
-    if (place >= stream->nodes.closed.count) return stream->nodes.open.first;
-    tree_select(&cursor, &stream->nodes.closed, place);
-    tree_get(&cursor, &item);
-    return stream_id_of(&item);
-}
-
 /* Which entries the node at this place has; false if none. What is before or behind all nodes is in the first or last. */
 static bool node_at(const struct stream *stream, uint64_t place, struct dumped_node *node) {
     bool last = place == stream->nodes.closed.count;
+    struct stream_node begin = stream_nodes_at(&stream->nodes, place);
     *node = (struct dumped_node){.stream = stream, .to = STREAM_ID_MAX};
-    if (place > 0) node->from = node_begins(stream, place);
+    if (begin.number <= stream_names_count(stream->names)) node->number = begin.number;
+    if (place > 0) node->from = begin.first;
     if (!last) {
-        node->to = node_begins(stream, place + 1);
+        node->to = stream_nodes_at(&stream->nodes, place + 1).first;
         bool open_is_none = place + 1 == stream->nodes.closed.count && stream->nodes.open.total == 0;
         if (open_is_none)
             node->to = STREAM_ID_MAX;
@@ -146,18 +145,28 @@ static bool node_at(const struct stream *stream, uint64_t place, struct dumped_n
     return node->entries > 0;
 }
 
+enum { EMPTY_COST = 8 }; /* what looking for a node takes, in entries that are written */
+
+/* Counts the nodes that are not empty, in the cursor's word RANK, and writes how many they are. */
+static enum dumped count_nodes(const struct stream *stream, struct cursor *cursor, struct sink *sink,
+                               size_t budget) {
+    uint64_t places = stream->nodes.closed.count + 1, most = budget / (16 * EMPTY_COST) + 1;
+    struct dumped_node node;
+    for (uint64_t i = 0; i < most && cursor->words[PLACE] < places; i++)
+        cursor->words[RANK] += node_at(stream, cursor->words[PLACE]++, &node);
+    if (cursor->words[PLACE] < places) return DUMP_MORE;
+    if (!rdb_write_len(sink, cursor->words[RANK])) return DUMP_FAILED;
+    *cursor = (struct cursor){.words = {[STAGE] = STAGE_NODES}};
+    return DUMP_DONE;
+}
+
 static enum dumped write_nodes(const struct stream *stream, struct cursor *cursor, struct sink *sink,
                                size_t budget) {
     uint64_t places = stream->nodes.closed.count + 1, entries = 0, most = budget / 16 + 1;
     struct dumped_node node;
-    if (cursor->words[STAGE] == STAGE_BEGIN) {
-        uint64_t nodes = 0;
-        for (uint64_t i = 0; i < places; i++) nodes += node_at(stream, i, &node);
-        if (!rdb_write_len(sink, nodes)) return DUMP_FAILED;
-        cursor->words[STAGE] = STAGE_NODES;
-    }
     for (; cursor->words[PLACE] < places; cursor->words[PLACE]++) {
         if (entries >= most) return DUMP_MORE;
+        entries += EMPTY_COST;
         if (!node_at(stream, cursor->words[PLACE], &node)) continue;
         if (!write_node(sink, &node)) return DUMP_FAILED;
         entries += node.entries;
@@ -259,6 +268,10 @@ static enum dumped write_groups(const struct stream *stream, struct cursor *curs
 
 enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
     const struct stream *stream = stream_at(value);
+    if (cursor->words[STAGE] == STAGE_BEGIN) {
+        enum dumped dumped = count_nodes(stream, cursor, sink, budget);
+        if (dumped != DUMP_DONE) return dumped;
+    }
     if (cursor->words[STAGE] != STAGE_GROUPS) {
         enum dumped dumped = write_nodes(stream, cursor, sink, budget);
         if (dumped != DUMP_DONE) return dumped;

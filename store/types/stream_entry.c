@@ -186,3 +186,18 @@ bool stream_fields_next(struct stream_fields *fields, struct bytes *field, struc
     *value = take_bytes(&fields->values, len);
     return true;
 }
+
+struct stream_fields stream_names_list(const struct block *names, unsigned number) {
+    struct list_head head;
+    struct stream_fields fields = {.number = number};
+    fields.names = list_at(names, number, &head);
+    fields.left = head.count;
+    return fields;
+}
+
+bool stream_names_next(struct stream_fields *fields, struct bytes *field) {
+    if (fields->left == 0) return false;
+    fields->left--;
+    *field = take_bytes(&fields->names, take_number(&fields->names));
+    return true;
+}

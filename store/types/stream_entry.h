@@ -72,5 +72,8 @@ struct stream_fields {
 };
 struct stream_fields stream_fields(struct bytes entry, const struct block *names);
 bool stream_fields_next(struct stream_fields *fields, struct bytes *field, struct bytes *value);
+/* A walk over the fields of the list with this number, which have no values. */
+struct stream_fields stream_names_list(const struct block *names, unsigned number);
+bool stream_names_next(struct stream_fields *fields, struct bytes *field);
 
 #endif

@@ -95,11 +95,11 @@ bool stream_named_own(struct stream_named_list *list, struct heap *heap, struct 
 /* Puts an item, whose one reference becomes the list's, where it has been sought in vain. */
 bool stream_named_put(void *owner, struct stream_named_list *list, struct heap *heap, struct stream_spot spot,
                       struct stream_named *item);
-/* Puts another item of the same name at the spot of a chunk that is the list's own. The reference to the old one goes to
- * the caller. */
+/* Puts another item of the same name at the spot of a chunk that is the list's own. Gives
+ * the old one back, with the reference to it. */
 struct stream_named *stream_named_swap(struct stream_named_list *list, struct stream_spot spot,
                                        struct stream_named *item);
-/* Takes an item out of a chunk that is the list's own. The reference goes to the caller. */
+/* Takes an item out of a chunk that is the list's own. Gives it back, with the reference to it. */
 struct stream_named *stream_named_take(struct stream_named_list *list, struct stream_spot spot);
 /* The same items in an empty list. */
 bool stream_named_share(void *owner, struct stream_named_list *to, const struct stream_named_list *from);

@@ -98,6 +98,16 @@ static struct stream_node node_of(const struct tree_item *item) {
     return node;
 }
 
+struct stream_node stream_nodes_at(const struct stream_nodes *nodes, uint64_t place) {
+    struct tree_cursor cursor;
+    struct tree_item item;
+    assert(place <= nodes->closed.count);
+    if (place == nodes->closed.count) return nodes->open;
+    tree_select(&cursor, &nodes->closed, place);
+    tree_get(&cursor, &item);
+    return node_of(&item);
+}
+
 static void close_node(struct stream_nodes *nodes, const struct tree_context *context) {
     char bytes[NODE_BYTES_MOST];
     struct tree_item item = item_of(&nodes->open, bytes);

@@ -59,6 +59,8 @@ uint64_t stream_nodes_whole(const struct stream_nodes *nodes, const struct tree 
 uint64_t stream_nodes_below(const struct stream_nodes *nodes, const struct tree *entries,
                             struct stream_id id);
 
+/* The closed node at this place, or, behind all of them, the last one. */
+struct stream_node stream_nodes_at(const struct stream_nodes *nodes, uint64_t place);
 /* How many nodes there are, and how many Redis's radix tree has for them. That takes a walk over them: of very many, the
  * first stand for all. */
 uint64_t stream_nodes_count(const struct stream_nodes *nodes);

@@ -19,6 +19,41 @@ static void a_stream_is_described(void) {
     end();
 }
 
+/* Behind the text at which a reply goes on with it; NULL where it does not, or `at` is NULL already. */
+static const char *behind(const char *at, struct bytes reply, const char *text) {
+    const char *found = at ? memmem(at, (size_t)(reply.data + reply.len - at), text, strlen(text)) : NULL;
+    return found ? found + strlen(text) : NULL;
+}
+
+/* Of groups with more pending entries and consumers than fit the reply at once. */
+static void all_of_large_groups_is_told(void) {
+    enum { COUNT = 3000, CONSUMERS = 1000 };
+    char text[200];
+    begin();
+    EXPECT("xgroup create s g 0 mkstream\nxgroup create s h 0\n", OK OK);
+    for (unsigned i = 1; i <= COUNT; i++) {
+        snprintf(text, sizeof text, "xadd s %u-1 a b\nxreadgroup group g c%03u count 1 streams s >\n", i,
+                 i % CONSUMERS);
+        run(bytes_of(text));
+    }
+    struct bytes reply = run(BYTES("xinfo stream s full count 0\n"));
+    const char *at = reply.data;
+    for (unsigned i = 1; i <= COUNT; i++) {
+        snprintf(text, sizeof text, "\r\n%u-1\r\n$4\r\nc%03u\r\n:", i, i % CONSUMERS);
+        at = behind(at, reply, text);
+    }
+    at = behind(at, reply, "$9\r\nconsumers\r\n*1000\r\n");
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        snprintf(text, sizeof text, "\r\nc%03u\r\n$9\r\nseen-time\r\n", i);
+        at = behind(at, reply, text);
+    }
+    at = behind(at, reply, "$1\r\nh\r\n");
+    CHECK(behind(at, reply, "$7\r\npending\r\n*0\r\n$9\r\nconsumers\r\n*0\r\n"));
+    reply = run(BYTES("xinfo consumers s g\n"));
+    CHECK(behind(reply.data, reply, "\r\nc999\r\n$7\r\npending\r\n:3\r\n"));
+    end();
+}
+
 static void what_is_wrong_is_told(void) {
     begin();
     EXPECT("xadd s 1-1 a b\nset k v\n", "$3\r\n1-1\r\n" OK);
@@ -37,6 +72,7 @@ static void what_is_wrong_is_told(void) {
 
 int main(void) {
     RUN(a_stream_is_described);
+    RUN(all_of_large_groups_is_told);
     RUN(what_is_wrong_is_told);
     return 0;
 }

@@ -14,6 +14,22 @@ static void what_is_behind_a_number_is_read(void) {
     end();
 }
 
+/* As Redis does it: so are hits and misses counted, and the latter told. */
+static void keys_are_looked_up_twice(void) {
+    begin();
+    const struct metrics *metrics = &shards->exec.metrics;
+    EXPECT("xadd s 1-1 a b\nxgroup create s g $\n", "$3\r\n1-1\r\n" OK);
+    EXPECT("xread streams none s $ $\n", "*-1\r\n");
+    CHECK(metrics->keyspace_hits == 2 && metrics->keyspace_misses == 2);
+    run(BYTES("xread streams none s 0 0\n"));
+    CHECK(metrics->keyspace_hits == 4 && metrics->keyspace_misses == 4);
+    EXPECT("xreadgroup group g c streams s >\n", "*-1\r\n");
+    CHECK(metrics->keyspace_hits == 6 && metrics->keyspace_misses == 4);
+    run(BYTES("xread streams none s 0 x\n"));
+    CHECK(metrics->keyspace_hits == 7 && metrics->keyspace_misses == 5);
+    end();
+}
+
 static void options_are_checked(void) {
     begin();
     EXPECT("set k v\n", OK);
@@ -62,6 +78,7 @@ static void large_replies_are_whole(void) {
 
 int main(void) {
     RUN(what_is_behind_a_number_is_read);
+    RUN(keys_are_looked_up_twice);
     RUN(options_are_checked);
     RUN(large_replies_are_whole);
     return 0;

@@ -13,7 +13,7 @@ static void receive(struct conn *conn, const char *data, size_t len) {
     struct shard *shard = conn->shard;
     char *exact = malloc(len ? len : 1); /* so that a sanitizer sees what is read beyond it */
     CHECK(exact);
-    memcpy(exact, data, len);
+    if (len) memcpy(exact, data, len);
     conn_input(conn, exact, len);
     free(exact);
     while (!conn_list_empty(&shard->ready)) {
@@ -130,6 +130,36 @@ static void more_than_a_turn_s_worth_goes_on_in_the_next(void) {
     buffer_free(&replies);
 }
 
+/* In a turn that has taken long already a connection has a small share. */
+static void a_late_turn_ends_early(void) {
+    enum { REQUESTS = 100, LATE_US = 10 * TURN_MOST_NS / 1000 };
+    struct buffer data = {0}, replies = {0};
+    char value[500];
+    memset(value, 'x', sizeof value);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        CHECK(buffer_append(&data, BYTES("set k "), FIXTURE_SENT_MAX));
+        CHECK(buffer_append(&data, (struct bytes){value, sizeof value}, FIXTURE_SENT_MAX));
+        CHECK(buffer_append(&data, BYTES("\r\n"), FIXTURE_SENT_MAX));
+        CHECK(buffer_append(&replies, BYTES("+OK\r\n"), FIXTURE_SENT_MAX));
+    }
+    fixture_open(4);
+    struct conn *conn = fixture_conn(shards);
+    clock_read(&shards->exec.clock);
+    shards->exec.clock.now_us -= LATE_US;
+    conn_input(conn, data.data, data.len);
+    CHECK(conn_link_in(&conn->turn_link));
+    CHECK(conn->turn_bytes >= TURN_BYTES_LEAST && conn->turn_bytes < 2 * TURN_BYTES_LEAST + sizeof value);
+    conn_link_out(&conn->turn_link);
+    conn_wants_turn(conn);
+    receive(conn, NULL, 0);
+    CHECK_BYTES(buffer_bytes(&sent), buffer_bytes(&replies));
+    buffer_free(&sent);
+    fixture_conn_close(conn);
+    fixture_close();
+    buffer_free(&data);
+    buffer_free(&replies);
+}
+
 /* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal
  * says why, or the connection ends. */
 static void without_memory_requests_are_refused_or_the_connection_ends(void) {
@@ -193,6 +223,7 @@ int main(void) {
     RUN(a_record_begins_where_its_request_does);
     RUN(nothing_behind_quit_is_looked_at);
     RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
+    RUN(a_late_turn_ends_early);
     RUN(without_memory_requests_are_refused_or_the_connection_ends);
     return 0;
 }

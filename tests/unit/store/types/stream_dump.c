@@ -67,10 +67,36 @@ static void nodes_whose_entries_are_deleted_are_left_out(void) {
     end();
 }
 
+/* Behind the first entry of each node, which is gone, comes one with other fields. Those of the rest stand there once a node
+ * in spite of both. */
+static void fields_stand_there_once_a_node(void) {
+    enum { ENTRIES = 200, FIELD = 1000 };
+    static char field[FIELD];
+    begin();
+    struct edit edit = edit_of("key", TYPE_STREAM);
+    struct stream_node_limits limits = {.entries = 100};
+    memset(field, 'f', sizeof field);
+    struct bytes words[] = {{field, sizeof field}, BYTES("v")}, others[] = {BYTES("g"), BYTES("v")};
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        CHECK(stream_add(&edit, (struct stream_id){i + 1, 0},
+                         &(struct stream_pairs){i % 100 == 1 ? others : words, 1}, &limits));
+    for (uint64_t i = 0; i < ENTRIES; i += 100)
+        CHECK(stream_delete(&edit, (struct stream_id){i + 1, 0}) == STREAM_CHANGED);
+    edit_close(&edit);
+    struct value value = entry_value(keyspace_find(ks, 0, key_of("key")));
+    struct paper paper = {.most = 0};
+    CHECK(dump_all(&value, &paper, 1) == DUMP_DONE);
+    CHECK(paper.len < 5 * FIELD + ENTRIES * 20);
+    free(paper.data);
+    end();
+}
+
 int main(void) {
     seed = check_seed();
     RUN(a_dump_is_the_stream);
     RUN(a_sink_that_takes_no_more_ends_it);
     RUN(nodes_whose_entries_are_deleted_are_left_out);
+    RUN(fields_stand_there_once_a_node);
     return 0;
 }
