@@ -9,7 +9,7 @@
 #include "protocol/text.h"
 #include "server/journal/intake.h"
 
-enum { KEY_SHOWN_MAX = 128, KEYS_AHEAD = 16 };
+enum { KEY_SHOWN_MAX = 128, KEYS_AHEAD = 16, BURY_STEP = 4096 };
 
 /* ---- What is wrong -------------------------------------------------------------------------------- */
 
@@ -105,6 +105,18 @@ static bool keep_value(struct load_keys *keys, struct keyspace *ks, struct key k
     return true;
 }
 
+/* A value that was not kept is freed now: who frees in steps while commands run does not come before all is loaded, and
+ * then there would be room for every value that was only looked at, or whose time has come. */
+static void bury(const struct load_keys *keys, struct dead *dead) {
+    unsigned budget = BURY_STEP;
+    if (!dead->first) return;
+    while (dead_bury(dead, &budget)) {
+        leave_stripe(keys);
+        budget = BURY_STEP;
+        enter_stripe(keys);
+    }
+}
+
 bool load_key(struct load_keys *keys) {
     struct bytes name = keys->reader.name.bytes;
     uint64_t hash = hash_bytes(&stripes.seed, name);
@@ -116,6 +128,7 @@ bool load_key(struct load_keys *keys) {
     /* Its bytes may have moved. */
     if (read && whole) read = keep_value(keys, ks, (struct key){keys->reader.name.bytes, hash});
     load_end(&keys->loading);
+    bury(keys, &ks->dead);
     keyspace_note_nodes(ks);
     keyspace_note_garbage(ks);
     leave_stripe(keys);

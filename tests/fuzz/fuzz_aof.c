@@ -93,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     enum aof_found found = look_at(&whole, 0);
     CHECK(look_at(&pieces, 1 + data[0]) == found);
     CHECK(pieces.end == whole.end && pieces.commands == whole.commands && pieces.batches == whole.batches);
+    CHECK(pieces.last == whole.last && pieces.doubt == whole.doubt);
     CHECK(pieces.fault == whole.fault && strcmp(pieces.why, whole.why) == 0);
     if (found == AOF_BAD) return 0;
     uint64_t commands = run_whole(whole.end, 0);

@@ -111,6 +111,35 @@ static void looking_changes_nothing(void) {
     end();
 }
 
+static void check_nothing_is_left(uint64_t used) {
+    CHECK_INT(heaps_used(stripes.heaps) + heaps_blocks(stripes.heaps), used);
+    for (unsigned i = 0; i < stripes.count; i++) CHECK(!stripes.all[i].keyspace->dead.first);
+}
+
+/* Nor a large one's rest, which while commands run is freed in steps. */
+static void a_value_that_is_not_kept_is_freed_before_the_next(void) {
+    struct snapshot_load look = {.summed = true, .only_looks = true}, torn = look, late = {.summed = true};
+    disk_new(&disk);
+    open_shards(2);
+    for (unsigned i = 0; i < 20000; i++)
+        run_format("hset bighash field:%u %u\nsadd bigset member:%u\n", i, i, i);
+    run_format("pexpire bighash 10\npexpire bigset 10\n");
+    save_it();
+    empty_all();
+    uint64_t used = heaps_used(stripes.heaps) + heaps_blocks(stripes.heaps);
+    CHECK(load_it(&look) == SNAPSHOT_LOADED);
+    check_nothing_is_left(used);
+    now_ms += 100;
+    CHECK(load_it(&late) == SNAPSHOT_LOADED);
+    CHECK_INT(late.expired, 2);
+    check_nothing_is_left(used);
+    disk.files[disk_find(&disk, "dump.rdb")].len /= 2;
+    CHECK(load_it(&torn) == SNAPSHOT_FAILED);
+    check_nothing_is_left(used);
+    disk_free(&disk);
+    end();
+}
+
 static const struct {
     struct bytes file;
     const char *why; /* NULL: it is well */
@@ -277,6 +306,7 @@ int main(void) {
     RUN(keys_whose_time_has_come_are_left_out);
     RUN(keys_that_are_there_are_replaced_only_if_asked_for);
     RUN(looking_changes_nothing);
+    RUN(a_value_that_is_not_kept_is_freed_before_the_next);
     RUN(what_is_no_file_is_refused_with_its_place);
     RUN(every_cut_is_refused);
     RUN(every_flipped_bit_is_noticed);
