@@ -21,22 +21,6 @@ static inline char *put_crlf(char *at) {
     return at + 2;
 }
 
-/* memcpy without the call for what is short: overlapping halves cover every length from 4 to 16. */
-static inline char *put_bytes(char *at, const char *data, size_t len) {
-    if (len - 8 <= 8) {
-        uint64_t head = load_u64(data), tail = load_u64(data + len - 8);
-        memcpy(at, &head, 8);
-        memcpy(at + len - 8, &tail, 8);
-    } else if (len - 4 < 4) {
-        uint32_t head = load_u32(data), tail = load_u32(data + len - 4);
-        memcpy(at, &head, 4);
-        memcpy(at + len - 4, &tail, 4);
-    } else if (len) {
-        memcpy(at, data, len);
-    }
-    return at + len;
-}
-
 /* "<type><n>\r\n"; writes four bytes at least. */
 static inline char *put_header(char *at, char type, uint64_t n) {
     if (n < 10) {
@@ -89,7 +73,7 @@ void reply_bulk_long(struct reply *reply, struct bytes bytes) {
         return;
     }
     at = put_header(at, '$', bytes.len);
-    at = put_bytes(at, bytes.data, bytes.len);
+    at = copy_short(at, bytes.data, bytes.len);
     reply->at = put_crlf(at);
 }
 

@@ -305,6 +305,13 @@ static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key
     return e;
 }
 
+/* Apart, and only where it changes something: whoever notes the access next reads the whole word of which this writes a byte, and
+ * would wait until that has left the processor's queue of stores. */
+static __attribute__((noinline)) void mark_string(struct entry *e) {
+    e->type = TYPE_STRING;
+    e->edited = false;
+}
+
 /* Most values that are overwritten give way to a string of the same length, and neither has an expiry. */
 static bool takes_the_place(const struct entry *e, const struct value *value, int64_t expiry_ms) {
     bool plain = value->kind == VALUE_INLINE && value->type == TYPE_STRING && !value->edited;
@@ -317,9 +324,8 @@ struct entry *keyspace_set(struct keyspace *ks, unsigned db, struct key key, con
     struct entry *e = keyspace_find(ks, db, key);
     if (e && takes_the_place(e, value, expiry_ms)) {
         preimage(ks, &ks->db[db], e);
-        e->type = TYPE_STRING;
-        e->edited = false;
-        if (e->value_len) memcpy(entry_value_at(e), value->bytes.data, e->value_len);
+        if (e->type != TYPE_STRING || e->edited) mark_string(e);
+        copy_short(entry_value_at(e), value->bytes.data, value->bytes.len);
         return e;
     }
     struct value own = *value;
