@@ -42,19 +42,18 @@ enum {
 /* A part of a stream, in the order in which they come: entries with ascending numbers, the state, and each group with
  * its consumers and what is pending for each. */
 enum rdb_part { RDB_PART_ENTRY, RDB_PART_STATE, RDB_PART_GROUP, RDB_PART_CONSUMER, RDB_PART_PENDING };
-enum { RDB_ENTRIES_READ_UNKNOWN = -1, RDB_ENTRIES_READ_UNSAID = -2 };
 
 struct rdb_stream_part {
     enum rdb_part part;
     bool opens_node;  /* of an entry: it is the first of its node */
-    bool old;         /* of the state: what came with type 19 is not known */
+    bool old;         /* of the state, and of a group: what came with type 19 is not known */
     struct rdb_id id; /* of an entry, or of one that is pending; the last one of the stream or group */
     const struct bytes *pairs; /* of an entry: fields and values in turn */
     uint32_t count;            /* of these pairs, above 0 */
     struct rdb_id max_deleted; /* of the state; and the entries that there have been */
     uint64_t added;
     struct bytes name;   /* of a group or a consumer */
-    int64_t read;        /* by a group: entries, or one of the words above */
+    int64_t read;        /* by a group: entries as Redis counts them, -1 where it does not know */
     int64_t time_ms;     /* when a consumer was seen, or an entry was delivered last: 0 to RDB_TIME_MAX */
     uint64_t deliveries; /* of one that is pending */
 };

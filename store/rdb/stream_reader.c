@@ -265,14 +265,12 @@ static enum rdb_read hand_state_on(struct rdb_reader *reader) {
 
 static enum rdb_read hand_group_on(struct rdb_reader *reader) {
     struct rdb_stream *stream = &reader->stream;
-    int64_t read = RDB_ENTRIES_READ_UNSAID;
-    if (stream->has_counts) {
-        memcpy(&read, &stream->numbers[STREAM_GROUP_READ], sizeof read);
-        if (read < RDB_ENTRIES_READ_UNKNOWN) return RDB_READ_CORRUPT;
-    }
+    int64_t read = 0;
+    if (stream->has_counts) memcpy(&read, &stream->numbers[STREAM_GROUP_READ], sizeof read);
     enum rdb_read handed = hand_on(reader, &(struct rdb_stream_part){.part = RDB_PART_GROUP,
                                                                      .name = reader->name.bytes,
                                                                      .id = id_of(stream, STREAM_GROUP_MS),
+                                                                     .old = !stream->has_counts,
                                                                      .read = read});
     rdb_text_drop(&reader->name);
     return handed;

@@ -48,7 +48,7 @@ static enum rdb_answer load_group(struct loading *loading, struct stream *stream
         stream_group_add(stream, &stream->groups, &loading->options->context, part->name);
     if (group == NULL) return RDB_NO_ROOM;
     group->last = id_of(part->id);
-    group->read = part->read == RDB_ENTRIES_READ_UNSAID ? stream_read_by(stream, group->last) : part->read;
+    group->read = part->old ? stream_read_by(stream, group->last) : part->read;
     loading->group = group;
     return RDB_TAKEN;
 }
