@@ -262,7 +262,6 @@ OTHERWISE = {
     r"(ZINCRBY a|ZADD a (GT )?INCR) \S+ \w+ \(a \w+\): records": "a sum of doubles is recorded as what it is, as HINCRBYFLOAT is",
     r"MEMORY USAGE a \(a expired": "Redis shows what has expired and is still there",
     r"(XADD|XTRIM) a \w+ ~ \d+ LIMIT .*: records": "Redis keeps LIMIT where it has made = of ~, and refuses that when it is replayed",
-    r"(MULTI;)?XREAD(GROUP)? .*: events": "Redis looks up twice what it does not find",
     r"XREADGROUP GROUP g [cd] STREAMS a (0|b > 0) .*: records": "of a consumer that is made for what it has read before Redis keeps no record",
     r"(RANDOMKEY|SCAN 0) \(a expired": "kevy leaves the deletion of an expired key to others",
 }
