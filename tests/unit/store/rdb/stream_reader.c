@@ -174,7 +174,6 @@ static void groups_that_are_wrong_are_refused(void) {
     check_refused(BYTES(GROUPS "\1\1g\5\7\3\2" ID TIME "\4" ID TIME "\4\1\1c" TIME "\1" ID));
     check_refused(
         BYTES(GROUPS "\1\1g\5\7\3\0\1\1c\xff\xff\xff\xff\xff\xff\xff\xff\0")); /* a time that is none */
-    check_refused(BYTES(GROUPS "\1\1g\5\7\x81\xff\xff\xff\xff\xff\xff\xff\xfe\0\0")); /* less than unknown */
 }
 
 int main(void) {
