@@ -39,7 +39,7 @@ bool call_want(struct call *call, const struct stripe_set *more) {
 bool call_wait(struct call *call, const struct wait *wait) {
     assert(call->command->flags & CMD_BLOCKING || !(call->command->flags & (CMD_FAST | CMD_BOUNDED)));
     assert(!call->waits);
-    assert(wait->over && (wait->serve || wait->key_count == 0) && wait->timeout_ms >= 0);
+    assert(!wait->over != !wait->ended && (wait->serve || wait->key_count == 0) && wait->timeout_ms >= 0);
     if (!call->wait) return false;
     *call->wait = *wait;
     call->waits = true;

@@ -47,6 +47,12 @@ struct wait {
     void *
         noted; /* malloc'd, and given away: what the command has to know of its keys when it is served, or NULL */
     uint64_t spent_ns; /* dispatch's: what the command has taken until now */
+    /* Who waits for the disk, and not for keys: instead of `over`, which is NULL then, `ended` replies. */
+    uint64_t ticket; /* of the journal: what was changed up to it is to be on the disk */
+    bool local;      /* the append-only log is to be on meanwhile */
+    /* Is it over now? Asked whenever the log has come further; NULL: only its time ends it. */
+    bool (*passed)(const struct wait *wait);
+    void (*ended)(struct reply *reply, const struct wait *wait);
 };
 
 struct call {

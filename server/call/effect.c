@@ -40,6 +40,12 @@ void effects_claim(struct effects *x) {
     wakes_show(x->wakes, x->ticket);
 }
 
+void effects_number(struct effects *x) {
+    if (!x->journal || x->ticket || !queue_is_open(x->journal)) return;
+    x->ticket = journal_take();
+    if (journal_holds()) wakes_show(x->wakes, x->ticket);
+}
+
 void effects_claim_changed(struct effects *x) {
     if (x->journal && queue_is_open(x->journal)) effects_claim(x);
 }

@@ -124,6 +124,8 @@ static inline void effects_end(struct effects *x) {
 void effects_claim(struct effects *x);
 /* The same, if it has changed something already. */
 void effects_claim_changed(struct effects *x);
+/* The same, whether replies wait or not. */
+void effects_number(struct effects *x);
 /* All that is in this stripe may have been shown; or, a key of that hash. The stripe is locked. */
 void effects_show_stripe(struct effects *x, const struct stripe *stripe);
 static inline void effects_show_key(struct effects *x, uint64_t hash) {

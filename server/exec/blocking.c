@@ -29,6 +29,7 @@ struct blocked {
     unsigned db; /* its session, as it was: it may not change while it waits */
     uint32_t flags;
     uint8_t resp;
+    struct blocked *disk_prev, *disk_next; /* among disk_waits, if it has wait.passed */
     uint32_t link_count;
     struct waiter_link links[];
 };
@@ -36,6 +37,52 @@ _Static_assert(offsetof(struct blocked, waiter) == 0, "a waiter is found at its 
 
 static struct blocked *blocked_of(struct waiter *waiter) {
     return (struct blocked *)(void *)waiter;
+}
+
+/* ---- For the disk --------------------------------------------------------------------------------- */
+
+/* Counted before it is looked whether the log has come so far, as the log's thread tells of that before it looks who is
+ * counted. */
+static void await_disk(struct executor *executor, struct blocked *blocked) {
+    struct disk_waits *waits = &executor->disk_waits;
+    assert(!blocked->disk_prev && !blocked->disk_next);
+    appender_await();
+    blocked->disk_prev = waits->last;
+    if (waits->last)
+        waits->last->disk_next = blocked;
+    else
+        waits->first = blocked;
+    waits->last = blocked;
+    waits->seen = 0; /* it was not looked at */
+}
+
+static void leave_disk(struct executor *executor, struct blocked *blocked) {
+    struct disk_waits *waits = &executor->disk_waits;
+    appender_await_no_more();
+    if (waits->next == blocked) waits->next = blocked->disk_next;
+    if (blocked->disk_next)
+        blocked->disk_next->disk_prev = blocked->disk_prev;
+    else
+        waits->last = blocked->disk_prev;
+    if (blocked->disk_prev)
+        blocked->disk_prev->disk_next = blocked->disk_next;
+    else
+        waits->first = blocked->disk_next;
+}
+
+struct client *blocking_passed(struct executor *executor) {
+    struct disk_waits *waits = &executor->disk_waits;
+    if (!waits->next && blocking_has_news(executor)) {
+        waits->seen = appender_news();
+        waits->next = waits->first;
+    }
+    while (waits->next) {
+        struct blocked *blocked = waits->next;
+        waits->next = blocked->disk_next;
+        bool over = blocked->wait.passed(&blocked->wait);
+        if (over && wait_claim(blocked->waiter.client, WAIT_ENDED)) return blocked->waiter.client;
+    }
+    return NULL;
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------------ */
@@ -115,6 +162,7 @@ void blocking_begin(struct call *call) {
     client->waiter = &blocked->waiter;
     waiters_begun(blocked->waiter.type);
     if (blocked->wait.timeout_ms) metric_add(&executor->metrics.timed_waits, 1);
+    if (blocked->wait.passed) await_disk(executor, blocked);
     wait_open(client);
     /* It was named before it began to wait: what is pushed from now on is not for it. */
     if (__atomic_load_n(&client->killed, __ATOMIC_SEQ_CST)) (void)!wait_claim(client, WAIT_KILLED);
@@ -191,7 +239,7 @@ static void serve(struct call *call, struct waiter_link *link, bool lost) {
     run_served(call, blocked, link->arg, lost);
     unlink_held(blocked, call);
     assert(shard < mailbox_count);
-    effects_claim_changed(call->effects);
+    effects_number(call->effects); /* its client may ask at once whether it is on the disk */
     blocked->post.ticket = call->effects->wakes->shows;
     post_push(&mailboxes[shard], &blocked->post);
     wakes_add(call->effects->wakes, shard);
@@ -244,6 +292,7 @@ static void release(struct executor *executor, struct blocked *blocked) {
         if (blocked->links[i].key) waiters_unlink(&blocked->links[i]);
     stripe_set_unlock(&set);
     deadlines_remove(&executor->deadlines, &blocked->deadline);
+    if (blocked->wait.passed) leave_disk(executor, blocked);
     if (blocked->wait.timeout_ms) metric_take(&executor->metrics.timed_waits, 1);
     waiters_over(blocked->waiter.type);
     client->waiter = NULL;
@@ -286,12 +335,15 @@ static void write_end(struct blocked *blocked, enum wait_state state, struct rep
         parcel_send(&blocked->reply, reply);
     else if (state == WAIT_REFUSED)
         reply_error(reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    else if (blocked->wait.ended)
+        blocked->wait.ended(reply, &blocked->wait);
     else
         blocked->wait.over(reply);
 }
 
 uint64_t blocking_shows(const struct client *client) {
     bool served = wait_state_of(client) == WAIT_SERVED;
+    if (blocked_of(client->waiter)->wait.ended) return 0; /* it shows no data */
     return served ? blocked_of(client->waiter)->post.ticket : journal_next();
 }
 

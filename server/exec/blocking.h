@@ -4,6 +4,7 @@
  *     blocking_serve     the end of a command that has created such a key, its locks still held: pops for those who wait,
  *                        in order of arrival, writes their replies, and posts to their shards
  *     blocking_expired   the client's own shard: whose time is over
+ *     blocking_passed    the same: what it waits for is on the disk (WAITAOF)
  *     blocking_answer    the client's own shard: the wait is over, by whatever; the client gets its reply
  *
  * Whoever ends a wait claims it first (server/clients/wait.h). A wait belongs to its client's shard, and is freed there
@@ -14,6 +15,7 @@
 
 #include "server/clients/wait.h"
 #include "server/exec/executor.h"
+#include "server/journal/appender.h"
 
 /* ---- For dispatch --------------------------------------------------------------------------------- */
 
@@ -36,6 +38,12 @@ static inline uint64_t blocking_due_us(const struct executor *executor) {
 }
 /* Ends a wait whose time is over by the executor's clock. Its client, to be answered; NULL: there is none. */
 struct client *blocking_expired(struct executor *executor);
+/* The same of one that waits for the disk, where the log has come so far: asks only when there is news of it. */
+struct client *blocking_passed(struct executor *executor);
+/* May it have, since that was asked? */
+static inline bool blocking_has_news(const struct executor *executor) {
+    return executor->disk_waits.first && executor->disk_waits.seen != appender_news();
+}
 /* Its wait has been ended: what the reply shows was changed by this ticket of the journal, or before. */
 uint64_t blocking_shows(const struct client *client);
 /* Its wait has been ended, and if that was posted, the post has come. Writes the reply, or none where the client wants none,

@@ -43,6 +43,15 @@ struct time_share {
     uint32_t requests;
 };
 
+struct blocked; /* server/exec/blocking.c */
+
+/* Waits for the disk, in the order in which they began. */
+struct disk_waits {
+    struct blocked *first, *last;
+    struct blocked *next; /* that is looked at next; NULL: all were */
+    uint64_t seen;        /* the log's news that they were looked at with */
+};
+
 struct executor {
     unsigned index;     /* of its shard */
     uint32_t gates;     /* those that are raised for the running batch: server/call/gate.h */
@@ -57,6 +66,7 @@ struct executor {
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     struct wait wait;                       /* what the running command has asked to wait for */
     struct deadlines deadlines;             /* when waits of its clients are over */
+    struct disk_waits disk_waits;           /* those that wait for the disk */
     struct stripe_set want;                 /* what the running command has asked for beyond what it holds */
     struct mute mute;
     struct buffer

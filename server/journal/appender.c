@@ -33,6 +33,8 @@ enum {
 };
 
 struct bell appender_bell;
+_Atomic uint64_t appender_news_count = 1;
+static _Atomic unsigned awaiting; /* who wait for the disk */
 
 static struct {
     /* Fixed. */
@@ -47,6 +49,8 @@ static struct {
     int64_t left_ms;     /* of which none is older */
     int64_t may_rewrite_ms; /* by itself */
     bool limited;           /* that is later, for rewrites have failed, and nobody was told */
+    uint64_t told_synced;   /* of what those have heard who wait for the disk */
+    bool told_on, told_waits;
     /* Under the mutex. */
     struct mutex mutex;
     struct manifest manifest;
@@ -98,7 +102,7 @@ static uint32_t draw_run(void) {
 }
 
 bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
-    assert(server->look_again && server->refuse && server->holds);
+    assert(server->look_again && server->refuse && server->holds && server->wake);
     appender.disk = disk;
     appender.server = server;
     appender.step = STEP_NONE;
@@ -700,6 +704,18 @@ static int64_t write_turn(struct writer *writer, int64_t now_ms) {
     return due_ms;
 }
 
+/* Told before it is looked who is counted, as those count themselves before they look. */
+static void tell_waiting(void) {
+    bool on = appender.on, waits = appender.waits;
+    uint64_t synced = appender.synced;
+    if (on == appender.told_on && waits == appender.told_waits && synced == appender.told_synced) return;
+    appender.told_on = on;
+    appender.told_waits = waits;
+    appender.told_synced = synced;
+    atomic_fetch_add(&appender_news_count, 1);
+    if (atomic_load(&awaiting)) appender.server->wake();
+}
+
 int64_t appender_turn(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = policy();
@@ -716,6 +732,7 @@ int64_t appender_turn(int64_t now_ms) {
     rewrite_step(now_ms);
     atomic_store(&appender.waits_since_ms, appender.left ? appender.left_ms : WRITER_NEVER);
     make_room(now_ms);
+    tell_waiting();
     if (step_now() != before) return now_ms;
     return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;
 }
@@ -748,6 +765,25 @@ bool appender_finish(int64_t now_ms) {
     ok = ok && writer->synced == journal_next();
     if (ok && step_now() == STEP_SAVED) end_rewrite(now_ms);
     return needs_first() ? list_first() : ok; /* then it is in no file that is listed */
+}
+
+/* ---- What is on the disk -------------------------------------------------------------------------- */
+
+bool appender_is_on(void) {
+    return appender.on;
+}
+
+bool appender_has_synced(uint64_t ticket) {
+    return appender.on && !appender.waits && appender.synced >= ticket;
+}
+
+void appender_await(void) {
+    atomic_fetch_add(&awaiting, 1);
+}
+
+void appender_await_no_more(void) {
+    unsigned before = atomic_fetch_sub(&awaiting, 1);
+    assert(before > 0);
 }
 
 /* ---- Figures -------------------------------------------------------------------------------------- */

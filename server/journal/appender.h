@@ -15,6 +15,8 @@
 #ifndef KEVY_SERVER_JOURNAL_APPENDER_H
 #define KEVY_SERVER_JOURNAL_APPENDER_H
 
+#include <stdatomic.h>
+
 #include "server/journal/bell.h"
 #include "server/journal/writer.h"
 
@@ -28,6 +30,7 @@ struct appender_server {
     void (*look_again)(
         void); /* every shard is to look at everything: a cut is to be taken, or there is room */
     void (*refuse)(bool on); /* commands that write are refused from now on, or no longer */
+    void (*wake)(void);      /* every shard is to look who waits for the disk */
     bool (*holds)(void);     /* whoever writes is held now; called when there is room, and ends that */
     bool by_hand;            /* bases are written by who calls snapshot_writer_turn: for tests */
 };
@@ -77,6 +80,18 @@ void appender_give_files(void);
 
 /* Is there room for more changes? Where not, whoever wants to make some is held. */
 bool appender_has_room(uint64_t now_ms);
+
+/* Is the log on? Is it on, and all of it that was changed up to this ticket on the disk, in files that are listed? */
+bool appender_is_on(void);
+bool appender_has_synced(uint64_t ticket);
+/* Another number, never 0, whenever one of these answers may be another one. */
+extern _Atomic uint64_t appender_news_count;
+static inline uint64_t appender_news(void) {
+    return atomic_load_explicit(&appender_news_count, memory_order_seq_cst);
+}
+/* Somebody waits for that, or no longer: as long as there is anybody all shards are woken when there is news. */
+void appender_await(void);
+void appender_await_no_more(void);
 
 enum appender_answer { REWRITE_STARTED, REWRITE_GOES_ON, REWRITE_IMPOSSIBLE };
 enum appender_answer appender_rewrite(void);

@@ -271,15 +271,16 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 static bool work_waits(const struct shard *shard) {
     return shard->stopping || !conn_list_empty(&shard->ready) || !conn_list_empty(&shard->closing) ||
            !conn_list_empty(&shard->flush) || shard->exec.wakes.any || may_show(shard) ||
-           shard->want_ms <= shard->exec.clock.now_ms || shard->walk_ms <= shard->exec.clock.now_ms ||
-           post_waiting(shard->mailbox, shard->want_ms);
+           blocking_has_news(&shard->exec) || shard->want_ms <= shard->exec.clock.now_ms ||
+           shard->walk_ms <= shard->exec.clock.now_ms || post_waiting(shard->mailbox, shard->want_ms);
 }
 
 /* True when there is something to do. */
 static bool spin(struct shard *shard) {
     uint64_t start_us = shard->exec.clock.now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
-        if (io_stirs(&shard->io) || post_waiting(shard->mailbox, shard->want_ms) || may_show(shard))
+        if (io_stirs(&shard->io) || post_waiting(shard->mailbox, shard->want_ms) || may_show(shard) ||
+            blocking_has_news(&shard->exec))
             return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
@@ -296,7 +297,7 @@ static void park(struct shard *shard, unsigned want, uint64_t wait_us) {
     if (shard->mailbox->awaits != shard->awaits)
         __atomic_store_n(&shard->mailbox->awaits, shard->awaits, __ATOMIC_RELAXED);
     __atomic_store_n(&shard->mailbox->parked, PARKED, __ATOMIC_SEQ_CST);
-    if (!post_waiting(shard->mailbox, shard->want_ms) && !may_show(shard))
+    if (!post_waiting(shard->mailbox, shard->want_ms) && !may_show(shard) && !blocking_has_news(&shard->exec))
         (void)io_wait(&shard->io, want, wait_us, sleep_limit_us(shard));
     __atomic_store_n(&shard->mailbox->parked, PARKED_NOT, __ATOMIC_SEQ_CST);
 }

@@ -51,6 +51,7 @@ void waiting_posted(struct shard *shard, struct post *post) {
 }
 
 void waiting_expire(struct shard *shard) {
+    for (struct client *client; (client = blocking_passed(&shard->exec));) answer(conn_of(client));
     if (blocking_due_us(&shard->exec) > shard->exec.clock.now_us) return;
     for (struct client *client; (client = blocking_expired(&shard->exec));) answer(conn_of(client));
 }

@@ -13,7 +13,7 @@ struct post;
 void waiting_begin(struct conn *conn);
 /* Somebody has ended a client's wait, and says so: it gets its reply, if it is still there. */
 void waiting_posted(struct shard *shard, struct post *post);
-/* Ends waits whose time is over. */
+/* Ends waits whose time is over, and those for the disk that have come to their end. */
 void waiting_expire(struct shard *shard);
 /* The connection is shut: it is served no more. */
 void waiting_leave(struct conn *conn);

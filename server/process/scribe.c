@@ -38,6 +38,11 @@ static void look_again(void) {
         if (mailboxes[shard].wake_fd >= 0) (void)io_wake_fd(mailboxes[shard].wake_fd);
 }
 
+static void wake(void) {
+    for (unsigned i = 0; i < shard_count; i++)
+        if (mailboxes[i].wake_fd >= 0) (void)io_wake_fd(mailboxes[i].wake_fd);
+}
+
 static void refuse(bool on) {
     if (on)
         gate_raise(GATE_MISCONF);
@@ -54,7 +59,7 @@ static bool end_holding(void) {
 }
 
 static const struct appender_server server = {
-    .look_again = look_again, .refuse = refuse, .holds = end_holding};
+    .look_again = look_again, .refuse = refuse, .wake = wake, .holds = end_holding};
 
 /* ---- The thread ----------------------------------------------------------------------------------- */
 

@@ -62,6 +62,7 @@ MORE = """
 6  XADD $stream * $stream_fields
 3  XREAD BLOCK $block_ms STREAMS $stream $
 4  XREADGROUP GROUP $group $consumer BLOCK $block_ms STREAMS $stream >
+2  WAITAOF $bit $bit $bit
 3  CLIENT UNBLOCK $client_id $unblock_how
 2  CLIENT KILL ID $client_id
 1  CLIENT LIST

@@ -4,7 +4,7 @@ makes of it.
 
     later.py [--shards 1,4] [--seconds N] [--seed N] [--plant]
 
-- HSCAN NOVALUES, ZRANK and ZREVRANK WITHSCORE: a later redis-server (find_later_redis); ZSCAN NOSCORES: a valkey-server (find_valkey).
+- HSCAN NOVALUES, ZRANK and ZREVRANK WITHSCORE, WAITAOF: a later redis-server (find_later_redis); ZSCAN NOSCORES: a valkey-server (find_valkey).
   Where there is none that is said, and these are left out.
 - SUNIONCARD and SDIFFCARD: how many members SUNION and SDIFF reply, LIMIT at most; wrong arguments as SINTERCARD has them.
 - ZUNION and ZINTER with AGGREGATE COUNT: the sum of the weights of the sets that have a member.
@@ -113,6 +113,15 @@ def ask_scan(maker, peers):
     return words, peer.call(*words) if peer else None
 
 
+def ask_waitaof(maker, peers):
+    """Neither server appends to a file, nor has replicas."""
+    number = lambda *some: str(maker.pick(0, 0, 1, *some, -1, 1 << 63, "x", ""))
+    words = ["WAITAOF", number(0, 1, 2), number(2, 1 << 40), str(maker.pick(1, 1, 1, 2, -1, 1 << 62, "x")) if maker.chance(0.9) else "1.5"]
+    if words[2] not in ("0", "-1", "x", "") and words[3] == str(1 << 62):
+        words[3] = "1"
+    return words, peers.later.call(*words) if peers.later else None
+
+
 def ask_rank(maker, peers):
     words = [maker.pick("ZRANK", "ZREVRANK"), maker.pick(*KEYS, "none"), maker.name(), maker.pick("WITHSCORE", "withscore", "WITHSCORES")]
     return words, peers.later.call(*words) if peers.later else None
@@ -163,7 +172,7 @@ def wrong_digest(maker, peers, kevy):
     return None
 
 
-ASKERS = (ask_card, ask_card, ask_card, ask_scan, ask_rank, ask_aggregate, ask_delex)
+ASKERS = (ask_card, ask_card, ask_card, ask_scan, ask_rank, ask_waitaof, ask_aggregate, ask_delex)
 
 
 # ---- Comparing -------------------------------------------------------------------------------------------------------------

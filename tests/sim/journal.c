@@ -84,7 +84,10 @@ static bool end_holding(void) {
     if (held) gate_lower(GATE_ROOM);
     return held;
 }
-static const struct appender_server server = {look_again, refuse, end_holding, .by_hand = true};
+static void wake(void) {
+}
+static const struct appender_server server = {
+    .look_again = look_again, .refuse = refuse, .wake = wake, .holds = end_holding, .by_hand = true};
 
 /* A step of a walk, where there is one: any executor does it for any stripe. */
 static void walk(struct executor *executor, unsigned i) {

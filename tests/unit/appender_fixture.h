@@ -33,8 +33,12 @@ static inline bool note_room(void) {
     freed++;
     return true;
 }
+static unsigned woken; /* how often shards were to look who waits for the disk */
+static inline void note_wake(void) {
+    woken++;
+}
 static const struct appender_server appender_stub = {
-    .look_again = note_look, .refuse = note_refusal, .holds = note_room, .by_hand = true};
+    .look_again = note_look, .refuse = note_refusal, .wake = note_wake, .holds = note_room, .by_hand = true};
 
 /* A server on the disk as it is, with this option; its data are not loaded, but as if they were from the files, or not. */
 static inline bool log_start_with(const char *options, bool from_files) {
