@@ -40,8 +40,7 @@ BUS_PORTS_END = 65536 - 10000 - BELOW_BASE  # it wants a port ten thousand above
 # Commands of which a server may have none yet are asked for before every unit.
 # Nor takes one every option: what asks for it before its tests is refused, and those that need it fail by themselves.
 PATCHES = {"tests/support/server.tcl": [("    r function flush\n", "    catch {r function flush}\n"),
-                                        ("        r config set $param $val\n", "        catch {r config set $param $val}\n")],
-           "tests/unit/other.tcl": [("r config set aof-use-rdb-preamble no\n", "")]}
+                                        ("        r config set $param $val\n", "        catch {r config set $param $val}\n")]}
 # Units that start servers themselves, besides those of integration/.
 OWN = ("unit/aofrw", "unit/auth", "unit/info", "unit/limits", "unit/oom-score-adj", "unit/shutdown")
 # What concerns these. Protected options cannot be set at run time, and modules there are none; Redis's own
@@ -80,8 +79,6 @@ OWN_PATCHES = {"tests/assets/default.conf": [(r"enable-(protected-configs|module
                    (r"set (pid\d) \[get_child_pid 0\]\n +catch \{exec kill -9 \$pid\d\}\n(?= +waitForBgrewriteaof)", r"set \1 none\n"),
                    (r"(?=# AOFRW success\n|# We can still manually execute)", r"file delete [next_base $aof_manifest_file]\n"),
                    (r'assert_equal 1 \[check_file_exist \$aof_dirpath "\$\{aof_basename\}\.(1|10)\$\{::incr[^\n]*\n(?=        }|\n +assert_aof)', "")],
-               "tests/integration/dismiss-mem.tcl": [(r"r config set aof-use-rdb-preamble no\n", "")],
-               "tests/unit/aofrw.tcl": [(r" overrides \{aof-use-rdb-preamble no\}", ""), (r"foreach rdbpre \{yes no\}", "foreach rdbpre {yes}")],
                "tests/integration/aof.tcl": [
                    (r"(?=create_aof \$aof_dirpath \$aof_file )", ONLY_INCR),
                    (r"(?=exec src/redis-check-aof --truncate-to-timestamp \d+ \$aof_manifest_file\n +start_server_aof)", ONLY_INCR)],
