@@ -3,6 +3,7 @@
 
 #include "protocol/assert.h"
 #include "protocol/number.h"
+#include "protocol/text.h"
 #include "store/types/hash.h"
 #include "store/types/list.h"
 #include "store/types/set.h"
@@ -244,6 +245,16 @@ static void (*const puts_value[TYPES])(struct out *out, const struct value *valu
     [TYPE_STRING] = put_string, [TYPE_LIST] = put_list, [TYPE_SET] = put_set,
     [TYPE_ZSET] = put_zset,     [TYPE_HASH] = put_hash, [TYPE_STREAM] = put_stream,
 };
+
+bool aof_out_time(struct sink *sink, int64_t unix_s) {
+    char memory[8 + NUMBER_I64_MAX_LEN], digits[NUMBER_I64_MAX_LEN];
+    struct text line = text_fixed(memory, sizeof memory);
+    text_string(&line, "#TS:");
+    text_add(&line, (struct bytes){digits, number_format_i64(digits, unix_s)});
+    text_string(&line, "\r\n");
+    assert(!line.cut);
+    return sink->write(sink, text_bytes(&line));
+}
 
 bool aof_out_select(struct sink *sink, unsigned db) {
     struct out out = {.sink = sink};

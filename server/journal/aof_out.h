@@ -12,6 +12,8 @@
 /* The elements of a large value come so many to a command, as in Redis. */
 enum { AOF_OUT_ITEMS = 64 };
 
+/* The line that says when what follows was written, for aof-timestamp-enabled. False where the sink took no more. */
+bool aof_out_time(struct sink *sink, int64_t unix_s);
 /* Both are false where the sink took no more. `work` is atomic: it grows with each command; or NULL. Nobody changes what
  * the entry refers to. */
 bool aof_out_select(struct sink *sink, unsigned db);

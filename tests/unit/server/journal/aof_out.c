@@ -52,6 +52,21 @@ static void expect_base(const char *commands, const char *lines) {
     end_log();
 }
 
+static void the_time_stands_in_front_if_asked_for(void) {
+    begin_log();
+    options_set("aof-timestamp-enabled yes\n");
+    (void)run(BYTES("set k v\n"));
+    EXPECT("bgrewriteaof\n", STARTED);
+    log_turns(1);
+    struct bytes base = disk_contents(&disk, BASE(2));
+    CHECK(base.len > 10 && memcmp(base.data, "#TS:", 4) == 0 && memmem(base.data, base.len, "\r\n*2\r\n", 6));
+    struct digest before = digest_now();
+    EXPECT("debug loadaof\n", OK);
+    check_digest(&before);
+    options_set("aof-timestamp-enabled no\n");
+    end_log();
+}
+
 static void every_type_has_its_commands(void) {
     expect_base("flushall\n", "");
     expect_base("set k v\n", "SELECT 0\nSET k v\n");
@@ -168,6 +183,7 @@ static void a_sink_may_be_full(void) {
 }
 
 int main(void) {
+    RUN(the_time_stands_in_front_if_asked_for);
     RUN(every_type_has_its_commands);
     RUN(streams_come_with_their_groups);
     RUN(large_values_come_in_many_commands);
