@@ -140,7 +140,7 @@ bool snapshot_background(int64_t now_ms) {
     struct snapshot_order order = {
         .disk = snapshot.disk,
         .names = {.temporary = snapshot.temporary, .path = config.dbfilename, .directory = "."},
-        .form = {config.rdbcompression, config.rdbchecksum, config.rdb_save_incremental_fsync},
+        .form = {config.rdbcompression, config.rdbchecksum, config.rdb_save_incremental_fsync, false},
         .ended = ended};
     char why[CLAIM_WHY_SIZE];
     assert(!snapshot.in_background && !snapshot_other());
