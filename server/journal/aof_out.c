@@ -95,6 +95,7 @@ static void put_list(struct out *out, const struct value *value) {
     struct list_walk walk;
     struct element element;
     uint64_t left = list_count(value);
+    assert(left > 0);
     list_walk(&walk, value, 0, false);
     while (!out->failed && list_next(&walk, &element)) {
         next_of(out, left--, 1, BYTES("RPUSH"));
@@ -106,6 +107,7 @@ static void put_set(struct out *out, const struct value *value) {
     struct set_walk walk;
     struct element member;
     uint64_t left = set_count(value);
+    assert(left > 0);
     set_walk(&walk, value, 0);
     while (!out->failed && set_next(&walk, &member)) {
         next_of(out, left--, 1, BYTES("SADD"));
@@ -158,6 +160,7 @@ static void put_hash(struct out *out, const struct value *value) {
 static void put_stream_entry(struct out *out, const struct stream *stream, const struct stream_item *item) {
     struct stream_fields fields = stream_fields(item->entry, stream->names);
     struct bytes field, value;
+    assert(fields.left > 0 && stream_id_compare(item->id, stream->last) <= 0);
     begin_key(out, 3 + 2 * fields.left, BYTES("XADD"));
     word_id(out, item->id);
     while (stream_fields_next(&fields, &field, &value)) {

@@ -1,5 +1,5 @@
-/* snapshot_file.h - the keyspace on its way into an RDB file, or one of commands: what stands before the keys, the keys one by one, and what
- * stands behind them; a temporary file that takes the place of another when it is whole. */
+/* snapshot_file.h - the keyspace on its way into an RDB file, or one of commands: what stands before the keys, the keys
+ * one by one, and what stands behind them; a temporary file that takes the place of another when it is whole. */
 #ifndef KEVY_SERVER_JOURNAL_SNAPSHOT_FILE_H
 #define KEVY_SERVER_JOURNAL_SNAPSHOT_FILE_H
 

@@ -14,6 +14,7 @@
 Compared is DEBUG DIGEST, which is Redis's own.
 """
 import argparse
+import contextlib
 import importlib.util
 import os
 import random
@@ -89,6 +90,17 @@ def run_all(client, commands):
         client.pipeline(commands[at:at + 100])
 
 
+@contextlib.contextmanager
+def redis_with_files_of(server, *arguments):
+    """A redis-server that has the files of a server that does not run, which gets back what has become of them."""
+    with Server("--appendonly", "yes", "--appendfsync", "always", *arguments, path=find_redis(), start=False) as other:
+        os.rename(os.path.join(server.directory, FILES), os.path.join(other.directory, FILES))
+        other.start()
+        yield other
+        other.kill()
+        os.rename(os.path.join(other.directory, FILES), os.path.join(server.directory, FILES))
+
+
 # ---- kill --------------------------------------------------------------------------------------------------------------------
 
 
@@ -110,18 +122,11 @@ def kill(seed):
                     assert after == before, "DIFFERENT after kill -9 with appendfsync %s: %s, and %s before" % (policy, after, before)
             if redis:
                 server.kill()
-                with Server("--appendonly", "yes", path=redis, start=False) as other:
-                    os.rename(os.path.join(server.directory, FILES), os.path.join(other.directory, FILES))
-                    other.start()
-                    with other.client() as client:
-                        loaded = digest(client)
-                        assert loaded == before, "DIFFERENT in redis-server: %s, and %s before" % (loaded, before)
-                        run_all(client, some_commands(rng, 300))
-                        client.call("CONFIG", "SET", "appendfsync", "always")
-                        client.call("SET", "last", "1")
-                        before = digest(client)
-                    other.kill()
-                    os.rename(os.path.join(other.directory, FILES), os.path.join(server.directory, FILES))
+                with redis_with_files_of(server) as other, other.client() as client:
+                    loaded = digest(client)
+                    assert loaded == before, "DIFFERENT in redis-server: %s, and %s before" % (loaded, before)
+                    run_all(client, some_commands(rng, 300))
+                    before = digest(client)
                 server.start()
                 with server.client() as client:
                     assert digest(client) == before, "DIFFERENT from what redis-server wrote"
@@ -295,18 +300,12 @@ def commands(seed):
             assert digest(client) == before and pending(client) == shown, "DIFFERENT after kill -9"
         server.kill()
         if redis:
-            with Server("--appendonly", "yes", "--aof-use-rdb-preamble", "no", path=redis, start=False) as other:
-                os.rename(os.path.join(server.directory, FILES), os.path.join(other.directory, FILES))
-                other.start()
-                with other.client() as client:
-                    assert digest(client) == before, "DIFFERENT in redis-server"
-                    assert pending(client) == shown, "DIFFERENT in redis-server: %s, %s" % (pending(client), shown)
-                    rewrite_whole(other, client)
-                    client.call("CONFIG", "SET", "appendfsync", "always")
-                    client.call("SET", "last", "1")
-                    before = digest(client)
-                other.kill()
-                os.rename(os.path.join(other.directory, FILES), os.path.join(server.directory, FILES))
+            with redis_with_files_of(server, "--aof-use-rdb-preamble", "no") as other, other.client() as client:
+                assert digest(client) == before, "DIFFERENT in redis-server"
+                assert pending(client) == shown, "DIFFERENT in redis-server: %s, %s" % (pending(client), shown)
+                rewrite_whole(other, client)
+                client.call("SET", "last", "1")
+                before = digest(client)
         server.start()
         with server.client() as client:
             assert digest(client) == before and pending(client) == shown, "DIFFERENT from what redis-server wrote"
