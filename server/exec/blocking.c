@@ -41,8 +41,8 @@ static struct blocked *blocked_of(struct waiter *waiter) {
 
 /* ---- For the disk --------------------------------------------------------------------------------- */
 
-/* Counted before it is looked whether the log has come so far, as the log's thread tells of that before it looks who is
- * counted. */
+/* It counts itself before it looks how far the log has come; the log's thread says so first, and then looks who is counted:
+ * one of the two sees the other. */
 static void await_disk(struct executor *executor, struct blocked *blocked) {
     struct disk_waits *waits = &executor->disk_waits;
     assert(!blocked->disk_prev && !blocked->disk_next);

@@ -58,6 +58,7 @@ static struct {
     uint64_t given_incr; /* the last number that was given to a file: one that is not listed may have it */
     /* Who has the step has the others. */
     _Atomic enum step step;
+    bool commands; /* the base is made of them, and not RDB */
     char base_name[MANIFEST_NAME_MAX + 1], base_path[MANIFEST_PATH_SIZE], incr_path[MANIFEST_PATH_SIZE];
     char temporary[TEMPORARY_NAME_MAX];
     bool saved, switches_on; /* switches_on: at the cut */
@@ -231,7 +232,8 @@ static bool last_is_empty(void) {
 
 static int name_base(void) {
     struct manifest_place at = place();
-    bool named = manifest_next_base(appender.base_name, &appender.manifest, &at, true) &&
+    appender.commands = !config.aof_use_rdb_preamble;
+    bool named = manifest_next_base(appender.base_name, &appender.manifest, &at, !appender.commands) &&
                  manifest_path(appender.base_path, &at, appender.base_name);
     return named ? 0 : complain("name a base", -ENAMETOOLONG);
 }
@@ -243,6 +245,7 @@ static bool save_base(int64_t unix_ms) {
                                  .compressed = config.rdbcompression,
                                  .summed = config.rdbchecksum,
                                  .base = true,
+                                 .commands = appender.commands,
                                  .now_ms = unix_ms};
     int error = snapshot_save_run(&save);
     if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
@@ -378,13 +381,14 @@ static void ended(void *context, const struct snapshot_written *written) {
 
 /* All stripes are held, and no snapshot is under way. False where there is no cut. */
 static bool start_base(struct record_queue *queue, int64_t unix_ms) {
-    struct snapshot_order order = {.disk = appender.disk,
-                                   .names = {appender.temporary, appender.base_path, config.appenddirname},
-                                   .form = {config.rdbcompression, config.rdbchecksum, true},
-                                   .aof_base = true,
-                                   .by_hand = appender.server->by_hand,
-                                   .cut = cut,
-                                   .ended = ended};
+    struct snapshot_order order = {
+        .disk = appender.disk,
+        .names = {appender.temporary, appender.base_path, config.appenddirname},
+        .form = {config.rdbcompression, config.rdbchecksum, true, appender.commands},
+        .aof_base = true,
+        .by_hand = appender.server->by_hand,
+        .cut = cut,
+        .ended = ended};
     snprintf(appender.temporary, sizeof appender.temporary, "temp-rewriteaof-bg-%d.aof", (int)getpid());
     appender.queue = queue;
     int error = snapshot_start(&order, unix_ms);

@@ -20,7 +20,7 @@
 #include "server/config/config.h"
 #include "server/log.h"
 
-static int claimed = -1; /* the directory's descriptor */
+static _Atomic int claimed = -1; /* the directory's descriptor */
 
 /* ---- Who has it ----------------------------------------------------------------------------------- */
 

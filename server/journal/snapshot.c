@@ -140,7 +140,9 @@ bool snapshot_background(int64_t now_ms) {
     struct snapshot_order order = {
         .disk = snapshot.disk,
         .names = {.temporary = snapshot.temporary, .path = config.dbfilename, .directory = "."},
-        .form = {config.rdbcompression, config.rdbchecksum, config.rdb_save_incremental_fsync},
+        .form = {.compressed = config.rdbcompression,
+                 .summed = config.rdbchecksum,
+                 .gradual = config.rdb_save_incremental_fsync},
         .ended = ended};
     char why[CLAIM_WHY_SIZE];
     assert(!snapshot.in_background && !snapshot_other());

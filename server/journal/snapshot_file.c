@@ -1,10 +1,11 @@
-/* snapshot_file.c - RDB, as Redis 7.0 writes it and reads it. */
+/* snapshot_file.c - RDB, or commands, as Redis 7.0 writes them and reads them. */
 #include "server/journal/snapshot_file.h"
 
 #include <errno.h>
 
 #include "protocol/assert.h"
 #include "server/config/config.h"
+#include "server/journal/aof_out.h"
 #include "server/journal/delay.h"
 #include "store/rdb/file.h"
 
@@ -35,6 +36,7 @@ static bool write_number(struct sink *sink, struct bytes name, int64_t number) {
 
 bool snapshot_file_head(struct snapshot_file *file, const struct snapshot_head *head) {
     struct sink *sink = &file->out.sink;
+    if (file->commands) return !config.aof_timestamp_enabled || aof_out_time(sink, head->now_ms / 1000);
     return rdb_file_write_header(sink, head->later ? RDB_VERSION_MAX : RDB_VERSION_WRITTEN) &&
            rdb_file_write_aux(sink, BYTES("redis-ver"), BYTES(COMPATIBLE_REDIS_VERSION)) &&
            write_number(sink, BYTES("redis-bits"), 8 * sizeof(void *)) &&
@@ -46,6 +48,7 @@ bool snapshot_file_head(struct snapshot_file *file, const struct snapshot_head *
 /* ---- Contents ------------------------------------------------------------------------------------- */
 
 bool snapshot_file_size(struct snapshot_file *file, unsigned db, uint64_t keys, uint64_t expiring) {
+    if (file->commands) return true;
     file->db = (int)db;
     return rdb_file_write_database(&file->out.sink, db, keys, expiring);
 }
@@ -53,7 +56,7 @@ bool snapshot_file_size(struct snapshot_file *file, unsigned db, uint64_t keys, 
 static bool go_to(struct snapshot_file *file, unsigned db) {
     if (file->db == (int)db) return true;
     file->db = (int)db;
-    return rdb_file_write_select(&file->out.sink, db);
+    return file->commands ? aof_out_select(&file->out.sink, db) : rdb_file_write_select(&file->out.sink, db);
 }
 
 static void note_work(const struct snapshot_file *file) {
@@ -72,22 +75,27 @@ static void delay(const struct snapshot_file *file) {
     }
 }
 
-bool snapshot_file_entry(struct snapshot_file *file, unsigned db, const struct entry *e) {
+static bool dump_entry(struct snapshot_file *file, const struct entry *e) {
     struct sink *sink = &file->out.sink;
     const struct type *type = type_rows[entry_type(e)];
     struct value value = entry_value(e);
     struct cursor cursor = {{0}};
     assert(type && type->number == entry_type(e));
-    bool begun = go_to(file, db) &&
-                 rdb_file_write_key(sink, entry_key(e), type->form(&value), entry_expiry(e));
+    bool begun = rdb_file_write_key(sink, entry_key(e), type->form(&value), entry_expiry(e));
     enum dumped dumped = begun ? DUMP_MORE : DUMP_FAILED;
     while (dumped == DUMP_MORE) {
         dumped = type->dump(&value, &cursor, sink, DUMPED_AT_ONCE);
         note_work(file);
     }
+    return dumped == DUMP_DONE;
+}
+
+bool snapshot_file_entry(struct snapshot_file *file, unsigned db, const struct entry *e) {
+    bool written = go_to(file, db) &&
+                   (file->commands ? aof_out_entry(&file->out.sink, file->work, e) : dump_entry(file, e));
     file->keys++;
     if (config.rdb_key_save_delay) delay(file);
-    if (dumped == DUMP_DONE) return true;
+    if (written) return true;
     if (!file->out.error) file->out.error = -EIO; /* a file that is not whole takes no other's place */
     return false;
 }
@@ -102,9 +110,11 @@ int snapshot_file_open(struct snapshot_file *file, struct disk *disk, struct sna
     file->ends = NULL;
     file->db = -1;
     file->failed = "create the temporary file";
-    if (!file_out_open(&file->out, disk, names.temporary, form.summed)) return file->out.error;
+    file->commands = form.commands;
+    if (!file_out_open(&file->out, disk, names.temporary, form.summed && !form.commands))
+        return file->out.error;
     file->out.gradual = form.gradual;
-    if (form.compressed) file->out.sink.compressor = &file->compressor;
+    if (form.compressed && !form.commands) file->out.sink.compressor = &file->compressor;
     file->failed = NULL;
     return 0;
 }
@@ -126,7 +136,7 @@ static int put_in_place(struct snapshot_file *file) {
 int snapshot_file_close(struct snapshot_file *file) {
     char footer[RDB_FOOTER_LEN];
     struct sink *sink = &file->out.sink;
-    if (!file->out.error && rdb_file_write_end(sink)) {
+    if (!file->out.error && !file->commands && rdb_file_write_end(sink)) {
         rdb_file_put_footer(footer, file->out.checksum);
         sink->write(sink, (struct bytes){footer, sizeof footer});
     }

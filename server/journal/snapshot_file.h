@@ -1,5 +1,5 @@
-/* snapshot_file.h - the keyspace on its way into an RDB file: what stands before the keys, the keys one by one, and what
- * stands behind them; a temporary file that takes the place of another when it is whole. */
+/* snapshot_file.h - the keyspace on its way into an RDB file, or one of commands: what stands before the keys, the keys
+ * one by one, and what stands behind them; a temporary file that takes the place of another when it is whole. */
 #ifndef KEVY_SERVER_JOURNAL_SNAPSHOT_FILE_H
 #define KEVY_SERVER_JOURNAL_SNAPSHOT_FILE_H
 
@@ -31,6 +31,7 @@ struct snapshot_file {
     const bool *ends;   /* atomic: nothing that is written is of any use any more; or NULL */
     const char *failed; /* what could not be done; NULL: all was well */
     int db;             /* of the keys that come now; -1: none was named yet */
+    bool commands;      /* as the form says */
     struct file_out out;
     struct rdb_compressor compressor;
 };
@@ -39,6 +40,8 @@ struct snapshot_form {
     bool compressed; /* strings, with LZF where that gains */
     bool summed;     /* ends with a checksum, else with 0 */
     bool gradual;    /* synced now and then, and not at the end alone */
+    bool
+        commands; /* not RDB: commands, as an append-only file has them (aof_out.h); neither compressed nor summed */
 };
 
 /* Makes the temporary file. `file` is not written where it need not be. 0, or a negative errno: then nothing is left. */

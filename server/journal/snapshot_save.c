@@ -54,7 +54,7 @@ static int save_to(struct snapshot_file *file, struct snapshot_save *save) {
     char path[TEMPORARY_NAME_MAX];
     snprintf(path, sizeof path, "temp-%d.rdb", (int)getpid());
     struct snapshot_names names = {.temporary = path, .path = save->name, .directory = "."};
-    struct snapshot_form form = {save->compressed, save->summed, save->gradual};
+    struct snapshot_form form = {save->compressed, save->summed, save->gradual, save->commands};
     int error = snapshot_file_open(file, save->disk, names, form);
     if (error) return error;
     file->work = save->work;

@@ -14,6 +14,7 @@ struct snapshot_save {
     bool summed;      /* ends with a checksum, else with 0 */
     bool base;        /* of an append-only file */
     bool gradual;     /* synced now and then, and not at the end alone */
+    bool commands;    /* instead of RDB: snapshot_file.h */
     int64_t now_ms;   /* Unix time */
     uint64_t *work;   /* atomic: grows while it goes on; or NULL */
     /* What became of it. */

@@ -274,7 +274,8 @@ bool listeners_adopt(const int *fds, unsigned count, char *error, size_t size) {
 
 bool listeners_open(char *error, size_t size) {
     bool ok = true;
-    adopted = refusing = false;
+    adopted = false;
+    refusing = false;
     for (unsigned i = 0; ok && config.port && i < config.bind_count; i++)
         ok = open_bind(config.bind[i], error, size);
     if (ok && config.unixsocket[0]) ok = open_unix(config.unixsocket, error, size);

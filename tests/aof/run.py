@@ -6,6 +6,7 @@
     run.py always              50 clients write, the server is killed: whatever was acknowledged is there
     run.py switch              CONFIG SET appendonly no, yes, no, yes while clients write; what is there at the end comes back
     run.py rewrite             BGREWRITEAOF, and the automatic one, while clients write; the server is killed at random moments
+    run.py commands [--seed N] with aof-use-rdb-preamble no: from kevy to redis-server and back, through rewrites of both
     run.py loadaof             DEBUG LOADAOF while clients write, block and rewrites go on; what is there at the end comes back
     run.py full                no room on the disk: writes are refused, reads are not, and nothing is lost when there is room again
     run.py refuse              a directory that cannot be written
@@ -13,6 +14,7 @@
 Compared is DEBUG DIGEST, which is Redis's own.
 """
 import argparse
+import contextlib
 import importlib.util
 import os
 import random
@@ -88,6 +90,17 @@ def run_all(client, commands):
         client.pipeline(commands[at:at + 100])
 
 
+@contextlib.contextmanager
+def redis_with_files_of(server, *arguments):
+    """A redis-server that has the files of a server that does not run, which gets back what has become of them."""
+    with Server("--appendonly", "yes", "--appendfsync", "always", *arguments, path=find_redis(), start=False) as other:
+        os.rename(os.path.join(server.directory, FILES), os.path.join(other.directory, FILES))
+        other.start()
+        yield other
+        other.kill()
+        os.rename(os.path.join(other.directory, FILES), os.path.join(server.directory, FILES))
+
+
 # ---- kill --------------------------------------------------------------------------------------------------------------------
 
 
@@ -109,18 +122,11 @@ def kill(seed):
                     assert after == before, "DIFFERENT after kill -9 with appendfsync %s: %s, and %s before" % (policy, after, before)
             if redis:
                 server.kill()
-                with Server("--appendonly", "yes", path=redis, start=False) as other:
-                    os.rename(os.path.join(server.directory, FILES), os.path.join(other.directory, FILES))
-                    other.start()
-                    with other.client() as client:
-                        loaded = digest(client)
-                        assert loaded == before, "DIFFERENT in redis-server: %s, and %s before" % (loaded, before)
-                        run_all(client, some_commands(rng, 300))
-                        client.call("CONFIG", "SET", "appendfsync", "always")
-                        client.call("SET", "last", "1")
-                        before = digest(client)
-                    other.kill()
-                    os.rename(os.path.join(other.directory, FILES), os.path.join(server.directory, FILES))
+                with redis_with_files_of(server) as other, other.client() as client:
+                    loaded = digest(client)
+                    assert loaded == before, "DIFFERENT in redis-server: %s, and %s before" % (loaded, before)
+                    run_all(client, some_commands(rng, 300))
+                    before = digest(client)
                 server.start()
                 with server.client() as client:
                     assert digest(client) == before, "DIFFERENT from what redis-server wrote"
@@ -245,6 +251,67 @@ def rewrite():
     print("files were made anew: the same")
 
 
+# ---- commands ----------------------------------------------------------------------------------------------------------------
+
+
+def rewrite_whole(server, client):
+    """Makes the files anew, and looks whether the base is commands."""
+    client.call("BGREWRITEAOF")
+    eventually("the rewrite to end", lambda: info(client, "aof_rewrite_in_progress") == "0" and info(client, "aof_rewrite_scheduled") == "0")
+    assert info(client, "aof_last_bgrewrite_status") == "ok"
+    bases = [name for name in os.listdir(os.path.join(server.directory, FILES)) if ".base." in name]
+    assert len(bases) == 1 and bases[0].endswith(".base.aof"), bases
+
+
+def large_values(client):
+    for at in range(0, 3000, 100):
+        numbers = range(at, at + 100)
+        client.call("RPUSH", "large list", *numbers)
+        client.call("SADD", "large set", *("m%d" % i for i in numbers))
+        client.call("ZADD", "large zset", *(word for i in numbers for word in (i * 1.1, "m%d" % i)))
+        client.call("HSET", "large hash", *(word for i in numbers for word in ("f%d" % i, "v" * i)))
+        client.pipeline([("XADD", "large stream", "%d-1" % (i + 1), "f", i, "g", "") for i in numbers])
+    client.call("PEXPIREAT", "large hash", snapshot.FAR_MS)
+    client.call("XGROUP", "CREATE", "large stream", "group", 0)
+    client.call("XREADGROUP", "GROUP", "group", "consumer", "COUNT", 100, "STREAMS", "large stream", ">")
+    client.call("XGROUP", "CREATE", "empty stream", "group", "$", "MKSTREAM")
+
+
+def pending(client):
+    return client.call("XPENDING", "large stream", "group"), client.call("XINFO", "GROUPS", "large stream"), client.call("XINFO", "STREAM", "empty stream")[:2]
+
+
+def commands(seed):
+    rng = random.Random(seed)
+    redis = find_redis()
+    arguments = ON + ("--aof-use-rdb-preamble", "no")
+    with Server(*arguments, shards=2) as server:
+        with server.client() as client:
+            run_all(client, some_commands(rng, 2000))
+            client.call("SELECT", 0)
+            large_values(client)
+            rewrite_whole(server, client)
+            run_all(client, some_commands(rng, 200))
+            client.call("SELECT", 0)
+            settle(client)
+            before, shown = digest(client), pending(client)
+        restart(server, 3)
+        with server.client() as client:
+            assert digest(client) == before and pending(client) == shown, "DIFFERENT after kill -9"
+        server.kill()
+        if redis:
+            with redis_with_files_of(server, "--aof-use-rdb-preamble", "no") as other, other.client() as client:
+                assert digest(client) == before, "DIFFERENT in redis-server"
+                assert pending(client) == shown, "DIFFERENT in redis-server: %s, %s" % (pending(client), shown)
+                rewrite_whole(other, client)
+                client.call("SET", "last", "1")
+                before = digest(client)
+        server.start()
+        with server.client() as client:
+            assert digest(client) == before and pending(client) == shown, "DIFFERENT from what redis-server wrote"
+    print("a base of commands: the same")
+
+
 # ---- loadaof -----------------------------------------------------------------------------------------------------------------
 
 
@@ -339,11 +406,13 @@ def refuse():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=("kill", "always", "switch", "rewrite", "loadaof", "full", "refuse"))
+    parser.add_argument("mode", choices=("kill", "always", "switch", "rewrite", "commands", "loadaof", "full", "refuse"))
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.mode == "kill":
         kill(options.seed)
+    elif options.mode == "commands":
+        commands(options.seed)
     else:
         {"always": always, "switch": switch, "rewrite": rewrite, "loadaof": loadaof, "full": full, "refuse": refuse}[options.mode]()
 

@@ -7,7 +7,8 @@ The suite runs in its external-server mode, unit by unit, each on a fresh server
 redis-server itself passes in each unit and how long a unit may take; excluded.tsv names the tests that kevy is not asked to pass, each
 with its reason, and (counted as 0) those that redis-server itself cannot pass in that mode: these are never run. A unit holds if no test fails but those, and if as many pass as redis-server passes, less the excluded ones.
 
-Units of integration/ are about files, and start their servers themselves: they find ours where they look for Redis's.
+Units of integration/, and those of OWN below, are about files and processes, and start their servers themselves: they find ours where
+they look for Redis's. OWN_PATCHES says what is changed in them, and why.
 
 --excluded runs the excluded tests too, and tells which of them pass: their lines can go. Without units, all of units.tsv are run.
 The suite is fetched by fetch.py into $KEVY_REDIS_SUITE (default: redis-suite in the temporary directory).
@@ -40,14 +41,14 @@ BUS_PORTS_END = 65536 - 10000 - BELOW_BASE  # it wants a port ten thousand above
 # Commands of which a server may have none yet are asked for before every unit.
 # Nor takes one every option: what asks for it before its tests is refused, and those that need it fail by themselves.
 PATCHES = {"tests/support/server.tcl": [("    r function flush\n", "    catch {r function flush}\n"),
-                                        ("        r config set $param $val\n", "        catch {r config set $param $val}\n")],
-           "tests/unit/other.tcl": [("r config set aof-use-rdb-preamble no\n", "")]}
+                                        ("        r config set $param $val\n", "        catch {r config set $param $val}\n")]}
 # Units that start servers themselves, besides those of integration/.
-OWN = ("unit/aofrw", "unit/auth", "unit/info", "unit/limits", "unit/oom-score-adj", "unit/shutdown")
+OWN = ("unit/aofrw", "unit/auth", "unit/info", "unit/limits", "unit/shutdown")
 # What concerns these. Protected options cannot be set at run time, and modules there are none; Redis's own
 # words for what is wrong in a payload are in its log, and it ends by an assertion where a payload was not looked at closely
 # enough: here all are looked at, and refused. There are no child processes to be found, and a snapshot's temporary file has the
 # server's number. An incremental file is begun at each start: where a test makes one anew, or cuts it, it is the only one again.
+# What is written by everysec is in the file some milliseconds later.
 ONLY_INCR = """create_aof_manifest $aof_dirpath $aof_manifest_file {
     append_to_manifest "file appendonly.aof.1.incr.aof seq 1 type i\\n"
 }
@@ -80,10 +81,9 @@ OWN_PATCHES = {"tests/assets/default.conf": [(r"enable-(protected-configs|module
                    (r"set (pid\d) \[get_child_pid 0\]\n +catch \{exec kill -9 \$pid\d\}\n(?= +waitForBgrewriteaof)", r"set \1 none\n"),
                    (r"(?=# AOFRW success\n|# We can still manually execute)", r"file delete [next_base $aof_manifest_file]\n"),
                    (r'assert_equal 1 \[check_file_exist \$aof_dirpath "\$\{aof_basename\}\.(1|10)\$\{::incr[^\n]*\n(?=        }|\n +assert_aof)', "")],
-               "tests/integration/dismiss-mem.tcl": [(r"r config set aof-use-rdb-preamble no\n", "")],
-               "tests/unit/aofrw.tcl": [(r" overrides \{aof-use-rdb-preamble no\}", ""), (r"foreach rdbpre \{yes no\}", "foreach rdbpre {yes}")],
                "tests/integration/aof.tcl": [
                    (r"(?=create_aof \$aof_dirpath \$aof_file )", ONLY_INCR),
+                   (r'(?=assert_match "#TS:)', 'wait_for_condition 100 20 {[file size $aof] > 0} else {fail "nothing is written"}\n'),
                    (r"(?=exec src/redis-check-aof --truncate-to-timestamp \d+ \$aof_manifest_file\n +start_server_aof)", ONLY_INCR)],
                "tests/integration/corrupt-dump.tcl": [
                    (r'verify_log_message 0 "\*[^"]*(integrity check failed|Duplicate stream consumer detected)\*" 0\n', ""),

@@ -285,9 +285,8 @@ static void what_does_not_exist_yet_is_accepted_only_off(void) {
                "oom-score-adj-values 0 200 800\nlazyfree-lazy-user-del yes\n");
     CHECK_GET("lazyfree-lazy-user-del auto-aof-rewrite-min-size replicaof",
               "auto-aof-rewrite-min-size=67108864\nlazyfree-lazy-user-del=yes\nreplicaof=no one\n");
-    check_refused("aof-use-rdb-preamble no", "test.conf:1: 'aof-use-rdb-preamble no': kevy writes the base "
-                                             "of an append-only file as RDB; only 'yes' is "
-                                             "accepted\n");
+    check_refused("activedefrag yes",
+                  "test.conf:1: 'activedefrag yes': kevy does not defragment; only 'no' is accepted\n");
     CHECK_GET("user loadmodule sentinel", "");
 }
 
@@ -339,7 +338,7 @@ static const struct {
     {"aclfile /etc/redis/users.acl", "kevy has no access control lists yet; only '' is accepted"},
     {"activedefrag yes", "kevy does not defragment; only 'no' is accepted"},
     {"always-show-logo yes", "~kevy has no logo to show"},
-    {"aof-use-rdb-preamble no", "kevy writes the base of an append-only file as RDB; only 'yes' is accepted"},
+    {"aof-use-rdb-preamble no", ""},
     {"cluster-node-timeout 5000", "~kevy is a cluster of one node at most"},
     {"crash-memcheck-enabled yes", "~kevy leaves crashes to the kernel's core dumps"},
     {"dual-channel-replication-enabled no", ""},

@@ -72,10 +72,9 @@ static void set_gives_redis_errors(void) {
               "client-output-buffer-limit", "normal 1 1 -1");
     CHECK_SET(FAILED("proc-title-template", "template format is invalid or contains unknown variables"),
               "proc-title-template", "{foo}");
-    CHECK_SET(FAILED("aof-use-rdb-preamble",
-                     "kevy writes the base of an append-only file as RDB; only 'yes' is accepted"),
-              "aof-use-rdb-preamble", "no");
-    CHECK_SET("", "aof-use-rdb-preamble", "yes");
+    CHECK_SET(FAILED("activedefrag", "kevy does not defragment; only 'no' is accepted"), "activedefrag",
+              "yes");
+    CHECK_SET("", "activedefrag", "no");
     CHECK_SET("", "save", "");
     CHECK_SET("", "client-output-buffer-limit", "slave 1mb 1 1 pubsub 0 0 0");
     CHECK_GET("client-output-buffer-limit",

@@ -155,9 +155,8 @@ static void classes_of_events_are_shown_in_one_order(void) {
 }
 
 static void what_is_not_there_yet_is_accepted_only_as_it_is(void) {
-    CHECK_PARSED("aof-use-rdb-preamble", "YES", "yes");
-    CHECK_PARSED("aof-use-rdb-preamble", "no",
-                 "!kevy writes the base of an append-only file as RDB; only 'yes' is accepted");
+    CHECK_PARSED("activedefrag", "NO", "no");
+    CHECK_PARSED("activedefrag", "yes", "!kevy does not defragment; only 'no' is accepted");
     CHECK_PARSED("save", "", "");
     CHECK_PARSED("maxmemory", "0mb", "0");
 }

@@ -1,0 +1,22 @@
+/* aof_out.h - a key with its value as the commands that make it: what the base of an append-only file has where
+ * aof-use-rdb-preamble says no. They are those of Redis 7.0, and HPEXPIREAT of later ones for fields that expire.
+ *
+ * What is pending in a group of a stream, and of an entry that was deleted, no command makes: as in Redis it is left out,
+ * and so is when a consumer was heard of last. */
+#ifndef KEVY_SERVER_JOURNAL_AOF_OUT_H
+#define KEVY_SERVER_JOURNAL_AOF_OUT_H
+
+#include "store/keyspace.h"
+#include "store/rdb/sink.h"
+
+/* The elements of a large value come so many to a command, as in Redis. */
+enum { AOF_OUT_ITEMS = 64 };
+
+/* The line that says when what follows was written, for aof-timestamp-enabled. False where the sink took no more. */
+bool aof_out_time(struct sink *sink, int64_t unix_s);
+/* Both are false where the sink took no more. `work` is atomic: it grows with each command; or NULL. Nobody changes what
+ * the entry refers to. */
+bool aof_out_select(struct sink *sink, unsigned db);
+bool aof_out_entry(struct sink *sink, uint64_t *work, const struct entry *e);
+
+#endif
