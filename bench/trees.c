@@ -219,7 +219,7 @@ int main(int argc, char **argv) {
     struct heaps *heaps = heaps_new(1, false);
     if (heaps == NULL || elements == 0) return 1;
     heap = heaps_at(heaps, 0);
-    context = (struct tree_context){heap, &seed, &graves};
+    context = (struct tree_context){heap, &seed, &graves, false};
     for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (argc < 3 || strcmp(argv[2], shapes[i].name) == 0) measure(&shapes[i], elements);
     if (argc < 3) time_open_table(elements);

@@ -648,7 +648,9 @@ static enum rdb_answer load_in_tree(struct loading *loading, const struct rdb_el
     }
     struct collection *collection = collection_of(value->object);
     struct tree_item item = item_of(context->seed, element->name, element->value, NULL);
-    switch (put_in_tree(context, collection, &item, false)) {
+    struct tree_context roomy = *context;
+    roomy.roomy = true;
+    switch (put_in_tree(&roomy, collection, &item, false)) {
     case HASH_ADDED: break;
     case HASH_NO_MEMORY: return RDB_NO_ROOM;
     default: return RDB_REFUSED; /* the same field again */
@@ -674,6 +676,12 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     return answer;
 }
 
+static enum rdb_answer loaded(struct loading *loading) {
+    struct value *value = &loading->value;
+    if (is_tree(value)) tree_fit(&collection_of(value->object)->tree, &loading->options->context);
+    return RDB_TAKEN;
+}
+
 /* Fields and values of one string become a pack as they stand there. */
 static enum rdb_answer load_all(struct loading *loading, struct packed *packed) {
     struct pack pack = {.data = loading->bytes, .capacity = COLLECTION_PACK_BYTES};
@@ -693,6 +701,7 @@ const struct type type_hash = {.name = "hash",
                                .form = form,
                                .load = load,
                                .load_all = load_all,
+                               .loaded = loaded,
                                .memory = memory,
                                .fork = fork_tree,
                                .bury = bury,

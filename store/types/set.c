@@ -564,7 +564,9 @@ static enum set_changed load_in_tree(struct loading *loading, struct bytes membe
         value->kind = VALUE_OBJECT;
         value->object = &made->head;
     }
-    enum set_changed changed = put_in_tree(context, collection_of(value->object), member, NULL);
+    struct tree_context roomy = *context;
+    roomy.roomy = true;
+    enum set_changed changed = put_in_tree(&roomy, collection_of(value->object), member, NULL);
     if (marks(set_count(value), member, loading->options->thresholds[TYPE_SET].elements))
         value->edited = true;
     return changed;
@@ -578,6 +580,12 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     return changed == SET_ADDED ? RDB_TAKEN : RDB_REFUSED; /* the same member again */
 }
 
+static enum rdb_answer loaded(struct loading *loading) {
+    struct value *value = &loading->value;
+    if (is_tree(value)) tree_fit(&collection_of(value->object)->tree, &loading->options->context);
+    return RDB_TAKEN;
+}
+
 const struct type type_set = {.name = "set",
                               .number = TYPE_SET,
                               .encoding = encoding,
@@ -586,6 +594,7 @@ const struct type type_set = {.name = "set",
                               .dump = dump,
                               .form = form,
                               .load = load,
+                              .loaded = loaded,
                               .memory = collection_memory,
                               .fork = collection_fork,
                               .bury = collection_bury};

@@ -9,9 +9,10 @@
 #include "store/rdb/packed.h"
 #include "store/values/pack.h"
 
-/* Fields and values, or members and scores, as they come behind packed_open, go into a pack that is empty, and the walk is at
- * its end. False, and the walk is where it was: there are none, or the string is not whole or does not tell how many, a field is there twice, a string is longer than
- * ELEMENT_INLINE_MAX, or all of them than the pack's capacity. Then what lies in its buffer is of no use. */
+/* Fields and values, or members and scores, as they come behind packed_open, go into a pack that is empty, and the walk is
+ * at its end. False, and the walk is where it was: there are none, or the string is not whole or does not tell how many,
+ * a field is there twice, a string is longer than ELEMENT_INLINE_MAX, or all of them than the pack's capacity. Then what
+ * lies in its buffer is of no use. */
 bool pack_load_pairs(struct pack *pack, struct packed *packed);
 /* False also where members are not in their order, or a score is -0 or no number. */
 bool pack_load_scored(struct pack *pack, struct packed *packed);

@@ -45,6 +45,7 @@ struct tree_context {
     struct heap *heap;            /* where new nodes come from */
     const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
     struct graves *graves;        /* takes what is to be freed in steps */
+    bool roomy; /* leaves made anew get all the room that a leaf may have, for many to come; then tree_fit */
 };
 
 /* An element, found by one of the functions below. It is valid until the tree changes. */

@@ -311,7 +311,8 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
         if (split(tree, context, way, putting)) return true;
         if (tree->kind != TREE_INDEX) return false; /* of which a leaf may hold one hash alone */
     }
-    struct leaf *leaf = tree_build_part(context, putting, 0, putting->count, 0);
+    size_t capacity = context->roomy ? leaf_most(tree->kind) : 0;
+    struct leaf *leaf = tree_build_part(context, putting, 0, putting->count, capacity);
     if (leaf == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
     way->leaf = leaf;
@@ -390,6 +391,30 @@ enum tree_changed tree_put(struct tree *tree, const struct tree_context *context
     enum tree_changed changed = put_by_key(tree, context, &ready, replace);
     leaf_drop(&ready);
     return changed;
+}
+
+static void fit_leaf(struct tree *tree, const struct tree_context *context, struct node **slot) {
+    struct leaf *leaf = leaf_of(*slot);
+    if (node_bytes(leaf_needs(leaf)) >= leaf->capacity) return;
+    struct leaf_piece piece = leaf_piece(leaf, 0, leaf->head.count);
+    struct leaf *fit = leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, 0);
+    if (fit) exchange(tree, context, slot, &fit->head);
+}
+
+static void fit_below(struct tree *tree, const struct tree_context *context, struct node **slot) {
+    assert(!node_shared(*slot));
+    if ((*slot)->level == 0) {
+        fit_leaf(tree, context, slot);
+        return;
+    }
+    struct node **children = inner_children(inner_of(*slot));
+    for (unsigned i = 0; i < (*slot)->count; i++) fit_below(tree, context, &children[i]);
+}
+
+void tree_fit(struct tree *tree, const struct tree_context *context) {
+    assert(tree->owed[TREE_FRONT] == 0 && tree->owed[TREE_BACK] == 0);
+    tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
+    if (tree->root) fit_below(tree, context, &tree->root);
 }
 
 /* ---- At the ends ---------------------------------------------------------------------------------- */

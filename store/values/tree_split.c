@@ -128,13 +128,14 @@ static bool halve_by_hash(const struct tree_context *context, const struct tree_
     enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
     assert(putting->leaf->head.count <=
            ELEMENTS_MOST / 2); /* two bytes and a member of two each, but for a few */
+    size_t capacity = context->roomy ? leaf_most(kind) : 0;
     uint64_t bound = bound_of_hashes(context, putting, hashes);
     if (bound == 0) return false;
     struct leaf_parts parts = {pieces, pieces_on_side(putting, hashes, bound, false, pieces), putting->ready};
-    halves->left = leaf_build(context->heap, kind, parts, 0);
+    halves->left = leaf_build(context->heap, kind, parts, capacity);
     if (halves->left == NULL) return false;
     parts.count = pieces_on_side(putting, hashes, bound, true, pieces);
-    halves->right = leaf_build(context->heap, kind, parts, 0);
+    halves->right = leaf_build(context->heap, kind, parts, capacity);
     halves->key = (struct tree_key){bound, 0};
     return halves->right;
 }

@@ -22,7 +22,7 @@ struct version {
 static const struct hash_seed seed = {
     {0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89}};
 static struct graves graves;
-static struct tree_context context = {NULL, &seed, &graves};
+static struct tree_context context = {.seed = &seed, .graves = &graves};
 
 /* The lengths of texts depend on their numbers, up to ones that have a block of their own in hashes. */
 static struct tree_item item_of(enum tree_kind kind, uint16_t number, char *text) {

@@ -59,7 +59,7 @@ void __wrap_free(void *memory) {
 
 static const struct hash_seed model_seed = {{1, 2, 3, 4}};
 static struct graves model_graves;
-static const struct tree_context model_context = {NULL, &model_seed, &model_graves};
+static const struct tree_context model_context = {.seed = &model_seed, .graves = &model_graves};
 
 static inline void dig_all(void) {
     unsigned budget = 1;

@@ -398,6 +398,31 @@ static void bytes_are_those_of_the_nodes(void) {
 
 /* A range that goes whole is taken to be its share, however small its elements were: so there may seem to be less than
  * there is, but never less than nothing. */
+static void leaves_that_had_room_fit_at_last(void) {
+    static const enum tree_kind kinds[] = {TREE_SET, TREE_HASH, TREE_SCORES};
+    struct tree_context roomy = model_context;
+    roomy.roomy = true;
+    members = 5000;
+    for (unsigned k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        struct tree trees[2] = {tree_empty(kinds[k]), tree_empty(kinds[k])};
+        for (unsigned i = 0; i < 3000; i++) {
+            struct element element = random_element(kinds[k]);
+            char texts[2][TEXT_MAX];
+            struct tree_item item = item_of(kinds[k], &element, texts);
+            enum tree_changed changed = tree_put(&trees[0], &model_context, &item, false);
+            CHECK_INT(tree_put(&trees[1], &roomy, &item, false), changed);
+        }
+        CHECK_INT(trees[1].bytes, bytes_below(trees[1].root));
+        uint64_t before = trees[1].bytes;
+        tree_fit(&trees[1], &model_context);
+        CHECK(tree_check(&trees[1], &model_seed) && trees[0].count == trees[1].count);
+        CHECK_INT(trees[1].bytes, bytes_below(trees[1].root));
+        CHECK(trees[1].bytes < before && trees[1].bytes < trees[0].bytes + trees[0].bytes / 16);
+        for (unsigned i = 0; i < 2; i++) tree_release(&trees[i], &model_graves);
+        dig_all();
+    }
+}
+
 static void an_estimate_is_mended_at_the_end(void) {
     enum { TINY = LEAF_DIVISOR > 1 ? 40000 : 600000 };
     struct tree tree = tree_empty(TREE_LIST);
@@ -476,6 +501,7 @@ int main(void) {
     RUN(equal_hashes_stay_together);
     RUN(many_at_once_are_as_one_by_one);
     RUN(bytes_are_those_of_the_nodes);
+    RUN(leaves_that_had_room_fit_at_last);
     RUN(an_estimate_is_mended_at_the_end);
     RUN(leaves_shrink);
     RUN(sparse_leaves_are_joined);
