@@ -17,7 +17,9 @@
 enum {
     INPUT_FIRST = 1 << 18, /* bytes of the window at first, and again when a long request has gone */
     TELL_EVERY = 1 << 20,  /* bytes from one call of progress to the next */
-    TIDY_BUDGET = 1000,    /* of what commands have left to be freed, for each stripe at a time */
+    TIDY_STEP = 1000,      /* of what commands have left to be freed, while a stripe is held */
+    TIDY_STEPS = 1000,     /* for each stripe at a time, at most */
+    TIDY_GROWTH = 4 << 20, /* bytes of large values from one time to the next */
 };
 
 struct replay {
@@ -40,6 +42,7 @@ struct replay {
     uint64_t read_to;    /* the offset up to which the file was read */
     uint64_t request_at; /* the offset of the request that is being read */
     uint64_t told;
+    uint64_t tidied;       /* bytes of large values, or of what is left of them, that there were then */
     struct block **blocks; /* large arguments of the request that is being read; malloc'd */
     unsigned block_count, block_capacity;
 };
@@ -96,6 +99,26 @@ static void delay(struct replay *replay, unsigned count) {
     if (part->progress) part->progress(part);
 }
 
+/* Dead ones too. */
+static uint64_t bytes_of_values(void) {
+    return heaps_used(stripes.heaps) + heaps_blocks(stripes.heaps);
+}
+
+/* What commands have left behind is freed by shards, which may not run yet, and would free less than a few words of a file
+ * can make. */
+static void tidy(struct replay *replay) {
+    for (unsigned i = 0; i < stripes.count && !replay->only_looks; i++) {
+        struct stripe *stripe = &stripes.all[i];
+        bool more = true;
+        for (unsigned steps = 0; more && steps < TIDY_STEPS; steps++) {
+            stripe_lock(stripe);
+            more = keyspace_upkeep(stripe->keyspace, TIDY_STEP);
+            stripe_unlock(stripe);
+        }
+    }
+    replay->tidied = bytes_of_values();
+}
+
 static bool run_batch(struct replay *replay) {
     struct executor *executor = &replay->executor;
     uint64_t errors = replay->reply.errors;
@@ -111,19 +134,10 @@ static bool run_batch(struct replay *replay) {
     assert(done == count && !replay->client.waiter && !replay->client.transaction);
     if (intake_delays()) delay(replay, count);
     if (replay->reply.errors != errors) note_errors(replay, replay->reply.errors - errors);
+    if (bytes_of_values() >= replay->tidied + TIDY_GROWTH) tidy(replay);
     if (!executor->effects.starved) return true;
     executor->effects.starved = false;
     return fail_at(replay, replay->batch_at, "Out of memory");
-}
-
-/* What commands have left behind is freed by shards, which may not run yet. */
-static void tidy(struct replay *replay) {
-    for (unsigned i = 0; i < stripes.count && !replay->only_looks; i++) {
-        struct stripe *stripe = &stripes.all[i];
-        stripe_lock(stripe);
-        (void)keyspace_upkeep(stripe->keyspace, TIDY_BUDGET);
-        stripe_unlock(stripe);
-    }
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------- */
