@@ -33,6 +33,7 @@ struct replay {
     const struct command *head_command;
     bool only_looks;
     unsigned count;    /* requests in the batch */
+    bool unbounded;    /* one of them may make more than it has bytes */
     uint64_t batch_at; /* the offset of the first of them */
     /* The file that is run. */
     struct aof_part *part;
@@ -134,7 +135,8 @@ static bool run_batch(struct replay *replay) {
     assert(done == count && !replay->client.waiter && !replay->client.transaction);
     if (intake_delays()) delay(replay, count);
     if (replay->reply.errors != errors) note_errors(replay, replay->reply.errors - errors);
-    if (bytes_of_values() >= replay->tidied + TIDY_GROWTH) tidy(replay);
+    if (replay->unbounded && bytes_of_values() >= replay->tidied + TIDY_GROWTH) tidy(replay);
+    replay->unbounded = false;
     if (!executor->effects.starved) return true;
     executor->effects.starved = false;
     return fail_at(replay, replay->batch_at, "Out of memory");
@@ -195,6 +197,7 @@ static inline bool take_request(struct replay *replay, const char *data, size_t 
             return fail(replay, "Out of memory");
         if (!known && !check_request(replay, request)) return false;
         if (!known) note_head(replay, request, data);
+        if (!(request->command->flags & (CMD_FAST | CMD_BOUNDED))) replay->unbounded = true;
         if (replay->count == 0) replay->batch_at = replay->request_at;
         replay->count++;
     }
