@@ -105,8 +105,7 @@ static uint64_t bytes_of_values(void) {
     return heaps_used(stripes.heaps) + heaps_blocks(stripes.heaps);
 }
 
-/* What commands have left behind is freed by shards, which may not run yet, and would free less than a few words of a file
- * can make. */
+/* Else what commands have left behind is freed by shards, which may not run yet, or free less than is made. */
 static void tidy(struct replay *replay) {
     for (unsigned i = 0; i < stripes.count && !replay->only_looks; i++) {
         struct stripe *stripe = &stripes.all[i];
