@@ -17,7 +17,9 @@
 enum {
     INPUT_FIRST = 1 << 18, /* bytes of the window at first, and again when a long request has gone */
     TELL_EVERY = 1 << 20,  /* bytes from one call of progress to the next */
-    TIDY_BUDGET = 1000,    /* of what commands have left to be freed, for each stripe at a time */
+    TIDY_STEP = 1000,      /* of what commands have left to be freed, while a stripe is held */
+    TIDY_STEPS = 1000,     /* for each stripe at a time, at most */
+    TIDY_GROWTH = 4 << 20, /* bytes of large values from one time to the next */
 };
 
 struct replay {
@@ -32,6 +34,7 @@ struct replay {
     bool only_looks;
     const struct stripe_set *held; /* all stripes, where they are held already; or NULL */
     unsigned count;                /* requests in the batch */
+    bool unbounded;                /* one of them may make more than it has bytes */
     uint64_t batch_at;             /* the offset of the first of them */
     /* The file that is run. */
     struct aof_part *part;
@@ -41,6 +44,7 @@ struct replay {
     uint64_t read_to;    /* the offset up to which the file was read */
     uint64_t request_at; /* the offset of the request that is being read */
     uint64_t told;
+    uint64_t tidied;       /* bytes of large values, or of what is left of them, that there were then */
     struct block **blocks; /* large arguments of the request that is being read; malloc'd */
     unsigned block_count, block_capacity;
 };
@@ -97,6 +101,25 @@ static void delay(struct replay *replay, unsigned count) {
     if (part->progress) part->progress(part);
 }
 
+/* Dead ones too. */
+static uint64_t bytes_of_values(void) {
+    return heaps_used(stripes.heaps) + heaps_blocks(stripes.heaps);
+}
+
+/* Else what commands have left behind is freed by shards, which may not run yet, or free less than is made. */
+static void tidy(struct replay *replay) {
+    for (unsigned i = 0; i < stripes.count && !replay->only_looks; i++) {
+        struct stripe *stripe = &stripes.all[i];
+        bool more = true;
+        for (unsigned steps = 0; more && steps < TIDY_STEPS; steps++) {
+            if (!replay->held) stripe_lock(stripe);
+            more = keyspace_upkeep(stripe->keyspace, TIDY_STEP);
+            if (!replay->held) stripe_unlock(stripe);
+        }
+    }
+    replay->tidied = bytes_of_values();
+}
+
 static bool run_batch(struct replay *replay) {
     struct executor *executor = &replay->executor;
     uint64_t errors = replay->reply.errors;
@@ -116,19 +139,11 @@ static bool run_batch(struct replay *replay) {
     assert(done == count && !replay->client.waiter && !replay->client.transaction);
     if (intake_delays()) delay(replay, count);
     if (replay->reply.errors != errors) note_errors(replay, replay->reply.errors - errors);
+    if (replay->unbounded && bytes_of_values() >= replay->tidied + TIDY_GROWTH) tidy(replay);
+    replay->unbounded = false;
     if (!executor->effects.starved) return true;
     executor->effects.starved = false;
     return fail_at(replay, replay->batch_at, "Out of memory");
-}
-
-/* What commands have left behind is freed by shards, which may not run yet. */
-static void tidy(struct replay *replay) {
-    for (unsigned i = 0; i < stripes.count && !replay->only_looks; i++) {
-        struct stripe *stripe = &stripes.all[i];
-        if (!replay->held) stripe_lock(stripe);
-        (void)keyspace_upkeep(stripe->keyspace, TIDY_BUDGET);
-        if (!replay->held) stripe_unlock(stripe);
-    }
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------- */
@@ -186,6 +201,7 @@ static inline bool take_request(struct replay *replay, const char *data, size_t 
             return fail(replay, "Out of memory");
         if (!known && !check_request(replay, request)) return false;
         if (!known) note_head(replay, request, data);
+        if (!(request->command->flags & (CMD_FAST | CMD_BOUNDED))) replay->unbounded = true;
         if (replay->count == 0) replay->batch_at = replay->request_at;
         replay->count++;
     }

@@ -117,11 +117,13 @@ int manifest_add(struct manifest *manifest, enum manifest_type type, uint64_t se
 int manifest_add_incr(struct manifest *manifest, const struct manifest_place *place) {
     char name[MANIFEST_NAME_MAX + 1];
     int len = snprintf(name, sizeof name, "%s.%" PRIu64 ".incr.aof", place->name, manifest->incr_seq + 1);
+    if (manifest->incr_seq >= INT64_MAX) return -EOVERFLOW;
     if (!whole(len, sizeof name)) return -ENAMETOOLONG;
     return manifest_add(manifest, MANIFEST_INCR, manifest->incr_seq + 1, name);
 }
 
 int manifest_add_base(struct manifest *manifest, const char *name, uint64_t first_incr) {
+    if (manifest->base_seq >= INT64_MAX) return -EOVERFLOW;
     int error = manifest_add(manifest, MANIFEST_BASE, manifest->base_seq + 1, name);
     if (error) return error;
     assert(first_incr <= manifest->incr_seq + 1);

@@ -78,7 +78,8 @@ const struct manifest_file *manifest_last(const struct manifest *manifest);
 
 /* Adds a file, behind all others. 0; -ENOMEM; -ENAMETOOLONG where Redis could not read its line. `name` is copied. */
 int manifest_add(struct manifest *manifest, enum manifest_type type, uint64_t seq, const char *name);
-/* Adds the next incremental file, "NAME.SEQ.incr.aof": manifest_last tells its name. Errors as above. */
+/* Adds the next incremental file, "NAME.SEQ.incr.aof": manifest_last tells its name. Errors as above, and -EOVERFLOW where
+ * the last number has been given out. */
 int manifest_add_incr(struct manifest *manifest, const struct manifest_place *place);
 /* What a base of this form would be called if it were added now: "NAME.SEQ.base.rdb" or ".aof". False where that is too long
  * for a file's name. */

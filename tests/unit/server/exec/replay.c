@@ -228,6 +228,30 @@ static void looking_changes_nothing(void) {
     end_file();
 }
 
+/* Large values that are replaced, and emptied databases, wait for nobody who comes when all is loaded. */
+static void what_is_left_behind_is_freed_meanwhile(void) {
+    enum { MEMBERS = 3000, TIMES = 300, KEYS = 20000, FLUSHES = 4, MOST = 8 << 20 };
+    begin_file(1);
+    for (unsigned i = 0; i < MEMBERS; i++)
+        aof_format(&file, "*4\r\n$4\r\nZADD\r\n$1\r\ns\r\n$4\r\n%u\r\n$4\r\n%u\r\n", 1000 + i, 1000 + i);
+    for (unsigned i = 0; i < TIMES; i++) aof_command(&file, "ZUNIONSTORE d 1 s");
+    expect_run();
+    uint64_t used = heaps_used(stripes.heaps), one;
+    (void)run(BYTES("del d\n"));
+    while (keyspace_upkeep(stripes.all[0].keyspace, 1000)) {
+    }
+    one = heaps_used(stripes.heaps);
+    CHECK(used >= one && used <= MOST && one * TIMES > 2 * (uint64_t)MOST);
+    buffer_free(&file);
+    for (unsigned i = 0; i < FLUSHES * KEYS; i++) {
+        aof_format(&file, "*3\r\n$3\r\nSET\r\n$7\r\n%u\r\n$1\r\nv\r\n", 1000000 + i);
+        if (i % KEYS == KEYS - 1) aof_command(&file, "FLUSHDB");
+    }
+    expect_run();
+    CHECK(keyspace_buried(stripes.all[0].keyspace) <= FLUSHES * KEYS * 3 / 4);
+    end_file();
+}
+
 static void errors_are_told(void) {
     static char text[100000];
     begin_file(2);
@@ -298,6 +322,7 @@ int main(void) {
     RUN(commands_may_fail);
     RUN(nobody_hears_of_it);
     RUN(looking_changes_nothing);
+    RUN(what_is_left_behind_is_freed_meanwhile);
     RUN(errors_are_told);
     RUN(memory_that_runs_out_is_a_fault);
     return 0;

@@ -143,6 +143,18 @@ static void new_files_are_named_as_redis_names_them(void) {
     manifest_free(&manifest);
 }
 
+static void behind_the_last_number_nothing_is_added(void) {
+    struct manifest manifest = {0};
+    struct bytes text =
+        BYTES("file a seq 9223372036854775807 type b\nfile b seq 9223372036854775806 type i\n");
+    CHECK_INT(manifest_parse(&manifest, text, why), 0);
+    CHECK_INT(manifest_add_incr(&manifest, &place), 0);
+    CHECK_INT(manifest_add_incr(&manifest, &place), -EOVERFLOW);
+    CHECK_INT(manifest_add_base(&manifest, "c", 1), -EOVERFLOW);
+    CHECK_INT(manifest.count, 3);
+    manifest_free(&manifest);
+}
+
 static void names_that_are_too_long_are_not_added(void) {
     struct manifest manifest = {0};
     char path[MANIFEST_PATH_SIZE], name[300], next[MANIFEST_NAME_MAX + 1];
@@ -312,6 +324,7 @@ int main(void) {
     RUN(names_are_no_paths);
     RUN(lines_and_names_have_bounds);
     RUN(new_files_are_named_as_redis_names_them);
+    RUN(behind_the_last_number_nothing_is_added);
     RUN(names_that_are_too_long_are_not_added);
     RUN(a_number_of_history_is_not_given_out_again);
     RUN(without_memory_nothing_changes);
