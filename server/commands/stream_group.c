@@ -297,8 +297,7 @@ COMMAND(xgroup_help) = {.container = "xgroup",
 
 enum { XACK_IDS = 3 };
 
-/* Acknowledges the numbers of the request, the last of which is known. How many were pending; *failed: memory ran out at this
- * argument. */
+/* Acknowledges the numbers of the request, whose last one is known. How many were pending; *failed: where memory ran out. */
 static uint64_t acknowledge(struct call *call, struct edit *edit, struct stream_group *group,
                             struct stream_id last, uint32_t *failed) {
     struct tree_context context = collection_context(edit->keyspace);
