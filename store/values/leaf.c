@@ -805,11 +805,6 @@ static unsigned score_bound(const struct leaf *leaf, double score) {
     return low;
 }
 
-void leaf_prefetch_scored(const struct leaf *leaf, double score) {
-    assert(leaf->head.kind == TREE_SCORES && leaf->head.count > 0);
-    prefetch_about(leaf, score_bound(leaf, score), leaf->head.count);
-}
-
 static double score_at(const struct leaf *leaf, unsigned place) {
     double score;
     memcpy(&score, column_in(&shapes[TREE_SCORES], leaf, SCORES, leaf->head.count) + 8 * place, sizeof score);

@@ -122,8 +122,6 @@ struct leaf_members {
 static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *members);
 /* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
-/* The same in TREE_SCORES for the first element whose score is not below this one. */
-void leaf_prefetch_scored(const struct leaf *leaf, double score);
 /* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
 unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal);
 

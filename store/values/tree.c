@@ -349,7 +349,6 @@ void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items
             nodes[i] = inner_child(inner, tree_choose(inner, &targets[i]));
             tree_ask_for(&inner->head, nodes[i]);
         }
-    for (unsigned i = 0; i < count; i++) leaf_prefetch_scored(leaf_at(nodes[i]), items[i].score);
 }
 
 /* The key of the leaf behind the cursor's; 0 if there is none. */

@@ -152,7 +152,6 @@ static void bounds_are_those_of_the_order(void) {
             struct tree_item item = item_of(kinds[k], &element, texts);
             CHECK_INT(leaf_lower_bound(leaf, &item, &equal), place < 10 ? 0 : (place - 9) / 2);
             CHECK_INT(equal, place % 2 == 0 && place >= 10 && place < 100);
-            if (kinds[k] == TREE_SCORES) leaf_prefetch_scored(leaf, item.score);
         }
         free_leaf(leaf);
     }
