@@ -305,8 +305,8 @@ static struct entry *put(struct keyspace *ks, unsigned db_number, struct key key
     return e;
 }
 
-/* Apart, and only where it changes something: whoever notes the access next reads the whole word of which this writes a byte, and
- * would wait until that has left the processor's queue of stores. */
+/* Only where it changes something: whoever notes the access next reads the whole word of which this writes a byte, and would
+ * wait until that has left the processor's queue of stores. */
 static __attribute__((noinline)) void mark_string(struct entry *e) {
     e->type = TYPE_STRING;
     e->edited = false;

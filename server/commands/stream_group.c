@@ -303,15 +303,15 @@ COMMAND(xgroup_help) = {.container = "xgroup",
 
 enum { XACK_IDS = 3 };
 
-/* Acknowledges the numbers of the request. How many were pending; *failed: memory ran out at this argument. */
+/* Acknowledges the numbers of the request, whose last one is known. How many were pending; *failed: where memory ran out. */
 static uint64_t acknowledge(struct call *call, struct edit *edit, struct stream_group *group,
-                            uint32_t *failed) {
+                            struct stream_id last, uint32_t *failed) {
     struct tree_context context = collection_context(edit->keyspace);
     uint64_t acknowledged = 0;
     *failed = 0;
     for (uint32_t i = XACK_IDS; i < call->argc; i++) {
-        struct stream_id id;
-        bool valid = stream_id_parse(call->argv[i], 0, &id), there;
+        struct stream_id id = last;
+        bool valid = i + 1 == call->argc || stream_id_parse(call->argv[i], 0, &id), there;
         assert(valid);
         if (!stream_pending_take(group, &context, id, &there)) {
             *failed = i;
@@ -324,7 +324,7 @@ static uint64_t acknowledge(struct call *call, struct edit *edit, struct stream_
 
 static void xack(struct call *call) {
     struct edit edit;
-    struct stream_id id;
+    struct stream_id id = {0};
     uint32_t failed = 0;
     if (!stream_open_as_reader(call, &edit)) return;
     if (edit.entry == NULL || !stream_group_find(&stream_in(&edit)->groups, call->argv[2])) {
@@ -334,7 +334,7 @@ static void xack(struct call *call) {
     for (uint32_t i = XACK_IDS; i < call->argc; i++)
         if (!stream_id_or_reply(call, i, 0, &id)) return;
     struct stream_group *group = stream_open_group(&edit, call->argv[2]);
-    uint64_t acknowledged = group ? acknowledge(call, &edit, group, &failed) : 0;
+    uint64_t acknowledged = group ? acknowledge(call, &edit, group, id, &failed) : 0;
     stream_close(call, 1, &edit);
     stream_told(call, 1, EVENT_NONE, acknowledged);
     if (acknowledged && failed) call_log(call, call->argv, failed);

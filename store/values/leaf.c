@@ -777,13 +777,19 @@ unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, u
     return count;
 }
 
+/* Asks for an element, which stands there, or near, where all are of about the same size; it may lie across two lines. */
+static inline void prefetch_about(const struct leaf *leaf, unsigned place, unsigned count) {
+    const char *at = element_at(leaf, (size_t)((uint32_t)leaf->used * place / count));
+    memory_prefetch(at);
+    memory_prefetch(at + (uint32_t)leaf->used / count);
+}
+
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash) {
     unsigned count = leaf->head.count;
     const uint8_t *tags = (const uint8_t *)leaf->bytes; /* the first column */
     assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
-    /* Where elements are of about the same size it stands there, or near. */
     for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++)
-        memory_prefetch(element_at(leaf, leaf->used * i / count));
+        prefetch_about(leaf, i, count);
 }
 
 /* The first place whose score is not below this one. */
@@ -878,6 +884,9 @@ static void narrow_by_guess(const struct leaf *leaf, struct tree_key key, struct
     if (key.high <= base.high || key.high >= last || last - base.high > UINT32_MAX) return;
     unsigned guess = (unsigned)((key.high - base.high) * near->high / (last - base.high));
     assert(guess < near->high);
+    /* What is looked at next lies within these lines: they come together. */
+    const char *about = element_at(leaf, (size_t)((uint32_t)leaf->used * guess / near->high));
+    for (int line = -2; line < 2; line++) memory_prefetch(about + 64 * line);
     if (guess > AROUND && !narrow(leaf, key, near, guess - AROUND)) return;
     if (near->low + 2 * AROUND < near->high) narrow(leaf, key, near, near->low + 2 * AROUND);
 }
