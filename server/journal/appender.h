@@ -16,6 +16,7 @@
 #define KEVY_SERVER_JOURNAL_APPENDER_H
 
 #include "server/journal/bell.h"
+#include "server/journal/crowd.h"
 #include "server/journal/writer.h"
 
 enum {
@@ -44,7 +45,12 @@ bool appender_begin(bool from_files);
 
 /* ---- The journal's thread ------------------------------------------------------------------------- */
 
-extern struct bell appender_bell; /* rung when there is something to write */
+extern struct bell appender_bell; /* rung when there is something to write: */
+/* as loud as this, where so many wait for it. */
+static inline uint32_t appender_loudness(enum crowd_level level) {
+    _Static_assert((int)CROWD_FEW == 0 && (int)CROWD_ALL < (int)BELL_LOUDEST, "each has its own");
+    return 1 + (uint32_t)level;
+}
 
 /* A turn of the writer and a step of a rewrite. Times as writer_turn has them. */
 int64_t appender_turn(int64_t now_ms);
