@@ -27,7 +27,9 @@ enum step {
 static const struct bytes mark = BYTES_INIT("#kevy ");
 
 struct batch_line {
-    uint64_t first, last, len, safe;
+    uint64_t first, last, len, safe, doubt;
+    bool doubts, named;
+    uint32_t run;
     uint32_t crc;
 };
 
@@ -40,6 +42,10 @@ struct scan {
     bool
         gap; /* the tickets of a batch are not those behind the whole one before: one of the two lines is damaged */
     bool plain; /* there were commands behind the last batch */
+    struct {
+        bool known;
+        uint32_t value;
+    } run; /* of the last whole batch */
     uint32_t crc;
     const char *summed; /* within the window: what is taken before this is in the checksum */
     struct file_in in;
@@ -215,6 +221,10 @@ static bool parse_word(struct bytes word, struct batch_line *out, unsigned *foun
         bit = 4, ok = parse_hex(value, &out->crc);
     else if (is_word(word, BYTES("safe="), &value))
         bit = 8, ok = number_parse_u64(value, &out->safe);
+    else if (is_word(word, BYTES("doubt="), &value))
+        bit = 16, ok = number_parse_u64(value, &out->doubt) && out->doubt <= INT64_MAX;
+    else if (is_word(word, BYTES("run="), &value))
+        bit = 32, ok = parse_hex(value, &out->run);
     ok = ok && !(*found & bit);
     *found |= bit;
     return ok;
@@ -233,7 +243,9 @@ static bool parse_batch_line(struct bytes line, struct batch_line *out) {
         line = (struct bytes){line.data + len, line.len - len};
     }
     bool empty = out->len == 0 && out->last == 0;
-    return found == 15 && out->last >= out->first && (empty || out->safe < out->first);
+    out->doubts = found & 16;
+    out->named = found & 32;
+    return (found & 15) == 15 && out->last >= out->first && (empty || out->safe < out->first);
 }
 
 /* ---- Batches -------------------------------------------------------------------------------------- */
@@ -250,6 +262,16 @@ static enum step take_commands(struct scan *scan, uint64_t end) {
     if (file_in_at(&scan->in) > end || scan->in_multi) return STEP_WRONG;
     look->commands += commands;
     return STEP_ON;
+}
+
+/* All lines of a file that say so say the same. */
+static void note_doubt(struct aof_look *look, const struct batch_line *line) {
+    if (line->doubts && look->doubt == AOF_NO_DOUBT) look->doubt = (int64_t)line->doubt;
+}
+
+static void note_run(struct scan *scan, const struct batch_line *line) {
+    scan->run.known = line->named;
+    scan->run.value = line->run;
 }
 
 static enum step take_batch(struct scan *scan, const struct batch_line *line) {
@@ -271,6 +293,8 @@ static enum step take_batch(struct scan *scan, const struct batch_line *line) {
         return step;
     }
     if (line->last) look->last = line->last;
+    note_doubt(look, line);
+    note_run(scan, line);
     look->batches++;
     scan->plain = false;
     return STEP_ON;
@@ -296,11 +320,12 @@ struct told {
     uint64_t safe;  /* the highest of the lines behind it */
 };
 
-/* The line at the input, if one is there that may follow on those before. Stays there. */
+/* The line at the input, if one is there that may follow on those before, of the same run. Stays there. */
 static bool see_batch_line(struct scan *scan, const struct told *told, struct batch_line *line, size_t *len) {
     struct bytes text;
     if (see_line(scan, &text) != STEP_ON || !parse_batch_line(text, line)) return false;
     *len = text.len + 1;
+    if (scan->run.known && !(line->named && line->run == scan->run.value)) return false;
     return line->first > told->last;
 }
 
@@ -326,9 +351,10 @@ static bool find_mark(struct scan *scan) {
     }
 }
 
-/* From line to line, as their lengths say. Where that leads nowhere the next one is looked for: what stands in a value
- * looks like one only if it has been made so, and then nothing is lost by it but an answer. False: the length at the fault
- * leads into the middle of something, so it may be what is damaged. */
+/* From line to line, as their lengths say. Where that leads nowhere the next one is looked for. What stands in a value does
+ * not have the run of the whole batches before; where there are none, a value may have been made to look like a line, and
+ * then nothing is lost by it but an answer. False: the length at the fault leads into the middle of something, so it may be
+ * what is damaged. */
 static bool read_lines(struct scan *scan, struct told *told, bool at_fault) {
     struct batch_line line;
     size_t len;
@@ -341,6 +367,7 @@ static bool read_lines(struct scan *scan, struct told *told, bool at_fault) {
             else if (line.safe > told->safe)
                 told->safe = line.safe;
             told->last = line.last;
+            note_doubt(scan->look, &line);
             take(scan, len);
             if (line.len <= scan->look->size - file_in_at(&scan->in)) {
                 if (!skip(scan, line.len)) return leads;
@@ -489,12 +516,14 @@ enum aof_found aof_look(struct aof_look *look) {
     look->size = look->commands = look->batches = look->last = look->fault = 0;
     look->end = look->begin;
     look->open = false;
+    look->doubt = AOF_NO_DOUBT;
     look->why[0] = '\0';
     if (!scan) return unread(look, -ENOMEM);
     assert(look->disk && look->path);
     scan->look = look;
     scan->error = 0;
     scan->inside = scan->in_multi = scan->mixed = scan->gap = scan->plain = false;
+    scan->run.known = false;
     int error = file_in_open(&scan->in, look->disk, look->path);
     if (error) {
         free(scan);

@@ -4,7 +4,7 @@
  * about it and change nothing, and of kevy's batches: a line, and the commands that it tells of
  * (server/journal/batch.h):
  *
- *     #kevy seq=<first ticket>-<last> len=<bytes> crc=<CRC-32C> safe=<ticket>\n
+ *     #kevy seq=<first ticket>-<last> len=<bytes> crc=<CRC-32C> safe=<ticket>[ doubt=<bytes>][ run=<8 digits>]\n
  *
  * Words of such a line that are not known are skipped. Whatever begins with MULTI counts only with its EXEC.
  *
@@ -27,6 +27,7 @@ enum {
     AOF_LINE_MAX =
         1024, /* bytes of a line that begins with #, its end included: Redis reads no longer ones */
     AOF_WHY_SIZE = 160,
+    AOF_NO_DOUBT = -1,
 };
 
 struct aof_look {
@@ -40,7 +41,9 @@ struct aof_look {
     uint64_t end;      /* what is before this offset is whole */
     uint64_t commands; /* before it, those that begin and end a transaction included */
     uint64_t batches;
-    uint64_t last;          /* ticket; 0: there is no batch */
+    uint64_t last; /* ticket; 0: there is no batch */
+    int64_t
+        doubt; /* bytes of the file before this one, as a line says that could not sync it; or AOF_NO_DOUBT */
     uint64_t fault;         /* the offset of what is not whole, or wrong */
     bool open;              /* what is not whole is a transaction, whose commands may be */
     char why[AOF_WHY_SIZE]; /* what is wrong with it */

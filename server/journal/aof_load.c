@@ -21,8 +21,9 @@ struct loading_files {
     bool moves;                      /* it is to be moved, and stands in the manifest */
     uint64_t done;                   /* bytes of the files before the one that is being loaded */
     uint64_t last;                   /* ticket of the file before it */
-    struct aof_look look;            /* at the file that is being loaded */
-    char path[MANIFEST_PATH_SIZE];   /* of it */
+    int64_t end;          /* where the last incremental file with anything in it ends; -1: there was none */
+    struct aof_look look; /* at the file that is being loaded */
+    char path[MANIFEST_PATH_SIZE]; /* of it */
 };
 
 /* Always AOF_FAILED. */
@@ -137,6 +138,11 @@ static enum aof_loaded run_part(struct loading_files *files, uint64_t begin, uin
     return AOF_LOADED;
 }
 
+/* The file was begun when the one before could not be synced, and that is not what it was then. */
+static bool is_behind_lost(const struct loading_files *files) {
+    return files->end >= 0 && files->look.doubt != AOF_NO_DOUBT && files->look.doubt != files->end;
+}
+
 static enum aof_loaded fail_torn(struct loading_files *files, bool last) {
     struct aof_load *load = files->load;
     if (!last)
@@ -152,14 +158,31 @@ static enum aof_loaded fail_torn(struct loading_files *files, bool last) {
                 files->path, files->look.end);
 }
 
+/* Was the next file with anything in it begun when this one could not be synced? Then nothing behind what is whole of this
+ * one is to be loaded. */
+static bool next_doubts(struct loading_files *files, const struct manifest_file *file) {
+    struct aof_load *load = files->load;
+    const struct manifest_file *end = load->manifest.files + load->manifest.count;
+    char path[MANIFEST_PATH_SIZE];
+    while (++file < end) {
+        if (file->type != MANIFEST_INCR || !manifest_path(path, &load->place, file->name)) continue;
+        struct aof_look look = {.disk = load->disk, .path = path, .work = load->work};
+        if (aof_look(&look) == AOF_UNREAD) return false;
+        if (look.size > 0) return look.doubt != AOF_NO_DOUBT;
+    }
+    return false;
+}
+
 /* Later files that have nothing in them do not make it another than the last one: they were made before it was synced. */
 static enum aof_loaded note_torn(struct loading_files *files, const struct manifest_file *file, bool last) {
     struct aof_load *load = files->load;
     const struct aof_look *look = &files->look;
     if (look->open) log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", file->name);
-    if (!last || !(load->truncates || load->keeps_disk)) return fail_torn(files, last);
-    assert(!load->torn); /* there is one last file */
+    bool drops = !last && (is_behind_lost(files) || next_doubts(files, file));
+    if (!(last || drops) || !(load->truncates || load->keeps_disk)) return fail_torn(files, last || drops);
+    assert(!load->torn); /* nothing behind it is loaded */
     load->torn = true;
+    load->drops = drops;
     load->torn_at = look->end;
     snprintf(load->last, sizeof load->last, "%s", file->name);
     if (!load->keeps_disk)
@@ -180,6 +203,10 @@ static enum aof_loaded load_commands(struct loading_files *files, const struct m
                     ": make a backup of your AOF file, then use kevy --check-data DIR --repair",
                     files->look.why, files->path, files->look.fault);
     if (found == AOF_UNREAD) return fail_reading(files, files->look.why, files->look.fault);
+    if (is_behind_lost(files)) {
+        found = AOF_TORN;
+        files->look.end = begin;
+    }
     if (found == AOF_TORN && note_torn(files, file, last) == AOF_FAILED) return AOF_FAILED;
     return run_part(files, begin, files->look.end);
 }
@@ -285,7 +312,9 @@ static enum aof_loaded load_type(struct loading_files *files, enum manifest_type
         int64_t size = measure(files, file);
         if (size < 0) return AOF_FAILED;
         bool last = files->done + (uint64_t)size >= load->size;
-        if (size > 0 && load_file(files, file, last) == AOF_FAILED) return AOF_FAILED;
+        if (size > 0 && !load->torn && load_file(files, file, last) == AOF_FAILED) return AOF_FAILED;
+        if (type == MANIFEST_INCR && (size > 0 || files->end < 0))
+            files->end = size > 0 ? (int64_t)files->look.end : 0;
         files->done += (uint64_t)size;
         load->taken = files->done;
     }
@@ -298,18 +327,45 @@ static enum aof_loaded fail_disk(struct aof_load *load, const char *failed, cons
     return fail(load, "Could not %s, for %s: %s", failed, name, strerror(-error));
 }
 
+/* A file of the directory; NULL: of the working directory. */
+static int cut_file(const struct aof_load *load, const char *directory, const char *name, uint64_t end,
+                    const char **failed) {
+    char path[MANIFEST_PATH_SIZE];
+    struct manifest_place place = {directory, load->place.name};
+    *failed = "name the file";
+    bool named = directory ? manifest_path(path, &place, name)
+                           : snprintf(path, sizeof path, "%s", name) < (int)sizeof path;
+    if (!named) return -ENAMETOOLONG;
+    if (size_of(load->disk, path) == 0) return 0;
+    log_warning("!!! Truncating the AOF %s at offset %" PRIu64 " !!!", name, end);
+    int error = aof_cut(load->disk, directory ? directory : ".", path, end, failed);
+    if (!error) log_warning("What was cut off is in %s.torn-%" PRIu64, path, end);
+    return error;
+}
+
+/* From the last one on, so that who is killed meanwhile leaves what says the same. */
+static int cut_files(const struct aof_load *load, const char *directory, const char **failed) {
+    int error = 0;
+    assert(load->torn);
+    for (size_t i = load->manifest.count; load->drops && i-- > 0 && !error;) {
+        const struct manifest_file *file = &load->manifest.files[i];
+        if (file->type != MANIFEST_INCR) continue;
+        if (is_named(file, load->last)) break;
+        error = cut_file(load, directory, file->name, 0, failed);
+    }
+    return error ? error : cut_file(load, directory, load->last, load->torn_at, failed);
+}
+
+int aof_load_cut(const struct aof_load *load, const char **failed) {
+    return cut_files(load, load->single ? NULL : load->place.directory, failed);
+}
+
 static enum aof_loaded cut_torn(struct loading_files *files) {
     struct aof_load *load = files->load;
-    struct manifest_file file = {.name = load->last};
     const char *failed;
-    if (!path_of(files, &file)) return fail_disk(load, "name the file", load->last, -ENAMETOOLONG);
-    log_warning("!!! Truncating the AOF %s at offset %" PRIu64 " !!!", load->last, load->torn_at);
-    int error =
-        aof_cut(load->disk, files->moves ? "." : load->place.directory, files->path, load->torn_at, &failed);
-    if (error) return fail_disk(load, failed, files->path, error);
-    log_warning(
-        "AOF %s loaded anyway because aof-load-truncated is enabled. What was cut off is in %s.torn-%" PRIu64,
-        load->last, files->path, load->torn_at);
+    int error = cut_files(load, files->moves ? NULL : load->place.directory, &failed);
+    if (error) return fail_disk(load, failed, load->last, error);
+    log_warning("AOF %s loaded anyway because aof-load-truncated is enabled", load->last);
     return AOF_LOADED;
 }
 
@@ -407,12 +463,13 @@ uint64_t aof_size(struct disk *disk, const struct manifest_place *place) {
 enum aof_loaded aof_load(struct aof_load *load) {
     load->manifest = (struct manifest){0};
     load->taken = load->size = load->base_size = load->keys = load->commands = load->torn_at = 0;
-    load->torn = false;
+    load->torn = load->drops = false;
     load->last[0] = load->why[0] = '\0';
     load->file = "";
     struct loading_files *files = calloc(1, sizeof *files);
     if (!files) return fail(load, "Out of memory");
     files->load = load;
+    files->end = -1;
     int error = load->single ? 0 : manifest_read(&load->manifest, load->disk, &load->place, load->why);
     enum aof_loaded loaded = AOF_FAILED;
     if (!error || error == -ENOENT) {

@@ -55,8 +55,9 @@ struct aof_load {
     uint64_t base_size;   /* of the base, or of the single file */
     uint64_t keys;        /* of RDB files */
     uint64_t commands;    /* that were run */
-    uint64_t torn_at;     /* the offset at which the last file ends, or was cut off */
+    uint64_t torn_at;     /* the offset at which the torn file ends, or was cut off */
     bool torn;
+    bool drops;                       /* and so are all files behind it, which were begun in doubt of it */
     struct manifest manifest;         /* the files that there are now; manifest_free frees it */
     char last[MANIFEST_NAME_MAX + 1]; /* the torn file */
     char why[AOF_FAULT_SIZE];         /* it could not be loaded: "FILE: offset N: ..." */
@@ -72,5 +73,9 @@ enum aof_loaded {
 uint64_t aof_size(struct disk *disk, const struct manifest_place *place);
 /* No commands are served from the stripes. Logs what it does, in Redis's words where it has some. */
 enum aof_loaded aof_load(struct aof_load *load);
+
+/* What `keeps_disk` has left: the torn end is cut off and kept beside its file (aof_cut.h), and so is all of the files
+ * behind that are dropped, the last one first. 0, or a negative errno: *failed says what could not be done. */
+int aof_load_cut(const struct aof_load *load, const char **failed);
 
 #endif

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,6 +87,13 @@ static enum step step_now(void) {
 
 /* ---- Opening -------------------------------------------------------------------------------------- */
 
+/* 0 where the kernel has no random numbers yet: it is as good as any, for who cannot know that. */
+static uint32_t draw_run(void) {
+    uint32_t run;
+    bool drawn = getrandom(&run, sizeof run, GRND_NONBLOCK) == (ssize_t)sizeof run;
+    return drawn ? run : 0;
+}
+
 bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors) {
     assert(server->look_again && server->refuse && server->holds);
     appender.disk = disk;
@@ -105,7 +113,9 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.waits = false;
     appender.given_incr = 0;
     if (!journal_open(executors)) return false;
-    if (writer_open(&appender.writer, disk, journal_queue(0), executors)) return true;
+    bool opened = writer_open(&appender.writer, disk, journal_queue(0), executors);
+    appender.writer.run = server->by_hand ? 1 : draw_run();
+    if (opened) return true;
     writer_close(&appender.writer);
     journal_close();
     return false;

@@ -1,12 +1,14 @@
 /* batch.h - what is written to the file in one go: the changes of some tickets, and a line in front of them that says what
  * they are.
  *
- *     #kevy seq=<first ticket>-<last> len=<bytes> crc=<8 hexadecimal digits> safe=<ticket>\n
+ *     #kevy seq=<first ticket>-<last> len=<bytes> crc=<8 digits> safe=<ticket>[ doubt=<bytes>] run=<8 digits>\n
  *     <len bytes: RESP, whole commands and whole transactions>
  *
- * `crc` is CRC-32C of those bytes; `safe` the last ticket of this file that was durable when
- * the line was written, or 0. Redis skips lines
- * that begin with #. Large pieces are not copied: they are written from where they lie in the queues. */
+ * `crc` is CRC-32C of those bytes, hexadecimal; `safe` the last ticket of this file that was durable when the line was
+ * written, or 0. `doubt` stands there where the file before, the last one that had anything in it, could not be synced when
+ * this one was begun: the bytes that it had. `run` is hexadecimal, the same in all lines of a run of the server, and drawn
+ * by chance: who writes a value cannot make one that looks like a line of this file. Redis skips lines that begin with #.
+ * Large pieces are not copied: they are written from where they lie in the queues. */
 #ifndef KEVY_SERVER_JOURNAL_BATCH_H
 #define KEVY_SERVER_JOURNAL_BATCH_H
 
@@ -51,8 +53,15 @@ struct batch_out {
     uint64_t wrote; /* bytes */
 };
 
-/* Writes all of it. `lines` stand in front of its own line; `safe` as above. 0 or a negative errno: then any part
- * of it may be in the file, out->wrote bytes. */
-int batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, uint64_t safe);
+enum { BATCH_NO_DOUBT = -1 };
+struct batch_sayings {
+    uint64_t safe;
+    int64_t doubt; /* or BATCH_NO_DOUBT */
+    uint32_t run;
+};
+
+/* Writes all of it. `lines` stand in front of its own line, which says `says`, as above. 0 or a negative errno: then any
+ * part of it may be in the file, out->wrote bytes. */
+int batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, struct batch_sayings says);
 
 #endif

@@ -14,6 +14,7 @@ bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *
                               .file = -1,
                               .since_ms = WRITER_NEVER,
                               .retry_ms = WRITER_NEVER,
+                              .doubted = BATCH_NO_DOUBT,
                               .policy = WRITER_EVERYSEC};
     merge_open(&writer->merge, queues, count, 0);
     return batch_open(&writer->batch);
@@ -72,6 +73,7 @@ static bool cut_off(struct writer *writer, int64_t now_ms) {
 void writer_has_base(struct writer *writer) {
     if (!writer->doubt || writer->doubt > writer->begun) return;
     writer->doubt = 0;
+    writer->doubted = BATCH_NO_DOUBT;
     mend(writer);
 }
 
@@ -148,13 +150,17 @@ static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
     bool synced = writer_sync(writer, now_ms);
     if (!synced && (!writer->doubt || writer->fatal)) return false;
     assert(writer->synced == writer->written || writer->file < 0 || writer->doubt); /* 3 */
+    if (!writer->doubt)
+        writer->doubted = BATCH_NO_DOUBT;
+    else if (writer->size > 0)
+        writer->doubted = (int64_t)writer->size; /* one without anything is passed over */
     close_file(writer);
     if (!open_file(writer, name, now_ms)) return false;
     assert(writer->size == 0 && !writer->torn);
     merge_pass_cut(&writer->merge);
     merge_release(&writer->merge);
     writer->written = writer->begun = writer->merge.merged;
-    if (name.len == 0) writer->doubt = 0;
+    if (name.len == 0) writer->doubt = 0, writer->doubted = BATCH_NO_DOUBT;
     if (!writer->doubt) writer->synced = writer->written;
     if (!writer->doubt) writer->since_ms = WRITER_NEVER;
     mend(writer);
@@ -178,8 +184,10 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
     struct bytes lines = stamp(writer, memory);
     assert(writer->file >= 0 && !writer->torn);
     if (writer->since_ms > now_ms) writer->since_ms = now_ms;
-    uint64_t safe = writer->synced > writer->begun ? writer->synced : 0;
-    int error = batch_write(&writer->batch, &out, lines, safe);
+    struct batch_sayings says = {.safe = writer->synced > writer->begun ? writer->synced : 0,
+                                 .doubt = writer->doubted,
+                                 .run = writer->run};
+    int error = batch_write(&writer->batch, &out, lines, says);
     if (error) {
         writer->torn = out.wrote > 0;
         merge_rewind(&writer->merge);
@@ -208,6 +216,7 @@ static void end_abandoned(struct writer *writer) {
     close_file(writer);
     writer->torn = writer->abandons = writer->error_is_sync = false;
     writer->doubt = 0;
+    writer->doubted = BATCH_NO_DOUBT;
     writer->error = 0;
     writer->retry_ms = WRITER_NEVER;
     writer->begun = writer->merge.merged;

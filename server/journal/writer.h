@@ -35,6 +35,7 @@ struct writer {
     bool timestamps; /* aof-timestamp-enabled */
     bool syncs_rest; /* no-appendfsync-on-rewrite, and there is one: only `always` syncs */
     int64_t unix_s;  /* for timestamps */
+    uint32_t run;    /* of all batches (batch.h) */
     bool
         abandons; /* the log is switched off, and cannot be written: what is left up to a cut without a name is dropped, and
                         then this is false again */
@@ -55,6 +56,8 @@ struct writer {
     int file; /* or -1 */
     uint64_t
         begun; /* the ticket of the cut that it began with: what is safe is told of its own tickets alone */
+    int64_t
+        doubted; /* bytes of the file before, where it could not be synced and no base has it; BATCH_NO_DOUBT */
     bool torn;
     uint64_t published;
     int64_t retry_ms; /* WRITER_NEVER: nothing failed */

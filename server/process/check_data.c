@@ -13,7 +13,6 @@
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/exec/replay.h"
-#include "server/journal/aof_cut.h"
 #include "server/journal/claim.h"
 #include "server/journal/snapshot.h"
 #include "server/log.h"
@@ -51,21 +50,16 @@ static void check_rdb(struct check *check, const char *name) {
 }
 
 static void repair(struct check *check, const struct aof_load *load) {
-    char path[MANIFEST_PATH_SIZE];
     const char *failed;
-    int error = -ENAMETOOLONG;
-    if (load->single) snprintf(path, sizeof path, "%s", load->last);
-    if (load->single || manifest_path(path, &load->place, load->last))
-        error =
-            aof_cut(&disk_kernel, load->single ? "." : load->place.directory, path, load->torn_at, &failed);
-    else
-        failed = "name the file";
+    int error = aof_load_cut(load, &failed);
     if (error) {
         fprintf(stderr, "kevy: %s: could not %s: %s\n", load->last, failed, strerror(-error));
         check->faulty = true;
     } else {
-        printf("%s: was cut off at offset %" PRIu64 "; what stood there is in %s.torn-%" PRIu64 "\n", path,
-               load->torn_at, path, load->torn_at);
+        const char *directory = load->single ? "" : load->place.directory, *slash = load->single ? "" : "/";
+        printf("%s%s%s: was cut off at offset %" PRIu64 "%s; what stood there is in %s.torn-%" PRIu64 "\n",
+               directory, slash, load->last, load->torn_at,
+               load->drops ? ", and all files behind it at 0" : "", load->last, load->torn_at);
     }
 }
 
@@ -76,8 +70,9 @@ static void tell_torn(struct check *check, const struct aof_load *load) {
     }
     fprintf(stderr,
             "kevy: %s: offset %" PRIu64
-            ": the file is torn from here on; --repair cuts that off, and keeps it in a file of its own\n",
-            load->last, load->torn_at);
+            ": the file is torn from here on%s; --repair cuts that off, and keeps it in a file of its own\n",
+            load->last, load->torn_at,
+            load->drops ? ", and the files behind it were begun when it could not be synced" : "");
     check->faulty = true;
 }
 

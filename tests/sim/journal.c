@@ -39,12 +39,15 @@ static bool
 
 /* ---- Mutations ------------------------------------------------------------------------------------ */
 
-int __real_batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, uint64_t safe);
-int __wrap_batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, uint64_t safe);
-int __wrap_batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, uint64_t safe) {
-    if (mutation == SAFE_TOO_HIGH && safe + 1 < batch->first) safe++;
-    if (mutation == SAFE_TOO_LOW && safe > 0) safe--;
-    return __real_batch_write(batch, out, lines, safe);
+int __real_batch_write(struct batch *batch, struct batch_out *out, struct bytes lines,
+                       struct batch_sayings says);
+int __wrap_batch_write(struct batch *batch, struct batch_out *out, struct bytes lines,
+                       struct batch_sayings says);
+int __wrap_batch_write(struct batch *batch, struct batch_out *out, struct bytes lines,
+                       struct batch_sayings says) {
+    if (mutation == SAFE_TOO_HIGH && says.safe + 1 < batch->first) says.safe++;
+    if (mutation == SAFE_TOO_LOW && says.safe > 0) says.safe--;
+    return __real_batch_write(batch, out, lines, says);
 }
 
 static void mutate_disk(void) {
@@ -210,6 +213,19 @@ static const char *judge(uint64_t state) {
     return "what is loaded is no state that may be";
 }
 
+/* What could not be synced is lost to its last byte where the power goes then, and with it the line that would have said so:
+ * then nobody can tell what was lost from what was safe and was damaged, and a start is refused. */
+static unsigned refused;
+static bool may_be_refused(const char *wrong) {
+    if (!loses_pages || !strstr(wrong, "the truncated file is not the last file")) return false;
+    for (int i = 0; i < SIM_NAMES; i++) {
+        struct bytes found = sim_disk_contents(&after, after.names[i].path);
+        if (found.len && memmem(found.data, found.len, " doubt=", 7)) return false;
+    }
+    refused++;
+    return true;
+}
+
 /* The power may go while files are loaded, too. */
 static unsigned load_cut_at;
 static void cut_load(void *context) {
@@ -225,6 +241,7 @@ static const char *check_loaded(void) {
     after.context = &after;
     const char *wrong = load_files(&after);
     after.yield = NULL;
+    if (wrong && may_be_refused(wrong)) return NULL;
     if (!wrong) wrong = judge(state_now());
     if (wrong || !again.file_count) return wrong;
     stripes_close();
@@ -443,6 +460,8 @@ static const char *flip_everywhere(unsigned long long seed, int mutated) {
 static void what_is_loaded_is_a_state_that_was(void) {
     worlds_open();
     seeds_run("journal", run_seed);
+    printf("%u of them were refused, with what could not be synced lost whole\n", refused);
+    CHECK(seeds.count < 1000 || refused * 500ULL < seeds.count);
 }
 
 static void a_file_may_end_anywhere(void) {

@@ -39,12 +39,13 @@ static inline void aof_command(struct buffer *file, const char *line) {
 
 struct aof_batch {
     uint64_t first, last, safe;
+    const char *more; /* words of its line, a blank before each; or NULL */
 };
 
 static inline void aof_batch(struct buffer *file, struct aof_batch batch, struct bytes commands) {
-    aof_format(file, "#kevy seq=%llu-%llu len=%zu crc=%08x safe=%llu\n", (unsigned long long)batch.first,
+    aof_format(file, "#kevy seq=%llu-%llu len=%zu crc=%08x safe=%llu%s\n", (unsigned long long)batch.first,
                (unsigned long long)batch.last, commands.len, crc32c(0, commands),
-               (unsigned long long)batch.safe);
+               (unsigned long long)batch.safe, batch.more ? batch.more : "");
     aof_add(file, commands);
 }
 

@@ -138,10 +138,10 @@ static void long_commands_are_passed(void) {
 /* Two batches, of which the second says what was safe; the ends of both. */
 static struct buffer two_batches(uint64_t safe, size_t ends[2]) {
     struct buffer file = {0};
-    aof_batch_of(&file, (struct aof_batch){1, 3, 0}, "SET key:1 value:1");
+    aof_batch_of(&file, (struct aof_batch){1, 3, 0, NULL}, "SET key:1 value:1");
     ends[0] = file.len;
     aof_add(&file, BYTES("#TS:1700000000\r\n"));
-    aof_batch_of(&file, (struct aof_batch){4, 4, safe}, "SET key:2 value:2");
+    aof_batch_of(&file, (struct aof_batch){4, 4, safe, NULL}, "SET key:2 value:2");
     ends[1] = file.len;
     return file;
 }
@@ -217,7 +217,7 @@ static void a_hole_at_the_beginning_is_torn_where_nothing_was_safe(void) {
     aof_add(&file, (struct bytes){hole, sizeof hole});
     aof_command(&file, "SET rest of-a-batch");
     expect(buffer_bytes(&file), AOF_TORN, 0);
-    aof_batch_of(&file, (struct aof_batch){9, 9, 7}, "SET key:2 value:2");
+    aof_batch_of(&file, (struct aof_batch){9, 9, 7, NULL}, "SET key:2 value:2");
     expect(buffer_bytes(&file), AOF_BAD, 0);
     look.before = 7;
     expect(buffer_bytes(&file), AOF_TORN, 0);
@@ -243,7 +243,7 @@ static void words_of_later_versions_are_skipped(void) {
     struct buffer file = {0};
     expect(BYTES("#kevy id=ab seq=0-0 gap= len=0 chain=5 crc=00000000 safe=0 time=3\n"), AOF_WHOLE, 66);
     aof_format(&file, "#kevy seq=0-0 len=0 crc=00000000 safe=0\n");
-    aof_batch_of(&file, (struct aof_batch){1, 1, 0}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "SET k v");
     expect(buffer_bytes(&file), AOF_WHOLE, file.len);
     CHECK_INT(look.last, 1);
     buffer_free(&file);
@@ -252,22 +252,22 @@ static void words_of_later_versions_are_skipped(void) {
 /* A batch is whole commands, and whole transactions, and its tickets follow on those before. */
 static void what_nobody_writes_is_not_taken(void) {
     struct buffer file = {0};
-    aof_batch_of(&file, (struct aof_batch){5, 5, 0}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){5, 5, 0, NULL}, "SET k v");
     size_t whole = file.len;
-    aof_batch_of(&file, (struct aof_batch){5, 5, 0}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){5, 5, 0, NULL}, "SET k v");
     expect(buffer_bytes(&file), AOF_BAD, whole);
     file.len = whole;
-    aof_batch_of(&file, (struct aof_batch){7, 7, 5}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){7, 7, 5, NULL}, "SET k v");
     expect(buffer_bytes(&file), AOF_BAD, whole);
     file.len = whole;
-    aof_batch_of(&file, (struct aof_batch){6, 6, 5}, "MULTI");
+    aof_batch_of(&file, (struct aof_batch){6, 6, 5, NULL}, "MULTI");
     expect(buffer_bytes(&file), AOF_TORN, whole);
     file.len = whole;
-    aof_batch(&file, (struct aof_batch){6, 6, 5}, BYTES("*1\r\n$4\r\nPI"));
+    aof_batch(&file, (struct aof_batch){6, 6, 5, NULL}, BYTES("*1\r\n$4\r\nPI"));
     expect(buffer_bytes(&file), AOF_TORN, whole);
     file.len = whole;
     aof_command(&file, "MULTI");
-    aof_batch_of(&file, (struct aof_batch){6, 6, 5}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){6, 6, 5, NULL}, "SET k v");
     expect(buffer_bytes(&file), AOF_BAD, whole);
     buffer_free(&file);
 }
@@ -276,17 +276,52 @@ static void what_nobody_writes_is_not_taken(void) {
 static void lines_within_values_say_nothing(void) {
     struct buffer file = {0}, value = {0}, commands = {0};
     aof_add(&value, BYTES("x\n"));
-    aof_batch_of(&value, (struct aof_batch){7, 7, 6}, "SET k v");
+    aof_batch_of(&value, (struct aof_batch){7, 7, 6, NULL}, "SET k v");
     aof_format(&commands, "*2\r\n$3\r\nGET\r\n$%zu\r\n", value.len);
     aof_add(&commands, buffer_bytes(&value));
     aof_add(&commands, BYTES("\r\n"));
-    aof_batch_of(&file, (struct aof_batch){1, 1, 0}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "SET k v");
     file.data[file.len - 3] ^= 1;
-    aof_batch(&file, (struct aof_batch){2, 2, 0}, buffer_bytes(&commands));
+    aof_batch(&file, (struct aof_batch){2, 2, 0, NULL}, buffer_bytes(&commands));
     expect(buffer_bytes(&file), AOF_TORN, 0);
     buffer_free(&file);
     buffer_free(&value);
     buffer_free(&commands);
+}
+
+/* And what has been made to look like a line is none, for it does not know the run; where nothing lies before that is
+ * whole, nobody can tell. */
+static void what_imitates_a_line_has_another_run(void) {
+    for (unsigned guessed = 0; guessed < 3; guessed++) {
+        static const char *const runs[] = {NULL, " run=12345678", " run=00c0ffee"};
+        struct buffer file = {0};
+        aof_batch_of(&file, (struct aof_batch){1, 1, 0, " run=00c0ffee"}, "SET k v");
+        size_t whole = file.len;
+        aof_batch_of(&file, (struct aof_batch){2, 2, 1, " run=00c0ffee"}, "SET k v");
+        file.data[file.len - 3] ^= 1;
+        aof_batch_of(&file, (struct aof_batch){7, 7, 6, runs[guessed]}, "SET k v");
+        expect(buffer_bytes(&file), guessed == 2 ? AOF_BAD : AOF_TORN, whole);
+        buffer_free(&file);
+    }
+}
+
+static void a_line_tells_of_doubt(void) {
+    struct buffer file = {0};
+    aof_batch_of(&file, (struct aof_batch){5, 5, 0, " doubt=77 run=00c0ffee"}, "SET k v");
+    expect(buffer_bytes(&file), AOF_WHOLE, file.len);
+    CHECK_INT(look.doubt, 77);
+    file.data[file.len - 3] ^= 1;
+    expect(buffer_bytes(&file), AOF_TORN, 0); /* its line can be read */
+    CHECK_INT(look.doubt, 77);
+    memset(file.data, 0, 8);
+    expect(buffer_bytes(&file), AOF_TORN, 0);
+    CHECK_INT(look.doubt, AOF_NO_DOUBT);
+    aof_batch_of(&file, (struct aof_batch){6, 6, 0, " doubt=77 run=00c0ffee"}, "SET k v");
+    expect(buffer_bytes(&file), AOF_TORN, 0);
+    CHECK_INT(look.doubt, 77);
+    buffer_free(&file);
+    expect(BYTES("#kevy seq=0-0 len=0 crc=00000000 safe=0 doubt=9223372036854775808\n"), AOF_TORN, 0);
+    expect(BYTES("#kevy seq=0-0 len=0 crc=00000000 safe=0 run=123\n"), AOF_TORN, 0);
 }
 
 /* ---- Beginnings and errors ------------------------------------------------------------------------ */
@@ -349,6 +384,8 @@ int main(void) {
     RUN(words_of_later_versions_are_skipped);
     RUN(what_nobody_writes_is_not_taken);
     RUN(lines_within_values_say_nothing);
+    RUN(what_imitates_a_line_has_another_run);
+    RUN(a_line_tells_of_doubt);
     RUN(what_stands_before_the_commands_is_passed);
     RUN(errors_are_told);
     return 0;

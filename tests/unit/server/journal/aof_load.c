@@ -150,6 +150,60 @@ static void only_the_last_file_with_anything_in_it_may_be_torn(void) {
     end_on_disk();
 }
 
+/* The first of two files was not synced when the second was begun, which says so, and then the power went. */
+static void put_doubted(size_t lost, const char *doubt) {
+    struct buffer first = {0}, second = {0}, third = {0};
+    put_directory();
+    aof_batch_of(&first, (struct aof_batch){1, 1, 0, NULL}, "SET b 1");
+    aof_batch_of(&first, (struct aof_batch){2, 2, 1, NULL}, "SET b 2");
+    char words[40];
+    snprintf(words, sizeof words, " doubt=%zu", first.len);
+    aof_batch_of(&second, (struct aof_batch){3, 3, 0, doubt ? doubt : words}, "SET b 3");
+    aof_batch_of(&third, (struct aof_batch){4, 4, 3, NULL}, "SET b 4");
+    disk_put(&disk, INCR_1, (struct bytes){first.data, first.len - lost});
+    disk_put(&disk, INCR_2, buffer_bytes(&second));
+    disk_put(&disk, DIRECTORY "/appendonly.aof.3.incr.aof", buffer_bytes(&third));
+    add(MANIFEST, BYTES("file appendonly.aof.3.incr.aof seq 3 type i\n"));
+    buffer_free(&first), buffer_free(&second), buffer_free(&third);
+}
+
+static void what_was_begun_in_doubt_goes_with_what_is_lost(void) {
+    struct buffer batch = {0};
+    aof_batch_of(&batch, (struct aof_batch){2, 2, 1, NULL}, "SET b 2");
+    const size_t lost[] = {0, 1, batch.len, SIZE_MAX};
+    for (unsigned i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+        begin_on_disk();
+        put_doubted(lost[i] == SIZE_MAX ? 0 : lost[i], NULL);
+        if (lost[i] == SIZE_MAX)
+            disk_put(&disk, INCR_1, BYTES("")); /* not even its length came to the disk */
+        expect_loaded();
+        if (i == 0)
+            EXPECT("get b\n", "$1\r\n4\r\n");
+        else if (i < 3)
+            EXPECT("get b\n", "$1\r\n1\r\n");
+        else
+            EXPECT("get b\n", "$-1\r\n");
+        CHECK_INT(load.drops, i > 0);
+        CHECK_INT(disk_contents(&disk, INCR_2).len == 0, i > 0);
+        CHECK_INT(disk_find(&disk, INCR_2 ".torn-0") >= 0, i > 0);
+        empty_all();
+        expect_loaded();
+        CHECK(!load.torn);
+        end_on_disk();
+    }
+    begin_on_disk(); /* synced then, and damaged since */
+    put_doubted(1, "");
+    CHECK_INT(load_with((struct aof_load){.truncates = true}), AOF_FAILED);
+    CHECK(strstr(load.why, "the truncated file is not the last file"));
+    end_on_disk();
+    begin_on_disk(); /* whoever only looks leaves it, and repairs it later */
+    put_doubted(1, NULL);
+    CHECK_INT(load_with((struct aof_load){.keeps_disk = true}), AOF_LOADED);
+    CHECK(load.torn && load.drops && disk_contents(&disk, INCR_2).len > 0);
+    end_on_disk();
+    buffer_free(&batch);
+}
+
 static void a_transaction_is_whole_or_absent(void) {
     begin_on_disk();
     put_directory();
@@ -317,6 +371,7 @@ int main(void) {
     RUN(the_size_is_known_before);
     RUN(a_torn_end_is_cut_off_and_kept);
     RUN(only_the_last_file_with_anything_in_it_may_be_torn);
+    RUN(what_was_begun_in_doubt_goes_with_what_is_lost);
     RUN(a_transaction_is_whole_or_absent);
     RUN(faults_name_file_and_offset);
     RUN(without_files_there_is_nothing);

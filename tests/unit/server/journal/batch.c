@@ -39,11 +39,18 @@ static void a_batch_says_what_it_is(void) {
     add("*1\r\n$4\r\nPING\r\n", 1), add("*1\r\n$4\r\nPONG\r\n", 2);
     CHECK_INT(batch_gather(&batch, &merge), 0);
     CHECK(batch.first == 1 && batch.last == 2 && batch.len == sizeof TEXT - 1);
-    CHECK_INT(batch_write(&batch, &out, BYTES("#TS:1\r\n"), 0), 0);
-    int len = snprintf(expected, sizeof expected, "#TS:1\r\n#kevy seq=1-2 len=%zu crc=%08x safe=0\n" TEXT,
-                       sizeof TEXT - 1, crc32c(0, BYTES(TEXT)));
+    struct batch_sayings says = {.safe = 0, .doubt = BATCH_NO_DOUBT, .run = 0xab};
+    CHECK_INT(batch_write(&batch, &out, BYTES("#TS:1\r\n"), says), 0);
+    int len = snprintf(expected, sizeof expected,
+                       "#TS:1\r\n#kevy seq=1-2 len=%zu crc=%08x safe=0 run=000000ab\n" TEXT, sizeof TEXT - 1,
+                       crc32c(0, BYTES(TEXT)));
     CHECK_BYTES(disk_contents(&disk, "f"), ((struct bytes){expected, (size_t)len}));
     CHECK_INT(out.wrote, (uint64_t)len);
+    says = (struct batch_sayings){.safe = 0, .doubt = INT64_MAX, .run = 1};
+    out.wrote = 0;
+    CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
+    CHECK(memmem(disk_contents(&disk, "f").data, disk_contents(&disk, "f").len,
+                 " doubt=9223372036854775807 run=00000001\n", 39));
     end();
 }
 
@@ -60,11 +67,12 @@ static void short_writes_go_on(void) {
         add("a", 1), add(large, 2), add("b", 3);
         CHECK_INT(batch_gather(&batch, &merge), 0);
         CHECK_INT(batch.piece_count, 1);
-        CHECK_INT(batch_write(&batch, &out, BYTES(""), 0), 0);
+        CHECK_INT(batch_write(&batch, &out, BYTES(""), (struct batch_sayings){.doubt = BATCH_NO_DOUBT}), 0);
         if (!whole) whole = out.wrote;
         CHECK(out.wrote == whole && disk_contents(&disk, "f").len == whole);
         disk.room = 1000;
-        CHECK_INT(batch_write(&batch, &out, BYTES(""), 0), -ENOSPC);
+        CHECK_INT(batch_write(&batch, &out, BYTES(""), (struct batch_sayings){.doubt = BATCH_NO_DOUBT}),
+                  -ENOSPC);
         CHECK_INT(out.wrote, 1000);
         end();
     }

@@ -348,11 +348,37 @@ static void a_cut_goes_on_in_doubt(void) {
         CHECK_INT(published, 3);
         CHECK_INT(writer.error, i ? -EIO : 0);
         writer_has_base(&writer);
-        CHECK(writer.error == 0 && writer.doubt == 0);
+        CHECK(writer.error == 0 && writer.doubt == 0 && writer.doubted == BATCH_NO_DOUBT);
         turns(1000);
         CHECK_INT(writer.synced, 3);
         end();
     }
+}
+
+static bool says_in(const char *name, const char *words) {
+    struct bytes file = disk_contents(&disk, name);
+    return memmem(file.data, file.len, words, strlen(words)) != NULL;
+}
+
+/* Its batches say how long the file before was, whatever comes of a base, and of files without anything in them. */
+static void a_file_tells_of_doubt_before_it(void) {
+    char words[64];
+    begin(WRITER_EVERYSEC);
+    add("a"), turns(1);
+    disk_mend(&disk);
+    disk.fails = DISK_SYNCS;
+    disk.fails_at = 1;
+    size_t len = disk_contents(&disk, "f").len;
+    snprintf(words, sizeof words, " doubt=%zu run=", len);
+    cut("g"), turns(2), cut("h"), turns(3), add("b"), turns(4);
+    CHECK(len > 0 && says_in("h", words) && !says_in("f", " doubt="));
+    snprintf(words, sizeof words, " doubt=%zu run=", disk_contents(&disk, "h").len);
+    cut("i"), turns(5), add("c"), turns(6);
+    CHECK(says_in("i", words));
+    writer_has_base(&writer);
+    cut("j"), turns(7), add("d"), turns(8);
+    CHECK(!says_in("j", " doubt=") && says_in("j", " run="));
+    end();
 }
 
 static void what_is_abandoned_is_dropped_up_to_the_end_of_the_log(void) {
@@ -418,6 +444,7 @@ int main(void) {
     RUN(a_cut_changes_files_when_the_old_one_is_synced);
     RUN(a_cut_that_fails_is_tried_again);
     RUN(a_cut_goes_on_in_doubt);
+    RUN(a_file_tells_of_doubt_before_it);
     RUN(what_is_abandoned_is_dropped_up_to_the_end_of_the_log);
     RUN(without_memory_what_fits_is_written_and_the_rest_later);
     buffer_free(&stream);
