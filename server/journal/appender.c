@@ -658,6 +658,10 @@ static int64_t write_turn(struct writer *writer, int64_t now_ms) {
     return due_ms;
 }
 
+void appender_limit(uint64_t tickets) {
+    appender.writer.batch.most = tickets;
+}
+
 int64_t appender_turn(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = policy();

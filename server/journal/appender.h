@@ -54,6 +54,8 @@ static inline uint32_t appender_loudness(enum crowd_level level) {
 
 /* A turn of the writer and a step of a rewrite. Times as writer_turn has them. */
 int64_t appender_turn(int64_t now_ms);
+/* The next turn's batch has so many tickets at most; 0: any number. */
+void appender_limit(uint64_t tickets);
 /* Under `always` each change is somebody's wait; else there is time to gather some. */
 bool appender_hurries(void);
 /* What was to be on the disk cannot be: what is left to do is to say so and end. The error, a negative errno; 0: no. */

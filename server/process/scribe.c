@@ -25,7 +25,7 @@ static pthread_t thread;
 static bool running;
 static _Atomic bool ending;
 
-enum { REST_MS = 10, GATHER_MOST_US = 1000, TIMER_SLACK_NS = 1000 };
+enum { REST_MS = 10, GATHER_MOST_US = 1000, HALVED_LEAST = 16, HALVED_CYCLE = 8, TIMER_SLACK_NS = 1000 };
 
 static int64_t now_ms(void) {
     return (int64_t)(clock_monotonic_us() / 1000);
@@ -109,24 +109,43 @@ static bool await(enum crowd_level level, uint64_t most_us) {
  *          disk and CPUs work at the same time
  *
  * Who asks at a rate of its own is waited for in vain, and that is seldom tried. */
-static void gather(uint64_t took_us, uint64_t tickets) {
+static void gather(uint64_t sync_us) {
     static struct patience for_all = {.most = 15}, for_half = {.most = 63};
-    if (!tickets || crowd_members() < 2) return;
+    if (crowd_members() < 2) return;
     if (tries(&for_all)) {
-        bool all = await(CROWD_ALL, took_us / 2);
+        bool all = await(CROWD_ALL, sync_us / 2);
         learns(&for_all, all);
         if (all) return;
     }
-    if (crowd_level() < CROWD_HALF && tries(&for_half)) learns(&for_half, await(CROWD_HALF, 3 * took_us));
+    if (crowd_level() < CROWD_HALF && tries(&for_half)) learns(&for_half, await(CROWD_HALF, 3 * sync_us));
+}
+
+/* When the last turn ended that wrote something, and how long it took. */
+static uint64_t ended_us, took_us;
+
+/* Many have come, all of them, but slower than a sync is: one half is written now, and the other one while that half is
+ * answered. Not where they have paused. */
+static bool begin(uint64_t now_us, uint64_t tickets) {
+    uint64_t since_us = now_us - ended_us;
+    bool halve = tickets > 1 && crowd_members() >= HALVED_LEAST && crowd_level() == CROWD_ALL &&
+                 since_us > took_us && since_us < HALVED_CYCLE * took_us;
+    appender_limit(halve ? (tickets + 1) / 2 : 0);
+    crowd_begin(now_us);
+    return halve;
 }
 
 /* A turn, and what follows it under `always`. When the next one is due. */
 static int64_t turn(int64_t now) {
-    uint64_t begun_us = clock_monotonic_us(), before = journal_safe();
-    if (journal_next() > before && appender_hurries()) crowd_begin(begun_us);
+    uint64_t begun_us = clock_monotonic_us(), before = journal_safe(), tickets = journal_next() - before;
+    bool halved = tickets && appender_hurries() && begin(begun_us, tickets);
     int64_t due = appender_turn(now);
+    if (halved) appender_limit(0);
     if (appender_fatal()) die();
-    if (appender_hurries()) gather(clock_monotonic_us() - begun_us, journal_safe() - before);
+    tickets = journal_safe() - before;
+    if (!tickets || !appender_hurries()) return due;
+    ended_us = clock_monotonic_us();
+    took_us = ended_us - begun_us;
+    if (!halved) gather(took_us);
     return due;
 }
 
