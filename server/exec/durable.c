@@ -10,9 +10,10 @@ void durable_prepare(struct executor *executor) {
     if (journal_listens() && !appender_has_room(executor->clock.now_us / 1000)) gate_raise(GATE_ROOM);
 }
 
-void durable_tell(struct executor *executor) {
+void durable_tell(struct executor *executor, bool came) {
     struct record_queue *queue = executor->effects.journal;
-    if (queue && queue_take_news(queue)) bell_ring(&appender_bell);
+    bool news = queue && queue_take_news(queue);
+    if (news || came) bell_ring_aloud(&appender_bell, appender_loudness(crowd_level()));
 }
 
 /* EXEC is what it would run. */

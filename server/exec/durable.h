@@ -7,7 +7,8 @@
 
 /* Before a batch runs, where changes are recorded: memory for records, and a look at whether there is room for them. */
 void durable_prepare(struct executor *executor);
-/* At the end of a turn: whoever writes records down hears of those that are new. */
-void durable_tell(struct executor *executor);
+/* At the end of a turn: whoever writes records down hears of those that are new, or, where crowd_tell says that some came,
+ * of how many wait for it. */
+void durable_tell(struct executor *executor, bool came);
 
 #endif

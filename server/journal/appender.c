@@ -720,6 +720,10 @@ static void tell_waiting(void) {
     if (atomic_load(&awaiting)) appender.server->wake();
 }
 
+void appender_limit(uint64_t tickets) {
+    appender.writer.batch.most = tickets;
+}
+
 int64_t appender_turn(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = policy();

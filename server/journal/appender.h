@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "server/journal/bell.h"
+#include "server/journal/crowd.h"
 #include "server/journal/writer.h"
 
 enum {
@@ -47,10 +48,17 @@ bool appender_begin(bool from_files);
 
 /* ---- The journal's thread ------------------------------------------------------------------------- */
 
-extern struct bell appender_bell; /* rung when there is something to write */
+extern struct bell appender_bell; /* rung when there is something to write: */
+/* as loud as this, where so many wait for it. */
+static inline uint32_t appender_loudness(enum crowd_level level) {
+    _Static_assert((int)CROWD_FEW == 0 && (int)CROWD_ALL < (int)BELL_LOUDEST, "each has its own");
+    return 1 + (uint32_t)level;
+}
 
 /* A turn of the writer and a step of a rewrite. Times as writer_turn has them. */
 int64_t appender_turn(int64_t now_ms);
+/* The next turn's batch has so many tickets at most; 0: any number. */
+void appender_limit(uint64_t tickets);
 /* Under `always` each change is somebody's wait; else there is time to gather some. */
 bool appender_hurries(void);
 /* So many microseconds are slept before each write from now on, for tests; 0: none. Any thread. */

@@ -86,7 +86,7 @@ static int gather(struct batch *batch, struct merge *merge, uint64_t most) {
 
 int batch_gather(struct batch *batch, struct merge *merge) {
     assert(batch->memory && merge->merged == merge->released);
-    int error = gather(batch, merge, UINT64_MAX);
+    int error = gather(batch, merge, batch->most ? batch->most : UINT64_MAX);
     if (error != -ENOMEM) return error;
     uint64_t whole = batch->last - batch->first + 1;
     merge_rewind(merge);

@@ -35,6 +35,7 @@ struct batch {
     uint64_t first, last; /* tickets */
     size_t len;           /* bytes, without the lines in front */
     bool failed;          /* memory ran out */
+    uint64_t most;        /* tickets that are gathered, 0 for any number; set by who has it gather */
 };
 
 /* False without memory. */

@@ -37,6 +37,7 @@ enum conn_flag {
     CONN_STOP_WAIT = 1 << 9, /* requests wait until the last one, which waits for keys, is answered */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE | CONN_STOP_WAIT,
     CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* not for replies to be read */
+    CONN_CROWD_SHIFT = 30, /* the bits from this one on are what it notes for crowd_join */
 };
 
 /* What a connection speaks. How bytes come and go, how much of them, and when it ends is the same for every kind. */

@@ -251,9 +251,10 @@ static void holds_follow(struct output *out, size_t gone, size_t made) {
 
 /* As tickets ascend, so do the bytes: what was asked later lies behind. Where nothing lies between the marks there is no
  * reply that the older one would let go, and it is raised itself. */
-void output_hold(struct output *out, size_t from, uint64_t ticket) {
+bool output_hold(struct output *out, size_t from, uint64_t ticket) {
     assert(ticket > 0 && from <= output_unsent(out));
-    if (ticket <= output_shows(out)) return;
+    if (ticket <= output_shows(out)) return false;
+    bool raised = out->newer.ticket || (out->older.ticket && from == out->older.from);
     if (!out->older.ticket || (!out->newer.ticket && from == out->older.from))
         out->older = (struct output_hold){from, ticket};
     else if (!out->newer.ticket)
@@ -261,6 +262,7 @@ void output_hold(struct output *out, size_t from, uint64_t ticket) {
     else
         out->newer.ticket = ticket;
     assert(from >= out->older.from && (!out->newer.ticket || out->newer.from >= out->older.from));
+    return !raised;
 }
 
 static size_t output_held_from(const struct output *out) {

@@ -81,8 +81,9 @@ static inline bool output_in_flight(const struct output *out) {
 /* Appends raw bytes by reference, as reply_sink's attach: takes over one reference. */
 bool output_attach(struct output *out, struct block *block);
 
-/* What lies behind the first `from` unsent bytes shows changes up to this ticket: it is not to leave before. */
-void output_hold(struct output *out, size_t from, uint64_t ticket);
+/* What lies behind the first `from` unsent bytes shows changes up to this ticket: it is not to leave before. False
+ * where a mark that was there says so, raised or not. */
+bool output_hold(struct output *out, size_t from, uint64_t ticket);
 /* The ticket that the first held bytes wait for, or 0; and the one that whatever is written next has to wait for. */
 static inline uint64_t output_awaits(const struct output *out) {
     return out->older.ticket;

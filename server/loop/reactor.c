@@ -197,7 +197,6 @@ static void commit(struct shard *shard) {
         invalidation_broadcast(tracking);
         if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
     }
-    durable_tell(&shard->exec);
     if (!may_show(shard)) return;
     shard->awaits = AWAITS_NOTHING;
     conn_list_run(&shard->awaiting, conn_wants_flush);
@@ -205,6 +204,7 @@ static void commit(struct shard *shard) {
 
 static void flush(struct shard *shard) {
     conn_list_run(&shard->flush, send_flush);
+    durable_tell(&shard->exec, crowd_tell(&shard->crowd));
 }
 
 static void free_if_unnamed(struct conn *conn) {

@@ -51,8 +51,14 @@ static void note_output(struct conn *conn, bool gone) {
     client_set(conn->client.output_bytes, gone ? 0 : output_unsent(&conn->output));
 }
 
+static void join_crowd(struct conn *conn) {
+    uint32_t noted = crowd_join(&conn->shard->crowd, conn->flags >> CONN_CROWD_SHIFT);
+    conn->flags = (conn->flags & ~(UINT32_MAX << CONN_CROWD_SHIFT)) | noted << CONN_CROWD_SHIFT;
+}
+
 void send_hold(struct conn *conn, size_t from, uint64_t ticket) {
-    if (ticket > journal_safe()) output_hold(&conn->output, from, ticket);
+    if (ticket <= journal_safe()) return;
+    if (output_hold(&conn->output, from, ticket)) join_crowd(conn);
 }
 
 /* So many bytes may leave; SIZE_MAX where none are held. */

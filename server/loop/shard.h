@@ -10,6 +10,7 @@
 #include "protocol/request.h"
 #include "server/clients/post.h"
 #include "server/exec/executor.h"
+#include "server/journal/crowd.h"
 #include "server/limits.h"
 #include "server/loop/conn.h"
 #include "server/loop/output.h"
@@ -43,6 +44,7 @@ struct shard {
     struct conn_list flush;    /* have replies to send */
     struct conn_list awaiting; /* replies are held until they may be shown (output.h) */
     uint64_t awaits;           /* the first ticket that any of them waits for, or AWAITS_NOTHING */
+    struct crowd_part crowd;   /* how many came to be held */
     struct conn_list rearm;    /* no receive is under way: tried every turn */
     struct conn_list closing;  /* to be torn down at the end of the turn */
     struct conn_list held;     /* stopped by CLIENT PAUSE */

@@ -7,8 +7,10 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "protocol/assert.h"
 #include "server/call/gate.h"
 #include "server/clients/post.h"
 #include "server/clock.h"
@@ -23,7 +25,7 @@ static pthread_t thread;
 static bool running;
 static _Atomic bool ending;
 
-enum { REST_MS = 10, GATHER_PART = 4, GATHER_LEAST_US = 60, GATHER_MOST_US = 1000 };
+enum { REST_MS = 10, GATHER_MOST_US = 1000, HALVED_LEAST = 16, HALVED_CYCLE = 8, TIMER_SLACK_NS = 1000 };
 
 static int64_t now_ms(void) {
     return (int64_t)(clock_monotonic_us() / 1000);
@@ -75,29 +77,87 @@ static void rest(void) {
     if (!appender_hurries()) nanosleep(&moment, NULL);
 }
 
-/* Clients that were answered together ask again together. Without a moment for that the first of them would have a sync for
- * itself, and all others wait for it: two groups that take turns, each half as large. A moment is a part of what the last
- * turn took, and nothing where that is too short to sleep, or where there was one client. */
-static void gather(uint64_t took_us, uint64_t tickets) {
-    uint64_t moment_us = took_us / GATHER_PART;
-    if (moment_us > GATHER_MOST_US) moment_us = GATHER_MOST_US;
-    if (tickets < 2 || moment_us < GATHER_LEAST_US) return;
-    struct timespec moment = {.tv_nsec = (long)moment_us * 1000};
-    nanosleep(&moment, NULL);
+/* Waiting that was in vain is tried more and more seldom. */
+struct patience {
+    unsigned most;           /* batches without it, at most */
+    unsigned rests, resting; /* batches until it is tried again, and what that was when it was tried last */
+};
+
+static bool tries(struct patience *patience) {
+    if (!patience->rests) return true;
+    patience->rests--;
+    return false;
+}
+
+static void learns(struct patience *patience, bool gained) {
+    assert(patience->rests == 0 && patience->resting <= patience->most);
+    patience->resting = gained ? 0 : 2 * patience->resting + 1;
+    if (patience->resting > patience->most) patience->resting = patience->most;
+    patience->rests = patience->resting;
+}
+
+/* False where not so many came in that time, or not within a millisecond. */
+static bool await(enum crowd_level level, uint64_t most_us) {
+    bell_park_for(&appender_bell, appender_loudness(level));
+    if (crowd_level() < level && !ending)
+        bell_sleep(&appender_bell, (int64_t)(most_us < GATHER_MOST_US ? most_us : GATHER_MOST_US));
+    else
+        bell_leave(&appender_bell);
+    return crowd_level() >= level;
+}
+
+/* Clients that were answered together ask again one after the other. A batch that began with the first of them would have
+ * next to nothing in it, and all others would wait for two syncs. Which of two ways is better is the clients' doing:
+ *
+ *   all    where they all come sooner than a sync takes, the next batch is to have all of them
+ *   half   where that takes longer: while the disk works for one half, the other one is answered and asks again, so that
+ *          disk and CPUs work at the same time
+ *
+ * Who asks at a rate of its own is waited for in vain, and that is seldom tried. */
+static void gather(uint64_t sync_us) {
+    static struct patience for_all = {.most = 15}, for_half = {.most = 63};
+    if (crowd_members() < 2) return;
+    if (tries(&for_all)) {
+        bool all = await(CROWD_ALL, sync_us / 2);
+        learns(&for_all, all);
+        if (all) return;
+    }
+    if (crowd_level() < CROWD_HALF && tries(&for_half)) learns(&for_half, await(CROWD_HALF, 3 * sync_us));
+}
+
+/* When the last turn ended that wrote something, and how long it took. */
+static uint64_t ended_us, took_us;
+
+/* Many have come, all of them, but slower than a sync is: one half is written now, and the other one while that half is
+ * answered. Not where they have paused. */
+static bool begin(uint64_t now_us, uint64_t tickets) {
+    uint64_t since_us = now_us - ended_us;
+    bool halve = tickets > 1 && crowd_members() >= HALVED_LEAST && crowd_level() == CROWD_ALL &&
+                 since_us > took_us && since_us < HALVED_CYCLE * took_us;
+    appender_limit(halve ? (tickets + 1) / 2 : 0);
+    crowd_begin(now_us);
+    return halve;
 }
 
 /* A turn, and what follows it under `always`. When the next one is due. */
 static int64_t turn(int64_t now) {
-    uint64_t begun_us = clock_monotonic_us(), before = journal_safe();
+    uint64_t begun_us = clock_monotonic_us(), before = journal_safe(), tickets = journal_next() - before;
+    bool halved = tickets && appender_hurries() && begin(begun_us, tickets);
     int64_t due = appender_turn(now);
+    if (halved) appender_limit(0);
     if (appender_fatal()) die();
-    if (appender_hurries()) gather(clock_monotonic_us() - begun_us, journal_safe() - before);
+    tickets = journal_safe() - before;
+    if (!tickets || !appender_hurries()) return due;
+    ended_us = clock_monotonic_us();
+    took_us = ended_us - begun_us;
+    if (!halved) gather(took_us);
     return due;
 }
 
 static void *write_all(void *unused) {
     (void)unused;
     pthread_setname_np(pthread_self(), "kevy-journal");
+    (void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS); /* moments are short */
     while (!ending) {
         int64_t now = now_ms(), due = turn(now);
         if (due <= now) {
@@ -108,7 +168,7 @@ static void *write_all(void *unused) {
         now = now_ms();
         due = ending ? now : turn(now);
         if (due > now)
-            bell_sleep(&appender_bell, due == WRITER_NEVER ? -1 : due - now);
+            bell_sleep(&appender_bell, due == WRITER_NEVER ? -1 : (due - now) * 1000);
         else
             bell_leave(&appender_bell);
         if (due > now) rest();

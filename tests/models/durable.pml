@@ -14,7 +14,7 @@
  *   asker       (ENDLESS=1, instead of all this) a client that never stops asking: output_hold, output_ready
  *
  * What is abstracted: a number for all that a stripe holds; queues, of which tickets.pml is the model; the thread of the journal
- * is never asleep when there is a ticket for it (its bell is wake.pml's protocol); failed writes. Spin's memory is sequentially
+ * is not asleep when there is a ticket for it, or only for a bounded time (its bell is wake.pml's protocol); failed writes. Spin's memory is sequentially
  * consistent: that pairs of store and look are that too is said where they stand in C.
  *
  * What must hold, whatever the order of steps:

@@ -53,17 +53,17 @@ static void who_writes_is_refused_while_the_disk_fails(void) {
 static void news_is_told_once(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\n"));
-    durable_tell(&shards->exec);
+    durable_tell(&shards->exec, false);
     bell_park(&appender_bell);
     EXPECT("get k\n", NIL);
-    durable_tell(&shards->exec);
+    durable_tell(&shards->exec, false);
     CHECK(appender_bell.parked);
     EXPECT("set k v\nset k w\n", OK OK);
     CHECK(appender_bell.parked);
-    durable_tell(&shards->exec);
+    durable_tell(&shards->exec, false);
     CHECK(!appender_bell.parked);
     bell_park(&appender_bell);
-    durable_tell(&shards->exec);
+    durable_tell(&shards->exec, false);
     CHECK(appender_bell.parked);
     bell_leave(&appender_bell);
     log_stop();

@@ -54,6 +54,20 @@ static void a_batch_says_what_it_is(void) {
     end();
 }
 
+static void no_more_tickets_are_gathered_than_asked_for(void) {
+    begin();
+    for (uint64_t ticket = 1; ticket <= 5; ticket++) add("*1\r\n$4\r\nPING\r\n", ticket);
+    batch.most = 3;
+    CHECK_INT(batch_gather(&batch, &merge), 0);
+    CHECK(batch.first == 1 && batch.last == 3);
+    merge_release(&merge);
+    batch.most = 0;
+    CHECK_INT(batch_gather(&batch, &merge), 0);
+    CHECK(batch.first == 4 && batch.last == 5);
+    merge_release(&merge);
+    end();
+}
+
 /* The same in calls of any size: all of it, or an error and what is there. */
 static void short_writes_go_on(void) {
     static char large[BATCH_PIECE_MIN + 5];
@@ -80,6 +94,7 @@ static void short_writes_go_on(void) {
 
 int main(void) {
     RUN(a_batch_says_what_it_is);
+    RUN(no_more_tickets_are_gathered_than_asked_for);
     RUN(short_writes_go_on);
     return 0;
 }

@@ -53,8 +53,25 @@ static void a_sleep_ends_by_itself(void) {
     bell_sleep(&bell, -1); /* it was rung before */
 }
 
+static void only_a_loud_ring_ends_a_sound_sleep(void) {
+    bell_ring_aloud(&bell, 1); /* nobody sleeps */
+    for (uint32_t sleep = 1; sleep <= BELL_LOUDEST; sleep++) {
+        for (uint32_t ring = 1; ring <= BELL_LOUDEST; ring++) {
+            bell_park_for(&bell, sleep);
+            bell_ring_aloud(&bell, ring);
+            CHECK_INT(bell.parked, ring >= sleep ? 0 : sleep);
+            bell_sleep(&bell, 1);
+            CHECK(!bell.parked);
+        }
+        bell_park_for(&bell, sleep);
+        bell_ring(&bell);
+        CHECK(!bell.parked);
+    }
+}
+
 int main(void) {
     RUN(a_sleep_ends_by_itself);
+    RUN(only_a_loud_ring_ends_a_sound_sleep);
     RUN(no_ring_is_lost);
     return 0;
 }

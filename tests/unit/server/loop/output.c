@@ -475,15 +475,15 @@ static void what_lies_behind_a_mark_waits_for_its_ticket(void) {
     begin();
     CHECK(output_ready(&out, 0) == SIZE_MAX && output_awaits(&out) == 0 && output_shows(&out) == 0);
     say(10);
-    output_hold(&out, 4, 7); /* in the middle of what was written */
+    CHECK(output_hold(&out, 4, 7)); /* in the middle of what was written */
     CHECK(output_awaits(&out) == 7 && output_shows(&out) == 7);
     take_shown(6);
     CHECK_INT(sent.len, 4);
     CHECK_INT(output_ready(&out, 6), 0);
     say(5);
-    output_hold(&out, 6, 7); /* an older change needs nothing more */
-    output_hold(&out, 8, 9); /* and this one a mark of its own */
-    output_hold(&out, 11, 12);
+    CHECK(!output_hold(&out, 6, 7)); /* an older change needs nothing more */
+    CHECK(output_hold(&out, 8, 9));  /* and this one a mark of its own */
+    CHECK(!output_hold(&out, 11, 12));
     CHECK(output_awaits(&out) == 7 && output_shows(&out) == 12);
     take_shown(7);
     CHECK_INT(sent.len, 12);
@@ -502,8 +502,8 @@ static void what_lies_behind_a_mark_waits_for_its_ticket(void) {
 /* Where nothing was written behind a mark there is nothing that it could let go. */
 static void a_mark_without_bytes_is_raised(void) {
     begin();
-    output_hold(&out, 0, 3);
-    output_hold(&out, 0, 5);
+    CHECK(output_hold(&out, 0, 3));
+    CHECK(!output_hold(&out, 0, 5));
     CHECK(output_awaits(&out) == 5 && output_shows(&out) == 5);
     say(3);
     take_shown(4);

@@ -50,9 +50,24 @@ static void it_wakes_for_each_change(void) {
     start("appendonly yes\nappendfsync always\n");
     for (unsigned i = 0; i < 100; i++) {
         EXPECT("set k v\n", OK);
-        durable_tell(&shards->exec);
+        durable_tell(&shards->exec, false);
         while (journal_safe() < journal_next()) sched_yield(); /* ctest's limit ends what waits for ever */
     }
+    stop();
+}
+
+/* Two that have written together: whether both write again, or one, or for a long time nobody, each change becomes safe. */
+static void it_waits_for_who_may_come_and_not_for_ever(void) {
+    struct crowd_part part = {0};
+    uint32_t noted[2] = {0};
+    start("appendonly yes\nappendfsync always\n");
+    for (unsigned i = 0; i < 600; i++) {
+        EXPECT("set k v\n", OK);
+        for (unsigned j = 0; j < 2 - i % 3 / 2; j++) noted[j] = crowd_join(&part, noted[j]);
+        durable_tell(&shards->exec, crowd_tell(&part));
+        while (journal_safe() < journal_next()) sched_yield();
+    }
+    CHECK(crowd_members() <= 2);
     stop();
 }
 
@@ -67,6 +82,7 @@ int main(void) {
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(what_was_changed_is_there_at_the_end);
     RUN(it_wakes_for_each_change);
+    RUN(it_waits_for_who_may_come_and_not_for_ever);
     RUN(without_a_log_it_waits_for_one);
     CHECK(chdir("/") == 0);
     char command[sizeof directory + 16];
