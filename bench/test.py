@@ -93,7 +93,9 @@ def test_loading(build, out):
         return
     found = results(build, out, "loading", "loading", "--quick")
     must([row["on"] for row in found[:2]] == ["one CPU", "two CPUs"] and found[0]["file"] == "string, 16 + 16", f"loading: {found}")
-    must(all(set(row["servers"]) == {"redis", "kevy"} and row["times"] > 0 for row in found), f"loading: {found}")
+    # Seconds by the clock are whole milliseconds, and small files take less.
+    must(all(set(row["servers"]) == {"redis", "kevy"} and row["times"] >= 0 and all(cpu > 0 for _, cpu in row["servers"].values())
+             for row in found), f"loading: {found}")
 
 
 def test_machine(build, out):
