@@ -166,6 +166,7 @@ static void debug_populate(struct call *call) {
     if ((size_t)population.size > size) size = (size_t)population.size;
     population.value = calloc(1, size);
     bool enough = population.value;
+    effects_claim(call->effects); /* keys are marked, for which nothing is recorded */
     for (int64_t number = 0; number < population.keys && enough; number++)
         enough = populate_key(call, &population, number);
     free(population.value);

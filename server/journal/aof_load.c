@@ -173,11 +173,13 @@ static bool next_doubts(struct loading_files *files, const struct manifest_file 
     return false;
 }
 
-/* Later files that have nothing in them do not make it another than the last one: they were made before it was synced. */
+/* Later files that have nothing in them do not make it another than the last one: they were made before it was synced. But a
+ * base with such a file behind it is never torn by a crash, for it was synced before it was listed. */
 static enum aof_loaded note_torn(struct loading_files *files, const struct manifest_file *file, bool last) {
     struct aof_load *load = files->load;
     const struct aof_look *look = &files->look;
     if (look->open) log_warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", file->name);
+    if (file->type == MANIFEST_BASE && manifest_last(&load->manifest)) return fail_torn(files, false);
     bool drops = !last && (is_behind_lost(files) || next_doubts(files, file));
     if (!(last || drops) || !(load->truncates || load->keeps_disk)) return fail_torn(files, last || drops);
     assert(!load->torn); /* nothing behind it is loaded */

@@ -64,6 +64,10 @@ static void word_count(struct out *out, uint64_t number) {
     char text[NUMBER_I64_MAX_LEN];
     word(out, (struct bytes){text, number_format_u64(text, number)});
 }
+/* More is refused. */
+static void word_most(struct out *out, uint64_t number) {
+    word_count(out, number > INT64_MAX ? INT64_MAX : number);
+}
 static void word_score(struct out *out, double score) {
     char text[NUMBER_DOUBLE_MAX_LEN];
     word(out, (struct bytes){text, number_format_double(text, score)});
@@ -180,13 +184,17 @@ static void put_empty_stream(struct out *out, const struct stream *stream) {
     word(out, BYTES("y"));
 }
 
+/* XSETID is refused as a whole where one of its numbers cannot be, and then the last one that was given would be forgotten.
+ * What was loaded may say so: some of Redis's versions have lost count. */
 static void put_stream_numbers(struct out *out, const struct stream *stream) {
+    uint64_t added = stream->added < stream->entries.count ? stream->entries.count : stream->added;
+    bool deletes_more = stream_id_compare(stream->max_deleted, stream->last) > 0;
     begin_key(out, 7, BYTES("XSETID"));
     word_id(out, stream->last);
     word(out, BYTES("ENTRIESADDED"));
-    word_count(out, stream->added > INT64_MAX ? INT64_MAX : stream->added); /* more is refused */
+    word_most(out, added);
     word(out, BYTES("MAXDELETEDID"));
-    word_id(out, stream->max_deleted);
+    word_id(out, deletes_more ? stream->last : stream->max_deleted);
 }
 
 static void put_pending(struct out *out, const struct stream_group *group, const struct stream_consumer *of) {
@@ -202,7 +210,7 @@ static void put_pending(struct out *out, const struct stream_group *group, const
         word(out, BYTES("TIME"));
         word_number(out, pending.time_ms);
         word(out, BYTES("RETRYCOUNT"));
-        word_count(out, pending.count);
+        word_most(out, pending.count);
         word(out, BYTES("JUSTID"));
         word(out, BYTES("FORCE"));
     }

@@ -70,9 +70,27 @@ static void news_is_told_once(void) {
     disk_free(&disk);
 }
 
+/* Else the next request would give them its ticket without their stripes' locks. */
+static void marks_do_not_outlive_a_request_that_records_nothing(void) {
+    static const struct stripe_set none = {{0}};
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\nappendfsync always\n"));
+    config.enable_debug_command = CONFIG_YES;
+    uint64_t before = journal_next();
+    EXPECT("debug populate 9\n", OK);
+    const struct stripe_set *marked = &shards->exec.effects.changed.stripes;
+    CHECK(stripe_set_within(marked, &none) && !shards->exec.effects.ticket);
+    CHECK_INT(journal_next(), before + 1);
+    log_turns(1);
+    CHECK_INT(journal_safe(), before + 1);
+    log_stop();
+    disk_free(&disk);
+}
+
 int main(void) {
     RUN(who_writes_is_held_without_room);
     RUN(who_writes_is_refused_while_the_disk_fails);
     RUN(news_is_told_once);
+    RUN(marks_do_not_outlive_a_request_that_records_nothing);
     return 0;
 }

@@ -150,6 +150,31 @@ static void only_the_last_file_with_anything_in_it_may_be_torn(void) {
     end_on_disk();
 }
 
+/* It was synced before the manifest named the file behind it, so whatever has cut it off was no crash. */
+static void a_base_with_a_file_behind_it_is_never_torn(void) {
+    begin_on_disk();
+    put_directory();
+    put_command(BASE, "SET a base");
+    add(BASE, BYTES("*3\r\n$3\r\nSET"));
+    struct buffer torn = {0};
+    aof_add(&torn, disk_contents(&disk, BASE));
+    disk_put(&disk, INCR_1, BYTES(""));
+    for (unsigned empty = 0; empty < 2; empty++) {
+        if (empty) disk_put(&disk, INCR_2, BYTES(""));
+        empty_all();
+        expect_refused("Fatal error: the truncated file is not the last file: " BASE
+                       " ends in the middle of something at offset 30");
+        CHECK_BYTES(disk_contents(&disk, BASE), buffer_bytes(&torn));
+    }
+    CHECK_INT(load_with((struct aof_load){.keeps_disk = true}), AOF_FAILED);
+    empty_all();
+    disk_put(&disk, MANIFEST, BYTES("file appendonly.aof.1.base.rdb seq 1 type b\n"));
+    expect_loaded();
+    CHECK_INT(disk_contents(&disk, BASE).len, 30);
+    buffer_free(&torn);
+    end_on_disk();
+}
+
 /* The first of two files was not synced when the second was begun, which says so, and then the power went. */
 static void put_doubted(size_t lost, const char *doubt) {
     struct buffer first = {0}, second = {0}, third = {0};
@@ -372,6 +397,7 @@ int main(void) {
     RUN(the_size_is_known_before);
     RUN(a_torn_end_is_cut_off_and_kept);
     RUN(only_the_last_file_with_anything_in_it_may_be_torn);
+    RUN(a_base_with_a_file_behind_it_is_never_torn);
     RUN(what_was_begun_in_doubt_goes_with_what_is_lost);
     RUN(a_transaction_is_whole_or_absent);
     RUN(faults_name_file_and_offset);

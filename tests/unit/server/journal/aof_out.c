@@ -1,6 +1,7 @@
 /* Values as the commands that make them: their words, and what comes of them when they are loaded. */
 #include "server/journal/aof_out.h"
 
+#include "store/types/stream.h"
 #include "tests/unit/appender_fixture.h"
 
 #define BASE(n) "appendonlydir/appendonly.aof." #n ".base.aof"
@@ -91,6 +92,37 @@ static void streams_come_with_their_groups(void) {
                 "XGROUP CREATE k g 0-0 ENTRIESREAD -1\nXGROUP CREATECONSUMER k g busy\n"
                 "XCLAIM k g busy 0 5-1 TIME 1700000000000 RETRYCOUNT 3 JUSTID FORCE\n"
                 "XGROUP CREATECONSUMER k g idle\n");
+}
+
+/* As what was loaded may say: more than a command takes, or less. */
+static void what_commands_refuse_is_as_near_as_they_come(void) {
+    begin_log();
+    struct key key = {BYTES("k"), hash_bytes(&stripes.seed, BYTES("k"))};
+    struct keyspace *ks = stripe_of(key.hash)->keyspace;
+    (void)run(BYTES("xadd k 5-1 a b\nxadd k 6-1 a b\nxsetid k 9-9\nxgroup create k g 0\n"
+                    "xclaim k g c 0 5-1 time 1700000000000 force justid\n"));
+    struct value value = entry_value(keyspace_find(ks, 0, key));
+    struct stream *stream = stream_of(value.object);
+    struct stream_pending pending;
+    struct tree_context context = collection_context(ks);
+    struct stream_group *group = stream_group_edit(&stream->groups, &context, BYTES("g"));
+    CHECK(stream_pending_find(group, (struct stream_id){5, 1}, &pending));
+    pending.count = UINT64_MAX;
+    CHECK(stream_pending_put(group, &context, &pending));
+    stream->added = 1;
+    stream->max_deleted = (struct stream_id){20, 7};
+    EXPECT("bgrewriteaof\n", STARTED);
+    log_turns(1);
+    CHECK_BYTES(
+        bytes_of(lines_of(BASE(2))),
+        BYTES("SELECT 0\nXADD k 5-1 a b\nXADD k 6-1 a b\nXSETID k 9-9 ENTRIESADDED 2 MAXDELETEDID 9-9\n"
+              "XGROUP CREATE k g 0-0 ENTRIESREAD -1\nXGROUP CREATECONSUMER k g c\n"
+              "XCLAIM k g c 0 5-1 TIME 1700000000000 RETRYCOUNT 9223372036854775807 JUSTID FORCE\n"));
+    EXPECT("debug loadaof\n", OK);
+    EXPECT("xadd k 9-9 a b\n",
+           "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n");
+    EXPECT("xpending k g - + 9 c\n", "*1\r\n*4\r\n$3\r\n5-1\r\n$1\r\nc\r\n:0\r\n:9223372036854775807\r\n");
+    end_log();
 }
 
 static unsigned count_of(const char *text, const char *part) {
@@ -186,6 +218,7 @@ int main(void) {
     RUN(the_time_stands_in_front_if_asked_for);
     RUN(every_type_has_its_commands);
     RUN(streams_come_with_their_groups);
+    RUN(what_commands_refuse_is_as_near_as_they_come);
     RUN(large_values_come_in_many_commands);
     RUN(what_is_loaded_is_the_same);
     RUN(a_base_that_cannot_be_written_is_none);
