@@ -115,8 +115,8 @@ bool stream_open_as_reader(struct call *call, struct edit *edit) {
 
 /* The limits of a node, as configured. */
 static struct stream_node_limits stream_limits(void) {
-    return (struct stream_node_limits){(uint64_t)config.stream_node_max_bytes,
-                                       (uint64_t)config.stream_node_max_entries};
+    return (struct stream_node_limits){.bytes = (uint64_t)config.stream_node_max_bytes,
+                                       .entries = (uint64_t)config.stream_node_max_entries};
 }
 
 /* ---- Replies -------------------------------------------------------------------------------------- */

@@ -45,9 +45,10 @@ enum rdb_part { RDB_PART_ENTRY, RDB_PART_STATE, RDB_PART_GROUP, RDB_PART_CONSUME
 
 struct rdb_stream_part {
     enum rdb_part part;
-    bool opens_node;  /* of an entry: it is the first of its node */
-    bool old;         /* of the state, and of a group: what came with type 19 is not known */
-    struct rdb_id id; /* of an entry, or of one that is pending; the last one of the stream or group */
+    bool opens_node;    /* of an entry: it is the first of its node that is there */
+    bool old;           /* of the state, and of a group: what came with type 19 is not known */
+    struct rdb_id id;   /* of an entry, or of one that is pending; the last one of the stream or group */
+    struct rdb_id node; /* of an entry: its node's number, or `id`: above the entry before, not above `id` */
     const struct bytes *pairs; /* of an entry: fields and values in turn */
     uint32_t count;            /* of these pairs, above 0 */
     struct rdb_id max_deleted; /* of the state; and the entries that there have been */

@@ -116,6 +116,12 @@ static bool is_paid_for(struct stream_node_walk *node) {
     return node->repeated / LZF_GAIN_MAX <= node->packed.bytes.len;
 }
 
+/* The number that a node has which this entry opens: as it says, if that lies between the entry before and this one. */
+static struct rdb_id node_number(const struct rdb_stream *stream, struct rdb_id id) {
+    bool behind = stream->entries == 0 || rdb_id_compare(stream->key, stream->before) > 0;
+    return behind && rdb_id_compare(stream->key, id) <= 0 ? stream->key : id;
+}
+
 /* Hands an entry on, if it is there still. */
 static enum rdb_read finish_entry(struct stream_node_walk *node, int64_t flags, struct rdb_id id,
                                   uint64_t count) {
@@ -126,11 +132,13 @@ static enum rdb_read finish_entry(struct stream_node_walk *node, int64_t flags, 
     }
     bool rises = stream->entries == 0 || rdb_id_compare(id, stream->before) > 0;
     if (!rises || (id.ms | id.sequence) == 0 || count > UINT32_MAX) return RDB_READ_CORRUPT;
+    struct rdb_id number = node_number(stream, id);
     stream->before = id;
     stream->entries++;
     return hand_on(node->reader, &(struct rdb_stream_part){.part = RDB_PART_ENTRY,
                                                            .opens_node = node->alive++ == 0,
                                                            .id = id,
+                                                           .node = number,
                                                            .pairs = node->pairs.list,
                                                            .count = (uint32_t)count});
 }

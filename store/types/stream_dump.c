@@ -1,10 +1,10 @@
 /* stream_dump.c - streams as Redis 7.0 reads them (store/rdb/stream.h has the form).
  *
  * There is a listpack for each of Redis's nodes, without the entries that have been deleted; nodes without entries are
- * left out. The master entry has the fields that the first entry had, there or not, or, where the stream has forgotten
- * these, those of the first one that is there: so a listpack is no longer than the account of its node (stream_nodes.h)
- * says, which ends at STREAM_ENTRY_MOST and an entry. The cursor says where a dump is: its stage, the node or
- * group, and of a group's pending entries or its consumers the next. */
+ * left out. A node keeps its number when the entry that had it is deleted. The master entry has the fields that the first
+ * entry had, there or not, or, where the stream has forgotten these, those of the first one that is there: so a listpack is
+ * no longer than the account of its node (stream_nodes.h) says, which ends at STREAM_ENTRY_MOST and an entry. The cursor
+ * says where a dump is: its stage, the node or group, and of a group's pending entries or its consumers the next. */
 #include "store/rdb/packed.h"
 #include "store/rdb/stream.h"
 #include "store/rdb/writer.h"
@@ -43,6 +43,7 @@ static void put_number(struct pages *pages, int64_t number) {
 /* Entries from one number up to another, which are one node; there is one at least. */
 struct dumped_node {
     const struct stream *stream;
+    struct stream_id key; /* the node's number in Redis, from which entries are counted */
     struct stream_id from, to;
     uint64_t entries;
     unsigned number; /* of the fields that the master entry has; 0: those of the first entry */
@@ -80,8 +81,8 @@ static void put_entry(struct pages *pages, const struct dumped_node *node, const
     bool same = same_fields(node, item);
     int64_t count = (int64_t)fields.left;
     put_number(pages, same ? STREAM_SAME_FIELDS : 0);
-    put_number(pages, (int64_t)(item->id.ms - node->first.id.ms));
-    put_number(pages, (int64_t)(item->id.sequence - node->first.id.sequence));
+    put_number(pages, (int64_t)(item->id.ms - node->key.ms));
+    put_number(pages, (int64_t)(item->id.sequence - node->key.sequence));
     if (!same) put_number(pages, count);
     while (stream_fields_next(&fields, &field, &value)) {
         if (!same) put_text(pages, field);
@@ -111,11 +112,13 @@ static bool write_node(struct sink *sink, struct dumped_node *node) {
     char head[LISTPACK_HEAD], end = (char)0xff;
     stream_walk(&walk, node->stream, node->from, node->to, false);
     stream_next(&walk, &node->first);
+    /* What stands before all nodes is in none of them. */
+    if (stream_id_compare(node->first.id, node->key) < 0) node->key = node->first.id;
     put_node(&counted, node);
     size_t bytes = LISTPACK_HEAD + counted.bytes + 1;
     if (bytes > UINT32_MAX) return false;
     listpack_head(head, (uint32_t)bytes, counted.count);
-    if (!rdb_write_len(sink, STREAM_KEY_BYTES) || !write_key(sink, node->first.id)) return false;
+    if (!rdb_write_len(sink, STREAM_KEY_BYTES) || !write_key(sink, node->key)) return false;
     if (!rdb_write_len(sink, bytes) || !rdb_write_bytes(sink, head, sizeof head)) return false;
     put_node(&written, node);
     assert(written.failed || (written.bytes == counted.bytes && written.count == counted.count));
@@ -128,7 +131,8 @@ static bool write_node(struct sink *sink, struct dumped_node *node) {
 static bool node_at(const struct stream *stream, uint64_t place, struct dumped_node *node) {
     bool last = place == stream->nodes.closed.count;
     struct stream_node begin = stream_nodes_at(&stream->nodes, place);
-    *node = (struct dumped_node){.stream = stream, .to = STREAM_ID_MAX};
+    *node = (struct dumped_node){
+        .stream = stream, .key = begin.total ? begin.first : STREAM_ID_MAX, .to = STREAM_ID_MAX};
     if (begin.number <= stream_names_count(stream->names)) node->number = begin.number;
     if (place > 0) node->from = begin.first;
     if (!last) {

@@ -30,7 +30,9 @@ static enum rdb_answer answer(bool done) {
 static enum rdb_answer load_entry(struct stream *stream, const struct tree_context *context,
                                   const struct rdb_stream_part *part) {
     struct stream_pairs pairs = {part->pairs, part->count};
-    struct stream_node_limits limits = {.entries = part->opens_node ? 1 : 0};
+    struct stream_id node = id_of(part->node);
+    struct stream_node_limits limits = {.entries = part->opens_node ? 1 : 0,
+                                        .begin = part->opens_node ? &node : NULL};
     if (stream_pairs_bytes(&pairs) > STREAM_ENTRY_MOST) return RDB_REFUSED;
     return answer(stream_push(stream, context, id_of(part->id), &pairs, &limits));
 }

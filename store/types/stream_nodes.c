@@ -134,7 +134,9 @@ void stream_nodes_add(struct stream_nodes *nodes, const struct tree_context *con
     bool same = added->number && open->number == added->number;
     if (open->total == 0) {
         same = true;
-        *open = (struct stream_node){.first = added->id, .number = (uint8_t)added->number};
+        struct stream_id first = limits->begin ? *limits->begin : added->id;
+        assert(stream_id_compare(first, added->id) <= 0);
+        *open = (struct stream_node){.first = first, .number = (uint8_t)added->number};
         open->bytes = clipped(LISTPACK_EMPTY + bytes_of_names(pairs) + bytes_of_int(0));
         nodes->open_live = 0;
     }

@@ -13,16 +13,18 @@
 #include "store/types/stream_entry.h"
 #include "store/values/tree_change.h"
 
-/* Where a node is full: stream-node-max-bytes and stream-node-max-entries; 0: never. */
+/* Where a node is full: stream-node-max-bytes and stream-node-max-entries; 0: never. And how the next one begins. */
 struct stream_node_limits {
     uint64_t bytes, entries;
+    const struct stream_id *begin; /* the number of a node that is made, or NULL: its first entry's */
 };
 
 struct stream_node {
-    struct stream_id first; /* what its other entries are counted from, there or deleted */
-    uint32_t bytes;         /* of Redis's listpack, without its two counts */
-    uint32_t total;         /* entries, deleted ones included; 0: there is no such node */
-    uint8_t number;         /* of the first entry's list of fields (stream_entry.h), or 0 */
+    /* Its number, from which entries are counted: as a rule that of the first one, there or deleted. */
+    struct stream_id first;
+    uint32_t bytes; /* of Redis's listpack, without its two counts */
+    uint32_t total; /* entries, deleted ones included; 0: there is no such node */
+    uint8_t number; /* of the first entry's list of fields (stream_entry.h), or 0 */
     struct stream_id
         deleted; /* the highest number that was deleted behind all entries that are left; 0-0: none was */
 };

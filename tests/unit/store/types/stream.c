@@ -15,7 +15,7 @@ struct model {
 };
 static struct model models[KEYS];
 static const char *const names[KEYS] = {"a", "b", "c", "d"};
-static const struct stream_node_limits limits = {4096, 20};
+static const struct stream_node_limits limits = {.bytes = 4096, .entries = 20};
 
 static char texts[8][TEXT_MAX];
 static struct bytes words[8];
@@ -216,7 +216,7 @@ static void a_million_small_entries_take_at_most_27_bytes_each(void) {
     for (unsigned i = 0; i < COUNT; i++) {
         struct bytes pair[2] = {BYTES("field"), BYTES("sixteen bytes ..")};
         struct stream_pairs pairs = {pair, 1};
-        struct stream_node_limits redis = {4096, 100};
+        struct stream_node_limits redis = {.bytes = 4096, .entries = 100};
         CHECK(stream_add(&edit, (struct stream_id){1700000000000 + i, 0}, &pairs, &redis));
     }
     struct value value = entry_value(edit.entry);

@@ -22,6 +22,38 @@ static void pieces_make_the_same(void) {
     end();
 }
 
+/* Also when the entry that had it is deleted, and in what was loaded again. */
+static void nodes_keep_their_numbers(void) {
+    begin();
+    struct edit edit = edit_of("key", TYPE_STREAM);
+    struct stream_node_limits limits = {.entries = 2};
+    struct bytes words[] = {BYTES("f"), BYTES("v")};
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    for (uint64_t i = 1; i <= 9; i++)
+        CHECK(stream_add(&edit, (struct stream_id){i, i}, &(struct stream_pairs){words, 1}, &limits));
+    for (uint64_t i = 1; i <= 5; i += 4)
+        CHECK(stream_delete(&edit, (struct stream_id){i, i}) == STREAM_CHANGED);
+    edit_close(&edit);
+    struct value value = entry_value(keyspace_find(ks, 0, key_of("key")));
+    struct paper first = {.most = 0}, second = {.most = 0};
+    CHECK(dump_all(&value, &first, 1000) == DUMP_DONE);
+    struct bytes input = {first.data, first.len};
+    struct load_options options = options_of_ks(true);
+    struct loading loading;
+    load_begin(&loading, &options, RDB_TYPE_STREAM_2, RDB_VERSION_WRITTEN);
+    CHECK(load_more(&loading, &input) == LOAD_DONE);
+    const struct stream_nodes *nodes = &stream_at(&loading.value)->nodes;
+    CHECK_INT(stream_nodes_count(nodes), 5);
+    for (uint64_t i = 0; i < 5; i++) CHECK_INT(stream_nodes_at(nodes, i).first.ms, 2 * i + 1);
+    CHECK(dump_all(&loading.value, &second, 1000) == DUMP_DONE);
+    CHECK(bytes_equal((struct bytes){first.data, first.len}, (struct bytes){second.data, second.len}));
+    load_end(&loading);
+    free(first.data);
+    free(second.data);
+    bury_all();
+    end();
+}
+
 static void without_memory_everything_is_given_back(void) {
     begin();
     struct value value = make_value(70, 2, 30);
@@ -97,6 +129,7 @@ static void what_old_streams_do_not_say_is_reckoned(void) {
 int main(void) {
     seed = check_seed();
     RUN(pieces_make_the_same);
+    RUN(nodes_keep_their_numbers);
     RUN(without_memory_everything_is_given_back);
     RUN(names_that_are_there_are_refused);
     RUN(what_old_streams_do_not_say_is_reckoned);

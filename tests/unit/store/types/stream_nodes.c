@@ -41,7 +41,7 @@ static void delete (struct stream_id id) {
 static void nodes_end_after_so_many_entries(void) {
     open_empty();
     for (unsigned i = 1; i <= 35; i++)
-        add((struct stream_id){i, 0}, BYTES("v"), (struct stream_node_limits){0, 10});
+        add((struct stream_id){i, 0}, BYTES("v"), (struct stream_node_limits){.entries = 10});
     CHECK_INT(stream_nodes_count(&nodes), 4);
     CHECK_INT(stream_nodes_whole(&nodes, &entries, 9), 0);
     CHECK_INT(stream_nodes_whole(&nodes, &entries, 10), 10);
@@ -62,13 +62,13 @@ static void nodes_end_after_so_many_bytes(void) {
     memset(text, 'x', sizeof text);
     for (unsigned i = 1; i <= 10; i++)
         add((struct stream_id){i, 0}, (struct bytes){text, sizeof text},
-            (struct stream_node_limits){200, 100});
+            (struct stream_node_limits){.bytes = 200, .entries = 100});
     CHECK_INT(stream_nodes_count(&nodes), 4); /* as redis-server has it */
     close_all();
 }
 
 static void nodes_without_entries_are_gone(void) {
-    const struct stream_node_limits limits = {0, 3};
+    const struct stream_node_limits limits = {.entries = 3};
     open_empty();
     for (unsigned i = 1; i <= 8; i++) add((struct stream_id){i, 0}, BYTES("v"), limits);
     CHECK_INT(stream_nodes_count(&nodes), 3);
@@ -111,7 +111,7 @@ static void a_radix_tree_has_as_many_nodes_as_its_model(void) {
                 id.ms += step;
             else
                 id.sequence += step;
-            add(id, BYTES("v"), (struct stream_node_limits){0, 1});
+            add(id, BYTES("v"), (struct stream_node_limits){.entries = 1});
             for (unsigned k = 0; k < 8; k++) {
                 keys[i][k] = (unsigned char)(id.ms >> (56 - 8 * k));
                 keys[i][8 + k] = (unsigned char)(id.sequence >> (56 - 8 * k));
@@ -131,7 +131,7 @@ static void trim_below(uint64_t ms) {
 
 /* As redis-server has it. */
 static void deleted_entries_keep_their_node(void) {
-    const struct stream_node_limits limits = {0, 3};
+    const struct stream_node_limits limits = {.entries = 3};
     open_empty();
     for (unsigned i = 1; i <= 8; i++) add((struct stream_id){i, 0}, BYTES("v"), limits);
     CHECK_INT(stream_nodes_below(&nodes, &entries, (struct stream_id){4, 0}), 3);
