@@ -121,7 +121,7 @@ def stream_lines(parts):
         if kind == b"state":
             state = number, int(added), deleted, old == b"1"
         elif kind == b"group":
-            reads = read_by(pair_of(number), ids, pair_of(state[0]), state[1]) if int(read) == -2 else int(read)
+            reads = read_by(pair_of(number), ids, pair_of(state[0]), state[1]) if int(old) else int(read)
             known = b"null" if reads in (None, -1) else b"%d" % reads
             groups.append([b"  group " + name.strip() + b" last=" + number + b" read=" + known, [], []])
         elif kind == b"consumer":
