@@ -63,6 +63,14 @@ bool call_timeout_or_reply(struct call *call, uint32_t arg, int64_t *timeout_ms)
     return true;
 }
 
+bool call_timeout_ms_or_reply(struct call *call, uint32_t arg, int64_t *timeout_ms) {
+    struct call_range any = {INT64_MIN, INT64_MAX, "ERR timeout is not an integer or out of range"};
+    if (!call_int_range_or_reply(call, arg, any, timeout_ms)) return false;
+    if (*timeout_ms >= 0) return true;
+    reply_error(call->reply, "ERR timeout is negative");
+    return false;
+}
+
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
 enum { EXPIRED_AT_ONCE = 64 }; /* elements of a value that a lookup deletes; upkeep deletes the others */

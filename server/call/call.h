@@ -111,6 +111,9 @@ bool call_wait(struct call *call, const struct wait *wait) __attribute__((warn_u
 /* How long, as Redis reads it: seconds with a fraction, rounded up to milliseconds. False after replying. */
 bool call_timeout_or_reply(struct call *call, uint32_t arg, int64_t *timeout_ms)
     __attribute__((warn_unused_result));
+/* The same of whole milliseconds. */
+bool call_timeout_ms_or_reply(struct call *call, uint32_t arg, int64_t *timeout_ms)
+    __attribute__((warn_unused_result));
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 

@@ -436,20 +436,12 @@ static void client_pause(struct call *call) {
             return;
         }
     }
-    if (!call_int_range_or_reply(
-            call, 2,
-            (struct call_range){INT64_MIN, INT64_MAX, "ERR timeout is not an integer or out of range"},
-            &timeout_ms))
-        return;
-    if (timeout_ms < 0) {
-        reply_error(call->reply, "ERR timeout is negative");
-    } else {
-        /* Beyond the end of time Redis's sum wraps, to an end that has long passed. */
-        int64_t now_ms = call->effects->now_ms, until_ms;
-        if (__builtin_add_overflow(now_ms, timeout_ms, &until_ms)) until_ms = 0;
-        pause_begin(mode, until_ms, now_ms);
-        reply_ok(call->reply);
-    }
+    if (!call_timeout_ms_or_reply(call, 2, &timeout_ms)) return;
+    /* Beyond the end of time Redis's sum wraps, to an end that has long passed. */
+    int64_t now_ms = call->effects->now_ms, until_ms;
+    if (__builtin_add_overflow(now_ms, timeout_ms, &until_ms)) until_ms = 0;
+    pause_begin(mode, until_ms, now_ms);
+    reply_ok(call->reply);
 }
 COMMAND(client_pause) = {.container = "client",
                          .name = "pause",

@@ -34,14 +34,9 @@ struct reading {
         streams; /* argument number of the first key, and how many there are; as many numbers follow */
 };
 
-/* As call_timeout_or_reply, of milliseconds without a fraction. */
 static bool read_timeout(struct call *call, uint32_t arg, struct reading *reading) {
-    struct call_range any = {INT64_MIN, INT64_MAX, "ERR timeout is not an integer or out of range"};
-    if (!call_int_range_or_reply(call, arg, any, &reading->timeout_ms)) return false;
     reading->blocks = true;
-    if (reading->timeout_ms >= 0) return true;
-    reply_error(call->reply, "ERR timeout is negative");
-    return false;
+    return call_timeout_ms_or_reply(call, arg, &reading->timeout_ms);
 }
 
 static bool read_streams(struct call *call, uint32_t arg, struct reading *reading) {

@@ -8,15 +8,11 @@ static void nobody(struct reply *reply) {
 }
 
 static void wait_(struct call *call) {
-    struct call_range spans = {INT64_MIN, INT64_MAX, "ERR timeout is not an integer or out of range"};
     struct wait wait = {.over = nobody};
     int64_t replicas;
-    if (!call_int_or_reply(call, 1, &replicas)) return;
-    if (!call_int_range_or_reply(call, 2, spans, &wait.timeout_ms)) return;
-    if (wait.timeout_ms < 0)
-        reply_error(call->reply, "ERR timeout is negative");
-    else if (replicas <= 0 || !call_wait(call, &wait))
-        nobody(call->reply);
+    if (!call_int_or_reply(call, 1, &replicas) || !call_timeout_ms_or_reply(call, 2, &wait.timeout_ms))
+        return;
+    if (replicas <= 0 || !call_wait(call, &wait)) nobody(call->reply);
 }
 COMMAND(wait) = {
     .name = "wait",
@@ -50,14 +46,6 @@ static bool is_off(const struct wait *wait) {
     return !appender_is_on();
 }
 
-static bool span_or_reply(struct call *call, int64_t *timeout_ms) {
-    struct call_range spans = {INT64_MIN, INT64_MAX, "ERR timeout is not an integer or out of range"};
-    if (!call_int_range_or_reply(call, 3, spans, timeout_ms)) return false;
-    if (*timeout_ms >= 0 && *timeout_ms <= INT64_MAX - call->effects->now_ms) return true;
-    reply_error(call->reply, *timeout_ms < 0 ? "ERR timeout is negative" : "ERR timeout is out of range");
-    return false;
-}
-
 /* For all that anybody has changed before: what the client has changed itself is among it. */
 static void waitaof(struct call *call) {
     struct call_range locals = {0, 1, "ERR value is out of range, value must between 0 and 1"},
@@ -66,7 +54,11 @@ static void waitaof(struct call *call) {
     int64_t local, others;
     if (!call_int_or_reply(call, 1, &local) || !call_int_range_or_reply(call, 1, locals, &local)) return;
     if (!call_int_range_or_reply(call, 2, replicas, &others)) return;
-    if (!span_or_reply(call, &wait.timeout_ms)) return;
+    if (!call_timeout_ms_or_reply(call, 3, &wait.timeout_ms)) return;
+    if (wait.timeout_ms > INT64_MAX - call->effects->now_ms) {
+        reply_error(call->reply, "ERR timeout is out of range");
+        return;
+    }
     wait.local = local > 0;
     if (wait.local) wait.passed = others > 0 ? is_off : is_on_disk;
     bool waits = others > 0 || (wait.local && !is_on_disk(&wait));

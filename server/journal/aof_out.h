@@ -1,8 +1,8 @@
 /* aof_out.h - a key with its value as the commands that make it: what the base of an append-only file has where
  * aof-use-rdb-preamble says no. They are those of Redis 7.0, and HPEXPIREAT of later ones for fields that expire.
  *
- * What is pending in a group of a stream, and of an entry that was deleted, no command makes: as in Redis it is left out,
- * and so is when a consumer was heard of last. */
+ * That an entry which was deleted is still pending in a group no command can say: as in Redis this is left out, and so is
+ * when a consumer was heard of last. */
 #ifndef KEVY_SERVER_JOURNAL_AOF_OUT_H
 #define KEVY_SERVER_JOURNAL_AOF_OUT_H
 

@@ -463,26 +463,11 @@ static enum zset_changed put_in_trees(const struct tree_context *context, struct
     return add_to_trees(context, collection, item) ? ZSET_ADDED : ZSET_NO_MEMORY;
 }
 
-/* What a pack holds, in trees. NULL without memory; then *dead has what was made of it. */
-static struct collection *trees_of_pack(const struct tree_context *context, struct bytes pack,
-                                        struct dead *dead) {
-    struct collection *collection = collection_new(context->heap, &type_zset, TREE_SCORES);
-    struct pack_walk walk = pack_from(pack, 0);
-    struct element member, score;
-    bool done = collection;
-    while (done && pack_next(&walk, &member) && pack_next(&walk, &score)) {
-        struct tree_item item = scored(member, score_of(score.bytes));
-        done = add_to_trees(context, collection, &item);
-    }
-    if (done || collection == NULL) return collection;
-    object_release(&collection->head, dead);
-    return NULL;
-}
-
 static bool unpack(struct edit *edit) {
     struct value value = entry_value(edit->entry);
     struct tree_context context = collection_context(edit->keyspace);
-    struct collection *collection = trees_of_pack(&context, value_bytes(&value), &edit->keyspace->dead);
+    struct collection *collection =
+        trees_of_pack(&context, value_bytes(&value), add_to_trees, &edit->keyspace->dead);
     keyspace_note_nodes(edit->keyspace);
     return collection && collection_become(edit, collection);
 }

@@ -45,20 +45,10 @@ enum rdb_answer zset_load_all(struct loading *loading, struct packed *packed) {
 
 /* ---- The tree of scores --------------------------------------------------------------------------- */
 
-/* What a pack holds, in a tree; no index is made. NULL without memory; then *dead has what was made of it. */
-static struct collection *tree_of_pack(const struct tree_context *context, struct bytes pack,
-                                       struct dead *dead) {
-    struct collection *collection = collection_new(context->heap, &type_zset, TREE_SCORES);
-    struct pack_walk walk = pack_from(pack, 0);
-    struct element member, score;
-    bool done = collection;
-    while (done && pack_next(&walk, &member) && pack_next(&walk, &score)) {
-        struct tree_item item = scored(member, score_of(score.bytes));
-        done = tree_push(&collection->tree, context, &item, TREE_BACK);
-    }
-    if (done || collection == NULL) return collection;
-    object_release(&collection->head, dead);
-    return NULL;
+/* No index is made yet. */
+static bool push_to_tree(const struct tree_context *context, struct collection *collection,
+                         const struct tree_item *item) {
+    return tree_push(&collection->tree, context, item, TREE_BACK);
 }
 
 /* Does an item lie beyond this end of a tree that has some? */
@@ -90,7 +80,7 @@ static enum rdb_answer load_in_tree(struct loading *loading, const struct rdb_el
     struct value *value = &loading->value;
     struct tree_item item = {.score = element->score, .parts = {element->name}};
     if (value->kind != VALUE_OBJECT) {
-        struct collection *made = tree_of_pack(context, value->bytes, loading->options->dead);
+        struct collection *made = trees_of_pack(context, value->bytes, push_to_tree, loading->options->dead);
         if (made == NULL) return RDB_NO_ROOM;
         value->kind = VALUE_OBJECT;
         value->object = &made->head;

@@ -21,6 +21,25 @@ static inline struct tree_item indexed(const struct hash_seed *seed, struct byte
     return (struct tree_item){.key.high = hash_of(seed, member), .score = score};
 }
 
+/* What a pack holds, in a new collection: `add` takes each item. NULL without memory; then *dead has the part that was
+ * made. */
+static inline struct collection *trees_of_pack(const struct tree_context *context, struct bytes pack,
+                                               bool (*add)(const struct tree_context *, struct collection *,
+                                                           const struct tree_item *),
+                                               struct dead *dead) {
+    struct collection *collection = collection_new(context->heap, &type_zset, TREE_SCORES);
+    struct pack_walk walk = pack_from(pack, 0);
+    struct element member, score;
+    bool done = collection;
+    while (done && pack_next(&walk, &member) && pack_next(&walk, &score)) {
+        struct tree_item item = scored(member, score_of(score.bytes));
+        done = add(context, collection, &item);
+    }
+    if (done || collection == NULL) return collection;
+    object_release(&collection->head, dead);
+    return NULL;
+}
+
 /* ---- In packs ------------------------------------------------------------------------------------- */
 
 /* A member and its score as they stand in a pack. */

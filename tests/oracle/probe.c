@@ -140,6 +140,7 @@ int main(void) {
         CHECK(buffer_append(&input, (struct bytes){block, len}, INPUT_MAX));
     CHECK(journal_open(4));
     fixture_open(4);
+    config.enable_debug_command = CONFIG_YES;
     journal_listen();
     merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
     metrics_reset();

@@ -76,14 +76,8 @@ static inline const char *file_write(const char *name, struct bytes text) {
     return path;
 }
 
-/* A file of the tree: what __FILE__ is a part of. */
-static inline char *in_tree(const char *name) {
-    static char path[4096];
-    int root = (int)(strlen(__FILE__) - strlen("tests/unit/config_fixture.h"));
-    CHECK(root >= 0);
-    snprintf(path, sizeof path, "%.*s%s", root, __FILE__, name);
-    return path;
-}
+/* The path of a file of the tree; KEVY_TREE comes from tests/CMakeLists.txt. */
+#define IN_TREE(name) (KEVY_TREE "/" name)
 
 static inline const char *file_text(const char *path) {
     static char text[1 << 16];

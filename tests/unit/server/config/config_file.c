@@ -309,7 +309,7 @@ static void renames_are_kept_for_later(void) {
 /* ---- Files of other servers ----------------------------------------------------------------------- */
 
 static void every_directive_of_every_version_is_known(void) {
-    char *names = strdup(file_text(in_tree("tests/unit/server/config/directives.txt"))), *rest = names;
+    char *names = strdup(file_text(IN_TREE("tests/unit/server/config/directives.txt"))), *rest = names;
     unsigned count = 0;
     for (char *name; (name = strsep(&rest, "\n"));) {
         if (!*name || *name == '#') continue;

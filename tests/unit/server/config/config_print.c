@@ -103,7 +103,7 @@ static void kevy_conf_is_what_the_table_says(void) {
     CHECK(out);
     config_print(out);
     fclose(out);
-    if (strcmp(printed, file_text(in_tree("kevy.conf"))) != 0) {
+    if (strcmp(printed, file_text(IN_TREE("kevy.conf"))) != 0) {
         fprintf(
             stderr,
             "kevy.conf differs from options.def: test_server_config_config_print --print-conf > kevy.conf\n");
@@ -111,7 +111,7 @@ static void kevy_conf_is_what_the_table_says(void) {
     }
     free(printed);
     char *before = strdup(get("*"));
-    CHECK(START_WITH(in_tree("kevy.conf")));
+    CHECK(START_WITH(IN_TREE("kevy.conf")));
     CHECK_GET("*", before);
     free(before);
 }
