@@ -21,8 +21,7 @@ static inline struct tree_item indexed(const struct hash_seed *seed, struct byte
     return (struct tree_item){.key.high = hash_of(seed, member), .score = score};
 }
 
-/* What a pack holds, in a new collection: `add` takes each item. NULL without memory; then *dead has the part that was
- * made. */
+/* What a pack holds, in a collection: `add` takes each item. NULL without memory: *dead has what was made. */
 static inline struct collection *trees_of_pack(const struct tree_context *context, struct bytes pack,
                                                bool (*add)(const struct tree_context *, struct collection *,
                                                            const struct tree_item *),
