@@ -702,7 +702,7 @@ static int64_t write_turn(struct writer *writer, int64_t now_ms) {
         appender.unsynced_ms = WRITER_NEVER;
     else if (wrote && appender.left_ms < appender.unsynced_ms)
         appender.unsynced_ms = appender.left_ms;
-    if (wrote && writer->batch.len < BATCH_BYTES)
+    if (wrote && writer->batch.len < BATCH_BYTES && !writer->batch.most)
         appender.left_ms = now_ms; /* all that there was then is written */
     appender.left = writer->written != journal_next();
     return due_ms;
