@@ -52,11 +52,7 @@ static void a_sink_that_takes_no_more_ends_it(void) {
 static void nodes_whose_entries_are_deleted_are_left_out(void) {
     begin();
     struct edit edit = edit_of("key", TYPE_STREAM);
-    struct stream_node_limits limits = {.entries = 2};
-    struct bytes words[] = {BYTES("f"), BYTES("v")};
-    CHECK(edit_open(&edit, true) == EDIT_OPENED);
-    for (uint64_t i = 1; i <= 9; i++)
-        CHECK(stream_add(&edit, (struct stream_id){i, 0}, &(struct stream_pairs){words, 1}, &limits));
+    open_short_nodes(&edit, 0);
     for (uint64_t i = 3; i <= 7; i++) CHECK(stream_delete(&edit, (struct stream_id){i, 0}) == STREAM_CHANGED);
     edit_close(&edit);
     struct value value = entry_value(keyspace_find(ks, 0, key_of("key")));

@@ -26,11 +26,7 @@ static void pieces_make_the_same(void) {
 static void nodes_keep_their_numbers(void) {
     begin();
     struct edit edit = edit_of("key", TYPE_STREAM);
-    struct stream_node_limits limits = {.entries = 2};
-    struct bytes words[] = {BYTES("f"), BYTES("v")};
-    CHECK(edit_open(&edit, true) == EDIT_OPENED);
-    for (uint64_t i = 1; i <= 9; i++)
-        CHECK(stream_add(&edit, (struct stream_id){i, i}, &(struct stream_pairs){words, 1}, &limits));
+    open_short_nodes(&edit, 1);
     for (uint64_t i = 1; i <= 5; i += 4)
         CHECK(stream_delete(&edit, (struct stream_id){i, i}) == STREAM_CHANGED);
     edit_close(&edit);

@@ -54,6 +54,15 @@ static inline void add_entries(struct stream *stream, unsigned count) {
     }
 }
 
+/* A new key with nine entries, two a node: i-0, or with `apart` 1 i-i. It stays open. */
+static inline void open_short_nodes(struct edit *edit, uint64_t apart) {
+    struct stream_node_limits limits = {.entries = 2};
+    struct bytes words[] = {BYTES("f"), BYTES("v")};
+    CHECK(edit_open(edit, true) == EDIT_OPENED);
+    for (uint64_t i = 1; i <= 9; i++)
+        CHECK(stream_add(edit, (struct stream_id){i, i * apart}, &(struct stream_pairs){words, 1}, &limits));
+}
+
 static inline void add_group(struct stream *stream, const char *name, unsigned pending) {
     struct tree_context context = context_of_ks();
     struct stream_group *group = stream_group_add(stream, &stream->groups, &context, bytes_of(name));
