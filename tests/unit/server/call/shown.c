@@ -7,7 +7,7 @@
 #include "tests/unit/shards_fixture.h"
 
 /* What is left out, to see whether that is found. */
-static enum {
+enum plant {
     PLANT_NOTHING,
     PLANT_KEYS,       /* what a command's keys show */
     PLANT_HELD,       /* EXEC's nil */
@@ -17,7 +17,8 @@ static enum {
     PLANT_SERVED,     /* what one shows who waited and was served */
     PLANT_REPLIES,    /* the mark of a connection */
     PLANT_COUNT
-} planted;
+};
+static _Atomic(enum plant) planted; /* shards read it while the test changes it */
 
 #define WRAP(type, name, parameters)                                                                         \
     type __real_##name parameters;                                                                           \
@@ -316,7 +317,7 @@ static void nobody_is_shown_what_is_not_durable(void) {
 
 static void every_way_that_is_not_held_is_found(void) {
     begin_held(2, "enable-debug-command yes\n");
-    for (unsigned plant = PLANT_NOTHING + 1; plant < PLANT_COUNT; plant++) {
+    for (enum plant plant = PLANT_NOTHING + 1; plant < PLANT_COUNT; plant++) {
         planted = plant;
         unsigned found = try_all(plant == PLANT_CLAIM);
         planted = PLANT_NOTHING;
