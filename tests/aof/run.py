@@ -25,7 +25,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Closed, Error, Server, ServerFailed, encode, eventually, find_redis  # noqa: E402
+from kevy import Closed, Error, Server, ServerFailed, encode, eventually, find_redis, run_seed  # noqa: E402
 
 spec = importlib.util.spec_from_file_location("snapshot", os.path.join(HERE, "..", "snapshot", "run.py"))
 snapshot = importlib.util.module_from_spec(spec)
@@ -407,8 +407,9 @@ def refuse():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=("kill", "always", "switch", "rewrite", "commands", "loadaof", "full", "refuse"))
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=run_seed())
     options = parser.parse_args()
+    print("seed %d" % options.seed)
     if options.mode == "kill":
         kill(options.seed)
     elif options.mode == "commands":

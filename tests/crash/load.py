@@ -124,7 +124,7 @@ class Writer(Part):
         return b"".join(encode(*command) for command in all_of_it), len(all_of_it)
 
     def run(self, client):
-        dice = random.Random()
+        dice = random.Random("%d %d %d" % (self.load.seed, self.number, self.sent))
         client.call("SELECT", 2 * self.number + 1)
         while True:
             steps = [(step,) + self.encoded(step) for step in range(self.sent + 1, self.sent + 1 + dice.choice((1, 1, 2, 16)))]
@@ -194,11 +194,11 @@ class Consumer(Part):
 class Operator(Part):
     """Saves and rewrites now and then; what is refused is refused."""
 
-    def __init__(self, commands):
-        self.commands = commands
+    def __init__(self, seed, commands):
+        self.seed, self.commands = seed, commands
 
     def run(self, client):
-        dice = random.Random()
+        dice = random.Random(self.seed)
         while True:
             time.sleep(dice.uniform(0, 0.1))
             client.call(*dice.choice(self.commands))
@@ -220,7 +220,7 @@ class Load:
         self.consumers = [Consumer(False), Consumer(False), Consumer(True)]
         self.readers, self.subscribers = [Reader(), Reader()], [Subscriber()]
         parts = self.writers + self.producers + self.consumers + self.readers + self.subscribers
-        parts += [Operator(self.operations)] if self.operations else []
+        parts += [Operator(self.seed, self.operations)] if self.operations else []
         for part in self.writers + self.producers:
             part.acks, part.alive = [], 0.0
         failures = []

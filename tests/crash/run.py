@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
-from kevy import Closed, Error, Server, Timeout, encode, eventually  # noqa: E402
+from kevy import Closed, Error, Server, Timeout, encode, eventually, run_seed  # noqa: E402
 from killer import Killer  # noqa: E402
 from load import LOSES_S, Load  # noqa: E402
 
@@ -84,11 +84,13 @@ def ask(client, command, server):
 
 def run_steps(arguments):
     options, before, command, least, durable = KILLED[arguments.what]
-    seen = []
+    seed, seen = run_seed(), []
+    dice = random.Random(seed)
+    print("seed %d" % seed)
     with Killer() as killer, Server("--rdbcompression", "no", *options, path=arguments.killed, env=killer.environment, start=False) as server:
         said, number = 0, 0
         while True:
-            server.shards = random.choice((1, 3, 8))
+            server.shards = dice.choice((1, 3, 8))
             killer.arm(0)
             started(server)
             with server.client() as client:
@@ -175,8 +177,7 @@ def generations(seed, arguments, killer):
 
 
 def run_load(arguments):
-    first = arguments.seed if arguments.seed is not None else random.randrange(1 << 30)
-    fell, steps, begun = {}, 0, time.monotonic()
+    first, fell, steps, begun = arguments.seed, {}, 0, time.monotonic()
     with Killer() as killer:
         for seed in range(first, first + arguments.runs // GENERATIONS):
             try:
@@ -201,7 +202,7 @@ def main():
     steps.add_argument("--plant", action="store_true")
     load = commands.add_parser("load")
     load.add_argument("--runs", type=int, default=20, help="%d of them in one directory, from one seed" % GENERATIONS)
-    load.add_argument("--seed", type=int, help="the first")
+    load.add_argument("--seed", type=int, default=run_seed(), help="the first")
     load.add_argument("--policy", choices=("always", "everysec"))
     load.add_argument("--operations", action="store_true", help="rewrite and save meanwhile")
     load.add_argument("--plant", action="store_true")

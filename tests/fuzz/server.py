@@ -35,7 +35,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "oracl
 import commands  # noqa: E402
 import families  # noqa: E402
 from grammar import Forms, Grammar  # noqa: E402
-from kevy import SANITIZER_REPORT, Client, Closed, Deadline, Error, Server, ServerFailed, Timeout, encode, eventually, show  # noqa: E402
+from kevy import SANITIZER_REPORT, Client, Closed, Deadline, Error, Server, ServerFailed, Timeout, encode, eventually, run_seed, show  # noqa: E402
 from payloads import FOOTER, Payloads  # noqa: E402
 from resp import ProtocolError  # noqa: E402
 
@@ -596,7 +596,7 @@ def main():
     parser.add_argument("--cpu-seconds", type=float, help="of the server, instead")
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--links", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--first-round", type=int, default=0, help="its number, to repeat one")
     parser.add_argument("--hang-seconds", type=float, default=30)
     parser.add_argument("--plant", choices=("death", "hang", "report", "deaf", "leak"))

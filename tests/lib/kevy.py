@@ -17,6 +17,7 @@ Rules that this file keeps so that tests need not think of them:
 import errno
 import fcntl
 import os
+import random
 import re
 import select
 import shutil
@@ -94,6 +95,14 @@ def eventually(what, condition, seconds=DEFAULT_WAIT_S, interval_s=0.002):
         if result:
             return result
         time.sleep(min(interval_s, deadline.left()))
+
+
+def run_seed():
+    """Of what a test draws by chance: $KEVY_SEED; a new one each time where $KEVY_NEW_SEED is set, as it is for tests that are labelled slow;
+    else always the same. Whoever draws prints it."""
+    if os.environ.get("KEVY_SEED"):
+        return int(os.environ["KEVY_SEED"], 0)
+    return random.SystemRandom().randrange(1 << 30) if os.environ.get("KEVY_NEW_SEED") else 1
 
 
 def program():

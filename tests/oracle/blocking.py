@@ -22,7 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
-from kevy import Client, Closed, Timeout, encode, eventually, find_redis, program, show  # noqa: E402
+from kevy import Client, Closed, Timeout, encode, eventually, find_redis, program, run_seed, show  # noqa: E402
 import scripts  # noqa: E402
 from scripts import Difference, Pair, line_of, read_script  # noqa: E402
 
@@ -417,7 +417,7 @@ def run_configuration(shards, protocol, options, seconds):
         for path in options.files:
             pair.check("%s (%s)" % (path, where), read_script(path))
         number, started = 0, time.monotonic()
-        while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
+        while not options.files and number < options.rounds and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
             name = "%s.%d.%d.%d" % (options.seed, shards, protocol, number)
             pair.check("round %s (%s)" % (name, where), Generator(random.Random(name), known, shards).script(options.steps))
             number += 1
@@ -431,11 +431,12 @@ def main():
     parser = argparse.ArgumentParser(description="Compares whom kevy and redis-server serve, and when.")
     parser.add_argument("files", nargs="*", help="scripts to run instead of random ones")
     parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
     parser.add_argument("--steps", type=int, default=STEPS, help="in a round")
     parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
     parser.add_argument("--protocol", type=lambda s: [int(n) for n in s.split(",")], default=[2, 3])
     parser.add_argument("--plant", action="store_true", help="plant a wrong delivery: this run must fail")
-    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+    parser.add_argument("--seed", default=run_seed())
     options = parser.parse_args()
     if not find_redis():
         sys.exit("no redis-server is installed: apt-get install redis-server")

@@ -16,7 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Client, Error, Server, find_valkey, program  # noqa: E402
+from kevy import Client, Error, Server, find_valkey, program, run_seed  # noqa: E402
 
 NAMES = ["one", "two", "three", "four", "five", "six"]
 QUESTIONS = 200
@@ -110,7 +110,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", default="1,4")
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
+    parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
     valkey_path = find_valkey()
@@ -121,7 +122,7 @@ def main():
     count, ways = 0, options.shards.split(",")
     for at, shards in enumerate(ways):
         until, rounds = time.monotonic() + options.seconds / len(ways), 0
-        while rounds == 0 or time.monotonic() < until:
+        while rounds == 0 or (rounds < options.rounds and time.monotonic() < until):
             with Server(shards=int(shards), path=program()) as kevy, Server(path=valkey_path) as valkey:
                 count += round_of(kevy, valkey, random.Random(options.seed * 1000 + at * 100 + rounds), options.plant)
             rounds += 1

@@ -20,7 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Client, Error, Server, find_later_redis, find_valkey, program  # noqa: E402
+from kevy import Client, Error, Server, find_later_redis, find_valkey, program, run_seed  # noqa: E402
 
 FAR_MS = 4102444800000  # the year 2100
 SLACK_MS = 60000  # between the servers' answers about a relative time: far less than what tells two of these times apart
@@ -176,7 +176,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", default="1,4")
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
+    parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
     peers = {"Redis 8": find_later_redis(), "Valkey 9": find_valkey()}
@@ -192,7 +193,7 @@ def main():
         with Server("--enable-debug-command", "yes", shards=shards, path=program()) as ours, Server(path=path) as theirs:
             kevy, peer = Client(ours, protocol), Client(theirs, protocol)
             until, rounds = time.monotonic() + options.seconds / len(ways), 0
-            while rounds == 0 or time.monotonic() < until:
+            while rounds == 0 or (rounds < options.rounds and time.monotonic() < until):
                 maker = Maker(options.seed * 1000 + number * 100 + rounds, faults=path == peers.get("Redis 8"))
                 count += compare(kevy, peer, maker, until, options.plant)
                 rounds += 1

@@ -22,7 +22,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Client, Error, Server, find_later_redis, find_redis, find_valkey, program  # noqa: E402
+from kevy import Client, Error, Server, find_later_redis, find_redis, find_valkey, program, run_seed  # noqa: E402
 
 KEYS = ["a", "b", "c", "d", "e"]
 TURNS, CHANGES, QUESTIONS = 20, 12, 40  # a round has so many turns, and each of them so many of these
@@ -223,7 +223,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", default="1,4")
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
+    parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
     paths = [find_redis(), find_later_redis(), find_valkey()]
@@ -238,7 +239,7 @@ def main():
             kevy = Client(stack.enter_context(Server(shards=shards, path=program())), protocol)
             peers = Peers(*(Client(stack.enter_context(Server(path=path)), protocol) if path else None for path in paths))
             until, rounds = time.monotonic() + options.seconds / len(ways), 0
-            while rounds == 0 or time.monotonic() < until:
+            while rounds == 0 or (rounds < options.rounds and time.monotonic() < until):
                 count += compare(kevy, peers, Maker(options.seed * 1000 + number * 100 + rounds), options.plant)
                 rounds += 1
     print("%d questions, the expected replies" % count)

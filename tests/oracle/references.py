@@ -14,7 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Client, Error, Server, find_redis, program  # noqa: E402
+from kevy import Client, Error, Server, find_redis, program, run_seed  # noqa: E402
 
 GROUPS, CONSUMERS, STEPS, MANY = ("g", "h"), ("alice", "bob"), 300, "1000000"
 RULES = ("KEEPREF", "DELREF", "ACKED")
@@ -201,7 +201,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", default="1,4")
     parser.add_argument("--seconds", type=float, default=6)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
+    parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
     print("seed %d" % options.seed)
@@ -210,7 +211,7 @@ def main():
         with Server(shards=int(shards), path=program()) as mine, Server(path=find_redis()) as his:
             kevy, redis = Client(mine, 2), Client(his, 2)
             until, rounds = time.monotonic() + options.seconds / len(ways), 0
-            while rounds == 0 or time.monotonic() < until:
+            while rounds == 0 or (rounds < options.rounds and time.monotonic() < until):
                 count += round_of(kevy, redis, Maker(options.seed * 1000 + at * 100 + rounds), options.plant)
                 rounds += 1
     print("%d commands, the expected replies and streams" % count)

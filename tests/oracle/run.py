@@ -29,7 +29,7 @@ import commands  # noqa: E402
 import families  # noqa: E402
 import resp  # noqa: E402
 import streams  # noqa: E402
-from kevy import Client, Closed, Timeout, encode, find_redis, parse, program, show  # noqa: E402
+from kevy import Client, Closed, Timeout, encode, find_redis, parse, program, run_seed, show  # noqa: E402
 from pair import ServerPair  # noqa: E402
 
 DATABASES = 16
@@ -760,7 +760,7 @@ def run_configuration(shards, protocol, options, seed, seconds):
                 servers.check("integer edges (%s)" % where, edges[at : at + 2000])
             asked += len(edges)
         number, started = 0, time.monotonic()
-        while time.monotonic() - started < seconds or number < ROUNDS_MIN:
+        while number < options.rounds and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
             name = "%s.%d.%d.%d" % (seed, shards, protocol, number)
             servers.check("round %s (%s)" % (name, where), random_sequence(random.Random(name), options.commands, others))
             asked += options.commands
@@ -775,6 +775,7 @@ def main():
     parser = argparse.ArgumentParser(description="Compares kevy with redis-server.")
     parser.add_argument("files", nargs="*", help="scripts to run instead of everything else")
     parser.add_argument("--seconds", type=float, default=20, help="of random rounds, for all configurations together")
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
     parser.add_argument("--commands", type=int, default=1000, help="in a round")
     parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
     parser.add_argument("--protocol", type=lambda s: [int(n) for n in s.split(",")], default=[2, 3])
@@ -783,7 +784,7 @@ def main():
     parser.add_argument("--families", type=lambda s: s.split(",") if s else [], default=None,
                         help="which of %s take part (default: those that kevy knows whole)" % ", ".join(families.TEMPLATES))
     parser.add_argument("--plant", nargs="?", const="GETRANGE", metavar="COMMAND", help="plant a wrong answer: this run must fail")
-    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+    parser.add_argument("--seed", default=run_seed())
     options = parser.parse_args()
     if not find_redis():
         sys.exit("no redis-server is installed: apt-get install redis-server")

@@ -12,7 +12,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
-from kevy import Closed, Timeout, encode, find_redis, program  # noqa: E402
+from kevy import Closed, Timeout, encode, find_redis, program, run_seed  # noqa: E402
 from pair import DEBUG, ServerPair  # noqa: E402
 
 WAIT_S = 10
@@ -115,7 +115,7 @@ def run_configuration(shards, options, oracle):
         for path in options.files:
             servers.check("%s (%s)" % (path, where), read_script(path))
         number, started = 0, time.monotonic()
-        while not options.files and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
+        while not options.files and number < options.rounds and (time.monotonic() - started < seconds or number < ROUNDS_MIN):
             name = "%s.%d.%d" % (options.seed, shards, number)
             servers.check("round %s (%s)" % (name, where), oracle.generator(random.Random(name)).script(options.steps))
             number += 1
@@ -137,10 +137,11 @@ class Oracle:
         parser = argparse.ArgumentParser(description=self.what)
         parser.add_argument("files", nargs="*", help="scripts to run instead of random ones")
         parser.add_argument("--seconds", type=float, default=20, help="for all configurations together")
+        parser.add_argument("--rounds", type=int, default=1 << 30, help="at most, in each configuration")
         parser.add_argument("--steps", type=int, default=steps, help="in a round")
         parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
         parser.add_argument("--plant", action="store_true", help="%s: this run must fail" % self.planted)
-        parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+        parser.add_argument("--seed", default=run_seed())
         options = parser.parse_args()
         if not find_redis():
             sys.exit("no redis-server is installed: apt-get install redis-server")

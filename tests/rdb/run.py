@@ -26,7 +26,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Error, Server, eventually, find_redis  # noqa: E402
+from kevy import Error, Server, eventually, find_redis, run_seed  # noqa: E402
 
 FOOTER = 10
 FAR_MS = 4102444800000  # the year 2100
@@ -688,7 +688,7 @@ def main():
     parser.add_argument("what", choices=("redis", "mutate", "streams", "zoo", "restore"))
     parser.add_argument("directory", nargs="?")
     parser.add_argument("--rounds", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
     print("seed %d" % options.seed)

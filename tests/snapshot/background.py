@@ -20,7 +20,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Closed, Error, Server, encode, eventually, find_redis  # noqa: E402
+from kevy import Closed, Error, Server, encode, eventually, find_redis, run_seed  # noqa: E402
 
 FILE = "dump.rdb"
 ACCOUNTS, START, FILLERS = 60, 1000, 30000
@@ -101,13 +101,12 @@ def check_file(file, expected, **options):
 
 
 def run_cut(arguments):
-    seed = arguments.seed if arguments.seed is not None else random.randrange(1 << 32)
-    print("seed %d" % seed)
+    print("seed %d" % arguments.seed)
     for shards in (1, 4):
         with Server(shards=shards) as server, server.client() as client:
             fill(client)
             expected, stop = total(client), threading.Event()
-            movers = [threading.Thread(target=move_money, args=(server, seed + i, stop)) for i in range(3)]
+            movers = [threading.Thread(target=move_money, args=(server, arguments.seed + i, stop)) for i in range(3)]
             for mover in movers:
                 mover.start()
             try:
@@ -132,6 +131,7 @@ def run_cut(arguments):
 
 def run_kill(arguments):
     rng = random.Random(arguments.seed)
+    print("seed %d" % arguments.seed)
     keys, newest = 3000, 0
     with Server("--rdbcompression", "no", shards=3, start=False) as server:
         for number in range(1, arguments.rounds + 1):
@@ -167,7 +167,7 @@ def with_small_files(server, client):
         said.append((command, reply.code + " " + str(reply) if hasattr(reply, "code") else str(reply)))
 
     client.call("SET", "key", "x" * 3000)
-    client.pipeline([("SET", "key:%d" % i, os.urandom(500)) for i in range(300)])
+    client.pipeline([("SET", "key:%d" % i, random.Random(i).randbytes(500)) for i in range(300)])
     limit(16384)
     client.call("BGSAVE")
     said.append(("status", wait_for_save(client)["rdb_last_bgsave_status"]))
@@ -249,7 +249,7 @@ def refuse_to_end(server):
     server.start()
     with server.client() as client:
         client.call("CONFIG", "SET", "save", "3600 1")
-        client.call("SET", "key", os.urandom(500000))
+        client.call("SET", "key", random.Random(0).randbytes(500000))
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (200000, resource.RLIM_INFINITY))
         os.kill(server.pid, signal.SIGTERM)
         eventually("the server to refuse", lambda: "can't exit" in server.log())
@@ -268,7 +268,7 @@ def main():
     for name, rounds in (("cut", 3), ("kill", 12)):
         command = commands.add_parser(name)
         command.add_argument("--rounds", type=int, default=rounds)
-        command.add_argument("--seed", type=int)
+        command.add_argument("--seed", type=int, default=run_seed())
     commands.add_parser("disk")
     commands.add_parser("points")
     arguments = parser.parse_args()

@@ -29,7 +29,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from kevy import Closed, Error, Server, encode, eventually, find_later_redis, find_redis, find_valkey, program  # noqa: E402
+from kevy import Closed, Error, Server, encode, eventually, find_later_redis, find_redis, find_valkey, program, run_seed  # noqa: E402
 
 FILE = "dump.rdb"
 SHARDS = (1, 3, 8)
@@ -245,9 +245,8 @@ def fields_that_expire(rng):
 
 
 def run_redis(arguments):
-    seed = arguments.seed if arguments.seed is not None else random.randrange(1 << 32)
-    rng = random.Random(seed)
-    print("seed %d" % seed)
+    rng = random.Random(arguments.seed)
+    print("seed %d" % arguments.seed)
     if not (find_later_redis() and find_valkey()):
         print("without redis-server 8 or valkey-server 9")
     for settings in SETTINGS:
@@ -263,6 +262,7 @@ def run_redis(arguments):
 
 def run_kill(arguments):
     rng = random.Random(arguments.seed)
+    print("seed %d" % arguments.seed)
     with Server("--rdbcompression", "no", shards=3, start=False) as server:
         saved = 0
         for number in range(1, arguments.rounds + 1):
@@ -570,11 +570,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     redis = commands.add_parser("redis")
-    redis.add_argument("--seed", type=int)
+    redis.add_argument("--seed", type=int, default=run_seed())
     redis.add_argument("--plant", action="store_true")
     kill = commands.add_parser("kill")
     kill.add_argument("--rounds", type=int, default=12)
-    kill.add_argument("--seed", type=int)
+    kill.add_argument("--seed", type=int, default=run_seed())
     shutdown = commands.add_parser("shutdown")
     shutdown.add_argument("--rounds", type=int, default=8)
     commands.add_parser("refuse")

@@ -62,7 +62,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from kevy import TIME_SCALE, Client, Closed, Deadline, Server, encode, eventually, find_redis, of_threads, show  # noqa: E402
+from kevy import TIME_SCALE, Client, Closed, Deadline, Server, encode, eventually, find_redis, of_threads, run_seed, show  # noqa: E402
 
 MIB = 1 << 20
 OTHERS_WAIT_S = 1.0 * TIME_SCALE  # how long a PING may take while somebody else misbehaves (sanitizers and busy machines included)
@@ -742,7 +742,7 @@ def trap_mutes_and_ends_within_transactions_are_as_redis_has_them(server):
     words = ("MULTI", "EXEC", "MULTI", "EXEC", "INCR %s", "GET %s", "GET %s x", "PING", "RESET", "DISCARD", "CLIENT REPLY OFF", "CLIENT REPLY ON",
              "CLIENT REPLY SKIP", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "CLIENT KILL ME")
     weights = [6] * (len(words) - 1) + [1]
-    seed = os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32))
+    seed = run_seed()
     chance = random.Random(seed)
     if not find_redis():
         return
@@ -750,7 +750,7 @@ def trap_mutes_and_ends_within_transactions_are_as_redis_has_them(server):
         for number in range(400):
             mixture = [word.replace("%s", "k%d" % number) for word in chance.choices(words, weights, k=chance.randrange(3, 14))]
             told, expected = [muted_mixture(one, mixture, number) for one in (server, redis)]
-            check(told == expected, "seed %s: %s: %s, and redis-server %s" % (seed, "; ".join(mixture), told, expected))
+            check(told == expected, "seed %d: %s: %s, and redis-server %s" % (seed, "; ".join(mixture), told, expected))
 
 
 @trap()

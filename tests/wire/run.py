@@ -48,7 +48,7 @@ Each transcript runs at 1 and 4 shards, in RESP2 and RESP3, starting from an emp
     pipeline   commands that follow one another on a connection sent at once (up to the next directive that needs a reply)
     bytes      the pipelines, one byte at a time
     split      the pipelines cut in two (a short transcript: once at every byte; a long one: --splits runs, cut at some random
-               places each; the seed is printed, KEVY_SEED or --seed repeats it)
+               places each; the seed is printed, and KEVY_SEED or --seed gives another)
 In `bytes` and `split` a piece is sent only when the server has read the one before: over the Unix socket, where the kernel
 tells. The replies must be the same bytes every time.
 
@@ -63,7 +63,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import resp  # noqa: E402
-from kevy import DEFAULT_WAIT_S, Client, Closed, Deadline, Server, ServerFailed, Timeout, find_redis, program, show  # noqa: E402
+from kevy import DEFAULT_WAIT_S, Client, Closed, Deadline, Server, ServerFailed, Timeout, find_redis, program, run_seed, show  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPLY_WAIT_S = 10.0
@@ -553,7 +553,7 @@ def main():
     parser.add_argument("--splits", type=int, default=20, help="random split runs of a long transcript")
     parser.add_argument("--bytes-limit", type=int, default=20000, help="longest transcript sent byte by byte")
     parser.add_argument("--split-redis", action="store_true", help="split runs against redis-server too")
-    parser.add_argument("--seed", default=os.environ.get("KEVY_SEED") or str(random.SystemRandom().randrange(1 << 32)))
+    parser.add_argument("--seed", default=run_seed())
     options = parser.parse_args()
     files = options.files or sorted(glob.glob(os.path.join(HERE, "*.txt")))
     if not files:
