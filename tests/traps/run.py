@@ -816,21 +816,44 @@ def trap_the_soft_limit_ends_the_connection(server):
         check(brief.call("PING") == "PONG", "who read was closed as well")
 
 
-@trap("--timeout", "2")
+@trap()
 def trap_only_the_idle_time_out(server):
-    start = time.monotonic()
+    timeout = 2
+    while not only_idle_ones_time_out(server, timeout):
+        timeout *= 2
+        check(timeout <= 32, "this program never gets its turn")
+
+
+def only_idle_ones_time_out(server, timeout):
+    """False: this program was held up for so long that the server was right to close a client that is else busy."""
+    with server.client() as boss:
+        check(boss.call("CONFIG", "SET", "timeout", str(timeout)) == "OK", "CONFIG SET")
+    start = asked = time.monotonic()
+    gap = 0
+
+    def is_served(client):
+        nonlocal asked, gap
+        gap, asked = max(gap, time.monotonic() - asked), time.monotonic()
+        return client.call("PING") == "PONG"
+
     with server.client() as idle, server.client() as busy, server.client() as partial:
         partial.send(encode("PING")[:7])
 
         def closed():
-            check(busy.call("PING") == "PONG", "a busy client was closed")
+            check(is_served(busy), "a PING")
             readable = select.select([idle.socket], [], [], 0.05)[0]
             return readable and idle.receive() and idle.eof
 
-        eventually("the idle client to be closed", closed)
-        check(time.monotonic() - start > 1.9, "closed after %.1f s" % (time.monotonic() - start))
-        check(partial.read_until_closed() == b"", "half a request was answered")
-        check(busy.call("PING") == "PONG", "a busy client was closed")
+        try:
+            eventually("the idle client to be closed", closed)
+            check(time.monotonic() - start > timeout - 0.1, "closed after %.1f s" % (time.monotonic() - start))
+            check(partial.read_until_closed() == b"", "half a request was answered")
+            check(is_served(busy), "a PING")
+        except (Closed, BrokenPipeError, ConnectionResetError):
+            if max(gap, time.monotonic() - asked) < timeout / 2:
+                raise
+            return False
+    return True
 
 
 @trap("--client-output-buffer-limit", "normal 0 0 0")
@@ -1107,10 +1130,14 @@ def trap_gathering_begins_and_ends_at_once(server):
         set_option(1000000)
         eventually("a request to wait for company on every shard", all_have_waited)
         set_option(0)  # by the value before nearly all would wait, until the shards try what it is good for
-        rounds = [waited() for _ in range(3)]
-        for i in range(server.shards):
-            took = sorted(times[i] for times in rounds)
-            check(took[1] < 0.3, "who comes alone still waits for company: %s s" % took)
+        slow = None
+        for _ in range(5):  # a busy machine may hold up any of them
+            rounds = [waited() for _ in range(3)]
+            took = [sorted(times[i] for times in rounds) for i in range(server.shards)]
+            slow = [times for times in took if times[1] >= 0.3]
+            if not slow:
+                break
+        check(not slow, "who comes alone still waits for company: %s s" % slow)
         for client in clients:
             client.close()
 

@@ -21,6 +21,7 @@ from kevy import SANITIZER_OPTIONS, Deadline, Server, eventually, of_threads  # 
 
 MIB = 1 << 20
 KEYS = 2000
+SOON_S = 8.0  # what is looked for once in ten seconds takes longer, what wakes a shard does not, however busy the machine is
 TESTS = []
 # What the server has freed is to go back to the kernel at once, and not to lie in a sanitizer's quarantine.
 ENVIRONMENT = {"ASAN_OPTIONS": SANITIZER_OPTIONS["ASAN_OPTIONS"] + ":quarantine_size_mb=1:allocator_release_to_os_interval_ms=100"}
@@ -111,7 +112,7 @@ def wait_for_time(seconds, what):
 def test_keys_of_sleeping_shards_expire(server, plant):
     with server.client() as client:
         fill(client, KEYS, "PX", "100")
-        size_is(client, KEYS + 1 if plant else 0, "keys with 100 ms to live", 4)
+        size_is(client, KEYS + 1 if plant else 0, "keys with 100 ms to live", SOON_S)
         check(info(client, "expired_keys") == KEYS, "expired_keys")
 
 
@@ -121,7 +122,7 @@ def test_an_earlier_expiry_is_heard_of_and_a_later_one_waits(server, plant):
         fill(client, KEYS, "EX", "1000")
         wait_until_parked(server)
         check(set(client.pipeline([("PEXPIRE", "key:%d" % i, 100) for i in range(0, KEYS, 2)])) == {1}, "PEXPIRE")
-        size_is(client, KEYS // 2, "half of the keys, made to expire soon", 4)
+        size_is(client, KEYS // 2, "half of the keys, made to expire soon", SOON_S)
 
 
 @test()
@@ -133,9 +134,9 @@ def test_keys_that_come_by_other_ways_expire(server, plant):
             client.pipeline([("RENAME", "key:%d" % i, "renamed:%d" % i), ("COPY", "key:%d" % (100 + i), "copied:%d" % i),
                              ("MOVE", "key:%d" % (200 + i), 3)])
         client.pipeline([("MULTI",)] + [("SETEX", "queued:%d" % i, 1, "v") for i in range(100)] + [("EXEC",)])
-        size_is(client, 0, "renamed, copied and queued keys", 6)
+        size_is(client, 0, "renamed, copied and queued keys", SOON_S)
         client.call("SELECT", 3)
-        size_is(client, 0, "moved keys", 6)
+        size_is(client, 0, "moved keys", SOON_S)
 
 
 @test()
@@ -149,19 +150,22 @@ def test_connections_that_come_and_go_leave_nothing(server, plant):
         with server.client() as client:
             return client.call("DBSIZE") == 0
 
-    eventually("the keys of short connections to expire", empty, 4, 0.05)
+    eventually("the keys of short connections to expire", empty, SOON_S, 0.05)
 
 
 @test()
 def test_keys_expire_while_nobody_is_connected(server, plant):
     with server.client() as client:
-        fill(client, KEYS, "PX", "700")
-        check(client.call("DBSIZE") == KEYS, "DBSIZE")
-    wait_for_time(1.5, "the keys' time to be over")
+        for live_ms in 700, 7000:  # where a busy machine was too slow for the first time
+            before = info(client, "expired_keys")
+            fill(client, KEYS, "PX", str(live_ms))
+            if client.call("DBSIZE") == KEYS:
+                break
+    wait_for_time(live_ms / 1000 + 0.8, "the keys' time to be over")
     wait_until_parked(server)
     with server.client() as client:
         check(client.call("DBSIZE") == 0, "expired keys are there when somebody comes")
-        check(info(client, "expired_keys") == KEYS, "expired_keys")
+        check(info(client, "expired_keys") >= before + KEYS, "expired_keys")
 
 
 @test("--enable-debug-command", "yes")
@@ -173,7 +177,7 @@ def test_expiry_that_was_off_goes_on(server, plant):
         wait_until_parked(server)
         check(client.call("DBSIZE") == KEYS, "keys expired while this was off")
         client.call("DEBUG", "SET-ACTIVE-EXPIRE", "1")
-        size_is(client, 0, "keys that had expired meanwhile", 4)
+        size_is(client, 0, "keys that had expired meanwhile", SOON_S)
 
 
 # ---- Memory ----------------------------------------------------------------------------------------------------------
@@ -251,10 +255,10 @@ def test_nothing_expires_during_a_pause_and_all_of_it_after(server, plant):
         check(client.call("DBSIZE") == left, "keys expired in a pause")
         check_sleeps(server, 2, 0, "a pause with expired keys")
         check(client.call("CLIENT", "UNPAUSE") == "OK", "CLIENT UNPAUSE")
-        size_is(client, 0, "keys that had expired in a pause", 4)
+        size_is(client, 0, "keys that had expired in a pause", SOON_S)
         fill(client, KEYS, "PX", "100")
         check(client.call("CLIENT", "PAUSE", 1000, "WRITE") == "OK", "CLIENT PAUSE")
-        size_is(client, 0, "keys that had expired in a pause that ended by itself", 8)
+        size_is(client, 0, "keys that had expired in a pause that ended by itself", SOON_S)
 
 
 @test()
@@ -269,7 +273,7 @@ def test_held_clients_of_all_shards_go_on_when_the_pause_ends(server, plant):
                 check_sleeps(server, 2, 0, "a pause that holds a client on each shard")
                 check(client.call("CLIENT", "UNPAUSE") == "OK", "CLIENT UNPAUSE")
             for other in held:
-                check(other.read("a held client's reply, the pause having ended " + way, 4) == "PONG", "PING")
+                check(other.read("a held client's reply, the pause having ended " + way, SOON_S) == "PONG", "PING")
     for other in held:
         other.close()
 
@@ -281,7 +285,7 @@ def test_a_timeout_set_elsewhere_closes_idle_clients_of_all_shards(server, plant
     with server.client() as client:
         check(client.call("CONFIG", "SET", "timeout", 1) == "OK", "CONFIG SET")
         for other in idle:
-            check(other.read_until_closed(5) == b"", "an idle client got something")
+            check(other.read_until_closed(SOON_S) == b"", "an idle client got something")
             other.close()
         client.close()
 
@@ -296,7 +300,7 @@ def test_an_idle_server_sleeps(server, plant):
     clients = clients_of_all_shards(server)
     fill(clients[0], 10000)
     fill(clients[0], 100, "PX", "50", prefix="short")
-    size_is(clients[0], 10000, "keys with 50 ms to live", 4)
+    size_is(clients[0], 10000, "keys with 50 ms to live", SOON_S)
     check_sleeps(server, 3, 0, "a client on each shard, nothing to expire")
     for client in clients:
         client.close()
