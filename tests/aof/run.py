@@ -59,6 +59,7 @@ def digest(client):
 
 
 def some_commands(rng, count):
+    """No key expires while two servers' data are compared."""
     keys = [b"key:%d" % i for i in range(60)]
     commands = []
     while len(commands) < count:
@@ -69,9 +70,9 @@ def some_commands(rng, count):
         else:
             commands.append(rng.choice((
                 ("DEL", key), ("UNLINK", key, other), ("RENAME", key, other), ("COPY", key, other, "REPLACE"),
-                ("EXPIRE", key, rng.choice((100, 100000, -1))), ("PEXPIREAT", key, snapshot.FAR_MS), ("PERSIST", key),
-                ("SET", key, "text", "EX", 1000), ("SETEX", key, 1000, "text"), ("INCR", key), ("APPEND", key, "more"),
-                ("GETEX", key, "EX", 500), ("LPOP", key, 2), ("RPOPLPUSH", key, other), ("SPOP", key, 2), ("SMOVE", key, other, "1"),
+                ("EXPIRE", key, rng.choice((10000, 100000, -1))), ("PEXPIREAT", key, snapshot.FAR_MS), ("PERSIST", key),
+                ("SET", key, "text", "EX", 10000), ("SETEX", key, 10000, "text"), ("INCR", key), ("APPEND", key, "more"),
+                ("GETEX", key, "EX", 5000), ("LPOP", key, 2), ("RPOPLPUSH", key, other), ("SPOP", key, 2), ("SMOVE", key, other, "1"),
                 ("ZINCRBY", key, 1.5, "m"), ("ZPOPMIN", key), ("HINCRBYFLOAT", key, "f", "0.1"), ("HDEL", key, "f"),
                 ("SINTERSTORE", key, other, other), ("ZUNIONSTORE", key, 1, other), ("SORT", other, "ALPHA", "STORE", key),
                 ("MSET", key, "1", other, "2"), ("BITOP", "NOT", key, other), ("SETRANGE", key, 10, "x"),

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-TIME_LIMIT_S = 300
+TIME_LIMIT_S = 600
 
 
 def main():

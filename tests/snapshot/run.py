@@ -446,7 +446,7 @@ def fields_of(client):
 
 def ask_while_loading(server):
     """The replies, and the fields that INFO has before and after."""
-    with slow_to_load(server, 1000) as client:
+    with slow_to_load(server, 3000) as client:
         eventually("the load to begin", lambda: isinstance(client.call("GET", "k"), Error))
         replies = [client.call(*words.split(" ")) for words in ASKED]
         eventually("something to be loaded", lambda: int(fields_of(client)["loading_rdb_used_mem"]))
