@@ -1023,14 +1023,11 @@ def keepalive_seconds(server, client):
     raise Failed("the kernel does not know the connection from port %s" % theirs)
 
 
-def cpu_of_shards(server):
-    """Seconds that each shard's thread has run."""
-    seconds = {}
-    for task, line in of_threads(server.pid, "stat").items():
-        name, _, rest = line.partition("(")[2].rpartition(")")
-        if name.startswith("shard-"):
-            fields = rest.split()
-            seconds[task] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_of_shards(server, starved=False):
+    """Seconds that each shard's thread has run; `starved`: or has waited for a CPU."""
+    names, times = of_threads(server.pid, "comm"), of_threads(server.pid, "schedstat")
+    seconds = {task: sum(int(ns) for ns in line.split()[:1 + starved]) / 1e9 for task, line in times.items()
+               if names.get(task, "").startswith("shard-")}
     check(len(seconds) == server.shards, "%d threads of %d shards" % (len(seconds), server.shards))
     return seconds
 
@@ -1073,20 +1070,21 @@ def trap_spinning_begins_and_ends_at_once(server):
         if b"io_mode:epoll" in boss.call("INFO", "io"):
             return  # nothing could be heard in the meantime
 
-        def gained():
+        def gained(spin):
+            """Who spins runs, or would run if there were a CPU."""
             check([client.call("PING") for client in clients] == ["PONG"] * len(clients), "PING")
             time.sleep(0.05)
-            now = cpu_of_shards(server)
+            now = cpu_of_shards(server, spin)
             return min(now[task] - before[task] for task in now)
 
         for spin in (0, 1000000, 0):
             wait_until_parked(server)
             check(boss.call("CONFIG", "SET", "io-busy-poll-us", str(spin)) == "OK", "CONFIG SET")
-            before = cpu_of_shards(server)
+            before = cpu_of_shards(server, spin > 0)
             if spin:
-                eventually("every shard to spin", lambda: gained() > 0.5)
+                eventually("every shard to spin", lambda: gained(True) > 0.5)
             else:
-                spun = [gained() for _ in range(40)][-1]
+                spun = [gained(False) for _ in range(40)][-1]
                 check(spun < 0.5 * TIME_SCALE, "every shard spins: %.2f s of CPU time" % spun)
         for client in clients:
             client.close()
