@@ -132,7 +132,7 @@ static inline enum rdb_answer model_begin(struct rdb_loader *loader, enum rdb_ki
 
 /* A part of a stream as a line. What Redis 7.0 would reckon is left to the reader of it. */
 static inline void text_part(struct text *text, const struct rdb_stream_part *part) {
-    static const char *const names[] = {"entry", "state", "group", "consumer", "pending"};
+    static const char *const names[] = {"entry", "state", "group", "consumer", "pending", "released"};
     char line[200];
     text_put(text, "  ");
     text_put(text, names[part->part]);

@@ -74,6 +74,27 @@ bool stream_id_or_reply(struct call *call, uint32_t arg, uint64_t sequence, stru
     return parse_id(call->argv[arg], sequence, id, NULL) || invalid_id(call);
 }
 
+bool stream_ids_counted_or_reply(struct call *call, uint32_t arg, uint32_t *count) {
+    int64_t told;
+    if (!number_parse_i64(call->argv[arg + 1], &told) || told <= 0) {
+        reply_error(call->reply, "ERR Number of IDs must be a positive integer");
+        return false;
+    }
+    if (told > call->argc - arg - 2) {
+        reply_error(call->reply, "ERR The `numids` parameter must match the number of arguments");
+        return false;
+    }
+    *count = (uint32_t)told;
+    return true;
+}
+
+bool stream_ids_or_reply(struct call *call, uint32_t first, uint32_t count) {
+    struct stream_id id;
+    for (uint32_t i = 0; i < count; i++)
+        if (!stream_id_or_reply(call, first + i, 0, &id)) return false;
+    return true;
+}
+
 bool stream_bound_parse(struct bytes text, uint64_t sequence, struct stream_id *id) {
     bool least = bytes_equal(text, BYTES("-"));
     if (!least && !bytes_equal(text, BYTES("+"))) return parse_id(text, sequence, id, NULL);

@@ -20,6 +20,13 @@ void stream_reply_id(struct reply *reply, struct stream_id id);
 bool stream_id_or_reply(struct call *call, uint32_t arg, uint64_t sequence, struct stream_id *id)
     __attribute__((warn_unused_result));
 
+/* IDS at argv[arg], behind it a count, and so many arguments: how many. And are the `count` arguments from `first` on all
+ * numbers? False after replying. */
+bool stream_ids_counted_or_reply(struct call *call, uint32_t arg, uint32_t *count)
+    __attribute__((warn_unused_result));
+bool stream_ids_or_reply(struct call *call, uint32_t first, uint32_t count)
+    __attribute__((warn_unused_result));
+
 /* The same without a reply; and one that may also be "-" or "+", the lowest of all or the highest. */
 bool stream_id_parse(struct bytes text, uint64_t sequence, struct stream_id *id)
     __attribute__((warn_unused_result));
@@ -61,6 +68,10 @@ struct stream_consumer *stream_hear(struct call *call, struct edit *edit, struct
 void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group *group,
                       const struct stream_named *consumer, const struct stream_pending *pending);
 void stream_log_last(struct call *call, uint32_t arg, const struct stream_group *group);
+/* That an entry is pending no more, by XACK; that it is pending, but for nobody, by XNACK. */
+void stream_log_ack(struct call *call, uint32_t arg, const struct stream_group *group, struct stream_id id);
+void stream_log_nack(struct call *call, uint32_t arg, const struct stream_group *group,
+                     const struct stream_pending *pending);
 /* That the consumer is new whose name follows argv[group], where nothing else that is recorded names it. */
 void stream_log_consumer(struct call *call, uint32_t arg, uint32_t group);
 

@@ -23,11 +23,26 @@ void stream_log_claim(struct call *call, uint32_t arg, const struct stream_group
                       const struct stream_named *consumer, const struct stream_pending *pending) {
     char id[STREAM_ID_TEXT_MAX], last[STREAM_ID_TEXT_MAX], time[NUMBER_I64_MAX_LEN],
         count[NUMBER_I64_MAX_LEN];
+    uint64_t times = pending->count < INT64_MAX ? pending->count : INT64_MAX; /* more are refused */
     CALL_LOG(call, BYTES("XCLAIM"), call->argv[arg], stream_name_of(&group->head), stream_name_of(consumer),
              BYTES("0"), stream_id_text(id, pending->id), BYTES("TIME"),
              (struct bytes){time, number_format_i64(time, pending->time_ms)}, BYTES("RETRYCOUNT"),
-             (struct bytes){count, number_format_u64(count, pending->count)}, BYTES("FORCE"), BYTES("JUSTID"),
+             (struct bytes){count, number_format_u64(count, times)}, BYTES("FORCE"), BYTES("JUSTID"),
              BYTES("LASTID"), stream_id_text(last, group->last));
+}
+
+void stream_log_ack(struct call *call, uint32_t arg, const struct stream_group *group, struct stream_id id) {
+    char text[STREAM_ID_TEXT_MAX];
+    CALL_LOG(call, BYTES("XACK"), call->argv[arg], stream_name_of(&group->head), stream_id_text(text, id));
+}
+
+void stream_log_nack(struct call *call, uint32_t arg, const struct stream_group *group,
+                     const struct stream_pending *pending) {
+    char text[STREAM_ID_TEXT_MAX], count[NUMBER_I64_MAX_LEN];
+    assert(pending->consumer == STREAM_NOBODY && pending->count <= INT64_MAX);
+    CALL_LOG(call, BYTES("XNACK"), call->argv[arg], stream_name_of(&group->head), BYTES("FAIL"), BYTES("IDS"),
+             BYTES("1"), stream_id_text(text, pending->id), BYTES("RETRYCOUNT"),
+             (struct bytes){count, number_format_u64(count, pending->count)}, BYTES("FORCE"));
 }
 
 void stream_log_consumer(struct call *call, uint32_t arg, uint32_t group) {
@@ -438,12 +453,14 @@ static bool listed_more(struct reply_source *source, struct reply *reply, size_t
         struct stream_pending pending;
         bool any = next_listed(listed, &pending);
         assert(any);
-        struct bytes name = stream_name_of(&stream_consumer_of(listed->walk.group, &pending)->head);
+        const struct stream_consumer *consumer = stream_consumer_of(listed->walk.group, &pending);
+        struct bytes name = consumer ? stream_name_of(&consumer->head) : BYTES("");
         int64_t idle_ms = listed->now_ms - pending.time_ms;
+        if (idle_ms < 0) idle_ms = 0;
         reply_array(reply, 4);
         stream_reply_id(reply, pending.id);
         reply_bulk(reply, name);
-        reply_int(reply, idle_ms < 0 ? 0 : idle_ms);
+        reply_int(reply, consumer ? idle_ms : -1);
         reply_int(reply, (int64_t)pending.count);
         written += name.len + OVERHEAD;
     }

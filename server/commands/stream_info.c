@@ -101,7 +101,8 @@ static size_t reply_pending(struct full *full, struct reply *reply) {
     struct stream_pending pending;
     bool of_group = full->stage == OF_GROUP, any = stream_pending_next(&full->walk, &pending);
     assert(any);
-    struct bytes name = stream_name_of(&stream_consumer_of(full->group, &pending)->head);
+    const struct stream_consumer *consumer = stream_consumer_of(full->group, &pending);
+    struct bytes name = consumer ? stream_name_of(&consumer->head) : BYTES("");
     full->left--;
     reply_array(reply, of_group ? 4 : 3);
     stream_reply_id(reply, pending.id);
@@ -111,10 +112,13 @@ static size_t reply_pending(struct full *full, struct reply *reply) {
     return of_group ? name.len : 0;
 }
 
+/* What XNACK has released is told where there is any: Redis 7.0 has no such field. */
 static size_t reply_group(struct full *full, struct reply *reply) {
-    reply_map(reply, 7);
+    uint64_t released = full->group->released;
+    reply_map(reply, released ? 8 : 7);
     reply_text(reply, "name", stream_name_of(&full->group->head));
     reply_progress(reply, stream_at(&full->parts.value), full->group);
+    if (released) reply_field(reply, "nacked-count", released);
     begin_pending(full, reply, NULL);
     full->stage = OF_GROUP;
     return stream_name_of(&full->group->head).len;

@@ -160,33 +160,16 @@ static struct stream_id id_at(const struct deleting *deleting, uint32_t i) {
     return id;
 }
 
-/* IDS at argv[arg], a count and so many numbers. False after replying. */
-static bool read_ids(struct deleting *deleting, uint32_t arg) {
-    struct call *call = deleting->call;
-    int64_t count;
-    if (!number_parse_i64(call->argv[arg + 1], &count) || count <= 0) {
-        reply_error(call->reply, "ERR Number of IDs must be a positive integer");
-        return false;
-    }
-    if (count > call->argc - arg - 2) {
-        reply_error(call->reply, "ERR The `numids` parameter must match the number of arguments");
-        return false;
-    }
-    deleting->first = arg + 2;
-    deleting->count = (uint32_t)count;
-    return true;
-}
-
 /* Options and numbers from argv[arg] on, in any order. False after replying; else the answers are to be freed. */
 static bool read_deleting(struct call *call, uint32_t arg, struct deleting *deleting) {
     bool refs_given = false, valid = true;
-    struct stream_id id;
     *deleting = (struct deleting){.call = call};
     for (; valid && arg < call->argc; arg++) {
         if (!refs_given && stream_refs_read(call->argv[arg], &deleting->refs)) {
             refs_given = true;
         } else if (deleting->count == 0 && arg + 1 < call->argc && bytes_is(call->argv[arg], "ids")) {
-            if (!read_ids(deleting, arg)) return false;
+            if (!stream_ids_counted_or_reply(call, arg, &deleting->count)) return false;
+            deleting->first = arg + 2;
             arg += 1 + deleting->count;
         } else {
             valid = false;
@@ -196,8 +179,7 @@ static bool read_deleting(struct call *call, uint32_t arg, struct deleting *dele
         call_syntax_error(call);
         return false;
     }
-    for (uint32_t i = 0; i < deleting->count; i++)
-        if (!stream_id_or_reply(call, deleting->first + i, 0, &id)) return false;
+    if (!stream_ids_or_reply(call, deleting->first, deleting->count)) return false;
     deleting->answers = malloc(deleting->count);
     if (!deleting->answers) {
         call_out_of_memory(call);

@@ -216,6 +216,26 @@ static void put_pending(struct out *out, const struct stream_group *group, const
     }
 }
 
+/* What is pending for nobody. */
+static void put_released(struct out *out, const struct stream_group *group) {
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    if (group->released == 0) return;
+    stream_pending_walk(&walk, group, NULL, (struct stream_id){0});
+    while (!out->failed && stream_pending_next(&walk, &pending)) {
+        if (pending.consumer != STREAM_NOBODY) continue;
+        begin_key(out, 10, BYTES("XNACK"));
+        word(out, stream_name_of(&group->head));
+        word(out, BYTES("FAIL"));
+        word(out, BYTES("IDS"));
+        word(out, BYTES("1"));
+        word_id(out, pending.id);
+        word(out, BYTES("RETRYCOUNT"));
+        word_most(out, pending.count);
+        word(out, BYTES("FORCE"));
+    }
+}
+
 static void put_consumer(struct out *out, const struct stream_group *group,
                          const struct stream_consumer *of) {
     begin(out, 5, BYTES("XGROUP"));
@@ -237,6 +257,7 @@ static void put_group(struct out *out, const struct stream_group *group) {
     const struct stream_consumer *consumer;
     for (uint64_t place = 0; !out->failed && (consumer = stream_consumer_next(group, &place));)
         put_consumer(out, group, consumer);
+    put_released(out, group);
 }
 
 static void put_stream(struct out *out, const struct value *value) {

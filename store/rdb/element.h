@@ -48,6 +48,7 @@ enum rdb_type {
     RDB_TYPE_HASH_EXPIRING,
     RDB_TYPE_HASH_EXPIRING_LISTPACK,
     RDB_TYPE_STREAM_4,
+    RDB_TYPE_STREAM_5,
 };
 
 enum {

@@ -108,11 +108,14 @@ enum rdb_read rdb_reader_open(struct rdb_reader *reader, struct rdb_loader *load
     case RDB_TYPE_STREAM:
     case RDB_TYPE_STREAM_2:
     case RDB_TYPE_STREAM_3:
+    case RDB_TYPE_STREAM_4:
+    case RDB_TYPE_STREAM_5:
         reader->stream.is_one = true;
-        reader->stream.has_counts = type != RDB_TYPE_STREAM;
-        reader->stream.has_active = type == RDB_TYPE_STREAM_3;
+        reader->stream.has_counts = type >= RDB_TYPE_STREAM_2;
+        reader->stream.has_active = type >= RDB_TYPE_STREAM_3;
+        reader->stream.has_producers = type >= RDB_TYPE_STREAM_4;
+        reader->stream.has_released = type >= RDB_TYPE_STREAM_5;
         return RDB_READ_DONE;
-    case RDB_TYPE_STREAM_4: return RDB_READ_STREAM;
     case RDB_TYPE_MODULE:
     case RDB_TYPE_MODULE_2: return RDB_READ_MODULE;
     default: break;

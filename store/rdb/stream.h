@@ -5,6 +5,8 @@
  *            | groups | { name | last number | entries read | pending | consumers } ... |
  *     pending   | count | { number, 16 bytes | time, 8 bytes | deliveries } ... |
  *     consumers | count | { name | seen, 8 bytes | active, 8 bytes | count | { number, 16 bytes } ... } ... |
+ *     released  | count | { number, 16 bytes } ... |                                 what is pending for nobody; type 27
+ *     producers | seconds | most | count | { name | count | { string | number } ... } ... | two counts |      type 26 on
  *
  * Counts, and numbers that are not said to be of 16 bytes, are written as lengths are (rdb.h); a number of 16 bytes
  * has its highest byte first. "Entries read" came with type 19, "active" with 21. A listpack begins with a master
@@ -40,8 +42,15 @@ enum {
 };
 
 /* A part of a stream, in the order in which they come: entries with ascending numbers, the state, and each group with
- * its consumers and what is pending for each. */
-enum rdb_part { RDB_PART_ENTRY, RDB_PART_STATE, RDB_PART_GROUP, RDB_PART_CONSUMER, RDB_PART_PENDING };
+ * its consumers, what is pending for each, and what is for nobody. */
+enum rdb_part {
+    RDB_PART_ENTRY,
+    RDB_PART_STATE,
+    RDB_PART_GROUP,
+    RDB_PART_CONSUMER,
+    RDB_PART_PENDING,
+    RDB_PART_RELEASED
+};
 
 struct rdb_stream_part {
     enum rdb_part part;
@@ -87,14 +96,23 @@ enum stream_step {
     STREAM_CONSUMER_ACTIVE,
     STREAM_OWNED,
     STREAM_OWNED_ID,
+    STREAM_RELEASED,
+    STREAM_RELEASED_ID,
+    STREAM_GROUP_END, /* nothing is read */
+    STREAM_PRODUCERS_SECONDS,
+    STREAM_PRODUCERS_MOST,
+    STREAM_PRODUCERS,
+    STREAM_PRODUCERS_ADDED,
+    STREAM_PRODUCERS_REPEATED,
     STREAM_DONE
 };
+enum { STREAM_SECONDS_DEFAULT = 100, STREAM_MOST_DEFAULT = 100 }; /* of producers */
 
 /* Where a reader is in a stream; zeroes at first. */
 struct rdb_stream {
     bool is_one; /* else the value is no stream */
     enum stream_step step;
-    bool has_counts, has_active; /* of types 19 and 21 */
+    bool has_counts, has_active, has_released, has_producers; /* of types 19, 21, 27 and 26 */
     uint64_t
         numbers[STREAM_DONE]; /* what was read at each step, as far as it is a number; counts count down */
     struct rdb_id key;        /* of a node, or of what is pending */

@@ -215,8 +215,8 @@ static enum rdb_read note_pending(struct rdb_stream *stream) {
     return RDB_READ_DONE;
 }
 
-/* A consumer says that the entry with the number at hand is pending for it. */
-static enum rdb_read claim_pending(struct rdb_reader *reader) {
+/* The entry with the number at hand is pending for the consumer, or, released, for nobody. */
+static enum rdb_read claim_pending(struct rdb_reader *reader, enum rdb_part part) {
     struct rdb_stream *stream = &reader->stream;
     uint64_t low = 0, high = stream->pending_count;
     while (low < high) {
@@ -231,13 +231,13 @@ static enum rdb_read claim_pending(struct rdb_reader *reader) {
     if (rdb_id_compare(found->id, stream->key) != 0 || found->claimed) return RDB_READ_CORRUPT;
     found->claimed = true;
     stream->claimed++;
-    return hand_on(reader, &(struct rdb_stream_part){.part = RDB_PART_PENDING,
+    return hand_on(reader, &(struct rdb_stream_part){.part = part,
                                                      .id = found->id,
                                                      .time_ms = found->time_ms,
                                                      .deliveries = found->deliveries});
 }
 
-/* The group is whole: nothing is pending for nobody. */
+/* The group is whole: of all that is pending it was said for whom. */
 static enum rdb_read finish_group(struct rdb_stream *stream) {
     bool whole = stream->claimed == stream->pending_count;
     stream->pending_count = stream->claimed = 0;
@@ -336,12 +336,19 @@ static enum rdb_read take(struct rdb_reader *reader, struct bytes *input) {
     case STREAM_GROUP_NAME:
     case STREAM_CONSUMER_NAME: return rdb_take_text(reader, &reader->name, input);
     case STREAM_PENDING_ID:
-    case STREAM_OWNED_ID: return take_id(reader, input);
+    case STREAM_OWNED_ID:
+    case STREAM_RELEASED_ID: return take_id(reader, input);
     case STREAM_PENDING_TIME:
     case STREAM_CONSUMER_SEEN: return take_time(reader, input, number);
     case STREAM_CONSUMER_ACTIVE: return rdb_take_bytes(reader, input, &active, sizeof active);
+    case STREAM_GROUP_END: return RDB_READ_DONE;
     default: return rdb_take_len(reader, input, number);
     }
+}
+
+/* Of producers, who say which entries are the same, a stream may have nothing but this. */
+static enum rdb_read known(const struct rdb_stream *stream, uint64_t number) {
+    return stream->numbers[stream->step] == number ? RDB_READ_DONE : RDB_READ_STREAM;
 }
 
 /* Does what a step that has been taken brings about. */
@@ -356,7 +363,14 @@ static enum rdb_read act(struct rdb_reader *reader) {
     case STREAM_PENDING_DELIVERIES: return note_pending(stream);
     case STREAM_CONSUMER_SEEN: return stream->has_active ? RDB_READ_DONE : hand_consumer_on(reader);
     case STREAM_CONSUMER_ACTIVE: return hand_consumer_on(reader);
-    case STREAM_OWNED_ID: return claim_pending(reader);
+    case STREAM_OWNED_ID: return claim_pending(reader, RDB_PART_PENDING);
+    case STREAM_RELEASED_ID: return claim_pending(reader, RDB_PART_RELEASED);
+    case STREAM_GROUP_END: return finish_group(stream);
+    case STREAM_PRODUCERS_SECONDS: return known(stream, STREAM_SECONDS_DEFAULT);
+    case STREAM_PRODUCERS_MOST: return known(stream, STREAM_MOST_DEFAULT);
+    case STREAM_PRODUCERS:
+    case STREAM_PRODUCERS_ADDED:
+    case STREAM_PRODUCERS_REPEATED: return known(stream, 0);
     default: return RDB_READ_DONE;
     }
 }
@@ -368,27 +382,38 @@ static enum stream_step next_of(struct rdb_stream *stream, enum stream_step coun
     return --stream->numbers[count] > 0 ? again : behind;
 }
 
-static enum stream_step after_consumer(struct rdb_stream *stream) {
-    return next_of(stream, STREAM_CONSUMERS, STREAM_CONSUMER_NAME, STREAM_DONE);
+static enum stream_step after_groups(const struct rdb_stream *stream) {
+    return stream->has_producers ? STREAM_PRODUCERS_SECONDS : STREAM_DONE;
 }
 
-/* The step behind one that is done; STREAM_DONE behind a group, too. */
+static enum stream_step after_consumers(const struct rdb_stream *stream) {
+    return stream->has_released ? STREAM_RELEASED : STREAM_GROUP_END;
+}
+
+static enum stream_step after_consumer(struct rdb_stream *stream) {
+    return next_of(stream, STREAM_CONSUMERS, STREAM_CONSUMER_NAME, after_consumers(stream));
+}
+
+/* The step behind one that is done. */
 static enum stream_step step_after(struct rdb_stream *stream) {
     bool any = stream->numbers[stream->step] > 0;
     switch (stream->step) {
     case STREAM_NODES: return any ? STREAM_KEY : STREAM_LENGTH;
     case STREAM_NODE: return next_of(stream, STREAM_NODES, STREAM_KEY, STREAM_LENGTH);
     case STREAM_LAST_SEQUENCE: return stream->has_counts ? STREAM_FIRST_MS : STREAM_GROUPS;
-    case STREAM_GROUPS: return any ? STREAM_GROUP_NAME : STREAM_DONE;
+    case STREAM_GROUPS: return any ? STREAM_GROUP_NAME : after_groups(stream);
     case STREAM_GROUP_SEQUENCE: return stream->has_counts ? STREAM_GROUP_READ : STREAM_PENDING;
     case STREAM_PENDING: return any ? STREAM_PENDING_ID : STREAM_CONSUMERS;
     case STREAM_PENDING_DELIVERIES:
         return next_of(stream, STREAM_PENDING, STREAM_PENDING_ID, STREAM_CONSUMERS);
-    case STREAM_CONSUMERS: return any ? STREAM_CONSUMER_NAME : STREAM_DONE;
+    case STREAM_CONSUMERS: return any ? STREAM_CONSUMER_NAME : after_consumers(stream);
     case STREAM_CONSUMER_SEEN: return stream->has_active ? STREAM_CONSUMER_ACTIVE : STREAM_OWNED;
     case STREAM_OWNED: return any ? STREAM_OWNED_ID : after_consumer(stream);
     case STREAM_OWNED_ID:
         return --stream->numbers[STREAM_OWNED] > 0 ? STREAM_OWNED_ID : after_consumer(stream);
+    case STREAM_RELEASED: return any ? STREAM_RELEASED_ID : STREAM_GROUP_END;
+    case STREAM_RELEASED_ID: return next_of(stream, STREAM_RELEASED, STREAM_RELEASED_ID, STREAM_GROUP_END);
+    case STREAM_GROUP_END: return next_of(stream, STREAM_GROUPS, STREAM_GROUP_NAME, after_groups(stream));
     default: return (enum stream_step)(stream->step + 1);
     }
 }
@@ -399,12 +424,7 @@ enum rdb_read rdb_stream_read(struct rdb_reader *reader, struct bytes *input) {
         enum rdb_read read = take(reader, input);
         if (read == RDB_READ_DONE) read = act(reader);
         if (read != RDB_READ_DONE) return read;
-        bool of_group = stream->step > STREAM_GROUPS;
         stream->step = step_after(stream);
-        if (stream->step != STREAM_DONE || !of_group) continue;
-        read = finish_group(stream);
-        if (read != RDB_READ_DONE) return read;
-        stream->step = next_of(stream, STREAM_GROUPS, STREAM_GROUP_NAME, STREAM_DONE);
     }
     return rdb_read_of(reader->loader->end(reader->loader));
 }

@@ -306,8 +306,7 @@ static void digest(const struct value *value, struct digest *digest) {
 }
 
 static enum rdb_type form(const struct value *value) {
-    (void)value;
-    return RDB_TYPE_STREAM_2;
+    return stream_form(stream_at(value));
 }
 
 static size_t memory(const struct object *object) {
@@ -333,6 +332,7 @@ static struct object *fork_stream(const struct object *object, struct heap *heap
     to->last = from->last;
     to->max_deleted = from->max_deleted;
     to->added = from->added;
+    to->releases = from->releases;
     return &to->head;
 }
 

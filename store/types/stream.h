@@ -29,6 +29,7 @@ struct stream {
     struct stream_id max_deleted;    /* the highest number of an entry that XDEL has deleted */
     uint64_t added;                  /* entries that there have been */
     struct stream_named_list groups; /* of consumers */
+    bool releases;                   /* some entry of some group may be pending for nobody */
     struct graves graves;
 };
 
@@ -109,6 +110,8 @@ struct stream_group *stream_open_group(struct edit *edit, struct bytes name);
 
 /* ---- In the row ----------------------------------------------------------------------------------- */
 
+/* Redis 7.0's form, or, where XNACK has released something, that of 8.8. */
+enum rdb_type stream_form(const struct stream *stream);
 enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget);
 enum rdb_answer stream_load(struct loading *loading, const struct rdb_element *element);
 

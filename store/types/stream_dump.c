@@ -1,4 +1,4 @@
-/* stream_dump.c - streams as Redis 7.0 reads them (store/rdb/stream.h has the form).
+/* stream_dump.c - streams as Redis 7.0 reads them, or 8.8 (stream_form; store/rdb/stream.h has the forms).
  *
  * There is a listpack for each of Redis's nodes, without the entries that have been deleted; nodes without entries are
  * left out. A node keeps its number when the entry that had it is deleted. The master entry has the fields that the first
@@ -11,7 +11,7 @@
 #include "store/types/stream.h"
 
 enum { STAGE, PLACE, PART, RANK }; /* words of the cursor */
-enum { STAGE_BEGIN, STAGE_NODES, STAGE_GROUPS };
+enum { STAGE_BEGIN, STAGE_NODES, STAGE_GROUPS, STAGE_GROUPS_LATER };
 enum { PART_HEAD, PART_PENDING, PART_CONSUMERS };
 
 /* ---- Listpacks ------------------------------------------------------------------------------------ */
@@ -200,9 +200,11 @@ static bool write_group_head(const struct stream_group *group, struct sink *sink
            rdb_write_len(sink, (uint64_t)group->read) && rdb_write_len(sink, group->pending.count);
 }
 
-static bool write_consumer_head(const struct stream_consumer *consumer, struct sink *sink) {
-    return write_name(sink, &consumer->head) && rdb_write_number(sink, (uint64_t)consumer->seen_ms, 8) &&
-           rdb_write_len(sink, consumer->pending.count);
+/* Later forms tell, beside when it was heard of, when it was given something: that is not known here. */
+static bool write_consumer_head(const struct stream_consumer *consumer, struct sink *sink, bool later) {
+    uint64_t seen_ms = (uint64_t)consumer->seen_ms;
+    return write_name(sink, &consumer->head) && rdb_write_number(sink, seen_ms, 8) &&
+           (!later || rdb_write_number(sink, seen_ms, 8)) && rdb_write_len(sink, consumer->pending.count);
 }
 
 /* What is pending in a group, or for one consumer, from the cursor's rank on. */
@@ -223,9 +225,29 @@ static enum dumped write_pending(const struct stream_group *group, const struct 
     return cursor->words[RANK] < tree->count ? DUMP_MORE : DUMP_DONE;
 }
 
+/* What is pending for nobody, found among all that is pending in the group from the cursor's rank on; that is one more
+ * here. */
+static enum dumped write_released(const struct stream_group *group, struct cursor *cursor, struct sink *sink,
+                                  uint64_t most) {
+    struct stream_pending_walk walk;
+    struct stream_pending pending;
+    uint64_t *rank = &cursor->words[RANK];
+    if (*rank == 0) {
+        if (!rdb_write_len(sink, group->released)) return DUMP_FAILED;
+        if (group->released == 0) return DUMP_DONE;
+        *rank = 1;
+    }
+    stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
+    tree_select(&walk.cursor, &group->pending, *rank - 1);
+    for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++, ++*rank)
+        if (pending.consumer == STREAM_NOBODY && !write_key(sink, pending.id)) return DUMP_FAILED;
+    return *rank <= group->pending.count ? DUMP_MORE : DUMP_DONE;
+}
+
 /* One part of the group at the cursor, which goes on to the next: DUMP_DONE behind the last. */
 static enum dumped write_group_part(const struct stream_group *group, struct cursor *cursor,
                                     struct sink *sink, uint64_t most) {
+    bool later = cursor->words[STAGE] == STAGE_GROUPS_LATER;
     uint64_t *part = &cursor->words[PART], next = *part + 1;
     enum dumped dumped = DUMP_DONE;
     bool written = true;
@@ -238,9 +260,9 @@ static enum dumped write_group_part(const struct stream_group *group, struct cur
         uint64_t place = (*part - PART_CONSUMERS) / 2;
         bool head = (*part - PART_CONSUMERS) % 2 == 0;
         const struct stream_consumer *consumer = stream_consumer_next(group, &place);
-        if (consumer == NULL) return DUMP_DONE;
+        if (consumer == NULL) return later ? write_released(group, cursor, sink, most) : DUMP_DONE;
         if (head)
-            written = write_consumer_head(consumer, sink);
+            written = write_consumer_head(consumer, sink, later);
         else
             dumped = write_pending(group, consumer, cursor, sink, most);
         next = head ? *part + 1 : PART_CONSUMERS + 2 * place;
@@ -260,14 +282,30 @@ static enum dumped write_groups(const struct stream *stream, struct cursor *curs
         if (i == PARTS_AT_ONCE) return DUMP_MORE;
         uint64_t rank = cursor->words[RANK];
         enum dumped dumped = write_group_part(group, cursor, sink, budget / STREAM_KEY_BYTES + 1);
-        if (dumped == DUMP_FAILED || cursor->words[RANK] > rank) return dumped;
+        if (dumped == DUMP_FAILED || (dumped == DUMP_MORE && cursor->words[RANK] > rank)) return dumped;
         if (dumped == DUMP_DONE) {
             cursor->words[PART] = PART_HEAD;
+            cursor->words[RANK] = 0;
             cursor->words[PLACE] = next;
         }
         next = cursor->words[PLACE];
     }
     return DUMP_DONE;
+}
+
+/* There are no producers who say which entries are the same. */
+static bool write_producers(struct sink *sink) {
+    return rdb_write_len(sink, STREAM_SECONDS_DEFAULT) && rdb_write_len(sink, STREAM_MOST_DEFAULT) &&
+           rdb_write_len(sink, 0) && rdb_write_len(sink, 0) && rdb_write_len(sink, 0);
+}
+
+enum rdb_type stream_form(const struct stream *stream) {
+    const struct stream_group *group;
+    bool released = false;
+    for (uint64_t place = 0;
+         stream->releases && !released && (group = stream_group_next(&stream->groups, &place));)
+        released = group->released > 0;
+    return released ? RDB_TYPE_STREAM_5 : RDB_TYPE_STREAM_2;
 }
 
 enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
@@ -276,11 +314,15 @@ enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct
         enum dumped dumped = count_nodes(stream, cursor, sink, budget);
         if (dumped != DUMP_DONE) return dumped;
     }
-    if (cursor->words[STAGE] != STAGE_GROUPS) {
+    if (cursor->words[STAGE] == STAGE_NODES) {
         enum dumped dumped = write_nodes(stream, cursor, sink, budget);
         if (dumped != DUMP_DONE) return dumped;
         if (!write_state(stream, sink)) return DUMP_FAILED;
-        *cursor = (struct cursor){.words = {[STAGE] = STAGE_GROUPS}};
+        bool later = stream_form(stream) != RDB_TYPE_STREAM_2;
+        *cursor = (struct cursor){.words = {[STAGE] = later ? STAGE_GROUPS_LATER : STAGE_GROUPS}};
     }
-    return write_groups(stream, cursor, sink, budget);
+    enum dumped dumped = write_groups(stream, cursor, sink, budget);
+    if (dumped == DUMP_DONE && cursor->words[STAGE] == STAGE_GROUPS_LATER && !write_producers(sink))
+        return DUMP_FAILED;
+    return dumped;
 }

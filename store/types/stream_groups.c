@@ -181,6 +181,7 @@ static struct stream_group *group_fork(struct stream_group *from, const struct t
     tree_fork(&to->pending, &from->pending);
     to->last = from->last;
     to->read = from->read;
+    to->released = from->released;
     return to;
 }
 
@@ -257,6 +258,13 @@ static struct stream_consumer *own_slot(struct stream_group *group, const struct
     return own_consumer(group, context, spot);
 }
 
+/* The consumer with this number, or NULL if it is nobody's. False without memory. */
+static bool own_holder(struct stream_group *group, const struct tree_context *context, uint32_t number,
+                       struct stream_consumer **holder) {
+    *holder = number == STREAM_NOBODY ? NULL : own_slot(group, context, number);
+    return *holder || number == STREAM_NOBODY;
+}
+
 /* ---- Pending entries ------------------------------------------------------------------------------ */
 
 static struct tree_item number_item(struct stream_id id) {
@@ -313,31 +321,36 @@ bool stream_pending_put(struct stream_group *group, const struct tree_context *c
                 stream_pending_find(group, pending->id, &before);
     }
     if (there && before.consumer == pending->consumer) return put_pending(group, context, pending);
-    struct stream_consumer *consumer = own_slot(group, context, pending->consumer);
-    struct stream_consumer *old = there ? own_slot(group, context, before.consumer) : NULL;
-    if (consumer == NULL || (there && old == NULL)) return false;
-    if (there && !may_take(&old->head, &old->pending, context, &number)) return false;
-    enum tree_changed changed = put_item(&consumer->pending, context, &number);
+    struct stream_consumer *to, *from = NULL;
+    if (!own_holder(group, context, pending->consumer, &to)) return false;
+    if (there && !own_holder(group, context, before.consumer, &from)) return false;
+    if (from && !may_take(&from->head, &from->pending, context, &number)) return false;
+    enum tree_changed changed = to ? put_item(&to->pending, context, &number) : TREE_ADDED;
     assert(changed != TREE_REPLACED); /* 2 */
     if (changed == TREE_NO_MEMORY) return false;
     bool done = put_pending(group, context, pending);
-    struct stream_consumer *loser = done ? old : consumer;
+    struct stream_consumer *loser = done ? from : to;
     if (loser) take_item(&loser->pending, context, &number);
-    return done;
+    if (!done) return false;
+    if (to == NULL) group->released++;
+    if (there && from == NULL) group->released--;
+    return true;
 }
 
 bool stream_pending_remove(struct stream_group *group, const struct tree_context *context,
                            const struct stream_pending *pending) {
     char bytes[PENDING_MOST];
     struct tree_item item = number_item(pending->id), number = item;
-    struct stream_consumer *consumer = own_slot(group, context, pending->consumer);
+    struct stream_consumer *holder;
     assert(!stream_named_shared(&group->head)); /* 1 */
     item.parts[0] = (struct bytes){bytes, write_pending(bytes, pending)};
-    if (consumer == NULL || !may_take(&consumer->head, &consumer->pending, context, &number) ||
+    if (!own_holder(group, context, pending->consumer, &holder) ||
+        (holder && !may_take(&holder->head, &holder->pending, context, &number)) ||
         !may_take(&group->head, &group->pending, context, &item))
         return false;
-    take_item(&consumer->pending, context, &number);
+    if (holder) take_item(&holder->pending, context, &number);
     take_item(&group->pending, context, &item);
+    if (holder == NULL) group->released--;
     return true;
 }
 
@@ -345,7 +358,7 @@ bool stream_pending_remove(struct stream_group *group, const struct tree_context
 struct taking {
     struct stream_group *group;
     const struct tree_context *context;
-    struct stream_consumer *consumer;
+    struct stream_consumer *holder;
 };
 
 static bool see_pending(void *seer, const struct tree_item *found) {
@@ -353,9 +366,9 @@ static bool see_pending(void *seer, const struct tree_item *found) {
     struct stream_pending pending;
     read_pending(found, &pending);
     struct tree_item number = number_item(pending.id);
-    struct stream_consumer *consumer = own_slot(taking->group, taking->context, pending.consumer);
-    taking->consumer = consumer;
-    return consumer && may_take(&consumer->head, &consumer->pending, taking->context, &number);
+    if (!own_holder(taking->group, taking->context, pending.consumer, &taking->holder)) return false;
+    struct stream_consumer *holder = taking->holder;
+    return holder == NULL || may_take(&holder->head, &holder->pending, taking->context, &number);
 }
 
 bool stream_pending_take(struct stream_group *group, const struct tree_context *context, struct stream_id id,
@@ -373,7 +386,8 @@ bool stream_pending_take(struct stream_group *group, const struct tree_context *
     }
     enum tree_changed changed = tree_remove_seen(&group->pending, context, &number, see_pending, &taking);
     *there = changed != TREE_UNCHANGED;
-    if (changed == TREE_REMOVED) take_item(&taking.consumer->pending, context, &number);
+    if (changed == TREE_REMOVED && taking.holder) take_item(&taking.holder->pending, context, &number);
+    if (changed == TREE_REMOVED && taking.holder == NULL) group->released--;
     return changed != TREE_NO_MEMORY;
 }
 
@@ -439,6 +453,7 @@ bool stream_consumer_remove(struct stream_group *group, const struct tree_contex
         if (!may_take_all(group, context, consumer)) return false;
         take_all(group, context, consumer);
     } else {
+        assert(group->released == 0);
         tree_release(&group->pending, context->graves);
     }
     stream_slot_free(&group->slots, consumer->head.number);

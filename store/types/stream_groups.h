@@ -12,7 +12,8 @@
  *
  * Invariants:
  *   1. `references` is above 0 as long as anybody may look; who changes something has the only one.
- *   2. A number is in the group's tree exactly if it is in one consumer's, and that is the one that the entry names.
+ *   2. A number is in the group's tree exactly if it is in one consumer's, and that is the one that the entry names; or the
+ *      entry names nobody, and `released` counts it.
  *   3. In the slot of its number stands a consumer that is in the list, and no other slot is taken.
  *   4. Where `forked` is false no node of the trees is shared, so that taking out of them takes no memory, and no chunk of
  *      the lists, and no consumer. */
@@ -35,6 +36,7 @@ struct stream_group {
     struct stream_id last; /* the last number that was delivered */
     int64_t read;          /* entries that were read by then; STREAM_READ_UNKNOWN: nobody knows */
     struct tree pending;   /* TREE_STREAM */
+    uint64_t released;     /* how many of these nobody has */
     struct stream_named_list consumers;
     struct stream_slots slots; /* the consumers by their numbers */
 };
@@ -42,10 +44,11 @@ struct stream_group {
 /* An entry that has been delivered and not acknowledged. */
 struct stream_pending {
     struct stream_id id;
-    uint32_t consumer; /* its number */
+    uint32_t consumer; /* its number, or STREAM_NOBODY: the one that had it has given it back */
     int64_t time_ms;   /* of the last delivery: 0 to STREAM_TIME_MAX */
     uint64_t count;    /* of deliveries */
 };
+#define STREAM_NOBODY   UINT32_MAX
 #define STREAM_TIME_MAX (((int64_t)1 << 48) - 1)
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -66,9 +69,10 @@ static inline const struct stream_consumer *stream_consumer_next(const struct st
                                                                  uint64_t *place) {
     return (const struct stream_consumer *)(const void *)stream_named_next(&group->consumers, place);
 }
-/* The consumer that a pending entry names. */
+/* The consumer that a pending entry names; NULL: nobody. */
 static inline const struct stream_consumer *stream_consumer_of(const struct stream_group *group,
                                                                const struct stream_pending *pending) {
+    if (pending->consumer == STREAM_NOBODY) return NULL;
     return (const struct stream_consumer *)(const void *)stream_slot(&group->slots, pending->consumer);
 }
 
@@ -113,7 +117,12 @@ struct stream_consumer *stream_consumer_edit(struct stream_group *group, const s
 bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
                             struct bytes name);
 
-/* Makes an entry pending for the consumer that it names, or, where it is pending already, for whomever, changes it. */
+/* An entry is delivered once more; Redis counts no further than to INT64_MAX. */
+static inline void stream_pending_count(struct stream_pending *pending) {
+    if (pending->count < INT64_MAX) pending->count++;
+}
+
+/* Makes an entry pending for whom it names, or, where it is pending already, for whomever, changes it. */
 bool stream_pending_put(struct stream_group *group, const struct tree_context *context,
                         const struct stream_pending *pending);
 /* It is pending no more. *there: it was; where there is no memory it is yet. */

@@ -66,8 +66,9 @@ static enum rdb_answer load_consumer(struct loading *loading, const struct rdb_s
     return RDB_TAKEN;
 }
 
-static enum rdb_answer load_pending(struct loading *loading, const struct rdb_stream_part *part) {
-    struct stream_pending pending = {id_of(part->id), loading->consumer, part->time_ms, part->deliveries};
+static enum rdb_answer load_pending(struct loading *loading, const struct rdb_stream_part *part,
+                                    uint32_t consumer) {
+    struct stream_pending pending = {id_of(part->id), consumer, part->time_ms, part->deliveries};
     return answer(stream_pending_put(loading->group, &loading->options->context, &pending));
 }
 
@@ -81,6 +82,7 @@ enum rdb_answer stream_load(struct loading *loading, const struct rdb_element *e
     case RDB_PART_STATE: load_state(stream, part); return RDB_TAKEN;
     case RDB_PART_GROUP: return load_group(loading, stream, part);
     case RDB_PART_CONSUMER: return load_consumer(loading, part);
-    default: return load_pending(loading, part);
+    case RDB_PART_RELEASED: stream->releases = true; return load_pending(loading, part, STREAM_NOBODY);
+    default: return load_pending(loading, part, loading->consumer);
     }
 }

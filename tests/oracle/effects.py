@@ -228,6 +228,10 @@ REFERENCES_CASES = {
     "XACKDEL a g IDS 2 1-1 3-0": {"there": (0, [], []), "read": (2, [XDEL], ["MULTI", "XACK a g 1-1", "XDEL a 1-1", "EXEC"])},
     "XACKDEL a g ACKED IDS 2 1-1 3-0": {"absent": (0, [], []), "read": (2, [XDEL], ["MULTI", "XACK a g 1-1", "XDEL a 1-1", "EXEC"])},
     "XACKDEL a none IDS 1 1-1": {"read": (0, [], [])},
+    "XNACK a g FAIL IDS 2 1-1 9-9": {"there": (0, [], []), "read": (1, [], ["XNACK a g FAIL IDS 1 1-1 RETRYCOUNT 1 FORCE"])},
+    "XNACK a g FATAL IDS 1 3-0 FORCE": {"read": (1, [], ["XNACK a g FAIL IDS 1 3-0 RETRYCOUNT 9223372036854775807 FORCE"])},
+    "XNACK a g SILENT IDS 1 1-1;XDEL a 1-1;XAUTOCLAIM a g d 0 0 COUNT 1": {
+        "read": (3, [XDEL], ["XNACK a g FAIL IDS 1 1-1 RETRYCOUNT 0 FORCE", "XDEL a 1-1", "XACK a g 1-1"])},
     "XTRIM a MAXLEN 1 DELREF": {"there": (2, [XTRIM], ["XTRIM a MAXLEN = 1"]),
                                 "read": (4, [XTRIM], ["MULTI", "XACK a g 1-1 2-0", "XTRIM a MAXLEN = 1", "EXEC"])},
     "XTRIM a MINID 2 DELREF": {"read": (2, [XTRIM], ["MULTI", "XACK a g 1-1", "XTRIM a MINID = 2-0", "EXEC"])},

@@ -129,6 +129,8 @@ def stream_lines(parts):
         elif kind == b"pending":
             groups[-1][2][-1][2] += 1
             groups[-1][1].append((pair_of(number), b"    pending %s consumer=%s time=%s count=%s" % (number, groups[-1][2][-1][0], time_ms, deliveries)))
+        elif kind == b"released":
+            groups[-1][1].append((pair_of(number), b"    pending %s consumer=\"\" time=%s count=%s" % (number, time_ms, deliveries)))
     first = b"%d-%d" % (ids[0] if ids else (0, 0))
     lines = [b"stream", b"  length=%d last=%s added=%d maxdel=%s first=%s" % (len(ids), state[0], state[1], state[2], first)] + entries
     for head, pending, consumers in groups:

@@ -25,12 +25,18 @@ void *memory_resize(void *old, size_t size) {
     "\0\1\1\1\xdf\xfa\2\1\1\x81"                                                                             \
     "g\2\x81"                                                                                                \
     "w\2\6\1"
-#define HEAD  "\x39\0\0\0\x16\0"
-#define NODE  "\x39" HEAD MASTER ENTRY GONE OTHER "\xff"
-#define ID    "\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\7"
-#define TIME  "\x39\5\0\0\0\0\0\0" /* 1337 */
-#define GROUP "\1\1g\5\7\3\1" ID TIME "\4\1\1c" TIME
-#define STATE "\2\6\0\5\6\5\7\3"
+#define HEAD     "\x39\0\0\0\x16\0"
+#define NODE     "\x39" HEAD MASTER ENTRY GONE OTHER "\xff"
+#define ID       "\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\7"
+#define TIME     "\x39\5\0\0\0\0\0\0" /* 1337 */
+#define GROUP    "\1\1g\5\7\3\1" ID TIME "\4\1\1c" TIME
+#define STATE    "\2\6\0\5\6\5\7\3"
+#define OTHER_ID "\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\x8"
+/* Two are pending, the one for nobody; no producers. */
+#define RELEASING                                                                                            \
+    "\1\1g\5\7\3\2" ID TIME "\4" OTHER_ID TIME "\1"                                                          \
+    "\1\1c" TIME TIME "\1" ID "\1" OTHER_ID
+#define PRODUCERS "\x40\x64\x40\x64\0\0\0"
 
 static const struct sample {
     unsigned type;
@@ -46,6 +52,13 @@ static const struct sample {
     {RDB_TYPE_STREAM_3, BYTES_INIT("\0\0\6\0\0\0\0\0\0" GROUP TIME "\1" ID),
      BYTES_INIT("stream\n  state 6-0 0 0 0-0 0 0 0\n  group 5-7 \"g\" 0 0 0-0 3 0 0\n"
                 "  consumer 0-0 \"c\" 0 0 0-0 0 1337 0\n  pending 5-7 0 0 0-0 0 1337 4\n")},
+    {RDB_TYPE_STREAM_4, BYTES_INIT("\0\0\6\0\0\0\0\0\0" GROUP TIME "\1" ID PRODUCERS),
+     BYTES_INIT("stream\n  state 6-0 0 0 0-0 0 0 0\n  group 5-7 \"g\" 0 0 0-0 3 0 0\n"
+                "  consumer 0-0 \"c\" 0 0 0-0 0 1337 0\n  pending 5-7 0 0 0-0 0 1337 4\n")},
+    {RDB_TYPE_STREAM_5, BYTES_INIT("\0\0\6\0\0\0\0\0\0" RELEASING PRODUCERS),
+     BYTES_INIT("stream\n  state 6-0 0 0 0-0 0 0 0\n  group 5-7 \"g\" 0 0 0-0 3 0 0\n"
+                "  consumer 0-0 \"c\" 0 0 0-0 0 1337 0\n  pending 5-7 0 0 0-0 0 1337 4\n"
+                "  released 5-8 0 0 0-0 0 1337 1\n")},
 };
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
@@ -176,6 +189,35 @@ static void groups_that_are_wrong_are_refused(void) {
         BYTES(GROUPS "\1\1g\5\7\3\0\1\1c\xff\xff\xff\xff\xff\xff\xff\xff\0")); /* a time that is none */
 }
 
+static void what_is_released_is_pending_for_nobody_else(void) {
+    static const struct {
+        struct bytes value;
+        enum rdb_read read;
+    } tries[] = {
+        {BYTES_INIT(GROUPS "\1\1g\5\7\3\1" ID TIME "\4\0\1" ID PRODUCERS), RDB_READ_DONE},
+        {BYTES_INIT(GROUPS "\1\1g\5\7\3\1" ID TIME "\4\0\0" PRODUCERS),
+         RDB_READ_CORRUPT}, /* nobody says for whom */
+        {BYTES_INIT(GROUPS "\1\1g\5\7\3\1" ID TIME "\4\0\1" OTHER_ID PRODUCERS), RDB_READ_CORRUPT},
+        {BYTES_INIT(GROUPS "\1\1g\5\7\3\1" ID TIME "\4\0\2" ID ID PRODUCERS), RDB_READ_CORRUPT},
+        {BYTES_INIT(GROUPS GROUP TIME "\1" ID "\1" ID PRODUCERS), RDB_READ_CORRUPT}, /* a consumer has it */
+        {BYTES_INIT(GROUPS "\0" PRODUCERS), RDB_READ_DONE},
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x65\x40\x64\0\0\0"),
+         RDB_READ_STREAM}, /* other limits of producers */
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x40\x64\1\1p\1\1i\5\7\1\0"),
+         RDB_READ_STREAM}, /* one of them */
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x40\x64\0\1\0"),
+         RDB_READ_STREAM},
+    };
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        struct model model;
+        CHECK_INT(model_read(&model, RDB_TYPE_STREAM_5, 10, tries[i].value, 0), tries[i].read);
+        model_clear(&model);
+    }
+}
+
 int main(void) {
     RUN(streams_are_read_in_pieces_of_any_size);
     RUN(what_is_cut_off_is_noticed);
@@ -184,5 +226,6 @@ int main(void) {
     RUN(many_entries_do_not_repeat_long_names);
     RUN(states_that_are_wrong_are_refused);
     RUN(groups_that_are_wrong_are_refused);
+    RUN(what_is_released_is_pending_for_nobody_else);
     return 0;
 }

@@ -5,12 +5,12 @@
 #include "store/types/stream.h"
 #include "tests/unit/store/types/model_fixture.h"
 
-enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, STEPS = 8000, MANY = 60000 };
+enum { KEYS = 3, GROUPS = 3, CONSUMERS = 6, IDS = 300, STEPS = 8000, MANY = 60000, NOBODY = 100 };
 
 struct model_group {
     bool there, consumers[CONSUMERS];
     struct {
-        unsigned consumer; /* + 1; 0: not pending */
+        unsigned consumer; /* + 1; 0: not pending; NOBODY: it was given back */
         int64_t time_ms;
         uint64_t count;
     } pending[IDS];
@@ -48,12 +48,21 @@ static void check_consumer(const struct stream_group *group, const struct model_
 }
 
 static void check_group(const struct stream_group *group, const struct model_group *model) {
-    unsigned consumers = 0, pending = 0;
+    unsigned consumers = 0, pending = 0, released = 0;
     for (unsigned i = 0; i < CONSUMERS; i++) {
         check_consumer(group, model, i);
         consumers += model->consumers[i];
     }
-    for (unsigned i = 0; i < IDS; i++) pending += model->pending[i].consumer > 0;
+    for (unsigned i = 0; i < IDS; i++) {
+        struct stream_pending one;
+        bool nobody = model->pending[i].consumer == NOBODY;
+        pending += model->pending[i].consumer > 0;
+        released += nobody;
+        if (!nobody) continue;
+        CHECK(stream_pending_find(group, (struct stream_id){i, 0}, &one) && !stream_consumer_of(group, &one));
+        CHECK(one.time_ms == model->pending[i].time_ms && one.count == model->pending[i].count);
+    }
+    CHECK_INT(group->released, released);
     CHECK_INT(group->consumers.count, consumers);
     CHECK_INT(group->pending.count, pending);
     CHECK(tree_check(&group->pending, &hash_seed));
@@ -122,12 +131,30 @@ static void put(struct stream_group *group, struct model_group *model, const str
     model->pending[id].count = pending.count;
 }
 
+static void give_back(struct stream_group *group, struct model_group *model,
+                      const struct tree_context *context, unsigned id) {
+    struct stream_pending pending = {
+        .id = {id, 0}, .consumer = STREAM_NOBODY, .count = random_below(2) ? 1 : check_random(&seed)};
+    if (!stream_pending_put(group, context, &pending)) return;
+    model->pending[id].consumer = NOBODY;
+    model->pending[id].time_ms = 0;
+    model->pending[id].count = pending.count;
+}
+
 static void acknowledge(struct stream_group *group, struct model_group *model,
                         const struct tree_context *context, unsigned id) {
     struct stream_pending pending;
     bool there = stream_pending_find(group, (struct stream_id){id, 0}, &pending);
     CHECK(there == (model->pending[id].consumer > 0));
-    if (there && stream_pending_remove(group, context, &pending)) model->pending[id].consumer = 0;
+    if (random_below(2)) {
+        bool taken;
+        if (stream_pending_take(group, context, (struct stream_id){id, 0}, &taken)) {
+            CHECK(taken == there);
+            model->pending[id].consumer = 0;
+        }
+    } else if (there && stream_pending_remove(group, context, &pending)) {
+        model->pending[id].consumer = 0;
+    }
 }
 
 static void remove_consumer(struct stream_group *group, struct model_group *model,
@@ -148,7 +175,9 @@ static void change_group(unsigned key, unsigned number, unsigned times) {
     struct tree_context context = collection_context(ks);
     struct stream_group *group = stream_open_group(&edit, name_of(number));
     for (unsigned i = 0; group && i < times; i++) {
-        switch (random_below(8)) {
+        switch (random_below(10)) {
+        case 8:
+        case 9: give_back(group, model, &context, random_below(IDS)); break;
         case 0: remove_consumer(group, model, &context); break;
         case 1:
         case 2: acknowledge(group, model, &context, random_below(IDS)); break;

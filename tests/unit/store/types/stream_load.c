@@ -10,7 +10,7 @@ static void pieces_make_the_same(void) {
         struct paper paper = {.most = 0};
         struct loading loading;
         CHECK(dump_all(&value, &paper, 500) == DUMP_DONE);
-        load_begin(&loading, &options, RDB_TYPE_STREAM_2, RDB_VERSION_WRITTEN);
+        load_begin(&loading, &options, type_stream.form(&value), RDB_VERSION_WRITTEN);
         CHECK(load_in_pieces(&loading, (struct bytes){paper.data, paper.len},
                              1 + random_below(i % 2 ? 10 : 2000)) == LOAD_DONE);
         check_same(&value, &loading.value);

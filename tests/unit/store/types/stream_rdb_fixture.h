@@ -80,6 +80,7 @@ static inline void add_group(struct stream *stream, const char *name, unsigned p
     for (unsigned i = 0; i < pending; i++) {
         struct stream_pending one = {
             {i, random_below(9)}, random_below(4), random_below(100000), random_below(9)};
+        if (stream->releases && random_below(3) == 0) one.consumer = STREAM_NOBODY;
         CHECK(stream_pending_put(group, &context, &one));
     }
 }
@@ -89,6 +90,7 @@ static inline struct value make_value(unsigned entries, unsigned groups, unsigne
     static const char *const names[] = {"group", "other", "", "four"};
     struct stream *stream = stream_new(&heap);
     CHECK(stream);
+    stream->releases = random_below(2);
     add_entries(stream, entries);
     for (unsigned i = 0; i < groups; i++) add_group(stream, names[i], pending);
     if (random_below(2)) stream->max_deleted = (struct stream_id){5, 5};
@@ -105,9 +107,11 @@ static inline void check_pending(const struct stream_group *a, const struct stre
     while (stream_pending_next(&walk, &one)) {
         CHECK(stream_pending_next(&other, &two));
         CHECK(stream_id_compare(one.id, two.id) == 0 && one.time_ms == two.time_ms && one.count == two.count);
-        CHECK_BYTES(stream_name_of(&stream_consumer_of(a, &one)->head),
-                    stream_name_of(&stream_consumer_of(b, &two)->head));
+        const struct stream_consumer *x = stream_consumer_of(a, &one), *y = stream_consumer_of(b, &two);
+        CHECK((x == NULL) == (y == NULL));
+        if (x) CHECK_BYTES(stream_name_of(&x->head), stream_name_of(&y->head));
     }
+    CHECK_INT(a->released, b->released);
 }
 
 static inline void check_groups(const struct stream *a, const struct stream *b) {
