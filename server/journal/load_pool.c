@@ -21,6 +21,7 @@ struct worker {
     struct load_pool *pool;
     struct load_keys keys;
     pthread_t thread;
+    struct load_batch batch;
 };
 
 struct load_pool {
@@ -39,7 +40,8 @@ struct load_pool {
 static void load_piece(struct worker *worker, struct piece *piece) {
     struct load_keys *keys = &worker->keys;
     uint64_t before = keys->keys;
-    if (keys->why[0]) return; /* those of others, before the fault, are loaded on: theirs may come earlier */
+    if (keys->fault.why[0])
+        return; /* those of others, before the fault, are loaded on: theirs may come earlier */
     rdb_file_close(&keys->reader);
     rdb_file_begin_at(&keys->reader, piece->version, piece->db, piece->at);
     if (!load_all_keys(keys, (struct bytes){piece->bytes, piece->len})) worker->pool->failed = true;
@@ -92,9 +94,11 @@ static bool make_pieces(struct load_pool *pool, unsigned count) {
 
 static void open_worker(struct load_pool *pool, unsigned index, const struct load_keys *keys) {
     struct worker *worker = &pool->workers[index];
-    *worker = (struct worker){.pool = pool};
-    worker->keys = (struct load_keys){
-        .load = keys->load, .options = keys->options, .reader = {.max_bytes = keys->reader.max_bytes}};
+    worker->pool = pool;
+    worker->keys = (struct load_keys){.load = keys->load,
+                                      .options = keys->options,
+                                      .reader = {.max_bytes = keys->reader.max_bytes},
+                                      .batch = &worker->batch};
 }
 
 static unsigned threads_beside(void) {
@@ -165,10 +169,8 @@ static void take_results(struct load_keys *keys, struct worker *worker) {
     keys->keys += from->keys;
     keys->expired += from->expired;
     keys->empty += from->empty;
-    if (from->why[0] && (!keys->why[0] || from->fault_at < keys->fault_at)) {
-        memcpy(keys->why, from->why, sizeof keys->why);
-        keys->fault_at = from->fault_at;
-    }
+    if (from->fault.why[0] && (!keys->fault.why[0] || from->fault.at < keys->fault.at))
+        keys->fault = from->fault;
     rdb_file_close(&from->reader);
 }
 

@@ -24,6 +24,7 @@ struct opened {
     struct load_options options[MAX_STRIPES];
     struct load_keys keys;
     struct load_pool *pool; /* or NULL */
+    struct load_batch batch;
 };
 
 /* ---- Input ---------------------------------------------------------------------------------------- */
@@ -177,7 +178,8 @@ static void prepare(struct opened *opened, struct snapshot_load *load) {
                                       .reader = {.max_bytes = paid},
                                       .input = &opened->in.input,
                                       .more = more,
-                                      .context = opened};
+                                      .context = opened,
+                                      .batch = &opened->batch};
     if (!load->only_looks) tell_time(load);
     opened->pool = threads_may_load(load) ? load_pool_open(&opened->keys) : NULL;
 }
@@ -190,7 +192,7 @@ static void finish(struct opened *opened) {
     load->expired = keys->expired;
     load->empty = keys->empty;
     load->taken = file_in_at(&opened->in);
-    memcpy(load->why, keys->why, sizeof load->why);
+    memcpy(load->why, keys->fault.why, sizeof load->why);
     rdb_file_close(&keys->reader);
     file_in_close(&opened->in);
 }

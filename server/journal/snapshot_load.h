@@ -37,9 +37,8 @@ enum snapshot_loaded {
     SNAPSHOT_FAILED, /* `why` says it. What came before the fault is in the keyspace */
 };
 
-/* All stripes are held, or there are no threads to use them, or it is `shared`. Takes 300 KiB of memory beside what is
- * loaded, and half a megabyte more for each further thread that loads; a string in the file takes memory as
- * its bytes come. */
+/* All stripes are held, or there are no threads to use them, or it is `shared`. Takes 400 KiB of memory beside what is
+ * loaded, and 600 KiB more for each further thread that loads; a string in the file takes memory as its bytes come. */
 enum snapshot_loaded snapshot_load_run(struct snapshot_load *load);
 
 #endif
