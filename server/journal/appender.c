@@ -694,6 +694,7 @@ static void make_room(int64_t now_ms) {
 static int64_t write_turn(struct writer *writer, int64_t now_ms) {
     if (!appender.left) appender.left_ms = now_ms;
     atomic_store(&appender.waits_since_ms, appender.left_ms);
+    uint64_t there = journal_next();
     if (appender.sleep_us && writer->written != journal_next()) delay_sleep(appender.sleep_us);
     uint64_t batches = writer->batches;
     int64_t due_ms = writer_turn(writer, now_ms);
@@ -702,8 +703,8 @@ static int64_t write_turn(struct writer *writer, int64_t now_ms) {
         appender.unsynced_ms = WRITER_NEVER;
     else if (wrote && appender.left_ms < appender.unsynced_ms)
         appender.unsynced_ms = appender.left_ms;
-    if (wrote && writer->batch.len < BATCH_BYTES && !writer->batch.most)
-        appender.left_ms = now_ms; /* all that there was then is written */
+    if (writer->written >= there) /* a batch may end before: at a cut, or at a ticket that is filled late */
+        appender.left_ms = now_ms;
     appender.left = writer->written != journal_next();
     return due_ms;
 }

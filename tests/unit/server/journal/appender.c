@@ -296,6 +296,57 @@ static void there_is_room_or_not(void) {
     disk_free(&disk);
 }
 
+/* A turn at 2000 writes the first of several changes, one at 3000 the second; what comes behind is of before 2000, too. */
+static void write_two_of_them(void) {
+    appender_limit(1);
+    appender_turn(2000);
+    appender_limit(0);
+    appender_turn(3000);
+    CHECK(appender_has_room(2000 + APPENDER_AGE_MAX_MS) && !appender_has_room(2001 + APPENDER_AGE_MAX_MS));
+}
+
+/* Written by now, and not synced. */
+static void check_age_of_the_others(int64_t at_ms) {
+    CHECK(appender_figures().unsynced && appender_turn(at_ms) > at_ms);
+    CHECK(appender_has_room(2000 + APPENDER_AGE_MAX_MS) && !appender_has_room(2001 + APPENDER_AGE_MAX_MS));
+    log_turns(at_ms + WRITER_SYNC_MS);
+    CHECK(!appender_figures().unsynced && appender_has_room((uint64_t)at_ms + WRITER_SYNC_MS));
+}
+
+static void what_stands_behind_a_cut_is_as_old_as_it_was(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+    appender_turn(1000);
+    EXPECT("set k v\nset l v\n", OK OK);
+    CHECK(appender_wants_cut());
+    upkeep_cut(shards);
+    EXPECT("set m v\n", OK);
+    write_two_of_them();
+    appender_turn(3000); /* the cut */
+    appender_turn(3000);
+    CHECK(disk_says(LOG_INCR(2), "$1\r\nm\r\n"));
+    check_age_of_the_others(3000);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void what_stands_behind_a_late_ticket_is_as_old_as_it_was(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("set k v\nset l v\n", OK OK);
+    uint64_t late = journal_take();
+    EXPECT("set m v\n", OK);
+    write_two_of_them();
+    queue_add_text(journal_queue(1), 0, BYTES("*1\r\n$4\r\nPING\r\n"));
+    (void)journal_seal(journal_queue(1), late);
+    appender_turn(3100);
+    CHECK(disk_says(LOG_INCR(1), "$1\r\nm\r\n"));
+    check_age_of_the_others(3100);
+    log_stop();
+    disk_free(&disk);
+}
+
 static void what_is_in_doubt_is_made_anew(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\n"));
@@ -359,6 +410,8 @@ int main(void) {
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);
     RUN(it_is_rewritten_when_it_has_grown);
     RUN(there_is_room_or_not);
+    RUN(what_stands_behind_a_cut_is_as_old_as_it_was);
+    RUN(what_stands_behind_a_late_ticket_is_as_old_as_it_was);
     RUN(what_is_in_doubt_is_made_anew);
     RUN(who_waits_for_a_full_disk_is_let_go_when_it_is_switched_off);
     RUN(a_disk_that_fails_under_always_is_the_end);
