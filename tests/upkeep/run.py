@@ -112,7 +112,7 @@ def wait_for_time(seconds, what):
 def test_keys_of_sleeping_shards_expire(server, plant):
     with server.client() as client:
         fill(client, KEYS, "PX", "100")
-        size_is(client, KEYS + 1 if plant else 0, "keys with 100 ms to live", SOON_S)
+        size_is(client, KEYS + 1 if plant else 0, "keys with 100 ms to live", 4)
         check(info(client, "expired_keys") == KEYS, "expired_keys")
 
 
