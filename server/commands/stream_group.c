@@ -39,7 +39,7 @@ void stream_log_ack(struct call *call, uint32_t arg, const struct stream_group *
 void stream_log_nack(struct call *call, uint32_t arg, const struct stream_group *group,
                      const struct stream_pending *pending) {
     char text[STREAM_ID_TEXT_MAX], count[NUMBER_I64_MAX_LEN];
-    assert(pending->consumer == STREAM_NOBODY && pending->count <= INT64_MAX);
+    assert(pending->consumer == STREAM_UNOWNED && pending->count <= INT64_MAX);
     CALL_LOG(call, BYTES("XNACK"), call->argv[arg], stream_name_of(&group->head), BYTES("FAIL"), BYTES("IDS"),
              BYTES("1"), stream_id_text(text, pending->id), BYTES("RETRYCOUNT"),
              (struct bytes){count, number_format_u64(count, pending->count)}, BYTES("FORCE"));

@@ -240,7 +240,7 @@ static enum dumped write_released(const struct stream_group *group, struct curso
     stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
     tree_select(&walk.cursor, &group->pending, *rank - 1);
     for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++, ++*rank)
-        if (pending.consumer == STREAM_NOBODY && !write_key(sink, pending.id)) return DUMP_FAILED;
+        if (pending.consumer == STREAM_UNOWNED && !write_key(sink, pending.id)) return DUMP_FAILED;
     return *rank <= group->pending.count ? DUMP_MORE : DUMP_DONE;
 }
 

@@ -261,8 +261,8 @@ static struct stream_consumer *own_slot(struct stream_group *group, const struct
 /* The consumer with this number, or NULL if it is nobody's. False without memory. */
 static bool own_holder(struct stream_group *group, const struct tree_context *context, uint32_t number,
                        struct stream_consumer **holder) {
-    *holder = number == STREAM_NOBODY ? NULL : own_slot(group, context, number);
-    return *holder || number == STREAM_NOBODY;
+    *holder = number == STREAM_UNOWNED ? NULL : own_slot(group, context, number);
+    return *holder || number == STREAM_UNOWNED;
 }
 
 /* ---- Pending entries ------------------------------------------------------------------------------ */

@@ -44,11 +44,11 @@ struct stream_group {
 /* An entry that has been delivered and not acknowledged. */
 struct stream_pending {
     struct stream_id id;
-    uint32_t consumer; /* its number, or STREAM_NOBODY: the one that had it has given it back */
+    uint32_t consumer; /* its number, or STREAM_UNOWNED: the one that had it has given it back */
     int64_t time_ms;   /* of the last delivery: 0 to STREAM_TIME_MAX */
     uint64_t count;    /* of deliveries */
 };
-#define STREAM_NOBODY   UINT32_MAX
+#define STREAM_UNOWNED  UINT32_MAX
 #define STREAM_TIME_MAX (((int64_t)1 << 48) - 1)
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -72,7 +72,7 @@ static inline const struct stream_consumer *stream_consumer_next(const struct st
 /* The consumer that a pending entry names; NULL: nobody. */
 static inline const struct stream_consumer *stream_consumer_of(const struct stream_group *group,
                                                                const struct stream_pending *pending) {
-    if (pending->consumer == STREAM_NOBODY) return NULL;
+    if (pending->consumer == STREAM_UNOWNED) return NULL;
     return (const struct stream_consumer *)(const void *)stream_slot(&group->slots, pending->consumer);
 }
 
@@ -118,7 +118,7 @@ bool stream_consumer_remove(struct stream_group *group, const struct tree_contex
                             struct bytes name);
 
 /* An entry is delivered once more; Redis counts no further than to INT64_MAX. */
-static inline void stream_pending_count(struct stream_pending *pending) {
+static inline void stream_pending_again(struct stream_pending *pending) {
     if (pending->count < INT64_MAX) pending->count++;
 }
 

@@ -134,7 +134,7 @@ static void put(struct stream_group *group, struct model_group *model, const str
 static void give_back(struct stream_group *group, struct model_group *model,
                       const struct tree_context *context, unsigned id) {
     struct stream_pending pending = {
-        .id = {id, 0}, .consumer = STREAM_NOBODY, .count = random_below(2) ? 1 : check_random(&seed)};
+        .id = {id, 0}, .consumer = STREAM_UNOWNED, .count = random_below(2) ? 1 : check_random(&seed)};
     if (!stream_pending_put(group, context, &pending)) return;
     model->pending[id].consumer = NOBODY;
     model->pending[id].time_ms = 0;

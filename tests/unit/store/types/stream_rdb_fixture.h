@@ -80,7 +80,7 @@ static inline void add_group(struct stream *stream, const char *name, unsigned p
     for (unsigned i = 0; i < pending; i++) {
         struct stream_pending one = {
             {i, random_below(9)}, random_below(4), random_below(100000), random_below(9)};
-        if (stream->releases && random_below(3) == 0) one.consumer = STREAM_NOBODY;
+        if (stream->releases && random_below(3) == 0) one.consumer = STREAM_UNOWNED;
         CHECK(stream_pending_put(group, &context, &one));
     }
 }
