@@ -111,6 +111,8 @@ bool stream_named_bury(void *owner, struct stream_named_list *list,
 
 /* ---- Slots ---------------------------------------------------------------------------------------- */
 
+/* May stand in a slot that is taken, where no item does. */
+extern struct stream_named stream_nobody;
 /* The item with this number, which is not free. */
 static inline struct stream_named *stream_slot(const struct stream_slots *slots, uint32_t number) {
     assert(number < slots->count);
