@@ -111,7 +111,7 @@ const struct stream_consumer *stream_consumer_find(const struct stream_group *gr
 
 /* The number was a leaver's. */
 static bool has_left(const struct stream_group *group, const struct stream_pending *pending) {
-    return group->leavers.count > 0 && stream_slot(&group->slots, pending->consumer) == &stream_nobody;
+    return group->leavers.count > 0 && stream_slot_left(&group->slots, pending->consumer);
 }
 
 /* The same as stream_pending_find where those of leavers are found, too. */
@@ -572,7 +572,7 @@ static bool leave(struct stream_group *group, struct stream_consumer *consumer) 
     leavers->list[leavers->count++] =
         (struct stream_leaver){.pending = consumer->pending, .number = consumer->head.number};
     consumer->pending = tree_empty(TREE_STREAM);
-    stream_slot_set(&group->slots, consumer->head.number, &stream_nobody);
+    stream_slot_leave(&group->slots, consumer->head.number);
     return true;
 }
 

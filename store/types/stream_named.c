@@ -299,8 +299,6 @@ bool stream_named_bury(void *owner, struct stream_named_list *list,
 
 /* ---- Slots ---------------------------------------------------------------------------------------- */
 
-struct stream_named stream_nobody = {.references = 1};
-
 /* What stands in the slot of a free number: the next free one and 1, or 0. */
 static struct stream_named *link_to(uint32_t free) {
     return (struct stream_named *)((uintptr_t)free << 1 | 1); /* no item has an odd address */
