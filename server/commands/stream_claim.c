@@ -324,7 +324,7 @@ static void xautoclaim(struct call *call) {
     struct sweep sweep;
     if (!read_sweep(call, &claiming, &sweep) || !open_claiming(call, &claiming)) return;
     if (!own_group(&claiming)) return;
-    uint64_t most = claiming.group->pending.count;
+    uint64_t most = stream_pending_count(claiming.group);
     size_t room = (uint64_t)sweep.count < most ? (size_t)sweep.count : (size_t)most;
     sweep.claimed = malloc((2 * room + 1) * sizeof *sweep.claimed);
     if (sweep.claimed == NULL) {

@@ -262,12 +262,11 @@ static void xgroup_delconsumer(struct call *call) {
     struct edit edit;
     uint64_t pending = 0;
     if (!open_with_group(call, &edit)) return;
-    struct tree_context context = collection_context(edit.keyspace);
     struct stream_group *group = stream_open_group(&edit, call->argv[GROUP_ARG]);
     const struct stream_consumer *there = group ? stream_consumer_find(group, call->argv[CONSUMER_ARG])
                                                 : NULL;
     if (there) pending = there->pending.count;
-    bool done = there && stream_consumer_remove(group, &context, call->argv[CONSUMER_ARG]);
+    bool done = there && stream_delete_consumer(&edit, group, call->argv[CONSUMER_ARG]);
     stream_close(call, KEY_ARG, &edit);
     stream_told(call, KEY_ARG, EVENT_XGROUP_DELCONSUMER, done);
     if (group == NULL || (there && !done))
@@ -405,31 +404,53 @@ static bool read_listing(struct call *call, struct listing *listing) {
     return true;
 }
 
-static void reply_summary(struct call *call, const struct stream_group *group) {
-    struct tree_item first, last;
-    uint32_t busy = 0;
+/* The consumers of a group for whom anything is pending, from a place on. */
+struct busy {
+    struct stream_parts parts;
+    const struct stream_group *group;
+    uint64_t place;
+};
+
+/* NULL: there are no more. */
+static const struct stream_consumer *next_busy(struct busy *busy) {
+    const struct stream_consumer *consumer;
+    do consumer = stream_consumer_next(busy->group, &busy->place);
+    while (consumer && consumer->pending.count == 0);
+    return consumer;
+}
+
+static bool busy_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    enum { OVERHEAD = 32 };
+    struct busy *busy = (struct busy *)source;
+    const struct stream_consumer *consumer;
+    for (size_t written = 0; written < budget; written += stream_name_of(&consumer->head).len + OVERHEAD) {
+        consumer = next_busy(busy);
+        if (consumer == NULL) return false;
+        reply_array(reply, 2);
+        reply_bulk(reply, stream_name_of(&consumer->head));
+        reply_bulk_int(reply, (int64_t)consumer->pending.count);
+    }
+    return true;
+}
+
+static void reply_summary(struct call *call, const struct stream *stream, const struct stream_group *group) {
+    struct busy busy = {.parts.source.more = busy_more, .group = group};
+    struct stream_id first, last;
+    uint32_t count = 0;
     reply_array(call->reply, 4);
-    reply_int(call->reply, (int64_t)group->pending.count);
-    if (group->pending.count == 0) {
+    reply_int(call->reply, (int64_t)stream_pending_count(group));
+    if (!stream_pending_end(group, TREE_FRONT, &first) || !stream_pending_end(group, TREE_BACK, &last)) {
         reply_null(call->reply);
         reply_null(call->reply);
         reply_null_array(call->reply);
         return;
     }
-    tree_get_end(&group->pending, TREE_FRONT, &first);
-    tree_get_end(&group->pending, TREE_BACK, &last);
-    stream_reply_id(call->reply, stream_id_of(&first));
-    stream_reply_id(call->reply, stream_id_of(&last));
-    const struct stream_consumer *consumer;
-    for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));)
-        busy += consumer->pending.count > 0;
-    reply_array(call->reply, busy);
-    for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));) {
-        if (consumer->pending.count == 0) continue;
-        reply_array(call->reply, 2);
-        reply_bulk(call->reply, stream_name_of(&consumer->head));
-        reply_bulk_int(call->reply, (int64_t)consumer->pending.count);
-    }
+    stream_reply_id(call->reply, first);
+    stream_reply_id(call->reply, last);
+    while (next_busy(&busy)) count++;
+    busy.place = 0;
+    reply_array(call->reply, count);
+    stream_reply_parts(call, stream, &busy.parts, sizeof busy);
 }
 
 /* Entries of a walk that have been idle for long enough. */
@@ -488,8 +509,7 @@ static void reply_listing(struct call *call, const struct stream *stream, const 
                             .min_idle_ms = listing->min_idle_ms};
     uint64_t most = 0, count = (uint64_t)listing->count;
     if (consumer || !listing->consumer)
-        most = stream_pending_between(consumer ? &consumer->pending : &group->pending, listing->from,
-                                      listing->to);
+        most = stream_pending_between(group, consumer, listing->from, listing->to);
     if (most > 0 && listing->min_idle_ms) {
         stream_pending_walk(&listed.walk, group, consumer, listing->from);
         most = count_idle(&listed, most, count);
@@ -512,7 +532,7 @@ static void xpending(struct call *call) {
     if (group == NULL)
         stream_no_group(call, 1, 2);
     else if (brief)
-        reply_summary(call, group);
+        reply_summary(call, stream_at(&value), group);
     else
         reply_listing(call, stream_at(&value), group, &listing);
 }

@@ -88,7 +88,7 @@ struct full {
 };
 
 static void begin_pending(struct full *full, struct reply *reply, const struct stream_consumer *consumer) {
-    uint64_t count = consumer ? consumer->pending.count : full->group->pending.count;
+    uint64_t count = consumer ? consumer->pending.count : stream_pending_count(full->group);
     full->left = count < full->most ? count : full->most;
     reply_field(reply, "pel-count", count);
     reply_bulk(reply, BYTES("pending"));
@@ -214,18 +214,35 @@ COMMAND(xinfo_stream) = {
                "`recorded-first-entry-id`, `entries-read` and `lag` fields",
     .syntax = "<key:key> [{FULL full:{ [{COUNT <count:integer>}] }}]"};
 
+/* The groups of a stream from a place on. */
+struct groups {
+    struct stream_parts parts;
+    uint64_t place;
+};
+
+static bool groups_more(struct reply_source *source, struct reply *reply, size_t budget) {
+    enum { GROUP_BYTES = 128 }; /* as STEP_BYTES */
+    struct groups *groups = (struct groups *)source;
+    const struct stream *stream = stream_at(&groups->parts.value);
+    const struct stream_group *group;
+    for (size_t written = 0; written < budget; written += stream_name_of(&group->head).len + GROUP_BYTES) {
+        group = stream_group_next(&stream->groups, &groups->place);
+        if (group == NULL) return false;
+        reply_map(reply, 6);
+        reply_text(reply, "name", stream_name_of(&group->head));
+        reply_field(reply, "consumers", group->consumers.count);
+        reply_field(reply, "pending", stream_pending_count(group));
+        reply_progress(reply, stream, group);
+    }
+    return true;
+}
+
 static void xinfo_groups(struct call *call) {
     const struct stream *stream = stream_or_reply(call, 2, no_such_key);
     if (stream == NULL) return;
-    const struct stream_group *group;
+    struct groups groups = {.parts.source.more = groups_more};
     reply_array(call->reply, stream->groups.count);
-    for (uint64_t place = 0; (group = stream_group_next(&stream->groups, &place));) {
-        reply_map(call->reply, 6);
-        reply_text(call->reply, "name", stream_name_of(&group->head));
-        reply_field(call->reply, "consumers", group->consumers.count);
-        reply_field(call->reply, "pending", group->pending.count);
-        reply_progress(call->reply, stream, group);
-    }
+    stream_reply_parts(call, stream, &groups.parts, sizeof groups);
 }
 COMMAND(xinfo_groups) = {.container = "xinfo",
                          .name = "groups",

@@ -54,6 +54,38 @@ static void all_of_large_groups_is_told(void) {
     end();
 }
 
+/* Of a stream with more groups than fit the reply at once, of which the last has as many consumers. */
+static void many_groups_and_busy_consumers_are_told(void) {
+    enum { COUNT = 4000 };
+    char text[200];
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(text, sizeof text, "xgroup create s g%04u 0 mkstream\nxadd s %u-1 a b\n", i, i + 1);
+        run(bytes_of(text));
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(text, sizeof text, "xreadgroup group g3999 c%04u count 1 streams s >\n", i);
+        run(bytes_of(text));
+    }
+    run(BYTES("xgroup createconsumer s g3999 idle\nxack s g3999 1-1\n"));
+    struct bytes reply = run(BYTES("xinfo groups s\n"));
+    const char *at = behind(reply.data, reply, "*4000\r\n");
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(text, sizeof text, "$4\r\nname\r\n$5\r\ng%04u\r\n$9\r\nconsumers\r\n:%u\r\n", i,
+                 i + 1 == COUNT ? COUNT + 1 : 0);
+        at = behind(at, reply, text);
+    }
+    CHECK(behind(at, reply, "\r\n$3\r\nlag\r\n:0\r\n"));
+    reply = run(BYTES("xpending s g3999\n"));
+    at = behind(reply.data, reply, "*4\r\n:3999\r\n$3\r\n2-1\r\n$6\r\n4000-1\r\n*3999\r\n");
+    for (unsigned i = 1; i < COUNT; i++) {
+        snprintf(text, sizeof text, "*2\r\n$5\r\nc%04u\r\n$1\r\n1\r\n", i);
+        at = behind(at, reply, text);
+    }
+    CHECK(at == reply.data + reply.len);
+    end();
+}
+
 static void what_is_wrong_is_told(void) {
     begin();
     EXPECT("xadd s 1-1 a b\nset k v\n", "$3\r\n1-1\r\n" OK);
@@ -73,6 +105,7 @@ static void what_is_wrong_is_told(void) {
 int main(void) {
     RUN(a_stream_is_described);
     RUN(all_of_large_groups_is_told);
+    RUN(many_groups_and_busy_consumers_are_told);
     RUN(what_is_wrong_is_told);
     return 0;
 }

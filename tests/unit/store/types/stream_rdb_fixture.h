@@ -101,7 +101,7 @@ static inline struct value make_value(unsigned entries, unsigned groups, unsigne
 static inline void check_pending(const struct stream_group *a, const struct stream_group *b) {
     struct stream_pending_walk walk, other;
     struct stream_pending one, two;
-    CHECK_INT(a->pending.count, b->pending.count);
+    CHECK_INT(stream_pending_count(a), stream_pending_count(b));
     stream_pending_walk(&walk, a, NULL, (struct stream_id){0, 0});
     stream_pending_walk(&other, b, NULL, (struct stream_id){0, 0});
     while (stream_pending_next(&walk, &one)) {
