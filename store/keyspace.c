@@ -47,6 +47,51 @@ void keyspace_garbage(struct keyspace *ks) {
     ks->news = true;
 }
 
+/* ---- What was put off ----------------------------------------------------------------------------- */
+
+struct put_off {
+    struct put_off *next;
+    unsigned db;
+    struct key key;    /* whose name stands behind, ... */
+    struct bytes part; /* ... and then this */
+    char names[];
+};
+
+void keyspace_put_off(struct keyspace *ks, unsigned db, struct key key, struct bytes part) {
+    struct put_off *newest = ks->put_off;
+    if (newest && newest->db == db && bytes_equal(newest->key.name, key.name) &&
+        bytes_equal(newest->part, part))
+        return;
+    struct put_off *put_off = memory_resize(NULL, sizeof *put_off + key.name.len + part.len);
+    if (put_off == NULL) return;
+    put_off->next = newest;
+    put_off->db = db;
+    put_off->key = (struct key){{put_off->names, key.name.len}, key.hash};
+    put_off->part = (struct bytes){put_off->names + key.name.len, part.len};
+    if (key.name.len) memcpy(put_off->names, key.name.data, key.name.len);
+    if (part.len) memcpy(put_off->names + key.name.len, part.data, part.len);
+    ks->put_off = put_off;
+    keyspace_note_garbage(ks);
+}
+
+/* True when it is done, or cannot be. */
+static bool tend(struct keyspace *ks, const struct put_off *put_off, unsigned *budget) {
+    struct edit edit = {.keyspace = ks, .db = put_off->db, .key = put_off->key};
+    edit.entry = keyspace_find(ks, edit.db, edit.key);
+    if (edit.entry == NULL || edit.entry->kind != VALUE_OBJECT) return true;
+    edit.type = entry_type(edit.entry);
+    const struct type *type = keyspace_type(ks, edit.entry);
+    return type->tend == NULL || type->tend(&edit, put_off->part, budget) || *budget > 0;
+}
+
+static void tend_all(struct keyspace *ks, unsigned *budget) {
+    for (struct put_off *first; *budget > 0 && (first = ks->put_off);) {
+        if (!tend(ks, first, budget)) return;
+        ks->put_off = first->next;
+        free(first);
+    }
+}
+
 static void free_handle(void *context, uint32_t handle) {
     struct keyspace *ks = context;
     assert(ks->buried > 0);
@@ -307,10 +352,12 @@ static unsigned shrink_tables(struct keyspace *ks, unsigned budget) {
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget) {
     bool walks = ks->snapshot && snapshot_upkeep(ks, budget);
     unsigned chunks = budget / ENTRIES_PER_CHUNK + 1;
+    tend_all(ks, &budget);
     dead_bury(&ks->dead, &budget);
     while (ks->graves && !table_decompose(ks->graves, &ks->slab, &budget, free_handle, ks)) close_grave(ks);
     budget = shrink_tables(ks, budget);
-    bool more = arena_return(&ks->slab.arena, chunks) || budget == 0 || ks->dead.first || walks;
+    bool more = arena_return(&ks->slab.arena, chunks) || budget == 0 || ks->dead.first || ks->put_off ||
+                walks;
     if (ks->heap && heap_return(ks->heap, chunks)) more = true;
     ks->tidy_ms = more ? TIDY_UNTIMED : INT64_MAX; /* the caller knows */
     assert(more || !keyspace_has_garbage(ks));

@@ -145,6 +145,11 @@ static inline int64_t keyspace_next_expiry(const struct keyspace *ks);
  * entries, parts of objects or buckets. True while more is left to do: then the caller comes again soon. */
 bool keyspace_upkeep(struct keyspace *ks, unsigned budget);
 
+/* A change of this key's object has left something to do in a part of it, which shows nowhere: keyspace_upkeep has the type
+ * do it (`tend` of its row). It is forgotten where the key gets another name, or there is no memory to note it: so it may be
+ * left undone. Both names are copied. */
+void keyspace_put_off(struct keyspace *ks, unsigned db, struct key key, struct bytes part);
+
 /* Entries of flushed databases, and dead objects, that keyspace_upkeep has not freed yet. */
 static inline uint64_t keyspace_buried(const struct keyspace *ks);
 
@@ -177,6 +182,7 @@ struct keyspace {
     struct table_directory *graves;     /* flushed tables, to be taken apart */
     uint64_t buried;                    /* entries in these */
     struct dead dead;                   /* objects, to be taken apart */
+    struct put_off *put_off;            /* keys whose objects are to be tended */
     uint64_t block_bytes;
     int64_t next_expiry_ms; /* a lower bound over all wheels */
     int64_t tidy_ms; /* when keyspace_upkeep is to come: INT64_MAX while there is nothing for it to free */
@@ -239,7 +245,7 @@ static inline void keyspace_call_back(struct keyspace *ks) {
 /* Is there anything for keyspace_upkeep to free? */
 static inline bool keyspace_has_garbage(const struct keyspace *ks) {
     return ((uintptr_t)ks->graves | (uintptr_t)ks->dead.first | (uintptr_t)ks->dead.nodes.first |
-            ks->slab.arena.resident) != 0;
+            (uintptr_t)ks->put_off | ks->slab.arena.resident) != 0;
 }
 /* After a change that may have freed memory or killed an object: frees a part at once, and sees to it that somebody comes
  * for the rest. Most often there is nothing. */

@@ -43,7 +43,7 @@ static enum claimed drop(struct claiming *claiming, const struct stream_pending 
     if (claiming->failed) return CLAIM_NO;
     claiming->changes++;
     if (claiming->call->effects->journal) {
-        if (pending->consumer == STREAM_NOBODY)
+        if (pending->consumer == STREAM_UNOWNED)
             stream_log_ack(claiming->call, 1, claiming->group, pending->id);
         else
             log_claim(claiming, pending); /* which deletes it there, too */
@@ -77,7 +77,7 @@ static enum claimed claim(struct claiming *claiming, struct stream_id id) {
     if (claiming->retries >= 0)
         pending.count = (uint64_t)claiming->retries;
     else if (!claiming->just_id)
-        stream_pending_count(&pending);
+        stream_pending_again(&pending);
     claiming->failed = !stream_pending_put(claiming->group, &context, &pending);
     if (claiming->failed) {
         if (claiming->created) stream_log_consumer(claiming->call, 1, 2);
@@ -324,7 +324,7 @@ static void xautoclaim(struct call *call) {
     struct sweep sweep;
     if (!read_sweep(call, &claiming, &sweep) || !open_claiming(call, &claiming)) return;
     if (!own_group(&claiming)) return;
-    uint64_t most = claiming.group->pending.count;
+    uint64_t most = stream_pending_count(claiming.group);
     size_t room = (uint64_t)sweep.count < most ? (size_t)sweep.count : (size_t)most;
     sweep.claimed = malloc((2 * room + 1) * sizeof *sweep.claimed);
     if (sweep.claimed == NULL) {

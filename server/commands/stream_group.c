@@ -39,7 +39,7 @@ void stream_log_ack(struct call *call, uint32_t arg, const struct stream_group *
 void stream_log_nack(struct call *call, uint32_t arg, const struct stream_group *group,
                      const struct stream_pending *pending) {
     char text[STREAM_ID_TEXT_MAX], count[NUMBER_I64_MAX_LEN];
-    assert(pending->consumer == STREAM_NOBODY && pending->count <= INT64_MAX);
+    assert(pending->consumer == STREAM_UNOWNED && pending->count <= INT64_MAX);
     CALL_LOG(call, BYTES("XNACK"), call->argv[arg], stream_name_of(&group->head), BYTES("FAIL"), BYTES("IDS"),
              BYTES("1"), stream_id_text(text, pending->id), BYTES("RETRYCOUNT"),
              (struct bytes){count, number_format_u64(count, pending->count)}, BYTES("FORCE"));
@@ -262,12 +262,11 @@ static void xgroup_delconsumer(struct call *call) {
     struct edit edit;
     uint64_t pending = 0;
     if (!open_with_group(call, &edit)) return;
-    struct tree_context context = collection_context(edit.keyspace);
     struct stream_group *group = stream_open_group(&edit, call->argv[GROUP_ARG]);
     const struct stream_consumer *there = group ? stream_consumer_find(group, call->argv[CONSUMER_ARG])
                                                 : NULL;
     if (there) pending = there->pending.count;
-    bool done = there && stream_consumer_remove(group, &context, call->argv[CONSUMER_ARG]);
+    bool done = there && stream_delete_consumer(&edit, group, call->argv[CONSUMER_ARG]);
     stream_close(call, KEY_ARG, &edit);
     stream_told(call, KEY_ARG, EVENT_XGROUP_DELCONSUMER, done);
     if (group == NULL || (there && !done))
@@ -436,20 +435,18 @@ static bool busy_more(struct reply_source *source, struct reply *reply, size_t b
 
 static void reply_summary(struct call *call, const struct stream *stream, const struct stream_group *group) {
     struct busy busy = {.parts.source.more = busy_more, .group = group};
-    struct tree_item first, last;
+    struct stream_id first, last;
     uint32_t count = 0;
     reply_array(call->reply, 4);
-    reply_int(call->reply, (int64_t)group->pending.count);
-    if (group->pending.count == 0) {
+    reply_int(call->reply, (int64_t)stream_pending_count(group));
+    if (!stream_pending_end(group, TREE_FRONT, &first) || !stream_pending_end(group, TREE_BACK, &last)) {
         reply_null(call->reply);
         reply_null(call->reply);
         reply_null_array(call->reply);
         return;
     }
-    tree_get_end(&group->pending, TREE_FRONT, &first);
-    tree_get_end(&group->pending, TREE_BACK, &last);
-    stream_reply_id(call->reply, stream_id_of(&first));
-    stream_reply_id(call->reply, stream_id_of(&last));
+    stream_reply_id(call->reply, first);
+    stream_reply_id(call->reply, last);
     while (next_busy(&busy)) count++;
     busy.place = 0;
     reply_array(call->reply, count);
@@ -512,8 +509,7 @@ static void reply_listing(struct call *call, const struct stream *stream, const 
                             .min_idle_ms = listing->min_idle_ms};
     uint64_t most = 0, count = (uint64_t)listing->count;
     if (consumer || !listing->consumer)
-        most = stream_pending_between(consumer ? &consumer->pending : &group->pending, listing->from,
-                                      listing->to);
+        most = stream_pending_between(group, consumer, listing->from, listing->to);
     if (most > 0 && listing->min_idle_ms) {
         stream_pending_walk(&listed.walk, group, consumer, listing->from);
         most = count_idle(&listed, most, count);

@@ -88,7 +88,7 @@ struct full {
 };
 
 static void begin_pending(struct full *full, struct reply *reply, const struct stream_consumer *consumer) {
-    uint64_t count = consumer ? consumer->pending.count : full->group->pending.count;
+    uint64_t count = consumer ? consumer->pending.count : stream_pending_count(full->group);
     full->left = count < full->most ? count : full->most;
     reply_field(reply, "pel-count", count);
     reply_bulk(reply, BYTES("pending"));
@@ -231,7 +231,7 @@ static bool groups_more(struct reply_source *source, struct reply *reply, size_t
         reply_map(reply, 6);
         reply_text(reply, "name", stream_name_of(&group->head));
         reply_field(reply, "consumers", group->consumers.count);
-        reply_field(reply, "pending", group->pending.count);
+        reply_field(reply, "pending", stream_pending_count(group));
         reply_progress(reply, stream, group);
     }
     return true;

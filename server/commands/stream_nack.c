@@ -73,7 +73,7 @@ static enum stream_changed give_back(const struct nacking *nacking, struct edit 
     struct stream_pending pending = {.id = id};
     if (!stream_pending_find(group, id, &pending) && !(nacking->force && stream_has(stream_in(edit), id)))
         return STREAM_UNCHANGED;
-    pending.consumer = STREAM_NOBODY;
+    pending.consumer = STREAM_UNOWNED;
     pending.time_ms = 0;
     pending.count = count_after(nacking, pending.count);
     if (!stream_pending_put(group, &context, &pending)) return STREAM_NO_MEMORY;

@@ -374,7 +374,7 @@ static uint64_t redeliver(const struct reader *reader, struct stream_id from) {
         bool more = stream_id_next(&from);
         if (stream_has(reader->stream, pending.id)) {
             pending.time_ms = call_clock_ms(reader->call);
-            stream_pending_count(&pending);
+            stream_pending_again(&pending);
             if (!stream_pending_put(reader->group, &reader->context, &pending)) break;
         }
         if (!more) return count + 1;

@@ -70,17 +70,20 @@ static enum stream_changed forget(struct edit *edit, uint64_t place, struct stre
     return own && stream_pending_remove(own, &context, &pending) ? STREAM_CHANGED : STREAM_NO_MEMORY;
 }
 
+/* The first number that is pending in a group, from *id on. */
+static bool first_pending(const struct stream_group *group, struct stream_id *id) {
+    struct stream_pending_walk walk;
+    stream_pending_walk(&walk, group, NULL, *id);
+    return stream_pending_next_id(&walk, id);
+}
+
 bool stream_forget_until(struct call *call, struct edit *edit, struct stream_id until, uint64_t *forgotten) {
     enum stream_changed changed = STREAM_CHANGED;
     uint64_t place = 0, next = 0;
     for (; changed != STREAM_NO_MEMORY && stream_group_next(&stream_in(edit)->groups, &next); place = next) {
         struct records records = {.call = call};
-        const struct stream_group *group;
-        while ((group = group_in(edit, place))->pending.count > 0) {
-            struct tree_item first;
-            tree_get_end(&group->pending, TREE_FRONT, &first);
-            struct stream_id id = stream_id_of(&first);
-            if (stream_id_compare(id, until) > 0) break;
+        struct stream_id id = {0, 0};
+        while (first_pending(group_in(edit, place), &id) && stream_id_compare(id, until) <= 0) {
             changed = forget(edit, place, id);
             if (changed == STREAM_NO_MEMORY) break;
             records.group = group_in(edit, place);

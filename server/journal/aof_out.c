@@ -223,7 +223,7 @@ static void put_released(struct out *out, const struct stream_group *group) {
     if (group->released == 0) return;
     stream_pending_walk(&walk, group, NULL, (struct stream_id){0});
     while (!out->failed && stream_pending_next(&walk, &pending)) {
-        if (pending.consumer != STREAM_NOBODY) continue;
+        if (pending.consumer != STREAM_UNOWNED) continue;
         begin_key(out, 10, BYTES("XNACK"));
         word(out, stream_name_of(&group->head));
         word(out, BYTES("FAIL"));

@@ -265,11 +265,35 @@ enum stream_changed stream_destroy_group(struct edit *edit, struct bytes name) {
     return done ? STREAM_CHANGED : STREAM_NO_MEMORY;
 }
 
+enum { TEND_WITH_CHANGE = 16 }; /* runs of those who leave a group that go with a change of it */
+
 struct stream_group *stream_open_group(struct edit *edit, struct bytes name) {
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return NULL;
     struct tree_context context = collection_context(edit->keyspace);
-    return stream_group_edit(&stream->groups, &context, name);
+    struct stream_group *group = stream_group_edit(&stream->groups, &context, name);
+    unsigned budget = TEND_WITH_CHANGE;
+    if (group && group->leavers.count > 0) stream_group_tend(group, &context, &budget);
+    return group;
+}
+
+bool stream_delete_consumer(struct edit *edit, struct stream_group *group, struct bytes name) {
+    struct tree_context context = collection_context(edit->keyspace);
+    if (!stream_consumer_remove(group, &context, name)) return false;
+    if (group->leavers.count > 0)
+        keyspace_put_off(edit->keyspace, edit->db, edit->key, stream_name_of(&group->head));
+    return true;
+}
+
+/* Goes on with what deleting consumers of a group has left. */
+static bool tend(struct edit *edit, struct bytes name, unsigned *budget) {
+    struct value value = entry_value(edit->entry);
+    const struct stream_group *group = stream_group_find(&stream_at(&value)->groups, name);
+    struct tree_context context = collection_context(edit->keyspace);
+    if (group == NULL || group->leavers.count == 0) return true;
+    struct stream *stream = stream_edit(edit);
+    struct stream_group *own = stream ? stream_group_edit(&stream->groups, &context, name) : NULL;
+    return own && stream_group_tend(own, &context, budget);
 }
 
 /* ---- The row -------------------------------------------------------------------------------------- */
@@ -360,4 +384,5 @@ const struct type type_stream = {.name = "stream",
                                  .load = stream_load,
                                  .memory = memory,
                                  .fork = fork_stream,
+                                 .tend = tend,
                                  .bury = bury};

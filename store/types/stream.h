@@ -107,6 +107,9 @@ enum stream_changed stream_create_group(struct edit *edit, struct bytes name, st
 enum stream_changed stream_destroy_group(struct edit *edit, struct bytes name);
 /* The group with this name, which is there, to change it. NULL without memory. */
 struct stream_group *stream_open_group(struct edit *edit, struct bytes name);
+/* Deletes a consumer, who is there, of a group that was opened. What is pending for him goes with him; of what takes long,
+ * later changes of the group and keyspace_upkeep do some each. False without memory. */
+bool stream_delete_consumer(struct edit *edit, struct stream_group *group, struct bytes name);
 
 /* ---- In the row ----------------------------------------------------------------------------------- */
 

@@ -197,7 +197,7 @@ static bool write_name(struct sink *sink, const struct stream_named *named) {
 
 static bool write_group_head(const struct stream_group *group, struct sink *sink) {
     return write_name(sink, &group->head) && write_id(sink, group->last) &&
-           rdb_write_len(sink, (uint64_t)group->read) && rdb_write_len(sink, group->pending.count);
+           rdb_write_len(sink, (uint64_t)group->read) && rdb_write_len(sink, stream_pending_count(group));
 }
 
 /* Later forms tell, beside when it was heard of, when it was given something: that is not known here. */
@@ -216,13 +216,14 @@ static enum dumped write_pending(const struct stream_group *group, const struct 
     if (cursor->words[RANK] >= tree->count) return DUMP_DONE;
     stream_pending_walk(&walk, group, consumer, (struct stream_id){0, 0});
     tree_select(&walk.cursor, tree, cursor->words[RANK]);
-    for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++, cursor->words[RANK]++) {
+    for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++) {
         if (!write_key(sink, pending.id)) return DUMP_FAILED;
         if (consumer) continue;
         if (!rdb_write_number(sink, (uint64_t)pending.time_ms, 8) || !rdb_write_len(sink, pending.count))
             return DUMP_FAILED;
     }
-    return cursor->words[RANK] < tree->count ? DUMP_MORE : DUMP_DONE;
+    cursor->words[RANK] = walk.cursor.leaf ? tree_rank(&walk.cursor) : tree->count;
+    return walk.cursor.leaf ? DUMP_MORE : DUMP_DONE;
 }
 
 /* What is pending for nobody, found among all that is pending in the group from the cursor's rank on; that is one more
@@ -239,9 +240,10 @@ static enum dumped write_released(const struct stream_group *group, struct curso
     }
     stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
     tree_select(&walk.cursor, &group->pending, *rank - 1);
-    for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++, ++*rank)
-        if (pending.consumer == STREAM_NOBODY && !write_key(sink, pending.id)) return DUMP_FAILED;
-    return *rank <= group->pending.count ? DUMP_MORE : DUMP_DONE;
+    for (uint64_t i = 0; i < most && stream_pending_next(&walk, &pending); i++)
+        if (pending.consumer == STREAM_UNOWNED && !write_key(sink, pending.id)) return DUMP_FAILED;
+    if (walk.cursor.leaf) *rank = tree_rank(&walk.cursor) + 1;
+    return walk.cursor.leaf ? DUMP_MORE : DUMP_DONE;
 }
 
 /* One part of the group at the cursor, which goes on to the next: DUMP_DONE behind the last. */

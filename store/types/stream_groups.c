@@ -1,6 +1,10 @@
 /* stream_groups.c - groups, consumers and pending entries. */
 #include "store/types/stream_groups.h"
 
+#include <stdlib.h>
+
+#include "store/memory/memory.h"
+
 static struct stream_group *group_of(struct stream_named *named) {
     return (struct stream_group *)(void *)named;
 }
@@ -25,9 +29,24 @@ static bool bury_consumer(struct stream_named *named, struct graves *graves, uns
     return true;
 }
 
+static void leavers_free(struct stream_group *group) {
+    struct stream_leavers *leavers = &group->leavers;
+    assert(leavers->count == 0);
+    if (leavers->list) node_refers(group, -(int64_t)(leavers->capacity * sizeof *leavers->list));
+    free(leavers->list);
+    *leavers = (struct stream_leavers){.list = NULL};
+}
+
+static void leavers_bury(struct stream_group *group, struct graves *graves) {
+    struct stream_leavers *leavers = &group->leavers;
+    while (leavers->count > 0) tree_release(&leavers->list[--leavers->count].pending, graves);
+    leavers_free(group);
+}
+
 /* True when the group's node is gone. */
 static bool group_bury(struct stream_group *group, struct graves *graves, unsigned *budget) {
     tree_release(&group->pending, graves);
+    leavers_bury(group, graves);
     if (!stream_named_bury(group, &group->consumers, bury_consumer, graves, budget)) return false;
     if (!stream_slots_bury(group, &group->slots, budget)) return false;
     stream_named_free(&group->head);
@@ -90,7 +109,14 @@ const struct stream_consumer *stream_consumer_find(const struct stream_group *gr
     return consumer_of(find(&group->consumers, name));
 }
 
-bool stream_pending_find(const struct stream_group *group, struct stream_id id,
+/* The number was a leaver's. */
+static bool has_left(const struct stream_group *group, const struct stream_pending *pending) {
+    return group->leavers.count > 0 && pending->consumer != STREAM_UNOWNED &&
+           stream_slot_left(&group->slots, pending->consumer);
+}
+
+/* The same as stream_pending_find where those of leavers are found, too. */
+static bool find_pending(const struct stream_group *group, struct stream_id id,
                          struct stream_pending *pending) {
     struct tree_cursor cursor;
     struct tree_item item;
@@ -104,6 +130,11 @@ bool stream_pending_find(const struct stream_group *group, struct stream_id id,
     return true;
 }
 
+bool stream_pending_find(const struct stream_group *group, struct stream_id id,
+                         struct stream_pending *pending) {
+    return find_pending(group, id, pending) && !has_left(group, pending);
+}
+
 void stream_pending_walk(struct stream_pending_walk *walk, const struct stream_group *group,
                          const struct stream_consumer *consumer, struct stream_id from) {
     walk->group = group;
@@ -111,33 +142,83 @@ void stream_pending_walk(struct stream_pending_walk *walk, const struct stream_g
     stream_seek(&walk->cursor, consumer ? &consumer->pending : &group->pending, from);
 }
 
-bool stream_pending_next(struct stream_pending_walk *walk, struct stream_pending *pending) {
+/* What a walk over a group comes to next, from one end to the other: nothing that was a leaver's. */
+static bool next_of_group(struct stream_pending_walk *walk, enum tree_end from,
+                          struct stream_pending *pending) {
     struct tree_item item;
-    if (walk->cursor.leaf == NULL) return false;
-    tree_get(&walk->cursor, &item);
-    tree_next(&walk->cursor);
-    if (walk->of_consumer) {
-        bool found = stream_pending_find(walk->group, stream_id_of(&item), pending);
-        assert(found); /* 2 */
-    } else {
+    while (walk->cursor.leaf) {
+        tree_get(&walk->cursor, &item);
+        if (from == TREE_FRONT)
+            tree_next(&walk->cursor);
+        else
+            tree_previous(&walk->cursor);
         read_pending(&item, pending);
+        if (!has_left(walk->group, pending)) return true;
     }
-    return true;
+    return false;
 }
 
 bool stream_pending_next_id(struct stream_pending_walk *walk, struct stream_id *id) {
     struct tree_item item;
-    if (walk->cursor.leaf == NULL) return false;
-    tree_get(&walk->cursor, &item);
-    tree_next(&walk->cursor);
-    *id = stream_id_of(&item);
+    struct stream_pending pending;
+    if (walk->of_consumer) {
+        if (walk->cursor.leaf == NULL) return false;
+        tree_get(&walk->cursor, &item);
+        tree_next(&walk->cursor);
+        *id = stream_id_of(&item);
+        return true;
+    }
+    if (!next_of_group(walk, TREE_FRONT, &pending)) return false;
+    *id = pending.id;
     return true;
 }
 
-uint64_t stream_pending_between(const struct tree *pending, struct stream_id from, struct stream_id to) {
-    if (pending->count == 0 || stream_id_compare(from, to) > 0) return 0;
-    uint64_t through = stream_id_next(&to) ? stream_rank(pending, to) : pending->count;
-    return through - stream_rank(pending, from);
+bool stream_pending_next(struct stream_pending_walk *walk, struct stream_pending *pending) {
+    struct stream_id id;
+    if (!walk->of_consumer) return next_of_group(walk, TREE_FRONT, pending);
+    if (!stream_pending_next_id(walk, &id)) return false;
+    bool found = stream_pending_find(walk->group, id, pending);
+    assert(found); /* 2 */
+    return true;
+}
+
+bool stream_pending_end(const struct stream_group *group, enum tree_end end, struct stream_id *id) {
+    struct stream_pending_walk walk = {.group = group};
+    struct stream_pending pending;
+    if (group->pending.count == 0) return false;
+    tree_select(&walk.cursor, &group->pending, end == TREE_FRONT ? 0 : group->pending.count - 1);
+    if (!next_of_group(&walk, end, &pending)) return false;
+    *id = pending.id;
+    return true;
+}
+
+uint64_t stream_pending_count(const struct stream_group *group) {
+    uint64_t count = group->pending.count;
+    for (uint32_t i = 0; i < group->leavers.count; i++)
+        count -= group->leavers.list[i].pending.count - group->leavers.list[i].gone;
+    return count;
+}
+
+/* How many numbers of a tree lie between two, but for the first `gone` of the tree. */
+static uint64_t count_between(const struct tree *tree, uint64_t gone, struct stream_id from,
+                              struct stream_id to) {
+    if (tree->count == 0) return 0;
+    uint64_t through = stream_id_next(&to) ? stream_rank(tree, to) : tree->count;
+    uint64_t before = stream_rank(tree, from);
+    if (before < gone) before = gone;
+    return through > before ? through - before : 0;
+}
+
+uint64_t stream_pending_between(const struct stream_group *group, const struct stream_consumer *consumer,
+                                struct stream_id from, struct stream_id to) {
+    if (stream_id_compare(from, to) > 0) return 0;
+    if (consumer) return count_between(&consumer->pending, 0, from, to);
+    uint64_t count = count_between(&group->pending, 0, from, to);
+    for (uint32_t i = 0; i < group->leavers.count; i++) {
+        const struct stream_leaver *leaver = &group->leavers.list[i];
+        count -= count_between(&leaver->pending, leaver->gone, from, to);
+    }
+    return count;
 }
 
 /* ---- Groups --------------------------------------------------------------------------------------- */
@@ -168,12 +249,28 @@ bool stream_group_remove(struct stream_named_list *groups, const struct tree_con
     return true;
 }
 
+/* The same leavers in another version of the group, which has none. */
+static bool leavers_share(struct stream_group *to, struct stream_group *from) {
+    uint32_t count = from->leavers.count;
+    if (count == 0) return true;
+    to->leavers.list = memory_resize(NULL, count * sizeof *to->leavers.list);
+    if (to->leavers.list == NULL) return false;
+    to->leavers.count = to->leavers.capacity = count;
+    node_refers(to, (int64_t)(count * sizeof *to->leavers.list));
+    for (uint32_t i = 0; i < count; i++) {
+        struct stream_leaver *leaver = &from->leavers.list[i];
+        to->leavers.list[i] = (struct stream_leaver){.gone = leaver->gone, .number = leaver->number};
+        tree_fork(&to->leavers.list[i].pending, &leaver->pending);
+    }
+    return true;
+}
+
 static struct stream_group *group_fork(struct stream_group *from, const struct tree_context *context) {
     struct stream_group *to = stream_named_new(context->heap, sizeof *to, BYTES(""), from->head.name);
     if (to == NULL) return NULL;
     to->pending = tree_empty(TREE_STREAM);
     if (!stream_named_share(to, &to->consumers, &from->consumers) ||
-        !stream_slots_share(to, &to->slots, &from->slots)) {
+        !stream_slots_share(to, &to->slots, &from->slots) || !leavers_share(to, from)) {
         group_release(to, context->graves);
         return NULL;
     }
@@ -261,8 +358,8 @@ static struct stream_consumer *own_slot(struct stream_group *group, const struct
 /* The consumer with this number, or NULL if it is nobody's. False without memory. */
 static bool own_holder(struct stream_group *group, const struct tree_context *context, uint32_t number,
                        struct stream_consumer **holder) {
-    *holder = number == STREAM_NOBODY ? NULL : own_slot(group, context, number);
-    return *holder || number == STREAM_NOBODY;
+    *holder = number == STREAM_UNOWNED ? NULL : own_slot(group, context, number);
+    return *holder || number == STREAM_UNOWNED;
 }
 
 /* ---- Pending entries ------------------------------------------------------------------------------ */
@@ -308,6 +405,26 @@ static bool put_pending(struct stream_group *group, const struct tree_context *c
     return put_item(&group->pending, context, &item) != TREE_NO_MEMORY;
 }
 
+/* Whose tree a number is in, or NULL if it is unowned. It can be taken out of there without memory. False without. */
+static bool losing_tree(struct stream_group *group, const struct tree_context *context,
+                        const struct stream_pending *before, struct tree **tree) {
+    struct tree_item number = number_item(before->id);
+    struct stream_consumer *holder = NULL;
+    struct stream_named *forked = &group->head;
+    *tree = NULL;
+    if (has_left(group, before)) {
+        for (uint32_t i = 0; i < group->leavers.count; i++)
+            if (group->leavers.list[i].number == before->consumer) *tree = &group->leavers.list[i].pending;
+        assert(*tree); /* 3 */
+    } else if (!own_holder(group, context, before->consumer, &holder)) {
+        return false;
+    } else if (holder) {
+        forked = &holder->head;
+        *tree = &holder->pending;
+    }
+    return *tree == NULL || may_take(forked, *tree, context, &number);
+}
+
 bool stream_pending_put(struct stream_group *group, const struct tree_context *context,
                         const struct stream_pending *pending) {
     struct stream_pending before;
@@ -318,22 +435,22 @@ bool stream_pending_put(struct stream_group *group, const struct tree_context *c
     if (group->pending.count > 0) {
         tree_get_end(&group->pending, TREE_BACK, &last);
         there = stream_id_compare(stream_id_of(&last), pending->id) >= 0 &&
-                stream_pending_find(group, pending->id, &before);
+                find_pending(group, pending->id, &before);
     }
     if (there && before.consumer == pending->consumer) return put_pending(group, context, pending);
-    struct stream_consumer *to, *from = NULL;
+    struct stream_consumer *to;
+    struct tree *from = NULL;
     if (!own_holder(group, context, pending->consumer, &to)) return false;
-    if (there && !own_holder(group, context, before.consumer, &from)) return false;
-    if (from && !may_take(&from->head, &from->pending, context, &number)) return false;
+    if (there && !losing_tree(group, context, &before, &from)) return false;
     enum tree_changed changed = to ? put_item(&to->pending, context, &number) : TREE_ADDED;
     assert(changed != TREE_REPLACED); /* 2 */
     if (changed == TREE_NO_MEMORY) return false;
     bool done = put_pending(group, context, pending);
-    struct stream_consumer *loser = done ? from : to;
-    if (loser) take_item(&loser->pending, context, &number);
+    struct tree *loser = done ? from : to ? &to->pending : NULL;
+    if (loser) take_item(loser, context, &number);
     if (!done) return false;
     if (to == NULL) group->released++;
-    if (there && from == NULL) group->released--;
+    if (there && before.consumer == STREAM_UNOWNED) group->released--;
     return true;
 }
 
@@ -359,12 +476,15 @@ struct taking {
     struct stream_group *group;
     const struct tree_context *context;
     struct stream_consumer *holder;
+    bool left; /* it is a leaver's, and so not there */
 };
 
 static bool see_pending(void *seer, const struct tree_item *found) {
     struct taking *taking = seer;
     struct stream_pending pending;
     read_pending(found, &pending);
+    taking->left = has_left(taking->group, &pending);
+    if (taking->left) return false;
     struct tree_item number = number_item(pending.id);
     if (!own_holder(taking->group, taking->context, pending.consumer, &taking->holder)) return false;
     struct stream_consumer *holder = taking->holder;
@@ -385,6 +505,7 @@ bool stream_pending_take(struct stream_group *group, const struct tree_context *
         return !*there || stream_pending_remove(group, context, &pending);
     }
     enum tree_changed changed = tree_remove_seen(&group->pending, context, &number, see_pending, &taking);
+    if (taking.left) return true;
     *there = changed != TREE_UNCHANGED;
     if (changed == TREE_REMOVED && taking.holder) take_item(&taking.holder->pending, context, &number);
     if (changed == TREE_REMOVED && taking.holder == NULL) group->released--;
@@ -431,15 +552,66 @@ static bool may_take_all(struct stream_group *group, const struct tree_context *
     return true;
 }
 
+/* Takes one run of a consumer's numbers out of the group's tree: those from rank *gone on, which goes on behind them. */
+static bool take_run(struct stream_group *group, const struct tree_context *context, const struct tree *few,
+                     uint64_t *gone) {
+    uint64_t at = stream_rank(&group->pending, id_at(few, *gone));
+    uint64_t run = run_of(few, *gone, &group->pending, at);
+    if (!tree_remove_range(&group->pending, context, at, run)) return false;
+    *gone += run;
+    return true;
+}
+
 static void take_all(struct stream_group *group, const struct tree_context *context,
                      const struct stream_consumer *consumer) {
-    const struct tree *few = &consumer->pending;
-    for (uint64_t rank = 0, run; rank < few->count; rank += run) {
-        uint64_t at = stream_rank(&group->pending, id_at(few, rank));
-        run = run_of(few, rank, &group->pending, at);
-        bool done = tree_remove_range(&group->pending, context, at, run);
+    for (uint64_t gone = 0; gone < consumer->pending.count;) {
+        bool done = take_run(group, context, &consumer->pending, &gone);
         assert(done); /* 4 */
     }
+}
+
+enum {
+    AT_ONCE = 32
+}; /* numbers that are taken out before anything else is done; and runs of those who have more */
+
+/* The consumer, whose slot is the group's own, leaves: his numbers are his no more. False without memory. */
+static bool leave(struct stream_group *group, struct stream_consumer *consumer) {
+    struct stream_leavers *leavers = &group->leavers;
+    if (leavers->count == leavers->capacity) {
+        uint32_t capacity = leavers->capacity ? 2 * leavers->capacity : 1;
+        if (capacity > UINT32_MAX / 2) return false;
+        struct stream_leaver *list = memory_resize(leavers->list, capacity * sizeof *list);
+        if (list == NULL) return false;
+        node_refers(group, (int64_t)((capacity - leavers->capacity) * sizeof *list));
+        leavers->list = list;
+        leavers->capacity = capacity;
+    }
+    leavers->list[leavers->count++] =
+        (struct stream_leaver){.pending = consumer->pending, .number = consumer->head.number};
+    consumer->pending = tree_empty(TREE_STREAM);
+    stream_slot_leave(&group->slots, consumer->head.number);
+    return true;
+}
+
+bool stream_group_tend(struct stream_group *group, const struct tree_context *context, unsigned *budget) {
+    struct stream_leavers *leavers = &group->leavers;
+    assert(!stream_named_shared(&group->head)); /* 1 */
+    while (leavers->count > 0) {
+        struct stream_leaver *leaver = &leavers->list[leavers->count - 1];
+        assert(leaver->gone <= leaver->pending.count);
+        if (leaver->gone == leaver->pending.count) {
+            if (!stream_slot_own(&group->slots, context->heap, leaver->number)) return false;
+            stream_slot_free(&group->slots, leaver->number);
+            tree_release(&leaver->pending, context->graves);
+            leavers->count--;
+            continue;
+        }
+        if (*budget == 0) return false;
+        if (!take_run(group, context, &leaver->pending, &leaver->gone)) return false;
+        --*budget;
+    }
+    leavers_free(group);
+    return true;
 }
 
 bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
@@ -449,16 +621,20 @@ bool stream_consumer_remove(struct stream_group *group, const struct tree_contex
     assert(found && !stream_named_shared(&group->head)); /* 1 */
     struct stream_consumer *consumer = own_consumer(group, context, spot);
     if (consumer == NULL) return false;
-    if (consumer->pending.count < group->pending.count) {
+    unsigned budget = AT_ONCE;
+    bool all = consumer->pending.count == group->pending.count;
+    assert(!all || group->released == 0);
+    bool leaves = !all && consumer->pending.count > AT_ONCE && leave(group, consumer);
+    if (all) {
+        tree_release(&group->pending, context->graves);
+    } else if (!leaves) {
         if (!may_take_all(group, context, consumer)) return false;
         take_all(group, context, consumer);
-    } else {
-        assert(group->released == 0);
-        tree_release(&group->pending, context->graves);
     }
-    stream_slot_free(&group->slots, consumer->head.number);
+    if (!leaves) stream_slot_free(&group->slots, consumer->head.number);
     stream_named_take(&group->consumers, spot);
     consumer_release(&consumer->head, context->graves);
+    if (leaves) stream_group_tend(group, context, &budget);
     return true;
 }
 
@@ -477,12 +653,18 @@ static size_t named_memory(const struct stream_named *named, size_t size) {
     return node_bytes(size) + block_memory(named->name);
 }
 
+static size_t leavers_memory(const struct stream_group *group) {
+    size_t bytes = group->leavers.capacity * sizeof *group->leavers.list;
+    for (uint32_t i = 0; i < group->leavers.count; i++) bytes += group->leavers.list[i].pending.bytes;
+    return bytes;
+}
+
 size_t stream_groups_memory(const struct stream_named_list *groups) {
     size_t bytes = stream_chunks_memory(&groups->chunks);
     const struct stream_group *group;
     const struct stream_consumer *consumer;
     for (uint64_t at = 0; (group = stream_group_next(groups, &at));) {
-        bytes += named_memory(&group->head, sizeof *group) + group->pending.bytes +
+        bytes += named_memory(&group->head, sizeof *group) + group->pending.bytes + leavers_memory(group) +
                  stream_chunks_memory(&group->consumers.chunks) + stream_chunks_memory(&group->slots.chunks);
         for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place));)
             bytes += named_memory(&consumer->head, sizeof *consumer) + consumer->pending.bytes;

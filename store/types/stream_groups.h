@@ -7,14 +7,18 @@
  * Versions of a stream share groups, and versions of a group share consumers: who changes one that has several references
  * makes a copy of its own first (stream_group_edit, stream_consumer_edit).
  *
+ * A consumer who is deleted and has much pending leaves: the group forgets him at once, but his numbers are taken out of its
+ * tree in steps (stream_group_tend). Until then nothing here shows them, and none of them counts.
+ *
  * To dump groups: stream_group_at, stream_consumer_next, and stream_pending_next. To load them: stream_group_add,
  * stream_consumer_edit, stream_pending_put.
  *
  * Invariants:
  *   1. `references` is above 0 as long as anybody may look; who changes something has the only one.
- *   2. A number is in the group's tree exactly if it is in one consumer's, and that is the one that the entry names; or the
- *      entry names nobody, and `released` counts it.
- *   3. In the slot of its number stands a consumer that is in the list, and no other slot is taken.
+ *   2. A number is in the group's tree exactly if it is in one consumer's, or among those of one leaver that are not gone,
+ *      and that is the one that the entry names; or the entry is unowned, and `released` counts it.
+ *   3. In the slot of its number stands a consumer that is in the list, in that of a leaver's number nobody, and no other
+ *      slot is taken.
  *   4. Where `forked` is false no node of the trees is shared, so that taking out of them takes no memory, and no chunk of
  *      the lists, and no consumer. */
 #ifndef KEVY_STORE_TYPES_STREAM_GROUPS_H
@@ -30,13 +34,25 @@ struct stream_consumer {
     struct tree pending; /* TREE_STREAM: numbers, and nothing else */
 };
 
+/* A consumer who was deleted. */
+struct stream_leaver {
+    struct tree pending; /* his numbers */
+    uint64_t gone;       /* so many of them, the first ones, are in the group's tree no more */
+    uint32_t number;     /* his own */
+};
+struct stream_leavers {
+    struct stream_leaver *list;
+    uint32_t count, capacity;
+};
+
 enum { STREAM_READ_UNKNOWN = -1 };
 struct stream_group {
     struct stream_named head;
     struct stream_id last; /* the last number that was delivered */
     int64_t read;          /* entries that were read by then; STREAM_READ_UNKNOWN: nobody knows */
-    struct tree pending;   /* TREE_STREAM */
-    uint64_t released;     /* how many of these nobody has */
+    struct tree pending; /* TREE_STREAM; those of leavers, too: stream_pending_count has how many there are */
+    uint64_t released;   /* how many of these nobody owns */
+    struct stream_leavers leavers;
     struct stream_named_list consumers;
     struct stream_slots slots; /* the consumers by their numbers */
 };
@@ -44,11 +60,11 @@ struct stream_group {
 /* An entry that has been delivered and not acknowledged. */
 struct stream_pending {
     struct stream_id id;
-    uint32_t consumer; /* its number, or STREAM_NOBODY: the one that had it has given it back */
+    uint32_t consumer; /* its number, or STREAM_UNOWNED: the one that had it has given it back */
     int64_t time_ms;   /* of the last delivery: 0 to STREAM_TIME_MAX */
     uint64_t count;    /* of deliveries */
 };
-#define STREAM_NOBODY   UINT32_MAX
+#define STREAM_UNOWNED  UINT32_MAX
 #define STREAM_TIME_MAX (((int64_t)1 << 48) - 1)
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -72,7 +88,7 @@ static inline const struct stream_consumer *stream_consumer_next(const struct st
 /* The consumer that a pending entry names; NULL: nobody. */
 static inline const struct stream_consumer *stream_consumer_of(const struct stream_group *group,
                                                                const struct stream_pending *pending) {
-    if (pending->consumer == STREAM_NOBODY) return NULL;
+    if (pending->consumer == STREAM_UNOWNED) return NULL;
     return (const struct stream_consumer *)(const void *)stream_slot(&group->slots, pending->consumer);
 }
 
@@ -80,8 +96,13 @@ static inline const struct stream_consumer *stream_consumer_of(const struct stre
 bool stream_pending_find(const struct stream_group *group, struct stream_id id,
                          struct stream_pending *pending);
 
-/* How many numbers of a tree of pending ones lie between two of them, both included. */
-uint64_t stream_pending_between(const struct tree *pending, struct stream_id from, struct stream_id to);
+/* How many entries are pending in a group. */
+uint64_t stream_pending_count(const struct stream_group *group);
+/* How many numbers between two, both included, are pending in a group, or for one of its consumers (NULL: for whomever). */
+uint64_t stream_pending_between(const struct stream_group *group, const struct stream_consumer *consumer,
+                                struct stream_id from, struct stream_id to);
+/* The first or the last number that is pending in a group; false if there is none. */
+bool stream_pending_end(const struct stream_group *group, enum tree_end end, struct stream_id *id);
 
 /* A walk over what is pending in a group, or for one of its consumers, from a number on; valid until the next change. */
 struct stream_pending_walk {
@@ -113,12 +134,16 @@ struct stream_group *stream_group_edit(struct stream_named_list *groups, const s
 /* The consumer with this name, to change it; a new one, seen now, if there was none: *created tells. */
 struct stream_consumer *stream_consumer_edit(struct stream_group *group, const struct tree_context *context,
                                              struct bytes name, bool *created);
-/* Takes out a consumer, and what is pending for it: as many steps as that is runs of what is pending in the group. */
+/* Takes out a consumer, and what is pending for it. Where that is much he leaves, and stream_group_tend is to follow;
+ * without memory for that it takes as many steps as that is runs of what is pending in the group. */
 bool stream_consumer_remove(struct stream_group *group, const struct tree_context *context,
                             struct bytes name);
+/* Takes out numbers of those who leave, a run for each of the budget, which is counted down. True when nobody leaves any
+ * more; where it is false and budget is left, there was no memory. */
+bool stream_group_tend(struct stream_group *group, const struct tree_context *context, unsigned *budget);
 
 /* An entry is delivered once more; Redis counts no further than to INT64_MAX. */
-static inline void stream_pending_count(struct stream_pending *pending) {
+static inline void stream_pending_again(struct stream_pending *pending) {
     if (pending->count < INT64_MAX) pending->count++;
 }
 

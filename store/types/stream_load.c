@@ -82,7 +82,7 @@ enum rdb_answer stream_load(struct loading *loading, const struct rdb_element *e
     case RDB_PART_STATE: load_state(stream, part); return RDB_TAKEN;
     case RDB_PART_GROUP: return load_group(loading, stream, part);
     case RDB_PART_CONSUMER: return load_consumer(loading, part);
-    case RDB_PART_RELEASED: stream->releases = true; return load_pending(loading, part, STREAM_NOBODY);
+    case RDB_PART_RELEASED: stream->releases = true; return load_pending(loading, part, STREAM_UNOWNED);
     default: return load_pending(loading, part, loading->consumer);
     }
 }

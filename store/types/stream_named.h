@@ -123,6 +123,13 @@ static inline struct stream_named *stream_slot(const struct stream_slots *slots,
 bool stream_slot_own(struct stream_slots *slots, struct heap *heap, uint32_t number);
 void stream_slot_set(struct stream_slots *slots, uint32_t number, struct stream_named *item);
 void stream_slot_free(struct stream_slots *slots, uint32_t number);
+/* Nobody stands in the slot from now on, which is not free for that; and is it so? */
+static inline void stream_slot_leave(struct stream_slots *slots, uint32_t number) {
+    stream_slot_set(slots, number, NULL);
+}
+static inline bool stream_slot_left(const struct stream_slots *slots, uint32_t number) {
+    return stream_slot(slots, number) == NULL;
+}
 /* Makes a slot ready to be taken. */
 bool stream_slot_room(void *owner, struct stream_slots *slots, struct heap *heap);
 /* Takes it for this item; its number. */

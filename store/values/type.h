@@ -65,6 +65,10 @@ struct type {
      * overdue. How many went: fewer where memory ran out. */
     unsigned (*expire)(struct edit *edit, int64_t now_ms, unsigned budget, expired_element *expired,
                        void *context);
+    /* Does some of what was put off in a part of a value that is an object (keyspace_put_off), counted down from the
+     * budget; to whoever looks it is what it was. True when all is done; where it is false and budget is left, there was no
+     * memory. NULL: a type that puts nothing off. */
+    bool (*tend)(struct edit *edit, struct bytes part, unsigned *budget);
 };
 
 /* The rows that there are, by enum entry_type; NULL where there is none. */

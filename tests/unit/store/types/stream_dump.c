@@ -1,8 +1,8 @@
 /* Streams that are dumped, in steps of any size: what is loaded from them is the same. */
 #include "tests/unit/store/types/stream_rdb_fixture.h"
 
-static void check_dump(unsigned entries, unsigned groups, unsigned pending, size_t budget) {
-    struct value value = make_value(entries, groups, pending);
+/* The value goes with it. */
+static void check_dump_of(struct value value, size_t budget) {
     struct load_options options = options_of_ks(true);
     struct paper paper = {.most = 0};
     struct loading loading;
@@ -18,6 +18,10 @@ static void check_dump(unsigned entries, unsigned groups, unsigned pending, size
     bury_all();
 }
 
+static void check_dump(unsigned entries, unsigned groups, unsigned pending, size_t budget) {
+    check_dump_of(make_value(entries, groups, pending), budget);
+}
+
 static void a_dump_is_the_stream(void) {
     static const size_t budgets[] = {1, 100, 4096, 1 << 20};
     begin();
@@ -27,6 +31,23 @@ static void a_dump_is_the_stream(void) {
         check_dump(500, 3, 200, budgets[i]);
         check_dump(3000, 0, 0, budgets[i]);
         check_dump(0, 4, 1000, budgets[i]);
+    }
+    end();
+}
+
+/* What was pending for consumers who have been deleted is in no dump, though it has not gone yet. */
+static void who_leaves_is_left_out(void) {
+    static const size_t budgets[] = {1, 100, 1 << 20};
+    begin();
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+        struct value value = make_value(10, 2, 1000);
+        struct tree_context context = context_of_ks();
+        struct stream_named_list *groups = &((struct stream *)(uintptr_t)stream_at(&value))->groups;
+        struct stream_group *group = stream_group_edit(groups, &context, BYTES("group"));
+        CHECK(stream_consumer_remove(group, &context, BYTES("b")));
+        CHECK(stream_consumer_remove(group, &context, BYTES("d")));
+        CHECK(group->leavers.count == 2 && stream_pending_count(group) < group->pending.count);
+        check_dump_of(value, budgets[i]);
     }
     end();
 }
@@ -91,6 +112,7 @@ static void fields_stand_there_once_a_node(void) {
 int main(void) {
     seed = check_seed();
     RUN(a_dump_is_the_stream);
+    RUN(who_leaves_is_left_out);
     RUN(a_sink_that_takes_no_more_ends_it);
     RUN(nodes_whose_entries_are_deleted_are_left_out);
     RUN(fields_stand_there_once_a_node);

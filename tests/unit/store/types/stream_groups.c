@@ -48,23 +48,38 @@ static void check_consumer(const struct stream_group *group, const struct model_
 }
 
 static void check_group(const struct stream_group *group, const struct model_group *model) {
-    unsigned consumers = 0, pending = 0, released = 0;
+    unsigned consumers = 0, pending = 0, released = 0, from = random_below(IDS), to = random_below(IDS);
+    unsigned between = 0;
+    struct stream_pending_walk walk;
+    struct stream_pending found;
+    struct stream_id first, last, end = {0, 0};
     for (unsigned i = 0; i < CONSUMERS; i++) {
         check_consumer(group, model, i);
         consumers += model->consumers[i];
     }
+    stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
     for (unsigned i = 0; i < IDS; i++) {
-        struct stream_pending one;
-        bool nobody = model->pending[i].consumer == NOBODY;
-        pending += model->pending[i].consumer > 0;
-        released += nobody;
-        if (!nobody) continue;
-        CHECK(stream_pending_find(group, (struct stream_id){i, 0}, &one) && !stream_consumer_of(group, &one));
-        CHECK(one.time_ms == model->pending[i].time_ms && one.count == model->pending[i].count);
+        bool unowned = model->pending[i].consumer == NOBODY;
+        if (model->pending[i].consumer == 0) continue;
+        pending++;
+        released += unowned;
+        between += i >= from && i <= to;
+        CHECK(stream_pending_next(&walk, &found));
+        end = found.id;
+        CHECK(found.id.ms == i && found.count == model->pending[i].count);
+        CHECK(found.time_ms == model->pending[i].time_ms && !stream_consumer_of(group, &found) == unowned);
     }
+    CHECK(!stream_pending_next(&walk, &found));
     CHECK_INT(group->released, released);
     CHECK_INT(group->consumers.count, consumers);
-    CHECK_INT(group->pending.count, pending);
+    CHECK_INT(stream_pending_count(group), pending);
+    CHECK_INT(stream_pending_between(group, NULL, (struct stream_id){from, 0}, (struct stream_id){to, 9}),
+              between);
+    CHECK(stream_pending_end(group, TREE_FRONT, &first) == (pending > 0));
+    CHECK(stream_pending_end(group, TREE_BACK, &last) == (pending > 0));
+    if (pending > 0) CHECK(stream_id_compare(last, end) == 0 && stream_id_compare(first, last) <= 0);
+    for (uint32_t i = 0; i < group->leavers.count; i++)
+        CHECK(tree_check(&group->leavers.list[i].pending, &hash_seed));
     CHECK(tree_check(&group->pending, &hash_seed));
     const struct stream_consumer *consumer, *before = NULL;
     for (uint64_t place = 0; (consumer = stream_consumer_next(group, &place)); before = consumer)
@@ -114,8 +129,9 @@ static void destroy_group(unsigned key, unsigned number) {
     CHECK(!edit_close(&edit));
 }
 
-static void put(struct stream_group *group, struct model_group *model, const struct tree_context *context) {
-    unsigned consumer = random_below(CONSUMERS), id = random_below(IDS);
+static void put(struct stream_group *group, struct model_group *model, const struct tree_context *context,
+                unsigned id) {
+    unsigned consumer = random_below(CONSUMERS);
     bool created;
     struct stream_consumer *found = stream_consumer_edit(group, context, name_of(consumer), &created);
     if (found == NULL) return;
@@ -134,7 +150,7 @@ static void put(struct stream_group *group, struct model_group *model, const str
 static void give_back(struct stream_group *group, struct model_group *model,
                       const struct tree_context *context, unsigned id) {
     struct stream_pending pending = {
-        .id = {id, 0}, .consumer = STREAM_NOBODY, .count = random_below(2) ? 1 : check_random(&seed)};
+        .id = {id, 0}, .consumer = STREAM_UNOWNED, .count = random_below(2) ? 1 : check_random(&seed)};
     if (!stream_pending_put(group, context, &pending)) return;
     model->pending[id].consumer = NOBODY;
     model->pending[id].time_ms = 0;
@@ -157,11 +173,10 @@ static void acknowledge(struct stream_group *group, struct model_group *model,
     }
 }
 
-static void remove_consumer(struct stream_group *group, struct model_group *model,
-                            const struct tree_context *context) {
+static void remove_consumer(struct edit *edit, struct stream_group *group, struct model_group *model) {
     unsigned consumer = random_below(CONSUMERS);
     if (!model->consumers[consumer]) return;
-    if (!stream_consumer_remove(group, context, name_of(consumer))) return;
+    if (!stream_delete_consumer(edit, group, name_of(consumer))) return;
     model->consumers[consumer] = false;
     for (unsigned i = 0; i < IDS; i++)
         if (model->pending[i].consumer == consumer + 1) model->pending[i].consumer = 0;
@@ -178,13 +193,18 @@ static void change_group(unsigned key, unsigned number, unsigned times) {
         switch (random_below(10)) {
         case 8:
         case 9: give_back(group, model, &context, random_below(IDS)); break;
-        case 0: remove_consumer(group, model, &context); break;
+        case 0: remove_consumer(&edit, group, model); break;
         case 1:
         case 2: acknowledge(group, model, &context, random_below(IDS)); break;
         case 3:
             for (unsigned id = 0; id < IDS / 4; id++) acknowledge(group, model, &context, id);
             break;
-        default: put(group, model, &context); break;
+        case 4:
+            if (random_below(8) > 0) break;
+            for (unsigned id = random_below(IDS), end = id + IDS / 2; id < end && id < IDS; id++)
+                put(group, model, &context, id);
+            break;
+        default: put(group, model, &context, random_below(IDS)); break;
         }
     }
     keyspace_note_nodes(ks);
@@ -290,13 +310,70 @@ static void a_consumer_goes_with_all_that_is_pending(void) {
         uint64_t left = stream_consumer_find(group, BYTES("b"))->pending.count;
         CHECK(stream_consumer_remove(group, &context, BYTES("a")));
         CHECK(tree_check(&group->pending, &hash_seed));
-        CHECK_INT(group->pending.count, left);
+        CHECK_INT(stream_pending_count(group), left);
         stream_pending_walk(&walk, group, NULL, (struct stream_id){0, 0});
         for (; stream_pending_next(&walk, &pending); left--) CHECK_INT(pending.id.ms / runs[i] % 2, 1);
         CHECK_INT(left, 0);
         CHECK(!edit_close(&edit));
         end();
     }
+}
+
+/* He is forgotten at once, whoever shares the group; what was his goes in steps, and comes back to whom it is given anew. */
+static void a_consumer_with_many_runs_leaves_in_steps(void) {
+    enum { STEP = 100 };
+    begin();
+    struct edit edit = edit_of("a", TYPE_STREAM);
+    struct tree_context context = collection_context(ks);
+    bool created;
+    many_pending(&edit, 1);
+    CHECK(!edit_close(&edit));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of("a")},
+                        &(struct keyspace_place){ks, 0, key_of("b")}));
+    edit = edit_of("a", TYPE_STREAM);
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    struct stream_group *group = stream_open_group(&edit, BYTES("g"));
+    CHECK(stream_delete_consumer(&edit, group, BYTES("a")));
+    CHECK(group->leavers.count == 1 && stream_pending_count(group) == MANY / 2);
+    struct stream_pending last = {.id = {MANY, 0}, .time_ms = 1, .count = 1}, found;
+    CHECK(!stream_pending_find(group, last.id, &found));
+    last.consumer = stream_consumer_edit(group, &context, BYTES("c"), &created)->head.number;
+    CHECK(created && stream_pending_put(group, &context, &last));
+    CHECK(!edit_close(&edit));
+    for (uint64_t before = group->pending.count; keyspace_upkeep(ks, STEP); before = group->pending.count) {
+        CHECK(before - group->pending.count <= STEP);
+        CHECK_INT(stream_pending_count(group), MANY / 2 + 1);
+    }
+    CHECK(group->leavers.count == 0 && group->pending.count == MANY / 2 + 1);
+    CHECK(stream_pending_find(group, last.id, &found) && found.consumer == last.consumer);
+    CHECK(tree_check(&group->pending, &hash_seed));
+    struct value copy = entry_value(keyspace_find(ks, 0, key_of("b")));
+    CHECK_INT(stream_pending_count(stream_group_find(&stream_at(&copy)->groups, BYTES("g"))), MANY);
+    end();
+}
+
+/* Where nobody comes for it, since the key has gone from its place, changes of the group do it. */
+static void what_was_put_off_may_be_forgotten(void) {
+    begin();
+    struct edit edit = edit_of("a", TYPE_STREAM);
+    struct stream_group *group = many_pending(&edit, 1);
+    CHECK(stream_delete_consumer(&edit, group, BYTES("a")));
+    CHECK(!edit_close(&edit));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of("a")},
+                        &(struct keyspace_place){ks, 0, key_of("b")}));
+    CHECK(keyspace_delete(ks, 0, key_of("a")));
+    keyspace_put_off(ks, 0, key_of("none"), BYTES("g"));
+    keyspace_put_off(ks, 0, key_of("b"), BYTES("none"));
+    while (keyspace_upkeep(ks, 10)) {
+    }
+    edit = edit_of("b", TYPE_STREAM);
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    unsigned changes = 0;
+    for (; (group = stream_open_group(&edit, BYTES("g")))->leavers.count > 0; changes++)
+        CHECK_INT(stream_pending_count(group), MANY / 2);
+    CHECK(changes > 100 && group->pending.count == MANY / 2);
+    CHECK(!edit_close(&edit));
+    end();
 }
 
 int main(void) {
@@ -306,5 +383,7 @@ int main(void) {
     RUN(changes_that_fail_at_any_allocation_change_nothing);
     RUN(a_destroyed_group_goes_in_steps);
     RUN(a_consumer_goes_with_all_that_is_pending);
+    RUN(a_consumer_with_many_runs_leaves_in_steps);
+    RUN(what_was_put_off_may_be_forgotten);
     return 0;
 }

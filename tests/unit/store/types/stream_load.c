@@ -36,7 +36,7 @@ static void nodes_keep_their_numbers(void) {
     struct bytes input = {first.data, first.len};
     struct load_options options = options_of_ks(true);
     struct loading loading;
-    load_begin(&loading, &options, RDB_TYPE_STREAM_2, RDB_VERSION_WRITTEN);
+    load_begin(&loading, &options, type_stream.form(&value), RDB_VERSION_WRITTEN);
     CHECK(load_more(&loading, &input) == LOAD_DONE);
     const struct stream_nodes *nodes = &stream_at(&loading.value)->nodes;
     CHECK_INT(stream_nodes_count(nodes), 5);
@@ -61,7 +61,7 @@ static void without_memory_everything_is_given_back(void) {
         struct bytes input = {paper.data, paper.len};
         struct loading loading;
         fail_at = at;
-        load_begin(&loading, &options, RDB_TYPE_STREAM_2, RDB_VERSION_WRITTEN);
+        load_begin(&loading, &options, type_stream.form(&value), RDB_VERSION_WRITTEN);
         loaded = load_more(&loading, &input);
         bool failed = fail_at < 0;
         fail_at = -1;

@@ -80,7 +80,7 @@ static inline void add_group(struct stream *stream, const char *name, unsigned p
     for (unsigned i = 0; i < pending; i++) {
         struct stream_pending one = {
             {i, random_below(9)}, random_below(4), random_below(100000), random_below(9)};
-        if (stream->releases && random_below(3) == 0) one.consumer = STREAM_NOBODY;
+        if (stream->releases && random_below(3) == 0) one.consumer = STREAM_UNOWNED;
         CHECK(stream_pending_put(group, &context, &one));
     }
 }
@@ -101,7 +101,7 @@ static inline struct value make_value(unsigned entries, unsigned groups, unsigne
 static inline void check_pending(const struct stream_group *a, const struct stream_group *b) {
     struct stream_pending_walk walk, other;
     struct stream_pending one, two;
-    CHECK_INT(a->pending.count, b->pending.count);
+    CHECK_INT(stream_pending_count(a), stream_pending_count(b));
     stream_pending_walk(&walk, a, NULL, (struct stream_id){0, 0});
     stream_pending_walk(&other, b, NULL, (struct stream_id){0, 0});
     while (stream_pending_next(&walk, &one)) {
