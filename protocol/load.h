@@ -1,4 +1,4 @@
-/* load.h - words out of memory at any address, in the machine's byte order, and copies of a few of them. */
+/* load.h - words out of memory at any address, in the machine's byte order, sums of their bytes, and short copies. */
 #ifndef KEVY_PROTOCOL_LOAD_H
 #define KEVY_PROTOCOL_LOAD_H
 
@@ -14,6 +14,12 @@ static inline uint32_t load_u32(const char *at) {
     uint32_t word;
     memcpy(&word, at, sizeof word);
     return word;
+}
+
+/* The sum of eight bytes in a word. */
+static inline size_t sum_word(uint64_t word) {
+    const uint64_t low = 0x00ff00ff00ff00ff;
+    return (size_t)(((word & low) + (word >> 8 & low)) * 0x0001000100010001 >> 48);
 }
 
 /* memcpy without the call for what is short: overlapping halves cover every length from 4 to 16. Returns the byte behind. */

@@ -81,6 +81,92 @@ void reply_bulk_header(struct reply *reply, size_t len) {
     reply_header(reply, '$', len);
 }
 
+/* Many strings: without a call or a bounds check for each */
+
+#define DIGIT(n, unit) ((uint64_t)('0' + (n) / (unit) % 10))
+#define HEADER_END(len)                                                                                      \
+    (((uint64_t)'\r' | (uint64_t)'\n' << 8) << 8 * ((len)-2) | (uint64_t)(len) << HEADER_LEN_SHIFT)
+#define HEADER(n)                                                                                            \
+    ((n) < 10    ? '$' | DIGIT(n, 1) << 8 | HEADER_END(4)                                                    \
+     : (n) < 100 ? '$' | DIGIT(n, 10) << 8 | DIGIT(n, 1) << 16 | HEADER_END(5)                               \
+                 : '$' | DIGIT(n, 100) << 8 | DIGIT(n, 10) << 16 | DIGIT(n, 1) << 24 | HEADER_END(6))
+#define HEADERS_4(n)  HEADER(n), HEADER((n) + 1), HEADER((n) + 2), HEADER((n) + 3)
+#define HEADERS_16(n) HEADERS_4(n), HEADERS_4((n) + 4), HEADERS_4((n) + 8), HEADERS_4((n) + 12)
+#define HEADERS_64(n) HEADERS_16(n), HEADERS_16((n) + 16), HEADERS_16((n) + 32), HEADERS_16((n) + 48)
+
+enum {
+    HEADER_LEN_SHIFT = 56,
+    BULK_GROUP = 8,  /* strings whose lengths are added up at once */
+    BULK_FRAME = 8,  /* bytes of a short bulk beside its string: "$NNN\r\n" and "\r\n" */
+    BULK_SLACK = 32, /* bytes from a string's first on that are copied at most, even if it has fewer */
+};
+static_assert(UINT8_MAX < 1000, "three digits are enough");
+/* "$N\r\n" as a word for each length of one byte, and how long that is in the last byte. */
+static const uint64_t bulk_headers[UINT8_MAX + 1] = {HEADERS_64(0), HEADERS_64(64), HEADERS_64(128),
+                                                     HEADERS_64(192)};
+
+/* May write, and read, up to BULK_SLACK bytes from the string's first one on. */
+static inline char *put_bulk(char *at, const char *data, size_t len) {
+    uint64_t header = bulk_headers[len];
+    memcpy(at, &header, sizeof header);
+    at += header >> HEADER_LEN_SHIFT;
+    memcpy(at, data, 16);
+    if (len > 16) memcpy(at + 16, data + 16, 16);
+    if (len > BULK_SLACK) memcpy(at + BULK_SLACK, data + BULK_SLACK, len - BULK_SLACK);
+    return put_crlf(at + len);
+}
+
+static inline bool is_shown(enum reply_which which, size_t i) {
+    return which == REPLY_ALL || (which == REPLY_SECONDS) == (i & 1);
+}
+
+/* The first strings where the output's chunk, or what may be read, ends soon. */
+static __attribute__((noinline)) void bulks_at_end(struct reply *reply, const struct reply_strings *strings,
+                                                   size_t count, enum reply_which which) {
+    const char *data = strings->data;
+    for (size_t i = 0; i < count; data += strings->lens[i++])
+        if (is_shown(which, i)) reply_bulk(reply, (struct bytes){data, strings->lens[i]});
+}
+
+static inline size_t sum_lens(const uint8_t *lens, size_t count) {
+    size_t sum = 0;
+    if (count == BULK_GROUP) return sum_word(load_u64((const char *)lens));
+    for (size_t i = 0; i < count; i++) sum += lens[i];
+    return sum;
+}
+
+static inline __attribute__((always_inline)) void put_bulks(struct reply *reply, struct reply_strings left,
+                                                            enum reply_which which) {
+    while (left.count > 0) {
+        size_t count = left.count < BULK_GROUP ? left.count : BULK_GROUP, sum = sum_lens(left.lens, count);
+        assert(sum <= (size_t)(left.end - left.data));
+        if ((size_t)(reply->end - reply->at) < sum + BULK_GROUP * BULK_FRAME + BULK_SLACK ||
+            (size_t)(left.end - left.data) < sum + BULK_SLACK) {
+            bulks_at_end(reply, &left, count, which);
+            left.data += sum;
+        } else {
+            char *at = reply->at;
+            for (size_t i = 0; i < count; i++) {
+                size_t len = left.lens[i];
+                if (is_shown(which, i)) at = put_bulk(at, left.data, len);
+                left.data += len;
+            }
+            reply->at = at;
+        }
+        left.lens += count;
+        left.count -= count;
+    }
+}
+
+void reply_bulks(struct reply *reply, struct reply_strings strings, enum reply_which which) {
+    assert(which == REPLY_ALL || strings.count % 2 == 0);
+    switch (which) {
+    case REPLY_ALL: put_bulks(reply, strings, REPLY_ALL); break;
+    case REPLY_FIRSTS: put_bulks(reply, strings, REPLY_FIRSTS); break;
+    case REPLY_SECONDS: put_bulks(reply, strings, REPLY_SECONDS); break;
+    }
+}
+
 void reply_source(struct reply *reply, struct reply_source *source) {
     source->resp = reply->resp;
     if (reply->sink->follow) {

@@ -110,6 +110,17 @@ static inline void reply_bulk(struct reply *reply, struct bytes bytes) {
     memcpy(at + len, "\r\n", 2);
     reply->at = at + len + 2;
 }
+/* Strings that lie one behind the other, and their lengths beside them. */
+struct reply_strings {
+    const char *data;    /* the first byte of the first one */
+    const char *end;     /* what lies before it may be read: all of them, and perhaps something behind them */
+    const uint8_t *lens; /* of each, in bytes */
+    size_t count;
+};
+/* Each of them as a bulk, or every second one, from the first or from the second on; then the count is even. */
+enum reply_which { REPLY_ALL, REPLY_FIRSTS, REPLY_SECONDS };
+void reply_bulks(struct reply *reply, struct reply_strings strings, enum reply_which which);
+
 /* What the source writes, now or when there is room. It is dropped in any case. */
 void reply_source(struct reply *reply, struct reply_source *source);
 /* "$<len>\r\n" alone: the caller sends the bytes and a CRLF behind it. */

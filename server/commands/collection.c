@@ -62,40 +62,75 @@ enum {
     DRAWN_AT_ONCE = 64,      /* elements that are written into the reply at once */
 };
 
+/* Items of a tree that are yet to be written: the cursor is at the first of them. */
+struct shown {
+    struct tree_cursor cursor;
+    uint64_t left;
+    bool backwards;
+    struct collection_show show;
+};
+
 /* A reply that holds a version of a tree, and writes it when there is room. */
 struct items {
     struct reply_source source;
     struct effects *effects; /* of the executor that the connection belongs to */
     unsigned stripe;         /* one that the command held: there, dead nodes are looked after */
     struct tree tree;
-    struct tree_cursor cursor;
-    uint64_t left;
-    bool backwards;
-    collection_write *write;
-    unsigned how;
+    struct shown shown;
 };
 
-static bool step(struct tree_cursor *cursor, bool backwards) {
-    return backwards ? tree_previous(cursor) : tree_next(cursor);
+/* Writes short items that lie side by side, at most so many; the bytes written, about, 0 if there were none. */
+static size_t write_run(struct shown *shown, struct reply *reply, size_t most) {
+    struct leaf_run run;
+    tree_run(&shown->cursor, (unsigned)(most < shown->left ? most : shown->left), &run);
+    if (run.count == 0) return 0;
+    struct reply_strings strings = {run.data, run.end, run.lens, (size_t)run.count * run.parts};
+    reply_bulks(reply, strings, shown->show.which);
+    shown->left -= run.count;
+    tree_pass(&shown->cursor, &run);
+    return run.bytes + (size_t)run.count * ITEM_OVERHEAD;
 }
 
-static size_t bytes_of_item(const struct tree_item *item) {
-    return item->parts[0].len + item->parts[1].len + ITEM_OVERHEAD;
+static void write_strings(const struct shown *shown, struct reply *reply, struct metrics *metrics,
+                          const struct tree_item *item) {
+    unsigned parts = shown->cursor.tree->kind == TREE_HASH ? 2 : 1;
+    for (unsigned i = 0; i < parts; i++) {
+        struct element element = {item->parts[i], item->blocks[i]};
+        bool left_out = shown->show.which == (i == 0 ? REPLY_SECONDS : REPLY_FIRSTS);
+        if (!left_out) collection_reply_element(reply, metrics, &element);
+    }
+}
+
+/* The same of one item, whatever it is. */
+static size_t write_item(struct shown *shown, struct reply *reply, struct metrics *metrics) {
+    struct tree_item item;
+    assert(shown->cursor.leaf);
+    tree_get(&shown->cursor, &item);
+    if (shown->show.write)
+        shown->show.write(reply, metrics, &item, shown->show.how);
+    else
+        write_strings(shown, reply, metrics, &item);
+    shown->left--;
+    if (shown->backwards)
+        tree_previous(&shown->cursor);
+    else
+        tree_next(&shown->cursor);
+    return item.parts[0].len + item.parts[1].len + ITEM_OVERHEAD;
+}
+
+/* Writes items up to so many bytes, about. */
+static void write_shown(struct shown *shown, struct reply *reply, struct metrics *metrics, size_t budget) {
+    bool runs = !shown->show.write && !shown->backwards;
+    for (size_t written = 0; shown->left > 0 && written < budget;) {
+        size_t bytes = runs ? write_run(shown, reply, (budget - written) / ITEM_OVERHEAD + 1) : 0;
+        written += bytes ? bytes : write_item(shown, reply, metrics);
+    }
 }
 
 static bool items_more(struct reply_source *source, struct reply *reply, size_t budget) {
     struct items *items = (struct items *)source;
-    size_t written = 0;
-    while (items->left > 0 && written < budget) {
-        struct tree_item item;
-        assert(items->cursor.leaf);
-        tree_get(&items->cursor, &item);
-        items->write(reply, items->effects->metrics, &item, items->how);
-        written += bytes_of_item(&item);
-        items->left--;
-        step(&items->cursor, items->backwards);
-    }
-    return items->left > 0;
+    write_shown(&items->shown, reply, items->effects->metrics, budget);
+    return items->shown.left > 0;
 }
 
 /* What the last reference leaves behind, and is more than a little, goes to a keyspace's dead. Where locks are held somebody
@@ -116,33 +151,15 @@ static void items_drop(struct reply_source *source) {
 }
 _Static_assert(offsetof(struct items, source) == 0, "a source is found at its items' address");
 
-/* What is left of the range afterwards. */
-static struct collection_range write_now(struct call *call, const struct tree *tree,
-                                         struct collection_range range, collection_write *write,
-                                         unsigned how) {
-    struct tree_cursor cursor;
-    size_t written = 0;
-    tree_select(&cursor, tree, range.position);
-    while (range.count > 0 && written < WRITTEN_AT_ONCE_MOST) {
-        struct tree_item item;
-        assert(cursor.leaf);
-        tree_get(&cursor, &item);
-        write(call->reply, call->effects->metrics, &item, how);
-        written += bytes_of_item(&item);
-        range.count--;
-        range.position += range.backwards ? UINT64_MAX : 1;
-        step(&cursor, range.backwards);
-    }
-    return range;
-}
-
 void collection_reply_items(struct call *call, const struct tree *tree, struct collection_range range,
-                            collection_write *write, unsigned how) {
+                            struct collection_show show) {
+    struct shown shown = {.left = range.count, .backwards = range.backwards, .show = show};
     if (range.count == 0) return;
     assert(range.position < tree->count && range.count <= tree->count);
+    tree_select(&shown.cursor, tree, range.position);
     if (tree->bytes / tree->count * range.count < WRITTEN_AT_ONCE)
-        range = write_now(call, tree, range, write, how);
-    if (range.count == 0) return;
+        write_shown(&shown, call->reply, call->effects->metrics, WRITTEN_AT_ONCE_MOST);
+    if (shown.left == 0) return;
     struct items *items = malloc(sizeof *items);
     if (items == NULL) { /* the header has been written: the rest follows, or the connection ends */
         call->reply->failed = true;
@@ -152,12 +169,9 @@ void collection_reply_items(struct call *call, const struct tree *tree, struct c
     *items = (struct items){.source = {.more = items_more, .drop = items_drop},
                             .effects = call->effects,
                             .stripe = call->stripe != STRIPE_NONE ? call->stripe : 0,
-                            .left = range.count,
-                            .backwards = range.backwards,
-                            .write = write,
-                            .how = how};
+                            .shown = shown};
     tree_fork(&items->tree, (struct tree *)(uintptr_t)tree);
-    tree_select(&items->cursor, &items->tree, range.position);
+    items->shown.cursor.tree = &items->tree; /* whose nodes are the same */
     reply_source(call->reply, &items->source);
 }
 

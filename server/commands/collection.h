@@ -38,6 +38,12 @@ void collection_reply_element(struct reply *reply, struct metrics *metrics, cons
 /* Writes one item of a tree; `how` is the command's. */
 typedef void collection_write(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
                               unsigned how);
+/* What is written of each item. */
+struct collection_show {
+    collection_write *write; /* NULL: strings and nothing else, which are written many at once: */
+    enum reply_which which;  /* both parts of each item, or one of them; of items with one part: all */
+    unsigned how;
+};
 /* Writes `count` items from the position on, each next one being the one behind it, or before it. Where they are many, that
  * is done when there is room for them, and from the tree as it is now. */
 struct collection_range {
@@ -45,7 +51,7 @@ struct collection_range {
     bool backwards;
 };
 void collection_reply_items(struct call *call, const struct tree *tree, struct collection_range range,
-                            collection_write *write, unsigned how);
+                            struct collection_show show);
 
 /* Writes the element at this place of a value; `how` is the command's. */
 typedef void collection_write_at(struct reply *reply, struct metrics *metrics, const struct value *value,

@@ -154,12 +154,6 @@ static void write_parts(struct reply *reply, struct metrics *metrics, const stru
     if (how & REPLY_VALUES) collection_reply_element(reply, metrics, value);
 }
 
-static void write_item(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
-                       unsigned how) {
-    struct element field = {item->parts[0], item->blocks[0]}, value = {item->parts[1], item->blocks[1]};
-    write_parts(reply, metrics, &field, &value, how);
-}
-
 static void reply_packed(struct call *call, const struct value *value, enum reply_parts parts) {
     struct hash_walk walk;
     struct element field, found;
@@ -231,13 +225,16 @@ static void reply_all(struct call *call, enum reply_parts parts) {
     else
         reply_array(call->reply, count);
     if (count == 0) return;
+    static const enum reply_which which[] = {
+        [REPLY_FIELDS] = REPLY_FIRSTS, [REPLY_VALUES] = REPLY_SECONDS, [REPLY_BOTH] = REPLY_ALL};
     const struct tree *tree = hash_tree(&value);
+    struct collection_show show = {.which = which[parts]};
     struct collection_places shown = {few ? count : all, places};
     struct collection_writer writer = {write_live, how_now(call, &value, parts)};
     if (count < all)
         collection_reply_each(call, &value, shown, writer);
     else if (tree)
-        collection_reply_items(call, tree, (struct collection_range){.count = count}, write_item, parts);
+        collection_reply_items(call, tree, (struct collection_range){.count = count}, show);
     else
         reply_packed(call, &value, parts);
 }

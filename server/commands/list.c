@@ -149,13 +149,6 @@ static void let_all_go(struct version *version, struct keyspace *ks) {
     keyspace_note_nodes(ks);
 }
 
-static void write_item(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
-                       unsigned how) {
-    struct element element = {item->parts[0], item->blocks[0]};
-    (void)how;
-    collection_reply_element(reply, metrics, &element);
-}
-
 /* `count` elements of a pack from the point on. */
 static void reply_part_of_pack(struct call *call, const struct value *value, uint64_t point, uint64_t count,
                                bool backwards) {
@@ -168,7 +161,7 @@ static void reply_part_of_pack(struct call *call, const struct value *value, uin
 static void reply_part_of_tree(struct call *call, const struct tree *tree, uint64_t point, uint64_t count,
                                bool backwards) {
     struct collection_range range = {.position = point - backwards, .count = count, .backwards = backwards};
-    collection_reply_items(call, tree, range, write_item, 0);
+    collection_reply_items(call, tree, range, (struct collection_show){.write = NULL});
 }
 
 /* So many elements at one end of a list: at least one, and no more than there are. */

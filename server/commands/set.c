@@ -72,17 +72,10 @@ COMMAND(smismember) = {.name = "smismember",
                        .summary = "Returns the membership associated with the given elements for a set",
                        .syntax = "<key:key> <member> ..."};
 
-static void write_item(struct reply *reply, struct metrics *metrics, const struct tree_item *item,
-                       unsigned how) {
-    struct element member = {item->parts[0], item->blocks[0]};
-    (void)how;
-    collection_reply_element(reply, metrics, &member);
-}
-
 void set_reply_members(struct call *call, const struct value *value) {
     if (value->kind == VALUE_OBJECT) {
-        collection_reply_items(call, collection_tree(value),
-                               (struct collection_range){.count = set_count(value)}, write_item, 0);
+        struct collection_range all = {.count = set_count(value)};
+        collection_reply_items(call, collection_tree(value), all, (struct collection_show){.write = NULL});
         return;
     }
     struct set_walk walk;

@@ -38,11 +38,15 @@ static void write_item(struct reply *reply, struct metrics *metrics, const struc
     zset_reply_item(reply, metrics, &shown, show);
 }
 
+static struct collection_show show_items(unsigned show) {
+    return (struct collection_show){.write = show ? write_item : NULL, .how = show};
+}
+
 void zset_reply_range(struct call *call, const struct value *value, struct collection_range range,
                       unsigned show) {
     if (range.count == 0) return; /* there may be no value */
     if (value->kind == VALUE_OBJECT) {
-        collection_reply_items(call, collection_tree(value), range, write_item, show);
+        collection_reply_items(call, collection_tree(value), range, show_items(show));
         return;
     }
     struct zset_walk walk;
@@ -487,7 +491,7 @@ static void keep_popped(struct popped *popped, const struct value *value) {
 static void reply_popped(struct call *call, const struct popped *popped, struct collection_range range,
                          unsigned show) {
     if (popped->value.kind == VALUE_OBJECT)
-        collection_reply_items(call, &popped->tree, range, write_item, show);
+        collection_reply_items(call, &popped->tree, range, show_items(show));
     else
         zset_reply_range(call, &popped->value, range, show);
 }

@@ -89,12 +89,6 @@ size_t leaf_most(enum tree_kind kind) {
 
 /* ---- Sums and tags -------------------------------------------------------------------------------- */
 
-/* The sum of eight bytes in a word. */
-static inline size_t sum_word(uint64_t word) {
-    const uint64_t low = 0x00ff00ff00ff00ff;
-    return (size_t)(((word & low) + (word >> 8 & low)) * 0x0001000100010001 >> 48);
-}
-
 static inline size_t sum_bytes(const uint8_t *bytes, size_t count) {
     size_t sum = 0, i = 0;
 #ifdef __SSE2__
@@ -215,6 +209,23 @@ static inline struct bytes part_bytes(const struct leaf *leaf, uint8_t len, size
     *block = block_at(at);
     if (*block) return block_bytes(*block);
     return (struct bytes){at + LONG_HEAD, long_size(at) - LONG_HEAD};
+}
+
+void leaf_run(const struct leaf *leaf, unsigned place, size_t offset, unsigned most, struct leaf_run *run) {
+    const struct shape *shape = shape_of(leaf);
+    unsigned parts = shape->widths[LENS], count = leaf->head.count - place;
+    const uint8_t *lens = lens_of(leaf) + (size_t)place * parts;
+    assert(parts > 0 && shape->first_part == 0 && place <= leaf->head.count && offset <= leaf->used);
+    if (count > most) count = most;
+    const uint8_t *found = leaf->longs ? memchr(lens, LEAF_LONG, (size_t)count * parts) : NULL;
+    if (found) count = (unsigned)(found - lens) / parts;
+    *run = (struct leaf_run){.lens = lens,
+                             .data = element_at(leaf, offset),
+                             .end = (const char *)leaf + leaf->capacity,
+                             .bytes = sum_bytes(lens, (size_t)count * parts),
+                             .count = count,
+                             .parts = parts};
+    assert(run->bytes <= leaf->used - offset);
 }
 
 /* The blocks of elements get a reference more, or one less, and their leaf's heap knows of it. */

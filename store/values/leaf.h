@@ -105,6 +105,15 @@ size_t leaf_size_at(const struct leaf *leaf, unsigned place, size_t offset);
 /* The same of an element whose successor's offset is known. */
 size_t leaf_offset_before(const struct leaf *leaf, unsigned place, size_t next_offset);
 void leaf_get(const struct leaf *leaf, unsigned place, size_t offset, struct tree_item *item);
+/* Elements as they lie: the lens of their parts, and the bytes of these one behind the other. */
+struct leaf_run {
+    const uint8_t *lens;
+    const char *data, *end; /* the first byte; the end of the leaf's memory */
+    size_t bytes;           /* of all parts */
+    unsigned count, parts;  /* elements, and the parts of each */
+};
+/* Those from this place on up to the first that has a long part, at most so many; not of TREE_STREAM and TREE_INDEX. */
+void leaf_run(const struct leaf *leaf, unsigned place, size_t offset, unsigned most, struct leaf_run *run);
 /* What the blocks of elements [from, to) take. */
 uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to);
 /* The key of an element. */

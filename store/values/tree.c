@@ -191,6 +191,14 @@ bool tree_next(struct tree_cursor *cursor) {
     return true;
 }
 
+bool tree_pass(struct tree_cursor *cursor, const struct leaf_run *run) {
+    assert(cursor->leaf && cursor->place + run->count <= cursor->leaf->head.count);
+    if (cursor->place + run->count == cursor->leaf->head.count) return change_leaf(cursor, true);
+    cursor->offset += run->bytes;
+    cursor->place += run->count;
+    return true;
+}
+
 bool tree_next_leaf(struct tree_cursor *cursor) {
     assert(cursor->leaf);
     return change_leaf(cursor, true);

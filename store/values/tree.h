@@ -112,6 +112,12 @@ uint64_t tree_rank(const struct tree_cursor *cursor);
 /* To the next or previous element. False if there is none: cursor->leaf is NULL then. */
 bool tree_next(struct tree_cursor *cursor);
 bool tree_previous(struct tree_cursor *cursor);
+/* The elements from the cursor on that lie in its leaf, as leaf_run tells; none where the cursor's own is long. And from
+ * their first one behind their last one, as tree_next. */
+static inline void tree_run(const struct tree_cursor *cursor, unsigned most, struct leaf_run *run) {
+    leaf_run(cursor->leaf, cursor->place, cursor->offset, most, run);
+}
+bool tree_pass(struct tree_cursor *cursor, const struct leaf_run *run);
 /* To the first element of the next leaf. */
 bool tree_next_leaf(struct tree_cursor *cursor);
 /* To the first element of the leaf in which this hash is, or would be; of TREE_SET or TREE_HASH, with some elements. */

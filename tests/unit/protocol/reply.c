@@ -6,6 +6,8 @@
 #include "protocol/buffer.h"
 #include "tests/check.h"
 
+static unsigned long long seed;
+
 /* A sink that gives chunks of exactly the bytes asked for, or of chunk_size, and joins what was written. */
 struct array_sink {
     struct reply reply; /* first, so that the sink finds the rest */
@@ -129,6 +131,53 @@ static void bulks_of_every_length_are_copied_whole(void) {
     }
 }
 
+/* What reply_bulk writes of each of them, or of every second one. */
+static void bulks_one_by_one(struct reply *reply, struct reply_strings strings, enum reply_which which) {
+    for (size_t i = 0; i < strings.count; strings.data += strings.lens[i++])
+        if (which == REPLY_ALL || i % 2 == (which == REPLY_SECONDS))
+            reply_bulk(reply, (struct bytes){strings.data, strings.lens[i]});
+}
+
+/* What lies behind the last string that may be read is between nothing and more than is ever looked at. */
+static void many_bulks_are_those_of_each(void) {
+    enum { MOST = 40, SPARE_MOST = 48, MANY = 8000 };
+    for (unsigned round = 0; round < MANY; round++) {
+        uint8_t lens[MOST];
+        size_t count = check_random(&seed) % (MOST / 2 + 1) * 2, sum = 0;
+        size_t most = (size_t[]){4, 17, 40, 255}[check_random(&seed) % 4];
+        for (size_t i = 0; i < count; i++) sum += lens[i] = (uint8_t)(check_random(&seed) % most);
+        size_t spare = check_random(&seed) % SPARE_MOST, size = check_random(&seed) % 2000;
+        char *data = malloc(sum + spare + 1); /* of just so many, which a sanitizer watches over */
+        for (size_t i = 0; i < sum + spare; i++) data[i] = (char)('!' + i % 90);
+        struct reply_strings strings = {data, data + sum + spare, lens, count};
+        enum reply_which which = (enum reply_which)(round % 3);
+        struct array_sink sink = sink_open(2, size), wanted = sink_open(2, size);
+        reply_bulks(&sink.reply, strings, which);
+        bulks_one_by_one(&wanted.reply, strings, which);
+        sink_collect(&sink);
+        sink_collect(&wanted);
+        CHECK_BYTES(buffer_bytes(&sink.written), buffer_bytes(&wanted.written));
+        CHECK(!sink.reply.failed);
+        sink_close(&sink);
+        sink_close(&wanted);
+        free(data);
+    }
+}
+
+/* A sink that gives no more: nothing is written from there on. */
+static void many_bulks_end_where_the_sink_does(void) {
+    static const uint8_t lens[20] = {9, 30, 0, 200, 3, 5, 9, 30, 0, 200, 3, 5, 9, 30, 0, 200, 3, 5, 1, 1};
+    char data[2048];
+    memset(data, 'x', sizeof data);
+    for (size_t limit = 1; limit < 900; limit += 7) {
+        struct array_sink sink = sink_open(2, 64);
+        sink.limit = limit;
+        reply_bulks(&sink.reply, (struct reply_strings){data, data + sizeof data, lens, 20}, REPLY_ALL);
+        CHECK(sink.reply.failed && sink.reply.at == sink.reply.end);
+        sink_close(&sink);
+    }
+}
+
 static void large_bulks_are_split_over_chunks(void) {
     enum { SIZE = 100000 };
     char *data = malloc(SIZE);
@@ -213,9 +262,12 @@ static void a_refused_reply_swallows_the_rest(void) {
 }
 
 int main(void) {
+    seed = check_seed();
     RUN(integers_and_strings_are_the_same_in_both);
     RUN(the_rest_has_two_forms);
     RUN(bulks_of_every_length_are_copied_whole);
+    RUN(many_bulks_are_those_of_each);
+    RUN(many_bulks_end_where_the_sink_does);
     RUN(large_bulks_are_split_over_chunks);
     RUN(errors_are_counted_and_remembered_by_code);
     RUN(no_byte_breaks_an_error_line);

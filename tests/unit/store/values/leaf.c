@@ -29,6 +29,28 @@ static void free_leaf(struct leaf *leaf) {
     CHECK(nodes_live == 0 && blocks_live == 0 && bytes_referred_to == 0);
 }
 
+/* A run has the elements up to the first long part. */
+static void check_run(const struct leaf *leaf, unsigned place, unsigned most) {
+    struct leaf_run run;
+    size_t offset = leaf_offset(leaf, place), at = 0;
+    leaf_run(leaf, place, offset, most, &run);
+    CHECK(run.count <= most && place + run.count <= leaf->head.count);
+    CHECK(run.end == (const char *)leaf + leaf->capacity);
+    for (unsigned i = 0; i < run.count; i++) {
+        struct tree_item item;
+        leaf_get(leaf, place + i, offset + at, &item);
+        for (unsigned part = 0; part < run.parts; at += run.lens[i * run.parts + part++]) {
+            CHECK_INT(item.parts[part].len, run.lens[i * run.parts + part]);
+            CHECK(item.parts[part].data == run.data + at && !item.blocks[part]);
+        }
+    }
+    CHECK_INT(run.bytes, at);
+    if (run.count == most || place + run.count == leaf->head.count) return;
+    struct tree_item item;
+    leaf_get(leaf, place + run.count, offset + at, &item);
+    CHECK(item.parts[0].len >= LEAF_LONG || item.parts[1].len >= LEAF_LONG);
+}
+
 static void check_leaf(const struct leaf *leaf, const struct element *elements, unsigned count) {
     enum tree_kind kind = (enum tree_kind)leaf->head.kind;
     size_t offset = 0;
@@ -51,6 +73,8 @@ static void check_leaf(const struct leaf *leaf, const struct element *elements, 
     CHECK_INT(leaf_offset(leaf, count), offset);
     CHECK_INT(bytes_referred_to, bytes);
     unsigned middle = (unsigned)check_random(&seed) % (count + 1);
+    if (kind != TREE_STREAM && kind != TREE_INDEX)
+        check_run(leaf, middle, (unsigned)check_random(&seed) % (count + 2));
     CHECK_INT(leaf_block_bytes(leaf, 0, middle) + leaf_block_bytes(leaf, middle, count), bytes);
 }
 

@@ -68,6 +68,38 @@ static void check_positions(const struct tree *tree) {
     CHECK(back.leaf == NULL);
 }
 
+/* A walk by runs, and by items where there is none, sees what a walk by items does. */
+static void check_runs(const struct tree *tree, unsigned most) {
+    static struct element elements[MODEL_MAX];
+    struct tree_cursor cursor;
+    unsigned count = read_tree(tree, elements), i = 0, runs = 0;
+    tree_select(&cursor, tree, 0);
+    while (cursor.leaf) {
+        struct leaf_run run;
+        struct tree_item item;
+        tree_get(&cursor, &item);
+        struct element element = element_of(tree->kind, &item);
+        CHECK(i < count && memcmp(&element, &elements[i], sizeof element) == 0);
+        tree_run(&cursor, most, &run);
+        i += run.count ? run.count : 1;
+        runs += run.count > 0;
+        CHECK((run.count ? tree_pass(&cursor, &run) : tree_next(&cursor)) == (i < count));
+        CHECK(!cursor.leaf || tree_rank(&cursor) == i);
+    }
+    CHECK(i == count && runs >= count / most / 2);
+}
+
+static void runs_have_what_items_have(void) {
+    for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++) {
+        if (kind == TREE_INDEX || kind == TREE_STREAM) continue;
+        for (unsigned count = 1; count < MODEL_MAX; count = count * 5 + 3) {
+            struct tree tree = grow(kind, count);
+            for (unsigned most = 1; most < 300; most = most * 4 + 1) check_runs(&tree, most);
+            end(&tree);
+        }
+    }
+}
+
 static void positions_and_ranks_agree_in_both_directions(void) {
     for (enum tree_kind kind = 0; kind < TREE_KINDS; kind++)
         for (unsigned count = 1; count < MODEL_MAX; count = count * 5 + 3) {
@@ -236,6 +268,7 @@ static void versions_are_walked_by_other_threads(void) {
 
 int main(void) {
     seed = check_seed();
+    RUN(runs_have_what_items_have);
     RUN(positions_and_ranks_agree_in_both_directions);
     RUN(positions_hold_while_the_ends_change);
     RUN(what_is_there_is_found_and_nothing_else);
