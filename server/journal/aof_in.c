@@ -9,6 +9,7 @@
 
 #include "protocol/assert.h"
 #include "protocol/number.h"
+#include "server/journal/batch.h"
 #include "server/journal/crc32c.h"
 #include "server/journal/file_in.h"
 #include "server/journal/intake.h"
@@ -425,24 +426,24 @@ static enum aof_found judge_by_lines(struct scan *scan) {
     return AOF_BAD;
 }
 
-/* How the file goes on where something else was expected. Zeroes stand where the disk had nothing yet. */
-struct zeroes {
+/* How the file goes on where something else was expected. */
+struct run {
     bool some;
     bool rest; /* there is nothing else */
 };
 
-static struct zeroes see_zeroes(struct scan *scan) {
+static struct run see_run(struct scan *scan, char of) {
     assert(scan->in.file >= 0 && scan->error == 0);
-    uint64_t zeroes = 0;
+    uint64_t count = 0;
     for (;;) {
         struct bytes input = scan->in.input;
         size_t i = 0;
-        while (i < input.len && input.data[i] == '\0') i++;
-        zeroes += i;
+        while (i < input.len && input.data[i] == of) i++;
+        count += i;
         take(scan, i);
         if (i < input.len || !more(scan)) break;
     }
-    return (struct zeroes){zeroes > 0, zeroes > 0 && scan->in.input.len == 0};
+    return (struct run){count > 0, count > 0 && scan->in.input.len == 0};
 }
 
 static enum aof_found wrong(struct aof_look *look) {
@@ -456,11 +457,42 @@ static enum aof_found judge(struct scan *scan, enum step step, bool marked) {
     look->open = scan->in_multi;
     if (scan->error) return unread(look, scan->error);
     if (scan->mixed || scan->gap) return wrong(look);
-    struct zeroes zeroes = step == STEP_WRONG ? see_zeroes(scan) : (struct zeroes){false, false};
+    /* Zero bytes stand where the disk had nothing yet. */
+    struct run zeroes = step == STEP_WRONG ? see_run(scan, '\0') : (struct run){false, false};
     if (scan->error) return unread(look, scan->error);
     bool first = look->fault == 0 && zeroes.some; /* no file begins so that was ever written to its end */
     if (marked || (look->batches && !scan->plain) || first) return judge_by_lines(scan);
     return step == STEP_CUT || zeroes.rest ? AOF_TORN : wrong(look);
+}
+
+/* ---- Padding -------------------------------------------------------------------------------------- */
+
+static bool is_pad(char c) {
+    return c == BATCH_PAD || c == '\0';
+}
+
+/* Behind a batch, and no line of kevy's, for none begins like that, nor is any so short. There may be zero bytes in it:
+ * while it was being cut off, or made, its length could be on the disk without its bytes. */
+static bool is_padding(const struct scan *scan) {
+    const struct aof_look *look = scan->look;
+    struct bytes input = scan->in.input;
+    if (look->batches == 0 || scan->plain || scan->in_multi || look->fault != look->end) return false;
+    return is_pad(input.data[0]) && (input.len == 1 || is_pad(input.data[1]));
+}
+
+/* A batch was torn where its beginning was not written over the padding, and more of it was, or where there are zero bytes
+ * and nothing else. */
+static enum aof_found judge_padding(struct scan *scan) {
+    struct aof_look *look = scan->look;
+    struct run one = {true, false};
+    bool pads = false;
+    while (one.some && !one.rest && !scan->error) {
+        struct run padding = see_run(scan, BATCH_PAD);
+        pads |= padding.some;
+        one = padding.rest || scan->error ? padding : see_run(scan, '\0');
+    }
+    if (scan->error) return unread(look, scan->error);
+    return one.rest && pads ? AOF_WHOLE : judge_by_lines(scan);
 }
 
 /* ---- The file ------------------------------------------------------------------------------------- */
@@ -489,6 +521,7 @@ static enum aof_found look_at_all(struct scan *scan) {
         look->fault = file_in_at(&scan->in);
         if (!have(scan, 1)) break;
         (void)have(scan, mark.len);
+        if (is_padding(scan)) return judge_padding(scan);
         bool marked = is_marked(scan), annotation = scan->in.input.data[0] == '#';
         enum step step = take_unit(scan);
         if (step != STEP_ON) {

@@ -23,7 +23,9 @@ struct loading_files {
     uint64_t last;                   /* ticket of the file before it */
     int64_t end;          /* where the last incremental file with anything in it ends; -1: there was none */
     struct aof_look look; /* at the file that is being loaded */
-    char path[MANIFEST_PATH_SIZE]; /* of it */
+    char path[MANIFEST_PATH_SIZE];   /* of it */
+    char padded[MANIFEST_PATH_SIZE]; /* the last file that is whole, with padding behind that, or "" */
+    uint64_t padded_at;              /* where that begins */
 };
 
 /* Always AOF_FAILED. */
@@ -210,6 +212,10 @@ static enum aof_loaded load_commands(struct loading_files *files, const struct m
         files->look.end = begin;
     }
     if (found == AOF_TORN && note_torn(files, file, last) == AOF_FAILED) return AOF_FAILED;
+    if (found == AOF_WHOLE && files->look.end < files->look.size) {
+        memcpy(files->padded, files->path, sizeof files->padded);
+        files->padded_at = files->look.end;
+    }
     return run_part(files, begin, files->look.end);
 }
 
@@ -409,6 +415,15 @@ static int sync_file(struct disk *disk, const char *path) {
     return error ? error : closed;
 }
 
+/* The writer did not come to cut it off. */
+static int cut_padding(const struct loading_files *files) {
+    struct disk *disk = files->load->disk;
+    int file = disk->open(disk, files->padded, DISK_CHANGE);
+    if (file < 0) return file;
+    int error = disk->truncate(disk, file, files->padded_at), closed = disk->close(disk, file);
+    return error ? error : closed;
+}
+
 /* A process that was killed had not synced all that is read here, nor all names; from now on it is shown. Bases were synced
  * before they were named. */
 static enum aof_loaded sync_all(struct loading_files *files) {
@@ -428,6 +443,8 @@ static enum aof_loaded finish(struct loading_files *files) {
     assert(files->done == load->size);
     if (load->keeps_disk) return AOF_LOADED;
     if (load->torn && cut_torn(files) == AOF_FAILED) return AOF_FAILED;
+    int error = files->padded[0] ? cut_padding(files) : 0;
+    if (error) return fail_disk(load, "cut off the padding", files->padded, error);
     if (sync_all(files) == AOF_FAILED) return AOF_FAILED;
     if (files->moves) return move_single(files);
     delete_history(load);

@@ -124,6 +124,7 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     if (!journal_open(executors)) return false;
     bool opened = writer_open(&appender.writer, disk, journal_queue(0), executors);
     appender.writer.run = server->by_hand ? 1 : draw_run();
+    if (server->padding) appender.writer.padding = *server->padding;
     if (opened) return true;
     writer_close(&appender.writer);
     journal_close();

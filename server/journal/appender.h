@@ -33,7 +33,9 @@ struct appender_server {
     void (*refuse)(bool on); /* commands that write are refused from now on, or no longer */
     void (*wake)(void);      /* every shard is to look who waits for the disk */
     bool (*holds)(void);     /* whoever writes is held now; called when there is room, and ends that */
-    bool by_hand;            /* bases are written by who calls snapshot_writer_turn: for tests */
+    /* For tests. */
+    bool by_hand;                         /* bases are written by who calls snapshot_writer_turn */
+    const struct writer_padding *padding; /* another one than the usual; or NULL */
 };
 
 /* Queues for so many executors, before these are opened; nothing is recorded yet. False without memory. */

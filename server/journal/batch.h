@@ -20,6 +20,7 @@ enum {
         1 << 20, /* when it has so many, no further ticket is taken; one by itself may be of any size */
     BATCH_HEAD_MAX = 256,       /* of the lines in front */
     BATCH_PIECE_MIN = 16 << 10, /* pieces from this size on are not copied */
+    BATCH_PAD = '#',            /* what may stand behind the last one, up to the end (writer.h) */
 };
 
 struct batch_piece {

@@ -11,7 +11,10 @@
 
 #include "protocol/assert.h"
 
-enum { AT_ONCE = 1 << 30 }; /* bytes: a call writes 2 GiB less a page at most */
+enum {
+    AT_ONCE = 1 << 30,     /* bytes: a call writes 2 GiB less a page at most */
+    PAD_AT_ONCE = 16 << 10 /* on the stack */
+};
 
 static int result_of(int64_t result) {
     return result < 0 ? -errno : (int)result;
@@ -46,6 +49,20 @@ static ssize_t file_write(struct disk *disk, int file, const void *data, size_t 
     do got = write(file, data, len < AT_ONCE ? len : AT_ONCE);
     while (got < 0 && errno == EINTR);
     return got == 0 ? -ENOSPC : result_of(got);
+}
+
+static int file_pad(struct disk *disk, int file, uint64_t from, uint64_t to, char with) {
+    char bytes[PAD_AT_ONCE];
+    assert(from <= to && to <= INT64_MAX);
+    memset(bytes, with, sizeof bytes);
+    while (from < to) {
+        size_t len = to - from < sizeof bytes ? (size_t)(to - from) : sizeof bytes;
+        ssize_t wrote = pwrite(file, bytes, len, (off_t)from);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return wrote == 0 ? -ENOSPC : -errno;
+        from += (uint64_t)wrote;
+    }
+    return 0;
 }
 
 static int file_truncate(struct disk *disk, int file, uint64_t len) {
@@ -121,6 +138,7 @@ struct disk disk_kernel = {.open = file_open,
                            .close = file_close,
                            .read = file_read,
                            .write = file_write,
+                           .pad = file_pad,
                            .sync = file_sync,
                            .size = file_size,
                            .truncate = file_truncate,

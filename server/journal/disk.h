@@ -26,6 +26,9 @@ struct disk {
     ssize_t (*read)(struct disk *disk, int file, void *data, size_t len);
     /* Bytes that were written behind those before: at least one, and maybe fewer than asked for. */
     ssize_t (*write)(struct disk *disk, int file, const void *data, size_t len);
+    /* Writes this byte from `from` on, which is no farther than the file's end, up to `to`. What is written next stands
+     * where it would have stood. After an error it may have been done in part. */
+    int (*pad)(struct disk *disk, int file, uint64_t from, uint64_t to, char with);
     /* Cuts the file to `len` bytes, which it has; what is written next stands behind them. */
     int (*truncate)(struct disk *disk, int file, uint64_t len);
     /* What was written is there after a loss of power, too. After an error nobody knows what is, and asking again

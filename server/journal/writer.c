@@ -9,23 +9,37 @@
 #include "server/journal/journal.h"
 #include "server/log.h"
 
+const struct writer_padding writer_padding = {.from = 64 << 10, .least = 64 << 10, .most = 1 << 20};
+
 bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *queues, unsigned count) {
     *writer = (struct writer){.disk = disk,
                               .file = -1,
                               .since_ms = WRITER_NEVER,
                               .retry_ms = WRITER_NEVER,
                               .doubted = BATCH_NO_DOUBT,
-                              .policy = WRITER_EVERYSEC};
+                              .policy = WRITER_EVERYSEC,
+                              .padding = writer_padding};
     merge_open(&writer->merge, queues, count, 0);
     return batch_open(&writer->batch);
 }
 
+/* Where that fails, who loads the file does it. */
+static void cut_padding(struct writer *writer) {
+    if (writer->padded > writer->size && !writer->torn) {
+        (void)writer->disk->truncate(writer->disk, writer->file, writer->size);
+        writer->shortened = true;
+    }
+    writer->padded = 0;
+}
+
 static void close_file(struct writer *writer) {
     assert(!writer->torn || writer->error);
+    cut_padding(writer);
     if (writer->file >= 0) (void)writer->disk->close(writer->disk, writer->file); /* what counts was synced */
     writer->file = -1;
     writer->name[0] = '\0';
     writer->size = 0;
+    writer->unpadded = writer->shortened = false;
 }
 
 void writer_close(struct writer *writer) {
@@ -65,7 +79,24 @@ static bool cut_off(struct writer *writer, int64_t now_ms) {
         return false;
     }
     writer->torn = false;
+    writer->padded = 0;
     return true;
+}
+
+/* The last batch has come to where the padding ends: more of it is synced together with that. It is worth nothing where it
+ * takes the room that changes need. */
+static void pad(struct writer *writer) {
+    const struct writer_padding *padding = &writer->padding;
+    uint64_t more = (uint64_t)WRITER_PAD_BATCHES * writer->batch.len;
+    if (writer->policy != WRITER_ALWAYS || writer->unpadded || writer->size < padding->from ||
+        writer->size < writer->padded)
+        return;
+    if (more < padding->least) more = padding->least;
+    if (more > padding->most) more = padding->most;
+    writer->padded = writer->size + more;
+    if (writer->disk->pad(writer->disk, writer->file, writer->size, writer->padded, BATCH_PAD) == 0) return;
+    writer->unpadded = true;
+    cut_padding(writer);
 }
 
 /* ---- Syncing -------------------------------------------------------------------------------------- */
@@ -79,7 +110,7 @@ void writer_has_base(struct writer *writer) {
 
 bool writer_sync(struct writer *writer, int64_t now_ms) {
     assert(writer->synced <= writer->written); /* 1 */
-    if (writer->synced == writer->written || writer->file < 0) return true;
+    if ((writer->synced == writer->written && !writer->shortened) || writer->file < 0) return true;
     int error = writer->disk->sync(writer->disk, writer->file);
     if (error) {
         writer->fatal |= writer->policy == WRITER_ALWAYS;
@@ -88,6 +119,7 @@ bool writer_sync(struct writer *writer, int64_t now_ms) {
         return false;
     }
     writer->syncs++;
+    writer->shortened = false;
     if (writer->doubt) {
         writer->retry_ms = now_ms + WRITER_RETRY_MS;
         return false;
@@ -147,6 +179,7 @@ bool writer_begin(struct writer *writer, const char *name) {
 /* The old file is synced and done with before anything is in the new one. Where it is in doubt the cut is what ends that,
  * for a base is made with it, or nothing is written any more. */
 static bool take_cut(struct writer *writer, struct bytes name, int64_t now_ms) {
+    if (writer->padded) cut_padding(writer);
     bool synced = writer_sync(writer, now_ms);
     if (!synced && (!writer->doubt || writer->fatal)) return false;
     assert(writer->synced == writer->written || writer->file < 0 || writer->doubt); /* 3 */
@@ -201,6 +234,7 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
     writer->batches++;
     if (lines.len) writer->stamped_s = writer->unix_s;
     merge_release(&writer->merge);
+    pad(writer);
     if (!writer->error_is_sync) mend(writer);
     return true;
 }

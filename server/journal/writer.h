@@ -11,9 +11,15 @@
  * nothing, for the kernel may have forgotten what it could not write: all that was not synced then is in doubt until a base
  * has it that was made later, and so long the error stays.
  *
+ * Under `always` a file that has become long has padding behind its last batch, and the next batches are written over that:
+ * their syncs change neither the file's length nor where it lies, so they cost a flush of the disk, where a commit of the
+ * file system's own journal would come before. Padding are # characters: whichever of them is the first, Redis takes them
+ * for a line that says something, and skips it. They are cut off when the file is closed, and by who loads it.
+ *
  * Invariants:
  *   1. synced <= written <= merge.merged; merge.merged == written between turns.
- *   2. The file has `size` bytes, all of whole batches, unless `torn`: then there are more, which must be cut off first.
+ *   2. The file has `size` bytes, all of whole batches, and padding up to `padded`, unless `torn`: then there are others
+ *      behind `size`, which must be cut off first.
  *   3. No batch lies in two files: a cut is taken at the head of a batch, the old file synced or in doubt. */
 #ifndef KEVY_SERVER_JOURNAL_WRITER_H
 #define KEVY_SERVER_JOURNAL_WRITER_H
@@ -29,6 +35,15 @@ enum {
 };
 static const int64_t WRITER_NEVER = INT64_MAX;
 
+/* When padding is written behind a file, and how much. */
+struct writer_padding {
+    uint64_t from; /* bytes that a file has without any; UINT64_MAX: there is never any */
+    uint32_t least,
+        most; /* bytes; in between it is as many as WRITER_PAD_BATCHES batches like the last one have */
+};
+enum { WRITER_PAD_BATCHES = 64 };
+extern const struct writer_padding writer_padding;
+
 struct writer {
     /* Set by whoever takes the turns, before each. */
     enum writer_policy policy;
@@ -36,6 +51,7 @@ struct writer {
     bool syncs_rest; /* no-appendfsync-on-rewrite, and there is one: only `always` syncs */
     int64_t unix_s;  /* for timestamps */
     uint32_t run;    /* of all batches (batch.h) */
+    struct writer_padding padding;
     bool
         abandons; /* the log is switched off, and cannot be written: what is left up to a cut without a name is dropped, and
                         then this is false again */
@@ -59,6 +75,9 @@ struct writer {
     int64_t
         doubted; /* bytes of the file before, where it could not be synced and no base has it; BATCH_NO_DOUBT */
     bool torn;
+    uint64_t padded; /* 0: there is no padding */
+    bool unpadded;   /* there was no room for it in this file */
+    bool shortened;  /* it was cut off, and no sync came since */
     uint64_t published;
     int64_t retry_ms; /* WRITER_NEVER: nothing failed */
     int64_t stamped_s;

@@ -15,10 +15,12 @@ Compared is DEBUG DIGEST, which is Redis's own.
 """
 import argparse
 import contextlib
+import glob
 import importlib.util
 import os
 import random
 import resource
+import shutil
 import sys
 import threading
 import time
@@ -139,6 +141,20 @@ def kill(seed):
 # ---- always ------------------------------------------------------------------------------------------------------------------
 
 
+def last_byte(server, names="*.incr.aof"):
+    """Of the longest incremental file."""
+    paths = glob.glob(os.path.join(server.directory, FILES, names))
+    with open(max(paths, key=os.path.getsize), "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)
+
+
+def check_acknowledged(client, done):
+    for number in range(len(done)):
+        got = int(client.call("GET", "k%d" % number) or 0)
+        assert got in (done[number], done[number] + 1), "LOST: k%d is %d, and %d was acknowledged" % (number, got, done[number])
+
+
 def always():
     with Server(*ON, "--appendfsync", "always", shards=2) as server:
         done, clients = {}, 50
@@ -159,16 +175,25 @@ def always():
         for thread in threads:
             thread.start()
         eventually("every client to have written", lambda: len(done) == clients and min(done.values()) > 20)
+        eventually("the file to be padded", lambda: last_byte(server) == b"#")
         server.process.kill()
         for thread in threads:
             thread.join()
         stop.set()
         server.wait("the server to be dead")
+        if find_redis():
+            copy = os.path.join(server.directory, "copy")
+            shutil.copytree(os.path.join(server.directory, FILES), copy)
+            with redis_with_files_of(server) as other, other.client() as client:
+                check_acknowledged(client, done)
+            shutil.rmtree(os.path.join(server.directory, FILES))
+            os.rename(copy, os.path.join(server.directory, FILES))
+        padded = last_byte(server) == b"#"
         server.start()
         with server.client() as client:
-            for number in range(clients):
-                got = int(client.call("GET", "k%d" % number) or 0)
-                assert got in (done[number], done[number] + 1), "LOST: k%d is %d, and %d was acknowledged" % (number, got, done[number])
+            check_acknowledged(client, done)
+        assert padded and not glob.glob(os.path.join(server.directory, FILES, "*.torn-*")), "padding was taken for something torn"
+        assert last_byte(server, "*.1.incr.aof") == b"\n", "the padding was not cut off"
         print("%d writes were acknowledged, and are there" % sum(done.values()))
 
 

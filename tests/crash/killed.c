@@ -24,7 +24,9 @@ enum call {
     RENAMES,
     UNLINKS,
     MAKES_DIRECTORY,
-    SYNCS_DIRECTORY
+    SYNCS_DIRECTORY,
+    PADS,
+    PADS_HALF
 };
 
 enum { PATH_SIZE = 240, FILES_MAX = 1024 };
@@ -71,6 +73,15 @@ static ssize_t step_write(struct disk *disk, int file, const void *data, size_t 
     return rest < 0 ? half : half + rest;
 }
 
+/* In two, of which one may be all that was done. */
+static int step_pad(struct disk *disk, int file, uint64_t from, uint64_t to, char with) {
+    step(PADS, path_of(file));
+    int error = kernel.pad(&kernel, file, from, from + (to - from) / 2, with);
+    if (error) return error;
+    step(PADS_HALF, path_of(file));
+    return kernel.pad(&kernel, file, from, to, with);
+}
+
 static int step_sync(struct disk *disk, int file) {
     step(SYNCS, path_of(file));
     return kernel.sync(&kernel, file);
@@ -108,6 +119,7 @@ __attribute__((constructor)) static void control_open(void) {
     kernel = disk_kernel;
     disk_kernel.open = step_open;
     disk_kernel.write = step_write;
+    disk_kernel.pad = step_pad;
     disk_kernel.sync = step_sync;
     disk_kernel.truncate = step_truncate;
     disk_kernel.rename = step_rename;

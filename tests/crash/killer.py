@@ -12,7 +12,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from control_file import ControlFile  # noqa: E402
 
-CALLS = ("", "opens", "writes", "writes half of", "syncs", "truncates", "renames to", "unlinks", "makes the directory", "syncs the directory of")
+CALLS = ("", "opens", "writes", "writes half of", "syncs", "truncates", "renames to", "unlinks", "makes the directory", "syncs the directory of", "pads",
+         "pads half of")
 LAYOUT = struct.Struct("=IIII240s")
 
 

@@ -86,8 +86,13 @@ static bool end_holding(void) {
 }
 static void wake(void) {
 }
-static const struct appender_server server = {
-    .look_again = look_again, .refuse = refuse, .wake = wake, .holds = end_holding, .by_hand = true};
+static const struct writer_padding padding = {.from = 300, .least = 100, .most = 3000};
+static const struct appender_server server = {.look_again = look_again,
+                                              .refuse = refuse,
+                                              .wake = wake,
+                                              .holds = end_holding,
+                                              .by_hand = true,
+                                              .padding = &padding};
 
 /* A step of a walk, where there is one: any executor does it for any stripe. */
 static void walk(struct executor *executor, unsigned i) {

@@ -213,6 +213,15 @@ static ssize_t sim_read(struct disk *base, int number, void *data, size_t len) {
     return (ssize_t)len;
 }
 
+/* Of these bytes at `at`, those for which there is room: which a file has already need none. */
+static size_t take_room(struct sim_disk *disk, const struct sim_file *file, size_t at, size_t len) {
+    size_t inside = file->len > at ? file->len - at : 0;
+    if (disk->faults.room == SIZE_MAX || len <= inside) return len;
+    if (len - inside > disk->faults.room) len = inside + disk->faults.room;
+    disk->faults.room -= len - inside;
+    return len;
+}
+
 /* What fails may have been done in part. */
 static ssize_t sim_write(struct disk *base, int number, const void *data, size_t len) {
     struct sim_disk *disk = sim_of(base);
@@ -221,13 +230,30 @@ static ssize_t sim_write(struct disk *base, int number, const void *data, size_t
     CHECK(len > 0 && !disk->open[number].reads);
     if (one_in(disk, disk->faults.write_in)) return -EIO;
     if (disk->faults.room == 0) return -ENOSPC;
-    len = piece_of(disk, len);
-    if (len > disk->faults.room) len = disk->faults.room;
-    if (disk->faults.room != SIZE_MAX) disk->faults.room -= len;
     size_t at = disk->open[number].at;
+    len = take_room(disk, file, at, piece_of(disk, len));
     put_bytes(file, at, data, len);
     disk->open[number].at += len;
     return (ssize_t)len;
+}
+
+static int sim_pad(struct disk *base, int number, uint64_t from, uint64_t to, char with) {
+    struct sim_disk *disk = sim_of(base);
+    begin_call(disk, "pad", disk->open[number].path);
+    struct sim_file *file = file_of(disk, number);
+    CHECK(from <= to && from <= file->len && !disk->open[number].reads);
+    bool fails = one_in(disk, disk->faults.write_in);
+    uint64_t end = fails && to > from ? from + pick(disk, (unsigned)(to - from)) : to;
+    while (from < end) {
+        char bytes[SIM_SECTOR];
+        if (disk->faults.room == 0) return -ENOSPC;
+        size_t len = end - from < SIM_SECTOR ? (size_t)(end - from) : SIM_SECTOR;
+        len = take_room(disk, file, from, len);
+        memset(bytes, with, len);
+        put_bytes(file, from, bytes, len);
+        from += len;
+    }
+    return fails ? -EIO : 0;
 }
 
 static int sim_sync(struct disk *base, int number) {
@@ -341,6 +367,7 @@ static const struct disk calls = {.open = sim_open,
                                   .close = sim_close,
                                   .read = sim_read,
                                   .write = sim_write,
+                                  .pad = sim_pad,
                                   .sync = sim_sync,
                                   .size = sim_size,
                                   .truncate = sim_truncate,

@@ -24,6 +24,7 @@ enum disk_call {
     DISK_TRUNCATES,
     DISK_MAKES_DIRECTORY,
     DISK_LISTS,
+    DISK_PADS,
     DISK_CALLS
 };
 
@@ -105,18 +106,39 @@ static inline ssize_t disk_read(struct disk *base, int file, void *data, size_t 
     return (ssize_t)len;
 }
 
+static inline void disk_grow(struct failing_disk *disk, struct failing_file *file, size_t more) {
+    file->len += more;
+    if (disk->room != SIZE_MAX) disk->room -= more;
+}
+
 static inline ssize_t disk_write(struct disk *base, int file, const void *data, size_t len) {
     struct failing_disk *disk = (struct failing_disk *)(void *)base;
     struct failing_file *found = &disk->files[disk->open[file].file];
     CHECK(len > 0);
     if (disk_fails(disk, DISK_WRITES)) return disk->error;
-    if (disk->room == 0) return -ENOSPC;
-    len = disk_piece(disk, len, disk->room);
-    CHECK(len <= DISK_FILE_MAX - found->len);
-    memcpy(found->data + found->len, data, len);
-    found->len += len;
-    disk->room -= len;
+    size_t at = disk->open[file].at, inside = found->len - at;
+    if (disk->room == 0 && inside == 0) return -ENOSPC;
+    len = disk_piece(disk, len, disk->room > SIZE_MAX - inside ? SIZE_MAX : inside + disk->room);
+    CHECK(at <= found->len && len <= DISK_FILE_MAX - at);
+    memcpy(found->data + at, data, len);
+    if (len > inside) disk_grow(disk, found, len - inside);
+    if (found->synced > at) found->synced = at;
+    disk->open[file].at += len;
     return (ssize_t)len;
+}
+
+/* Where it fails, or there is no room, it is done by half. */
+static inline int disk_pad(struct disk *base, int file, uint64_t from, uint64_t to, char with) {
+    struct failing_disk *disk = (struct failing_disk *)(void *)base;
+    struct failing_file *found = &disk->files[disk->open[file].file];
+    int error = disk_fails(disk, DISK_PADS) ? disk->error : 0;
+    CHECK(from == found->len && from <= to && to <= DISK_FILE_MAX);
+    if (!error && to - from > disk->room) error = -ENOSPC;
+    size_t more = error ? (to - from) / 2 : to - from;
+    if (more > disk->room) more = disk->room;
+    memset(found->data + from, with, more);
+    disk_grow(disk, found, more);
+    return error;
 }
 
 static inline int disk_sync(struct disk *base, int file) {
@@ -165,7 +187,7 @@ static inline int disk_truncate(struct disk *base, int file, uint64_t len) {
     CHECK(len <= found->len);
     if (disk_fails(disk, DISK_TRUNCATES)) return disk->error;
     if (disk->room != SIZE_MAX) disk->room += found->len - len;
-    found->len = len;
+    found->len = disk->open[file].at = len;
     if (found->synced > len) found->synced = len;
     return 0;
 }
@@ -195,12 +217,21 @@ static inline int disk_sync_directory(struct disk *base, const char *path) {
 }
 
 static inline void disk_new(struct failing_disk *disk) {
-    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_truncate,
-                                           disk_sync, disk_size, disk_rename, disk_unlink,
+    *disk = (struct failing_disk){.disk = {disk_open, disk_close, disk_read, disk_write, disk_pad,
+                                           disk_truncate, disk_sync, disk_size, disk_rename, disk_unlink,
                                            disk_make_directory, disk_list, disk_sync_directory},
                                   .error = -EIO,
                                   .room = SIZE_MAX};
     for (int i = 0; i < DISK_FILES; i++) disk->open[i].file = -1;
+}
+
+/* The file is empty, for whoever has it open as well. */
+static inline void disk_empty(struct failing_disk *disk, const char *name) {
+    int file = disk_find(disk, name);
+    CHECK(file >= 0);
+    disk->files[file].len = disk->files[file].synced = 0;
+    for (int i = 0; i < DISK_FILES; i++)
+        if (disk->open[i].file == file) disk->open[i].at = 0;
 }
 
 /* Nothing is left open. */

@@ -1,6 +1,7 @@
 /* Append-only files that are whole, torn at any byte, or damaged: what is told apart, and how much is whole. */
 #include "server/journal/aof_in.h"
 
+#include "server/journal/batch.h"
 #include "tests/unit/aof_fixture.h"
 #include "tests/unit/failing_memory.h"
 
@@ -162,7 +163,8 @@ static void batches_are_compared_with_their_checksums(void) {
 static void a_batch_that_is_cut_is_torn(void) {
     size_t ends[2];
     struct buffer file = two_batches(3, ends);
-    for (size_t len = ends[0] + 1; len < ends[1]; len++) {
+    expect((struct bytes){file.data, ends[0] + 1}, AOF_WHOLE, ends[0]); /* which padding might be */
+    for (size_t len = ends[0] + 2; len < ends[1]; len++) {
         bool stamp_is_whole = len == ends[0] + 16;
         expect((struct bytes){file.data, len}, stamp_is_whole ? AOF_WHOLE : AOF_TORN,
                stamp_is_whole ? len : ends[0]);
@@ -236,6 +238,76 @@ static void zeroes_at_the_end_are_torn(void) {
     expect(buffer_bytes(&file), AOF_TORN, whole);
     aof_command(&file, "SET k v");
     expect(buffer_bytes(&file), AOF_BAD, whole);
+    buffer_free(&file);
+}
+
+static void add_padding(struct buffer *file, size_t len) {
+    char padding[700];
+    memset(padding, BATCH_PAD, sizeof padding);
+    CHECK(len <= sizeof padding);
+    aof_add(file, (struct bytes){padding, len});
+}
+
+/* The writer puts it behind its batches, and writes over it. */
+static void padding_is_not_looked_at(void) {
+    struct buffer file = {0};
+    aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){2, 2, 1, NULL}, "SET k w");
+    size_t whole = file.len;
+    add_padding(&file, 700), add_padding(&file, 700); /* more than a line has */
+    for (size_t len = whole; len <= file.len; len += 1 + len % 100)
+        expect((struct bytes){file.data, len}, AOF_WHOLE, whole);
+    CHECK_INT(look.commands, 2);
+    CHECK_INT(look.last, 2);
+    for (size_t len = 1; whole + len < file.len; len += 1 + len % 100) { /* it was being cut off */
+        memset(file.data + whole, 0, len);
+        expect(buffer_bytes(&file), AOF_WHOLE, whole);
+        memset(file.data + whole, BATCH_PAD, len);
+        memset(file.data + file.len - len, 0, len);
+        expect(buffer_bytes(&file), AOF_WHOLE, whole);
+        memset(file.data + file.len - len, BATCH_PAD, len);
+    }
+    for (size_t torn = whole - 20; torn < whole; torn++) { /* the last batch has not come whole */
+        file.data[torn] = BATCH_PAD;
+        CHECK_INT(look_at(buffer_bytes(&file), 0), AOF_TORN);
+        CHECK(look.end > 0 && look.end < whole && look.commands == 1);
+    }
+    buffer_free(&file);
+}
+
+static void padding_within_is_a_torn_batch(void) {
+    struct buffer file = {0};
+    aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "SET k v");
+    size_t whole = file.len;
+    aof_batch_of(&file, (struct aof_batch){2, 2, 1, NULL}, "SET k w");
+    aof_command(&file, "SET x y");                         /* as if it were the batch's */
+    for (size_t len = 2; whole + len <= file.len; len++) { /* its beginning has not come */
+        memset(file.data + whole, BATCH_PAD, len);
+        bool none = whole + len == file.len;
+        expect(buffer_bytes(&file), none ? AOF_WHOLE : AOF_TORN, whole);
+        CHECK_INT(look.commands, 1);
+    }
+    aof_command(&file, "SET x y");
+    aof_batch_of(&file, (struct aof_batch){3, 3, 2, NULL}, "SET k w"); /* which says that it was safe */
+    expect(buffer_bytes(&file), AOF_BAD, whole);
+    file.len = whole;
+    aof_add(&file, BYTES("#TS:1700000000\r\n")); /* what is in front of a batch, which has not come */
+    add_padding(&file, 100);
+    expect(buffer_bytes(&file), AOF_TORN, whole);
+    buffer_free(&file);
+}
+
+/* Where there are no batches these are lines like any other. */
+static void others_have_no_padding(void) {
+    struct buffer file = {0};
+    aof_command(&file, "SET k v");
+    aof_add(&file, BYTES("####\n##\n"));
+    aof_command(&file, "SET k w");
+    expect(buffer_bytes(&file), AOF_WHOLE, file.len);
+    CHECK_INT(look.commands, 2);
+    size_t whole = file.len;
+    add_padding(&file, 100);
+    expect(buffer_bytes(&file), AOF_TORN, whole);
     buffer_free(&file);
 }
 
@@ -381,6 +453,9 @@ int main(void) {
     RUN(a_torn_batch_before_a_whole_one_is_torn);
     RUN(a_hole_at_the_beginning_is_torn_where_nothing_was_safe);
     RUN(zeroes_at_the_end_are_torn);
+    RUN(padding_is_not_looked_at);
+    RUN(padding_within_is_a_torn_batch);
+    RUN(others_have_no_padding);
     RUN(words_of_later_versions_are_skipped);
     RUN(what_nobody_writes_is_not_taken);
     RUN(lines_within_values_say_nothing);

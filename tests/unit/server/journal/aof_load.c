@@ -3,6 +3,7 @@
 #include "server/journal/aof_load.h"
 
 #include "server/exec/replay.h"
+#include "server/journal/batch.h"
 #include "server/journal/snapshot_save.h"
 #include "tests/unit/aof_fixture.h"
 #include "tests/unit/failing_memory.h"
@@ -131,6 +132,49 @@ static void a_torn_end_is_cut_off_and_kept(void) {
     CHECK_INT(disk_contents(&disk, INCR_2).len, whole);
     CHECK_BYTES(disk_contents(&disk, INCR_2 ".torn-21"), BYTES("*2\r\n$4\r\nINCR\r\n$1"));
     EXPECT("get b\n", "$1\r\n2\r\n");
+    end_on_disk();
+}
+
+/* Nothing is said of that, and no copy is kept. */
+static void padding_is_cut_off(void) {
+    for (int i = 0; i < 2; i++) {
+        const char *path = i ? INCR_1 : INCR_2;
+        struct buffer file = {0};
+        char padding[300];
+        memset(padding, BATCH_PAD, sizeof padding);
+        begin_on_disk();
+        put_directory();
+        aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, i ? "SET b 1" : "INCR b");
+        disk_put(&disk, path, buffer_bytes(&file));
+        add(path, (struct bytes){padding, sizeof padding});
+        CHECK_INT(load_with((struct aof_load){.keeps_disk = true}), AOF_LOADED);
+        CHECK(!load.torn);
+        CHECK_INT(disk_contents(&disk, path).len, file.len + sizeof padding);
+        empty_all();
+        CHECK_INT(load_with((struct aof_load){.truncates = false}), AOF_LOADED);
+        CHECK(!load.torn && load.taken == load.size);
+        CHECK_BYTES(disk_contents(&disk, path), buffer_bytes(&file));
+        CHECK_INT(disk_files(&disk), 4);
+        EXPECT("get b\n", "$1\r\n2\r\n");
+        buffer_free(&file);
+        end_on_disk();
+    }
+}
+
+static void padding_that_cannot_be_cut_off_ends_the_load(void) {
+    struct buffer file = {0};
+    char padding[300];
+    memset(padding, BATCH_PAD, sizeof padding);
+    begin_on_disk();
+    put_directory();
+    aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "INCR b");
+    aof_add(&file, (struct bytes){padding, sizeof padding});
+    disk_put(&disk, INCR_2, buffer_bytes(&file));
+    disk_mend(&disk);
+    disk.fails = DISK_TRUNCATES;
+    disk.fails_at = 1;
+    expect_refused("Could not cut off the padding, for " INCR_2 ": Input/output error");
+    buffer_free(&file);
     end_on_disk();
 }
 
@@ -396,6 +440,8 @@ int main(void) {
     RUN(files_are_loaded_in_their_order);
     RUN(the_size_is_known_before);
     RUN(a_torn_end_is_cut_off_and_kept);
+    RUN(padding_is_cut_off);
+    RUN(padding_that_cannot_be_cut_off_ends_the_load);
     RUN(only_the_last_file_with_anything_in_it_may_be_torn);
     RUN(a_base_with_a_file_behind_it_is_never_torn);
     RUN(what_was_begun_in_doubt_goes_with_what_is_lost);

@@ -287,7 +287,7 @@ static void there_is_room_or_not(void) {
     gate_raise(GATE_ROOM);
     disk.disk.write = disk_write;
     for (unsigned i = 0; i < APPENDER_BYTES_MAX / sizeof text + 2; i++) {
-        disk.files[disk_find(&disk, LOG_INCR(1))].len = 0; /* it is not looked at, and would be large */
+        disk_empty(&disk, LOG_INCR(1)); /* it is not looked at, and would be large */
         appender_turn(5001 + i);
     }
     CHECK(appender_has_room(6000) && !fixture_raised(GATE_ROOM));

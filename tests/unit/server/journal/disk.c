@@ -48,6 +48,26 @@ static void what_is_cut_off_is_gone_and_more_comes_behind_it(void) {
     CHECK_INT(disk->unlink(disk, "cut"), 0);
 }
 
+static void padding_is_written_over(void) {
+    struct stat status;
+    int file = disk->open(disk, "padded", DISK_CREATE);
+    CHECK(file >= 0);
+    CHECK_INT(disk_write_whole(disk, file, BYTES("one ")), 0);
+    CHECK_INT(disk->pad(disk, file, 4, 10, '#'), 0);
+    CHECK_INT(disk_write_whole(disk, file, BYTES("two")), 0);
+    expect("padded", BYTES("one two###"));
+    CHECK_INT(disk->pad(disk, file, 10, 300000, '#'), 0);
+    CHECK_INT(disk->size(disk, file), 300000);
+    CHECK(stat("padded", &status) == 0 && status.st_blocks * 512 >= 300000); /* no hole */
+    CHECK_INT(disk->truncate(disk, file, 7), 0);
+    CHECK_INT(disk->close(disk, file), 0);
+    expect("padded", BYTES("one two"));
+    file = disk->open(disk, "padded", DISK_READ);
+    CHECK_INT(disk->pad(disk, file, 7, 8, '#'), -EBADF);
+    CHECK_INT(disk->close(disk, file), 0);
+    CHECK_INT(disk->unlink(disk, "padded"), 0);
+}
+
 static void directories_are_made_once(void) {
     CHECK_INT(disk->make_directory(disk, "made"), 0);
     CHECK_INT(disk->make_directory(disk, "made"), -EEXIST);
@@ -126,6 +146,7 @@ int main(void) {
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(what_is_written_is_read);
     RUN(what_is_cut_off_is_gone_and_more_comes_behind_it);
+    RUN(padding_is_written_over);
     RUN(directories_are_made_once);
     RUN(a_file_takes_the_place_of_another);
     RUN(errors_are_those_of_the_kernel);

@@ -295,6 +295,127 @@ static void look(enum disk_call call) {
     opened = "g";
 }
 
+/* ---- Padding -------------------------------------------------------------------------------------- */
+
+/* Of `f`, behind what is whole. */
+static size_t padding_now(void) {
+    struct bytes all = disk_contents(&disk, "f");
+    CHECK(writer.size <= all.len);
+    for (size_t i = writer.size; i < all.len; i++) CHECK(all.data[i] == BATCH_PAD);
+    return all.len - writer.size;
+}
+
+static void begin_padded(uint64_t from, uint32_t least, uint32_t most) {
+    begin(WRITER_ALWAYS);
+    writer.padding = (struct writer_padding){from, least, most};
+}
+
+/* Adds one letter, which is a batch. */
+static void one(int64_t now_ms) {
+    add("a"), turns(now_ms);
+    CHECK_INT(published, tickets);
+}
+
+static void batches_are_written_over_padding(void) {
+    uint64_t ends = 0;
+    unsigned pads = 0;
+    begin_padded(400, 300, 300);
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t before = writer.size;
+        bool fits = before < ends;
+        one(i);
+        size_t len = disk_contents(&disk, "f").len;
+        if (writer.size < 400) {
+            CHECK_INT(padding_now(), 0);
+        } else if (fits && writer.size < ends) {
+            CHECK_INT(len, ends); /* its length stays the same */
+        } else {
+            CHECK_INT(padding_now(), 300);
+            pads++;
+            ends = len;
+        }
+    }
+    CHECK_INT(disk.calls[DISK_PADS], pads);
+    CHECK(pads > 10 && pads < 60);
+    CHECK_INT(disk.calls[DISK_SYNCS], 100);
+    disk.before = look;
+    cut("g");
+    turns(200);
+    CHECK_INT(read_file("f"), 100);         /* nothing is behind them, */
+    CHECK_INT(disk.calls[DISK_SYNCS], 101); /* and that is on the disk before the next file is begun */
+    end();
+}
+
+static void padding_is_as_long_as_batches_are(void) {
+    begin_padded(0, 1, 1 << 20);
+    one(1);
+    CHECK_INT(padding_now(), WRITER_PAD_BATCHES * (sizeof SELECT_0 "a" - 1));
+    writer.padding.least = 10000; /* from the next one on */
+    while (disk.calls[DISK_PADS] < 2) one(2);
+    CHECK_INT(padding_now(), 10000);
+    end();
+}
+
+static void others_are_not_padded(void) {
+    for (enum writer_policy policy = WRITER_EVERYSEC; policy <= WRITER_NO; policy++) {
+        begin_padded(0, 100, 100);
+        writer.policy = policy;
+        one(1);
+        CHECK_INT(disk.calls[DISK_PADS], 0);
+        writer.policy = WRITER_ALWAYS;
+        one(2);
+        CHECK_INT(padding_now(), 100);
+        writer.policy = policy; /* what there is stays, and is written over */
+        add("a"), turns(3);
+        CHECK(padding_now() < 100);
+        cut("");
+        turns(1000);
+        CHECK_INT(read_file("f"), 3);
+        end();
+    }
+}
+
+static void a_disk_without_room_for_padding_is_not_padded(void) {
+    for (int full = 0; full < 2; full++) {
+        begin_padded(0, 1000, 1000);
+        disk.fails = DISK_PADS;
+        disk.fails_at = full ? 0 : 1;
+        if (full) disk.room = 900;
+        one(1);
+        CHECK(writer.error == 0 && padding_now() == 0);
+        one(2), one(3);
+        CHECK_INT(disk.calls[DISK_PADS], 1); /* it is not tried again */
+        CHECK_INT(read_file("f"), 3);
+        disk.room = SIZE_MAX;
+        cut("g");
+        add("b"), turns(4);
+        CHECK_INT(disk.calls[DISK_PADS], 2);
+        CHECK_INT(writer.padded, writer.size + 1000);
+        end();
+    }
+}
+
+/* What is left of a batch is cut off, and all padding with it. */
+static void a_batch_that_fails_within_padding(void) {
+    begin_padded(0, 1000, 1000);
+    one(1);
+    uint64_t size = writer.size;
+    disk_mend(&disk);
+    disk.piece = 10;
+    disk.fails = DISK_WRITES;
+    disk.fails_at = 3;
+    add("b"), turns(2);
+    CHECK(writer.error == -EIO && writer.size == size);
+    CHECK_INT(disk_contents(&disk, "f").len, size);
+    turns(2 + WRITER_RETRY_MS);
+    CHECK(writer.error == 0 && published == tickets);
+    CHECK_INT(padding_now(), 1000);
+    cut("");
+    turns(2000);
+    CHECK_INT(read_file("f"), 2);
+    end();
+}
+
 static void a_cut_changes_files_when_the_old_one_is_synced(void) {
     for (enum writer_policy policy = WRITER_ALWAYS; policy <= WRITER_NO; policy++) {
         begin(policy);
@@ -441,6 +562,11 @@ int main(void) {
     RUN(a_full_disk_is_tried_again);
     RUN(what_cannot_be_cut_off_is_cut_off_before_the_next_try);
     RUN(a_failed_sync);
+    RUN(batches_are_written_over_padding);
+    RUN(padding_is_as_long_as_batches_are);
+    RUN(others_are_not_padded);
+    RUN(a_disk_without_room_for_padding_is_not_padded);
+    RUN(a_batch_that_fails_within_padding);
     RUN(a_cut_changes_files_when_the_old_one_is_synced);
     RUN(a_cut_that_fails_is_tried_again);
     RUN(a_cut_goes_on_in_doubt);
