@@ -53,7 +53,8 @@ struct stripe {
     struct stripe_marks *marks;                 /* one of stripes.marks */
     struct chains *chains;                      /* of its table; once made it stays */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
-    uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held, 2 held and waited for */
+    uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held */
+    uint32_t waited;                            /* somebody may sleep until the lock is free */
     uint32_t ears;                              /* EAR_*, under the lock */
     uint64_t changes; /* keys changed since start, under the lock: rdb_changes_since_last_save */
 } __attribute__((aligned(128)));
@@ -137,7 +138,10 @@ static inline void stripe_unlock(struct stripe *stripe) {
     debug_assert(!keyspace_news(stripe->keyspace)); /* else stripe_leave */
     if (!stripes.locking) return;
     debug_assert(__atomic_load_n(&stripe->lock, __ATOMIC_RELAXED)); /* held */
-    if (__atomic_exchange_n(&stripe->lock, 0, __ATOMIC_RELEASE) == 2) stripe_unlock_slow(stripe);
+    __atomic_store_n(&stripe->lock, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* stripes.c: what the CPU may do, the compiler may not */
+    if (__builtin_expect(__atomic_load_n(&stripe->waited, __ATOMIC_RELAXED) != 0, 0))
+        stripe_unlock_slow(stripe);
     LOCK_GIVES(LOCK_STRIPES + (unsigned)(stripe - stripes.all));
 }
 void stripe_set_lock(const struct stripe_set *set);
