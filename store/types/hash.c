@@ -636,27 +636,48 @@ static bool load_in_timed(struct loading *loading, const struct rdb_element *ele
     return true;
 }
 
-static enum rdb_answer load_in_tree(struct loading *loading, const struct rdb_element *element) {
+/* The small hash becomes a large one. Where no fields expire nothing is in the tree yet. False without memory. */
+static bool load_large(struct loading *loading) {
     const struct tree_context *context = &loading->options->context;
-    struct value *value = &loading->value;
-    if (!is_tree(value)) {
-        struct collection *made = tree_of(context, value, loading->options->dead);
-        if (made == NULL) return RDB_NO_ROOM;
-        value_release(value, loading->options->dead);
-        value->kind = VALUE_OBJECT;
-        value->object = &made->head;
+    struct value *value = &loading->value, small = *value;
+    struct collection *made = is_timed(value) ? tree_of(context, value, loading->options->dead)
+                                              : collection_new(context->heap, &type_hash, TREE_HASH);
+    struct hash_walk walk;
+    struct element field, found;
+    bool done = made, timed = is_timed(value);
+    hash_walk(&walk, &small, 0);
+    while (done && !timed && hash_next(&walk, &field, &found)) {
+        struct tree_item item = item_of(context->seed, field.bytes, found.bytes, NULL);
+        done = gather_add(&loading->gather, &item) || put_in_tree(context, made, &item, false) == HASH_ADDED;
     }
-    struct collection *collection = collection_of(value->object);
-    struct tree_item item = item_of(context->seed, element->name, element->value, NULL);
+    if (!made) return false;
+    value_release(value, loading->options->dead);
+    value->kind = VALUE_OBJECT;
+    value->object = &made->head;
+    return done;
+}
+
+static enum rdb_answer put_loaded(struct loading *loading, const struct tree_item *item, int64_t expiry_ms) {
+    struct collection *collection = collection_of(loading->value.object);
+    const struct tree_context *context = &loading->options->context;
     struct tree_context roomy = *context;
-    roomy.roomy = true;
-    switch (put_in_tree(&roomy, collection, &item, false)) {
+    roomy.roomy = loading->gather.fits = true;
+    switch (put_in_tree(&roomy, collection, item, false)) {
     case HASH_ADDED: break;
     case HASH_NO_MEMORY: return RDB_NO_ROOM;
     default: return RDB_REFUSED; /* the same field again */
     }
-    if (element->expiry_ms == 0) return RDB_TAKEN;
-    return put_time(context, collection, item.key.high, 0, element->expiry_ms) ? RDB_TAKEN : RDB_NO_ROOM;
+    if (expiry_ms == 0) return RDB_TAKEN;
+    return put_time(context, collection, item->key.high, 0, expiry_ms) ? RDB_TAKEN : RDB_NO_ROOM;
+}
+
+static enum rdb_answer load_in_tree(struct loading *loading, const struct rdb_element *element) {
+    struct value *value = &loading->value;
+    if (!is_tree(value) && !load_large(loading)) return RDB_NO_ROOM;
+    struct tree_item item = item_of(loading->options->context.seed, element->name, element->value, NULL);
+    if (element->expiry_ms == 0 && gather_add(&loading->gather, &item)) return RDB_TAKEN;
+    enum rdb_answer answer = load_pour(loading, &collection_of(value->object)->tree);
+    return answer == RDB_TAKEN ? put_loaded(loading, &item, element->expiry_ms) : answer;
 }
 
 static bool load_small(struct loading *loading, const struct rdb_element *element, enum rdb_answer *answer) {
@@ -672,14 +693,14 @@ static enum rdb_answer load(struct loading *loading, const struct rdb_element *e
     size_t longest = element->name.len > element->value.len ? element->name.len : element->value.len;
     if (!load_small(loading, element, &answer)) answer = load_in_tree(loading, element);
     if (loading->packed) longest = 0;
-    if (longest > threshold->len || hash_count(value) > threshold->elements) value->edited = true;
+    uint64_t count = hash_count(value) + loading->gather.count;
+    if (longest > threshold->len || count > threshold->elements) value->edited = true;
     return answer;
 }
 
 static enum rdb_answer loaded(struct loading *loading) {
     struct value *value = &loading->value;
-    if (is_tree(value)) tree_fit(&collection_of(value->object)->tree, &loading->options->context);
-    return RDB_TAKEN;
+    return is_tree(value) ? load_fit(loading, &collection_of(value->object)->tree) : RDB_TAKEN;
 }
 
 /* Fields and values of one string become a pack as they stand there. */

@@ -544,6 +544,11 @@ static enum dumped dump(const struct value *value, struct cursor *cursor, struct
                      budget);
 }
 
+static enum rdb_answer answer_of(enum set_changed changed) {
+    if (changed == SET_NO_MEMORY) return RDB_NO_ROOM;
+    return changed == SET_ADDED ? RDB_TAKEN : RDB_REFUSED; /* the same member again */
+}
+
 static enum set_changed load_in_small(struct loading *loading, struct bytes member, bool *large) {
     uint64_t integers = loading->options->thresholds[TYPE_SET].elements;
     struct value *value = &loading->value;
@@ -555,35 +560,52 @@ static enum set_changed load_in_small(struct loading *loading, struct bytes memb
     return changed;
 }
 
-static enum set_changed load_in_tree(struct loading *loading, struct bytes member) {
+/* The small set becomes a large one, of which nothing is in the tree yet. False without memory. */
+static bool load_large(struct loading *loading) {
     const struct tree_context *context = &loading->options->context;
     struct value *value = &loading->value;
-    if (!is_tree(value)) {
-        struct collection *made = tree_of_small(context, value, loading->options->dead);
-        if (made == NULL) return SET_NO_MEMORY;
-        value->kind = VALUE_OBJECT;
-        value->object = &made->head;
+    struct collection *made = collection_new(context->heap, &type_set, TREE_SET);
+    struct set_walk walk;
+    struct element member;
+    bool done = made;
+    set_walk(&walk, value, 0);
+    while (done && set_next(&walk, &member)) {
+        struct tree_item item = item_of(context->seed, member.bytes, NULL);
+        done = gather_add(&loading->gather, &item) ||
+               put_in_tree(context, made, member.bytes, NULL) == SET_ADDED;
     }
-    struct tree_context roomy = *context;
-    roomy.roomy = true;
-    enum set_changed changed = put_in_tree(&roomy, collection_of(value->object), member, NULL);
-    if (marks(set_count(value), member, loading->options->thresholds[TYPE_SET].elements))
-        value->edited = true;
-    return changed;
+    if (made) value->kind = VALUE_OBJECT;
+    if (made) value->object = &made->head;
+    return done;
+}
+
+static enum rdb_answer load_in_tree(struct loading *loading, struct bytes member) {
+    struct value *value = &loading->value;
+    if (!is_tree(value) && !load_large(loading)) return RDB_NO_ROOM;
+    struct collection *collection = collection_of(value->object);
+    struct tree_context roomy = loading->options->context;
+    struct tree_item item = item_of(roomy.seed, member, NULL);
+    enum rdb_answer answer = RDB_TAKEN;
+    if (!gather_add(&loading->gather, &item)) {
+        answer = load_pour(loading, &collection->tree);
+        if (answer != RDB_TAKEN) return answer;
+        roomy.roomy = loading->gather.fits = true;
+        answer = answer_of(put_in_tree(&roomy, collection, member, NULL));
+    }
+    uint64_t count = set_count(value) + loading->gather.count;
+    if (marks(count, member, loading->options->thresholds[TYPE_SET].elements)) value->edited = true;
+    return answer;
 }
 
 static enum rdb_answer load(struct loading *loading, const struct rdb_element *element) {
     bool large = is_tree(&loading->value);
     enum set_changed changed = large ? SET_UNCHANGED : load_in_small(loading, element->name, &large);
-    if (large) changed = load_in_tree(loading, element->name);
-    if (changed == SET_NO_MEMORY) return RDB_NO_ROOM;
-    return changed == SET_ADDED ? RDB_TAKEN : RDB_REFUSED; /* the same member again */
+    return large ? load_in_tree(loading, element->name) : answer_of(changed);
 }
 
 static enum rdb_answer loaded(struct loading *loading) {
     struct value *value = &loading->value;
-    if (is_tree(value)) tree_fit(&collection_of(value->object)->tree, &loading->options->context);
-    return RDB_TAKEN;
+    return is_tree(value) ? load_fit(loading, &collection_of(value->object)->tree) : RDB_TAKEN;
 }
 
 const struct type type_set = {.name = "set",

@@ -57,6 +57,7 @@ void load_begin(struct loading *loading, const struct load_options *options, uns
     loading->type = NULL;
     loading->group = NULL;
     loading->consumer = 0;
+    loading->gather = (struct gather){0};
     loading->packed = type == RDB_TYPE_HASH_ZIPLIST || type == RDB_TYPE_HASH_LISTPACK ||
                       type == RDB_TYPE_ZSET_ZIPLIST || type == RDB_TYPE_ZSET_LISTPACK;
     loading->value = (struct value){.kind = VALUE_INLINE};
@@ -72,6 +73,19 @@ enum loaded load_more(struct loading *loading, struct bytes *input) {
 
 void load_end(struct loading *loading) {
     if (loading->opened == LOAD_DONE) rdb_reader_close(&loading->reader);
+    if (loading->gather.items) gather_drop(&loading->gather);
     value_release(&loading->value, loading->options->dead);
     loading->value = (struct value){.kind = VALUE_INLINE};
+}
+
+enum rdb_answer load_pour(struct loading *loading, struct tree *tree) {
+    if (loading->gather.count == 0) return RDB_TAKEN;
+    enum tree_changed changed = gather_pour(&loading->gather, tree, &loading->options->context);
+    return changed == TREE_ADDED ? RDB_TAKEN : changed == TREE_NO_MEMORY ? RDB_NO_ROOM : RDB_REFUSED;
+}
+
+enum rdb_answer load_fit(struct loading *loading, struct tree *tree) {
+    enum rdb_answer answer = load_pour(loading, tree);
+    if (answer == RDB_TAKEN && loading->gather.fits) tree_fit(tree, &loading->options->context);
+    return answer;
 }

@@ -8,6 +8,7 @@
 #define KEVY_STORE_VALUES_LOAD_H
 
 #include "store/rdb/reader.h"
+#include "store/values/gather.h"
 #include "store/values/tree.h"
 #include "store/values/type.h"
 
@@ -45,6 +46,7 @@ struct loading {
     const struct type *type;            /* NULL until it is known */
     struct value value;                 /* what it is so far; inline bytes lie in `bytes` */
     char bytes[LOAD_PACK_MAX];
+    struct gather gather;       /* of a large set or hash: elements that are not in its tree yet */
     enum loaded opened;         /* what the type byte said */
     struct stream_group *group; /* of a stream: the group that came last, and its consumer that did */
     uint32_t consumer;
@@ -57,5 +59,10 @@ void load_begin(struct loading *loading, const struct load_options *options, uns
 enum loaded load_more(struct loading *loading, struct bytes *input);
 /* Gives everything back, the reference of `value` as well. */
 void load_end(struct loading *loading);
+
+/* For types: what was gathered goes into the tree of the value. */
+enum rdb_answer load_pour(struct loading *loading, struct tree *tree);
+/* The same after the last element: the tree is as it will stay. */
+enum rdb_answer load_fit(struct loading *loading, struct tree *tree);
 
 #endif

@@ -14,8 +14,8 @@ enum tree_changed { TREE_NO_MEMORY, TREE_UNCHANGED, TREE_REPLACED, TREE_ADDED, T
  * number; never in TREE_INDEX), it is replaced if it shall be, else left alone. Not for lists. */
 enum tree_changed tree_put(struct tree *tree, const struct tree_context *context,
                            const struct tree_item *item, bool replace);
-/* Leaves give up the room that they do not need, of a tree no node of which is shared, and that was changed by roomy puts
- * alone since it was planted. Where there is no memory they keep it. O(n). */
+/* Leaves give up the room that they do not need, of a tree no node of which is shared, and that was changed last by a
+ * tree_put. Where there is no memory they keep it. O(n). */
 void tree_fit(struct tree *tree, const struct tree_context *context);
 /* Takes the equal one out; of TREE_INDEX, one with the same hash and score. Not for lists. */
 enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
