@@ -11,7 +11,7 @@
 #include "uring/ring.h"
 
 #define NO_LIMIT UINT64_MAX
-enum { PATIENCE_US = 10 * 1000 * 1000 }; /* what should come at once and has not come after this never will */
+enum { PATIENCE_US = 60 * 1000 * 1000 }; /* what should come at once and has not come after this never will */
 
 static const struct ring_options small_ring = {
     .sq_entries = 8, .cq_entries = 64, .mode = RING_INLINE, .attach_fd = -1, .sq_cpu = -1};

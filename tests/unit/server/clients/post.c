@@ -8,7 +8,7 @@
 
 #include "tests/check.h"
 
-enum { PRODUCERS = 3, POSTS = 4000, DEADLINE_S = 60, SLEEPS = 2000 };
+enum { PRODUCERS = 3, POSTS = 4000, DEADLINE_S = 250, SLEEPS = 2000 };
 
 static bool waiting(const struct mailbox *mailbox) {
     return post_waiting(mailbox, DUE_NEVER);

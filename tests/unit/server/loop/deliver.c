@@ -5,7 +5,7 @@
 
 #include "tests/unit/loop_fixture.h"
 
-enum { DEADLINE_S = 60, OWNER = 0 };
+enum { DEADLINE_S = 250, OWNER = 0 };
 
 static struct buffer sent;
 

@@ -41,7 +41,7 @@ static pid_t hang(enum interrupt_phase phase, int *ready) {
     CHECK(child >= 0);
     if (child == 0) {
         char text[256], error[256];
-        alarm(60);
+        alarm(250);
         close(pair[0]);
         snprintf(text, sizeof text, "bind\nport 0\nunixsocket %s\npidfile %s\n", socket_path, pid_path);
         config_defaults();
@@ -83,7 +83,7 @@ static void who_obeys_ends_at_once(void) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(60);
+            alarm(250);
             dup2(fds[1], STDERR_FILENO);
             interrupt_obey();
             if (i >= 2) interrupt_hold();

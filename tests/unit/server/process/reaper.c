@@ -23,7 +23,7 @@
 #endif
 
 /* LARGE is beyond malloc's largest threshold: such memory is mapped for itself, and unmapped when it is freed. */
-enum { DEADLINE_S = 60, LARGE = 64 << 20, MANY = 200 };
+enum { DEADLINE_S = 250, LARGE = 64 << 20, MANY = 200 };
 
 static bool gone(const struct block *block) {
 #ifdef ADDRESS_SANITIZER

@@ -91,7 +91,7 @@ static void in_child(void (*run)(void)) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        alarm(60);
+        alarm(250);
         run();
         _exit(0);
     }

@@ -29,7 +29,7 @@ enum { MOST_SHARDS = 3, SHARDS = 3 };
 enum { MOST_SHARDS = MAX_SHARDS, SHARDS = MAX_STRIPES / STRIPES_PER_SHARD };
 #endif
 
-enum { THREADS = 4, ROUNDS = 3000, DEADLINE_S = 60 };
+enum { THREADS = 4, ROUNDS = 3000, DEADLINE_S = 250 };
 
 static uint32_t lock_word(unsigned index) {
     return __atomic_load_n(&stripes.all[index].lock, __ATOMIC_RELAXED);
