@@ -863,7 +863,7 @@ static bool is_below(struct tree_key a, struct tree_key b) {
 }
 
 /* Between which places the first element lies that is not below a number: that at `low` is below it, or is the first, and
- * that at `high` is not, or there is none. */
+ * that at `high` is not, or there is none. Where the two are the same it has been found. */
 struct near {
     unsigned low, high;
     size_t offset; /* of the element at `low` */
@@ -886,20 +886,58 @@ static bool narrow(const struct leaf *leaf, struct tree_key key, struct near *ne
     return below;
 }
 
-/* Milliseconds lie evenly as a rule: so a few elements around the place where it would be then are tried first. */
+/* Is the element at a place and its offset below a number, whose milliseconds are more than the base's? Those of two
+ * bytes are compared as they are written. */
+static inline bool below_at(const struct leaf *leaf, unsigned place, size_t offset, struct tree_key key) {
+    const unsigned char *at = (const unsigned char *)element_at(leaf, offset);
+    struct tree_key base = base_of(leaf);
+    uint64_t wanted = key.high - base.high, ms = at[0];
+    bool brief = ms < 128;
+    if (!brief && at[1] < 128) {
+        ms = (ms & 127) | (uint64_t)at[1] << 7;
+        brief = true;
+    }
+    if (brief && ms != wanted) return ms < wanted;
+    uint8_t len = lens_in(&shapes[TREE_STREAM], leaf)[(size_t)2 * place];
+    return is_below(decode_id((const char *)at, len, base), key);
+}
+
+/* From an element on, in the direction of the bound, a few steps at most. */
+static void walk_to_bound(const struct leaf *leaf, struct tree_key key, struct near *near, unsigned at) {
+    enum { STEPS = 16 };
+    const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf);
+    size_t offset = offset_in(&shapes[TREE_STREAM], leaf, at);
+    unsigned left = STEPS;
+    if (below_at(leaf, at, offset, key)) {
+        do {
+            if (left-- == 0) return;
+            near->low = at;
+            near->offset = offset;
+            offset += (size_t)lens[(size_t)2 * at] + lens[(size_t)2 * at + 1];
+        } while (++at < near->high && below_at(leaf, at, offset, key));
+    } else {
+        for (near->high = at; at > 0; near->high = --at) {
+            size_t before = offset - lens[(size_t)2 * at - 2] - lens[(size_t)2 * at - 1];
+            if (below_at(leaf, at - 1, before, key)) break;
+            if (left-- == 0) return;
+            offset = before;
+        }
+    }
+    *near = (struct near){at, at, offset};
+}
+
+/* Milliseconds lie evenly as a rule: so the elements around the place where it would be then are tried first. */
 static void narrow_by_guess(const struct leaf *leaf, struct tree_key key, struct near *near) {
-    enum { AROUND = 8 };
     const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf) + (size_t)2 * (near->high - 1u);
     struct tree_key base = base_of(leaf);
     uint64_t last = decode_id(element_at(leaf, leaf->used - lens[0] - lens[1]), lens[0], base).high;
     if (key.high <= base.high || key.high >= last || last - base.high > UINT32_MAX) return;
     unsigned guess = (unsigned)((key.high - base.high) * near->high / (last - base.high));
     assert(guess < near->high);
-    /* What is looked at next lies within these lines: they come together. */
+    /* What is looked at lies within these lines: they come together. */
     const char *about = element_at(leaf, (size_t)((uint32_t)leaf->used * guess / near->high));
     for (int line = -2; line < 2; line++) memory_prefetch(about + 64 * line);
-    if (guess > AROUND && !narrow(leaf, key, near, guess - AROUND)) return;
-    if (near->low + 2 * AROUND < near->high) narrow(leaf, key, near, near->low + 2 * AROUND);
+    walk_to_bound(leaf, key, near, guess);
 }
 
 /* A place near the bound, but not behind it, in a leaf without long parts. */

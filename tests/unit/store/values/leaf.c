@@ -181,6 +181,32 @@ static void bounds_are_those_of_the_order(void) {
     }
 }
 
+/* Numbers that lie evenly, in two heaps, or anyhow: wherever one looks first, the bound is what counting says. */
+static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
+    enum { MOST = 150 };
+    for (unsigned round = 0; round < 60; round++) {
+        uint64_t numbers[MOST], next = 1;
+        unsigned count = 1 + (unsigned)check_random(&seed) % MOST, below = 0;
+        struct leaf *leaf = NULL;
+        for (unsigned i = 0; i < count; i++) {
+            struct element element = {.member = 5, .key = {next / 3, next % 3}};
+            numbers[i] = next;
+            leaf = leaf ? grown(leaf, &element) : leaf_of_one(TREE_STREAM, &element, 0);
+            next += 1 + (round % 3 == 1 && i == count / 8 ? 5000
+                         : round % 3 == 2                 ? check_random(&seed) % 40
+                                                          : 2);
+        }
+        for (uint64_t number = 0; number < next + 10; number++) {
+            struct tree_item item = {.key = {number / 3, number % 3}};
+            bool equal, there = below < count && numbers[below] == number;
+            CHECK_INT(leaf_lower_bound(leaf, &item, &equal), below);
+            CHECK_INT(equal, there);
+            below += there;
+        }
+        free_leaf(leaf);
+    }
+}
+
 static void parts_of_every_length_come_back(void) {
     static char text[3 * TEXT_MAX];
     memset(text, 'x', sizeof text);
@@ -255,6 +281,7 @@ int main(void) {
     RUN(changes_in_place_equal_an_array);
     RUN(every_member_is_found_at_every_count);
     RUN(bounds_are_those_of_the_order);
+    RUN(bounds_among_numbers_do_not_depend_on_how_these_lie);
     RUN(parts_of_every_length_come_back);
     RUN(numbers_of_streams_reach_far);
     RUN(without_memory_nothing_is_held);
