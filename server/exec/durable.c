@@ -10,6 +10,11 @@ void durable_prepare(struct executor *executor) {
     if (journal_listens() && !appender_has_room(executor->clock.now_us / 1000)) gate_raise(GATE_ROOM);
 }
 
+void durable_note(struct executor *executor) {
+    const struct record_queue *queue = executor->effects.journal;
+    if (queue && queue_has_news(queue)) appender_note(executor->clock.now_us / 1000);
+}
+
 void durable_tell(struct executor *executor, bool came) {
     struct record_queue *queue = executor->effects.journal;
     bool news = queue && queue_take_news(queue);

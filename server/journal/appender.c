@@ -72,8 +72,11 @@ static struct {
     _Atomic int64_t since_ms, last_rewrite_s, begun_ms;
     _Atomic int64_t
         waits_since_ms; /* what is not written is not older; WRITER_NEVER: all is, or it is about to be */
+    _Atomic int64_t
+        came_ms; /* no change that the thread has not seen yet is older; WRITER_NEVER: there is none */
     _Atomic uint64_t synced, written, file_size, other_size, base_size, rewrites, failures, delayed, peak;
-} appender = {.mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX, .waits_since_ms = INT64_MAX};
+} appender = {
+    .mutex = MUTEX(LOCK_JOURNAL), .since_ms = INT64_MAX, .waits_since_ms = INT64_MAX, .came_ms = INT64_MAX};
 
 static struct manifest_place place(void) {
     return (struct manifest_place){config.appenddirname, config.appendfilename};
@@ -107,7 +110,7 @@ bool appender_open(struct disk *disk, const struct appender_server *server, unsi
     appender.disk = disk;
     appender.server = server;
     appender.step = STEP_NONE;
-    appender.since_ms = appender.waits_since_ms = WRITER_NEVER;
+    appender.since_ms = appender.waits_since_ms = appender.came_ms = WRITER_NEVER;
     appender.left = false;
     appender.unsynced_ms = WRITER_NEVER;
     appender.rewrite_ok = true;
@@ -657,9 +660,17 @@ bool appender_cut(struct record_queue *queue, int64_t unix_ms) {
 
 /* ---- The thread ----------------------------------------------------------------------------------- */
 
+void appender_note(uint64_t now_ms) {
+    int64_t none = WRITER_NEVER;
+    if (atomic_load(&appender.came_ms) == WRITER_NEVER)
+        (void)atomic_compare_exchange_strong(&appender.came_ms, &none, (int64_t)now_ms);
+}
+
 bool appender_has_room(uint64_t now_ms) {
-    int64_t since_ms = atomic_load(&appender.since_ms), waits_ms = atomic_load(&appender.waits_since_ms);
+    int64_t since_ms = atomic_load(&appender.since_ms), waits_ms = atomic_load(&appender.waits_since_ms),
+            came_ms = atomic_load(&appender.came_ms);
     if (waits_ms < since_ms) since_ms = waits_ms;
+    if (came_ms < since_ms) since_ms = came_ms;
     bool old = since_ms != WRITER_NEVER && (int64_t)now_ms - since_ms > APPENDER_AGE_MAX_MS;
     if (old && policy() == WRITER_EVERYSEC &&
         !atomic_load_explicit(&appender.syncs_rest, memory_order_relaxed))
@@ -691,10 +702,13 @@ static void make_room(int64_t now_ms) {
 }
 
 /* A turn of the writer, and how old what it leaves may be: records say nothing of that, so all that a turn finds counts as
- * old as the beginning of the one before, or, if that left nothing, of this one. */
+ * old as the beginning of the one before, or, if that left nothing, as what came first since then. */
 static int64_t write_turn(struct writer *writer, int64_t now_ms) {
+    int64_t came_ms = atomic_load(&appender.came_ms);
     if (!appender.left) appender.left_ms = now_ms;
+    if (came_ms < appender.left_ms) appender.left_ms = came_ms;
     atomic_store(&appender.waits_since_ms, appender.left_ms);
+    atomic_store(&appender.came_ms, WRITER_NEVER); /* what comes from here on is not counted in it */
     uint64_t there = journal_next();
     if (appender.sleep_us && writer->written != journal_next()) delay_sleep(appender.sleep_us);
     uint64_t batches = writer->batches;

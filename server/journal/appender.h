@@ -88,6 +88,9 @@ void appender_give_files(void);
 
 /* ---- Any thread ------------------------------------------------------------------------------------ */
 
+/* There are changes in the journal that were made at this time of the monotonic clock, in milliseconds, or later.
+ * Whoever adds some calls it: a journal's thread that does not come to its turn cannot tell how old they are. */
+void appender_note(uint64_t now_ms);
 /* Is there room for more changes? Where not, whoever wants to make some is held. */
 bool appender_has_room(uint64_t now_ms);
 

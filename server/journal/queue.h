@@ -74,6 +74,10 @@ void queue_add_cut(struct record_queue *queue, struct bytes name);
 /* What was added since the last seal, one record at least, happened at once, as number `ticket`. */
 void queue_seal(struct record_queue *queue, uint64_t ticket);
 
+/* Was anything sealed since queue_take_news? */
+static inline bool queue_has_news(const struct record_queue *queue) {
+    return atomic_load_explicit(&queue->sealed, memory_order_relaxed) != queue->told;
+}
 /* Was anything sealed since this was asked last? */
 static inline bool queue_take_news(struct record_queue *queue) {
     uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_relaxed);

@@ -203,6 +203,7 @@ static void commit(struct shard *shard) {
 }
 
 static void flush(struct shard *shard) {
+    durable_note(&shard->exec);
     conn_list_run(&shard->flush, send_flush);
     durable_tell(&shard->exec, crowd_tell(&shard->crowd));
 }

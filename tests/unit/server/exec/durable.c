@@ -25,6 +25,35 @@ static void who_writes_is_held_without_room(void) {
     disk_free(&disk);
 }
 
+/* The thread that writes has no turn. */
+static void who_writes_is_held_while_nothing_is_written(void) {
+    enum { BEGUN_MS = 5000, LATE_MS = BEGUN_MS + APPENDER_AGE_MAX_MS };
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    durable_note(&shards->exec); /* of nothing */
+    shards->exec.clock.now_us = BEGUN_MS * 1000;
+    EXPECT("get k\nset k v\n", NIL OK);
+    durable_note(&shards->exec);
+    shards->exec.clock.now_us = LATE_MS * 1000;
+    EXPECT("set k w\n", OK);
+    durable_note(&shards->exec);
+    durable_tell(&shards->exec, false);
+    shards->exec.clock.now_us = (LATE_MS + 1) * 1000;
+    EXPECT("set k x\n", "");
+    CHECK(held && fixture_raised(GATE_ROOM));
+    freed = 0;
+    log_turns(LATE_MS + 1); /* it is as old on its way to the disk */
+    CHECK(disk_says(LOG_INCR(1), "$1\r\nw\r\n") && freed == 0);
+    log_turns(LATE_MS + 1 + WRITER_SYNC_MS);
+    CHECK(freed == 1 && !fixture_raised(GATE_ROOM));
+    shards->exec.clock.now_us = (LATE_MS + 5000) * 1000;
+    durable_note(&shards->exec); /* of nothing again */
+    EXPECT("set k x\nget k\n", OK "$1\r\nx\r\n");
+    CHECK(!held);
+    log_stop();
+    disk_free(&disk);
+}
+
 static void who_writes_is_refused_while_the_disk_fails(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\n"));
@@ -89,6 +118,7 @@ static void marks_do_not_outlive_a_request_that_records_nothing(void) {
 
 int main(void) {
     RUN(who_writes_is_held_without_room);
+    RUN(who_writes_is_held_while_nothing_is_written);
     RUN(who_writes_is_refused_while_the_disk_fails);
     RUN(news_is_told_once);
     RUN(marks_do_not_outlive_a_request_that_records_nothing);
