@@ -93,6 +93,7 @@ def test_loading(build, out):
         return
     found = results(build, out, "loading", "loading", "--quick")
     must([row["on"] for row in found[:2]] == ["one CPU", "two CPUs"] and found[0]["file"] == "string, 16 + 16", f"loading: {found}")
+    must(found[-1]["file"].startswith("append-only file"), f"loading: {found[-1]}")
     # Seconds by the clock are whole milliseconds, and small files take less.
     must(all(set(row["servers"]) == {"redis", "kevy"} and row["times"] >= 0 and all(cpu > 0 for _, cpu in row["servers"].values())
              for row in found), f"loading: {found}")

@@ -1,7 +1,9 @@
-"""Loading: how long a start takes that finds an RDB file, and how much CPU time. Every server gets the same file, which redis-server
-saved. On one CPU each, kevy with one shard, where CPU time is compared; and on both, kevy with two, where it is time.
+"""Loading: how long a start takes that finds an RDB file, or an append-only one, and how much CPU time. Every server gets the same file,
+and an RDB file is one that redis-server saved. On one CPU each, kevy with one shard, where CPU time is compared; and on both, kevy with
+two, where it is time.
 """
 import os
+import random
 import re
 import shutil
 import tempfile
@@ -17,7 +19,9 @@ STRINGS = 5_000_000
 FASTER = 1.3  # than redis-server in keys per second, on one CPU
 FASTER_ON_TWO = 2.0
 MOST_SECONDS = 600
-LOADED = re.compile(rb"DB loaded from disk: ([0-9.]+) seconds")
+LOADED = re.compile(rb"DB loaded from (?:disk|append only file): ([0-9.]+) seconds")
+RDB, AOF = "dump.rdb", "appendonly.aof"
+COMMANDS_OF_A_STRING = 2  # of the append-only file, for each of the strings of the first RDB file
 
 
 def shapes(bench):
@@ -35,14 +39,27 @@ def make_file(bench, shape, directory):
         client.send_requests(server, memory.requests_of(shape))
         client.check_size(server, shape.values)
         client.ask(server, "SAVE")
-        path = os.path.join(directory, "dump.rdb")
-        shutil.copy(os.path.join(server.directory, "dump.rdb"), path)
+        path = os.path.join(directory, RDB)
+        shutil.copy(os.path.join(server.directory, RDB), path)
+    return path
+
+
+def make_aof(shape, directory):
+    """Plain SETs of keys that come several times each, as servers before Redis 7 had them in one file."""
+    chance, keys = random.Random(shape.name), max(shape.values // 5, 1)
+    path = os.path.join(directory, AOF)
+    with open(path, "wb") as file:
+        file.write(client.request("SELECT", "0"))
+        for number in range(shape.values):
+            file.write(client.request("SET", "key:%012d" % chance.randrange(keys), "value:%010d" % number))
     return path
 
 
 def load(bench, name, path, shards, cpus):
     """[Seconds, as the server's log has them, CPU seconds of the whole start]"""
-    with bench.start(name, f"--shards {shards}" if name == "kevy" else "", cpus, {"dump.rdb": path}) as server:
+    file = os.path.basename(path)
+    more = (f"--shards {shards} " if name == "kevy" else "") + ("--appendonly yes --auto-aof-rewrite-percentage 0" if file == AOF else "")
+    with bench.start(name, more, cpus, {file: path}) as server:
         deadline = time.monotonic() + MOST_SECONDS
         while not (found := LOADED.search(server.whole_log())):
             server.check()
@@ -59,9 +76,11 @@ def loading(bench):
     ways = {"one CPU": (1, [bench.server_cpu], FASTER), "two CPUs": (2, sorted({bench.server_cpu, bench.client_cpu}), FASTER_ON_TWO)}
     out = report.Table(["file", "on"] + [f"{name} {what}" for name in names for what in ("s", "CPU s")] + ["times redis", "target", ""],
                        [40, 8] + [8] * 2 * len(names))
-    for shape in shapes(bench):
+    rdb = shapes(bench)
+    commands = replace(rdb[0], name="append-only file, SET 16 + 16", values=rdb[0].values * COMMANDS_OF_A_STRING)
+    for shape in [*rdb, commands]:
         with tempfile.TemporaryDirectory(prefix="kevy-bench-") as directory:
-            path = make_file(bench, shape, directory)
+            path = make_aof(shape, directory) if shape is commands else make_file(bench, shape, directory)
             for way, (shards, cpus, target) in ways.items():
                 rounds = {name: [load(bench, name, path, shards, cpus) for _ in range(bench.rounds)] for name in names}
                 best = {name: [min(figures) for figures in zip(*rounds[name])] for name in names}
