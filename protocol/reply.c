@@ -21,6 +21,20 @@ static inline char *put_crlf(char *at) {
     return at + 2;
 }
 
+/* The digits of 1 to 99,999,999, all of them at once, each in a byte of a word: halves, quarters and then eighths of the
+ * number are divided side by side (Khuong, "How to print integers really fast", 2017). Writes eight bytes. */
+static inline char *put_digits(char *at, uint32_t n) {
+    uint64_t halves = n / 10000 | (uint64_t)(n % 10000) << 32;
+    uint64_t hundreds = (halves * 10486 >> 20) & 0x0000007f0000007f; /* of each half, by 100 */
+    uint64_t quarters = ((halves - 100 * hundreds) << 16) + hundreds;
+    uint64_t tens = (quarters * 103 >> 10) & 0x000f000f000f000f; /* of each quarter, by 10 */
+    uint64_t digits = ((quarters - 10 * tens) << 8) + tens;
+    unsigned zeroes = (unsigned)__builtin_ctzll(digits) / 8; /* the first digit is in the lowest byte */
+    digits = (digits >> 8 * zeroes) + 0x3030303030303030;
+    memcpy(at, &digits, sizeof digits);
+    return at + 8 - zeroes;
+}
+
 /* "<type><n>\r\n"; writes four bytes at least. */
 static inline char *put_header(char *at, char type, uint64_t n) {
     if (n < 10) {
@@ -34,7 +48,8 @@ static inline char *put_header(char *at, char type, uint64_t n) {
         return at + 5;
     }
     *at++ = type;
-    return put_crlf(at + number_format_u64(at, n));
+    bool at_once = n < 100000000 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    return put_crlf(at_once ? put_digits(at, (uint32_t)n) : at + number_format_u64(at, n));
 }
 
 static void reply_header(struct reply *reply, char type, uint64_t n) {

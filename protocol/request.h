@@ -210,8 +210,9 @@ static inline bool request_head_is(const struct request_head *head, struct bytes
 }
 
 /* request_parse_whole for a request that begins with this head. */
-static inline bool request_parse_behind(const struct request_head *head, const struct request_limits *limits,
-                                        struct bytes data, struct request_args *args, size_t *used) {
+static inline __attribute__((always_inline)) bool
+request_parse_behind(const struct request_head *head, const struct request_limits *limits, struct bytes data,
+                     struct request_args *args, size_t *used) {
     if (head->count > args->capacity) return false;
     args->argv[0] = (struct bytes){data.data + 8, head->size - 10};
     struct request_start start = {data.data + head->size, 1, head->count};

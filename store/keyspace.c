@@ -18,13 +18,21 @@ enum {
     TIDY_UNTIMED = 0,        /* tidy_ms of what has become free, and of which nobody has heard yet */
 };
 
+static struct keyspace *line_in(void *memory) {
+    uintptr_t at = (uintptr_t)memory + _Alignof(struct keyspace) - 1;
+    return (struct keyspace *)(at - at % _Alignof(struct keyspace));
+}
+
 struct keyspace *keyspace_new(const struct keyspace_options *options) {
     unsigned databases = options->databases;
     assert(databases >= 1 && databases <= KEYSPACE_MAX_DATABASES);
-    struct keyspace *ks = memory_zeroed(sizeof *ks + databases * sizeof ks->db[0]);
-    if (ks == NULL) return NULL;
+    void *memory = memory_zeroed(sizeof(struct keyspace) + databases * sizeof(struct keyspace_database) +
+                                 _Alignof(struct keyspace) - 1);
+    if (memory == NULL) return NULL;
+    struct keyspace *ks = line_in(memory);
+    ks->memory = memory;
     if (!slab_init(&ks->slab, options->arena_bytes)) {
-        free(ks);
+        free(memory);
         return NULL;
     }
     ks->seed = options->seed;
@@ -34,6 +42,11 @@ struct keyspace *keyspace_new(const struct keyspace_options *options) {
     ks->mappings_left = options->mapped_blocks ? (int)options->mapped_blocks : KEYSPACE_MAPPED_BLOCKS;
     ks->next_expiry_ms = ks->tidy_ms = INT64_MAX;
     return ks;
+}
+
+struct entry *keyspace_search(const struct keyspace *ks, unsigned db, struct key key) {
+    struct table_slot slot = table_find(&ks->db[db].table, &ks->slab, key.name, key.hash);
+    return slot.bucket ? table_entry(&ks->slab, slot) : NULL;
 }
 
 /* ---- Graves --------------------------------------------------------------------------------------- */
@@ -114,7 +127,7 @@ void keyspace_free(struct keyspace *ks) {
     }
     assert(ks->block_bytes == 0 && keyspace_memory(ks) == 0); /* 3 */
     slab_destroy(&ks->slab);
-    free(ks);
+    free(ks->memory);
 }
 
 /* ---- Whole databases ------------------------------------------------------------------------------ */

@@ -68,6 +68,10 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 
 /* The entry, expired or not; NULL if there is none. */
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
+/* What it is made of: a short look, which calls nothing and finds nearly all that there is (table_glimpse), and a whole one. */
+static inline struct entry *keyspace_glimpse(const struct keyspace *ks, unsigned db, struct key key,
+                                             bool *absent);
+struct entry *keyspace_search(const struct keyspace *ks, unsigned db, struct key key);
 
 /* Entries, expired ones included; and those of them whose key has an expiry. */
 static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db);
@@ -173,28 +177,31 @@ struct keyspace_database {
 };
 _Static_assert(sizeof(struct keyspace_database) <= 64, "an unused database is a cache line");
 
+/* What every request reads of it is one cache line, and the table of a database is another. */
 struct keyspace {
-    struct slab slab;
-    const struct hash_seed *seed;
-    const struct type *const *types;
-    struct heap *heap;
-    struct keyspace_snapshot *snapshot; /* NULL: none is under way (snapshot.h) */
-    struct table_directory *graves;     /* flushed tables, to be taken apart */
-    uint64_t buried;                    /* entries in these */
-    struct dead dead;                   /* objects, to be taken apart */
-    struct put_off *put_off;            /* keys whose objects are to be tended */
-    uint64_t block_bytes;
+    bool news;              /* next_expiry_ms or tidy_ms was lowered */
+    uint8_t stamp;          /* of what is made now (entry.h) */
+    uint8_t stamps;         /* that entries may have besides it: snapshots that did not get to their ends */
+    int mappings_left;      /* for blocks that are mappings; below 0 where some had to be */
     int64_t next_expiry_ms; /* a lower bound over all wheels */
+    struct keyspace_snapshot *snapshot; /* NULL: none is under way (snapshot.h) */
+    struct heap *heap;
+    const struct type *const *types;
+    const struct hash_seed *seed;
+    struct slab slab;               /* lookups need its first word, and no more */
+    struct table_directory *graves; /* flushed tables, to be taken apart */
+    uint64_t buried;                /* entries in these */
+    struct dead dead;               /* objects, to be taken apart */
+    struct put_off *put_off;        /* keys whose objects are to be tended */
+    uint64_t block_bytes;
     int64_t tidy_ms; /* when keyspace_upkeep is to come: INT64_MAX while there is nothing for it to free */
     int64_t now_ms;  /* the latest that keyspace_expire was told: where new wheels begin */
     uint16_t expire_from; /* the database that keyspace_expire looks at first */
     uint16_t databases;
-    int mappings_left; /* for blocks that are mappings; below 0 where some had to be */
-    bool news;         /* next_expiry_ms or tidy_ms was lowered; beside what every lookup reads */
-    uint8_t stamp;     /* of what is made now (entry.h) */
-    uint8_t stamps;    /* that entries may have besides it: snapshots that did not get to their ends */
-    struct keyspace_database db[];
+    void *memory; /* that was allocated: it begins at the first whole line in there */
+    struct keyspace_database db[] __attribute__((aligned(64)));
 };
+_Static_assert(offsetof(struct keyspace, slab.arena.base) < 64, "what lookups need is one line");
 
 static inline const struct bucket *keyspace_prefetch_bucket(const struct keyspace *ks, unsigned db,
                                                             uint64_t hash) {
@@ -206,10 +213,16 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
     table_prefetch_entry(bucket, &ks->slab, hash);
 }
 
-static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {
+static inline __attribute__((always_inline)) struct entry *
+keyspace_glimpse(const struct keyspace *ks, unsigned db, struct key key, bool *absent) {
     debug_assert(db < ks->databases && key.hash == hash_bytes(ks->seed, key.name));
-    struct table_slot slot = table_find(&ks->db[db].table, &ks->slab, key.name, key.hash);
-    return slot.bucket ? table_entry(&ks->slab, slot) : NULL;
+    return table_glimpse(&ks->db[db].table, &ks->slab, key.name, key.hash, absent);
+}
+
+static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key) {
+    bool absent;
+    struct entry *e = keyspace_glimpse(ks, db, key, &absent);
+    return __builtin_expect(e || absent, 1) ? e : keyspace_search(ks, db, key);
 }
 
 static inline uint64_t keyspace_buried(const struct keyspace *ks) {

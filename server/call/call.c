@@ -180,15 +180,6 @@ void call_reply_part(struct call *call, const struct entry *e, struct bytes part
         reply_bulk(call->reply, part);
 }
 
-struct block *call_block(struct call *call, uint32_t arg) {
-    return block_find(call->arg_blocks, call->arg_block_count, call->argv[arg], &call->arg_block_next);
-}
-
-struct value call_value(struct call *call, uint32_t arg) {
-    struct block *block = call_block(call, arg);
-    return block ? (struct value){.kind = VALUE_BLOCK, .block = block} : value_of_bytes(call->argv[arg]);
-}
-
 /* ---- Arguments ------------------------------------------------------------------------------------ */
 
 void call_syntax_error(struct call *call) {

@@ -200,9 +200,8 @@ struct entry *call_expire(struct call *call, unsigned db, struct entry *e);
 
 /* The lookup that all others are made of. NULL if the key is absent or expired; expired keys are deleted on the way. */
 static inline struct entry *call_find(struct call *call, unsigned db, uint32_t arg) {
-    struct key key = call_key(call, arg);
-    assert(call_holds(call, stripe_index(key.hash)));
-    struct entry *e = keyspace_find(call_keyspace(call, arg), db, key);
+    assert(call_holds(call, stripe_index(call->hash[arg])));
+    struct entry *e = keyspace_find(call_keyspace(call, arg), db, call_key(call, arg));
     if (__builtin_expect(!e || !entry_is_due(e, call->effects->now_ms), 1)) return e;
     return call_expire(call, db, e);
 }
@@ -210,8 +209,20 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
 /* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). The clock
  * has one-second steps, so a second use within the same second writes nothing and the cache line stays clean. */
 static inline void call_touch(struct call *call, struct entry *e) {
-    uint32_t clock = (uint32_t)((uint64_t)call_clock_ms(call) / 1000) & 0xffffff;
+    uint32_t clock = call->effects->access;
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
+}
+
+/* The quick half of call_read: an entry that a short look finds, noted as read. NULL: nothing is known, and nothing was done.
+ * Calls nothing. */
+static inline __attribute__((always_inline)) struct entry *call_glimpse(struct call *call, uint32_t arg) {
+    bool absent;
+    assert(call_holds(call, stripe_index(call->hash[arg])));
+    struct entry *e = keyspace_glimpse(call_keyspace(call, arg), call->db, call_key(call, arg), &absent);
+    if (__builtin_expect(!e || entry_is_due(e, call->effects->now_ms), 0)) return NULL;
+    metric_add(&call->effects->metrics->keyspace_hits, 1);
+    call_touch(call, e);
+    return e;
 }
 
 /* A reader did not find the key argv[arg]: says so. */
@@ -259,9 +270,16 @@ void call_reply_part(struct call *call, const struct entry *e, struct bytes part
 /* A bulk of these bytes, which lie in the block: sent from there. */
 void call_reply_pinned(struct reply *reply, struct metrics *metrics, struct block *block, struct bytes bytes);
 /* The memory of its own that a large argument may have, else NULL. */
-struct block *call_block(struct call *call, uint32_t arg);
+static inline struct block *call_block(struct call *call, uint32_t arg) {
+    if (__builtin_expect(call->arg_block_count == 0, 1)) return NULL;
+    return block_find(call->arg_blocks, call->arg_block_count, call->argv[arg], &call->arg_block_next);
+}
 /* The value argument as keyspace_set wants it; the argument's own block is handed over where there is one. */
-struct value call_value(struct call *call, uint32_t arg);
+static inline struct value call_value(struct call *call, uint32_t arg) {
+    struct block *block = call_block(call, arg);
+    return __builtin_expect(!block, 1) ? value_of_bytes(call->argv[arg])
+                                       : (struct value){.kind = VALUE_BLOCK, .block = block};
+}
 
 /* ---- Arguments ------------------------------------------------------------------------------------ */
 

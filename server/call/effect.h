@@ -59,6 +59,7 @@ struct changed_marks {
 struct effects {
     uint64_t changes; /* so far, as Redis counts them: by keys, mostly */
     int64_t now_ms;   /* Unix time of whatever runs: of a batch, until a command of it has taken long */
+    uint32_t access;  /* the same as entries note it: effects_set_time */
     /* 0; or a file is run: Unix time. now_ms is 0 then, for what the file does not delete is there, whatever its expiry. */
     int64_t replay_ms;
     bool
@@ -75,6 +76,12 @@ struct effects {
     struct invalidator tracking;  /* who is to be told that what he has read is no longer valid */
     struct wakes *wakes; /* shards that have been sent something, to be woken by the loop: clients/post.h */
 };
+
+/* now_ms, and what follows from it; once replay_ms is known. */
+static inline void effects_set_time(struct effects *x, int64_t now_ms) {
+    x->now_ms = now_ms;
+    x->access = (uint32_t)((uint64_t)(now_ms + x->replay_ms) / 1000) & 0xffffff;
+}
 
 /* The two halves of effect: the one that everybody pays, which is false where nobody listens, and the other one. */
 static inline bool effect_count(struct effects *x, struct stripe *stripe, uint64_t count) {

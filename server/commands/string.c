@@ -136,9 +136,18 @@ static void fail_after_reply(struct call *call) {
 
 /* ---- GET ------------------------------------------------------------------------------------------ */
 
-static void get(struct call *call) {
+static __attribute__((noinline)) void get_any(struct call *call) {
     struct entry *e = call_read(call, 1);
     if (call_is_string_or_reply(call, e)) call_reply_string(call, e);
+}
+static void get(struct call *call) {
+    struct entry *e = call_glimpse(call, 1);
+    if (__builtin_expect(!e, 0))
+        get_any(call);
+    else if (__builtin_expect(entry_is_short_string(e), 1))
+        reply_bulk(call->reply, (struct bytes){entry_value_at(e), e->value_len});
+    else if (call_is_string_or_reply(call, e))
+        call_reply_string(call, e);
 }
 COMMAND(get) = {.name = "get",
                 .arity = 2,

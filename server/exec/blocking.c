@@ -324,7 +324,7 @@ static void count_end(struct executor *executor, struct client *client, struct b
     if (state == WAIT_REFUSED) errorstats_note(BYTES("UNBLOCKED"));
     if (state == WAIT_REFUSED || state == WAIT_TIMED_OUT)
         metric_add(&executor->metrics.commands[saved->command->id].failed, 1);
-    executor->effects.now_ms = executor->clock.now_ms;
+    effects_set_time(&executor->effects, executor->clock.now_ms);
     if (state != WAIT_ENDED && config.latency_tracking)
         histogram_note(&executor->histograms, saved->command->id, blocked->spent_ns, 1);
     if (state != WAIT_ENDED) slowlog_add(&call, blocked->spent_ns);

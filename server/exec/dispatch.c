@@ -32,7 +32,7 @@ static bool is_outermost(const struct call *call) {
 
 static void set_time(struct executor *executor) {
     struct effects *effects = &executor->effects;
-    effects->now_ms = effects->replay_ms ? 0 : executor->clock.now_ms;
+    effects_set_time(effects, effects->replay_ms ? 0 : executor->clock.now_ms);
 }
 
 /* The batch's clock goes on behind a command whose time is accounted for. The time that commands see stands still until
@@ -259,10 +259,14 @@ static uint32_t gates_for(const struct executor *executor, const struct client *
 
 /* ---- Batches -------------------------------------------------------------------------------------- */
 
-static inline void open_call(struct call *call, const struct request *request) {
+/* All but the command, which plain requests that follow one another have in common, and the stripe. */
+static inline void open_arguments(struct call *call, const struct request *request) {
     call->argv = request->args.argv;
     call->argc = request->args.argc;
     call->hash = request->hash;
+}
+static inline void open_call(struct call *call, const struct request *request) {
+    open_arguments(call, request);
     call->command = request->command;
     call->stripe = STRIPE_NONE;
 }
@@ -372,14 +376,16 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
     unsigned first = done, ahead = command->ahead ? done : count; /* what is in front of it was looked at */
+    call->command = command;
     if (stripes.locking)
         for (unsigned i = 0; i < LOCKS_AHEAD; i++) prefetch_lock(batch, done + i, count);
     for (; done < count && batch[done].plain && batch[done].command == command; done++) {
         struct stripe *stripe = &stripes.all[batch[done].stripe];
         if (done == ahead) ahead += look_ahead(call, &batch[done], count - done);
         debug_assert(batch[done].stripe < stripes.count && prepare_runnable(&batch[done]));
-        open_call(call, &batch[done]);
+        open_arguments(call, &batch[done]);
         call->stripe = batch[done].stripe;
+        debug_assert(call->command == command);
         if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
         if (stripes.locking) prefetch_lock(batch, done + LOCKS_AHEAD, count);
         stripe_lock(stripe);

@@ -20,16 +20,6 @@ static __attribute__((noinline)) bool reserve_hashes(struct request *request) {
     return true;
 }
 
-/* Hashes a key argument and prefetches its bucket. Returns its stripe. */
-static inline __attribute__((always_inline)) unsigned hash_key(struct request *request, unsigned db,
-                                                               uint32_t arg) {
-    uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
-    unsigned stripe = stripe_index(hash);
-    request->hash[arg] = hash;
-    request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
-    return stripe;
-}
-
 /* Only a request of several stripes needs the set. */
 static void add_stripe(struct request *request, struct stripe_set *set, unsigned stripe) {
     if (request->stripe == STRIPE_NONE || request->stripe == stripe) {
@@ -67,9 +57,9 @@ static __attribute__((noinline)) bool find_keys(struct request *request, struct 
     assert(request->key_count <= request->key_capacity && args->argc <= request->hash_capacity);
     for (uint32_t i = 0; i < request->key_count; i++) {
         debug_assert(request->keys[i].arg > 0 && request->keys[i].arg < args->argc);
-        add_stripe(request, set, hash_key(request, db, request->keys[i].arg));
+        add_stripe(request, set, prepare_key(request, db, request->keys[i].arg));
     }
-    for (uint32_t i = 0; count < 0 && i < args->argc; i++) hash_key(request, db, i);
+    for (uint32_t i = 0; count < 0 && i < args->argc; i++) prepare_key(request, db, i);
     if (count < 0) request->stripe = STRIPE_ALL;
     return true;
 }
@@ -111,7 +101,7 @@ static __attribute__((noinline)) bool prepare_any(struct executor *executor, con
     if (argc > request->hash_capacity && !reserve_hashes(request)) return false;
     if (command->lone_key) {
         request->lone_key = command->lone_key;
-        request->stripe = hash_key(request, client->db, command->lone_key);
+        request->stripe = prepare_key(request, client->db, command->lone_key);
     } else if ((command->keys[0].flags || command->find_keys) &&
                !find_keys(request, &executor->sets[request - executor->batch], client->db)) {
         return false;
@@ -124,20 +114,14 @@ static __attribute__((noinline)) bool prepare_any(struct executor *executor, con
     return true;
 }
 
-/* Most requests are of a known row and have one key: these need no call and few registers. */
 bool prepare_request(struct executor *executor, const struct client *client, struct request *request,
                      const struct command *known) {
     debug_assert(request < executor->batch + BATCH_REQUESTS && request->args.argc > 0);
     debug_assert(!known || (known->run && command_arity_ok(known, request->args.argc)));
-    if (!known || !known->lone_key || request->args.argc > request->hash_capacity)
-        return prepare_any(executor, client, request, known);
-    request->command = known;
-    request->lone_key = known->lone_key;
-    request->key_count = 0;
-    request->bad_arity = request->bad_subcommand = false;
-    request->stripe = hash_key(request, client->db, known->lone_key);
-    settle(request, known);
-    return true;
+    if (known && prepare_is_lone(known, request->args.argc) &&
+        prepare_lone(request, client->db, known, known->lone_key))
+        return true;
+    return prepare_any(executor, client, request, known);
 }
 
 /* One huge request must not leave its arrays behind. */

@@ -16,6 +16,37 @@ static inline bool prepare_runnable(const struct request *request) {
     return request->command && request->command->run && !request->bad_subcommand && !request->bad_arity;
 }
 
+/* Hashes a key argument, notes the hash and prefetches its bucket. Returns its stripe. */
+static inline __attribute__((always_inline)) unsigned prepare_key(struct request *request, unsigned db,
+                                                                  uint32_t arg) {
+    uint64_t hash = hash_bytes(&stripes.seed, request->args.argv[arg]);
+    unsigned stripe = stripe_index(hash);
+    request->hash[arg] = hash;
+    request->bucket = keyspace_prefetch_bucket(stripes.all[stripe].keyspace, db, hash);
+    return stripe;
+}
+
+/* Is a request of this row with so many arguments plain whatever these are, and has it one key? */
+static inline bool prepare_is_lone(const struct command *command, uint32_t argc) {
+    return command->lone_key && prepare_quick(command, argc) && !(command->flags & CMD_ALL_STRIPES);
+}
+
+/* prepare_request for a row that prepare_is_lone, whose arity is right: most requests are such. False, and nothing is done,
+ * if prepare_request must be asked. */
+static inline __attribute__((always_inline)) bool
+prepare_lone(struct request *request, unsigned db, const struct command *known, uint32_t lone_key) {
+    debug_assert(known->run && lone_key == known->lone_key && command_arity_ok(known, request->args.argc));
+    if (__builtin_expect(request->args.argc > request->hash_capacity, 0)) return false;
+    request->command = known;
+    request->lone_key = lone_key;
+    request->key_count = 0;
+    request->plain = request->untimed = true;
+    request->bad_subcommand = request->bad_arity = false;
+    request->stripe = prepare_key(request, db, lone_key);
+    debug_assert(request->stripe < stripes.count);
+    return true;
+}
+
 /* Prepares a request of the batch, which is parsed: finds the row, unless it is `known` (and then its arity is right),
  * and the key arguments, hashes them, notes their stripes and prefetches their buckets. False without memory. */
 bool prepare_request(struct executor *executor, const struct client *client, struct request *request,

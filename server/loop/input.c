@@ -79,13 +79,13 @@ struct next_request {
     const struct command *known; /* its row where it begins as the one before, else NULL */
 };
 
-/* Fills in `next`, all but its args. */
+/* Fills in `next`, all but its args. Of requests that are alike the first that is not whole comes here. */
 static inline enum request_status parse_request(struct conn *conn, const struct request_limits *limits,
                                                 struct bytes data, struct next_request *next) {
     struct shard *shard = conn->shard;
     next->known = NULL;
     if (!conn->parser.saved) {
-        if (request_head_is(&shard->head, data) &&
+        if (!shard->head_lone && request_head_is(&shard->head, data) &&
             request_parse_behind(&shard->head, limits, data, next->args, &next->used)) {
             next->known = shard->head_command;
             return REQUEST_READY;
@@ -98,7 +98,9 @@ static inline enum request_status parse_request(struct conn *conn, const struct 
 /* The next request may begin as this one. A container's name says nothing yet: OBJECT begins many commands. */
 static void note_head(struct shard *shard, const struct request *request, const char *data) {
     if (!request->plain || request->command->container) return;
-    if (request_head_note(&shard->head, data, &request->args)) shard->head_command = request->command;
+    if (!request_head_note(&shard->head, data, &request->args)) return;
+    shard->head_command = request->command;
+    shard->head_lone = prepare_is_lone(request->command, request->args.argc);
 }
 
 struct parsed {
@@ -107,13 +109,47 @@ struct parsed {
     enum request_status status; /* of what stands behind them; READY: it was not looked at */
 };
 
+/* Does the next request begin as the one before, and are such requests plain and of one key? */
+static inline bool is_alike(const struct conn *conn, struct bytes rest) {
+    const struct shard *shard = conn->shard;
+    return shard->head_lone && request_head_is(&shard->head, rest) && !conn->parser.saved;
+}
+
+/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch. Whatever is the same for
+ * all of them is looked at once, and nothing is called. */
+static __attribute__((noinline)) void parse_alike(struct conn *conn, const struct request_limits *limits,
+                                                  struct bytes data, unsigned most, struct parsed *parsed) {
+    struct shard *shard = conn->shard;
+    const struct request_head head = shard->head;
+    const struct command *known = shard->head_command;
+    size_t used = parsed->used, end = data.len < BATCH_INPUT ? data.len : BATCH_INPUT, took;
+    struct request *request = &shard->exec.batch[parsed->count], *last = &shard->exec.batch[most];
+    uint32_t lone_key = known->lone_key, db = conn->client.db;
+    debug_assert(prepare_is_lone(known, head.count) && !conn->parser.saved);
+    for (; request < last && used < end; request++, used += took) {
+        struct bytes rest = {data.data + used, data.len - used};
+        if (!request_head_is(&head, rest) ||
+            !request_parse_behind(&head, limits, rest, &request->args, &took) ||
+            !prepare_lone(request, db, known, lone_key))
+            break;
+        request->begin = used;
+        request->end = used + took;
+    }
+    parsed->used = used;
+    parsed->count = (unsigned)(request - shard->exec.batch);
+    debug_assert(parsed->used <= data.len && parsed->count <= most);
+}
+
 /* Parses a batch and prefetches its keys. False without memory: the connection is shut. */
 static inline bool parse_batch(struct conn *conn, const struct request_limits *limits, const char *data,
                                size_t len, struct parsed *parsed) {
     struct shard *shard = conn->shard;
     unsigned most = batch_size(conn);
     *parsed = (struct parsed){.status = REQUEST_READY};
-    while (parsed->count < most && parsed->used < len && parsed->used < BATCH_INPUT) {
+    for (;;) {
+        if (is_alike(conn, (struct bytes){data + parsed->used, len - parsed->used}))
+            parse_alike(conn, limits, (struct bytes){data, len}, most, parsed);
+        if (parsed->count == most || parsed->used >= len || parsed->used >= BATCH_INPUT) break;
         struct request *request = &shard->exec.batch[parsed->count];
         struct bytes rest = {data + parsed->used, len - parsed->used};
         struct next_request next;

@@ -56,6 +56,7 @@ struct shard {
 
     struct request_head head;           /* of the last request of the usual form, */
     const struct command *head_command; /* and its row: a valid one, with the right number of arguments */
+    bool head_lone;                     /* such requests are plain and of one key: prepare_is_lone */
     struct request_limits limits, limits_unauthenticated;
     struct chunk_pool chunks;
     struct executor exec; /* runs them; its clock is read once a turn */

@@ -30,7 +30,7 @@ static __attribute__((noinline)) void tell_waiters(struct shard *shard, struct s
     struct call call = shard->exec.call;
     call.stripe = (uint32_t)(stripe - stripes.all);
     call.held = NULL;
-    shard->exec.effects.now_ms = shard->exec.clock.now_ms;
+    effects_set_time(&shard->exec.effects, shard->exec.clock.now_ms);
     blocking_serve(&call);
     effects_end(call.effects);
 }

@@ -56,6 +56,8 @@ static inline struct object *entry_object(const struct entry *e);
 /* The value as bytes; integers are written to scratch (NUMBER_I64_MAX_LEN bytes). Valid until the next change. */
 static inline struct bytes entry_string(const struct entry *e, char *scratch);
 static inline size_t entry_string_len(const struct entry *e);
+/* Is it a string whose bytes lie in the entry? */
+static inline bool entry_is_short_string(const struct entry *e);
 /* The same of a value of any type that is no object. */
 static inline struct bytes entry_bytes(const struct entry *e, char *scratch);
 /* Is it stored as an integer? Sets *number. */
@@ -130,20 +132,23 @@ static inline struct block *entry_key_block(const struct entry *e) {
     return e->key_in_block ? entry_pointer_at(entry_key_at(e)) : NULL;
 }
 
-/* Is the key these bytes? The hot half of every lookup: short keys are compared without a call. */
+/* Do these begin with the same bytes, 4 to 16 of them? */
+static inline bool entry_same_short(const char *a, const char *b, size_t len) {
+    debug_assert(len >= 4 && len <= 16);
+    if (len >= 8) return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + len - 8) ^ load_u64(b + len - 8))) == 0;
+    return ((load_u32(a) ^ load_u32(b)) | (load_u32(a + len - 4) ^ load_u32(b + len - 4))) == 0;
+}
+/* Is the key these bytes? True only of a key of 4 to 16 bytes, as most are: it takes no call to compare these. */
+static inline bool entry_has_short_key(const struct entry *e, struct bytes name) {
+    return e->key_len == name.len && name.len - 4 <= 12 && !e->key_in_block &&
+           entry_same_short(entry_key_at(e), name.data, name.len);
+}
+/* Is the key these bytes? */
 static inline bool entry_has_key(const struct entry *e, struct bytes name) {
     if (e->key_in_block) return bytes_equal(block_bytes(entry_key_block(e)), name);
     if (e->key_len != name.len) return false;
-    const char *a = entry_key_at(e), *b = name.data;
-    if (name.len >= 8 && name.len <= 16) {
-        size_t last = name.len - 8;
-        return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + last) ^ load_u64(b + last))) == 0;
-    }
-    if (name.len >= 4 && name.len < 8) {
-        size_t last = name.len - 4;
-        return ((load_u32(a) ^ load_u32(b)) | (load_u32(a + last) ^ load_u32(b + last))) == 0;
-    }
-    return name.len == 0 || memcmp(a, b, name.len) == 0;
+    if (name.len - 4 <= 12) return entry_same_short(entry_key_at(e), name.data, name.len);
+    return name.len == 0 || memcmp(entry_key_at(e), name.data, name.len) == 0;
 }
 
 /* ---- Definitions of the above --------------------------------------------------------------------- */
@@ -200,6 +205,9 @@ static inline void entry_set_int(struct entry *e, int64_t number) {
     memcpy(entry_value_at(e), &number, sizeof number);
 }
 
+static inline bool entry_is_short_string(const struct entry *e) {
+    return e->type == TYPE_STRING && e->kind == VALUE_INLINE;
+}
 static inline struct bytes entry_bytes(const struct entry *e, char *scratch) {
     int64_t number;
     debug_assert(e->kind != VALUE_OBJECT);

@@ -186,6 +186,23 @@ table_find(const struct table *table, const struct slab *slab, struct bytes name
     return (struct table_slot){0};
 }
 
+/* The entry, where a short look finds it: its tag is the first of the first bucket that fits, and its key is short, as nearly
+ * always. NULL: *absent says whether it is known that there is none. Calls nothing. */
+static inline __attribute__((always_inline)) struct entry *table_glimpse(const struct table *table,
+                                                                         const struct slab *slab,
+                                                                         struct bytes name, uint64_t hash,
+                                                                         bool *absent) {
+    *absent = table->entries == 0;
+    if (*absent) return NULL;
+    debug_assert(table_is_sane(table));
+    struct bucket *b = table_bucket(table, hash);
+    unsigned hits = table_match(b, table_tag(hash));
+    *absent = hits == 0 && b->overflow == 0;
+    if (hits == 0) return NULL;
+    struct entry *e = table_entry(slab, (struct table_slot){b, (unsigned)__builtin_ctz(hits)});
+    return entry_has_short_key(e, name) ? e : NULL;
+}
+
 /* The slot of an entry that is in the table. */
 struct table_slot table_find_handle(const struct table *table, const struct slab *slab, uint64_t hash,
                                     uint32_t handle);

@@ -3,13 +3,6 @@
 
 #include "store/values/object.h"
 
-struct value value_of_bytes(struct bytes bytes) {
-    struct value value = {.kind = VALUE_INLINE, .bytes = bytes};
-    bool may_be_number = bytes.len > 0 && bytes.len < NUMBER_I64_MAX_LEN && bytes.data[0] <= '9';
-    if (may_be_number && number_parse_i64(bytes, &value.number)) value.kind = VALUE_INT;
-    return value;
-}
-
 void value_retain(const struct value *value) {
     if (value->kind == VALUE_BLOCK) block_retain(value->block);
     if (value->kind == VALUE_OBJECT) object_retain(value->object);

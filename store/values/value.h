@@ -34,7 +34,12 @@ struct value {
 _Static_assert(sizeof(struct value) == 32, "a value is passed by value");
 
 /* The string with these bytes, which are borrowed. Integers are recognised. */
-struct value value_of_bytes(struct bytes bytes);
+static inline struct value value_of_bytes(struct bytes bytes) {
+    struct value value = {.kind = VALUE_INLINE, .bytes = bytes};
+    bool may_be_number = bytes.len > 0 && bytes.len < NUMBER_I64_MAX_LEN && bytes.data[0] <= '9';
+    if (may_be_number && number_parse_i64(bytes, &value.number)) value.kind = VALUE_INT;
+    return value;
+}
 
 struct object; /* object.h */
 struct dead;

@@ -71,6 +71,25 @@ static void sink_close(struct array_sink *sink) {
 
 #define CHECK_SAME(call, expected) CHECK_BOTH(call, expected, expected)
 
+static void check_int(int64_t n) {
+    char text[32];
+    int len = snprintf(text, sizeof text, ":%lld\r\n", (long long)n);
+    struct array_sink sink = sink_open(2, 64);
+    reply_int(&sink.reply, n);
+    sink_collect(&sink);
+    CHECK_BYTES(buffer_bytes(&sink.written), ((struct bytes){text, (size_t)len}));
+    sink_close(&sink);
+}
+
+/* Of every length, at the edges of each, and many in between. */
+static void integers_have_the_digits_that_they_should(void) {
+    static const int64_t steps[] = {1, 7, 991, 99991, 10000019};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int64_t n = 0; n < 20000 * steps[i]; n += steps[i]) check_int(n);
+    for (int64_t edge = 1; edge < 1000000000000; edge *= 10)
+        for (int64_t n = edge - 1; n <= edge + 1; n++) check_int(n);
+}
+
 static void integers_and_strings_are_the_same_in_both(void) {
     CHECK_SAME(reply_ok(r), "+OK\r\n");
     CHECK_SAME(reply_simple(r, "QUEUED"), "+QUEUED\r\n");
@@ -263,6 +282,7 @@ static void a_refused_reply_swallows_the_rest(void) {
 
 int main(void) {
     seed = check_seed();
+    RUN(integers_have_the_digits_that_they_should);
     RUN(integers_and_strings_are_the_same_in_both);
     RUN(the_rest_has_two_forms);
     RUN(bulks_of_every_length_are_copied_whole);

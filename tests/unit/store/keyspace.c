@@ -17,6 +17,7 @@ static unsigned random_below(unsigned n) {
 
 static struct keyspace *make(void) {
     struct keyspace *ks = keyspace_new(&(struct keyspace_options){.seed = &hash_seed, .databases = 3});
+    CHECK((uintptr_t)ks % 64 == 0 && (uintptr_t)&ks->db[1] % 64 == 0);
     CHECK(ks);
     return ks;
 }

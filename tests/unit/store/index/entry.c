@@ -69,12 +69,15 @@ static void keys_compare_whole_at_every_length(void) {
         memset(key, 'k', sizeof key);
         struct entry *e = make(len % 2, (struct bytes){key, len}, VALUE_INLINE, "v", 1);
         CHECK(entry_has_key(e, (struct bytes){key, len}));
+        CHECK(entry_has_short_key(e, (struct bytes){key, len}) == (len >= 4 && len <= 16));
         if (len) CHECK(!entry_has_key(e, (struct bytes){key, len - 1}));
         if (len < 40) CHECK(!entry_has_key(e, (struct bytes){key, len + 1}));
+        if (len < 40) CHECK(!entry_has_short_key(e, (struct bytes){key, len + 1}));
         for (size_t i = 0; i < len; i++) {
             memcpy(other, key, len);
             other[i] ^= 1;
             CHECK(!entry_has_key(e, (struct bytes){other, len}));
+            CHECK(!entry_has_short_key(e, (struct bytes){other, len}));
         }
         free(e);
     }
@@ -88,6 +91,8 @@ static void blocks_hold_what_is_long(void) {
     e->key_in_block = true;
     CHECK_BYTES(entry_key(e), BYTES("the key"));
     CHECK(entry_has_key(e, BYTES("the key")) && !entry_has_key(e, BYTES("the kex")));
+    CHECK(!entry_has_short_key(e, BYTES("the key")));
+    CHECK(!entry_has_short_key(e, (struct bytes){(const char *)&key, sizeof key}));
     CHECK_BYTES(entry_string(e, scratch), BYTES("the value"));
     CHECK(entry_block(e) == value);
     block_release(key);
