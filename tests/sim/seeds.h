@@ -1,6 +1,6 @@
 /* seeds.h - what programs of tests/sim share: runs from seeds, of which each can be made again.
  *
- *     PROGRAM [--seed N] [--seeds N]      one seed; or so many, from a first one that is printed (check_seed() of check.h) */
+ *     PROGRAM [--seed N] [--seeds N]      one seed; or so many, from a first one that is printed (KEVY_SEED, check.h) */
 #ifndef KEVY_TESTS_SEEDS_H
 #define KEVY_TESTS_SEEDS_H
 
