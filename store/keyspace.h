@@ -68,7 +68,8 @@ static inline void keyspace_prefetch_entry(const struct keyspace *ks, const stru
 
 /* The entry, expired or not; NULL if there is none. */
 static inline struct entry *keyspace_find(const struct keyspace *ks, unsigned db, struct key key);
-/* What it is made of: a short look, which calls nothing and finds nearly all that there is (table_glimpse), and a whole one. */
+/* What it is made of: a short look, which calls nothing and finds nearly all that there is (table_glimpse), and
+ * a whole one. */
 static inline struct entry *keyspace_glimpse(const struct keyspace *ks, unsigned db, struct key key,
                                              bool *absent);
 struct entry *keyspace_search(const struct keyspace *ks, unsigned db, struct key key);

@@ -213,8 +213,8 @@ static inline void call_touch(struct call *call, struct entry *e) {
     if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
 }
 
-/* The quick half of call_read: an entry that a short look finds, noted as read. NULL: nothing is known, and nothing was done.
- * Calls nothing. */
+/* The quick half of call_read, without a call: an entry that a short look finds, noted as read. NULL: nothing is
+ * known, and nothing was done. */
 static inline __attribute__((always_inline)) struct entry *call_glimpse(struct call *call, uint32_t arg) {
     bool absent;
     assert(call_holds(call, stripe_index(call->hash[arg])));

@@ -115,8 +115,8 @@ static inline bool is_alike(const struct conn *conn, struct bytes rest) {
     return shard->head_lone && request_head_is(&shard->head, rest) && !conn->parser.saved;
 }
 
-/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch. Whatever is the same for
- * all of them is looked at once, and nothing is called. */
+/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch. Whatever is the
+ * same for all of them is looked at once, and nothing is called. */
 static __attribute__((noinline)) void parse_alike(struct conn *conn, const struct request_limits *limits,
                                                   struct bytes data, unsigned most, struct parsed *parsed) {
     struct shard *shard = conn->shard;

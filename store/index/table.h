@@ -186,8 +186,8 @@ table_find(const struct table *table, const struct slab *slab, struct bytes name
     return (struct table_slot){0};
 }
 
-/* The entry, where a short look finds it: its tag is the first of the first bucket that fits, and its key is short, as nearly
- * always. NULL: *absent says whether it is known that there is none. Calls nothing. */
+/* The entry, where a short look finds it, without a call: its tag is the first of the first bucket that fits, and
+ * its key is short, as nearly always. NULL: *absent says whether it is known that there is none. */
 static inline __attribute__((always_inline)) struct entry *table_glimpse(const struct table *table,
                                                                          const struct slab *slab,
                                                                          struct bytes name, uint64_t hash,
