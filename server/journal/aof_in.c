@@ -486,6 +486,7 @@ static enum aof_found judge_padding(struct scan *scan) {
     struct aof_look *look = scan->look;
     struct run one = {true, false};
     bool pads = false;
+    assert(look->fault == look->end && look->batches > 0);
     while (one.some && !one.rest && !scan->error) {
         struct run padding = see_run(scan, BATCH_PAD);
         pads |= padding.some;

@@ -228,10 +228,12 @@ static void load_batch(struct load_keys *keys, struct bytes bytes) {
     const struct load_batch *batch = keys->batch;
     uint64_t begin = keys->reader.taken;
     struct load_fault first = {.why = ""};
+    assert(keys->stripe == NULL && batch->count <= LOAD_BATCH_MOST);
     for (unsigned i = 0; i < KEYS_AHEAD; i++) ask_ahead(keys, i);
     for (unsigned i = 0, held = 0; i < batch->count; i++) {
         uint64_t hash = batch->keys[batch->order[i]].hash, at = batch->keys[batch->order[i]].at;
         struct bytes input = {bytes.data + at, bytes.len - at};
+        assert(at < bytes.len);
         ask_ahead(keys, i + KEYS_AHEAD);
         if (first.why[0] && begin + at > first.at) continue;
         if (keys->stripe != stripe_of(hash) || held == HELD_MOST) {

@@ -25,6 +25,7 @@ bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *
 
 /* Where that fails, who loads the file does it. */
 static void cut_padding(struct writer *writer) {
+    assert(writer->padded == 0 || writer->file >= 0);
     if (writer->padded > writer->size && !writer->torn) {
         (void)writer->disk->truncate(writer->disk, writer->file, writer->size);
         writer->shortened = true;
@@ -93,6 +94,7 @@ static void pad(struct writer *writer) {
         return;
     if (more < padding->least) more = padding->least;
     if (more > padding->most) more = padding->most;
+    assert(writer->file >= 0 && !writer->torn && more > 0); /* 2 */
     writer->padded = writer->size + more;
     if (writer->disk->pad(writer->disk, writer->file, writer->size, writer->padded, BATCH_PAD) == 0) return;
     writer->unpadded = true;

@@ -226,8 +226,7 @@ static enum dumped write_pending(const struct stream_group *group, const struct 
     return walk.cursor.leaf ? DUMP_MORE : DUMP_DONE;
 }
 
-/* What is pending for nobody, found among all that is pending in the group from the cursor's rank on; that is one more
- * here. */
+/* What nobody owns, found among all that is pending in the group from the cursor's rank on, which is counted from 1. */
 static enum dumped write_released(const struct stream_group *group, struct cursor *cursor, struct sink *sink,
                                   uint64_t most) {
     struct stream_pending_walk walk;
