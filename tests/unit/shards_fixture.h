@@ -50,6 +50,7 @@ static inline void begin(unsigned count, const char *options) {
 
 /* With a journal that holds what they say until the test, in the place of who writes it, publishes what it has. */
 static inline void listen_and_hold(void) {
+    options_set("appendfsync always\n");
     journal_listen();
     journal_hold(true);
 }
