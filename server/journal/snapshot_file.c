@@ -37,7 +37,7 @@ static bool write_number(struct sink *sink, struct bytes name, int64_t number) {
 bool snapshot_file_head(struct snapshot_file *file, const struct snapshot_head *head) {
     struct sink *sink = &file->out.sink;
     if (file->commands) return !config.aof_timestamp_enabled || aof_out_time(sink, head->now_ms / 1000);
-    return rdb_file_write_header(sink, head->later ? RDB_VERSION_MAX : RDB_VERSION_WRITTEN) &&
+    return rdb_file_write_header(sink, head->later ? RDB_VERSION_EXPIRING : RDB_VERSION_WRITTEN) &&
            rdb_file_write_aux(sink, BYTES("redis-ver"), BYTES(COMPATIBLE_REDIS_VERSION)) &&
            write_number(sink, BYTES("redis-bits"), 8 * sizeof(void *)) &&
            write_number(sink, BYTES("ctime"), head->now_ms / 1000) &&
