@@ -1,5 +1,6 @@
 /* aof_out.h - a key with its value as the commands that make it: what the base of an append-only file has where
- * aof-use-rdb-preamble says no. They are those of Redis 7.0, and HPEXPIREAT of later ones for fields that expire.
+ * aof-use-rdb-preamble says no. They are those of Redis 7.0, and of later ones HPEXPIREAT for fields that expire, and XNACK
+ * for entries that were given back.
  *
  * That an entry which was deleted is still pending in a group no command can say: as in Redis this is left out, and so is
  * when a consumer was heard of last. */

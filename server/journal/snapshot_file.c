@@ -19,7 +19,8 @@ int64_t snapshot_memory(void) {
     return (int64_t)bytes;
 }
 
-/* Redis 7.0 reads all but hashes with fields that expire. */
+/* Redis 7.0 reads all but hashes with fields that expire, and streams of which something was given back: where those are,
+ * and 8.8 alone reads them, is not looked for. */
 bool snapshot_is_later(void) {
     uint64_t timed = 0;
     for (unsigned i = 0; i < stripes.count; i++) {
@@ -37,7 +38,7 @@ static bool write_number(struct sink *sink, struct bytes name, int64_t number) {
 bool snapshot_file_head(struct snapshot_file *file, const struct snapshot_head *head) {
     struct sink *sink = &file->out.sink;
     if (file->commands) return !config.aof_timestamp_enabled || aof_out_time(sink, head->now_ms / 1000);
-    return rdb_file_write_header(sink, head->later ? RDB_VERSION_MAX : RDB_VERSION_WRITTEN) &&
+    return rdb_file_write_header(sink, head->later ? RDB_VERSION_EXPIRING : RDB_VERSION_WRITTEN) &&
            rdb_file_write_aux(sink, BYTES("redis-ver"), BYTES(COMPATIBLE_REDIS_VERSION)) &&
            write_number(sink, BYTES("redis-bits"), 8 * sizeof(void *)) &&
            write_number(sink, BYTES("ctime"), head->now_ms / 1000) &&

@@ -52,9 +52,10 @@ enum rdb_type {
 };
 
 enum {
-    RDB_VERSION_MAX = 12,     /* of what is read */
-    RDB_VERSION_VALKEY = 80,  /* and this one */
-    RDB_VERSION_WRITTEN = 10, /* what Redis 7.0 reads */
+    RDB_VERSION_MAX = 14,      /* of what is read */
+    RDB_VERSION_VALKEY = 80,   /* and this one */
+    RDB_VERSION_WRITTEN = 10,  /* what Redis 7.0 reads */
+    RDB_VERSION_EXPIRING = 12, /* with fields that expire: what Redis 7.4 reads */
 };
 
 #endif

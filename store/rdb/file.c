@@ -74,7 +74,7 @@ static int read_header(struct rdb_file_reader *reader, struct bytes *input) {
                  : valkey ? digits(input->data + 6, 3, &reader->version)
                           : false;
     if (!known) return bad(reader, "it is no RDB file");
-    bool read = redis ? reader->version >= 1 && reader->version <= RDB_FILE_VERSION_MAX
+    bool read = redis ? reader->version >= 1 && reader->version <= RDB_VERSION_MAX
                       : reader->version == RDB_VERSION_VALKEY;
     if (!read) return bad(reader, "it is of a version that kevy does not read");
     *input = behind(*input, RDB_HEADER_LEN);
@@ -282,7 +282,7 @@ static void put_low_first(char *at, uint64_t number, unsigned len) {
 
 bool rdb_file_write_header(struct sink *sink, unsigned version) {
     char header[RDB_HEADER_LEN] = "REDIS";
-    assert(version >= 1 && version <= RDB_FILE_VERSION_MAX);
+    assert(version >= 1 && version <= RDB_VERSION_MAX);
     for (unsigned i = RDB_HEADER_LEN; i-- > 5; version /= 10) header[i] = (char)('0' + version % 10);
     return put(sink, header, sizeof header);
 }

@@ -18,7 +18,6 @@
 #include "store/rdb/text.h"
 
 enum {
-    RDB_FILE_VERSION_MAX = 14, /* of what is read, and RDB_VERSION_VALKEY */
     RDB_HEADER_LEN = 9,
     RDB_FOOTER_LEN = 8,
     RDB_FOOTER_SINCE = 5, /* the version; older files end with ff */

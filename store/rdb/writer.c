@@ -270,7 +270,7 @@ enum rdb_type rdb_type_of(const struct rdb_source *source, enum rdb_form form) {
 }
 
 unsigned rdb_version_of(const struct rdb_source *source) {
-    return expires(source) ? RDB_VERSION_MAX : RDB_VERSION_WRITTEN;
+    return expires(source) ? RDB_VERSION_EXPIRING : RDB_VERSION_WRITTEN;
 }
 
 enum dumped rdb_write(struct rdb_source *source, enum rdb_form form, struct cursor *cursor,

@@ -132,7 +132,10 @@ static bool find_pending(const struct stream_group *group, struct stream_id id,
 
 bool stream_pending_find(const struct stream_group *group, struct stream_id id,
                          struct stream_pending *pending) {
-    return find_pending(group, id, pending) && !has_left(group, pending);
+    struct stream_pending found;
+    if (!find_pending(group, id, &found) || has_left(group, &found)) return false;
+    *pending = found;
+    return true;
 }
 
 void stream_pending_walk(struct stream_pending_walk *walk, const struct stream_group *group,

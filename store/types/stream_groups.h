@@ -92,7 +92,7 @@ static inline const struct stream_consumer *stream_consumer_of(const struct stre
     return (const struct stream_consumer *)(const void *)stream_slot(&group->slots, pending->consumer);
 }
 
-/* False if it is not pending. */
+/* False if it is not pending; *pending is as it was then. */
 bool stream_pending_find(const struct stream_group *group, struct stream_id id,
                          struct stream_pending *pending);
 

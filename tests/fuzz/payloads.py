@@ -5,7 +5,7 @@ import os
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOOTER = 10  # bytes at the end: the version, two bytes, and the checksum of all before it, eight; lowest byte first
 POLYNOMIAL = 0x95AC9329AC4BC9B5  # Jones's, reflected
-VERSION_MAX = 12
+VERSION_MAX = 14
 LONGEST = 4000  # a longer payload is not kept, for a checksum in Python takes its time
 KEPT = 400
 EDGES = b"\x00\x01\x02\x0a\x3f\x40\x7f\x80\x81\xc0\xc1\xc2\xc3\xc4\xe0\xf0\xf1\xfd\xfe\xff"

@@ -573,7 +573,7 @@ def check_file(probe, rdbwalk, path, row, counts):
         counts["files that are none"] = counts.get("files that are none", 0) + 1
         return
     for db, key, expiry, kind, version, value in values:
-        known = version if version <= 12 or version == 80 else 12
+        known = version if version <= 14 or version == 80 else 14
         said, text, _ = probe(sealed(bytes([kind]) + value, known))
         wish = None if wanted is None else wanted.get((db, quoted(key)))
         label = "%s, %s" % (said, "expected" if wish else "not expected")
@@ -630,7 +630,7 @@ def restore_file(probe, rdbwalk, path, row, counts, kevy):
     except (rdbwalk.Bad, ValueError):
         return
     for _, key, _, kind, version, value in values:
-        payload = sealed(bytes([kind]) + value, version if version <= 12 or version == 80 else 12)
+        payload = sealed(bytes([kind]) + value, version if version <= 14 or version == 80 else 14)
         said, text, _ = probe(payload)
         before = kevy.bytes()
         answer = kevy("RESTORE", "key", 0, payload)

@@ -46,6 +46,27 @@ static void what_is_gone_is_given_to_nobody(void) {
     end();
 }
 
+/* Every other entry was pending for a consumer who is deleted. That takes more than a moment; but whoever gives such an entry
+ * back does not hear of him. */
+static void what_was_of_a_deleted_consumer_begins_anew(void) {
+    enum { ENTRIES = 300 };
+    char line[128];
+    begin();
+    EXPECT("xgroup create s g 0 mkstream\n", OK);
+    for (int i = 1; i <= ENTRIES; i++) {
+        int len = snprintf(line, sizeof line,
+                           "xadd s %d-0 a b\nxclaim s g %c 0 %d-0 force justid retrycount 7\n", i,
+                           i % 2 ? 'c' : 'd', i);
+        (void)run((struct bytes){line, (size_t)len});
+    }
+    EXPECT("xgroup delconsumer s g c\n", ":150\r\n");
+    EXPECT("xnack s g fail ids 2 1-0 299-0\n", ":0\r\n");
+    EXPECT("xnack s g fail ids 2 1-0 299-0 force\n", ":2\r\n");
+    EXPECT("xpending s g 1-0 1-0 9\n", "*1\r\n" FREE("1-0", "0"));
+    EXPECT("xpending s g 299-0 299-0 9\n", "*1\r\n*4\r\n$5\r\n299-0\r\n$0\r\n\r\n:-1\r\n:0\r\n");
+    end();
+}
+
 static void memory_that_runs_out_leaves_a_group_whole(void) {
     for (unsigned left = 0; left < 30; left++) {
         begin();
@@ -62,6 +83,7 @@ static void memory_that_runs_out_leaves_a_group_whole(void) {
 int main(void) {
     RUN(what_is_given_back_is_pending_for_nobody);
     RUN(what_is_gone_is_given_to_nobody);
+    RUN(what_was_of_a_deleted_consumer_begins_anew);
     RUN(memory_that_runs_out_leaves_a_group_whole);
     return 0;
 }

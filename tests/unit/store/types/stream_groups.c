@@ -335,8 +335,8 @@ static void a_consumer_with_many_runs_leaves_in_steps(void) {
     struct stream_group *group = stream_open_group(&edit, BYTES("g"));
     CHECK(stream_delete_consumer(&edit, group, BYTES("a")));
     CHECK(group->leavers.count == 1 && stream_pending_count(group) == MANY / 2);
-    struct stream_pending last = {.id = {MANY, 0}, .time_ms = 1, .count = 1}, found;
-    CHECK(!stream_pending_find(group, last.id, &found));
+    struct stream_pending last = {.id = {MANY, 0}, .time_ms = 1, .count = 1}, found = {.count = 99};
+    CHECK(!stream_pending_find(group, last.id, &found) && found.count == 99);
     last.consumer = stream_consumer_edit(group, &context, BYTES("c"), &created)->head.number;
     CHECK(created && stream_pending_put(group, &context, &last));
     CHECK(!edit_close(&edit));
