@@ -402,7 +402,7 @@ static int begin_anew(struct scan *scan, uint64_t offset) {
     int error = file_in_open(&scan->in, scan->look->disk, scan->look->path);
     if (error) {
         scan->in.file = -1;
-        return error;
+        return scan->error = error;
     }
     scan->in.unsummed = true;
     (void)skip(scan, offset);
@@ -432,13 +432,14 @@ struct run {
     bool rest; /* there is nothing else */
 };
 
-static struct run see_run(struct scan *scan, char of) {
+/* Of these two bytes. */
+static struct run see_run(struct scan *scan, char of, char also) {
     assert(scan->in.file >= 0 && scan->error == 0);
     uint64_t count = 0;
     for (;;) {
         struct bytes input = scan->in.input;
         size_t i = 0;
-        while (i < input.len && input.data[i] == of) i++;
+        while (i < input.len && (input.data[i] == of || input.data[i] == also)) i++;
         count += i;
         take(scan, i);
         if (i < input.len || !more(scan)) break;
@@ -458,45 +459,14 @@ static enum aof_found judge(struct scan *scan, enum step step, bool marked) {
     if (scan->error) return unread(look, scan->error);
     if (scan->mixed || scan->gap) return wrong(look);
     /* Zero bytes stand where the disk had nothing yet. */
-    struct run zeroes = step == STEP_WRONG ? see_run(scan, '\0') : (struct run){false, false};
+    struct run zeroes = step == STEP_WRONG ? see_run(scan, '\0', '\0') : (struct run){false, false};
     if (scan->error) return unread(look, scan->error);
     bool first = look->fault == 0 && zeroes.some; /* no file begins so that was ever written to its end */
     if (marked || (look->batches && !scan->plain) || first) return judge_by_lines(scan);
     return step == STEP_CUT || zeroes.rest ? AOF_TORN : wrong(look);
 }
 
-/* ---- Padding -------------------------------------------------------------------------------------- */
-
-static bool is_pad(char c) {
-    return c == BATCH_PAD || c == '\0';
-}
-
-/* Behind a batch, and no line of kevy's, for none begins like that, nor is any so short. There may be zero bytes in it:
- * while it was being cut off, or made, its length could be on the disk without its bytes. */
-static bool is_padding(const struct scan *scan) {
-    const struct aof_look *look = scan->look;
-    struct bytes input = scan->in.input;
-    if (look->batches == 0 || scan->plain || scan->in_multi || look->fault != look->end) return false;
-    return is_pad(input.data[0]) && (input.len == 1 || is_pad(input.data[1]));
-}
-
-/* A batch was torn where its beginning was not written over the padding, and more of it was, or where there are zero bytes
- * and nothing else. */
-static enum aof_found judge_padding(struct scan *scan) {
-    struct aof_look *look = scan->look;
-    struct run one = {true, false};
-    bool pads = false;
-    assert(look->fault == look->end && look->batches > 0);
-    while (one.some && !one.rest && !scan->error) {
-        struct run padding = see_run(scan, BATCH_PAD);
-        pads |= padding.some;
-        one = padding.rest || scan->error ? padding : see_run(scan, '\0');
-    }
-    if (scan->error) return unread(look, scan->error);
-    return one.rest && pads ? AOF_WHOLE : judge_by_lines(scan);
-}
-
-/* ---- The file ------------------------------------------------------------------------------------- */
+/* ---- Lines and commands --------------------------------------------------------------------------- */
 
 /* Or does the mark stand there as far as it came to the disk? */
 static bool is_marked(struct scan *scan) {
@@ -515,6 +485,95 @@ static enum step take_unit(struct scan *scan) {
     return STEP_ON;
 }
 
+/* ---- Padding -------------------------------------------------------------------------------------- */
+
+static bool is_pad(char c) {
+    return c == BATCH_PAD || c == '\0';
+}
+
+/* Behind a batch, or the time that stood in front of the next one, and no line of kevy's, for none begins like that, nor is
+ * any so short. There may be zero bytes in it: while it was being cut off, or made, its length could be on the disk
+ * without its bytes. */
+static bool is_padding(const struct scan *scan) {
+    const struct aof_look *look = scan->look;
+    struct bytes input = scan->in.input;
+    if (look->batches == 0 || scan->plain || scan->in_multi) return false;
+    return is_pad(input.data[0]) && (input.len == 1 || is_pad(input.data[1]) || input.data[1] == '\n');
+}
+
+/* A batch was torn where its beginning was not written over the padding, and more of it was, or where there are zero bytes
+ * and nothing else. */
+static enum aof_found judge_padding(struct scan *scan) {
+    struct aof_look *look = scan->look;
+    struct run one = {true, false};
+    bool pads = false;
+    assert(look->fault >= look->end && look->batches > 0);
+    while (one.some && !one.rest && !scan->error) {
+        struct run padding = see_run(scan, BATCH_PAD, '\n');
+        pads |= padding.some;
+        one = padding.rest || scan->error ? padding : see_run(scan, '\0', '\0');
+    }
+    if (scan->error) return unread(look, scan->error);
+    return one.rest && pads ? AOF_WHOLE : judge_by_lines(scan);
+}
+
+/* The line at the input is padding. */
+static bool see_padding(struct scan *scan, struct bytes *line) {
+    if (!have(scan, 1) || scan->in.input.data[0] != BATCH_PAD || see_line(scan, line) != STEP_ON)
+        return false;
+    for (size_t i = 0; i < line->len; i++)
+        if (line->data[i] != BATCH_PAD) return false;
+    return true;
+}
+
+/* Up to what stands behind the padding. False where that is not whole lines. */
+static bool pass_padding(struct scan *scan) {
+    struct bytes line;
+    if (begin_anew(scan, scan->look->fault)) return false;
+    while (see_padding(scan, &line)) take(scan, line.len + 1);
+    return scan->error == 0 && have(scan, 1);
+}
+
+/* It says of which database commands are, or that they are a transaction, or when it was. */
+static bool begins_as_redis(struct scan *scan) {
+    static const struct bytes begins[] = {BYTES_INIT("*2\r\n$6\r\nSELECT\r\n"),
+                                          BYTES_INIT("*1\r\n$5\r\nMULTI\r\n"), BYTES_INIT("#TS:")};
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+        if (have(scan, begins[i].len) && memcmp(scan->in.input.data, begins[i].data, begins[i].len) == 0)
+            return true;
+    return false;
+}
+
+static bool ends_with_padding(struct scan *scan) {
+    static const char end[] = {BATCH_PAD, '\n'};
+    if (begin_anew(scan, scan->look->size - sizeof end) || !have(scan, sizeof end)) return false;
+    return memcmp(scan->in.input.data, end, sizeof end) == 0;
+}
+
+/* Redis goes on with a file as it finds it, and then commands stand behind the padding, up to the end. True: the input is at
+ * the first of them. What is left of a torn batch is not taken for that: no line of the padding ends with a sector, so
+ * what stands behind it there is padding, or the zero bytes behind the end that the file had. */
+static bool goes_on(struct scan *scan) {
+    struct aof_look *look = scan->look;
+    uint64_t commands = look->commands;
+    enum step step = STEP_ON;
+    struct bytes line;
+    if (!pass_padding(scan) || !begins_as_redis(scan)) return false;
+    while (step == STEP_ON && have(scan, 1) && !see_padding(scan, &line)) {
+        (void)have(scan, mark.len);
+        step = is_marked(scan) ? STEP_WRONG : take_unit(scan);
+    }
+    if (scan->error) return false;
+    bool ended = step == STEP_WRONG ? see_run(scan, '\0', '\0').rest : step == STEP_CUT || !have(scan, 1);
+    look->commands = commands;
+    scan->in_multi = scan->plain = false;
+    if (!ended || ends_with_padding(scan) || scan->error) return false;
+    scan->plain = true;
+    return pass_padding(scan);
+}
+
+/* ---- The file -------------------------------------------------------------------------------------- */
+
 static enum aof_found look_at_all(struct scan *scan) {
     struct aof_look *look = scan->look;
     uint64_t whole_commands = 0;
@@ -522,7 +581,11 @@ static enum aof_found look_at_all(struct scan *scan) {
         look->fault = file_in_at(&scan->in);
         if (!have(scan, 1)) break;
         (void)have(scan, mark.len);
-        if (is_padding(scan)) return judge_padding(scan);
+        if (is_padding(scan)) {
+            enum aof_found found = judge_padding(scan);
+            if (found != AOF_TORN || !goes_on(scan)) return scan->error ? unread(look, scan->error) : found;
+            continue;
+        }
         bool marked = is_marked(scan), annotation = scan->in.input.data[0] == '#';
         enum step step = take_unit(scan);
         if (step != STEP_ON) {

@@ -15,7 +15,7 @@
  * tail that was torn, of which later parts may have come to the disk before earlier ones. Where there are only zero
  * bytes up to the end, the disk had the file's new length, and not yet what was to stand there: that is a
  * torn end, as well. Padding (writer.h) behind a whole batch is no fault: the file is whole, and
- * ends before its last byte. */
+ * ends before its last byte, unless Redis went on with it, and has written commands behind the padding. */
 #ifndef KEVY_SERVER_JOURNAL_AOF_IN_H
 #define KEVY_SERVER_JOURNAL_AOF_IN_H
 

@@ -127,21 +127,25 @@ static uint32_t checksum(const struct batch *batch) {
 }
 
 /* Puts the lines right before what was copied; returns how long they are. */
-static size_t put_head(struct batch *batch, struct bytes lines, struct batch_sayings says) {
+static size_t put_head(struct batch *batch, const struct batch_out *out, struct bytes lines,
+                       struct batch_sayings says) {
     char memory[BATCH_HEAD_MAX + 1];
     struct text head = text_fixed(memory, sizeof memory);
     text_add(&head, lines);
     text_format(&head, "#kevy seq=%" PRIu64 "-%" PRIu64 " len=%zu crc=%08" PRIx32 " safe=%" PRIu64,
                 batch->first, batch->last, batch->len, checksum(batch), says.safe);
     if (says.doubt != BATCH_NO_DOUBT) text_format(&head, " doubt=%" PRId64, says.doubt);
-    text_format(&head, " run=%08" PRIx32 "\n", says.run);
+    text_format(&head, " run=%08" PRIx32, says.run);
+    while (disk_pad_byte(out->at + head.len + 1 + batch->len, out->padded, BATCH_PAD) != BATCH_PAD)
+        text_add(&head, BYTES(" "));
+    text_add(&head, BYTES("\n"));
     assert(!head.cut && head.len <= BATCH_HEAD_MAX);
     memcpy(batch->memory + BATCH_HEAD_MAX - head.len, memory, head.len);
     return head.len;
 }
 
 int batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, struct batch_sayings says) {
-    size_t at = BATCH_HEAD_MAX - put_head(batch, lines, says);
+    size_t at = BATCH_HEAD_MAX - put_head(batch, out, lines, says);
     assert(batch->last >= batch->first && says.safe < batch->first);
     out->error = 0;
     out->wrote = 0;

@@ -20,7 +20,7 @@ enum {
         1 << 20, /* when it has so many, no further ticket is taken; one by itself may be of any size */
     BATCH_HEAD_MAX = 256,       /* of the lines in front */
     BATCH_PIECE_MIN = 16 << 10, /* pieces from this size on are not copied */
-    BATCH_PAD = '#',            /* what may stand behind the last one, up to the end (writer.h) */
+    BATCH_PAD = '#',            /* lines of it may stand behind the last one, up to the end (writer.h) */
 };
 
 struct batch_piece {
@@ -51,6 +51,7 @@ int batch_gather(struct batch *batch, struct merge *merge);
 /* Where it is written to. */
 struct batch_out {
     struct disk *disk;
+    uint64_t at, padded; /* in the file: where the batch begins, and where there is padding up to, or 0 */
     int file, error;
     uint64_t wrote; /* bytes */
 };
@@ -62,8 +63,9 @@ struct batch_sayings {
     uint32_t run;
 };
 
-/* Writes all of it. `lines` stand in front of its own line, which says `says`, as above. 0 or a negative errno: then any
- * part of it may be in the file, out->wrote bytes. */
+/* Writes all of it. `lines` stand in front of its own line, which says `says`, as above, and ends with a space or two where
+ * padding behind the batch would otherwise begin with the end of a line: for Redis that is a fault. 0 or a negative
+ * errno: then any part of it may be in the file, out->wrote bytes. */
 int batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, struct batch_sayings says);
 
 #endif

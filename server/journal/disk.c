@@ -54,9 +54,9 @@ static ssize_t file_write(struct disk *disk, int file, const void *data, size_t 
 static int file_pad(struct disk *disk, int file, uint64_t from, uint64_t to, char with) {
     char bytes[PAD_AT_ONCE];
     assert(from <= to && to <= INT64_MAX);
-    memset(bytes, with, sizeof bytes);
     while (from < to) {
         size_t len = to - from < sizeof bytes ? (size_t)(to - from) : sizeof bytes;
+        for (size_t i = 0; i < len; i++) bytes[i] = disk_pad_byte(from + i, to, with);
         ssize_t wrote = pwrite(file, bytes, len, (off_t)from);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) return wrote == 0 ? -ENOSPC : -errno;

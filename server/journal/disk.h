@@ -18,6 +18,13 @@ enum disk_mode {
     DISK_CHANGE, /* it is there, and is to be cut off */
 };
 
+enum { DISK_SECTOR = 512 }; /* bytes that come to a disk together */
+
+/* Of padding up to `to`, the byte at offset `at`: the last one ends a line, and so does one in the middle of each sector. */
+static inline char disk_pad_byte(uint64_t at, uint64_t to, char with) {
+    return at % DISK_SECTOR == DISK_SECTOR / 2 || at + 1 == to ? '\n' : with;
+}
+
 struct disk {
     /* A file's number, for the calls below. */
     int (*open)(struct disk *disk, const char *path, enum disk_mode mode);
@@ -26,8 +33,8 @@ struct disk {
     ssize_t (*read)(struct disk *disk, int file, void *data, size_t len);
     /* Bytes that were written behind those before: at least one, and maybe fewer than asked for. */
     ssize_t (*write)(struct disk *disk, int file, const void *data, size_t len);
-    /* Writes this byte from `from` on, which is no farther than the file's end, up to `to`. What is written next stands
-     * where it would have stood. After an error it may have been done in part. */
+    /* Writes lines of this byte from `from` on, which is no farther than the file's end, up to `to`: disk_pad_byte. What is
+     * written next stands where it would have stood. After an error it may have been done in part. */
     int (*pad)(struct disk *disk, int file, uint64_t from, uint64_t to, char with);
     /* Cuts the file to `len` bytes, which it has; what is written next stands behind them. */
     int (*truncate)(struct disk *disk, int file, uint64_t len);

@@ -94,8 +94,9 @@ static void pad(struct writer *writer) {
         return;
     if (more < padding->least) more = padding->least;
     if (more > padding->most) more = padding->most;
-    assert(writer->file >= 0 && !writer->torn && more > 0); /* 2 */
+    assert(writer->file >= 0 && !writer->torn && more > 1); /* 2 */
     writer->padded = writer->size + more;
+    writer->padded += writer->padded % DISK_SECTOR == 0; /* no line ends with a sector: aof_in.c */
     if (writer->disk->pad(writer->disk, writer->file, writer->size, writer->padded, BATCH_PAD) == 0) return;
     writer->unpadded = true;
     cut_padding(writer);
@@ -214,7 +215,8 @@ static struct bytes stamp(struct writer *writer, char memory[64]) {
 }
 
 static bool write_batch(struct writer *writer, int64_t now_ms) {
-    struct batch_out out = {.disk = writer->disk, .file = writer->file};
+    struct batch_out out = {
+        .disk = writer->disk, .at = writer->size, .padded = writer->padded, .file = writer->file};
     char memory[64];
     struct bytes lines = stamp(writer, memory);
     assert(writer->file >= 0 && !writer->torn);

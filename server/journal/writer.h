@@ -13,8 +13,9 @@
  *
  * Under `always` a file that has become long has padding behind its last batch, and the next batches are written over that:
  * their syncs change neither the file's length nor where it lies, so they cost a flush of the disk, where a commit of the
- * file system's own journal would come before. Padding are # characters: whichever of them is the first, Redis takes them
- * for a line that says something, and skips it. They are cut off when the file is closed, and by who loads it.
+ * file system's own journal would come before. Padding are lines of # characters: whichever of these is the first, Redis
+ * takes them for lines that say something, and skips them; and where it goes on with the file, it begins a line. No batch
+ * ends where one of these lines does (batch.h). They are cut off when the file is closed, and by who loads it.
  *
  * Invariants:
  *   1. synced <= written <= merge.merged; merge.merged == written between turns.

@@ -82,7 +82,7 @@ void fibers_close(void) {
 
 /* ---- What stands in for waiting ------------------------------------------------------------------- */
 
-/* Who waits for a lock looks again when others have run. */
+/* Who waits for a lock looks again when others have run. One thread runs them all, so it has no other CPU to wait for. */
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...) {
     CHECK(number == SYS_futex || number == SYS_membarrier);

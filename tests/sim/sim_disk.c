@@ -249,7 +249,7 @@ static int sim_pad(struct disk *base, int number, uint64_t from, uint64_t to, ch
         if (disk->faults.room == 0) return -ENOSPC;
         size_t len = end - from < SIM_SECTOR ? (size_t)(end - from) : SIM_SECTOR;
         len = take_room(disk, file, from, len);
-        memset(bytes, with, len);
+        for (size_t i = 0; i < len; i++) bytes[i] = disk_pad_byte(from + i, to, with);
         put_bytes(file, from, bytes, len);
         from += len;
     }

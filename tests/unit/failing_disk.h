@@ -136,7 +136,7 @@ static inline int disk_pad(struct disk *base, int file, uint64_t from, uint64_t 
     if (!error && to - from > disk->room) error = -ENOSPC;
     size_t more = error ? (to - from) / 2 : to - from;
     if (more > disk->room) more = disk->room;
-    memset(found->data + from, with, more);
+    for (size_t i = 0; i < more; i++) found->data[from + i] = disk_pad_byte(from + i, to, with);
     disk_grow(disk, found, more);
     return error;
 }

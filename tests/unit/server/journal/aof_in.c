@@ -165,8 +165,8 @@ static void a_batch_that_is_cut_is_torn(void) {
     struct buffer file = two_batches(3, ends);
     expect((struct bytes){file.data, ends[0] + 1}, AOF_WHOLE, ends[0]); /* which padding might be */
     for (size_t len = ends[0] + 2; len < ends[1]; len++) {
-        bool stamp_is_whole = len == ends[0] + 16;
-        expect((struct bytes){file.data, len}, stamp_is_whole ? AOF_WHOLE : AOF_TORN,
+        bool stamp_is_whole = len == ends[0] + 16, may_be_padding = len == ends[0] + 17;
+        expect((struct bytes){file.data, len}, stamp_is_whole || may_be_padding ? AOF_WHOLE : AOF_TORN,
                stamp_is_whole ? len : ends[0]);
     }
     for (size_t len = 1; len < ends[0]; len++) expect((struct bytes){file.data, len}, AOF_TORN, 0);
@@ -242,9 +242,9 @@ static void zeroes_at_the_end_are_torn(void) {
 }
 
 static void add_padding(struct buffer *file, size_t len) {
-    char padding[700];
-    memset(padding, BATCH_PAD, sizeof padding);
+    char padding[1400];
     CHECK(len <= sizeof padding);
+    for (size_t i = 0; i < len; i++) padding[i] = disk_pad_byte(file->len + i, file->len + len, BATCH_PAD);
     aof_add(file, (struct bytes){padding, len});
 }
 
@@ -254,7 +254,7 @@ static void padding_is_not_looked_at(void) {
     aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "SET k v");
     aof_batch_of(&file, (struct aof_batch){2, 2, 1, NULL}, "SET k w");
     size_t whole = file.len;
-    add_padding(&file, 700), add_padding(&file, 700); /* more than a line has */
+    add_padding(&file, 1400);
     for (size_t len = whole; len <= file.len; len += 1 + len % 100)
         expect((struct bytes){file.data, len}, AOF_WHOLE, whole);
     CHECK_INT(look.commands, 2);
@@ -283,7 +283,7 @@ static void padding_within_is_a_torn_batch(void) {
     aof_command(&file, "SET x y");                         /* as if it were the batch's */
     for (size_t len = 2; whole + len <= file.len; len++) { /* its beginning has not come */
         memset(file.data + whole, BATCH_PAD, len);
-        bool none = whole + len == file.len;
+        bool none = whole + len >= file.len - 1; /* a line of padding ends as it does */
         expect(buffer_bytes(&file), none ? AOF_WHOLE : AOF_TORN, whole);
         CHECK_INT(look.commands, 1);
     }
@@ -292,7 +292,50 @@ static void padding_within_is_a_torn_batch(void) {
     expect(buffer_bytes(&file), AOF_BAD, whole);
     file.len = whole;
     aof_add(&file, BYTES("#TS:1700000000\r\n")); /* what is in front of a batch, which has not come */
-    add_padding(&file, 100);
+    size_t stamped = file.len;
+    add_padding(&file, 1000);
+    expect(buffer_bytes(&file), AOF_WHOLE, whole);
+    file.len = stamped + 500;
+    aof_command(&file,
+                "SET x y"); /* a later sector of that batch has come, and nothing in front of it is a line */
+    aof_command(&file, "SET x y");
+    aof_command(&file, "SET x y");
+    add_padding(&file, 300);
+    expect(buffer_bytes(&file), AOF_TORN, whole);
+    CHECK_INT(look.commands, 1);
+    buffer_free(&file);
+}
+
+/* It writes behind what there is. */
+static void redis_goes_on_behind_padding(void) {
+    struct buffer file = {0};
+    aof_batch_of(&file, (struct aof_batch){1, 1, 0, NULL}, "SET k v");
+    aof_batch_of(&file, (struct aof_batch){2, 2, 1, NULL}, "SET k w");
+    size_t whole = file.len;
+    add_padding(&file, 1400);
+    aof_add(&file, BYTES("#TS:1700000000\r\n"));
+    size_t begin = file.len;
+    aof_command(&file, "SELECT 0");
+    size_t first = file.len;
+    aof_command(&file, "SET k x");
+    size_t second = file.len;
+    expect(buffer_bytes(&file), AOF_WHOLE, file.len);
+    CHECK(look.commands == 4 && look.last == 2);
+    for (size_t len = begin + 1; len < file.len; len++) { /* it was killed, too */
+        size_t end = len < first ? whole : first;
+        expect((struct bytes){file.data, len}, len == first ? AOF_WHOLE : AOF_TORN, end);
+    }
+    aof_add(&file, BYTES("\0\0\0"));
+    expect(buffer_bytes(&file), AOF_TORN, second);
+    file.len = second;
+    aof_add(&file, BYTES("SET k y\r\n")); /* nobody has written that */
+    expect(buffer_bytes(&file), AOF_TORN, whole);
+    file.len = second;
+    aof_command(&file, "SET k ####"); /* it was not Redis who has left that */
+    file.data[file.len - 2] = '#';
+    expect(buffer_bytes(&file), AOF_TORN, whole);
+    file.len = second;
+    add_padding(&file, 400);
     expect(buffer_bytes(&file), AOF_TORN, whole);
     buffer_free(&file);
 }
@@ -305,9 +348,8 @@ static void others_have_no_padding(void) {
     aof_command(&file, "SET k w");
     expect(buffer_bytes(&file), AOF_WHOLE, file.len);
     CHECK_INT(look.commands, 2);
-    size_t whole = file.len;
     add_padding(&file, 100);
-    expect(buffer_bytes(&file), AOF_TORN, whole);
+    expect(buffer_bytes(&file), AOF_WHOLE, file.len);
     buffer_free(&file);
 }
 
@@ -455,6 +497,7 @@ int main(void) {
     RUN(zeroes_at_the_end_are_torn);
     RUN(padding_is_not_looked_at);
     RUN(padding_within_is_a_torn_batch);
+    RUN(redis_goes_on_behind_padding);
     RUN(others_have_no_padding);
     RUN(words_of_later_versions_are_skipped);
     RUN(what_nobody_writes_is_not_taken);

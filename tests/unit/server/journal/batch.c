@@ -54,6 +54,30 @@ static void a_batch_says_what_it_is(void) {
     end();
 }
 
+/* Redis would take what follows for a line without anything in it. */
+static void no_batch_ends_where_a_line_of_padding_does(void) {
+    struct batch_sayings says = {.safe = 0, .doubt = BATCH_NO_DOUBT, .run = 1};
+    struct batch_out out = {.disk = &disk.disk};
+    begin();
+    out.file = file;
+    add("*1\r\n$4\r\nPING\r\n", 1);
+    CHECK_INT(batch_gather(&batch, &merge), 0);
+    CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
+    size_t len = out.wrote;
+    out.at = DISK_SECTOR / 2 - len;
+    CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
+    CHECK_INT(out.wrote, len + 1);
+    CHECK(memmem(disk_contents(&disk, "f").data, disk_contents(&disk, "f").len, " run=00000001 \n", 15));
+    out.padded = DISK_SECTOR / 2 + 2;
+    CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
+    CHECK_INT(out.wrote, len + 2);
+    out.padded = 700;
+    out.at = 699 - len;
+    CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
+    CHECK_INT(out.wrote, len + 1);
+    end();
+}
+
 static void no_more_tickets_are_gathered_than_asked_for(void) {
     begin();
     for (uint64_t ticket = 1; ticket <= 5; ticket++) add("*1\r\n$4\r\nPING\r\n", ticket);
@@ -94,6 +118,7 @@ static void short_writes_go_on(void) {
 
 int main(void) {
     RUN(a_batch_says_what_it_is);
+    RUN(no_batch_ends_where_a_line_of_padding_does);
     RUN(no_more_tickets_are_gathered_than_asked_for);
     RUN(short_writes_go_on);
     return 0;

@@ -301,7 +301,8 @@ static void look(enum disk_call call) {
 static size_t padding_now(void) {
     struct bytes all = disk_contents(&disk, "f");
     CHECK(writer.size <= all.len);
-    for (size_t i = writer.size; i < all.len; i++) CHECK(all.data[i] == BATCH_PAD);
+    for (size_t i = writer.size; i < all.len; i++) CHECK(all.data[i] == disk_pad_byte(i, all.len, BATCH_PAD));
+    CHECK(writer.size == all.len || all.data[writer.size] == BATCH_PAD); /* no line without anything in it */
     return all.len - writer.size;
 }
 
