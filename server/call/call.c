@@ -309,14 +309,32 @@ static inline size_t resp_len(const struct call *call) {
     return len;
 }
 
+static inline bool is_line_end(const char *at) {
+    return at[0] == '\r' && at[1] == '\n';
+}
+
+/* What stands where a request's lines should end is never looked at (protocol/request.c), but a file that has it cannot be
+ * loaded. The request is as long as resp_len says. */
+static inline bool all_lines_end(const struct call *call) {
+    const struct bytes *arg = call->argv, *end = call->argv + call->argc;
+    bool all = is_line_end(call->raw.data + 1 + digits(call->argc));
+    for (; all && arg < end; arg++) all = is_line_end(arg->data - 2) && is_line_end(arg->data + arg->len);
+    return all;
+}
+
+/* Did it come as RESP in its one canonical form? Where an argument is a block, its bytes are not there. */
+static inline bool is_canonical(const struct call *call) {
+    struct bytes raw = call->raw;
+    if (raw.len == 0 || raw.data[0] != '*' || call->arg_block_count || raw.len != resp_len(call))
+        return false;
+    assert(call->argv[0].data > raw.data && call->argv[0].data < raw.data + raw.len);
+    return all_lines_end(call);
+}
+
 void call_log_request(struct call *call) {
     if (!is_recorded(call)) return;
-    /* RESP in its one canonical form is exactly so long. Where an argument is a block, its bytes are not there. */
-    struct bytes raw = call->raw;
-    bool canonical = raw.len > 0 && raw.data[0] == '*' && !call->arg_block_count && raw.len == resp_len(call);
-    assert(!canonical || (call->argv[0].data > raw.data && call->argv[0].data < raw.data + raw.len));
-    if (canonical) {
-        queue_add_text(call->effects->journal, call->db, raw);
+    if (is_canonical(call)) {
+        queue_add_text(call->effects->journal, call->db, call->raw);
     } else {
         struct record_command command = {call->argv, call->argc, call->arg_blocks, call->arg_block_count};
         queue_add(call->effects->journal, call->db, &command);

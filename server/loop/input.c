@@ -16,6 +16,7 @@
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
 #include "server/loop/waiting.h"
+#include "server/report/errorstats.h"
 
 /* How far a run through received bytes came. */
 struct progress {
@@ -36,10 +37,12 @@ static void pending_drop(struct conn *conn) {
     conn->pending_done = 0;
 }
 
-/* Who wants no reply gets none to this either. */
+/* Who wants no reply gets none to this either. It is counted in any case. */
 static void fail_protocol(struct conn *conn) {
     char text[REQUEST_ERROR_MAX];
     request_error(&conn->parser, text);
+    metric_add(&conn->shard->exec.metrics.error_replies, 1);
+    errorstats_note(BYTES("ERR"));
     if (!(conn->client.flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT)))
         reply_errorf(&conn->output.reply, "ERR %s", text);
     client_set(conn->client.flags, conn->client.flags | CLIENT_CLOSE_AFTER_REPLY);

@@ -244,6 +244,26 @@ static void what_changes_something_is_recorded_as_it_came(void) {
     }
 }
 
+/* Any bytes may stand where lines should end: what is recorded can be loaded. */
+static void lines_without_their_ends_are_recorded_with_them(void) {
+    CHECK(journal_open(2));
+    begin(2);
+    merge_open(&merge, journal_queue(0), journal_queue_count(), 0);
+    journal_listen();
+    EXPECT_RECORDS(SET_A, SELECT0 SET_A);
+    /* All of CR and LF but the CRs behind a count or a length, by which these end. */
+    static const uint8_t places[] = {3, 7, 11, 12, 16, 18, 19, 23, 25, 26};
+    for (size_t i = 0; i < sizeof places; i++) {
+        char request[] = SET_A;
+        CHECK(request[places[i]] == '\r' || request[places[i]] == '\n');
+        request[places[i]] = 'x';
+        expect_records((struct bytes){request, sizeof request - 1}, BYTES(SET_A));
+    }
+    journal_ignore();
+    end();
+    journal_close();
+}
+
 static void expired_keys_are_recorded_before_what_was_done_to_them(void) {
     CHECK(journal_open(4));
     begin(4);
@@ -272,6 +292,7 @@ int main(void) {
     RUN(a_command_is_run_anew_with_what_it_wants);
     RUN(a_long_command_is_in_the_slow_log);
     RUN(what_changes_something_is_recorded_as_it_came);
+    RUN(lines_without_their_ends_are_recorded_with_them);
     RUN(expired_keys_are_recorded_before_what_was_done_to_them);
     return 0;
 }
