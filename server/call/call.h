@@ -206,11 +206,13 @@ static inline struct entry *call_find(struct call *call, unsigned db, uint32_t a
     return call_expire(call, db, e);
 }
 
-/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek). The clock
- * has one-second steps, so a second use within the same second writes nothing and the cache line stays clean. */
+/* Notes an access to an entry (write commands do, as Redis, for what they found with call_peek), unless its client has asked
+ * not to; of a new one, for which none was noted yet, in any case. The clock has one-second steps, so a second use within
+ * the same second writes nothing and the cache line stays clean. */
 static inline void call_touch(struct call *call, struct entry *e) {
-    uint32_t clock = call->effects->access;
-    if (entry_access(e) != clock && !(call->client->flags & CLIENT_NO_TOUCH)) entry_set_access(e, clock);
+    uint32_t clock = call->effects->access, before = entry_access(e);
+    if (before != clock && (!(call->client->flags & CLIENT_NO_TOUCH) || before == 0))
+        entry_set_access(e, clock);
 }
 
 /* The quick half of call_read, without a call: an entry that a short look finds, noted as read. NULL: nothing is

@@ -88,9 +88,14 @@ COMMAND(exists) = {.name = "exists",
                    .history = "3.0.3: Accepts multiple `key` arguments.",
                    .syntax = "<key:key> ..."};
 
+/* An access even of who has asked that his commands are none. */
 static void touch(struct call *call) {
     int64_t found = 0;
-    for (uint32_t i = 1; i < call->argc; i++) found += call_read(call, i) != NULL;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        struct entry *e = call_read(call, i);
+        if (e) entry_set_access(e, call->effects->access);
+        found += e != NULL;
+    }
     reply_int(call->reply, found);
 }
 COMMAND(touch) = {

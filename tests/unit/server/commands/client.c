@@ -198,6 +198,13 @@ static void modes_are_switched(void) {
     now_ms += 10000;
     EXPECT("get k\nobject idletime k\nclient no-touch OFF\nget k\nobject idletime k\n",
            "$1\r\nv\r\n:10\r\n" OK "$1\r\nv\r\n:0\r\n");
+    /* What it makes is new all the same, and TOUCH is asked for. */
+    EXPECT("client no-touch on\nset new v\nobject idletime new\nrpush list v\nobject idletime list\n",
+           OK OK ":0\r\n:1\r\n:0\r\n");
+    now_ms += 20000;
+    EXPECT("append new w\nobject idletime new\ntouch new none\nobject idletime new\nobject idletime list\n",
+           ":2\r\n:20\r\n:1\r\n:0\r\n:20\r\n");
+    EXPECT("client no-touch off\n", OK);
     EXPECT("client no-evict on\n", OK);
     CHECK(conn->client.flags & CLIENT_NO_EVICT);
     EXPECT("client no-evict off\nclient no-evict maybe\nclient no-touch maybe\nclient reply maybe\n",
