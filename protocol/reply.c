@@ -116,6 +116,7 @@ enum {
     BULK_SLACK = 32, /* bytes from a string's first on that are copied at most, even if it has fewer */
 };
 static_assert(UINT8_MAX < 1000, "three digits are enough");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word's first byte is its lowest");
 /* "$N\r\n" as a word for each length of one byte, and how long that is in the last byte. */
 static const uint64_t bulk_headers[UINT8_MAX + 1] = {HEADERS_64(0), HEADERS_64(64), HEADERS_64(128),
                                                      HEADERS_64(192)};
