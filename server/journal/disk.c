@@ -56,7 +56,9 @@ static int file_pad(struct disk *disk, int file, uint64_t from, uint64_t to, cha
     assert(from <= to && to <= INT64_MAX);
     while (from < to) {
         size_t len = to - from < sizeof bytes ? (size_t)(to - from) : sizeof bytes;
-        for (size_t i = 0; i < len; i++) bytes[i] = disk_pad_byte(from + i, to, with);
+        memset(bytes, with, len);
+        for (size_t i = (DISK_LINE_ENDS - from) % DISK_SECTOR; i < len; i += DISK_SECTOR) bytes[i] = '\n';
+        if (from + len == to) bytes[len - 1] = '\n';
         ssize_t wrote = pwrite(file, bytes, len, (off_t)from);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) return wrote == 0 ? -ENOSPC : -errno;

@@ -18,11 +18,14 @@ enum disk_mode {
     DISK_CHANGE, /* it is there, and is to be cut off */
 };
 
-enum { DISK_SECTOR = 512 }; /* bytes that come to a disk together */
+enum {
+    DISK_SECTOR = 512,    /* bytes that come to a disk together */
+    DISK_LINE_ENDS = 256, /* within each of them, in padding */
+};
 
 /* Of padding up to `to`, the byte at offset `at`: the last one ends a line, and so does one in the middle of each sector. */
 static inline char disk_pad_byte(uint64_t at, uint64_t to, char with) {
-    return at % DISK_SECTOR == DISK_SECTOR / 2 || at + 1 == to ? '\n' : with;
+    return at % DISK_SECTOR == DISK_LINE_ENDS || at + 1 == to ? '\n' : with;
 }
 
 struct disk {

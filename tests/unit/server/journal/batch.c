@@ -64,11 +64,11 @@ static void no_batch_ends_where_a_line_of_padding_does(void) {
     CHECK_INT(batch_gather(&batch, &merge), 0);
     CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
     size_t len = out.wrote;
-    out.at = DISK_SECTOR / 2 - len;
+    out.at = DISK_LINE_ENDS - len;
     CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
     CHECK_INT(out.wrote, len + 1);
     CHECK(memmem(disk_contents(&disk, "f").data, disk_contents(&disk, "f").len, " run=00000001 \n", 15));
-    out.padded = DISK_SECTOR / 2 + 2;
+    out.padded = DISK_LINE_ENDS + 2;
     CHECK_INT(batch_write(&batch, &out, BYTES(""), says), 0);
     CHECK_INT(out.wrote, len + 2);
     out.padded = 700;

@@ -48,6 +48,19 @@ static void what_is_cut_off_is_gone_and_more_comes_behind_it(void) {
     CHECK_INT(disk->unlink(disk, "cut"), 0);
 }
 
+static void check_padding(uint64_t from, uint64_t to) {
+    static char data[1 << 19];
+    int file = disk->open(disk, "padded", DISK_READ);
+    size_t len = 0;
+    for (ssize_t got = 1; got > 0; len += (size_t)got) {
+        got = disk->read(disk, file, data + len, sizeof data - len);
+        CHECK(got >= 0);
+    }
+    CHECK_INT(disk->close(disk, file), 0);
+    CHECK_INT(len, to);
+    for (uint64_t at = from; at < to; at++) CHECK_INT(data[at], disk_pad_byte(at, to, '#'));
+}
+
 static void padding_is_written_over(void) {
     struct stat status;
     int file = disk->open(disk, "padded", DISK_CREATE);
@@ -58,6 +71,7 @@ static void padding_is_written_over(void) {
     expect("padded", BYTES("one two##\n"));
     CHECK_INT(disk->pad(disk, file, 10, 300000, '#'), 0);
     CHECK_INT(disk->size(disk, file), 300000);
+    check_padding(10, 300000);
     CHECK(stat("padded", &status) == 0 && status.st_blocks * 512 >= 300000); /* no hole */
     CHECK_INT(disk->truncate(disk, file, 7), 0);
     CHECK_INT(disk->close(disk, file), 0);
