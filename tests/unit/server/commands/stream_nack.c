@@ -46,8 +46,8 @@ static void what_is_gone_is_given_to_nobody(void) {
     end();
 }
 
-/* Every other entry was pending for a consumer who is deleted. That takes more than a moment; but whoever gives such an entry
- * back does not hear of him. */
+/* Every other entry was pending for a consumer who is deleted. That takes more than a moment; but whoever gives such an
+ * entry back does not hear of him. */
 static void what_was_of_a_deleted_consumer_begins_anew(void) {
     enum { ENTRIES = 300 };
     char line[128];
