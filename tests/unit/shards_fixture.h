@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
@@ -30,6 +31,7 @@ static inline void *shard_main(void *argument) {
 
 /* So many shards that turn, with these options. What they find is prepared before. */
 static inline void begin_prepared(unsigned count, const char *options, void (*prepare)(void)) {
+    signal(SIGPIPE, SIG_IGN); /* as the server does: a client may be gone when it is answered */
     fixture_open(count);
     options_set("save \"\"\n");
     options_set(options);
