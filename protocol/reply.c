@@ -21,6 +21,8 @@ static inline char *put_crlf(char *at) {
     return at + 2;
 }
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word's first byte is its lowest");
+
 /* The digits of 1 to 99,999,999, all of them at once, each in a byte of a word: halves, quarters and then eighths of the
  * number are divided side by side (Khuong, "How to print integers really fast", 2017). Writes eight bytes. */
 static inline char *put_digits(char *at, uint32_t n) {
@@ -48,8 +50,7 @@ static inline char *put_header(char *at, char type, uint64_t n) {
         return at + 5;
     }
     *at++ = type;
-    bool at_once = n < 100000000 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-    return put_crlf(at_once ? put_digits(at, (uint32_t)n) : at + number_format_u64(at, n));
+    return put_crlf(n < 100000000 ? put_digits(at, (uint32_t)n) : at + number_format_u64(at, n));
 }
 
 static void reply_header(struct reply *reply, char type, uint64_t n) {
@@ -116,7 +117,6 @@ enum {
     BULK_SLACK = 32, /* bytes from a string's first on that are copied at most, even if it has fewer */
 };
 static_assert(UINT8_MAX < 1000, "three digits are enough");
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word's first byte is its lowest");
 /* "$N\r\n" as a word for each length of one byte, and how long that is in the last byte. */
 static const uint64_t bulk_headers[UINT8_MAX + 1] = {HEADERS_64(0), HEADERS_64(64), HEADERS_64(128),
                                                      HEADERS_64(192)};
