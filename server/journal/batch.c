@@ -96,6 +96,8 @@ static int gather(struct batch *batch, struct merge *merge, uint64_t most) {
         most -= merge->merged - batch->last;
         batch->last = merge->merged;
     }
+    assert((batch->last >= batch->first) == (batch->len > 0) && batch->copied <= batch->len);
+    assert(batch->last == merge->merged);
     return batch->last >= batch->first ? 0 : -EAGAIN;
 }
 
@@ -162,6 +164,7 @@ static size_t put_head(struct batch *batch, const struct batch_out *out, struct 
 int batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, struct batch_sayings says) {
     size_t at = BATCH_HEAD_MAX - put_head(batch, out, lines, says);
     assert(batch->last >= batch->first && says.safe < batch->first);
+    assert(batch->len > 0 && !batch->failed && (out->padded == 0 || out->padded >= out->at));
     out->error = 0;
     out->wrote = 0;
     for (size_t i = 0; i < batch->piece_count; i++) {

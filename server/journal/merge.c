@@ -61,6 +61,8 @@ uint64_t merge_copy(struct merge *merge, struct queue_copy *copy) {
     copy->ticket = merge->merged + 1;
     copy->db = merge->db;
     uint64_t count = queue_copy(&merge->queues[merge->found], copy);
+    assert(count <= copy->most && (count > 0 || copy->len == 0));
+    assert(count == 0 || copy->db != MERGE_NO_DB); /* SELECT was shown before */
     merge->merged += count;
     return count;
 }

@@ -74,6 +74,7 @@ static struct queue_chunk *chunk_again(struct record_queue *queue) {
     struct queue_chunk *chunk = atomic_load_explicit(place, memory_order_acquire);
     if (!chunk) return NULL;
     assert(chunk->capacity == QUEUE_CHUNK_BYTES && !chunk->next); /* 4 */
+    assert(atomic_load_explicit(&chunk->closed, memory_order_relaxed) == 0 && chunk != queue->last);
     atomic_store_explicit(place, NULL, memory_order_release);
     queue->spares_used++;
     return chunk;
@@ -88,7 +89,9 @@ static __attribute__((noinline)) void add_chunk(struct record_queue *queue, size
         log_warning("Out of memory for the journal: a change was made that cannot be written down");
         abort();
     }
+    assert(chunk->capacity >= size && !chunk->next && chunk != queue->last);
     if (queue->last) {
+        assert(queue->used > 0 && queue->used <= queue->last->capacity); /* 2 */
         queue->last->next = chunk;
         atomic_store_explicit(&queue->last->closed, queue->used,
                               memory_order_relaxed); /* sealed after it: 2 */
@@ -245,6 +248,7 @@ static uint64_t release_blocks(struct record_queue *queue) {
 /* A chunk without any record is the adding thread's again, where it is of use. */
 static void hand_back(struct record_queue *queue, struct queue_chunk *chunk) {
     _Atomic(struct queue_chunk *) *place = &queue->spares[queue->spares_given % QUEUE_SPARES];
+    assert(chunk->next && chunk != queue->look); /* its records end, and are released: 2, 5 */
     if (chunk->capacity != QUEUE_CHUNK_BYTES || atomic_load_explicit(place, memory_order_acquire)) {
         free(chunk);
         return;
@@ -273,6 +277,7 @@ void queue_release(struct record_queue *queue) {
     queue->blocks = 0;
     if (!bytes) return;
     uint64_t before = atomic_load_explicit(&queue->bytes_freed, memory_order_relaxed);
+    assert(before + bytes <= atomic_load_explicit(&queue->bytes_added, memory_order_relaxed));
     atomic_store_explicit(&queue->bytes_freed, before + bytes, memory_order_release);
 }
 
