@@ -806,6 +806,17 @@ unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, 
                                        : find(&shapes[TREE_HASH], leaf, hash, member, offset);
 }
 
+bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, struct leaf_part *second) {
+    size_t offset;
+    assert(leaf->head.kind == TREE_HASH);
+    unsigned place = find(&shapes[TREE_HASH], leaf, hash, field, &offset);
+    if (place == leaf->head.count) return false;
+    const uint8_t *lens = lens_in(&shapes[TREE_HASH], leaf) + (size_t)2 * place;
+    offset += part_size(leaf, lens[0], offset);
+    second->bytes = part_bytes(leaf, lens[1], offset, &second->block);
+    return true;
+}
+
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash,
                         size_t *offset) {
     unsigned count = leaf->head.count;

@@ -96,6 +96,9 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
+/* The second part of that alone. */
+bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
+                         struct leaf_part *second);
 /* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
