@@ -95,8 +95,8 @@ static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t off
                                    const struct tree_item *item);
 /* Puts elements of TREE_LIST behind the others, as many of these as are short and have room as it is; how many. */
 static inline unsigned leaf_append(struct leaf *leaf, const struct bytes *texts, unsigned count);
-/* Puts a short element of TREE_LIST before the others. False, and nothing is changed, if it is long or has no room as it
- * is. */
+/* Puts a short element of TREE_LIST before the others. False, and nothing is changed, if it is long or there is no room
+ * for it at the front. */
 static inline bool leaf_prepend(struct leaf *leaf, struct bytes text);
 /* Takes the first (last) element of TREE_LIST out, whose bytes stay where *text has them until the leaf changes. False, and
  * nothing is changed, if it is the only one or the leaf has long ones. */
