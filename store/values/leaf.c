@@ -89,20 +89,33 @@ size_t leaf_most(enum tree_kind kind) {
 
 /* ---- Sums and tags -------------------------------------------------------------------------------- */
 
+#ifdef __SSE2__
+/* Sixteen bytes from here on are zeroes and then as many 0xff as it stands behind the first one. */
+static const uint8_t last_bytes[32] = {[16] = 255, 255, 255, 255, 255, 255, 255, 255,
+                                       255,        255, 255, 255, 255, 255, 255, 255};
+
+/* The sum of lens of a leaf, before which there is its head, so that sixteen bytes that end where they end may be read. */
+static inline size_t sum_bytes(const uint8_t *bytes, size_t count) {
+    const __m128i zero = _mm_setzero_si128();
+    size_t rest = count % 16;
+    const uint8_t *end = bytes + count;
+    __m128i last = _mm_loadu_si128((const __m128i *)(const void *)(end - 16));
+    __m128i mask = _mm_loadu_si128((const __m128i *)(const void *)(last_bytes + rest));
+    __m128i sums = _mm_sad_epu8(_mm_and_si128(last, mask), zero);
+    for (; bytes + rest < end; bytes += 16) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+        sums = _mm_add_epi64(sums, _mm_sad_epu8(some, zero));
+    }
+    return (size_t)_mm_cvtsi128_si32(sums) + (size_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+}
+#else
 static inline size_t sum_bytes(const uint8_t *bytes, size_t count) {
     size_t sum = 0, i = 0;
-#ifdef __SSE2__
-    __m128i sums = _mm_setzero_si128();
-    for (; i + 16 <= count; i += 16) {
-        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
-        sums = _mm_add_epi64(sums, _mm_sad_epu8(some, _mm_setzero_si128()));
-    }
-    sum = (size_t)_mm_cvtsi128_si32(sums) + (size_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
-#endif
     for (; i + 8 <= count; i += 8) sum += sum_word(load_u64((const char *)bytes + i));
     for (; i < count; i++) sum += bytes[i];
     return sum;
 }
+#endif
 
 /* The first place from `from` on with this tag; the count if there is none. */
 static inline unsigned next_tag(const uint8_t *tags, unsigned count, unsigned from, uint8_t tag) {
@@ -755,6 +768,23 @@ bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *rea
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
+/* bytes_equal of the same length, without a call where it is 8 to 32. */
+static inline bool same_bytes(const char *a, const char *b, size_t len) {
+#ifdef __SSE2__
+    if (len - 16 <= 16) {
+        const __m128i *a_end = (const __m128i *)(const void *)(a + len - 16),
+                      *b_end = (const __m128i *)(const void *)(b + len - 16);
+        __m128i first = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a),
+                                       _mm_loadu_si128((const __m128i *)(const void *)b));
+        __m128i last = _mm_cmpeq_epi8(_mm_loadu_si128(a_end), _mm_loadu_si128(b_end));
+        return _mm_movemask_epi8(_mm_and_si128(first, last)) == 0xffff;
+    }
+#endif
+    if (len - 8 <= 8)
+        return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + len - 8) ^ load_u64(b + len - 8))) == 0;
+    return len == 0 || memcmp(a, b, len) == 0;
+}
+
 FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64_t hash, struct bytes member,
                       size_t *offset) {
     unsigned count = leaf->head.count, parts = shape->widths[LENS];
@@ -764,7 +794,8 @@ FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64
         struct block *block;
         if (lens[i * parts] != len) continue;
         *offset = size_of_parts(shape, leaf, (size_t)i * parts);
-        if (bytes_equal(part_bytes(leaf, len, *offset, &block), member)) return i;
+        struct bytes found = part_bytes(leaf, len, *offset, &block);
+        if (found.len == member.len && same_bytes(found.data, member.data, member.len)) return i;
     }
     return count;
 }
@@ -773,6 +804,17 @@ unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, 
     assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
     return leaf->head.kind == TREE_SET ? find(&shapes[TREE_SET], leaf, hash, member, offset)
                                        : find(&shapes[TREE_HASH], leaf, hash, member, offset);
+}
+
+bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, struct leaf_part *second) {
+    size_t offset;
+    assert(leaf->head.kind == TREE_HASH);
+    unsigned place = find(&shapes[TREE_HASH], leaf, hash, field, &offset);
+    if (place == leaf->head.count) return false;
+    const uint8_t *lens = lens_in(&shapes[TREE_HASH], leaf) + (size_t)2 * place;
+    offset += part_size(leaf, lens[0], offset);
+    second->bytes = part_bytes(leaf, lens[1], offset, &second->block);
+    return true;
 }
 
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash,

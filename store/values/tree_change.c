@@ -481,6 +481,24 @@ unsigned tree_push_some(struct tree *tree, const struct bytes *texts, unsigned c
     return some;
 }
 
+bool tree_push_short(struct tree *tree, struct bytes text, enum tree_end end) {
+    struct leaf *edge = open_edge(tree, end);
+    assert(tree->kind == TREE_LIST);
+    if (edge == NULL) return false;
+    if (end == TREE_BACK ? leaf_append(edge, &text, 1) == 0 : !leaf_prepend(edge, text)) return false;
+    owe(tree, end, 1);
+    return true;
+}
+
+bool tree_pop_short(struct tree *tree, enum tree_end end, struct bytes *text) {
+    struct leaf *edge = open_edge(tree, end);
+    assert(tree->kind == TREE_LIST);
+    if (edge == NULL) return false;
+    if (end == TREE_BACK ? !leaf_pop_back(edge, text) : !leaf_pop_front(edge, text)) return false;
+    owe(tree, end, -1);
+    return true;
+}
+
 /* ---- Taking out ----------------------------------------------------------------------------------- */
 
 /* An inner root with one child gives way to it. */
