@@ -104,6 +104,8 @@ static inline bool leaf_pop_front(struct leaf *leaf, struct bytes *text);
 static inline bool leaf_pop_back(struct leaf *leaf, struct bytes *text);
 /* Takes out `count` elements, at least one, from this place on. */
 void leaf_remove(struct leaf *leaf, unsigned place, unsigned count);
+/* Takes out the element at this place and offset. */
+void leaf_remove_at(struct leaf *leaf, unsigned place, size_t offset);
 
 /* Where an element begins, in the elements; how long it is if it begins there; and what it holds. The hash of TREE_SET and
  * TREE_HASH is not looked up. */
@@ -146,8 +148,16 @@ struct leaf_members {
 static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *members);
 /* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
-/* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
-unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal);
+/* In the other kinds but lists: whether an item is there, the place of the first element that is not below it, and, where
+ * that is the item, its offset. No element has a key whose first word is above `most`; UINT64_MAX if nothing is known. */
+bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t most, unsigned *place,
+               size_t *offset);
+static inline unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
+    unsigned place;
+    size_t offset;
+    *equal = leaf_seek(leaf, item, UINT64_MAX, &place, &offset);
+    return place;
+}
 
 /* Bytes that a leaf with these elements needs; the size above which it is split; and the columns' bytes of an element. */
 size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used);

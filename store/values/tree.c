@@ -275,16 +275,16 @@ bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const s
 
 bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item) {
     struct tree_target target = tree_target(tree, item);
-    bool equal;
+    size_t offset;
     begin(cursor, tree);
     if (tree->root == NULL) return false;
     descend(cursor, tree->root, &target);
-    cursor->place = leaf_lower_bound(cursor->leaf, item, &equal);
+    bool equal = leaf_seek(cursor->leaf, item, UINT64_MAX, &cursor->place, &offset);
     if (cursor->place == cursor->leaf->head.count) {
         change_leaf(cursor, true);
         return false; /* what begins a leaf was looked at on the way down */
     }
-    cursor->offset = leaf_offset(cursor->leaf, cursor->place);
+    cursor->offset = equal ? offset : leaf_offset(cursor->leaf, cursor->place);
     return equal;
 }
 

@@ -109,6 +109,10 @@ bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const
 void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t position);
 /* The first or the last element of a tree that has some: its leaf is known as a rule, and need not be looked for. */
 void tree_get_end(const struct tree *tree, enum tree_end end, struct tree_item *item);
+/* It is known: looking there costs little, and so does tree_pop. */
+static inline bool tree_knows_end(const struct tree *tree, enum tree_end end) {
+    return __atomic_load_n(&tree->edges[end], __ATOMIC_RELAXED);
+}
 /* How many elements are before it. */
 uint64_t tree_rank(const struct tree_cursor *cursor);
 
