@@ -3,6 +3,7 @@
     with Killer() as killer:
         server = Server(path=..., env=killer.environment)
         killer.arm(3)                        # the third step from now on
+        killer.arm(3, rare=True)             # the third of those that make files, name, end and delete them
         killer.fell()                        # "renames dump.rdb", or None: it was not that
 """
 import os
@@ -21,8 +22,8 @@ class Killer(ControlFile):
     def __init__(self):
         super().__init__("KEVY_KILLED", LAYOUT.size)
 
-    def arm(self, left):
-        self.words[:] = LAYOUT.pack(left, 0, 0, 0, b"")
+    def arm(self, left, rare=False):
+        self.words[:] = LAYOUT.pack(left, 0, 0, rare, b"")
 
     def fell(self):
         _, _, at, _, path = LAYOUT.unpack(self.words[:])

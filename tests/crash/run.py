@@ -126,15 +126,17 @@ OPERATIONS = [("BGREWRITEAOF",), ("BGREWRITEAOF",), ("BGSAVE",)]
 class Kills:
     """How and when the server of one generation ends."""
 
-    def __init__(self, dice, server, killer, longest_s):
+    def __init__(self, dice, server, killer, longest_s, operations):
         self.server, self.killer = server, killer
-        self.steps = dice.choice((0, dice.randrange(1, 30), dice.randrange(1, 400)))
+        self.steps, self.rare = dice.choice((0, dice.randrange(1, 30), dice.randrange(1, 400))), False
+        if operations and dice.random() < 0.4:  # a rewrite does some twenty, among thousands of the log's
+            self.steps, self.rare = dice.randrange(1, 60), True
         self.after_s = dice.uniform(0.02, 0.3) + (longest_s if longest_s else 0)
 
     def kill(self):
         if self.steps:
             time.sleep(self.after_s / 2)
-            self.killer.arm(self.steps)
+            self.killer.arm(self.steps, self.rare)
             try:
                 self.server.wait("the step that kills", self.after_s)
             except Timeout:
@@ -160,7 +162,7 @@ def generations(seed, arguments, killer):
                 server.shards = 4
                 killer.arm(0)
                 started(server)
-                kills = Kills(dice, server, killer, loses_s)
+                kills = Kills(dice, server, killer, loses_s, arguments.operations)
                 killed_at = load.run(server, kills.kill)
                 fell.append(killer.fell())
                 server.kill()
