@@ -438,13 +438,14 @@ struct adding {
     struct stream_id id;
     uint32_t id_arg;
     struct stream_pairs pairs;
-    struct stream_idmp idmp;
+    struct stream_idmp *idmp;
 };
 
-/* Options, number and arity. False after replying. */
-static bool read_adding(struct call *call, struct adding *adding) {
+/* Options, number and arity. False after replying. What is said of a producer comes to `idmp`. */
+static bool read_adding(struct call *call, struct adding *adding, struct stream_idmp *idmp) {
     uint32_t i = 2;
-    *adding = (struct adding){.no_stream = false};
+    *adding = (struct adding){.idmp = idmp};
+    idmp->word_arg = idmp->words = 0; /* and the rest as it may be: most say nothing */
     for (; i < call->argc; i++) {
         struct bytes word = call->argv[i];
         if (word.len == 1 && word.data[0] == '*') break;
@@ -454,7 +455,7 @@ static bool read_adding(struct call *call, struct adding *adding) {
             i = last;
         } else if (bytes_is(word, "nomkstream")) {
             adding->no_stream = true;
-        } else if ((last = stream_idmp_read(call, i, &adding->idmp)) != UINT32_MAX) {
+        } else if ((last = stream_idmp_read(call, i, adding->idmp)) != UINT32_MAX) {
             if (last == 0) return false;
             i = last;
         } else {
@@ -465,7 +466,7 @@ static bool read_adding(struct call *call, struct adding *adding) {
     }
     adding->id_arg = i;
     if (!check_trimming(call, &adding->trimming)) return false;
-    if (adding->idmp.words && !stream_idmp_allows(call, adding->id_given)) return false;
+    if (adding->idmp->words && !stream_idmp_allows(call, adding->id_given)) return false;
     adding->pairs = (struct stream_pairs){call->argv + i + 1, (call->argc - i - 1) / 2};
     if (i + 2 < call->argc && (call->argc - i) % 2 == 1) return true;
     reply_error(call->reply, "ERR wrong number of arguments for 'xadd' command");
@@ -494,7 +495,7 @@ static bool choose_id(const struct call *call, const struct adding *adding, stru
 static void log_added(struct call *call, const struct adding *adding, struct stream_id id) {
     enum { FEW = 32, WORDS = 3 };
     char text[STREAM_ID_TEXT_MAX];
-    uint32_t pairs = call->argc - adding->id_arg - 1, head = WORDS + adding->idmp.words;
+    uint32_t pairs = call->argc - adding->id_arg - 1, head = WORDS + adding->idmp->words;
     struct bytes few[FEW], *argv = head + pairs <= FEW ? few : malloc((head + pairs) * sizeof *argv);
     if (argv == NULL) {
         call_log_request(call); /* as log_rewritten does */
@@ -502,7 +503,7 @@ static void log_added(struct call *call, const struct adding *adding, struct str
     }
     argv[0] = BYTES("XADD");
     argv[1] = call->argv[1];
-    memcpy(argv + 2, call->argv + adding->idmp.word_arg, adding->idmp.words * sizeof *argv);
+    memcpy(argv + 2, call->argv + adding->idmp->word_arg, adding->idmp->words * sizeof *argv);
     argv[head - 1] = stream_id_text(text, id);
     memcpy(argv + head, call->argv + adding->id_arg + 1, pairs * sizeof *argv);
     call_log(call, argv, head + pairs);
@@ -512,7 +513,7 @@ static void log_added(struct call *call, const struct adding *adding, struct str
 /* Adds the entry, which is not too long. False without memory. */
 static bool put_entry(struct edit *edit, const struct adding *adding, struct stream_id id) {
     struct stream_node_limits limits = stream_limits();
-    if (adding->idmp.words) return stream_add_once(edit, &adding->idmp.once, id, &adding->pairs, &limits);
+    if (adding->idmp->words) return stream_add_once(edit, &adding->idmp->once, id, &adding->pairs, &limits);
     return stream_add(edit, id, &adding->pairs, &limits);
 }
 
@@ -555,10 +556,11 @@ static bool add_entry(struct call *call, struct edit *edit, const struct adding 
 
 static void xadd(struct call *call) {
     struct adding adding;
+    struct stream_idmp idmp;
     struct edit edit;
     struct stream_id id;
     char text[STREAM_ID_TEXT_MAX];
-    if (!read_adding(call, &adding)) return;
+    if (!read_adding(call, &adding, &idmp)) return;
     if (adding.id_given && !adding.any_sequence && stream_id_is_zero(adding.id)) {
         reply_error(call->reply, "ERR The ID specified in XADD must be greater than 0-0");
         return;
@@ -568,7 +570,7 @@ static void xadd(struct call *call) {
         reply_null(call->reply);
         return;
     }
-    if (adding.idmp.words && stream_idmp_answer(call, &edit, &adding.idmp, &adding.pairs, adding.id)) return;
+    if (idmp.words && stream_idmp_answer(call, &edit, &idmp, &adding.pairs, adding.id)) return;
     if (!add_entry(call, &edit, &adding, &id)) return;
     struct bytes shown = stream_id_text(text, id);
     if (call->effects->journal && !call->logged) {
