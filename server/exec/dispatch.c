@@ -486,8 +486,8 @@ static void share_time(struct executor *executor) {
     executor->clock.timed_ns = now;
     if (executor->gates & GATE_MASK(MODE_TIMED)) return;
     for (const struct time_share *share = shares; share < end; share++) requests += share->requests;
-    for (const struct time_share *share = shares; share < end; share++)
-        share_part(executor, share, spent / requests);
+    uint64_t each = requests > 1 ? spent / requests : spent;
+    for (const struct time_share *share = shares; share < end; share++) share_part(executor, share, each);
 }
 
 unsigned dispatch_batch(struct executor *executor, struct client *client, struct reply *reply,
