@@ -245,6 +245,13 @@ REFERENCES_CASES = {
     "XNACK a g FATAL IDS 1 3-0 FORCE": {"read": (1, [], ["XNACK a g FAIL IDS 1 3-0 RETRYCOUNT 9223372036854775807 FORCE"])},
     "XNACK a g SILENT IDS 1 1-1;XDEL a 1-1;XAUTOCLAIM a g d 0 0 COUNT 1": {
         "read": (3, [XDEL], ["XNACK a g FAIL IDS 1 1-1 RETRYCOUNT 0 FORCE", "XDEL a 1-1", "XACK a g 1-1"])},
+    "XADD a IDMP p i * f v": {"absent": (1, ["n 0 new a", XADD], ["XADD a IDMP p i 1700000000000-0 f v"])},
+    "XADD a IDMP p i * f v;XADD a IDMP p i MAXLEN 0 * f v": {"there": (2, [XADD], ["XADD a IDMP p i 1700000000000-0 f v", "XADD a IDMP p i 1700000000000-0 f v"])},
+    "XADD a IDMPAUTO p NOMKSTREAM MAXLEN ~ 1 * f v": {"there": (1, [XADD], ["XADD a IDMPAUTO p NOMKSTREAM MAXLEN = 4 1700000000000-0 f v"]), "absent": (0, [], [])},
+    "XADD a ACKED MAXLEN 1 IDMP p i * f v": {"read": (1, [XADD], ["XADD a IDMP p i 1700000000000-0 f v"])},
+    "XCFGSET a IDMP-MAXSIZE 100": {"there": (0, [], []), "absent": (0, [], [])},
+    "XCFGSET a IDMP-MAXSIZE 7": {"there": (1, [], ["XCFGSET a IDMP-MAXSIZE 7"])},
+    "XIDMPRECORD a p i 1-1;XIDMPRECORD a p i 1-1": {"there": (1, [], ["XIDMPRECORD a p i 1-1"])},
     "XTRIM a MAXLEN 1 DELREF": {"there": (2, [XTRIM], ["XTRIM a MAXLEN = 1"]),
                                 "read": (4, [XTRIM], ["MULTI", "XACK a g 1-1 2-0", "XTRIM a MAXLEN = 1", "EXEC"])},
     "XTRIM a MINID 2 DELREF": {"read": (2, [XTRIM], ["MULTI", "XACK a g 1-1", "XTRIM a MINID = 2-0", "EXEC"])},
