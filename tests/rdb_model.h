@@ -130,8 +130,7 @@ static inline enum rdb_answer model_begin(struct rdb_loader *loader, enum rdb_ki
     return RDB_TAKEN;
 }
 
-/* A part of a stream as a line; of producers, what is other than usual. What Redis 7.0 would reckon is left to its
- * reader. */
+/* A part of a stream as a line; of producers, what is unusual. What Redis 7.0 would reckon is left to its reader. */
 static inline void text_part(struct text *text, const struct rdb_stream_part *part) {
     static const char *const names[] = {"entry",    "state",  "group",    "consumer", "pending",
                                         "released", "limits", "producer", "known",    "counts"};
