@@ -82,9 +82,12 @@ static __attribute__((noinline)) void reply_bulk_split(struct reply *reply, stru
     reply_literal(reply, "\r\n");
 }
 
+/* The first of a batch finds no chunk, and asks for one as long as it is. */
 void reply_bulk_long(struct reply *reply, struct bytes bytes) {
+    size_t need = HEADER_MAX + 2 + bytes.len;
+    if (reply->at == reply->end && bytes.len < REPLY_CHUNK_MIN / 2 && !reply_reserve(reply, need)) return;
     char *at = reply->at;
-    if (__builtin_expect((size_t)(reply->end - at) < HEADER_MAX + 2 + bytes.len, 0)) {
+    if (__builtin_expect((size_t)(reply->end - at) < need, 0)) {
         reply_bulk_split(reply, bytes);
         return;
     }

@@ -171,6 +171,19 @@ static inline bool request_parse_whole(const struct request_limits *limits, stru
     return request_parse_arguments(limits, data, (struct request_start){at, 0, (uint32_t)count}, args, used);
 }
 
+/* The argument behind the name, for who wants to know early what a request will look at: the bytes alone are read, and
+ * nothing is said of the rest of them. False where it is not there, or not whole, or written in an unusual way. */
+static inline bool request_peek_argument(struct bytes data, struct bytes *argument) {
+    const char *at = data.data, *end = data.data + data.len;
+    size_t count, len;
+    if (!(at = request_line_length(at, end, '*', &count)) || count < 2) return false;
+    if (!(at = request_line_length(at, end, '$', &len)) || len + 2 > (size_t)(end - at)) return false;
+    at += len + 2;
+    if (!(at = request_line_length(at, end, '$', &len)) || len > (size_t)(end - at)) return false;
+    *argument = (struct bytes){at, len};
+    return true;
+}
+
 /* ---- The overdrive -------------------------------------------------------------------------------- */
 
 /* How a request begins: "*<count>\r\n$<len>\r\n<name>\r\n". Most requests begin as the one before did; two comparisons of

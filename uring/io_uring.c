@@ -143,8 +143,9 @@ static void prep_quick(struct io *io, struct io_socket *s, struct io_uring_sqe *
 
 bool io_uring_send(struct io *io, struct io_socket *s, const struct iovec *iov, unsigned n, bool quick) {
     struct io_uring_sqe *sqe = any_sqe(io);
-    assert(!(s->bits & IO_SENDING) && n > 0 && n <= IOV_MAX); /* 2 */
-    assert(!quick || (n == 1 && io->quick_sends && iov->iov_len <= SEND_MAX && !s->quick.next));
+    assert(!(s->bits & IO_SENDING)); /* 2 */
+    debug_assert(n > 0 && n <= IOV_MAX);
+    debug_assert(!quick || (n == 1 && io->quick_sends && iov->iov_len <= SEND_MAX && !s->quick.next));
     if (!sqe) return false;
     if (quick)
         prep_quick(io, s, sqe, iov);

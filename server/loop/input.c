@@ -118,29 +118,31 @@ static inline bool is_alike(const struct conn *conn, struct bytes rest) {
     return shard->head_lone && request_head_is(&shard->head, rest) && !conn->parser.saved;
 }
 
-/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch. Whatever is the
- * same for all of them is looked at once, and nothing is called. */
-static __attribute__((noinline)) void parse_alike(struct conn *conn, const struct request_limits *limits,
-                                                  struct bytes data, unsigned most, struct parsed *parsed) {
+/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch. `rest` begins with one
+ * that is. Whatever is the same for all of them is looked at once, and nothing is called. False: there was no whole one. */
+static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struct request_limits *limits,
+                                                  struct bytes rest, unsigned most, struct parsed *parsed) {
     struct shard *shard = conn->shard;
     const struct request_head head = shard->head;
     const struct command *known = shard->head_command;
-    size_t used = parsed->used, end = data.len < BATCH_INPUT ? data.len : BATCH_INPUT, took;
-    struct request *request = &shard->exec.batch[parsed->count], *last = &shard->exec.batch[most];
+    struct request *first = &shard->exec.batch[parsed->count], *last = &shard->exec.batch[most];
+    struct request *request = first;
     uint32_t lone_key = known->lone_key, db = conn->client.db;
+    size_t used = parsed->used, took;
     debug_assert(prepare_is_lone(known, head.count) && !conn->parser.saved);
-    for (; request < last && used < end; request++, used += took) {
-        struct bytes rest = {data.data + used, data.len - used};
-        if (!request_head_is(&head, rest) ||
-            !request_parse_behind(&head, limits, rest, &request->args, &took) ||
+    debug_assert(first < last && used < BATCH_INPUT);
+    do {
+        if (!request_parse_behind(&head, limits, rest, &request->args, &took) ||
             !prepare_lone(request, db, known, lone_key))
             break;
         request->begin = used;
-        request->end = used + took;
-    }
+        request->end = used += took;
+        rest = (struct bytes){rest.data + took, rest.len - took};
+    } while (++request < last && used < BATCH_INPUT && request_head_is(&head, rest));
     parsed->used = used;
-    parsed->count = (unsigned)(request - shard->exec.batch);
-    debug_assert(parsed->used <= data.len && parsed->count <= most);
+    parsed->count += (unsigned)(request - first);
+    debug_assert(parsed->count <= most);
+    return request > first;
 }
 
 /* Parses a batch and prefetches its keys. False without memory: the connection is shut. */
@@ -149,12 +151,10 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
     struct shard *shard = conn->shard;
     unsigned most = batch_size(conn);
     *parsed = (struct parsed){.status = REQUEST_READY};
-    for (;;) {
-        if (is_alike(conn, (struct bytes){data + parsed->used, len - parsed->used}))
-            parse_alike(conn, limits, (struct bytes){data, len}, most, parsed);
-        if (parsed->count == most || parsed->used >= len || parsed->used >= BATCH_INPUT) break;
-        struct request *request = &shard->exec.batch[parsed->count];
+    while (parsed->count < most && parsed->used < len && parsed->used < BATCH_INPUT) {
         struct bytes rest = {data + parsed->used, len - parsed->used};
+        if (is_alike(conn, rest) && parse_alike(conn, limits, rest, most, parsed)) continue;
+        struct request *request = &shard->exec.batch[parsed->count];
         struct next_request next;
         next.args = &request->args;
         parsed->status = parse_request(conn, limits, rest, &next);

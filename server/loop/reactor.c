@@ -99,12 +99,43 @@ static void run_ready(struct conn *conn) {
     conn_input(conn, NULL, 0);
 }
 
+enum {
+    AHEAD_MOST = 16,   /* what they look at has room in the first cache */
+    AHEAD_BYTES = 256, /* what is longer has several requests, or large ones: a batch looks ahead by itself */
+};
+
+/* Where each of many connections has sent one request, what these will look at is asked for together, as for the requests of
+ * a pipeline: first the buckets, then the entries. It is no more than asked for, whatever the requests turn out to be. */
+static void look_ahead(const struct shard *shard, const struct received *first, unsigned count) {
+    struct {
+        const struct keyspace *keyspace;
+        const struct bucket *bucket;
+        uint64_t hash;
+    } asked[AHEAD_MOST];
+    unsigned known = 0;
+    for (const struct received *r = first; r < first + count; r++) {
+        struct bytes name;
+        if (r->len > AHEAD_BYTES ||
+            !request_peek_argument((struct bytes){io_buffer(&shard->io, r->buffer), r->len}, &name))
+            continue;
+        uint64_t hash = hash_bytes(&stripes.seed, name);
+        const struct keyspace *keyspace = stripes.all[stripe_index(hash)].keyspace;
+        asked[known].keyspace = keyspace;
+        asked[known].bucket = keyspace_prefetch_bucket(keyspace, r->conn->client.db, hash);
+        asked[known++].hash = hash;
+    }
+    for (unsigned i = 0; i < known; i++)
+        keyspace_prefetch_entry(asked[i].keyspace, asked[i].bucket, asked[i].hash);
+}
+
 static void execute(struct shard *shard) {
     struct conn_list ready;
     conn_list_take(&ready, &shard->ready);
     metric_add(&shard->exec.metrics.reads, shard->received_count);
-    for (unsigned i = 0; i < shard->received_count; i++) {
+    for (unsigned i = 0, left; i < shard->received_count; i++) {
         struct received *r = &shard->received[i];
+        if (i % AHEAD_MOST == 0 && (left = shard->received_count - i) > 1)
+            look_ahead(shard, r, left < AHEAD_MOST ? left : AHEAD_MOST);
         if (r->conn->generation == r->generation)
             conn_input(r->conn, io_buffer(&shard->io, r->buffer), r->len);
         io_release(&shard->io, r->buffer);

@@ -330,6 +330,34 @@ static void byte_by_byte_arrival_costs_linear_time(void) {
     free(data);
 }
 
+/* An early look reads no byte behind the last, for the copy is as long as the bytes, and sees the argument as soon as it is
+ * whole; one of a single byte needs the next one, too. */
+static void check_peek(struct bytes whole, size_t argument_ends, struct bytes expected) {
+    for (size_t len = 0; len <= whole.len; len++) {
+        char *copy = malloc(len ? len : 1);
+        struct bytes seen;
+        CHECK(copy);
+        memcpy(copy, whole.data, len);
+        bool found = request_peek_argument((struct bytes){copy, len}, &seen);
+        CHECK_INT(found, argument_ends && len >= argument_ends);
+        if (found) CHECK_BYTES(seen, expected);
+        free(copy);
+    }
+}
+
+static void an_early_look_sees_what_stands_behind_the_name(void) {
+    check_peek(BYTES("*2\r\n$3\r\nGET\r\n$16\r\n0123456789abcdef\r\n"), 34, BYTES("0123456789abcdef"));
+    check_peek(BYTES("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n"), 19, BYTES("k"));
+    check_peek(BYTES("*12\r\n$16\r\n0123456789abcdef\r\n$0\r\n\r\n"), 34, BYTES(""));
+    check_peek(BYTES("*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), 0, BYTES(""));
+    check_peek(BYTES("GET key\r\n"), 0, BYTES(""));
+    check_peek(BYTES("*2\r\n$3\r\nGET\r\n:1\r\nk\r\n"), 0, BYTES(""));
+    check_peek(BYTES("*2\r\n$-1\r\n$1\r\nk\r\n"), 0, BYTES(""));
+    check_peek(BYTES("*2\r\n$999999999\r\nGET\r\n$1\r\nk\r\n"), 0, BYTES(""));
+    check_peek(BYTES("*2\r\n$3\r\nGET\r\n$999999999\r\nk\r\n"), 0, BYTES(""));
+    check_peek(BYTES("*-2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), 0, BYTES(""));
+}
+
 int main(void) {
     seed = check_seed();
     RUN(pipelines_are_cut_into_requests);
@@ -350,5 +378,6 @@ int main(void) {
     RUN(an_announcement_allocates_next_to_nothing);
     RUN(an_idle_parser_owns_nothing);
     RUN(byte_by_byte_arrival_costs_linear_time);
+    RUN(an_early_look_sees_what_stands_behind_the_name);
     return 0;
 }

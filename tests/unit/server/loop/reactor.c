@@ -38,6 +38,43 @@ static void many_connections_are_served_at_once(void) {
     end();
 }
 
+/* What each looks at is asked for together with what others do: whole requests and half ones, of two databases. */
+static void many_connections_that_ask_for_keys_get_each_its_own(void) {
+    enum { CLIENTS = 60, ROUNDS = 20 };
+    int fds[CLIENTS];
+    char text[128];
+    begin(2, "");
+    for (int i = 0; i < CLIENTS; i++) fds[i] = client_of((unsigned)i % 2);
+    for (int i = 0; i < CLIENTS; i++)
+        if (i % 3 == 0) ASK(fds[i], "select 1\r\n", "+OK\r\n");
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            int len = snprintf(text, sizeof text, "*3\r\n$3\r\nSET\r\n$3\r\nk%02d\r\n$5\r\n%02d:%02d\r\n",
+                               i / 3, i, round);
+            say(fds[i], (struct bytes){text, (size_t)len});
+            len = snprintf(text, sizeof text, "*2\r\n$6\r\nSTRLEN\r\n$3\r\nk%02d", i / 3);
+            say(fds[i], (struct bytes){text, (size_t)len}); /* the rest comes later */
+        }
+        for (int i = 0; i < CLIENTS; i++)
+            say(fds[i], i % 5 ? BYTES("\r\n") : BYTES("\r\n*1\r\n$4\r\nPING\r\n"));
+        for (int i = 0; i < CLIENTS; i++)
+            expect(fds[i], i % 5 ? BYTES("+OK\r\n:5\r\n") : BYTES("+OK\r\n:5\r\n+PONG\r\n"));
+        for (int i = 0; i < CLIENTS; i++) {
+            int len = snprintf(text, sizeof text, "*2\r\n$3\r\nGET\r\n$3\r\nk%02d\r\n", i / 3);
+            say(fds[i], (struct bytes){text, (size_t)len});
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+            int owner = 0;
+            hear(fds[i], text, 11);
+            CHECK_INT(sscanf(text, "$5\r\n%02d", &owner), 1);
+            CHECK_INT(owner / 3, i / 3);
+            CHECK_INT(owner % 3 == 0, i % 3 == 0); /* it is of the same database */
+        }
+    }
+    for (int i = 0; i < CLIENTS; i++) close(fds[i]);
+    end();
+}
+
 /* Half a request is no reason to wait for, when nobody can send the other half. */
 static void a_peer_that_sends_no_more_gets_its_replies_and_the_end(void) {
     begin(1, "");
@@ -208,6 +245,7 @@ static void a_shard_that_is_stopped_sends_its_replies_and_hangs_up(void) {
 int main(void) {
     RUN(requests_are_answered_in_order_however_they_are_cut);
     RUN(many_connections_are_served_at_once);
+    RUN(many_connections_that_ask_for_keys_get_each_its_own);
     RUN(a_peer_that_sends_no_more_gets_its_replies_and_the_end);
     RUN(whoever_comes_beyond_maxclients_is_told_and_sent_away);
     RUN(large_values_come_back_as_they_were_sent);
