@@ -276,6 +276,43 @@ static void versions_are_walked_by_other_threads(void) {
     }
 }
 
+/* Reads all of a version, by position, many times. */
+static void *read_alone(void *argument) {
+    const struct tree *version = argument;
+    uintptr_t sum = 0;
+    for (unsigned round = 0; round < 300; round++)
+        for (uint64_t i = 0; i < version->count; i++) {
+            struct tree_cursor cursor;
+            struct tree_item item;
+            tree_select(&cursor, version, i);
+            tree_get(&cursor, &item);
+            sum += number_of(item.parts[0]);
+        }
+    return (void *)sum;
+}
+
+/* A leaf of few elements is read while its references change. */
+static void versions_are_read_while_others_come_and_go(void) {
+    enum { COUNT = 7, ROUNDS = 20 };
+    for (enum tree_kind kind = TREE_LIST; kind <= TREE_SCORES; kind++) {
+        struct tree tree = grow(kind, COUNT);
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            struct tree version, other;
+            pthread_t thread;
+            void *sum;
+            tree_fork(&version, &tree);
+            CHECK(pthread_create(&thread, NULL, read_alone, &version) == 0);
+            for (unsigned i = 0; i < 1000; i++) {
+                tree_fork(&other, &tree);
+                tree_release(&other, &model_graves);
+            }
+            CHECK(pthread_join(thread, &sum) == 0 && (uintptr_t)sum == 300 * COUNT * COUNT);
+            tree_release(&version, &model_graves);
+        }
+        end(&tree);
+    }
+}
+
 int main(void) {
     seed = check_seed();
     RUN(runs_have_what_items_have);
@@ -285,5 +322,6 @@ int main(void) {
     RUN(a_scan_sees_what_stays_once_while_others_come_and_go);
     RUN(a_fork_costs_a_reference_and_a_walk_frees_behind_itself);
     RUN(versions_are_walked_by_other_threads);
+    RUN(versions_are_read_while_others_come_and_go);
     return 0;
 }
