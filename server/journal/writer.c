@@ -108,7 +108,8 @@ void writer_has_base(struct writer *writer) {
     if (!writer->doubt || writer->doubt > writer->begun) return;
     writer->doubt = 0;
     writer->doubted = BATCH_NO_DOUBT;
-    mend(writer);
+    writer->error_is_sync = false;
+    if (!writer->torn) mend(writer); /* else that is an error of its own */
 }
 
 bool writer_sync(struct writer *writer, int64_t now_ms) {

@@ -477,6 +477,33 @@ static void a_cut_goes_on_in_doubt(void) {
     }
 }
 
+/* That a base takes the place of what was in doubt says nothing of what could not be written behind it. */
+static void a_base_does_not_end_what_was_torn_since(void) {
+    begin(WRITER_EVERYSEC);
+    disk.fails = DISK_SYNCS;
+    disk.fails_at = 1;
+    add("a"), turns(1), turns(501);
+    CHECK_INT(writer.doubt, 2);
+    cut("g"), turns(1600);
+    disk.room = 20;
+    disk.fails = DISK_TRUNCATES;
+    disk.fails_at = 1;
+    add("b"), turns(1700);
+    CHECK(writer.torn && writer.error == -EIO);
+    writer_has_base(&writer);
+    CHECK(writer.doubt == 0 && writer.error == -EIO && !writer.error_is_sync);
+    disk.room = SIZE_MAX;
+    turns(1701);
+    CHECK(writer.error == -EIO);
+    turns(1700 + WRITER_RETRY_MS);
+    CHECK(!writer.torn && writer.error == 0);
+    turns(1700 + WRITER_RETRY_MS + WRITER_SYNC_MS);
+    CHECK_INT(writer.synced, tickets);
+    read_file("g");
+    CHECK_BYTES(buffer_bytes(&stream), BYTES(SELECT_0 "b"));
+    end();
+}
+
 static bool says_in(const char *name, const char *words) {
     struct bytes file = disk_contents(&disk, name);
     return memmem(file.data, file.len, words, strlen(words)) != NULL;
@@ -571,6 +598,7 @@ int main(void) {
     RUN(a_cut_changes_files_when_the_old_one_is_synced);
     RUN(a_cut_that_fails_is_tried_again);
     RUN(a_cut_goes_on_in_doubt);
+    RUN(a_base_does_not_end_what_was_torn_since);
     RUN(a_file_tells_of_doubt_before_it);
     RUN(what_is_abandoned_is_dropped_up_to_the_end_of_the_log);
     RUN(without_memory_what_fits_is_written_and_the_rest_later);
