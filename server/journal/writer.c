@@ -235,6 +235,7 @@ static bool write_batch(struct writer *writer, int64_t now_ms) {
     }
     assert(out.wrote >= writer->batch.len && writer->batch.first == writer->written + 1);
     writer->size += out.wrote;
+    if (writer->size >= writer->padded) writer->padded = 0; /* nothing is left of it */
     writer->written = writer->batch.last;
     writer->batches++;
     if (lines.len) writer->stamped_s = writer->unix_s;

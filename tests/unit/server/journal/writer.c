@@ -369,9 +369,14 @@ static void others_are_not_padded(void) {
         writer.policy = policy; /* what there is stays, and is written over */
         add("a"), turns(3);
         CHECK(padding_now() < 100);
+        for (unsigned i = 0; i < 4; i++) add("a"), turns(4); /* and beyond it */
+        CHECK_INT(padding_now(), 0);
+        writer.policy = WRITER_ALWAYS;
+        one(5);
+        CHECK_INT(padding_now(), 100);
         cut("");
         turns(1000);
-        CHECK_INT(read_file("f"), 3);
+        CHECK_INT(read_file("f"), 8);
         end();
     }
 }
