@@ -145,13 +145,15 @@ def talk(server):
     """Many connections over either kind of socket, some of which go without a word."""
     with server.client() as client, server.client() as subscriber:
         expect(subscriber.call("SUBSCRIBE", "channel")[0] == b"subscribe", "SUBSCRIBE")
-        others = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(30)]
+        others = [socket.create_connection(("127.0.0.1", server.port), timeout=10 * kevy.TIME_SCALE) for _ in range(30)]
         for each in others:
             each.sendall(b"SET from tcp\r\nGET from\r\n")
         for each in others:
             said = b""
             while len(said) < 14:
-                said += each.recv(100)
+                more = each.recv(100)
+                expect(more, "the replies should be whole before the end: %s" % said)
+                said += more
             expect(said == b"+OK\r\n$3\r\ntcp\r\n", "over TCP")
         for each in others[:15]:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
