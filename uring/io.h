@@ -157,6 +157,10 @@ static inline bool io_is_reading(const struct io_socket *s) {
 static inline bool io_is_sending(const struct io_socket *s) {
     return s->bits & IO_SENDING;
 }
+/* By a quick send, of whose end no event tells. */
+static inline bool io_is_sending_quickly(const struct io_socket *s) {
+    return s->quick.next;
+}
 
 /* All that begin an operation return false, having done nothing, where there is no room for it now: ask again in the next
  * turn. Over epoll there always is. */

@@ -89,6 +89,8 @@ void send_flush(struct conn *conn) {
     if (output_in_flight(&conn->output)) {
         note_output(conn, false);
         if (conn->flags & CONN_RETRY_SEND) send_in_flight(conn, false);
+        if (io_is_sending_quickly(&conn->socket))
+            conn_wants_turn(conn); /* the shard must not sleep on what is behind it */
         return;
     }
     if (!ready) {

@@ -96,7 +96,7 @@ static void errors_end_the_connection_and_waiting_does_not(void) {
 }
 
 static bool is_quick(void) {
-    return conn->socket.quick.next != NULL;
+    return io_is_sending_quickly(&conn->socket);
 }
 
 static void a_quick_send_that_nobody_complains_of_has_gone(void) {
@@ -111,6 +111,28 @@ static void a_quick_send_that_nobody_complains_of_has_gone(void) {
     CHECK(io_ready(&shards->io) == 0 && io_settled(&shards->io) == &conn->socket);
     send_settled(conn);
     CHECK(!(conn->flags & CONN_SENDING) && output_unsent(&conn->output) == 0);
+    close_conn();
+}
+
+/* Its end is silent: the shard has a turn without waiting for it. */
+static void what_comes_behind_a_quick_send_does_not_wait_for_an_event(void) {
+    open_conn();
+    shards->io.quick_sends = true;
+    say("+one\r\n");
+    send_flush(conn);
+    CHECK(is_quick() && conn_list_empty(&shards->ready));
+    say("+two\r\n");
+    send_flush(conn);
+    check_sending(6);
+    CHECK(conn_list_first(&shards->ready) == conn);
+    conn_link_out(&conn->turn_link);
+    CHECK_INT(io_wait(&shards->io, 0, 0, 0), 0);
+    CHECK(io_ready(&shards->io) == 0 && io_settled(&shards->io) == &conn->socket);
+    send_settled(conn);
+    CHECK(wants_flush());
+    send_flush(conn);
+    check_sending(6);
+    CHECK(is_quick() && conn_list_empty(&shards->ready));
     close_conn();
 }
 
@@ -298,6 +320,7 @@ int main(void) {
     RUN(a_send_without_room_is_tried_again);
     RUN(errors_end_the_connection_and_waiting_does_not);
     RUN(a_quick_send_that_nobody_complains_of_has_gone);
+    RUN(what_comes_behind_a_quick_send_does_not_wait_for_an_event);
     RUN(a_quick_send_that_fell_short_goes_on_without_haste);
     RUN(last_replies_large_ones_and_several_pieces_are_not_quick);
     RUN(what_a_source_follows_is_not_quick);
