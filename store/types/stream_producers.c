@@ -287,7 +287,7 @@ static bool make_room(const struct stream_producers *producers, struct stream_pr
     struct id_key key;
     uint64_t place, gone = 0;
     make_key(&key, once->id);
-    /* It is known and over, and so are those before it, unless a clock was set back. */
+    /* It is known and over, and so are those before it, unless XIDMPRECORD or a file has put it behind ids of later entries. */
     if (find_key(producer, context->seed, &key, &place)) gone = place + 1;
     if (producer->list.count - gone >= producers->most) gone = producer->list.count - producers->most + 1;
     for (; gone > 0; gone--)
