@@ -76,8 +76,8 @@ static struct stream_once once_of(const struct call *call, struct stream_idmp *i
                                 .now_ms = time_of(call, told)};
 }
 
-/* Has an entry with this number, which a file tells, come again? What is added has a higher one than all before; and of what
- * came again the id may be over by now, and forgotten. */
+/* Has an entry with this number, which a file tells, come again? What is added has a higher one than all before; and of
+ * what came again the id may be over by now, and forgotten. */
 static bool is_old(const struct stream *stream, struct stream_id told) {
     return !stream_id_is_zero(told) && stream_id_compare(told, stream->last) <= 0;
 }

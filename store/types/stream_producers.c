@@ -223,8 +223,8 @@ static struct stream_producer *own_producer(struct stream_producers *producers,
 
 /* ---- Ids ------------------------------------------------------------------------------------------ */
 
-/* Forgets the first id, or the last one, which was put in since anything else was changed: for that it takes no memory. False
- * without memory, and then it is known as before. */
+/* Forgets the first id, or the last one, which was put in since anything else was changed: for that it takes no memory.
+ * False without memory, and then it is known as before. */
 static bool forget(struct stream_producer *producer, const struct tree_context *context, enum tree_end end) {
     struct tree_item item;
     struct stream_id entry;
@@ -287,7 +287,7 @@ static bool make_room(const struct stream_producers *producers, struct stream_pr
     struct id_key key;
     uint64_t place, gone = 0;
     make_key(&key, once->id);
-    /* It is known and over, and so are those before it, unless XIDMPRECORD or a file has put it behind ids of later entries. */
+    /* It is known and over, and so are those before it, unless XIDMPRECORD or a file has put it behind later ones. */
     if (find_key(producer, context->seed, &key, &place)) gone = place + 1;
     if (producer->list.count - gone >= producers->most) gone = producer->list.count - producers->most + 1;
     for (; gone > 0; gone--)

@@ -120,8 +120,8 @@ static void what_is_recorded_is_what_there_is(void) {
     end();
 }
 
-/* Where a file is run later than what it tells of was, ids may be forgotten that were known then. What came again came again
- * for that, and was not added. */
+/* Where a file is run later than what it tells of was, ids may be forgotten that were known then. What came again is
+ * counted all the same, and not added. */
 static void what_a_file_tells_of_came_again_also_where_it_is_over(void) {
     static const struct exchange table[] = {
         {"xadd s idmp p a 1600000000000-0 f v", "$15\r\n1600000000000-0\r\n"},

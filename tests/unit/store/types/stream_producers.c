@@ -284,8 +284,8 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
     }
 }
 
-/* Of a producer with ids in many leaves, who shared them once, and an entry that has a block of its own: from any allocation
- * on there is no more memory. */
+/* Of a producer with ids in many leaves, who shared them once, and an entry that has a block of its own: from any
+ * allocation on there is no more memory. */
 static void what_was_noted_is_taken_back_without_memory(void) {
     enum { COUNT = 1500 };
     static char text[ELEMENT_INLINE_MAX + 1];
