@@ -76,13 +76,23 @@ static struct stream_once once_of(const struct call *call, struct stream_idmp *i
                                 .now_ms = time_of(call, told)};
 }
 
+/* Has an entry with this number, which a file tells, come again? What is added has a higher one than all before; and of
+ * what came again the id may be over by now, and forgotten. */
+static bool is_old(const struct stream *stream, struct stream_id told) {
+    return !stream_id_is_zero(told) && stream_id_compare(told, stream->last) <= 0;
+}
+
 /* Does the stream know this id? Where a file tells so, which one it was. */
 static bool is_known(const struct call *call, const struct edit *edit, struct stream_once once,
                      struct stream_id told, struct stream_id *entry) {
     const struct stream *stream = stream_in(edit);
+    if (stream == NULL || stream->producers == NULL) return false;
     if (is_told(call)) once.now_ms = 0; /* then nothing is over */
-    return stream && stream_producers_know(stream->producers, edit->keyspace->seed, &once, entry) &&
-           (!is_told(call) || stream_id_compare(told, *entry) == 0);
+    bool known = stream_producers_know(stream->producers, edit->keyspace->seed, &once, entry);
+    if (!is_told(call)) return known;
+    known = known && stream_id_compare(told, *entry) == 0;
+    *entry = told;
+    return known || is_old(stream, told);
 }
 
 bool stream_idmp_answer(struct call *call, struct edit *edit, struct stream_idmp *idmp,

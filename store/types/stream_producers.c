@@ -223,8 +223,8 @@ static struct stream_producer *own_producer(struct stream_producers *producers,
 
 /* ---- Ids ------------------------------------------------------------------------------------------ */
 
-/* Forgets the first or last id. False without memory, and then it is known as before; unless nothing on the way to it is
- * shared, as after it was put. */
+/* Forgets the first id, or the last one, which was put in since anything else was changed: for that it takes no memory.
+ * False without memory, and then it is known as before. */
 static bool forget(struct stream_producer *producer, const struct tree_context *context, enum tree_end end) {
     struct tree_item item;
     struct stream_id entry;
@@ -235,8 +235,9 @@ static bool forget(struct stream_producer *producer, const struct tree_context *
     uint32_t age = producer->oldest + (end == TREE_FRONT ? 0 : (uint32_t)producer->list.count - 1);
     size_t bytes = item.blocks[0] ? block_memory(item.blocks[0]) : 0;
     struct tree_item place = key_item(&key, context->seed, &age);
-    /* What was put in anew can be taken out without memory. */
-    if (is_forked(producer) && tree_put(&producer->places, context, &place, true) == TREE_NO_MEMORY)
+    /* What was put in anew can be taken out without memory. To put it in may take some, also where nothing is shared. */
+    if (end == TREE_FRONT && is_forked(producer) &&
+        tree_put(&producer->places, context, &place, true) == TREE_NO_MEMORY)
         return false;
     if (!tree_pop(&producer->list, context, end)) return false;
     bool removed = tree_remove(&producer->places, context, &place) == TREE_REMOVED;
@@ -286,7 +287,7 @@ static bool make_room(const struct stream_producers *producers, struct stream_pr
     struct id_key key;
     uint64_t place, gone = 0;
     make_key(&key, once->id);
-    /* It is known and over, and so are those before it, unless a clock was set back. */
+    /* It is known and over, and so are those before it, unless XIDMPRECORD or a file has put it behind later ones. */
     if (find_key(producer, context->seed, &key, &place)) gone = place + 1;
     if (producer->list.count - gone >= producers->most) gone = producer->list.count - producers->most + 1;
     for (; gone > 0; gone--)

@@ -120,6 +120,30 @@ static void what_is_recorded_is_what_there_is(void) {
     end();
 }
 
+/* Where a file is run later than what it tells of was, ids may be forgotten that were known then. What came again is
+ * counted all the same, and not added. */
+static void what_a_file_tells_of_came_again_also_where_it_is_over(void) {
+    static const struct exchange table[] = {
+        {"xadd s idmp p a 1600000000000-0 f v", "$15\r\n1600000000000-0\r\n"},
+        {"xadd s 1600000900000-0 f v", "$15\r\n1600000900000-0\r\n"}, /* an id ahead of the clock */
+        {"xadd s idmp p b 1600000900000-1 f v", "$15\r\n1600000900000-1\r\n"},
+        {"xadd s idmp p a 1600000000000-0 f v", "$15\r\n1600000000000-0\r\n"},
+        {"xadd s idmp p b 1600000900000-1 f v", "$15\r\n1600000900000-1\r\n"},
+        {"xlen s", ":3\r\n"},
+    };
+    begin_clock();
+    shards->exec.effects.replay_ms = now_ms;
+    EXPECT_ALL(table);
+    struct bytes info = run(BYTES("xinfo stream s\n"));
+    struct bytes counted = BYTES("iids-duplicates\r\n:2\r\n");
+    CHECK(memmem(info.data, info.len, counted.data, counted.len));
+    EXPECT("xadd none idmp p a 0-1 f v\nxadd s 5-1 f v\n",
+           "$3\r\n0-1\r\n"
+           "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n");
+    shards->exec.effects.replay_ms = 0;
+    end();
+}
+
 static void memory_that_runs_out_leaves_a_stream_whole(void) {
     for (unsigned left = 0; left < 40; left++) {
         begin_clock();
@@ -144,6 +168,7 @@ int main(void) {
     RUN(ids_are_made_of_fields_and_values);
     RUN(limits_are_kept);
     RUN(what_is_recorded_is_what_there_is);
+    RUN(what_a_file_tells_of_came_again_also_where_it_is_over);
     RUN(memory_that_runs_out_leaves_a_stream_whole);
     return 0;
 }

@@ -14,12 +14,14 @@ static const struct hash_seed hash_seed = {{21, 22, 23, 24}};
 static long nodes_live;
 static unsigned fail_every; /* every n-th allocation fails while this is not 0 */
 static long fail_at = -1;   /* the one that this counts down to fails, once */
+static bool fail_behind;    /* and so do all behind it, until fail_at is set anew */
 
 static unsigned random_below(unsigned n) {
     return (unsigned)(check_random(&seed) % n);
 }
 
 static bool fails(void) {
+    if (fail_at == 0 && fail_behind) return true;
     if (fail_at >= 0 && fail_at-- == 0) return true;
     return fail_every && random_below(fail_every) == 0;
 }

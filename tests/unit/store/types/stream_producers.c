@@ -284,6 +284,47 @@ static void changes_that_fail_at_any_allocation_change_nothing(void) {
     }
 }
 
+/* Of a producer with ids in many leaves, who shared them once, and an entry that has a block of its own: from any
+ * allocation on there is no more memory. */
+static void what_was_noted_is_taken_back_without_memory(void) {
+    enum { COUNT = 1500 };
+    static char text[ELEMENT_INLINE_MAX + 1];
+    struct bytes words[] = {BYTES("f"), {text, sizeof text}};
+    struct stream_pairs pairs = {words, 1};
+    struct stream_node_limits limits = {.entries = 100};
+    begin();
+    struct edit edit = edit_of("a", TYPE_STREAM);
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    struct stream_once once = {BYTES("p"), BYTES("first"), 1000};
+    CHECK(stream_add_once(&edit, &once, (struct stream_id){1000, 0}, &pairs, &limits));
+    CHECK(stream_limit_producers(&edit, STREAM_IDMP_SECONDS, STREAM_IDMP_MOST) == STREAM_CHANGED);
+    CHECK(stream_add_once(&edit, &once, (struct stream_id){1000, 1}, &pairs, &limits));
+    CHECK(!edit_close(&edit));
+    CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of("a")},
+                        &(struct keyspace_place){ks, 0, key_of("b")}));
+    edit = edit_of("a", TYPE_STREAM);
+    CHECK(edit_open(&edit, false) == EDIT_OPENED);
+    for (unsigned i = 0; i < COUNT; i++) {
+        char id[32];
+        bool done = false;
+        once.id = (struct bytes){id, (size_t)snprintf(id, sizeof id, "%u of all that there are", i)};
+        for (long at = 0; !done; at++) {
+            struct stream_id entry;
+            fail_at = at;
+            fail_behind = true;
+            done = stream_add_once(&edit, &once, (struct stream_id){1000, i + 2}, &pairs, &limits);
+            fail_at = -1;
+            fail_behind = false;
+            CHECK_INT(stream_producers_know(stream_of_edit(&edit)->producers, &hash_seed, &once, &entry),
+                      done);
+        }
+    }
+    CHECK_INT(stream_of_edit(&edit)->producers->ids, COUNT + 1);
+    check_sums(stream_of_edit(&edit)->producers);
+    CHECK(!edit_close(&edit));
+    end();
+}
+
 /* ---- Very many ------------------------------------------------------------------------------------ */
 
 /* A key with so many producers, who have one id each, 10 ms apart. It stays open. */
@@ -405,6 +446,7 @@ int main(void) {
     RUN(producers_are_their_model);
     RUN(producers_without_memory_are_as_before);
     RUN(changes_that_fail_at_any_allocation_change_nothing);
+    RUN(what_was_noted_is_taken_back_without_memory);
     RUN(what_is_over_goes_by_itself);
     RUN(ids_that_are_over_go_with_later_ones);
     RUN(what_is_forgotten_goes_in_steps);
