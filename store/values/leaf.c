@@ -94,8 +94,8 @@ size_t leaf_most(enum tree_kind kind) {
 static const uint8_t last_bytes[32] = {[16] = 255, 255, 255, 255, 255, 255, 255, 255,
                                        255,        255, 255, 255, 255, 255, 255, 255};
 
-/* The sixteen bytes before this one. Of the references in a leaf's head, which other threads change meanwhile, no use is
- * made. */
+/* The sixteen bytes before this one, which may be of a leaf's head, where other threads change the references meanwhile: no
+ * use is made of these. */
 __attribute__((no_sanitize("thread"))) static inline __m128i load_before(const uint8_t *end) {
     return _mm_loadu_si128((const __m128i *)(const void *)(end - 16));
 }

@@ -32,7 +32,7 @@ Directives, one a line:
     @close                 closes the current connection; @half-close: no more requests, replies still come; @reset: with RST
     @closed                the server must close the current connection, after the replies and with nothing more behind them
     @sync                  waits for all replies so far before anything more is sent
-    @eventually [SECONDS]  the next command is repeated until its reply is the expected one (never a sleep; default 20)
+    @eventually [SECONDS]  the next command is repeated until its reply is the expected one (never a sleep; default 60: a disk may stand still for long)
     @unordered [N]         the next reply's elements may come in any order, each with the N - 1 that follow it (HGETALL: 2); of a scan's
                            reply (a cursor and elements) the elements; pairs that RESP3 has made stay together by themselves. No patterns then.
     @kevy-only             the next step is skipped when the transcript runs against redis-server; `@kevy-only file`: all of it
@@ -117,7 +117,7 @@ class Transcript:
                     eventually_s, kevy_only, unordered = 0, False, 0
                     self.steps.append(step)
                 elif word == "@eventually":
-                    eventually_s = float(rest or DEFAULT_WAIT_S)
+                    eventually_s = float(rest or 3 * DEFAULT_WAIT_S)
                 elif word == "@unordered":
                     unordered = int(rest or 1)
                 elif word == "@kevy-only":
