@@ -16,14 +16,29 @@
 
 /* Integers */
 
+/* What eight digits say, added up in pairs, then fours (Lemire, "Quickly parsing eight digits", 2018). False if one of
+ * them is no digit. */
+static inline bool parse_eight_digits(const char *at, uint64_t *value) {
+    uint64_t word = load_u64(at) ^ 0x3030303030303030, pairs = 0x000000ff000000ff;
+    if (((word + 0x7676767676767676) | word) & 0x8080808080808080) return false;
+    word = word * 10 + (word >> 8);
+    *value = ((word & pairs) * 0x000f424000000064 + (word >> 16 & pairs) * 0x0000271000000001) >> 32;
+    return true;
+}
+
 /* Any 19 digits fit 64 bits without a sign, so that only a twentieth needs an overflow check. */
 enum { SAFE_DIGITS = 19 };
 
 static bool parse_digits(const char *text, size_t len, uint64_t *out) {
     if (len == 0 || len > SAFE_DIGITS + 1) return false;
     if (text[0] == '0' && len > 1) return false;
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++) {
+    uint64_t value = 0, eight;
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        if (!parse_eight_digits(text + i, &eight)) return false;
+        value = value * 100000000 + eight;
+    }
+    for (; i < len; i++) {
         unsigned digit = (unsigned)(unsigned char)text[i] - '0';
         if (digit > 9) return false;
         if (i < SAFE_DIGITS)
@@ -97,16 +112,6 @@ size_t number_format_i64(char *dst, int64_t value) {
 }
 
 /* Floating point */
-
-/* What eight digits say, added up in pairs, then fours (Lemire, "Quickly parsing eight digits", 2018). False if one of
- * them is no digit. */
-static inline bool parse_eight_digits(const char *at, uint64_t *value) {
-    uint64_t word = load_u64(at) ^ 0x3030303030303030, pairs = 0x000000ff000000ff;
-    if (((word + 0x7676767676767676) | word) & 0x8080808080808080) return false;
-    word = word * 10 + (word >> 8);
-    *value = ((word & pairs) * 0x000f424000000064 + (word >> 16 & pairs) * 0x0000271000000001) >> 32;
-    return true;
-}
 
 /* "12", "-3.5", "0.001" with at most 15 digits: a whole number below 2^53 divided by an exact power of ten is
  * rounded once, which is what strtod gives (Clinger, "How to read floating point numbers accurately", 1990). */

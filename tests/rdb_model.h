@@ -130,16 +130,20 @@ static inline enum rdb_answer model_begin(struct rdb_loader *loader, enum rdb_ki
     return RDB_TAKEN;
 }
 
-/* A part of a stream as a line. What Redis 7.0 would reckon is left to the reader of it. */
+/* A part of a stream as a line; of producers, what is unusual. What Redis 7.0 would reckon is left to its reader. */
 static inline void text_part(struct text *text, const struct rdb_stream_part *part) {
-    static const char *const names[] = {"entry", "state", "group", "consumer", "pending", "released"};
-    char line[200];
+    static const char *const names[] = {"entry",    "state",  "group",    "consumer", "pending",
+                                        "released", "limits", "producer", "known",    "counts"};
+    char line[250];
+    bool plain_limits = part->part == RDB_PART_LIMITS && part->seconds == 100 && part->most == 100;
+    bool nothing_counted = part->part == RDB_PART_COUNTS && part->added == 0 && part->repeated == 0;
+    if (plain_limits || nothing_counted) return;
     text_put(text, "  ");
     text_put(text, names[part->part]);
     snprintf(line, sizeof line, " %llu-%llu", (unsigned long long)part->id.ms,
              (unsigned long long)part->id.sequence);
     text_put(text, line);
-    if (part->part == RDB_PART_GROUP || part->part == RDB_PART_CONSUMER) {
+    if (part->name.len > 0 || part->part == RDB_PART_GROUP || part->part == RDB_PART_CONSUMER) {
         text_put(text, " ");
         text_quoted(text, part->name);
     }
@@ -152,6 +156,8 @@ static inline void text_part(struct text *text, const struct rdb_stream_part *pa
              (unsigned long long)part->max_deleted.sequence, (long long)part->read, (long long)part->time_ms,
              (unsigned long long)part->deliveries);
     if (part->part != RDB_PART_ENTRY) text_put(text, line);
+    snprintf(line, sizeof line, " %u %u %llu", part->seconds, part->most, (unsigned long long)part->repeated);
+    if (part->part >= RDB_PART_LIMITS) text_put(text, line);
     text_put(text, "\n");
 }
 static inline enum rdb_answer model_element(struct rdb_loader *loader, const struct rdb_element *element) {

@@ -52,6 +52,8 @@ KINDS = {
     "GET": Kind(["GET", "key:__rand_int__"], "small", 550, floor=True),
     "SET": Kind(["SET", "key:__rand_int__", VALUE], "small", 650),
     "INCR": Kind(["INCR", "cnt:__rand_int__"], "counters", 550),
+    "PUBLISH": Kind(["PUBLISH", "channel:__rand_int__", VALUE], "small", 550),
+    "PFADD": Kind(["PFADD", "hll", "element:__rand_int__"], "small", 600),
     "MSET of 10": Kind(["MSET"] + ["key:__rand_int__", VALUE] * 10, "small", 4_000),
     "GET of 5M": Kind(["GET", "key:__rand_int__"], "large", 700),
     "SET 64K": Kind(["SET", "key:__rand_int__", BIG], "big", 50_000),
@@ -108,6 +110,7 @@ TARGETS = {
     "XADD P64": ("redis", 0.33),
     "XREADGROUP P64": ("redis", 0.33),
     "XACK P64": ("redis", 0.33),
+    "PFADD P64": ("redis", 0.33),
     "ZRANK of 1M P64": ("redis", 0.33),
     "ZRANGE of 100 of 1M P64": ("redis", 0.33),
 }

@@ -263,13 +263,16 @@ void call_created_db(struct call *call, unsigned db, uint32_t arg) {
 
 /* ---- The journal ---------------------------------------------------------------------------------- */
 
+static unsigned any_held(const struct call *call) {
+    for (unsigned i = 0; call->held && i < MAX_STRIPES / 64; i++)
+        if (call->held->words[i]) return i * 64 + (unsigned)__builtin_ctzll(call->held->words[i]);
+    return STRIPE_NONE;
+}
+
 /* Is what it changes recorded? Journals listen to all stripes or to none. */
-static bool is_recorded(const struct call *call) {
+static inline bool is_recorded(const struct call *call) {
     if (!call->effects->journal) return false;
-    unsigned held = call->stripe;
-    for (unsigned i = 0; held == STRIPE_NONE && i < MAX_STRIPES / 64; i++)
-        if (call->held && call->held->words[i])
-            held = i * 64 + (unsigned)__builtin_ctzll(call->held->words[i]);
+    unsigned held = call->stripe != STRIPE_NONE ? call->stripe : any_held(call);
     return held != STRIPE_NONE && stripes.all[held].ears & EAR_JOURNAL;
 }
 
@@ -297,49 +300,46 @@ void call_log_set(struct call *call, uint32_t arg, struct bytes value, int64_t e
                  (struct bytes){digits, number_format_i64(digits, expiry_ms)});
 }
 
-static inline size_t digits(size_t number) {
-    if (number < 10) return 1;
-    return number < 100 ? 2 : number_digits_u64(number);
-}
-
-/* record_resp_len of a request whose arguments lie in its bytes: so there are not more of them than there can be. */
-static inline size_t resp_len(const struct call *call) {
-    size_t len = 3 + digits(call->argc) + 5 * (size_t)call->argc; /* "*" CR LF, and "$" CR LF CR LF each */
-    for (uint32_t i = 0; i < call->argc; i++) len += digits(call->argv[i].len) + call->argv[i].len;
-    return len;
-}
-
 static inline bool is_line_end(const char *at) {
-    return at[0] == '\r' && at[1] == '\n';
+    return memcmp(at, "\r\n", 2) == 0;
 }
 
-/* What stands where a request's lines should end is never looked at (protocol/request.c), but a file that has it cannot be
- * loaded. The request is as long as resp_len says. */
-static inline bool all_lines_end(const struct call *call) {
-    const struct bytes *arg = call->argv, *end = call->argv + call->argc;
-    bool all = is_line_end(call->raw.data + 1 + digits(call->argc));
-    for (; all && arg < end; arg++) all = is_line_end(arg->data - 2) && is_line_end(arg->data + arg->len);
-    return all;
+/* Has this number so many digits? Up to eight: who has longer ones is recorded anew. */
+static inline bool has_digits(size_t number, size_t count) {
+    static const uint64_t least[] = {0, 0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    return count - 1 < 8 && number >= least[count] && number < least[count + 1];
 }
 
-/* Did it come as RESP in its one canonical form? Where an argument is a block, its bytes are not there. */
+/* Did it come as RESP in its one canonical form? Where an argument is a block, its bytes are not there. What stands where a
+ * request's lines should end is never looked at (protocol/request.c), but a file that has it cannot be loaded. */
 static inline bool is_canonical(const struct call *call) {
     struct bytes raw = call->raw;
-    if (raw.len == 0 || raw.data[0] != '*' || call->arg_block_count || raw.len != resp_len(call))
-        return false;
-    assert(call->argv[0].data > raw.data && call->argv[0].data < raw.data + raw.len);
-    return all_lines_end(call);
+    if (raw.len == 0 || raw.data[0] != '*' || call->arg_block_count) return false;
+    const struct bytes *arg = call->argv, *end = call->argv + call->argc;
+    const char *at = raw.data + 2; /* where a line is to end */
+    for (uint32_t argc = call->argc; argc > 9; argc /= 10) at++;
+    assert(at + 2 < raw.data + raw.len);
+    for (; arg < end; arg++) {
+        if (!is_line_end(at) || !has_digits(arg->len, (size_t)(arg->data - at) - 5) ||
+            !is_line_end(arg->data - 2))
+            return false;
+        at = arg->data + arg->len;
+    }
+    return is_line_end(at) && at + 2 == raw.data + raw.len;
+}
+
+static __attribute__((noinline)) void log_anew(struct call *call) {
+    struct record_command command = {call->argv, call->argc, call->arg_blocks, call->arg_block_count};
+    queue_add(call->effects->journal, call->db, &command);
 }
 
 void call_log_request(struct call *call) {
     if (!is_recorded(call)) return;
-    if (is_canonical(call)) {
-        queue_add_text(call->effects->journal, call->db, call->raw);
-    } else {
-        struct record_command command = {call->argv, call->argc, call->arg_blocks, call->arg_block_count};
-        queue_add(call->effects->journal, call->db, &command);
-    }
     call->logged = true;
+    if (is_canonical(call))
+        queue_add_text(call->effects->journal, call->db, call->raw);
+    else
+        log_anew(call);
 }
 
 /* ---- Whole databases ------------------------------------------------------------------------------ */

@@ -30,6 +30,16 @@ bool collection_open(struct call *call, uint32_t arg, enum entry_type type, bool
  * key is new, and that it went with its last element. */
 void collection_close(struct call *call, uint32_t arg, struct edit *edit, enum event event, uint64_t count);
 
+/* The entry of a large value of the key argv[arg] that is a tree none of whose elements expires, where a short look finds
+ * it, of this type. NULL: nothing is known, and nothing was done. */
+static inline struct entry *collection_glimpse(struct call *call, uint32_t arg, enum entry_type type);
+/* The same to read it: counted, and noted as used. */
+static inline const struct collection *collection_read_at_hand(struct call *call, uint32_t arg,
+                                                               enum entry_type type);
+/* The same to change it, where nobody else has a reference to it; noted as used. Who changes its tree leaves an element in
+ * it, and says call_changed. */
+static inline struct entry *collection_open_at_hand(struct call *call, uint32_t arg, enum entry_type type);
+
 /* ---- Replies -------------------------------------------------------------------------------------- */
 
 /* A bulk. Long elements are sent from where they lie. */
@@ -119,5 +129,34 @@ uint64_t *collection_sample(uint64_t *state, uint64_t count, uint64_t bound);
 
 /* Where a result without elements is to be stored in the key argv[arg]: deletes it and replies 0. */
 void collection_store_nothing(struct call *call, uint32_t arg);
+
+/* ---- Definitions of the above --------------------------------------------------------------------- */
+
+static inline __attribute__((always_inline)) struct entry *collection_glimpse(struct call *call, uint32_t arg,
+                                                                              enum entry_type type) {
+    bool absent;
+    assert(call_holds(call, stripe_index(call->hash[arg])));
+    struct entry *e = keyspace_glimpse(call_keyspace(call, arg), call->db, call_key(call, arg), &absent);
+    if (!e || e->type != type || e->kind != VALUE_OBJECT || entry_is_due(e, call->effects->now_ms))
+        return NULL;
+    return entry_object(e)->form == 0 && !entry_timed(e) ? e : NULL;
+}
+
+static inline __attribute__((always_inline)) const struct collection *
+collection_read_at_hand(struct call *call, uint32_t arg, enum entry_type type) {
+    struct entry *e = collection_glimpse(call, arg, type);
+    if (e == NULL) return NULL;
+    metric_add(&call->effects->metrics->keyspace_hits, 1);
+    call_touch(call, e);
+    return collection_of(entry_object(e));
+}
+
+static inline __attribute__((always_inline)) struct entry *
+collection_open_at_hand(struct call *call, uint32_t arg, enum entry_type type) {
+    struct entry *e = collection_glimpse(call, arg, type);
+    if (e == NULL || call_keyspace(call, arg)->snapshot || object_shared(entry_object(e))) return NULL;
+    call_touch(call, e);
+    return e;
+}
 
 #endif

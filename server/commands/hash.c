@@ -39,10 +39,25 @@ static uint64_t hash_live(const struct call *call, const struct value *value) {
     return count - overdue;
 }
 
+/* A field of a large hash, as a rule. */
+static inline bool get_at_hand(struct call *call) {
+    const struct collection *hash = collection_read_at_hand(call, 1, TYPE_HASH);
+    struct leaf_part found;
+    if (hash == NULL) return false;
+    struct bytes field = call->argv[2];
+    assert(hash->times == NULL);
+    if (tree_look_up_second(&hash->tree, hash_bytes(&stripes.seed, field), field, &found))
+        reply_value(call, &(struct element){found.bytes, found.block});
+    else
+        reply_null(call->reply);
+    return true;
+}
+
 static void hget(struct call *call) {
     struct value value;
     struct element found;
     bool there;
+    if (get_at_hand(call)) return;
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
     if (there && hash_there(call, &value, 2, &found))
         reply_value(call, &found);
@@ -493,8 +508,21 @@ static bool pairs_or_reply(struct call *call) {
 /* What the rows of HSET, HMSET and HSETNX say. */
 #define SETS .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST, .group = GROUP_HASH, .since = "2.0.0"
 
+/* One short field of a hash that is known to be large, as a rule. */
+static inline bool set_at_hand(struct call *call) {
+    const struct entry *e = call->argc == 4 ? collection_open_at_hand(call, 1, TYPE_HASH) : NULL;
+    if (!e || !e->edited) return false;
+    enum hash_changed changed =
+        hash_put(call_keyspace(call, 1), entry_object(e), call->argv[2], call->argv[3]);
+    if (changed == HASH_NO_MEMORY) return false;
+    call_changed(call, 1, EVENT_HSET);
+    reply_int(call->reply, changed == HASH_ADDED);
+    return true;
+}
+
 static void hset(struct call *call) {
     uint64_t added;
+    if (set_at_hand(call)) return;
     if (pairs_or_reply(call) && set_all(call, &added)) reply_int(call->reply, (int64_t)added);
 }
 COMMAND(hset) = {.name = "hset",

@@ -29,10 +29,21 @@ static void reply_element(struct call *call, const struct element *element) {
 
 /* ---- Pushing -------------------------------------------------------------------------------------- */
 
+/* One short element to a large list, as a rule. */
+static inline bool push_at_hand(struct call *call, enum tree_end end) {
+    const struct entry *e = call->argc == 3 ? collection_open_at_hand(call, 1, TYPE_LIST) : NULL;
+    struct tree *tree = e ? &collection_of(entry_object(e))->tree : NULL;
+    if (!tree || !tree_push_short(tree, call->argv[2], end)) return false;
+    call_changed(call, 1, pushed_at(end));
+    reply_int(call->reply, (int64_t)tree->count);
+    return true;
+}
+
 static void push(struct call *call, enum tree_end end, bool create) {
     struct edit edit;
     bool done = true;
     uint32_t i = 2;
+    if (push_at_hand(call, end)) return;
     if (!collection_open(call, 1, TYPE_LIST, create, &edit)) return;
     if (edit.entry == NULL) {
         reply_int(call->reply, 0);
@@ -227,10 +238,21 @@ static void pop_count(struct call *call, struct edit *edit, enum tree_end end, u
     if (pop_some(call, 1, edit, popping, &version)) reply_popped(call, &version, ks, popping);
 }
 
+/* One short element of a large list, as a rule. */
+static inline bool pop_at_hand(struct call *call, enum tree_end end) {
+    const struct entry *e = call->argc == 2 ? collection_open_at_hand(call, 1, TYPE_LIST) : NULL;
+    struct bytes text;
+    if (!e || !tree_pop_short(&collection_of(entry_object(e))->tree, end, &text)) return false;
+    call_changed(call, 1, popped_at(end));
+    reply_bulk(call->reply, text);
+    return true;
+}
+
 static void pop(struct call *call, enum tree_end end) {
     struct call_range range = {0, INT64_MAX, "ERR value is out of range, must be positive"};
     struct edit edit;
     int64_t count;
+    if (pop_at_hand(call, end)) return;
     if (call->argc > 3) {
         reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
         return;

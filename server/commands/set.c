@@ -160,11 +160,23 @@ COMMAND(sscan) = {
 
 /* ---- Writing -------------------------------------------------------------------------------------- */
 
+/* One short member to a set that is known to be large, as a rule. */
+static inline bool add_at_hand(struct call *call) {
+    const struct entry *e = call->argc == 3 ? collection_open_at_hand(call, 1, TYPE_SET) : NULL;
+    if (!e || !e->edited) return false;
+    enum set_changed changed = set_put(call_keyspace(call, 1), entry_object(e), call->argv[2]);
+    if (changed == SET_NO_MEMORY) return false;
+    if (changed == SET_ADDED) call_changed(call, 1, EVENT_SADD);
+    reply_int(call->reply, changed == SET_ADDED);
+    return true;
+}
+
 static void sadd(struct call *call) {
     struct edit edit;
     uint64_t added = 0;
     uint32_t i = 2;
     enum set_changed changed = SET_ADDED;
+    if (add_at_hand(call)) return;
     if (!collection_open(call, 1, TYPE_SET, true, &edit)) return;
     for (; i < call->argc && changed != SET_NO_MEMORY; i++) {
         changed = set_add(&edit, call->argv[i], call_block(call, i), set_integers_allowed());

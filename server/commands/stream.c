@@ -437,12 +437,15 @@ struct adding {
     bool any_sequence; /* ms-* */
     struct stream_id id;
     uint32_t id_arg;
+    struct stream_pairs pairs;
+    struct stream_idmp *idmp;
 };
 
-/* Options, number and arity. False after replying. */
-static bool read_adding(struct call *call, struct adding *adding) {
+/* Options, number and arity. False after replying. What is said of a producer comes to `idmp`. */
+static bool read_adding(struct call *call, struct adding *adding, struct stream_idmp *idmp) {
     uint32_t i = 2;
-    *adding = (struct adding){.no_stream = false};
+    *adding = (struct adding){.idmp = idmp};
+    idmp->word_arg = idmp->words = 0; /* and the rest as it may be: most say nothing */
     for (; i < call->argc; i++) {
         struct bytes word = call->argv[i];
         if (word.len == 1 && word.data[0] == '*') break;
@@ -452,6 +455,9 @@ static bool read_adding(struct call *call, struct adding *adding) {
             i = last;
         } else if (bytes_is(word, "nomkstream")) {
             adding->no_stream = true;
+        } else if ((last = stream_idmp_read(call, i, adding->idmp)) != UINT32_MAX) {
+            if (last == 0) return false;
+            i = last;
         } else {
             adding->id_given = true;
             if (!parse_id(word, 0, &adding->id, &adding->any_sequence)) return invalid_id(call);
@@ -460,6 +466,8 @@ static bool read_adding(struct call *call, struct adding *adding) {
     }
     adding->id_arg = i;
     if (!check_trimming(call, &adding->trimming)) return false;
+    if (adding->idmp->words && !stream_idmp_allows(call, adding->id_given)) return false;
+    adding->pairs = (struct stream_pairs){call->argv + i + 1, (call->argc - i - 1) / 2};
     if (i + 2 < call->argc && (call->argc - i) % 2 == 1) return true;
     reply_error(call->reply, "ERR wrong number of arguments for 'xadd' command");
     return false;
@@ -485,20 +493,28 @@ static bool choose_id(const struct call *call, const struct adding *adding, stru
 
 /* Records that an entry was added, and nothing of trimming. */
 static void log_added(struct call *call, const struct adding *adding, struct stream_id id) {
-    enum { FEW = 32, HEAD = 3 };
+    enum { FEW = 32, WORDS = 3 };
     char text[STREAM_ID_TEXT_MAX];
-    uint32_t pairs = call->argc - adding->id_arg - 1;
-    struct bytes few[FEW], *argv = HEAD + pairs <= FEW ? few : malloc((HEAD + pairs) * sizeof *argv);
+    uint32_t pairs = call->argc - adding->id_arg - 1, head = WORDS + adding->idmp->words;
+    struct bytes few[FEW], *argv = head + pairs <= FEW ? few : malloc((head + pairs) * sizeof *argv);
     if (argv == NULL) {
         call_log_request(call); /* as log_rewritten does */
         return;
     }
     argv[0] = BYTES("XADD");
     argv[1] = call->argv[1];
-    argv[2] = stream_id_text(text, id);
-    memcpy(argv + HEAD, call->argv + adding->id_arg + 1, pairs * sizeof *argv);
-    call_log(call, argv, HEAD + pairs);
+    memcpy(argv + 2, call->argv + adding->idmp->word_arg, adding->idmp->words * sizeof *argv);
+    argv[head - 1] = stream_id_text(text, id);
+    memcpy(argv + head, call->argv + adding->id_arg + 1, pairs * sizeof *argv);
+    call_log(call, argv, head + pairs);
     if (argv != few) free(argv);
+}
+
+/* Adds the entry, which is not too long. False without memory. */
+static bool put_entry(struct edit *edit, const struct adding *adding, struct stream_id id) {
+    struct stream_node_limits limits = stream_limits();
+    if (adding->idmp->words) return stream_add_once(edit, &adding->idmp->once, id, &adding->pairs, &limits);
+    return stream_add(edit, id, &adding->pairs, &limits);
 }
 
 /* Adds and trims; the edit is closed then. False after replying. */
@@ -507,18 +523,16 @@ static bool add_entry(struct call *call, struct edit *edit, const struct adding 
     struct value value = entry_value(edit->entry);
     const struct stream *stream = value.kind == VALUE_OBJECT ? stream_at(&value) : NULL;
     struct stream_id last = stream ? stream->last : (struct stream_id){0, 0};
-    struct stream_pairs pairs = {call->argv + adding->id_arg + 1, (call->argc - adding->id_arg - 1) / 2};
-    struct stream_node_limits limits = stream_limits();
     const char *error = NULL;
     bool failed = false;
     if (stream_id_compare(last, STREAM_ID_MAX) == 0)
         error = "ERR The stream has exhausted the last possible ID, unable to add more items";
     else if (!choose_id(call, adding, last, id))
         error = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
-    else if (stream_pairs_bytes(&pairs) > STREAM_ENTRY_MOST)
+    else if (stream_pairs_bytes(&adding->pairs) > STREAM_ENTRY_MOST)
         error = "ERR Elements are too large to be stored";
     else
-        failed = !stream_add(edit, *id, &pairs, &limits);
+        failed = !put_entry(edit, adding, *id);
     if (error || failed) {
         collection_close(call, 1, edit, EVENT_NONE, 0);
         if (failed)
@@ -542,10 +556,11 @@ static bool add_entry(struct call *call, struct edit *edit, const struct adding 
 
 static void xadd(struct call *call) {
     struct adding adding;
+    struct stream_idmp idmp;
     struct edit edit;
     struct stream_id id;
     char text[STREAM_ID_TEXT_MAX];
-    if (!read_adding(call, &adding)) return;
+    if (!read_adding(call, &adding, &idmp)) return;
     if (adding.id_given && !adding.any_sequence && stream_id_is_zero(adding.id)) {
         reply_error(call->reply, "ERR The ID specified in XADD must be greater than 0-0");
         return;
@@ -555,6 +570,7 @@ static void xadd(struct call *call) {
         reply_null(call->reply);
         return;
     }
+    if (idmp.words && stream_idmp_answer(call, &edit, &idmp, &adding.pairs, adding.id)) return;
     if (!add_entry(call, &edit, &adding, &id)) return;
     struct bytes shown = stream_id_text(text, id);
     if (call->effects->journal && !call->logged) {
@@ -588,9 +604,11 @@ COMMAND(xadd) = {
     .tips = "nondeterministic_output",
     .history = "6.2.0: Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option.\n"
                "7.0.0: Added support for the `<ms>-*` explicit ID form.\n"
-               "8.2.0: Added the `KEEPREF`, `DELREF` and `ACKED` options.",
-    .syntax = "<key:key> [nomkstream:NOMKSTREAM@6.2.0] " REFS_WORDS " [" TRIM_WORDS
-              "] id_or_auto:( auto_id:* | <id> ) "
+               "8.2.0: Added the `KEEPREF`, `DELREF` and `ACKED` options.\n"
+               "8.6.0: Added the `IDMP` and `IDMPAUTO` options.",
+    .syntax = "<key:key> [nomkstream:NOMKSTREAM@6.2.0] " REFS_WORDS
+              " [idmp:( {IDMPAUTO <producer-id>} | {IDMP explicit:{ <producer-id> <idempotent-id> }} "
+              ")@8.6.0] [" TRIM_WORDS "] id_or_auto:( auto_id:* | <id> ) "
               "field_value:{ <field> <value> } ..."};
 
 /* ---- XTRIM, XDEL, XSETID -------------------------------------------------------------------------- */

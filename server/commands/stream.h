@@ -92,6 +92,25 @@ bool stream_forget_until(struct call *call, struct edit *edit, struct stream_id 
  * gone; *failed: memory ran out. */
 uint64_t stream_trim_acked(struct call *call, struct edit *edit, uint64_t looks, uint64_t most, bool *failed);
 
+/* ---- Producers ------------------------------------------------------------------------------------ */
+
+/* What XADD says of its producer: IDMP with his name and an id, or IDMPAUTO with his name. */
+struct stream_idmp {
+    uint32_t word_arg, words; /* where that stands, and how many arguments it is; 0: nothing is said */
+    char made[16];            /* IDMPAUTO's id */
+    struct stream_once once;
+};
+/* Reads the option at argv[arg], if it is one of these. The last argument that belongs to it; 0 after replying; or
+ * UINT32_MAX where it is none of them. */
+uint32_t stream_idmp_read(struct call *call, uint32_t arg, struct stream_idmp *idmp);
+/* After all options. False after replying that the number of the entry, which was given, must not be: only a file that is
+ * run says which one it was. */
+bool stream_idmp_allows(struct call *call, bool id_given) __attribute__((warn_unused_result));
+/* Makes idmp->once of it. If the stream of the edit knows that id the edit is closed, the number of its entry is the answer,
+ * and the stream counts it: true. `told`: the number that a file says. */
+bool stream_idmp_answer(struct call *call, struct edit *edit, struct stream_idmp *idmp,
+                        const struct stream_pairs *pairs, struct stream_id told);
+
 /* ---- Replies -------------------------------------------------------------------------------------- */
 
 /* Its number, and an array of its fields and values. */

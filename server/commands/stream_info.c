@@ -33,6 +33,25 @@ static void reply_state(struct reply *reply, const struct stream *stream) {
     reply_field_id(reply, "recorded-first-entry-id", stream_end(stream, TREE_FRONT));
 }
 
+/* And what follows where there is something to know of producers: Redis 7.0 has no such fields. */
+enum { STATE_FIELDS = 7, PRODUCERS_FIELDS = 6 };
+static void reply_producers(struct reply *reply, const struct stream_producers *producers) {
+    reply_field(reply, "idmp-duration", producers->seconds);
+    reply_field(reply, "idmp-maxsize", producers->most);
+    reply_field(reply, "pids-tracked", producers->list.count);
+    reply_field(reply, "iids-tracked", producers->ids);
+    reply_field(reply, "iids-added", producers->added);
+    reply_field(reply, "iids-duplicates", producers->repeated);
+}
+
+/* The head of a map of these fields and so many others, and the former. */
+static void reply_head(struct reply *reply, const struct stream *stream, unsigned others) {
+    bool producers = stream_producers_matter(stream->producers);
+    reply_map(reply, STATE_FIELDS + (producers ? PRODUCERS_FIELDS : 0) + others);
+    reply_state(reply, stream);
+    if (producers) reply_producers(reply, stream->producers);
+}
+
 static void reply_end(struct call *call, const struct stream *stream, bool first) {
     struct stream_walk walk;
     struct stream_item item;
@@ -44,8 +63,7 @@ static void reply_end(struct call *call, const struct stream *stream, bool first
 }
 
 static void reply_brief(struct call *call, const struct stream *stream) {
-    reply_map(call->reply, 10);
-    reply_state(call->reply, stream);
+    reply_head(call->reply, stream, 3);
     reply_field(call->reply, "groups", stream->groups.count);
     reply_bulk(call->reply, BYTES("first-entry"));
     reply_end(call, stream, true);
@@ -172,8 +190,7 @@ static bool full_more(struct reply_source *source, struct reply *reply, size_t b
 static void reply_full(struct call *call, const struct stream *stream, uint64_t count) {
     struct stream_range all = {.from = {0, 0}, .to = STREAM_ID_MAX, .count = count};
     struct full full = {.parts.source.more = full_more, .most = count};
-    reply_map(call->reply, 9);
-    reply_state(call->reply, stream);
+    reply_head(call->reply, stream, 2);
     reply_bulk(call->reply, BYTES("entries"));
     stream_reply_range(call, stream, &all);
     reply_bulk(call->reply, BYTES("groups"));
@@ -210,8 +227,10 @@ COMMAND(xinfo_stream) = {
     .since = "5.0.0",
     .complexity = "O(1)",
     .summary = "Get information about a stream",
-    .history = "6.0.0: Added the `FULL` modifier.\n7.0.0: Added the `max-deleted-entry-id`, `entries-added`, "
-               "`recorded-first-entry-id`, `entries-read` and `lag` fields",
+    .history =
+        "6.0.0: Added the `FULL` modifier.\n7.0.0: Added the `max-deleted-entry-id`, `entries-added`, "
+        "`recorded-first-entry-id`, `entries-read` and `lag` fields\n8.6.0: Added the `idmp-duration`, "
+        "`idmp-maxsize`, `pids-tracked`, `iids-tracked`, `iids-added` and `iids-duplicates` fields",
     .syntax = "<key:key> [{FULL full:{ [{COUNT <count:integer>}] }}]"};
 
 /* The groups of a stream from a place on. */

@@ -428,11 +428,15 @@ static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, 
     return run_plain_as(PLAIN_RECORDED, call, batch, done, count);
 }
 
-static void prefetch_tracking(const struct request *batch, unsigned done, unsigned count) {
-    if (!(batch[done].command->flags & CMD_READONLY)) return;
-    for (unsigned i = done; i < count; i++)
+/* Of a client that tracks, before the entries of its batch are asked for: when these are on their way, chains are there. */
+static __attribute__((noinline)) void prefetch_chains(const struct request *batch, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
         if (batch[i].lone_key)
             tracking_prefetch_chain(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
+}
+
+static void prefetch_records(const struct request *batch, unsigned done, unsigned count) {
+    if (!(batch[done].command->flags & CMD_READONLY)) return;
     for (unsigned i = done; i < count; i++)
         if (batch[i].lone_key)
             tracking_prefetch_record(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
@@ -440,7 +444,7 @@ static void prefetch_tracking(const struct request *batch, unsigned done, unsign
 
 static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, struct request *batch,
                                                             unsigned done, unsigned count) {
-    prefetch_tracking(batch, done, count);
+    prefetch_records(batch, done, count);
     return run_plain_as(PLAIN_TRACKED, call, batch, done, count);
 }
 
@@ -499,6 +503,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
     if (executor->effects.journal) durable_prepare(executor);
+    if (count > 1 && tracked_always(client)) prefetch_chains(batch, count);
     if (count > 1 || batch->key_count > 1) prefetch_entries(batch, count, client->db);
     call->client = client;
     call->reply = reply;

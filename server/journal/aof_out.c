@@ -260,6 +260,25 @@ static void put_group(struct out *out, const struct stream_group *group) {
     put_released(out, group);
 }
 
+/* The limits, and each id with the number of its entry, which need not be there. What was counted is not told. */
+static void put_producers(struct out *out, const struct stream_producers *producers) {
+    const struct stream_producer *producer;
+    struct stream_id entry;
+    if (!stream_producers_matter(producers)) return;
+    begin_key(out, 6, BYTES("XCFGSET"));
+    word(out, BYTES("IDMP-DURATION"));
+    word_count(out, producers->seconds);
+    word(out, BYTES("IDMP-MAXSIZE"));
+    word_count(out, producers->most);
+    for (uint64_t place = 0; !out->failed && (producer = stream_producer_next(producers, &place));)
+        for (uint64_t i = 0; !out->failed && i < producer->list.count; i++) {
+            begin_key(out, 5, BYTES("XIDMPRECORD"));
+            word(out, stream_name_of(&producer->head));
+            word(out, stream_producer_id(producer, i, &entry));
+            word_id(out, entry);
+        }
+}
+
 static void put_stream(struct out *out, const struct value *value) {
     const struct stream *stream = stream_at(value);
     struct stream_walk walk;
@@ -271,6 +290,7 @@ static void put_stream(struct out *out, const struct value *value) {
     const struct stream_group *group;
     for (uint64_t place = 0; !out->failed && (group = stream_group_next(&stream->groups, &place));)
         put_group(out, group);
+    put_producers(out, stream->producers);
 }
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */

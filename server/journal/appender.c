@@ -713,6 +713,7 @@ static int64_t write_turn(struct writer *writer, int64_t now_ms) {
     if (appender.sleep_us && writer->written != journal_next()) delay_sleep(appender.sleep_us);
     uint64_t batches = writer->batches;
     int64_t due_ms = writer_turn(writer, now_ms);
+    assert(writer->written <= journal_next() && there <= journal_next());
     bool wrote = writer->batches > batches;
     if (writer->since_ms == WRITER_NEVER)
         appender.unsynced_ms = WRITER_NEVER;

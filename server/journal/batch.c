@@ -70,17 +70,34 @@ static void take(void *context, struct bytes bytes) {
     batch->len += bytes.len; /* both are in memory: no overflow */
 }
 
+/* `most` tickets at most, of those that are but copied. */
+static uint64_t copy_some(struct batch *batch, struct merge *merge, uint64_t most) {
+    struct queue_copy copy = {.to = batch->memory + BATCH_HEAD_MAX + batch->copied,
+                              .room = batch->capacity - batch->copied,
+                              .enough = BATCH_BYTES - batch->len,
+                              .shorter = BATCH_PIECE_MIN,
+                              .most = most};
+    uint64_t count = merge_copy(merge, &copy);
+    assert(count <= most && copy.len <= copy.room);
+    batch->copied += copy.len;
+    batch->len += copy.len;
+    return count;
+}
+
 /* `most` tickets, or up to BATCH_BYTES. */
 static int gather(struct batch *batch, struct merge *merge, uint64_t most) {
     batch->copied = batch->len = batch->piece_count = 0;
     batch->failed = false;
     batch->first = merge->merged + 1;
     batch->last = merge->merged;
-    while (batch->len < BATCH_BYTES && batch->last - batch->first + 1 < most &&
-           merge_next(merge, take, batch)) {
+    while (most > 0 && batch->len < BATCH_BYTES) {
+        if (!copy_some(batch, merge, most) && !merge_next(merge, take, batch)) break;
         if (batch->failed) return -ENOMEM;
+        most -= merge->merged - batch->last;
         batch->last = merge->merged;
     }
+    assert((batch->last >= batch->first) == (batch->len > 0) && batch->copied <= batch->len);
+    assert(batch->last == merge->merged);
     return batch->last >= batch->first ? 0 : -EAGAIN;
 }
 
@@ -147,6 +164,7 @@ static size_t put_head(struct batch *batch, const struct batch_out *out, struct 
 int batch_write(struct batch *batch, struct batch_out *out, struct bytes lines, struct batch_sayings says) {
     size_t at = BATCH_HEAD_MAX - put_head(batch, out, lines, says);
     assert(batch->last >= batch->first && says.safe < batch->first);
+    assert(batch->len > 0 && !batch->failed && (out->padded == 0 || out->padded >= out->at));
     out->error = 0;
     out->wrote = 0;
     for (size_t i = 0; i < batch->piece_count; i++) {

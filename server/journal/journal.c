@@ -78,7 +78,7 @@ void journal_ignore(void) {
 /* ---- Tickets -------------------------------------------------------------------------------------- */
 
 /* The locks order what the counter need not. With a lone shard there are neither locks nor a second thread. */
-uint64_t journal_take(void) {
+static inline uint64_t take(void) {
     _Atomic uint64_t *next = &journal_progress.next;
     if (stripes.locking) return atomic_fetch_add_explicit(next, 1, memory_order_relaxed) + 1;
     uint64_t ticket = atomic_load_explicit(next, memory_order_relaxed) + 1;
@@ -86,10 +86,14 @@ uint64_t journal_take(void) {
     return ticket;
 }
 
+uint64_t journal_take(void) {
+    return take();
+}
+
 uint64_t journal_seal(struct record_queue *queue, uint64_t ticket) {
     debug_assert(queue >= journal.queues && queue < journal.queues + journal.count);
     debug_assert(queue_is_open(queue) && ticket <= journal_next());
-    if (!ticket) ticket = journal_take();
+    if (!ticket) ticket = take();
     queue_seal(queue, ticket);
     return ticket;
 }

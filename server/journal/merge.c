@@ -55,6 +55,18 @@ bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes b
     return true;
 }
 
+uint64_t merge_copy(struct merge *merge, struct queue_copy *copy) {
+    copy->len = 0;
+    if (!find(merge)) return 0;
+    copy->ticket = merge->merged + 1;
+    copy->db = merge->db;
+    uint64_t count = queue_copy(&merge->queues[merge->found], copy);
+    assert(count <= copy->most && (count > 0 || copy->len == 0));
+    assert(count == 0 || copy->db != MERGE_NO_DB); /* SELECT was shown before */
+    merge->merged += count;
+    return count;
+}
+
 bool merge_is_cut(struct merge *merge, struct bytes *name) {
     struct record *record = find(merge);
     if (!record || !record->cut) return false;

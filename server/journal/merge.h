@@ -25,6 +25,9 @@ void merge_open(struct merge *merge, struct record_queue *queues, unsigned count
 /* Shows the bytes of the next ticket in their order. False: it is in no queue yet, or it is a cut. One thread. What is shown
  * stays where it is: a piece of many bytes need not be copied. */
 bool merge_next(struct merge *merge, void (*piece)(void *context, struct bytes bytes), void *context);
+/* Passes tickets from the next one on, and copies their bytes, as long as they are one plain record each, of one queue and
+ * of the database that is selected. Returns how many; copy->ticket and copy->db are set here. */
+uint64_t merge_copy(struct merge *merge, struct queue_copy *copy);
 /* Is the next ticket a cut? Then *name is that of the file into which the stream goes on, or none where it goes nowhere; it
  * stays where it is too. */
 bool merge_is_cut(struct merge *merge, struct bytes *name);

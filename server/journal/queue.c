@@ -44,6 +44,7 @@ void queue_close(struct record_queue *queue) {
     assert(queue->first == queue->last);
     free(queue->first);
     free(queue->reserve);
+    for (unsigned i = 0; i < QUEUE_SPARES; i++) free(atomic_load(&queue->spares[i]));
     *queue = (struct record_queue){0};
 }
 
@@ -67,15 +68,30 @@ static void count_added(struct record_queue *queue, uint64_t bytes) {
     atomic_store_explicit(&queue->bytes_added, before + bytes, memory_order_relaxed);
 }
 
+/* One that was used before; NULL: there is none. */
+static struct queue_chunk *chunk_again(struct record_queue *queue) {
+    _Atomic(struct queue_chunk *) *place = &queue->spares[queue->spares_used % QUEUE_SPARES];
+    struct queue_chunk *chunk = atomic_load_explicit(place, memory_order_acquire);
+    if (!chunk) return NULL;
+    assert(chunk->capacity == QUEUE_CHUNK_BYTES && !chunk->next); /* 4 */
+    assert(atomic_load_explicit(&chunk->closed, memory_order_relaxed) == 0 && chunk != queue->last);
+    atomic_store_explicit(place, NULL, memory_order_release);
+    queue->spares_used++;
+    return chunk;
+}
+
 /* A chunk behind the last one, with room for a record of `size` bytes. */
 static __attribute__((noinline)) void add_chunk(struct record_queue *queue, size_t size) {
-    struct queue_chunk *chunk = chunk_new(size > QUEUE_CHUNK_BYTES ? size : QUEUE_CHUNK_BYTES);
+    struct queue_chunk *chunk = size > QUEUE_CHUNK_BYTES ? NULL : chunk_again(queue);
+    if (!chunk) chunk = chunk_new(size > QUEUE_CHUNK_BYTES ? size : QUEUE_CHUNK_BYTES);
     if (!chunk) chunk = chunk_of_reserve(queue, size);
     if (!chunk) {
         log_warning("Out of memory for the journal: a change was made that cannot be written down");
         abort();
     }
+    assert(chunk->capacity >= size && !chunk->next && chunk != queue->last);
     if (queue->last) {
+        assert(queue->used > 0 && queue->used <= queue->last->capacity); /* 2 */
         queue->last->next = chunk;
         atomic_store_explicit(&queue->last->closed, queue->used,
                               memory_order_relaxed); /* sealed after it: 2 */
@@ -93,11 +109,11 @@ static inline struct record *append(struct record_queue *queue, uint32_t db, siz
     size_t size = record_size(len, block_count);
     if (__builtin_expect(!queue->last || size > queue->last->capacity - queue->used, 0))
         add_chunk(queue, size);
+    struct record *record = record_at(queue->last, queue->used);
     if (!queue->open_count) {
         queue->open_chunk = queue->last;
-        queue->open_at = queue->used;
+        queue->open = record;
     }
-    struct record *record = record_at(queue->last, queue->used);
     *record = (struct record){.len = len, .db = db, .block_count = block_count};
     queue->used += size;
     queue->open_count++;
@@ -127,7 +143,7 @@ void queue_add_cut(struct record_queue *queue, struct bytes name) {
 /* Of several records. */
 static __attribute__((noinline)) void number_all(struct record_queue *queue, uint64_t ticket) {
     struct queue_chunk *chunk = queue->open_chunk;
-    size_t at = queue->open_at;
+    size_t at = (size_t)((char *)queue->open - (char *)chunk->records);
     for (uint32_t left = queue->open_count; left > 0; left--) {
         if (chunk != queue->last && at == atomic_load_explicit(&chunk->closed, memory_order_relaxed)) {
             chunk = chunk->next;
@@ -143,8 +159,8 @@ static __attribute__((noinline)) void number_all(struct record_queue *queue, uin
 
 void queue_seal(struct record_queue *queue, uint64_t ticket) {
     assert(queue->open_count > 0);
-    if (queue->open_count == 1)
-        record_at(queue->open_chunk, queue->open_at)->ticket = ticket;
+    if (__builtin_expect(queue->open_count == 1, 1))
+        queue->open->ticket = ticket;
     else
         number_all(queue, ticket);
     uint64_t sealed = atomic_load_explicit(&queue->sealed, memory_order_relaxed); /* nobody else changes it */
@@ -179,6 +195,38 @@ void queue_pass(struct record_queue *queue) {
     queue_pass_first(queue, record);
 }
 
+/* Is this one a ticket of its own, of which nothing is to be seen but its text? */
+static inline bool is_plain(const struct record *record) {
+    return !record->more && !record->cut && record->block_count == 0;
+}
+
+uint64_t queue_copy(struct record_queue *queue, struct queue_copy *copy) {
+    struct queue_chunk *chunk = queue->look;
+    size_t at = queue->look_at, len = 0;
+    uint64_t left = queue->seen - queue->passed, count = 0;
+    assert(queue->passed < queue->seen && chunk && copy->enough <= copy->room);
+    if (left > copy->most) left = copy->most;
+    for (; count < left && len < copy->enough; count++) {
+        if (is_end(chunk, at)) {
+            chunk = chunk->next;
+            at = 0;
+        }
+        struct record *record = record_at(chunk, at);
+        if (record->ticket != copy->ticket + count || !is_plain(record) || record->db != copy->db ||
+            record->len >= copy->shorter || record->len > copy->room - len)
+            break;
+        memcpy(copy->to + len, record_text(record), record->len);
+        len += record->len;
+        at += record_size(record->len, 0);
+    }
+    assert(len <= copy->room && at <= chunk->capacity);
+    queue->look = chunk;
+    queue->look_at = at;
+    queue->passed += count;
+    copy->len = len;
+    return count;
+}
+
 /* Gives the references back of all that were passed; returns how many bytes they were. */
 static uint64_t release_blocks(struct record_queue *queue) {
     struct queue_chunk *chunk = queue->first;
@@ -193,8 +241,22 @@ static uint64_t release_blocks(struct record_queue *queue) {
         at += size_of(record);
         bytes += record_release(record);
     }
-    assert(chunk == queue->look ? at == queue->look_at : queue->look_at == 0); /* 4 */
+    assert(chunk == queue->look ? at == queue->look_at : queue->look_at == 0); /* 5 */
     return bytes;
+}
+
+/* A chunk without any record is the adding thread's again, where it is of use. */
+static void hand_back(struct record_queue *queue, struct queue_chunk *chunk) {
+    _Atomic(struct queue_chunk *) *place = &queue->spares[queue->spares_given % QUEUE_SPARES];
+    assert(chunk->next && chunk != queue->look); /* its records end, and are released: 2, 5 */
+    if (chunk->capacity != QUEUE_CHUNK_BYTES || atomic_load_explicit(place, memory_order_acquire)) {
+        free(chunk);
+        return;
+    }
+    chunk->next = NULL;
+    atomic_store_explicit(&chunk->closed, 0, memory_order_relaxed);
+    atomic_store_explicit(place, chunk, memory_order_release);
+    queue->spares_given++;
 }
 
 void queue_release(struct record_queue *queue) {
@@ -207,7 +269,7 @@ void queue_release(struct record_queue *queue) {
         queue->first = chunk->next;
         bytes += chunk->capacity - at;
         at = 0;
-        free(chunk);
+        hand_back(queue, chunk);
     }
     bytes += queue->look_at - at; /* of the chunk that stays: it may be one large record's own */
     queue->at = queue->look_at;
@@ -215,11 +277,12 @@ void queue_release(struct record_queue *queue) {
     queue->blocks = 0;
     if (!bytes) return;
     uint64_t before = atomic_load_explicit(&queue->bytes_freed, memory_order_relaxed);
+    assert(before + bytes <= atomic_load_explicit(&queue->bytes_added, memory_order_relaxed));
     atomic_store_explicit(&queue->bytes_freed, before + bytes, memory_order_release);
 }
 
 void queue_rewind(struct record_queue *queue) {
-    assert(queue->taken <= queue->passed); /* 4 */
+    assert(queue->taken <= queue->passed); /* 5 */
     if (queue->look) queue->look = queue->first;
     queue->look_at = queue->at;
     queue->passed = queue->taken;

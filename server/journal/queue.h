@@ -3,16 +3,19 @@
  *     queue_add      while a command runs: a record, or several. Nobody sees them yet
  *     queue_seal     its locks still held: they get the ticket, and are there to be taken
  *
- * Records lie in chunks, which the adding thread allocates and the taking one frees. A change that was made cannot be
- * unmade: where there is no memory for its record, a reserve is used, which is made before commands run; a request
- * that needs more than this ends the process.
+ * Records lie in chunks, which the adding thread allocates and the taking one hands back or frees: memory that went back to
+ * the kernel would cost a page fault for each of its pages when it comes again. A change that was made cannot be unmade:
+ * where there is no memory for its record, a reserve is used, which is made before commands run; a request that needs more
+ * than this ends the process.
  *
  * Invariants:
  *   1. Records from `taken` up to `sealed`, by number, are the taking thread's; those behind are the adding thread's,
  *      which touches no others.
  *   2. A chunk is `closed` before a record of the next one is sealed, and then all its records end there.
  *   3. Records of one ticket follow each other; all but the last have `more`.
- *   4. Of the taking thread's, those before `passed` were looked at, and stay until they are released: first..look are
+ *   4. What is spare has the usual size and is in no other use; the places of `spares` are filled and emptied in their
+ *      order.
+ *   5. Of the taking thread's, those before `passed` were looked at, and stay until they are released: first..look are
  *      their chunks. */
 #ifndef KEVY_SERVER_JOURNAL_QUEUE_H
 #define KEVY_SERVER_JOURNAL_QUEUE_H
@@ -24,6 +27,7 @@
 enum {
     QUEUE_CHUNK_BYTES = 64 << 10,  /* a larger record has a chunk of its own size */
     QUEUE_RESERVE_BYTES = 1 << 20, /* of the reserve */
+    QUEUE_SPARES = 16,             /* chunks that are kept to be used again; a power of two */
 };
 
 struct queue_chunk;
@@ -32,10 +36,11 @@ struct record_queue {
     /* The adding thread's. */
     struct queue_chunk *last; /* NULL before the first record */
     size_t used;              /* bytes of `last`, those of open records included */
+    struct record *open;      /* the first open record: one that is added, and not sealed */
     struct queue_chunk *open_chunk;
-    size_t open_at; /* where the first open record is: one that is added, and not sealed */
     uint32_t open_count;
     uint64_t told;                /* what `sealed` was at queue_take_news */
+    uint32_t spares_used;         /* so far; both go round */
     struct queue_chunk *reserve;  /* NULL: used up */
     _Atomic uint64_t bytes_added; /* of chunks and blocks, since the beginning */
     /* How many records were sealed. */
@@ -50,6 +55,9 @@ struct record_queue {
     uint64_t passed, seen;        /* numbers: looked at so far, and `sealed` when it was read last */
     uint32_t blocks;              /* of those that were passed and not released */
     _Atomic uint64_t bytes_freed; /* as bytes_added */
+    /* Chunks on their way back: the taking thread stores those that are NULL, the adding thread takes the others. */
+    uint32_t spares_given;
+    _Atomic(struct queue_chunk *) spares[QUEUE_SPARES] __attribute__((aligned(64)));
 };
 
 /* False without memory for the reserve. The queue is zeroed. */
@@ -98,6 +106,19 @@ static inline void queue_pass_first(struct record_queue *queue, const struct rec
     queue->blocks += first->block_count;
     queue->passed++;
 }
+/* Passes records, from the first one on, as long as each is all there is of its ticket, plain text and no cut, and its
+ * ticket follows the one before: so runs of records are copied without a call for each. What it is to take, and where to: */
+struct queue_copy {
+    char *to;
+    size_t room, enough; /* bytes: so many may be copied, and with so many it ends */
+    size_t shorter;      /* than this are the texts that it copies */
+    uint64_t ticket;     /* of the first record */
+    uint64_t most;       /* records */
+    uint32_t db;
+    size_t len; /* bytes that were copied */
+};
+/* Returns how many. queue_first has just returned a record. */
+uint64_t queue_copy(struct record_queue *queue, struct queue_copy *copy);
 /* Back to the oldest one that was not released. */
 void queue_rewind(struct record_queue *queue);
 /* Done with all that were passed: their references are given back, their memory is not to be used any more. */

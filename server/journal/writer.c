@@ -287,11 +287,22 @@ static bool write_next(struct writer *writer, int64_t now_ms) {
     return !error && write_batch(writer, now_ms);
 }
 
+/* What holds between turns. */
+static void check(const struct writer *writer) {
+    assert(writer->merge.merged == writer->written && writer->synced <= writer->written); /* 1 */
+    assert(writer->published <= writer->written && writer->begun <= writer->written);
+    assert(writer->file >= 0 || (writer->size == 0 && writer->padded == 0));       /* 2 */
+    assert(!writer->torn || (writer->error && writer->file >= 0));                 /* 2 */
+    assert(writer->padded == 0 || writer->torn || writer->padded >= writer->size); /* 2 */
+    assert(writer->doubt <= writer->written && (!writer->error_is_sync || writer->error));
+}
+
 int64_t writer_turn(struct writer *writer, int64_t now_ms) {
+    check(writer);
     bool wrote = write_next(writer, now_ms);
     bool synced = sync_if_due(writer, now_ms);
-    assert(writer->merge.merged == writer->written); /* 1 */
     publish(writer);
+    check(writer);
     if (writer->fatal) return WRITER_NEVER;
     if (wrote) return now_ms;
     int64_t due_ms = synced ? sync_due_ms(writer) : WRITER_NEVER;

@@ -52,7 +52,7 @@ void pace_open(struct pace *pace);
 enum { PACE_GATHER_MOST = 16 }; /* completions to wait for: what a wake-up costs is well shared by then */
 
 /* A long sleep must not outweigh the short gaps that follow: after fourteen of 1 us the mean is below 50 us again. */
-enum { PACE_GAP_MAX_US = 10000 };
+enum { PACE_GAP_MAX_US = 10000, PACE_GAP_SLOW_US = 50 };
 
 /* Data came from a connection that notes in *heard_epoch when it last did. */
 static inline void pace_heard(struct pace *pace, uint32_t *heard_epoch) {
@@ -66,6 +66,11 @@ static inline void pace_heard(struct pace *pace, uint32_t *heard_epoch) {
 static inline void pace_waited(struct pace *pace, uint64_t gap_us) {
     if (gap_us > PACE_GAP_MAX_US) gap_us = PACE_GAP_MAX_US;
     pace->gap_us = (pace->gap_us * 3 + gap_us) / 4;
+}
+
+/* Are waits so long that a system call more for each costs next to nothing? Not those that gather. */
+static inline bool pace_is_slow(const struct pace *pace) {
+    return pace->gap_us >= PACE_GAP_SLOW_US && !pace->throughput;
 }
 
 /* The epoch has lasted long enough: pace_next is due, before the next wait. */

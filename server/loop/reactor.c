@@ -26,6 +26,7 @@
 
 static void take_events(struct shard *shard);
 static void execute(struct shard *shard);
+static void reply_early(struct shard *shard);
 static void tick(struct shard *shard);
 static void commit(struct shard *shard);
 static void flush(struct shard *shard);
@@ -37,6 +38,7 @@ static void turn(struct shard *shard) {
     take_events(shard);   /* events become queued data, room to send, ended operations */
     deliver_posts(shard); /* what other shards asked of this one's connections */
     execute(shard);       /* requests are parsed in batches and run */
+    reply_early(shard);   /* where CPU time is to spare: replies leave before the rest of the turn */
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that were held, and may be shown now */
     flush(shard);         /* one send per connection that has replies */
@@ -237,6 +239,15 @@ static void flush(struct shard *shard) {
     durable_note(&shard->exec);
     conn_list_run(&shard->flush, send_flush);
     durable_tell(&shard->exec, crowd_tell(&shard->crowd));
+}
+
+/* A shard that sleeps long has a system call to spare, and caches have lost what the rest of the turn looks at: replies do
+ * not wait for that. */
+static void reply_early(struct shard *shard) {
+    if (!pace_is_slow(&shard->pace) || conn_list_empty(&shard->flush)) return;
+    commit(shard);
+    flush(shard);
+    (void)io_submit(&shard->io);
 }
 
 static void free_if_unnamed(struct conn *conn) {

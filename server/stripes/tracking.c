@@ -1,6 +1,7 @@
-/* tracking.c - a hash table per stripe that grows by one chain with each key (linear hashing: W. Litwin, 1980), so
- * that no read waits until a large table is copied. Records lie in pages of the table's own: forgetting a million keys
- * gives back some hundred pages, and none of them has an allocator's overhead. Long names have memory of their own.
+/* tracking.c - a hash table per stripe that grows by two chains with each key (linear hashing: W. Litwin, 1980), so
+ * that no read waits until a large table is copied, and few records stand behind another. Records lie in pages of the
+ * table's own: forgetting a million keys gives back some hundred pages, and none of them has an allocator's overhead. Long
+ * names have memory of their own.
  *
  * Chains lie in segments, each as large as all before it, which stay for as long as the server runs: so where a chain begins
  * may be looked at without a lock, to ask the memory for what is there (TRACKING_RACY), and no array is ever copied.
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 
 #include "protocol/assert.h"
+#include "protocol/load.h"
 #include "server/report/info.h"
 #include "store/memory/memory.h"
 
@@ -32,11 +34,11 @@ enum {
 struct tracked {
     struct tracked *next;
     uint32_t hash; /* the low half */
-    uint32_t len;  /* of the name, which stands behind the readers */
+    uint32_t len;  /* of the name */
     uint32_t count;
-    uint32_t readers[]; /* room for the power of two that count needs */
+    char name[]; /* and the readers, with room for the power of two that count needs */
 };
-_Static_assert(offsetof(struct tracked, readers) == 20, "a record of one reader takes 24 bytes and the name");
+_Static_assert(offsetof(struct tracked, name) % sizeof(uint32_t) == 0, "readers are words");
 
 struct page {
     struct page *next;
@@ -91,8 +93,16 @@ static uint32_t room_of(uint32_t readers) {
     return readers == 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(readers - 1));
 }
 
+/* Where the readers of a record begin, from its name. */
+static inline size_t name_bytes(size_t len) {
+    return (len + sizeof(uint32_t) - 1) / sizeof(uint32_t) * sizeof(uint32_t);
+}
+static inline uint32_t *readers_of(const struct tracked *record) {
+    return (uint32_t *)(uintptr_t)(record->name + name_bytes(record->len));
+}
+
 static size_t size_for(uint32_t readers, size_t name) {
-    return offsetof(struct tracked, readers) + (size_t)room_of(readers) * sizeof(uint32_t) + name;
+    return offsetof(struct tracked, name) + name_bytes(name) + (size_t)room_of(readers) * sizeof(uint32_t);
 }
 
 static size_t rounded(size_t size) {
@@ -164,20 +174,20 @@ static inline size_t segment_begin(unsigned segment) {
     return segment ? (size_t)CHAINS_MIN << (segment - 1) : 0;
 }
 
-static struct tracked **chain_at(const struct chains *chains, size_t at) {
+static inline struct tracked **chain_at(const struct chains *chains, size_t at) {
     unsigned segment = segment_of(at);
     assert(at < chains->count);
     return &chains->segments[segment][at - segment_begin(segment)];
 }
 
-static struct tracked **chain_of(const struct tracking *table, uint32_t hash) {
+static inline struct tracked **chain_of(const struct tracking *table, uint32_t hash) {
     const struct chains *chains = table->chains;
     size_t at = hash & (2 * chains->level - 1);
     return chain_at(chains, at < chains->count ? at : hash & (chains->level - 1));
 }
 
 static struct bytes name_of(const struct tracked *record) {
-    return (struct bytes){(const char *)(record->readers + room_of(record->count)), record->len};
+    return (struct bytes){record->name, record->len};
 }
 
 struct bytes tracked_name(const struct tracked *tracked) {
@@ -187,16 +197,23 @@ struct bytes tracked_name(const struct tracked *tracked) {
 const uint32_t *tracked_readers(const struct tracked *tracked, uint32_t *count) {
     *count = tracked->count;
     assert(tracked->count > 0); /* 2 */
-    return tracked->readers;
+    return readers_of(tracked);
+}
+
+/* Names of 8 to 16 bytes, as most have, are compared without a call. */
+static inline bool has_name(const struct tracked *record, struct bytes name) {
+    if (record->len != name.len) return false;
+    if (name.len - 8 > 8) return bytes_equal(name_of(record), name);
+    size_t last = name.len - 8;
+    return load_u64(record->name) == load_u64(name.data) &&
+           load_u64(record->name + last) == load_u64(name.data + last);
 }
 
 /* The link to the key's record; to NULL if it has none. */
-static struct tracked **link_of(const struct tracking *table, struct key key) {
+static inline struct tracked **link_of(const struct tracking *table, struct key key) {
     uint32_t hash = (uint32_t)key.hash;
     struct tracked **link = chain_of(table, hash);
-    for (; *link; link = &(*link)->next)
-        if ((*link)->hash == hash && (*link)->len == key.name.len && bytes_equal(name_of(*link), key.name))
-            break;
+    while (*link && !((*link)->hash == hash && has_name(*link, key.name))) link = &(*link)->next;
     return link;
 }
 
@@ -281,24 +298,22 @@ static bool table_ready(struct stripe *stripe) {
 
 /* Where the reader stands among them, or would stand. */
 static uint32_t place_of(const struct tracked *record, uint32_t reader) {
-    uint32_t first = 0, end = record->count;
-    while (first < end) {
-        uint32_t middle = first + (end - first) / 2;
-        if (record->readers[middle] < reader)
-            first = middle + 1;
-        else
-            end = middle;
+    const uint32_t *readers = readers_of(record);
+    uint32_t first = 0, half;
+    for (uint32_t left = record->count; left > 0; left -= half) {
+        half = (left + 1) / 2;
+        first += readers[first + half - 1] < reader ? half : 0;
     }
     return first;
 }
 
 static bool has_reader(const struct tracked *record, uint32_t reader) {
     uint32_t place = place_of(record, reader);
-    return place < record->count && record->readers[place] == reader;
+    return place < record->count && readers_of(record)[place] == reader;
 }
 
-static void write_record(struct tracked *record, struct bytes name) {
-    if (name.len) memcpy((char *)(record->readers + room_of(record->count)), name.data, name.len);
+static void write_name(struct tracked *record, struct bytes name) {
+    if (name.len) memcpy(record->name, name.data, name.len);
 }
 
 static bool add_key(struct tracking *table, struct key key, uint32_t reader) {
@@ -306,9 +321,9 @@ static bool add_key(struct tracking *table, struct key key, uint32_t reader) {
     struct tracked *record = record_new(table, size_for(1, key.name.len));
     if (!record) return false;
     *record = (struct tracked){.hash = (uint32_t)key.hash, .len = (uint32_t)key.name.len, .count = 1};
-    record->readers[0] = reader;
-    write_record(record, key.name);
-    if (table->count >= table->chains->count) grow(table);
+    write_name(record, key.name);
+    readers_of(record)[0] = reader;
+    for (unsigned i = 0; i < 2 && 2 * (table->count + 1) > table->chains->count; i++) grow(table);
     struct tracked **chain = chain_of(table, record->hash);
     record->next = *chain;
     *chain = record;
@@ -324,15 +339,16 @@ static bool add_reader(struct tracking *table, struct tracked **link, uint32_t r
         record = record_new(table, size_for(count + 1, old->len));
         if (!record) return false;
         *record = (struct tracked){.next = old->next, .hash = old->hash, .len = old->len, .count = count + 1};
-        memcpy(record->readers, old->readers, count * sizeof *old->readers);
-        write_record(record, name_of(old));
+        write_name(record, name_of(old));
+        memcpy(readers_of(record), readers_of(old), count * sizeof reader);
         *link = record;
         record_free(table, old);
     }
+    uint32_t *readers = readers_of(record);
     record->count = count + 1;
-    memmove(record->readers + place + 1, record->readers + place, (count - place) * sizeof *record->readers);
-    record->readers[place] = reader;
-    assert(place == 0 || record->readers[place - 1] < reader); /* 2 */
+    memmove(readers + place + 1, readers + place, (count - place) * sizeof reader);
+    readers[place] = reader;
+    assert(place == 0 || readers[place - 1] < reader); /* 2 */
     count_totals(table, 0, 1);
     return true;
 }
@@ -379,8 +395,12 @@ void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
     memory_prefetch(racy_chain(stripe, hash));
 }
 
+/* Two lines: most records lie across two. */
 void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
-    memory_prefetch(racy_record(stripe, hash));
+    const char *record = (const char *)racy_record(stripe, hash);
+    if (!record) return;
+    memory_prefetch(record);
+    memory_prefetch(record + 64);
 }
 
 /* ---- Taking --------------------------------------------------------------------------------------- */

@@ -3,8 +3,9 @@
  * A client that tracks (CLIENT TRACKING, but for BCAST) is noted with each key that it reads. Whoever changes a key
  * takes its record out, and tells the readers that what they have read is no longer valid
  * (server/clients/invalidation.h): a reader is told once, and is noted anew when he reads the key again. Keys are
- * known by their names alone, whatever the database, as in Redis. A record is 24 bytes, 4 for each reader (room for a
- * power of two), and the name, in pages of the stripe's own; a place in the table is 8 bytes more. Places stay when keys go.
+ * known by their names alone, whatever the database, as in Redis. A record is 20 bytes, the name, and 4 for each
+ * reader (room for a power of two), in pages of the stripe's own; two places in the table are 16 bytes more. Places stay
+ * when keys go.
  *
  * Readers are the low halves of client ids. Those who have gone, or track no more, stay noted until the key changes;
  * where two clients have the same number, one that came four milliards after the other, the later one is told too

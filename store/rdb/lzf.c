@@ -3,6 +3,7 @@
 #include "store/rdb/lzf.h"
 
 #include "protocol/assert.h"
+#include "protocol/load.h"
 
 enum {
     LITERALS_MAX = 32,
@@ -129,26 +130,65 @@ static void copy(char *to, size_t distance, size_t len, size_t room) {
         for (size_t i = 0; i < len; i++) to[i] = from[i]; /* it repeats */
 }
 
-bool lzf_decompress(struct bytes input, char *to, size_t len) {
-    const unsigned char *at = (const unsigned char *)input.data, *end = input.len ? at + input.len : at;
-    size_t made = 0;
-    while (at < end) {
-        unsigned first = *at++;
-        size_t distance, part, left = (size_t)(end - at), room = len - made;
-        if (first < LITERALS_MAX) {
-            part = first + 1;
-            if (part > left || part > room) return false;
-            if (left >= LITERALS_MAX && room >= LITERALS_MAX)
-                memcpy(to + made, at, LITERALS_MAX);
-            else
-                memcpy(to + made, at, part);
-            at += part;
-        } else {
-            if (!read_match(&at, end, first, &distance, &part)) return false;
-            if (distance > made || part > room) return false;
-            copy(to + made, distance, part, room);
-        }
-        made += part;
+struct decoder {
+    const unsigned char *at, *end; /* what is to be read */
+    char *to;
+    size_t len, made; /* bytes: so many are to be made, and were */
+};
+
+/* One token, whatever it is. False where the input is not right. */
+static bool decode_one(struct decoder *d) {
+    unsigned first = *d->at++;
+    size_t distance, part, left = (size_t)(d->end - d->at), room = d->len - d->made;
+    if (first < LITERALS_MAX) {
+        part = first + 1;
+        if (part > left || part > room) return false;
+        memcpy(d->to + d->made, d->at, part);
+        d->at += part;
+    } else {
+        if (!read_match(&d->at, d->end, first, &distance, &part)) return false;
+        if (distance > d->made || part > room) return false;
+        copy(d->to + d->made, distance, part, room);
     }
-    return made == len;
+    d->made += part;
+    return true;
+}
+
+static inline void copy_word(char *to, const char *from) {
+    uint64_t low = load_u64(from), high = load_u64(from + HALF_WORD);
+    memcpy(to, &low, HALF_WORD);
+    memcpy(to + HALF_WORD, &high, HALF_WORD);
+}
+
+/* Tokens in the midst of it, which are a run of literals or a short copy of what is not too near. Which of the two comes
+ * next nobody can guess: so both are worked out, and none is jumped to. */
+static void decode_some(struct decoder *d) {
+    const unsigned char *at = d->at;
+    char *to = d->to;
+    size_t made = d->made;
+    while (d->end - at > LITERALS_MAX + 1 && d->len - made >= LITERALS_MAX) {
+        size_t first = at[0], literal = (size_t)0 - (first < LITERALS_MAX),
+               distance = (first & 31) << 8 | at[1];
+        size_t part = (first >> 5) + 2 + (literal & (first - 1));
+        if (((distance - (HALF_WORD - 1)) & ~literal) > made - HALF_WORD || first >= 7 << 5) break;
+        uintptr_t near = (uintptr_t)(to + made) - distance - 1, here = (uintptr_t)(at + 1);
+        const char *from = (const char *)(near ^ ((near ^ here) & literal));
+        copy_word(to + made, from);
+        if (part > WORD) copy_word(to + made + WORD, from + WORD);
+        made += part;
+        at += 2 + (literal & first);
+    }
+    assert(at <= d->end && made <= d->len);
+    d->at = at;
+    d->made = made;
+}
+
+bool lzf_decompress(struct bytes input, char *to, size_t len) {
+    struct decoder d = {.at = (const unsigned char *)input.data, .to = to, .len = len};
+    d.end = input.len ? d.at + input.len : d.at;
+    while (d.at < d.end) {
+        if (d.made >= HALF_WORD) decode_some(&d);
+        if (!decode_one(&d)) return false;
+    }
+    return d.made == len;
 }

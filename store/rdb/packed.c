@@ -274,6 +274,23 @@ enum packed_next packed_take(struct packed *packed, struct packed_element *eleme
     return next;
 }
 
+unsigned packed_take_short(struct packed *packed, struct bytes *texts, unsigned most) {
+    if (packed->kind != PACKED_LISTPACK) return 0;
+    assert(packed->at < packed->bytes.len);
+    const char *at = packed->bytes.data + packed->at, *end = packed->bytes.data + packed->bytes.len - 1;
+    unsigned count = 0;
+    for (; count < most && at < end; count++) {
+        unsigned head = (unsigned char)*at, len = head & 0x3f;
+        if (head >> 6 != 2 || end - at < len + 2 || (unsigned char)at[len + 1] != len + 1) break;
+        texts[count] = (struct bytes){at + 1, len};
+        at += len + 2;
+    }
+    assert(at <= end);
+    packed->at = (size_t)(at - packed->bytes.data);
+    packed->seen += count;
+    return count;
+}
+
 enum packed_next packed_next(struct packed *packed, char *scratch, struct bytes *element) {
     struct packed_element taken;
     enum packed_next next = packed_take(packed, &taken);

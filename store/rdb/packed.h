@@ -48,6 +48,10 @@ struct packed_element {
 /* The same as packed_next, but integers are left what they are. */
 enum packed_next packed_take(struct packed *packed, struct packed_element *element);
 
+/* Of a listpack: the elements that come next as long as they are strings of up to 63 bytes, `most` at most, within the
+ * string. Returns how many; of other kinds there are none. */
+unsigned packed_take_short(struct packed *packed, struct bytes *texts, unsigned most);
+
 /* ---- Writing listpacks ---------------------------------------------------------------------------- */
 
 enum { LISTPACK_HEAD = 6, LISTPACK_EDGE = 9, LISTPACK_COUNT_UNKNOWN = UINT16_MAX };

@@ -41,7 +41,6 @@ enum rdb_read {
     RDB_READ_MORE, /* it takes more than there was; what was left in the input is to be there again, before the rest */
     RDB_READ_EMPTY,   /* a collection without elements, which Redis skips in files and refuses in payloads */
     RDB_READ_CORRUPT, /* no value is like this, or it passes a limit */
-    RDB_READ_STREAM,  /* one whose producers say which entries are the same, as Redis 8.6 has it */
     RDB_READ_MODULE,
     RDB_READ_NO_MEMORY, /* it cannot be read on */
 };

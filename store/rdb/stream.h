@@ -6,7 +6,7 @@
  *     pending   | count | { number, 16 bytes | time, 8 bytes | deliveries } ... |
  *     consumers | count | { name | seen, 8 bytes | active, 8 bytes | count | { number, 16 bytes } ... } ... |
  *     released  | count | { number, 16 bytes } ... |                                 what is pending for nobody; type 27
- *     producers | seconds | most | count | { name | count | { string | number } ... } ... | two counts |      type 26 on
+ *     producers | seconds | most | count | { name | count | { id | number } ... } ... | added | repeated |     type 26 on
  *
  * Counts, and numbers that are not said to be of 16 bytes, are written as lengths are (rdb.h); a number of 16 bytes
  * has its highest byte first. "Entries read" came with type 19, "active" with 21. A listpack begins with a master
@@ -42,31 +42,40 @@ enum {
 };
 
 /* A part of a stream, in the order in which they come: entries with ascending numbers, the state, and each group with
- * its consumers, what is pending for each, and what is for nobody. */
+ * its consumers, what is pending for each, and what is for nobody; then what is known of producers, where they may be. */
 enum rdb_part {
     RDB_PART_ENTRY,
     RDB_PART_STATE,
     RDB_PART_GROUP,
     RDB_PART_CONSUMER,
     RDB_PART_PENDING,
-    RDB_PART_RELEASED
+    RDB_PART_RELEASED,
+    RDB_PART_LIMITS, /* of producers, each of whom comes with his ids, the oldest first, and then the counts */
+    RDB_PART_PRODUCER,
+    RDB_PART_KNOWN,
+    RDB_PART_COUNTS
 };
 
 struct rdb_stream_part {
     enum rdb_part part;
-    bool opens_node;    /* of an entry: it is the first of its node that is there */
-    bool old;           /* of the state, and of a group: what came with type 19 is not known */
-    struct rdb_id id;   /* of an entry, or of one that is pending; the last one of the stream or group */
+    bool opens_node; /* of an entry: it is the first of its node that is there */
+    bool old;        /* of the state, and of a group: what came with type 19 is not known */
+    struct rdb_id
+        id; /* of an entry, of one that is pending, or that came with an id; the last one of the stream or group */
     struct rdb_id node; /* of an entry: its node's number, or `id`: above the entry before, not above `id` */
     const struct bytes *pairs; /* of an entry: fields and values in turn */
     uint32_t count;            /* of these pairs, above 0 */
     struct rdb_id max_deleted; /* of the state; and the entries that there have been */
-    uint64_t added;
-    struct bytes name;   /* of a group or a consumer */
-    int64_t read;        /* by a group: entries as Redis counts them, -1 where it does not know */
+    uint64_t added;            /* and, of the counts, with an id */
+    struct bytes name;         /* of a group, a consumer or a producer; an id; the latter two are not empty */
+    int64_t read;              /* by a group: entries as Redis counts them, -1 where it does not know */
     int64_t time_ms;     /* when a consumer was seen, or an entry was delivered last: 0 to RDB_TIME_MAX */
     uint64_t deliveries; /* of one that is pending */
+    uint64_t repeated;   /* of the counts: entries that came once more */
+    uint32_t seconds;    /* of the limits: for how many an id is known, 1 to RDB_SECONDS_MAX */
+    uint32_t most;       /* ids of a producer, 1 to RDB_IDS_MAX */
 };
+enum { RDB_SECONDS_MAX = 86400, RDB_IDS_MAX = 10000 };
 #define RDB_TIME_MAX (((int64_t)1 << 48) - 1)
 
 enum stream_step {
@@ -102,11 +111,15 @@ enum stream_step {
     STREAM_PRODUCERS_SECONDS,
     STREAM_PRODUCERS_MOST,
     STREAM_PRODUCERS,
+    STREAM_PRODUCER_NAME,
+    STREAM_PRODUCER_IDS,
+    STREAM_PRODUCER_ID,
+    STREAM_PRODUCER_MS,
+    STREAM_PRODUCER_SEQUENCE,
     STREAM_PRODUCERS_ADDED,
     STREAM_PRODUCERS_REPEATED,
     STREAM_DONE
 };
-enum { STREAM_SECONDS_DEFAULT = 100, STREAM_MOST_DEFAULT = 100 }; /* of producers */
 
 /* Where a reader is in a stream; zeroes at first. */
 struct rdb_stream {

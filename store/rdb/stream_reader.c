@@ -293,6 +293,40 @@ static enum rdb_read hand_consumer_on(struct rdb_reader *reader) {
     return handed;
 }
 
+static enum rdb_read hand_limits_on(struct rdb_reader *reader) {
+    uint64_t seconds = reader->stream.numbers[STREAM_PRODUCERS_SECONDS];
+    uint64_t most = reader->stream.numbers[STREAM_PRODUCERS_MOST];
+    if (seconds == 0 || seconds > RDB_SECONDS_MAX || most == 0 || most > RDB_IDS_MAX) return RDB_READ_CORRUPT;
+    return hand_on(reader, &(struct rdb_stream_part){.part = RDB_PART_LIMITS,
+                                                     .seconds = (uint32_t)seconds,
+                                                     .most = (uint32_t)most});
+}
+
+/* One without ids, as Redis may have it until it looks at it again, is none. */
+static enum rdb_read hand_producer_on(struct rdb_reader *reader) {
+    struct rdb_stream_part part = {.part = RDB_PART_PRODUCER, .name = reader->name.bytes};
+    enum rdb_read handed = check(part.name.len > 0);
+    if (handed == RDB_READ_DONE && reader->stream.numbers[STREAM_PRODUCER_IDS] > 0)
+        handed = hand_on(reader, &part);
+    rdb_text_drop(&reader->name);
+    return handed;
+}
+
+static enum rdb_read hand_known_on(struct rdb_reader *reader) {
+    struct rdb_stream_part part = {
+        .part = RDB_PART_KNOWN, .name = reader->name.bytes, .id = id_of(&reader->stream, STREAM_PRODUCER_MS)};
+    enum rdb_read handed = part.name.len > 0 ? hand_on(reader, &part) : RDB_READ_CORRUPT;
+    rdb_text_drop(&reader->name);
+    return handed;
+}
+
+static enum rdb_read hand_counts_on(struct rdb_reader *reader) {
+    return hand_on(reader,
+                   &(struct rdb_stream_part){.part = RDB_PART_COUNTS,
+                                             .added = reader->stream.numbers[STREAM_PRODUCERS_ADDED],
+                                             .repeated = reader->stream.numbers[STREAM_PRODUCERS_REPEATED]});
+}
+
 /* ---- Steps ---------------------------------------------------------------------------------------- */
 
 static enum rdb_read take_id(struct rdb_reader *reader, struct bytes *input) {
@@ -334,7 +368,9 @@ static enum rdb_read take(struct rdb_reader *reader, struct bytes *input) {
     case STREAM_KEY: return take_key(reader, input);
     case STREAM_NODE: return take_node(reader, input);
     case STREAM_GROUP_NAME:
-    case STREAM_CONSUMER_NAME: return rdb_take_text(reader, &reader->name, input);
+    case STREAM_CONSUMER_NAME:
+    case STREAM_PRODUCER_NAME:
+    case STREAM_PRODUCER_ID: return rdb_take_text(reader, &reader->name, input);
     case STREAM_PENDING_ID:
     case STREAM_OWNED_ID:
     case STREAM_RELEASED_ID: return take_id(reader, input);
@@ -344,11 +380,6 @@ static enum rdb_read take(struct rdb_reader *reader, struct bytes *input) {
     case STREAM_GROUP_END: return RDB_READ_DONE;
     default: return rdb_take_len(reader, input, number);
     }
-}
-
-/* Of producers, who say which entries are the same, a stream may have nothing but this. */
-static enum rdb_read known(const struct rdb_stream *stream, uint64_t number) {
-    return stream->numbers[stream->step] == number ? RDB_READ_DONE : RDB_READ_STREAM;
 }
 
 /* Does what a step that has been taken brings about. */
@@ -366,11 +397,10 @@ static enum rdb_read act(struct rdb_reader *reader) {
     case STREAM_OWNED_ID: return claim_pending(reader, RDB_PART_PENDING);
     case STREAM_RELEASED_ID: return claim_pending(reader, RDB_PART_RELEASED);
     case STREAM_GROUP_END: return finish_group(stream);
-    case STREAM_PRODUCERS_SECONDS: return known(stream, STREAM_SECONDS_DEFAULT);
-    case STREAM_PRODUCERS_MOST: return known(stream, STREAM_MOST_DEFAULT);
-    case STREAM_PRODUCERS:
-    case STREAM_PRODUCERS_ADDED:
-    case STREAM_PRODUCERS_REPEATED: return known(stream, 0);
+    case STREAM_PRODUCERS_MOST: return hand_limits_on(reader);
+    case STREAM_PRODUCER_IDS: return hand_producer_on(reader);
+    case STREAM_PRODUCER_SEQUENCE: return hand_known_on(reader);
+    case STREAM_PRODUCERS_REPEATED: return hand_counts_on(reader);
     default: return RDB_READ_DONE;
     }
 }
@@ -388,6 +418,10 @@ static enum stream_step after_groups(const struct rdb_stream *stream) {
 
 static enum stream_step after_consumers(const struct rdb_stream *stream) {
     return stream->has_released ? STREAM_RELEASED : STREAM_GROUP_END;
+}
+
+static enum stream_step after_producer(struct rdb_stream *stream) {
+    return next_of(stream, STREAM_PRODUCERS, STREAM_PRODUCER_NAME, STREAM_PRODUCERS_ADDED);
 }
 
 static enum stream_step after_consumer(struct rdb_stream *stream) {
@@ -414,6 +448,10 @@ static enum stream_step step_after(struct rdb_stream *stream) {
     case STREAM_RELEASED: return any ? STREAM_RELEASED_ID : STREAM_GROUP_END;
     case STREAM_RELEASED_ID: return next_of(stream, STREAM_RELEASED, STREAM_RELEASED_ID, STREAM_GROUP_END);
     case STREAM_GROUP_END: return next_of(stream, STREAM_GROUPS, STREAM_GROUP_NAME, after_groups(stream));
+    case STREAM_PRODUCERS: return any ? STREAM_PRODUCER_NAME : STREAM_PRODUCERS_ADDED;
+    case STREAM_PRODUCER_IDS: return any ? STREAM_PRODUCER_ID : after_producer(stream);
+    case STREAM_PRODUCER_SEQUENCE:
+        return --stream->numbers[STREAM_PRODUCER_IDS] > 0 ? STREAM_PRODUCER_ID : after_producer(stream);
     default: return (enum stream_step)(stream->step + 1);
     }
 }

@@ -568,12 +568,13 @@ static enum rdb_answer load_all(struct loading *loading, struct packed *packed) 
     enum { AT_ONCE = 32 };
     char digits[AT_ONCE][NUMBER_I64_MAX_LEN];
     struct bytes texts[AT_ONCE];
-    enum packed_next next;
+    enum packed_next next = PACKED_ELEMENT;
     if (loading->value.kind != VALUE_OBJECT) return RDB_SINGLY;
     do {
-        unsigned count = 0;
-        while ((next = packed_next(packed, digits[count], &texts[count])) == PACKED_ELEMENT)
-            if (++count == AT_ONCE) break;
+        unsigned count = packed_take_short(packed, texts, AT_ONCE);
+        while (count < AT_ONCE &&
+               (next = packed_next(packed, digits[count], &texts[count])) == PACKED_ELEMENT)
+            count++;
         if (!push_some(&loading->options->context, collection_of(loading->value.object), texts, count))
             return RDB_NO_ROOM;
     } while (next == PACKED_ELEMENT);

@@ -149,6 +149,12 @@ static enum set_changed add_to_tree(struct keyspace *ks, struct collection *coll
     return changed;
 }
 
+enum set_changed set_put(struct keyspace *ks, struct object *object, struct bytes member) {
+    assert(object->type == &type_set && !object_shared(object));
+    if (member.len > ELEMENT_PLAIN_MAX) return SET_NO_MEMORY;
+    return add_to_tree(ks, collection_of(object), member, NULL);
+}
+
 /* The members of a small set in a tree. NULL without memory; what was made by then goes to `dead`. */
 static struct collection *tree_of_small(const struct tree_context *context, const struct value *value,
                                         struct dead *dead) {

@@ -1,6 +1,8 @@
 /* stream.c - streams. */
 #include "store/types/stream.h"
 
+#include <limits.h>
+
 #include "store/values/load.h"
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -203,6 +205,84 @@ bool stream_add(struct edit *edit, struct stream_id id, const struct stream_pair
     return done;
 }
 
+/* The producers of a stream, to note something there: its own, or, where it has none, new ones, which are not its own yet.
+ * NULL where memory is short. */
+static struct stream_producers *producers_for(const struct stream *stream, struct heap *heap) {
+    return stream->producers ? stream->producers : stream_producers_new(heap);
+}
+
+/* They become the stream's if something was noted, else new ones go. */
+static void keep_producers(struct stream *stream, struct stream_producers *producers, bool noted) {
+    unsigned budget = UINT_MAX;
+    if (noted)
+        stream->producers = producers;
+    else if (producers && producers != stream->producers)
+        stream_producers_bury(&producers, &stream->graves, &budget);
+}
+
+bool stream_add_once(struct edit *edit, const struct stream_once *once, struct stream_id id,
+                     const struct stream_pairs *pairs, const struct stream_node_limits *limits) {
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return false;
+    struct tree_context context = collection_context(edit->keyspace);
+    struct stream_producers *producers = producers_for(stream, context.heap);
+    bool noted = producers && stream_producers_note(producers, &context, once, id);
+    bool done = noted && stream_push(stream, &context, id, pairs, limits);
+    if (noted && !done) stream_producers_undo(producers, &context, once->producer);
+    keep_producers(stream, producers, done);
+    keyspace_note_nodes(edit->keyspace);
+    if (!done && edit->created && stream->entries.count == 0) edit->changed = false;
+    return done;
+}
+
+enum stream_changed stream_note_once(struct edit *edit, const struct stream_once *once, struct stream_id id) {
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return STREAM_NO_MEMORY;
+    struct tree_context context = collection_context(edit->keyspace);
+    struct stream_producers *producers = producers_for(stream, context.heap);
+    bool noted = producers && stream_producers_note(producers, &context, once, id);
+    keep_producers(stream, producers, noted);
+    keyspace_note_nodes(edit->keyspace);
+    return noted ? STREAM_CHANGED : STREAM_NO_MEMORY;
+}
+
+enum stream_changed stream_count_repeated(struct edit *edit) {
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return STREAM_NO_MEMORY;
+    assert(stream->producers);
+    stream->producers->repeated++;
+    return STREAM_CHANGED;
+}
+
+enum stream_changed stream_limit_producers(struct edit *edit, uint32_t seconds, uint32_t most) {
+    struct value value = entry_value(edit->entry);
+    const struct stream_producers *before = stream_producers_or_none(stream_at(&value)->producers);
+    assert(seconds > 0 && seconds <= STREAM_IDMP_SECONDS && most > 0 && most <= STREAM_IDMP_MOST);
+    if (before->seconds == seconds && before->most == most) return STREAM_UNCHANGED;
+    struct stream *stream = stream_edit(edit);
+    if (stream == NULL) return STREAM_NO_MEMORY;
+    struct heap *heap = edit->keyspace->heap;
+    struct stream_producers *producers = stream_producers_new(heap);
+    if (producers == NULL) return STREAM_NO_MEMORY;
+    if (stream->producers) {
+        /* A stream that nobody has takes those there were, and dies in steps. */
+        struct stream *grave = stream_new(heap);
+        if (grave == NULL) {
+            node_free(producers);
+            return STREAM_NO_MEMORY;
+        }
+        producers->added = stream->producers->added;
+        producers->repeated = stream->producers->repeated;
+        grave->producers = stream->producers;
+        object_release(&grave->head, &edit->keyspace->dead);
+        keyspace_note_garbage(edit->keyspace);
+    }
+    producers->seconds = seconds;
+    producers->most = most;
+    stream->producers = producers;
+    return STREAM_CHANGED;
+}
+
 enum stream_changed stream_delete(struct edit *edit, struct stream_id id) {
     struct value value = entry_value(edit->entry);
     struct tree_cursor cursor;
@@ -337,13 +417,19 @@ static size_t memory(const struct object *object) {
     const struct stream *stream = stream_of(object);
     return node_bytes(sizeof *stream) + stream->entries.bytes + stream->nodes.closed.bytes +
            stream->long_bytes + (stream->names ? block_memory(stream->names) : 0) +
-           stream_groups_memory(&stream->groups);
+           stream_groups_memory(&stream->groups) + stream_producers_memory(stream->producers);
 }
 
 static struct object *fork_stream(const struct object *object, struct heap *heap) {
     struct stream *from = stream_of(object), *to = stream_new(heap);
     if (to == NULL) return NULL;
+    if (from->producers && (to->producers = stream_producers_fork(from->producers, heap)) == NULL) {
+        node_free(to);
+        return NULL;
+    }
     if (!stream_groups_share(to, &to->groups, &from->groups)) {
+        unsigned budget = UINT_MAX;
+        stream_producers_bury(&to->producers, &to->graves, &budget); /* shared chunks alone */
         node_free(to);
         return NULL;
     }
@@ -366,6 +452,7 @@ static bool bury(struct object *object, unsigned *budget) {
     tree_release(&stream->entries, &stream->graves);
     tree_release(&stream->nodes.closed, &stream->graves);
     if (!stream_groups_bury(stream, &stream->groups, &stream->graves, budget)) return false;
+    if (!stream_producers_bury(&stream->producers, &stream->graves, budget)) return false;
     if (graves_dig(&stream->graves, budget) || *budget == 0) return false;
     --*budget;
     set_names(stream, NULL);

@@ -18,18 +18,20 @@
 #include "store/types/stream_entry.h"
 #include "store/types/stream_groups.h"
 #include "store/types/stream_nodes.h"
+#include "store/types/stream_producers.h"
 
 struct stream {
     struct object head;
     struct tree entries;
     struct stream_nodes nodes;
-    struct block *names;             /* lists of fields that its entries name; NULL: none yet */
-    uint64_t long_bytes;             /* of the blocks of entries */
-    struct stream_id last;           /* the highest number that an entry has had, or that it was given */
-    struct stream_id max_deleted;    /* the highest number of an entry that XDEL has deleted */
-    uint64_t added;                  /* entries that there have been */
-    struct stream_named_list groups; /* of consumers */
-    bool releases;                   /* some entry of some group may be pending for nobody */
+    struct block *names;                /* lists of fields that its entries name; NULL: none yet */
+    uint64_t long_bytes;                /* of the blocks of entries */
+    struct stream_id last;              /* the highest number that an entry has had, or that it was given */
+    struct stream_id max_deleted;       /* the highest number of an entry that XDEL has deleted */
+    uint64_t added;                     /* entries that there have been */
+    struct stream_named_list groups;    /* of consumers */
+    bool releases;                      /* some entry of some group may be pending for nobody */
+    struct stream_producers *producers; /* who say which entries are the same; NULL: there never were any */
     struct graves graves;
 };
 
@@ -89,7 +91,17 @@ struct stream *stream_edit(struct edit *edit);
 bool stream_add(struct edit *edit, struct stream_id id, const struct stream_pairs *pairs,
                 const struct stream_node_limits *limits);
 
+/* The same of an entry that comes with an id of its producer, which is known from then on. */
+bool stream_add_once(struct edit *edit, const struct stream_once *once, struct stream_id id,
+                     const struct stream_pairs *pairs, const struct stream_node_limits *limits);
+
 enum stream_changed { STREAM_NO_MEMORY, STREAM_UNCHANGED, STREAM_CHANGED };
+/* An entry with an id that is known has come again, and is counted. */
+enum stream_changed stream_count_repeated(struct edit *edit);
+/* An id leads to this number from now on. */
+enum stream_changed stream_note_once(struct edit *edit, const struct stream_once *once, struct stream_id id);
+/* For how many seconds ids are known, and how many of each producer: where that changes all ids are forgotten. */
+enum stream_changed stream_limit_producers(struct edit *edit, uint32_t seconds, uint32_t most);
 /* Deletes the entry with this number, of which max_deleted hears. */
 enum stream_changed stream_delete(struct edit *edit, struct stream_id id);
 /* Deletes the first `count` entries: all those below the number `from`, or as many as there shall be, and then that is
@@ -113,7 +125,8 @@ bool stream_delete_consumer(struct edit *edit, struct stream_group *group, struc
 
 /* ---- In the row ----------------------------------------------------------------------------------- */
 
-/* Redis 7.0's form, or, where XNACK has released something, that of 8.8. */
+/* Redis 7.0's form; where there is something to know of producers, that of Redis 8.6; where XNACK has released something,
+ * that of Redis 8.8. */
 enum rdb_type stream_form(const struct stream *stream);
 enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget);
 enum rdb_answer stream_load(struct loading *loading, const struct rdb_element *element);

@@ -1,18 +1,20 @@
-/* stream_dump.c - streams as Redis 7.0 reads them, or 8.8 (stream_form; store/rdb/stream.h has the forms).
+/* stream_dump.c - streams as Redis 7.0 reads them, or 8.6 or 8.8 (stream_form; store/rdb/stream.h has the forms).
  *
  * There is a listpack for each of Redis's nodes, without the entries that have been deleted; nodes without entries are
  * left out. A node keeps its number when the entry that had it is deleted. The master entry has the fields that the first
  * entry had, there or not, or, where the stream has forgotten these, those of the first one that is there: so a listpack is
  * no longer than the account of its node (stream_nodes.h) says, which ends at STREAM_ENTRY_MOST and an entry. The cursor
- * says where a dump is: its stage, the node or group, and of a group's pending entries or its consumers the next. */
+ * says where a dump is: its stage, the node, group or producer, and of a group's pending entries or its consumers, or of a
+ * producer's ids, the next. */
 #include "store/rdb/packed.h"
 #include "store/rdb/stream.h"
 #include "store/rdb/writer.h"
 #include "store/types/stream.h"
 
 enum { STAGE, PLACE, PART, RANK }; /* words of the cursor */
-enum { STAGE_BEGIN, STAGE_NODES, STAGE_GROUPS, STAGE_GROUPS_LATER };
+enum { STAGE_BEGIN, STAGE_NODES, STAGE_GROUPS, STAGE_PRODUCERS };
 enum { PART_HEAD, PART_PENDING, PART_CONSUMERS };
+enum { PART_LIMITS, PART_PRODUCER, PART_IDS }; /* of producers */
 
 /* ---- Listpacks ------------------------------------------------------------------------------------ */
 
@@ -190,9 +192,12 @@ static bool write_state(const struct stream *stream, struct sink *sink) {
            rdb_write_len(sink, stream->added) && rdb_write_len(sink, stream->groups.count);
 }
 
+static bool write_text(struct sink *sink, struct bytes text) {
+    return rdb_write_len(sink, text.len) && rdb_write_bytes(sink, text.data, text.len);
+}
+
 static bool write_name(struct sink *sink, const struct stream_named *named) {
-    struct bytes name = stream_name_of(named);
-    return rdb_write_len(sink, name.len) && rdb_write_bytes(sink, name.data, name.len);
+    return write_text(sink, stream_name_of(named));
 }
 
 static bool write_group_head(const struct stream_group *group, struct sink *sink) {
@@ -247,8 +252,8 @@ static enum dumped write_released(const struct stream_group *group, struct curso
 
 /* One part of the group at the cursor, which goes on to the next: DUMP_DONE behind the last. */
 static enum dumped write_group_part(const struct stream_group *group, struct cursor *cursor,
-                                    struct sink *sink, uint64_t most) {
-    bool later = cursor->words[STAGE] == STAGE_GROUPS_LATER;
+                                    struct sink *sink, uint64_t most, enum rdb_type form) {
+    bool later = form != RDB_TYPE_STREAM_2;
     uint64_t *part = &cursor->words[PART], next = *part + 1;
     enum dumped dumped = DUMP_DONE;
     bool written = true;
@@ -261,7 +266,8 @@ static enum dumped write_group_part(const struct stream_group *group, struct cur
         uint64_t place = (*part - PART_CONSUMERS) / 2;
         bool head = (*part - PART_CONSUMERS) % 2 == 0;
         const struct stream_consumer *consumer = stream_consumer_next(group, &place);
-        if (consumer == NULL) return later ? write_released(group, cursor, sink, most) : DUMP_DONE;
+        if (consumer == NULL)
+            return form == RDB_TYPE_STREAM_5 ? write_released(group, cursor, sink, most) : DUMP_DONE;
         if (head)
             written = write_consumer_head(consumer, sink, later);
         else
@@ -278,11 +284,12 @@ static enum dumped write_groups(const struct stream *stream, struct cursor *curs
                                 size_t budget) {
     enum { PARTS_AT_ONCE = 64 };
     const struct stream_group *group;
+    enum rdb_type form = stream_form(stream);
     uint64_t next = cursor->words[PLACE];
     for (unsigned i = 0; (group = stream_group_next(&stream->groups, &next)); i++) {
         if (i == PARTS_AT_ONCE) return DUMP_MORE;
         uint64_t rank = cursor->words[RANK];
-        enum dumped dumped = write_group_part(group, cursor, sink, budget / STREAM_KEY_BYTES + 1);
+        enum dumped dumped = write_group_part(group, cursor, sink, budget / STREAM_KEY_BYTES + 1, form);
         if (dumped == DUMP_FAILED || (dumped == DUMP_MORE && cursor->words[RANK] > rank)) return dumped;
         if (dumped == DUMP_DONE) {
             cursor->words[PART] = PART_HEAD;
@@ -294,11 +301,61 @@ static enum dumped write_groups(const struct stream *stream, struct cursor *curs
     return DUMP_DONE;
 }
 
-/* There are no producers who say which entries are the same. */
-static bool write_producers(struct sink *sink) {
-    return rdb_write_len(sink, STREAM_SECONDS_DEFAULT) && rdb_write_len(sink, STREAM_MOST_DEFAULT) &&
-           rdb_write_len(sink, 0) && rdb_write_len(sink, 0) && rdb_write_len(sink, 0);
+/* ---- Producers ------------------------------------------------------------------------------------ */
+
+/* Ids of a producer from the cursor's rank on, about so many bytes of them. */
+static enum dumped write_ids(const struct stream_producer *producer, struct cursor *cursor, struct sink *sink,
+                             size_t budget) {
+    enum { ID_BYTES = 20 }; /* beside the id itself, about */
+    uint64_t *rank = &cursor->words[RANK];
+    for (size_t written = 0; *rank < producer->list.count; ++*rank) {
+        struct stream_id entry;
+        if (written > budget) return DUMP_MORE;
+        struct bytes id = stream_producer_id(producer, *rank, &entry);
+        if (!write_text(sink, id) || !write_id(sink, entry)) return DUMP_FAILED;
+        written += id.len + ID_BYTES;
+    }
+    return DUMP_DONE;
 }
+
+/* One after the other, or, where a producer's ids were not all that the budget allows, a part. */
+static enum dumped write_each_producer(const struct stream_producers *producers, struct cursor *cursor,
+                                       struct sink *sink, size_t budget) {
+    enum { AT_ONCE = 64 };
+    const struct stream_producer *producer;
+    uint64_t next = cursor->words[PLACE], ids = 0;
+    for (unsigned i = 0; (producer = stream_producer_next(producers, &next)); i++) {
+        if (i == AT_ONCE || ids > AT_ONCE) return DUMP_MORE;
+        bool head = cursor->words[PART] == PART_PRODUCER;
+        if (head && (!write_name(sink, &producer->head) || !rdb_write_len(sink, producer->list.count)))
+            return DUMP_FAILED;
+        cursor->words[PART] = PART_IDS;
+        enum dumped dumped = write_ids(producer, cursor, sink, budget);
+        if (dumped != DUMP_DONE) return dumped;
+        ids += producer->list.count;
+        *cursor = (struct cursor){
+            .words = {[STAGE] = STAGE_PRODUCERS, [PLACE] = next, [PART] = PART_PRODUCER, [RANK] = 0}};
+    }
+    return DUMP_DONE;
+}
+
+/* What later forms have behind the groups. */
+static enum dumped write_producers(const struct stream *stream, struct cursor *cursor, struct sink *sink,
+                                   size_t budget) {
+    const struct stream_producers *producers = stream_producers_or_none(stream->producers);
+    if (cursor->words[PART] == PART_LIMITS) {
+        if (!rdb_write_len(sink, producers->seconds) || !rdb_write_len(sink, producers->most) ||
+            !rdb_write_len(sink, producers->list.count))
+            return DUMP_FAILED;
+        cursor->words[PART] = PART_PRODUCER;
+    }
+    enum dumped dumped = write_each_producer(producers, cursor, sink, budget);
+    if (dumped != DUMP_DONE) return dumped;
+    bool written = rdb_write_len(sink, producers->added) && rdb_write_len(sink, producers->repeated);
+    return written ? DUMP_DONE : DUMP_FAILED;
+}
+
+/* ---- All of it ------------------------------------------------------------------------------------ */
 
 enum rdb_type stream_form(const struct stream *stream) {
     const struct stream_group *group;
@@ -306,7 +363,8 @@ enum rdb_type stream_form(const struct stream *stream) {
     for (uint64_t place = 0;
          stream->releases && !released && (group = stream_group_next(&stream->groups, &place));)
         released = group->released > 0;
-    return released ? RDB_TYPE_STREAM_5 : RDB_TYPE_STREAM_2;
+    if (released) return RDB_TYPE_STREAM_5;
+    return stream_producers_matter(stream->producers) ? RDB_TYPE_STREAM_4 : RDB_TYPE_STREAM_2;
 }
 
 enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct sink *sink, size_t budget) {
@@ -319,11 +377,12 @@ enum dumped stream_dump(const struct value *value, struct cursor *cursor, struct
         enum dumped dumped = write_nodes(stream, cursor, sink, budget);
         if (dumped != DUMP_DONE) return dumped;
         if (!write_state(stream, sink)) return DUMP_FAILED;
-        bool later = stream_form(stream) != RDB_TYPE_STREAM_2;
-        *cursor = (struct cursor){.words = {[STAGE] = later ? STAGE_GROUPS_LATER : STAGE_GROUPS}};
+        *cursor = (struct cursor){.words = {[STAGE] = STAGE_GROUPS}};
     }
-    enum dumped dumped = write_groups(stream, cursor, sink, budget);
-    if (dumped == DUMP_DONE && cursor->words[STAGE] == STAGE_GROUPS_LATER && !write_producers(sink))
-        return DUMP_FAILED;
-    return dumped;
+    if (cursor->words[STAGE] == STAGE_GROUPS) {
+        enum dumped dumped = write_groups(stream, cursor, sink, budget);
+        if (dumped != DUMP_DONE || stream_form(stream) == RDB_TYPE_STREAM_2) return dumped;
+        *cursor = (struct cursor){.words = {[STAGE] = STAGE_PRODUCERS}};
+    }
+    return write_producers(stream, cursor, sink, budget);
 }

@@ -383,14 +383,19 @@ static enum tree_changed put_item(struct tree *tree, const struct tree_context *
     return tree_push(tree, context, item, TREE_BACK) ? TREE_ADDED : TREE_NO_MEMORY;
 }
 
-/* Takes an item out of a tree none of whose nodes on the way to it are shared. The first item needs no search. */
-static void take_item(struct tree *tree, const struct tree_context *context, const struct tree_item *item) {
+/* Is this the first number of a tree? As a rule it is said only where one before it was taken out, too. */
+static bool is_first(const struct tree *tree, struct stream_id id) {
     struct tree_item first;
     assert(tree->count > 0);
+    if (!tree_knows_end(tree, TREE_FRONT)) return false;
     tree_get_end(tree, TREE_FRONT, &first);
-    bool done = stream_id_compare(stream_id_of(&first), stream_id_of(item)) == 0
-                    ? tree_pop(tree, context, TREE_FRONT)
-                    : tree_remove(tree, context, item) == TREE_REMOVED;
+    return stream_id_compare(stream_id_of(&first), id) == 0;
+}
+
+/* Takes an item out of a tree none of whose nodes on the way to it are shared. The first item needs no search. */
+static void take_item(struct tree *tree, const struct tree_context *context, const struct tree_item *item) {
+    bool done = is_first(tree, stream_id_of(item)) ? tree_pop(tree, context, TREE_FRONT)
+                                                   : tree_remove(tree, context, item) == TREE_REMOVED;
     assert(done); /* 4 */
 }
 
@@ -497,13 +502,12 @@ static bool see_pending(void *seer, const struct tree_item *found) {
 bool stream_pending_take(struct stream_group *group, const struct tree_context *context, struct stream_id id,
                          bool *there) {
     struct taking taking = {.group = group, .context = context};
-    struct tree_item number = number_item(id), first;
+    struct tree_item number = number_item(id);
     struct stream_pending pending;
     assert(!stream_named_shared(&group->head)); /* 1 */
     *there = false;
     if (group->pending.count == 0) return true;
-    tree_get_end(&group->pending, TREE_FRONT, &first);
-    if (is_forked(&group->head) || stream_id_compare(stream_id_of(&first), id) == 0) {
+    if (is_forked(&group->head) || is_first(&group->pending, id)) {
         *there = stream_pending_find(group, id, &pending);
         return !*there || stream_pending_remove(group, context, &pending);
     }

@@ -5,6 +5,8 @@
 #include "store/values/load.h"
 
 _Static_assert(STREAM_TIME_MAX == RDB_TIME_MAX, "a time that is read can be kept");
+_Static_assert((int)STREAM_IDMP_SECONDS == (int)RDB_SECONDS_MAX && (int)STREAM_IDMP_MOST == (int)RDB_IDS_MAX,
+               "and so can the limits of producers");
 
 static struct stream_id id_of(struct rdb_id id) {
     return (struct stream_id){id.ms, id.sequence};
@@ -72,17 +74,67 @@ static enum rdb_answer load_pending(struct loading *loading, const struct rdb_st
     return answer(stream_pending_put(loading->group, &loading->options->context, &pending));
 }
 
+/* The producers of the stream, which may be new ones. NULL without memory. */
+static struct stream_producers *producers_of(struct loading *loading, struct stream *stream) {
+    if (!stream->producers) stream->producers = stream_producers_new(loading->options->context.heap);
+    return stream->producers;
+}
+
+/* A stream that has the limits of all others, and nothing more to be known of producers, has none. */
+static enum rdb_answer load_limits(struct loading *loading, struct stream *stream,
+                                   const struct rdb_stream_part *part) {
+    if (part->seconds == STREAM_IDMP_SECONDS_DEFAULT && part->most == STREAM_IDMP_MOST_DEFAULT)
+        return RDB_TAKEN;
+    struct stream_producers *producers = producers_of(loading, stream);
+    if (producers == NULL) return RDB_NO_ROOM;
+    producers->seconds = part->seconds;
+    producers->most = part->most;
+    return RDB_TAKEN;
+}
+
+static enum rdb_answer load_producer(struct loading *loading, struct stream *stream,
+                                     const struct rdb_stream_part *part) {
+    struct stream_producers *producers = producers_of(loading, stream);
+    if (producers == NULL) return RDB_NO_ROOM;
+    if (stream_producers_has(producers, part->name)) return RDB_REFUSED;
+    loading->producer = stream_producers_add(producers, &loading->options->context, part->name);
+    return answer(loading->producer);
+}
+
+static enum rdb_answer load_known(struct loading *loading, struct stream *stream,
+                                  const struct rdb_stream_part *part) {
+    const struct tree_context *context = &loading->options->context;
+    assert(stream->producers && loading->producer);
+    if (stream_producer_has(loading->producer, context->seed, part->name)) return RDB_REFUSED;
+    return answer(
+        stream_producers_load(stream->producers, context, loading->producer, part->name, id_of(part->id)));
+}
+
+static enum rdb_answer load_counts(struct loading *loading, struct stream *stream,
+                                   const struct rdb_stream_part *part) {
+    if (part->added == 0 && part->repeated == 0) return RDB_TAKEN;
+    struct stream_producers *producers = producers_of(loading, stream);
+    if (producers == NULL) return RDB_NO_ROOM;
+    producers->added = part->added;
+    producers->repeated = part->repeated;
+    return RDB_TAKEN;
+}
+
 enum rdb_answer stream_load(struct loading *loading, const struct rdb_element *element) {
     const struct rdb_stream_part *part = element->part;
     struct stream *stream = stream_of_loading(loading);
     if (stream == NULL) return RDB_NO_ROOM;
-    assert(part->part <= RDB_PART_GROUP || loading->group);
+    assert(part->part <= RDB_PART_GROUP || part->part >= RDB_PART_LIMITS || loading->group);
     switch (part->part) {
     case RDB_PART_ENTRY: return load_entry(stream, &loading->options->context, part);
     case RDB_PART_STATE: load_state(stream, part); return RDB_TAKEN;
     case RDB_PART_GROUP: return load_group(loading, stream, part);
     case RDB_PART_CONSUMER: return load_consumer(loading, part);
     case RDB_PART_RELEASED: stream->releases = true; return load_pending(loading, part, STREAM_UNOWNED);
+    case RDB_PART_LIMITS: return load_limits(loading, stream, part);
+    case RDB_PART_PRODUCER: return load_producer(loading, stream, part);
+    case RDB_PART_KNOWN: return load_known(loading, stream, part);
+    case RDB_PART_COUNTS: return load_counts(loading, stream, part);
     default: return load_pending(loading, part, loading->consumer);
     }
 }

@@ -89,20 +89,33 @@ size_t leaf_most(enum tree_kind kind) {
 
 /* ---- Sums and tags -------------------------------------------------------------------------------- */
 
+#ifdef __SSE2__
+/* Sixteen bytes from here on are zeroes and then as many 0xff as it stands behind the first one. */
+static const uint8_t last_bytes[32] = {[16] = 255, 255, 255, 255, 255, 255, 255, 255,
+                                       255,        255, 255, 255, 255, 255, 255, 255};
+
+/* The sum of lens of a leaf, before which there is its head, so that sixteen bytes that end where they end may be read. */
+static inline size_t sum_bytes(const uint8_t *bytes, size_t count) {
+    const __m128i zero = _mm_setzero_si128();
+    size_t rest = count % 16;
+    const uint8_t *end = bytes + count;
+    __m128i last = _mm_loadu_si128((const __m128i *)(const void *)(end - 16));
+    __m128i mask = _mm_loadu_si128((const __m128i *)(const void *)(last_bytes + rest));
+    __m128i sums = _mm_sad_epu8(_mm_and_si128(last, mask), zero);
+    for (; bytes + rest < end; bytes += 16) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+        sums = _mm_add_epi64(sums, _mm_sad_epu8(some, zero));
+    }
+    return (size_t)_mm_cvtsi128_si32(sums) + (size_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
+}
+#else
 static inline size_t sum_bytes(const uint8_t *bytes, size_t count) {
     size_t sum = 0, i = 0;
-#ifdef __SSE2__
-    __m128i sums = _mm_setzero_si128();
-    for (; i + 16 <= count; i += 16) {
-        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bytes + i));
-        sums = _mm_add_epi64(sums, _mm_sad_epu8(some, _mm_setzero_si128()));
-    }
-    sum = (size_t)_mm_cvtsi128_si32(sums) + (size_t)_mm_cvtsi128_si32(_mm_srli_si128(sums, 8));
-#endif
     for (; i + 8 <= count; i += 8) sum += sum_word(load_u64((const char *)bytes + i));
     for (; i < count; i++) sum += bytes[i];
     return sum;
 }
+#endif
 
 /* The first place from `from` on with this tag; the count if there is none. */
 static inline unsigned next_tag(const uint8_t *tags, unsigned count, unsigned from, uint8_t tag) {
@@ -714,20 +727,31 @@ static inline void forget(struct leaf *leaf, unsigned place, unsigned count, siz
     if (leaf->longs > 0) forget_long(leaf, place, count, offset);
 }
 
-FOR_ANY void take_out(const struct shape *shape, struct leaf *leaf, unsigned place, unsigned count) {
+FOR_ANY void take_out_at(const struct shape *shape, struct leaf *leaf, unsigned place, unsigned count,
+                         size_t offset) {
     assert(count > 0 && place < leaf->head.count && count <= leaf->head.count - place);
     assert(leaf->head.references <= 1);
-    size_t offset = offset_in(shape, leaf, place);
     size_t end = count == 1 ? offset + element_size(shape, leaf, place, offset)
                             : offset_in(shape, leaf, place + count);
+    assert(offset <= end && end <= leaf->used);
     forget(leaf, place, count, offset);
     close_elements(leaf, offset, end - offset);
     close_columns(shape, leaf, place, count);
     debug_assert(leaf_is_whole(leaf));
 }
 
-void leaf_remove(struct leaf *leaf, unsigned place,
-                 unsigned count){BY_KIND(leaf, take_out, leaf, place, count)}
+FOR_ANY void take_out(const struct shape *shape, struct leaf *leaf, unsigned place, unsigned count) {
+    take_out_at(shape, leaf, place, count, offset_in(shape, leaf, place));
+}
+
+void leaf_remove(struct leaf *leaf, unsigned place, unsigned count) {
+    BY_KIND(leaf, take_out, leaf, place, count)
+}
+
+void leaf_remove_at(struct leaf *leaf, unsigned place, size_t offset) {
+    debug_assert(offset == leaf_offset(leaf, place));
+    BY_KIND(leaf, take_out_at, leaf, place, 1, offset)
+}
 
 FOR_ANY bool put_instead(const struct shape *shape, struct leaf *leaf, unsigned place,
                          const struct leaf_item *ready) {
@@ -755,6 +779,23 @@ bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *rea
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
+/* bytes_equal of the same length, without a call where it is 8 to 32. */
+static inline bool same_bytes(const char *a, const char *b, size_t len) {
+#ifdef __SSE2__
+    if (len - 16 <= 16) {
+        const __m128i *a_end = (const __m128i *)(const void *)(a + len - 16),
+                      *b_end = (const __m128i *)(const void *)(b + len - 16);
+        __m128i first = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a),
+                                       _mm_loadu_si128((const __m128i *)(const void *)b));
+        __m128i last = _mm_cmpeq_epi8(_mm_loadu_si128(a_end), _mm_loadu_si128(b_end));
+        return _mm_movemask_epi8(_mm_and_si128(first, last)) == 0xffff;
+    }
+#endif
+    if (len - 8 <= 8)
+        return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + len - 8) ^ load_u64(b + len - 8))) == 0;
+    return len == 0 || memcmp(a, b, len) == 0;
+}
+
 FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64_t hash, struct bytes member,
                       size_t *offset) {
     unsigned count = leaf->head.count, parts = shape->widths[LENS];
@@ -764,7 +805,8 @@ FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64
         struct block *block;
         if (lens[i * parts] != len) continue;
         *offset = size_of_parts(shape, leaf, (size_t)i * parts);
-        if (bytes_equal(part_bytes(leaf, len, *offset, &block), member)) return i;
+        struct bytes found = part_bytes(leaf, len, *offset, &block);
+        if (found.len == member.len && same_bytes(found.data, member.data, member.len)) return i;
     }
     return count;
 }
@@ -773,6 +815,17 @@ unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, 
     assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
     return leaf->head.kind == TREE_SET ? find(&shapes[TREE_SET], leaf, hash, member, offset)
                                        : find(&shapes[TREE_HASH], leaf, hash, member, offset);
+}
+
+bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, struct leaf_part *second) {
+    size_t offset;
+    assert(leaf->head.kind == TREE_HASH);
+    unsigned place = find(&shapes[TREE_HASH], leaf, hash, field, &offset);
+    if (place == leaf->head.count) return false;
+    const uint8_t *lens = lens_in(&shapes[TREE_HASH], leaf) + (size_t)2 * place;
+    offset += part_size(leaf, lens[0], offset);
+    second->bytes = part_bytes(leaf, lens[1], offset, &second->block);
+    return true;
 }
 
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash,
@@ -822,19 +875,20 @@ static double score_at(const struct leaf *leaf, unsigned place) {
     return score;
 }
 
-static int compare_member(const struct leaf *leaf, unsigned place, struct bytes member) {
+static int compare_member(const struct leaf *leaf, unsigned place, struct bytes member, size_t *offset) {
     const struct shape *shape = &shapes[TREE_SCORES];
-    size_t offset = offset_in(shape, leaf, place);
     struct block *block;
-    return bytes_compare(part_bytes(leaf, lens_in(shape, leaf)[place], offset, &block), member);
+    *offset = offset_in(shape, leaf, place);
+    return bytes_compare(part_bytes(leaf, lens_in(shape, leaf)[place], *offset, &block), member);
 }
 
-static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
+static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, bool *equal,
+                                size_t *offset) {
     unsigned low = score_bound(leaf, item->score), end = low;
     while (end < leaf->head.count && score_at(leaf, end) == item->score) end++;
     while (low < end) {
         unsigned middle = low + (end - low) / 2;
-        int order = compare_member(leaf, middle, item->parts[0]);
+        int order = compare_member(leaf, middle, item->parts[0], offset);
         if (order == 0) {
             *equal = true;
             return middle;
@@ -926,11 +980,15 @@ static void walk_to_bound(const struct leaf *leaf, struct tree_key key, struct n
     *near = (struct near){at, at, offset};
 }
 
+static uint64_t last_ms(const struct leaf *leaf) {
+    const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf) + (size_t)2 * (leaf->head.count - 1u);
+    return decode_id(element_at(leaf, leaf->used - lens[0] - lens[1]), lens[0], base_of(leaf)).high;
+}
+
 /* Milliseconds lie evenly as a rule: so the elements around the place where it would be then are tried first. */
-static void narrow_by_guess(const struct leaf *leaf, struct tree_key key, struct near *near) {
-    const uint8_t *lens = lens_in(&shapes[TREE_STREAM], leaf) + (size_t)2 * (near->high - 1u);
+static void narrow_by_guess(const struct leaf *leaf, struct tree_key key, uint64_t most, struct near *near) {
     struct tree_key base = base_of(leaf);
-    uint64_t last = decode_id(element_at(leaf, leaf->used - lens[0] - lens[1]), lens[0], base).high;
+    uint64_t last = most == UINT64_MAX ? last_ms(leaf) : most;
     if (key.high <= base.high || key.high >= last || last - base.high > UINT32_MAX) return;
     unsigned guess = (unsigned)((key.high - base.high) * near->high / (last - base.high));
     assert(guess < near->high);
@@ -941,22 +999,22 @@ static void narrow_by_guess(const struct leaf *leaf, struct tree_key key, struct
 }
 
 /* A place near the bound, but not behind it, in a leaf without long parts. */
-static unsigned near_bound(const struct leaf *leaf, struct tree_key key, size_t *offset) {
+static unsigned near_bound(const struct leaf *leaf, struct tree_key key, uint64_t most, size_t *offset) {
     enum { NEAR = 4, MANY = 32 };
     struct near near = {.high = leaf->head.count};
-    if (near.high >= MANY) narrow_by_guess(leaf, key, &near);
+    if (near.high >= MANY) narrow_by_guess(leaf, key, most, &near);
     while (near.high - near.low > NEAR) narrow(leaf, key, &near, near.low + (near.high - near.low) / 2);
     *offset = near.offset;
     return near.low;
 }
 
-static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, bool *equal) {
+static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, uint64_t most, bool *equal,
+                                size_t *offset) {
     const struct shape *shape = &shapes[TREE_STREAM];
     const uint8_t *lens = lens_in(shape, leaf);
-    size_t offset = 0;
-    unsigned i = leaf->longs == 0 ? near_bound(leaf, key, &offset) : 0;
-    for (; i < leaf->head.count; offset += element_size(shape, leaf, i, offset), i++) {
-        struct tree_key own = decode_id(element_at(leaf, offset), lens[(size_t)2 * i], base_of(leaf));
+    unsigned i = leaf->longs == 0 ? near_bound(leaf, key, most, offset) : 0;
+    for (; i < leaf->head.count; *offset += element_size(shape, leaf, i, *offset), i++) {
+        struct tree_key own = decode_id(element_at(leaf, *offset), lens[(size_t)2 * i], base_of(leaf));
         if (is_below(own, key)) continue;
         *equal = own.high == key.high && own.low == key.low;
         break;
@@ -964,14 +1022,17 @@ static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, bo
     return i;
 }
 
-unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
-    *equal = false;
+bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t most, unsigned *place,
+               size_t *offset) {
+    bool equal = false;
+    *offset = 0; /* where all elements of TREE_INDEX are, which have columns alone */
     switch ((enum tree_kind)leaf->head.kind) {
-    case TREE_SCORES: return bound_in_scores(leaf, item, equal);
-    case TREE_INDEX: return bound_in_index(leaf, item->key.high, equal);
-    case TREE_STREAM: return bound_in_stream(leaf, item->key, equal);
-    default: assert(!"an ordered kind"); return 0;
+    case TREE_SCORES: *place = bound_in_scores(leaf, item, &equal, offset); break;
+    case TREE_INDEX: *place = bound_in_index(leaf, item->key.high, &equal); break;
+    case TREE_STREAM: *place = bound_in_stream(leaf, item->key, most, &equal, offset); break;
+    default: assert(!"an ordered kind");
     }
+    return equal;
 }
 
 /* ---- Checking ------------------------------------------------------------------------------------- */

@@ -95,8 +95,17 @@ static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t off
                                    const struct tree_item *item);
 /* Puts elements of TREE_LIST behind the others, as many of these as are short and have room as it is; how many. */
 static inline unsigned leaf_append(struct leaf *leaf, const struct bytes *texts, unsigned count);
+/* Puts a short element of TREE_LIST before the others. False, and nothing is changed, if it is long or there is no room
+ * for it at the front. */
+static inline bool leaf_prepend(struct leaf *leaf, struct bytes text);
+/* Takes the first (last) element of TREE_LIST out, whose bytes stay where *text has them until the leaf changes. False, and
+ * nothing is changed, if it is the only one or the leaf has long ones. */
+static inline bool leaf_pop_front(struct leaf *leaf, struct bytes *text);
+static inline bool leaf_pop_back(struct leaf *leaf, struct bytes *text);
 /* Takes out `count` elements, at least one, from this place on. */
 void leaf_remove(struct leaf *leaf, unsigned place, unsigned count);
+/* Takes out the element at this place and offset. */
+void leaf_remove_at(struct leaf *leaf, unsigned place, size_t offset);
 
 /* Where an element begins, in the elements; how long it is if it begins there; and what it holds. The hash of TREE_SET and
  * TREE_HASH is not looked up. */
@@ -121,7 +130,13 @@ struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct h
 
 /* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. */
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
-/* The same of the first one that has this hash. */
+/* What the second part of a field holds, and in which block it is, or NULL. False if there is no such field. */
+struct leaf_part {
+    struct bytes bytes;
+    struct block *block;
+};
+bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, struct leaf_part *second);
+/* The place of the first one that has this hash; the count if there is none. */
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash, size_t *offset);
 /* The members of a leaf of TREE_SET as they lie, one behind the other. */
 struct leaf_members {
@@ -133,8 +148,16 @@ struct leaf_members {
 static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *members);
 /* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
-/* In the other kinds but lists: the place of the first element that is not below the item; *equal: it is that item. */
-unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal);
+/* In the other kinds but lists: whether an item is there, the place of the first element that is not below it, and, where
+ * that is the item, its offset. No element has a key whose first word is above `most`; UINT64_MAX if nothing is known. */
+bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t most, unsigned *place,
+               size_t *offset);
+static inline unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
+    unsigned place;
+    size_t offset;
+    *equal = leaf_seek(leaf, item, UINT64_MAX, &place, &offset);
+    return place;
+}
 
 /* Bytes that a leaf with these elements needs; the size above which it is split; and the columns' bytes of an element. */
 size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used);
@@ -186,19 +209,49 @@ static inline unsigned leaf_append(struct leaf *leaf, const struct bytes *texts,
         struct bytes text = texts[i];
         if (text.len >= LEAF_LONG || text.len > (size_t)(end - at)) break;
         lens[before + i] = (uint8_t)text.len;
-        if (text.len >= 8 && text.len <= 16) {
-            uint64_t first = load_u64(text.data), last = load_u64(text.data + text.len - 8);
-            memcpy(at, &first, sizeof first);
-            memcpy(at + text.len - 8, &last, sizeof last);
-        } else if (text.len) {
-            memcpy(at, text.data, text.len);
-        }
-        at += text.len;
+        at = copy_short(at, text.data, text.len);
     }
     leaf->head.count = (uint16_t)(before + i);
     leaf->used = (uint16_t)(at - begin);
     debug_assert(leaf_is_whole(leaf));
     return i;
+}
+
+static inline bool leaf_prepend(struct leaf *leaf, struct bytes text) {
+    uint8_t *lens = (uint8_t *)leaf->bytes; /* the only column */
+    unsigned count = leaf->head.count;
+    assert(leaf->head.kind == TREE_LIST && leaf->head.references <= 1);
+    if (text.len >= LEAF_LONG || leaf->start < sizeof *leaf + count + 1u + text.len) return false;
+    memmove(lens + 1, lens, count);
+    lens[0] = (uint8_t)text.len;
+    leaf->head.count++;
+    leaf->start = (uint16_t)(leaf->start - text.len);
+    leaf->used = (uint16_t)(leaf->used + text.len);
+    copy_short((char *)leaf + leaf->start, text.data, text.len);
+    debug_assert(leaf_is_whole(leaf));
+    return true;
+}
+
+static inline bool leaf_pop_front(struct leaf *leaf, struct bytes *text) {
+    uint8_t *lens = (uint8_t *)leaf->bytes, len = lens[0];
+    assert(leaf->head.kind == TREE_LIST && leaf->head.references <= 1);
+    if (leaf->longs > 0 || leaf->head.count < 2) return false;
+    *text = (struct bytes){(char *)leaf + leaf->start, len};
+    memmove(lens, lens + 1, --leaf->head.count);
+    leaf->start = (uint16_t)(leaf->start + len);
+    leaf->used = (uint16_t)(leaf->used - len);
+    debug_assert(leaf_is_whole(leaf));
+    return true;
+}
+
+static inline bool leaf_pop_back(struct leaf *leaf, struct bytes *text) {
+    assert(leaf->head.kind == TREE_LIST && leaf->head.references <= 1);
+    if (leaf->longs > 0 || leaf->head.count < 2) return false;
+    uint8_t len = (uint8_t)leaf->bytes[--leaf->head.count];
+    leaf->used = (uint16_t)(leaf->used - len);
+    *text = (struct bytes){(char *)leaf + leaf->start + leaf->used, len};
+    debug_assert(leaf_is_whole(leaf));
+    return true;
 }
 
 static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,

@@ -43,7 +43,6 @@ static enum loaded loaded_of(const struct loading *loading, enum rdb_read read) 
     case RDB_READ_DONE: return LOAD_DONE;
     case RDB_READ_MORE: return LOAD_MORE;
     case RDB_READ_EMPTY: return LOAD_EMPTY;
-    case RDB_READ_STREAM:
     case RDB_READ_MODULE: return LOAD_UNKNOWN;
     case RDB_READ_NO_MEMORY: return LOAD_NO_MEMORY;
     default: return loading->type || loading->value.type == TYPE_STRING ? LOAD_CORRUPT : LOAD_UNKNOWN;
@@ -56,6 +55,7 @@ void load_begin(struct loading *loading, const struct load_options *options, uns
     loading->options = options;
     loading->type = NULL;
     loading->group = NULL;
+    loading->producer = NULL;
     loading->consumer = 0;
     loading->gather = (struct gather){0};
     loading->packed = type == RDB_TYPE_HASH_ZIPLIST || type == RDB_TYPE_HASH_LISTPACK ||

@@ -12,7 +12,8 @@
 #include "store/values/tree.h"
 #include "store/values/type.h"
 
-struct stream_group; /* store/types/stream_groups.h */
+struct stream_group;    /* store/types/stream_groups.h */
+struct stream_producer; /* store/types/stream_producers.h */
 
 /* Redis's thresholds: what has more elements, or a longer one, gets the mark `edited`. */
 struct load_threshold {
@@ -50,6 +51,7 @@ struct loading {
     enum loaded opened;         /* what the type byte said */
     struct stream_group *group; /* of a stream: the group that came last, and its consumer that did */
     uint32_t consumer;
+    struct stream_producer *producer; /* of a stream: the one that came last */
     bool
         packed; /* as one string of a hash or sorted set: of such a one Redis looks at the count alone, not at lengths */
 };

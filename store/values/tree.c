@@ -233,20 +233,32 @@ bool tree_previous(struct tree_cursor *cursor) {
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
-bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
+/* The leaf in which a hash is, or would be; NULL where there are none. */
+static inline const struct leaf *leaf_of_hash(const struct tree *tree, uint64_t hash) {
     const struct node *node = tree->root;
-    size_t offset;
     assert(tree->kind == TREE_SET || tree->kind == TREE_HASH);
-    if (node == NULL) return false;
-    while (node->level > 0) {
+    while (node && node->level > 0) {
         const struct node *child = tree_child_by_hash(node, hash);
         tree_ask_for(node, child);
         node = child;
     }
-    unsigned place = leaf_find(leaf_at(node), hash, member, &offset);
-    if (place == node->count) return false;
-    leaf_get(leaf_at(node), place, offset, item);
+    return node ? leaf_at(node) : NULL;
+}
+
+bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
+    const struct leaf *leaf = leaf_of_hash(tree, hash);
+    size_t offset;
+    if (leaf == NULL) return false;
+    unsigned place = leaf_find(leaf, hash, member, &offset);
+    if (place == leaf->head.count) return false;
+    leaf_get(leaf, place, offset, item);
     return true;
+}
+
+bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
+                         struct leaf_part *second) {
+    const struct leaf *leaf = leaf_of_hash(tree, hash);
+    return leaf && leaf_find_second(leaf, hash, field, second);
 }
 
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
@@ -263,16 +275,16 @@ bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const s
 
 bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item) {
     struct tree_target target = tree_target(tree, item);
-    bool equal;
+    size_t offset;
     begin(cursor, tree);
     if (tree->root == NULL) return false;
     descend(cursor, tree->root, &target);
-    cursor->place = leaf_lower_bound(cursor->leaf, item, &equal);
+    bool equal = leaf_seek(cursor->leaf, item, UINT64_MAX, &cursor->place, &offset);
     if (cursor->place == cursor->leaf->head.count) {
         change_leaf(cursor, true);
         return false; /* what begins a leaf was looked at on the way down */
     }
-    cursor->offset = leaf_offset(cursor->leaf, cursor->place);
+    cursor->offset = equal ? offset : leaf_offset(cursor->leaf, cursor->place);
     return equal;
 }
 

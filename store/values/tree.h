@@ -96,6 +96,9 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
+/* The second part of that alone. */
+bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
+                         struct leaf_part *second);
 /* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
@@ -106,6 +109,10 @@ bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const
 void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t position);
 /* The first or the last element of a tree that has some: its leaf is known as a rule, and need not be looked for. */
 void tree_get_end(const struct tree *tree, enum tree_end end, struct tree_item *item);
+/* It is known: looking there costs little, and so does tree_pop. */
+static inline bool tree_knows_end(const struct tree *tree, enum tree_end end) {
+    return __atomic_load_n(&tree->edges[end], __ATOMIC_RELAXED);
+}
 /* How many elements are before it. */
 uint64_t tree_rank(const struct tree_cursor *cursor);
 
@@ -166,26 +173,35 @@ unsigned tree_choose_any(const struct inner *inner, const struct tree_target *ta
 static inline void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target);
 uint64_t tree_count_before(const struct inner *inner, unsigned at);
 
-/* The last child of a node by one word of key that may hold this one. */
+/* Where a search by halves begins: the greatest power of two that is not above the count. */
+static inline size_t tree_first_step(unsigned count) {
+    return (size_t)1 << (31 - __builtin_clz(count));
+}
+
+/* The last child of a node by one word of key that may hold this one. The first step leaves a power of two of children, in
+ * which, where the others are the greater half, some may lie behind that were found to be too far: so the steps are the same
+ * for all keys, and need no branch (Knuth, The Art of Computer Programming 3, 6.2.1, algorithm U). */
 static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t hash) {
-    const uint64_t *keys = inner_keys(inner);
-    unsigned low = 0;
-    for (unsigned left = inner->head.count, half; left > 1; left -= half) {
-        half = left / 2;
-        low += keys[low + half] <= hash ? half : 0;
+    const uint64_t *keys = inner_keys(inner), *at = keys;
+    size_t step = tree_first_step(inner->head.count), rest = inner->head.count - step;
+    at += keys[rest] <= hash ? rest : 0;
+    while (step > 1) {
+        step /= 2;
+        at = at[step] <= hash ? at + step : at;
     }
-    return low;
+    return (unsigned)(at - keys);
 }
 
 /* The last child whose key has a first word below this one; the first if none has. */
 static inline unsigned tree_child_below(const struct inner *inner, uint64_t high) {
-    const uint64_t *keys = inner_keys(inner);
-    unsigned low = 0;
-    for (unsigned left = inner->head.count, half; left > 1; left -= half) {
-        half = left / 2;
-        low += keys[low + half] < high ? half : 0;
+    const uint64_t *keys = inner_keys(inner), *at = keys;
+    size_t step = tree_first_step(inner->head.count), rest = inner->head.count - step;
+    at += keys[rest] < high ? rest : 0;
+    while (step > 1) {
+        step /= 2;
+        at = at[step] < high ? at + step : at;
     }
-    return low;
+    return (unsigned)(at - keys);
 }
 
 /* The child for a key, where its first word decides, as it does for hashes always and for scores as a rule. */

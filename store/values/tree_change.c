@@ -24,7 +24,9 @@ struct way {
     unsigned depth;
     struct step steps[TREE_LEVELS];
     struct leaf *leaf; /* which may be shared */
-    unsigned place;    /* in it: by position, or where an item is to be put */
+    unsigned place;    /* in it: by position, or where an item is or is to be put */
+    size_t offset;     /* of what is to be taken out there */
+    uint64_t most;     /* no key in the leaf has a first word above this one */
 };
 
 static struct node **slot_of(struct tree *tree, const struct way *way, unsigned depth) {
@@ -139,6 +141,7 @@ static bool own_way(struct tree *tree, const struct tree_context *context, struc
                     struct tree_target target, bool room) {
     struct node *node = tree->root;
     way->depth = 0;
+    way->most = UINT64_MAX;
     if (room && tree->count >= TREE_COUNT_MAX) return false;
     if (node->level > 0 && !is_ready(node, room)) {
         if (!own_root(tree, context, room)) return false;
@@ -167,6 +170,7 @@ static inline __attribute__((always_inline)) bool ready_way(const struct tree *t
                                                             unsigned words) {
     struct node *node = tree->root;
     unsigned depth = 0;
+    way->most = UINT64_MAX;
     if (room && tree->count >= TREE_COUNT_MAX) return false;
     for (; node->level > 0; depth++) {
         struct inner *inner = inner_of(node);
@@ -175,6 +179,7 @@ static inline __attribute__((always_inline)) bool ready_way(const struct tree *t
         unsigned at = words == 1 ? tree_child_of_hash(inner, target->key.high)
                                  : tree_choose_by_key(inner, target);
         way->steps[depth] = (struct step){inner, at};
+        if (words == 2 && at + 1u < inner->head.count) way->most = inner_keys(inner)[at + 1];
         node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
         tree_ask_for(&inner->head, node);
     }
@@ -348,37 +353,30 @@ static bool plant(struct tree *tree, const struct tree_context *context, const s
     return true;
 }
 
-/* The place of an item in a leaf, or where it is to be put; *offset: of what has been found by its hash. */
-static unsigned place_of(const struct leaf *leaf, const struct tree_item *item, bool *found, size_t *offset) {
-    if (!tree_by_hash((enum tree_kind)leaf->head.kind)) return leaf_lower_bound(leaf, item, found);
-    unsigned place = leaf_find(leaf, item->key.high, item->parts[0], offset);
-    *found = place < leaf->head.count;
-    return place;
-}
-static unsigned place_in(const struct leaf *leaf, const struct tree_item *item, bool *found) {
-    size_t offset;
-    return place_of(leaf, item, found, &offset);
+/* Finds the place of an item in the leaf at the end of the way, and the offset; or where it is to be put. */
+static bool find_place(struct way *way, const struct tree_item *item) {
+    const struct leaf *leaf = way->leaf;
+    if (!tree_by_hash((enum tree_kind)leaf->head.kind))
+        return leaf_seek(leaf, item, way->most, &way->place, &way->offset);
+    way->place = leaf_find(leaf, item->key.high, item->parts[0], &way->offset);
+    return way->place < leaf->head.count;
 }
 
 /* Another value of the same length is written over the old one of a field. */
-static inline bool write_over(const struct tree *tree, const struct way *way, size_t offset,
-                              const struct leaf_item *ready) {
+static inline bool write_over(const struct tree *tree, const struct way *way, const struct leaf_item *ready) {
     return tree->kind == TREE_HASH && !node_shared(&way->leaf->head) &&
-           leaf_write_over(way->leaf, way->place, offset, ready->item);
+           leaf_write_over(way->leaf, way->place, way->offset, ready->item);
 }
 
 static enum tree_changed put_by_key(struct tree *tree, const struct tree_context *context,
                                     const struct leaf_item *ready, bool replace) {
     struct way way;
-    size_t offset;
-    bool found;
     if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, ready->item, true)) return TREE_NO_MEMORY;
-    way.place = place_of(way.leaf, ready->item, &found, &offset);
-    if (tree->kind == TREE_INDEX) found = false;
+    bool found = find_place(&way, ready->item) && tree->kind != TREE_INDEX;
     if (found && !replace) return TREE_UNCHANGED;
-    if (found && write_over(tree, &way, offset, ready)) return TREE_REPLACED;
+    if (found && write_over(tree, &way, ready)) return TREE_REPLACED;
     if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
@@ -481,6 +479,24 @@ unsigned tree_push_some(struct tree *tree, const struct bytes *texts, unsigned c
     return some;
 }
 
+bool tree_push_short(struct tree *tree, struct bytes text, enum tree_end end) {
+    struct leaf *edge = open_edge(tree, end);
+    assert(tree->kind == TREE_LIST);
+    if (edge == NULL) return false;
+    if (end == TREE_BACK ? leaf_append(edge, &text, 1) == 0 : !leaf_prepend(edge, text)) return false;
+    owe(tree, end, 1);
+    return true;
+}
+
+bool tree_pop_short(struct tree *tree, enum tree_end end, struct bytes *text) {
+    struct leaf *edge = open_edge(tree, end);
+    assert(tree->kind == TREE_LIST);
+    if (edge == NULL) return false;
+    if (end == TREE_BACK ? !leaf_pop_back(edge, text) : !leaf_pop_front(edge, text)) return false;
+    owe(tree, end, -1);
+    return true;
+}
+
 /* ---- Taking out ----------------------------------------------------------------------------------- */
 
 /* An inner root with one child gives way to it. */
@@ -548,6 +564,12 @@ static bool join_inner(struct tree *tree, const struct tree_context *context, st
     return true;
 }
 
+/* A leaf with one of every four counts, or with few elements. */
+static bool is_fourth(const struct node *leaf) {
+    enum { FEW = 8 };
+    return leaf->count % 4 == 0 || leaf->count < FEW;
+}
+
 /* Has a node little left? Of a leaf this is said with every fourth deletion alone, for it means a look at the two
  * leaves beside it. */
 static bool is_sparse(const struct tree *tree, const struct node *node) {
@@ -583,11 +605,11 @@ static void shrink_leaf(struct tree *tree, const struct tree_context *context, c
 }
 
 /* Takes the element out of the leaf at the end of the way, which is not its last. */
-static bool take_from_leaf(struct tree *tree, const struct tree_context *context, struct way *way,
-                           unsigned place) {
+static bool take_from_leaf(struct tree *tree, const struct tree_context *context, struct way *way) {
     struct leaf *leaf = way->leaf;
+    unsigned place = way->place;
     if (!node_shared(&leaf->head)) {
-        leaf_remove(leaf, place, 1);
+        leaf_remove_at(leaf, place, way->offset);
         return true;
     }
     struct leaf_piece pieces[2] = {leaf_piece(leaf, 0, place), leaf_piece(leaf, place + 1, leaf->head.count)};
@@ -598,16 +620,34 @@ static bool take_from_leaf(struct tree *tree, const struct tree_context *context
     return true;
 }
 
-static bool take(struct tree *tree, const struct tree_context *context, struct way *way, unsigned place) {
+/* Takes out what the way leads to. Whether its leaf has become too large, or sparse, is looked at with every fourth of these
+ * that it sees. */
+static bool take(struct tree *tree, const struct tree_context *context, struct way *way) {
     if (way->leaf->head.count == 1) {
         count_on_way(tree, way, -1);
         unlink_leaf(tree, context, way);
     } else {
-        if (!take_from_leaf(tree, context, way, place)) return false;
+        if (!take_from_leaf(tree, context, way)) return false;
         count_on_way(tree, way, -1);
+        if (!is_fourth(&way->leaf->head)) return true;
         shrink_leaf(tree, context, way);
     }
     mend(tree, context, way);
+    return true;
+}
+
+/* After something was taken out at this end. */
+static void learn_edge(struct tree *tree, const struct tree_context *context, enum tree_end end) {
+    struct way way;
+    struct tree_target target = {.to = end == TREE_FRONT ? TREE_TO_FRONT : TREE_TO_BACK};
+    if (tree->root && own_way(tree, context, &way, target, false)) know_edge(tree, &way, end);
+}
+
+/* The same as take; where that was the first of all, others may follow it. */
+static bool take_and_know(struct tree *tree, const struct tree_context *context, struct way *way) {
+    bool first = way->place == 0 && is_edge(way, TREE_FRONT);
+    if (!take(tree, context, way)) return false;
+    if (first) learn_edge(tree, context, TREE_FRONT);
     return true;
 }
 
@@ -626,15 +666,14 @@ static unsigned place_of_score(const struct leaf *leaf, unsigned place, const st
 enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
                               const struct tree_item *item) {
     struct way way;
-    bool found;
     assert(tree->kind != TREE_LIST);
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    unsigned place = place_in(way.leaf, item, &found);
-    if (tree->kind == TREE_INDEX && found) place = place_of_score(way.leaf, place, item, &found);
+    bool found = find_place(&way, item);
+    if (tree->kind == TREE_INDEX && found) way.place = place_of_score(way.leaf, way.place, item, &found);
     if (!found) return TREE_UNCHANGED;
-    return take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
+    return take_and_know(tree, context, &way) ? TREE_REMOVED : TREE_NO_MEMORY;
 }
 
 enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
@@ -642,15 +681,13 @@ enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context 
                                    bool (*see)(void *seer, const struct tree_item *found), void *seer) {
     struct way way;
     struct tree_item found;
-    bool there;
     assert(tree->kind == TREE_STREAM);
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    unsigned place = place_in(way.leaf, item, &there);
-    if (!there) return TREE_UNCHANGED;
-    leaf_get(way.leaf, place, leaf_offset(way.leaf, place), &found);
-    return see(seer, &found) && take(tree, context, &way, place) ? TREE_REMOVED : TREE_NO_MEMORY;
+    if (!find_place(&way, item)) return TREE_UNCHANGED;
+    leaf_get(way.leaf, way.place, way.offset, &found);
+    return see(seer, &found) && take_and_know(tree, context, &way) ? TREE_REMOVED : TREE_NO_MEMORY;
 }
 
 enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
@@ -658,13 +695,12 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
     struct way way;
     struct tree_item entry = *item;
     struct leaf_item ready = {.item = &entry};
-    bool found;
     assert(tree->kind == TREE_INDEX);
     entry.score = score;
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    way.place = place_in(way.leaf, item, &found);
+    bool found = find_place(&way, item);
     if (found) way.place = place_of_score(way.leaf, way.place, item, &found);
     if (!found) return TREE_UNCHANGED;
     if (!own_leaf(tree, context, &way)) return TREE_NO_MEMORY;
@@ -727,7 +763,8 @@ bool tree_move_from(struct tree *tree, const struct tree_context *context, const
         struct way from = way_of(cursor);
         count_on_way(tree, &to, 1);
         from.place += to.leaf == from.leaf && to.place <= from.place;
-        found = take(tree, context, &from, from.place);
+        from.offset = leaf_offset(from.leaf, from.place);
+        found = take(tree, context, &from);
     }
     assert(found); /* nothing on its way is shared: it takes no memory */
     return true;
@@ -744,9 +781,10 @@ bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_e
         return true;
     }
     if (!settle(tree, context) || !own_way(tree, context, &way, target, false)) return false;
-    if (!take(tree, context, &way, end == TREE_BACK ? way.leaf->head.count - 1u : 0)) return false;
-    if (tree->root == NULL || !own_way(tree, context, &way, target, false)) return true;
-    know_edge(tree, &way, end);
+    way.place = end == TREE_BACK ? way.leaf->head.count - 1u : 0;
+    way.offset = leaf_offset(way.leaf, way.place);
+    if (!take(tree, context, &way)) return false;
+    learn_edge(tree, context, end);
     return true;
 }
 

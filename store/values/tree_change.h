@@ -34,6 +34,11 @@ bool tree_push(struct tree *tree, const struct tree_context *context, const stru
 /* Puts elements of a list behind all others, as many of these as the last leaf has room for; how many, which may be
  * none. What comes next is for tree_push. */
 unsigned tree_push_some(struct tree *tree, const struct bytes *texts, unsigned count);
+/* A short element of a list is put at this end, or goes from there, where its leaf is known and is neither too full nor too
+ * empty for it. False, and nothing is changed: it is for tree_push or tree_pop. The bytes of what went stay where they are
+ * until the tree changes. */
+bool tree_push_short(struct tree *tree, struct bytes text, enum tree_end end);
+bool tree_pop_short(struct tree *tree, enum tree_end end, struct bytes *text);
 /* Takes the first or last one out of a tree that is not empty. False without memory. */
 bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_end end);
 

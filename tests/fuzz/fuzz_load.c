@@ -60,11 +60,23 @@ static struct digest digest_of(const struct value *value) {
     return digest;
 }
 
+static void check_same_producers(const struct value *a, const struct value *b) {
+    const struct stream_producers *one, *other;
+    if (a->type != TYPE_STREAM || a->kind != VALUE_OBJECT) return;
+    one = stream_producers_or_none(stream_at(a)->producers);
+    other = stream_producers_or_none(stream_at(b)->producers);
+    CHECK_INT(one->list.count, other->list.count);
+    CHECK_INT(one->ids, other->ids);
+    CHECK(one->added == other->added && one->repeated == other->repeated);
+    CHECK(one->seconds == other->seconds && one->most == other->most);
+}
+
 static void check_same(const struct value *a, const struct value *b) {
     struct digest one = digest_of(a), other = digest_of(b);
     CHECK(a->type == b->type);
     CHECK_INT(type_of(a)->count(a), type_of(b)->count(b));
     CHECK_BYTES(digest_bytes(&one), digest_bytes(&other));
+    check_same_producers(a, b);
 }
 
 static void check_trees(const struct value *value) {

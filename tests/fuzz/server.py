@@ -60,6 +60,10 @@ MORE = """
 3  BZPOPMIN $zset $zset $timeout
 2  BZMPOP $timeout $counted_zsets $min_max $count?
 6  XADD $stream * $stream_fields
+6  XADD $stream IDMP $member $member * $stream_fields
+2  XADD $stream IDMPAUTO $member MAXLEN 20 * $stream_fields
+1  XCFGSET $stream IDMP-DURATION $bit IDMP-MAXSIZE $small_db
+1  XIDMPRECORD $stream $member $member $some_id
 3  XREAD BLOCK $block_ms STREAMS $stream $
 4  XREADGROUP GROUP $group $consumer BLOCK $block_ms STREAMS $stream >
 2  WAITAOF $bit $bit $bit

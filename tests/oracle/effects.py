@@ -75,6 +75,11 @@ FAMILY_STATES.update(
     stream={**OTHER, "there": GROUP[:3], "empty": GROUP[:1] + [["XDEL", "{}", "1-1"]], "expiring": GROUP[:1] + [["PEXPIREAT", "{}", FAR_MS]]},
     stream_groups={**OTHER, "there": GROUP, "empty": [["XGROUP", "CREATE", "{}", "g", "$", "MKSTREAM"]],
                    "read": GROUP + [["XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "{}", ">"]]})
+# More elements than a small collection has, for what is done in another way then.
+MANY = ["m%d" % i for i in range(600)]
+FAMILY_STATES.update(list_large={"large": [["RPUSH", "{}", *MANY]], "due": [["RPUSH", "{}", *MANY], ["PEXPIREAT", "{}", FAR_MS]]},
+                     hash_large={"large": [["HSET", "{}", *(word for name in MANY for word in (name, "x"))]]},
+                     set_large={"large": [["SADD", "{}", *MANY]]})
 FAMILY_STATES["stream_waiting"] = FAMILY_STATES["stream_groups"]
 FAMILY_STATES.update(zset_waiting=FAMILY_STATES["zset"], list_waiting=FAMILY_STATES["list"], geo=FAMILY_STATES["zset"], sort=FAMILY_STATES["list"], dump=FAMILY_STATES["list"])
 FAMILY_CASES = {
@@ -105,6 +110,14 @@ LINSERT a AFTER none x | LREM a 0 1 | LREM a 0 none | LREM a 1 1 | LTRIM a 0 0 |
 LMOVE b a RIGHT LEFT | RPOPLPUSH a b | RPOPLPUSH a a | LMPOP 1 a LEFT | LMPOP 2 a b RIGHT COUNT 10 | LMPOP 2 a b LEFT COUNT 2
 LLEN a | LRANGE a 0 -1 | LINDEX a 0 | LPOS a 1
 MULTI;RPUSH a x;LPOP a;EXEC | RENAME a b | COPY a b | DEL a
+""", "list_large": """
+LPUSH a x | RPUSH a x | LPUSHX a x | RPUSHX a x | LPOP a | RPOP a | MULTI;LPUSH a x;RPOP a;LPOP a;EXEC | LPUSH a x;LPOP a | RPUSH a x;RPOP a;LRANGE a 0 -1
+COPY a c;LPUSH a x;LRANGE c 0 1 | SET a x;LPUSH a x | EXPIRE a -1;RPUSH a x
+""", "hash_large": """
+HSET a m7 y | HSET a m7 longer | HSET a none y | HGET a m7 | HGET a none | MULTI;HSET a m7 y;HGET a m7;HSET a none y;HGET a none;EXEC | SET a x;HSET a m7 y
+COPY a c;HSET a m7 y;HGET c m7
+""", "set_large": """
+SADD a m7 | SADD a none | SADD a none;SADD a none;SCARD a | MULTI;SADD a m7;SADD a none;EXEC | SET a x;SADD a m7 | COPY a c;SADD a none;SCARD c
 """, "zset_waiting": """
 MULTI;BZPOPMIN a 0;EXEC | MULTI;BZPOPMAX a b 0;EXEC | MULTI;BZMPOP 0 2 a b MIN COUNT 2;EXEC
 ZADD a 1 m <- BZPOPMIN a 0 | ZADD a 1 m 2 n <- BZPOPMAX a 0 | ZADD a 1 m 2 n <- BZMPOP 0 1 a MAX COUNT 5 | ZADD a 1 m 2 n 3 o <- BZMPOP 0 1 a MIN COUNT 2
@@ -232,6 +245,13 @@ REFERENCES_CASES = {
     "XNACK a g FATAL IDS 1 3-0 FORCE": {"read": (1, [], ["XNACK a g FAIL IDS 1 3-0 RETRYCOUNT 9223372036854775807 FORCE"])},
     "XNACK a g SILENT IDS 1 1-1;XDEL a 1-1;XAUTOCLAIM a g d 0 0 COUNT 1": {
         "read": (3, [XDEL], ["XNACK a g FAIL IDS 1 1-1 RETRYCOUNT 0 FORCE", "XDEL a 1-1", "XACK a g 1-1"])},
+    "XADD a IDMP p i * f v": {"absent": (1, ["n 0 new a", XADD], ["XADD a IDMP p i 1700000000000-0 f v"])},
+    "XADD a IDMP p i * f v;XADD a IDMP p i MAXLEN 0 * f v": {"there": (2, [XADD], ["XADD a IDMP p i 1700000000000-0 f v", "XADD a IDMP p i 1700000000000-0 f v"])},
+    "XADD a IDMPAUTO p NOMKSTREAM MAXLEN ~ 1 * f v": {"there": (1, [XADD], ["XADD a IDMPAUTO p NOMKSTREAM MAXLEN = 4 1700000000000-0 f v"]), "absent": (0, [], [])},
+    "XADD a ACKED MAXLEN 1 IDMP p i * f v": {"read": (1, [XADD], ["XADD a IDMP p i 1700000000000-0 f v"])},
+    "XCFGSET a IDMP-MAXSIZE 100": {"there": (0, [], []), "absent": (0, [], [])},
+    "XCFGSET a IDMP-MAXSIZE 7": {"there": (1, [], ["XCFGSET a IDMP-MAXSIZE 7"])},
+    "XIDMPRECORD a p i 1-1;XIDMPRECORD a p i 1-1": {"there": (1, [], ["XIDMPRECORD a p i 1-1"])},
     "XTRIM a MAXLEN 1 DELREF": {"there": (2, [XTRIM], ["XTRIM a MAXLEN = 1"]),
                                 "read": (4, [XTRIM], ["MULTI", "XACK a g 1-1 2-0", "XTRIM a MAXLEN = 1", "EXEC"])},
     "XTRIM a MINID 2 DELREF": {"read": (2, [XTRIM], ["MULTI", "XACK a g 1-1", "XTRIM a MINID = 2-0", "EXEC"])},
@@ -351,7 +371,7 @@ def cases(lines, ways):
 
 def known_families(probe):
     """The families of which kevy knows all commands."""
-    requests = b"".join(encode("COMMAND", "INFO", *families.names(family)) for family in FAMILY_CASES)
+    requests = b"".join(encode("COMMAND", "INFO", *families.names(family.replace("_large", ""))) for family in FAMILY_CASES)
     output = subprocess.run([probe], input=requests, stdout=subprocess.PIPE, check=True).stdout.decode()
     replies = [parse(bytes.fromhex(line.split()[1])) for line in output.splitlines() if line.startswith("reply ")]
     return [family for family, reply in zip(FAMILY_CASES, replies) if None not in reply]

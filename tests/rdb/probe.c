@@ -60,7 +60,6 @@ static struct bytes name_of(enum rdb_read read) {
     switch (read) {
     case RDB_READ_DONE: return BYTES("ok");
     case RDB_READ_EMPTY: return BYTES("empty");
-    case RDB_READ_STREAM: return BYTES("stream");
     case RDB_READ_MODULE: return BYTES("module");
     case RDB_READ_CORRUPT: return BYTES("corrupt");
     default: return BYTES("no memory");

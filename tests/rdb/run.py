@@ -113,6 +113,8 @@ def stream_lines(parts):
     entries, groups, ids, state = [], [], [], None
     for part in parts:
         kind, number, rest = part.split(None, 2)
+        if kind in (b"limits", b"producer", b"known", b"counts"):
+            continue  # what the files have of producers is not told there
         if kind == b"entry":
             entries.append(b"  entry " + number + b" " + rest)
             ids.append(pair_of(number))
@@ -578,7 +580,7 @@ def check_file(probe, rdbwalk, path, row, counts):
         wish = None if wanted is None else wanted.get((db, quoted(key)))
         label = "%s, %s" % (said, "expected" if wish else "not expected")
         counts[label] = counts.get(label, 0) + 1
-        if said in ("stream", "module"):
+        if said == "module":
             continue
         if wish and wish[0] == b"stream":  # Redis 5 lost count of entries at times: those that are there are counted here
             there = sum(line.startswith(b"  entry ") for line in wish)

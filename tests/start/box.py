@@ -13,6 +13,7 @@ The specification is a JSON object; what it does not name stays as it is.
     join        files of control groups to write our number into, first of all
     close       descriptors
     filter      a file with names of system calls: all others answer EPERM (see calls.txt)
+    old         what came after Linux 4.18 is not there: system calls, and what their arguments ask for as far as a filter sees it
     number      a file for the number that the server has outside
     children    a process that has ended already, and one that loses its parent and lasts until this FIFO is written to: the
                 server, which they know nothing of, inherits both
@@ -184,32 +185,93 @@ def numbers():
 AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 LOAD, EQUAL, AT_LEAST, SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+NUMBER, ARCHITECTURE = 0, 4  # where these are in what a filter sees
 CLONE_NAMESPACES = sum(flag for name, flag in NAMESPACES.items())
 FAMILIES_REFUSED = (12, 19, 20, 23, 25, 34, 37, 38, 40)
 
 
-def program(path):
+def argument(index):
+    return 16 + 8 * index  # its lower half
+
+
+class Program:
+    """A filter's steps. It begins with the look at the architecture; when it comes to its end, `last` is the answer."""
+
+    def __init__(self):
+        self.steps = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, AUDIT_ARCHITECTURES[os.uname().machine]),
+                      (RETURN, 0, 0, ERRNO | errno.EPERM), (LOAD, 0, 0, NUMBER)]
+
+    def when(self, call, *answer, asked=EQUAL):
+        self.steps.append((asked, 0, len(answer), call))
+        self.steps.extend(answer)
+
+    def bytes(self, last):
+        return b"".join(struct.pack("HBBI", *step) for step in self.steps + [(RETURN, 0, 0, last)])
+
+
+def allowed_by(path):
     """The filter that allows what the file names. clone3 answers ENOSYS, clone makes no namespaces, socket none of the rarer
     families."""
     with open(path) as file:
         names = [name for line in file if not line.startswith("#") for name in line.split()]
-    table = numbers()
-    lines = [(LOAD, 0, 0, 4), (EQUAL, 1, 0, AUDIT_ARCHITECTURES[os.uname().machine]), (RETURN, 0, 0, ERRNO | errno.EPERM),
-             (LOAD, 0, 0, 0)]
-
-    def when(name, *answer):
-        lines.append((EQUAL, 0, len(answer), table[name]))
-        lines.extend(answer)
-
-    when("clone3", (RETURN, 0, 0, ERRNO | errno.ENOSYS))
-    when("clone", (LOAD, 0, 0, 16), (SET, 0, 1, CLONE_NAMESPACES), (RETURN, 0, 0, ERRNO | errno.EPERM), (RETURN, 0, 0, ALLOW))
+    table, made = numbers(), Program()
+    made.when(table["clone3"], (RETURN, 0, 0, ERRNO | errno.ENOSYS))
+    made.when(table["clone"], (LOAD, 0, 0, argument(0)), (SET, 0, 1, CLONE_NAMESPACES), (RETURN, 0, 0, ERRNO | errno.EPERM),
+              (RETURN, 0, 0, ALLOW))
     refused = [(EQUAL, len(FAMILIES_REFUSED) - i, 0, family) for i, family in enumerate(FAMILIES_REFUSED)]
-    when("socket", (LOAD, 0, 0, 16), *refused, (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM))
+    made.when(table["socket"], (LOAD, 0, 0, argument(0)), *refused, (RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ERRNO | errno.EPERM))
     for name in names:
         if name in table:
-            when(name, (RETURN, 0, 0, ALLOW))
-    lines.append((RETURN, 0, 0, ERRNO | errno.EPERM))
-    return b"".join(struct.pack("HBBI", *line) for line in lines)
+            made.when(table[name], (RETURN, 0, 0, ALLOW))
+    return made.bytes(ERRNO | errno.EPERM)
+
+
+FIRST_LATER = {"x86_64": 335, "aarch64": 294}  # the number behind the last of Linux 4.18
+
+# What came later and is asked for by an argument: the call, what holds for its arguments, all of it, and what 4.18 answers, or would
+# have to, where it does not look.
+LATER = [
+    ("madvise", [(2, AT_LEAST, 20)], errno.EINVAL),  # MADV_COLD
+    ("membarrier", [(0, AT_LEAST, 128)], errno.EINVAL),  # of restartable sequences
+    ("membarrier", [(1, AT_LEAST, 1)], errno.EINVAL),
+    ("mmap", [(3, SET, 0x3E0068C)], errno.EINVAL),  # MAP_DROPPABLE, MAP_ABOVE4G, and what has no meaning yet
+    ("mremap", [(3, AT_LEAST, 4)], errno.EINVAL),  # MREMAP_DONTUNMAP
+    ("prctl", [(0, AT_LEAST, 54)], errno.EINVAL),  # behind PR_SET_SPECULATION_CTRL
+    ("prctl", [(0, EQUAL, 41), (2, AT_LEAST, 1)], errno.EINVAL),  # PR_SET_THP_DISABLE with flags
+    ("preadv2", [(5, AT_LEAST, 0x20)], errno.EOPNOTSUPP),
+    ("pwritev2", [(5, AT_LEAST, 0x20)], errno.EOPNOTSUPP),  # RWF_NOAPPEND
+    ("fallocate", [(1, AT_LEAST, 0x80)], errno.EOPNOTSUPP),  # FALLOC_FL_WRITE_ZEROES
+    ("fcntl", [(1, AT_LEAST, 1039)], errno.EINVAL),  # behind F_SET_FILE_RW_HINT
+    ("fcntl", [(1, EQUAL, 1027)], errno.EINVAL),  # F_DUPFD_QUERY
+    ("fcntl", [(1, EQUAL, 1028)], errno.EINVAL),  # F_CREATED_QUERY
+    ("fcntl", [(1, EQUAL, 1033), (2, AT_LEAST, 0x10)], errno.EINVAL),  # F_ADD_SEALS: F_SEAL_FUTURE_WRITE
+    ("ioctl", [(1, EQUAL, 0x40088A01)], errno.ENOTTY),  # EPIOCSPARAMS
+    ("ioctl", [(1, EQUAL, 0x80088A02)], errno.ENOTTY),  # EPIOCGPARAMS
+    ("socket", [(2, EQUAL, 262)], errno.EPROTONOSUPPORT),  # IPPROTO_MPTCP
+    ("memfd_create", [(1, SET, 0x18)], errno.EINVAL),  # MFD_NOEXEC_SEAL, MFD_EXEC
+    ("getrandom", [(2, AT_LEAST, 4)], errno.EINVAL),  # GRND_INSECURE
+    ("clone", [(0, SET, 0x1000)], errno.EINVAL),  # CLONE_PIDFD
+    ("waitid", [(0, AT_LEAST, 3)], errno.EINVAL),  # P_PIDFD
+    ("statx", [(3, SET, 0xFFFFF000)], errno.EINVAL),  # STATX_MNT_ID
+    ("recvfrom", [(3, SET, 0x2000000)], errno.EINVAL),  # MSG_SOCK_DEVMEM
+    ("recvmsg", [(2, SET, 0x2000000)], errno.EINVAL),
+] + [(call, [(1, EQUAL, level), (2, AT_LEAST, option)], errno.ENOPROTOOPT) for call in ("setsockopt", "getsockopt")
+     for level, option in ((1, 61), (6, 37), (0, 51), (284, 0))]  # SO_TXTIME, TCP_TX_DELAY, IP_LOCAL_PORT_RANGE, those of MPTCP
+
+
+def linux_4_18():
+    """The filter under which a kernel passes for that."""
+    table, made = numbers(), Program()
+    made.when(FIRST_LATER[os.uname().machine], (RETURN, 0, 0, ERRNO | errno.ENOSYS), asked=AT_LEAST)
+    for name in dict.fromkeys(name for name, _, _ in LATER):
+        answer = []
+        for conditions, error in [(conditions, error) for call, conditions, error in LATER if call == name]:
+            steps = [(RETURN, 0, 0, ERRNO | error)]
+            for index, asked, number in reversed(conditions):
+                steps = [(LOAD, 0, 0, argument(index)), (asked, 0, len(steps), number)] + steps
+            answer += steps
+        made.when(table[name], *answer, (RETURN, 0, 0, ALLOW))
+    return made.bytes(ALLOW)
 
 
 class Filter(ctypes.Structure):
@@ -239,7 +301,7 @@ def forward(child):
 
 def main():
     spec = json.loads(sys.argv[1])
-    filter_bytes = program(spec["filter"]) if "filter" in spec else None
+    filters = ([linux_4_18()] if "old" in spec else []) + ([allowed_by(spec["filter"])] if "filter" in spec else [])
     for path in spec.get("join", []):
         write(path, str(os.getpid()))
     if "enter" in spec:
@@ -266,9 +328,10 @@ def main():
         leave_children(spec["children"])
     for fd in spec.get("close", []):
         os.close(fd)
-    if filter_bytes:
-        install(filter_bytes)
+    for each in filters:
+        install(each)
     os.execve(sys.argv[2], sys.argv[2:], {} if spec.get("bare") else os.environ)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -92,6 +92,17 @@ static void streams_come_with_their_groups(void) {
                 "XGROUP CREATE k g 0-0 ENTRIESREAD -1\nXGROUP CREATECONSUMER k g busy\n"
                 "XCLAIM k g busy 0 5-1 TIME 1700000000000 RETRYCOUNT 3 JUSTID FORCE\n"
                 "XGROUP CREATECONSUMER k g idle\n");
+    /* Ids of the year 2096 are not over. */
+    expect_base(
+        "xadd k 4000000000005-1 a b\nxadd k 4000000000006-1 a b\nxidmprecord k q 1 4000000000006-1\n"
+        "xidmprecord k p x 4000000000005-1\nxidmprecord k q 2 4000000000005-1\nxdel k 4000000000005-1\n",
+        "SELECT 0\nXADD k 4000000000006-1 a b\n"
+        "XSETID k 4000000000006-1 ENTRIESADDED 2 MAXDELETEDID 4000000000005-1\n"
+        "XCFGSET k IDMP-DURATION 100 IDMP-MAXSIZE 100\nXIDMPRECORD k p x 4000000000005-1\n"
+        "XIDMPRECORD k q 1 4000000000006-1\nXIDMPRECORD k q 2 4000000000005-1\n");
+    expect_base("xadd k 5-1 a b\nxcfgset k idmp-maxsize 7\n",
+                "SELECT 0\nXADD k 5-1 a b\nXSETID k 5-1 ENTRIESADDED 1 MAXDELETEDID 0-0\n"
+                "XCFGSET k IDMP-DURATION 100 IDMP-MAXSIZE 7\n");
 }
 
 /* As what was loaded may say: more than a command takes, or less. */

@@ -71,6 +71,66 @@ static void databases_are_selected_where_they_change(void) {
     end();
 }
 
+/* Tickets of all kinds, in queues drawn by chance; there is no cut. */
+static void add_some(unsigned long long *state, uint64_t tickets) {
+    static char text[3000];
+    struct block *block = block_of(BYTES("a block"));
+    struct bytes argv[] = {BYTES("SET"), BYTES("k"), block_bytes(block)};
+    struct record_command command = {argv, 3, &block, 1};
+    uint64_t first = merge.merged + 1;
+    unsigned at = 0;
+    for (uint64_t ticket = first; ticket < first + tickets; ticket++) {
+        if (check_random(state) % 8 == 0) at = check_random(state) % QUEUES;
+        uint32_t db = check_random(state) % 32 == 0;
+        unsigned records = check_random(state) % 16 ? 1 : 1 + check_random(state) % 3;
+        while (records--) {
+            memset(text, (int)('a' + ticket % 26), sizeof text);
+            if (check_random(state) % 24 == 0)
+                queue_add(&queues[at], db, &command);
+            else
+                queue_add_text(&queues[at], db, (struct bytes){text, 1 + check_random(state) % sizeof text});
+        }
+        queue_seal(&queues[at], ticket);
+    }
+    block_release(block);
+}
+
+/* The next bytes, some of them copied. False: there are none. */
+static bool merge_any(unsigned long long *state, struct buffer *to) {
+    char memory[9000];
+    struct queue_copy copy = {.to = memory,
+                              .room = check_random(state) % (sizeof memory + 1),
+                              .shorter = 1 + check_random(state) % 4000,
+                              .most = check_random(state) % 6};
+    uint64_t before = merge.merged;
+    copy.enough = check_random(state) % (copy.room + 1);
+    uint64_t count = merge_copy(&merge, &copy);
+    CHECK(count <= copy.most && merge.merged == before + count && copy.len <= copy.room);
+    CHECK((count > 0) == (copy.len > 0) && (copy.enough > 0 || count == 0));
+    CHECK(buffer_append(to, (struct bytes){memory, copy.len}, SIZE_MAX));
+    return count || merge_next(&merge, append_piece, to);
+}
+
+static void what_is_copied_is_what_is_shown(void) {
+    struct buffer shown = {0};
+    unsigned long long state = 1;
+    begin(0);
+    for (unsigned round = 0; round < 200; round++) {
+        add_some(&state, 1 + check_random(&state) % 60);
+        CHECK(buffer_append(&shown, merged(), SIZE_MAX));
+        uint64_t all = merge.merged;
+        merge_rewind(&merge);
+        buffer_free(&stream);
+        while (merge_any(&state, &stream)) {
+        }
+        CHECK_INT(merge.merged, all);
+        CHECK_BYTES(buffer_bytes(&stream), buffer_bytes(&shown));
+        merge_release(&merge);
+        buffer_free(&shown);
+    }
+    end();
+}
+
 /* What was shown and is not given up is shown again, in the same bytes. */
 static void what_was_shown_can_be_shown_again(void) {
     static const char *const selects = "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n";
@@ -111,6 +171,7 @@ static void a_cut_stands_by_itself_and_selects_anew(void) {
 }
 
 int main(void) {
+    RUN(what_is_copied_is_what_is_shown);
     RUN(what_was_shown_can_be_shown_again);
     RUN(a_cut_stands_by_itself_and_selects_anew);
     RUN(tickets_are_merged_in_their_order_whoever_has_them);

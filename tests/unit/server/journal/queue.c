@@ -198,6 +198,74 @@ static void a_release_ends_before_what_was_only_looked_at(void) {
     queue_close(&queue);
 }
 
+static char copied[4096];
+
+/* So many of database 5 from this ticket on, of at most `most` bytes. */
+static uint64_t copy(uint64_t ticket, size_t most) {
+    struct queue_copy run = {.to = copied,
+                             .room = most,
+                             .enough = most,
+                             .shorter = 100,
+                             .ticket = ticket,
+                             .most = UINT64_MAX,
+                             .db = 5};
+    uint64_t count = queue_first(&queue) ? queue_copy(&queue, &run) : 0;
+    copied[run.len] = '\0';
+    return count;
+}
+
+static void a_run_of_plain_records_is_copied_at_once(void) {
+    static char large[100];
+    memset(large, 'z', sizeof large);
+    CHECK(queue_open(&queue));
+    add("a"), queue_seal(&queue, 1);
+    add("bc"), queue_seal(&queue, 2);
+    add("d"), queue_seal(&queue, 4);                              /* another has 3 */
+    queue_add_text(&queue, 6, BYTES("e")), queue_seal(&queue, 5); /* another database */
+    add("f"), add("g"), queue_seal(&queue, 6);                    /* a transaction */
+    queue_add_text(&queue, 5, (struct bytes){large, sizeof large}), queue_seal(&queue, 7); /* not short */
+    add("h"), queue_seal(&queue, 8);
+    queue_add_cut(&queue, BYTES("i")), queue_seal(&queue, 9);
+    CHECK_INT(copy(1, 2), 1); /* the next has no room */
+    CHECK_BYTES(bytes_of(copied), BYTES("a"));
+    queue_rewind(&queue);
+    CHECK_INT(copy(1, 3), 2);
+    CHECK_BYTES(bytes_of(copied), BYTES("abc"));
+    CHECK_INT(copy(3, 100), 0);
+    CHECK_INT(copy(4, 100), 1);
+    CHECK_BYTES(bytes_of(copied), BYTES("d"));
+    CHECK_INT(copy(5, 100), 0);
+    queue_pass(&queue);
+    CHECK_INT(copy(6, 100), 0);
+    queue_pass(&queue), queue_pass(&queue);
+    CHECK_INT(copy(7, 200), 0);
+    queue_pass(&queue);
+    CHECK_INT(copy(8, 100), 1);
+    CHECK_BYTES(bytes_of(copied), BYTES("h"));
+    CHECK_INT(copy(9, 100), 0);
+    queue_release(&queue);
+    CHECK(queue_first(&queue)->cut);
+    queue_close(&queue);
+}
+
+/* Chunks that were released are used in turn, and no others are needed. */
+static void released_chunks_are_used_again(void) {
+    static char text[QUEUE_CHUNK_BYTES / 4];
+    memset(text, 'x', sizeof text);
+    CHECK(queue_open(&queue));
+    for (uint64_t i = 1; i <= 400; i++) {
+        if (i == 100) memory_left = 0;
+        queue_add_text(&queue, 0, (struct bytes){text, sizeof text});
+        queue_seal(&queue, i);
+        if (i % 20) continue;
+        while (queue_first(&queue)) queue_pass(&queue);
+        queue_release(&queue);
+    }
+    CHECK(queue.reserve); /* it was not needed */
+    memory_left = UINT_MAX;
+    queue_close(&queue);
+}
+
 enum { RECORDS = 200000 };
 
 static void *add_all(void *context) {
@@ -212,6 +280,20 @@ static void *add_all(void *context) {
     return NULL;
 }
 
+/* A record by itself, or as many as one copy takes. Returns how many. */
+static uint64_t take_some(uint64_t i) {
+    static char text[2000];
+    struct queue_copy run = {
+        .to = text, .room = sizeof text, .enough = sizeof text, .shorter = 550, .ticket = i, .most = 3};
+    uint64_t count = queue_copy(&queue, &run);
+    size_t at = 0;
+    for (uint64_t j = i; j < i + count; at += 1 + j % 600, j++)
+        CHECK_INT((unsigned char)text[at + j % 600], j % 251);
+    CHECK_INT(at, run.len);
+    CHECK(count == 0 || i % 3 != 1);
+    return count;
+}
+
 static void one_thread_adds_while_another_takes(void) {
     pthread_t thread;
     CHECK(queue_open(&queue));
@@ -219,6 +301,12 @@ static void one_thread_adds_while_another_takes(void) {
     for (uint64_t i = 0; i < RECORDS; i++) {
         struct record *record;
         while (!(record = queue_first(&queue))) sched_yield();
+        uint64_t taken = i % 7 ? take_some(i) : 0;
+        if (taken) {
+            i += taken - 1;
+            if (i % 2) queue_release(&queue);
+            continue;
+        }
         CHECK_INT(record->len, 1 + i % 600);
         CHECK_INT((unsigned char)record_text(record)[record->len - 1], i % 251);
         CHECK_INT(record->ticket, i % 3 == 1 ? i + 1 : i);
@@ -239,6 +327,8 @@ int main(void) {
     RUN(what_was_passed_stays_until_it_is_released);
     RUN(a_large_record_is_not_counted_when_it_is_released);
     RUN(a_release_ends_before_what_was_only_looked_at);
+    RUN(a_run_of_plain_records_is_copied_at_once);
+    RUN(released_chunks_are_used_again);
     RUN(one_thread_adds_while_another_takes);
     return 0;
 }

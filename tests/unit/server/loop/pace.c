@@ -475,6 +475,19 @@ static void spinning_is_earned_by_short_gaps_of_few_connections(void) {
     CHECK(!pace_may_spin(&s.pace, 50));
 }
 
+static void waits_are_slow_if_they_are_long_and_do_not_gather(void) {
+    struct stage s;
+    open_stage(&s);
+    CHECK(!pace_is_slow(&s.pace));
+    for (unsigned i = 0; i < 50; i++) pace_waited(&s.pace, 100);
+    CHECK(pace_is_slow(&s.pace));
+    s.pace.throughput = true; /* it is waited for company */
+    CHECK(!pace_is_slow(&s.pace));
+    s.pace.throughput = false;
+    for (unsigned i = 0; i < 50; i++) pace_waited(&s.pace, 20);
+    CHECK(!pace_is_slow(&s.pace));
+}
+
 /* How often so many receives a second on 50 connections made it begin or end to spin, in 100 epochs. */
 static unsigned spin_flips(struct stage *s, unsigned per_second, unsigned spread) {
     unsigned long long seed = 0;
@@ -525,6 +538,7 @@ int main(void) {
     RUN(one_lucky_trial_is_not_enough);
     RUN(counters_that_begin_again_do_no_harm);
     RUN(spinning_is_earned_by_short_gaps_of_few_connections);
+    RUN(waits_are_slow_if_they_are_long_and_do_not_gather);
     RUN(many_connections_are_spun_for_where_they_are_brisk);
     return 0;
 }

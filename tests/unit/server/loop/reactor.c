@@ -231,6 +231,25 @@ static void who_never_stops_asking_is_answered_within_two_batches(void) {
     end_held();
 }
 
+/* It enters for the reply, and to wait. Who spins does so too, and is kept from it here. */
+static void who_has_slept_for_long_is_answered_before_the_rest_of_the_turn(void) {
+    begin(1, "io-busy-poll-us 0\n");
+    int fd = client_of(0);
+    const struct metrics *metrics = &shards[0].exec.metrics;
+    uint64_t begun_us = now_us(), early = 0;
+    while (!io_is_epoll(&shards[0].io) && early < 3) {
+        for (uint64_t asked_us = now_us(); now_us() - asked_us < 1000;) sched_yield();
+        uint64_t turns = metric_get(&metrics->ring_turns), enters = metric_get(&metrics->ring_enters);
+        ASK(fd, "ping\r\n", "+PONG\r\n");
+        while (metric_get(&metrics->ring_turns) == turns) sched_yield();
+        turns = metric_get(&metrics->ring_turns) - turns;
+        early += metric_get(&metrics->ring_enters) - enters > turns;
+        CHECK(now_us() - begun_us < DEADLINE_S * 1000000ull);
+    }
+    close(fd);
+    end();
+}
+
 /* What was answered is sent; then every connection ends. */
 static void a_shard_that_is_stopped_sends_its_replies_and_hangs_up(void) {
     enum { CLIENTS = 20 };
@@ -254,6 +273,7 @@ int main(void) {
     RUN(a_pause_ends_by_itself_and_by_command);
     RUN(replies_wait_until_what_they_show_is_durable);
     RUN(who_never_stops_asking_is_answered_within_two_batches);
+    RUN(who_has_slept_for_long_is_answered_before_the_rest_of_the_turn);
     RUN(a_shard_that_is_stopped_sends_its_replies_and_hangs_up);
     return 0;
 }

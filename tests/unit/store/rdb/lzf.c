@@ -103,12 +103,71 @@ static void nonsense_is_refused_or_decompressed(void) {
     }
 }
 
+/* A byte at a time. Returns how many there are; SIZE_MAX where the input is not right, or has more than `room`. */
+static size_t plainly(struct bytes in, char *to, size_t room) {
+    const unsigned char *at = (const unsigned char *)in.data, *end = at + in.len;
+    size_t made = 0;
+    while (at < end) {
+        size_t first = *at++, literals = first < 32 ? first + 1 : 0, len = (first >> 5) + 2, distance;
+        if (literals > (size_t)(end - at) || literals > room - made) return SIZE_MAX;
+        for (; literals > 0; literals--) to[made++] = (char)*at++;
+        if (first < 32) continue;
+        if (end - at < (first >> 5 == 7 ? 2 : 1)) return SIZE_MAX;
+        if (first >> 5 == 7) len += *at++;
+        distance = ((first & 31) << 8 | *at++) + 1;
+        if (distance > made || len > room - made) return SIZE_MAX;
+        for (; len > 0; len--, made++) to[made] = to[made - distance];
+    }
+    return made;
+}
+
+/* Tokens of all kinds, most of them right. Returns how many bytes they take. */
+static size_t random_tokens(unsigned char *to, size_t room) {
+    size_t at = 0, made = 0, wanted = check_random(&seed) % room;
+    while (at < wanted && at + 40 < room) {
+        unsigned kind = check_random(&seed) % 16, near = check_random(&seed) % 4 == 0 ? 20 : 8192;
+        if (kind < 7 || made == 0) {
+            size_t literals = 1 + check_random(&seed) % (kind < 5 ? 4 : 32);
+            to[at++] = (unsigned char)(literals - 1);
+            for (size_t i = 0; i < literals; i++) to[at++] = (unsigned char)check_random(&seed);
+            made += literals;
+            continue;
+        }
+        size_t most = made < near ? made : near, distance = check_random(&seed) % most;
+        if (check_random(&seed) % 2000 == 0) distance = 8191; /* from before the beginning, maybe */
+        size_t len = kind < 15 ? 1 + check_random(&seed) % 6 : 7;
+        to[at++] = (unsigned char)(len << 5 | distance >> 8);
+        if (len == 7) len += to[at++] = (unsigned char)check_random(&seed);
+        to[at++] = (unsigned char)distance;
+        made += len + 2;
+    }
+    return at;
+}
+
+static void it_makes_what_a_plain_decoder_makes(void) {
+    static unsigned char tokens[3000];
+    static char plain[64 << 10];
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t len = random_tokens(tokens, 1 + check_random(&seed) % sizeof tokens);
+        if (len && check_random(&seed) % 8 == 0) len -= 1 + check_random(&seed) % (len < 40 ? len : 40);
+        struct bytes input = {exact((struct bytes){(char *)tokens, len}), len};
+        size_t wanted = plainly(input, plain, sizeof plain);
+        size_t room = wanted == SIZE_MAX ? 100 : wanted - (wanted > 0 && i % 5 == 0) + (i % 5 == 1);
+        char *made = malloc(room ? room : 1);
+        CHECK(made);
+        CHECK(lzf_decompress(input, made, room) == (room == wanted));
+        if (room == wanted) CHECK_BYTES(((struct bytes){made, room}), ((struct bytes){plain, room}));
+        free((char *)input.data), free(made);
+    }
+}
+
 int main(void) {
     seed = check_seed();
     RUN(what_is_compressed_comes_back);
     RUN(repetition_shrinks);
     RUN(the_format_is_lzf);
     RUN(no_byte_makes_more_than_the_gain);
+    RUN(it_makes_what_a_plain_decoder_makes);
     RUN(nonsense_is_refused_or_decompressed);
     return 0;
 }

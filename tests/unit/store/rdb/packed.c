@@ -7,6 +7,25 @@
 
 static unsigned long long seed;
 
+/* Another walk, which takes short strings together, has the same elements, and the same end. */
+static void walk_again(struct packed packed, enum packed_next end, struct bytes expected) {
+    enum { MOST = 3 };
+    struct bytes texts[MOST];
+    char scratch[NUMBER_I64_MAX_LEN];
+    const char *at = expected.data;
+    enum packed_next next = PACKED_ELEMENT;
+    while (next == PACKED_ELEMENT) {
+        unsigned count = packed_take_short(&packed, texts, MOST);
+        CHECK(count <= MOST && (count == 0 || packed.kind == PACKED_LISTPACK));
+        if (count == 0 && (next = packed_next(&packed, scratch, texts)) == PACKED_ELEMENT) count = 1;
+        for (unsigned i = 0; i < count; at += texts[i++].len + 1) {
+            CHECK(texts[i].len < (size_t)(expected.data + expected.len - at));
+            CHECK(memcmp(texts[i].data, at, texts[i].len) == 0 && at[texts[i].len] == ',');
+        }
+    }
+    CHECK(next == end && at == expected.data + expected.len);
+}
+
 /* Walks over a copy of exact size. The elements, each with a comma behind it; "!" where it is corrupt. */
 static struct bytes walk(enum packed_kind kind, struct bytes bytes, char *to) {
     char *copy = malloc(bytes.len ? bytes.len : 1), scratch[NUMBER_I64_MAX_LEN], *at = to;
@@ -16,6 +35,7 @@ static struct bytes walk(enum packed_kind kind, struct bytes bytes, char *to) {
     CHECK(copy);
     if (bytes.len) memcpy(copy, bytes.data, bytes.len);
     bool open = packed_open(&packed, kind, (struct bytes){copy, bytes.len});
+    struct packed again = packed;
     while (open && (next = packed_next(&packed, scratch, &element)) == PACKED_ELEMENT) {
         CHECK(element.data == scratch ||
               (element.data >= copy && element.data + element.len <= copy + bytes.len));
@@ -23,6 +43,7 @@ static struct bytes walk(enum packed_kind kind, struct bytes bytes, char *to) {
         at += element.len;
         *at++ = ',';
     }
+    if (open) walk_again(again, next, (struct bytes){to, (size_t)(at - to)});
     if (next == PACKED_CORRUPT) *at++ = '!';
     free(copy);
     return (struct bytes){to, (size_t)(at - to)};
@@ -196,6 +217,21 @@ static void lengths_behind_are_as_long_as_in_redis(void) {
 }
 
 /* The last byte of what is behind an element may look like the end. */
+static void strings_are_short_up_to_63_bytes(void) {
+    static char at[300], data[64];
+    struct bytes elements[] = {{data, 63}, {data, 0}, {data, 64}, {data, 1}}, texts[4];
+    struct packed packed;
+    memset(data, 'x', sizeof data);
+    size_t len = put_listpack(at, elements, 4);
+    CHECK(packed_open(&packed, PACKED_LISTPACK, (struct bytes){at, len}));
+    CHECK_INT(packed_take_short(&packed, texts, 4), 2);
+    CHECK(texts[0].len == 63 && texts[1].len == 0);
+    CHECK_INT(packed_take_short(&packed, texts, 4), 0);
+    CHECK(packed_next(&packed, at, texts) == PACKED_ELEMENT);
+    CHECK_INT(packed_take_short(&packed, texts, 4), 1);
+    CHECK(packed_next(&packed, at, texts) == PACKED_END);
+}
+
 static void an_end_that_belongs_to_an_element_is_none(void) {
     static char at[300], text[300], data[253];
     struct bytes element = {data, sizeof data};
@@ -248,6 +284,7 @@ int main(void) {
     RUN(changed_bytes_lead_nowhere);
     RUN(listpacks_are_written_as_redis_does);
     RUN(lengths_behind_are_as_long_as_in_redis);
+    RUN(strings_are_short_up_to_63_bytes);
     RUN(an_end_that_belongs_to_an_element_is_none);
     RUN(counts_that_are_too_large_are_not_told);
     RUN(what_is_written_is_read);

@@ -203,13 +203,37 @@ static void what_is_released_is_pending_for_nobody_else(void) {
         {BYTES_INIT(GROUPS "\0" PRODUCERS), RDB_READ_DONE},
         {BYTES_INIT(GROUPS "\0"
                            "\x40\x65\x40\x64\0\0\0"),
-         RDB_READ_STREAM}, /* other limits of producers */
+         RDB_READ_DONE}, /* other limits of producers */
         {BYTES_INIT(GROUPS "\0"
                            "\x40\x64\x40\x64\1\1p\1\1i\5\7\1\0"),
-         RDB_READ_STREAM}, /* one of them */
+         RDB_READ_DONE}, /* one of them */
         {BYTES_INIT(GROUPS "\0"
                            "\x40\x64\x40\x64\0\1\0"),
-         RDB_READ_STREAM},
+         RDB_READ_DONE},
+        {BYTES_INIT(GROUPS "\0"
+                           "\0\x40\x64\0\0\0"),
+         RDB_READ_CORRUPT}, /* limits that cannot be */
+        {BYTES_INIT(GROUPS "\0"
+                           "\x80\0\1\x51\x81\x40\x64\0\0\0"),
+         RDB_READ_CORRUPT},
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\0\0\0\0"),
+         RDB_READ_CORRUPT},
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x67\x11\0\0\0"),
+         RDB_READ_CORRUPT},
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x40\x64\1\0\1\1i\5\7\0\0"),
+         RDB_READ_CORRUPT}, /* a producer without a name, or an empty id */
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x40\x64\1\1p\1\0\5\7\0\0"),
+         RDB_READ_CORRUPT},
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x40\x64\2\1p\0\1q\2\1i\5\7\1j\5\7\2\3"),
+         RDB_READ_DONE},
+        {BYTES_INIT(GROUPS "\0"
+                           "\x40\x64\x40\x64\2\1p\0"),
+         RDB_READ_CORRUPT}, /* cut off */
     };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         struct model model;

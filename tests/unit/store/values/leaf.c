@@ -201,6 +201,12 @@ static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
             bool equal, there = below < count && numbers[below] == number;
             CHECK_INT(leaf_lower_bound(leaf, &item, &equal), below);
             CHECK_INT(equal, there);
+            for (uint64_t behind = 0; behind < 3; behind++) { /* where the next leaf begins is known */
+                unsigned place;
+                size_t offset;
+                CHECK_INT(leaf_seek(leaf, &item, next / 3 + behind * 500, &place, &offset), there);
+                CHECK(place == below && (!there || offset == leaf_offset(leaf, place)));
+            }
             below += there;
         }
         free_leaf(leaf);

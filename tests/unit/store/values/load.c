@@ -139,7 +139,7 @@ static void what_is_no_value_is_refused(void) {
         {RDB_TYPE_STREAM, BYTES_INIT("\1\1a"), LOAD_CORRUPT},
         {RDB_TYPE_STREAM, BYTES_INIT("\0\0\0\0\0"), LOAD_DONE},
         {RDB_TYPE_STREAM_4, BYTES_INIT("\0\0\0\0\0\0\0\0\0\0\x40\x64\x40\x64\0\0\0"), LOAD_DONE},
-        {RDB_TYPE_STREAM_4, BYTES_INIT("\0\0\0\0\0\0\0\0\0\0\x40\x64\x40\x64\1\0\0"), LOAD_UNKNOWN},
+        {RDB_TYPE_STREAM_4, BYTES_INIT("\0\0\0\0\0\0\0\0\0\0\x40\x64\x40\x64\1\0\0"), LOAD_CORRUPT},
         {RDB_TYPE_MODULE_2, BYTES_INIT("\1\1a"), LOAD_UNKNOWN},
         {200, BYTES_INIT("\1\1a"), LOAD_CORRUPT},
     };

@@ -126,6 +126,15 @@ static void positions_hold_while_the_ends_change(void) {
     end(&tree);
 }
 
+/* The second part of a field is the one of the whole item, or there is none. */
+static void check_second(const struct tree *tree, const struct tree_item *field,
+                         const struct tree_item *whole) {
+    struct leaf_part second;
+    CHECK_INT(tree_look_up_second(tree, field->key.high, field->parts[0], &second), whole != NULL);
+    if (whole) CHECK_BYTES(second.bytes, whole->parts[1]);
+    if (whole) CHECK(second.block == whole->blocks[1]);
+}
+
 static void what_is_there_is_found_and_nothing_else(void) {
     static char texts[2][TEXT_MAX];
     for (enum tree_kind kind = TREE_SET; kind < TREE_KINDS; kind++) {
@@ -148,6 +157,7 @@ static void what_is_there_is_found_and_nothing_else(void) {
                 cursor.place = leaf_find(cursor.leaf, item.key.high, item.parts[0], &cursor.offset);
                 CHECK_INT(cursor.place < cursor.leaf->head.count, there);
                 CHECK_INT(tree_look_up(&tree, item.key.high, item.parts[0], &read), there);
+                if (kind == TREE_HASH) check_second(&tree, &item, there ? &read : NULL);
                 if (there) CHECK_BYTES(read.parts[0], item.parts[0]);
             } else if (kind == TREE_INDEX) {
                 there = (number / 3 * 3 | 1) < 10000; /* one with this hash, of which each has one or two */

@@ -76,6 +76,20 @@ static struct change random_change(const struct model *model) {
     return change;
 }
 
+/* By the short way, now and then, where that is possible. */
+static bool push_short(struct tree *tree, const struct tree_item *item, enum tree_end end) {
+    return tree->kind == TREE_LIST && random_below(2) && tree_push_short(tree, item->parts[0], end);
+}
+static bool pop_short(struct tree *tree, enum tree_end end) {
+    struct tree_item going;
+    struct bytes text;
+    if (tree->kind != TREE_LIST || random_below(2)) return false;
+    tree_get_end(tree, end, &going);
+    if (!tree_pop_short(tree, end, &text)) return false;
+    CHECK_BYTES(text, going.parts[0]);
+    return true;
+}
+
 /* Does it to the tree. False: there was no memory. *changed: what tree_put and tree_remove said. */
 static bool do_change(struct tree *tree, const struct change *change, enum tree_changed *changed) {
     static char texts[2][TEXT_MAX];
@@ -85,8 +99,8 @@ static bool do_change(struct tree *tree, const struct change *change, enum tree_
     case PUT: return (*changed = tree_put(tree, context, &item, false)) != TREE_NO_MEMORY;
     case REPLACE: return (*changed = tree_put(tree, context, &item, true)) != TREE_NO_MEMORY;
     case REMOVE: return (*changed = tree_remove(tree, context, &item)) != TREE_NO_MEMORY;
-    case PUSH: return tree_push(tree, context, &item, change->end);
-    case POP: return tree_pop(tree, context, change->end);
+    case PUSH: return push_short(tree, &item, change->end) || tree_push(tree, context, &item, change->end);
+    case POP: return pop_short(tree, change->end) || tree_pop(tree, context, change->end);
     case INSERT_AT: return tree_insert_at(tree, context, change->position, &item);
     case REPLACE_AT: return tree_replace_at(tree, context, change->position, &item);
     default: return tree_remove_range(tree, context, change->position, change->count);
