@@ -87,14 +87,18 @@ def the_filter_refuses_what_came_later_and_nothing_else():
         return
     table = box.numbers()
     asked = [(name, table.get(name, -1), arguments) for name, arguments, _ in ASKED]
-    status, said = under([sys.executable, "-I", "-S", "-c", ASKER, json.dumps(asked)])
+    asker = [sys.executable, "-I", "-S", "-c", ASKER]
+    status, said = under(asker + [json.dumps(asked)])
     if status == places.NOT_ALLOWED:
         places.skip(said)
         return
     expect(status == 0 and len(said.split()) == len(ASKED), "the calls should be made: %d, %s" % (status, said))
+    harmless = [each for each, (_, _, wanted) in zip(asked, ASKED) if wanted == "done"]
+    plain = subprocess.run(asker + [json.dumps(harmless)], stdout=subprocess.PIPE, text=True, timeout=60 * kevy.TIME_SCALE, check=True)
+    without = iter(plain.stdout.split())  # a kernel may lack what it need not have
     for (name, arguments, wanted), heard in zip(ASKED, said.split()):
-        heard = int(heard)
-        expect(heard == (wanted != "done" and getattr(errno, wanted)), "%s%s should say %s: %s" % (name, arguments, wanted, os.strerror(heard)))
+        meant = int(next(without)) if wanted == "done" else getattr(errno, wanted)
+        expect(int(heard) == meant, "%s%s should say %s: %s" % (name, arguments, wanted, os.strerror(int(heard))))
     refused = {name for name, _, wanted in ASKED if wanted not in ("done", "EBADF", "EFAULT", "ECHILD")}
     expect(not {name for name, _, _ in box.LATER} - refused, "each call that the filter looks into should be asked for")
 
