@@ -25,23 +25,16 @@ INFO_SECTION(commandstats) = {
 
 /* ---- latencystats --------------------------------------------------------------------------------- */
 
-/* As "%f" writes it, without what follows the last digit that is none of its zeros. */
-static size_t write_percent(char *dst, size_t size, double percent) {
-    size_t len = (size_t)snprintf(dst, size, "%f", percent);
-    while (dst[len - 1] == '0') len--;
-    return dst[len - 1] == '.' ? len - 1 : len;
-}
-
 static void add_percentiles(struct info *info, const struct command *command, const struct histogram *sum,
                             uint64_t calls) {
     double percents[CONFIG_PERCENTILES_MAX];
     unsigned count = config_percentiles(percents, CONFIG_PERCENTILES_MAX);
-    char name[COMMAND_FULL_NAME_MAX], percent[32];
+    char name[COMMAND_FULL_NAME_MAX], percent[CONFIG_PERCENT_MAX];
     size_t len = command_full_name(command, name);
     text_format(info->text, "latency_percentiles_usec_%.*s:", (int)len, name);
     for (unsigned i = 0; i < count; i++) {
         uint64_t ns = histogram_percentile(sum, calls, percents[i]);
-        len = write_percent(percent, sizeof percent, percents[i]);
+        len = config_write_percent(percent, percents[i]);
         text_format(info->text, "%sp%.*s=%.3f", i ? "," : "", (int)len, percent, (double)ns / 1000);
     }
     text_string(info->text, "\r\n");

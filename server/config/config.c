@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -180,6 +181,26 @@ const char *config_check_percentiles(const char *text) {
         if (!(numbers[i] >= 0 && numbers[i] <= 100))
             return "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
     return NULL;
+}
+
+size_t config_write_percent(char *dst, double percent) {
+    size_t len = (size_t)snprintf(dst, CONFIG_PERCENT_MAX, "%f", percent);
+    assert(percent >= 0 && percent <= 100 && len < CONFIG_PERCENT_MAX);
+    while (dst[len - 1] == '0') len--;
+    return dst[len - 1] == '.' ? len - 1 : len;
+}
+
+char *config_spell_percentiles(const char *text) {
+    double numbers[CONFIG_PERCENTILES_MAX];
+    int count = read_numbers(text, numbers, CONFIG_PERCENTILES_MAX);
+    char *spelled = malloc((size_t)(count + 1) * (CONFIG_PERCENT_MAX + 1)), *at = spelled;
+    if (!spelled) return NULL;
+    for (int i = 0; i < count; i++) {
+        if (i) *at++ = ' ';
+        at += config_write_percent(at, numbers[i]);
+    }
+    *at = '\0';
+    return spelled;
 }
 
 unsigned config_percentiles(double *percentiles, unsigned max) {

@@ -162,9 +162,14 @@ void config_unlock(void);
 /* NULL, or what is wrong with a text. */
 const char *config_check_file_name(const char *text);
 const char *config_check_cpus(const char *text);
+enum { CONFIG_PERCENTILES_MAX = 64, CONFIG_PERCENT_MAX = sizeof "100.000000" };
 const char *config_check_percentiles(const char *text);
+/* The same as CONFIG GET shows them, each as config_write_percent; malloc'd, NULL without memory. */
+char *config_spell_percentiles(const char *text);
+/* As "%f" writes it, without what follows the last digit that is none of its zeros. Its length; no more than
+ * CONFIG_PERCENT_MAX with the NUL that need not be its end. */
+size_t config_write_percent(char *dst, double percent);
 /* Those of latency-tracking-info-percentiles, at most `max` of them; returns how many. */
-enum { CONFIG_PERCENTILES_MAX = 64 };
 unsigned config_percentiles(double *percentiles, unsigned max);
 const char *config_check_socket_path(const char *text);
 const char *config_check_title(const char *text);

@@ -501,12 +501,23 @@ static bool parse(const struct option *option, struct bytes text, struct option_
     return false;
 }
 
+/* What the row objects to, or NULL; then the text is spelled as the row would have it. */
+static const char *check(const struct option *option, char **text) {
+    const char *objection = option->check ? option->check(*text) : NULL;
+    if (objection || !option->spell) return objection;
+    char *spelled = option->spell(*text);
+    if (!spelled) return "out of memory";
+    free(*text);
+    *text = spelled;
+    return NULL;
+}
+
 bool option_parse(const struct option *option, struct bytes text, struct option_value *value,
                   char error[OPTION_ERROR_MAX]) {
     struct option_value parsed = *value;
     parsed.text = NULL;
     if (!parse(option, text, &parsed, error)) return false;
-    const char *objection = option->check ? option->check(parsed.text) : NULL;
+    const char *objection = check(option, &parsed.text);
     if (objection) {
         option_value_free(&parsed);
         return fail(error, objection);

@@ -72,6 +72,8 @@ struct option {
     const char *why;                     /* ONLY and what has no effect: ends the sentence "kevy ..." */
     /* TEXT, LOCKED: is this one good? NULL or an error text. Asked of every value. */
     const char *(*check)(const char *text);
+    /* LOCKED: how a good one is kept and shown; malloc'd, NULL without memory. */
+    char *(*spell)(const char *text);
     /* NUMBER: makes the process ready for a value that CONFIG SET is about to store. False with an error text. */
     bool (*prepare)(int64_t number, char *error, size_t size);
     /* Follows every store, also before the server runs. */
