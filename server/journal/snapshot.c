@@ -304,14 +304,15 @@ enum asked { ASKED_NOT, ASKED, ASKED_SAVED, ASKED_FAILED };
 static _Atomic enum asked asked;
 static struct bell asking;
 
-bool snapshot_ask(void (*tell)(void)) {
+bool snapshot_ask(void (*tell)(void), int64_t (*wait)(void)) {
     assert(asked == ASKED_NOT);
     asked = ASKED;
     tell();
     while (asked == ASKED) {
+        int64_t timeout_us = wait();
         bell_park(&asking);
         if (asked == ASKED)
-            bell_sleep(&asking, -1);
+            bell_sleep(&asking, timeout_us);
         else
             bell_leave(&asking);
     }
