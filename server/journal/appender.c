@@ -151,10 +151,10 @@ static int complain(const char *what, int error) {
     return error;
 }
 
+/* One that is there already may have been made by a process that was killed before it was synced. */
 static int make_directory(void) {
     int error = appender.disk->make_directory(appender.disk, config.appenddirname);
-    if (error == -EEXIST) return 0;
-    if (!error) error = appender.disk->sync_directory(appender.disk, ".");
+    if (!error || error == -EEXIST) error = appender.disk->sync_directory(appender.disk, ".");
     return error ? complain("make the directory", error) : 0;
 }
 

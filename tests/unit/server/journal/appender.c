@@ -162,6 +162,21 @@ static void where_it_cannot_be_switched_on_nothing_changes(void) {
     CHECK(refusals > 2 && failures > 5);
 }
 
+/* Its name may have been lost when it could not be synced, whether it was this process that made it or one before. */
+static void a_directory_that_is_there_already_is_synced(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    disk.fails = DISK_SYNCS_DIRECTORY;
+    disk.fails_at = 1;
+    EXPECT("config set appendonly yes\n", NOT_ON);
+    CHECK(disk.calls[DISK_MAKES_DIRECTORY] == 1 && disk.calls[DISK_SYNCS_DIRECTORY] == 1);
+    EXPECT("config set appendonly yes\n", OK);
+    CHECK(disk.calls[DISK_MAKES_DIRECTORY] == 2);
+    CHECK_INT(disk.calls[DISK_SYNCS_DIRECTORY], 3);
+    log_stop();
+    disk_free(&disk);
+}
+
 static void a_rewrite_makes_everything_anew(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\n"));
@@ -405,6 +420,7 @@ int main(void) {
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
+    RUN(a_directory_that_is_there_already_is_synced);
     RUN(a_rewrite_makes_everything_anew);
     RUN(a_rewrite_without_a_log_makes_a_base);
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);
