@@ -832,6 +832,7 @@ struct appender_figures appender_figures(void) {
                                        .peak = appender.peak};
     if (figures.rewriting)
         figures.current_rewrite_s = ((int64_t)clock_monotonic_us() / 1000 - appender.begun_ms) / 1000;
+    if (appender.written == journal_next()) return figures; /* queues have nothing but room */
     for (unsigned i = 0; i < journal_queue_count(); i++) figures.buffered += queue_bytes(journal_queue(i));
     return figures;
 }

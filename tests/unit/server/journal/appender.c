@@ -10,8 +10,11 @@ static void a_first_start_makes_a_base_and_a_file(void) {
     CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.1.base.rdb seq 1 type b\n"
                                                       "file appendonly.aof.1.incr.aof seq 1 type i\n"));
     CHECK(disk_has(LOG_BASE(1)) && disk_contents(&disk, LOG_INCR(1)).len == 0);
+    CHECK_INT(appender_figures().buffered, 0);
     EXPECT("set k v\nget k\n", OK "$1\r\nv\r\n");
+    CHECK(appender_figures().buffered > 30);
     log_turns(1);
+    CHECK_INT(appender_figures().buffered, 0);
     CHECK(disk_says(LOG_INCR(1), "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$1\r\nv\r\n"));
     CHECK(appender_figures().unsynced);
     log_turns(1 + WRITER_SYNC_MS);
