@@ -161,6 +161,8 @@ void config_unlock(void);
 
 /* NULL, or what is wrong with a text. */
 const char *config_check_file_name(const char *text);
+const char *config_check_append_name(const char *text);
+const char *config_check_append_directory(const char *text);
 const char *config_check_cpus(const char *text);
 const char *config_check_percentiles(const char *text);
 /* Those of latency-tracking-info-percentiles, at most `max` of them; returns how many. */
