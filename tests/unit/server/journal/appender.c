@@ -171,7 +171,8 @@ static void a_directory_that_is_there_already_is_synced(void) {
     CHECK(log_start("appendonly no\n"));
     disk.fails = DISK_SYNCS_DIRECTORY;
     disk.fails_at = 1;
-    EXPECT("config set appendonly yes\n", NOT_ON);
+    EXPECT("config set timeout 7 appendonly yes\nconfig get timeout\n",
+           NOT_ON "*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n");
     CHECK(disk.calls[DISK_MAKES_DIRECTORY] == 1 && disk.calls[DISK_SYNCS_DIRECTORY] == 1);
     EXPECT("config set appendonly yes\n", OK);
     CHECK(disk.calls[DISK_MAKES_DIRECTORY] == 2);
