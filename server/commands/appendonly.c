@@ -5,17 +5,24 @@
 #include "server/journal/appender.h"
 #include "server/journal/snapshot.h"
 
-/* Within EXEC it begins behind it, as any time. */
+static void reply_scheduled(struct call *call) {
+    reply_simple(call->reply, "Background append only file rewriting scheduled");
+}
+
+/* Within EXEC it begins behind it, as any time. One that waits for the end of a save may be asked for again. */
 static void bgrewriteaof(struct call *call) {
     switch (appender_rewrite()) {
     case REWRITE_STARTED:
         if (call->client->flags & CLIENT_IN_EXEC || snapshot_in_background())
-            reply_simple(call->reply, "Background append only file rewriting scheduled");
+            reply_scheduled(call);
         else
             reply_simple(call->reply, "Background append only file rewriting started");
         break;
     case REWRITE_GOES_ON:
-        reply_error(call->reply, "ERR Background append only file rewriting already in progress");
+        if (appender_figures().scheduled)
+            reply_scheduled(call);
+        else
+            reply_error(call->reply, "ERR Background append only file rewriting already in progress");
         break;
     case REWRITE_IMPOSSIBLE:
         reply_error(call->reply,

@@ -56,27 +56,28 @@ static void evict_tracked(struct call *call) {
 }
 
 /* The log is switched on at once or not at all. */
-static bool follow_log(struct call *call) {
+static bool follow_log(void *context, char error[CONFIG_ERROR_MAX]) {
+    struct call *call = context;
     char why[CLAIM_WHY_SIZE];
     bool ours = !config.appendonly || claim_directory(why);
     if (!ours) log_warning("Cannot keep an append-only file: %s", why);
     if (call->effects->journal) effects_end(call->effects); /* within EXEC: what stands before it */
     if (!call->effects->journal || (ours && appender_follow(call->effects->journal, call->effects->now_ms)))
         return true;
-    config.appendonly = CONFIG_NO;
-    reply_error(call->reply,
-                "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. "
-                "Check server logs.");
+    snprintf(error, CONFIG_ERROR_MAX,
+             "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. "
+             "Check server logs.");
     return false;
 }
 
 static void config_set_(struct call *call) {
     char error[CONFIG_ERROR_MAX];
-    if (call->argc % 2)
+    struct config_follower follower = {follow_log, call};
+    if (call->argc % 2) {
         call_syntax_error(call);
-    else if (!config_set(call->argv + 2, (call->argc - 2) / 2, error))
+    } else if (!config_set(call->argv + 2, (call->argc - 2) / 2, follower, error)) {
         reply_error(call->reply, error);
-    else if (follow_log(call)) {
+    } else {
         effects_publish();
         evict_tracked(call);
         post_look_again(call->effects->wakes); /* also those that sleep may have something to do now */

@@ -127,6 +127,14 @@ bool config_prepare_maxclients(int64_t number, char *error, size_t size) {
 const char *config_check_file_name(const char *text) {
     return strchr(text, '/') ? "dbfilename can't be a path, just a filename" : NULL;
 }
+const char *config_check_append_name(const char *text) {
+    if (text[0] == '\0') return "appendfilename can't be empty";
+    return strchr(text, '/') ? "appendfilename can't be a path, just a filename" : NULL;
+}
+const char *config_check_append_directory(const char *text) {
+    if (text[0] == '\0') return "appenddirname can't be empty";
+    return strchr(text, '/') ? "appenddirname can't be a path, just a dirname" : NULL;
+}
 
 const char *config_check_socket_path(const char *text) {
     static const size_t max = sizeof((struct sockaddr_un){0}).sun_path - 1;

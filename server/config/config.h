@@ -143,10 +143,15 @@ typedef void config_counted(void *context, uint32_t matches);
 typedef void config_found(void *context, struct bytes name, struct bytes value);
 bool config_get(const struct bytes *patterns, uint32_t count, config_counted *counted, config_found *found,
                 void *context) __attribute__((warn_unused_result));
+/* Who is to do what options say, when they are in force. False with an error text: then all are as they were before. */
+struct config_follower {
+    bool (*follow)(void *context, char error[CONFIG_ERROR_MAX]); /* or NULL */
+    void *context;
+};
 /* Changes `count` options, from pairs of name and value: all of them, or none. False with Redis's error text,
  * "ERR ...". Whoever calls this then asks all shards to look at what follows from options (post_look_again). */
-bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX])
-    __attribute__((warn_unused_result));
+bool config_set(const struct bytes *pairs, uint32_t count, struct config_follower follower,
+                char error[CONFIG_ERROR_MAX]) __attribute__((warn_unused_result));
 /* Brings the configuration file to what is in force. Waits for the disk. False with an error text, "ERR ...". */
 bool config_rewrite(char error[CONFIG_ERROR_MAX]) __attribute__((warn_unused_result));
 /* Calls `tell` with a line, "hz 100: no effect: kevy ...", for every directive that changes nothing and is
@@ -161,6 +166,8 @@ void config_unlock(void);
 
 /* NULL, or what is wrong with a text. */
 const char *config_check_file_name(const char *text);
+const char *config_check_append_name(const char *text);
+const char *config_check_append_directory(const char *text);
 const char *config_check_cpus(const char *text);
 enum { CONFIG_PERCENTILES_MAX = 64, CONFIG_PERCENT_MAX = sizeof "100.000000" };
 const char *config_check_percentiles(const char *text);

@@ -127,7 +127,8 @@ void config_without_effect(void (*tell)(void *context, const char *line), void *
 
 struct change {
     struct option *option;
-    struct option_value value;
+    struct option_value value, before;
+    bool was_set;
     struct bytes name; /* as the client wrote it */
 };
 
@@ -164,7 +165,9 @@ static bool changes_parse(const struct bytes *pairs, uint32_t count, struct chan
     for (uint32_t i = 0; i < count; i++) {
         struct change *change = &changes[i];
         char why[OPTION_ERROR_MAX] = "out of memory";
+        change->was_set = change->option->set;
         bool ok =
+            option_current(change->option, &change->before) &&
             option_current(change->option, &change->value) &&
             option_parse(change->option, pairs[2 * i + 1], &change->value, why) &&
             (!change->option->prepare || change->option->prepare(change->value.number, why, sizeof why));
@@ -182,7 +185,21 @@ static void change_store(struct change *change) {
     log_notice("%s", line);
 }
 
-bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERROR_MAX]) {
+static void change_undo(struct change *change) {
+    change->option->set = change->was_set;
+    option_store(change->option, &change->before);
+}
+
+static void changes_free(struct change *changes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        option_value_free(&changes[i].value);
+        option_value_free(&changes[i].before);
+    }
+    free(changes);
+}
+
+bool config_set(const struct bytes *pairs, uint32_t count, struct config_follower follower,
+                char error[CONFIG_ERROR_MAX]) {
     /* A list longer than the table has a duplicate or an unknown name among its first option_count() + 1. */
     uint32_t most = count < option_count() ? count : option_count() + 1;
     struct change *changes = calloc(most + 1, sizeof *changes);
@@ -191,8 +208,13 @@ bool config_set(const struct bytes *pairs, uint32_t count, char error[CONFIG_ERR
     config_lock();
     ok = ok && changes_parse(pairs, count, changes, error);
     for (uint32_t i = 0; ok && i < most; i++) change_store(&changes[i]);
-    for (uint32_t i = 0; i < most; i++) option_value_free(&changes[i].value);
     config_unlock();
-    free(changes);
+    if (ok && follower.follow && !follower.follow(follower.context, error)) {
+        ok = false;
+        config_lock();
+        for (uint32_t i = most; i > 0; i--) change_undo(&changes[i - 1]);
+        config_unlock();
+    }
+    changes_free(changes, most);
     return ok;
 }

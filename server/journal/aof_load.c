@@ -74,7 +74,7 @@ static enum aof_loaded find_single(struct loading_files *files) {
     char moved[MANIFEST_PATH_SIZE];
     if (load->single) return use_single(files, false);
     int64_t size = size_of(load->disk, name);
-    if (size == -ENOENT || size == -EINVAL) return AOF_LOADED; /* -EINVAL: something that is no file */
+    if (size == -ENOENT || size == -EINVAL || size == -EISDIR) return AOF_LOADED; /* or it is no file */
     if (size < 0) return fail(load, "%s: %s", name, strerror((int)-size));
     if (!base && !manifest_last(&load->manifest)) return use_single(files, false);
     if (!is_named(base, name) || manifest_last(&load->manifest)) return AOF_LOADED;

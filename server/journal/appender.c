@@ -151,10 +151,10 @@ static int complain(const char *what, int error) {
     return error;
 }
 
+/* One that is there already may have been made by a process that was killed before it was synced. */
 static int make_directory(void) {
     int error = appender.disk->make_directory(appender.disk, config.appenddirname);
-    if (error == -EEXIST) return 0;
-    if (!error) error = appender.disk->sync_directory(appender.disk, ".");
+    if (!error || error == -EEXIST) error = appender.disk->sync_directory(appender.disk, ".");
     return error ? complain("make the directory", error) : 0;
 }
 
@@ -439,19 +439,28 @@ static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
     return started;
 }
 
-/* A rewrite that was given up when the log was switched off: the thread is to see that. */
+/* A rewrite that is under way. The thread sees it by and by. */
+static void give_up(void) {
+    if (step_now() != STEP_NONE) appender.cancelled = true;
+    if (step_now() == STEP_SAVING) snapshot_give_up();
+}
+
+/* Waits for that, while nobody takes a cut. */
 static void await_given_up(void) {
     static const struct timespec moment = {.tv_nsec = 1000 * 1000};
-    for (unsigned i = 0; i < GIVEN_UP_MS && step_now() != STEP_NONE && appender.cancelled; i++) {
+    for (unsigned i = 0; i < GIVEN_UP_MS && step_now() != STEP_NONE; i++) {
+        appender.cancelled = true;                          /* it may have begun just now */
         if (step_now() == STEP_READY) base_ended(false, 0); /* nobody will take its cut */
         bell_ring(&appender_bell);
         nanosleep(&moment, NULL);
     }
 }
 
-/* A claimed step lets no rewrite begin meanwhile; with SAVING the thread does nothing. */
+/* One that goes on was given up when the log was switched off, or has a base to no file: another one is made. A claimed step
+ * lets none begin meanwhile; with SAVING the thread does nothing. */
 static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
     enum step none = STEP_NONE;
+    give_up();
     await_given_up();
     if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_SAVING)) {
         log_warning("The append-only file cannot be switched on while it is being made anew");
@@ -467,8 +476,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
 static void switch_off(struct record_queue *queue) {
     assert(journal_listens());
     appender.on = appender.waits = false;
-    if (step_now() != STEP_NONE) appender.cancelled = true;
-    if (step_now() == STEP_SAVING) snapshot_give_up();
+    give_up();
     cut_to(queue, "");
     journal_switch(false);
     log_notice("Changes are no longer appended to a file");
@@ -832,6 +840,7 @@ struct appender_figures appender_figures(void) {
                                        .peak = appender.peak};
     if (figures.rewriting)
         figures.current_rewrite_s = ((int64_t)clock_monotonic_us() / 1000 - appender.begun_ms) / 1000;
+    if (appender.written == journal_next()) return figures; /* queues have nothing but room */
     for (unsigned i = 0; i < journal_queue_count(); i++) figures.buffered += queue_bytes(journal_queue(i));
     return figures;
 }

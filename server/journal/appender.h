@@ -115,7 +115,7 @@ struct appender_figures {
     int64_t last_rewrite_s, current_rewrite_s; /* seconds; -1: there was none, there is none */
     uint64_t rewrites, failures;               /* begun; failed since one was well */
     uint64_t size, base_size;                  /* bytes of all files, and when they were made anew */
-    uint64_t buffered;                         /* bytes of records in memory */
+    uint64_t buffered;                         /* bytes of records in memory, where any is to be written */
     bool unsynced;
     uint64_t delayed; /* times that whoever writes was held */
     uint64_t peak;    /* bytes that copies took for the last base */

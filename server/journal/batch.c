@@ -9,7 +9,11 @@
 #include "protocol/text.h"
 #include "server/journal/crc32c.h"
 
-enum { COPIED_FIRST = BATCH_BYTES + (64 << 10), PIECES_FIRST = 64 };
+enum {
+    COPIED_FIRST = BATCH_BYTES + (64 << 10),
+    COPIED_KEPT = 16 << 20, /* bytes: more memory is given back when its batch was written */
+    PIECES_FIRST = 64,
+};
 
 bool batch_open(struct batch *batch) {
     _Static_assert((int)COPIED_FIRST > (int)BATCH_BYTES + (int)BATCH_PIECE_MIN,
@@ -41,6 +45,15 @@ static bool reserve_copied(struct batch *batch, size_t more) {
     batch->memory = memory;
     batch->capacity = need;
     return true;
+}
+
+/* A transaction may have been as large as the data; nothing is in the memory now. */
+static void shrink(struct batch *batch) {
+    if (batch->capacity <= COPIED_KEPT) return;
+    char *memory = realloc(batch->memory, BATCH_HEAD_MAX + COPIED_FIRST);
+    if (!memory) return;
+    batch->memory = memory;
+    batch->capacity = COPIED_FIRST;
 }
 
 static bool reserve_piece(struct batch *batch) {
@@ -87,6 +100,7 @@ static uint64_t copy_some(struct batch *batch, struct merge *merge, uint64_t mos
 /* `most` tickets, or up to BATCH_BYTES. */
 static int gather(struct batch *batch, struct merge *merge, uint64_t most) {
     batch->copied = batch->len = batch->piece_count = 0;
+    shrink(batch);
     batch->failed = false;
     batch->first = merge->merged + 1;
     batch->last = merge->merged;

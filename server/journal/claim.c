@@ -61,13 +61,20 @@ static void explain_taken(char why[CLAIM_WHY_SIZE]) {
              holder, config.dir);
 }
 
-bool claim_directory(char why[CLAIM_WHY_SIZE]) {
-    if (claimed >= 0) return true;
-    int result, directory = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    do result = directory < 0 ? -1 : flock(directory, LOCK_EX | LOCK_NB);
+/* The directory's descriptor in *directory, or -1. False with errno. */
+static bool lock(const char *path, int *directory) {
+    int result;
+    *directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    do result = *directory < 0 ? -1 : flock(*directory, LOCK_EX | LOCK_NB);
     while (result < 0 && errno == EINTR);
     assert(result == 0 || result == -1);
-    if (result == 0) {
+    return result == 0;
+}
+
+bool claim_directory(char why[CLAIM_WHY_SIZE]) {
+    if (claimed >= 0) return true;
+    int directory;
+    if (lock(".", &directory)) {
         claimed = directory;
         return true;
     }
@@ -80,6 +87,15 @@ bool claim_directory(char why[CLAIM_WHY_SIZE]) {
     }
     explain_taken(why);
     return false;
+}
+
+/* Where it cannot be locked nobody has it. */
+bool claim_for_repair(const char *path) {
+    int directory;
+    if (lock(path, &directory)) return true; /* it stays open */
+    bool taken = errno == EWOULDBLOCK;
+    if (directory >= 0) close(directory);
+    return !taken;
 }
 
 void claim_release(void) {

@@ -86,6 +86,7 @@ static int file_sync(struct disk *disk, int file) {
 static int64_t file_size(struct disk *disk, int file) {
     struct stat status;
     if (fstat(file, &status) < 0) return -errno;
+    if (S_ISDIR(status.st_mode)) return -EISDIR;
     return S_ISREG(status.st_mode) ? (int64_t)status.st_size : -EINVAL;
 }
 

@@ -44,7 +44,7 @@ struct disk {
     /* What was written is there after a loss of power, too. After an error nobody knows what is, and asking again
      * would not tell. */
     int (*sync)(struct disk *disk, int file);
-    /* The file's length in bytes. */
+    /* The file's length in bytes. -EISDIR or -EINVAL: it is no file. */
     int64_t (*size)(struct disk *disk, int file);
     /* What is at `to` is replaced at once: it is the old or the new file, never nothing. */
     int (*rename)(struct disk *disk, const char *from, const char *to);

@@ -30,6 +30,8 @@ static struct {
     uint64_t begun_us;    /* monotonic: that was then */
     char temporary[32];   /* its file */
     _Atomic int64_t saved_s, tried_s, begun_s, took_s;
+    _Atomic int64_t
+        since_s; /* save points count from: the last save, or when the clock was set back behind that */
     _Atomic int64_t owed_s;   /* since when the save points ask for a save; 0: they do not */
     _Atomic uint64_t changes; /* of all stripes, when it was saved last */
     _Atomic uint64_t last_peak;
@@ -55,7 +57,7 @@ static uint64_t changes_by_and_by(void) {
 
 void snapshot_open(struct disk *disk, int64_t now_ms) {
     snapshot.disk = disk;
-    snapshot.saved_s = now_ms / 1000;
+    snapshot.saved_s = snapshot.since_s = now_ms / 1000;
     snapshot.saves = snapshot.loaded_keys = snapshot.expired_keys = 0;
     snapshot.changes = changes_now();
     snapshot.took_s = -1;
@@ -70,7 +72,7 @@ void snapshot_close(void) {
 /* ---- At once -------------------------------------------------------------------------------------- */
 
 static void saved(uint64_t changes) {
-    snapshot.saved_s = clock_unix_ms() / 1000;
+    snapshot.saved_s = snapshot.since_s = clock_unix_ms() / 1000;
     snapshot.changes = changes;
     snapshot.owed_s = 0;
     snapshot.failed = snapshot.told_late = false;
@@ -196,6 +198,13 @@ bool snapshot_stops_writes(void) {
 
 /* ---- Save points ---------------------------------------------------------------------------------- */
 
+/* A clock that is set back does not put saves off for as long. */
+static void look_at_clock(int64_t now_s) {
+    if (now_s < snapshot.since_s) snapshot.since_s = now_s;
+    if (now_s < snapshot.tried_s) snapshot.tried_s = now_s;
+    if (now_s < snapshot.owed_s) snapshot.owed_s = now_s;
+}
+
 /* When the first save point asks for a save, and which one; INT64_MAX: none does. */
 static int64_t point_due_s(uint64_t changes, struct config_save_point *due) {
     struct config_save_point points[CONFIG_SAVE_POINTS_MAX];
@@ -203,7 +212,7 @@ static int64_t point_due_s(uint64_t changes, struct config_save_point *due) {
     int64_t first_s = INT64_MAX;
     for (unsigned i = 0; i < count; i++) {
         if (changes < (uint64_t)points[i].changes || points[i].seconds >= INT64_MAX / 2) continue;
-        int64_t due_s = snapshot.saved_s + points[i].seconds + 1;
+        int64_t due_s = snapshot.since_s + points[i].seconds + 1;
         if (due_s < first_s) *due = points[i];
         if (due_s < first_s) first_s = due_s;
     }
@@ -236,6 +245,7 @@ int64_t snapshot_due_ms(int64_t now_ms) {
     struct config_save_point point = {0};
     if (intake_going() || (!snapshot.scheduled && !config_saves())) return INT64_MAX;
     uint64_t changes = changes_by_and_by() - snapshot.changes;
+    look_at_clock(now_ms / 1000);
     look_at_age(&point, point_due_s(changes, &point), now_ms / 1000);
     if (snapshot_is_under_way()) return now_ms + LOOK_AGAIN_MS;
     int64_t first_s = due_s(changes, &point, now_ms / 1000);
@@ -246,6 +256,7 @@ bool snapshot_begin_due(int64_t now_ms) {
     struct config_save_point point = {0};
     if (intake_going() || snapshot_is_under_way()) return false;
     uint64_t changes = changes_now() - snapshot.changes;
+    look_at_clock(now_ms / 1000);
     if (due_s(changes, &point, now_ms / 1000) > now_ms / 1000) return false;
     if (!snapshot.scheduled)
         log_notice("%" PRIu64 " changes in %" PRId64 " seconds. Saving...", changes, point.seconds);
@@ -304,14 +315,15 @@ enum asked { ASKED_NOT, ASKED, ASKED_SAVED, ASKED_FAILED };
 static _Atomic enum asked asked;
 static struct bell asking;
 
-bool snapshot_ask(void (*tell)(void)) {
+bool snapshot_ask(void (*tell)(void), int64_t (*wait)(void)) {
     assert(asked == ASKED_NOT);
     asked = ASKED;
     tell();
     while (asked == ASKED) {
+        int64_t timeout_us = wait();
         bell_park(&asking);
         if (asked == ASKED)
-            bell_sleep(&asking, -1);
+            bell_sleep(&asking, timeout_us);
         else
             bell_leave(&asking);
     }

@@ -36,8 +36,9 @@ void snapshot_count(void);
 /* ---- By a shard, for a thread that is none -------------------------------------------------------- */
 
 /* With a lone shard there are no locks, so another thread lets it save. Asks for a save, which ends one in the background;
- * `tell` has all shards look. Waits until a shard has saved: what came of it. One thread at a time, while shards run. */
-bool snapshot_ask(void (*tell)(void));
+ * `tell` has all shards look. Waits until a shard has saved: what came of it. Meanwhile it calls `wait`, which returns in
+ * how many microseconds it is to be called again, or less than 0. One thread at a time, while shards run. */
+bool snapshot_ask(void (*tell)(void), int64_t (*wait)(void));
 /* Does somebody ask? Any thread. */
 bool snapshot_is_asked(void);
 /* Saves for who asks. All stripes are held. */

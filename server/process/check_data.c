@@ -137,14 +137,27 @@ static void note_directory(void *context, const char *name) {
     snprintf(names->names[names->count++], sizeof names->names[0], "%s", name);
 }
 
-/* Whoever has it may replace what is looked at, and is not to lose what it writes. */
-static bool may_look(struct check *check, const char *directory) {
+/* Whoever has it may replace what is looked at, and is not to lose what it writes. In a container its number may be one
+ * that cannot be seen. */
+static bool is_free(struct check *check, const char *directory) {
     int64_t holder = claim_holder(directory);
-    if (holder < 0) return true;
-    fprintf(stderr, "kevy: %s: in use by a server (pid %" PRId64 "), which may replace what is looked at\n",
-            directory, holder);
+    char pid[32] = "";
+    if (holder < 0 && (!check->repairs || claim_for_repair(directory))) return true;
+    if (holder > 0) snprintf(pid, sizeof pid, " (pid %" PRId64 ")", holder);
+    fprintf(stderr, "kevy: %s: in use by a server%s, which may replace what is looked at\n", directory, pid);
     if (check->repairs) complain(check, "nothing is repaired there", NULL);
     return !check->repairs;
+}
+
+static bool is_root(void) {
+    struct stat here, above;
+    return stat(".", &here) < 0 || stat("..", &above) < 0 ||
+           (here.st_dev == above.st_dev && here.st_ino == above.st_ino);
+}
+
+/* At the working directory: a server's, or the one of its append-only files, which lies in that. */
+static bool may_look(struct check *check) {
+    return is_free(check, ".") && (is_root() || is_free(check, ".."));
 }
 
 /* The working directory. */
@@ -186,13 +199,13 @@ static void check_path(struct check *check, const char *path) {
     } else if (S_ISDIR(status.st_mode)) {
         if (chdir(path) < 0)
             complain(check, path, strerror(errno));
-        else if (may_look(check, "."))
+        else if (may_look(check))
             check_all(check);
     } else {
         char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
         if (slash && (!directory || chdir(directory) < 0))
             complain(check, path, strerror(directory ? errno : ENOMEM));
-        else
+        else if (may_look(check))
             check_file(check, slash ? slash + 1 : path);
         free(directory);
     }

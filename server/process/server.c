@@ -288,6 +288,13 @@ static void have_shards_look(void) {
     for (unsigned shard; wakes_take(&wakes, &shard);) (void)io_wake_fd(mailboxes[shard].wake_fd);
 }
 
+/* Tells the service manager that all is well, if it is, and it is time to. Microseconds until it is again; -1: never. */
+static int64_t show_life(void) {
+    struct timespec interval;
+    if (systemd_due() && watchdog_shards_turn()) systemd_watchdog();
+    return systemd_interval(&interval) ? interval.tv_sec * 1000000 + interval.tv_nsec / 1000 : -1;
+}
+
 /* Somebody outside wants the end: what is not saved yet is, if there are save points or he says so. False: the server goes
  * on, for it could not be saved. */
 static bool save_for_signal(int64_t how) {
@@ -296,7 +303,7 @@ static bool save_for_signal(int64_t how) {
     log_notice("Saving the final RDB snapshot before exiting.");
     systemd_extend(SAVE_SECONDS);
     interrupt_watch(INTERRUPT_END); /* he need not wait for it */
-    bool saved = snapshot_ask(have_shards_look);
+    bool saved = snapshot_ask(have_shards_look, show_life);
     interrupt_unwatch();
     save_at_end = saved;
     if (!saved)
@@ -337,7 +344,7 @@ int server_run(void) {
             (from_here ||
              save_for_signal(got == SIGINT ? config.shutdown_on_sigint : config.shutdown_on_sigterm)))
             break;
-        if (systemd_due() && watchdog_shards_turn()) systemd_watchdog();
+        (void)show_life();
     }
     interrupt_watch(INTERRUPT_END);
     log_notice("Shutting down");

@@ -352,6 +352,13 @@ def run_refuse(_):
             sys.exit("--check-data ended with %d, and said:\n%s" % (result.returncode, result.stdout))
         if sorted(os.listdir(server.directory)) != [FILE] or open(path, "rb").read() != bad:
             sys.exit("the directory is not as it was: %r" % os.listdir(server.directory))
+        os.remove(path)
+        os.mkdir(path)
+        result = subprocess.run([program(), "--check-data", server.directory], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                timeout=60, check=False)
+        if result.returncode != 1 or result.stdout != "kevy: dump.rdb: Is a directory\n":
+            sys.exit("--check-data ended with %d, and said:\n%s" % (result.returncode, result.stdout))
+        os.rmdir(path)
         with open(path, "wb") as file:
             file.write(bad[:19] + bad[-9:])
         result = subprocess.run([program(), "--check-data", server.directory], text=True, stdout=subprocess.PIPE, timeout=60, check=True)

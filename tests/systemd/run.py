@@ -11,6 +11,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -96,6 +97,24 @@ def check_supervised(shards):
     manager.wait_for("STOPPING=1")
 
 
+def check_last_save():
+    """Who is told to end by somebody else than the manager saves as long as that takes, and shows that it lives meanwhile."""
+    manager = Manager()
+    with kevy.Server("--supervised", "auto", "--save", "3600 1", "--rdb-key-save-delay", "600000000", shards=1, env=manager.environment) as server:
+        with server.client() as client:
+            client.call("SET", "key", "value")
+        os.kill(server.pid, signal.SIGTERM)
+        kevy.eventually("the last save to begin", lambda: "Saving the final RDB snapshot" in server.log())
+        while manager.receive(0) is not None:  # what it has told before
+            pass
+        for _ in range(3):
+            manager.wait_for("WATCHDOG=1")
+        os.kill(server.pid, signal.SIGINT)  # it does not wait for the save
+        if server.wait("a server to end at once") != 1:
+            fail("who insists that the server ends is told that it has saved")
+        server.kill()
+
+
 def check_unsupervised():
     manager = Manager()
     with kevy.Server("--supervised", "no", shards=1, env=manager.environment):
@@ -108,6 +127,7 @@ def check_unsupervised():
 def notify(_options):
     for shards in (1, 4):
         check_supervised(shards)
+    check_last_save()
     check_unsupervised()
 
 

@@ -127,7 +127,7 @@ static inline const char *set(const char *first, ...) {
     va_start(rest, first);
     for (const char *word = first; word; word = va_arg(rest, const char *)) pairs[count++] = bytes_of(word);
     va_end(rest);
-    return config_set(pairs, count / 2, error) ? "" : error;
+    return config_set(pairs, count / 2, (struct config_follower){0}, error) ? "" : error;
 }
 #define CHECK_SET(expected, ...) CHECK_BYTES(bytes_of(set(__VA_ARGS__, NULL)), bytes_of(expected))
 

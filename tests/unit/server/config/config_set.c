@@ -91,6 +91,27 @@ static void set_changes_all_or_nothing(void) {
     CHECK(config.timeout == 5 && config.maxclients == 12 && config_has_password());
 }
 
+static bool refuse(void *context, char error[CONFIG_ERROR_MAX]) {
+    CHECK(config.timeout == 9 && config_has_password() && config_saves());
+    snprintf(error, CONFIG_ERROR_MAX, "ERR %s", (const char *)context);
+    return false;
+}
+
+static void what_cannot_be_followed_is_undone(void) {
+    static const struct bytes pairs[] = {BYTES_INIT("timeout"), BYTES_INIT("9"),    BYTES_INIT("requirepass"),
+                                         BYTES_INIT("x"),       BYTES_INIT("save"), BYTES_INIT("60 1")};
+    static char why[] = "no";
+    struct config_follower follower = {refuse, why};
+    char error[CONFIG_ERROR_MAX];
+    config_defaults();
+    CHECK_SET("", "timeout", "5", "save", "");
+    option_find(BYTES("timeout"))->set = false;
+    CHECK(!config_set(pairs, 3, follower, error));
+    CHECK_BYTES(bytes_of(error), BYTES("ERR no"));
+    CHECK(config.timeout == 5 && !config_has_password() && !config_saves());
+    CHECK(!option_find(BYTES("timeout"))->set && option_find(BYTES("save"))->set);
+}
+
 static void set_of_more_pairs_than_options_is_refused(void) {
     config_defaults();
     uint32_t count = 2 * option_count();
@@ -98,7 +119,7 @@ static void set_of_more_pairs_than_options_is_refused(void) {
     char error[CONFIG_ERROR_MAX];
     CHECK(pairs);
     for (uint32_t i = 0; i < 2 * count; i += 2) pairs[i] = BYTES("timeout"), pairs[i + 1] = BYTES("1");
-    CHECK(!config_set(pairs, count, error));
+    CHECK(!config_set(pairs, count, (struct config_follower){0}, error));
     CHECK(strstr(error, "duplicate parameter"));
     free(pairs);
 }
@@ -118,7 +139,7 @@ static void *set_and_get(void *password) {
         struct bytes pairs[] = {BYTES("requirepass"), bytes_of(password), BYTES("timeout"), BYTES("7")},
                      all = BYTES("*");
         char error[CONFIG_ERROR_MAX];
-        CHECK(config_set(pairs, 2, error));
+        CHECK(config_set(pairs, 2, (struct config_follower){0}, error));
         CHECK(!config_password_is(BYTES("neither")));
         CHECK(config_get(&all, 1, ignore_count, ignore_pair, NULL));
     }
@@ -145,6 +166,7 @@ int main(void) {
     RUN(set_of_what_has_no_effect_is_taken_and_logged);
     RUN(set_gives_redis_errors);
     RUN(set_changes_all_or_nothing);
+    RUN(what_cannot_be_followed_is_undone);
     RUN(set_of_more_pairs_than_options_is_refused);
     RUN(threads_may_set_and_get_at_the_same_time);
     return dir_remove();

@@ -122,6 +122,16 @@ static void limits_change_the_classes_they_name(void) {
                  "normal 1 2 2147483647 slave 268435456 67108864 60 pubsub 33554432 8388608 60");
 }
 
+static void names_are_no_paths(void) {
+    CHECK_PARSED("dbfilename", "a/b", "!dbfilename can't be a path, just a filename");
+    CHECK_PARSED("dbfilename", "a b.rdb", "a b.rdb");
+    CHECK_PARSED("appendfilename", "a/b", "!appendfilename can't be a path, just a filename");
+    CHECK_PARSED("appendfilename", "", "!appendfilename can't be empty");
+    CHECK_PARSED("appenddirname", "a/", "!appenddirname can't be a path, just a dirname");
+    CHECK_PARSED("appenddirname", "", "!appenddirname can't be empty");
+    CHECK_PARSED("appenddirname", "a", "a");
+}
+
 static void save_points_are_pairs(void) {
     CHECK_PARSED("save", "3600 1 300 100", "3600 1 300 100");
     CHECK_PARSED("save", "", "");
@@ -295,6 +305,7 @@ int main(void) {
     RUN(choices_are_named_in_any_case_and_all_told);
     RUN(lists_are_brought_to_single_spaces);
     RUN(limits_change_the_classes_they_name);
+    RUN(names_are_no_paths);
     RUN(save_points_are_pairs);
     RUN(choices_of_several_words_are_shown_in_one_order);
     RUN(classes_of_events_are_shown_in_one_order);

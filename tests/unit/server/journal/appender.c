@@ -10,8 +10,11 @@ static void a_first_start_makes_a_base_and_a_file(void) {
     CHECK_BYTES(disk_contents(&disk, LOG_LIST), BYTES("file appendonly.aof.1.base.rdb seq 1 type b\n"
                                                       "file appendonly.aof.1.incr.aof seq 1 type i\n"));
     CHECK(disk_has(LOG_BASE(1)) && disk_contents(&disk, LOG_INCR(1)).len == 0);
+    CHECK_INT(appender_figures().buffered, 0);
     EXPECT("set k v\nget k\n", OK "$1\r\nv\r\n");
+    CHECK(appender_figures().buffered > 30);
     log_turns(1);
+    CHECK_INT(appender_figures().buffered, 0);
     CHECK(disk_says(LOG_INCR(1), "*3\r\n$3\r\nset\r\n$1\r\nk\r\n$1\r\nv\r\n"));
     CHECK(appender_figures().unsynced);
     log_turns(1 + WRITER_SYNC_MS);
@@ -160,6 +163,22 @@ static void where_it_cannot_be_switched_on_nothing_changes(void) {
             if (!met) break;
         }
     CHECK(refusals > 2 && failures > 5);
+}
+
+/* Its name may have been lost when it could not be synced, whether it was this process that made it or one before. */
+static void a_directory_that_is_there_already_is_synced(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    disk.fails = DISK_SYNCS_DIRECTORY;
+    disk.fails_at = 1;
+    EXPECT("config set timeout 7 appendonly yes\nconfig get timeout\n",
+           NOT_ON "*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n");
+    CHECK(disk.calls[DISK_MAKES_DIRECTORY] == 1 && disk.calls[DISK_SYNCS_DIRECTORY] == 1);
+    EXPECT("config set appendonly yes\n", OK);
+    CHECK(disk.calls[DISK_MAKES_DIRECTORY] == 2);
+    CHECK_INT(disk.calls[DISK_SYNCS_DIRECTORY], 3);
+    log_stop();
+    disk_free(&disk);
 }
 
 static void a_rewrite_makes_everything_anew(void) {
@@ -405,6 +424,7 @@ int main(void) {
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
+    RUN(a_directory_that_is_there_already_is_synced);
     RUN(a_rewrite_makes_everything_anew);
     RUN(a_rewrite_without_a_log_makes_a_base);
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);

@@ -116,10 +116,30 @@ static void short_writes_go_on(void) {
     }
 }
 
+/* All of a transaction is one batch, however large; the next one has no use for so much memory. */
+static void memory_of_a_large_transaction_is_given_back(void) {
+    enum { RECORDS = 3000 };
+    static char text[BATCH_PIECE_MIN - 1];
+    memset(text, 'x', sizeof text);
+    begin();
+    for (unsigned i = 0; i < RECORDS; i++) queue_add_text(&queue, 7, (struct bytes){text, sizeof text});
+    queue_seal(&queue, 1);
+    CHECK_INT(batch_gather(&batch, &merge), 0);
+    CHECK(batch.len > RECORDS * sizeof text && batch.capacity >= batch.len && batch.piece_count == 0);
+    merge_release(&merge);
+    CHECK_INT(batch_gather(&batch, &merge), -EAGAIN);
+    CHECK(batch.capacity < 2 * BATCH_BYTES);
+    add("*1\r\n$4\r\nPING\r\n", 2);
+    CHECK_INT(batch_gather(&batch, &merge), 0);
+    CHECK_INT(batch.last, 2);
+    end();
+}
+
 int main(void) {
     RUN(a_batch_says_what_it_is);
     RUN(no_batch_ends_where_a_line_of_padding_does);
     RUN(no_more_tickets_are_gathered_than_asked_for);
     RUN(short_writes_go_on);
+    RUN(memory_of_a_large_transaction_is_given_back);
     return 0;
 }

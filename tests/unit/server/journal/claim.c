@@ -61,6 +61,7 @@ static void another_server_is_named(void) {
              "another server (pid %d) keeps its data in the directory %s: ", (int)child, config.dir);
     CHECK(strncmp(why, expected, strlen(expected)) == 0);
     CHECK_INT(claim_holder("."), child);
+    CHECK(!claim_for_repair("."));
     make("temp-999999999.rdb");
     CHECK_INT(claim_tidy(), 0); /* it may be the other's */
     CHECK(exists("temp-999999999.rdb"));
@@ -72,6 +73,18 @@ static void another_server_is_named(void) {
     claim_release();
     CHECK_INT(claim_holder("."), -1);
     CHECK_INT(claim_tidy(), 1);
+}
+
+static void repair(void) {
+    char why[CLAIM_WHY_SIZE];
+    CHECK(claim_for_repair("nothing")); /* nobody has it */
+    CHECK(claim_for_repair("."));
+    CHECK(!claim_directory(why));
+}
+static void no_server_begins_where_files_are_repaired(void) {
+    claim_release(); /* claim_tidy's */
+    in_child(repair);
+    CHECK_INT(claim_holder("."), -1);
 }
 
 static void what_was_left_half_written_goes(void) {
@@ -108,6 +121,7 @@ int main(void) {
     config_defaults();
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(another_server_is_named);
+    RUN(no_server_begins_where_files_are_repaired);
     RUN(what_was_left_half_written_goes);
     in_child(where_nothing_can_be_locked_it_goes_on);
     CHECK_INT(rmdir(directory), 0);

@@ -108,7 +108,7 @@ static void errors_are_those_of_the_kernel(void) {
     CHECK_INT(mkdir("d", 0700), 0);
     int file = disk->open(disk, "d", DISK_READ);
     CHECK(file >= 0);
-    CHECK_INT(disk->size(disk, file), -EINVAL); /* no file */
+    CHECK_INT(disk->size(disk, file), -EISDIR);
     CHECK_INT(disk->read(disk, file, data, sizeof data), -EISDIR);
     CHECK_INT(disk->close(disk, file), 0);
     CHECK_INT(disk->open(disk, "d", DISK_CREATE), -EISDIR);

@@ -201,6 +201,26 @@ static void save_points_say_when_it_is_time(void) {
     end_on_disk();
 }
 
+/* By a day: what is due within two minutes is not due in a day and two minutes. */
+static void a_clock_that_is_set_back_puts_no_save_off(void) {
+    begin_on_disk();
+    int64_t back_ms = now_ms - 86400000;
+    options_set("save 100 1\n");
+    run_format("set k v\n");
+    disk.fails = DISK_OPENS;
+    disk.fails_at = 1;
+    CHECK(snapshot_begin_due(now_ms + 101000));
+    walk_all();
+    CHECK(snapshot_figures(now_ms).failed);
+    CHECK_INT(snapshot_due_ms(now_ms + 101000), now_ms + 107000);
+    CHECK_INT(snapshot_due_ms(back_ms), back_ms + 101000);
+    CHECK_INT(snapshot_due_ms(back_ms + 50000), back_ms + 101000);
+    CHECK(!snapshot_begin_due(back_ms + 100000) && snapshot_begin_due(back_ms + 101000));
+    walk_all();
+    CHECK(!snapshot_figures(now_ms).failed);
+    end_on_disk();
+}
+
 /* A save would put half of the data in the place of all. */
 static void nothing_is_saved_while_data_are_loaded(void) {
     begin_on_disk();
@@ -230,6 +250,7 @@ int main(void) {
     RUN(a_foreign_directory_is_a_failure);
     RUN(what_is_given_up_has_not_failed);
     RUN(save_points_say_when_it_is_time);
+    RUN(a_clock_that_is_set_back_puts_no_save_off);
     RUN(nothing_is_saved_while_data_are_loaded);
     CHECK_INT(rmdir(directory), 0);
     return 0;
