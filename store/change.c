@@ -98,10 +98,12 @@ static struct entry *make_entry(struct keyspace *ks, struct bytes name, bool exp
 
 static void detach(struct keyspace *ks, struct keyspace_database *db, struct entry *e) {
     if (!e->expires) return;
-    bool expiring = entry_expiry(e) > 0;
-    assert(db->wheel && db->expiring >= expiring); /* 1 */
+    int64_t expiry_ms = entry_expiry(e);
+    assert(db->wheel && db->expiring >= (expiry_ms > 0)); /* 1 */
+    debug_assert(db->wheel->keys_ms >= (uint64_t)expiry_ms);
     expiry_remove(&ks->slab, db->wheel, e);
-    db->expiring -= expiring;
+    db->wheel->keys_ms -= (uint64_t)expiry_ms;
+    db->expiring -= expiry_ms > 0;
     db->timed -= entry_timed(e);
 }
 
@@ -110,7 +112,9 @@ static void attach(struct keyspace *ks, struct keyspace_database *db, struct ent
     if (!e->expires) return;
     assert(db->wheel && db->expiring < db->table.entries); /* 1 */
     expiry_add(&ks->slab, db->wheel, e);
-    db->expiring += entry_expiry(e) > 0;
+    int64_t expiry_ms = entry_expiry(e);
+    db->wheel->keys_ms += (uint64_t)expiry_ms;
+    db->expiring += expiry_ms > 0;
     db->timed += entry_timed(e);
     int64_t due_ms = entry_expiry_record(e)->expiry_ms;
     if (__builtin_expect(due_ms >= ks->next_expiry_ms, 1)) return;

@@ -169,6 +169,11 @@ uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db) {
     return ks->db[db].expiring;
 }
 
+unsigned __int128 keyspace_expiry_sum(const struct keyspace *ks, unsigned db) {
+    const struct expiry *wheel = ks->db[db].wheel;
+    return wheel ? wheel->keys_ms : 0;
+}
+
 uint64_t keyspace_memory(const struct keyspace *ks) {
     return ks->slab.used_bytes + ks->block_bytes;
 }

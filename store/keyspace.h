@@ -77,6 +77,8 @@ struct entry *keyspace_search(const struct keyspace *ks, unsigned db, struct key
 /* Entries, expired ones included; and those of them whose key has an expiry. */
 static inline uint64_t keyspace_count(const struct keyspace *ks, unsigned db);
 uint64_t keyspace_count_expiring(const struct keyspace *ks, unsigned db);
+/* The times, in Unix ms, at which the keys of those expire, all together. */
+unsigned __int128 keyspace_expiry_sum(const struct keyspace *ks, unsigned db);
 /* Entries whose elements may expire by themselves. */
 static inline uint64_t keyspace_count_timed(const struct keyspace *ks, unsigned db);
 /* Bytes that entries, their blocks and tables take, rounding to size classes included. It falls with every

@@ -23,7 +23,7 @@ COMMAND(dbsize) = {.name = "dbsize",
 
 /* ---- INFO keyspace -------------------------------------------------------------------------------- */
 
-enum { TTL_SAMPLES = 64 }; /* keys of a database that averages are taken from */
+enum { STALE_SAMPLES = 64 }; /* keys of a database that are looked at */
 
 static uint64_t count_expiring(unsigned db) {
     uint64_t expiring = 0;
@@ -35,16 +35,15 @@ static uint64_t count_expiring(unsigned db) {
 /* Of some random keys of a database, those with an expiry: */
 struct sample {
     unsigned over;  /* are to be deleted, */
-    unsigned alive; /* have some time left, */
-    double ttl_ms;  /* so much together */
+    unsigned alive; /* have some time left */
 };
 
-/* One key from each stripe in turn that has such keys; a few stripes twice, and a single one TTL_SAMPLES times. The time
+/* One key from each stripe in turn that has such keys; a few stripes twice, and a single one STALE_SAMPLES times. The time
  * decides which keys: keyspace_random mixes what it is given. */
 static struct sample sample_expiring(unsigned db, int64_t now_ms) {
     struct sample sample = {0};
     uint64_t first = (uint64_t)now_ms;
-    for (unsigned i = 0, taken = 0; taken < TTL_SAMPLES && i < stripes.count + TTL_SAMPLES; i++) {
+    for (unsigned i = 0, taken = 0; taken < STALE_SAMPLES && i < stripes.count + STALE_SAMPLES; i++) {
         const struct keyspace *ks = stripes.all[(first + i) % stripes.count].keyspace;
         if (!keyspace_count_expiring(ks, db)) continue;
         const struct entry *e = keyspace_random(ks, db, first + i);
@@ -53,7 +52,6 @@ static struct sample sample_expiring(unsigned db, int64_t now_ms) {
         bool over = entry_expired(e, now_ms);
         sample.over += over;
         sample.alive += !over;
-        if (!over) sample.ttl_ms += (double)(entry_expiry(e) - now_ms);
     }
     return sample;
 }
@@ -72,13 +70,22 @@ static void measure_stale(struct info *info) {
 }
 INFO_MEASURE(STATS, measure_stale);
 
+/* Of this many keys, which is not 0. */
+static int64_t mean_ttl_ms(unsigned db, uint64_t expiring, int64_t now_ms) {
+    unsigned __int128 sum = 0;
+    assert(expiring > 0);
+    for (unsigned i = 0; i < stripes.count; i++) sum += keyspace_expiry_sum(stripes.all[i].keyspace, db);
+    int64_t mean_ms = (int64_t)(sum / expiring);
+    return mean_ms > now_ms ? mean_ms - now_ms : 0; /* what is over may not be deleted yet */
+}
+
 static void section_keyspace(struct info *info) {
     for (unsigned db = 0; db < (unsigned)config.databases; db++) {
         uint64_t keys = keys_count(db), expiring = count_expiring(db);
         if (!keys) continue;
-        struct sample sample = expiring ? sample_expiring(db, info->now_ms) : (struct sample){0};
+        int64_t ttl_ms = expiring ? mean_ttl_ms(db, expiring, info->now_ms) : 0;
         INFO_LINE(info, "db%u:keys=%llu,expires=%llu,avg_ttl=%lld", db, (unsigned long long)keys,
-                  (unsigned long long)expiring, (long long)info_ratio(sample.ttl_ms, sample.alive));
+                  (unsigned long long)expiring, (long long)ttl_ms);
     }
 }
 INFO_SECTION(keyspace) = {

@@ -186,7 +186,7 @@ static void pfcount(struct call *call) {
 COMMAND(pfcount) = {
     .name = "pfcount",
     .arity = -2,
-    .flags = CMD_READONLY,
+    .flags = CMD_READONLY | CMD_MAY_REPLICATE, /* the count that it keeps is a change */
     .keys =
         {{.flags = KEY_RW | KEY_ACCESS,
           .first = 1,

@@ -247,7 +247,7 @@ COMMAND(latency_histogram_) = {
     .complexity = "O(N) where N is the number of commands with latency information being retrieved.",
     .summary = "Return the cumulative distribution of latencies of a subset of commands or all.",
     .tips = LATENCY_TIPS,
-    .syntax = "[<COMMAND>]..."};
+    .syntax = "[<command>]..."};
 
 /* ---- GRAPH ---------------------------------------------------------------------------------------- */
 
@@ -352,9 +352,6 @@ static void latency_help(struct call *call) {
         "    Return a human readable latency analysis report.",
         "GRAPH <event>",
         "    Return an ASCII latency graph for the <event> class.",
-        "HISTOGRAM [COMMAND ...]",
-        "    Return a cumulative distribution of commands in the format of a histogram.",
-        "    If no commands are specified then all histograms are replied.",
         "HISTORY <event>",
         "    Return time-latency samples for the <event> class.",
         "LATEST",
@@ -362,12 +359,19 @@ static void latency_help(struct call *call) {
         "RESET [<event> ...]",
         "    Reset latency data of one or more <event> classes.",
         "    (default: reset all data for all event classes)",
+        "HISTOGRAM [COMMAND ...]",
+        "    Return a cumulative distribution of latencies in the format of a histogram for the specified "
+        "command names.",
+        "    If no commands are specified then all histograms are replied.",
     };
     HELP_REPLY(call, lines);
 }
 COMMAND(latency_help) = {.container = "latency",
                          .name = "help",
-                         HELP_ROW,
+                         .arity = 2,
+                         .flags = CMD_LOADING | CMD_STALE | CMD_BOUNDED,
+                         .complexity = "O(1)",
+                         .summary = "Show helpful text about the different subcommands.",
                          .run = latency_help,
                          .group = GROUP_SERVER,
                          .since = "2.8.13"};

@@ -137,10 +137,10 @@ static const char *incompatible(const struct adding *adding) {
     return NULL;
 }
 
-/* Options and numbers of ZADD. False after replying. */
-static bool add_options(struct call *call, struct adding *adding) {
+/* Options and numbers of ZADD, and of ZINCRBY, which Redis reads the same way. False after replying. */
+static bool add_options(struct call *call, unsigned flags, struct adding *adding) {
     unsigned flag;
-    *adding = (struct adding){.first = 2};
+    *adding = (struct adding){.flags = flags, .first = 2};
     for (; adding->first < call->argc && (flag = add_flag(call->argv[adding->first])); adding->first++)
         adding->flags |= flag;
     uint32_t left = call->argc - adding->first;
@@ -248,11 +248,15 @@ static void add_all(struct call *call, struct adding *adding) {
         reply_added(call, adding);
 }
 
-void zset_add(struct call *call) {
+static void add_with(struct call *call, unsigned flags) {
     struct adding adding;
-    if (!add_options(call, &adding)) return;
+    if (!add_options(call, flags, &adding)) return;
     if (add_scores(call, &adding)) add_all(call, &adding);
     free_scores(&adding);
+}
+
+void zset_add(struct call *call) {
+    add_with(call, 0);
 }
 /* Of those that have one score and one member, and no options. */
 static void added_ahead(const struct command_ahead *ahead) {
@@ -290,8 +294,7 @@ COMMAND(zadd) = {
               "[increment:INCR@3.0.2] score_member:{ <score:double> <member> } ..."};
 
 static void zincrby(struct call *call) {
-    struct adding adding = {.flags = ADD_INCR, .first = 2, .count = 1};
-    if (add_scores(call, &adding)) add_all(call, &adding);
+    add_with(call, ADD_INCR);
 }
 COMMAND(zincrby) = {.name = "zincrby",
                     .arity = 4,

@@ -231,9 +231,12 @@ static void queue(struct call *call, const struct request *request) {
 }
 
 static enum verdict run_gated(struct call *call, const struct request *request) {
+    struct executor *executor = executor_of(call);
     enum verdict verdict = gates_ask(call, request);
+    bool queues = verdict == PASS && executor->gates & request->command->gates & GATE_MASK(MODE_QUEUE);
+    executor->set_aside += verdict == REFUSED || queues;
     if (verdict != PASS) return verdict;
-    if (executor_of(call)->gates & request->command->gates & GATE_MASK(MODE_QUEUE))
+    if (queues)
         queue(call, request);
     else
         run_locked(call, request);
@@ -512,7 +515,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     call->db = client->db;
     executor->gates = gates_for(executor, client);
     executor->effects.tracking.own.client_id = client->id;
-    executor->share_count = 0;
+    executor->share_count = executor->set_aside = 0;
     executor->effects.keeps_expired = pause_until_ms() > executor->effects.now_ms;
     while (done < count && !held) {
         if (batch[done].plain && fast_path(call, batch[done].command)) {
@@ -530,7 +533,9 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     debug_assert(!call->effects->ready.first && !call->waits);
     debug_assert(done <= count && call->reply == reply && call->client == client);
     if (done + held) client_set(client->last_command, batch[done + held - 1].command);
-    metric_add(&executor->metrics.commands_processed, done);
+    assert(executor->set_aside <= done);
+    metric_add(&executor->metrics.commands_processed, done - executor->set_aside);
+    executor->requests += done;
     client_set(client->commands, client->commands + done);
     executor->effects.tracking.own.client_id = 0;
     if (!executor->effects.replay_ms) share_time(executor);

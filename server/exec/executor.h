@@ -62,7 +62,9 @@ struct executor {
     struct request batch[BATCH_REQUESTS];
     struct time_share shares[BATCH_REQUESTS]; /* of the batch's time */
     unsigned share_count;
-    const char *bytes; /* that the batch was parsed from, for the journal; NULL: they are not at hand */
+    unsigned set_aside; /* requests of the batch that have not run: they were refused, or queued by MULTI */
+    uint64_t requests;  /* that were done with, also those */
+    const char *bytes;  /* that the batch was parsed from, for the journal; NULL: they are not at hand */
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     struct wait wait;                       /* what the running command has asked to wait for */
     struct deadlines deadlines;             /* when waits of its clients are over */

@@ -39,8 +39,8 @@ enum nested nested_run(struct call *outer, const struct saved *saved, struct cli
     struct call call = nested_call(outer, saved, as, reply);
     uint64_t errors = reply->errors;
     int64_t now_ms = call.effects->now_ms;
-    metric_add(&call.effects->metrics->commands_processed, 1);
     bool passed = gates_ask_nested(&call) == PASS;
+    metric_add(&call.effects->metrics->commands_processed, passed);
     if (call.command->flags & CMD_MAY_REPLICATE)
         effects_claim_changed(call.effects); /* what it tells others may tell of what was changed before it */
     if (passed) dispatch_run(&call);

@@ -171,8 +171,8 @@ static enum pace_epoch ordinary(struct pace *pace, uint64_t now_us, uint64_t don
 void pace_next(struct pace *pace, uint64_t now_us, uint64_t requests, uint64_t cpu_ns) {
     enum pace_epoch next = PACE_ORDINARY;
     assert(pace_due(pace, now_us));
-    /* CONFIG RESETSTAT begins again. */
-    uint64_t done = requests > pace->requests ? requests - pace->requests : 0;
+    assert(requests >= pace->requests);
+    uint64_t done = requests - pace->requests;
     if (done < pace->epoch_receives) done = pace->epoch_receives;
     switch (pace->kind) {
     case PACE_ORDINARY: next = ordinary(pace, now_us, done, cpu_ns - pace->cpu_ns); break;

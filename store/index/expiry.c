@@ -42,6 +42,7 @@ struct expiry *expiry_new(struct slab *slab, int64_t now_ms) {
     if (handle == 0) return NULL;
     struct expiry *wheel = arena_at(&slab->arena, handle);
     wheel->now_ms = now_ms;
+    wheel->keys_ms = 0;
     for (unsigned level = 0; level < EXPIRY_LEVELS; level++) {
         wheel->occupied[level] = 0;
         for (unsigned slot = 0; slot < EXPIRY_SLOTS; slot++) list_init(slab, &wheel->slots[level][slot]);

@@ -23,8 +23,11 @@
 
 enum { EXPIRY_DIGIT_BITS = 6, EXPIRY_SLOTS = 1 << EXPIRY_DIGIT_BITS, EXPIRY_LEVELS = 11 };
 
+typedef unsigned __int128 expiry_sum __attribute__((aligned(8))); /* as what lies in the slab is */
+
 struct expiry {
     int64_t now_ms;
+    expiry_sum keys_ms; /* when the keys of its entries expire, all together; kept by whoever adds them */
     uint64_t occupied[EXPIRY_LEVELS]; /* a bit a slot */
     struct link slots[EXPIRY_LEVELS][EXPIRY_SLOTS];
     struct link overdue;

@@ -86,12 +86,15 @@ static void check_entry(const struct model_entry *m, const struct entry *e, stru
 static void check_model(const struct model *model) {
     for (unsigned db = 0; db < DATABASES; db++) {
         unsigned count = 0, expiring = 0;
+        unsigned __int128 times = 0; /* some of these are the last that there are */
         for (unsigned k = 0; k < KEYS; k++) {
             const struct model_entry *m = &model->entries[db][k];
             check_entry(m, keyspace_find(model->ks, db, model->keys[k]), model->keys[k]);
             count += m->present;
             expiring += m->present && m->expiry_ms;
+            if (m->present) times += (uint64_t)m->expiry_ms;
         }
+        CHECK(keyspace_expiry_sum(model->ks, db) == times);
         CHECK_INT(keyspace_count(model->ks, db), count);
         CHECK_INT(keyspace_count_expiring(model->ks, db), expiring);
     }

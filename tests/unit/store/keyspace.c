@@ -274,6 +274,7 @@ static void flushing_is_at_once_and_upkeep_returns_all_memory(void) {
     uint64_t full = keyspace_memory(ks);
     keyspace_flush(ks, 0);
     CHECK(keyspace_count(ks, 0) == 0 && keyspace_count_expiring(ks, 0) == 0);
+    CHECK(keyspace_expiry_sum(ks, 0) == 0);
     CHECK(keyspace_find(ks, 0, key_of_number(buffer, 5)) == NULL);
     CHECK(keyspace_memory(ks) == full); /* nothing was touched */
     CHECK_INT(keyspace_buried(ks), 200000);

@@ -110,7 +110,7 @@ static void commands_within_exec_are_counted(void) {
     CHECK_INT(counted("incr")->failed, 1);
     CHECK_INT(counted("exec")->calls, 1);
     CHECK_INT(counted("exec")->failed, 0);
-    CHECK_INT(shards->exec.metrics.commands_processed, 9 + 4);
+    CHECK_INT(shards->exec.metrics.commands_processed, 5 + 4);
     end();
 }
 

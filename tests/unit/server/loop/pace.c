@@ -442,17 +442,6 @@ static void one_lucky_trial_is_not_enough(void) {
     CHECK_INT(s.pace.wins, 0);
 }
 
-/* CONFIG RESETSTAT in mid-epoch: the counter of requests begins again. */
-static void counters_that_begin_again_do_no_harm(void) {
-    struct stage s;
-    open_stage(&s);
-    epochs_gathered(&s, &pipelines, 5);
-    s.requests = 0;
-    play(&s, &pipelines);
-    play(&s, &pipelines);
-    CHECK(want_for(&s, OPTION_US) > 1);
-}
-
 /* ---- Spinning ------------------------------------------------------------------------------------------- */
 
 static void spinning_is_earned_by_short_gaps_of_few_connections(void) {
@@ -536,7 +525,6 @@ int main(void) {
     RUN(where_gathering_costs_more_it_ends_within_a_fifth_of_a_second);
     RUN(a_change_of_mind_is_possible_at_any_time);
     RUN(one_lucky_trial_is_not_enough);
-    RUN(counters_that_begin_again_do_no_harm);
     RUN(spinning_is_earned_by_short_gaps_of_few_connections);
     RUN(waits_are_slow_if_they_are_long_and_do_not_gather);
     RUN(many_connections_are_spun_for_where_they_are_brisk);

@@ -186,12 +186,14 @@ static void expired(void *context, const struct expired *what) {
 /* Fields that were told of are gone, unless memory ran out; those that were not are there. */
 static void time_goes_on(void) {
     char text[TEXT_MAX];
+    uint64_t times = 0; /* of keys, not of their fields */
     now_ms += random_below(30);
     memset(told, 0, sizeof told);
     CHECK(keyspace_expire(ks, now_ms, 1 + random_below(40), expired, NULL) <= 40);
     for (unsigned i = 0; i < KEYS; i++) {
         struct entry *e = keyspace_find(ks, 0, key_of(names[i]));
         CHECK((e != NULL) == (models[i].count > 0));
+        times += e ? (uint64_t)models[i].expiry_ms : 0;
         for (unsigned field = 0; e && field < FIELDS; field++) {
             struct value value = entry_value(e);
             struct element found;
@@ -203,6 +205,7 @@ static void time_goes_on(void) {
         /* Where memory was missing it is filed later than it is due: as it should be after the next change. */
         if (e && fail_every) keyspace_refile(ks, 0, e, 0);
     }
+    CHECK(keyspace_expiry_sum(ks, 0) == times);
 }
 
 static const struct modelled keys = {names, models, sizeof *models, check_value};
