@@ -351,7 +351,7 @@ static __attribute__((noinline)) unsigned look_ahead(struct call *call, const st
         ahead.value = &value;
         command->ahead(&ahead);
     }
-    stripe_leave(stripe, call->effects->wakes, call->effects->now_ms); /* there may be news from before */
+    stripe_unlock(stripe);
     return ahead.count;
 }
 
