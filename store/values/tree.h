@@ -40,8 +40,8 @@ struct tree {
     enum tree_kind kind;
 };
 
-/* Which children a descent took from the root down. It is a guess, which a later descent tests at each node before it follows
- * it: one that is wrong by then, or was made in another tree, costs a search and does no harm. */
+/* Which children a descent took from the root down. It is a guess, which a later descent tests at each node before it
+ * follows it: one that is wrong by then, or was made in another tree, costs a search and does no harm. */
 enum { TREE_GUESS_LEVELS = 4 };
 struct tree_guess {
     uint8_t levels; /* that are guessed; 0: none */
