@@ -130,10 +130,10 @@ static bool look_up(const struct value *value, const struct tree_item *item) {
 }
 
 static void ask_ahead(const struct value *value, const struct tree_item *items) {
-    const struct leaf *leaves[TREE_AHEAD_MOST];
+    struct tree_found found[TREE_AHEAD_MOST];
     uint64_t hashes[TREE_AHEAD_MOST];
     for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) hashes[i] = items[i].key.high;
-    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST, leaves);
+    tree_ahead_of_hashes(&value->tree, hashes, TREE_AHEAD_MOST, found);
 }
 
 static void time_lookups(const struct value *value, uint64_t elements) {
@@ -219,7 +219,7 @@ int main(int argc, char **argv) {
     struct heaps *heaps = heaps_new(1, false);
     if (heaps == NULL || elements == 0) return 1;
     heap = heaps_at(heaps, 0);
-    context = (struct tree_context){heap, &seed, &graves, false};
+    context = (struct tree_context){heap, &seed, &graves, false, NULL};
     for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (argc < 3 || strcmp(argv[2], shapes[i].name) == 0) measure(&shapes[i], elements);
     if (argc < 3) time_open_table(elements);

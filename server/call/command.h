@@ -146,6 +146,7 @@ struct command_ahead {
     const struct value *value;
     const struct bytes *argvs[COMMAND_AHEAD_MOST]; /* of as many arguments as the row's arity says, or more */
     unsigned count;
+    struct tree_guess *guesses; /* one a request, which will have it as call->guess; none is known yet */
 };
 
 struct command {

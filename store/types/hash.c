@@ -374,14 +374,15 @@ static enum hash_changed set_in_object(struct edit *edit, struct bytes field, st
     return changed;
 }
 
-enum hash_changed hash_put(struct keyspace *ks, struct object *object, struct bytes field,
-                           struct bytes value) {
+enum hash_changed hash_put(struct keyspace *ks, struct object *object, struct bytes field, struct bytes value,
+                           const struct tree_guess *guess) {
     struct collection *collection = collection_of(object);
     assert(object->form == HASH_FORM_TREE && !object_shared(object) && !collection->times);
     if (collection->long_bytes || field.len > ELEMENT_PLAIN_MAX || value.len > ELEMENT_PLAIN_MAX)
         return HASH_NO_MEMORY;
     struct tree_context context = collection_context(ks);
     struct tree_item item = item_of(ks->seed, field, value, NULL);
+    context.guess = guess;
     enum tree_changed changed = tree_put(&collection->tree, &context, &item, true);
     keyspace_note_nodes(ks);
     if (changed == TREE_NO_MEMORY) return HASH_NO_MEMORY;

@@ -48,9 +48,9 @@ enum hash_changed { HASH_NO_MEMORY, HASH_UNCHANGED, HASH_REPLACED, HASH_ADDED, H
  * the value and may be kept where that is long, or is NULL. */
 enum hash_changed hash_set(struct edit *edit, struct bytes field, struct bytes value, struct block *block);
 /* The same of a short field and a short value in a large hash that nobody else refers to, none of whose fields expires.
- * HASH_NO_MEMORY: nothing was changed, but hash_set may do it. */
-enum hash_changed hash_put(struct keyspace *ks, struct object *object, struct bytes field,
-                           struct bytes value);
+ * HASH_NO_MEMORY: nothing was changed, but hash_set may do it. The way to it may be guessed, or is NULL. */
+enum hash_changed hash_put(struct keyspace *ks, struct object *object, struct bytes field, struct bytes value,
+                           const struct tree_guess *guess);
 /* The same, but the field expires when it did before. hash_set makes it stay for ever. */
 enum hash_changed hash_update(struct edit *edit, struct bytes field, struct bytes value, struct block *block);
 /* Lets a field, whose name does not lie in the hash itself, expire at this time (above 0, at most TIMES_MAX), or never (0).

@@ -142,17 +142,19 @@ static enum set_changed put_in_tree(const struct tree_context *context, struct c
 }
 
 static enum set_changed add_to_tree(struct keyspace *ks, struct collection *collection, struct bytes member,
-                                    struct block *block) {
+                                    struct block *block, const struct tree_guess *guess) {
     struct tree_context context = collection_context(ks);
+    context.guess = guess;
     enum set_changed changed = put_in_tree(&context, collection, member, block);
     keyspace_note_nodes(ks);
     return changed;
 }
 
-enum set_changed set_put(struct keyspace *ks, struct object *object, struct bytes member) {
+enum set_changed set_put(struct keyspace *ks, struct object *object, struct bytes member,
+                         const struct tree_guess *guess) {
     assert(object->type == &type_set && !object_shared(object));
     if (member.len > ELEMENT_PLAIN_MAX) return SET_NO_MEMORY;
-    return add_to_tree(ks, collection_of(object), member, NULL);
+    return add_to_tree(ks, collection_of(object), member, NULL, guess);
 }
 
 /* The members of a small set in a tree. NULL without memory; what was made by then goes to `dead`. */
@@ -327,7 +329,7 @@ enum set_changed set_draft_add(struct set_draft *draft, struct bytes member, str
     enum set_changed changed = large ? SET_UNCHANGED : add_to_small_draft(draft, member, &large);
     if (!large) return changed;
     if (draft->collection == NULL && !draft_becomes_tree(draft)) return SET_NO_MEMORY;
-    changed = add_to_tree(draft->keyspace, draft->collection, member, block);
+    changed = add_to_tree(draft->keyspace, draft->collection, member, block, NULL);
     if (changed == SET_ADDED && !draft->marked)
         draft->marked = marks(draft->collection->tree.count, member, draft->integers);
     return changed;
@@ -422,7 +424,7 @@ static enum set_changed add_to_object(struct edit *edit, struct bytes member, st
                                       uint64_t integers) {
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return SET_NO_MEMORY;
-    enum set_changed changed = add_to_tree(edit->keyspace, collection, member, block);
+    enum set_changed changed = add_to_tree(edit->keyspace, collection, member, block, NULL);
     if (changed == SET_ADDED && !edit->entry->edited && marks(collection->tree.count, member, integers))
         edit_mark(edit);
     return changed;

@@ -44,8 +44,9 @@ enum set_changed { SET_NO_MEMORY, SET_UNCHANGED, SET_ADDED, SET_REMOVED };
  * holds it and may be kept where it is long, or is NULL. A set of more integers than `integers` gets the mark. */
 enum set_changed set_add(struct edit *edit, struct bytes member, struct block *block, uint64_t integers);
 /* The same of a short member of a large set that nobody else refers to, and that has its mark. SET_NO_MEMORY: nothing was
- * changed, but set_add may do it. */
-enum set_changed set_put(struct keyspace *ks, struct object *object, struct bytes member);
+ * changed, but set_add may do it. The way to it may be guessed, or is NULL. */
+enum set_changed set_put(struct keyspace *ks, struct object *object, struct bytes member,
+                         const struct tree_guess *guess);
 /* SET_REMOVED, SET_NO_MEMORY, or SET_UNCHANGED where there is no such member. The last one leaves an empty set, which goes
  * when the edit is closed. */
 enum set_changed set_remove(struct edit *edit, struct bytes member);

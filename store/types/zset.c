@@ -353,18 +353,18 @@ void zset_ahead(const struct keyspace *ks, const struct value *value, const stru
     uint64_t hashes[TREE_AHEAD_MOST] = {0};
     struct tree_item items[TREE_AHEAD_MOST];
     const struct tree *tree = collection_tree(value), *index = index_of(value);
-    const struct leaf *leaves[TREE_AHEAD_MOST];
+    struct tree_found found[TREE_AHEAD_MOST];
     unsigned there = 0;
     assert(count <= TREE_AHEAD_MOST);
     if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
     for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, members[i]);
-    tree_ahead_of_hashes(index, hashes, count, leaves);
+    tree_ahead_of_hashes(index, hashes, count, found);
     for (unsigned i = 0; i < count; i++) {
         struct tree_item *item = &items[there], wanted = {.key.high = hashes[i]};
         bool equal;
-        unsigned place = leaf_lower_bound(leaves[i], &wanted, &equal);
+        unsigned place = leaf_lower_bound(found[i].leaf, &wanted, &equal);
         if (!equal) continue;
-        leaf_get(leaves[i], place, 0, item);
+        leaf_get(found[i].leaf, place, 0, item);
         item->parts[0] = members[i];
         there++;
     }

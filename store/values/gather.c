@@ -125,14 +125,14 @@ static struct tree_item item_at(const struct gather *gather, size_t index) {
 /* Asks the memory for what will be needed soon. */
 static void ask_ahead(const struct gather *gather, const struct tree *tree, size_t index, bool pushes) {
     uint64_t hashes[TREE_AHEAD_MOST];
-    const struct leaf *leaves[TREE_AHEAD_MOST];
+    struct tree_found found[TREE_AHEAD_MOST];
     unsigned count = 0;
     if (index + BYTES_AHEAD < gather->count)
         memory_prefetch(gather->bytes + gather->items[index + BYTES_AHEAD].at);
     if (pushes || index % TREE_AHEAD_MOST || tree->root == NULL) return;
     for (; count < TREE_AHEAD_MOST && index + count < gather->count; count++)
         hashes[count] = gather->items[index + count].hash;
-    tree_ahead_of_hashes(tree, hashes, count, leaves);
+    tree_ahead_of_hashes(tree, hashes, count, found);
 }
 
 enum tree_changed gather_pour(struct gather *gather, struct tree *tree, const struct tree_context *context) {

@@ -233,20 +233,22 @@ bool tree_previous(struct tree_cursor *cursor) {
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
-/* The leaf in which a hash is, or would be; NULL where there are none. */
-static inline const struct leaf *leaf_of_hash(const struct tree *tree, uint64_t hash) {
+/* The leaf in which a hash is, or would be; NULL where there are none. Where the way is guessed it was asked for. */
+static inline const struct leaf *leaf_of_hash(const struct tree *tree, uint64_t hash,
+                                              const struct tree_guess *guess) {
     const struct node *node = tree->root;
     assert(tree->kind == TREE_SET || tree->kind == TREE_HASH);
-    while (node && node->level > 0) {
-        const struct node *child = tree_child_by_hash(node, hash);
-        tree_ask_for(node, child);
+    for (unsigned depth = 0; node && node->level > 0; depth++) {
+        const struct inner *inner = inner_at(node);
+        const struct node *child = inner_child_by_word(inner, tree_child_guessed(inner, hash, guess, depth));
+        if (guess == NULL) tree_ask_for(node, child);
         node = child;
     }
     return node ? leaf_at(node) : NULL;
 }
 
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
-    const struct leaf *leaf = leaf_of_hash(tree, hash);
+    const struct leaf *leaf = leaf_of_hash(tree, hash, NULL);
     size_t offset;
     if (leaf == NULL) return false;
     unsigned place = leaf_find(leaf, hash, member, &offset);
@@ -256,8 +258,8 @@ bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, s
 }
 
 bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
-                         struct leaf_part *second) {
-    const struct leaf *leaf = leaf_of_hash(tree, hash);
+                         const struct tree_guess *guess, struct leaf_part *second) {
+    const struct leaf *leaf = leaf_of_hash(tree, hash, guess);
     return leaf && leaf_find_second(leaf, hash, field, second);
 }
 
@@ -339,20 +341,27 @@ uint64_t tree_rank(const struct tree_cursor *cursor) {
 
 /* All of them go down level by level, so that each finds there what was asked for one level above. */
 void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count,
-                          const struct leaf **leaves) {
+                          struct tree_found *found) {
     const struct node *nodes[TREE_AHEAD_MOST];
     assert(tree_key_words[tree->kind] == 1 && tree->root && count <= TREE_AHEAD_MOST);
+    unsigned levels = tree->root->level, guessed = levels < TREE_GUESS_LEVELS ? levels : TREE_GUESS_LEVELS;
     for (unsigned i = 0; i < count; i++) nodes[i] = tree->root;
-    for (unsigned level = tree->root->level; level > 0; level--)
+    for (unsigned depth = 0; depth < levels; depth++)
         for (unsigned i = 0; i < count; i++) {
-            const struct node *child = tree_child_by_hash(nodes[i], hashes[i]);
-            tree_ask_for(nodes[i], child);
-            nodes[i] = child;
+            const struct inner *inner = inner_at(nodes[i]);
+            unsigned at = tree_child_of_hash(inner, hashes[i]);
+            if (depth < guessed) found[i].guess.at[depth] = (uint8_t)at;
+            nodes[i] = inner_child_by_word(inner, at);
+            tree_ask_for(&inner->head, nodes[i]);
         }
-    for (unsigned i = 0; i < count; i++) leaves[i] = leaf_at(nodes[i]);
+    for (unsigned i = 0; i < count; i++) {
+        found[i].leaf = leaf_at(nodes[i]);
+        found[i].guess.levels = (uint8_t)guessed;
+    }
     if (tree->kind == TREE_INDEX) return;
-    for (unsigned i = 0; i < count; i++) leaf_prefetch(leaves[i], hashes[i]);
+    for (unsigned i = 0; i < count; i++) leaf_prefetch(found[i].leaf, hashes[i]);
 }
+_Static_assert(INNER_MAX <= UINT8_MAX, "a child of a node is guessed in a byte");
 
 void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count) {
     const struct node *nodes[TREE_AHEAD_MOST];

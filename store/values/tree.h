@@ -40,12 +40,21 @@ struct tree {
     enum tree_kind kind;
 };
 
+/* Which children a descent took from the root down. It is a guess, which a later descent tests at each node before it
+ * follows it: one that is wrong by then, or was made in another tree, costs a search and does no harm. */
+enum { TREE_GUESS_LEVELS = 4 };
+struct tree_guess {
+    uint8_t levels; /* that are guessed; 0: none */
+    uint8_t at[TREE_GUESS_LEVELS];
+};
+
 /* What a change needs beside the tree. */
 struct tree_context {
     struct heap *heap;            /* where new nodes come from */
     const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
     struct graves *graves;        /* takes what is to be freed in steps */
     bool roomy; /* leaves made anew get all the room that a leaf may have, for many to come; then tree_fit */
+    const struct tree_guess *guess; /* of the way to an item whose place is given by a hash, or NULL */
 };
 
 /* An element, found by one of the functions below. It is valid until the tree changes. */
@@ -96,9 +105,9 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
 bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
-/* The second part of that alone. */
+/* The second part of that alone. The way there may be guessed; NULL: it is not. */
 bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
-                         struct leaf_part *second);
+                         const struct tree_guess *guess, struct leaf_part *second);
 /* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
@@ -143,11 +152,15 @@ uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64
                    void (*each)(void *context, const struct tree_item *item), void *context);
 
 /* Before many lookups, at most TREE_AHEAD_MOST: asks the memory for the leaves in which these hashes are, or would be, and
- * in those of TREE_SET and TREE_HASH for the elements that have their tags; leaves[i] is the leaf of hashes[i]. The
- * same of the leaves of TREE_SCORES where these items are, or would be. The trees have some elements. */
+ * in those of TREE_SET and TREE_HASH for the elements that have their tags; found[i] is the leaf of hashes[i] and the way
+ * there. The same of the leaves of TREE_SCORES where these items are, or would be. The trees have some elements. */
 enum { TREE_AHEAD_MOST = 16 };
+struct tree_found {
+    const struct leaf *leaf; /* as long as the tree does not change */
+    struct tree_guess guess;
+};
 void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count,
-                          const struct leaf **leaves);
+                          struct tree_found *found);
 void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count);
 
 /* Aborts unless the invariants hold. O(n), for tests. */
@@ -159,8 +172,9 @@ bool tree_check(const struct tree *tree, const struct hash_seed *seed);
 struct tree_target {
     enum { TREE_TO_KEY, TREE_TO_POSITION, TREE_TO_FRONT, TREE_TO_BACK } to;
     struct tree_key key;
-    const struct tree_item *item; /* TREE_TO_KEY */
-    uint64_t position;            /* left after the children passed */
+    const struct tree_item *item;   /* TREE_TO_KEY */
+    const struct tree_guess *guess; /* TREE_TO_KEY, of a hash: or NULL */
+    uint64_t position;              /* left after the children passed */
 };
 static inline struct tree_target tree_target(const struct tree *tree, const struct tree_item *item) {
     struct tree_key key = tree->kind == TREE_SCORES ? tree_item_key(TREE_SCORES, item) : item->key;
@@ -192,6 +206,19 @@ static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t ha
     return (unsigned)(at - keys);
 }
 
+/* The same at this depth below the root, where the guess is right as a rule: then nothing has to be searched. */
+static inline unsigned tree_child_guessed(const struct inner *inner, uint64_t hash,
+                                          const struct tree_guess *guess, unsigned depth) {
+    const uint64_t *keys = inner_keys(inner);
+    unsigned count = inner->head.count;
+    if (guess && depth < guess->levels) {
+        unsigned at = guess->at[depth];
+        if (at < count && (at == 0 || keys[at] <= hash) && (at + 1 == count || keys[at + 1] > hash))
+            return at;
+    }
+    return tree_child_of_hash(inner, hash);
+}
+
 /* The last child whose key has a first word below this one; the first if none has. */
 static inline unsigned tree_child_below(const struct inner *inner, uint64_t high) {
     const uint64_t *keys = inner_keys(inner), *at = keys;
@@ -220,12 +247,6 @@ static inline unsigned tree_choose(const struct inner *inner, const struct tree_
 
 static inline void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target) {
     if (target->to == TREE_TO_POSITION) target->position -= tree_count_before(inner, at);
-}
-
-/* The child itself, of a tree whose keys have one word. */
-static inline struct node *tree_child_by_hash(const struct node *node, uint64_t hash) {
-    const struct inner *inner = inner_at(node);
-    return inner_child_by_word(inner, tree_child_of_hash(inner, hash));
 }
 
 /* Asks for what a descent reads of a child first: the keys of an inner node, or the columns of a leaf. */

@@ -176,12 +176,12 @@ static inline __attribute__((always_inline)) bool ready_way(const struct tree *t
         struct inner *inner = inner_of(node);
         if (!is_ready(node, room)) return false;
         assert(depth < TREE_LEVELS);
-        unsigned at = words == 1 ? tree_child_of_hash(inner, target->key.high)
+        unsigned at = words == 1 ? tree_child_guessed(inner, target->key.high, target->guess, depth)
                                  : tree_choose_by_key(inner, target);
         way->steps[depth] = (struct step){inner, at};
         if (words == 2 && at + 1u < inner->head.count) way->most = inner_keys(inner)[at + 1];
         node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
-        tree_ask_for(&inner->head, node);
+        if (words == 2 || target->guess == NULL) tree_ask_for(&inner->head, node);
     }
     way->depth = depth;
     way->leaf = leaf_of(node);
@@ -192,7 +192,7 @@ static inline __attribute__((always_inline)) bool ready_way(const struct tree *t
 static bool own_way_to_item(struct tree *tree, const struct tree_context *context, struct way *way,
                             const struct tree_item *item, bool room) {
     if (tree_key_words[tree->kind] == 1) {
-        struct tree_target hash = {.to = TREE_TO_KEY, .key = item->key};
+        struct tree_target hash = {.to = TREE_TO_KEY, .key = item->key, .guess = context->guess};
         return ready_way(tree, way, &hash, room, 1) ||
                own_way(tree, context, way, tree_target(tree, item), room);
     }

@@ -132,6 +132,27 @@ static inline int element_order(const void *a, const void *b) {
     return (x->member > y->member) - (x->member < y->member); /* as their texts, whose digits are as many */
 }
 
+/* Of the way to an item: what is right, what was right at some time in some tree, what never was, or nothing. */
+static inline const struct tree_guess *some_guess(const struct tree *tree, const struct tree_item *item,
+                                                  uint32_t random) {
+    static struct tree_guess guess;
+    struct tree_found found;
+    bool may_ask = tree->root && tree_key_words[tree->kind] == 1;
+    switch (random % 4) {
+    case 0: return NULL;
+    case 1:
+        if (may_ask) tree_ahead_of_hashes(tree, &item->key.high, 1, &found);
+        if (may_ask) guess = found.guess;
+        break;
+    case 2:
+        guess.levels = (uint8_t)(random / 4 % (TREE_GUESS_LEVELS + 1));
+        for (unsigned i = 0; i < TREE_GUESS_LEVELS; i++) guess.at[i] = (uint8_t)(random >> (8 + 5 * i));
+        break;
+    default:; /* that of another item, which the tree has not kept to since */
+    }
+    return &guess;
+}
+
 /* ---- The model ------------------------------------------------------------------------------------ */
 
 enum { MODEL_MAX = 6000 };

@@ -94,7 +94,8 @@ static bool pop_short(struct tree *tree, enum tree_end end) {
 static bool do_change(struct tree *tree, const struct change *change, enum tree_changed *changed) {
     static char texts[2][TEXT_MAX];
     struct tree_item item = item_of(tree->kind, &change->element, texts);
-    const struct tree_context *context = &model_context;
+    struct tree_context guessing = model_context, *context = &guessing;
+    guessing.guess = some_guess(tree, &item, random_below(UINT32_MAX));
     switch (change->what) {
     case PUT: return (*changed = tree_put(tree, context, &item, false)) != TREE_NO_MEMORY;
     case REPLACE: return (*changed = tree_put(tree, context, &item, true)) != TREE_NO_MEMORY;
