@@ -86,8 +86,8 @@ static inline void fixture_input(struct conn *conn, const char *data, size_t len
         shard->turn++;
         shard->exec.clock.timed_ns = clock_monotonic_ns();
         conn_input(conn, data, len);
-        more = conn_link_in(&conn->turn_link);
-        conn_link_out(&conn->turn_link);
+        more = conn_link_in(&conn->turn_link) && !(conn->flags & CONN_STOP_LONG);
+        if (more) conn_link_out(&conn->turn_link);
     }
 }
 
