@@ -51,6 +51,7 @@ enum {
     BATCH_INPUT = 8 * 1024,      /* or fewer, if they have so many bytes: each may have hundreds of members */
     TURN_REQUESTS = 1024,        /* of one connection, before the others have their turn, */
     TURN_BYTES = 64 * 1024,      /* or so many bytes of them, */
+    TURN_US = 200,               /* or what has taken so long, */
     TURN_BYTES_LEAST = 8 * 1024, /* or at least so many, if the turn of all has taken so long: */
     TURN_MOST_NS = 500 * 1000,
     OUTPUT_CHUNK_SIZE = 16 * 1024,

@@ -70,8 +70,9 @@ struct conn {
 
     uint32_t generation; /* of its slot, which is client.slot */
     uint32_t flags;      /* enum conn_flag */
-    uint16_t receives_since_large;
-    uint16_t turn_requests; /* spent in `turn`, as turn_bytes */
+    uint8_t receives_since_large;
+    uint8_t turn_batches; /* spent in `turn`, as turn_us and turn_bytes */
+    uint16_t turn_us;     /* in which its batches ran; UINT16_MAX: or more */
     union {
         uint32_t heard_epoch; /* of the shard's pace, when data last came */
         uint32_t next_free;   /* slots.c's, while the slot is free */

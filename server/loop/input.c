@@ -25,7 +25,9 @@ struct progress {
     bool again;  /* there may be more to do without more bytes */
 };
 
-_Static_assert(TURN_REQUESTS % BATCH_REQUESTS == 0, "a turn is a number of batches");
+enum { TURN_BATCHES = TURN_REQUESTS / BATCH_REQUESTS };
+_Static_assert(TURN_REQUESTS % BATCH_REQUESTS == 0 && TURN_BATCHES <= UINT8_MAX,
+               "a turn is a number of batches");
 
 static unsigned batch_size(const struct conn *conn) {
     if (conn->arg_block_count) return 1;
@@ -267,12 +269,22 @@ static void check_output(struct conn *conn) {
 static bool has_budget(struct conn *conn) {
     if (conn->turn != conn->shard->turn) {
         conn->turn = conn->shard->turn;
-        conn->turn_requests = 0;
+        conn->turn_batches = 0;
+        conn->turn_us = 0;
         conn->turn_bytes = 0;
     }
     const struct clock *clock = &conn->shard->exec.clock; /* timed_ns: when the last batch ended */
     bool late = clock->timed_ns > clock->now_us * 1000 + TURN_MOST_NS && conn->turn_bytes >= TURN_BYTES_LEAST;
-    return conn->turn_requests < TURN_REQUESTS && conn->turn_bytes < TURN_BYTES && !late;
+    return conn->turn_batches < TURN_BATCHES && conn->turn_us < TURN_US && conn->turn_bytes < TURN_BYTES &&
+           !late;
+}
+
+/* A batch has ended. The time is the one that is read behind each batch anyway. */
+static inline void spend_budget(struct conn *conn, uint64_t begun_ns, size_t bytes) {
+    uint64_t us = conn->turn_us + (conn->shard->exec.clock.timed_ns - begun_ns) / 1000;
+    conn->turn_us = us < UINT16_MAX ? (uint16_t)us : UINT16_MAX;
+    conn->turn_bytes += (uint32_t)bytes;
+    conn->turn_batches++;
 }
 
 /* Runs what data[0, len) holds; returns how many bytes were consumed, SIZE_MAX if conn->pending was replaced,
@@ -284,14 +296,14 @@ static size_t run(struct conn *conn, const char *data, size_t *len) {
             conn_wants_turn(conn);
             break;
         }
+        uint64_t begun_ns = conn->shard->exec.clock.timed_ns;
         struct progress progress = run_batch(conn, data + used, *len - used);
         if (progress.used == SIZE_MAX) return SIZE_MAX;
         debug_assert(progress.used <= progress.end && progress.end <= *len - used);
         *len = used + progress.end;
         used += progress.used;
         again = progress.again;
-        conn->turn_requests += (uint16_t)BATCH_REQUESTS;
-        conn->turn_bytes += (uint32_t)progress.used;
+        spend_budget(conn, begun_ns, progress.used);
         check_output(conn);
     }
     return used;

@@ -4,8 +4,8 @@
 
 #include "server/loop/conn.h"
 
-/* The kind of a client's connection. Its input is bounded by TURN_REQUESTS and TURN_BYTES; opening fails where there are as
- * many clients as there may be. */
+/* The kind of a client's connection. Its input is bounded by TURN_REQUESTS, TURN_BYTES and TURN_US; opening fails where
+ * there are as many clients as there may be. */
 extern const struct conn_kind input_client;
 
 #endif

@@ -79,6 +79,18 @@ static inline struct conn *fixture_conn(struct shard *shard) {
     return conn;
 }
 
+/* What comes to a connection, in a turn that begins with it, and as many more as it takes: one that took long ends early. */
+static inline void fixture_input(struct conn *conn, const char *data, size_t len) {
+    struct shard *shard = conn->shard;
+    for (bool more = true; more; data = NULL, len = 0) {
+        shard->turn++;
+        shard->exec.clock.timed_ns = clock_monotonic_ns();
+        conn_input(conn, data, len);
+        more = conn_link_in(&conn->turn_link) && !(conn->flags & CONN_STOP_LONG);
+        if (more) conn_link_out(&conn->turn_link);
+    }
+}
+
 /* It has had this text from now on. */
 static inline void fixture_text(struct conn *conn, enum client_text which, const char *text) {
     clients_lock();

@@ -8,19 +8,12 @@
 
 static struct buffer sent;
 
-/* What a turn does behind the input: connections that have more to run have it run. */
 static void receive(struct conn *conn, const char *data, size_t len) {
-    struct shard *shard = conn->shard;
     char *exact = malloc(len ? len : 1); /* so that a sanitizer sees what is read beyond it */
     CHECK(exact);
     if (len) memcpy(exact, data, len);
-    conn_input(conn, exact, len);
+    fixture_input(conn, exact, len);
     free(exact);
-    while (!conn_list_empty(&shard->ready)) {
-        shard->turn++;
-        conn_link_out(&conn->turn_link);
-        conn_input(conn, NULL, 0);
-    }
     conn_link_out(&conn->flush_link);
     if (!(conn->flags & CONN_CLOSING)) conn_link_out(&conn->receive_link);
     fixture_take(&conn->output, &sent);
@@ -134,7 +127,7 @@ static void more_than_a_turn_s_worth_goes_on_in_the_next(void) {
 static void a_late_turn_ends_early(void) {
     enum { REQUESTS = 100, LATE_US = 10 * TURN_MOST_NS / 1000 };
     struct buffer data = {0}, replies = {0};
-    char value[500];
+    char value[520]; /* so that one batch has TURN_BYTES_LEAST */
     memset(value, 'x', sizeof value);
     for (unsigned i = 0; i < REQUESTS; i++) {
         CHECK(buffer_append(&data, BYTES("set k "), FIXTURE_SENT_MAX));
@@ -150,13 +143,42 @@ static void a_late_turn_ends_early(void) {
     CHECK(conn_link_in(&conn->turn_link));
     CHECK(conn->turn_bytes >= TURN_BYTES_LEAST && conn->turn_bytes < 2 * TURN_BYTES_LEAST + sizeof value);
     conn_link_out(&conn->turn_link);
-    conn_wants_turn(conn);
     receive(conn, NULL, 0);
     CHECK_BYTES(buffer_bytes(&sent), buffer_bytes(&replies));
     buffer_free(&sent);
     fixture_conn_close(conn);
     fixture_close();
     buffer_free(&data);
+    buffer_free(&replies);
+}
+
+/* Who has had one batch that took long waits for the next turn, however little it was. */
+static void a_batch_that_took_long_ends_the_turn_of_its_connection(void) {
+    enum { REQUESTS = 3 * BATCH_REQUESTS, LONG_NS = 10 * TURN_US * 1000 };
+    char data[REQUESTS * 6];
+    struct buffer replies = {0};
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        memcpy(data + (size_t)i * 6, "PING\r\n", 6);
+        CHECK(buffer_append(&replies, BYTES("+PONG\r\n"), FIXTURE_SENT_MAX));
+    }
+    fixture_open(4);
+    struct conn *conn = fixture_conn(shards);
+    for (unsigned batches = 1; batches <= 2; batches++) {
+        shards->exec.clock.timed_ns = clock_monotonic_ns() - LONG_NS; /* since when the batch has run */
+        shards->turn++;
+        conn_input(conn, batches == 1 ? data : NULL, batches == 1 ? sizeof data : 0);
+        CHECK(conn_link_in(&conn->turn_link) && conn->turn_us >= TURN_US);
+        CHECK_INT(conn->turn_batches, 1);
+        CHECK_INT(output_unsent(&conn->output), batches * BATCH_REQUESTS * 7);
+        conn_input(conn, NULL, 0); /* in the same turn */
+        CHECK_INT(output_unsent(&conn->output), batches * BATCH_REQUESTS * 7);
+        conn_link_out(&conn->turn_link);
+    }
+    receive(conn, NULL, 0);
+    CHECK_BYTES(buffer_bytes(&sent), buffer_bytes(&replies));
+    buffer_free(&sent);
+    fixture_conn_close(conn);
+    fixture_close();
     buffer_free(&replies);
 }
 
@@ -172,7 +194,7 @@ static void without_memory_requests_are_refused_or_the_connection_ends(void) {
         fixture_open(4);
         struct conn *conn = fixture_conn(shards);
         memory_left = allocations;
-        conn_input(conn, data.data, data.len);
+        fixture_input(conn, data.data, data.len);
         memory_left = UINT_MAX;
         buffer_free(&sent);
         fixture_take(&conn->output, &sent);
@@ -224,6 +246,7 @@ int main(void) {
     RUN(nothing_behind_quit_is_looked_at);
     RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
     RUN(a_late_turn_ends_early);
+    RUN(a_batch_that_took_long_ends_the_turn_of_its_connection);
     RUN(without_memory_requests_are_refused_or_the_connection_ends);
     return 0;
 }

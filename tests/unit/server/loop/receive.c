@@ -125,11 +125,11 @@ static void announce(void) {
     int len = snprintf(head, sizeof head, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", LARGE);
     CHECK(buffer_append(&first, (struct bytes){head, (size_t)len}, 1 << 20));
     CHECK(buffer_append(&first, (struct bytes){value, FIRST}, 1 << 20));
-    conn_input(conn, first.data, first.len);
+    fixture_input(conn, first.data, first.len);
     buffer_free(&first);
     CHECK(conn->bulk && conn->bulk_have == FIRST && conn->flags & CONN_LARGE);
     CHECK(conn->socket.bits & IO_STOPPING);
-    conn_input(conn, value + FIRST, SECOND);
+    fixture_input(conn, value + FIRST, SECOND);
     CHECK_INT(conn->bulk_have, FIRST + SECOND);
     receive_arm(conn);
     CHECK(!io_is_reading(&conn->socket)); /* not before the receive has ended */
@@ -142,10 +142,10 @@ static void announce(void) {
 /* All of it is here: the parser gets it, and the command runs. */
 static void check_set(void) {
     CHECK(!conn->bulk && conn->arg_block_count == 1);
-    conn_input(conn, NULL, 0);
+    fixture_input(conn, NULL, 0);
     CHECK_INT(conn->arg_block_count, 0);
     CHECK_INT(output_unsent(&conn->output), 5); /* +OK */
-    conn_input(conn, "get k\r\n", 7);
+    fixture_input(conn, "get k\r\n", 7);
     CHECK_INT(output_unsent(&conn->output), 5 + 9 + LARGE + 2);
 }
 

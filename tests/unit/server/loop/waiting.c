@@ -24,7 +24,7 @@ static void end(void) {
 
 static struct bytes say(struct conn *conn, struct bytes text) {
     buffer_free(&sent);
-    conn_input(conn, text.data, text.len);
+    fixture_input(conn, text.data, text.len);
     if (!(conn->flags & CONN_CLOSING)) fixture_take(&conn->output, &sent);
     return buffer_bytes(&sent);
 }
