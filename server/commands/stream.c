@@ -399,6 +399,7 @@ struct recorded {
     uint32_t id_arg;
     struct bytes id;
     const struct trimming *trimming; /* NULL: none */
+    uint32_t apart_arg, apart; /* so many arguments that are not recorded with the others, from there on */
 };
 
 static void log_rewritten(struct call *call, const struct stream *stream, const struct recorded *recorded) {
@@ -418,6 +419,7 @@ static void log_rewritten(struct call *call, const struct stream *stream, const 
         if (exact && trimming->limit_arg && (i == trimming->limit_arg || i == trimming->limit_arg + 1))
             continue;
         if (trimming && trimming->refs_arg && i == trimming->refs_arg) continue;
+        if (i - recorded->apart_arg < recorded->apart) continue;
         if (recorded->id_arg && i == recorded->id_arg) arg = recorded->id;
         if (exact && i == trimming->operator_arg) arg = BYTES("=");
         if (exact && i == trimming->threshold_arg) arg = trimmed_to(text, stream, trimming);
@@ -495,7 +497,8 @@ static bool choose_id(const struct call *call, const struct adding *adding, stru
 static void log_added(struct call *call, const struct adding *adding, struct stream_id id) {
     enum { FEW = 32, WORDS = 3 };
     char text[STREAM_ID_TEXT_MAX];
-    uint32_t pairs = call->argc - adding->id_arg - 1, head = WORDS + adding->idmp->words;
+    uint32_t words = adding->idmp->words && !adding->idmp->apart ? adding->idmp->words : 0;
+    uint32_t pairs = call->argc - adding->id_arg - 1, head = WORDS + words;
     struct bytes few[FEW], *argv = head + pairs <= FEW ? few : malloc((head + pairs) * sizeof *argv);
     if (argv == NULL) {
         call_log_request(call); /* as log_rewritten does */
@@ -503,7 +506,7 @@ static void log_added(struct call *call, const struct adding *adding, struct str
     }
     argv[0] = BYTES("XADD");
     argv[1] = call->argv[1];
-    memcpy(argv + 2, call->argv + adding->idmp->word_arg, adding->idmp->words * sizeof *argv);
+    memcpy(argv + 2, call->argv + adding->idmp->word_arg, words * sizeof *argv);
     argv[head - 1] = stream_id_text(text, id);
     memcpy(argv + head, call->argv + adding->id_arg + 1, pairs * sizeof *argv);
     call_log(call, argv, head + pairs);
@@ -575,9 +578,12 @@ static void xadd(struct call *call) {
     struct bytes shown = stream_id_text(text, id);
     if (call->effects->journal && !call->logged) {
         struct value value = entry_value(edit.entry);
-        struct recorded recorded = {adding.id_arg, shown, &adding.trimming};
+        struct recorded recorded = {.id_arg = adding.id_arg, .id = shown, .trimming = &adding.trimming};
+        recorded.apart_arg = idmp.word_arg;
+        recorded.apart = idmp.words && idmp.apart ? idmp.words : 0;
         log_rewritten(call, stream_at(&value), &recorded);
     }
+    if (idmp.words && idmp.apart) stream_idmp_log(call, &idmp.once, id);
     reply_bulk(call->reply, shown);
 }
 

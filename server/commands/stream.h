@@ -99,6 +99,7 @@ struct stream_idmp {
     uint32_t word_arg, words; /* where that stands, and how many arguments it is; 0: nothing is said */
     char made[16];            /* IDMPAUTO's id */
     struct stream_once once;
+    bool apart; /* the entry is recorded without that, and stream_idmp_log is to follow */
 };
 /* Reads the option at argv[arg], if it is one of these. The last argument that belongs to it; 0 after replying; or
  * UINT32_MAX where it is none of them. */
@@ -110,6 +111,8 @@ bool stream_idmp_allows(struct call *call, bool id_given) __attribute__((warn_un
  * and the stream counts it: true. `told`: the number that a file says. */
 bool stream_idmp_answer(struct call *call, struct edit *edit, struct stream_idmp *idmp,
                         const struct stream_pairs *pairs, struct stream_id told);
+/* Records that the stream of the key argv[1] has limits, which it got with its first producer, and his id. */
+void stream_idmp_log(struct call *call, const struct stream_once *once, struct stream_id entry);
 
 /* ---- Replies -------------------------------------------------------------------------------------- */
 

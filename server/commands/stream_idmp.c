@@ -5,6 +5,7 @@
 #include "protocol/load.h"
 #include "protocol/sha1.h"
 #include "server/commands/stream.h"
+#include "server/config/config.h"
 
 /* ---- XADD ----------------------------------------------------------------------------------------- */
 
@@ -66,6 +67,18 @@ static int64_t time_of(const struct call *call, struct stream_id entry) {
     return now_ms > LATE_MS ? now_ms - LATE_MS : 0;
 }
 
+/* Of a stream without producers. A file says where these were others than the built-in ones. */
+static struct stream_idmp_limits limits_in_force(const struct call *call) {
+    if (is_told(call))
+        return (struct stream_idmp_limits){STREAM_IDMP_SECONDS_DEFAULT, STREAM_IDMP_MOST_DEFAULT};
+    return (struct stream_idmp_limits){(uint32_t)config.stream_idmp_duration,
+                                       (uint32_t)config.stream_idmp_maxsize};
+}
+
+static bool are_built_in(struct stream_idmp_limits limits) {
+    return limits.seconds == STREAM_IDMP_SECONDS_DEFAULT && limits.most == STREAM_IDMP_MOST_DEFAULT;
+}
+
 static struct stream_once once_of(const struct call *call, struct stream_idmp *idmp,
                                   const struct stream_pairs *pairs, struct stream_id told) {
     const struct bytes *words = call->argv + idmp->word_arg;
@@ -73,7 +86,29 @@ static struct stream_once once_of(const struct call *call, struct stream_idmp *i
     if (made) make_id(pairs, idmp->made);
     return (struct stream_once){.producer = words[1],
                                 .id = made ? (struct bytes){idmp->made, sizeof idmp->made} : words[2],
-                                .now_ms = time_of(call, told)};
+                                .now_ms = time_of(call, told),
+                                .limits = limits_in_force(call)};
+}
+
+/* Is this about to give the stream of the edit limits that have to be recorded? */
+static bool brings_limits(const struct call *call, const struct edit *edit, const struct stream_once *once) {
+    const struct stream *stream = stream_in(edit);
+    return call->effects->journal && (stream == NULL || stream->producers == NULL) &&
+           !are_built_in(once->limits);
+}
+
+static void log_limits(struct call *call, struct stream_idmp_limits limits) {
+    char seconds[NUMBER_I64_MAX_LEN], most[NUMBER_I64_MAX_LEN];
+    CALL_LOG(call, BYTES("XCFGSET"), call->argv[1], BYTES("IDMP-DURATION"),
+             (struct bytes){seconds, number_format_u64(seconds, limits.seconds)}, BYTES("IDMP-MAXSIZE"),
+             (struct bytes){most, number_format_u64(most, limits.most)});
+}
+
+void stream_idmp_log(struct call *call, const struct stream_once *once, struct stream_id entry) {
+    char text[STREAM_ID_TEXT_MAX];
+    log_limits(call, once->limits);
+    CALL_LOG(call, BYTES("XIDMPRECORD"), call->argv[1], once->producer, once->id,
+             stream_id_text(text, entry));
 }
 
 /* Has an entry with this number, which a file tells, come again? What is added has a higher one than all before; and of
@@ -100,6 +135,7 @@ bool stream_idmp_answer(struct call *call, struct edit *edit, struct stream_idmp
     char text[STREAM_ID_TEXT_MAX];
     struct stream_id entry;
     idmp->once = once_of(call, idmp, pairs, told);
+    idmp->apart = brings_limits(call, edit, &idmp->once);
     if (!is_known(call, edit, idmp->once, told, &entry)) return false;
     bool counted = stream_count_repeated(edit) == STREAM_CHANGED; /* where there is no memory it is not */
     stream_close(call, 1, edit);
@@ -114,17 +150,13 @@ bool stream_idmp_answer(struct call *call, struct edit *edit, struct stream_idmp
 /* ---- XCFGSET -------------------------------------------------------------------------------------- */
 
 /* What is said of limits; 0: nothing. */
-struct limits {
-    int64_t seconds, most;
-};
-
-static bool read_limits(struct call *call, struct limits *limits) {
+static bool read_limits(struct call *call, struct stream_idmp_limits *limits) {
     static const struct call_range seconds = {1, STREAM_IDMP_SECONDS,
                                               "ERR IDMP-DURATION must be between 1 and 86400 seconds"},
                                    most = {1, STREAM_IDMP_MOST,
                                            "ERR IDMP-MAXSIZE must be between 1 and 10000 entries"};
     int64_t number;
-    *limits = (struct limits){0, 0};
+    *limits = (struct stream_idmp_limits){0, 0};
     for (uint32_t i = 2; i < call->argc; i += 2) {
         bool of_seconds = bytes_is(call->argv[i], "idmp-duration");
         if ((!of_seconds && !bytes_is(call->argv[i], "idmp-maxsize")) || i + 1 == call->argc) {
@@ -133,7 +165,7 @@ static bool read_limits(struct call *call, struct limits *limits) {
         }
         if (!call_int_or_reply(call, i + 1, &number)) return false;
         if (!call_int_range_or_reply(call, i + 1, of_seconds ? seconds : most, &number)) return false;
-        *(of_seconds ? &limits->seconds : &limits->most) = number;
+        *(of_seconds ? &limits->seconds : &limits->most) = (uint32_t)number;
     }
     if (limits->seconds || limits->most) return true;
     reply_error(call->reply, "ERR At least one parameter must be specified");
@@ -158,13 +190,19 @@ static void reply_changed(struct call *call, struct edit *edit, enum stream_chan
 }
 
 static void xcfgset(struct call *call) {
-    struct limits limits;
+    struct stream_idmp_limits limits, now = limits_in_force(call);
     struct edit edit;
     if (!read_limits(call, &limits) || !open_stream(call, &edit)) return;
-    const struct stream_producers *now = stream_producers_or_none(stream_in(&edit)->producers);
-    uint32_t seconds = limits.seconds ? (uint32_t)limits.seconds : now->seconds;
-    uint32_t most = limits.most ? (uint32_t)limits.most : now->most;
-    reply_changed(call, &edit, stream_limit_producers(&edit, seconds, most));
+    const struct stream_producers *producers = stream_in(&edit)->producers;
+    bool plain = producers == NULL && are_built_in(now) && !is_told(call); /* such streams have those */
+    if (producers) now = (struct stream_idmp_limits){producers->seconds, producers->most};
+    bool whole = limits.seconds && limits.most;
+    if (!limits.seconds) limits.seconds = now.seconds;
+    if (!limits.most) limits.most = now.most;
+    enum stream_changed changed = plain && are_built_in(limits) ? STREAM_UNCHANGED
+                                                                : stream_limit_producers(&edit, limits);
+    if (changed == STREAM_CHANGED && producers == NULL && !whole && !plain) log_limits(call, limits);
+    reply_changed(call, &edit, changed);
 }
 COMMAND(xcfgset) = {
     .name = "xcfgset",
@@ -211,12 +249,16 @@ static void xidmprecord(struct call *call) {
         return;
     }
     once.now_ms = time_of(call, entry);
+    once.limits = limits_in_force(call);
     if (!open_stream(call, &edit)) return;
     bool same = find_known(&edit, once, &before) && stream_id_compare(before, entry) == 0;
     if (!is_told(call) && !same) error = why_not_known(&edit, &once, entry);
     if (error == NULL) {
-        bool changes = is_told(call) || !same;
-        reply_changed(call, &edit, changes ? stream_note_once(&edit, &once, entry) : STREAM_UNCHANGED);
+        enum stream_changed changed = STREAM_UNCHANGED;
+        bool apart = brings_limits(call, &edit, &once);
+        if (is_told(call) || !same) changed = stream_note_once(&edit, &once, entry);
+        if (apart && changed == STREAM_CHANGED) stream_idmp_log(call, &once, entry);
+        reply_changed(call, &edit, changed);
         return;
     }
     stream_close(call, 1, &edit);

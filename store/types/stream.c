@@ -207,8 +207,9 @@ bool stream_add(struct edit *edit, struct stream_id id, const struct stream_pair
 
 /* The producers of a stream, to note something there: its own, or, where it has none, new ones, which are not its own yet.
  * NULL where memory is short. */
-static struct stream_producers *producers_for(const struct stream *stream, struct heap *heap) {
-    return stream->producers ? stream->producers : stream_producers_new(heap);
+static struct stream_producers *producers_for(const struct stream *stream, struct heap *heap,
+                                              const struct stream_once *once) {
+    return stream->producers ? stream->producers : stream_producers_new(heap, once->limits);
 }
 
 /* They become the stream's if something was noted, else new ones go. */
@@ -225,7 +226,7 @@ bool stream_add_once(struct edit *edit, const struct stream_once *once, struct s
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return false;
     struct tree_context context = collection_context(edit->keyspace);
-    struct stream_producers *producers = producers_for(stream, context.heap);
+    struct stream_producers *producers = producers_for(stream, context.heap, once);
     bool noted = producers && stream_producers_note(producers, &context, once, id);
     bool done = noted && stream_push(stream, &context, id, pairs, limits);
     if (noted && !done) stream_producers_undo(producers, &context, once->producer);
@@ -239,7 +240,7 @@ enum stream_changed stream_note_once(struct edit *edit, const struct stream_once
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return STREAM_NO_MEMORY;
     struct tree_context context = collection_context(edit->keyspace);
-    struct stream_producers *producers = producers_for(stream, context.heap);
+    struct stream_producers *producers = producers_for(stream, context.heap, once);
     bool noted = producers && stream_producers_note(producers, &context, once, id);
     keep_producers(stream, producers, noted);
     keyspace_note_nodes(edit->keyspace);
@@ -254,15 +255,15 @@ enum stream_changed stream_count_repeated(struct edit *edit) {
     return STREAM_CHANGED;
 }
 
-enum stream_changed stream_limit_producers(struct edit *edit, uint32_t seconds, uint32_t most) {
+enum stream_changed stream_limit_producers(struct edit *edit, struct stream_idmp_limits limits) {
     struct value value = entry_value(edit->entry);
-    const struct stream_producers *before = stream_producers_or_none(stream_at(&value)->producers);
-    assert(seconds > 0 && seconds <= STREAM_IDMP_SECONDS && most > 0 && most <= STREAM_IDMP_MOST);
-    if (before->seconds == seconds && before->most == most) return STREAM_UNCHANGED;
+    const struct stream_producers *before = stream_at(&value)->producers;
+    assert(limits.seconds > 0 && limits.most > 0);
+    if (before && before->seconds == limits.seconds && before->most == limits.most) return STREAM_UNCHANGED;
     struct stream *stream = stream_edit(edit);
     if (stream == NULL) return STREAM_NO_MEMORY;
     struct heap *heap = edit->keyspace->heap;
-    struct stream_producers *producers = stream_producers_new(heap);
+    struct stream_producers *producers = stream_producers_new(heap, limits);
     if (producers == NULL) return STREAM_NO_MEMORY;
     if (stream->producers) {
         /* A stream that nobody has takes those there were, and dies in steps. */
@@ -277,8 +278,6 @@ enum stream_changed stream_limit_producers(struct edit *edit, uint32_t seconds, 
         object_release(&grave->head, &edit->keyspace->dead);
         keyspace_note_garbage(edit->keyspace);
     }
-    producers->seconds = seconds;
-    producers->most = most;
     stream->producers = producers;
     return STREAM_CHANGED;
 }

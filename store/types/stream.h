@@ -100,8 +100,8 @@ enum stream_changed { STREAM_NO_MEMORY, STREAM_UNCHANGED, STREAM_CHANGED };
 enum stream_changed stream_count_repeated(struct edit *edit);
 /* An id leads to this number from now on. */
 enum stream_changed stream_note_once(struct edit *edit, const struct stream_once *once, struct stream_id id);
-/* For how many seconds ids are known, and how many of each producer: where that changes all ids are forgotten. */
-enum stream_changed stream_limit_producers(struct edit *edit, uint32_t seconds, uint32_t most);
+/* Gives a stream limits, neither of them 0, for good: where they change all ids are forgotten. */
+enum stream_changed stream_limit_producers(struct edit *edit, struct stream_idmp_limits limits);
 /* Deletes the entry with this number, of which max_deleted hears. */
 enum stream_changed stream_delete(struct edit *edit, struct stream_id id);
 /* Deletes the first `count` entries: all those below the number `from`, or as many as there shall be, and then that is

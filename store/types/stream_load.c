@@ -76,7 +76,9 @@ static enum rdb_answer load_pending(struct loading *loading, const struct rdb_st
 
 /* The producers of the stream, which may be new ones. NULL without memory. */
 static struct stream_producers *producers_of(struct loading *loading, struct stream *stream) {
-    if (!stream->producers) stream->producers = stream_producers_new(loading->options->context.heap);
+    if (!stream->producers)
+        stream->producers =
+            stream_producers_new(loading->options->context.heap, (struct stream_idmp_limits){0, 0});
     return stream->producers;
 }
 

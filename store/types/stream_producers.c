@@ -131,9 +131,13 @@ size_t stream_producers_memory(const struct stream_producers *producers) {
 
 /* ---- Producers ------------------------------------------------------------------------------------ */
 
-struct stream_producers *stream_producers_new(struct heap *heap) {
+struct stream_producers *stream_producers_new(struct heap *heap, struct stream_idmp_limits limits) {
     struct stream_producers *producers = node_alloc(heap, sizeof *producers);
-    if (producers) *producers = *stream_producers_or_none(NULL);
+    if (producers == NULL) return NULL;
+    *producers = *stream_producers_or_none(NULL);
+    assert(limits.seconds <= STREAM_IDMP_SECONDS && limits.most <= STREAM_IDMP_MOST);
+    if (limits.seconds) producers->seconds = limits.seconds;
+    if (limits.most) producers->most = limits.most;
     return producers;
 }
 

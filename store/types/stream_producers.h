@@ -56,10 +56,15 @@ const struct stream_producers *stream_producers_or_none(const struct stream_prod
 /* Is there anything to know that is not so of a stream without producers? NULL: no. */
 bool stream_producers_matter(const struct stream_producers *producers);
 
+/* For how many seconds ids are known, and how many of each producer. Zeroes: the default ones. */
+struct stream_idmp_limits {
+    uint32_t seconds, most;
+};
 /* An entry that comes with an id. */
 struct stream_once {
-    struct bytes producer, id; /* none is empty */
-    int64_t now_ms;            /* Unix time */
+    struct bytes producer, id;        /* none is empty */
+    int64_t now_ms;                   /* Unix time */
+    struct stream_idmp_limits limits; /* of a stream that has no producers yet */
 };
 /* The number of the entry that came with this id before; false where it is not known, or over. NULL: there are none. */
 bool stream_producers_know(const struct stream_producers *producers, const struct hash_seed *seed,
@@ -81,8 +86,8 @@ size_t stream_producers_memory(const struct stream_producers *producers);
 
 /* All of these are false, or NULL, without memory. */
 
-/* None, with the default limits. */
-struct stream_producers *stream_producers_new(struct heap *heap);
+/* None, with these limits. */
+struct stream_producers *stream_producers_new(struct heap *heap, struct stream_idmp_limits limits);
 /* The same ones. */
 struct stream_producers *stream_producers_fork(const struct stream_producers *from, struct heap *heap);
 /* Gives them back, counted down from the budget; true when they are gone, and *producers is NULL. */

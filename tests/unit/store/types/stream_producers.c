@@ -37,7 +37,7 @@ static struct bytes id_of(unsigned number) {
 }
 
 static struct stream_once once_of(unsigned producer, unsigned id) {
-    return (struct stream_once){name_of(producer), id_of(id), now_ms};
+    return (struct stream_once){.producer = name_of(producer), .id = id_of(id), .now_ms = now_ms};
 }
 
 static bool model_is_over(const struct model *model, const struct model_id *id) {
@@ -137,9 +137,10 @@ static const struct stream *stream_of_edit(const struct edit *edit) {
 }
 
 static enum stream_changed limit(struct edit *edit, struct model *model, uint32_t seconds, uint32_t most) {
-    enum stream_changed changed = stream_limit_producers(edit, seconds, most);
+    bool limited = stream_of_edit(edit)->producers;
+    enum stream_changed changed = stream_limit_producers(edit, (struct stream_idmp_limits){seconds, most});
     if (changed == STREAM_NO_MEMORY) return changed;
-    CHECK_INT(changed == STREAM_UNCHANGED, model->seconds == seconds && model->most == most);
+    CHECK_INT(changed == STREAM_UNCHANGED, limited && model->seconds == seconds && model->most == most);
     model->seconds = seconds;
     model->most = most;
     for (unsigned i = 0; changed == STREAM_CHANGED && i < PRODUCERS; i++) model->producers[i].count = 0;
@@ -295,9 +296,10 @@ static void what_was_noted_is_taken_back_without_memory(void) {
     begin();
     struct edit edit = edit_of("a", TYPE_STREAM);
     CHECK(edit_open(&edit, true) == EDIT_OPENED);
-    struct stream_once once = {BYTES("p"), BYTES("first"), 1000};
+    struct stream_once once = {.producer = BYTES("p"), .id = BYTES("first"), .now_ms = 1000};
     CHECK(stream_add_once(&edit, &once, (struct stream_id){1000, 0}, &pairs, &limits));
-    CHECK(stream_limit_producers(&edit, STREAM_IDMP_SECONDS, STREAM_IDMP_MOST) == STREAM_CHANGED);
+    CHECK(stream_limit_producers(&edit, (struct stream_idmp_limits){STREAM_IDMP_SECONDS, STREAM_IDMP_MOST}) ==
+          STREAM_CHANGED);
     CHECK(stream_add_once(&edit, &once, (struct stream_id){1000, 1}, &pairs, &limits));
     CHECK(!edit_close(&edit));
     CHECK(keyspace_copy(&(struct keyspace_place){ks, 0, key_of("a")},
@@ -334,7 +336,7 @@ static struct stream_producers *many_producers(struct edit *edit, unsigned count
     now_ms = 1000000;
     CHECK(edit_open(edit, true) == EDIT_OPENED);
     for (unsigned i = 0; i < count; i++, now_ms += 10) {
-        struct stream_once once = {name_of(i), BYTES("id"), now_ms};
+        struct stream_once once = {.producer = name_of(i), .id = BYTES("id"), .now_ms = now_ms};
         struct stream_id id = {(uint64_t)now_ms, 0};
         CHECK(stream_add_once(edit, &once, id, &(struct stream_pairs){words, 1}, &limits));
     }
@@ -355,7 +357,7 @@ static void what_is_over_goes_by_itself(void) {
     for (unsigned i = 0; i <= 12000; i++) {
         char id[16];
         int len = snprintf(id, sizeof id, "%u", i);
-        struct stream_once once = {BYTES("one"), {id, (size_t)len}, now_ms};
+        struct stream_once once = {.producer = BYTES("one"), .id = {id, (size_t)len}, .now_ms = now_ms};
         CHECK(stream_add_once(&edit, &once, (struct stream_id){(uint64_t)now_ms, i},
                               &(struct stream_pairs){words, 1}, &limits));
     }
@@ -371,12 +373,12 @@ static void ids_that_are_over_go_with_later_ones(void) {
     struct edit edit = edit_of("a", TYPE_STREAM);
     struct bytes words[] = {BYTES("f"), BYTES("v")};
     struct stream_node_limits limits = {.entries = 100};
-    struct stream_once once = {BYTES("p"), BYTES("last"), 1000};
+    struct stream_once once = {.producer = BYTES("p"), .id = BYTES("last"), .now_ms = 1000};
     CHECK(edit_open(&edit, true) == EDIT_OPENED);
     for (unsigned i = 1; i <= 50; i++) {
         char id[16];
         int len = snprintf(id, sizeof id, "%u", i);
-        struct stream_once each = {BYTES("p"), {id, (size_t)len}, 1000};
+        struct stream_once each = {.producer = BYTES("p"), .id = {id, (size_t)len}, .now_ms = 1000};
         CHECK(stream_add_once(&edit, &each, (struct stream_id){i == 50 ? 100000 : 1000, i},
                               &(struct stream_pairs){words, 1}, &limits));
     }
@@ -384,7 +386,7 @@ static void ids_that_are_over_go_with_later_ones(void) {
     struct stream_id entry;
     once.now_ms = 100999;
     CHECK(!stream_producers_know(producers, &hash_seed, &once, &entry));
-    struct stream_once first = {BYTES("p"), BYTES("1"), 100999};
+    struct stream_once first = {.producer = BYTES("p"), .id = BYTES("1"), .now_ms = 100999};
     CHECK(stream_producers_know(producers, &hash_seed, &first, &entry) && entry.sequence == 1);
     first.now_ms = once.now_ms = 101000; /* it is over to the millisecond */
     CHECK(!stream_producers_know(producers, &hash_seed, &first, &entry));
@@ -400,7 +402,7 @@ static void what_is_forgotten_goes_in_steps(void) {
     begin();
     struct edit edit = edit_of("a", TYPE_STREAM);
     many_producers(&edit, 5000);
-    CHECK(stream_limit_producers(&edit, 7, 7) == STREAM_CHANGED);
+    CHECK(stream_limit_producers(&edit, (struct stream_idmp_limits){7, 7}) == STREAM_CHANGED);
     CHECK(stream_edit(&edit)->producers->list.count == 0 && stream_edit(&edit)->producers->added == 5000);
     CHECK(!edit_close(&edit));
     long left = nodes_live;
@@ -425,8 +427,8 @@ static void a_hash_is_no_id(void) {
     struct stream_id entry;
     sha1(whole, hash);
     CHECK(edit_open(&edit, true) == EDIT_OPENED);
-    struct stream_once one = {BYTES("p"), whole, 1000},
-                       other = {BYTES("p"), {(char *)hash, sizeof hash}, 1000};
+    struct stream_once one = {.producer = BYTES("p"), .id = whole, .now_ms = 1000},
+                       other = {.producer = BYTES("p"), .id = {(char *)hash, sizeof hash}, .now_ms = 1000};
     CHECK(
         stream_add_once(&edit, &one, (struct stream_id){1000, 0}, &(struct stream_pairs){words, 1}, &limits));
     struct stream_producers *producers = stream_edit(&edit)->producers;
