@@ -15,6 +15,7 @@
 #include "server/journal/delay.h"
 #include "server/journal/journal.h"
 #include "server/journal/manifest.h"
+#include "server/journal/snapshot.h"
 #include "server/journal/snapshot_save.h"
 #include "server/journal/snapshot_walk.h"
 #include "server/lock_order.h"
@@ -250,6 +251,7 @@ static bool save_base(int64_t unix_ms) {
                                  .summed = config.rdbchecksum,
                                  .base = true,
                                  .commands = appender.commands,
+                                 .work = snapshot_work_counter(),
                                  .now_ms = unix_ms};
     int error = snapshot_save_run(&save);
     if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);

@@ -2,6 +2,7 @@
  * data can be had again. */
 #include "server/journal/appender.h"
 
+#include "server/journal/snapshot.h"
 #include "tests/unit/appender_fixture.h"
 
 static void a_first_start_makes_a_base_and_a_file(void) {
@@ -91,8 +92,11 @@ static void it_is_switched_on_again_beside_a_snapshot(void) {
     CHECK(log_start("appendonly no\n"));
     EXPECT("config set appendonly yes\nconfig set appendonly no\n", OK OK);
     log_turns(1);
+    EXPECT("set k v\n", OK);
     CHECK_INT(snapshot_start(&other, now_ms), 0);
+    uint64_t work = snapshot_work();
     EXPECT("config set appendonly yes\n", OK);
+    CHECK(snapshot_work() > work); /* shards do not turn meanwhile: the watchdog sees that they work */
     log_turns(2);
     EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
     for (unsigned i = 0; i < 3; i++) appender_turn(5000);
