@@ -73,8 +73,8 @@ struct call {
     const void *noted; /* of one that is served after it has waited: that of its wait */
     bool logged;       /* where a journal is open: it has said itself what is to be recorded, see call_log */
     struct bytes raw;  /* its request as it came; empty where that is not at hand, or no journal is open */
-    const struct tree_guess *guess; /* of what `ahead` of its row has looked for, or NULL */
-    struct block **arg_blocks;      /* large arguments with memory of their own: see call_block */
+    const struct tree_guess *guesses; /* of what `ahead` of its row has looked for, or NULL */
+    struct block **arg_blocks;        /* large arguments with memory of their own: see call_block */
     unsigned arg_block_count;
     uint32_t arg_block_next; /* where call_block begins to search among them: behind the last it found */
 };

@@ -140,13 +140,14 @@ struct command_key { /* one key argument, as command_keys finds it */
 };
 
 /* Requests of one command that are about to run one behind the other, all of one key, whose value is an object. */
-enum { COMMAND_AHEAD_MOST = 16 };
+enum { COMMAND_AHEAD_MOST = 16, COMMAND_GUESSES = 3 };
 struct command_ahead {
     const struct keyspace *keyspace;
     const struct value *value;
     const struct bytes *argvs[COMMAND_AHEAD_MOST]; /* of as many arguments as the row's arity says, or more */
     unsigned count;
-    struct tree_guess *guesses; /* one a request, which will have it as call->guess; none is known yet */
+    /* COMMAND_GUESSES a request, which finds them at call->guesses; none is known yet. */
+    struct tree_guess *guesses;
 };
 
 struct command {

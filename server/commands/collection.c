@@ -43,6 +43,15 @@ void collection_close(struct call *call, uint32_t arg, struct edit *edit, enum e
     if (emptied) call_emptied(call, arg);
 }
 
+/* ---- Ahead ---------------------------------------------------------------------------------------- */
+
+void collection_ask_ahead(const struct command_ahead *ahead, const struct tree *tree,
+                          const struct bytes *members) {
+    struct tree_found found[COMMAND_AHEAD_MOST];
+    if (!collection_ahead(ahead->keyspace, tree, members, found, ahead->count)) return;
+    for (unsigned i = 0; i < ahead->count; i++) ahead->guesses[i * COMMAND_GUESSES] = found[i].guess;
+}
+
 /* ---- Replies -------------------------------------------------------------------------------------- */
 
 void collection_reply_element(struct reply *reply, struct metrics *metrics, const struct element *element) {

@@ -40,6 +40,10 @@ static inline const struct collection *collection_read_at_hand(struct call *call
  * it, and says call_changed. */
 static inline struct entry *collection_open_at_hand(struct call *call, uint32_t arg, enum entry_type type);
 
+/* As collection_ahead, of a member or field of each request. */
+void collection_ask_ahead(const struct command_ahead *ahead, const struct tree *tree,
+                          const struct bytes *members);
+
 /* ---- Replies -------------------------------------------------------------------------------------- */
 
 /* A bulk. Long elements are sent from where they lie. */

@@ -46,7 +46,7 @@ static inline bool get_at_hand(struct call *call) {
     if (hash == NULL) return false;
     struct bytes field = call->argv[2];
     assert(hash->times == NULL);
-    if (tree_look_up_second(&hash->tree, hash_bytes(&stripes.seed, field), field, call->guess, &found))
+    if (tree_look_up_second(&hash->tree, hash_bytes(&stripes.seed, field), field, call->guesses, &found))
         reply_value(call, &(struct element){found.bytes, found.block});
     else
         reply_null(call->reply);
@@ -68,7 +68,7 @@ static void fields_ahead(const struct command_ahead *ahead) {
     struct bytes fields[COMMAND_AHEAD_MOST];
     const struct tree *tree = ahead->value->type == TYPE_HASH ? hash_tree(ahead->value) : NULL;
     for (unsigned i = 0; i < ahead->count; i++) fields[i] = ahead->argvs[i][2];
-    if (tree) collection_ahead(ahead->keyspace, tree, fields, ahead->guesses, ahead->count);
+    if (tree) collection_ask_ahead(ahead, tree, fields);
 }
 
 COMMAND(hget) = {.name = "hget",
@@ -513,7 +513,7 @@ static inline bool set_at_hand(struct call *call) {
     const struct entry *e = call->argc == 4 ? collection_open_at_hand(call, 1, TYPE_HASH) : NULL;
     if (!e || !e->edited) return false;
     enum hash_changed changed =
-        hash_put(call_keyspace(call, 1), entry_object(e), call->argv[2], call->argv[3], call->guess);
+        hash_put(call_keyspace(call, 1), entry_object(e), call->argv[2], call->argv[3], call->guesses);
     if (changed == HASH_NO_MEMORY) return false;
     call_changed(call, 1, EVENT_HSET);
     reply_int(call->reply, changed == HASH_ADDED);

@@ -37,9 +37,7 @@ static void sismember(struct call *call) {
 static void members_ahead(const struct command_ahead *ahead) {
     struct bytes members[COMMAND_AHEAD_MOST];
     for (unsigned i = 0; i < ahead->count; i++) members[i] = ahead->argvs[i][2];
-    if (ahead->value->type == TYPE_SET)
-        collection_ahead(ahead->keyspace, collection_tree(ahead->value), members, ahead->guesses,
-                         ahead->count);
+    if (ahead->value->type == TYPE_SET) collection_ask_ahead(ahead, collection_tree(ahead->value), members);
 }
 
 COMMAND(sismember) = {.name = "sismember",
@@ -165,7 +163,7 @@ COMMAND(sscan) = {
 static inline bool add_at_hand(struct call *call) {
     const struct entry *e = call->argc == 3 ? collection_open_at_hand(call, 1, TYPE_SET) : NULL;
     if (!e || !e->edited) return false;
-    enum set_changed changed = set_put(call_keyspace(call, 1), entry_object(e), call->argv[2], call->guess);
+    enum set_changed changed = set_put(call_keyspace(call, 1), entry_object(e), call->argv[2], call->guesses);
     if (changed == SET_NO_MEMORY) return false;
     if (changed == SET_ADDED) call_changed(call, 1, EVENT_SADD);
     reply_int(call->reply, changed == SET_ADDED);

@@ -190,7 +190,8 @@ static bool add(struct call *call, struct edit *edit, struct adding *adding, uin
     struct value value = entry_value(edit->entry);
     struct zset_place old;
     unsigned flags = adding->flags;
-    bool there = zset_locate(edit->keyspace, &value, call->argv[arg], &old);
+    const struct tree_guess *guesses = adding->count == 1 ? call->guesses : NULL;
+    bool there = zset_locate(edit->keyspace, &value, call->argv[arg], guesses, &old);
     if (there ? flags & ADD_NX : flags & ADD_XX) return true;
     if (there && (flags & ADD_INCR)) score += old.score;
     if (isnan(score)) return false;
@@ -258,23 +259,28 @@ static void add_with(struct call *call, unsigned flags) {
 void zset_add(struct call *call) {
     add_with(call, 0);
 }
-/* Of those that have one score and one member, and no options. */
+_Static_assert((int)ZSET_GUESSES == (int)COMMAND_GUESSES, "a request has all that zset_ahead finds for it");
+
+static void ask_ahead(const struct command_ahead *ahead, const struct bytes *members, const double *scores,
+                      unsigned count) {
+    struct zset_ahead wanted = {members, scores, count, ahead->guesses};
+    if (ahead->value->type == TYPE_ZSET) zset_ahead(ahead->keyspace, ahead->value, &wanted);
+}
+
+/* Of those that have one score and one member, and no options, up to the first that has not. */
 static void added_ahead(const struct command_ahead *ahead) {
     struct bytes members[COMMAND_AHEAD_MOST];
     double scores[COMMAND_AHEAD_MOST];
     unsigned count = 0;
-    for (unsigned i = 0; i < ahead->count; i++) {
-        members[count] = ahead->argvs[i][3];
-        count += number_parse_double(ahead->argvs[i][2], &scores[count]);
-    }
-    if (ahead->value->type == TYPE_ZSET) zset_ahead(ahead->keyspace, ahead->value, members, scores, count);
+    for (; count < ahead->count && number_parse_double(ahead->argvs[count][2], &scores[count]); count++)
+        members[count] = ahead->argvs[count][3];
+    ask_ahead(ahead, members, scores, count);
 }
 
 static void members_ahead(const struct command_ahead *ahead) {
     struct bytes members[COMMAND_AHEAD_MOST];
     for (unsigned i = 0; i < ahead->count; i++) members[i] = ahead->argvs[i][2];
-    if (ahead->value->type == TYPE_ZSET)
-        zset_ahead(ahead->keyspace, ahead->value, members, NULL, ahead->count);
+    ask_ahead(ahead, members, NULL, ahead->count);
 }
 
 COMMAND(zadd) = {

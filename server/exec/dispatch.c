@@ -337,7 +337,7 @@ static __attribute__((noinline)) unsigned look_ahead(struct call *call, const st
     struct stripe *stripe = &stripes.all[batch->stripe];
     struct key key = {batch->args.argv[command->lone_key], batch->hash[command->lone_key]};
     struct command_ahead ahead = {.keyspace = stripe->keyspace, .guesses = executor_of(call)->guesses};
-    call->guess = NULL;
+    call->guesses = NULL;
     for (; ahead.count < COMMAND_AHEAD_MOST && ahead.count < count; ahead.count++) {
         const struct request *request = &batch[ahead.count];
         if (!request->plain || request->command != command || request->hash[command->lone_key] != key.hash)
@@ -352,7 +352,7 @@ static __attribute__((noinline)) unsigned look_ahead(struct call *call, const st
         ahead.value = &value;
         memset(ahead.guesses, 0, sizeof executor_of(call)->guesses);
         command->ahead(&ahead);
-        call->guess = ahead.guesses;
+        call->guesses = ahead.guesses;
     }
     stripe_unlock(stripe);
     return ahead.count;
@@ -389,8 +389,8 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
         struct stripe *stripe = &stripes.all[batch[done].stripe];
         if (done == ahead)
             ahead += look_ahead(call, &batch[done], count - done);
-        else if (call->guess)
-            call->guess++;
+        else if (call->guesses)
+            call->guesses += COMMAND_GUESSES;
         debug_assert(batch[done].stripe < stripes.count && prepare_runnable(&batch[done]));
         open_arguments(call, &batch[done]);
         call->stripe = batch[done].stripe;
@@ -420,7 +420,7 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
             errors = call->reply->errors;
         }
     }
-    call->guess = NULL;
+    call->guesses = NULL;
     assert(done <= count && (done > first || !batch[done].plain));
     metric_add(&call->effects->metrics->commands[command->id].calls, done - first);
     if (done > first) note_untimed(executor_of(call), command, done - first);

@@ -65,12 +65,13 @@ struct executor {
     unsigned set_aside; /* requests of the batch that have not run: they were refused, or queued by MULTI */
     uint64_t requests;  /* that were done with, also those */
     const char *bytes;  /* that the batch was parsed from, for the journal; NULL: they are not at hand */
-    struct stripe_set sets[BATCH_REQUESTS];        /* of batch[i], where its stripe is STRIPE_MANY */
-    struct tree_guess guesses[COMMAND_AHEAD_MOST]; /* of the requests that were looked ahead for last */
-    struct wait wait;                              /* what the running command has asked to wait for */
-    struct deadlines deadlines;                    /* when waits of its clients are over */
-    struct disk_waits disk_waits;                  /* those that wait for the disk */
-    struct stripe_set want; /* what the running command has asked for beyond what it holds */
+    struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
+    /* Of the requests that were looked ahead for last. */
+    struct tree_guess guesses[COMMAND_AHEAD_MOST * COMMAND_GUESSES];
+    struct wait wait;             /* what the running command has asked to wait for */
+    struct deadlines deadlines;   /* when waits of its clients are over */
+    struct disk_waits disk_waits; /* those that wait for the disk */
+    struct stripe_set want;       /* what the running command has asked for beyond what it holds */
     struct mute mute;
     struct buffer
         own_lines; /* a monitor's own commands within EXEC, to be shown behind it: server/exec/monitor.c */

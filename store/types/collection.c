@@ -9,15 +9,14 @@ struct collection *collection_new(struct heap *heap, const struct type *type, en
     return collection;
 }
 
-void collection_ahead(const struct keyspace *ks, const struct tree *tree, const struct bytes *members,
-                      struct tree_guess *guesses, unsigned count) {
+bool collection_ahead(const struct keyspace *ks, const struct tree *tree, const struct bytes *members,
+                      struct tree_found *found, unsigned count) {
     uint64_t hashes[TREE_AHEAD_MOST] = {0};
-    struct tree_found found[TREE_AHEAD_MOST];
     assert(count <= TREE_AHEAD_MOST);
-    if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
+    if (tree->bytes < COLLECTION_AHEAD_BYTES) return false;
     for (unsigned i = 0; i < count; i++) hashes[i] = hash_bytes(ks->seed, members[i]);
     tree_ahead_of_hashes(tree, hashes, count, found);
-    for (unsigned i = 0; i < count; i++) guesses[i] = found[i].guess;
+    return true;
 }
 
 uint64_t collection_long_bytes(const struct tree *tree, uint64_t position, uint64_t count) {

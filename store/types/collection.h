@@ -65,10 +65,9 @@ static inline bool collection_become(struct edit *edit, struct collection *colle
 
 /* A tree of fewer bytes is in the processor's caches as likely as not: nothing is to be asked for ahead. */
 enum { COLLECTION_AHEAD_BYTES = 128 << 10 };
-/* As tree_ahead_of_hashes, of these members of a set or fields of a hash; the guesses are left alone where nothing is asked
- * for. */
-void collection_ahead(const struct keyspace *ks, const struct tree *tree, const struct bytes *members,
-                      struct tree_guess *guesses, unsigned count);
+/* As tree_ahead_of_hashes, of these members of a set or fields of a hash; false where nothing is asked for. */
+bool collection_ahead(const struct keyspace *ks, const struct tree *tree, const struct bytes *members,
+                      struct tree_found *found, unsigned count);
 
 /* May a pack of so many bytes and parts of elements stay one, or become one? */
 static inline bool collection_may_pack(size_t bytes, uint64_t parts) {

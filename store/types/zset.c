@@ -34,23 +34,33 @@ static bool is_scored(struct tree_cursor *cursor, const struct tree *tree, struc
     return tree_lower_bound(cursor, tree, &item);
 }
 
+/* One of the guesses, or NULL where it is none. */
+static const struct tree_guess *guess_of(const struct tree_guess *guesses, unsigned which) {
+    return guesses && guesses[which].levels ? &guesses[which] : NULL;
+}
+
 static bool find_in_trees(const struct hash_seed *seed, const struct value *value, struct bytes member,
-                          struct zset_place *place) {
+                          const struct tree_guess *guesses, struct zset_place *place) {
     struct tree_item wanted = indexed(seed, member, 0), item;
-    bool more = tree_lower_bound(&place->entry, index_of(value), &wanted);
+    const struct tree_guess *entry = guess_of(guesses, ZSET_GUESS_ENTRY);
+    bool more = tree_lower_bound_guessed(&place->entry, index_of(value), &wanted, entry);
     for (; more; more = tree_next(&place->entry)) {
         tree_get(&place->entry, &item);
         if (item.key.high != wanted.key.high) return false;
-        if (is_scored(&place->item, collection_tree(value), member, item.score)) return true;
+        item.parts[0] = member;
+        if (tree_lower_bound_guessed(&place->item, collection_tree(value), &item,
+                                     guess_of(guesses, ZSET_GUESS_ITEM)))
+            return true;
     }
     return false;
 }
 
 bool zset_locate(const struct keyspace *ks, const struct value *value, struct bytes member,
-                 struct zset_place *place) {
+                 const struct tree_guess *guesses, struct zset_place *place) {
+    place->moved = guess_of(guesses, ZSET_GUESS_MOVED);
     if (value->kind == VALUE_OBJECT) {
         struct tree_item item;
-        if (!find_in_trees(ks->seed, value, member, place)) return false;
+        if (!find_in_trees(ks->seed, value, member, guesses, place)) return false;
         tree_get(&place->item, &item);
         place->score = item.score; /* the index may have the other zero, in an entry too many */
         return true;
@@ -62,7 +72,7 @@ bool zset_locate(const struct keyspace *ks, const struct value *value, struct by
 bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score) {
     if (value->kind == VALUE_OBJECT) {
         struct zset_place place;
-        if (!zset_locate(ks, value, member, &place)) return false;
+        if (!zset_locate(ks, value, member, NULL, &place)) return false;
         *score = place.score;
         return true;
     }
@@ -348,31 +358,43 @@ uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_
 
 /* ---- Ahead ---------------------------------------------------------------------------------------- */
 
-void zset_ahead(const struct keyspace *ks, const struct value *value, const struct bytes *members,
-                const double *scores, unsigned count) {
+/* Those of the members' scores. Of each item, `of` says which member it is. */
+static void ahead_of_scores(const struct tree *tree, const struct tree_item *items, const uint8_t *of,
+                            unsigned count, struct tree_guess *guesses) {
+    struct tree_guess found[TREE_AHEAD_MOST];
+    tree_ahead_of_scores(tree, items, count, found);
+    for (unsigned i = 0; i < count; i++) guesses[of[i] * ZSET_GUESSES] = found[i];
+}
+
+void zset_ahead(const struct keyspace *ks, const struct value *value, const struct zset_ahead *ahead) {
     uint64_t hashes[TREE_AHEAD_MOST] = {0};
     struct tree_item items[TREE_AHEAD_MOST];
     const struct tree *tree = collection_tree(value), *index = index_of(value);
     struct tree_found found[TREE_AHEAD_MOST];
-    unsigned there = 0;
+    uint8_t of[TREE_AHEAD_MOST];
+    unsigned there = 0, count = ahead->count;
     assert(count <= TREE_AHEAD_MOST);
     if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
-    for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, members[i]);
+    for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, ahead->members[i]);
     tree_ahead_of_hashes(index, hashes, count, found);
     for (unsigned i = 0; i < count; i++) {
         struct tree_item *item = &items[there], wanted = {.key.high = hashes[i]};
         bool equal;
         unsigned place = leaf_lower_bound(found[i].leaf, &wanted, &equal);
         if (!equal) continue;
+        found[i].guess.place = (uint16_t)place;
+        ahead->guesses[i * ZSET_GUESSES + ZSET_GUESS_ENTRY] = found[i].guess;
         leaf_get(found[i].leaf, place, 0, item);
-        item->parts[0] = members[i];
-        there++;
+        item->parts[0] = ahead->members[i];
+        of[there++] = (uint8_t)i;
     }
-    tree_ahead_of_scores(tree, items, there);
-    if (scores == NULL) return;
-    for (unsigned i = 0; i < count; i++)
-        items[i] = (struct tree_item){.score = scores[i], .parts = {members[i]}};
-    tree_ahead_of_scores(tree, items, count);
+    ahead_of_scores(tree, items, of, there, ahead->guesses + ZSET_GUESS_ITEM);
+    if (ahead->scores == NULL) return;
+    for (unsigned i = 0; i < count; i++) {
+        items[i] = (struct tree_item){.score = ahead->scores[i], .parts = {ahead->members[i]}};
+        of[i] = (uint8_t)i;
+    }
+    ahead_of_scores(tree, items, of, count, ahead->guesses + ZSET_GUESS_MOVED);
 }
 
 /* ---- Trees ---------------------------------------------------------------------------------------- */
@@ -532,6 +554,7 @@ enum zset_changed zset_put(struct edit *edit, struct element member, double scor
     if (collection == NULL) return ZSET_NO_MEMORY;
     struct tree_context context = collection_context(edit->keyspace);
     struct tree_item item = scored(member, score);
+    context.guess = old ? old->moved : NULL;
     changed = put_in_trees(&context, collection, &item, old);
     keyspace_note_nodes(edit->keyspace);
     return changed;
@@ -556,7 +579,7 @@ enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
         if (at == pack_count(pack)) return ZSET_UNCHANGED;
         return delete_from_pack(edit, pack, at, PARTS) ? ZSET_DELETED : ZSET_NO_MEMORY;
     }
-    if (!find_in_trees(ks->seed, &value, member, &place)) return ZSET_UNCHANGED;
+    if (!find_in_trees(ks->seed, &value, member, NULL, &place)) return ZSET_UNCHANGED;
     tree_get(&place.item, &item);
     size_t bytes = long_bytes(&item);
     struct tree_context context = collection_context(ks);

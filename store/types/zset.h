@@ -23,13 +23,18 @@ struct zset_item {
 uint64_t zset_count(const struct value *value);
 /* The score of a member. False if there is no such member. */
 bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score);
-/* The same, and where it is: for zset_put, as long as nothing is changed. */
+/* What zset_ahead finds for a member: the ways to its entry in the index, to where it stands, and to where it will stand. */
+enum { ZSET_GUESS_ENTRY, ZSET_GUESS_ITEM, ZSET_GUESS_MOVED, ZSET_GUESSES };
+
+/* The same, and where it is: for zset_put, as long as nothing is changed. The guesses of a member,
+ * or NULL, are not copied. */
 struct zset_place {
     double score;
+    const struct tree_guess *moved; /* of the way to where it will stand, or NULL */
     struct tree_cursor entry, item; /* in the index, and in the tree of scores; leaf NULL: of a pack */
 };
 bool zset_locate(const struct keyspace *ks, const struct value *value, struct bytes member,
-                 struct zset_place *place);
+                 const struct tree_guess *guesses, struct zset_place *place);
 /* How many members come before this one with this score, whether it is there or not. */
 uint64_t zset_rank(const struct value *value, double score, struct bytes member);
 /* How many members have a lower score; or, `through`, no higher one. */
@@ -73,10 +78,15 @@ struct zset_visitor {
 uint64_t zset_scan(const struct keyspace *ks, const struct value *value, uint64_t cursor, uint64_t count,
                    struct zset_visitor visitor);
 
-/* Asks the memory for what will be looked at of these members, of which at most TREE_AHEAD_MOST are given, and for where
- * they will stand once they have these scores; NULL: they keep what they have. */
-void zset_ahead(const struct keyspace *ks, const struct value *value, const struct bytes *members,
-                const double *scores, unsigned count);
+/* Asks the memory for what will be looked at of these members, and for where they will stand once they have these scores. */
+struct zset_ahead {
+    const struct bytes *members;
+    const double *scores; /* NULL: they keep what they have */
+    unsigned count;       /* TREE_AHEAD_MOST at most */
+    struct tree_guess
+        *guesses; /* gets ZSET_GUESSES a member; those that nothing is known of are left alone */
+};
+void zset_ahead(const struct keyspace *ks, const struct value *value, const struct zset_ahead *ahead);
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 

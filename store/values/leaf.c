@@ -888,9 +888,24 @@ static int compare_member(const struct leaf *leaf, unsigned place, struct bytes 
     return bytes_compare(part_bytes(leaf, lens_in(shape, leaf)[place], *offset, &block), member);
 }
 
-static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, bool *equal,
-                                size_t *offset) {
-    unsigned low = score_bound(leaf, item->score), end = low;
+/* Is this the first place whose score is not below this one? */
+static bool is_score_bound(const struct leaf *leaf, double score, unsigned place) {
+    unsigned count = leaf->head.count;
+    return place <= count && (place == 0 || score_at(leaf, place - 1) < score) &&
+           (place == count || score_at(leaf, place) >= score);
+}
+
+unsigned leaf_score_ahead(const struct leaf *leaf, double score) {
+    unsigned place = score_bound(leaf, score);
+    assert(leaf->head.kind == TREE_SCORES);
+    prefetch_about(leaf, place, leaf->head.count);
+    return place;
+}
+
+static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, unsigned guess,
+                                bool *equal, size_t *offset) {
+    unsigned low = is_score_bound(leaf, item->score, guess) ? guess : score_bound(leaf, item->score);
+    unsigned end = low;
     while (end < leaf->head.count && score_at(leaf, end) == item->score) end++;
     while (low < end) {
         unsigned middle = low + (end - low) / 2;
@@ -907,9 +922,14 @@ static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item 
     return low;
 }
 
-static unsigned bound_in_index(const struct leaf *leaf, uint64_t hash, bool *equal) {
+static unsigned bound_in_index(const struct leaf *leaf, uint64_t hash, unsigned guess, bool *equal) {
     const char *hashes = column_in(&shapes[TREE_INDEX], leaf, HASHES, leaf->head.count);
     unsigned low = 0, half;
+    if (guess < leaf->head.count && load_u32(hashes + 4 * (size_t)guess) == hash &&
+        (guess == 0 || load_u32(hashes + 4 * (size_t)guess - 4) < hash)) {
+        *equal = true;
+        return guess;
+    }
     for (unsigned left = leaf->head.count; left > 0; left -= half) {
         half = (left + 1) / 2;
         low += load_u32(hashes + 4 * (low + half - 1)) < hash ? half : 0;
@@ -1033,8 +1053,8 @@ bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t m
     bool equal = false;
     *offset = 0; /* where all elements of TREE_INDEX are, which have columns alone */
     switch ((enum tree_kind)leaf->head.kind) {
-    case TREE_SCORES: *place = bound_in_scores(leaf, item, &equal, offset); break;
-    case TREE_INDEX: *place = bound_in_index(leaf, item->key.high, &equal); break;
+    case TREE_SCORES: *place = bound_in_scores(leaf, item, *place, &equal, offset); break;
+    case TREE_INDEX: *place = bound_in_index(leaf, item->key.high, *place, &equal); break;
     case TREE_STREAM: *place = bound_in_stream(leaf, item->key, most, &equal, offset); break;
     default: assert(!"an ordered kind");
     }

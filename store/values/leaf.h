@@ -149,15 +149,19 @@ static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *me
 /* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
 void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
 /* In the other kinds but lists: whether an item is there, the place of the first element that is not below it, and, where
- * that is the item, its offset. No element has a key whose first word is above `most`; UINT64_MAX if nothing is known. */
+ * that is the item, its offset. No element has a key whose first word is above `most`; UINT64_MAX if nothing is known. In
+ * *place there is a guess, of whatever worth. */
 bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t most, unsigned *place,
                size_t *offset);
 static inline unsigned leaf_lower_bound(const struct leaf *leaf, const struct tree_item *item, bool *equal) {
-    unsigned place;
+    unsigned place = 0;
     size_t offset;
     *equal = leaf_seek(leaf, item, UINT64_MAX, &place, &offset);
     return place;
 }
+
+/* The place in TREE_SCORES of the first element whose score is not below this one; asks the memory for what stands there. */
+unsigned leaf_score_ahead(const struct leaf *leaf, double score);
 
 /* Bytes that a leaf with these elements needs; the size above which it is split; and the columns' bytes of an element. */
 size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used);

@@ -141,21 +141,22 @@ static void begin(struct tree_cursor *cursor, const struct tree *tree) {
     cursor->offset = 0;
 }
 
-static struct node *step(struct tree_cursor *cursor, struct node *node, unsigned at) {
+/* Into a child, which was asked for before where the way is guessed. */
+static struct node *step(struct tree_cursor *cursor, struct node *node, unsigned at, bool guessed) {
     assert(cursor->depth < TREE_LEVELS && at < node->count);
     cursor->ways[cursor->depth].node = inner_of(node);
     cursor->ways[cursor->depth++].at = at;
     struct node *child = inner_child(inner_of(node), at);
-    tree_ask_for(node, child);
+    if (!guessed) tree_ask_for(node, child);
     return child;
 }
 
 static void descend(struct tree_cursor *cursor, struct node *node, struct tree_target *target) {
     while (node->level > 0) {
         const struct inner *inner = inner_of(node);
-        unsigned at = tree_choose(inner, target);
+        unsigned at = tree_choose_guessed(inner, target, cursor->depth);
         tree_enter(inner, at, target);
-        node = step(cursor, node, at);
+        node = step(cursor, node, at, target->guess);
     }
     cursor->leaf = leaf_of(node);
     assert(cursor->leaf->head.count > 0);
@@ -172,7 +173,7 @@ static bool change_leaf(struct tree_cursor *cursor, bool forward) {
         if (forward ? at + 1 < inner->head.count : at > 0) {
             struct tree_target target = {.to = forward ? TREE_TO_FRONT : TREE_TO_BACK};
             cursor->depth--;
-            descend(cursor, step(cursor, &inner->head, forward ? at + 1 : at - 1), &target);
+            descend(cursor, step(cursor, &inner->head, forward ? at + 1 : at - 1, false), &target);
             cursor->place = forward ? 0 : cursor->leaf->head.count - 1u;
             cursor->offset = leaf_offset(cursor->leaf, cursor->place);
             return true;
@@ -275,12 +276,15 @@ bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const s
     return cursor->leaf;
 }
 
-bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item) {
+bool tree_lower_bound_guessed(struct tree_cursor *cursor, const struct tree *tree,
+                              const struct tree_item *item, const struct tree_guess *guess) {
     struct tree_target target = tree_target(tree, item);
     size_t offset;
     begin(cursor, tree);
     if (tree->root == NULL) return false;
+    target.guess = guess;
     descend(cursor, tree->root, &target);
+    if (guess) cursor->place = guess->place;
     bool equal = leaf_seek(cursor->leaf, item, UINT64_MAX, &cursor->place, &offset);
     if (cursor->place == cursor->leaf->head.count) {
         change_leaf(cursor, true);
@@ -307,7 +311,7 @@ void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t p
             tree_enter(inner, at, &target);
             first = false;
         }
-        node = step(cursor, node, at);
+        node = step(cursor, node, at, false);
     }
     cursor->leaf = leaf_of(node);
     cursor->place = (unsigned)target.position;
@@ -363,21 +367,28 @@ void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsig
 }
 _Static_assert(INNER_MAX <= UINT8_MAX, "a child of a node is guessed in a byte");
 
-void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count) {
+void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count,
+                          struct tree_guess *guesses) {
     const struct node *nodes[TREE_AHEAD_MOST];
     struct tree_target targets[TREE_AHEAD_MOST];
-    assert(tree->kind == TREE_SCORES && count <= TREE_AHEAD_MOST);
-    if (tree->root == NULL) return;
+    assert(tree->kind == TREE_SCORES && tree->root && count <= TREE_AHEAD_MOST);
     for (unsigned i = 0; i < count; i++) {
         nodes[i] = tree->root;
         targets[i] = tree_target(tree, &items[i]);
     }
-    for (unsigned level = tree->root->level; level > 0; level--)
+    unsigned levels = tree->root->level, guessed = levels < TREE_GUESS_LEVELS ? levels : TREE_GUESS_LEVELS;
+    for (unsigned depth = 0; depth < levels; depth++)
         for (unsigned i = 0; i < count; i++) {
             const struct inner *inner = inner_at(nodes[i]);
-            nodes[i] = inner_child(inner, tree_choose(inner, &targets[i]));
+            unsigned at = tree_choose(inner, &targets[i]);
+            if (depth < guessed) guesses[i].at[depth] = (uint8_t)at;
+            nodes[i] = inner_child(inner, at);
             tree_ask_for(&inner->head, nodes[i]);
         }
+    for (unsigned i = 0; i < count; i++) {
+        guesses[i].levels = (uint8_t)guessed;
+        guesses[i].place = (uint16_t)leaf_score_ahead(leaf_at(nodes[i]), items[i].score);
+    }
 }
 
 /* The key of the leaf behind the cursor's; 0 if there is none. */

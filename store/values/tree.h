@@ -46,6 +46,7 @@ enum { TREE_GUESS_LEVELS = 4 };
 struct tree_guess {
     uint8_t levels; /* that are guessed; 0: none */
     uint8_t at[TREE_GUESS_LEVELS];
+    uint16_t place; /* in the leaf, where that is in order */
 };
 
 /* What a change needs beside the tree. */
@@ -54,7 +55,7 @@ struct tree_context {
     const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
     struct graves *graves;        /* takes what is to be freed in steps */
     bool roomy; /* leaves made anew get all the room that a leaf may have, for many to come; then tree_fit */
-    const struct tree_guess *guess; /* of the way to an item whose place is given by a hash, or NULL */
+    const struct tree_guess *guess; /* of the way to where an item is to be put by its key, or NULL */
 };
 
 /* An element, found by one of the functions below. It is valid until the tree changes. */
@@ -113,7 +114,11 @@ bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const s
                     uint64_t hash);
 /* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
  * where there is none, cursor->leaf is NULL. */
-bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree, const struct tree_item *item);
+static inline bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree,
+                                    const struct tree_item *item);
+/* The same where the way there is guessed, or NULL. */
+bool tree_lower_bound_guessed(struct tree_cursor *cursor, const struct tree *tree,
+                              const struct tree_item *item, const struct tree_guess *guess);
 /* The element at this position, 0 <= position < count. */
 void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t position);
 /* The first or the last element of a tree that has some: its leaf is known as a rule, and need not be looked for. */
@@ -153,7 +158,7 @@ uint64_t tree_scan(const struct tree *tree, const struct hash_seed *seed, uint64
 
 /* Before many lookups, at most TREE_AHEAD_MOST: asks the memory for the leaves in which these hashes are, or would be, and
  * in those of TREE_SET and TREE_HASH for the elements that have their tags; found[i] is the leaf of hashes[i] and the way
- * there. The same of the leaves of TREE_SCORES where these items are, or would be. The trees have some elements. */
+ * there. The same of the elements of TREE_SCORES where these items are, or would be. The trees have some elements. */
 enum { TREE_AHEAD_MOST = 16 };
 struct tree_found {
     const struct leaf *leaf; /* as long as the tree does not change */
@@ -161,7 +166,8 @@ struct tree_found {
 };
 void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsigned count,
                           struct tree_found *found);
-void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count);
+void tree_ahead_of_scores(const struct tree *tree, const struct tree_item *items, unsigned count,
+                          struct tree_guess *guesses);
 
 /* Aborts unless the invariants hold. O(n), for tests. */
 bool tree_check(const struct tree *tree, const struct hash_seed *seed);
@@ -173,7 +179,7 @@ struct tree_target {
     enum { TREE_TO_KEY, TREE_TO_POSITION, TREE_TO_FRONT, TREE_TO_BACK } to;
     struct tree_key key;
     const struct tree_item *item;   /* TREE_TO_KEY */
-    const struct tree_guess *guess; /* TREE_TO_KEY, of a hash: or NULL */
+    const struct tree_guess *guess; /* TREE_TO_KEY: or NULL */
     uint64_t position;              /* left after the children passed */
 };
 static inline struct tree_target tree_target(const struct tree *tree, const struct tree_item *item) {
@@ -206,17 +212,19 @@ static inline unsigned tree_child_of_hash(const struct inner *inner, uint64_t ha
     return (unsigned)(at - keys);
 }
 
-/* The same at this depth below the root, where the guess is right as a rule: then nothing has to be searched. */
-static inline unsigned tree_child_guessed(const struct inner *inner, uint64_t hash,
-                                          const struct tree_guess *guess, unsigned depth) {
+/* Is the child guessed that lies on the way to a key with this first word, at this depth below the root, and does that word
+ * alone show it? Then nothing has to be searched. */
+static inline bool tree_guess_holds(const struct tree_guess *guess, unsigned depth, const struct inner *inner,
+                                    uint64_t high) {
     const uint64_t *keys = inner_keys(inner);
     unsigned count = inner->head.count;
-    if (guess && depth < guess->levels) {
-        unsigned at = guess->at[depth];
-        if (at < count && (at == 0 || keys[at] <= hash) && (at + 1 == count || keys[at + 1] > hash))
-            return at;
-    }
-    return tree_child_of_hash(inner, hash);
+    if (guess == NULL || depth >= guess->levels) return false;
+    unsigned at = guess->at[depth];
+    return at < count && (at == 0 || keys[at] < high) && (at + 1 == count || keys[at + 1] > high);
+}
+static inline unsigned tree_child_guessed(const struct inner *inner, uint64_t hash,
+                                          const struct tree_guess *guess, unsigned depth) {
+    return tree_guess_holds(guess, depth, inner, hash) ? guess->at[depth] : tree_child_of_hash(inner, hash);
 }
 
 /* The last child whose key has a first word below this one; the first if none has. */
@@ -243,6 +251,18 @@ static inline unsigned tree_choose_by_key(const struct inner *inner, const struc
 
 static inline unsigned tree_choose(const struct inner *inner, const struct tree_target *target) {
     return target->to == TREE_TO_KEY ? tree_choose_by_key(inner, target) : tree_choose_any(inner, target);
+}
+
+/* The same at this depth below the root, where it may have been guessed. */
+static inline unsigned tree_choose_guessed(const struct inner *inner, const struct tree_target *target,
+                                           unsigned depth) {
+    if (tree_guess_holds(target->guess, depth, inner, target->key.high)) return target->guess->at[depth];
+    return tree_choose(inner, target);
+}
+
+static inline bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree,
+                                    const struct tree_item *item) {
+    return tree_lower_bound_guessed(cursor, tree, item, NULL);
 }
 
 static inline void tree_enter(const struct inner *inner, unsigned at, struct tree_target *target) {

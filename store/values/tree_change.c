@@ -177,11 +177,11 @@ static inline __attribute__((always_inline)) bool ready_way(const struct tree *t
         if (!is_ready(node, room)) return false;
         assert(depth < TREE_LEVELS);
         unsigned at = words == 1 ? tree_child_guessed(inner, target->key.high, target->guess, depth)
-                                 : tree_choose_by_key(inner, target);
+                                 : tree_choose_guessed(inner, target, depth);
         way->steps[depth] = (struct step){inner, at};
         if (words == 2 && at + 1u < inner->head.count) way->most = inner_keys(inner)[at + 1];
         node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
-        if (words == 2 || target->guess == NULL) tree_ask_for(&inner->head, node);
+        if (target->guess == NULL) tree_ask_for(&inner->head, node);
     }
     way->depth = depth;
     way->leaf = leaf_of(node);
@@ -356,6 +356,7 @@ static bool plant(struct tree *tree, const struct tree_context *context, const s
 /* Finds the place of an item in the leaf at the end of the way, and the offset; or where it is to be put. */
 static bool find_place(struct way *way, const struct tree_item *item) {
     const struct leaf *leaf = way->leaf;
+    way->place = 0;
     if (!tree_by_hash((enum tree_kind)leaf->head.kind))
         return leaf_seek(leaf, item, way->most, &way->place, &way->offset);
     way->place = leaf_find(leaf, item->key.high, item->parts[0], &way->offset);
@@ -747,10 +748,13 @@ bool tree_move_from(struct tree *tree, const struct tree_context *context, const
     struct tree_item before;
     struct way to;
     bool found;
+    size_t offset;
     assert(tree->kind == TREE_SCORES);
+    target.guess = context->guess;
     if (item->parts[0].len > LEAF_PART_LEAST || tree->owed[TREE_FRONT] || tree->owed[TREE_BACK]) return false;
     if (!is_open(tree, cursor) || !ready_way(tree, &to, &target, true, 2)) return false;
-    to.place = leaf_lower_bound(to.leaf, item, &found);
+    to.place = context->guess ? context->guess->place : 0;
+    found = leaf_seek(to.leaf, item, UINT64_MAX, &to.place, &offset);
     assert(!found);
     tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
     if (node_shared(&to.leaf->head) || !leaf_insert(to.leaf, to.place, &ready)) {

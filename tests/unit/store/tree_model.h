@@ -143,9 +143,11 @@ static inline const struct tree_guess *some_guess(const struct tree *tree, const
     case 1:
         if (may_ask) tree_ahead_of_hashes(tree, &item->key.high, 1, &found);
         if (may_ask) guess = found.guess;
+        if (tree->root && tree->kind == TREE_SCORES) tree_ahead_of_scores(tree, item, 1, &guess);
         break;
     case 2:
         guess.levels = (uint8_t)(random / 4 % (TREE_GUESS_LEVELS + 1));
+        guess.place = (uint16_t)(random >> 16 >> random % 16);
         for (unsigned i = 0; i < TREE_GUESS_LEVELS; i++) guess.at[i] = (uint8_t)(random >> (8 + 5 * i));
         break;
     default:; /* that of another item, which the tree has not kept to since */

@@ -45,20 +45,21 @@ static void versions_share_what_does_not_change(void) {
 static void what_is_asked_for_ahead_changes_nothing(void) {
     static char texts[TREE_AHEAD_MOST][TEXT_MAX];
     struct bytes members[TREE_AHEAD_MOST];
-    struct tree_guess guesses[TREE_AHEAD_MOST];
+    struct tree_found found[TREE_AHEAD_MOST];
     begin();
     struct collection *one = make(MORE);
     CHECK(one->tree.bytes > COLLECTION_AHEAD_BYTES);
     for (unsigned from = 0; from < 2 * MORE; from += TREE_AHEAD_MOST) {
         for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) members[i] = text_of(from + i, texts[i]);
-        collection_ahead(ks, &one->tree, members, guesses, TREE_AHEAD_MOST);
+        CHECK(collection_ahead(ks, &one->tree, members, found, TREE_AHEAD_MOST));
         for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) {
             struct leaf_part value;
             uint64_t hash = hash_bytes(&hash_seed, members[i]);
-            CHECK_INT(guesses[i].levels, one->tree.root->level);
+            CHECK_INT(found[i].guess.levels, one->tree.root->level);
             /* With its own guess, that of another, or none. */
             for (unsigned other = 0; other < 3; other++) {
-                const struct tree_guess *guess = other < 2 ? &guesses[(i + other) % TREE_AHEAD_MOST] : NULL;
+                const struct tree_guess *guess = other < 2 ? &found[(i + other) % TREE_AHEAD_MOST].guess
+                                                           : NULL;
                 CHECK_INT(tree_look_up_second(&one->tree, hash, members[i], guess, &value), from + i < MORE);
             }
         }

@@ -119,12 +119,25 @@ static void check_key(unsigned i) {
 
 /* ---- Changes -------------------------------------------------------------------------------------- */
 
+/* Guesses that are right by chance, or none. */
+static const struct tree_guess *some_guesses(void) {
+    static struct tree_guess guesses[ZSET_GUESSES];
+    if (random_below(2)) return NULL;
+    for (unsigned i = 0; i < ZSET_GUESSES; i++) {
+        guesses[i].levels = (uint8_t)random_below(TREE_GUESS_LEVELS + 1);
+        for (unsigned depth = 0; depth < TREE_GUESS_LEVELS; depth++)
+            guesses[i].at[depth] = (uint8_t)random_below(random_below(2) ? 3 : 64);
+        guesses[i].place = (uint16_t)random_below(random_below(2) ? 100 : 2000);
+    }
+    return guesses;
+}
+
 /* False without memory. */
 static bool put(struct edit *edit, unsigned i, unsigned member, double score) {
     struct value value = entry_value(edit->entry);
     double was = models[i].scores[member];
     struct zset_place old;
-    bool there = zset_locate(ks, &value, member_of(member), &old);
+    bool there = zset_locate(ks, &value, member_of(member), some_guesses(), &old);
     struct element element = {.bytes = member_of(member)};
     enum zset_changed changed = zset_put(edit, element, score, there ? &old : NULL);
     CHECK(there == !isnan(was));
@@ -287,7 +300,7 @@ static void a_block_that_was_not_kept_is_not_counted(void) {
         edit = edit_of(names[0], TYPE_ZSET);
         member.block = block;
         struct value before = entry_value(edit.entry);
-        CHECK(zset_locate(ks, &before, member.bytes, &old) && old.score == 0);
+        CHECK(zset_locate(ks, &before, member.bytes, NULL, &old) && old.score == 0);
         fail_at = at;
         failed = zset_put(&edit, member, MEMBERS, &old) == ZSET_NO_MEMORY;
         fail_at = -1;
@@ -459,6 +472,7 @@ static void what_is_asked_for_ahead_changes_nothing(void) {
     enum { LARGE = 12000 };
     struct bytes members[TREE_AHEAD_MOST];
     double scores[TREE_AHEAD_MOST], score;
+    struct zset_place place;
     char text[TREE_AHEAD_MOST][16];
     begin();
     struct edit edit = edit_of("a", TYPE_ZSET);
@@ -475,12 +489,25 @@ static void what_is_asked_for_ahead_changes_nothing(void) {
             members[i] = (struct bytes){text[i], len};
             scores[i] = random_score();
         }
-        zset_ahead(ks, &value, members, from % 64 ? scores : NULL, TREE_AHEAD_MOST);
+        struct tree_guess guesses[TREE_AHEAD_MOST * ZSET_GUESSES] = {{0}};
+        struct zset_ahead ahead = {members, from % 64 ? scores : NULL, TREE_AHEAD_MOST, guesses};
+        zset_ahead(ks, &value, &ahead);
         for (unsigned i = 0; i < TREE_AHEAD_MOST; i++) {
-            CHECK_INT(zset_find(ks, &value, members[i], &score), from + i < LARGE);
-            CHECK(from + i >= LARGE || score == (from + i) % 1000);
+            unsigned other = (i + random_below(2)) % TREE_AHEAD_MOST;
+            CHECK_INT(zset_locate(ks, &value, members[i], &guesses[other * ZSET_GUESSES], &place),
+                      from + i < LARGE);
+            CHECK(from + i >= LARGE || place.score == (from + i) % 1000);
+            CHECK(from + i >= LARGE || from % 64 == 0 || place.moved);
+        }
+        /* Each change leaves the guesses of the others to what the trees are by then. */
+        for (unsigned i = 0; i < TREE_AHEAD_MOST && from < LARGE; i++) {
+            CHECK(zset_locate(ks, &value, members[i], &guesses[i * ZSET_GUESSES], &place));
+            zset_put(&edit, element_of(members[i]), scores[i], &place);
+            CHECK(zset_find(ks, &value, members[i], &score) && score == scores[i]);
         }
     }
+    CHECK(tree_check(collection_tree(&value), &hash_seed));
+    CHECK(tree_check(&collection_of(value.object)->index, &hash_seed));
     CHECK(!edit_close(&edit));
     end();
 }

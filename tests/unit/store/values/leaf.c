@@ -176,6 +176,13 @@ static void bounds_are_those_of_the_order(void) {
             struct tree_item item = item_of(kinds[k], &element, texts);
             CHECK_INT(leaf_lower_bound(leaf, &item, &equal), place < 10 ? 0 : (place - 9) / 2);
             CHECK_INT(equal, place % 2 == 0 && place >= 10 && place < 100);
+            for (unsigned guess = 0; guess < 50; guess++) { /* of all of which one is right */
+                unsigned found = guess;
+                size_t offset;
+                CHECK_INT(leaf_seek(leaf, &item, UINT64_MAX, &found, &offset), equal);
+                CHECK_INT(found, place < 10 ? 0 : (place - 9) / 2);
+                CHECK(!equal || offset == leaf_offset(leaf, found));
+            }
         }
         free_leaf(leaf);
     }
@@ -202,7 +209,7 @@ static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
             CHECK_INT(leaf_lower_bound(leaf, &item, &equal), below);
             CHECK_INT(equal, there);
             for (uint64_t behind = 0; behind < 3; behind++) { /* where the next leaf begins is known */
-                unsigned place;
+                unsigned place = 0;
                 size_t offset;
                 CHECK_INT(leaf_seek(leaf, &item, next / 3 + behind * 500, &place, &offset), there);
                 CHECK(place == below && (!there || offset == leaf_offset(leaf, place)));

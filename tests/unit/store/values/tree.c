@@ -147,7 +147,7 @@ static void what_is_there_is_found_and_nothing_else(void) {
             struct tree_item item = item_of(kind, &element, texts), read;
             bool there = number % 2 == 1 && number < 10000;
             /* Whatever is asked for ahead, the answers are the same. */
-            if (kind == TREE_SCORES) tree_ahead_of_scores(&tree, &item, 1);
+            if (kind == TREE_SCORES) tree_ahead_of_scores(&tree, &item, 1, &ahead.guess);
             if (kind_by_hash(kind) || kind == TREE_INDEX)
                 tree_ahead_of_hashes(&tree, &item.key.high, 1, &ahead);
             if (kind_by_hash(kind)) {
@@ -162,10 +162,12 @@ static void what_is_there_is_found_and_nothing_else(void) {
                 if (there) CHECK_BYTES(read.parts[0], item.parts[0]);
             } else if (kind == TREE_INDEX) {
                 there = (number / 3 * 3 | 1) < 10000; /* one with this hash, of which each has one or two */
-                CHECK_INT(tree_lower_bound(&cursor, &tree, &item), there);
+                const struct tree_guess *guess = some_guess(&tree, &item, random_below(UINT32_MAX));
+                CHECK_INT(tree_lower_bound_guessed(&cursor, &tree, &item, guess), there);
                 CHECK(!there || cursor.leaf == ahead.leaf);
             } else {
-                CHECK_INT(tree_lower_bound(&cursor, &tree, &item), there);
+                const struct tree_guess *guess = some_guess(&tree, &item, random_below(UINT32_MAX));
+                CHECK_INT(tree_lower_bound_guessed(&cursor, &tree, &item, guess), there);
                 CHECK(number >= 9999 ? there || cursor.leaf == NULL : tree_rank(&cursor) == number / 2);
             }
             if (there) {
