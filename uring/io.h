@@ -240,6 +240,10 @@ static inline int io_wait(struct io *io, unsigned want, uint64_t min_wait_us, ui
 static inline int io_submit(struct io *io) {
     return io->epoll ? 0 : io_uring_submit(io);
 }
+/* How many operations were asked for of which it does not know yet. None over epoll. */
+static inline unsigned io_untold(const struct io *io) {
+    return io->epoll ? 0 : io->ring.sq_entries - ring_sqe_room(&io->ring);
+}
 /* Are there events, or, over epoll, something of which io_ready may make some? */
 static inline bool io_has_events(const struct io *io) {
     if (!io->epoll) return ring_ready(&io->ring) > 0;

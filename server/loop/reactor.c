@@ -54,6 +54,7 @@ enum {
         10 * 1000, /* a sleep until a Unix time is no longer: the clock may be set forward meanwhile */
     STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
     STOP_WAIT_US = 10 * 1000,
+    SENDS_AT_ONCE = 4, /* where replies wait for the journal */
 };
 
 /* ---- Take events ---------------------------------------------------------------------------------- */
@@ -235,6 +236,14 @@ static void commit(struct shard *shard) {
     conn_list_run(&shard->awaiting, conn_wants_flush);
 }
 
+/* A send takes the kernel some microseconds, and while it is at it, it may give the CPU to nobody else: the journal's
+ * thread, for which others wait, gets it in between. */
+static void flush_some(struct conn *conn) {
+    struct io *io = &conn->shard->io;
+    send_flush(conn);
+    if (io_untold(io) >= SENDS_AT_ONCE) (void)io_submit(io);
+}
+
 enum {
     PUSHES_LEAST = 8, /* some 30 microseconds */
     PUSH_TURNS = 64,
@@ -256,7 +265,7 @@ static void flush_pushed(struct shard *shard) {
 
 static void flush(struct shard *shard) {
     durable_note(&shard->exec);
-    conn_list_run(&shard->flush, send_flush);
+    conn_list_run(&shard->flush, journal_holds() ? flush_some : send_flush);
     flush_pushed(shard);
     durable_tell(&shard->exec, crowd_tell(&shard->crowd));
 }

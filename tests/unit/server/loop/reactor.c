@@ -207,6 +207,26 @@ static void replies_wait_until_what_they_show_is_durable(void) {
     end_held();
 }
 
+/* In between the thread that syncs gets the CPU. Over epoll each leaves by a call of its own. */
+static void replies_that_were_held_leave_a_few_in_a_call(void) {
+    enum { CLIENTS = 40, IN_A_CALL = 4 };
+    int fds[CLIENTS];
+    begin_held(1, "io-busy-poll-us 0\n");
+    const struct metrics *metrics = &shards[0].exec.metrics;
+    for (unsigned i = 0; i < CLIENTS; i++) fds[i] = client_of(0);
+    for (unsigned i = 0; i < CLIENTS; i++) say(fds[i], BYTES("set k v\r\n"));
+    while (journal_next() < CLIENTS) sched_yield();
+    while (__atomic_load_n(&shards[0].mailbox->parked, __ATOMIC_SEQ_CST) != PARKED) sched_yield();
+    uint64_t enters = metric_get(&metrics->ring_enters);
+    journal_publish(CLIENTS);
+    for (unsigned i = 0; i < CLIENTS; i++) expect(fds[i], BYTES("+OK\r\n"));
+    ASK(fds[0], "ping\r\n", "+PONG\r\n"); /* calls are counted when the next turn begins */
+    if (!io_is_epoll(&shards[0].io))
+        CHECK(metric_get(&metrics->ring_enters) - enters >= CLIENTS / IN_A_CALL - 1);
+    for (unsigned i = 0; i < CLIENTS; i++) close(fds[i]);
+    end_held();
+}
+
 /* Each reply leaves with the second batch of the journal that begins behind its request, at the latest, though more requests
  * run while each batch is on its way to the disk; and none leaves before its own. */
 static void who_never_stops_asking_is_answered_within_two_batches(void) {
@@ -325,6 +345,7 @@ int main(void) {
     RUN(a_sleeping_shard_hears_what_others_ask_of_its_connections);
     RUN(a_pause_ends_by_itself_and_by_command);
     RUN(replies_wait_until_what_they_show_is_durable);
+    RUN(replies_that_were_held_leave_a_few_in_a_call);
     RUN(who_never_stops_asking_is_answered_within_two_batches);
     RUN(who_has_slept_for_long_is_answered_before_the_rest_of_the_turn);
     RUN(what_many_are_told_leaves_in_slices);

@@ -1,7 +1,9 @@
 /* The thread that writes the log: what was changed is in the file when it has ended, and it wakes for what comes. */
 #include "server/process/scribe.h"
 
+#include <dirent.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/exec/durable.h"
@@ -71,6 +73,65 @@ static void it_waits_for_who_may_come_and_not_for_ever(void) {
     stop();
 }
 
+/* sched_getattr(2) fills it, and sched_setattr(2) takes it. */
+struct attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+static struct attributes attributes_of(long thread) {
+    struct attributes found = {0};
+    CHECK_INT(syscall(SYS_sched_getattr, thread, &found, sizeof found, 0), 0);
+    return found;
+}
+
+/* Linux 6.12 and later let threads ask for how long they run at a time, if they are like all others. */
+static bool may_ask(void) {
+    struct attributes usual = attributes_of(0), brief = usual;
+    brief.runtime = 200 * 1000;
+    if (usual.policy != SCHED_OTHER || syscall(SYS_sched_setattr, 0, &brief, 0) != 0) return false;
+    bool may = attributes_of(0).runtime == brief.runtime;
+    usual.runtime = 0;
+    CHECK_INT(syscall(SYS_sched_setattr, 0, &usual, 0), 0);
+    return may;
+}
+
+/* Of the thread that has this name. */
+static long thread_named(const char *name) {
+    DIR *threads = opendir("/proc/self/task");
+    long found = 0;
+    CHECK(threads);
+    for (struct dirent *entry; !found && (entry = readdir(threads));) {
+        char path[300], line[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file) continue;
+        if (fgets(line, sizeof line, file) && strncmp(line, name, strlen(name)) == 0)
+            found = strtol(entry->d_name, NULL, 10);
+        fclose(file);
+    }
+    closedir(threads);
+    return found;
+}
+
+/* Who waits for the disk waits for the thread as well. */
+static void under_always_it_asks_for_short_runs(void) {
+    bool may = may_ask();
+    uint64_t usual = attributes_of(0).runtime;
+    start("appendonly yes\nappendfsync always\n");
+    long thread;
+    while (!(thread = thread_named("kevy-journal"))) sched_yield();
+    while (may && attributes_of(thread).runtime == usual) sched_yield();
+    if (may) CHECK_INT(attributes_of(thread).runtime, 100 * 1000);
+    EXPECT("config set appendfsync everysec\nset k v\n", OK OK);
+    durable_tell(&shards->exec, false);
+    while (may && attributes_of(thread).runtime != usual) sched_yield();
+    stop();
+}
+
 static void without_a_log_it_waits_for_one(void) {
     start("appendonly no\n");
     EXPECT("set k v\nconfig set appendonly yes\nset l w\nbgrewriteaof\n",
@@ -83,6 +144,7 @@ int main(void) {
     RUN(what_was_changed_is_there_at_the_end);
     RUN(it_wakes_for_each_change);
     RUN(it_waits_for_who_may_come_and_not_for_ever);
+    RUN(under_always_it_asks_for_short_runs);
     RUN(without_a_log_it_waits_for_one);
     CHECK(chdir("/") == 0);
     char command[sizeof directory + 16];
