@@ -109,6 +109,14 @@ def test_machine(build, out):
     must(figures["oversleep_without_slack"] < figures["oversleep"] + 1e6, f"machine: {figures}")
 
 
+def test_pubsub(build, out):
+    found = results(build, out, "pubsub", "pubsub", "--seconds", "0.05")
+    must(len(found) == 5 and all(set(row["servers"]) == set(SERVERS) - {"floor"} for row in found), f"pubsub: {found}")
+    must(all(figures["delivered"] > 0 for row in found for rounds in row["servers"].values() for figures in rounds), f"pubsub: {found}")
+    if "redis" in SERVERS:
+        must([row for row in found if "verdict" not in row] == [found[3]], f"pubsub: {found}")
+
+
 def test_complaints(build, out):
     refused(build, out, "--rates takes numbers above 0", "latency", "--rates", "1000,many")
     refused(build, out, "no such row: 'GET Q1'", "--rows", "GET Q1")
@@ -121,7 +129,7 @@ def test_complaints(build, out):
 def main():
     build = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="kevy-bench-test-") as out:
-        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_memory, test_loading, test_machine, test_complaints):
+        for test in (test_table, test_selection, test_added_server, test_shards, test_latency, test_memory, test_loading, test_machine, test_pubsub, test_complaints):
             test(build, out)
 
 

@@ -27,9 +27,28 @@ void conn_wants_turn(struct conn *conn) {
 
 void conn_wants_flush(struct conn *conn) {
     assert(!(conn->flags & CONN_CLOSING));
+    conn_unpush(conn);
     if (conn->flags & CONN_AWAITS) conn_link_out(&conn->flush_link);
     conn->flags &= ~(uint32_t)CONN_AWAITS;
     if (!conn_link_in(&conn->flush_link)) conn_list_add(&conn->shard->flush, conn);
+}
+
+void conn_wants_push(struct conn *conn) {
+    assert(!(conn->flags & CONN_CLOSING));
+    if (conn->flags & CONN_AWAITS) conn_link_out(&conn->flush_link);
+    conn->flags &= ~(uint32_t)CONN_AWAITS;
+    if (conn_link_in(&conn->flush_link)) return;
+    conn->flags |= CONN_PUSHED;
+    conn->shard->pushed_count++;
+    conn_list_add(&conn->shard->pushed, conn);
+}
+
+void conn_unpush(struct conn *conn) {
+    if (!(conn->flags & CONN_PUSHED)) return;
+    assert(conn->shard->pushed_count > 0);
+    conn->shard->pushed_count--;
+    conn->flags &= ~(uint32_t)CONN_PUSHED;
+    conn_link_out(&conn->flush_link);
 }
 
 void conn_awaits(struct conn *conn) {
@@ -176,6 +195,7 @@ void conn_shut(struct conn *conn) {
     if (conn->flags & CONN_CLOSING) return;
     conn_unhold(conn);
     waiting_leave(conn);
+    conn_unpush(conn);
     conn_link_out(&conn->turn_link);
     conn_link_out(&conn->flush_link);
     conn_link_out(&conn->receive_link);
@@ -192,7 +212,8 @@ bool conn_check(const struct conn *conn) {
     assert(!(flags & CONN_STOP_LONG) || has_turn);
     assert((flags & CONN_STOP_LONG) != CONN_STOP_LONG);
     assert(flags & CONN_CLOSING || !(flags & CONN_STOP_WAIT) == !conn->client.waiter);
-    assert(!(flags & CONN_AWAITS) || has_flush);
+    assert(!(flags & (CONN_AWAITS | CONN_PUSHED)) || has_flush);
+    assert((flags & (CONN_AWAITS | CONN_PUSHED)) != (CONN_AWAITS | CONN_PUSHED));
     assert(!(flags & CONN_CLOSING) || !(has_turn || has_flush));
     assert(!(flags & CONN_SENDING) || output_in_flight(&conn->output));
     assert(!(flags & CONN_RETRY_SEND) || (flags & CONN_SENDING && !io_is_sending(&conn->socket)));

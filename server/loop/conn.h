@@ -35,6 +35,7 @@ enum conn_flag {
     CONN_RETRY_SEND = 1 << 7, /* bytes are in flight, but there was no room for a send */
     CONN_AWAITS = 1 << 8,    /* on the shard's list of those whose replies are held until they may be shown */
     CONN_STOP_WAIT = 1 << 9, /* requests wait until the last one, which waits for keys, is answered */
+    CONN_PUSHED = 1 << 10,   /* on the shard's list of those that have pushes to send, and no replies */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE | CONN_STOP_WAIT,
     CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* not for replies to be read */
     CONN_CROWD_SHIFT = 30, /* the bits from this one on are what it notes for crowd_join */
@@ -122,9 +123,13 @@ void conn_hold(struct conn *conn);
  * that is closing goes to the list of closing ones alone. */
 void conn_wants_turn(struct conn *conn);
 void conn_wants_flush(struct conn *conn);
+/* Not where its replies are about to be sent, and this with them. */
+void conn_wants_push(struct conn *conn);
 void conn_awaits(struct conn *conn);
 void conn_wants_rearm(struct conn *conn);
 void conn_wants_closing(struct conn *conn);
+/* Takes it off the list that conn_wants_push put it on, if it is there. */
+void conn_unpush(struct conn *conn);
 
 /* Whose socket it is. */
 static inline struct conn *conn_of_socket(struct io_socket *socket) {

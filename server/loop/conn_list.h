@@ -7,7 +7,9 @@
  *     link      lists                what it waits for
  *     turn      ready | held | waiting
  *                                    its turn to run requests; the end of CLIENT PAUSE; keys
- *     flush     flush | awaiting     its replies to be sent; that what they show is durable
+ *     flush     flush | pushed | awaiting
+ *                                    its replies to be sent; what it did not ask for to be sent, a slice a turn; that what
+ *                                    they show is durable
  *     receive   rearm | closing      a receive to be armed; to be freed
  */
 #ifndef KEVY_SERVER_LOOP_CONN_LIST_H

@@ -105,6 +105,18 @@ bool deliver_stop(void) {
 
 /* ---- Running -------------------------------------------------------------------------------------- */
 
+/* Pushes wait for their slice of a turn, and gather meanwhile: until there are so many bytes of them that they are worth a
+ * send of their own, or that the limit of who does not read comes near. Who is not to be sent anything now takes no place
+ * in the slice. */
+static void wants_push(struct conn *conn) {
+    size_t unsent = output_unsent(&conn->output), limit = send_limit(conn);
+    if (unsent >= OUTPUT_CHUNK_SIZE || (limit && unsent >= limit / 4) || conn->output.reply.failed ||
+        output_in_flight(&conn->output))
+        conn_wants_flush(conn);
+    else
+        conn_wants_push(conn);
+}
+
 static void deliver_bytes(struct conn *conn, struct block *bytes, uint64_t ticket) {
     assert(bytes->len > 0 && !(conn->flags & CONN_CLOSING));
     size_t from = output_unsent(&conn->output);
@@ -115,7 +127,7 @@ static void deliver_bytes(struct conn *conn, struct block *bytes, uint64_t ticke
         block_release(bytes);
     }
     if (journal_holds()) send_hold(conn, from, ticket);
-    conn_wants_flush(conn);
+    wants_push(conn);
 }
 
 /* A subscriber that does not read reaches the limit of its class; the flush closes it. */
@@ -127,7 +139,7 @@ static void write_message(struct client *client, const struct message *message,
     conn->output.limit = send_limit(conn);
     pubsub_write(message, channel, &conn->output.reply);
     if (journal_holds()) send_hold(conn, from, pubsub_ticket(message));
-    conn_wants_flush(conn);
+    wants_push(conn);
 }
 
 /* Invalidations are bounded as messages are, apart from replies: what of them may be unsent yet is as much as the limit of
@@ -143,7 +155,7 @@ static void write_word(void *context, const struct word *word) {
     if (journal_holds()) send_hold(conn, unsent, word->ticket);
     conn->client.pushed += invalidation_write(word, &conn->client, &conn->output.reply);
     if (limit && conn->client.pushed > limit) conn->output.reply.failed = true;
-    conn_wants_flush(conn);
+    wants_push(conn);
 }
 
 /* False for a post that is freed when it has run. */

@@ -41,7 +41,7 @@ static void turn(struct shard *shard) {
     reply_early(shard);   /* where CPU time is to spare: replies leave before the rest of the turn */
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that were held, and may be shown now */
-    flush(shard);         /* one send per connection that has replies */
+    flush(shard);         /* one send per connection with replies, and for a slice of those with pushes */
     rearm(shard);         /* receives and accepts that ended start again */
     free_closing(shard);  /* connections whose last event has come are freed */
     wait_for_more(shard); /* one system call: submit, and gather, spin or sleep */
@@ -235,9 +235,29 @@ static void commit(struct shard *shard) {
     conn_list_run(&shard->awaiting, conn_wants_flush);
 }
 
+enum {
+    PUSHES_LEAST = 8, /* some 30 microseconds */
+    PUSH_TURNS = 64,
+};
+
+/* A send takes microseconds, and a message may go to thousands. So replies leave first, and pushes in slices of a turn:
+ * to as many connections as had something to ask, to PUSHES_LEAST, or to so many that all have had theirs within PUSH_TURNS.
+ * What is published meanwhile leaves by the same sends. */
+static void flush_pushed(struct shard *shard) {
+    unsigned most = PUSHES_LEAST, part = shard->pushed_count / PUSH_TURNS;
+    if (most < shard->pace.receives) most = shard->pace.receives;
+    if (most < part) most = part;
+    if (shard->stopping) most = shard->pushed_count;
+    for (struct conn *conn; most > 0 && (conn = conn_list_first(&shard->pushed)); most--) {
+        conn_unpush(conn);
+        send_flush(conn);
+    }
+}
+
 static void flush(struct shard *shard) {
     durable_note(&shard->exec);
     conn_list_run(&shard->flush, send_flush);
+    flush_pushed(shard);
     durable_tell(&shard->exec, crowd_tell(&shard->crowd));
 }
 
@@ -313,8 +333,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 
 static bool work_waits(const struct shard *shard) {
     return shard->stopping || !conn_list_empty(&shard->ready) || !conn_list_empty(&shard->closing) ||
-           !conn_list_empty(&shard->flush) || shard->exec.wakes.any || may_show(shard) ||
-           blocking_has_news(&shard->exec) || shard->want_ms <= shard->exec.clock.now_ms ||
+           !conn_list_empty(&shard->flush) || !conn_list_empty(&shard->pushed) || shard->exec.wakes.any ||
+           may_show(shard) || blocking_has_news(&shard->exec) || shard->want_ms <= shard->exec.clock.now_ms ||
            shard->walk_ms <= shard->exec.clock.now_ms || post_waiting(shard->mailbox, shard->want_ms);
 }
 

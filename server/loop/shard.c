@@ -66,6 +66,7 @@ static void open_lists(struct shard *shard) {
     conn_list_open(&shard->held, offsetof(struct conn, turn_link));
     conn_list_open(&shard->waiting, offsetof(struct conn, turn_link));
     conn_list_open(&shard->flush, offsetof(struct conn, flush_link));
+    conn_list_open(&shard->pushed, offsetof(struct conn, flush_link));
     conn_list_open(&shard->awaiting, offsetof(struct conn, flush_link));
     conn_list_open(&shard->rearm, offsetof(struct conn, receive_link));
     conn_list_open(&shard->closing, offsetof(struct conn, receive_link));

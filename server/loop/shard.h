@@ -42,6 +42,8 @@ struct shard {
     struct slots slots;
     struct conn_list ready;    /* have bytes to parse that no event will announce */
     struct conn_list flush;    /* have replies to send */
+    struct conn_list pushed;   /* have pushes to send, and no replies: a slice of them a turn */
+    unsigned pushed_count;     /* how many these are */
     struct conn_list awaiting; /* replies are held until they may be shown (output.h) */
     uint64_t awaits;           /* the first ticket that any of them waits for, or AWAITS_NOTHING */
     struct crowd_part crowd;   /* how many came to be held */

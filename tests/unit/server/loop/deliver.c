@@ -64,7 +64,7 @@ static void a_delivery_happens_when_its_shard_comes_to_it(void) {
     CHECK_INT(output_unsent(&conn->output), 0);
     CHECK(deliver_posts(shards));
     CHECK(!mail_waits(0) && !deliver_posts(shards));
-    CHECK(conn_list_first(&shards->flush) == conn);
+    CHECK(conn_list_first(&shards->pushed) == conn && shards->pushed_count == 1);
     CHECK_BYTES(taken(conn), BYTES("+one\r\n+two\r\n"));
     CHECK_INT(shards->exec.metrics.posts_received, 2);
     fixture_conn_close(conn);
@@ -82,6 +82,46 @@ static void a_large_delivery_is_not_copied(void) {
     CHECK(!block_shared(block));
     block_release(block);
     fixture_conn_close(conn);
+    fixture_close();
+}
+
+/* It is told more and more, and nobody sends it. */
+static void what_is_pushed_gathers_until_it_is_worth_a_send(void) {
+    static const char text[] = "+0123456789abcdef0123456789abcdef\r\n";
+    fixture_open(1);
+    struct conn *conn = fixture_conn(shards);
+    size_t before = 0;
+    while (conn_list_empty(&shards->flush)) {
+        CHECK((before = output_unsent(&conn->output)) < OUTPUT_CHUNK_SIZE);
+        deliver(0, conn, 0, text);
+        CHECK(deliver_posts(shards));
+        CHECK(conn_list_empty(&shards->pushed) == !shards->pushed_count);
+        CHECK(conn_check(conn));
+    }
+    CHECK(before + sizeof text > OUTPUT_CHUNK_SIZE);
+    CHECK(conn_list_first(&shards->flush) == conn && shards->pushed_count == 0);
+    CHECK(taken(conn).len > 0);
+    conn_link_out(&conn->flush_link); /* as when it was sent */
+    deliver(0, conn, 0, text);
+    CHECK(deliver_posts(shards) && shards->pushed_count == 1);
+    conn_wants_flush(conn); /* for a reply: what it is told leaves with that */
+    CHECK(conn_list_empty(&shards->pushed) && shards->pushed_count == 0 && conn_check(conn));
+    deliver(0, conn, 0, text);
+    CHECK(deliver_posts(shards) && shards->pushed_count == 0 && conn_check(conn));
+    CHECK(taken(conn).len == 2 * (sizeof text - 1));
+    conn_link_out(&conn->flush_link);
+    conn->output.reply.failed = true; /* beyond its limit: it is to be closed at once */
+    deliver(0, conn, 0, text);
+    CHECK(deliver_posts(shards) && shards->pushed_count == 0);
+    CHECK(conn_list_first(&shards->flush) == conn);
+    conn->output.reply.failed = false;
+    fixture_conn_close(conn);
+    CHECK(conn_list_empty(&shards->flush));
+    conn = fixture_conn(shards);
+    deliver(0, conn, 0, text);
+    CHECK(deliver_posts(shards) && shards->pushed_count == 1);
+    fixture_conn_close(conn);
+    CHECK(conn_list_empty(&shards->pushed) && shards->pushed_count == 0);
     fixture_close();
 }
 
@@ -315,6 +355,7 @@ int main(void) {
     alarm(DEADLINE_S);
     RUN(a_delivery_happens_when_its_shard_comes_to_it);
     RUN(a_large_delivery_is_not_copied);
+    RUN(what_is_pushed_gathers_until_it_is_worth_a_send);
     RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
     RUN(a_delivery_for_a_mode_ends_with_the_mode);
     RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);

@@ -261,6 +261,59 @@ static void a_shard_that_is_stopped_sends_its_replies_and_hangs_up(void) {
     for (int i = 0; i < CLIENTS; i++) expect_end(fds[i]);
 }
 
+static void subscribe_all(int *fds, int count) {
+    for (int i = 0; i < count; i++) {
+        fds[i] = client_of(0);
+        ASK(fds[i], "subscribe c\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    }
+}
+
+/* Others have their turns in between, and what is published meanwhile leaves with what waits. */
+static void what_many_are_told_leaves_in_slices(void) {
+    enum { SUBSCRIBERS = 300, MESSAGES = 40, A_SLICE = 8, SLICES_A_TURN = 2 /* one of them early */ };
+    int fds[SUBSCRIBERS];
+    char text[64];
+    begin(1, "");
+    subscribe_all(fds, SUBSCRIBERS);
+    int fd = client_of(0);
+    uint64_t turns = metric_get(&shards->exec.metrics.ring_turns);
+    ASK(fd, "publish c 00\r\n", ":300\r\n");
+    for (int i = 0; i < SUBSCRIBERS; i++)
+        expect(fds[i], BYTES("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n00\r\n"));
+    turns = metric_get(&shards->exec.metrics.ring_turns) - turns;
+    CHECK(turns >= SUBSCRIBERS / (A_SLICE * SLICES_A_TURN));
+    for (int message = 0; message < MESSAGES; message++) {
+        int len = snprintf(text, sizeof text, "publish c %02d\r\n", message);
+        say(fd, (struct bytes){text, (size_t)len});
+        expect(fd, BYTES(":300\r\n"));
+    }
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        for (int message = 0; message < MESSAGES; message++) {
+            int len =
+                snprintf(text, sizeof text, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n%02d\r\n", message);
+            expect(fds[i], (struct bytes){text, (size_t)len});
+        }
+        close(fds[i]);
+    }
+    close(fd);
+    end();
+}
+
+static void what_many_are_told_is_sent_before_the_end(void) {
+    enum { SUBSCRIBERS = 300 };
+    int fds[SUBSCRIBERS];
+    begin(1, "");
+    subscribe_all(fds, SUBSCRIBERS);
+    int fd = client_of(0);
+    ASK(fd, "publish c 00\r\n", ":300\r\n");
+    end();
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        expect(fds[i], BYTES("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n00\r\n"));
+        expect_end(fds[i]);
+    }
+    close(fd);
+}
+
 int main(void) {
     RUN(requests_are_answered_in_order_however_they_are_cut);
     RUN(many_connections_are_served_at_once);
@@ -274,6 +327,8 @@ int main(void) {
     RUN(replies_wait_until_what_they_show_is_durable);
     RUN(who_never_stops_asking_is_answered_within_two_batches);
     RUN(who_has_slept_for_long_is_answered_before_the_rest_of_the_turn);
+    RUN(what_many_are_told_leaves_in_slices);
+    RUN(what_many_are_told_is_sent_before_the_end);
     RUN(a_shard_that_is_stopped_sends_its_replies_and_hangs_up);
     return 0;
 }
