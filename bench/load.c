@@ -1,7 +1,7 @@
 /* load.c - requests at a fixed rate, whatever the server does meanwhile, and how long each took.
  *
  *     load (PORT | PATH) [--rate N] [--connections N] [--seconds N] [--command ping|get|set] [--keys N] [--spin]
- *          [--realtime]
+ *          [--realtime] [--thread TID]
  *
  * DESIGN
  * The loop is open: request i is due at start + i / rate and belongs to connection i % connections, and its time is
@@ -11,7 +11,10 @@
  *
  * One thread, edge-triggered epoll. It sleeps until something is due or comes (--spin: it does not sleep, which
  * takes its own wake-up out of the figures), and counts how late it was itself (late_us). --realtime asks for
- * SCHED_FIFO, for a machine whose CPUs are busy. Ends after --seconds or at SIGTERM, and waits a moment for what
+ * SCHED_FIFO, for a machine whose CPUs are busy. With --thread own_us is told besides: the longest time from sending to
+ * reply without that for which this thread of the server, and this program, were ready to run and had no CPU, as the kernel
+ * counts it (the second figure of /proc/TID/schedstat). Where the thread had no CPU before the request was sent, that is too
+ * little; but others are sent meanwhile, and before. Ends after --seconds or at SIGTERM, and waits a moment for what
  * is outstanding; what is not answered then counts with the time that it has waited. Prints one line of JSON. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,12 +37,20 @@
 #include <unistd.h>
 
 #define NS_PER_SECOND 1000000000LL
-enum { OUTPUT = 16384, REQUEST_MAX = 128, CONNECTIONS_MAX = 16384, EVENTS = 256, DRAIN_SECONDS = 5 };
+enum {
+    OUTPUT = 16384,
+    REQUEST_MAX = 128,
+    CONNECTIONS_MAX = 16384,
+    EVENTS = 256,
+    DRAIN_SECONDS = 5,
+    OUTSTANDING = 1 << 16
+};
 enum { SUB_BITS = 6, SUBS = 1 << SUB_BITS, BUCKETS = (64 - SUB_BITS + 1) << SUB_BITS }; /* error below 1/64 */
 enum command { PING, GET, SET };
 
 struct options {
     const char *address;
+    const char *thread; /* of the server: its number */
     long rate, connections, keys;
     int64_t duration_ns;
     enum command command;
@@ -63,6 +74,12 @@ static int epoll;
 static int64_t start; /* CLOCK_MONOTONIC, ns */
 static uint64_t histogram[BUCKETS], recorded;
 static int64_t longest, latest; /* ns: of all requests, and by how much this program was late */
+static int64_t longest_own;     /* ns: without what others took */
+static int waits[2] = {-1,
+                       -1}; /* files that say how long the server's thread, and this one, waited for a CPU */
+static struct sent {
+    int64_t at, waited;
+} sent_requests[OUTSTANDING]; /* the last so many, where --thread is given */
 static volatile sig_atomic_t stopped;
 
 static void fail(const char *what, int error) {
@@ -109,6 +126,40 @@ static double percentile_us(double percent) {
         if (seen > wanted) return (double)bucket_floor(i) / 1000.0;
     }
     return (double)longest / 1000.0;
+}
+
+/* ---- Waiting for a CPU ---- */
+
+static int open_waits(const char *thread) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%s/schedstat", thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail(path, errno);
+    return fd;
+}
+
+static int64_t read_waited(int fd) {
+    char text[96], *end;
+    ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+    if (len <= 0) fail("schedstat", errno);
+    text[len] = '\0';
+    (void)strtoll(text, &end, 10);
+    return strtoll(end, NULL, 10);
+}
+
+static int64_t waited_ns(void) {
+    return read_waited(waits[0]) + read_waited(waits[1]);
+}
+
+static void note_sent(int64_t i) {
+    if (options.thread) sent_requests[i % OUTSTANDING] = (struct sent){now_ns(), waited_ns()};
+}
+
+static void record_own(int64_t i, int64_t now) {
+    const struct sent *sent = &sent_requests[i % OUTSTANDING];
+    if (!options.thread) return;
+    int64_t own = now - sent->at - (waited_ns() - sent->waited);
+    if (own > longest_own) longest_own = own;
 }
 
 /* ---- Connections ---- */
@@ -167,12 +218,19 @@ static size_t put_request(char *at) {
     return (size_t)len;
 }
 
+/* Which of all requests is the k-th of this connection? */
+static int64_t number_of(const struct conn *conn, int64_t k) {
+    return conn - conns + k * options.connections;
+}
+
 /* Writes what is due, as far as the socket takes it: the rest when it is writable again. */
 static void pump(struct conn *conn) {
     for (;;) {
         if (conn->start == conn->end) conn->start = conn->end = 0;
-        for (; conn->sent < conn->due && OUTPUT - conn->end >= REQUEST_MAX; conn->sent++)
+        for (; conn->sent < conn->due && OUTPUT - conn->end >= REQUEST_MAX; conn->sent++) {
+            note_sent(number_of(conn, conn->sent));
             conn->end += put_request(conn->output + conn->end);
+        }
         if (conn->start == conn->end) return;
         ssize_t n = send(conn->fd, conn->output + conn->start, conn->end - conn->start, MSG_NOSIGNAL);
         if (n < 0 && errno == EAGAIN) return;
@@ -182,8 +240,9 @@ static void pump(struct conn *conn) {
 }
 
 static void on_reply(struct conn *conn, int64_t now) {
-    record(now - due_at(conn->replies * options.connections + (conn - conns)));
-    conn->replies++;
+    int64_t i = number_of(conn, conn->replies++);
+    record(now - due_at(i));
+    record_own(i, now);
 }
 
 /* A reply is a line, or a line that announces a bulk, and that. */
@@ -285,7 +344,9 @@ static void report(int64_t requests, uint64_t replies, bool realtime) {
         (double)latest / 1000.0, realtime ? "true" : "false");
     for (size_t i = 0; i < sizeof(percents) / sizeof(*percents); i++)
         printf("%s\"%g\": %.1f", i ? ", " : "", percents[i], percentile_us(percents[i]));
-    printf("}}\n");
+    printf("}");
+    if (options.thread) printf(", \"own_us\": %.1f", (double)longest_own / 1000.0);
+    printf("}\n");
 }
 
 /* ---- Start ---- */
@@ -293,7 +354,7 @@ static void report(int64_t requests, uint64_t replies, bool realtime) {
 static void usage(void) {
     fprintf(stderr,
             "usage: load (PORT | PATH) [--rate N] [--connections N] [--seconds N] [--command ping|get|set]\n"
-            "            [--keys N] [--spin] [--realtime]\n");
+            "            [--keys N] [--spin] [--realtime] [--thread TID]\n");
     exit(2);
 }
 
@@ -328,6 +389,8 @@ static void parse(char **argv) {
             options.spin = true;
         else if (strcmp(*argv, "--realtime") == 0)
             options.realtime = true;
+        else if (strcmp(*argv, "--thread") == 0 && argv[1])
+            options.thread = *++argv;
         else if (strcmp(*argv, "--rate") == 0)
             options.rate = number(*++argv, 10000000);
         else if (strcmp(*argv, "--connections") == 0)
@@ -354,6 +417,7 @@ int main(int argc, char **argv) {
     sigaction(SIGTERM, &action, NULL);
     prctl(PR_SET_TIMERSLACK, 1);
     bool realtime = options.realtime && sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
+    if (options.thread) waits[0] = open_waits(options.thread), waits[1] = open_waits("thread-self");
     dial_all();
     int64_t requests = run();
     uint64_t replies = recorded;

@@ -181,6 +181,14 @@ class Server:
                 total += int(file.read().split()[0])
         return total
 
+    def thread(self):
+        """The number of the thread that serves: kevy's first shard, or the only one of a server like redis-server."""
+        for path in glob.glob(f"/proc/{self.pid}/task/*/comm"):
+            with open(path) as file:
+                if file.read().strip() == "shard-0":
+                    return path.split("/")[-2]
+        return str(self.pid)
+
     def status(self, field):
         """A field of /proc/PID/status in bytes, such as VmRSS."""
         self.check()
