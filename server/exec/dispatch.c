@@ -363,11 +363,13 @@ static __attribute__((noinline)) unsigned look_ahead(struct call *call, const st
 enum plain_way { PLAIN_ALONE, PLAIN_FEEDING, PLAIN_RECORDED, PLAIN_TRACKED };
 
 static inline void note_plain(struct call *call, const struct request *request) {
-    if (request->lone_key)
-        tracked_note(call,
-                     (struct key){request->args.argv[request->lone_key], request->hash[request->lone_key]});
-    else
+    if (!request->lone_key) {
         tracked_note_all(call);
+        return;
+    }
+    struct key key = {request->args.argv[request->lone_key], request->hash[request->lone_key]};
+    if (!request->chain || !tracking_knows(request->chain, key, (uint32_t)call->client->id))
+        tracked_note(call, key);
 }
 
 /* Runs plain requests from `done` on, until one is not, or belongs to another command than those before: what is counted is
@@ -445,11 +447,12 @@ static __attribute__((noinline)) void prefetch_chains(const struct request *batc
             tracking_prefetch_chain(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
 }
 
-static void prefetch_records(const struct request *batch, unsigned done, unsigned count) {
+static void prefetch_records(struct request *batch, unsigned done, unsigned count) {
     if (!(batch[done].command->flags & CMD_READONLY)) return;
     for (unsigned i = done; i < count; i++)
         if (batch[i].lone_key)
-            tracking_prefetch_record(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
+            batch[i].chain =
+                tracking_prefetch_record(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
 }
 
 static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, struct request *batch,

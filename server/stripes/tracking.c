@@ -16,6 +16,10 @@
 
 #include <stdlib.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "protocol/assert.h"
 #include "protocol/load.h"
 #include "server/report/info.h"
@@ -307,9 +311,32 @@ static uint32_t place_of(const struct tracked *record, uint32_t reader) {
     return first;
 }
 
-static bool has_reader(const struct tracked *record, uint32_t reader) {
+#ifdef __SSE2__
+/* Of three to sixteen, of whom there is room for a multiple of four, all are looked at, four at once. */
+static inline bool is_among_few(const uint32_t *readers, uint32_t count, uint32_t reader) {
+    const __m128i wanted = _mm_set1_epi32((int)reader);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i += 4) {
+        __m128i four = _mm_loadu_si128((const __m128i *)(const void *)(readers + i));
+        found |= (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(four, wanted))) << i;
+    }
+    return found & ((UINT32_C(1) << count) - 1);
+}
+#else
+static inline bool is_among_few(const uint32_t *readers, uint32_t count, uint32_t reader) {
+    bool found = false;
+    for (uint32_t i = 0; i < count; i++) found |= readers[i] == reader;
+    return found;
+}
+#endif
+
+static inline bool has_reader(const struct tracked *record, uint32_t reader) {
+    enum { FEW_LEAST = 3, FEW_MOST = 16 };
+    const uint32_t *readers = readers_of(record);
+    if (record->count < FEW_LEAST) return readers[0] == reader || readers[record->count - 1] == reader;
+    if (record->count <= FEW_MOST) return is_among_few(readers, record->count, reader);
     uint32_t place = place_of(record, reader);
-    return place < record->count && readers_of(record)[place] == reader;
+    return place < record->count && readers[place] == reader;
 }
 
 static void write_name(struct tracked *record, struct bytes name) {
@@ -369,6 +396,13 @@ enum tracking_noted tracking_note(struct stripe *stripe, struct key key, uint32_
     return record && has_reader(record, reader) ? TRACKING_KNOWN : note_anew(stripe, key, reader);
 }
 
+/* The first record of the chain is nearly always the one. */
+bool tracking_knows(struct tracked *const *chain, struct key key, uint32_t reader) {
+    const struct tracked *record = *chain;
+    return record && record->hash == (uint32_t)key.hash && has_name(record, key.name) &&
+           has_reader(record, reader);
+}
+
 /* ---- Prefetching, without the lock ---------------------------------------------------------------- */
 
 #define TRACKING_RACY   __attribute__((no_sanitize("thread")))
@@ -385,10 +419,9 @@ TRACKING_RACY static inline struct tracked *const *racy_chain(const struct strip
     return first ? &first[at - segment_begin(segment)] : NULL;
 }
 
-/* The first record of it, which may be gone by now: an address to ask for, never one to read. */
-TRACKING_RACY static inline const struct tracked *racy_record(const struct stripe *stripe, uint64_t hash) {
-    struct tracked *const *chain = racy_chain(stripe, hash);
-    return chain ? READ_ONCE(*chain) : NULL;
+/* The first record of a chain, which may be gone by now: an address to ask for, never one to read. */
+TRACKING_RACY static inline const char *racy_record(struct tracked *const *chain) {
+    return (const char *)READ_ONCE(*chain);
 }
 
 void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
@@ -396,11 +429,13 @@ void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash) {
 }
 
 /* Two lines: most records lie across two. */
-void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
-    const char *record = (const char *)racy_record(stripe, hash);
-    if (!record) return;
+struct tracked *const *tracking_prefetch_record(const struct stripe *stripe, uint64_t hash) {
+    struct tracked *const *chain = racy_chain(stripe, hash);
+    const char *record = chain ? racy_record(chain) : NULL;
+    if (!record) return NULL;
     memory_prefetch(record);
     memory_prefetch(record + 64);
+    return chain;
 }
 
 /* ---- Taking --------------------------------------------------------------------------------------- */

@@ -26,9 +26,12 @@ enum tracking_noted { TRACKING_KNOWN, TRACKING_NEW, TRACKING_NO_MEMORY /* it is 
 enum tracking_noted tracking_note(struct stripe *stripe, struct key key, uint32_t reader)
     __attribute__((warn_unused_result));
 /* Asks the memory for what tracking_note will look at, in two steps. No lock: what others change meanwhile is read as it
- * happens to be, which costs a useless prefetch and no more. */
+ * happens to be, which costs a useless prefetch and no more. The second one returns where the key's record is to be looked
+ * for first, which lasts as long as the stripe; NULL: nowhere. */
 void tracking_prefetch_chain(const struct stripe *stripe, uint64_t hash);
-void tracking_prefetch_record(const struct stripe *stripe, uint64_t hash);
+struct tracked *const *tracking_prefetch_record(const struct stripe *stripe, uint64_t hash);
+/* Is the client noted with the key, as is seen there? False: perhaps. */
+bool tracking_knows(struct tracked *const *chain, struct key key, uint32_t reader);
 
 /* Takes the key's record out; NULL: nobody has read it. It is the caller's until tracking_free, which comes before the
  * lock is given back. */

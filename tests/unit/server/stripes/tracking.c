@@ -52,6 +52,29 @@ static void readers_are_noted_once_and_taken_once(void) {
     finish();
 }
 
+static bool knows(struct tracked *const *chain, const char *name, uint32_t reader) {
+    return tracking_knows(chain, key_of(name), reader);
+}
+
+static void what_is_noted_is_known_where_it_is_looked_for(void) {
+    begin();
+    CHECK(!tracking_prefetch_record(stripe, key_of("a").hash));
+    for (uint32_t reader = 1; reader < 80; reader += 2) {
+        note("a", reader);
+        struct tracked *const *chain = tracking_prefetch_record(stripe, key_of("a").hash);
+        CHECK(chain && knows(chain, "a", 1) && knows(chain, "a", reader));
+        CHECK(!knows(chain, "a", reader + 1) && !knows(chain, "a", 0) && !knows(chain, "b", 1));
+    }
+    struct tracked *const *chain = tracking_prefetch_record(stripe, key_of("a").hash);
+    CHECK(strcmp(readers_of("a"), "") != 0);
+    CHECK(!knows(chain, "a", 1)); /* the place lasts, and nothing is there any more */
+    note("a", 7);
+    CHECK(knows(chain, "a", 7) && !knows(chain, "a", 1));
+    tracking_clear(stripe);
+    CHECK(!knows(chain, "a", 7));
+    finish();
+}
+
 static void many_keys_are_found_while_the_table_grows(void) {
     char name[32];
     begin();
@@ -142,6 +165,7 @@ static void without_memory_nothing_is_noted(void) {
 
 int main(void) {
     RUN(readers_are_noted_once_and_taken_once);
+    RUN(what_is_noted_is_known_where_it_is_looked_for);
     RUN(many_keys_are_found_while_the_table_grows);
     RUN(any_key_is_taken_until_there_is_none);
     RUN(long_names_and_many_readers_have_memory_of_their_own);
