@@ -116,6 +116,16 @@ static void forget_changes(int64_t now_ms) {
     stripe_set_unlock(&all);
 }
 
+/* As in Redis, whose users have lost data by it: of two places where data may be, the option names one. */
+static void tell_of_what_is_left_out(void) {
+    struct stat status;
+    if (stat(config.dbfilename, &status) < 0 || !S_ISREG(status.st_mode)) return;
+    log_warning("There is no append-only file yet: %s is not loaded, and the next save will replace it. To "
+                "take its data "
+                "over, start with appendonly no, then CONFIG SET appendonly yes.",
+                config.dbfilename);
+}
+
 static bool load_aof(int64_t now_ms, uint64_t begun_us) {
     struct aof_runner *runner = replay_new(now_ms, false);
     if (!runner) {
@@ -134,6 +144,7 @@ static bool load_aof(int64_t now_ms, uint64_t begun_us) {
     manifest_free(&load.manifest);
     forget_changes(now_ms);
     if (loaded == AOF_FAILED && !intake_cancelled()) log_warning("%s", load.why);
+    if (loaded == AOF_ABSENT) tell_of_what_is_left_out();
     if (loaded == AOF_LOADED)
         log_notice("DB loaded from append only file: %.3f seconds",
                    (double)(clock_monotonic_us() - begun_us) / 1e6);

@@ -258,6 +258,20 @@ def switch():
         with server.client() as client:
             assert digest(client) == before, "DIFFERENT after CONFIG SET appendonly"
     print("switched on and off: the same")
+    with Server() as server:
+        with server.client() as client:
+            client.call("SET", "k", "v")
+            client.call("SAVE")
+        server.stop()
+        server.arguments += ("--appendonly", "yes", "--save", "")
+        server.start()
+        with server.client() as client:
+            assert client.call("DBSIZE") == 0
+        assert "There is no append-only file yet: dump.rdb is not loaded" in server.log(), server.log()
+        server.stop()
+        server.start()
+        assert server.log().count("is not loaded") == 1, server.log()
+    print("switched on at the start: empty, and told of")
 
 
 def rewrite():
