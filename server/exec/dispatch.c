@@ -545,7 +545,7 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     if (done + held) client_set(client->last_command, batch[done + held - 1].command);
     assert(executor->set_aside <= done);
     metric_add(&executor->metrics.commands_processed, done - executor->set_aside);
-    executor->requests += done;
+    metric_add(&executor->requests, done);
     client_set(client->commands, client->commands + done);
     executor->effects.tracking.own.client_id = 0;
     if (!executor->effects.replay_ms) share_time(executor);

@@ -65,7 +65,7 @@ struct executor {
     struct time_share shares[BATCH_REQUESTS]; /* of the batch's time */
     unsigned share_count;
     unsigned set_aside; /* requests of the batch that have not run: they were refused, or queued by MULTI */
-    uint64_t requests;  /* that were done with, also those */
+    uint64_t requests;  /* atomic: that were done with, also those */
     const char *bytes;  /* that the batch was parsed from, for the journal; NULL: they are not at hand */
     struct stripe_set sets[BATCH_REQUESTS]; /* of batch[i], where its stripe is STRIPE_MANY */
     /* Of the requests that were looked ahead for last. */

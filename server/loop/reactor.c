@@ -378,7 +378,7 @@ static void wait_for_more(struct shard *shard) {
     uint64_t started_us = shard->exec.clock.now_us, wait_us;
     deliver_wakes(shard);
     if (pace_due(&shard->pace, started_us))
-        pace_next(&shard->pace, started_us, shard->exec.requests, clock_thread_cpu_ns());
+        pace_next(&shard->pace, started_us, metric_get(&shard->exec.requests), clock_thread_cpu_ns());
     unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us, &wait_us);
     if (shard->awaits != AWAITS_NOTHING) want = 1; /* what the journal lets go leaves at once */
     bool ready = work_waits(shard) || io_has_events(&shard->io);

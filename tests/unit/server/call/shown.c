@@ -107,8 +107,9 @@ static void run(int fd, const char *lines) {
     hear_until(fd, "~end~\r\n", true);
 }
 
+/* Also what was queued by MULTI. */
 static uint64_t processed(unsigned shard) {
-    return metric_get(&shards[shard].exec.metrics.commands_processed);
+    return metric_get(&shards[shard].exec.requests);
 }
 
 static void wait_for(bool (*done)(const void *context), const void *context) {
