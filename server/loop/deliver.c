@@ -155,7 +155,10 @@ static void write_word(void *context, const struct word *word) {
     if (journal_holds()) send_hold(conn, unsent, word->ticket);
     conn->client.pushed += invalidation_write(word, &conn->client, &conn->output.reply);
     if (limit && conn->client.pushed > limit) conn->output.reply.failed = true;
-    wants_push(conn);
+    if (limit && conn->client.pushed >= limit / 4) /* it comes near, as in wants_push */
+        conn_wants_flush(conn);
+    else
+        wants_push(conn);
 }
 
 /* False for a post that is freed when it has run. */

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "server/clients/invalidation.h"
 #include "tests/unit/loop_fixture.h"
 
 enum { DEADLINE_S = 250, OWNER = 0 };
@@ -122,6 +123,30 @@ static void what_is_pushed_gathers_until_it_is_worth_a_send(void) {
     CHECK(deliver_posts(shards) && shards->pushed_count == 1);
     fixture_conn_close(conn);
     CHECK(conn_list_empty(&shards->pushed) && shards->pushed_count == 0);
+    fixture_close();
+}
+
+/* Invalidations have a limit of their own, which may be less than a send is worth: they are sent before they come near it. */
+static void invalidations_do_not_gather_up_to_their_limit(void) {
+    enum { LIMIT = 1000 };
+    char line[32];
+    unsigned written = 0;
+    fixture_open(1);
+    options_set("client-output-buffer-limit pubsub 1000 0 0\n");
+    struct conn *hears = fixture_conn(shards), *writes = fixture_conn(shards);
+    fixture_input(hears, "hello 3\r\nclient tracking on bcast\r\n", 35);
+    CHECK(taken(hears).len > 0);
+    conn_link_out(&hears->flush_link); /* as when it was sent */
+    while (!conn_link_in(&hears->flush_link) || hears->flags & CONN_PUSHED) {
+        int len = snprintf(line, sizeof line, "set key:%u v\r\n", written++);
+        fixture_input(writes, line, (size_t)len);
+        invalidation_broadcast(&shards->exec.effects.tracking);
+        CHECK(deliver_posts(shards) && conn_check(hears));
+    }
+    CHECK(written > 1 && !hears->output.reply.failed && output_unsent(&hears->output) <= LIMIT / 2);
+    CHECK(taken(hears).len > 0);
+    fixture_conn_close(hears);
+    fixture_conn_close(writes);
     fixture_close();
 }
 
@@ -356,6 +381,7 @@ int main(void) {
     RUN(a_delivery_happens_when_its_shard_comes_to_it);
     RUN(a_large_delivery_is_not_copied);
     RUN(what_is_pushed_gathers_until_it_is_worth_a_send);
+    RUN(invalidations_do_not_gather_up_to_their_limit);
     RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
     RUN(a_delivery_for_a_mode_ends_with_the_mode);
     RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
