@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "server/clients/invalidation.h"
+#include "server/journal/journal.h"
+#include "server/loop/send.h"
 #include "tests/unit/loop_fixture.h"
 
 enum { DEADLINE_S = 250, OWNER = 0 };
@@ -147,6 +149,30 @@ static void invalidations_do_not_gather_up_to_their_limit(void) {
     CHECK(taken(hears).len > 0);
     fixture_conn_close(hears);
     fixture_conn_close(writes);
+    fixture_close();
+}
+
+static void take_tickets(uint64_t last) {
+    while (journal_next() < last) (void)journal_take();
+}
+
+/* Replies that are held leave when they may, however many others are told something. */
+static void who_waits_for_the_disk_is_told_behind_that(void) {
+    fixture_open(1);
+    CHECK(journal_open(1));
+    take_tickets(5);
+    struct conn *conn = fixture_conn(shards);
+    reply_literal(&conn->output.reply, "+OK\r\n");
+    send_hold(conn, 0, 5);
+    conn_awaits(conn);
+    deliver(0, conn, 0, "+told\r\n");
+    CHECK(deliver_posts(shards) && conn_check(conn));
+    CHECK(conn_list_first(&shards->awaiting) == conn && shards->pushed_count == 0 && shards->awaits == 5);
+    journal_publish(5);
+    CHECK(output_ready(&conn->output, journal_safe()) >= output_unsent(&conn->output));
+    CHECK_BYTES(taken(conn), BYTES("+OK\r\n+told\r\n"));
+    fixture_conn_close(conn);
+    journal_close();
     fixture_close();
 }
 
@@ -382,6 +408,7 @@ int main(void) {
     RUN(a_large_delivery_is_not_copied);
     RUN(what_is_pushed_gathers_until_it_is_worth_a_send);
     RUN(invalidations_do_not_gather_up_to_their_limit);
+    RUN(who_waits_for_the_disk_is_told_behind_that);
     RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
     RUN(a_delivery_for_a_mode_ends_with_the_mode);
     RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);
