@@ -152,6 +152,25 @@ static void invalidations_do_not_gather_up_to_their_limit(void) {
     fixture_close();
 }
 
+/* Who is above the soft limit whenever it is looked at passes for one that does not read. */
+static void what_is_pushed_does_not_gather_up_to_a_limit(void) {
+    static const char *const limits[] = {"client-output-buffer-limit normal 1000 0 0\n",
+                                         "client-output-buffer-limit normal 0 1000 60\n"};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        fixture_open(1);
+        options_set(limits[i]);
+        struct conn *conn = fixture_conn(shards);
+        while (conn_list_empty(&shards->flush)) {
+            deliver(0, conn, 0, "+0123456789abcdef\r\n");
+            CHECK(deliver_posts(shards) && output_unsent(&conn->output) < 1000 / 2);
+        }
+        CHECK(conn_list_first(&shards->flush) == conn && shards->pushed_count == 0);
+        CHECK(taken(conn).len >= 1000 / 4);
+        fixture_conn_close(conn);
+        fixture_close();
+    }
+}
+
 static void take_tickets(uint64_t last) {
     while (journal_next() < last) (void)journal_take();
 }
@@ -407,6 +426,7 @@ int main(void) {
     RUN(a_delivery_happens_when_its_shard_comes_to_it);
     RUN(a_large_delivery_is_not_copied);
     RUN(what_is_pushed_gathers_until_it_is_worth_a_send);
+    RUN(what_is_pushed_does_not_gather_up_to_a_limit);
     RUN(invalidations_do_not_gather_up_to_their_limit);
     RUN(who_waits_for_the_disk_is_told_behind_that);
     RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
