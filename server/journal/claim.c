@@ -61,11 +61,11 @@ static void explain_taken(char why[CLAIM_WHY_SIZE]) {
              holder, config.dir);
 }
 
-/* The directory's descriptor in *directory, or -1. False with errno. */
-static bool lock(const char *path, int *directory) {
+/* LOCK_EX, or LOCK_SH. The directory's descriptor in *directory, or -1. False with errno. */
+static bool lock(const char *path, int how, int *directory) {
     int result;
     *directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    do result = *directory < 0 ? -1 : flock(*directory, LOCK_EX | LOCK_NB);
+    do result = *directory < 0 ? -1 : flock(*directory, how | LOCK_NB);
     while (result < 0 && errno == EINTR);
     assert(result == 0 || result == -1);
     return result == 0;
@@ -74,7 +74,7 @@ static bool lock(const char *path, int *directory) {
 bool claim_directory(char why[CLAIM_WHY_SIZE]) {
     if (claimed >= 0) return true;
     int directory;
-    if (lock(".", &directory)) {
+    if (lock(".", LOCK_EX, &directory)) {
         claimed = directory;
         return true;
     }
@@ -90,9 +90,9 @@ bool claim_directory(char why[CLAIM_WHY_SIZE]) {
 }
 
 /* Where it cannot be locked nobody has it. */
-bool claim_for_repair(const char *path) {
+bool claim_for_repair(const char *path, bool within) {
     int directory;
-    if (lock(path, &directory)) return true; /* it stays open */
+    if (lock(path, within ? LOCK_SH : LOCK_EX, &directory)) return true; /* it stays open */
     bool taken = errno == EWOULDBLOCK;
     if (directory >= 0) close(directory);
     return !taken;

@@ -19,8 +19,9 @@ void claim_release(void);
 
 /* The process that has claimed this directory: its number, 0 if that is not known from here; -1: none has. */
 int64_t claim_holder(const char *path);
-/* For who is no server, and changes files there: until this process ends no server can claim it. False: one has. */
-bool claim_for_repair(const char *path);
+/* For who is no server, and changes files there: until this process ends no server can claim it. False: one has, or somebody
+ * else repairs files there. `within`: only in a directory that lies in it, as several may do at the same time. */
+bool claim_for_repair(const char *path, bool within);
 
 /* Removes what servers of this kind left half written in the working directory when they were killed: files temp-N.rdb
  * and the like of processes N that are no more, or of this one. For a start, before anything is written, and for an end in

@@ -35,8 +35,6 @@ void conn_wants_flush(struct conn *conn) {
 
 void conn_wants_push(struct conn *conn) {
     assert(!(conn->flags & CONN_CLOSING));
-    if (conn->flags & CONN_AWAITS) conn_link_out(&conn->flush_link);
-    conn->flags &= ~(uint32_t)CONN_AWAITS;
     if (conn_link_in(&conn->flush_link)) return;
     conn->flags |= CONN_PUSHED;
     conn->shard->pushed_count++;

@@ -123,7 +123,7 @@ void conn_hold(struct conn *conn);
  * that is closing goes to the list of closing ones alone. */
 void conn_wants_turn(struct conn *conn);
 void conn_wants_flush(struct conn *conn);
-/* Not where its replies are about to be sent, and this with them. */
+/* Not where its replies are about to be sent, or wait until they may be shown, and this with them. */
 void conn_wants_push(struct conn *conn);
 void conn_awaits(struct conn *conn);
 void conn_wants_rearm(struct conn *conn);

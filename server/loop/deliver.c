@@ -105,12 +105,17 @@ bool deliver_stop(void) {
 
 /* ---- Running -------------------------------------------------------------------------------------- */
 
+static bool comes_near(size_t bytes, size_t limit) {
+    return limit && bytes >= limit / 4;
+}
+
 /* Pushes wait for their slice of a turn, and gather meanwhile: until there are so many bytes of them that they are worth a
- * send of their own, or that the limit of who does not read comes near. Who is not to be sent anything now takes no place
+ * send of their own, or that a limit of who does not read comes near. Who is not to be sent anything now takes no place
  * in the slice. */
 static void wants_push(struct conn *conn) {
-    size_t unsent = output_unsent(&conn->output), limit = send_limit(conn);
-    if (unsent >= OUTPUT_CHUNK_SIZE || (limit && unsent >= limit / 4) || conn->output.reply.failed ||
+    size_t unsent = output_unsent(&conn->output);
+    if (unsent >= OUTPUT_CHUNK_SIZE || comes_near(unsent, send_limit(conn)) ||
+        comes_near(unsent, send_soft_limit(conn)) || conn->output.reply.failed ||
         output_in_flight(&conn->output))
         conn_wants_flush(conn);
     else
@@ -155,7 +160,10 @@ static void write_word(void *context, const struct word *word) {
     if (journal_holds()) send_hold(conn, unsent, word->ticket);
     conn->client.pushed += invalidation_write(word, &conn->client, &conn->output.reply);
     if (limit && conn->client.pushed > limit) conn->output.reply.failed = true;
-    wants_push(conn);
+    if (comes_near(conn->client.pushed, limit))
+        conn_wants_flush(conn);
+    else
+        wants_push(conn);
 }
 
 /* False for a post that is freed when it has run. */

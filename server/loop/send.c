@@ -15,6 +15,10 @@ size_t send_limit(const struct conn *conn) {
     return (size_t)limit_of(conn)->hard;
 }
 
+size_t send_soft_limit(const struct conn *conn) {
+    return (size_t)limit_of(conn)->soft;
+}
+
 static void send_in_flight(struct conn *conn, bool quick) {
     const struct iovec *iov;
     unsigned count = output_rest(&conn->output, &iov);

@@ -20,5 +20,7 @@ void send_settled(struct conn *conn);
 
 /* How many bytes may lie unsent at once, as of now; 0: any number. */
 size_t send_limit(const struct conn *conn);
+/* The same of those that may do so for no longer than some seconds. */
+size_t send_soft_limit(const struct conn *conn);
 
 #endif

@@ -139,10 +139,10 @@ static void note_directory(void *context, const char *name) {
 
 /* Whoever has it may replace what is looked at, and is not to lose what it writes. In a container its number may be one
  * that cannot be seen. */
-static bool is_free(struct check *check, const char *directory) {
+static bool is_free(struct check *check, const char *directory, bool within) {
     int64_t holder = claim_holder(directory);
     char pid[32] = "";
-    if (holder < 0 && (!check->repairs || claim_for_repair(directory))) return true;
+    if (holder < 0 && (!check->repairs || claim_for_repair(directory, within))) return true;
     if (holder > 0) snprintf(pid, sizeof pid, " (pid %" PRId64 ")", holder);
     fprintf(stderr, "kevy: %s: in use by a server%s, which may replace what is looked at\n", directory, pid);
     if (check->repairs) complain(check, "nothing is repaired there", NULL);
@@ -155,9 +155,15 @@ static bool is_root(void) {
            (here.st_dev == above.st_dev && here.st_ino == above.st_ino);
 }
 
+static bool has_manifest(void) {
+    struct names names = {0};
+    (void)disk_kernel.list(&disk_kernel, ".", note_manifest, &names);
+    return names.count > 0;
+}
+
 /* At the working directory: a server's, or the one of its append-only files, which lies in that. */
 static bool may_look(struct check *check) {
-    return is_free(check, ".") && (is_root() || is_free(check, ".."));
+    return is_free(check, ".", false) && (!has_manifest() || is_root() || is_free(check, "..", true));
 }
 
 /* The working directory. */

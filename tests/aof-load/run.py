@@ -319,8 +319,25 @@ def check_used():
             sys.exit("%r is in use no longer, and --repair ended with %d, and said:\n%s" % (DIRECTORY, status, text))
 
 
+def check_beside():
+    """A copy that lies beside a server's files is not the server's, and two who repair do not hinder each other."""
+    with Server(start=False) as server:
+        server.kill()  # it never runs
+        files = directory(SET + MORE[:-3])
+        put(server, files)
+        put(server, {os.path.join("copy", name): data for name, data in files.items()})
+        used = os.open(server.directory, os.O_RDONLY)
+        for path, how in (("copy", fcntl.LOCK_EX), (DIRECTORY, fcntl.LOCK_SH)):  # as a server does, and as who repairs another copy
+            fcntl.flock(used, how)
+            status, text = look(server, "--repair", path=path)
+            if status != 0 or "was cut off" not in text:
+                sys.exit("%r is not in use, and --repair ended with %d, and said:\n%s" % (path, status, text))
+        os.close(used)
+
+
 def run_check(_):
     check_used()
+    check_beside()
     for name, (data, _, cut) in TORN.items():
         check_torn(name, data, cut)
     for name, (data, offset) in DAMAGED.items():

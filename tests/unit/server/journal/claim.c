@@ -61,7 +61,7 @@ static void another_server_is_named(void) {
              "another server (pid %d) keeps its data in the directory %s: ", (int)child, config.dir);
     CHECK(strncmp(why, expected, strlen(expected)) == 0);
     CHECK_INT(claim_holder("."), child);
-    CHECK(!claim_for_repair("."));
+    CHECK(!claim_for_repair(".", false) && !claim_for_repair(".", true));
     make("temp-999999999.rdb");
     CHECK_INT(claim_tidy(), 0); /* it may be the other's */
     CHECK(exists("temp-999999999.rdb"));
@@ -77,13 +77,19 @@ static void another_server_is_named(void) {
 
 static void repair(void) {
     char why[CLAIM_WHY_SIZE];
-    CHECK(claim_for_repair("nothing")); /* nobody has it */
-    CHECK(claim_for_repair("."));
+    CHECK(claim_for_repair("nothing", false)); /* nobody has it */
+    CHECK(claim_for_repair(".", false));
     CHECK(!claim_directory(why));
+}
+static void repair_within(void) {
+    char why[CLAIM_WHY_SIZE];
+    CHECK(claim_for_repair(".", true) && claim_for_repair(".", true)); /* two do so */
+    CHECK(!claim_for_repair(".", false) && !claim_directory(why));
 }
 static void no_server_begins_where_files_are_repaired(void) {
     claim_release(); /* claim_tidy's */
     in_child(repair);
+    in_child(repair_within);
     CHECK_INT(claim_holder("."), -1);
 }
 

@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include "server/clients/invalidation.h"
+#include "server/journal/journal.h"
+#include "server/loop/send.h"
 #include "tests/unit/loop_fixture.h"
 
 enum { DEADLINE_S = 250, OWNER = 0 };
@@ -122,6 +125,73 @@ static void what_is_pushed_gathers_until_it_is_worth_a_send(void) {
     CHECK(deliver_posts(shards) && shards->pushed_count == 1);
     fixture_conn_close(conn);
     CHECK(conn_list_empty(&shards->pushed) && shards->pushed_count == 0);
+    fixture_close();
+}
+
+/* Invalidations have a limit of their own, which may be less than a send is worth: they are sent before they come near it. */
+static void invalidations_do_not_gather_up_to_their_limit(void) {
+    enum { LIMIT = 1000 };
+    char line[32];
+    unsigned written = 0;
+    fixture_open(1);
+    options_set("client-output-buffer-limit pubsub 1000 0 0\n");
+    struct conn *hears = fixture_conn(shards), *writes = fixture_conn(shards);
+    fixture_input(hears, "hello 3\r\nclient tracking on bcast\r\n", 35);
+    CHECK(taken(hears).len > 0);
+    conn_link_out(&hears->flush_link); /* as when it was sent */
+    while (!conn_link_in(&hears->flush_link) || hears->flags & CONN_PUSHED) {
+        int len = snprintf(line, sizeof line, "set key:%u v\r\n", written++);
+        fixture_input(writes, line, (size_t)len);
+        invalidation_broadcast(&shards->exec.effects.tracking);
+        CHECK(deliver_posts(shards) && conn_check(hears));
+    }
+    CHECK(written > 1 && !hears->output.reply.failed && output_unsent(&hears->output) <= LIMIT / 2);
+    CHECK(taken(hears).len > 0);
+    fixture_conn_close(hears);
+    fixture_conn_close(writes);
+    fixture_close();
+}
+
+/* Who is above the soft limit whenever it is looked at passes for one that does not read. */
+static void what_is_pushed_does_not_gather_up_to_a_limit(void) {
+    static const char *const limits[] = {"client-output-buffer-limit normal 1000 0 0\n",
+                                         "client-output-buffer-limit normal 0 1000 60\n"};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        fixture_open(1);
+        options_set(limits[i]);
+        struct conn *conn = fixture_conn(shards);
+        while (conn_list_empty(&shards->flush)) {
+            deliver(0, conn, 0, "+0123456789abcdef\r\n");
+            CHECK(deliver_posts(shards) && output_unsent(&conn->output) < 1000 / 2);
+        }
+        CHECK(conn_list_first(&shards->flush) == conn && shards->pushed_count == 0);
+        CHECK(taken(conn).len >= 1000 / 4);
+        fixture_conn_close(conn);
+        fixture_close();
+    }
+}
+
+static void take_tickets(uint64_t last) {
+    while (journal_next() < last) (void)journal_take();
+}
+
+/* Replies that are held leave when they may, however many others are told something. */
+static void who_waits_for_the_disk_is_told_behind_that(void) {
+    fixture_open(1);
+    CHECK(journal_open(1));
+    take_tickets(5);
+    struct conn *conn = fixture_conn(shards);
+    reply_literal(&conn->output.reply, "+OK\r\n");
+    send_hold(conn, 0, 5);
+    conn_awaits(conn);
+    deliver(0, conn, 0, "+told\r\n");
+    CHECK(deliver_posts(shards) && conn_check(conn));
+    CHECK(conn_list_first(&shards->awaiting) == conn && shards->pushed_count == 0 && shards->awaits == 5);
+    journal_publish(5);
+    CHECK(output_ready(&conn->output, journal_safe()) >= output_unsent(&conn->output));
+    CHECK_BYTES(taken(conn), BYTES("+OK\r\n+told\r\n"));
+    fixture_conn_close(conn);
+    journal_close();
     fixture_close();
 }
 
@@ -356,6 +426,9 @@ int main(void) {
     RUN(a_delivery_happens_when_its_shard_comes_to_it);
     RUN(a_large_delivery_is_not_copied);
     RUN(what_is_pushed_gathers_until_it_is_worth_a_send);
+    RUN(what_is_pushed_does_not_gather_up_to_a_limit);
+    RUN(invalidations_do_not_gather_up_to_their_limit);
+    RUN(who_waits_for_the_disk_is_told_behind_that);
     RUN(what_is_meant_for_a_client_that_has_gone_is_dropped);
     RUN(a_delivery_for_a_mode_ends_with_the_mode);
     RUN(a_close_ends_the_connection_and_what_comes_behind_it_is_dropped);

@@ -82,17 +82,18 @@ struct attributes {
     uint64_t runtime, deadline, period;
 };
 
+/* All 0 where that is not told: not every sandbox does. */
 static struct attributes attributes_of(long thread) {
     struct attributes found = {0};
-    CHECK_INT(syscall(SYS_sched_getattr, thread, &found, sizeof found, 0), 0);
-    return found;
+    return syscall(SYS_sched_getattr, thread, &found, sizeof found, 0) == 0 ? found : (struct attributes){0};
 }
 
 /* Linux 6.12 and later let threads ask for how long they run at a time, if they are like all others. */
 static bool may_ask(void) {
     struct attributes usual = attributes_of(0), brief = usual;
     brief.runtime = 200 * 1000;
-    if (usual.policy != SCHED_OTHER || syscall(SYS_sched_setattr, 0, &brief, 0) != 0) return false;
+    if (!usual.size || usual.policy != SCHED_OTHER || syscall(SYS_sched_setattr, 0, &brief, 0) != 0)
+        return false;
     bool may = attributes_of(0).runtime == brief.runtime;
     usual.runtime = 0;
     CHECK_INT(syscall(SYS_sched_setattr, 0, &usual, 0), 0);
