@@ -124,16 +124,20 @@ bool config_prepare_maxclients(int64_t number, char *error, size_t size) {
 /* ---- Socket, log and title ------------------------------------------------------------------------ */
 
 /* In Redis's words. */
+/* As Redis does, which takes a backslash for a part of a path, too. */
+static bool is_path(const char *text) {
+    return strpbrk(text, "/\\");
+}
 const char *config_check_file_name(const char *text) {
-    return strchr(text, '/') ? "dbfilename can't be a path, just a filename" : NULL;
+    return is_path(text) ? "dbfilename can't be a path, just a filename" : NULL;
 }
 const char *config_check_append_name(const char *text) {
     if (text[0] == '\0') return "appendfilename can't be empty";
-    return strchr(text, '/') ? "appendfilename can't be a path, just a filename" : NULL;
+    return is_path(text) ? "appendfilename can't be a path, just a filename" : NULL;
 }
 const char *config_check_append_directory(const char *text) {
     if (text[0] == '\0') return "appenddirname can't be empty";
-    return strchr(text, '/') ? "appenddirname can't be a path, just a dirname" : NULL;
+    return is_path(text) ? "appenddirname can't be a path, just a dirname" : NULL;
 }
 
 const char *config_check_socket_path(const char *text) {
