@@ -173,14 +173,14 @@ void config_title_changed(void) {
 
 /* ---- Percentiles ---------------------------------------------------------------------------------- */
 
-/* The numbers of a text, `max` of them at most; -1: one is none. */
+/* The numbers of a text, one space between any two, `max` of them at most; -1: one is none. */
 static int read_numbers(const char *text, double *numbers, unsigned max) {
     unsigned count = 0;
     for (const char *at = text; *at; count++) {
         size_t len = strcspn(at, " ");
         if (count == max || !number_parse_double((struct bytes){at, len}, &numbers[count])) return -1;
         at += len;
-        at += strspn(at, " ");
+        if (at[0] && at[1]) at++; /* else nothing, or a space, is left, which is no number */
     }
     return (int)count;
 }
