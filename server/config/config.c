@@ -124,16 +124,20 @@ bool config_prepare_maxclients(int64_t number, char *error, size_t size) {
 /* ---- Socket, log and title ------------------------------------------------------------------------ */
 
 /* In Redis's words. */
+/* As Redis does, which takes a backslash for a part of a path, too. */
+static bool is_path(const char *text) {
+    return strpbrk(text, "/\\");
+}
 const char *config_check_file_name(const char *text) {
-    return strchr(text, '/') ? "dbfilename can't be a path, just a filename" : NULL;
+    return is_path(text) ? "dbfilename can't be a path, just a filename" : NULL;
 }
 const char *config_check_append_name(const char *text) {
     if (text[0] == '\0') return "appendfilename can't be empty";
-    return strchr(text, '/') ? "appendfilename can't be a path, just a filename" : NULL;
+    return is_path(text) ? "appendfilename can't be a path, just a filename" : NULL;
 }
 const char *config_check_append_directory(const char *text) {
     if (text[0] == '\0') return "appenddirname can't be empty";
-    return strchr(text, '/') ? "appenddirname can't be a path, just a dirname" : NULL;
+    return is_path(text) ? "appenddirname can't be a path, just a dirname" : NULL;
 }
 
 const char *config_check_socket_path(const char *text) {
@@ -169,14 +173,14 @@ void config_title_changed(void) {
 
 /* ---- Percentiles ---------------------------------------------------------------------------------- */
 
-/* The numbers of a text, `max` of them at most; -1: one is none. */
+/* The numbers of a text, one space between any two, `max` of them at most; -1: one is none. */
 static int read_numbers(const char *text, double *numbers, unsigned max) {
     unsigned count = 0;
     for (const char *at = text; *at; count++) {
         size_t len = strcspn(at, " ");
         if (count == max || !number_parse_double((struct bytes){at, len}, &numbers[count])) return -1;
         at += len;
-        at += strspn(at, " ");
+        if (at[0] && at[1]) at++; /* else nothing, or a space, is left, which is no number */
     }
     return (int)count;
 }

@@ -19,15 +19,15 @@ struct zset_item {
     double score;
 };
 
+/* What zset_ahead finds for a member: the ways to its entry in the index, to where it stands, and to where it will stand. */
+enum { ZSET_GUESS_ENTRY, ZSET_GUESS_ITEM, ZSET_GUESS_MOVED, ZSET_GUESSES };
+
 /* Members. */
 uint64_t zset_count(const struct value *value);
 /* The score of a member. False if there is no such member. */
 bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score);
-/* What zset_ahead finds for a member: the ways to its entry in the index, to where it stands, and to where it will stand. */
-enum { ZSET_GUESS_ENTRY, ZSET_GUESS_ITEM, ZSET_GUESS_MOVED, ZSET_GUESSES };
-
-/* The same, and where it is: for zset_put, as long as nothing is changed. The guesses of a member,
- * or NULL, are not copied. */
+/* The same, and where it is: for zset_put, as long as nothing is changed. The guesses (ZSET_GUESSES of them, or NULL) are
+ * not copied. */
 struct zset_place {
     double score;
     const struct tree_guess *moved; /* of the way to where it will stand, or NULL */

@@ -124,10 +124,13 @@ static void limits_change_the_classes_they_name(void) {
 
 static void names_are_no_paths(void) {
     CHECK_PARSED("dbfilename", "a/b", "!dbfilename can't be a path, just a filename");
+    CHECK_PARSED("dbfilename", "a\\b", "!dbfilename can't be a path, just a filename");
     CHECK_PARSED("dbfilename", "a b.rdb", "a b.rdb");
     CHECK_PARSED("appendfilename", "a/b", "!appendfilename can't be a path, just a filename");
+    CHECK_PARSED("appendfilename", "a\\b", "!appendfilename can't be a path, just a filename");
     CHECK_PARSED("appendfilename", "", "!appendfilename can't be empty");
     CHECK_PARSED("appenddirname", "a/", "!appenddirname can't be a path, just a dirname");
+    CHECK_PARSED("appenddirname", "a\\b", "!appenddirname can't be a path, just a dirname");
     CHECK_PARSED("appenddirname", "", "!appenddirname can't be empty");
     CHECK_PARSED("appenddirname", "a", "a");
 }
