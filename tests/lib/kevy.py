@@ -392,7 +392,8 @@ class Client:
             self.wait_taken()
 
     def wait_taken(self):
-        deadline = Deadline("the server to read what was sent")
+        """A disk may stand still for long, and whoever waits for it then reads nothing."""
+        deadline = Deadline("the server to read what was sent", 3 * DEFAULT_WAIT_S)
         while not self.eof:
             unread = fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
             if struct.unpack("i", unread)[0] == 0:
