@@ -26,8 +26,8 @@ enum { ZSET_GUESS_ENTRY, ZSET_GUESS_ITEM, ZSET_GUESS_MOVED, ZSET_GUESSES };
 uint64_t zset_count(const struct value *value);
 /* The score of a member. False if there is no such member. */
 bool zset_find(const struct keyspace *ks, const struct value *value, struct bytes member, double *score);
-/* The same, and where it is: for zset_put, as long as nothing is changed. The guesses (ZSET_GUESSES of them, or NULL) are
- * not copied. */
+/* The same, and where it is: for zset_put, as long as nothing is changed. The guesses, ZSET_GUESSES of them or NULL, are
+ * not copied, and stay where they are until then. */
 struct zset_place {
     double score;
     const struct tree_guess *moved; /* of the way to where it will stand, or NULL */

@@ -128,7 +128,7 @@ static void what_is_pushed_gathers_until_it_is_worth_a_send(void) {
     fixture_close();
 }
 
-/* Invalidations have a limit of their own, which may be less than a send is worth: they are sent before they come near it. */
+/* They have a limit of their own, which may be less than a send is worth. */
 static void invalidations_do_not_gather_up_to_their_limit(void) {
     enum { LIMIT = 1000 };
     char line[32];
