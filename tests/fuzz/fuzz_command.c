@@ -147,6 +147,7 @@ static void turn(void) {
     deliver_posts(shards);
     conn_list_run(&shards->ready, run_ready);
     for (unsigned i = 0; i < CONNECTIONS; i++) {
+        conn_unpush(conns[i]);
         conn_link_out(&conns[i]->flush_link); /* send_some does what these lists are for */
         if (!(conns[i]->flags & CONN_CLOSING)) conn_link_out(&conns[i]->receive_link);
         if (conns[i]->flags & CONN_STOP_OUTPUT) {
@@ -271,7 +272,7 @@ static void close_all(void) {
         slots_give(&shards->slots, conns[i]);
     }
     CHECK(conn_list_empty(&shards->ready) && conn_list_empty(&shards->flush) &&
-          conn_list_empty(&shards->rearm));
+          conn_list_empty(&shards->pushed) && conn_list_empty(&shards->rearm));
     CHECK(conn_list_empty(&shards->held) && conn_list_empty(&shards->closing));
     CHECK(conn_list_empty(&shards->waiting) && shards->exec.metrics.blocked_clients == 0);
     CHECK(shards->connections == 0 && clients_count() == 0 && !(gates_up & GATE_MASK(MODE_MONITORED)));
