@@ -67,7 +67,7 @@ bool appender_hurries(void);
 void appender_sleep_before_writes(int64_t sleep_us);
 /* What was to be on the disk cannot be: what is left to do is to say so and end. The error, a negative errno; 0: no. */
 int appender_fatal(void);
-/* No executor runs any more: all is written and synced. False where that failed. */
+/* No executor runs any more: all is written and synced. False, after logging why not, where that failed. */
 bool appender_finish(int64_t now_ms);
 
 /* ---- An executor, holding all stripes -------------------------------------------------------------- */
