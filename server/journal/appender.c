@@ -48,7 +48,7 @@ static struct {
     /* Fixed. */
     struct disk *disk;
     const struct appender_server *server;
-    bool begun; /* under all stripes: what is there from the beginning is there */
+    _Atomic bool begun; /* what is there from the beginning is there; set under all stripes */
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
@@ -647,6 +647,21 @@ static void drop_base(void) {
     if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
 }
 
+/* Of a log that was switched off before its first base was there, whose writer has closed them. */
+static void drop_unlisted(void) {
+    struct manifest listed = {0};
+    struct manifest_place at = place();
+    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
+    int error = manifest_read(&listed, appender.disk, &at, why);
+    bool known = !error || error == -ENOENT;
+    for (size_t i = 0; known && i < appender.manifest.count; i++) {
+        const char *name = appender.manifest.files[i].name;
+        if (!manifest_has(&listed, name) && manifest_path(path, &at, name))
+            (void)appender.disk->unlink(appender.disk, path);
+    }
+    manifest_free(&listed);
+}
+
 static bool list_saved(void) {
     bool ok = list_base(appender.first_incr) == 0 && write_manifest() == 0;
     if (!ok) {
@@ -664,6 +679,7 @@ static void end_rewrite(int64_t now_ms) {
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
     if (!ok && appender.saved) drop_base();
+    if (!ok && !appender.on) drop_unlisted();
     mutex_unlock(&appender.mutex);
     if (ok && appender.on) writer_has_base(&appender.writer);
     if (appender.writer.doubt)
@@ -720,7 +736,9 @@ static void rewrite_step(int64_t now_ms) {
         if (!snapshot_is_under_way()) appender.server->look_again();
         break;
     case STEP_SAVING: break;
-    case STEP_SAVED: end_rewrite(now_ms); break;
+    case STEP_SAVED:
+        if (appender.on || appender.writer.written == journal_next()) end_rewrite(now_ms);
+        break;
     }
 }
 
@@ -897,8 +915,10 @@ void appender_await_no_more(void) {
 
 struct appender_figures appender_figures(void) {
     enum step step = step_now();
-    bool waits = (step == STEP_ASKED || step == STEP_READY) && snapshot_is_under_way();
-    struct appender_figures figures = {.on = appender.on,
+    bool asked = step == STEP_ASKED || step == STEP_READY, waits = asked && snapshot_is_under_way(),
+         loads = !appender.begun && journal_queue_count() && config.appendonly;
+    struct appender_figures figures = {.on = appender.on || loads,
+                                       .asked = asked,
                                        .rewriting = rewrites(step) && !waits,
                                        .scheduled = waits,
                                        .rewrite_ok = appender.rewrite_ok,

@@ -184,6 +184,28 @@ static void it_is_switched_on_and_off(void) {
     disk_free(&disk);
 }
 
+static void switched_off_before_its_first_base_it_leaves_nothing(void) {
+    for (unsigned turns = 0; turns < 4; turns++) {
+        disk_new(&disk);
+        CHECK(log_start("appendonly no\n"));
+        EXPECT("set before 1\nconfig set appendonly yes\nset k v\n", OK OK OK);
+        for (unsigned i = 0; i < turns; i++) appender_turn(1);
+        EXPECT("config set appendonly no\nset l w\n", OK OK);
+        log_turns(2);
+        CHECK_INT(disk_files(&disk), 0);
+        EXPECT("config set appendonly yes\nset m x\n", OK OK);
+        log_turns(3);
+        CHECK(disk_says(LOG_LIST, "aof.1.base.rdb") && disk_says(LOG_LIST, "aof.2.incr.aof"));
+        EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+        appender_turn(4);
+        EXPECT("config set appendonly no\n", OK); /* what is listed stays */
+        log_turns(5);
+        CHECK(disk_says(LOG_INCR(2), "$1\r\nx\r\n") && disk_has(LOG_INCR(3)));
+        log_stop();
+        disk_free(&disk);
+    }
+}
+
 /* Where a snapshot is under way its first base is written at once: what a rewrite makes later is listed before anything
  * goes into it. */
 static void it_is_switched_on_again_beside_a_snapshot(void) {
@@ -307,6 +329,33 @@ static void a_rewrite_makes_everything_anew(void) {
     CHECK_INT(figures.base_size, disk_contents(&disk, LOG_BASE(2)).len);
     CHECK_INT(figures.size, figures.base_size + disk_contents(&disk, LOG_INCR(2)).len);
     log_stop();
+    disk_free(&disk);
+}
+
+/* As in Redis, for which it is then only noted. */
+static void within_exec_it_may_be_asked_for_twice(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("multi\nbgrewriteaof\nbgrewriteaof\nexec\n",
+           OK "+QUEUED\r\n+QUEUED\r\n*2\r\n"
+              "+Background append only file rewriting scheduled\r\n"
+              "+Background append only file rewriting scheduled\r\n");
+    log_turns(5000);
+    CHECK_INT(appender_figures().rewrites, 1);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void it_is_on_while_data_are_loaded(void) {
+    disk_new(&disk);
+    CHECK(appender_open(&disk.disk, &appender_stub, 3));
+    open_shards(3);
+    options_set("appendonly yes\n");
+    CHECK(appender_figures().on && appender_figures().write_ok && !appender_figures().buffered);
+    options_set("appendonly no\n");
+    CHECK(!appender_figures().on);
+    end();
+    appender_close();
     disk_free(&disk);
 }
 
@@ -529,11 +578,14 @@ int main(void) {
     RUN(other_failures_end_a_start);
     RUN(files_of_an_earlier_time_are_not_gone_on_with);
     RUN(it_is_switched_on_and_off);
+    RUN(switched_off_before_its_first_base_it_leaves_nothing);
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_directory_that_is_there_already_is_synced);
     RUN(a_rewrite_makes_everything_anew);
+    RUN(within_exec_it_may_be_asked_for_twice);
+    RUN(it_is_on_while_data_are_loaded);
     RUN(a_rewrite_without_a_log_makes_a_base);
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);
     RUN(it_is_rewritten_when_it_has_grown);
