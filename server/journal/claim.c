@@ -91,6 +91,15 @@ static void explain_taken(char why[CLAIM_WHY_SIZE]) {
              holder, config.dir);
 }
 
+/* Whoever saves asks for it anew. */
+static void tell_unlocked(int error) {
+    static _Atomic bool told;
+    if (!told)
+        log_notice("The directory %s cannot be locked: %s. See to it that no other server uses it.",
+                   config.dir, strerror(error));
+    told = true;
+}
+
 bool claim_directory(char why[CLAIM_WHY_SIZE]) {
     if (claimed >= 0) return true;
     int directory;
@@ -101,8 +110,7 @@ bool claim_directory(char why[CLAIM_WHY_SIZE]) {
     int error = errno;
     if (directory >= 0) close(directory);
     if (error != EWOULDBLOCK) {
-        log_notice("The directory %s cannot be locked: %s. See to it that no other server uses it.",
-                   config.dir, strerror(error));
+        tell_unlocked(error);
         return true;
     }
     explain_taken(why);
