@@ -542,7 +542,7 @@ def verdict(check, row):
         for words, column, kind in LACKS:
             if words in log and kind in row[column]:
                 return "lacking: " + kind.lower(), ""
-        if re.search(r"Unknown command '(eval|function)' reading the append only file", log, re.IGNORECASE):
+        if re.search(r"Unknown command '(eval|function)' \(kevy has no scripts yet\) reading the append only file", log, re.IGNORECASE):
             return "lacking: scripts", ""
         if row["name"] in CLOSER and re.search(r"Cannot load dump.rdb: offset \d+: database 0, key \".*\": no value is like this", log):
             return "closer than redis-server", ""
