@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A whole server under many connections at once: random commands of every kind, and payloads of RESTORE that are altered and sealed again.
 
-    server.py [--seconds N | --cpu-seconds N] [--shards N] [--links N] [--seed N] [--plant death|hang|report|deaf|leak]
+    server.py [--seconds N | --cpu-seconds N] [--shards N] [--links N] [--echoes N] [--seed N] [--plant death|hang|report|deaf|leak]
 
 Meant for builds with a sanitizer, where it looks for what two threads do to each other. A round has some links: connections that send
 pipelines of commands over the same few keys, whole or in pieces, in transactions or not, wait for elements, unblock and kill each
@@ -15,7 +15,8 @@ What must hold:
     after some       the server ends with status 0 when it is asked to (a sanitizer tells then of what leaks)
 
 Every link draws from a seed of its own, made of the run's, the round's and its number, so that a run with the same seed sends the same
-commands; how threads share them out is left to chance. A failure shows the last commands of all links. --plant spoils one of these,
+commands; how threads share them out is left to chance. With --echoes so many more connections send again what links have sent, and read
+replies without looking: drawing commands takes longer than running them, and so the server has more to do. A failure shows the last commands of all links. --plant spoils one of these,
 which must be found.
 """
 import argparse
@@ -45,6 +46,8 @@ ROUNDS_OF_A_SERVER = 12
 WATCHERS = 8
 SHOWN = 150  # commands, when something was found
 PAUSE_MS = 30
+ECHOED = 200  # batches that may be sent again
+NOT_ECHOED = {b"PAUSE", b"SLEEP", b"RELOAD", b"LOADAOF", b"SAVE", b"BGSAVE", b"BGREWRITEAOF", b"MONITOR"}  # in which all would wait
 DRAWN_MOST = 100000  # elements drawn from a collection at a time
 MEMORY_SLACK = 2 << 20  # what buffers and tables that are kept may differ by
 OPTIONS = ("--proto-max-bulk-len", "4mb", "--enable-debug-command", "yes", "--maxclients", "200")
@@ -239,6 +242,7 @@ class Link(Client):
         data = b"".join(encode(*one) for one in words)
         self.owed = len(words)
         self.last.extend(words)
+        self.said = data
         for _ in range(dice.choice((1, 1, 1, 2, 3)) - 1):
             at = dice.randrange(len(data) + 1)
             self.pieces.append(data[:at])
@@ -293,6 +297,37 @@ class Link(Client):
             except OSError:
                 pass
         self.close()
+
+
+class Echo(Client):
+    """Sends again what links have sent, as long as it is answered."""
+
+    def __init__(self, server, dice):
+        super().__init__(server, unix=dice.random() < 0.3)
+        self.dice, self.unsent, self.heard = dice, b"", time.monotonic()
+        self.ends = self.heard + dice.choice((0.05, 0.2, 1))
+
+    def hear(self):
+        self.receive()
+        self.buffer.clear()
+        self.heard = time.monotonic()
+
+    def say(self, said):
+        """Returns what it began to say: batches, each its commands and their bytes."""
+        batches = []
+        if not self.unsent:
+            batches = self.dice.choices(said, k=20)
+            self.unsent = memoryview(b"".join(data for _, data in batches))
+        try:
+            self.unsent = self.unsent[self.socket.send(self.unsent) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.eof = True
+        return batches
+
+    def is_over(self, now):
+        return self.eof or now >= self.ends or now >= self.heard + 0.05
 
 
 class Watcher(Client):
@@ -376,7 +411,7 @@ class Run:
     def __init__(self, arguments):
         self.arguments, self.seed, self.number = arguments, arguments.seed, arguments.first_round
         self.payloads, self.recent = Payloads(), collections.deque(maxlen=SHOWN)
-        self.sent, self.restored, self.cpu_s, self.base = 0, 0, 0.0, None
+        self.sent, self.echoed, self.restored, self.cpu_s, self.base = 0, 0, 0, 0.0, None
         self.hang_s = arguments.hang_seconds
         self.ends = time.monotonic() + arguments.seconds if arguments.seconds else None
         self.enough = False
@@ -438,7 +473,8 @@ class Run:
 
     def round(self, server):
         dice = random.Random("%d %d" % (self.seed, self.number))
-        self.made, self.server = 0, server
+        self.made, self.server, self.said = 0, server, collections.deque(maxlen=ECHOED)
+        echoes = [Echo(server, dice) for _ in range(self.arguments.echoes)]
         links = [self.link() for _ in range(self.arguments.links)]
         watchers = [Watcher(server, self.hang_s) for _ in range(WATCHERS)]
         try:
@@ -446,15 +482,18 @@ class Run:
             looked = 0
             while time.monotonic() < end:
                 self.turn(links, watchers, dice)
+                self.echo(echoes, dice)
                 if time.monotonic() - looked > 0.2:
                     looked = time.monotonic()
                     self.look()
                     self.plant(looked)
+            for one in echoes:
+                one.close()
             self.settle(links, watchers)
             for link in links[: len(links) // 2]:
                 link.part()
         finally:
-            for one in links + watchers:
+            for one in links + watchers + echoes:
                 one.close()
         self.end_of_round()
 
@@ -486,6 +525,8 @@ class Run:
                 links[i] = self.link()
             elif not one.pieces and (one.owed <= 0 or now >= one.patience) and now >= one.deaf_until:
                 batch = one.batch()
+                if not any(word.upper() in NOT_ECHOED for words in batch for word in words[:2]):
+                    self.said.append((batch, one.said))
                 self.sent += len(batch)
                 self.restored += sum(words[0].upper() == b"RESTORE" for words in batch)
                 self.recent.extend((one.number, words) for words in batch)
@@ -494,6 +535,22 @@ class Run:
                     one.deaf_until = now + 0.3
         for one in watchers:
             one.turn(one.socket in readable)
+
+    def echo(self, echoes, dice):
+        if not echoes or not self.said:
+            return
+        readable, writable, _ = select.select([one.socket for one in echoes], [one.socket for one in echoes], [], 0)
+        readable, writable, now = set(readable), set(writable), time.monotonic()
+        for i, one in enumerate(echoes):
+            if one.socket in readable:
+                one.hear()
+            if one.socket in writable and not one.eof:
+                for batch, _ in one.say(self.said):
+                    self.echoed += len(batch)
+                    self.recent.extend((0, words) for words in batch)
+            if one.is_over(now):
+                one.close()
+                echoes[i] = Echo(self.server, dice)
 
     def look(self):
         if not self.server.is_alive():
@@ -600,6 +657,7 @@ def main():
     parser.add_argument("--cpu-seconds", type=float, help="of the server, instead")
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--links", type=int, default=24)
+    parser.add_argument("--echoes", type=int, default=0)
     parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--first-round", type=int, default=0, help="its number, to repeat one")
     parser.add_argument("--hang-seconds", type=float, default=30)
@@ -613,8 +671,8 @@ def main():
     except (Found, Timeout, ServerFailed) as found:
         print("FOUND: %s" % found)
         return 1
-    print("nothing found: seed %d, %d servers, %d rounds, %d commands, %d of them RESTORE; %.0f s of CPU time"
-          % (run.seed, servers, run.number - arguments.first_round, run.sent, run.restored, run.cpu_s))
+    print("nothing found: seed %d, %d servers, %d rounds, %d commands, %d of them RESTORE, %d sent again; %.0f s of CPU time, and %.0f s of this program's"
+          % (run.seed, servers, run.number - arguments.first_round, run.sent, run.restored, run.echoed, run.cpu_s, time.process_time()))
     return 0
 
 
