@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A whole server under many connections at once: random commands of every kind, and payloads of RESTORE that are altered and sealed again.
 
-    server.py [--seconds N | --cpu-seconds N] [--shards N] [--links N] [--echoes N] [--seed N] [--plant death|hang|report|deaf|leak]
+    server.py [--seconds N | --cpu-seconds N] [--shards N] [--links N] [--echoes N] [--appendfsync HOW] [--seed N] [--plant death|hang|report|deaf|leak]
 
 Meant for builds with a sanitizer, where it looks for what two threads do to each other. A round has some links: connections that send
 pipelines of commands over the same few keys, whole or in pieces, in transactions or not, wait for elements, hear of messages and of
@@ -17,8 +17,9 @@ What must hold:
 
 Every link draws from a seed of its own, made of the run's, the round's and its number, so that a run with the same seed sends the same
 commands; how threads share them out is left to chance. With --echoes so many more connections send again what links have sent, and read
-replies without looking: drawing commands takes longer than running them, and so the server has more to do. A failure shows the last commands of all links. --plant spoils one of these,
-which must be found.
+replies without looking: drawing commands takes longer than running them, and so the server has more to do. With --appendfsync the servers
+have an append-only file, which is rewritten often. A failure shows the last commands of all links. --plant spoils one of these, which must
+be found.
 """
 import argparse
 import collections
@@ -472,12 +473,16 @@ class Run:
         modes = [os.environ["KEVY_IO_MODE"]] if os.environ.get("KEVY_IO_MODE") else ["auto", "epoll"]
         count = 0
         while not count or not self.over():
-            options = OPTIONS + (() if os.environ.get("KEVY_IO_MODE") else ("--io-mode", modes[count % len(modes)]))
+            options = OPTIONS + self.file_options() + (() if os.environ.get("KEVY_IO_MODE") else ("--io-mode", modes[count % len(modes)]))
             with Server(*options, shards=self.arguments.shards) as server:
                 self.one(server)
                 self.cpu_s += cpu_of(server.pid)
             count += 1
         return count
+
+    def file_options(self):
+        how = self.arguments.appendfsync
+        return ("--appendonly", "yes", "--appendfsync", how, "--auto-aof-rewrite-min-size", "1mb") if how else ()
 
     def one(self, server):
         self.base, self.log_read = None, 0
@@ -704,6 +709,7 @@ def main():
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--links", type=int, default=24)
     parser.add_argument("--echoes", type=int, default=0)
+    parser.add_argument("--appendfsync", choices=("always", "everysec", "no"))
     parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--first-round", type=int, default=0, help="its number, to repeat one")
     parser.add_argument("--hang-seconds", type=float, default=30)
