@@ -77,7 +77,8 @@ static void open_shard(void) {
     config.hash_max_listpack_value = config.zset_max_listpack_value = 8;
     config.set_max_intset_entries = config.stream_node_max_entries = 4;
     config.tracking_table_max_keys = 3;
-    config.slowlog_log_slower_than = 0, config.slowlog_max_len = 4;
+    config.slowlog_log_slower_than = 0;
+    config.slowlog_max_len = 4;
     config.notify_keyspace_events = NOTIFY_ALL | NOTIFY_NEW | NOTIFY_KEYSPACE | NOTIFY_KEYEVENT;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     shard_count = 1;
