@@ -361,6 +361,10 @@ class Echo(Client):
             self.eof = True
         return batches
 
+    def leave(self):
+        """What the server has not read, because it waits, must not hide that."""
+        self.close() if self.is_unix else self.reset()
+
     def is_over(self, now):
         return self.eof or now >= self.ends or now >= self.heard + 0.05
 
@@ -531,7 +535,7 @@ class Run:
                     self.look()
                     self.plant(looked)
             for one in echoes:
-                one.close()
+                one.leave()
             self.settle(links, watchers)
             for link in links[: len(links) // 2]:
                 link.part()
@@ -592,14 +596,8 @@ class Run:
                     self.echoed += len(batch)
                     self.recent.extend((0, words) for words in batch)
             if one.is_over(now):
-                one.close()
+                one.leave()
                 echoes[i] = Echo(self.server, dice)
-
-    def is_alone(self, control):
-        """An echo that is gone may have sent so much behind what it waits for that the server reads no further, and does not see its end."""
-        if self.arguments.echoes:
-            control.unblock()
-        return control.clients() == (1, 0)
 
     def look(self):
         if not self.server.is_alive():
@@ -660,7 +658,7 @@ class Run:
             if self.arguments.plant == "leak":
                 extra.enter_context(self.server.client()).call("PING")
             try:
-                eventually("nobody to be connected or blocked any more", lambda: self.is_alone(control), self.hang_s)
+                eventually("nobody to be connected or blocked any more", lambda: control.clients() == (1, 0), self.hang_s)
             except Timeout as timeout:
                 raise Found("%s; there are %s\n%s" % (timeout, control.clients(), control.call("CLIENT", "LIST").decode("latin-1"))) from None
         control.call("CONFIG", "SET", "zset-max-listpack-entries", 0)  # a score of -0 is 0 once it is in a listpack, as in Redis
