@@ -191,6 +191,12 @@ static inline void io_receive_stop(struct io *io, struct io_socket *s) {
 static inline bool io_doubts_silence(const struct io *io) {
     return !io->epoll && !(io->ring.setup_flags & IORING_SETUP_DEFER_TASKRUN);
 }
+/* Does it fail to say that a stream has ended, now and then, where that came together with the last bytes? Then who has
+ * fallen silent is to be asked. A receive that stays armed counts its wake-ups, takes the bytes, and forgets the rest of
+ * the count (Linux 6.18: of peers that reset; of Unix sockets it is reported, where the end is an ordinary one). */
+static inline bool io_misses_ends(const struct io *io) {
+    return !io->epoll;
+}
 /* Asks the socket itself. If something has come, or the stream has ended, an event says so, or that the receive or read has
  * ended and is to be begun again. */
 static inline void io_ask(struct io *io, struct io_socket *s) {

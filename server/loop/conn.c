@@ -163,6 +163,7 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     metric_add(&shard->exec.metrics.connections_received, 1);
     socket_options(conn);
     conn->flags = CONN_OPEN;
+    silence_heard(&shard->silence, shard->exec.clock.now_us);
     io_attach(&shard->io, &conn->socket, fd, conn->client.slot, slots_name(conn));
     receive_arm(conn);
     return true;

@@ -19,6 +19,7 @@
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
+#include "server/loop/silence.h"
 #include "server/loop/upkeep.h"
 #include "server/loop/waiting.h"
 #include "server/report/info.h"
@@ -49,7 +50,6 @@ static void turn(struct shard *shard) {
 
 enum {
     TICK_US = 100 * 1000,
-    ASK_US = 10 * 1000 * 1000, /* a socket that the kernel has forgotten is found within that time */
     CLOCK_CHECK_MS =
         10 * 1000, /* a sleep until a Unix time is no longer: the clock may be set forward meanwhile */
     STOP_GRACE_TURNS = 100, /* replies that are under way when the server ends get this many waits of ... */
@@ -74,7 +74,9 @@ static void heard(struct shard *shard, const struct io_event *event) {
     case IO_SEND: send_ended(conn, event->result); break;
     case IO_ACCEPT: accept_heard(shard, listener_of_socket(event->socket), event); break;
     case IO_WAKE_FAILED: deliver_wake_failed(shard, (unsigned)event->data); break;
-    default: assert(event->operation == IO_NOTHING);
+    default:
+        assert(event->operation == IO_NOTHING);
+        if (conn) silence_unanswered(&shard->silence);
     }
 }
 
@@ -174,17 +176,6 @@ static void look_again(struct shard *shard) {
     slots_each(&shard->slots, conn_keep_alive);
 }
 
-static void ask_socket(struct conn *conn) {
-    io_ask(&conn->shard->io, &conn->socket);
-}
-
-/* Has the kernel forgotten to tell of somebody? */
-static void ask_sockets(struct shard *shard) {
-    if (!io_doubts_silence(&shard->io) || shard->exec.clock.now_us < shard->next_ask_us) return;
-    shard->next_ask_us = shard->exec.clock.now_us + ASK_US;
-    slots_each(&shard->slots, ask_socket);
-}
-
 /* Whom the pause still holds back is held anew. */
 static void resume_held(struct conn *conn) {
     conn_resume(conn, CONN_STOP_PAUSE);
@@ -198,7 +189,7 @@ static void tick(struct shard *shard) {
     if (snapshot_is_full()) gate_raise(GATE_SNAPSHOT);
     if (snapshot_stops_writes()) gate_raise(GATE_DISK);
     waiting_expire(shard);
-    ask_sockets(shard);
+    silence_ask(shard);
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
     if (all) look_again(shard);
@@ -329,10 +320,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
                                : 0;
         limit = limit < tick_us ? limit : tick_us;
     }
-    if (io_doubts_silence(&shard->io) && client_get(shard->connections)) {
-        uint64_t ask_us = shard->next_ask_us > now_us ? shard->next_ask_us - now_us : 0;
-        limit = limit < ask_us ? limit : ask_us;
-    }
+    uint64_t ask_us = silence_due_us(shard);
+    if (ask_us < limit) limit = ask_us;
     uint64_t wait_us = blocking_due_us(&shard->exec);
     if (wait_us != UINT64_MAX) {
         wait_us = wait_us > now_us ? wait_us - now_us : 0;

@@ -15,6 +15,7 @@
 #include "server/loop/conn.h"
 #include "server/loop/output.h"
 #include "server/loop/pace.h"
+#include "server/loop/silence.h"
 #include "server/loop/slots.h"
 #include "uring/io.h"
 
@@ -77,11 +78,10 @@ struct shard {
     int64_t walk_ms; /* the same of a snapshot's walk through them, */
     unsigned walked; /* which is at this stripe, */
     int64_t save_ms; /* and of a save that may be due by then */
-    uint64_t next_tick_us; /* monotonic: idle clients and limits are looked at then */
-    uint64_t
-        next_ask_us;   /* monotonic: silent sockets are asked then, if there is need to (io_doubts_silence) */
-    bool worked;       /* requests came since the last tick: there will be one more before a long sleep */
-    int64_t keepalive; /* the value of tcp-keepalive that its connections have */
+    uint64_t next_tick_us;  /* monotonic: idle clients and limits are looked at then */
+    struct silence silence; /* whom to ask whether the kernel has forgotten to tell of him */
+    bool worked;         /* requests came since the last tick: there will be one more before a long sleep */
+    int64_t keepalive;   /* the value of tcp-keepalive that its connections have */
     bool limits_watched; /* some connection is above its soft output limit */
     bool ends_watched;   /* some connection waits for keys, and nothing is read from it (conn_look_for_end) */
 };

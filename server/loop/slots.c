@@ -74,8 +74,13 @@ struct conn *slots_find_client(const struct slots *slots, uint32_t slot, uint64_
     return conn->client.id == client_id ? conn : NULL;
 }
 
+bool slots_each_of(const struct slots *slots, unsigned page, void (*each)(struct conn *conn)) {
+    if (page >= slots->page_count) return false;
+    for (unsigned i = 0; i < PAGE_CONNS; i++)
+        if (slots->pages[page][i].flags & CONN_OPEN) each(&slots->pages[page][i]);
+    return page + 1 < slots->page_count;
+}
+
 void slots_each(const struct slots *slots, void (*each)(struct conn *conn)) {
-    for (unsigned page = 0; page < slots->page_count; page++)
-        for (unsigned i = 0; i < PAGE_CONNS; i++)
-            if (slots->pages[page][i].flags & CONN_OPEN) each(&slots->pages[page][i]);
+    for (unsigned page = 0; slots_each_of(slots, page, each);) page++;
 }

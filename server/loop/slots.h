@@ -10,6 +10,7 @@
 #ifndef KEVY_SERVER_LOOP_SLOTS_H
 #define KEVY_SERVER_LOOP_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
@@ -38,5 +39,7 @@ struct conn *slots_find(const struct slots *slots, uint64_t name);
 struct conn *slots_find_client(const struct slots *slots, uint32_t slot, uint64_t client_id);
 /* Calls `each` for every open connection. */
 void slots_each(const struct slots *slots, void (*each)(struct conn *conn));
+/* The same for those of one page, 64 at most; pages count from 0. False: there are none behind it. */
+bool slots_each_of(const struct slots *slots, unsigned page, void (*each)(struct conn *conn));
 
 #endif

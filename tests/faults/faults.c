@@ -51,6 +51,7 @@
     FAULT(READ_MOST)       /* a direct read brings 1 to n bytes */                                           \
     FAULT(RECEIVE_ENOBUFS) /* one in n receives that are armed ends at once */                               \
     FAULT(RECEIVE_EINTR)                                                                                     \
+    FAULT(RECEIVE_DEAF)  /* ... or hears nothing, and ends when it is cancelled */                           \
     FAULT(ACCEPT_FAILS)  /* one in n accepts that are armed ends at once ... */                              \
     FAULT(ACCEPT_ERROR)  /* ... with this errno, or as if the descriptor -n had been accepted */             \
     FAULT(CANCEL_FAILS)  /* one in n cancellations comes to nothing ... */                                   \
@@ -220,6 +221,18 @@ static void shorten_read(struct io_uring_sqe *sqe) {
     happened(READ_MOST);
 }
 
+/* What waits for so long waits for ever, whatever comes. Closing the socket does not end it. */
+static void deafen(struct io_uring_sqe *sqe) {
+    static const struct __kernel_timespec year = {.tv_sec = 365 * 24 * 3600};
+    uint64_t user_data = sqe->user_data;
+    memset(sqe, 0, sizeof *sqe);
+    sqe->opcode = IORING_OP_TIMEOUT;
+    sqe->fd = -1;
+    sqe->addr = (uint64_t)(uintptr_t)&year;
+    sqe->len = 1;
+    sqe->user_data = user_data;
+}
+
 static void change(struct io_uring_sqe *sqe) {
     enum io_code code = io_code_of(sqe->user_data);
     if (code == IO_CODE_QUICK && strikes(SEND_EAGAIN)) {
@@ -233,6 +246,8 @@ static void change(struct io_uring_sqe *sqe) {
             answer(sqe, -ENOBUFS);
         else if (strikes(RECEIVE_EINTR))
             answer(sqe, -EINTR);
+        else if (strikes(RECEIVE_DEAF))
+            deafen(sqe);
     } else if (code == IO_CODE_ACCEPT && strikes(ACCEPT_FAILS)) {
         answer(sqe, -(int)setting(ACCEPT_ERROR));
     } else if (code == IO_CODE_STOP && strikes(CANCEL_FAILS)) {

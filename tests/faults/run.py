@@ -221,6 +221,30 @@ def bad_wake_ups_that_are_lost():
                 client.close()
 
 
+def bad_receives_that_hear_nothing():
+    """The kernel forgets to tell of a connection, of bytes or of the end: whoever was heard of late is asked in time."""
+    if os.environ.get("KEVY_IO_MODE") == "epoll":
+        return  # there a receive is a call
+    for poll_threads in ("no", "yes"):
+        with Faults() as faults, \
+                Server("--io-mode", "uring", "--io-sqpoll", poll_threads, shards=2, path=PROGRAM, env=faults.environment) as server:
+            faults.set(RECEIVE_DEAF=1)
+            clients = [server.client() for _ in range(4)]
+            eventually("their receives to be armed", lambda: faults.happened("RECEIVE_DEAF") >= len(clients))
+            faults.set(RECEIVE_DEAF=0)
+            for client in clients:
+                client.send(encode("PING"))
+            for client in clients[2:]:
+                client.half_close()
+            for client in clients:
+                check(client.read("the reply to a PING of which the kernel says nothing") == "PONG", "PING")
+            for client in clients[2:]:
+                check(client.read_until_closed() == b"", "nothing else comes")
+            for client in clients:
+                client.close()
+            eventually("all to be gone", lambda: alone(server))
+
+
 def descriptors(server):
     return len(os.listdir("/proc/%d/fd" % server.pid))
 

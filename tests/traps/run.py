@@ -12,6 +12,7 @@ tests/faults/CMakeLists.txt, which run this program too, make the kernel misbeha
 
 io_uring
     EOF looks like data on recent kernels         closed_peers_cost_no_cpu
+    EOF behind the last bytes is forgotten        who_says_something_and_leaves_at_once_is_seen_to_leave
     SQ full when a recv must be re-armed          faults: profile small_queues
     ENOBUFS ends a multishot recv                 a_thousand_connections_at_once; the same under faults: profile two_buffers
     Multishot accept ends                         accepting_goes_on_after_descriptors_ran_out; faults: accepting_never_stops
@@ -425,6 +426,28 @@ def trap_closed_peers_cost_no_cpu(server):
     select.select([server.pidfd], [], [], 2)  # two seconds of real time are what is measured
     used, took = cpu_seconds(server) - before, time.monotonic() - start
     check(used < 0.05 * took * (4 if is_sanitized(server) else 1), "an idle server used %.2f s of CPU in %.1f s" % (used, took))
+
+
+def leave_at_once(server, unix):
+    """Says something, and is gone before the server has looked: by a reset, or over a Unix socket by an ordinary end."""
+    client = server.client(unix=unix)
+    client.send(encode("PING")[:5])
+    if unix:
+        client.close()
+    else:
+        client.reset()
+
+
+@trap()
+def trap_who_says_something_and_leaves_at_once_is_seen_to_leave(server):
+    """Kernels forget the end of a stream that comes together with the last bytes, once in some thousand times: whoever has fallen
+    silent is asked."""
+    for turn in range(1000):
+        leave_at_once(server, unix=False)
+        leave_at_once(server, unix=True)
+        if turn % 200 == 0:
+            wait_until_alone(server)
+    wait_until_alone(server)
 
 
 @trap()

@@ -71,8 +71,9 @@ def wait_until_parked(server, span_s=0.25):
 
 
 def check_sleeps(server, seconds, wakes, what):
-    """In so many seconds, the shards may wake up so often, in all: only a span of time shows that nothing happens in it."""
-    before = wait_until_parked(server)
+    """In so many seconds, the shards may wake up so often, in all: only a span of time shows that nothing happens in it. Who has
+    just fallen silent is asked once within two seconds, so that they sleep for good only then."""
+    before = wait_until_parked(server, 2.2)
     time.sleep(seconds)
     after, _ = sleeps(server)
     woken = sum(after.values()) - sum(before.values())
