@@ -19,7 +19,8 @@ static void bgrewriteaof(struct call *call) {
             reply_simple(call->reply, "Background append only file rewriting started");
         break;
     case REWRITE_GOES_ON:
-        if (appender_figures().scheduled)
+        if (appender_figures().scheduled ||
+            (call->client->flags & CLIENT_IN_EXEC && appender_figures().asked))
             reply_scheduled(call);
         else
             reply_error(call->reply, "ERR Background append only file rewriting already in progress");

@@ -137,7 +137,9 @@ const char *config_check_append_name(const char *text) {
 }
 const char *config_check_append_directory(const char *text) {
     if (text[0] == '\0') return "appenddirname can't be empty";
-    return is_path(text) ? "appenddirname can't be a path, just a dirname" : NULL;
+    /* Redis takes the latter, and then lays its files where nobody has claimed the directory. */
+    bool leads_away = is_path(text) || strcmp(text, "..") == 0;
+    return leads_away ? "appenddirname can't be a path, just a dirname" : NULL;
 }
 
 const char *config_check_socket_path(const char *text) {

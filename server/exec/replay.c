@@ -13,6 +13,8 @@
 #include "server/exec/dispatch.h"
 #include "server/exec/prepare.h"
 #include "server/journal/intake.h"
+#include "server/missing.h"
+#include "store/rdb/payload.h"
 
 enum {
     INPUT_FIRST = 1 << 18, /* bytes of the window at first, and again when a long request has gone */
@@ -69,14 +71,19 @@ static bool fail(struct replay *replay, const char *why) {
     return fail_at(replay, replay->request_at, why);
 }
 
-/* As for Redis: the name as it stands there. */
-static bool fail_name(struct replay *replay, const char *what, struct bytes name) {
+/* As for Redis: the name as it stands there. `missing` ends a sentence that begins with "kevy"; or NULL. */
+static bool fail_because(struct replay *replay, const char *what, struct bytes name, const char *missing) {
     char memory[AOF_WHY_SIZE];
     struct text text = text_fixed(memory, sizeof memory);
     text_format(&text, "%s '", what);
     text_escaped(&text, name, 64);
     text_string(&text, "'");
+    if (missing) text_format(&text, " (kevy %s)", missing);
     return fail(replay, memory);
+}
+
+static bool fail_name(struct replay *replay, const char *what, struct bytes name) {
+    return fail_because(replay, what, name, NULL);
 }
 
 /* ---- Running -------------------------------------------------------------------------------------- */
@@ -151,8 +158,19 @@ static bool run_batch(struct replay *replay) {
 /* What a file says beside its commands. */
 enum beside { BESIDE_NO, BESIDE_SELECT, BESIDE_NOTHING };
 
+/* What leaves no functions, and what brings those of a server that had none, as redis-cli does where it adds a node to a
+ * cluster: both are done with nothing. Whatever brings one is an unknown command. */
+static bool is_of_no_functions(const struct request_args *args) {
+    struct payload payload;
+    if (args->argc < 2 || args->argc > 4 || !bytes_is(args->argv[0], "function")) return false;
+    if (bytes_is(args->argv[1], "flush")) return args->argc < 4;
+    return bytes_is(args->argv[1], "restore") && args->argc > 2 && args->argv[2].len == PAYLOAD_FOOTER &&
+           payload_open(args->argv[2], PAYLOAD_CHECKED, &payload);
+}
+
 /* Transactions are whole, or were left out before: so what stands in them can run at once. */
 static enum beside is_beside(const struct request_args *args) {
+    if (is_of_no_functions(args)) return BESIDE_NOTHING;
     if (args->argc > 2) return BESIDE_NO;
     struct bytes name = args->argv[0];
     if (args->argc == 2) return bytes_is(name, "select") ? BESIDE_SELECT : BESIDE_NO;
@@ -177,7 +195,7 @@ static bool select_database(struct replay *replay, struct bytes text) {
 /* Is it one that may stand in such a file? */
 static bool check_request(struct replay *replay, const struct request *request) {
     struct bytes name = request->args.argv[0];
-    if (!request->command) return fail_name(replay, "Unknown command", name);
+    if (!request->command) return fail_because(replay, "Unknown command", name, missing_command(name));
     if (request->bad_subcommand || !request->command->run)
         return fail_name(replay, "Unknown subcommand of", name);
     if (request->bad_arity) return fail_name(replay, "Wrong number of arguments for", name);

@@ -22,7 +22,14 @@
 #include "server/log.h"
 #include "server/stripes/stripes.h"
 
-enum step { STEP_NONE, STEP_ASKED, STEP_READY, STEP_SAVING, STEP_SAVED };
+enum step {
+    STEP_NONE,
+    STEP_ASKED,
+    STEP_READY,
+    STEP_SAVING,
+    STEP_SAVED,
+    STEP_BEGINNING /* no rewrite: the disk was full at the start, and the file that is written first waits for room */
+};
 
 enum {
     REWRITE_FAILURES_FREE = 3, /* so many in a row, and the next is tried at once; then it waits */
@@ -41,7 +48,7 @@ static struct {
     /* Fixed. */
     struct disk *disk;
     const struct appender_server *server;
-    bool begun; /* under all stripes: what is there from the beginning is there */
+    _Atomic bool begun; /* what is there from the beginning is there; set under all stripes */
     /* The journal's thread's. */
     struct writer writer;
     bool refused;
@@ -51,7 +58,8 @@ static struct {
     int64_t may_rewrite_ms; /* by itself */
     uint64_t told_synced;   /* of what those have heard who wait for the disk */
     bool told_on, told_waits;
-    bool limited; /* that is later, for rewrites have failed, and nobody was told */
+    bool limited;    /* that is later, for rewrites have failed, and nobody was told */
+    bool lacks_room; /* make_ready */
     /* Under the mutex. */
     struct mutex mutex;
     struct manifest manifest;
@@ -95,6 +103,10 @@ bool appender_hurries(void) {
 
 static enum step step_now(void) {
     return atomic_load_explicit(&appender.step, memory_order_acquire);
+}
+
+static bool rewrites(enum step step) {
+    return step != STEP_NONE && step != STEP_BEGINNING;
 }
 
 /* ---- Opening -------------------------------------------------------------------------------------- */
@@ -147,7 +159,9 @@ void appender_close(void) {
 
 /* The mutex is held in all of these. */
 
+/* What is tried again each second is told of once. */
 static int complain(const char *what, int error) {
+    if (step_now() == STEP_BEGINNING) return error;
     log_warning("Cannot %s for the append-only file: %s", what, strerror(-error));
     return error;
 }
@@ -208,9 +222,8 @@ static uint64_t size_of_others(void) {
     return sum;
 }
 
-/* An empty file that is not listed yet. Its name is on the disk before the manifest's is: no order is promised between
- * changes of names that are not synced. */
-static int make_incr(void) {
+/* The next file, in memory. */
+static int name_incr(void) {
     struct manifest_place at = place();
     uint64_t before = appender.manifest.incr_seq;
     int error = manifest_add_incr(&appender.manifest, &at);
@@ -219,13 +232,29 @@ static int make_incr(void) {
     if (error) return complain("name a file", error);
     assert(appender.manifest.incr_seq == before + 1);
     appender.given_incr = before + 1;
+    return 0;
+}
+
+/* It is empty, and not listed yet. Its name is on the disk before the manifest's is: no order is promised between changes of
+ * names that are not synced. */
+static int create_incr(void) {
     int file = appender.disk->open(appender.disk, appender.incr_path, DISK_CREATE);
     if (file < 0) return complain("make a file", file);
-    error = appender.disk->sync(appender.disk, file);
-    int closed = appender.disk->close(appender.disk, file);
+    int error = appender.disk->sync(appender.disk, file), closed = appender.disk->close(appender.disk, file);
     if (!error) error = closed;
     if (!error) error = appender.disk->sync_directory(appender.disk, config.appenddirname);
     return error ? complain("sync a file", error) : 0;
+}
+
+static int make_incr(void) {
+    int error = name_incr();
+    return error ? error : create_incr();
+}
+
+/* The file that was named last, and the manifest that lists it; where that failed, it may be done again. */
+static int list_incr(void) {
+    int error = create_incr();
+    return error ? error : write_manifest();
 }
 
 /* The last run's file, where nothing came to be in it. */
@@ -281,9 +310,11 @@ static int make_files(bool anew, int64_t unix_ms) {
         error = name_base();
         if (!error && !save_base(unix_ms)) error = -EIO;
     }
-    if (!error) error = make_incr();
+    if (!error) error = name_incr();
     if (!error && needs_base) error = list_base(appender.manifest.incr_seq);
-    if (!error) error = write_manifest();
+    if (error) return error;
+    error = list_incr();
+    appender.lacks_room = !needs_base && (error == -ENOSPC || error == -EDQUOT);
     return error;
 }
 
@@ -310,16 +341,47 @@ static bool claim(void) {
     return claimed;
 }
 
-/* `anew`: what is in the files is not what is in memory. */
-static bool make_ready(bool anew, int64_t unix_ms) {
-    if (!claim()) return false;
+/* `anew`: what is in the files is not what is in memory. 0, or a negative errno: then lacks_room says whether the files that
+ * there are have everything, and only room is missing for the next one. */
+static int make_ready(bool anew, int64_t unix_ms) {
+    appender.lacks_room = false;
+    if (!claim()) return -EBUSY;
     mutex_lock(&appender.mutex);
-    bool made = make_files(anew, unix_ms) == 0;
-    if (made) delete_history();
-    if (made) note_sizes();
-    if (!made) manifest_free(&appender.manifest);
+    int error = make_files(anew, unix_ms);
+    if (!error) delete_history();
+    if (!error || appender.lacks_room) note_sizes();
+    if (error && !appender.lacks_room) manifest_free(&appender.manifest);
     mutex_unlock(&appender.mutex);
-    return made;
+    return error;
+}
+
+/* As redis-server would, which opens the last file again, whether anything can be written to it or not: the server starts,
+ * and refuses changes until there is room. */
+static void wait_for_room(int error) {
+    atomic_store_explicit(&appender.step, STEP_BEGINNING, memory_order_release);
+    writer_wait(&appender.writer, appender.incr_path, error, 0);
+    appender.error = error;
+    appender.refused = true;
+    appender.server->refuse(true);
+}
+
+/* By the thread. Where it was switched off meanwhile, what waits is dropped up to that cut. */
+static void begin_again(int64_t now_ms) {
+    struct writer *writer = &appender.writer;
+    int error = 0;
+    assert(step_now() == STEP_BEGINNING && writer->waits);
+    if (appender.on) {
+        mutex_lock(&appender.mutex);
+        error = list_incr();
+        if (!error) delete_history();
+        if (!error) note_sizes();
+        mutex_unlock(&appender.mutex);
+        if (!error && !writer_begin(writer, appender.incr_path)) error = writer->error;
+        if (error) writer_wait(writer, appender.incr_path, error, now_ms);
+    } else {
+        writer->abandons = true;
+    }
+    if (!error) atomic_store_explicit(&appender.step, STEP_NONE, memory_order_release);
 }
 
 static bool policy_holds(void) {
@@ -331,12 +393,16 @@ static bool begin(bool from_files) {
     assert(!appender.begun && !appender.on && journal_next() == 0);
     appender.begun = true;
     if (!config.appendonly) return true;
-    if (!make_ready(!from_files, clock_unix_ms())) return false;
-    if (!writer_begin(&appender.writer, appender.incr_path)) return false;
+    int error = make_ready(!from_files, clock_unix_ms());
+    if (error && !appender.lacks_room) return false;
+    if (error)
+        wait_for_room(error);
+    else if (!writer_begin(&appender.writer, appender.incr_path))
+        return false;
     appender.on = true;
     journal_switch(true);
     if (policy_holds()) journal_switch_hold(true);
-    log_notice("Changes are appended to %s", appender.incr_path);
+    if (!error) log_notice("Changes are appended to %s", appender.incr_path);
     return true;
 }
 
@@ -419,7 +485,7 @@ static int make_first(void) {
 
 /* Where another snapshot is under way nobody is served until this one is written. */
 static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
-    if (!make_ready(true, unix_ms)) return false;
+    if (make_ready(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
     appender.waits = false;
@@ -530,7 +596,7 @@ void appender_give_files(void) {
 
 enum appender_answer appender_rewrite(void) {
     enum step none = STEP_NONE;
-    if (!journal_queue_count()) return REWRITE_IMPOSSIBLE;
+    if (!journal_queue_count() || step_now() == STEP_BEGINNING) return REWRITE_IMPOSSIBLE;
     if (!atomic_compare_exchange_strong(&appender.step, &none, STEP_ASKED)) return REWRITE_GOES_ON;
     bell_ring(&appender_bell);
     return REWRITE_STARTED;
@@ -581,6 +647,21 @@ static void drop_base(void) {
     if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
 }
 
+/* Of a log that was switched off before its first base was there, whose writer has closed them. */
+static void drop_unlisted(void) {
+    struct manifest listed = {0};
+    struct manifest_place at = place();
+    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
+    int error = manifest_read(&listed, appender.disk, &at, why);
+    bool known = !error || error == -ENOENT;
+    for (size_t i = 0; known && i < appender.manifest.count; i++) {
+        const char *name = appender.manifest.files[i].name;
+        if (!manifest_has(&listed, name) && manifest_path(path, &at, name))
+            (void)appender.disk->unlink(appender.disk, path);
+    }
+    manifest_free(&listed);
+}
+
 static bool list_saved(void) {
     bool ok = list_base(appender.first_incr) == 0 && write_manifest() == 0;
     if (!ok) {
@@ -598,6 +679,7 @@ static void end_rewrite(int64_t now_ms) {
     mutex_lock(&appender.mutex);
     bool ok = appender.saved && !appender.cancelled && list_saved();
     if (!ok && appender.saved) drop_base();
+    if (!ok && !appender.on) drop_unlisted();
     mutex_unlock(&appender.mutex);
     if (ok && appender.on) writer_has_base(&appender.writer);
     if (appender.writer.doubt)
@@ -648,12 +730,15 @@ static void rewrite_by_itself(int64_t now_ms) {
 static void rewrite_step(int64_t now_ms) {
     switch (step_now()) {
     case STEP_NONE: rewrite_by_itself(now_ms); break;
+    case STEP_BEGINNING: break;
     case STEP_ASKED: begin_rewrite(now_ms); break;
     case STEP_READY:
         if (!snapshot_is_under_way()) appender.server->look_again();
         break;
     case STEP_SAVING: break;
-    case STEP_SAVED: end_rewrite(now_ms); break;
+    case STEP_SAVED:
+        if (appender.on || appender.writer.written == journal_next()) end_rewrite(now_ms);
+        break;
     }
 }
 
@@ -755,10 +840,11 @@ int64_t appender_turn(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = policy();
     writer->timestamps = config.aof_timestamp_enabled;
-    writer->syncs_rest = config.no_appendfsync_on_rewrite && appender.step != STEP_NONE;
+    writer->syncs_rest = config.no_appendfsync_on_rewrite && rewrites(step_now());
     appender.syncs_rest = writer->syncs_rest;
     writer->unix_s = clock_unix_ms() / 1000;
     writer->abandons |= writer->error && !appender.on; /* its last cut is there, or about to be */
+    if (step_now() == STEP_BEGINNING && (now_ms >= writer->retry_ms || !appender.on)) begin_again(now_ms);
     int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
     if (appender_fatal()) return WRITER_NEVER;
@@ -783,7 +869,7 @@ int appender_fatal(void) {
 /* All data in a base; then nobody needs the file that was to follow the one that is missing. */
 static bool list_first(void) {
     const char *name = appender.writer.name;
-    if (!make_ready(true, clock_unix_ms())) return false;
+    if (make_ready(true, clock_unix_ms())) return false;
     appender.waits = false;
     if (name[0]) (void)appender.disk->unlink(appender.disk, name);
     return true;
@@ -792,14 +878,18 @@ static bool list_first(void) {
 bool appender_finish(int64_t now_ms) {
     struct writer *writer = &appender.writer;
     writer->policy = WRITER_EVERYSEC;
+    if (step_now() == STEP_BEGINNING && writer->written != journal_next()) begin_again(now_ms);
     writer->retry_ms = WRITER_NEVER;
     while (writer_turn(writer, now_ms) == now_ms) now_ms++;
-    bool ok = !writer->error && writer_sync(writer, now_ms);
+    bool ok = writer_sync(writer, now_ms) && writer->synced == journal_next();
     appender.written = writer->written;
     appender.synced = writer->synced;
-    ok = ok && writer->synced == journal_next();
     if (ok && step_now() == STEP_SAVED) end_rewrite(now_ms);
-    return needs_first() ? list_first() : ok; /* then it is in no file that is listed */
+    if (needs_first()) return list_first(); /* else it is in no file that is listed */
+    if (!ok)
+        log_warning("The last changes are not on the disk, and may be lost, %" PRIu64 " of them: %s",
+                    journal_next() - writer->synced, strerror(-writer->error));
+    return ok;
 }
 
 /* ---- What is on the disk -------------------------------------------------------------------------- */
@@ -825,9 +915,11 @@ void appender_await_no_more(void) {
 
 struct appender_figures appender_figures(void) {
     enum step step = step_now();
-    bool waits = (step == STEP_ASKED || step == STEP_READY) && snapshot_is_under_way();
-    struct appender_figures figures = {.on = appender.on,
-                                       .rewriting = step != STEP_NONE && !waits,
+    bool asked = step == STEP_ASKED || step == STEP_READY, waits = asked && snapshot_is_under_way(),
+         loads = !appender.begun && journal_queue_count() && config.appendonly;
+    struct appender_figures figures = {.on = appender.on || loads,
+                                       .asked = asked,
+                                       .rewriting = rewrites(step) && !waits,
                                        .scheduled = waits,
                                        .rewrite_ok = appender.rewrite_ok,
                                        .write_ok = !appender.error,

@@ -67,7 +67,7 @@ bool appender_hurries(void);
 void appender_sleep_before_writes(int64_t sleep_us);
 /* What was to be on the disk cannot be: what is left to do is to say so and end. The error, a negative errno; 0: no. */
 int appender_fatal(void);
-/* No executor runs any more: all is written and synced. False where that failed. */
+/* No executor runs any more: all is written and synced. False, after logging why not, where that failed. */
 bool appender_finish(int64_t now_ms);
 
 /* ---- An executor, holding all stripes -------------------------------------------------------------- */
@@ -110,7 +110,9 @@ enum appender_answer { REWRITE_STARTED, REWRITE_GOES_ON, REWRITE_IMPOSSIBLE };
 enum appender_answer appender_rewrite(void);
 
 struct appender_figures {
-    bool on, rewriting, scheduled; /* scheduled: when what else writes a snapshot has ended */
+    bool on;                   /* or it will be, when all data are loaded */
+    bool rewriting, scheduled; /* scheduled: when what else writes a snapshot has ended */
+    bool asked;                /* for one whose base is not begun */
     bool rewrite_ok, write_ok;
     int64_t last_rewrite_s, current_rewrite_s; /* seconds; -1: there was none, there is none */
     uint64_t rewrites, failures;               /* begun; failed since one was well */

@@ -24,8 +24,18 @@ static _Atomic int claimed = -1; /* the directory's descriptor */
 
 /* ---- Who has it ----------------------------------------------------------------------------------- */
 
-/* Some file systems (btrfs) show another device here than stat does: the inode decides, beside an flock for writing. */
-static bool line_is_of(const char *line, const struct stat *directory, int64_t *pid) {
+/* LOCK_EX, or LOCK_SH. The directory's descriptor in *directory, or -1. False with errno. */
+static bool lock(const char *path, int how, int *directory) {
+    int result;
+    *directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    do result = *directory < 0 ? -1 : flock(*directory, how | LOCK_NB);
+    while (result < 0 && errno == EINTR);
+    assert(result == 0 || result == -1);
+    return result == 0;
+}
+
+/* Does it tell of an flock for writing of something with the directory's inode? *same_device: and with its device. */
+static bool line_is_of(const char *line, const struct stat *directory, int64_t *pid, bool *same_device) {
     char kind[16], mode[16];
     unsigned major_number, minor_number;
     unsigned long long inode;
@@ -34,18 +44,38 @@ static bool line_is_of(const char *line, const struct stat *directory, int64_t *
                &inode) != 6)
         return false;
     *pid = holder > 0 ? holder : 0;
+    *same_device = major_number == major(directory->st_dev) && minor_number == minor(directory->st_dev);
     return strcmp(kind, "FLOCK") == 0 && strcmp(mode, "WRITE") == 0 && inode == directory->st_ino;
+}
+
+/* Whoever starts at this very moment finds it taken: so this is asked only where there is a reason to. */
+static bool is_locked(const char *path) {
+    int directory;
+    bool locked = !lock(path, LOCK_SH, &directory) && errno == EWOULDBLOCK;
+    if (directory >= 0) close(directory);
+    return locked;
+}
+
+/* Some file systems (btrfs) show another device here than stat does: who holds something of this inode on another device
+ * may have this directory, and then it is locked. */
+static int64_t find_holder(FILE *locks, const struct stat *directory, const char *path) {
+    char line[256];
+    int64_t pid, other = -1;
+    bool same_device;
+    while (fgets(line, sizeof line, locks)) {
+        if (!line_is_of(line, directory, &pid, &same_device)) continue;
+        if (same_device) return pid;
+        if (other < 0) other = pid;
+    }
+    return other >= 0 && is_locked(path) ? other : -1;
 }
 
 int64_t claim_holder(const char *path) {
     struct stat directory;
-    char line[256];
-    int64_t pid = -1, holder;
     if (stat(path, &directory) < 0) return -1;
     FILE *locks = fopen("/proc/locks", "re");
     if (!locks) return -1;
-    while (pid < 0 && fgets(line, sizeof line, locks))
-        if (line_is_of(line, &directory, &holder)) pid = holder;
+    int64_t pid = find_holder(locks, &directory, path);
     fclose(locks);
     return pid;
 }
@@ -61,14 +91,13 @@ static void explain_taken(char why[CLAIM_WHY_SIZE]) {
              holder, config.dir);
 }
 
-/* LOCK_EX, or LOCK_SH. The directory's descriptor in *directory, or -1. False with errno. */
-static bool lock(const char *path, int how, int *directory) {
-    int result;
-    *directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    do result = *directory < 0 ? -1 : flock(*directory, how | LOCK_NB);
-    while (result < 0 && errno == EINTR);
-    assert(result == 0 || result == -1);
-    return result == 0;
+/* Whoever saves asks for it anew. */
+static void tell_unlocked(int error) {
+    static _Atomic bool told;
+    if (!told)
+        log_notice("The directory %s cannot be locked: %s. See to it that no other server uses it.",
+                   config.dir, strerror(error));
+    told = true;
 }
 
 bool claim_directory(char why[CLAIM_WHY_SIZE]) {
@@ -81,8 +110,7 @@ bool claim_directory(char why[CLAIM_WHY_SIZE]) {
     int error = errno;
     if (directory >= 0) close(directory);
     if (error != EWOULDBLOCK) {
-        log_notice("The directory %s cannot be locked: %s. See to it that no other server uses it.",
-                   config.dir, strerror(error));
+        tell_unlocked(error);
         return true;
     }
     explain_taken(why);

@@ -149,6 +149,12 @@ const struct manifest_file *manifest_last(const struct manifest *manifest) {
     return last_of(manifest, MANIFEST_INCR);
 }
 
+bool manifest_has(const struct manifest *manifest, const char *name) {
+    for (size_t i = 0; i < manifest->count; i++)
+        if (strcmp(manifest->files[i].name, name) == 0) return true;
+    return false;
+}
+
 /* ---- Parsing -------------------------------------------------------------------------------------- */
 
 static const char invalid[] = "Invalid AOF manifest file format";

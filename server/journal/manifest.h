@@ -76,6 +76,9 @@ const struct manifest_file *manifest_base(const struct manifest *manifest);
 /* The last incremental file; NULL: there is none. */
 const struct manifest_file *manifest_last(const struct manifest *manifest);
 
+/* Does it list a file of this name? */
+bool manifest_has(const struct manifest *manifest, const char *name);
+
 /* Adds a file, behind all others. 0; -ENOMEM; -ENAMETOOLONG where Redis could not read its line. `name` is copied. */
 int manifest_add(struct manifest *manifest, enum manifest_type type, uint64_t seq, const char *name);
 /* Adds the next incremental file, "NAME.SEQ.incr.aof": manifest_last tells its name. Errors as above, and -EOVERFLOW where

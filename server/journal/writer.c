@@ -162,10 +162,14 @@ static void publish(struct writer *writer) {
 
 /* ---- Another file --------------------------------------------------------------------------------- */
 
-static bool open_file(struct writer *writer, struct bytes name, int64_t now_ms) {
+static void note_name(struct writer *writer, struct bytes name) {
     assert(writer->file < 0 && name.len < sizeof writer->name);
     memcpy(writer->name, name.data, name.len);
     writer->name[name.len] = '\0';
+}
+
+static bool open_file(struct writer *writer, struct bytes name, int64_t now_ms) {
+    note_name(writer, name);
     writer->stamped_s = 0;
     if (name.len == 0) return true;
     writer->file = writer->disk->open(writer->disk, writer->name, DISK_CREATE);
@@ -177,7 +181,17 @@ static bool open_file(struct writer *writer, struct bytes name, int64_t now_ms) 
 
 bool writer_begin(struct writer *writer, const char *name) {
     assert(writer->merge.merged == 0);
-    return open_file(writer, bytes_of(name), 0);
+    if (!open_file(writer, bytes_of(name), 0)) return false;
+    writer->waits = false;
+    mend(writer);
+    return true;
+}
+
+void writer_wait(struct writer *writer, const char *name, int error, int64_t now_ms) {
+    assert(writer->merge.merged == 0);
+    writer->waits = true;
+    note_name(writer, bytes_of(name));
+    fail(writer, error, now_ms, "begin");
 }
 
 /* The old file is synced and done with before anything is in the new one. Where it is in doubt the cut is what ends that,
@@ -266,6 +280,7 @@ static void end_abandoned(struct writer *writer) {
 static bool drop_next(struct writer *writer) {
     struct bytes name;
     assert(writer->abandons && writer->error);
+    writer->waits = false;
     while (merge_next(&writer->merge, forget, NULL)) {
     }
     bool cut = merge_is_cut(&writer->merge, &name), ends = cut && name.len == 0;
@@ -281,6 +296,7 @@ static bool drop_next(struct writer *writer) {
 static bool write_next(struct writer *writer, int64_t now_ms) {
     struct bytes name;
     if (writer->abandons) return drop_next(writer);
+    if (writer->waits) return false;
     if (writer->retry_ms != WRITER_NEVER && now_ms < writer->retry_ms && !writer->error_is_sync) return false;
     if (writer->torn && !cut_off(writer, now_ms)) return false;
     if (merge_is_cut(&writer->merge, &name)) return take_cut(writer, name, now_ms);
@@ -297,6 +313,7 @@ static void check(const struct writer *writer) {
     assert(!writer->torn || (writer->error && writer->file >= 0));                 /* 2 */
     assert(writer->padded == 0 || writer->torn || writer->padded >= writer->size); /* 2 */
     assert(writer->doubt <= writer->written && (!writer->error_is_sync || writer->error));
+    assert(!writer->waits || (writer->error && writer->file < 0 && writer->written == 0));
 }
 
 int64_t writer_turn(struct writer *writer, int64_t now_ms) {

@@ -78,6 +78,7 @@ struct writer {
     bool torn;
     uint64_t padded; /* 0: there is no padding */
     bool unpadded;   /* there was no room for it in this file */
+    bool waits;      /* for its first file */
     bool shortened;  /* it was cut off, and no sync came since */
     uint64_t published;
     int64_t retry_ms; /* WRITER_NEVER: nothing failed */
@@ -89,6 +90,9 @@ bool writer_open(struct writer *writer, struct disk *disk, struct record_queue *
     __attribute__((warn_unused_result));
 /* Before any ticket: the file that the stream begins in, without a cut. False after logging why it cannot be opened. */
 bool writer_begin(struct writer *writer, const char *name);
+/* The same where the file cannot be made, for this negative errno: nothing is written before writer_begin, and that is the
+ * caller's to try, each second, as long as `error` is set. */
+void writer_wait(struct writer *writer, const char *name, int error, int64_t now_ms);
 /* Closes the file, synced or not. */
 void writer_close(struct writer *writer);
 

@@ -18,8 +18,6 @@
 #include "server/log.h"
 #include "server/stripes/stripes.h"
 
-enum { NAMES_MAX = 64 }; /* manifests in a directory, and directories that have some */
-
 static const char suffix[] = ".manifest";
 static const char rdb_name[] = "dump.rdb", aof_name[] = "appendonly.aof";
 
@@ -107,34 +105,53 @@ static bool ends_with_suffix(const char *name, size_t *len) {
     return true;
 }
 
+/* Each ends with a NUL. Zero-initialised there are none. */
 struct names {
-    unsigned count;
-    char names[NAMES_MAX][MANIFEST_NAME_MAX + 1];
+    struct buffer all;
+    bool lacks; /* some, for there was no memory */
 };
 
+static void note(struct names *names, struct bytes name) {
+    if (!buffer_append(&names->all, name, SIZE_MAX) || !buffer_append(&names->all, BYTES("\0"), SIZE_MAX))
+        names->lacks = true;
+}
+
 static void note_manifest(void *context, const char *name) {
-    struct names *names = context;
     size_t len;
-    if (!ends_with_suffix(name, &len) || strncmp(name, "temp-", 5) == 0) return;
-    if (names->count == NAMES_MAX || len > MANIFEST_NAME_MAX) return;
-    snprintf(names->names[names->count++], sizeof names->names[0], "%.*s", (int)len, name);
+    bool counts = ends_with_suffix(name, &len) && strncmp(name, "temp-", 5) != 0 && len <= MANIFEST_NAME_MAX;
+    if (counts) note(context, (struct bytes){name, len});
+}
+
+static void note_directory(void *context, const char *name) {
+    struct stat status;
+    if (stat(name, &status) == 0 && S_ISDIR(status.st_mode)) note(context, bytes_of(name));
+}
+
+/* Calls `each` for what `noted` notes of a directory. */
+static void check_names(struct check *check, const char *directory,
+                        void (*noted)(void *context, const char *name),
+                        void (*each)(struct check *check, const char *directory, const char *name)) {
+    struct names names = {0};
+    (void)disk_kernel.list(&disk_kernel, directory, noted, &names);
+    if (names.lacks) complain(check, directory, "no memory for the names in it");
+    for (size_t at = 0; at < names.all.len && !names.lacks; at += strlen(names.all.data + at) + 1)
+        each(check, directory, names.all.data + at);
+    buffer_free(&names.all);
+}
+
+static void check_manifest(struct check *check, const char *directory, const char *name) {
+    struct manifest_place place = {directory, name};
+    check_aof(check, &place, false);
 }
 
 /* The manifests in this directory. */
 static void check_manifests(struct check *check, const char *directory) {
-    struct names names = {0};
-    (void)disk_kernel.list(&disk_kernel, directory, note_manifest, &names);
-    for (unsigned i = 0; i < names.count; i++) {
-        struct manifest_place place = {directory, names.names[i]};
-        check_aof(check, &place, false);
-    }
+    check_names(check, directory, note_manifest, check_manifest);
 }
 
-static void note_directory(void *context, const char *name) {
-    struct names *names = context;
-    struct stat status;
-    if (names->count == NAMES_MAX || stat(name, &status) < 0 || !S_ISDIR(status.st_mode)) return;
-    snprintf(names->names[names->count++], sizeof names->names[0], "%s", name);
+static void check_directory(struct check *check, const char *above, const char *name) {
+    assert(strcmp(above, ".") == 0);
+    check_manifests(check, name);
 }
 
 /* Whoever has it may replace what is looked at, and is not to lose what it writes. In a container its number may be one
@@ -158,7 +175,9 @@ static bool is_root(void) {
 static bool has_manifest(void) {
     struct names names = {0};
     (void)disk_kernel.list(&disk_kernel, ".", note_manifest, &names);
-    return names.count > 0;
+    bool has = names.all.len > 0 || names.lacks;
+    buffer_free(&names.all);
+    return has;
 }
 
 /* At the working directory: a server's, or the one of its append-only files, which lies in that. */
@@ -168,12 +187,10 @@ static bool may_look(struct check *check) {
 
 /* The working directory. */
 static void check_all(struct check *check) {
-    struct names names = {0};
     if (access(rdb_name, F_OK) == 0) check_rdb(check, rdb_name);
     if (access(aof_name, F_OK) == 0) check_aof(check, &(struct manifest_place){".", aof_name}, true);
     check_manifests(check, ".");
-    (void)disk_kernel.list(&disk_kernel, ".", note_directory, &names);
-    for (unsigned i = 0; i < names.count; i++) check_manifests(check, names.names[i]);
+    check_names(check, ".", note_directory, check_directory);
     if (check->found == 0) complain(check, "there is no dump.rdb, and there are no append-only files", NULL);
 }
 

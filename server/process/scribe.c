@@ -232,9 +232,7 @@ bool scribe_stop(void) {
     bell_ring(&appender_bell);
     pthread_join(thread, NULL);
     running = false;
-    if (appender_finish(now_ms())) return true;
-    log_warning("The last changes could not be written to the append-only file");
-    return false;
+    return appender_finish(now_ms());
 }
 
 void scribe_close(void) {

@@ -79,6 +79,7 @@ CASES = {
     "databases": {SINGLE: command("SELECT", 15) + SET + command("SELECT", 0) + SET + command("SWAPDB", 0, 1) + command("MOVE", "k", 2)},
     "streams": {SINGLE: command("XADD", "s", "1-1", "f", "v") + command("XGROUP", "CREATE", "s", "g", 0) +
                 command("XCLAIM", "s", "g", "c", 0, "1-1", "TIME", 1600000000000, "RETRYCOUNT", 3, "FORCE", "JUSTID", "LASTID", "1-1")},
+    "functions of nothing": {SINGLE: SET + command("FUNCTION", "FLUSH") + command("FUNCTION", "RESTORE", b"\n\0]\x9b\\@\x0f\x7f\xa2\xda") + MORE},
     "base and one file": directory(SET),
     "base and two files": directory(SET, MORE),
     "empty files": directory(b"", b""),

@@ -5,10 +5,12 @@
  *     steps    that were done since the start
  *     at       which of the calls below killed, as a number from 1 on
  *     rare     not 0: what is done all the time, to an incremental file that is there, is not counted
+ *     full     not 0: the disk has no room for anything that is written
  *     path     of which file
  *
  * Every change of a file is a step, and so is the middle of each write. What a process that is killed has done is done:
  * the kernel has it. (That the power goes is for tests/sim.) */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,6 +38,7 @@ enum { PATH_SIZE = 240, FILES_MAX = 1024 };
 struct control {
     _Atomic uint32_t left, steps;
     uint32_t at, rare;
+    _Atomic uint32_t full;
     char path[PATH_SIZE];
 };
 
@@ -74,6 +77,7 @@ static int step_open(struct disk *disk, const char *path, enum disk_mode mode) {
 
 static ssize_t step_write(struct disk *disk, int file, const void *data, size_t len) {
     step(WRITES, path_of(file));
+    if (control->full) return -ENOSPC;
     if (len < 2) return kernel.write(&kernel, file, data, len);
     ssize_t half = kernel.write(&kernel, file, data, len / 2);
     if (half < 0) return half;
@@ -85,6 +89,7 @@ static ssize_t step_write(struct disk *disk, int file, const void *data, size_t 
 /* In two, of which one may be all that was done. */
 static int step_pad(struct disk *disk, int file, uint64_t from, uint64_t to, char with) {
     step(PADS, path_of(file));
+    if (control->full) return -ENOSPC;
     int error = kernel.pad(&kernel, file, from, from + (to - from) / 2, with);
     if (error) return error;
     step(PADS_HALF, path_of(file));

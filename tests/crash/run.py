@@ -5,6 +5,7 @@
     run.py --killed KEVY_KILLED steps bgsave      the same in the background
     run.py --killed KEVY_KILLED steps rewrite     BGREWRITEAOF: nothing is lost
     run.py --killed KEVY_KILLED steps switch      the append-only file is switched on: the data of before, or those of now
+    run.py --killed KEVY_KILLED full              nothing is killed at a step: the disk is full where it starts, and where it ends
     run.py --killed KEVY_KILLED load              an append-only file under the load of load.py, killed at some step or moment, again and again
 """
 import argparse
@@ -116,6 +117,78 @@ def run_steps(arguments):
     print("ok: killed where it %s" % ", ".join(seen))
 
 
+# ---- A full disk ----------------------------------------------------------------------------------------------------------------
+
+NO_ROOM = "MISCONF Errors writing to the AOF file: No space left on device"
+
+
+def check_there(client, least):
+    """All that was written is there, and what would be written is refused."""
+    for i in range(least):
+        if client.call("GET", "key:%d" % i) != b"v":
+            wrong("key:%d is not there" % i)
+    refused = str(client.call("SET", "refused", "1"))
+    if refused != NO_ROOM:
+        wrong("a change is answered with %s" % refused)
+
+
+def start_full(server, least):
+    """Twice, and killed in between."""
+    for _ in range(2):
+        server.kill()
+        server.start()
+        with server.client() as client:
+            eventually("the files to be loaded", lambda: not str(client.call("GET", "key:0")).startswith("LOADING"))
+            check_there(client, least)
+
+
+def take_again(client, number):
+    eventually("changes to be taken again", lambda: client.call("SET", "key:%d" % number, "v") == "OK")
+    if client.call("WAITAOF", 1, 0, 0) != [1, 0]:
+        wrong("it is not on the disk")
+
+
+def end_full(server, client, killer, policy):
+    """What was taken on and is not written goes with the server, which says so. Under `always` it is not answered."""
+    killer.fill(True)
+    client.send(encode("SET", "lost", "1"))
+    if policy == "everysec" and client.read() != "OK":
+        wrong("the first change is refused")
+    with server.client() as other:
+        eventually("changes to be refused", lambda: str(other.call("PING")) == NO_ROOM)
+        check_there(other, 3)
+    os.kill(server.pid, signal.SIGTERM)
+    status = server.wait("the server to end")
+    if status != 1:
+        wrong("it ended with status %s" % status)
+    if "The last changes are not on the disk, and may be lost, 1 of them: No space left on device" not in server.log():
+        wrong("it did not say what is lost")
+
+
+def run_full(arguments):
+    for policy in ("always", "everysec"):
+        options = ["--appendonly", "yes", "--appendfsync", policy, "--save", ""]
+        with Killer() as killer, Server(*options, path=arguments.killed, env=killer.environment, start=False) as server:
+            for number, server.shards in enumerate((1, 3, 8)):
+                killer.fill(number > 0)
+                if number:
+                    start_full(server, number)
+                else:
+                    server.start()
+                killer.fill(False)
+                with server.client() as client:
+                    take_again(client, number)
+            with server.client() as client:
+                end_full(server, client, killer, policy)
+            killer.fill(False)
+            started(server)
+            with server.client() as client:
+                if [client.call("GET", "key:%d" % i) for i in range(3)] != [b"v"] * 3 or client.call("EXISTS", "lost", "refused"):
+                    wrong("what is there is not what was written")
+            server.stop()
+    print("ok: it started three times on a full disk, and went on when there was room")
+
+
 # ---- An append-only file under load ------------------------------------------------------------------------------------------
 
 
@@ -202,6 +275,7 @@ def main():
     steps = commands.add_parser("steps")
     steps.add_argument("what", choices=KILLED)
     steps.add_argument("--plant", action="store_true")
+    commands.add_parser("full")
     load = commands.add_parser("load")
     load.add_argument("--runs", type=int, default=20, help="%d of them in one directory, from one seed" % GENERATIONS)
     load.add_argument("--seed", type=int, default=run_seed(), help="the first")

@@ -5,6 +5,7 @@
  *     journal [--seed N] [--seeds N]
  *
  * Then the disk lies, and the code is changed (enum mutation): each of these must be found. */
+#include <errno.h>
 #include <limits.h>
 
 #include "server/exec/replay.h"
@@ -23,7 +24,8 @@ enum mutation {
     TICKET_AFTER_UNLOCK,
     SAFE_TOO_HIGH, /* by one, in what a batch says of those before */
     SAFE_TOO_LOW,
-    TAIL_LEFT, /* of a batch that could not be written, in front of the next one */
+    FILE_UNLISTED, /* where there is no room for the manifest that would list it, it is written to all the same */
+    TAIL_LEFT,     /* of a batch that could not be written, in front of the next one */
 };
 static enum mutation mutation;
 
@@ -36,6 +38,9 @@ static uint64_t synced;             /* a ticket that is said to be on the disk *
 static bool always, failing, ended; /* the writer */
 static bool
     loses_pages; /* what could not be synced once, the kernel takes for synced: from then on nobody can tell */
+static unsigned full_turns;     /* of the writer, in which the disk has no room, from the start on */
+static struct sim_faults later; /* what fails behind these */
+static unsigned full_starts;
 
 /* ---- Mutations ------------------------------------------------------------------------------------ */
 
@@ -48,6 +53,16 @@ int __wrap_batch_write(struct batch *batch, struct batch_out *out, struct bytes 
     if (mutation == SAFE_TOO_HIGH && says.safe + 1 < batch->first) says.safe++;
     if (mutation == SAFE_TOO_LOW && says.safe > 0) says.safe--;
     return __real_batch_write(batch, out, lines, says);
+}
+
+int __real_manifest_write(const struct manifest *manifest, struct disk *on, const struct manifest_place *at,
+                          const char **failed);
+int __wrap_manifest_write(const struct manifest *manifest, struct disk *on, const struct manifest_place *at,
+                          const char **failed);
+int __wrap_manifest_write(const struct manifest *manifest, struct disk *on, const struct manifest_place *at,
+                          const char **failed) {
+    int error = __real_manifest_write(manifest, on, at, failed);
+    return mutation == FILE_UNLISTED && error == -ENOSPC ? 0 : error;
 }
 
 static void mutate_disk(void) {
@@ -134,6 +149,7 @@ static bool gives_up(void) {
 /* Where the disk goes on to fail it ends, as the server would be ended. */
 static void run_writer(void *context) {
     for (unsigned turns = 0; turns < 300 && !appender_fatal(); turns += !working) {
+        if (full_turns && --full_turns == 0) disk.faults = later;
         if (!working && turns > 30) disk.faults = (struct sim_faults){.room = SIZE_MAX};
         in_turn = true;
         appender_turn(now_ms);
@@ -282,11 +298,22 @@ static struct sim_faults draw_faults(void) {
     return faults;
 }
 
+/* A start needs room where there is no log yet. */
+static bool may_be_full(void) {
+    struct bytes list = sim_disk_contents(&disk, "appendonlydir/appendonly.aof.manifest");
+    return list.len && memmem(list.data, list.len, "type b", 6);
+}
+
 static void open_files(void) {
     always = pick(2) && mutation != PUBLISHED_EARLY && mutation != SAFE_TOO_HIGH;
     options_set(always ? "appendonly yes\nappendfsync always\n" : "appendonly yes\nappendfsync everysec\n");
+    full_turns = may_be_full() && !pick(4) ? 1 + pick(40) : 0;
+    disk.faults = (struct sim_faults){.room = full_turns ? 0 : SIZE_MAX};
     CHECK(appender_begin(true));
-    disk.faults = draw_faults();
+    full_starts += !appender_figures().write_ok && !mutation;
+    later = draw_faults();
+    failing |= full_turns > 0;
+    if (!full_turns) disk.faults = later;
     disk.yield = fibers_yield_in;
     disk.traced = seeds.alone;
     mutate_disk();
@@ -307,7 +334,7 @@ static void run_generation(bool whole) {
     CHECK(appender_open(&disk.disk, &server, EXECUTORS));
     world_open();
     open_files();
-    if (whole) disk.faults = (struct sim_faults){.room = SIZE_MAX};
+    if (whole) disk.faults = later = (struct sim_faults){.room = SIZE_MAX};
     memset(&cut, 0, sizeof cut);
     cut.killed = !pick(3) && mutation != SAFE_TOO_HIGH;
     cut.at = whole ? UINT_MAX : 1 + pick(pick(2) ? 60 : 400);
@@ -469,6 +496,8 @@ static void what_is_loaded_is_a_state_that_was(void) {
     worlds_open();
     seeds_run("journal", run_seed);
     printf("%u of them were refused, with what could not be synced lost whole\n", refused);
+    printf("%u starts found no room on the disk\n", full_starts);
+    CHECK(seeds.count < 1000 || full_starts > seeds.count / 100);
     CHECK(seeds.count < 1000 || refused * 500ULL < seeds.count);
 }
 
@@ -490,6 +519,7 @@ static void what_is_done_wrong_is_found(void) {
     seeds_find("what is safe is said to be one more", run_seed, SAFE_TOO_HIGH);
     seeds_find("what is safe is said to be one less", flip_everywhere, SAFE_TOO_LOW);
     seeds_find("half a batch is left in front of the next", run_seed, TAIL_LEFT);
+    seeds_find("a file is written to that no manifest lists", run_seed, FILE_UNLISTED);
 }
 
 int main(int argc, char **argv) {

@@ -131,6 +131,7 @@ static void names_are_no_paths(void) {
     CHECK_PARSED("appendfilename", "", "!appendfilename can't be empty");
     CHECK_PARSED("appenddirname", "a/", "!appenddirname can't be a path, just a dirname");
     CHECK_PARSED("appenddirname", "a\\b", "!appenddirname can't be a path, just a dirname");
+    CHECK_PARSED("appenddirname", "..", "!appenddirname can't be a path, just a dirname");
     CHECK_PARSED("appenddirname", "", "!appenddirname can't be empty");
     CHECK_PARSED("appenddirname", "a", "a");
 }

@@ -2,6 +2,7 @@
 #include "server/exec/replay.h"
 
 #include "server/clients/channels.h"
+#include "store/rdb/payload.h"
 #include "tests/unit/aof_fixture.h"
 #include "tests/unit/commands_fixture.h"
 #include "tests/unit/failing_memory.h"
@@ -166,6 +167,11 @@ static void what_may_not_stand_there_is_refused(void) {
     static const struct {
         const char *line, *why;
     } refused[] = {{"NOSUCH a", "Unknown command 'NOSUCH'"},
+                   {"eval x 0", "Unknown command 'eval' (kevy has no scripts yet)"},
+                   {"FUNCTION LOAD x", "Unknown command 'FUNCTION' (kevy has no scripts yet)"},
+                   {"FUNCTION RESTORE short", "Unknown command 'FUNCTION' (kevy has no scripts yet)"},
+                   {"FUNCTION RESTORE 0123456789", "Unknown command 'FUNCTION' (kevy has no scripts yet)"},
+                   {"FUNCTION FLUSH SYNC x", "Unknown command 'FUNCTION' (kevy has no scripts yet)"},
                    {"SET a", "Wrong number of arguments for 'SET'"},
                    {"SUBSCRIBE a", "A command that changes no data 'SUBSCRIBE'"},
                    {"SHUTDOWN", "A command that changes no data 'SHUTDOWN'"},
@@ -182,6 +188,26 @@ static void what_may_not_stand_there_is_refused(void) {
         EXPECT("exists l\n", ":0\r\n");
         end_file();
     }
+}
+
+/* redis-cli dumps a node's functions, and restores them at one that it adds. */
+static void what_is_of_no_functions_is_passed(void) {
+    char none[PAYLOAD_FOOTER];
+    payload_close(none, 0, 10);
+    begin_file(2);
+    aof_command(&file, "SET k v");
+    aof_command(&file, "FUNCTION FLUSH");
+    aof_command(&file, "function flush async");
+    for (unsigned more = 0; more < 2; more++) {
+        aof_format(&file, "*%u\r\n$8\r\nFUNCTION\r\n$7\r\nRESTORE\r\n$10\r\n", 3 + more);
+        aof_add(&file, (struct bytes){none, sizeof none});
+        aof_add(&file, more ? BYTES("\r\n$6\r\nAPPEND\r\n") : BYTES("\r\n"));
+    }
+    aof_command(&file, "APPEND k v");
+    expect_run();
+    CHECK(part.commands == 2 && part.refused == 0);
+    EXPECT("get k\n", "$2\r\nvv\r\n");
+    end_file();
 }
 
 /* It was so when they were recorded. */
@@ -319,6 +345,7 @@ int main(void) {
     RUN(large_arguments_come_whole);
     RUN(long_commands_come_whole);
     RUN(what_may_not_stand_there_is_refused);
+    RUN(what_is_of_no_functions_is_passed);
     RUN(commands_may_fail);
     RUN(nobody_hears_of_it);
     RUN(looking_changes_nothing);

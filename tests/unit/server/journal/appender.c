@@ -41,6 +41,106 @@ static void later_starts_add_files(void) {
     disk_free(&disk);
 }
 
+/* A log with a change in its file, and then, on a disk with so much room, a start that needs another file. */
+static void start_on_a_full_disk(const char *options, size_t room) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("set k v\n", OK);
+    CHECK(appender_finish(1));
+    log_stop();
+    disk.room = room;
+    CHECK(log_start(options));
+}
+
+#define MISCONF "-MISCONF Errors writing to the AOF file: No space left on device\r\n"
+
+static void a_start_on_a_full_disk_waits_for_room(void) {
+    static const char *const policies[] = {"appendonly yes\n", "appendonly yes\nappendfsync always\n"};
+    for (unsigned i = 0; i < 4; i++) {
+        start_on_a_full_disk(policies[i / 2], i % 2 ? 20 : 0);
+        CHECK(refused && appender_figures().on && !appender_figures().write_ok);
+        CHECK(!appender_figures().rewriting && appender_figures().size > 100);
+        EXPECT("set l w\nget l\nbgrewriteaof\n",
+               MISCONF "$-1\r\n"
+                       "-ERR Can't execute an AOF background rewriting. Please check the server logs for "
+                       "more information.\r\n");
+        for (unsigned again = 1; again < 4; again++)
+            CHECK_INT(log_turns(5000 + 1000 * again), 6000 + 1000 * again);
+        CHECK(refused && !disk_says(LOG_LIST, "aof.2.incr.aof") && !disk_has(LOG_INCR(3)));
+        disk.room = SIZE_MAX;
+        log_turns(8500);
+        CHECK(refused);
+        log_turns(8999);
+        CHECK(refused);
+        log_turns(9000);
+        CHECK(!refused && disk_says(LOG_LIST, "aof.2.incr.aof") && appender_figures().write_ok);
+        EXPECT("set l w\n", OK);
+        log_turns(9001);
+        CHECK(disk_says(LOG_INCR(2), "$1\r\nw\r\n") && journal_safe() == journal_next());
+        EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+        log_turns(20000);
+        CHECK(appender_figures().rewrite_ok && disk_has(LOG_BASE(2)) && !disk_has(LOG_INCR(2)));
+        log_stop();
+        journal_hold(false);
+        disk_free(&disk);
+    }
+}
+
+/* What was changed meanwhile all the same: by expiry, say. */
+static void what_waits_for_room_is_written_at_the_end(void) {
+    for (size_t room = 0; room < 3; room++) {
+        start_on_a_full_disk("appendonly yes\n", 0);
+        if (room < 2) {
+            queue_add_text(journal_queue(1), 0, BYTES("*2\r\n$3\r\nDEL\r\n$1\r\nx\r\n"));
+            (void)journal_seal(journal_queue(1), 0);
+        }
+        log_turns(5000);
+        CHECK(refused && appender_figures().unsynced == (room < 2));
+        if (room == 1) disk.room = SIZE_MAX;
+        CHECK_INT(appender_finish(5001), room > 0); /* without a change nothing is lost */
+        CHECK_INT(disk_has(LOG_INCR(2)) && disk_says(LOG_INCR(2), "DEL"), room == 1);
+        log_stop();
+        disk_free(&disk);
+    }
+}
+
+static void what_waits_for_room_can_be_switched_off(void) {
+    start_on_a_full_disk("appendonly yes\n", 0);
+    queue_add_text(journal_queue(1), 0, BYTES("*2\r\n$3\r\nDEL\r\n$1\r\nx\r\n"));
+    (void)journal_seal(journal_queue(1), 0);
+    log_turns(5000);
+    EXPECT("config set appendonly no\nset l w\n", OK OK);
+    log_turns(5001);
+    CHECK(!refused && !appender_figures().unsynced);
+    disk.room = SIZE_MAX;
+    EXPECT("config set appendonly yes\nset m x\n", OK OK);
+    log_turns(5002);
+    CHECK(!refused && disk_says(LOG_LIST, "aof.2.base.rdb") && disk_says(LOG_INCR(3), "$1\r\nx\r\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
+/* Nothing else may be missing, nor may anything but room be. */
+static void other_failures_end_a_start(void) {
+    disk_new(&disk);
+    disk.room = 0;
+    CHECK(!log_start("appendonly yes\n"));
+    log_stop();
+    disk_free(&disk);
+    start_on_a_full_disk("appendonly no\n", 0);
+    CHECK(!refused);
+    log_stop();
+    CHECK(!log_start_with("appendonly yes\n", false));
+    log_stop();
+    disk.room = SIZE_MAX;
+    disk_mend(&disk);
+    disk.fails = DISK_RENAMES;
+    disk.fails_at = 1;
+    CHECK(!log_start("appendonly yes\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
 /* As where it is switched on while an RDB file is loaded. */
 static void files_of_an_earlier_time_are_not_gone_on_with(void) {
     disk_new(&disk);
@@ -82,6 +182,28 @@ static void it_is_switched_on_and_off(void) {
     CHECK(!journal_holds());
     log_stop();
     disk_free(&disk);
+}
+
+static void switched_off_before_its_first_base_it_leaves_nothing(void) {
+    for (unsigned turns = 0; turns < 4; turns++) {
+        disk_new(&disk);
+        CHECK(log_start("appendonly no\n"));
+        EXPECT("set before 1\nconfig set appendonly yes\nset k v\n", OK OK OK);
+        for (unsigned i = 0; i < turns; i++) appender_turn(1);
+        EXPECT("config set appendonly no\nset l w\n", OK OK);
+        log_turns(2);
+        CHECK_INT(disk_files(&disk), 0);
+        EXPECT("config set appendonly yes\nset m x\n", OK OK);
+        log_turns(3);
+        CHECK(disk_says(LOG_LIST, "aof.1.base.rdb") && disk_says(LOG_LIST, "aof.2.incr.aof"));
+        EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
+        appender_turn(4);
+        EXPECT("config set appendonly no\n", OK); /* what is listed stays */
+        log_turns(5);
+        CHECK(disk_says(LOG_INCR(2), "$1\r\nx\r\n") && disk_has(LOG_INCR(3)));
+        log_stop();
+        disk_free(&disk);
+    }
 }
 
 /* Where a snapshot is under way its first base is written at once: what a rewrite makes later is listed before anything
@@ -207,6 +329,33 @@ static void a_rewrite_makes_everything_anew(void) {
     CHECK_INT(figures.base_size, disk_contents(&disk, LOG_BASE(2)).len);
     CHECK_INT(figures.size, figures.base_size + disk_contents(&disk, LOG_INCR(2)).len);
     log_stop();
+    disk_free(&disk);
+}
+
+/* As in Redis, for which it is then only noted. */
+static void within_exec_it_may_be_asked_for_twice(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly yes\n"));
+    EXPECT("multi\nbgrewriteaof\nbgrewriteaof\nexec\n",
+           OK "+QUEUED\r\n+QUEUED\r\n*2\r\n"
+              "+Background append only file rewriting scheduled\r\n"
+              "+Background append only file rewriting scheduled\r\n");
+    log_turns(5000);
+    CHECK_INT(appender_figures().rewrites, 1);
+    log_stop();
+    disk_free(&disk);
+}
+
+static void it_is_on_while_data_are_loaded(void) {
+    disk_new(&disk);
+    CHECK(appender_open(&disk.disk, &appender_stub, 3));
+    open_shards(3);
+    options_set("appendonly yes\n");
+    CHECK(appender_figures().on && appender_figures().write_ok && !appender_figures().buffered);
+    options_set("appendonly no\n");
+    CHECK(!appender_figures().on);
+    end();
+    appender_close();
     disk_free(&disk);
 }
 
@@ -423,13 +572,20 @@ static void a_disk_that_fails_under_always_is_the_end(void) {
 int main(void) {
     RUN(a_first_start_makes_a_base_and_a_file);
     RUN(later_starts_add_files);
+    RUN(a_start_on_a_full_disk_waits_for_room);
+    RUN(what_waits_for_room_is_written_at_the_end);
+    RUN(what_waits_for_room_can_be_switched_off);
+    RUN(other_failures_end_a_start);
     RUN(files_of_an_earlier_time_are_not_gone_on_with);
     RUN(it_is_switched_on_and_off);
+    RUN(switched_off_before_its_first_base_it_leaves_nothing);
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_directory_that_is_there_already_is_synced);
     RUN(a_rewrite_makes_everything_anew);
+    RUN(within_exec_it_may_be_asked_for_twice);
+    RUN(it_is_on_while_data_are_loaded);
     RUN(a_rewrite_without_a_log_makes_a_base);
     RUN(a_rewrite_that_fails_leaves_the_files_in_use);
     RUN(it_is_rewritten_when_it_has_grown);

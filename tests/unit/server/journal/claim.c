@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,14 @@
 #include "tests/check.h"
 
 static char directory[] = "/tmp/kevy-claim-XXXXXX";
+static char locks[512]; /* what /proc/locks says; "": what it does say */
+
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode) {
+    if (strcmp(path, "/proc/locks") == 0 && locks[0]) return fmemopen(locks, strlen(locks), "r");
+    return __real_fopen(path, mode);
+}
 
 static void make(const char *name) {
     int file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -75,6 +84,26 @@ static void another_server_is_named(void) {
     CHECK_INT(claim_tidy(), 1);
 }
 
+/* Numbers of inodes are a file system's own; and some show another device there than elsewhere. */
+static void the_device_counts_unless_the_directory_is_locked(void) {
+    static const char line[] = "%d: FLOCK  ADVISORY  WRITE %d %02x:%02x:%llu 0 EOF\n";
+    struct stat here;
+    char why[CLAIM_WHY_SIZE];
+    CHECK_INT(stat(".", &here), 0);
+    claim_release(); /* claim_tidy's */
+    unsigned long long inode = here.st_ino;
+    unsigned at = major(here.st_dev), minor_at = minor(here.st_dev);
+    int len = snprintf(locks, sizeof locks, line, 1, 4711, at, minor_at + 1, inode);
+    CHECK_INT(claim_holder("."), -1);
+    CHECK(claim_directory(why));
+    CHECK_INT(claim_holder("."), 4711);
+    claim_release();
+    CHECK_INT(claim_holder("."), -1);
+    snprintf(locks + len, sizeof locks - (size_t)len, line, 2, 4712, at, minor_at, inode);
+    CHECK_INT(claim_holder("."), 4712);
+    locks[0] = '\0';
+}
+
 static void repair(void) {
     char why[CLAIM_WHY_SIZE];
     CHECK(claim_for_repair("nothing", false)); /* nobody has it */
@@ -87,7 +116,6 @@ static void repair_within(void) {
     CHECK(!claim_for_repair(".", false) && !claim_directory(why));
 }
 static void no_server_begins_where_files_are_repaired(void) {
-    claim_release(); /* claim_tidy's */
     in_child(repair);
     in_child(repair_within);
     CHECK_INT(claim_holder("."), -1);
@@ -127,6 +155,7 @@ int main(void) {
     config_defaults();
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(another_server_is_named);
+    RUN(the_device_counts_unless_the_directory_is_locked);
     RUN(no_server_begins_where_files_are_repaired);
     RUN(what_was_left_half_written_goes);
     in_child(where_nothing_can_be_locked_it_goes_on);

@@ -121,6 +121,18 @@ static void errors_are_those_of_the_kernel(void) {
     CHECK_INT(disk->close(disk, file), 0);
 }
 
+/* By somebody who is not root, to whom nothing is forbidden. */
+static void what_may_be_entered_is_synced_whether_it_may_be_read_or_not(void) {
+    uid_t user = geteuid();
+    CHECK(chmod(".", 0711) == 0 && mkdir("entered", 0700) == 0 && mkdir("shut", 0700) == 0);
+    CHECK(chmod("entered", 0311) == 0 && chmod("shut", 0) == 0);
+    CHECK(user != 0 || seteuid(65534) == 0);
+    CHECK_INT(disk->sync_directory(disk, "entered"), 0);
+    CHECK_INT(disk->sync_directory(disk, "shut"), -EACCES);
+    CHECK_INT(seteuid(user), 0);
+    CHECK(rmdir("entered") == 0 && rmdir("shut") == 0);
+}
+
 static unsigned names_seen;
 static void note_name(void *context, const char *name) {
     names_seen += strcmp(name, context) == 0;
@@ -164,6 +176,7 @@ int main(void) {
     RUN(directories_are_made_once);
     RUN(a_file_takes_the_place_of_another);
     RUN(errors_are_those_of_the_kernel);
+    RUN(what_may_be_entered_is_synced_whether_it_may_be_read_or_not);
     RUN(directories_are_listed);
     RUN(what_is_there_is_cut_off);
     CHECK_INT(rmdir(directory), 0);

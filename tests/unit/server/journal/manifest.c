@@ -52,6 +52,7 @@ static void what_is_read_is_printed_alike(void) {
     CHECK_INT(manifest.incr_seq, 3);
     CHECK(strcmp(manifest_base(&manifest)->name, "appendonly.aof.2.base.rdb") == 0);
     CHECK(strcmp(manifest_last(&manifest)->name, "appendonly.aof.3.incr.aof") == 0);
+    CHECK(manifest_has(&manifest, "appendonly.aof.3.incr.aof") && !manifest_has(&manifest, "appendonly.aof"));
     expect_printed(&manifest, bytes_of(plain));
     manifest_free(&manifest);
 }

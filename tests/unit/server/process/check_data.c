@@ -98,11 +98,37 @@ static void directories_of_them_are_looked_at(void) {
     CHECK_INT(rmdir("files"), 0);
 }
 
+static void every_directory_is_looked_at(void) {
+    enum { MANY = 150 };
+    char path[64];
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(path, sizeof path, "files%u", i);
+        CHECK_INT(mkdir(path, 0700), 0);
+        snprintf(path, sizeof path, "files%u/a.manifest", i);
+        put_file(path, BYTES("file a.1.incr.aof seq 1 type i\n"));
+        snprintf(path, sizeof path, "files%u/a.1.incr.aof", i);
+        put_file(path, torn_aof);
+    }
+    CHECK_INT(look_at(directory, true), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(path, sizeof path, "files%u/a.1.incr.aof", i);
+        CHECK_INT(size_of(path), aof.len);
+        CHECK_INT(unlink(path), 0);
+        snprintf(path, sizeof path, "files%u/a.1.incr.aof.torn-27", i);
+        CHECK_INT(unlink(path), 0);
+        snprintf(path, sizeof path, "files%u/a.manifest", i);
+        CHECK_INT(unlink(path), 0);
+        snprintf(path, sizeof path, "files%u", i);
+        CHECK_INT(rmdir(path), 0);
+    }
+}
+
 int main(void) {
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     RUN(rdb_files_are_looked_at);
     RUN(single_files_are_looked_at);
     RUN(directories_of_them_are_looked_at);
+    RUN(every_directory_is_looked_at);
     CHECK_INT(rmdir(directory), 0);
     return 0;
 }
