@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -168,12 +169,16 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     return true;
 }
 
-/* A peer that sends faster than its turns go through is left to its socket's own flow control. */
+/* A peer that sends faster than its turns go through is left to its socket's own flow control. Where it waits, nothing
+ * tells for long that it has gone. */
 static void check_backlog(struct conn *conn) {
-    if (conn_has_backlog(conn))
+    if (conn_has_backlog(conn)) {
         io_receive_stop(&conn->shard->io, &conn->socket);
-    else if (!io_is_receiving(&conn->socket) && !io_is_reading(&conn->socket) && !(conn->flags & CONN_EOF))
+        if (conn->flags & CONN_STOP_WAIT) conn->shard->ends_watched = true;
+    } else if (!io_is_receiving(&conn->socket) && !io_is_reading(&conn->socket) &&
+               !(conn->flags & CONN_EOF)) {
         conn_wants_rearm(conn);
+    }
 }
 
 void conn_input(struct conn *conn, const char *data, size_t len) {
@@ -265,6 +270,20 @@ void conn_settle(struct conn *conn) {
     if ((ended || client & CLIENT_CLOSE_AFTER_REPLY) && !(conn->flags & CONN_SENDING) &&
         output_unsent(&conn->output) == 0)
         conn_shut(conn);
+}
+
+static bool peer_has_gone(const struct conn *conn) {
+    struct pollfd asked = {.fd = conn->client.fd, .events = POLLRDHUP};
+    return poll(&asked, 1, 0) == 1 && asked.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+void conn_look_for_end(struct conn *conn) {
+    if (conn->flags & (CONN_CLOSING | CONN_EOF) || !(conn->flags & CONN_STOP_WAIT) || !conn_has_backlog(conn))
+        return;
+    conn->shard->ends_watched = true;
+    if (io_is_receiving(&conn->socket) || !peer_has_gone(conn)) return;
+    conn->flags |= CONN_EOF;
+    conn_settle(conn);
 }
 
 void conn_fail_memory(struct conn *conn) {

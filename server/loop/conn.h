@@ -97,6 +97,9 @@ void conn_input(struct conn *conn, const char *data, size_t len);
 void conn_shut(struct conn *conn);
 /* Closes what has nothing left to do. */
 void conn_settle(struct conn *conn);
+/* One that waits for keys with so much behind it that nothing more is read: asks the kernel whether its peer has ended it,
+ * and is then treated as if that had been read. */
+void conn_look_for_end(struct conn *conn);
 /* No memory for its requests: says so in the log, and ends it. */
 void conn_fail_memory(struct conn *conn);
 /* Asserts that its flags agree with each other, with its links and with what it owes. True. */

@@ -205,6 +205,10 @@ static void tick(struct shard *shard) {
         shard->limits_watched = false;
         slots_each(&shard->slots, check_idle);
     }
+    if (shard->ends_watched) {
+        shard->ends_watched = false;
+        slots_each(&shard->slots, conn_look_for_end);
+    }
 }
 
 /* ---- Commit, flush, rearm, free ------------------------------------------------------------------- */
@@ -307,7 +311,7 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
     if (shard->walk_ms < want_ms) want_ms = shard->walk_ms;
     if (shard->save_ms < want_ms) want_ms = shard->save_ms;
     if (want_ms != DUE_NEVER) limit = until_us(shard, want_ms);
-    if ((config.timeout && client_get(shard->connections)) || shard->limits_watched ||
+    if ((config.timeout && client_get(shard->connections)) || shard->limits_watched || shard->ends_watched ||
         !conn_list_empty(&shard->rearm) || shard->awaits != AWAITS_NOTHING)
         limit = limit < TICK_US ? limit : TICK_US;
     if (shard->worked) {

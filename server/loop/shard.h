@@ -83,6 +83,7 @@ struct shard {
     bool worked;         /* requests came since the last tick: there will be one more before a long sleep */
     int64_t keepalive;   /* the value of tcp-keepalive that its connections have */
     bool limits_watched; /* some connection is above its soft output limit */
+    bool ends_watched;   /* some connection waits for keys, and nothing is read from it (conn_look_for_end) */
 };
 
 _Static_assert(offsetof(struct shard, index) - offsetof(struct shard, connections) >= SHARD_ALIGNMENT,

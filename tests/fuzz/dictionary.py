@@ -17,7 +17,8 @@ PATH = os.path.join(HERE, "command.dict")
 # What stands in arguments beside words: numbers at their edges, bounds of ranges, places, encodings of fields, shapes of requests.
 OTHERS = ["0", "1", "-1", "2", "16", "100", "9223372036854775807", "-9223372036854775808", "18446744073709551615", "0.5", "1e300", "-0",
           "inf", "-inf", "+inf", "(1", "(inf", "[a", "(a", "-", "+", "*", "?*", "[a-c]", "h*->f", "#", "u8", "i64", "#1", "km", "u63",
-          "\\x1d", "\\x1dk\\x1d", "\\x1e", "\\x1f", "\\x1f\\x1d", "\\x1e\\x1d", "\\x0d\\x0a", "*1\\x0d\\x0a$4\\x0d\\x0a", "$-1\\x0d\\x0a"]
+          "__key*", "3", "0-1", "1-1", "5-*", "\\x1c", "\\x1d", "\\x1dk\\x1d", "\\x1e", "\\x1f", "\\x1f\\x1d", "\\x1e\\x1d", "\\x0d\\x0a",
+          "*1\\x0d\\x0a$4\\x0d\\x0a", "$-1\\x0d\\x0a"]
 
 
 def text_of(words):

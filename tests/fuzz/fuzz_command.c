@@ -6,7 +6,8 @@
  *     0x1e  the other connection goes on          0x1f  a piece of received data ends here
  *     0x1d  at the beginning of a piece: the rest of it is the words of a command, with such a byte between two of them
  *
- * Words are sent as a request of the right lengths, so that a change of one of them leaves a whole request. RESTORE would
+ * Words are sent as a request of the right lengths, so that a change of one of them leaves a whole request. A word of one
+ * byte 0x1c is sent as the id of the other connection, for REDIRECT, UNBLOCK and KILL. RESTORE would
  * refuse whatever is changed in a payload: each payload gets the version and the checksum that make it a right one, unless
  * its last byte is 0.
  *
@@ -39,6 +40,7 @@
 #include "tests/unit/failing_disk.h"
 
 enum {
+    OTHERS_ID = 0x1c,
     WORDS = 0x1d,
     OTHER_CONNECTION = 0x1e,
     END_OF_PIECE = 0x1f,
@@ -73,7 +75,11 @@ static void open_shard(void) {
     config.hash_max_listpack_entries = config.zset_max_listpack_entries =
         4; /* short inputs shall make both forms */
     config.hash_max_listpack_value = config.zset_max_listpack_value = 8;
-    config.set_max_intset_entries = 4;
+    config.set_max_intset_entries = config.stream_node_max_entries = 4;
+    config.tracking_table_max_keys = 3;
+    config.slowlog_log_slower_than = 0;
+    config.slowlog_max_len = 4;
+    config.notify_keyspace_events = NOTIFY_ALL | NOTIFY_NEW | NOTIFY_KEYSPACE | NOTIFY_KEYEVENT;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     shard_count = 1;
     shards = aligned_alloc(_Alignof(struct shard), sizeof *shards);
@@ -83,6 +89,7 @@ static void open_shard(void) {
     disk_new(&disk);
     snapshot_open(&disk.disk, 0);
     CHECK(stripes_open(4, DATABASES) == 0); /* locked as with several shards, by one thread */
+    effects_publish();
 }
 
 static struct conn *open_conn(void) {
@@ -181,15 +188,24 @@ static void feed_number(struct buffer *to, char kind, size_t number) {
     feed(to, (struct bytes){line, (size_t)len});
 }
 
-static void feed_words(struct buffer *to, struct bytes words) {
+static void feed_word(struct buffer *to, struct bytes word, unsigned connection) {
+    char id[32];
+    if (word.len == 1 && word.data[0] == OTHERS_ID) {
+        uint64_t other = conns[(connection + 1) % CONNECTIONS]->client.id;
+        word = (struct bytes){id, (size_t)snprintf(id, sizeof id, "%llu", (unsigned long long)other)};
+    }
+    feed_number(to, '$', word.len);
+    feed(to, word);
+    feed(to, BYTES("\r\n"));
+}
+
+static void feed_words(struct buffer *to, struct bytes words, unsigned connection) {
     size_t count = 1, start = 0;
     for (size_t i = 0; i < words.len; i++) count += words.data[i] == WORDS;
     feed_number(to, '*', count);
     for (size_t i = 0; i <= words.len; i++) {
         if (i < words.len && words.data[i] != WORDS) continue;
-        feed_number(to, '$', i - start);
-        feed(to, (struct bytes){words.data + start, i - start});
-        feed(to, BYTES("\r\n"));
+        feed_word(to, (struct bytes){words.data + start, i - start}, connection);
         start = i + 1;
     }
 }
@@ -235,7 +251,7 @@ static size_t read_pieces(struct bytes input, struct piece *pieces) {
         struct buffer *to = &feeds[current];
         size_t at = to->len;
         if (bytes.len && bytes.data[0] == WORDS)
-            feed_words(to, (struct bytes){bytes.data + 1, bytes.len - 1});
+            feed_words(to, (struct bytes){bytes.data + 1, bytes.len - 1}, current);
         else
             feed(to, bytes);
         if (to->len > at) pieces[count++] = (struct piece){current, at, to->len - at};

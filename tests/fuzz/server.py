@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A whole server under many connections at once: random commands of every kind, and payloads of RESTORE that are altered and sealed again.
 
-    server.py [--seconds N | --cpu-seconds N] [--shards N] [--links N] [--seed N] [--plant death|hang|report|deaf|leak]
+    server.py [--seconds N | --cpu-seconds N] [--shards N] [--links N] [--echoes N] [--appendfsync HOW] [--seed N] [--plant death|hang|report|deaf|leak]
 
 Meant for builds with a sanitizer, where it looks for what two threads do to each other. A round has some links: connections that send
-pipelines of commands over the same few keys, whole or in pieces, in transactions or not, wait for elements, unblock and kill each
-other, stop reading for a while, and are closed, reset or half closed, in the middle of a command too; new ones take their place.
+pipelines of commands over the same few keys, whole or in pieces, in transactions or not, wait for elements, hear of messages and of
+changed keys, unblock and kill each other, stop reading for a while, and are closed, reset or half closed, in the middle of a command
+too; new ones take their place.
 What must hold:
 
     during a round   the server lives, and reports nothing; eight connections of their own get PONG within 30 s ($KEVY_TIME_SCALE times); all replies are whole
@@ -15,8 +16,10 @@ What must hold:
     after some       the server ends with status 0 when it is asked to (a sanitizer tells then of what leaks)
 
 Every link draws from a seed of its own, made of the run's, the round's and its number, so that a run with the same seed sends the same
-commands; how threads share them out is left to chance. A failure shows the last commands of all links. --plant spoils one of these,
-which must be found.
+commands; how threads share them out is left to chance. With --echoes so many more connections send again what links have sent, and read
+replies without looking: drawing commands takes longer than running them, and so the server has more to do. With --appendfsync the servers
+have an append-only file, which is rewritten often. A failure shows the last commands of all links. --plant spoils one of these, which must
+be found.
 """
 import argparse
 import collections
@@ -45,9 +48,11 @@ ROUNDS_OF_A_SERVER = 12
 WATCHERS = 8
 SHOWN = 150  # commands, when something was found
 PAUSE_MS = 30
+ECHOED = 200  # batches that may be sent again
+NOT_ECHOED = {b"PAUSE", b"SLEEP", b"RELOAD", b"LOADAOF", b"SAVE", b"BGSAVE", b"BGREWRITEAOF", b"MONITOR"}  # in which all would wait
 DRAWN_MOST = 100000  # elements drawn from a collection at a time
 MEMORY_SLACK = 2 << 20  # what buffers and tables that are kept may differ by
-OPTIONS = ("--proto-max-bulk-len", "4mb", "--enable-debug-command", "yes", "--maxclients", "200")
+OPTIONS = ("--proto-max-bulk-len", "4mb", "--notify-keyspace-events", "KEA", "--enable-debug-command", "yes", "--maxclients", "200")
 
 MORE = """
 70 RESTORE $any $restore_time $payload REPLACE
@@ -67,6 +72,20 @@ MORE = """
 3  XREAD BLOCK $block_ms STREAMS $stream $
 4  XREADGROUP GROUP $group $consumer BLOCK $block_ms STREAMS $stream >
 2  WAITAOF $bit $bit $bit
+4  XNACK $stream $group $nack_mode IDS 1 $some_id
+2  XACKDEL $stream $group $references IDS 1 $some_id
+2  XDELEX $stream $references IDS 1 $some_id
+6  CLIENT TRACKING ON $tracking_options
+2  CLIENT TRACKING OFF
+3  CLIENT CACHING $yes_or_no
+3  SUBSCRIBE $channel $channel
+2  PSUBSCRIBE $channels
+2  SSUBSCRIBE $key
+2  UNSUBSCRIBE
+2  PUNSUBSCRIBE
+8  PUBLISH $channel $value
+3  SPUBLISH $key $value
+2  RESET
 3  CLIENT UNBLOCK $client_id $unblock_how
 2  CLIENT KILL ID $client_id
 1  CLIENT LIST
@@ -162,6 +181,25 @@ class Draws(commands.Generator):
     def reply_mode(self):
         return self.pick(b"ON", b"ON", b"SKIP", b"OFF")
 
+    def nack_mode(self):
+        return self.pick(b"SILENT", b"FAIL", b"FATAL")
+
+    def references(self):
+        return self.pick(b"KEEPREF", b"DELREF", b"ACKED")
+
+    def tracking_options(self):
+        return self.pick([], [], [b"NOLOOP"], [b"OPTIN"], [b"OPTOUT"], [b"BCAST"], [b"BCAST", b"PREFIX", b"k"], [b"BCAST", b"NOLOOP", b"PREFIX", b"", b"PREFIX", b"a"],
+                         [b"REDIRECT", self.client_id()], [b"REDIRECT", self.client_id(), b"BCAST"])
+
+    def yes_or_no(self):
+        return self.pick(b"YES", b"NO")
+
+    def channel(self):
+        return self.pick(b"c1", b"c2", b"__redis__:invalidate", b"__keyevent@0__:del", b"__keyspace@0__:" + self.key())
+
+    def channels(self):
+        return self.pick(b"*", b"c*", b"__key*", b"__keyevent@*__:*", b"[")
+
     def small_db(self):
         return self.pick(b"0", b"0", b"1", b"2")
 
@@ -233,12 +271,13 @@ class Link(Client):
             words = [[b"MULTI"]] + [one for one in words if one[0].upper() != b"MULTI"] + [[b"EXEC"]]
             if dice.random() < 0.5:
                 words.insert(0, [b"WATCH", self.maker.key(), self.maker.any()])
-        if dice.random() < 0.02:
-            words.insert(0, [b"HELLO", dice.choice((b"2", b"3"))])
+        if dice.random() < (0.02 if self.last else 0.5):
+            words.insert(0, [b"HELLO", dice.choice((b"2", b"3", b"3", b"3"))])
         words = [one for drawn in words for one in self.not_queued(drawn)]
         data = b"".join(encode(*one) for one in words)
         self.owed = len(words)
         self.last.extend(words)
+        self.said = data
         for _ in range(dice.choice((1, 1, 1, 2, 3)) - 1):
             at = dice.randrange(len(data) + 1)
             self.pieces.append(data[:at])
@@ -295,6 +334,41 @@ class Link(Client):
         self.close()
 
 
+class Echo(Client):
+    """Sends again what links have sent, as long as it is answered."""
+
+    def __init__(self, server, dice):
+        super().__init__(server, unix=dice.random() < 0.3)
+        self.dice, self.unsent, self.heard = dice, b"", time.monotonic()
+        self.ends = self.heard + dice.choice((0.05, 0.2, 1))
+
+    def hear(self):
+        self.receive()
+        self.buffer.clear()
+        self.heard = time.monotonic()
+
+    def say(self, said):
+        """Returns what it began to say: batches, each its commands and their bytes."""
+        batches = []
+        if not self.unsent:
+            batches = self.dice.choices(said, k=20)
+            self.unsent = memoryview(b"".join(data for _, data in batches))
+        try:
+            self.unsent = self.unsent[self.socket.send(self.unsent) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.eof = True
+        return batches
+
+    def leave(self):
+        """What the server has not read, because it waits, must not hide that."""
+        self.close() if self.is_unix else self.reset()
+
+    def is_over(self, now):
+        return self.eof or now >= self.ends or now >= self.heard + 0.05
+
+
 class Watcher(Client):
     """Says PING now and then; the answer must come, however long a whole machine of work may take."""
 
@@ -348,6 +422,10 @@ class Control:
         text = self.call("INFO", "clients")
         return tuple(int(re.search(name + rb":(\d+)", text).group(1)) for name in (rb"connected_clients", rb"blocked_clients"))
 
+    def unblock(self):
+        for blocked in re.findall(rb"id=(\d+) [^\n]* flags=\w*b", self.call("CLIENT", "LIST")):
+            self.call("CLIENT", "UNBLOCK", blocked)
+
     def close(self):
         self.client.close()
 
@@ -376,7 +454,7 @@ class Run:
     def __init__(self, arguments):
         self.arguments, self.seed, self.number = arguments, arguments.seed, arguments.first_round
         self.payloads, self.recent = Payloads(), collections.deque(maxlen=SHOWN)
-        self.sent, self.restored, self.cpu_s, self.base = 0, 0, 0.0, None
+        self.sent, self.echoed, self.restored, self.cpu_s, self.base = 0, 0, 0, 0.0, None
         self.hang_s = arguments.hang_seconds
         self.ends = time.monotonic() + arguments.seconds if arguments.seconds else None
         self.enough = False
@@ -399,12 +477,16 @@ class Run:
         modes = [os.environ["KEVY_IO_MODE"]] if os.environ.get("KEVY_IO_MODE") else ["auto", "epoll"]
         count = 0
         while not count or not self.over():
-            options = OPTIONS + (() if os.environ.get("KEVY_IO_MODE") else ("--io-mode", modes[count % len(modes)]))
+            options = OPTIONS + self.file_options() + (() if os.environ.get("KEVY_IO_MODE") else ("--io-mode", modes[count % len(modes)]))
             with Server(*options, shards=self.arguments.shards) as server:
                 self.one(server)
                 self.cpu_s += cpu_of(server.pid)
             count += 1
         return count
+
+    def file_options(self):
+        how = self.arguments.appendfsync
+        return ("--appendonly", "yes", "--appendfsync", how, "--auto-aof-rewrite-min-size", "1mb") if how else ()
 
     def one(self, server):
         self.base, self.log_read = None, 0
@@ -438,7 +520,8 @@ class Run:
 
     def round(self, server):
         dice = random.Random("%d %d" % (self.seed, self.number))
-        self.made, self.server = 0, server
+        self.made, self.server, self.said = 0, server, collections.deque(maxlen=ECHOED)
+        echoes = [Echo(server, dice) for _ in range(self.arguments.echoes)]
         links = [self.link() for _ in range(self.arguments.links)]
         watchers = [Watcher(server, self.hang_s) for _ in range(WATCHERS)]
         try:
@@ -446,15 +529,18 @@ class Run:
             looked = 0
             while time.monotonic() < end:
                 self.turn(links, watchers, dice)
+                self.echo(echoes, dice)
                 if time.monotonic() - looked > 0.2:
                     looked = time.monotonic()
                     self.look()
                     self.plant(looked)
+            for one in echoes:
+                one.leave()
             self.settle(links, watchers)
             for link in links[: len(links) // 2]:
                 link.part()
         finally:
-            for one in links + watchers:
+            for one in links + watchers + echoes:
                 one.close()
         self.end_of_round()
 
@@ -486,6 +572,8 @@ class Run:
                 links[i] = self.link()
             elif not one.pieces and (one.owed <= 0 or now >= one.patience) and now >= one.deaf_until:
                 batch = one.batch()
+                if not any(word.upper() in NOT_ECHOED for words in batch for word in words[:2]):
+                    self.said.append((batch, one.said))
                 self.sent += len(batch)
                 self.restored += sum(words[0].upper() == b"RESTORE" for words in batch)
                 self.recent.extend((one.number, words) for words in batch)
@@ -494,6 +582,22 @@ class Run:
                     one.deaf_until = now + 0.3
         for one in watchers:
             one.turn(one.socket in readable)
+
+    def echo(self, echoes, dice):
+        if not echoes or not self.said:
+            return
+        readable, writable, _ = select.select([one.socket for one in echoes], [one.socket for one in echoes], [], 0)
+        readable, writable, now = set(readable), set(writable), time.monotonic()
+        for i, one in enumerate(echoes):
+            if one.socket in readable:
+                one.hear()
+            if one.socket in writable and not one.eof:
+                for batch, _ in one.say(self.said):
+                    self.echoed += len(batch)
+                    self.recent.extend((0, words) for words in batch)
+            if one.is_over(now):
+                one.leave()
+                echoes[i] = Echo(self.server, dice)
 
     def look(self):
         if not self.server.is_alive():
@@ -536,8 +640,7 @@ class Run:
                 asked = now
                 self.look()
                 control.call("CLIENT", "UNPAUSE")
-                for blocked in re.findall(rb"id=(\d+) [^\n]* flags=\w*b", control.call("CLIENT", "LIST")):
-                    control.call("CLIENT", "UNBLOCK", blocked)
+                control.unblock()
             try:
                 deadline.left()
             except Timeout as timeout:
@@ -554,7 +657,10 @@ class Run:
         with contextlib.ExitStack() as extra:
             if self.arguments.plant == "leak":
                 extra.enter_context(self.server.client()).call("PING")
-            eventually("nobody to be connected or blocked any more", lambda: control.clients() == (1, 0), self.hang_s)
+            try:
+                eventually("nobody to be connected or blocked any more", lambda: control.clients() == (1, 0), self.hang_s)
+            except Timeout as timeout:
+                raise Found("%s; there are %s\n%s" % (timeout, control.clients(), control.call("CLIENT", "LIST").decode("latin-1"))) from None
         control.call("CONFIG", "SET", "zset-max-listpack-entries", 0)  # a score of -0 is 0 once it is in a listpack, as in Redis
         for db in (0, 1, 2):
             control.call("SELECT", db)
@@ -600,6 +706,8 @@ def main():
     parser.add_argument("--cpu-seconds", type=float, help="of the server, instead")
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--links", type=int, default=24)
+    parser.add_argument("--echoes", type=int, default=0)
+    parser.add_argument("--appendfsync", choices=("always", "everysec", "no"))
     parser.add_argument("--seed", type=int, default=run_seed())
     parser.add_argument("--first-round", type=int, default=0, help="its number, to repeat one")
     parser.add_argument("--hang-seconds", type=float, default=30)
@@ -613,8 +721,8 @@ def main():
     except (Found, Timeout, ServerFailed) as found:
         print("FOUND: %s" % found)
         return 1
-    print("nothing found: seed %d, %d servers, %d rounds, %d commands, %d of them RESTORE; %.0f s of CPU time"
-          % (run.seed, servers, run.number - arguments.first_round, run.sent, run.restored, run.cpu_s))
+    print("nothing found: seed %d, %d servers, %d rounds, %d commands, %d of them RESTORE, %d sent again; %.0f s of CPU time, and %.0f s of this program's"
+          % (run.seed, servers, run.number - arguments.first_round, run.sent, run.restored, run.echoed, run.cpu_s, time.process_time()))
     return 0
 
 

@@ -1419,6 +1419,28 @@ def trap_who_leaves_while_waiting_takes_nothing(server):
 
 
 @trap()
+def trap_who_leaves_while_waiting_with_much_behind_it_takes_nothing(server):
+    """The server reads no further then, and hears of no end: it has to ask. An end that waits behind bytes for which its socket has
+    no room has not come."""
+    with server.client() as client:
+        for number, ending in enumerate((Client.half_close, Client.close, Client.reset) * 2):
+            waiter = server.client(unix=number == 1)
+            identity = waiter.call("CLIENT", "ID")
+            waiter.send(encode("BLPOP", "gone", "0"))
+            eventually("the client to wait", lambda: waiting_clients(client) == 1)
+            try:
+                waiter.socket.send(encode("PING") * (200000 if ending is Client.reset else 6000))
+            except BlockingIOError:
+                pass
+            ending(waiter)
+            eventually("the client to be gone", lambda: b"id=%d " % identity not in client.call("CLIENT", "LIST"))
+            check(client.call("RPUSH", "gone", "kept") == 1, "RPUSH")
+            check(client.call("LRANGE", "gone", "0", "-1") == [b"kept"], "somebody who had left was served")
+            client.call("DEL", "gone")
+            waiter.close()
+
+
+@trap()
 def trap_waits_end_once_whoever_is_first(server):
     """Times that are over, pushes to two keys and CLIENT UNBLOCK race for the same waits: each is answered once, and nothing is lost."""
     pushed, got, unblocked = 0, 0, 0
