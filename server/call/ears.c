@@ -145,9 +145,8 @@ static bool is_other_now(const struct effect *e) {
 }
 
 void effects_invalidate(struct effects *x, struct stripe *stripe, struct tracked *tracked) {
-    uint32_t count;
-    const uint32_t *readers = tracked_readers(tracked, &count);
-    invalidation_key(&x->tracking, tracked_name(tracked), readers, count);
+    struct readers readers = tracked_readers(tracked);
+    invalidation_key(&x->tracking, tracked_name(tracked), &readers);
     tracking_free(stripe, tracked);
     if (invalidation_is_full()) gate_raise(GATE_MESSAGES);
 }

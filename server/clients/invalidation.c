@@ -227,19 +227,23 @@ static void tell_of_key(struct wakes *wakes, const struct chosen *chosen, struct
     if (text.block) block_release(text.block);
 }
 
-void invalidation_key(struct invalidator *by, struct bytes key, const uint32_t *readers, uint32_t count) {
+static void choose_reader(struct invalidator *by, struct chosen *chosen, struct bytes key, uint32_t reader) {
+    struct tracker *tracker = trackers_find(reader);
+    bool own = tracker && tracker->id == by->own.client_id;
+    if (!tracker || tracker->flags & CLIENT_BCAST || (own && tracker->flags & CLIENT_NOLOOP)) return;
+    if (own)
+        add_own(by, key.data ? key : BYTES(""));
+    else
+        choose(by->wakes, chosen, tracker);
+}
+
+void invalidation_key(struct invalidator *by, struct bytes key, const struct readers *readers) {
     struct chosen chosen;
     choose_nobody(&chosen);
     trackers_lock();
-    for (uint32_t i = 0; i < count; i++) {
-        struct tracker *tracker = trackers_find(readers[i]);
-        bool own = tracker && tracker->id == by->own.client_id;
-        if (!tracker || tracker->flags & CLIENT_BCAST || (own && tracker->flags & CLIENT_NOLOOP)) continue;
-        if (own)
-            add_own(by, key.data ? key : BYTES(""));
-        else
-            choose(by->wakes, &chosen, tracker);
-    }
+    for (uint32_t near = readers->near; near; near &= near - 1)
+        choose_reader(by, &chosen, key, readers->first + (uint32_t)__builtin_ctz(near));
+    for (uint32_t i = 0; i < readers->count; i++) choose_reader(by, &chosen, key, readers->others[i]);
     tell_of_key(by->wakes, &chosen, key);
     trackers_unlock();
 }

@@ -32,8 +32,15 @@ struct invalidator {
     bool changed_all;      /* there was no memory for one */
 };
 
+/* The low halves of clients' ids: `first` + i for each bit i of `near`, and `count` others. Nobody is named twice. */
+struct readers {
+    uint32_t first, near;
+    const uint32_t *others;
+    uint32_t count;
+};
+
 /* The key has been changed, and these clients have read it. */
-void invalidation_key(struct invalidator *by, struct bytes key, const uint32_t *readers, uint32_t count);
+void invalidation_key(struct invalidator *by, struct bytes key, const struct readers *readers);
 /* A database has been emptied: all who track are told that all they have is invalid. */
 void invalidation_all(struct invalidator *by);
 /* It could not be noted what the running command's client has read. */

@@ -368,7 +368,7 @@ static inline void note_plain(struct call *call, const struct request *request) 
         return;
     }
     struct key key = {request->args.argv[request->lone_key], request->hash[request->lone_key]};
-    if (!request->chain || !tracking_knows(request->chain, key, (uint32_t)call->client->id))
+    if (!request->tracked_place || !tracking_knows(request->tracked_place, key, (uint32_t)call->client->id))
         tracked_note(call, key);
 }
 
@@ -377,9 +377,11 @@ static inline void note_plain(struct call *call, const struct request *request) 
  * where no journal is open, and for commands that feed nobody who waits, nothing of that is left. */
 static inline __attribute__((always_inline)) unsigned
 run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsigned done, unsigned count) {
-    bool recorded = how == PLAIN_RECORDED, feeds = how != PLAIN_ALONE;
-    uint32_t others = recorded ? 0 : EAR_JOURNAL; /* it began to listen in the middle of the batch */
+    bool recorded = how == PLAIN_RECORDED;
     const struct command *command = batch[done].command;
+    /* The journal began to listen in the middle of the batch; or it needs more stripes (needs_more). */
+    uint32_t others = (recorded ? 0 : EAR_JOURNAL) |
+                      (how != PLAIN_ALONE && command->flags & CMD_FEEDS ? EAR_MOVERS : 0);
     bool noted = how == PLAIN_TRACKED && command->flags & CMD_READONLY;
     void (*run)(struct call *) = command->run;
     uint64_t errors = call->reply->errors;
@@ -400,7 +402,7 @@ run_plain_as(enum plain_way how, struct call *call, struct request *batch, unsig
         if (recorded) call->raw = bytes_of_request(executor_of(call), &batch[done]);
         if (stripes.locking) prefetch_lock(batch, done + LOCKS_AHEAD, count);
         stripe_lock(stripe);
-        if (__builtin_expect((stripe->ears & others) || (feeds && needs_more(command, stripe)), 0)) {
+        if (__builtin_expect((stripe->ears & others) != 0, 0)) {
             stripe_unlock(stripe);
             batch[done].plain = false; /* it is run by run_locked */
             break;
@@ -440,19 +442,21 @@ static __attribute__((noinline)) unsigned run_plain_recorded(struct call *call, 
     return run_plain_as(PLAIN_RECORDED, call, batch, done, count);
 }
 
-/* Of a client that tracks, before the entries of its batch are asked for: when these are on their way, chains are there. */
-static __attribute__((noinline)) void prefetch_chains(const struct request *batch, unsigned count) {
-    for (unsigned i = 0; i < count; i++)
-        if (batch[i].lone_key)
-            tracking_prefetch_chain(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
+/* Of a client that tracks, before the entries of its batch are asked for: when these are on their way, buckets are there. */
+static __attribute__((noinline)) void prefetch_tracked(struct request *batch, unsigned count) {
+    for (struct request *request = batch; request < batch + count; request++)
+        if (request->lone_key)
+            request->tracked_bucket =
+                tracking_prefetch_bucket(&stripes.all[request->stripe], request->hash[request->lone_key]);
 }
 
 static void prefetch_records(struct request *batch, unsigned done, unsigned count) {
     if (!(batch[done].command->flags & CMD_READONLY)) return;
-    for (unsigned i = done; i < count; i++)
-        if (batch[i].lone_key)
-            batch[i].chain =
-                tracking_prefetch_record(&stripes.all[batch[i].stripe], batch[i].hash[batch[i].lone_key]);
+    for (struct request *request = batch + done; request < batch + count; request++) {
+        const struct tracked_bucket *bucket = request->lone_key ? request->tracked_bucket : NULL;
+        request->tracked_place = bucket ? tracking_prefetch_record(bucket, request->hash[request->lone_key])
+                                        : NULL;
+    }
 }
 
 static __attribute__((noinline)) unsigned run_plain_tracked(struct call *call, struct request *batch,
@@ -513,10 +517,11 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
     struct request *batch = executor->batch;
     unsigned done = 0;
     bool held = false, recorded = executor->effects.journal && journal_listens();
+    bool looked = tracked_always(client);
     assert(count <= BATCH_REQUESTS && executor_of(call) == executor);
     if (count == 0) return 0;
     if (executor->effects.journal) durable_prepare(executor);
-    if (count > 1 && tracked_always(client)) prefetch_chains(batch, count);
+    if (looked) prefetch_tracked(batch, count);
     if (count > 1 || batch->key_count > 1) prefetch_entries(batch, count, client->db);
     call->client = client;
     call->reply = reply;
@@ -533,6 +538,8 @@ unsigned dispatch_batch(struct executor *executor, struct client *client, struct
                    : batch[done].command->flags & CMD_FEEDS ? run_plain_feeding(call, batch, done, count)
                                                             : run_plain(call, batch, done, count);
         } else if (batch[done].plain && tracked_path(call, batch[done].command)) {
+            if (!looked) prefetch_tracked(batch + done, count - done);
+            looked = true;
             done = run_plain_tracked(call, batch, done, count);
         } else {
             held = run_request(call, &batch[done]) == HELD;

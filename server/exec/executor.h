@@ -24,8 +24,9 @@ struct request {
     uint32_t hash_capacity;
     /* Of the lone key. Found without the lock: only a prefetch hint, it may be stale when the request runs. */
     const struct bucket *bucket;
-    struct tracked *const
-        *chain;        /* where what a client tracks is to be looked for; written where it is used */
+    /* Where what a client tracks is to be looked for, or NULL; written where they are used. */
+    const struct tracked_bucket *tracked_bucket;
+    struct tracked *const *tracked_place;
     uint32_t stripe;   /* the one stripe of its keys, or STRIPE_NONE, _MANY (executor.sets), _ALL */
     uint32_t lone_key; /* its only key argument, 0: none or several */
     struct command_key

@@ -51,7 +51,7 @@ struct stripe {
     struct waiters *waiters;                    /* NULL while nobody waits */
     struct tracking *tracking;                  /* NULL while nobody tracks any of them */
     struct stripe_marks *marks;                 /* one of stripes.marks */
-    struct chains *chains;                      /* of its table; once made it stays */
+    struct tracked_buckets *tracked;            /* of its table; once made they stay */
     unsigned owner;                             /* the shard that looks after it: expiry, upkeep */
     uint32_t lock __attribute__((aligned(64))); /* futex: 0 free, 1 held */
     uint32_t waited;                            /* somebody may sleep until the lock is free */

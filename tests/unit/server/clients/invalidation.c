@@ -52,9 +52,10 @@ static struct bytes heard(struct conn *conn) {
 #define ALL                     INVALID("_\r\n")
 
 static void change(const char *key) {
-    const uint32_t readers[] = {(uint32_t)a->client.id, (uint32_t)b->client.id, (uint32_t)c->client.id,
-                                12345};
-    invalidation_key(&by, bytes_of(key), readers, 4);
+    const uint32_t others[] = {(uint32_t)c->client.id, 12345};
+    struct readers readers = {.first = (uint32_t)a->client.id, .near = 1, .others = others, .count = 2};
+    readers.near |= UINT32_C(1) << ((uint32_t)b->client.id - readers.first) | UINT32_C(1) << 31;
+    invalidation_key(&by, bytes_of(key), &readers);
 }
 
 static void readers_hear_on_their_shards(void) {

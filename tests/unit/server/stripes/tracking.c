@@ -7,7 +7,7 @@
 #include "tests/unit/effect_fixture.h"
 #include "tests/unit/failing_memory.h"
 
-enum { MANY = 20000 };
+enum { MANY = 20000, READERS_MOST = 1000 };
 
 static void finish(void) {
     stripes_close();
@@ -19,16 +19,34 @@ static void note(const char *name, uint32_t reader) {
     CHECK(tracking_note(stripe, key_of(name), reader) != TRACKING_NO_MEMORY);
 }
 
+static int order_of(const void *a, const void *b) {
+    uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
+    return (one > other) - (one < other);
+}
+
+/* In ascending order. */
+static unsigned list_readers(const struct tracked *tracked, uint32_t *all) {
+    struct readers readers = tracked_readers(tracked);
+    unsigned count = 0;
+    CHECK(readers.near & 1);
+    for (unsigned i = 0; i < 32; i++)
+        if (readers.near >> i & 1) all[count++] = readers.first + i;
+    for (uint32_t i = 0; i < readers.count; i++) all[count++] = readers.others[i];
+    CHECK(count <= READERS_MOST);
+    qsort(all, count, sizeof *all, order_of);
+    return count;
+}
+
 /* Takes the key out: its readers, as text. */
 static const char *readers_of(const char *name) {
     static char text[4096];
-    uint32_t count;
+    uint32_t readers[READERS_MOST];
     size_t len = 0;
     struct tracked *tracked = tracking_take(stripe, key_of(name));
     if (!tracked) return "";
     CHECK_BYTES(tracked_name(tracked), bytes_of(name));
-    const uint32_t *readers = tracked_readers(tracked, &count);
-    for (uint32_t i = 0; i < count; i++)
+    unsigned count = list_readers(tracked, readers);
+    for (unsigned i = 0; i < count; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, "%s%u", i ? " " : "", readers[i]);
     tracking_free(stripe, tracked);
     return text;
@@ -52,26 +70,74 @@ static void readers_are_noted_once_and_taken_once(void) {
     finish();
 }
 
-static bool knows(struct tracked *const *chain, const char *name, uint32_t reader) {
-    return tracking_knows(chain, key_of(name), reader);
+/* Those near each other are bits, whichever of them came first; others are not, and all are found. */
+static void readers_near_and_far_are_told_apart(void) {
+    static const uint32_t near[] = {100, 131, 120, 99, 68, 132, 70, 200, 69, 4, 131};
+    begin();
+    for (unsigned i = 0; i < 10; i++) note("a", near[i]);
+    CHECK_INT(tracking_totals().readers, 10);
+    for (unsigned i = 0; i < 11; i++) CHECK(tracking_note(stripe, key_of("a"), near[i]) == TRACKING_KNOWN);
+    CHECK(!strcmp(readers_of("a"), "4 68 69 70 99 100 120 131 132 200"));
+    note("b", 50), note("b", 20), note("b", 30), note("b", 19), note("b", 51), note("b", 52);
+    CHECK(!strcmp(readers_of("b"), "19 20 30 50 51 52")); /* 19 to 50 are bits */
+    note("c", UINT32_MAX), note("c", 0), note("c", 31), note("c", UINT32_MAX - 1);
+    CHECK(!strcmp(readers_of("c"), "0 31 4294967294 4294967295"));
+    finish();
+}
+
+/* Beside a list of what was noted, with steps of all lengths between the readers of a key. */
+static void random_readers_are_noted_once(void) {
+    begin();
+    uint32_t random = 12345;
+    for (unsigned spread = 8; spread <= 4096; spread *= 2) {
+        static bool noted[4096];
+        char expected[8192];
+        unsigned count = 0;
+        size_t len = 0;
+        memset(noted, 0, sizeof noted);
+        for (unsigned i = 0; i < 60; i++) {
+            random = random * 1664525 + 1013904223;
+            uint32_t reader = (random >> 8) % spread;
+            enum tracking_noted found = tracking_note(stripe, key_of("some key"), reader);
+            CHECK(found == (noted[reader] ? TRACKING_KNOWN : TRACKING_NEW));
+            count += !noted[reader];
+            noted[reader] = true;
+        }
+        CHECK_INT(tracking_totals().readers, count);
+        for (uint32_t reader = 0; reader < 4096; reader++)
+            if (noted[reader])
+                len +=
+                    (size_t)snprintf(expected + len, sizeof expected - len, "%s%u", len ? " " : "", reader);
+        CHECK(!strcmp(readers_of("some key"), expected));
+    }
+    finish();
+}
+
+static bool knows(struct tracked *const *place, const char *name, uint32_t reader) {
+    return tracking_knows(place, key_of(name), reader);
+}
+
+static struct tracked *const *place_of(const char *name) {
+    const struct tracked_bucket *bucket = tracking_prefetch_bucket(stripe, key_of(name).hash);
+    return bucket ? tracking_prefetch_record(bucket, key_of(name).hash) : NULL;
 }
 
 static void what_is_noted_is_known_where_it_is_looked_for(void) {
     begin();
-    CHECK(!tracking_prefetch_record(stripe, key_of("a").hash));
+    CHECK(!tracking_prefetch_bucket(stripe, key_of("a").hash));
     for (uint32_t reader = 1; reader < 80; reader += 2) {
         note("a", reader);
-        struct tracked *const *chain = tracking_prefetch_record(stripe, key_of("a").hash);
-        CHECK(chain && knows(chain, "a", 1) && knows(chain, "a", reader));
-        CHECK(!knows(chain, "a", reader + 1) && !knows(chain, "a", 0) && !knows(chain, "b", 1));
+        struct tracked *const *place = place_of("a");
+        CHECK(place && knows(place, "a", 1) && knows(place, "a", reader));
+        CHECK(!knows(place, "a", reader + 1) && !knows(place, "a", 0) && !knows(place, "b", 1));
     }
-    struct tracked *const *chain = tracking_prefetch_record(stripe, key_of("a").hash);
+    struct tracked *const *place = place_of("a");
     CHECK(strcmp(readers_of("a"), "") != 0);
-    CHECK(!knows(chain, "a", 1)); /* the place lasts, and nothing is there any more */
+    CHECK(!knows(place, "a", 1)); /* the place lasts, and nothing is there any more */
     note("a", 7);
-    CHECK(knows(chain, "a", 7) && !knows(chain, "a", 1));
+    CHECK(knows(place, "a", 7) && !knows(place, "a", 1));
     tracking_clear(stripe);
-    CHECK(!knows(chain, "a", 7));
+    CHECK(!knows(place, "a", 7));
     finish();
 }
 
@@ -131,10 +197,9 @@ static void long_names_and_many_readers_have_memory_of_their_own(void) {
     CHECK(!strcmp(readers_of(name), "1"));
     for (uint32_t i = 600; i > 0; i--) note("read by all", i);
     CHECK_INT(tracking_totals().readers, 3 + 600);
-    uint32_t count;
+    uint32_t readers[READERS_MOST];
     struct tracked *tracked = tracking_take(stripe, key_of("read by all"));
-    const uint32_t *readers = tracked_readers(tracked, &count);
-    CHECK(count == 600 && readers[0] == 1 && readers[599] == 600);
+    CHECK(list_readers(tracked, readers) == 600 && readers[0] == 1 && readers[599] == 600);
     tracking_free(stripe, tracked);
     finish();
 }
@@ -148,8 +213,7 @@ static void without_memory_nothing_is_noted(void) {
         memory_left = left;
         for (unsigned i = 0; i < 300; i++) {
             snprintf(name, sizeof name, "%u", i % 200);
-            tracking_prefetch_chain(stripe, key_of(name).hash),
-                tracking_prefetch_record(stripe, key_of(name).hash);
+            (void)place_of(name);
             bool ok = tracking_note(stripe, key_of(name), i) == TRACKING_NEW;
             noted += ok;
             failed += !ok;
@@ -165,6 +229,8 @@ static void without_memory_nothing_is_noted(void) {
 
 int main(void) {
     RUN(readers_are_noted_once_and_taken_once);
+    RUN(readers_near_and_far_are_told_apart);
+    RUN(random_readers_are_noted_once);
     RUN(what_is_noted_is_known_where_it_is_looked_for);
     RUN(many_keys_are_found_while_the_table_grows);
     RUN(any_key_is_taken_until_there_is_none);
