@@ -209,8 +209,8 @@ static struct leaf *with_last(struct leaf *leaf, const struct tree_item *item) {
     return more;
 }
 
-/* Few of one score and many, with members of all lengths: those that are there, and others, which would stand anywhere
- * among these. */
+/* Few of one score and many, with members of all lengths: those that are there, and others that would stand before,
+ * between or behind those. */
 static void members_of_one_score_are_found_by_their_bytes(void) {
     enum { GROUPS = 3, MOST = 9 };
     char text[300];
