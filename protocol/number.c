@@ -16,13 +16,38 @@
 
 /* Integers */
 
+/* Eight characters less '0' each: digits are at most 9. */
+static inline uint64_t load_digits(const char *at) {
+    return load_u64(at) ^ 0x3030303030303030;
+}
+
 /* What eight digits say, added up in pairs, then fours (Lemire, "Quickly parsing eight digits", 2018). False if one of
  * them is no digit. */
-static inline bool parse_eight_digits(const char *at, uint64_t *value) {
-    uint64_t word = load_u64(at) ^ 0x3030303030303030, pairs = 0x000000ff000000ff;
+static inline bool add_up_digits(uint64_t word, uint64_t *value) {
+    uint64_t pairs = 0x000000ff000000ff;
     if (((word + 0x7676767676767676) | word) & 0x8080808080808080) return false;
     word = word * 10 + (word >> 8);
     *value = ((word & pairs) * 0x000f424000000064 + (word >> 16 & pairs) * 0x0000271000000001) >> 32;
+    return true;
+}
+static inline bool parse_eight_digits(const char *at, uint64_t *value) {
+    return add_up_digits(load_digits(at), value);
+}
+
+/* clang-format off */
+static const uint64_t powers_of_ten[20] = {
+    1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
+    10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u, 1000000000000000u,
+    10000000000000000u, 100000000000000000u, 1000000000000000000u, 10000000000000000000u,
+};
+/* clang-format on */
+
+/* What 9 to 16 digits say: the first eight, and the last eight, of which those that were among the first are zeroes. */
+static inline bool parse_many_digits(const char *at, size_t len, uint64_t *value) {
+    uint64_t first, last, new_ones = UINT64_MAX << (128 - 8 * len);
+    if (!parse_eight_digits(at, &first)) return false;
+    if (!add_up_digits(load_digits(at + len - 8) & new_ones, &last)) return false;
+    *value = first * powers_of_ten[len - 8] + last;
     return true;
 }
 
@@ -70,14 +95,6 @@ bool number_parse_i64(struct bytes text, int64_t *out) {
     return true;
 }
 
-/* clang-format off */
-static const uint64_t powers_of_ten[20] = {
-    1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
-    10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u, 1000000000000000u,
-    10000000000000000u, 100000000000000000u, 1000000000000000000u, 10000000000000000000u,
-};
-/* clang-format on */
-
 size_t number_digits_u64(uint64_t value) {
     /* 1233 / 4096 is just above log10(2): the estimate is right or one short of a power of ten. */
     unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
@@ -122,6 +139,10 @@ static bool parse_short_decimal(struct bytes text, double *out) {
     bool negative = text.data[0] == '-';
     size_t i = negative, digits = 0, point = SIZE_MAX;
     uint64_t value = 0;
+    if (text.len >= 9 && text.len <= 15 && parse_many_digits(text.data, text.len, &value)) {
+        *out = (double)value;
+        return true;
+    }
     if (text.len >= i + 8 && parse_eight_digits(text.data + i, &value)) i += 8; /* digits alone, as a rule */
     for (unsigned digit; i < text.len && (digit = (unsigned)(unsigned char)text.data[i] - '0') <= 9; i++)
         value = value * 10 + digit;

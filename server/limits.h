@@ -48,7 +48,8 @@ enum {
     RECEIVE_BUFFERS_LEAST = 16, /* and so many offered when few come at once */
     RECEIVE_BUFFER_SIZE = 16 * 1024,
     BATCH_REQUESTS = 16,         /* parsed and prefetched together, */
-    BATCH_INPUT = 8 * 1024,      /* or fewer, if they have so many bytes: each may have hundreds of members */
+    BATCH_INPUT = 8 * 1024,      /* or fewer, if they have so many bytes, */
+    BATCH_ARGS = 384,            /* or so many arguments: each may have hundreds of members */
     TURN_REQUESTS = 1024,        /* of one connection, before the others have their turn, */
     TURN_BYTES = 64 * 1024,      /* or so many bytes of them, */
     TURN_US = 200,               /* or what has taken so long, */
@@ -86,6 +87,7 @@ enum {
     TIDY_DELAY_MS = 100, /* from the moment when memory is there to be freed: most is wanted again at once */
 };
 
+_Static_assert(BATCH_ARGS >= 21 * BATCH_REQUESTS, "requests of ten keys and values are a whole batch");
 _Static_assert(MAX_STRIPES <= 256 && (MAX_STRIPES & (MAX_STRIPES - 1)) == 0,
                "stripes come from one byte of the hash");
 _Static_assert(RECEIVE_BUFFER_SIZE <= DIRECT_READ_MIN,

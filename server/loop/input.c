@@ -110,6 +110,7 @@ static void note_head(struct shard *shard, const struct request *request, const 
 
 struct parsed {
     unsigned count;             /* requests, in the shard's batch */
+    uint32_t args;              /* of all of them */
     size_t used;                /* the bytes they took */
     enum request_status status; /* of what stands behind them; READY: it was not looked at */
 };
@@ -127,7 +128,9 @@ static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struc
     struct shard *shard = conn->shard;
     const struct request_head head = shard->head;
     const struct command *known = shard->head_command;
-    struct request *first = &shard->exec.batch[parsed->count], *last = &shard->exec.batch[most];
+    bool brief = head.count <= BATCH_ARGS / BATCH_REQUESTS; /* else the batch may end behind each */
+    struct request *first = &shard->exec.batch[parsed->count],
+                   *last = brief ? &shard->exec.batch[most] : first + 1;
     struct request *request = first;
     uint32_t lone_key = known->lone_key, db = conn->client.db;
     size_t used = parsed->used, took;
@@ -143,6 +146,7 @@ static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struc
     } while (++request < last && used < BATCH_INPUT && request_head_is(&head, rest));
     parsed->used = used;
     parsed->count += (unsigned)(request - first);
+    parsed->args += head.count * (uint32_t)(request - first);
     debug_assert(parsed->count <= most);
     return request > first;
 }
@@ -153,7 +157,8 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
     struct shard *shard = conn->shard;
     unsigned most = batch_size(conn);
     *parsed = (struct parsed){.status = REQUEST_READY};
-    while (parsed->count < most && parsed->used < len && parsed->used < BATCH_INPUT) {
+    while (parsed->count < most && parsed->used < len && parsed->used < BATCH_INPUT &&
+           parsed->args < BATCH_ARGS) {
         struct bytes rest = {data + parsed->used, len - parsed->used};
         if (is_alike(conn, rest) && parse_alike(conn, limits, rest, most, parsed)) continue;
         struct request *request = &shard->exec.batch[parsed->count];
@@ -171,6 +176,7 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
             return false;
         }
         if (!next.known) note_head(shard, request, rest.data);
+        parsed->args += request->args.argc;
         parsed->count++;
     }
     return true;

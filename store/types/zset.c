@@ -7,6 +7,7 @@
 
 #include "store/rdb/writer.h"
 #include "store/types/zset_parts.h"
+#include "store/values/leaf_score.h"
 #include "store/values/load.h"
 
 /* ---- Items ---------------------------------------------------------------------------------------- */
@@ -41,13 +42,12 @@ static const struct tree_guess *guess_of(const struct tree_guess *guesses, unsig
 
 static bool find_in_trees(const struct hash_seed *seed, const struct value *value, struct bytes member,
                           const struct tree_guess *guesses, struct zset_place *place) {
-    struct tree_item wanted = indexed(seed, member, 0), item;
+    struct tree_item wanted = indexed(seed, member, 0), item = {.parts = {member}};
     const struct tree_guess *entry = guess_of(guesses, ZSET_GUESS_ENTRY);
     bool more = tree_lower_bound_guessed(&place->entry, index_of(value), &wanted, entry);
     for (; more; more = tree_next(&place->entry)) {
-        tree_get(&place->entry, &item);
-        if (item.key.high != wanted.key.high) return false;
-        item.parts[0] = member;
+        if (leaf_hash(place->entry.leaf, place->entry.place) != wanted.key.high) return false;
+        item.score = leaf_score(place->entry.leaf, place->entry.place);
         if (tree_lower_bound_guessed(&place->item, collection_tree(value), &item,
                                      guess_of(guesses, ZSET_GUESS_ITEM)))
             return true;
@@ -59,10 +59,9 @@ bool zset_locate(const struct keyspace *ks, const struct value *value, struct by
                  const struct tree_guess *guesses, struct zset_place *place) {
     place->moved = guess_of(guesses, ZSET_GUESS_MOVED);
     if (value->kind == VALUE_OBJECT) {
-        struct tree_item item;
         if (!find_in_trees(ks->seed, value, member, guesses, place)) return false;
-        tree_get(&place->item, &item);
-        place->score = item.score; /* the index may have the other zero, in an entry too many */
+        /* Not the index's, which may have the other zero, in an entry too many. */
+        place->score = leaf_score(place->item.leaf, place->item.place);
         return true;
     }
     place->entry.leaf = place->item.leaf = NULL;
@@ -378,14 +377,14 @@ void zset_ahead(const struct keyspace *ks, const struct value *value, const stru
     for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, ahead->members[i]);
     tree_ahead_of_hashes(index, hashes, count, found);
     for (unsigned i = 0; i < count; i++) {
-        struct tree_item *item = &items[there], wanted = {.key.high = hashes[i]};
+        struct tree_item wanted = {.key.high = hashes[i]};
         bool equal;
         unsigned place = leaf_lower_bound(found[i].leaf, &wanted, &equal);
         if (!equal) continue;
         found[i].guess.place = (uint16_t)place;
         ahead->guesses[i * ZSET_GUESSES + ZSET_GUESS_ENTRY] = found[i].guess;
-        leaf_get(found[i].leaf, place, 0, item);
-        item->parts[0] = ahead->members[i];
+        items[there] =
+            (struct tree_item){.score = leaf_score(found[i].leaf, place), .parts = {ahead->members[i]}};
         of[there++] = (uint8_t)i;
     }
     ahead_of_scores(tree, items, of, there, ahead->guesses + ZSET_GUESS_ITEM);

@@ -615,13 +615,25 @@ struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, struct leaf_part
 
 /* ---- Changing in place ---------------------------------------------------------------------------- */
 
-/* Makes room for another element in a column, whose beginning moves by what those before it take. */
+/* The next column that a kind has; COLUMNS if there is none. */
+FOR_ANY unsigned column_behind(const struct shape *shape, unsigned column) {
+    if (column < SCORES && shape->widths[SCORES]) return SCORES;
+    if (column < TAGS && shape->widths[TAGS]) return TAGS;
+    return column < LENS && shape->widths[LENS] ? LENS : COLUMNS;
+}
+/* Bytes of `behind` elements at the end of a column and of `before` at the beginning of the next one, which lie side by side
+ * and move together. */
+FOR_ANY size_t bytes_between(const struct shape *shape, unsigned column, size_t behind, size_t before) {
+    unsigned next = column_behind(shape, column);
+    return shape->widths[column] * behind + (next < COLUMNS ? shape->widths[next] * before : 0);
+}
+
+/* Makes room for another element in a column. */
 FOR_ANY void open_column(const struct shape *shape, struct leaf *leaf, unsigned column, unsigned place) {
     size_t count = leaf->head.count, width = shape->widths[column];
-    char *from = column_in(shape, leaf, column, count), *to = column_in(shape, leaf, column, count + 1);
-    if (width == 0) return;
-    if (place < count) memmove(to + width * (place + 1), from + width * place, width * (count - place));
-    if (shape->before[column] && place > 0) memmove(to, from, width * place);
+    size_t bytes = bytes_between(shape, column, count - place, place);
+    char *from = column_in(shape, leaf, column, count) + width * place;
+    if (width > 0 && bytes > 0) memmove(from + shape->before[column] + width, from, bytes);
 }
 
 /* The same in all, from the last one to the first. */
@@ -636,11 +648,10 @@ FOR_ANY void open_columns(const struct shape *shape, struct leaf *leaf, unsigned
 /* Takes `gone` elements out of a column. */
 FOR_ANY void close_column(const struct shape *shape, struct leaf *leaf, unsigned column, unsigned place,
                           unsigned gone) {
-    size_t count = leaf->head.count, width = shape->widths[column], behind = count - gone - place;
-    char *from = column_in(shape, leaf, column, count), *to = column_in(shape, leaf, column, count - gone);
-    if (width == 0) return;
-    if (shape->before[column] && place > 0) memmove(to, from, width * place);
-    if (behind > 0) memmove(to + width * place, from + width * (place + gone), width * behind);
+    size_t count = leaf->head.count, width = shape->widths[column];
+    size_t bytes = bytes_between(shape, column, count - gone - place, place);
+    char *from = column_in(shape, leaf, column, count) + width * (place + gone);
+    if (width > 0 && bytes > 0) memmove(from - (shape->before[column] + width) * gone, from, bytes);
 }
 
 /* The same in all, from the first one to the last. */
@@ -870,7 +881,7 @@ static unsigned score_bound(const struct leaf *leaf, double score) {
         half = (left + 1) / 2;
         double other;
         memcpy(&other, scores + 8 * (low + half - 1), sizeof other);
-        low += other < score ? half : 0;
+        low += half & -(unsigned)(other < score); /* nobody could guess which: no jump */
     }
     return low;
 }
@@ -881,11 +892,13 @@ static double score_at(const struct leaf *leaf, unsigned place) {
     return score;
 }
 
-static int compare_member(const struct leaf *leaf, unsigned place, struct bytes member, size_t *offset) {
-    const struct shape *shape = &shapes[TREE_SCORES];
+/* The order of the member that begins there and this one. */
+static inline int compare_member(const struct leaf *leaf, unsigned place, size_t offset,
+                                 struct bytes member) {
     struct block *block;
-    *offset = offset_in(shape, leaf, place);
-    return bytes_compare(part_bytes(leaf, lens_in(shape, leaf)[place], *offset, &block), member);
+    struct bytes own = part_bytes(leaf, lens_in(&shapes[TREE_SCORES], leaf)[place], offset, &block);
+    if (own.len == member.len && same_bytes(own.data, member.data, member.len)) return 0;
+    return bytes_compare(own, member);
 }
 
 /* Is this the first place whose score is not below this one? */
@@ -902,22 +915,42 @@ unsigned leaf_score_ahead(const struct leaf *leaf, double score) {
     return place;
 }
 
-static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, unsigned guess,
-                                bool *equal, size_t *offset) {
-    unsigned low = is_score_bound(leaf, item->score, guess) ? guess : score_bound(leaf, item->score);
-    unsigned end = low;
-    while (end < leaf->head.count && score_at(leaf, end) == item->score) end++;
+/* Of members with one score, [low, end), the first that is not below this one. */
+static unsigned bound_in_members(const struct leaf *leaf, struct bytes member, unsigned low, unsigned end,
+                                 size_t *offset) {
     while (low < end) {
         unsigned middle = low + (end - low) / 2;
-        int order = compare_member(leaf, middle, item->parts[0], offset);
-        if (order == 0) {
-            *equal = true;
-            return middle;
-        }
+        *offset = offset_in(&shapes[TREE_SCORES], leaf, middle);
+        int order = compare_member(leaf, middle, *offset, member);
+        if (order == 0) return middle;
         if (order < 0)
             low = middle + 1;
         else
             end = middle;
+    }
+    *offset = offset_in(&shapes[TREE_SCORES], leaf, low);
+    return low;
+}
+
+static unsigned bound_in_scores(const struct leaf *leaf, const struct tree_item *item, unsigned guess,
+                                bool *equal, size_t *offset) {
+    enum { FEW = 4 };
+    unsigned count = leaf->head.count;
+    unsigned low = is_score_bound(leaf, item->score, guess) ? guess : score_bound(leaf, item->score);
+    if (low == count || score_at(leaf, low) != item->score) return low;
+    if (low + FEW < count && score_at(leaf, low + FEW) == item->score) {
+        unsigned end = low + FEW;
+        while (end < count && score_at(leaf, end) == item->score) end++;
+        low = bound_in_members(leaf, item->parts[0], low, end, offset);
+        *equal = low < end && compare_member(leaf, low, *offset, item->parts[0]) == 0;
+        return low;
+    }
+    *offset = offset_in(&shapes[TREE_SCORES], leaf, low);
+    for (; low < count && score_at(leaf, low) == item->score; low++) {
+        int order = compare_member(leaf, low, *offset, item->parts[0]);
+        *equal = order == 0;
+        if (order >= 0) break;
+        *offset += element_size(&shapes[TREE_SCORES], leaf, low, *offset);
     }
     return low;
 }

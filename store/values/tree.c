@@ -141,23 +141,43 @@ static void begin(struct tree_cursor *cursor, const struct tree *tree) {
     cursor->offset = 0;
 }
 
-/* Into a child, which was asked for before where the way is guessed. */
-static struct node *step(struct tree_cursor *cursor, struct node *node, unsigned at, bool guessed) {
+/* Into a child. */
+static struct node *step(struct tree_cursor *cursor, struct node *node, unsigned at) {
     assert(cursor->depth < TREE_LEVELS && at < node->count);
     cursor->ways[cursor->depth].node = inner_of(node);
     cursor->ways[cursor->depth++].at = at;
     struct node *child = inner_child(inner_of(node), at);
-    if (!guessed) tree_ask_for(node, child);
+    tree_ask_for(node, child);
     return child;
 }
 
 static void descend(struct tree_cursor *cursor, struct node *node, struct tree_target *target) {
     while (node->level > 0) {
         const struct inner *inner = inner_of(node);
-        unsigned at = tree_choose_guessed(inner, target, cursor->depth);
+        unsigned at = tree_choose(inner, target);
         tree_enter(inner, at, target);
-        node = step(cursor, node, at, target->guess);
+        node = step(cursor, node, at);
     }
+    cursor->leaf = leaf_of(node);
+    assert(cursor->leaf->head.count > 0);
+}
+
+/* The same to a key of so many words. */
+static inline __attribute__((always_inline)) void
+descend_to_key(struct tree_cursor *cursor, const struct tree_target *target, unsigned words) {
+    struct node *node = cursor->tree->root;
+    unsigned depth = 0;
+    for (; node->level > 0; depth++) {
+        struct inner *inner = inner_of(node);
+        unsigned at = words == 1 ? tree_child_guessed(inner, target->key.high, target->guess, depth)
+                                 : tree_choose_guessed(inner, target, depth);
+        assert(depth < TREE_LEVELS && at < node->count);
+        cursor->ways[depth].node = inner;
+        cursor->ways[depth].at = at;
+        node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
+        if (target->guess == NULL) tree_ask_for(&inner->head, node); /* else that was done before */
+    }
+    cursor->depth = depth;
     cursor->leaf = leaf_of(node);
     assert(cursor->leaf->head.count > 0);
 }
@@ -173,7 +193,7 @@ static bool change_leaf(struct tree_cursor *cursor, bool forward) {
         if (forward ? at + 1 < inner->head.count : at > 0) {
             struct tree_target target = {.to = forward ? TREE_TO_FRONT : TREE_TO_BACK};
             cursor->depth--;
-            descend(cursor, step(cursor, &inner->head, forward ? at + 1 : at - 1, false), &target);
+            descend(cursor, step(cursor, &inner->head, forward ? at + 1 : at - 1), &target);
             cursor->place = forward ? 0 : cursor->leaf->head.count - 1u;
             cursor->offset = leaf_offset(cursor->leaf, cursor->place);
             return true;
@@ -283,7 +303,10 @@ bool tree_lower_bound_guessed(struct tree_cursor *cursor, const struct tree *tre
     begin(cursor, tree);
     if (tree->root == NULL) return false;
     target.guess = guess;
-    descend(cursor, tree->root, &target);
+    if (tree_key_words[tree->kind] == 1)
+        descend_to_key(cursor, &target, 1);
+    else
+        descend_to_key(cursor, &target, 2);
     if (guess) cursor->place = guess->place;
     bool equal = leaf_seek(cursor->leaf, item, UINT64_MAX, &cursor->place, &offset);
     if (cursor->place == cursor->leaf->head.count) {
@@ -311,7 +334,7 @@ void tree_select(struct tree_cursor *cursor, const struct tree *tree, uint64_t p
             tree_enter(inner, at, &target);
             first = false;
         }
-        node = step(cursor, node, at, false);
+        node = step(cursor, node, at);
     }
     cursor->leaf = leaf_of(node);
     cursor->place = (unsigned)target.position;

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "store/values/leaf_score.h"
 #include "store/values/tree_split.h"
 
 enum {
@@ -656,10 +657,8 @@ static bool take_and_know(struct tree *tree, const struct tree_context *context,
 static unsigned place_of_score(const struct leaf *leaf, unsigned place, const struct tree_item *item,
                                bool *found) {
     for (*found = false; place < leaf->head.count; place++) {
-        struct tree_item other;
-        leaf_get(leaf, place, 0, &other);
-        if (other.key.high != item->key.high) break;
-        if ((*found = other.score == item->score)) break;
+        if (leaf_hash(leaf, place) != item->key.high) break;
+        if ((*found = leaf_score(leaf, place) == item->score)) break;
     }
     return place;
 }
@@ -694,10 +693,7 @@ enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context 
 enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
                                const struct tree_item *item, double score) {
     struct way way;
-    struct tree_item entry = *item;
-    struct leaf_item ready = {.item = &entry};
     assert(tree->kind == TREE_INDEX);
-    entry.score = score;
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
@@ -705,8 +701,7 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
     if (found) way.place = place_of_score(way.leaf, way.place, item, &found);
     if (!found) return TREE_UNCHANGED;
     if (!own_leaf(tree, context, &way)) return TREE_NO_MEMORY;
-    bool done = leaf_replace(way.leaf, way.place, &ready);
-    assert(done); /* entries of an index are of one size */
+    leaf_set_score(way.leaf, way.place, score);
     return TREE_REPLACED;
 }
 
@@ -719,14 +714,9 @@ static bool is_open(const struct tree *tree, const struct tree_cursor *cursor) {
 }
 
 bool tree_rescore_at(struct tree *tree, const struct tree_cursor *cursor, double score) {
-    struct tree_item entry;
-    struct leaf_item ready = {.item = &entry};
     assert(tree->kind == TREE_INDEX);
     if (!is_open(tree, cursor)) return false;
-    tree_get(cursor, &entry);
-    entry.score = score;
-    bool done = leaf_replace(cursor->leaf, cursor->place, &ready);
-    assert(done); /* entries of an index are of one size */
+    leaf_set_score(cursor->leaf, cursor->place, score);
     return true;
 }
 
@@ -767,7 +757,7 @@ bool tree_move_from(struct tree *tree, const struct tree_context *context, const
         struct way from = way_of(cursor);
         count_on_way(tree, &to, 1);
         from.place += to.leaf == from.leaf && to.place <= from.place;
-        from.offset = leaf_offset(from.leaf, from.place);
+        from.offset = to.leaf == from.leaf ? leaf_offset(from.leaf, from.place) : cursor->offset;
         found = take(tree, context, &from);
     }
     assert(found); /* nothing on its way is shared: it takes no memory */

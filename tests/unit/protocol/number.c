@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "tests/check.h"
 
@@ -107,6 +108,10 @@ static void doubles_are_read_as_redis_does(void) {
     check_double_text("-Infinity", true, -INFINITY);
     check_double_text("0.1", true, 0.1);
     check_double_text("123456789012345", true, 123456789012345.0);
+    check_double_text("000000000000000", true, 0.0);
+    check_double_text("000000054321", true, 54321);
+    check_double_text("99999999", true, 99999999);
+    check_double_text("999999999", true, 999999999);
     check_double_text("1234567890123456789", true, 1234567890123456789.0);
     const char *invalid[] = {"",  "nan", "-nan", "1e400", "-1e400", "1e-400", " 1", "1 ",
                              "-", ".",   "1_0",  "\n1",   "1..2",   "1.2.3",  "-.", "x"};
@@ -114,6 +119,23 @@ static void doubles_are_read_as_redis_does(void) {
     double value;
     CHECK(!number_parse_double((struct bytes){"1\0", 2}, &value));
     CHECK(!number_parse_double((struct bytes){"1.5\0x", 5}, &value));
+}
+
+/* Each length, and each character in each place of it. */
+static void long_rows_of_digits_are_read_digit_by_digit(void) {
+    for (size_t len = 7; len <= 17; len++)
+        for (size_t at = 0; at < len; at++)
+            for (int c = ' '; c < 127; c++) {
+                if (c == 'e' || c == 'E') continue; /* what such an exponent makes is too large */
+                char text[20] = "12345678901234567", *end;
+                text[len] = '\0';
+                text[at] = (char)c;
+                bool space = c == ' ' && at == 0;
+                double expected = strtod(text, &end), value = 77;
+                bool valid = !space && end == text + len;
+                CHECK_INT(number_parse_double((struct bytes){text, len}, &value), valid);
+                CHECK(memcmp(&value, valid ? &expected : &(double){77}, sizeof value) == 0);
+            }
 }
 
 static void check_double(double expected) {
@@ -256,6 +278,7 @@ int main(void) {
     RUN(unsigned_integers_reach_2_to_the_64);
     RUN(integers_survive_a_round_trip);
     RUN(doubles_are_read_as_redis_does);
+    RUN(long_rows_of_digits_are_read_digit_by_digit);
     RUN(doubles_survive_a_round_trip);
     RUN(short_decimals_are_rounded_as_strtod_does);
     RUN(long_doubles_are_written_without_exponents);

@@ -182,6 +182,43 @@ static void a_batch_that_took_long_ends_the_turn_of_its_connection(void) {
     buffer_free(&replies);
 }
 
+/* A batch of requests with so many arguments ends behind the first that reaches the bound, be they alike and of one key
+ * (SADD) or of many keys (DEL). */
+static void a_batch_ends_where_its_arguments_are_many(void) {
+    enum { REQUESTS = 5, LONG_NS = 10 * TURN_US * 1000 };
+    static const struct {
+        const char *name;
+        unsigned args, in_batch;
+    } cases[] = {{"SADD", BATCH_ARGS, 1}, {"SADD", BATCH_ARGS - 1, 2}, {"SADD", BATCH_ARGS / 3, 3},
+                 {"DEL", BATCH_ARGS, 1},  {"DEL", BATCH_ARGS - 1, 2},  {"DEL", BATCH_ARGS / 3 - 1, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer data = {0};
+        char line[64];
+        for (unsigned request = 0; request < REQUESTS; request++) {
+            int len = snprintf(line, sizeof line, "*%u\r\n$%zu\r\n%s\r\n", cases[i].args,
+                               strlen(cases[i].name), cases[i].name);
+            CHECK(buffer_append(&data, (struct bytes){line, (size_t)len}, FIXTURE_SENT_MAX));
+            for (unsigned arg = 1; arg < cases[i].args; arg++)
+                CHECK(buffer_append(&data, BYTES("$1\r\nk\r\n"), FIXTURE_SENT_MAX));
+        }
+        fixture_open(4);
+        struct conn *conn = fixture_conn(shards);
+        shards->exec.clock.timed_ns = clock_monotonic_ns() -
+                                      LONG_NS; /* one batch is all there is in a turn */
+        conn_input(conn, data.data, data.len);
+        CHECK_INT(conn->turn_batches, 1);
+        CHECK_INT(output_unsent(&conn->output), cases[i].in_batch * strlen(":1\r\n"));
+        CHECK(conn_link_in(&conn->turn_link));
+        conn_link_out(&conn->turn_link);
+        receive(conn, NULL, 0);
+        CHECK_INT(sent.len, REQUESTS * strlen(":1\r\n"));
+        buffer_free(&sent);
+        fixture_conn_close(conn);
+        fixture_close();
+        buffer_free(&data);
+    }
+}
+
 /* Ever more allocations succeed before the rest fails: each time all is answered as it should be, or a refusal
  * says why, or the connection ends. */
 static void without_memory_requests_are_refused_or_the_connection_ends(void) {
@@ -247,6 +284,7 @@ int main(void) {
     RUN(more_than_a_turn_s_worth_goes_on_in_the_next);
     RUN(a_late_turn_ends_early);
     RUN(a_batch_that_took_long_ends_the_turn_of_its_connection);
+    RUN(a_batch_ends_where_its_arguments_are_many);
     RUN(without_memory_requests_are_refused_or_the_connection_ends);
     return 0;
 }

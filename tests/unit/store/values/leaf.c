@@ -188,6 +188,52 @@ static void bounds_are_those_of_the_order(void) {
     }
 }
 
+/* A member that begins with this letter. */
+static struct tree_item lettered(double score, char text[300], unsigned letter) {
+    static const size_t lens[] = {20, 1, 300, 9};
+    memset(text, 'x', 300);
+    text[0] = (char)('a' + letter);
+    return (struct tree_item){.score = score, .parts = {{text, lens[letter / 2 % 4]}}};
+}
+
+/* A new leaf with one member more at its end. */
+static struct leaf *with_last(struct leaf *leaf, const struct tree_item *item) {
+    struct leaf_item ready;
+    struct leaf_piece pieces[2] = {{.leaf = NULL}, {.leaf = NULL}};
+    CHECK(leaf_prepare(TREE_SCORES, item, &ready));
+    if (leaf) pieces[0] = leaf_piece(leaf, 0, leaf->head.count);
+    struct leaf *more = leaf_build(NULL, TREE_SCORES, (struct leaf_parts){pieces, leaf ? 2u : 1u, &ready}, 0);
+    CHECK(more);
+    leaf_drop(&ready);
+    if (leaf) node_release(&leaf->head, &model_graves);
+    return more;
+}
+
+/* Few of one score and many, with members of all lengths: those that are there, and others that would stand before,
+ * between or behind those. */
+static void members_of_one_score_are_found_by_their_bytes(void) {
+    enum { GROUPS = 3, MOST = 9 };
+    char text[300];
+    for (unsigned size = 1; size <= MOST; size++) {
+        struct leaf *leaf = NULL;
+        for (unsigned i = 0; i < GROUPS * size; i++) {
+            struct tree_item item = lettered(i / size, text, 1 + 2 * (i % size));
+            leaf = with_last(leaf, &item);
+        }
+        for (unsigned group = 0; group < GROUPS; group++)
+            for (unsigned letter = 0; letter <= 2 * size; letter++)
+                for (unsigned guess = 0; guess <= GROUPS * size; guess++) {
+                    struct tree_item item = lettered(group, text, letter);
+                    unsigned place = guess;
+                    size_t offset;
+                    CHECK_INT(leaf_seek(leaf, &item, UINT64_MAX, &place, &offset), letter % 2);
+                    CHECK_INT(place, group * size + letter / 2);
+                    CHECK(letter % 2 == 0 || offset == leaf_offset(leaf, place));
+                }
+        free_leaf(leaf);
+    }
+}
+
 /* Numbers that lie evenly, in two heaps, or anyhow: wherever one looks first, the bound is what counting says. */
 static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
     enum { MOST = 150 };
@@ -294,6 +340,7 @@ int main(void) {
     RUN(changes_in_place_equal_an_array);
     RUN(every_member_is_found_at_every_count);
     RUN(bounds_are_those_of_the_order);
+    RUN(members_of_one_score_are_found_by_their_bytes);
     RUN(bounds_among_numbers_do_not_depend_on_how_these_lie);
     RUN(parts_of_every_length_come_back);
     RUN(numbers_of_streams_reach_far);
