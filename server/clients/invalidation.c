@@ -93,10 +93,16 @@ static void choose_nobody(struct chosen *chosen) {
 
 enum { BROKEN_OWED_MAX = 1024 }; /* to a client that does not listen: each says the same */
 
+/* After the reply to QUIT its peer knows that it has gone, though its shard may still be about to close it. */
+static bool has_gone(const struct tracker *tracker) {
+    const struct client *client = tracker->client;
+    return !client || client_get(client->flags) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW);
+}
+
 /* Where its target has gone, the tracker is told that instead. */
 static void choose(struct wakes *wakes, struct chosen *chosen, struct tracker *tracker) {
     const struct tracker *receiver = tracker->target ? tracker->target : tracker;
-    if (!receiver->client) {
+    if (tracker->target ? has_gone(receiver) : !receiver->client) {
         tracker->owed_broken += tracker->owed_broken < BROKEN_OWED_MAX;
         owe(wakes, tracker);
         return;
@@ -320,7 +326,7 @@ static void tell_one(struct invalidator *by, struct tracker *tracker, struct byt
         write_own(tracker, name, reply);
         return;
     }
-    if (target && !target->client && client) {
+    if (target && has_gone(target) && client) {
         client_set(client->flags, client->flags | CLIENT_BROKEN_REDIRECT);
         write_broken(target->id, reply);
         return;
