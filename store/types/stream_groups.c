@@ -477,11 +477,13 @@ struct taking {
     struct stream_group *group;
     const struct tree_context *context;
     struct stream_consumer *holder;
-    bool left; /* it is a leaver's, and so not there */
+    bool left;             /* it is a leaver's, and so not there */
+    struct tree_guess way; /* that leads to it in the group's tree */
 };
 
-static bool see_pending(void *seer, const struct tree_item *found) {
+static bool see_pending(void *seer, const struct tree_item *found, const struct tree_guess *way) {
     struct taking *taking = seer;
+    taking->way = *way;
     struct stream_pending pending;
     read_pending(found, &pending);
     taking->left = has_left(taking->group, &pending);
@@ -507,7 +509,12 @@ bool stream_pending_take(struct stream_group *group, const struct tree_context *
     enum tree_changed changed = tree_remove_seen(&group->pending, context, &number, see_pending, &taking);
     if (taking.left) return true;
     *there = changed != TREE_UNCHANGED;
-    if (changed == TREE_REMOVED && taking.holder) take_item(&taking.holder->pending, context, &number);
+    if (changed == TREE_REMOVED && taking.holder) {
+        struct tree *tree = &taking.holder->pending;
+        struct tree_context guessing = *context;
+        guessing.guess = tree->count == group->pending.count + 1 ? &taking.way : NULL; /* it has them all */
+        take_item(tree, &guessing, &number);
+    }
     if (changed == TREE_REMOVED && taking.holder == NULL) group->released--;
     return changed != TREE_NO_MEMORY;
 }

@@ -1165,8 +1165,15 @@ static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, ui
     return i;
 }
 
-static unsigned bound_in_rows(const struct leaf *leaf, struct tree_key key, bool *equal, size_t *offset) {
+static unsigned bound_in_rows(const struct leaf *leaf, struct tree_key key, unsigned guess, bool *equal,
+                              size_t *offset) {
     struct row wanted = {.fields = {[ROW_SEQUENCE] = key.low, [ROW_MS] = key.high}};
+    *offset = (size_t)guess * frame_of(leaf)->stride;
+    if (guess > 0 && guess < leaf->head.count &&
+        rows_is(frame_of(leaf), element_at(leaf, *offset), &wanted)) {
+        *equal = true;
+        return guess;
+    }
     unsigned place = rows_seek(frame_of(leaf), element_at(leaf, 0), leaf->head.count, &wanted, equal);
     *offset = (size_t)place * frame_of(leaf)->stride;
     return place;
@@ -1180,7 +1187,7 @@ bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t m
     case TREE_SCORES: *place = bound_in_scores(leaf, item, *place, &equal, offset); break;
     case TREE_INDEX: *place = bound_in_index(leaf, item->key.high, *place, &equal); break;
     case TREE_STREAM: *place = bound_in_stream(leaf, item->key, most, &equal, offset); break;
-    case TREE_PENDING: *place = bound_in_rows(leaf, item->key, &equal, offset); break;
+    case TREE_PENDING: *place = bound_in_rows(leaf, item->key, *place, &equal, offset); break;
     default: assert(!"an ordered kind");
     }
     return equal;

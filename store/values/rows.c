@@ -67,12 +67,8 @@ unsigned rows_seek(const struct rows_frame *frame, const char *rows, unsigned co
     if (wanted->fields[ROW_SEQUENCE] < frame->sequence || sequence > rows_most(low_bytes))
         return seek_wide(frame, rows, count, wanted); /* none has it */
     if (bytes == 0 || bytes > 8) {
-        struct row row;
         place = seek_wide(frame, rows, count, wanted);
-        if (place == count) return place;
-        rows_read(frame, rows + (size_t)place * frame->stride, &row);
-        *equal = row.fields[ROW_MS] == wanted->fields[ROW_MS] &&
-                 row.fields[ROW_SEQUENCE] == wanted->fields[ROW_SEQUENCE];
+        *equal = place < count && rows_is(frame, rows + (size_t)place * frame->stride, wanted);
         return place;
     }
     uint64_t word = low_bytes < 8 ? sequence | ms << 8 * low_bytes : sequence;

@@ -104,6 +104,15 @@ static inline void rows_write(const struct rows_frame *frame, char *at, const st
     }
 }
 
+/* Is the number of the row here the wanted one? */
+static inline bool rows_is(const struct rows_frame *frame, const char *at, const struct row *wanted) {
+    struct row row;
+    at = rows_read_field(frame, at, ROW_SEQUENCE, &row);
+    rows_read_field(frame, at, ROW_MS, &row);
+    return row.fields[ROW_SEQUENCE] == wanted->fields[ROW_SEQUENCE] &&
+           row.fields[ROW_MS] == wanted->fields[ROW_MS];
+}
+
 /* The place of the first row that is not below the number ms, sequence, among `count` rows in its order. *equal: that is
  * its number. */
 unsigned rows_seek(const struct rows_frame *frame, const char *rows, unsigned count, const struct row *wanted,

@@ -55,7 +55,8 @@ struct tree_context {
     const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
     struct graves *graves;        /* takes what is to be freed in steps */
     bool roomy; /* leaves made anew get all the room that a leaf may have, for many to come; then tree_fit */
-    const struct tree_guess *guess; /* of the way to where an item is to be put by its key, or NULL */
+    /* Of the way to where an item is to be put by its key, or, in TREE_PENDING, is to be taken out; or NULL. */
+    const struct tree_guess *guess;
 };
 
 /* An element, found by one of the functions below. It is valid until the tree changes. */
