@@ -32,8 +32,8 @@ enum { TREE_PARTS = 2, LEAF_NUMBERS = 3, LEAF_LONG = 255, LEAF_PLACES_MAX = 4096
 
 /* An element. Which fields are of use, enum tree_kind says. */
 struct tree_item {
-    struct tree_key
-        key; /* TREE_SET, TREE_HASH: the 64-bit hash, in `high`; TREE_INDEX: 32 bits of it; TREE_STREAM, TREE_PENDING: both */
+    /* TREE_SET, TREE_HASH: the 64-bit hash, in `high`; TREE_INDEX: 32 bits of it; TREE_STREAM, TREE_PENDING: both halves. */
+    struct tree_key key;
     double score;
     union {
         struct {
@@ -128,8 +128,7 @@ struct leaf_run {
     size_t bytes;           /* of all parts */
     unsigned count, parts;  /* elements, and the parts of each */
 };
-/* Those from this place on up to the first that has a long part, at most so many; not of TREE_STREAM, TREE_INDEX and
- * TREE_PENDING. */
+/* Those from this place on up to the first that has a long part, at most so many; where elements are parts alone. */
 void leaf_run(const struct leaf *leaf, unsigned place, size_t offset, unsigned most, struct leaf_run *run);
 /* What the blocks of elements [from, to) take. */
 uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to);

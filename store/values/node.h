@@ -36,8 +36,8 @@ enum tree_kind {
 };
 
 /* What orders elements, as far as inner nodes know it; lists have none. TREE_SET and TREE_HASH: the hash. TREE_SCORES: the
- * score as a number in the same order, and the first eight bytes. TREE_INDEX: the hash. TREE_STREAM and TREE_PENDING: both
- * halves. */
+ * score as a number in the same order, and the first eight bytes. TREE_INDEX: the hash. TREE_STREAM and TREE_PENDING, whose
+ * numbers have 128 bits: both halves. */
 struct tree_key {
     uint64_t high, low;
 };

@@ -31,8 +31,8 @@ static inline size_t step_if(bool taken, size_t step) {
     return step & -(size_t)taken;
 }
 
-/* Where they have one to eight bytes: as one number, with the bytes before it, which decide nothing. Each step looks at three
- * rows at once, and the steps are the same for all numbers. */
+/* Where they have one to eight bytes: as one number, with the bytes before it, which decide nothing. Each step looks at
+ * three rows at once, and the steps are the same for all numbers. */
 static unsigned seek_word(const char *first_end, size_t stride, unsigned count, unsigned bytes,
                           uint64_t wanted) {
     const char *at = first_end;

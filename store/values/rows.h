@@ -1,9 +1,9 @@
 /* rows.h - rows of five whole numbers: a number of 128 bits by which they are in order, and three more, for the leaves of
  * TREE_PENDING (leaf.h).
  *
- * The rows of a leaf are of one size. Each field has as many bytes as its largest value needs there, counted from a base that
- * stands in the leaf's frame, with the lowest byte first: none where all are alike. (Zukowski, Heman, Nes and Boncz,
- * Super-Scalar RAM-CPU Cache Compression, 2006, call that a frame of reference.) So a row is found by a multiplication, and
+ * The rows of a leaf are of one size. Each field has as many bytes as its largest value needs there, counted from a base
+ * that stands in the leaf's frame, with the lowest byte first: none where all are alike. (Goldstein, Ramakrishnan and Shaft,
+ * Compressing Relations and Indexes, 1998, call that a frame of reference.) So a row is found by a multiplication, and
  * compared with one load: its first bytes are the number of 128 bits, low half before high half.
  *
  *     frame | sequence u64 | ms u64 | owner u32 | time u48 | widths u8 x 5 | stride u8 |
@@ -113,8 +113,7 @@ static inline bool rows_is(const struct rows_frame *frame, const char *at, const
            row.fields[ROW_MS] == wanted->fields[ROW_MS];
 }
 
-/* The place of the first row that is not below the number ms, sequence, among `count` rows in its order. *equal: that is
- * its number. */
+/* The place of the first row, of `count` in order, whose number is not below the wanted one; *equal: it is the same. */
 unsigned rows_seek(const struct rows_frame *frame, const char *rows, unsigned count, const struct row *wanted,
                    bool *equal);
 

@@ -356,8 +356,7 @@ static bool plant(struct tree *tree, const struct tree_context *context, const s
     return true;
 }
 
-/* Finds the place of an item in the leaf at the end of the way, which may be guessed, and the offset; or where it is to be
- * put. */
+/* Finds the place of an item in the leaf at the end of the way, which may be guessed, and the offset; or where to put it. */
 static bool find_place(struct way *way, const struct tree_item *item, const struct tree_guess *guess) {
     const struct leaf *leaf = way->leaf;
     way->place = guess ? guess->place : 0;
