@@ -55,7 +55,8 @@ struct tree_context {
     const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
     struct graves *graves;        /* takes what is to be freed in steps */
     bool roomy; /* leaves made anew get all the room that a leaf may have, for many to come; then tree_fit */
-    const struct tree_guess *guess; /* of the way to where an item is to be put by its key, or NULL */
+    /* Of the way to where an item is to be put by its key, or, in TREE_PENDING, is to be taken out; or NULL. */
+    const struct tree_guess *guess;
 };
 
 /* An element, found by one of the functions below. It is valid until the tree changes. */
@@ -112,8 +113,8 @@ bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes fi
 /* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
-/* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
- * where there is none, cursor->leaf is NULL. */
+/* The first element that is not below the item, of TREE_SCORES, TREE_INDEX, TREE_STREAM or TREE_PENDING. True if it is equal
+ * to it; where there is none, cursor->leaf is NULL. */
 static inline bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree,
                                     const struct tree_item *item);
 /* The same where the way there is guessed, or NULL. */

@@ -182,7 +182,7 @@ static inline __attribute__((always_inline)) bool ready_way(const struct tree *t
         way->steps[depth] = (struct step){inner, at};
         if (words == 2 && at + 1u < inner->head.count) way->most = inner_keys(inner)[at + 1];
         node = words == 1 ? inner_child_by_word(inner, at) : inner_child(inner, at);
-        if (target->guess == NULL) tree_ask_for(&inner->head, node);
+        if (target->guess == NULL || tree->kind == TREE_PENDING) tree_ask_for(&inner->head, node);
     }
     way->depth = depth;
     way->leaf = leaf_of(node);
@@ -198,6 +198,7 @@ static bool own_way_to_item(struct tree *tree, const struct tree_context *contex
                own_way(tree, context, way, tree_target(tree, item), room);
     }
     struct tree_target target = tree_target(tree, item);
+    if (tree->kind == TREE_PENDING) target.guess = context->guess;
     return ready_way(tree, way, &target, room, 2) || own_way(tree, context, way, target, room);
 }
 
@@ -278,7 +279,7 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
     struct leaf_piece piece = tree_new_piece();
     if (!ensure_parent(tree, context, way)) return false;
     struct inner *parent = parent_of(way);
-    size_t capacity = parent->head.count > 1 ? leaf_most(tree->kind)
+    size_t capacity = parent->head.count > 1 ? leaf_room(putting->leaf)
                                              : 0; /* one of many: others will follow */
     struct leaf *leaf =
         leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, putting->ready}, capacity);
@@ -317,7 +318,9 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
         if (split(tree, context, way, putting)) return true;
         if (tree->kind != TREE_INDEX) return false; /* of which a leaf may hold one hash alone */
     }
-    size_t capacity = context->roomy ? leaf_most(tree->kind) : 0;
+    size_t capacity = context->roomy ? leaf_room(putting->leaf) : 0;
+    if (tree->kind == TREE_PENDING && capacity == 0)
+        capacity = putting->leaf->capacity; /* rows become wider */
     struct leaf *leaf = tree_build_part(context, putting, 0, putting->count, capacity);
     if (leaf == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
@@ -335,8 +338,8 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
                 (skipped ? leaf_replace(leaf, place, ready) : leaf_insert(leaf, place, ready));
     if (!done) {
         struct tree_putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
-        size_t old = skipped ? leaf_size_at(leaf, place, leaf_offset(leaf, place)) : 0;
-        putting.bytes = leaf_needs(leaf) + leaf_item_bytes(tree->kind, ready) - old;
+        size_t old = skipped ? leaf_taken_at(leaf, place, leaf_offset(leaf, place)) : 0;
+        putting.bytes = leaf_taken(leaf) + leaf_item_bytes(tree->kind, ready) - old;
         if (!put_anew(tree, context, way, &putting)) return false;
     }
     if (!skipped) count_on_way(tree, way, 1);
@@ -354,10 +357,10 @@ static bool plant(struct tree *tree, const struct tree_context *context, const s
     return true;
 }
 
-/* Finds the place of an item in the leaf at the end of the way, and the offset; or where it is to be put. */
-static bool find_place(struct way *way, const struct tree_item *item) {
+/* Finds the place of an item in the leaf at the end of the way, which may be guessed, and the offset; or where to put it. */
+static bool find_place(struct way *way, const struct tree_item *item, const struct tree_guess *guess) {
     const struct leaf *leaf = way->leaf;
-    way->place = 0;
+    way->place = guess ? guess->place : 0;
     if (!tree_by_hash((enum tree_kind)leaf->head.kind))
         return leaf_seek(leaf, item, way->most, &way->place, &way->offset);
     way->place = leaf_find(leaf, item->key.high, item->parts[0], &way->offset);
@@ -376,7 +379,7 @@ static enum tree_changed put_by_key(struct tree *tree, const struct tree_context
     if (tree->root == NULL) return plant(tree, context, ready) ? TREE_ADDED : TREE_NO_MEMORY;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, ready->item, true)) return TREE_NO_MEMORY;
-    bool found = find_place(&way, ready->item) && tree->kind != TREE_INDEX;
+    bool found = find_place(&way, ready->item, NULL) && tree->kind != TREE_INDEX;
     if (found && !replace) return TREE_UNCHANGED;
     if (found && write_over(tree, &way, ready)) return TREE_REPLACED;
     if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
@@ -534,7 +537,7 @@ static bool join_leaves(struct tree *tree, const struct tree_context *context, s
                         unsigned at) {
     const struct leaf *left = leaf_at(inner_child(parent, at)), *right = leaf_at(inner_child(parent, at + 1));
     size_t most = leaf_most(tree->kind) / 8 * 7;
-    if (leaf_needs(left) + leaf_needs(right) > most) return false;
+    if (leaf_taken(left) + leaf_taken(right) > most) return false;
     struct leaf_piece pieces[2] = {leaf_piece(left, 0, left->head.count),
                                    leaf_piece(right, 0, right->head.count)};
     struct leaf *joined = leaf_build(context->heap, tree->kind, (struct leaf_parts){pieces, 2, NULL}, 0);
@@ -576,8 +579,8 @@ static bool is_fourth(const struct node *leaf) {
  * leaves beside it. */
 static bool is_sparse(const struct tree *tree, const struct node *node) {
     if (node->level > 0) return node->count < INNER_JOIN_BELOW;
-    size_t needs = leaf_needs(leaf_at(node)), most = leaf_most(tree->kind);
-    return needs < most / 8 || (needs < most / 2 && node->count % 4 == 0);
+    size_t taken = leaf_taken(leaf_at(node)), most = leaf_most(tree->kind);
+    return taken < most / 8 || (taken < most / 2 && node->count % 4 == 0);
 }
 
 /* Joins a child with a neighbour if it has little left. */
@@ -596,10 +599,11 @@ static void mend(struct tree *tree, const struct tree_context *context, const st
     lower_root(tree);
 }
 
-/* Gives up memory that a leaf has long not needed. */
+/* Gives up memory that a leaf has long not needed: a sixteenth of what it needs, and of leaves of rows, which are small and
+ * would be made anew too often, a fourth. */
 static void shrink_leaf(struct tree *tree, const struct tree_context *context, const struct way *way) {
-    size_t needs = leaf_needs(way->leaf);
-    if (needs + needs / 16 > HEAP_NODE_MAX || node_bytes(needs + needs / 16) >= way->leaf->capacity) return;
+    size_t needs = leaf_needs(way->leaf), spare = needs / (tree->kind == TREE_PENDING ? 4 : 16);
+    if (needs + spare > HEAP_NODE_MAX || node_bytes(needs + spare) >= way->leaf->capacity) return;
     struct leaf_piece piece = leaf_piece(way->leaf, 0, way->leaf->head.count);
     struct leaf *leaf =
         leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, NULL}, needs + needs / 16);
@@ -670,24 +674,32 @@ enum tree_changed tree_remove(struct tree *tree, const struct tree_context *cont
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    bool found = find_place(&way, item);
+    bool found = find_place(&way, item, tree->kind == TREE_PENDING ? context->guess : NULL);
     if (tree->kind == TREE_INDEX && found) way.place = place_of_score(way.leaf, way.place, item, &found);
     if (!found) return TREE_UNCHANGED;
     return take_and_know(tree, context, &way) ? TREE_REMOVED : TREE_NO_MEMORY;
 }
 
+/* What a way is as a guess. */
+static struct tree_guess guess_of(const struct way *way) {
+    struct tree_guess guess = {.place = (uint16_t)way->place};
+    for (; guess.levels < way->depth && guess.levels < TREE_GUESS_LEVELS; guess.levels++)
+        guess.at[guess.levels] = (uint8_t)way->steps[guess.levels].at;
+    return guess;
+}
+
 enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
-                                   const struct tree_item *item,
-                                   bool (*see)(void *seer, const struct tree_item *found), void *seer) {
+                                   const struct tree_item *item, tree_seer *see, void *seer) {
     struct way way;
     struct tree_item found;
-    assert(tree->kind == TREE_STREAM);
+    assert(tree->kind == TREE_PENDING);
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    if (!find_place(&way, item)) return TREE_UNCHANGED;
+    if (!find_place(&way, item, NULL)) return TREE_UNCHANGED;
     leaf_get(way.leaf, way.place, way.offset, &found);
-    return see(seer, &found) && take_and_know(tree, context, &way) ? TREE_REMOVED : TREE_NO_MEMORY;
+    struct tree_guess guess = guess_of(&way);
+    return see(seer, &found, &guess) && take_and_know(tree, context, &way) ? TREE_REMOVED : TREE_NO_MEMORY;
 }
 
 enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *context,
@@ -697,7 +709,7 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    bool found = find_place(&way, item);
+    bool found = find_place(&way, item, NULL);
     if (found) way.place = place_of_score(way.leaf, way.place, item, &found);
     if (!found) return TREE_UNCHANGED;
     if (!own_leaf(tree, context, &way)) return TREE_NO_MEMORY;

@@ -21,11 +21,11 @@ void tree_fit(struct tree *tree, const struct tree_context *context);
 enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
                               const struct tree_item *item);
 
-/* The same of an ordered tree, but `see` is shown the element before it goes: where it says no, nothing is changed, and that
- * is TREE_NO_MEMORY. It may change other trees. */
+typedef bool tree_seer(void *seer, const struct tree_item *found, const struct tree_guess *way);
+/* The same of TREE_PENDING, but `see` is shown the element before it goes, and which way leads to it, which is a guess for a
+ * tree of the same numbers: where it says no, nothing is changed, and that is TREE_NO_MEMORY. It may change other trees. */
 enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context *context,
-                                   const struct tree_item *item,
-                                   bool (*see)(void *seer, const struct tree_item *found), void *seer);
+                                   const struct tree_item *item, tree_seer *see, void *seer);
 
 /* Puts an item before all others, or behind them, in O(1) as a rule: so a tree is built of full leaves. In ordered trees
  * it must belong there, and before all others it is put in lists and TREE_SCORES alone. False without memory. */

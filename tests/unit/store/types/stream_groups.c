@@ -282,6 +282,34 @@ static struct stream_group *many_pending(struct edit *edit, unsigned run) {
     return group;
 }
 
+/* Where one consumer has all of it, the way in the group's tree is a guess for his own; where two have it, it is none. */
+static void what_is_acknowledged_in_any_order_goes_from_both_trees(void) {
+    enum { STEP = 7919, LOOK = 6000 }; /* the first shares no factor with MANY */
+    for (unsigned run = 1; run <= 2 * MANY; run += 2 * MANY - 1) {
+        begin();
+        struct edit edit = edit_of("a", TYPE_STREAM);
+        struct tree_context context = collection_context(ks);
+        struct stream_group *group = many_pending(&edit, run);
+        const struct tree *first = &stream_consumer_find(group, BYTES("a"))->pending;
+        const struct tree *second = &stream_consumer_find(group, BYTES("b"))->pending;
+        for (unsigned i = 0; i < MANY; i++) {
+            struct stream_id id = {1 + (uint64_t)i * STEP % MANY, 0};
+            for (unsigned again = 0; again < 2; again++) {
+                bool there;
+                CHECK(stream_pending_take(group, &context, id, &there));
+                CHECK_INT(there, !again);
+            }
+            CHECK_INT(stream_pending_count(group), MANY - 1 - i);
+            CHECK_INT(first->count + second->count, MANY - 1 - i);
+            if (i % LOOK == 0)
+                CHECK(tree_check(&group->pending, &hash_seed) && tree_check(first, &hash_seed) &&
+                      tree_check(second, &hash_seed));
+        }
+        CHECK(!edit_close(&edit));
+        end();
+    }
+}
+
 static void a_destroyed_group_goes_in_steps(void) {
     begin();
     struct edit edit = edit_of("a", TYPE_STREAM);
@@ -381,6 +409,7 @@ int main(void) {
     RUN(groups_are_their_model);
     RUN(groups_without_memory_are_as_before);
     RUN(changes_that_fail_at_any_allocation_change_nothing);
+    RUN(what_is_acknowledged_in_any_order_goes_from_both_trees);
     RUN(a_destroyed_group_goes_in_steps);
     RUN(a_consumer_goes_with_all_that_is_pending);
     RUN(a_consumer_with_many_runs_leaves_in_steps);
