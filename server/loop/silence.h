@@ -22,7 +22,7 @@ struct silence {
     bool going, all, again;      /* is it? Does it ask everybody? Shall the next one? */
 };
 
-/* Something was heard, or somebody came. */
+/* Something was heard, somebody came, or bytes left: whatever makes a connection count as heard of (conn_active). */
 static inline void silence_heard(struct silence *silence, uint64_t now_us) {
     silence->heard_us = now_us;
 }
