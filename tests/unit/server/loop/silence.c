@@ -149,6 +149,20 @@ static void a_clock_that_is_set_back_and_an_asking_that_failed_ask_everybody(voi
     close_conns();
 }
 
+static void where_there_is_no_room_to_end_a_receive_it_is_asked_again(void) {
+    open_conns(1);
+    CHECK(ask_on() >= 1);
+    CHECK_INT(shutdown(peers[0], SHUT_WR), 0);
+    conn_active(conns[0]);
+    later(5000);
+    struct loop_blocked was = loop_block();
+    ask_round();
+    CHECK(!asked(0));
+    loop_unblock(was);
+    CHECK(ask_on() >= 1 && asked(0));
+    close_conns();
+}
+
 static void a_turn_asks_one_page(void) {
     open_conns(MOST_CONNS);
     ask_round();
@@ -195,6 +209,7 @@ int main(void) {
     RUN(there_is_a_round_for_each_who_falls_silent);
     RUN(who_was_answered_late_is_asked);
     RUN(a_clock_that_is_set_back_and_an_asking_that_failed_ask_everybody);
+    RUN(where_there_is_no_room_to_end_a_receive_it_is_asked_again);
     RUN(a_turn_asks_one_page);
     RUN(who_is_closing_is_asked_however_long_it_was_silent);
     RUN(without_connections_nothing_is_due);
