@@ -391,7 +391,6 @@ static bool policy_holds(void) {
 /* All stripes are held. */
 static bool begin(bool from_files) {
     assert(!appender.begun && !appender.on && journal_next() == 0);
-    appender.begun = true;
     if (!config.appendonly) return true;
     int error = make_ready(!from_files, clock_unix_ms());
     if (error && !appender.lacks_room) return false;
@@ -411,6 +410,7 @@ bool appender_begin(bool from_files) {
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
     bool ok = begin(from_files);
+    appender.begun = true; /* INFO says till then that it will be on, and a first base may take long */
     stripe_set_unlock(&all);
     return ok;
 }
