@@ -742,6 +742,12 @@ static void rewrite_step(int64_t now_ms) {
     }
 }
 
+/* When a step is to be taken that nobody rings the bell for. */
+static int64_t step_due_ms(enum step step, int64_t now_ms) {
+    if (step == STEP_READY) return now_ms + READY_MS;
+    return step == STEP_NONE && needs_base() ? appender.may_rewrite_ms : WRITER_NEVER;
+}
+
 bool appender_wants_cut(void) {
     return step_now() == STEP_READY;
 }
@@ -855,7 +861,8 @@ int64_t appender_turn(int64_t now_ms) {
     make_room(now_ms);
     tell_waiting();
     if (step_now() != before) return now_ms;
-    return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;
+    int64_t step_ms = step_due_ms(before, now_ms);
+    return step_ms < due_ms ? step_ms : due_ms;
 }
 
 void appender_sleep_before_writes(int64_t sleep_us) {

@@ -250,6 +250,22 @@ static void an_end_before_the_first_base_loses_nothing(void) {
     disk_free(&disk);
 }
 
+static void a_first_base_that_failed_is_tried_again_though_nothing_is_changed(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("set k v\n", OK);
+    disk.room = 0;
+    EXPECT("config set appendonly yes\n", OK);
+    CHECK_INT(log_turns(5000), 6000);
+    CHECK(!appender_figures().rewrite_ok && !disk_has(LOG_LIST));
+    CHECK_INT(log_turns(6000), 7000);
+    disk.room = SIZE_MAX;
+    CHECK_INT(log_turns(7000), WRITER_NEVER);
+    CHECK(appender_figures().rewrite_ok && disk_says(LOG_LIST, "type b"));
+    log_stop();
+    disk_free(&disk);
+}
+
 #define NOT_ON                                                                                               \
     "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
     "server logs.\r\n"
@@ -581,6 +597,7 @@ int main(void) {
     RUN(switched_off_before_its_first_base_it_leaves_nothing);
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
+    RUN(a_first_base_that_failed_is_tried_again_though_nothing_is_changed);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_directory_that_is_there_already_is_synced);
     RUN(a_rewrite_makes_everything_anew);
