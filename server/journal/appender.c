@@ -326,6 +326,22 @@ static void delete_history(void) {
     if (changed) (void)write_manifest();
 }
 
+/* Of a log that was switched off before they were listed, and whose writer has none of them open. Where somebody took the
+ * manifest away that listed a base, nobody knows which these are. */
+static void drop_unlisted(void) {
+    struct manifest listed = {0};
+    struct manifest_place at = place();
+    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
+    int error = manifest_read(&listed, appender.disk, &at, why);
+    bool known = !error || (error == -ENOENT && !manifest_base(&appender.manifest));
+    for (size_t i = 0; known && i < appender.manifest.count; i++) {
+        const char *name = appender.manifest.files[i].name;
+        if (!manifest_has(&listed, name) && manifest_path(path, &at, name))
+            (void)appender.disk->unlink(appender.disk, path);
+    }
+    manifest_free(&listed);
+}
+
 /* A file has grown beyond its base, whatever was appended by earlier runs. */
 static void note_sizes(void) {
     const struct manifest_file *base = manifest_base(&appender.manifest);
@@ -379,6 +395,9 @@ static void begin_again(int64_t now_ms) {
         if (!error && !writer_begin(writer, appender.incr_path)) error = writer->error;
         if (error) writer_wait(writer, appender.incr_path, error, now_ms);
     } else {
+        mutex_lock(&appender.mutex);
+        drop_unlisted();
+        mutex_unlock(&appender.mutex);
         writer->abandons = true;
     }
     if (!error) atomic_store_explicit(&appender.step, STEP_NONE, memory_order_release);
@@ -645,21 +664,6 @@ static void drop_base(void) {
     const struct manifest_file *base = manifest_base(&appender.manifest);
     bool listed = base && strcmp(base->name, appender.base_name) == 0;
     if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
-}
-
-/* Of a log that was switched off before its first base was there, whose writer has closed them. */
-static void drop_unlisted(void) {
-    struct manifest listed = {0};
-    struct manifest_place at = place();
-    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
-    int error = manifest_read(&listed, appender.disk, &at, why);
-    bool known = !error || error == -ENOENT;
-    for (size_t i = 0; known && i < appender.manifest.count; i++) {
-        const char *name = appender.manifest.files[i].name;
-        if (!manifest_has(&listed, name) && manifest_path(path, &at, name))
-            (void)appender.disk->unlink(appender.disk, path);
-    }
-    manifest_free(&listed);
 }
 
 static bool list_saved(void) {

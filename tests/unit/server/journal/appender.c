@@ -112,10 +112,21 @@ static void what_waits_for_room_can_be_switched_off(void) {
     EXPECT("config set appendonly no\nset l w\n", OK OK);
     log_turns(5001);
     CHECK(!refused && !appender_figures().unsynced);
+    CHECK(disk_has(LOG_INCR(1)) && !disk_has(LOG_INCR(2)));
     disk.room = SIZE_MAX;
     EXPECT("config set appendonly yes\nset m x\n", OK OK);
     log_turns(5002);
     CHECK(!refused && disk_says(LOG_LIST, "aof.2.base.rdb") && disk_says(LOG_INCR(3), "$1\r\nx\r\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
+static void without_its_manifest_no_file_is_deleted(void) {
+    start_on_a_full_disk("appendonly yes\n", 0);
+    CHECK_INT(disk.disk.unlink(&disk.disk, LOG_LIST), 0);
+    EXPECT("config set appendonly no\n", OK);
+    log_turns(5000);
+    CHECK(!refused && disk_has(LOG_BASE(1)) && disk_has(LOG_INCR(1)));
     log_stop();
     disk_free(&disk);
 }
@@ -591,6 +602,7 @@ int main(void) {
     RUN(a_start_on_a_full_disk_waits_for_room);
     RUN(what_waits_for_room_is_written_at_the_end);
     RUN(what_waits_for_room_can_be_switched_off);
+    RUN(without_its_manifest_no_file_is_deleted);
     RUN(other_failures_end_a_start);
     RUN(files_of_an_earlier_time_are_not_gone_on_with);
     RUN(it_is_switched_on_and_off);
