@@ -198,13 +198,12 @@ static inline bool io_misses_ends(const struct io *io) {
     return !io->epoll;
 }
 /* Asks the socket itself. If something has come, or the stream has ended, an event says so, or that the receive or read has
- * ended and is to be begun again. */
-static inline void io_ask(struct io *io, struct io_socket *s) {
-    if (!(s->bits & (IO_RECEIVING | IO_READING))) return;
-    if (io->epoll)
-        io_epoll_ask(io, s);
-    else
-        io_uring_ask(io, s);
+ * ended and is to be begun again. False: it has, and there was no room to end them. */
+__attribute__((warn_unused_result)) static inline bool io_ask(struct io *io, struct io_socket *s) {
+    if (!(s->bits & (IO_RECEIVING | IO_READING))) return true;
+    if (!io->epoll) return io_uring_ask(io, s);
+    io_epoll_ask(io, s);
+    return true;
 }
 /* Reads `len` bytes to where the caller wants them, 1 to 2^30. */
 __attribute__((warn_unused_result)) static inline bool io_read(struct io *io, struct io_socket *s, void *to,

@@ -118,10 +118,11 @@ void io_uring_receive_stop(struct io *io, struct io_socket *s) {
 /* A poll thread that has other work waiting passes for one with a signal pending, as does any thread without
  * DEFER_TASKRUN: so a receive that stands at urgent data gets EAGAIN from tcp_recvmsg. What woke it, maybe the end of
  * the stream, is used up then, and nothing else will come. */
-void io_uring_ask(struct io *io, struct io_socket *s) {
+bool io_uring_ask(struct io *io, struct io_socket *s) {
     char byte;
-    if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) return;
+    if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN) return true;
     stop(io, s, s->bits & IO_RECEIVING ? IO_CODE_RECEIVE : IO_CODE_READ);
+    return s->bits & IO_STOPPING;
 }
 
 bool io_uring_read(struct io *io, struct io_socket *s, void *to, unsigned len) {

@@ -20,7 +20,7 @@ bool io_uring_listen(struct io *io, struct io_socket *s);
 bool io_uring_receive_many(struct io *io, struct io_socket *s);
 bool io_uring_receive_one(struct io *io, struct io_socket *s, unsigned most);
 void io_uring_receive_stop(struct io *io, struct io_socket *s);
-void io_uring_ask(struct io *io, struct io_socket *s);
+bool io_uring_ask(struct io *io, struct io_socket *s);
 bool io_uring_read(struct io *io, struct io_socket *s, void *to, unsigned len);
 bool io_uring_send(struct io *io, struct io_socket *s, const struct iovec *iov, unsigned n, bool quick);
 bool io_uring_wake(struct io *io, const struct io *woken, uint32_t number);

@@ -326,6 +326,22 @@ static void delete_history(void) {
     if (changed) (void)write_manifest();
 }
 
+/* Of a log that was switched off before they were listed, and whose writer has none of them open. Where somebody took the
+ * manifest away that listed a base, nobody knows which these are. */
+static void drop_unlisted(void) {
+    struct manifest listed = {0};
+    struct manifest_place at = place();
+    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
+    int error = manifest_read(&listed, appender.disk, &at, why);
+    bool known = !error || (error == -ENOENT && !manifest_base(&appender.manifest));
+    for (size_t i = 0; known && i < appender.manifest.count; i++) {
+        const char *name = appender.manifest.files[i].name;
+        if (!manifest_has(&listed, name) && manifest_path(path, &at, name))
+            (void)appender.disk->unlink(appender.disk, path);
+    }
+    manifest_free(&listed);
+}
+
 /* A file has grown beyond its base, whatever was appended by earlier runs. */
 static void note_sizes(void) {
     const struct manifest_file *base = manifest_base(&appender.manifest);
@@ -379,6 +395,9 @@ static void begin_again(int64_t now_ms) {
         if (!error && !writer_begin(writer, appender.incr_path)) error = writer->error;
         if (error) writer_wait(writer, appender.incr_path, error, now_ms);
     } else {
+        mutex_lock(&appender.mutex);
+        drop_unlisted();
+        mutex_unlock(&appender.mutex);
         writer->abandons = true;
     }
     if (!error) atomic_store_explicit(&appender.step, STEP_NONE, memory_order_release);
@@ -391,7 +410,6 @@ static bool policy_holds(void) {
 /* All stripes are held. */
 static bool begin(bool from_files) {
     assert(!appender.begun && !appender.on && journal_next() == 0);
-    appender.begun = true;
     if (!config.appendonly) return true;
     int error = make_ready(!from_files, clock_unix_ms());
     if (error && !appender.lacks_room) return false;
@@ -411,6 +429,7 @@ bool appender_begin(bool from_files) {
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
     bool ok = begin(from_files);
+    appender.begun = true; /* INFO says till then that it will be on, and a first base may take long */
     stripe_set_unlock(&all);
     return ok;
 }
@@ -647,21 +666,6 @@ static void drop_base(void) {
     if (!listed && appender.manifest.count) (void)appender.disk->unlink(appender.disk, appender.base_path);
 }
 
-/* Of a log that was switched off before its first base was there, whose writer has closed them. */
-static void drop_unlisted(void) {
-    struct manifest listed = {0};
-    struct manifest_place at = place();
-    char why[MANIFEST_WHY_SIZE], path[MANIFEST_PATH_SIZE];
-    int error = manifest_read(&listed, appender.disk, &at, why);
-    bool known = !error || error == -ENOENT;
-    for (size_t i = 0; known && i < appender.manifest.count; i++) {
-        const char *name = appender.manifest.files[i].name;
-        if (!manifest_has(&listed, name) && manifest_path(path, &at, name))
-            (void)appender.disk->unlink(appender.disk, path);
-    }
-    manifest_free(&listed);
-}
-
 static bool list_saved(void) {
     bool ok = list_base(appender.first_incr) == 0 && write_manifest() == 0;
     if (!ok) {
@@ -740,6 +744,12 @@ static void rewrite_step(int64_t now_ms) {
         if (appender.on || appender.writer.written == journal_next()) end_rewrite(now_ms);
         break;
     }
+}
+
+/* When a step is to be taken that nobody rings the bell for. */
+static int64_t step_due_ms(enum step step, int64_t now_ms) {
+    if (step == STEP_READY) return now_ms + READY_MS;
+    return step == STEP_NONE && needs_base() ? appender.may_rewrite_ms : WRITER_NEVER;
 }
 
 bool appender_wants_cut(void) {
@@ -855,7 +865,8 @@ int64_t appender_turn(int64_t now_ms) {
     make_room(now_ms);
     tell_waiting();
     if (step_now() != before) return now_ms;
-    return before == STEP_READY && due_ms > now_ms + READY_MS ? now_ms + READY_MS : due_ms;
+    int64_t step_ms = step_due_ms(before, now_ms);
+    return step_ms < due_ms ? step_ms : due_ms;
 }
 
 void appender_sleep_before_writes(int64_t sleep_us) {

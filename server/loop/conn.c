@@ -94,7 +94,9 @@ void conn_resume(struct conn *conn, uint32_t stop_flag) {
 /* ---- Activity ------------------------------------------------------------------------------------- */
 
 void conn_active(struct conn *conn) {
-    client_set(conn->client.active_ms, conn->shard->exec.clock.now_ms);
+    struct shard *shard = conn->shard;
+    client_set(conn->client.active_ms, shard->exec.clock.now_ms);
+    silence_heard(&shard->silence, shard->exec.clock.now_us);
 }
 
 /* A number that changes while the kernel moves bytes of this connection: what the peer has acknowledged and what

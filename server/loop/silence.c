@@ -23,10 +23,11 @@ static bool asks_all(const struct shard *shard) {
 /* Who is closing waits for the end of its receive, which is missed as well: what comes for it makes it no less silent. */
 static void ask(struct conn *conn) {
     struct shard *shard = conn->shard;
-    const struct silence *silence = &shard->silence;
+    struct silence *silence = &shard->silence;
     int64_t heard_ms = client_get(conn->client.active_ms);
     bool fell_silent = heard_ms > silence->from_ms && heard_ms <= silence->to_ms;
-    if (silence->all || fell_silent || conn->flags & CONN_CLOSING) io_ask(&shard->io, &conn->socket);
+    if (!silence->all && !fell_silent && !(conn->flags & CONN_CLOSING)) return;
+    if (!io_ask(&shard->io, &conn->socket)) silence_unanswered(silence);
 }
 
 /* Everybody falls silent in one round's span, unless the clock was set back. */

@@ -22,11 +22,11 @@ struct silence {
     bool going, all, again;      /* is it? Does it ask everybody? Shall the next one? */
 };
 
-/* Something was heard, or somebody came. */
+/* Something was heard, somebody came, or bytes left: whatever makes a connection count as heard of (conn_active). */
 static inline void silence_heard(struct silence *silence, uint64_t now_us) {
     silence->heard_us = now_us;
 }
-/* A receive that was to end goes on: if that was asked for here, nobody knows whose it is. */
+/* A receive that was to end goes on, or there was no room to end it: if that was asked for here, nobody knows whose it is. */
 static inline void silence_unanswered(struct silence *silence) {
     silence->again = true;
 }

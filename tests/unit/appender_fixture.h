@@ -13,8 +13,8 @@
 #define LOG_LIST    "appendonlydir/appendonly.aof.manifest"
 
 static struct failing_disk disk;
-static unsigned told, freed; /* how often shards were told to look again; that there is room */
-static bool refused;
+static unsigned told, freed;          /* how often shards were told to look again; that there is room */
+static bool refused, on_when_refused; /* what INFO said then */
 
 static inline void note_look(void) {
     told++;
@@ -22,6 +22,7 @@ static inline void note_look(void) {
 static inline void note_refusal(bool on) {
     CHECK(on != refused);
     refused = on;
+    if (on) on_when_refused = appender_figures().on;
     if (on)
         gate_raise(GATE_MISCONF);
     else

@@ -61,13 +61,15 @@ def sleeps(server):
 
 def wait_until_parked(server, span_s=0.25):
     """Until no shard has run for so long: longer than a tick."""
-    deadline, before = Deadline("the shards to sleep"), None
+    deadline, before, since = Deadline("the shards to sleep", 60), None, 0
     while True:
         counts, running = sleeps(server)
-        if counts == before and not running:
+        now = time.monotonic()
+        if counts != before or running:
+            before, since = counts, now
+        elif now - since >= span_s:
             return counts
-        before = counts
-        time.sleep(min(span_s, deadline.left()))
+        time.sleep(min(0.25, deadline.left()))
 
 
 def check_sleeps(server, seconds, wakes, what):

@@ -455,10 +455,10 @@ static void a_socket_that_is_asked_tells_what_the_kernel_did_not(void) {
     struct io_socket *s = attach(0);
     CHECK(io_receive_many(&io, s));
     CHECK(silent());
-    io_ask(&io, s);
+    CHECK(io_ask(&io, s));
     CHECK(!(s->bits & IO_STOPPING) && silent()); /* there is nothing */
     say(0, "forgotten");
-    io_ask(&io, s);
+    CHECK(io_ask(&io, s));
     CHECK(s->bits & IO_STOPPING);
     unsigned bytes = 0;
     for (struct io_event event = {0}; !event.last;) {
@@ -468,7 +468,7 @@ static void a_socket_that_is_asked_tells_what_the_kernel_did_not(void) {
         io_release(&io, event.buffer);
     }
     CHECK(!(s->bits & (IO_STOPPING | IO_RECEIVING)));
-    io_ask(&io, s); /* it waits for nothing */
+    CHECK(io_ask(&io, s)); /* it waits for nothing */
     CHECK(!(s->bits & IO_STOPPING));
     if (!bytes) {
         CHECK(io_receive_one(&io, s, SIZE));
@@ -479,7 +479,7 @@ static void a_socket_that_is_asked_tells_what_the_kernel_did_not(void) {
     CHECK(io_read(&io, s, to, 10));
     CHECK(silent());
     say(0, "half");
-    io_ask(&io, s);
+    CHECK(io_ask(&io, s));
     CHECK(s->bits & IO_STOPPING);
     struct io_event event = next_event();
     CHECK(event.operation == IO_READ && !event.eof && !(s->bits & (IO_STOPPING | IO_READING)));

@@ -58,7 +58,7 @@ static void a_start_on_a_full_disk_waits_for_room(void) {
     static const char *const policies[] = {"appendonly yes\n", "appendonly yes\nappendfsync always\n"};
     for (unsigned i = 0; i < 4; i++) {
         start_on_a_full_disk(policies[i / 2], i % 2 ? 20 : 0);
-        CHECK(refused && appender_figures().on && !appender_figures().write_ok);
+        CHECK(refused && on_when_refused && appender_figures().on && !appender_figures().write_ok);
         CHECK(!appender_figures().rewriting && appender_figures().size > 100);
         EXPECT("set l w\nget l\nbgrewriteaof\n",
                MISCONF "$-1\r\n"
@@ -112,10 +112,21 @@ static void what_waits_for_room_can_be_switched_off(void) {
     EXPECT("config set appendonly no\nset l w\n", OK OK);
     log_turns(5001);
     CHECK(!refused && !appender_figures().unsynced);
+    CHECK(disk_has(LOG_INCR(1)) && !disk_has(LOG_INCR(2)));
     disk.room = SIZE_MAX;
     EXPECT("config set appendonly yes\nset m x\n", OK OK);
     log_turns(5002);
     CHECK(!refused && disk_says(LOG_LIST, "aof.2.base.rdb") && disk_says(LOG_INCR(3), "$1\r\nx\r\n"));
+    log_stop();
+    disk_free(&disk);
+}
+
+static void without_its_manifest_no_file_is_deleted(void) {
+    start_on_a_full_disk("appendonly yes\n", 0);
+    CHECK_INT(disk.disk.unlink(&disk.disk, LOG_LIST), 0);
+    EXPECT("config set appendonly no\n", OK);
+    log_turns(5000);
+    CHECK(!refused && disk_has(LOG_BASE(1)) && disk_has(LOG_INCR(1)));
     log_stop();
     disk_free(&disk);
 }
@@ -246,6 +257,22 @@ static void an_end_before_the_first_base_loses_nothing(void) {
     CHECK(!disk_has(LOG_LIST) && appender_finish(2));
     CHECK(disk_says(LOG_LIST, "appendonly.aof.1.base.rdb") && disk_says(LOG_LIST, "aof.1.incr.aof"));
     CHECK(disk_says(LOG_BASE(1), "before") && disk_says(LOG_INCR(1), "behind"));
+    log_stop();
+    disk_free(&disk);
+}
+
+static void a_first_base_that_failed_is_tried_again_though_nothing_is_changed(void) {
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    EXPECT("set k v\n", OK);
+    disk.room = 0;
+    EXPECT("config set appendonly yes\n", OK);
+    CHECK_INT(log_turns(5000), 6000);
+    CHECK(!appender_figures().rewrite_ok && !disk_has(LOG_LIST));
+    CHECK_INT(log_turns(6000), 7000);
+    disk.room = SIZE_MAX;
+    CHECK_INT(log_turns(7000), WRITER_NEVER);
+    CHECK(appender_figures().rewrite_ok && disk_says(LOG_LIST, "type b"));
     log_stop();
     disk_free(&disk);
 }
@@ -575,12 +602,14 @@ int main(void) {
     RUN(a_start_on_a_full_disk_waits_for_room);
     RUN(what_waits_for_room_is_written_at_the_end);
     RUN(what_waits_for_room_can_be_switched_off);
+    RUN(without_its_manifest_no_file_is_deleted);
     RUN(other_failures_end_a_start);
     RUN(files_of_an_earlier_time_are_not_gone_on_with);
     RUN(it_is_switched_on_and_off);
     RUN(switched_off_before_its_first_base_it_leaves_nothing);
     RUN(it_is_switched_on_again_beside_a_snapshot);
     RUN(an_end_before_the_first_base_loses_nothing);
+    RUN(a_first_base_that_failed_is_tried_again_though_nothing_is_changed);
     RUN(where_it_cannot_be_switched_on_nothing_changes);
     RUN(a_directory_that_is_there_already_is_synced);
     RUN(a_rewrite_makes_everything_anew);

@@ -114,6 +114,26 @@ static void there_is_a_round_for_each_who_falls_silent(void) {
     close_conns();
 }
 
+/* Replies leave after the last word, and then nothing is heard any more. */
+static void who_was_answered_late_is_asked(void) {
+    open_conns(1);
+    CHECK(ask_on() >= 1);
+    say(0);
+    for (int late_ms = 10; late_ms < 3000; late_ms += 50) {
+        later(5000);
+        conns[0]->socket.bits &= ~(uint32_t)IO_STOPPING;
+        conn_active(conns[0]);
+        heard_turn();
+        for (int ms = 0; ms < late_ms; ms += 10) {
+            later(10);
+            conn_active(conns[0]); /* as when a part of a reply was sent */
+            ask_round();
+        }
+        CHECK(ask_on() <= 2 && asked(0));
+    }
+    close_conns();
+}
+
 /* Then nobody knows who fell silent when. */
 static void a_clock_that_is_set_back_and_an_asking_that_failed_ask_everybody(void) {
     open_conns(1);
@@ -126,6 +146,20 @@ static void a_clock_that_is_set_back_and_an_asking_that_failed_ask_everybody(voi
     shards->exec.clock.now_ms -= 3600 * 1000;
     heard_turn();
     CHECK(asked(0));
+    close_conns();
+}
+
+static void where_there_is_no_room_to_end_a_receive_it_is_asked_again(void) {
+    open_conns(1);
+    CHECK(ask_on() >= 1);
+    CHECK_INT(shutdown(peers[0], SHUT_WR), 0);
+    conn_active(conns[0]);
+    later(5000);
+    struct loop_blocked was = loop_block();
+    ask_round();
+    CHECK(!asked(0));
+    loop_unblock(was);
+    CHECK(ask_on() >= 1 && asked(0));
     close_conns();
 }
 
@@ -173,7 +207,9 @@ int main(void) {
     RUN(who_has_fallen_silent_is_asked);
     RUN(each_is_asked_once_and_then_left_in_peace);
     RUN(there_is_a_round_for_each_who_falls_silent);
+    RUN(who_was_answered_late_is_asked);
     RUN(a_clock_that_is_set_back_and_an_asking_that_failed_ask_everybody);
+    RUN(where_there_is_no_room_to_end_a_receive_it_is_asked_again);
     RUN(a_turn_asks_one_page);
     RUN(who_is_closing_is_asked_however_long_it_was_silent);
     RUN(without_connections_nothing_is_due);
