@@ -445,7 +445,7 @@ def trap_who_says_something_and_leaves_at_once_is_seen_to_leave(server):
     for turn in range(1000):
         leave_at_once(server, unix=False)
         leave_at_once(server, unix=True)
-        if turn % 200 == 0:
+        if turn % 50 == 0:  # fewer than a listener holds
             wait_until_alone(server)
     wait_until_alone(server)
 
