@@ -65,32 +65,33 @@ static void group_release(struct stream_group *group, struct graves *graves) {
     if (stream_named_release(&group->head)) group_bury(group, graves, &budget);
 }
 
-/* ---- Pending entries: bytes ----------------------------------------------------------------------- */
+/* ---- Pending entries: how they are kept ----------------------------------------------------------- */
 
-enum { TIME_BYTES = 6, PENDING_MOST = 5 + TIME_BYTES + 8 };
-
-/* The consumer's number in groups of seven bits, the time, the count's bytes from the lowest on as far as there are any. */
-static size_t write_pending(char *at, const struct stream_pending *pending) {
-    char *begin = at;
-    uint32_t number = pending->consumer;
-    assert(pending->time_ms >= 0 && pending->time_ms <= STREAM_TIME_MAX);
-    for (; number >= 128; number >>= 7) *at++ = (char)(number | 128);
-    *at++ = (char)number;
-    for (unsigned i = 0; i < TIME_BYTES; i++) *at++ = (char)(pending->time_ms >> 8 * i);
-    for (uint64_t count = pending->count; count; count >>= 8) *at++ = (char)count;
-    return (size_t)(at - begin);
+static struct tree_item number_item(struct stream_id id) {
+    return (struct tree_item){.key = stream_key(id)};
 }
 
+/* What most entries have is 0: no owner, and a count of one. */
+static uint64_t code_of_count(uint64_t count) {
+    return count < 2 ? 1 - count : count;
+}
+
+static struct tree_item pending_item(const struct stream_pending *pending) {
+    struct tree_item item = number_item(pending->id);
+    assert(pending->time_ms >= 0 && pending->time_ms <= STREAM_TIME_MAX);
+    item.numbers[0] = (uint64_t)pending->time_ms;
+    item.numbers[1] = (uint32_t)(pending->consumer + 1);
+    item.numbers[2] = code_of_count(pending->count);
+    return item;
+}
+_Static_assert(STREAM_UNOWNED == UINT32_MAX, "the number behind it is 0");
+_Static_assert(STREAM_TIME_MAX <= ROW_TIME_MAX, "a row has room for it");
+
 static void read_pending(const struct tree_item *item, struct stream_pending *pending) {
-    const unsigned char *at = (const unsigned char *)item->parts[0].data, *end = at + item->parts[0].len;
-    *pending = (struct stream_pending){.id = stream_id_of(item)};
-    for (unsigned shift = 0;; shift += 7) {
-        pending->consumer |= (uint32_t)(*at & 127) << shift;
-        if (*at++ < 128) break;
-    }
-    assert(end - at >= TIME_BYTES);
-    for (unsigned i = 0; i < TIME_BYTES; i++) pending->time_ms |= (int64_t)*at++ << 8 * i;
-    for (unsigned shift = 0; at < end; shift += 8) pending->count |= (uint64_t)*at++ << shift;
+    *pending = (struct stream_pending){.id = stream_id_of(item),
+                                       .consumer = (uint32_t)item->numbers[1] - 1,
+                                       .time_ms = (int64_t)item->numbers[0],
+                                       .count = code_of_count(item->numbers[2])};
 }
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
@@ -233,7 +234,7 @@ struct stream_group *stream_group_add(void *owner, struct stream_named_list *gro
     assert(!found);
     struct stream_group *group = stream_named_new(context->heap, sizeof *group, name, NULL);
     if (group == NULL) return NULL;
-    group->pending = tree_empty(TREE_STREAM);
+    group->pending = tree_empty(TREE_PENDING);
     group->read = STREAM_READ_UNKNOWN;
     if (stream_named_put(owner, groups, context->heap, spot, &group->head)) return group;
     stream_named_free(&group->head);
@@ -271,7 +272,7 @@ static bool leavers_share(struct stream_group *to, struct stream_group *from) {
 static struct stream_group *group_fork(struct stream_group *from, const struct tree_context *context) {
     struct stream_group *to = stream_named_new(context->heap, sizeof *to, BYTES(""), from->head.name);
     if (to == NULL) return NULL;
-    to->pending = tree_empty(TREE_STREAM);
+    to->pending = tree_empty(TREE_PENDING);
     if (!stream_named_share(to, &to->consumers, &from->consumers) ||
         !stream_slots_share(to, &to->slots, &from->slots) || !leavers_share(to, from)) {
         group_release(to, context->graves);
@@ -311,7 +312,7 @@ static struct stream_consumer *add_consumer(struct stream_group *group, const st
         stream_named_free(&consumer->head);
         return NULL;
     }
-    consumer->pending = tree_empty(TREE_STREAM);
+    consumer->pending = tree_empty(TREE_PENDING);
     consumer->head.number = stream_slot_take(&group->slots, &consumer->head);
     return consumer;
 }
@@ -367,10 +368,6 @@ static bool own_holder(struct stream_group *group, const struct tree_context *co
 
 /* ---- Pending entries ------------------------------------------------------------------------------ */
 
-static struct tree_item number_item(struct stream_id id) {
-    return (struct tree_item){.key = stream_key(id)};
-}
-
 /* Puts an item into a tree by numbers; behind all others, as most are, without looking for its place. */
 static enum tree_changed put_item(struct tree *tree, const struct tree_context *context,
                                   const struct tree_item *item) {
@@ -407,9 +404,7 @@ static bool may_take(const struct stream_named *named, struct tree *tree, const 
 
 static bool put_pending(struct stream_group *group, const struct tree_context *context,
                         const struct stream_pending *pending) {
-    char bytes[PENDING_MOST];
-    struct tree_item item = number_item(pending->id);
-    item.parts[0] = (struct bytes){bytes, write_pending(bytes, pending)};
+    struct tree_item item = pending_item(pending);
     return put_item(&group->pending, context, &item) != TREE_NO_MEMORY;
 }
 
@@ -464,11 +459,9 @@ bool stream_pending_put(struct stream_group *group, const struct tree_context *c
 
 bool stream_pending_remove(struct stream_group *group, const struct tree_context *context,
                            const struct stream_pending *pending) {
-    char bytes[PENDING_MOST];
-    struct tree_item item = number_item(pending->id), number = item;
+    struct tree_item item = pending_item(pending), number = number_item(pending->id);
     struct stream_consumer *holder;
     assert(!stream_named_shared(&group->head)); /* 1 */
-    item.parts[0] = (struct bytes){bytes, write_pending(bytes, pending)};
     if (!own_holder(group, context, pending->consumer, &holder) ||
         (holder && !may_take(&holder->head, &holder->pending, context, &number)) ||
         !may_take(&group->head, &group->pending, context, &item))
@@ -595,7 +588,7 @@ static bool leave(struct stream_group *group, struct stream_consumer *consumer) 
     }
     leavers->list[leavers->count++] =
         (struct stream_leaver){.pending = consumer->pending, .number = consumer->head.number};
-    consumer->pending = tree_empty(TREE_STREAM);
+    consumer->pending = tree_empty(TREE_PENDING);
     stream_slot_leave(&group->slots, consumer->head.number);
     return true;
 }

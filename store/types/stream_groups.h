@@ -31,7 +31,7 @@
 struct stream_consumer {
     struct stream_named head;
     int64_t seen_ms;     /* when it has been heard of last */
-    struct tree pending; /* TREE_STREAM: numbers, and nothing else */
+    struct tree pending; /* TREE_PENDING: numbers of entries, and nothing else */
 };
 
 /* A consumer who was deleted. */
@@ -50,8 +50,9 @@ struct stream_group {
     struct stream_named head;
     struct stream_id last; /* the last number that was delivered */
     int64_t read;          /* entries that were read by then; STREAM_READ_UNKNOWN: nobody knows */
-    struct tree pending; /* TREE_STREAM; those of leavers, too: stream_pending_count has how many there are */
-    uint64_t released;   /* how many of these nobody owns */
+    struct tree
+        pending;       /* TREE_PENDING; those of leavers, too: stream_pending_count has how many there are */
+    uint64_t released; /* how many of these nobody owns */
     struct stream_leavers leavers;
     struct stream_named_list consumers;
     struct stream_slots slots; /* the consumers by their numbers */

@@ -18,6 +18,7 @@ enum {
     LONG_HEAD = 2,    /* bytes before a long part */
     IN_BLOCK = UINT16_MAX,
     IN_BLOCK_BYTES = LONG_HEAD + sizeof(struct block *),
+    ROWS_MOST = 236, /* of a leaf */
 };
 
 /* What leaves of a kind are like. */
@@ -26,6 +27,7 @@ struct shape {
     uint8_t before[COLUMNS + 1]; /* in those before it; the last: in all */
     uint8_t base;                /* bytes before the columns */
     uint8_t first_part;          /* the parts before it are not the user's */
+    bool rows;                   /* of numbers; the frame is the base */
     uint16_t part_max;           /* a longer part is a block of its own; at least LEAF_LONG - 1 */
     uint16_t most;               /* bytes above which a leaf is split */
 };
@@ -39,7 +41,13 @@ static const struct shape shapes[TREE_KINDS] = {
     [TREE_INDEX] = {WIDTHS(4, 8, 0, 0), .most = 2048 / LEAF_DIVISOR},
     [TREE_STREAM] = {WIDTHS(0, 0, 0, 2), .base = ID_BYTES, .first_part = 1, .part_max = 1024,
                      .most = 4096 / LEAF_DIVISOR},
+    [TREE_PENDING] = {WIDTHS(0, 0, 0, 0), .base = sizeof(struct rows_frame), .rows = true,
+                      .most = (sizeof(struct leaf) + sizeof(struct rows_frame) + ROWS_MOST * ROW_BYTES_MOST) /
+                              LEAF_DIVISOR},
 };
+_Static_assert(sizeof(struct leaf) + sizeof(struct rows_frame) + (ROWS_MOST + 1) * ROW_BYTES_MOST <=
+                   HEAP_NODE_MAX,
+               "however wide the rows of a leaf become, and one more, they are one node");
 
 static inline const struct shape *shape_of(const struct leaf *leaf) {
     return &shapes[leaf->head.kind];
@@ -55,6 +63,7 @@ static inline const struct shape *shape_of(const struct leaf *leaf) {
     case TREE_HASH: function(&shapes[TREE_HASH], __VA_ARGS__); break;                                        \
     case TREE_SCORES: function(&shapes[TREE_SCORES], __VA_ARGS__); break;                                    \
     case TREE_INDEX: function(&shapes[TREE_INDEX], __VA_ARGS__); break;                                      \
+    case TREE_PENDING: function(&shapes[TREE_PENDING], __VA_ARGS__); break;                                  \
     default: function(&shapes[TREE_STREAM], __VA_ARGS__); break;                                             \
     }
 
@@ -85,6 +94,26 @@ size_t leaf_bytes(enum tree_kind kind, unsigned count, size_t used) {
 
 size_t leaf_most(enum tree_kind kind) {
     return shapes[kind].most;
+}
+
+/* The frame of a leaf of rows. */
+static inline const struct rows_frame *frame_of(const struct leaf *leaf) {
+    debug_assert(leaf->head.kind == TREE_PENDING);
+    return (const struct rows_frame *)(const void *)leaf->bytes;
+}
+
+static inline struct row row_of(const struct tree_item *item) {
+    return (struct row){.fields = {[ROW_SEQUENCE] = item->key.low,
+                                   [ROW_MS] = item->key.high,
+                                   [ROW_TIME] = item->numbers[0],
+                                   [ROW_OWNER] = item->numbers[1],
+                                   [ROW_TIMES] = item->numbers[2]}};
+}
+
+size_t leaf_room(const struct leaf *leaf) {
+    const struct shape *shape = shape_of(leaf);
+    if (!shape->rows) return shape->most;
+    return bytes_for(shape, 0, (size_t)ROWS_MOST / LEAF_DIVISOR * frame_of(leaf)->stride);
 }
 
 /* ---- Sums and tags -------------------------------------------------------------------------------- */
@@ -181,6 +210,7 @@ FOR_ANY size_t size_of_parts(const struct shape *shape, const struct leaf *leaf,
 FOR_ANY size_t offset_in(const struct shape *shape, const struct leaf *leaf, unsigned place) {
     size_t count = leaf->head.count, parts = shape->widths[LENS];
     assert(place <= count);
+    if (shape->rows) return (size_t)place * frame_of(leaf)->stride;
     if (parts == 0 || place == 0) return 0;
     if (place == count) return leaf->used;
     if (leaf->longs > 0 || place < count / 2) return size_of_parts(shape, leaf, place * parts);
@@ -201,6 +231,7 @@ static inline size_t part_size(const struct leaf *leaf, uint8_t len, size_t offs
 FOR_ANY size_t element_size(const struct shape *shape, const struct leaf *leaf, unsigned place,
                             size_t offset) {
     unsigned parts = shape->widths[LENS];
+    if (shape->rows) return frame_of(leaf)->stride;
     const uint8_t *lens = lens_in(shape, leaf) + (size_t)place * parts;
     size_t size = parts > 0 ? part_size(leaf, lens[0], offset) : 0;
     return parts > 1 ? size + part_size(leaf, lens[1], offset + size) : size;
@@ -214,7 +245,8 @@ size_t leaf_size_at(const struct leaf *leaf, unsigned place, size_t offset) {
 
 size_t leaf_offset_before(const struct leaf *leaf, unsigned place, size_t next_offset) {
     unsigned parts = shape_of(leaf)->widths[LENS];
-    if (leaf->longs) return leaf_offset(leaf, place); /* a long part's size stands at its beginning */
+    if (leaf->longs || shape_of(leaf)->rows)
+        return leaf_offset(leaf, place); /* a long part's size stands at its beginning */
     for (unsigned i = 0; i < parts; i++) next_offset -= lens_of(leaf)[place * parts + i];
     return next_offset;
 }
@@ -368,9 +400,10 @@ static inline size_t stored_size(const struct leaf_item *ready, unsigned part) {
     return ready->blocks[part] ? (size_t)IN_BLOCK_BYTES : LONG_HEAD + len;
 }
 
-/* Bytes of all parts of an item that are the user's. */
+/* Bytes of all parts of an item that are the user's; of a row, at most. */
 FOR_ANY size_t size_of_item(const struct shape *shape, const struct leaf_item *ready) {
     unsigned parts = user_parts(shape);
+    if (shape->rows) return ROW_BYTES_MOST;
     return (parts > 0 ? stored_size(ready, 0) : 0) + (parts > 1 ? stored_size(ready, 1) : 0);
 }
 
@@ -380,9 +413,21 @@ FOR_ANY size_t item_size(const struct shape *shape, const struct leaf_item *read
     return (shape->first_part ? encode_id(code, base, ready->item->key) : 0) + size_of_item(shape, ready);
 }
 
+/* The same in this leaf, in which it can be written. */
+FOR_ANY size_t item_size_in(const struct shape *shape, const struct leaf *leaf,
+                            const struct leaf_item *ready) {
+    if (shape->rows) return frame_of(leaf)->stride;
+    return item_size(shape, ready, shape->base ? base_of(leaf) : (struct tree_key){0, 0});
+}
+
 size_t leaf_item_bytes(enum tree_kind kind, const struct leaf_item *ready) {
     const struct shape *shape = &shapes[kind];
     return shape->before[COLUMNS] + (shape->first_part ? ID_CODE_MAX : 0u) + size_of_item(shape, ready);
+}
+
+size_t leaf_taken_at(const struct leaf *leaf, unsigned place, size_t offset) {
+    const struct shape *shape = shape_of(leaf);
+    return shape->rows ? ROW_BYTES_MOST : shape->before[COLUMNS] + leaf_size_at(leaf, place, offset);
 }
 
 static __attribute__((noinline)) size_t write_long_part(char *at, const struct leaf_item *ready,
@@ -424,6 +469,11 @@ FOR_ANY size_t write_item(const struct shape *shape, struct leaf *leaf, unsigned
     unsigned parts = shape->widths[LENS], count = leaf->head.count, first = shape->first_part;
     uint8_t *lens = lens_in(shape, leaf) + (size_t)place * parts;
     char *begin = element_at(leaf, offset), *at = begin;
+    if (shape->rows) {
+        struct row row = row_of(ready->item);
+        rows_write(frame_of(leaf), at, &row);
+        return frame_of(leaf)->stride;
+    }
     if (shape->widths[SCORES])
         memcpy(column_in(shape, leaf, SCORES, count) + 8 * place, &ready->item->score, 8);
     if (shape->widths[HASHES]) {
@@ -443,6 +493,13 @@ FOR_ANY void get(const struct shape *shape, const struct leaf *leaf, unsigned pl
     const uint8_t *lens = lens_in(shape, leaf) + (size_t)place * parts;
     assert(place < count && offset <= leaf->used);
     *item = (struct tree_item){.score = 0};
+    if (shape->rows) {
+        struct row row;
+        rows_read(frame_of(leaf), element_at(leaf, offset), &row);
+        item->key = (struct tree_key){row.fields[ROW_MS], row.fields[ROW_SEQUENCE]};
+        for (unsigned i = 0; i < LEAF_NUMBERS; i++) item->numbers[i] = row.fields[ROW_TIME + i];
+        return;
+    }
     if (shape->widths[SCORES]) memcpy(&item->score, column_in(shape, leaf, SCORES, count) + 8 * place, 8);
     if (shape->widths[HASHES]) item->key.high = load_u32(column_in(shape, leaf, HASHES, count) + 4 * place);
     if (first) {
@@ -479,7 +536,8 @@ struct extent {
     unsigned count;
     size_t bytes;
     struct tree_key base;
-    unsigned item_place; /* of the new item; `count` if there is none */
+    struct rows_frame frame; /* instead of that, in a leaf of rows */
+    unsigned item_place;     /* of the new item; `count` if there is none */
 };
 
 static bool same_base(const struct leaf *leaf, struct tree_key base) {
@@ -516,8 +574,54 @@ static size_t id_growth(const struct leaf_piece *piece, struct tree_key base) {
     return growth;
 }
 
+static bool same_frame(const struct leaf *leaf, const struct rows_frame *frame) {
+    return memcmp(frame_of(leaf), frame, sizeof *frame) == 0;
+}
+
+/* In what frame pieces can be written and, if it is among them, the item. Where all of them have one, and it serves, that
+ * is it; else one of as few bytes as can be. */
+static struct rows_frame choose_frame(struct leaf_parts parts) {
+    const struct rows_frame *one = NULL;
+    struct rows_span span = rows_span_empty();
+    struct row row;
+    bool serves = true;
+    for (unsigned i = 0; i < parts.count; i++) {
+        const struct leaf_piece *piece = &parts.pieces[i];
+        if (piece->leaf && piece->from == piece->to) continue;
+        if (piece->leaf && one == NULL) one = frame_of(piece->leaf);
+        if (piece->leaf) serves = serves && same_frame(piece->leaf, one);
+    }
+    for (unsigned i = 0; i < parts.count; i++) {
+        if (parts.pieces[i].leaf) continue;
+        row = row_of(parts.item->item);
+        serves = serves && one && rows_fit(one, &row);
+        rows_span_add(&span, &row);
+    }
+    if (serves && one) return *one;
+    for (unsigned i = 0; i < parts.count; i++) {
+        const struct leaf_piece *piece = &parts.pieces[i];
+        if (piece->leaf == NULL || piece->from == piece->to) continue;
+        rows_span_add_all(&span, frame_of(piece->leaf), element_at(piece->leaf, piece->begin),
+                          (unsigned)(piece->to - piece->from));
+    }
+    return rows_frame_for(&span);
+}
+
+static struct extent measure_rows(struct leaf_parts parts) {
+    struct extent extent = {.item_place = UINT32_MAX, .frame = choose_frame(parts)};
+    for (unsigned i = 0; i < parts.count; i++) {
+        const struct leaf_piece *piece = &parts.pieces[i];
+        if (piece->leaf == NULL) extent.item_place = extent.count;
+        extent.count += piece->leaf ? (unsigned)(piece->to - piece->from) : 1u;
+    }
+    if (extent.item_place == UINT32_MAX) extent.item_place = extent.count;
+    extent.bytes = (size_t)extent.count * extent.frame.stride;
+    return extent;
+}
+
 static struct extent measure(const struct shape *shape, const struct leaf_piece *pieces, unsigned count,
                              const struct leaf_item *item) {
+    if (shape->rows) return measure_rows((struct leaf_parts){pieces, count, item});
     struct extent extent = {.item_place = UINT32_MAX};
     if (shape->base) extent.base = choose_base(pieces, count, item);
     for (unsigned i = 0; i < count; i++) {
@@ -566,7 +670,11 @@ static size_t fill_with_piece(struct leaf *leaf, unsigned place, size_t at, cons
     const struct shape *shape = shape_of(leaf);
     unsigned parts = shape->widths[LENS];
     size_t count = (size_t)(piece->to - piece->from), bytes = (size_t)(piece->end - piece->begin);
-    if (shape->base && !same_base(piece->leaf, base_of(leaf))) {
+    if (shape->rows && !same_frame(piece->leaf, frame_of(leaf))) {
+        bytes = count * frame_of(leaf)->stride;
+        rows_rewrite(frame_of(leaf), element_at(leaf, at), frame_of(piece->leaf),
+                     element_at(piece->leaf, piece->begin), (unsigned)count);
+    } else if (shape->base && !shape->rows && !same_base(piece->leaf, base_of(leaf))) {
         bytes = fill_with_ids(leaf, place, at, piece);
     } else {
         for (unsigned column = 0; column < COLUMNS; column++) {
@@ -599,7 +707,10 @@ struct leaf *leaf_build(struct heap *heap, enum tree_kind kind, struct leaf_part
         .start = (uint16_t)(leaf_bytes(kind, extent.count, 0) + front),
         .used = (uint16_t)extent.bytes,
     };
-    if (shape->base) memcpy(leaf->bytes, &extent.base, sizeof extent.base);
+    if (shape->rows)
+        memcpy(leaf->bytes, &extent.frame, sizeof extent.frame);
+    else if (shape->base)
+        memcpy(leaf->bytes, &extent.base, sizeof extent.base);
     unsigned place = 0;
     size_t at = 0;
     for (unsigned i = 0; i < parts.count; i++) {
@@ -709,15 +820,20 @@ FOR_ANY void close_elements(struct leaf *leaf, size_t offset, size_t size) {
 }
 
 /* Can an item of this leaf's order stand here without another base? */
-FOR_ANY bool base_serves(const struct shape *shape, unsigned place) {
+FOR_ANY bool base_serves(const struct shape *shape, const struct leaf *leaf, unsigned place,
+                         const struct leaf_item *ready) {
+    if (shape->rows) {
+        struct row row = row_of(ready->item);
+        return rows_fit(frame_of(leaf), &row);
+    }
     return place > 0 || shape->base == 0;
 }
 
 FOR_ANY bool insert(const struct shape *shape, struct leaf *leaf, unsigned place,
                     const struct leaf_item *ready) {
     assert(place <= leaf->head.count && leaf->head.references <= 1);
-    if (!base_serves(shape, place)) return false;
-    size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : (struct tree_key){0, 0});
+    if (!base_serves(shape, leaf, place, ready)) return false;
+    size_t size = item_size_in(shape, leaf, ready);
     if (bytes_for(shape, leaf->head.count + 1u, leaf->used + size) > leaf->capacity) return false;
     size_t offset = offset_in(shape, leaf, place);
     open_elements(shape, leaf, place, offset, size);
@@ -773,8 +889,9 @@ void leaf_remove_at(struct leaf *leaf, unsigned place, size_t offset) {
 FOR_ANY bool put_instead(const struct shape *shape, struct leaf *leaf, unsigned place,
                          const struct leaf_item *ready) {
     size_t offset = offset_in(shape, leaf, place), old = element_size(shape, leaf, place, offset);
-    size_t size = item_size(shape, ready, shape->base ? base_of(leaf) : (struct tree_key){0, 0});
     assert(place < leaf->head.count && leaf->head.references <= 1);
+    if (shape->rows && !base_serves(shape, leaf, place, ready)) return false;
+    size_t size = item_size_in(shape, leaf, ready);
     if (bytes_for(shape, leaf->head.count, leaf->used - old + size) > leaf->capacity) return false;
     forget(leaf, place, 1, offset);
     if (old != size) {
@@ -1081,6 +1198,13 @@ static unsigned bound_in_stream(const struct leaf *leaf, struct tree_key key, ui
     return i;
 }
 
+static unsigned bound_in_rows(const struct leaf *leaf, struct tree_key key, bool *equal, size_t *offset) {
+    struct row wanted = {.fields = {[ROW_SEQUENCE] = key.low, [ROW_MS] = key.high}};
+    unsigned place = rows_seek(frame_of(leaf), element_at(leaf, 0), leaf->head.count, &wanted, equal);
+    *offset = (size_t)place * frame_of(leaf)->stride;
+    return place;
+}
+
 bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t most, unsigned *place,
                size_t *offset) {
     bool equal = false;
@@ -1089,6 +1213,7 @@ bool leaf_seek(const struct leaf *leaf, const struct tree_item *item, uint64_t m
     case TREE_SCORES: *place = bound_in_scores(leaf, item, *place, &equal, offset); break;
     case TREE_INDEX: *place = bound_in_index(leaf, item->key.high, *place, &equal); break;
     case TREE_STREAM: *place = bound_in_stream(leaf, item->key, most, &equal, offset); break;
+    case TREE_PENDING: *place = bound_in_rows(leaf, item->key, &equal, offset); break;
     default: assert(!"an ordered kind");
     }
     return equal;
@@ -1104,6 +1229,7 @@ bool leaf_is_whole(const struct leaf *leaf) {
     assert(leaf->start + leaf->used <= leaf->capacity);
     assert(leaf->capacity == node_bytes(leaf->capacity));
     for (size_t i = 0; i < parts; used += part_size(leaf, lens[i], used), i++) longs += lens[i] == LEAF_LONG;
+    if (shape_of(leaf)->rows) used = (size_t)leaf->head.count * frame_of(leaf)->stride;
     assert(longs == leaf->longs); /* 2 */
     assert(used == leaf->used);   /* 3 */
     return true;

@@ -3,6 +3,7 @@
  *     | head, capacity, start, used, longs | base | hashes | scores | tags | lens | gap | elements ... | gap |
  *
  * base     TREE_STREAM: a number of 16 bytes, from which the others are counted: the first one, or one that has been that
+ *          TREE_PENDING: the frame of its elements, which are rows of one size (rows.h), and have no columns
  * hashes   TREE_INDEX: 4 bytes an element
  * scores   TREE_SCORES, TREE_INDEX: 8 bytes an element
  * tags     TREE_SET, TREE_HASH: the lowest byte of each hash
@@ -25,18 +26,24 @@
 #include "store/memory/block.h"
 #include "store/values/hash.h"
 #include "store/values/node.h"
+#include "store/values/rows.h"
 
-enum { TREE_PARTS = 2, LEAF_LONG = 255, LEAF_PLACES_MAX = 4096 };
+enum { TREE_PARTS = 2, LEAF_NUMBERS = 3, LEAF_LONG = 255, LEAF_PLACES_MAX = 4096 };
 
 /* An element. Which fields are of use, enum tree_kind says. */
 struct tree_item {
     struct tree_key
-        key; /* TREE_SET, TREE_HASH: the 64-bit hash, in `high`; TREE_INDEX: 32 bits of it; TREE_STREAM: both */
+        key; /* TREE_SET, TREE_HASH: the 64-bit hash, in `high`; TREE_INDEX: 32 bits of it; TREE_STREAM, TREE_PENDING: both */
     double score;
-    struct bytes parts[TREE_PARTS];
-    /* In which block a part lies, or NULL. Of an item that is put: a block that may be kept where the part is too long for a
-     * leaf, or NULL, and then its bytes are copied. */
-    struct block *blocks[TREE_PARTS];
+    union {
+        struct {
+            struct bytes parts[TREE_PARTS];
+            /* In which block a part lies, or NULL. Of an item that is put: a block that may be kept where the part is too
+             * long for a leaf, or NULL, and then its bytes are copied. */
+            struct block *blocks[TREE_PARTS];
+        };
+        uint64_t numbers[LEAF_NUMBERS]; /* TREE_PENDING: of 48, 32 and 64 bits; the third is best small */
+    };
 };
 
 struct leaf {
@@ -121,7 +128,8 @@ struct leaf_run {
     size_t bytes;           /* of all parts */
     unsigned count, parts;  /* elements, and the parts of each */
 };
-/* Those from this place on up to the first that has a long part, at most so many; not of TREE_STREAM and TREE_INDEX. */
+/* Those from this place on up to the first that has a long part, at most so many; not of TREE_STREAM, TREE_INDEX and
+ * TREE_PENDING. */
 void leaf_run(const struct leaf *leaf, unsigned place, size_t offset, unsigned most, struct leaf_run *run);
 /* What the blocks of elements [from, to) take. */
 uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to);
@@ -169,8 +177,17 @@ size_t leaf_most(enum tree_kind kind);
 static inline size_t leaf_needs(const struct leaf *leaf) {
     return leaf_bytes((enum tree_kind)leaf->head.kind, leaf->head.count, leaf->used);
 }
-/* Bytes that an item would take in a leaf, at most. */
+/* What of leaf_most is taken: what the leaf needs; or in TREE_PENDING, where one element more may make all wider, what it
+ * would need if they were as wide as they can be. */
+static inline size_t leaf_taken(const struct leaf *leaf) {
+    size_t used = leaf->head.kind == TREE_PENDING ? (size_t)ROW_BYTES_MOST * leaf->head.count : leaf->used;
+    return leaf_bytes((enum tree_kind)leaf->head.kind, leaf->head.count, used);
+}
+/* The capacity for as many elements like its own as a leaf may have. */
+size_t leaf_room(const struct leaf *leaf);
+/* What an item would take of leaf_most, at most, and what an element takes. */
 size_t leaf_item_bytes(enum tree_kind kind, const struct leaf_item *ready);
+size_t leaf_taken_at(const struct leaf *leaf, unsigned place, size_t offset);
 
 /* The key by which a tree orders an item. */
 struct tree_key tree_item_key(enum tree_kind kind, const struct tree_item *item);

@@ -6,7 +6,8 @@
 #include "store/values/leaf.h"
 
 const uint8_t tree_key_words[TREE_KINDS] = {
-    [TREE_LIST] = 0, [TREE_SET] = 1, [TREE_HASH] = 1, [TREE_SCORES] = 2, [TREE_INDEX] = 1, [TREE_STREAM] = 2,
+    [TREE_LIST] = 0,  [TREE_SET] = 1,    [TREE_HASH] = 1,    [TREE_SCORES] = 2,
+    [TREE_INDEX] = 1, [TREE_STREAM] = 2, [TREE_PENDING] = 2,
 };
 _Static_assert(sizeof(struct inner) == 16, "arrays of eight-byte words follow the head");
 

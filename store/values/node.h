@@ -30,12 +30,14 @@ enum tree_kind {
     TREE_HASH,   /* by the hash of the field: two strings of bytes */
     TREE_SCORES, /* by score, then bytes: a score and bytes */
     TREE_INDEX, /* by 32 bits of hash, in the order of insertion where they are equal: those bits and a score */
-    TREE_STREAM, /* by a number of 128 bits: that and bytes */
+    TREE_STREAM,  /* by a number of 128 bits: that and bytes */
+    TREE_PENDING, /* by a number of 128 bits: that and three more numbers */
     TREE_KINDS
 };
 
 /* What orders elements, as far as inner nodes know it; lists have none. TREE_SET and TREE_HASH: the hash. TREE_SCORES: the
- * score as a number in the same order, and the first eight bytes. TREE_INDEX: the hash. TREE_STREAM: both halves. */
+ * score as a number in the same order, and the first eight bytes. TREE_INDEX: the hash. TREE_STREAM and TREE_PENDING: both
+ * halves. */
 struct tree_key {
     uint64_t high, low;
 };

@@ -468,7 +468,7 @@ static void check_leaf(const struct leaf *leaf, const struct bounds *bounds) {
                (kind == TREE_SCORES ? !key_below(bounds->high, key) : key_below(key, bounds->high)));
         if (kind == TREE_SET || kind == TREE_HASH)
             assert(leaf_find(leaf, key.high, item.parts[0], &offset) == i);
-        if (i > 0 && kind == TREE_STREAM) assert(key_below(previous.key, item.key));
+        if (i > 0 && (kind == TREE_STREAM || kind == TREE_PENDING)) assert(key_below(previous.key, item.key));
         if (i > 0 && kind == TREE_INDEX) assert(previous.key.high <= item.key.high);
         if (i > 0 && kind == TREE_SCORES)
             assert(previous.score < item.score ||

@@ -112,7 +112,7 @@ bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes fi
 /* A cursor at the element of which the hash alone is known; false if there is none. */
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
                     uint64_t hash);
-/* The first element that is not below the item (of TREE_SCORES, TREE_INDEX or TREE_STREAM). True if it is equal to it;
+/* The first element that is not below the item (of TREE_SCORES, TREE_INDEX, TREE_STREAM or TREE_PENDING). True if it is equal to it;
  * where there is none, cursor->leaf is NULL. */
 static inline bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree,
                                     const struct tree_item *item);

@@ -278,7 +278,7 @@ static bool begin_leaf(struct tree *tree, const struct tree_context *context, st
     struct leaf_piece piece = tree_new_piece();
     if (!ensure_parent(tree, context, way)) return false;
     struct inner *parent = parent_of(way);
-    size_t capacity = parent->head.count > 1 ? leaf_most(tree->kind)
+    size_t capacity = parent->head.count > 1 ? leaf_room(putting->leaf)
                                              : 0; /* one of many: others will follow */
     struct leaf *leaf =
         leaf_build(context->heap, tree->kind, (struct leaf_parts){&piece, 1, putting->ready}, capacity);
@@ -317,7 +317,9 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
         if (split(tree, context, way, putting)) return true;
         if (tree->kind != TREE_INDEX) return false; /* of which a leaf may hold one hash alone */
     }
-    size_t capacity = context->roomy ? leaf_most(tree->kind) : 0;
+    size_t capacity = context->roomy ? leaf_room(putting->leaf) : 0;
+    if (tree->kind == TREE_PENDING && capacity == 0)
+        capacity = putting->leaf->capacity; /* rows become wider */
     struct leaf *leaf = tree_build_part(context, putting, 0, putting->count, capacity);
     if (leaf == NULL) return false;
     exchange(tree, context, slot_of(tree, way, way->depth), &leaf->head);
@@ -335,8 +337,8 @@ static bool put(struct tree *tree, const struct tree_context *context, struct wa
                 (skipped ? leaf_replace(leaf, place, ready) : leaf_insert(leaf, place, ready));
     if (!done) {
         struct tree_putting putting = {leaf, place, skipped, ready, leaf->head.count + 1u - skipped, 0};
-        size_t old = skipped ? leaf_size_at(leaf, place, leaf_offset(leaf, place)) : 0;
-        putting.bytes = leaf_needs(leaf) + leaf_item_bytes(tree->kind, ready) - old;
+        size_t old = skipped ? leaf_taken_at(leaf, place, leaf_offset(leaf, place)) : 0;
+        putting.bytes = leaf_taken(leaf) + leaf_item_bytes(tree->kind, ready) - old;
         if (!put_anew(tree, context, way, &putting)) return false;
     }
     if (!skipped) count_on_way(tree, way, 1);
@@ -534,7 +536,7 @@ static bool join_leaves(struct tree *tree, const struct tree_context *context, s
                         unsigned at) {
     const struct leaf *left = leaf_at(inner_child(parent, at)), *right = leaf_at(inner_child(parent, at + 1));
     size_t most = leaf_most(tree->kind) / 8 * 7;
-    if (leaf_needs(left) + leaf_needs(right) > most) return false;
+    if (leaf_taken(left) + leaf_taken(right) > most) return false;
     struct leaf_piece pieces[2] = {leaf_piece(left, 0, left->head.count),
                                    leaf_piece(right, 0, right->head.count)};
     struct leaf *joined = leaf_build(context->heap, tree->kind, (struct leaf_parts){pieces, 2, NULL}, 0);
@@ -576,8 +578,8 @@ static bool is_fourth(const struct node *leaf) {
  * leaves beside it. */
 static bool is_sparse(const struct tree *tree, const struct node *node) {
     if (node->level > 0) return node->count < INNER_JOIN_BELOW;
-    size_t needs = leaf_needs(leaf_at(node)), most = leaf_most(tree->kind);
-    return needs < most / 8 || (needs < most / 2 && node->count % 4 == 0);
+    size_t taken = leaf_taken(leaf_at(node)), most = leaf_most(tree->kind);
+    return taken < most / 8 || (taken < most / 2 && node->count % 4 == 0);
 }
 
 /* Joins a child with a neighbour if it has little left. */
@@ -681,7 +683,7 @@ enum tree_changed tree_remove_seen(struct tree *tree, const struct tree_context 
                                    bool (*see)(void *seer, const struct tree_item *found), void *seer) {
     struct way way;
     struct tree_item found;
-    assert(tree->kind == TREE_STREAM);
+    assert(tree->kind == TREE_PENDING);
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;

@@ -26,18 +26,17 @@ struct leaf *tree_build_part(const struct tree_context *context, const struct tr
     return leaf_build(context->heap, (enum tree_kind)putting->leaf->head.kind, parts, capacity);
 }
 
-/* Bytes of the element at this place of what the leaf is to hold; *offset runs along with the leaf's own. */
+/* What the element at this place takes of what the leaf is to hold; *offset runs along with the leaf's own. */
 static size_t size_in(const struct tree_putting *putting, unsigned at, size_t *offset) {
     enum tree_kind kind = (enum tree_kind)putting->leaf->head.kind;
-    size_t columns = leaf_bytes(kind, 1, 0) - leaf_bytes(kind, 0, 0), size;
     unsigned place = at < putting->place ? at : at - 1 + putting->skipped;
     if (at == putting->place) {
         if (putting->skipped) *offset += leaf_size_at(putting->leaf, at, *offset);
         return leaf_item_bytes(kind, putting->ready);
     }
-    size = leaf_size_at(putting->leaf, place, *offset);
-    *offset += size;
-    return columns + size;
+    size_t taken = leaf_taken_at(putting->leaf, place, *offset);
+    *offset += leaf_size_at(putting->leaf, place, *offset);
+    return taken;
 }
 
 static uint64_t index_hash(const struct tree_putting *putting, unsigned at) {

@@ -10,7 +10,7 @@ struct tree_putting {
     unsigned place, skipped;
     const struct leaf_item *ready;
     unsigned count; /* elements in all */
-    size_t bytes;   /* that they need, about */
+    size_t bytes;   /* that they take, about, as leaf_taken tells */
 };
 
 /* The place of the item, among pieces of leaves. */

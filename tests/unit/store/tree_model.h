@@ -85,8 +85,20 @@ static inline struct bytes text_of(uint32_t number, char *text) {
 struct element {
     uint32_t member, value;
     double score;
-    struct tree_key key; /* of streams and indexes */
+    struct tree_key key; /* of streams, indexes and what is pending */
 };
+
+/* The kinds whose items have numbers of 128 bits. */
+static inline bool kind_by_number(enum tree_kind kind) {
+    return kind == TREE_STREAM || kind == TREE_PENDING;
+}
+
+/* The three numbers of a member: most are small or alike, some need all the bytes that there are. */
+static inline void numbers_of(uint32_t member, uint64_t *numbers) {
+    numbers[0] = member % 61 == 0 ? ROW_TIME_MAX - member : ((uint64_t)1 << 40) + member % 7;
+    numbers[1] = member;
+    numbers[2] = member % 89 == 0 ? UINT64_MAX - member : member % 31 == 0;
+}
 
 /* The item of an element; texts: two of TEXT_MAX. */
 static inline struct tree_item item_of(enum tree_kind kind, const struct element *element,
@@ -94,7 +106,11 @@ static inline struct tree_item item_of(enum tree_kind kind, const struct element
     struct tree_item item = {.score = 0};
     struct bytes member = text_of(element->member, texts[0]);
     if (kind == TREE_SCORES || kind == TREE_INDEX) item.score = element->score;
-    if (kind == TREE_STREAM || kind == TREE_INDEX) item.key = element->key;
+    if (kind_by_number(kind) || kind == TREE_INDEX) item.key = element->key;
+    if (kind == TREE_PENDING) {
+        numbers_of(element->member, item.numbers);
+        return item;
+    }
     if (kind == TREE_SET || kind == TREE_HASH) item.key.high = hash_bytes(&model_seed, member);
     if (kind != TREE_INDEX) item.parts[0] = member;
     if (kind == TREE_HASH) item.parts[1] = text_of(element->value, texts[1]);
@@ -113,7 +129,14 @@ static inline uint32_t number_of(struct bytes text) {
 static inline struct element element_of(enum tree_kind kind, const struct tree_item *item) {
     struct element element = {.score = 0};
     if (kind == TREE_SCORES || kind == TREE_INDEX) element.score = item->score;
-    if (kind == TREE_STREAM || kind == TREE_INDEX) element.key = item->key;
+    if (kind_by_number(kind) || kind == TREE_INDEX) element.key = item->key;
+    if (kind == TREE_PENDING) {
+        uint64_t numbers[LEAF_NUMBERS];
+        element.member = (uint32_t)item->numbers[1];
+        numbers_of(element.member, numbers);
+        CHECK(memcmp(numbers, item->numbers, sizeof numbers) == 0);
+        return element;
+    }
     if (kind != TREE_INDEX) element.member = number_of(item->parts[0]);
     if (kind == TREE_HASH) element.value = number_of(item->parts[1]);
     return element;
@@ -123,10 +146,10 @@ static enum tree_kind model_kind; /* of the elements that are being compared */
 
 static inline int element_order(const void *a, const void *b) {
     const struct element *x = a, *y = b;
-    if (model_kind == TREE_STREAM || model_kind == TREE_INDEX) {
+    if (kind_by_number(model_kind) || model_kind == TREE_INDEX) {
         if (x->key.high != y->key.high) return x->key.high < y->key.high ? -1 : 1;
         if (x->key.low != y->key.low) return x->key.low < y->key.low ? -1 : 1;
-        if (model_kind == TREE_STREAM) return 0;
+        if (kind_by_number(model_kind)) return 0;
     }
     if (x->score != y->score) return x->score < y->score ? -1 : 1;
     return (x->member > y->member) - (x->member < y->member); /* as their texts, whose digits are as many */

@@ -73,7 +73,7 @@ static void check_leaf(const struct leaf *leaf, const struct element *elements, 
     CHECK_INT(leaf_offset(leaf, count), offset);
     CHECK_INT(bytes_referred_to, bytes);
     unsigned middle = (unsigned)check_random(&seed) % (count + 1);
-    if (kind != TREE_STREAM && kind != TREE_INDEX)
+    if (!kind_by_number(kind) && kind != TREE_INDEX)
         check_run(leaf, middle, (unsigned)check_random(&seed) % (count + 2));
     CHECK_INT(leaf_block_bytes(leaf, 0, middle) + leaf_block_bytes(leaf, middle, count), bytes);
 }
@@ -84,7 +84,7 @@ static struct element any_element(enum tree_kind kind, uint32_t number, uint64_t
     if (kind == TREE_HASH) element.value = number * 31 + 5;
     if (kind == TREE_SCORES || kind == TREE_INDEX) element.score = (double)place;
     if (kind == TREE_INDEX) element.member = 0, element.key.high = place;
-    if (kind == TREE_STREAM) element.key = (struct tree_key){place / 3, place % 3 * 1000};
+    if (kind_by_number(kind)) element.key = (struct tree_key){place / 3, place % 3 * 1000};
     return element;
 }
 
@@ -97,7 +97,7 @@ static void changes_in_place_equal_an_array(void) {
             struct leaf *leaf = leaf_of_one(kind, &elements[0], round % 2 ? HEAP_NODE_MAX : 500);
             for (uint32_t step = 2; step < 400; step++) {
                 /* Numbers of a stream must ascend: so there, only the end is put to and replaced. */
-                bool append = kind == TREE_STREAM;
+                bool append = kind_by_number(kind);
                 unsigned at = append ? count : (unsigned)(check_random(&seed) % (count + 1));
                 struct element element = any_element(kind, (uint32_t)check_random(&seed) % 1000, step);
                 unsigned what = (unsigned)(check_random(&seed) % 4);
@@ -111,7 +111,7 @@ static void changes_in_place_equal_an_array(void) {
                     leaf_drop(&ready);
                 } else if (what == 2 && count > 1) {
                     at = (unsigned)(check_random(&seed) % count);
-                    if (kind == TREE_STREAM) element.key = elements[at].key;
+                    if (kind_by_number(kind)) element.key = elements[at].key;
                     struct leaf_item ready = ready_item(kind, &element);
                     if (leaf_replace(leaf, at, &ready)) elements[at] = element;
                     leaf_drop(&ready);
@@ -162,8 +162,8 @@ static void every_member_is_found_at_every_count(void) {
 }
 
 static void bounds_are_those_of_the_order(void) {
-    static const enum tree_kind kinds[] = {TREE_SCORES, TREE_INDEX, TREE_STREAM};
-    for (unsigned k = 0; k < 3; k++) {
+    static const enum tree_kind kinds[] = {TREE_SCORES, TREE_INDEX, TREE_STREAM, TREE_PENDING};
+    for (unsigned k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct element element = any_element(kinds[k], 5, 10);
         struct leaf *leaf = leaf_of_one(kinds[k], &element, 0);
         for (uint64_t place = 12; place < 100; place += 2) {
@@ -235,7 +235,7 @@ static void members_of_one_score_are_found_by_their_bytes(void) {
 }
 
 /* Numbers that lie evenly, in two heaps, or anyhow: wherever one looks first, the bound is what counting says. */
-static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
+static void bounds_do_not_depend_on_how_numbers_lie(enum tree_kind kind) {
     enum { MOST = 150 };
     for (unsigned round = 0; round < 60; round++) {
         uint64_t numbers[MOST], next = 1;
@@ -244,7 +244,7 @@ static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
         for (unsigned i = 0; i < count; i++) {
             struct element element = {.member = 5, .key = {next / 3, next % 3}};
             numbers[i] = next;
-            leaf = leaf ? grown(leaf, &element) : leaf_of_one(TREE_STREAM, &element, 0);
+            leaf = leaf ? grown(leaf, &element) : leaf_of_one(kind, &element, 0);
             next += 1 + (round % 3 == 1 && i == count / 8 ? 5000
                          : round % 3 == 2                 ? check_random(&seed) % 40
                                                           : 2);
@@ -264,6 +264,11 @@ static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
         }
         free_leaf(leaf);
     }
+}
+
+static void bounds_among_numbers_do_not_depend_on_how_these_lie(void) {
+    bounds_do_not_depend_on_how_numbers_lie(TREE_STREAM);
+    bounds_do_not_depend_on_how_numbers_lie(TREE_PENDING);
 }
 
 static void parts_of_every_length_come_back(void) {
@@ -301,9 +306,11 @@ static void numbers_of_streams_reach_far(void) {
                                            {UINT64_MAX, 0},
                                            {UINT64_MAX, UINT64_MAX}};
     enum { KEYS = sizeof keys / sizeof *keys };
-    for (unsigned first = 0; first < KEYS; first++) {
+    for (unsigned round = 0; round < 2 * KEYS; round++) {
+        enum tree_kind kind = round < KEYS ? TREE_STREAM : TREE_PENDING;
+        unsigned first = round % KEYS;
         struct element element = {.member = 5, .key = keys[first]};
-        struct leaf *leaf = leaf_of_one(TREE_STREAM, &element, 0);
+        struct leaf *leaf = leaf_of_one(kind, &element, 0);
         for (unsigned i = first + 1; i < KEYS; i++) {
             element.key = keys[i];
             leaf = grown(leaf, &element);

@@ -24,7 +24,7 @@ static struct element random_element(enum tree_kind kind) {
     struct element element = {.member = random_below(members), .value = random_below(100000)};
     if (kind == TREE_SCORES || kind == TREE_INDEX)
         element.score = random_below(4) ? (double)random_below(8) - 2.5 : (double)random_below(100000) / 7;
-    if (kind == TREE_STREAM)
+    if (kind_by_number(kind))
         element.key =
             (struct tree_key){random_below(300) * (random_below(50) ? 1u : 1u << 20), random_below(5) * 200};
     if (kind == TREE_INDEX) element.key.high = random_below(members) * 64;
@@ -64,7 +64,7 @@ static struct change random_change(const struct model *model) {
     if (change.what == PUSH && kind_by_hash(model->kind)) change.what = PUT;
     if (change.what == PUSH && !list) { /* above all others, or below them */
         const struct element *last = &model->elements[model->count ? model->count - 1 : 0];
-        bool has_key = model->kind == TREE_STREAM || model->kind == TREE_INDEX;
+        bool has_key = kind_by_number(model->kind) || model->kind == TREE_INDEX;
         if (model->count && has_key && change.element.key.high <= last->key.high)
             change.element.key.high = last->key.high + 1 + random_below(3);
         if (model->count && model->kind == TREE_SCORES)

@@ -7,13 +7,14 @@
 
 static char texts[2][TEXT_MAX];
 
-static const enum tree_kind kinds[] = {TREE_LIST, TREE_SET, TREE_HASH, TREE_SCORES, TREE_STREAM};
+static const enum tree_kind kinds[] = {TREE_LIST,   TREE_SET,    TREE_HASH,
+                                       TREE_SCORES, TREE_STREAM, TREE_PENDING};
 
 static struct element element_at_place(enum tree_kind kind, uint32_t number) {
     struct element element = {.member = number};
     if (kind == TREE_HASH) element.value = number + 1;
     if (kind == TREE_SCORES) element.score = number;
-    if (kind == TREE_STREAM) element.key = (struct tree_key){number, 0};
+    if (kind_by_number(kind)) element.key = (struct tree_key){number, 0};
     return element;
 }
 
@@ -51,7 +52,7 @@ static void check_half(const struct leaf *leaf, const struct tree_halves *halves
         bool below = key.high < halves->key.high ||
                      (key.high == halves->key.high && key.low < halves->key.low);
         leaf_get(leaf, i, leaf_offset(leaf, i), &item);
-        uint32_t number = number_of(item.parts[0]);
+        uint32_t number = element_of(kind, &item).member;
         CHECK(!seen[number] && (kind == TREE_LIST || below != right));
         seen[number] = true;
     }
@@ -65,7 +66,7 @@ static void halve(enum tree_kind kind, uint32_t count, uint32_t number, unsigned
     bool seen[200] = {false};
     unsigned place = skipped || !tree_by_hash(kind) ? number - 1 : leaf->head.count;
     CHECK(leaf_prepare(kind, &item, &ready));
-    struct tree_putting putting = {leaf, place, skipped, &ready, count, leaf_needs(leaf) + 40};
+    struct tree_putting putting = {leaf, place, skipped, &ready, count, leaf_taken(leaf) + 40};
     for (long enough = 0; enough < 2; enough++) { /* one leaf is not enough */
         allocations_left = enough;
         CHECK(!tree_halve(&model_context, &putting, &halves) && nodes_live == 1);
