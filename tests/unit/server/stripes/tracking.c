@@ -141,6 +141,15 @@ static void what_is_noted_is_known_where_it_is_looked_for(void) {
     finish();
 }
 
+/* Another thread may look between two steps of whoever takes a record out. */
+static void a_place_without_a_record_is_no_address_to_add_to(void) {
+    static struct tracked_bucket bucket = {.tags = {1}};
+    struct tracked *const *place = tracking_prefetch_record(&bucket, 0);
+    begin();
+    CHECK(place == bucket.records && !knows(place, "a", 1));
+    finish();
+}
+
 static void many_keys_are_found_while_the_table_grows(void) {
     char name[32];
     begin();
@@ -232,6 +241,7 @@ int main(void) {
     RUN(readers_near_and_far_are_told_apart);
     RUN(random_readers_are_noted_once);
     RUN(what_is_noted_is_known_where_it_is_looked_for);
+    RUN(a_place_without_a_record_is_no_address_to_add_to);
     RUN(many_keys_are_found_while_the_table_grows);
     RUN(any_key_is_taken_until_there_is_none);
     RUN(long_names_and_many_readers_have_memory_of_their_own);
