@@ -85,9 +85,8 @@ static void readers_near_and_far_are_told_apart(void) {
     finish();
 }
 
-/* Beside a list of what was noted, with steps of all lengths between the readers of a key. */
-static void random_readers_are_noted_once(void) {
-    begin();
+/* Beside a list of what was noted, with steps of all lengths between the readers of a key, from this number on. */
+static void note_random_readers(uint32_t from) {
     uint32_t random = 12345;
     for (unsigned spread = 8; spread <= 4096; spread *= 2) {
         static bool noted[4096];
@@ -98,18 +97,27 @@ static void random_readers_are_noted_once(void) {
         for (unsigned i = 0; i < 60; i++) {
             random = random * 1664525 + 1013904223;
             uint32_t reader = (random >> 8) % spread;
-            enum tracking_noted found = tracking_note(stripe, key_of("some key"), reader);
+            enum tracking_noted found = tracking_note(stripe, key_of("some key"), from + reader);
             CHECK(found == (noted[reader] ? TRACKING_KNOWN : TRACKING_NEW));
             count += !noted[reader];
             noted[reader] = true;
         }
         CHECK_INT(tracking_totals().readers, count);
-        for (uint32_t reader = 0; reader < 4096; reader++)
+        uint32_t least = from + 4096 < from ? 0 - from : 0; /* behind the last number is the first one */
+        for (uint32_t i = 0; i < 4096; i++) {
+            uint32_t reader = (least + i) % 4096;
             if (noted[reader])
-                len +=
-                    (size_t)snprintf(expected + len, sizeof expected - len, "%s%u", len ? " " : "", reader);
+                len += (size_t)snprintf(expected + len, sizeof expected - len, "%s%u", len ? " " : "",
+                                        from + reader);
+        }
         CHECK(!strcmp(readers_of("some key"), expected));
     }
+}
+
+static void random_readers_are_noted_once(void) {
+    begin();
+    for (uint32_t before = 0; before <= 2048; before = before ? 2 * before : 1)
+        note_random_readers(0 - before);
     finish();
 }
 
