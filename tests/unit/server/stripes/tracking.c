@@ -190,6 +190,53 @@ static void many_keys_are_found_while_the_table_grows(void) {
     finish();
 }
 
+static unsigned number_of(struct bytes digits) {
+    unsigned number = 0;
+    for (size_t i = 0; i < digits.len; i++) number = number * 10 + (unsigned)(digits.data[i] - '0');
+    return number;
+}
+
+/* Keys of few buckets and few tags, so that long lists stand behind the last places: some of them are noted, some are taken
+ * out, from wherever they stand, while the table grows. */
+static void keys_of_few_buckets_are_told_apart(void) {
+    enum { KEYS = 600, STEPS = 40000 };
+    static char names[KEYS][8];
+    static bool noted[KEYS];
+    unsigned long long random = 7;
+    unsigned keys = 0;
+    begin();
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned i = (unsigned)(check_random(&random) % KEYS), what = (unsigned)(check_random(&random) % 8);
+        uint64_t hash = (i % 5) | (uint64_t)(i % 7) << 24 | (uint64_t)(i % 3 ? 0 : i) << 4;
+        unsigned bound = step / 4000 % 2 ? 6 : 2; /* more of them come, then more of them go */
+        snprintf(names[i], sizeof names[i], "%u", i);
+        struct key key = {bytes_of(names[i]), hash};
+        struct tracked *const *place = NULL;
+        if (stripe->tracked) place = tracking_prefetch_record(tracking_prefetch_bucket(stripe, hash), hash);
+        CHECK(!place || !tracking_knows(place, key, 1) || noted[i]);
+        if (what >= bound) {
+            CHECK(tracking_note(stripe, key, 1) == (noted[i] ? TRACKING_KNOWN : TRACKING_NEW));
+            keys += !noted[i];
+            noted[i] = true;
+        } else {
+            bool any = what == 0;
+            struct tracked *tracked = any ? tracking_take_any(stripe, check_random(&random))
+                                          : tracking_take(stripe, key);
+            CHECK((tracked != NULL) == (any ? keys > 0 : noted[i]));
+            if (!tracked) continue;
+            if (any) i = number_of(tracked_name(tracked));
+            CHECK(noted[i]);
+            CHECK_BYTES(tracked_name(tracked), bytes_of(names[i]));
+            noted[i] = false;
+            keys--;
+            tracking_free(stripe, tracked);
+        }
+        CHECK_INT(tracking_totals().keys, keys);
+    }
+    tracking_clear(stripe);
+    finish();
+}
+
 static void any_key_is_taken_until_there_is_none(void) {
     char name[32];
     begin();
@@ -251,6 +298,7 @@ int main(void) {
     RUN(what_is_noted_is_known_where_it_is_looked_for);
     RUN(a_place_without_a_record_is_no_address_to_add_to);
     RUN(many_keys_are_found_while_the_table_grows);
+    RUN(keys_of_few_buckets_are_told_apart);
     RUN(any_key_is_taken_until_there_is_none);
     RUN(long_names_and_many_readers_have_memory_of_their_own);
     RUN(without_memory_nothing_is_noted);
