@@ -164,9 +164,9 @@ tracking_prefetch_record(const struct tracked_bucket *bucket, uint64_t hash) {
     unsigned found = tracked_match(bucket, tracked_tag((uint32_t)hash));
     if (!found) return NULL;
     struct tracked *const *place = &bucket->records[__builtin_ctz(found)];
-    const char *record = (const char *)TRACKING_READ_ONCE(*place);
-    memory_prefetch(record);
-    memory_prefetch(record + USUAL_BYTES - 1);
+    uintptr_t record = (uintptr_t)TRACKING_READ_ONCE(*place); /* 0 where it is taken out at this moment */
+    memory_prefetch((const void *)record);
+    memory_prefetch((const void *)(record + USUAL_BYTES - 1));
     return place;
 }
 

@@ -829,10 +829,16 @@ FOR_ANY bool base_serves(const struct shape *shape, const struct leaf *leaf, uns
     return place > 0 || shape->base == 0;
 }
 
+/* Would one row more be too many, if all of them became as wide as they can be? However narrow they are in a leaf that has
+ * room for wide ones, its two halves are to be leaves then. */
+FOR_ANY bool has_rows_enough(const struct shape *shape, const struct leaf *leaf) {
+    return shape->rows && bytes_for(shape, 0, (leaf->head.count + (size_t)1) * ROW_BYTES_MOST) > shape->most;
+}
+
 FOR_ANY bool insert(const struct shape *shape, struct leaf *leaf, unsigned place,
                     const struct leaf_item *ready) {
     assert(place <= leaf->head.count && leaf->head.references <= 1);
-    if (!base_serves(shape, leaf, place, ready)) return false;
+    if (has_rows_enough(shape, leaf) || !base_serves(shape, leaf, place, ready)) return false;
     size_t size = item_size_in(shape, leaf, ready);
     if (bytes_for(shape, leaf->head.count + 1u, leaf->used + size) > leaf->capacity) return false;
     size_t offset = offset_in(shape, leaf, place);

@@ -85,9 +85,8 @@ static void readers_near_and_far_are_told_apart(void) {
     finish();
 }
 
-/* Beside a list of what was noted, with steps of all lengths between the readers of a key. */
-static void random_readers_are_noted_once(void) {
-    begin();
+/* Beside a list of what was noted, with steps of all lengths between the readers of a key, from this number on. */
+static void note_random_readers(uint32_t from) {
     uint32_t random = 12345;
     for (unsigned spread = 8; spread <= 4096; spread *= 2) {
         static bool noted[4096];
@@ -98,18 +97,27 @@ static void random_readers_are_noted_once(void) {
         for (unsigned i = 0; i < 60; i++) {
             random = random * 1664525 + 1013904223;
             uint32_t reader = (random >> 8) % spread;
-            enum tracking_noted found = tracking_note(stripe, key_of("some key"), reader);
+            enum tracking_noted found = tracking_note(stripe, key_of("some key"), from + reader);
             CHECK(found == (noted[reader] ? TRACKING_KNOWN : TRACKING_NEW));
             count += !noted[reader];
             noted[reader] = true;
         }
         CHECK_INT(tracking_totals().readers, count);
-        for (uint32_t reader = 0; reader < 4096; reader++)
+        uint32_t least = from + 4096 < from ? 0 - from : 0; /* behind the last number is the first one */
+        for (uint32_t i = 0; i < 4096; i++) {
+            uint32_t reader = (least + i) % 4096;
             if (noted[reader])
-                len +=
-                    (size_t)snprintf(expected + len, sizeof expected - len, "%s%u", len ? " " : "", reader);
+                len += (size_t)snprintf(expected + len, sizeof expected - len, "%s%u", len ? " " : "",
+                                        from + reader);
+        }
         CHECK(!strcmp(readers_of("some key"), expected));
     }
+}
+
+static void random_readers_are_noted_once(void) {
+    begin();
+    for (uint32_t before = 0; before <= 2048; before = before ? 2 * before : 1)
+        note_random_readers(0 - before);
     finish();
 }
 
@@ -138,6 +146,15 @@ static void what_is_noted_is_known_where_it_is_looked_for(void) {
     CHECK(knows(place, "a", 7) && !knows(place, "a", 1));
     tracking_clear(stripe);
     CHECK(!knows(place, "a", 7));
+    finish();
+}
+
+/* Another thread may look between two steps of whoever takes a record out. */
+static void a_place_without_a_record_is_no_address_to_add_to(void) {
+    static struct tracked_bucket bucket = {.tags = {1}};
+    struct tracked *const *place = tracking_prefetch_record(&bucket, 0);
+    begin();
+    CHECK(place == bucket.records && !knows(place, "a", 1));
     finish();
 }
 
@@ -170,6 +187,53 @@ static void many_keys_are_found_while_the_table_grows(void) {
         if (i % 3 == 0) note(name, 7);
     }
     CHECK(!strcmp(readers_of("key:9999"), "7") && !strcmp(readers_of("key:10000"), ""));
+    finish();
+}
+
+static unsigned number_of(struct bytes digits) {
+    unsigned number = 0;
+    for (size_t i = 0; i < digits.len; i++) number = number * 10 + (unsigned)(digits.data[i] - '0');
+    return number;
+}
+
+/* Keys of few buckets and few tags, so that long lists stand behind the last places: some of them are noted, some are taken
+ * out, from wherever they stand, while the table grows. */
+static void keys_of_few_buckets_are_told_apart(void) {
+    enum { KEYS = 600, STEPS = 40000 };
+    static char names[KEYS][8];
+    static bool noted[KEYS];
+    unsigned long long random = 7;
+    unsigned keys = 0;
+    begin();
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned i = (unsigned)(check_random(&random) % KEYS), what = (unsigned)(check_random(&random) % 8);
+        uint64_t hash = (i % 5) | (uint64_t)(i % 7) << 24 | (uint64_t)(i % 3 ? 0 : i) << 4;
+        unsigned bound = step / 4000 % 2 ? 6 : 2; /* more of them come, then more of them go */
+        snprintf(names[i], sizeof names[i], "%u", i);
+        struct key key = {bytes_of(names[i]), hash};
+        struct tracked *const *place = NULL;
+        if (stripe->tracked) place = tracking_prefetch_record(tracking_prefetch_bucket(stripe, hash), hash);
+        CHECK(!place || !tracking_knows(place, key, 1) || noted[i]);
+        if (what >= bound) {
+            CHECK(tracking_note(stripe, key, 1) == (noted[i] ? TRACKING_KNOWN : TRACKING_NEW));
+            keys += !noted[i];
+            noted[i] = true;
+        } else {
+            bool any = what == 0;
+            struct tracked *tracked = any ? tracking_take_any(stripe, check_random(&random))
+                                          : tracking_take(stripe, key);
+            CHECK((tracked != NULL) == (any ? keys > 0 : noted[i]));
+            if (!tracked) continue;
+            if (any) i = number_of(tracked_name(tracked));
+            CHECK(noted[i]);
+            CHECK_BYTES(tracked_name(tracked), bytes_of(names[i]));
+            noted[i] = false;
+            keys--;
+            tracking_free(stripe, tracked);
+        }
+        CHECK_INT(tracking_totals().keys, keys);
+    }
+    tracking_clear(stripe);
     finish();
 }
 
@@ -232,7 +296,9 @@ int main(void) {
     RUN(readers_near_and_far_are_told_apart);
     RUN(random_readers_are_noted_once);
     RUN(what_is_noted_is_known_where_it_is_looked_for);
+    RUN(a_place_without_a_record_is_no_address_to_add_to);
     RUN(many_keys_are_found_while_the_table_grows);
+    RUN(keys_of_few_buckets_are_told_apart);
     RUN(any_key_is_taken_until_there_is_none);
     RUN(long_names_and_many_readers_have_memory_of_their_own);
     RUN(without_memory_nothing_is_noted);

@@ -22,6 +22,22 @@ struct model {
 static struct model models[KEYS];
 static const char *const names[KEYS] = {"a", "b", "c"};
 
+/* Numbers in order, from the first one that there is to the last: near each other, and as far apart as can be. */
+static struct stream_id id_of(unsigned i) {
+    if (i < 100) return (struct stream_id){0, i < 90 ? i : UINT64_MAX - (99 - i)};
+    if (i < 200) return (struct stream_id){(uint64_t)(i - 99) << 50, i % 3 ? UINT64_MAX - i : i};
+    if (i < 280) return (struct stream_id){UINT64_MAX - (280 - i), (uint64_t)i << i % 56};
+    return (struct stream_id){UINT64_MAX, i < 290 ? i : UINT64_MAX - (IDS - 1 - i)};
+}
+
+/* Counts of deliveries and times: most are alike, some need all the bytes that there are. */
+static uint64_t some_count(void) {
+    return random_below(2) ? 1 : random_below(2) ? random_below(3) : UINT64_MAX - random_below(2);
+}
+static int64_t some_time(void) {
+    return random_below(4) ? 1700000000000 : random_below(2) ? STREAM_TIME_MAX : 0;
+}
+
 static struct bytes name_of(unsigned number) {
     static char text[TEXT_MAX];
     return text_of(number * 13 + 1, text);
@@ -40,7 +56,7 @@ static void check_consumer(const struct stream_group *group, const struct model_
     for (unsigned i = 0; i < IDS; i++) {
         if (model->pending[i].consumer != number + 1) continue;
         CHECK(stream_pending_next(&walk, &pending));
-        CHECK_INT(pending.id.ms, i);
+        CHECK(stream_id_compare(pending.id, id_of(i)) == 0);
         CHECK(pending.time_ms == model->pending[i].time_ms && pending.count == model->pending[i].count);
         CHECK(stream_consumer_of(group, &pending) == consumer);
     }
@@ -66,15 +82,14 @@ static void check_group(const struct stream_group *group, const struct model_gro
         between += i >= from && i <= to;
         CHECK(stream_pending_next(&walk, &found));
         end = found.id;
-        CHECK(found.id.ms == i && found.count == model->pending[i].count);
+        CHECK(stream_id_compare(found.id, id_of(i)) == 0 && found.count == model->pending[i].count);
         CHECK(found.time_ms == model->pending[i].time_ms && !stream_consumer_of(group, &found) == unowned);
     }
     CHECK(!stream_pending_next(&walk, &found));
     CHECK_INT(group->released, released);
     CHECK_INT(group->consumers.count, consumers);
     CHECK_INT(stream_pending_count(group), pending);
-    CHECK_INT(stream_pending_between(group, NULL, (struct stream_id){from, 0}, (struct stream_id){to, 9}),
-              between);
+    CHECK_INT(stream_pending_between(group, NULL, id_of(from), id_of(to)), between);
     CHECK(stream_pending_end(group, TREE_FRONT, &first) == (pending > 0));
     CHECK(stream_pending_end(group, TREE_BACK, &last) == (pending > 0));
     if (pending > 0) CHECK(stream_id_compare(last, end) == 0 && stream_id_compare(first, last) <= 0);
@@ -137,10 +152,8 @@ static void put(struct stream_group *group, struct model_group *model, const str
     if (found == NULL) return;
     CHECK(created == !model->consumers[consumer]);
     model->consumers[consumer] = true;
-    struct stream_pending pending = {.id = {id, 0},
-                                     .consumer = found->head.number,
-                                     .time_ms = random_below(2) ? 1700000000000 : 0,
-                                     .count = random_below(2) ? 1 : check_random(&seed)};
+    struct stream_pending pending = {
+        .id = id_of(id), .consumer = found->head.number, .time_ms = some_time(), .count = some_count()};
     if (!stream_pending_put(group, context, &pending)) return;
     model->pending[id].consumer = consumer + 1;
     model->pending[id].time_ms = pending.time_ms;
@@ -149,8 +162,7 @@ static void put(struct stream_group *group, struct model_group *model, const str
 
 static void give_back(struct stream_group *group, struct model_group *model,
                       const struct tree_context *context, unsigned id) {
-    struct stream_pending pending = {
-        .id = {id, 0}, .consumer = STREAM_UNOWNED, .count = random_below(2) ? 1 : check_random(&seed)};
+    struct stream_pending pending = {.id = id_of(id), .consumer = STREAM_UNOWNED, .count = some_count()};
     if (!stream_pending_put(group, context, &pending)) return;
     model->pending[id].consumer = NOBODY;
     model->pending[id].time_ms = 0;
@@ -160,11 +172,11 @@ static void give_back(struct stream_group *group, struct model_group *model,
 static void acknowledge(struct stream_group *group, struct model_group *model,
                         const struct tree_context *context, unsigned id) {
     struct stream_pending pending;
-    bool there = stream_pending_find(group, (struct stream_id){id, 0}, &pending);
+    bool there = stream_pending_find(group, id_of(id), &pending);
     CHECK(there == (model->pending[id].consumer > 0));
     if (random_below(2)) {
         bool taken;
-        if (stream_pending_take(group, context, (struct stream_id){id, 0}, &taken)) {
+        if (stream_pending_take(group, context, id_of(id), &taken)) {
             CHECK(taken == there);
             model->pending[id].consumer = 0;
         }

@@ -335,6 +335,37 @@ static void equal_hashes_stay_together(void) {
     dig_all();
 }
 
+/* What rows have in common may be much, so that many would fit a leaf that had room for wide ones: and then one of them needs
+ * all the bytes that there are. */
+static void rows_become_wide_where_many_were_narrow(void) {
+    enum { WIDE = 700, NARROW = 3000 };
+    struct tree tree = tree_empty(TREE_PENDING);
+    for (uint64_t i = 0; i < WIDE; i++) {
+        uint64_t most = i % 2 ? UINT64_MAX : 0;
+        struct tree_item item = {.key = {i, most}};
+        item.numbers[0] = most & ROW_TIME_MAX;
+        item.numbers[1] = most & ROW_OWNER_MAX;
+        item.numbers[2] = most;
+        CHECK(tree_push(&tree, &model_context, &item, TREE_BACK));
+    }
+    for (uint64_t i = 0; i < NARROW; i++) {
+        struct tree_item item = {.key = {WIDE, i * 300}};
+        CHECK(tree_put(&tree, &model_context, &item, true) == TREE_ADDED);
+    }
+    CHECK(tree_check(&tree, &model_seed));
+    for (uint64_t i = 0; i < NARROW; i += 100) {
+        struct tree_item item = {.key = {WIDE, i * 300}};
+        item.numbers[0] = ROW_TIME_MAX;
+        item.numbers[1] = ROW_OWNER_MAX;
+        item.numbers[2] = UINT64_MAX;
+        CHECK(tree_put(&tree, &model_context, &item, true) == TREE_REPLACED);
+    }
+    CHECK(tree_check(&tree, &model_seed) && tree.count == WIDE + NARROW);
+    tree_release(&tree, &model_graves);
+    dig_all();
+    CHECK_INT(nodes_live, 0);
+}
+
 /* ---- What trees take ------------------------------------------------------------------------------ */
 
 static uint64_t bytes_below(const struct node *node) {
@@ -514,6 +545,7 @@ int main(void) {
     RUN(versions_stay_as_they_were);
     RUN(both_zeroes_are_one_score);
     RUN(equal_hashes_stay_together);
+    RUN(rows_become_wide_where_many_were_narrow);
     RUN(many_at_once_are_as_one_by_one);
     RUN(bytes_are_those_of_the_nodes);
     RUN(leaves_that_had_room_fit_at_last);
