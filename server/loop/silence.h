@@ -26,7 +26,7 @@ struct silence {
 static inline void silence_heard(struct silence *silence, uint64_t now_us) {
     silence->heard_us = now_us;
 }
-/* A receive that was to end goes on, or there was no room to end it: if that was asked for here, nobody knows whose it is. */
+/* A receive that was to end goes on, or there was no room to end it: if that was asked for here, nobody knows whose. */
 static inline void silence_unanswered(struct silence *silence) {
     silence->again = true;
 }

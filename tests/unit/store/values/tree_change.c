@@ -335,8 +335,8 @@ static void equal_hashes_stay_together(void) {
     dig_all();
 }
 
-/* What rows have in common may be much, so that many would fit a leaf that had room for wide ones: and then one of them needs
- * all the bytes that there are. */
+/* What rows have in common may be much, so that many would fit a leaf that had room for wide ones: and then one of
+ * them needs all the bytes that there are. */
 static void rows_become_wide_where_many_were_narrow(void) {
     enum { WIDE = 700, NARROW = 3000 };
     struct tree tree = tree_empty(TREE_PENDING);
