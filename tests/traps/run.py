@@ -440,7 +440,7 @@ def leave_at_once(server, unix):
 
 @trap()
 def trap_who_says_something_and_leaves_at_once_is_seen_to_leave(server):
-    """Kernels forget the end of a stream that comes together with the last bytes, once in some thousand times: whoever has fallen
+    """Kernels forget the end of a stream that comes together with the last bytes, now and then: whoever has fallen
     silent is asked."""
     for turn in range(1000):
         leave_at_once(server, unix=False)
