@@ -15,6 +15,7 @@
 #include "server/loop/accept.h"
 #include "server/loop/conn.h"
 #include "server/loop/deliver.h"
+#include "server/loop/execute.h"
 #include "server/loop/listener.h"
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
@@ -26,7 +27,7 @@
 #include "server/report/rates.h"
 
 static void take_events(struct shard *shard);
-static void execute(struct shard *shard);
+static void answer_short(struct shard *shard);
 static void reply_early(struct shard *shard);
 static void tick(struct shard *shard);
 static void commit(struct shard *shard);
@@ -38,6 +39,7 @@ static void wait_for_more(struct shard *shard);
 static void turn(struct shard *shard) {
     take_events(shard);   /* events become queued data, room to send, ended operations */
     deliver_posts(shard); /* what other shards asked of this one's connections */
+    answer_short(shard);  /* where others have long turns: whose request is short is answered first */
     execute(shard);       /* requests are parsed in batches and run */
     reply_early(shard);   /* where CPU time is to spare: replies leave before the rest of the turn */
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
@@ -95,58 +97,6 @@ static void take_events(struct shard *shard) {
     shard->pace.epoch_receives += shard->pace.receives;
     metric_add(&shard->exec.metrics.ring_completions, count);
     metric_add(&shard->exec.metrics.ring_turns, 1);
-}
-
-/* ---- Execute -------------------------------------------------------------------------------------- */
-
-/* Bytes that came before wait. */
-static void run_ready(struct conn *conn) {
-    conn_input(conn, NULL, 0);
-}
-
-enum {
-    AHEAD_MOST = 16,   /* what they look at has room in the first cache */
-    AHEAD_BYTES = 256, /* what is longer has several requests, or large ones: a batch looks ahead by itself */
-};
-
-/* Where each of many connections has sent one request, what these will look at is asked for together, as for the requests of
- * a pipeline: first the buckets, then the entries. It is no more than asked for, whatever the requests turn out to be. */
-static void look_ahead(const struct shard *shard, const struct received *first, unsigned count) {
-    struct {
-        const struct keyspace *keyspace;
-        const struct bucket *bucket;
-        uint64_t hash;
-    } asked[AHEAD_MOST];
-    unsigned known = 0;
-    for (const struct received *r = first; r < first + count; r++) {
-        struct bytes name;
-        if (r->len > AHEAD_BYTES ||
-            !request_peek_argument((struct bytes){io_buffer(&shard->io, r->buffer), r->len}, &name))
-            continue;
-        uint64_t hash = hash_bytes(&stripes.seed, name);
-        const struct keyspace *keyspace = stripes.all[stripe_index(hash)].keyspace;
-        asked[known].keyspace = keyspace;
-        asked[known].bucket = keyspace_prefetch_bucket(keyspace, r->conn->client.db, hash);
-        asked[known++].hash = hash;
-    }
-    for (unsigned i = 0; i < known; i++)
-        keyspace_prefetch_entry(asked[i].keyspace, asked[i].bucket, asked[i].hash);
-}
-
-static void execute(struct shard *shard) {
-    struct conn_list ready;
-    conn_list_take(&ready, &shard->ready);
-    metric_add(&shard->exec.metrics.reads, shard->received_count);
-    for (unsigned i = 0, left; i < shard->received_count; i++) {
-        struct received *r = &shard->received[i];
-        if (i % AHEAD_MOST == 0 && (left = shard->received_count - i) > 1)
-            look_ahead(shard, r, left < AHEAD_MOST ? left : AHEAD_MOST);
-        if (r->conn->generation == r->generation)
-            conn_input(r->conn, io_buffer(&shard->io, r->buffer), r->len);
-        io_release(&shard->io, r->buffer);
-    }
-    shard->received_count = 0;
-    conn_list_run(&ready, run_ready);
 }
 
 /* ---- Tick ----------------------------------------------------------------------------------------- */
@@ -269,6 +219,14 @@ static void flush(struct shard *shard) {
  * not wait for that. */
 static void reply_early(struct shard *shard) {
     if (!pace_is_slow(&shard->pace) || conn_list_empty(&shard->flush)) return;
+    commit(shard);
+    flush(shard);
+    (void)io_submit(&shard->io);
+}
+
+/* Who asks little need not wait for what others have asked: that is up to half a millisecond of this turn. */
+static void answer_short(struct shard *shard) {
+    if (!execute_short(shard) || conn_list_empty(&shard->flush)) return;
     commit(shard);
     flush(shard);
     (void)io_submit(&shard->io);
