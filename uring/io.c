@@ -74,6 +74,16 @@ static void reset_if_discarding(const struct io_socket *s) {
     if (s->bits & IO_DISCARDS) (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
+void io_part(struct io *io, struct io_socket *s) {
+    assert(!s->owed && !(s->bits & (IO_RECEIVING | IO_READING | IO_SENDING | IO_SHUT)) &&
+           !s->quick.next); /* 1 */
+    if (io_link_in(&s->work)) io_link_out(&s->work);
+    if (io->epoll)
+        io_epoll_part(io, s);
+    else
+        io_uring_detach(io, s);
+}
+
 /* A receive or send that is still under way ends when the socket is shut down: over io_uring its completion then comes by
  * itself, over epoll it is ended in the next turn. */
 bool io_detach(struct io *io, struct io_socket *s) {

@@ -147,6 +147,9 @@ void io_attach(struct io *io, struct io_socket *s, int fd, uint32_t place, uint6
 /* The socket has ended, and the caller is to close its descriptor now (true). False while operations are owed: it has been
  * shut down so that they end, and this is to be asked again after each of its events. */
 bool io_detach(struct io *io, struct io_socket *s) __attribute__((warn_unused_result));
+/* The socket goes to another io, or to the caller, as it is: nothing is owed, and nothing that has come is lost. Behind the
+ * events of a turn, and before the next io_wait. */
+void io_part(struct io *io, struct io_socket *s);
 static inline bool io_is_receiving(const struct io_socket *s) {
     return s->bits & IO_RECEIVING;
 }

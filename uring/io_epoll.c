@@ -152,6 +152,12 @@ void io_epoll_attach(struct io *io, struct io_socket *s) {
     if (s->error) s->bits |= IO_UNWATCHED;
 }
 
+/* What is there to be read or written the kernel tells anew, to whoever adds it next. */
+void io_epoll_part(struct io *io, struct io_socket *s) {
+    io->poll.calls++;
+    (void)epoll_ctl(io->poll.fd, EPOLL_CTL_DEL, s->fd, NULL);
+}
+
 void io_epoll_end(struct io *io, struct io_socket *s) {
     assert(s->owed > 0 && s->bits & IO_SHUT);
     work_if_any(io, s);

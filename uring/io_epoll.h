@@ -37,7 +37,8 @@ struct io_epoll {
 int io_epoll_open(struct io *io, const struct io_options *options) __attribute__((warn_unused_result));
 void io_epoll_close(struct io *io);
 void io_epoll_attach(struct io *io, struct io_socket *s);
-void io_epoll_end(struct io *io, struct io_socket *s); /* it was shut down, and operations are owed */
+void io_epoll_part(struct io *io, struct io_socket *s); /* nothing is owed */
+void io_epoll_end(struct io *io, struct io_socket *s);  /* it was shut down, and operations are owed */
 bool io_epoll_listen(struct io *io, struct io_socket *s);
 bool io_epoll_receive(struct io *io, struct io_socket *s, unsigned most); /* most 0: many */
 void io_epoll_receive_stop(struct io *io, struct io_socket *s);

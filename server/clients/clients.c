@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "protocol/assert.h"
 #include "server/clients/trackers.h"
 #include "server/config/config.h"
+#include "server/limits.h"
 #include "server/lock_order.h"
 #include "server/report/info.h"
 
@@ -19,6 +21,8 @@ static struct {
     unsigned count;   /* written under the mutex; atomic for others */
     uint64_t last_id; /* under the mutex, so that the list is in order of ids */
 } registry = {.mutex = MUTEX(LOCK_CLIENTS)};
+
+_Atomic uint32_t clients_stir_turns;
 
 void clients_lock(void) {
     mutex_lock(&registry.mutex);
@@ -79,6 +83,39 @@ void clients_remove(struct client *client) {
     client->more = NULL;
     for (unsigned i = 0; more && i < CLIENT_TEXTS; i++) free(more->texts[i]);
     free(more);
+}
+
+/* In the place of the other, so that the list stays in order of ids. Others read a client under the lock alone. */
+static void replace(struct client *from, struct client *to, unsigned shard, uint32_t slot) {
+    assert(from->id && !from->transaction && !from->waiter && !from->subscriber && shard < MAX_SHARDS);
+    *to = *from;
+    to->shard = (uint8_t)shard;
+    to->slot = slot;
+    if (to->prev)
+        to->prev->next = to;
+    else
+        registry.first = to;
+    if (to->next)
+        to->next->prev = to;
+    else
+        registry.last = to;
+    from->id = 0;
+    from->more = NULL;
+    from->prev = from->next = NULL;
+}
+
+bool clients_leave(struct client *from, struct client *to, unsigned shard, uint32_t slot) {
+    clients_lock();
+    bool stays = from->killed || trackers_know(from->id);
+    if (!stays) replace(from, to, shard, slot);
+    clients_unlock();
+    return !stays;
+}
+
+void clients_arrive(struct client *from, struct client *to, unsigned shard, uint32_t slot) {
+    clients_lock();
+    replace(from, to, shard, slot);
+    clients_unlock();
 }
 
 struct client_more *clients_more(struct client *client) {

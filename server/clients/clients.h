@@ -12,6 +12,19 @@ bool clients_add(struct client *client) __attribute__((warn_unused_result));
 /* Unlinks it and frees its strings. */
 void clients_remove(struct client *client);
 
+/* A client moves: `to` becomes what `from` was, in its place in the register, and lives in that shard and slot. Both
+ * are of the caller's thread; `from` means nobody from then on. For a client that waits for nothing and keeps nothing
+ * (see client.h: transaction, waiter, subscriber), and is no monitor. False, and nothing has happened, for one that
+ * CLIENT KILL has named, or that tracks what it reads or is told of what others read. */
+bool clients_leave(struct client *from, struct client *to, unsigned shard, uint32_t slot)
+    __attribute__((warn_unused_result));
+/* The same behind clients_leave, where nothing stands in its way: to be called where it has come to. */
+void clients_arrive(struct client *from, struct client *to, unsigned shard, uint32_t slot);
+
+/* For tests, by DEBUG: each client that can moves to the next shard whenever its own has made so many turns;
+ * 0: none does. */
+extern _Atomic uint32_t clients_stir_turns;
+
 /* How many there are; no lock is taken. */
 unsigned clients_count(void);
 

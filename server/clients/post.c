@@ -134,7 +134,8 @@ struct post *post_take_all(struct mailbox *mailbox) {
 }
 
 void post_drop(struct post *post) {
-    assert(post->kind != POST_WAIT && post->kind != POST_MESSAGES && post->kind != POST_INVALIDATIONS);
+    assert(post->kind != POST_WAIT && post->kind != POST_MESSAGES && post->kind != POST_INVALIDATIONS &&
+           post->kind != POST_MOVED);
     if (post->kind == POST_DELIVER) block_release(post->bytes);
     if (post->kind == POST_ADOPT) accepted_close(post->fd);
     free(post);

@@ -22,6 +22,7 @@ enum post_kind {
     POST_WAIT,     /* somebody has ended a client's wait: server/exec/blocking.h */
     POST_MESSAGES, /* messages wait in the shard's inbox, which this is part of: server/clients/pubsub.h */
     POST_INVALIDATIONS, /* the same, of server/clients/invalidation.h */
+    POST_MOVED, /* a client of another shard is the shard's from now on: server/loop/move.h, which this is part of */
 };
 
 struct post {
@@ -131,8 +132,8 @@ void post_push(struct mailbox *mailbox, struct post *post);
 bool post_waiting(const struct mailbox *mailbox, int64_t want_ms);
 /* When the owner was asked to look, since this was asked last. */
 int64_t post_take_due(struct mailbox *mailbox);
-/* All that is posted, oldest first; linked by `next`. Each is malloc'd, but for POST_WAIT, POST_MESSAGES and
- * POST_INVALIDATIONS, which are part of what they tell of. */
+/* All that is posted, oldest first; linked by `next`. Each is malloc'd, but for POST_WAIT, POST_MESSAGES,
+ * POST_INVALIDATIONS and POST_MOVED, which are part of what they tell of. */
 struct post *post_take_all(struct mailbox *mailbox);
 /* True: the owner is parked, and it is for the caller, and nobody else, to wake it, or to give that back. */
 bool post_claim_wake(struct mailbox *mailbox);

@@ -252,6 +252,14 @@ void trackers_end(struct client *client) {
     trackers_unlock();
 }
 
+bool trackers_know(uint64_t id) {
+    if (!__atomic_load_n(&trackers.count, __ATOMIC_SEQ_CST)) return false;
+    trackers_lock();
+    bool known = trackers_of(id) != NULL;
+    trackers_unlock();
+    return known;
+}
+
 void trackers_leave(struct client *client) {
     if (!__atomic_load_n(&trackers.count, __ATOMIC_SEQ_CST)) return;
     trackers_lock();

@@ -65,6 +65,8 @@ bool trackers_begin(struct client *client, const struct tracking_mode *mode)
     __attribute__((warn_unused_result));
 /* It tracks no more. */
 void trackers_end(struct client *client);
+/* Does the register know the client: does it track, is it told what others track, or owed a word? */
+bool trackers_know(uint64_t id);
 /* Its connection has ended. The lock of the register of clients is held. */
 void trackers_leave(struct client *client);
 

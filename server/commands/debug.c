@@ -99,6 +99,14 @@ static void debug_pause_cron(struct call *call) {
     reply_ok(call->reply);
 }
 
+static void debug_stir_connections(struct call *call) {
+    int64_t turns;
+    static const struct call_range range = {0, UINT32_MAX, "ERR the number of turns is out of range"};
+    if (!call_int_range_or_reply(call, 2, range, &turns)) return;
+    clients_stir_turns = (uint32_t)turns;
+    reply_ok(call->reply);
+}
+
 static void debug_sleep(struct call *call) {
     double seconds = 0;
     if (!number_parse_double(call->argv[2], &seconds) || !(seconds > 0) || seconds > 1e9) seconds = 0;
@@ -465,6 +473,9 @@ static void debug_help(struct call *call) {
         "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
         "SLEEP <seconds>",
         "    Stop the server for <seconds>. Decimals allowed.",
+        "STIR-CONNECTIONS <turns>",
+        "    Each shard gives every connection that can move to the next shard whenever it has",
+        "    made so many turns. 0 ends that.",
     };
     HELP_REPLY(call, lines);
 }
@@ -490,6 +501,7 @@ static const struct {
     {"set-active-expire", 3, debug_set_active_expire},
     {"set-skip-checksum-validation", 3, debug_skip_checksums},
     {"sleep", 3, debug_sleep},
+    {"stir-connections", 3, debug_stir_connections},
 };
 
 static bool fits(uint32_t argc, int arity) {

@@ -38,6 +38,7 @@ enum {
     CONFIG_EPOLL = 6,
     CONFIG_ALWAYS = 7,
     CONFIG_EVERYSEC = 8,
+    CONFIG_ALL = 9,
 };
 
 /* What shutdown-on-sigint and shutdown-on-sigterm ask for; 0: what save points do. */

@@ -16,6 +16,8 @@ static const struct option_choice choices_auto[] = {
     {"auto", CONFIG_AUTO}, {"yes", CONFIG_YES}, {"no", CONFIG_NO}, {NULL, 0}};
 static const struct option_choice choices_io_mode[] = {
     {"auto", CONFIG_AUTO}, {"uring", CONFIG_URING}, {"epoll", CONFIG_EPOLL}, {NULL, 0}};
+static const struct option_choice choices_shards_in_use[] = {
+    {"auto", CONFIG_AUTO}, {"all", CONFIG_ALL}, {NULL, 0}};
 static const struct option_choice choices_supervised[] = {
     {"systemd", CONFIG_SYSTEMD}, {"auto", CONFIG_AUTO}, {"no", CONFIG_NO}, {NULL, 0}};
 static const struct option_choice choices_local[] = {

@@ -71,13 +71,6 @@ void accept_arm(struct shard *shard) {
     }
 }
 
-static struct shard *shard_with_fewest(void) {
-    struct shard *best = &shards[0];
-    for (unsigned i = 1; i < shard_count; i++)
-        if (client_get(shards[i].connections) < client_get(best->connections)) best = &shards[i];
-    return best;
-}
-
 /* Serves it, or says why not. Takes over the descriptor. */
 static bool serve(struct shard *shard, int fd, bool unix_socket) {
     if (!unix_socket && protected_from(fd)) {
@@ -108,7 +101,7 @@ void accept_adopt(struct shard *shard, int fd, bool unix_socket) {
 /* It counts from now on, so that the next one goes to another shard. Without memory for a post the accepting
  * shard keeps it. */
 static void spread(struct shard *shard, int fd, bool unix_socket) {
-    struct shard *target = shard_with_fewest();
+    struct shard *target = &shards[spread_fewest()];
     assert(target->index < shard_count && !shard->stopping);
     __atomic_fetch_add(&target->connections, 1, __ATOMIC_RELAXED);
     if (target != shard && post_adopt(&shard->exec.wakes, target->index, fd, unix_socket)) return;

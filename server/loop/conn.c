@@ -6,15 +6,18 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "protocol/assert.h"
 #include "server/clients/accepted.h"
+#include "server/clients/clients.h"
 #include "server/config/config.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
+#include "server/loop/move.h"
 #include "server/loop/receive.h"
 #include "server/loop/shard.h"
 #include "server/loop/waiting.h"
@@ -171,6 +174,52 @@ bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *k
     return true;
 }
 
+void conn_open_moved(struct conn *conn, struct shard *shard, const struct conn_kind *kind,
+                     struct client *client) {
+    uint32_t slot = conn->client.slot;
+    conn->shard = shard;
+    conn->kind = kind;
+    clients_arrive(client, &conn->client, shard->index, slot);
+    output_open(&conn->output, &shard->chunks);
+    conn->output.reply.resp = conn->client.resp;
+    conn->flags = CONN_OPEN;
+    silence_heard(&shard->silence, shard->exec.clock.now_us);
+    io_attach(&shard->io, &conn->socket, conn->client.fd, slot, slots_name(conn));
+    if (conn->client.killed)
+        conn_shut(conn); /* on its way: the post for that found nobody */
+    else
+        receive_arm(conn);
+}
+
+enum {
+    CONN_MOVES = CONN_OPEN | CONN_SENDING | CONN_LARGE | CONN_LEAVING, /* and what CONN_CROWD_SHIFT says */
+    CLIENT_BOUND = CLIENT_MULTI | CLIENT_MONITOR | CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW |
+                   CLIENT_REPLY_SKIP | CLIENT_IN_EXEC | CLIENT_BLOCKED | CLIENT_SUBSCRIBED | CLIENT_TRACKING,
+};
+
+bool conn_may_move(const struct conn *conn) {
+    const struct client *client = &conn->client;
+    return !(conn->flags & ~(uint32_t)CONN_MOVES & ((1u << CONN_CROWD_SHIFT) - 1)) &&
+           !(client->flags & CLIENT_BOUND) && !client->transaction && !client->waiter &&
+           !client->subscriber && !conn->bulk && !conn->arg_block_count && !conn->pending.len &&
+           !conn->parser.saved && !conn->output.reply.failed && !io_is_reading(&conn->socket);
+}
+
+bool conn_rests(const struct conn *conn) {
+    return conn_may_move(conn) && !(conn->flags & CONN_SENDING) && !output_unsent(&conn->output) &&
+           !conn_link_in(&conn->turn_link) && !conn_link_in(&conn->flush_link) &&
+           conn->socket.owed == io_is_receiving(&conn->socket);
+}
+
+void conn_part(struct conn *conn) {
+    assert(conn->socket.owed == 0 && !conn->client.id && !conn_link_in(&conn->receive_link));
+    io_part(&conn->shard->io, &conn->socket);
+    request_parser_reset(&conn->parser);
+    free(conn->arg_block);
+    output_close(&conn->output);
+    buffer_free(&conn->pending);
+}
+
 /* A peer that sends faster than its turns go through is left to its socket's own flow control. Where it waits, nothing
  * tells for long that it has gone. */
 static void check_backlog(struct conn *conn) {
@@ -202,6 +251,7 @@ void conn_shut(struct conn *conn) {
     conn_unhold(conn);
     waiting_leave(conn);
     conn_unpush(conn);
+    move_forget(conn);
     conn_link_out(&conn->turn_link);
     conn_link_out(&conn->flush_link);
     conn_link_out(&conn->receive_link);
@@ -225,6 +275,7 @@ bool conn_check(const struct conn *conn) {
     assert(!(flags & CONN_RETRY_SEND) || (flags & CONN_SENDING && !io_is_sending(&conn->socket)));
     assert(flags & (CONN_CLOSING | CONN_RETRY_SEND) ||
            !(flags & CONN_SENDING) == !io_is_sending(&conn->socket));
+    assert(!(flags & CONN_LEAVING) || (!(flags & CONN_CLOSING) && conn_link_in(&conn->receive_link)));
     assert(conn->pending_done <= conn->pending.len);
     assert(!conn->bulk || conn->bulk_have < conn->bulk->capacity);
     return true;

@@ -36,6 +36,8 @@ enum conn_flag {
     CONN_AWAITS = 1 << 8,    /* on the shard's list of those whose replies are held until they may be shown */
     CONN_STOP_WAIT = 1 << 9, /* requests wait until the last one, which waits for keys, is answered */
     CONN_PUSHED = 1 << 10,   /* on the shard's list of those that have pushes to send, and no replies */
+    CONN_LEAVING =
+        1 << 11, /* on the shard's list of those that come to rest, to move to another shard (move.h) */
     CONN_STOPPED = CONN_STOP_OUTPUT | CONN_STOP_PAUSE | CONN_STOP_WAIT,
     CONN_STOP_LONG = CONN_STOP_PAUSE | CONN_STOP_WAIT, /* not for replies to be read */
     CONN_CROWD_SHIFT = 30, /* the bits from this one on are what it notes for crowd_join */
@@ -91,6 +93,16 @@ _Static_assert(sizeof(struct conn) <= 872, "what an idle connection costs in the
  * nothing has happened, and the descriptor is still the caller's. */
 bool conn_open(struct conn *conn, struct shard *shard, const struct conn_kind *kind, int fd, bool unix_socket)
     __attribute__((warn_unused_result));
+/* The same for the client of a connection that has come to rest on another shard (move.h). It is one of the caller's. */
+void conn_open_moved(struct conn *conn, struct shard *shard, const struct conn_kind *kind,
+                     struct client *client);
+/* Could it move to another shard, once what is under way has ended: is there nothing that binds it to this one? */
+bool conn_may_move(const struct conn *conn);
+/* And has all ended? Nothing is owed, to it or by it, but for a receive. */
+bool conn_rests(const struct conn *conn);
+/* Nothing is left of it here, but its client, who lives elsewhere: its slot is to be given back. At rest,
+ * without a receive. */
+void conn_part(struct conn *conn);
 /* Gives what has come to the kind: `data`, or with len 0 what it has kept. */
 void conn_input(struct conn *conn, const char *data, size_t len);
 /* Ends the connection: shuts the socket down; it is freed after its last event. Replies in flight are dropped. */

@@ -174,6 +174,8 @@ static bool run_embedded(struct shard *shard, struct post *post) {
         pubsub_deliver(&shard->exec.wakes, shard->index, write_message);
     else if (post->kind == POST_INVALIDATIONS)
         invalidation_deliver(&shard->exec.wakes, shard->index, write_word, shard);
+    else if (post->kind == POST_MOVED)
+        move_arrived(shard, post); /* and is freed by it */
     else
         return false;
     return true;
@@ -200,7 +202,8 @@ static void run_post(struct shard *shard, struct post *post) {
         break;
     case POST_WAIT:
     case POST_MESSAGES:
-    case POST_INVALIDATIONS: break;
+    case POST_INVALIDATIONS:
+    case POST_MOVED: break;
     }
     free(post);
 }
@@ -228,6 +231,8 @@ void deliver_close(struct shard *shard) {
         next = post->next;
         if (post->kind == POST_WAIT)
             blocking_drop(&shard->exec, post->client);
+        else if (post->kind == POST_MOVED)
+            move_drop(shard, post);
         else if (post->kind != POST_MESSAGES && post->kind != POST_INVALIDATIONS)
             post_drop(post);
     }

@@ -17,10 +17,12 @@
 #include "server/loop/deliver.h"
 #include "server/loop/execute.h"
 #include "server/loop/listener.h"
+#include "server/loop/move.h"
 #include "server/loop/receive.h"
 #include "server/loop/send.h"
 #include "server/loop/shard.h"
 #include "server/loop/silence.h"
+#include "server/loop/spread.h"
 #include "server/loop/upkeep.h"
 #include "server/loop/waiting.h"
 #include "server/report/info.h"
@@ -45,6 +47,7 @@ static void turn(struct shard *shard) {
     tick(shard);          /* what is due: expiry, memory to free, idle clients, limits, the end of a pause */
     commit(shard);        /* replies that were held, and may be shown now */
     flush(shard);         /* one send per connection with replies, and for a slice of those with pushes */
+    spread_turn(shard);   /* connections leave for shards that are in use, or have less to do */
     rearm(shard);         /* receives and accepts that ended start again */
     free_closing(shard);  /* connections whose last event has come are freed */
     wait_for_more(shard); /* one system call: submit, and gather, spin or sleep */
@@ -285,6 +288,8 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
         wait_us = wait_us > now_us ? wait_us - now_us : 0;
         limit = limit < wait_us ? limit : wait_us;
     }
+    uint64_t moves_us = move_due_us(shard);
+    if (moves_us < limit) limit = moves_us;
     uint64_t unheard_us = deliver_unheard_us(shard);
     if (unheard_us < limit) limit = unheard_us;
     uint64_t pauses_us = shard->index == 0 ? accept_pauses_us(shard) : UINT64_MAX;
@@ -294,12 +299,13 @@ static uint64_t sleep_limit_us(const struct shard *shard) {
 static bool work_waits(const struct shard *shard) {
     return shard->stopping || !conn_list_empty(&shard->ready) || !conn_list_empty(&shard->closing) ||
            !conn_list_empty(&shard->flush) || !conn_list_empty(&shard->pushed) || shard->exec.wakes.any ||
-           may_show(shard) || blocking_has_news(&shard->exec) || shard->want_ms <= shard->exec.clock.now_ms ||
-           shard->walk_ms <= shard->exec.clock.now_ms || post_waiting(shard->mailbox, shard->want_ms);
+           may_show(shard) || blocking_has_news(&shard->exec) || spread_goes_on(shard) ||
+           shard->want_ms <= shard->exec.clock.now_ms || shard->walk_ms <= shard->exec.clock.now_ms ||
+           post_waiting(shard->mailbox, shard->want_ms);
 }
 
 /* True when there is something to do. */
-static bool spin(struct shard *shard) {
+static bool spin_until(struct shard *shard) {
     uint64_t start_us = shard->exec.clock.now_us, most_us = (uint64_t)config.io_busy_poll_us;
     for (unsigned i = 0;; i++) {
         if (io_stirs(&shard->io) || post_waiting(shard->mailbox, shard->want_ms) || may_show(shard) ||
@@ -315,6 +321,14 @@ static bool spin(struct shard *shard) {
     }
 }
 
+/* What it takes counts as waiting (spread.h); the time is as of the last look at the clock, a moment ago. */
+static bool spin(struct shard *shard) {
+    uint64_t start_us = shard->exec.clock.now_us;
+    bool ready = spin_until(shard);
+    shard->spread.spun_us += shard->exec.clock.now_us - start_us;
+    return ready;
+}
+
 /* The thread that writes the journal looks at `awaits` when it sees that the shard is parked. */
 static void park(struct shard *shard, unsigned want, uint64_t wait_us) {
     if (shard->mailbox->awaits != shard->awaits)
@@ -327,9 +341,13 @@ static void park(struct shard *shard, unsigned want, uint64_t wait_us) {
 
 static void wait_for_more(struct shard *shard) {
     uint64_t started_us = shard->exec.clock.now_us, wait_us;
+    if (spread_is_slow(shard)) spread_note_slow(shard);
+    if (pace_due(&shard->pace, started_us)) {
+        uint64_t cpu_ns = clock_thread_cpu_ns();
+        pace_next(&shard->pace, started_us, metric_get(&shard->exec.requests), cpu_ns);
+        spread_epoch(shard, cpu_ns);
+    }
     deliver_wakes(shard);
-    if (pace_due(&shard->pace, started_us))
-        pace_next(&shard->pace, started_us, metric_get(&shard->exec.requests), clock_thread_cpu_ns());
     unsigned want = pace_want(&shard->pace, (uint64_t)config.io_batch_wait_us, &wait_us);
     if (shard->awaits != AWAITS_NOTHING) want = 1; /* what the journal lets go leaves at once */
     bool ready = work_waits(shard) || io_has_events(&shard->io);

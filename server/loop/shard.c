@@ -70,6 +70,7 @@ static void open_lists(struct shard *shard) {
     conn_list_open(&shard->awaiting, offsetof(struct conn, flush_link));
     conn_list_open(&shard->rearm, offsetof(struct conn, receive_link));
     conn_list_open(&shard->closing, offsetof(struct conn, receive_link));
+    move_open(&shard->moves);
 }
 
 void shard_init(struct shard *shard, unsigned index) {
@@ -88,11 +89,13 @@ void shard_init(struct shard *shard, unsigned index) {
     open_lists(shard);
     slots_open(&shard->slots);
     executor_open(&shard->exec, index);
+    spread_init(shard);
 }
 
 int shard_open(struct shard *shard, const struct shard_place *place) {
     shard->cpu = place->cpu;
     if (!deliver_open(shard)) return -ENOMEM;
+    spread_open(shard);
     int error = open_io(shard, place);
     if (!error) shard->mailbox->wake_fd = shard->io.wake_fd;
     return error;
@@ -100,6 +103,7 @@ int shard_open(struct shard *shard, const struct shard_place *place) {
 
 void shard_close(struct shard *shard) {
     deliver_close(shard);
+    spread_close(shard);
     executor_close(&shard->exec);
     io_close(&shard->io);
     slots_close(&shard->slots);

@@ -13,10 +13,12 @@
 #include "server/journal/crowd.h"
 #include "server/limits.h"
 #include "server/loop/conn.h"
+#include "server/loop/move.h"
 #include "server/loop/output.h"
 #include "server/loop/pace.h"
 #include "server/loop/silence.h"
 #include "server/loop/slots.h"
+#include "server/loop/spread.h"
 #include "uring/io.h"
 
 /* Received data that waits for the parse phase. */
@@ -50,6 +52,7 @@ struct shard {
     struct crowd_part crowd;   /* how many came to be held */
     struct conn_list rearm;    /* no receive is under way: tried every turn */
     struct conn_list closing;  /* to be torn down at the end of the turn */
+    struct moves moves;        /* those that are about to move to another shard */
     struct conn_list held;     /* stopped by CLIENT PAUSE */
     struct conn_list waiting;  /* their clients wait for keys */
 
@@ -64,7 +67,8 @@ struct shard {
     struct chunk_pool chunks;
     struct executor exec; /* runs them; its clock is read once a turn */
 
-    struct pace pace; /* how to wait */
+    struct pace pace;     /* how to wait */
+    struct spread spread; /* how much of its time it works, and which of its connections are to leave */
 
     /* Posts. */
     struct mailbox *mailbox;

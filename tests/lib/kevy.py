@@ -170,8 +170,9 @@ class Server:
             line += ["--save", "", "--daemonize", "no", "--enable-debug-command", "yes", "--dir", self.directory]
         else:
             line += ["--io-mode", os.environ["KEVY_IO_MODE"]] if os.environ.get("KEVY_IO_MODE") else []
-            line += ["--shards", str(self.shards)] if self.shards else []
-            line += ["--save", ""]
+            # Tests have several shards so that commands meet across them: connections do not gather, but where a test says so.
+            line += ["--shards", str(self.shards), "--shards-in-use", "all"] if self.shards else []
+            line += ["--save", ""] + (["--enable-debug-command", "yes"] if self.stirred() else [])
         return line + [str(argument) for argument in self.arguments]
 
     def start(self):
@@ -182,6 +183,7 @@ class Server:
             self.spawn()
             try:
                 self.wait_until_ready()
+                self.stir()
                 return
             except ServerFailed:
                 taken = "Address already in use" in self.log()
@@ -247,6 +249,25 @@ class Server:
                         select.select([self.pidfd], [], [], 0.005)
             except (OSError, Closed):
                 select.select([self.pidfd], [], [], 0.005)
+
+    # ---- Stirring ----
+
+    def stirred(self):
+        """KEVY_STIR=N in the environment: connections of servers with several shards move all the time, every N turns."""
+        return os.environ.get("KEVY_STIR") if not self.is_redis and (self.shards or 1) > 1 else None
+
+    def stir(self):
+        if not self.stirred():
+            return
+        arguments = [str(argument) for argument in self.arguments]
+        if "--enable-debug-command" in arguments and arguments[arguments.index("--enable-debug-command") + 1] == "no":
+            return
+        with Client(self) as client:
+            if "--requirepass" in arguments:
+                client.call("AUTH", arguments[arguments.index("--requirepass") + 1])
+            reply = client.call("DEBUG", "STIR-CONNECTIONS", self.stirred())
+            if reply != "OK" and "LOADING" not in str(reply):
+                raise ServerFailed("STIR-CONNECTIONS: %s" % reply)
 
     # ---- Talking ----
 

@@ -33,7 +33,7 @@ static inline void *shard_main(void *argument) {
 static inline void begin_prepared(unsigned count, const char *options, void (*prepare)(void)) {
     signal(SIGPIPE, SIG_IGN); /* as the server does: a client may be gone when it is answered */
     fixture_open(count);
-    options_set("save \"\"\n");
+    options_set("save \"\"\nshards-in-use all\n");
     options_set(options);
     if (prepare) prepare();
     CHECK(pthread_barrier_init(&opened, NULL, 2) == 0);
