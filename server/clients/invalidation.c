@@ -618,6 +618,21 @@ void invalidation_deliver(struct wakes *wakes, unsigned shard, write_word *write
     trackers_unlock();
 }
 
+bool invalidation_arrived(struct wakes *wakes, const struct client *client) {
+    if (!trackers_count()) return true;
+    trackers_lock();
+    struct tracker *tracker = trackers_of(client->id);
+    bool ok = !tracker || tracker->shard == client->shard;
+    if (tracker) tracker->client = client;
+    if (tracker && ok) {
+        tracker->slot = client->slot;
+        tracker->owed_all = tracker->owed_redirected = true;
+        owe(wakes, tracker);
+    }
+    trackers_unlock();
+    return ok;
+}
+
 void invalidation_drop(unsigned shard) {
     struct inbox *inbox = &inboxes[shard];
     struct word word;

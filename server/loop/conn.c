@@ -14,6 +14,7 @@
 #include "protocol/assert.h"
 #include "server/clients/accepted.h"
 #include "server/clients/clients.h"
+#include "server/clients/invalidation.h"
 #include "server/config/config.h"
 #include "server/exec/pause.h"
 #include "server/log.h"
@@ -185,7 +186,8 @@ void conn_open_moved(struct conn *conn, struct shard *shard, const struct conn_k
     conn->flags = CONN_OPEN;
     silence_heard(&shard->silence, shard->exec.clock.now_us);
     io_attach(&shard->io, &conn->socket, conn->client.fd, slot, slots_name(conn));
-    if (conn->client.killed)
+    bool found = invalidation_arrived(&shard->exec.wakes, &conn->client);
+    if (!found || conn->client.killed)
         conn_shut(conn); /* on its way: the post for that found nobody */
     else
         receive_arm(conn);

@@ -212,6 +212,28 @@ static void stays_if_told_what_others_read(void) {
     end_conn(&shards[0], two.stays, two.stays_fd);
 }
 
+/* Who does so knows no slot of it. Nothing that it is to be told may get lost. */
+static void hears_of_all_if_named_on_its_way(void) {
+    struct pair two = open_two();
+    client_set(two.goes->client.resp, 3);
+    send_away(&two);
+    clients_lock();
+    struct tracking_mode mode = {.target = clients_first()};
+    CHECK(mode.target->id == two.id && trackers_begin(&two.stays->client, &mode));
+    clients_unlock();
+    struct conn *conn = arrive();
+    CHECK(conn && !(conn->flags & CONN_CLOSING));
+    trackers_lock();
+    struct tracker *tracker = trackers_of(two.id);
+    CHECK(tracker->client == &conn->client && tracker->slot == conn->client.slot && tracker->shard == 1);
+    trackers_unlock();
+    CHECK(deliver_posts(&shards[1]));
+    CHECK_INT(output_unsent(&conn->output), strlen(">2\r\n$10\r\ninvalidate\r\n_\r\n"));
+    trackers_end(&two.stays->client);
+    end_conn(&shards[1], conn, two.goes_fd);
+    end_conn(&shards[0], two.stays, two.stays_fd);
+}
+
 static void is_closed_by_a_shard_that_stops(void) {
     struct pair two = open_two();
     char byte;
@@ -254,6 +276,9 @@ static void one_that_is_bound_stays(void) {
     over_both(stays_if_bound);
     over_both(stays_if_told_what_others_read);
 }
+static void one_that_others_redirect_to_on_its_way_is_told_that_all_is_invalid(void) {
+    over_both(hears_of_all_if_named_on_its_way);
+}
 static void a_killed_one_ends_wherever_it_is(void) {
     over_both(stays_if_killed_before);
     over_both(ends_if_killed_on_its_way);
@@ -271,6 +296,7 @@ int main(void) {
     RUN(what_comes_before_is_served_first);
     RUN(one_that_does_not_come_to_rest_stays);
     RUN(one_that_is_bound_stays);
+    RUN(one_that_others_redirect_to_on_its_way_is_told_that_all_is_invalid);
     RUN(a_killed_one_ends_wherever_it_is);
     RUN(one_that_comes_too_late_is_closed);
     RUN(one_that_is_shut_leaves_no_more);
