@@ -361,6 +361,7 @@ static void wait_for_more(struct shard *shard) {
     else
         (void)io_wait(&shard->io, 0, 0, 0);
     clock_read(&shard->exec.clock);
+    shard->spread.began_us = shard->exec.clock.now_us;
     pace_waited(&shard->pace, shard->exec.clock.now_us - started_us);
     metric_add(&shard->exec.metrics.ring_enters,
                io_calls(&shard->io) - metric_get(&shard->exec.metrics.ring_enters));

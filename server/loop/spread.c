@@ -83,7 +83,7 @@ static uint64_t waited_ns(const struct spread *s) {
 }
 
 void spread_init(struct shard *shard) {
-    shard->spread = (struct spread){.waited_fd = -1, .seen = 1};
+    shard->spread = (struct spread){.waited_fd = -1, .seen = 1, .began_us = shard->exec.clock.now_us};
     atomic_store_explicit(&loads[shard->index].word, 0, memory_order_relaxed);
     if (shard->index > 0) return;
     spread.crew.shards = 0;
@@ -174,8 +174,7 @@ void spread_epoch(struct shard *shard, uint64_t cpu_ns) {
 
 /* By when the last batch ended. */
 bool spread_is_slow(const struct shard *shard) {
-    const struct clock *clock = &shard->exec.clock;
-    return shard_count > 1 && clock->timed_ns / 1000 >= clock->now_us + SLOW_US;
+    return shard_count > 1 && shard->exec.clock.timed_ns / 1000 >= shard->spread.began_us + SLOW_US;
 }
 
 /* At least so long the thread has run in this turn, of what its requests took. It may have waited for a CPU within it,
@@ -183,10 +182,10 @@ bool spread_is_slow(const struct shard *shard) {
  * that of the turn. */
 static uint64_t ran_ns(const struct shard *shard) {
     const struct clock *clock = &shard->exec.clock;
-    uint64_t took = clock->timed_ns - clock->now_us * 1000,
+    uint64_t began_us = shard->spread.began_us, took = clock->timed_ns - began_us * 1000,
              waited = waited_ns(&shard->spread) - shard->spread.said_waited_ns,
              ran = clock_thread_cpu_ns() - shard->pace.cpu_ns,
-             before = (clock->now_us - shard->pace.epoch_start_us) * 1000;
+             before = (began_us - shard->pace.epoch_start_us) * 1000;
     took = took > waited ? took - waited : 0;
     ran = ran > before ? ran - before : 0;
     return took > ran ? took : ran;

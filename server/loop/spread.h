@@ -16,7 +16,8 @@ struct shard;
 
 /* Of a shard; all of it belongs to its thread. */
 struct spread {
-    uint64_t spun_us; /* that it has spun, in all */
+    uint64_t began_us; /* monotonic: when its last wait ended; the clock may have been read since */
+    uint64_t spun_us;  /* that it has spun, in all */
     /* When it last said how busy it was, and what all of these were then: */
     uint64_t said_us, said_cpu_ns, said_waited_ns, said_spun_us;
     int waited_fd; /* where the kernel tells how long the thread has waited for a CPU, or -1 */

@@ -65,9 +65,11 @@ static void a_slow_request_brings_more_into_use_where_others_wait(void) {
     fixture_open(2);
     struct clock *clock = &shards[0].exec.clock;
     shards[0].connections = 1;
+    shards[0].spread.began_us = clock->now_us;
     clock->timed_ns = clock->now_us * 1000 + 4000 * MS;
     CHECK(!spread_is_slow(&shards[0]));
     clock->timed_ns = clock->now_us * 1000 + 6000 * MS;
+    clock->now_us += 6 * MS; /* it is read behind what may take long */
     CHECK(spread_is_slow(&shards[0]));
     spread_note_slow(&shards[0]);
     CHECK_INT(spread_in_use(), 1); /* it is alone */
