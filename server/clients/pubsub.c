@@ -289,14 +289,16 @@ struct subscription {
     struct channel *channel;
     struct subscription *next; /* in its bucket of the client's */
     uint32_t place;            /* among the listeners of the shard */
+    bool left; /* counts with the channel no more, but has a reference to it: under the lock */
 };
 
+/* Changed by the client's thread alone, with the lock, so that whoever has the lock may read it. */
 struct subscriptions {
     struct subscription **buckets;
     uint32_t bucket_count, count; /* buckets: 0 or a power of two */
 };
 
-/* What a client subscribes to; its thread's own. */
+/* What a client subscribes to. Its thread's own, but for what it subscribes to; made and freed with the lock. */
 struct subscriber {
     struct subscriptions of[CHANNEL_KINDS];
     uint64_t seen;        /* it has been written all messages up to this number */
@@ -360,6 +362,7 @@ static void note(struct client *client, enum channel_kind kind) {
     __atomic_fetch_add(&subscribers, shall ? 1u : UINT32_MAX, __ATOMIC_RELAXED);
 }
 
+/* With the lock. */
 static void link_in(struct subscription *subscription, enum channel_kind kind) {
     struct client *client = subscription->client;
     struct subscriptions *all = &client->subscriber->of[kind];
@@ -374,6 +377,7 @@ static void link_in(struct subscription *subscription, enum channel_kind kind) {
     note(client, kind);
 }
 
+/* With the lock. */
 static void link_out(struct subscription *subscription, enum channel_kind kind) {
     struct client *client = subscription->client;
     struct subscriptions *all = &client->subscriber->of[kind];
@@ -393,9 +397,11 @@ static void link_out(struct subscription *subscription, enum channel_kind kind) 
 static void drop_if_idle(struct client *client) {
     struct subscriber *subscriber = client->subscriber;
     if (!subscriber || total(subscriber) || subscriber->behind.len) return;
+    channels_lock();
+    client->subscriber = NULL;
+    channels_unlock();
     for (unsigned kind = 0; kind < CHANNEL_KINDS; kind++) free(subscriber->of[kind].buckets);
     free(subscriber);
-    client->subscriber = NULL;
 }
 
 /* ---- Catching up ---------------------------------------------------------------------------------- */
@@ -493,17 +499,28 @@ static struct channel *enroll(struct client *client, enum channel_kind kind,
     return channel;
 }
 
-/* With the lock: the client counts with the channel no more. It is still linked with it, so the caller gets a reference,
- * the register's where nobody subscribes any more: others may leave, and release theirs, before it is unlinked. */
-static void leave(struct client *client, struct channel *channel) {
-    assert(channel->subscribers > 0 && channel->of_shard[client->shard].count > 0);
+/* With the lock, by any thread: the client counts with the channel no more. It is still linked with it, so the subscription
+ * gets a reference, the register's where nobody subscribes any more: others may leave, and release theirs, before it is
+ * unlinked. Its shard may be told of messages that nobody there gets. */
+static void uncount(struct subscription *subscription) {
+    struct channel *channel = subscription->channel;
+    if (subscription->left) return;
+    subscription->left = true;
+    assert(channel->subscribers > 0);
     channel->subscribers--;
-    if (channel->of_shard[client->shard].count == 1)
-        channel->shards[client->shard / 64] &= ~(1ull << (client->shard % 64));
     if (channel->subscribers)
         __atomic_fetch_add(&channel->references, 1, __ATOMIC_RELAXED);
     else
         channels_remove(channel);
+}
+
+/* The same by the client's own thread, before it is unlinked. */
+static void leave(struct subscription *subscription) {
+    struct channel *channel = subscription->channel;
+    unsigned shard = subscription->client->shard;
+    assert(channel->of_shard[shard].count > 0);
+    if (channel->of_shard[shard].count == 1) channel->shards[shard / 64] &= ~(1ull << (shard % 64));
+    uncount(subscription);
 }
 
 /* The client may have subscriptions from now on. NULL without memory. */
@@ -511,7 +528,12 @@ static struct subscriber *subscriber_of(struct client *client) {
     clients_lock();
     bool ok = clients_more(client);
     clients_unlock();
-    if (ok && !client->subscriber) client->subscriber = calloc(1, sizeof *client->subscriber);
+    if (ok && !client->subscriber) {
+        struct subscriber *made = calloc(1, sizeof *made);
+        channels_lock();
+        client->subscriber = made;
+        channels_unlock();
+    }
     return ok ? client->subscriber : NULL;
 }
 
@@ -536,7 +558,11 @@ bool pubsub_subscribe(struct client *client, enum channel_kind kind, const struc
     }
     if (made) {
         *made = (struct subscription){.client = client, .channel = channel};
+        channels_lock();
         link_in(made, kind);
+        if (__atomic_load_n(&client->killed, __ATOMIC_RELAXED))
+            uncount(made); /* pubsub_kill has not seen it */
+        channels_unlock();
     }
     if (channel) confirm(client, kind, words[kind].begun, channel->name, reply);
     drop_if_idle(client);
@@ -547,7 +573,9 @@ bool pubsub_subscribe(struct client *client, enum channel_kind kind, const struc
 static void end(struct subscription *subscription, enum channel_kind kind, struct reply *reply) {
     struct client *client = subscription->client;
     struct channel *channel = subscription->channel;
+    channels_lock();
     link_out(subscription, kind);
+    channels_unlock();
     free(subscription);
     if (reply) confirm(client, kind, words[kind].ended, channel->name, reply);
     channel_release(channel);
@@ -562,7 +590,7 @@ void pubsub_unsubscribe(struct client *client, enum channel_kind kind, const str
         uint64_t last = take(&inboxes[client->shard]);
         struct channel *channel = channels_find(kind, name);
         if (channel) subscription = find(&subscriber->of[kind], channel);
-        if (subscription) leave(client, channel);
+        if (subscription) leave(subscription);
         channels_unlock();
         catch_up(client, last, reply);
     }
@@ -580,7 +608,7 @@ static void end_all(struct client *client, enum channel_kind kind, struct reply 
         for (struct subscription *subscription; (subscription = all->buckets[i]);) {
             channels_lock();
             uint64_t last = take(&inboxes[client->shard]);
-            leave(client, subscription->channel);
+            leave(subscription);
             channels_unlock();
             if (reply) catch_up(client, last, reply);
             end(subscription, kind, reply);
@@ -605,6 +633,22 @@ void pubsub_leave(struct client *client) {
     buffer_free(&client->subscriber->behind);
     drop_if_idle(client);
     assert(!client->subscriber);
+}
+
+/* Each bucket by itself, for others wait for the lock. Meanwhile a table may grow, and what a bucket has goes to no earlier
+ * one then; or be freed, and a new one has only what link_in was followed by uncount for. */
+void pubsub_kill(struct client *client) {
+    assert(client->killed);
+    for (unsigned kind = 0; kind < CHANNEL_KINDS; kind++) {
+        for (uint32_t i = 0, buckets = 1; i < buckets; i++) {
+            channels_lock();
+            const struct subscriptions *all = client->subscriber ? &client->subscriber->of[kind] : NULL;
+            buckets = all ? all->bucket_count : 0;
+            struct subscription *subscription = i < buckets ? all->buckets[i] : NULL;
+            for (; subscription; subscription = subscription->next) uncount(subscription);
+            channels_unlock();
+        }
+    }
 }
 
 /* ---- Delivering ----------------------------------------------------------------------------------- */

@@ -44,6 +44,10 @@ int64_t pubsub_publish(struct wakes *wakes, enum channel_kind kind, const struct
 /* Subscribers of a channel. */
 uint32_t pubsub_subscribers(enum channel_kind kind, const struct channel_name *name);
 
+/* The client is `killed` (client.h): from now on nobody counts it as a subscriber, though its own thread has yet to end it.
+ * With the registry's lock, which keeps it there. */
+void pubsub_kill(struct client *client);
+
 /* More than MESSAGES_HIGH bytes wait in some shard's inbox: publishers had better wait. */
 bool pubsub_is_full(void);
 

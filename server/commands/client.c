@@ -8,6 +8,7 @@
 #include "server/clients/channels.h"
 #include "server/clients/clients.h"
 #include "server/clients/post.h"
+#include "server/clients/pubsub.h"
 #include "server/commands/client_filter.h"
 #include "server/commands/connection.h"
 #include "server/config/config.h"
@@ -207,6 +208,7 @@ static bool kill_client(struct call *call, struct client *client) {
     if (!post_close(call->effects->wakes, address)) return false;
     __atomic_store_n(&client->killed, true, __ATOMIC_SEQ_CST);
     (void)!wait_claim(client, WAIT_KILLED); /* what is pushed from now on is not for it */
+    pubsub_kill(client);                    /* nor what is published */
     return true;
 }
 

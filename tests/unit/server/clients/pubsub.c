@@ -292,6 +292,51 @@ static void without_memory_nothing_is_subscribed_or_published(void) {
     close_all(conns, 2);
 }
 
+static void kill(struct conn *conn) {
+    clients_lock();
+    conn->client.killed = true;
+    pubsub_kill(&conn->client);
+    clients_unlock();
+}
+
+static void who_is_killed_counts_no_more(void) {
+    fixture_open(SHARDS);
+    struct conn *conns[] = {reader(0), reader(1), reader(1)};
+    struct channel_name a = name_of("a");
+    char more[8];
+    for (unsigned i = 0; i < 2; i++) {
+        subscribe(conns[i], CHANNEL_PLAIN, "a");
+        subscribe(conns[i], CHANNEL_PATTERN, "a*");
+        subscribe(conns[i], CHANNEL_SHARD, "a");
+        forget(conns[i]);
+    }
+    for (int i = 0; i < 50; i++) { /* in many buckets */
+        snprintf(more, sizeof more, "b%d", i);
+        subscribe(conns[1], CHANNEL_PLAIN, more);
+    }
+    CHECK_INT(publish(2, "a", "1"), 4);
+    kill(conns[1]);
+    kill(conns[1]);
+    CHECK_INT(publish(2, "a", "2"), 2);
+    CHECK_INT(pubsub_subscribers(CHANNEL_SHARD, &a), 1);
+    CHECK_INT(channels_of_kind[CHANNEL_PLAIN], 1);
+    kill(conns[0]);
+    CHECK_INT(publish(2, "a", "3"), 0);
+    CHECK_INT(channels_of_kind[CHANNEL_PATTERN] + channels_of_kind[CHANNEL_SHARD], 0);
+    /* Its thread has not heard of that yet. */
+    subscribe(conns[1], CHANNEL_PLAIN, "a");
+    unsubscribe(conns[1], CHANNEL_PLAIN, "b1");
+    pubsub_unsubscribe_all(&conns[1]->client, CHANNEL_SHARD, reply_of(conns[1]));
+    CHECK_INT(publish(2, "a", "4"), 0);
+    subscribe(conns[2], CHANNEL_PLAIN, "a");
+    forget(conns[2]);
+    fixture_conn_close(conns[1]);
+    CHECK_INT(publish(0, "a", "5"), 1);
+    CHECK_HEARD(conns[2], MESSAGE("a", "5"));
+    fixture_conn_close(conns[0]);
+    close_all(conns + 2, 1);
+}
+
 static void what_waits_for_a_shard_that_ends_is_dropped(void) {
     fixture_open(SHARDS);
     struct conn *conns[] = {reader(1)};
@@ -397,6 +442,7 @@ int main(void) {
     RUN(an_inbox_is_full_and_has_room_again);
     RUN(who_does_not_read_is_cut);
     RUN(without_memory_nothing_is_subscribed_or_published);
+    RUN(who_is_killed_counts_no_more);
     RUN(what_waits_for_a_shard_that_ends_is_dropped);
     RUN(in_any_history_each_hears_its_own_in_order);
     return 0;
