@@ -64,7 +64,9 @@ struct effects {
     int64_t replay_ms;
     bool
         keeps_expired; /* CLIENT PAUSE is on: keys whose time has come are not there, but are not deleted either */
-    bool starved;      /* a command has found no memory; who wants to know sets it back */
+    uint8_t
+        rewrite_said; /* what BGREWRITEAOF has said in the EXEC that runs (commands/appendonly.c); 0: nothing */
+    bool starved;     /* a command has found no memory; who wants to know sets it back */
     bool
         walks; /* a command gives stripes back before it ends: where somebody waits, what it finds due is left to upkeep */
     struct metrics *metrics;      /* of this executor */
