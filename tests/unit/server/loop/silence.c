@@ -134,6 +134,23 @@ static void who_was_answered_late_is_asked(void) {
     close_conns();
 }
 
+/* As a subscriber is who has closed his half, and is sent a message every 50 ms. */
+static void who_is_never_silent_is_asked_now_and_then(void) {
+    open_conns(2);
+    CHECK(ask_on() >= 1);
+    later(60 * 1000);
+    heard_turn();
+    say(0), say(1);
+    conns[0]->socket.bits &= ~(uint32_t)IO_STOPPING;
+    for (int ms = 0; ms < 13 * 1000 && !asked(0); ms += 50) {
+        later(50);
+        conn_active(conns[0]);
+        ask_round();
+    }
+    CHECK(asked(0) && !asked(1));
+    close_conns();
+}
+
 /* Then nobody knows who fell silent when. */
 static void a_clock_that_is_set_back_and_an_asking_that_failed_ask_everybody(void) {
     open_conns(1);
@@ -215,3 +232,4 @@ int main(void) {
     RUN(without_connections_nothing_is_due);
     return 0;
 }
+    RUN(who_is_never_silent_is_asked_now_and_then);
