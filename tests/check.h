@@ -37,6 +37,9 @@
         }                                                                                                    \
     } while (0)
 
+/* The status of a test that cannot run here: ctest then says that it was skipped. It is to print why. */
+enum { CHECK_SKIPPED = 77 };
+
 /* Names the behaviour under test and runs it: RUN(empty_request_has_no_reply); */
 #define RUN(test)                                                                                            \
     do {                                                                                                     \

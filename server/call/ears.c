@@ -25,9 +25,10 @@ static void tell_watchers(const struct effects *x, struct stripe *stripe, const 
     }
 }
 
-/* Which marks of the stripe get the request's ticket. Who listens to more than the journal hears of it at once. */
+/* Which marks of the stripe get the request's ticket. Who listens to more than the journal hears of it at once. What time
+ * alone has done shows what was changed before: that it had a time. */
 static void note_marks(struct effects *x, struct stripe *stripe, const struct effect *e) {
-    if (e->kind == EFFECT_MISSED) {
+    if (e->kind == EFFECT_MISSED || e->due) {
         effects_show_key(x, e->key.hash);
         return;
     }
@@ -49,6 +50,7 @@ static void tell_journal(struct effects *x, struct stripe *stripe, const struct 
     struct bytes argv[] = {key ? BYTES("DEL") : BYTES("HDEL"), e->key.name, e->name};
     struct record_command del = {.argv = argv, .argc = key ? 2 : 3};
     queue_add(x->journal, e->db, &del);
+    x->overdue++;
 }
 
 /* May this end the wait of somebody who waits for a stream? That one was there for him: what adds to it is told of, and

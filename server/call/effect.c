@@ -28,11 +28,13 @@ static __attribute__((noinline)) void add_nothing(struct effects *x) {
 
 void effects_seal(struct effects *x) {
     if (__builtin_expect(!queue_is_open(x->journal), 0)) add_nothing(x);
+    bool overdue_alone = !x->ticket && x->overdue == x->journal->open_count;
     uint64_t ticket = journal_seal(x->journal, x->ticket);
     x->ticket = 0;
+    x->overdue = 0;
     if (!journal_holds()) return;
     mark(&x->changed, ticket);
-    wakes_show(x->wakes, ticket);
+    if (!overdue_alone) wakes_show(x->wakes, ticket);
 }
 
 /* ---- What is shown -------------------------------------------------------------------------------- */
@@ -77,7 +79,8 @@ void effect_expired(struct effects *x, struct stripe *stripe, const struct expir
                           .event = EVENT_EXPIRED,
                           .db = what->db,
                           .key = {entry_key(e), hash_bytes(&stripes.seed, entry_key(e))},
-                          .name = what->name};
+                          .name = what->name,
+                          .due = true};
     if (what->kind == EXPIRED_ELEMENTS || last) {
         said.kind = EFFECT_CHANGED;
         said.event = EVENT_HEXPIRED;

@@ -47,6 +47,7 @@ struct effect {
     struct key key;    /* not for FLUSHED and SWAPPED */
     uint64_t count;    /* changes, as Redis counts them */
     struct bytes name; /* ELEMENT_EXPIRED: of the element */
+    bool due;          /* time alone has done it: said by effect_expired */
 };
 
 /* Marks of stripes (server/stripes/stripes.h) that the running request has changed: a bit each. */
@@ -64,13 +65,16 @@ struct effects {
     int64_t replay_ms;
     bool
         keeps_expired; /* CLIENT PAUSE is on: keys whose time has come are not there, but are not deleted either */
-    bool starved;      /* a command has found no memory; who wants to know sets it back */
+    uint8_t
+        rewrite_said; /* what BGREWRITEAOF has said in the EXEC that runs (commands/appendonly.c); 0: nothing */
+    bool starved;     /* a command has found no memory; who wants to know sets it back */
     bool
         walks; /* a command gives stripes back before it ends: where somebody waits, what it finds due is left to upkeep */
     struct metrics *metrics;      /* of this executor */
     struct record_queue *journal; /* where its changes are recorded; NULL: no journal is open */
     uint64_t recorded;            /* as `changes`, of those that a journal listened to */
-    uint64_t ticket; /* of the running request, where that was taken before its end: effects_claim; else 0 */
+    uint32_t overdue; /* records of the running request that say only that something has expired */
+    uint64_t ticket;  /* of the running request, where that was taken before its end: effects_claim; else 0 */
     struct changed_marks changed; /* while replies wait for the disk: they get the request's ticket */
     struct ready ready;           /* keys that were created, and that somebody waits for */
     struct invalidator tracking;  /* who is to be told that what he has read is no longer valid */
@@ -124,7 +128,8 @@ static inline void effects_end(struct effects *x) {
 
 /* Where replies wait for the disk (journal_holds), whatever leaves an executor carries a ticket: what it shows was
  * changed by that one, or before. It is gathered in wakes->shows while the locks are held: of each key that was
- * read, the mark of its stripe, and of what was changed, the request's own ticket. */
+ * read, the mark of its stripe, and of what was changed, the request's own ticket. That something has expired needs no
+ * ticket to be shown, only those of what gave it its time: after a crash it has expired too, recorded or not. */
 
 /* Somebody is to be told of the running request before its end, and it has changed something, or is about to: it takes
  * its ticket now. Nothing where no reply waits. */

@@ -5,27 +5,33 @@
 #include "server/journal/appender.h"
 #include "server/journal/snapshot.h"
 
-static void reply_scheduled(struct call *call) {
-    reply_simple(call->reply, "Background append only file rewriting scheduled");
-}
+enum said { SAID_NOTHING, SAID_STARTED, SAID_SCHEDULED, SAID_GOES_ON, SAID_IMPOSSIBLE };
 
 /* Within EXEC it begins behind it, as any time. One that waits for the end of a save may be asked for again. */
-static void bgrewriteaof(struct call *call) {
+static enum said ask_for_rewrite(bool in_exec) {
     switch (appender_rewrite()) {
-    case REWRITE_STARTED:
-        if (call->client->flags & CLIENT_IN_EXEC || snapshot_in_background())
-            reply_scheduled(call);
-        else
-            reply_simple(call->reply, "Background append only file rewriting started");
-        break;
+    case REWRITE_STARTED: return in_exec || snapshot_in_background() ? SAID_SCHEDULED : SAID_STARTED;
     case REWRITE_GOES_ON:
-        if (appender_figures().scheduled ||
-            (call->client->flags & CLIENT_IN_EXEC && appender_figures().asked))
-            reply_scheduled(call);
-        else
-            reply_error(call->reply, "ERR Background append only file rewriting already in progress");
+        return appender_figures().scheduled || (in_exec && appender_figures().asked) ? SAID_SCHEDULED
+                                                                                     : SAID_GOES_ON;
+    default: return SAID_IMPOSSIBLE;
+    }
+}
+
+/* Another shard may begin or end a rewrite while EXEC runs: what was said first in it is said again, as in Redis, where
+ * nothing can happen meanwhile. */
+static void bgrewriteaof(struct call *call) {
+    bool in_exec = call->client->flags & CLIENT_IN_EXEC;
+    enum said said = in_exec ? (enum said)call->effects->rewrite_said : SAID_NOTHING;
+    if (said == SAID_NOTHING) said = ask_for_rewrite(in_exec);
+    if (in_exec) call->effects->rewrite_said = (uint8_t)said;
+    switch (said) {
+    case SAID_STARTED: reply_simple(call->reply, "Background append only file rewriting started"); break;
+    case SAID_SCHEDULED: reply_simple(call->reply, "Background append only file rewriting scheduled"); break;
+    case SAID_GOES_ON:
+        reply_error(call->reply, "ERR Background append only file rewriting already in progress");
         break;
-    case REWRITE_IMPOSSIBLE:
+    default:
         reply_error(call->reply,
                     "ERR Can't execute an AOF background rewriting. Please check the server logs for more "
                     "information.");

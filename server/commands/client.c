@@ -43,13 +43,20 @@ static void lines_field(struct text *lines, const char *name, const char *value)
     if (value) text_string(lines, value);
 }
 
+/* What it has asked last: a command of EXEC's queue finds EXEC there, as in Redis. */
+static const struct command *asked_last(const struct call *call, const struct client *client,
+                                        uint32_t flags) {
+    if (client != call->client) return client_get(client->last_command);
+    return flags & CLIENT_IN_EXEC ? command_find_name(BYTES("exec")) : call->command;
+}
+
 /* One client; under the registry's lock. Redis's figures about buffers that kevy does not have are 0: an idle
  * connection owns none, and the arguments of a running command lie in the receive buffers. */
 static void add_line(struct text *lines, const struct call *call, struct client *client) {
     uint32_t flags = client_get(client->flags);
     uint64_t in = client_get(client->input_bytes), out = client_get(client->output_bytes),
              queued = client_get(client->queued_bytes);
-    const struct command *last = client == call->client ? call->command : client_get(client->last_command);
+    const struct command *last = asked_last(call, client, flags);
     char letters[CLIENT_LETTERS_MAX], command[COMMAND_FULL_NAME_MAX] = "NULL";
     int command_len = last ? (int)command_full_name(last, command) : 4;
     client_letters(flags, letters);

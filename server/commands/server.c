@@ -97,11 +97,30 @@ static size_t art_draw(uint8_t rule, char text[ART_ROWS * (ART_COLUMNS + 1)]) {
     return len;
 }
 
+/* How many sizes Redis's drawing of this version takes, all of which must be integers; here they change nothing. */
+static uint32_t art_sizes(int64_t version) {
+    switch ((uint32_t)version) { /* Redis drops the upper half */
+    case 5: return 3;
+    case 6: return 2;
+    default: return 0;
+    }
+}
+
+/* The version behind VERSION, if that is said. False where it, or a size behind it, is no integer. */
+static bool art_version_or_reply(struct call *call, int64_t *version) {
+    int64_t size;
+    if (call->argc < 3 || !bytes_is(call->argv[1], "version")) return true;
+    if (!call_int_or_reply(call, 2, version)) return false;
+    for (uint32_t i = 3; i < call->argc && i < 3 + art_sizes(*version); i++)
+        if (!call_int_or_reply(call, i, &size)) return false;
+    return true;
+}
+
 static void lolwut(struct call *call) {
     static const char signature[] = "\nRedis ver. " COMPATIBLE_REDIS_VERSION ", kevy ver. " KEVY_VERSION "\n";
     char text[ART_ROWS * (ART_COLUMNS + 1) + sizeof signature];
     int64_t rule = ART_DEFAULT_RULE;
-    if (call->argc >= 3 && bytes_is(call->argv[1], "version") && !call_int_or_reply(call, 2, &rule)) return;
+    if (!art_version_or_reply(call, &rule)) return;
     size_t len = art_draw((uint8_t)rule, text);
     memcpy(text + len, signature, sizeof signature - 1);
     reply_verbatim(call->reply, "txt", (struct bytes){text, len + sizeof signature - 1});

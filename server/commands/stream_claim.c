@@ -322,8 +322,11 @@ static void sweep_and_reply(struct claiming *claiming, struct sweep *sweep) {
 static void xautoclaim(struct call *call) {
     struct claiming claiming = {.retries = -1, .time_ms = call_clock_ms(call)};
     struct sweep sweep;
-    if (!read_sweep(call, &claiming, &sweep) || !open_claiming(call, &claiming)) return;
-    if (!own_group(&claiming)) return;
+    if (!read_sweep(call, &claiming, &sweep)) {
+        (void)call_read(call, 1); /* Redis looks for it before it looks at the arguments: a hit or a miss */
+        return;
+    }
+    if (!open_claiming(call, &claiming) || !own_group(&claiming)) return;
     uint64_t most = stream_pending_count(claiming.group);
     size_t room = (uint64_t)sweep.count < most ? (size_t)sweep.count : (size_t)most;
     sweep.claimed = malloc((2 * room + 1) * sizeof *sweep.claimed);

@@ -32,6 +32,7 @@ static void run_queue(struct call *call) {
     size_t count = transaction_count(client);
     transaction_unwatch(client);
     client_set(client->flags, client->flags | CLIENT_IN_EXEC);
+    call->effects->rewrite_said = 0;
     reply_array(call->reply, count);
     for (size_t i = 0; i < count; i++) {
         struct saved *saved = transaction_take(client, i);

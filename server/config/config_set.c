@@ -138,8 +138,8 @@ static bool set_failed(char error[CONFIG_ERROR_MAX], struct bytes name, const ch
     return false;
 }
 
-/* Whether the named options exist and may be changed, each once. Redis asks this of all pairs before it
- * looks at values. */
+/* Whether the named options exist and may be changed, each name once: an option that has two names may be named by both,
+ * and the later value stays, as in Redis. Redis asks this of all pairs before it looks at values. */
 static bool changes_find(const struct bytes *pairs, uint32_t count, struct change *changes,
                          char error[CONFIG_ERROR_MAX]) {
     for (uint32_t i = 0; i < count; i++) {
@@ -151,10 +151,12 @@ static bool changes_find(const struct bytes *pairs, uint32_t count, struct chang
                      name.len < CONFIG_ERROR_MAX ? (int)name.len : CONFIG_ERROR_MAX, name.data);
             return false;
         }
-        if (option->when == START) return set_failed(error, name, "can't set immutable config");
+        if (option->when == START || option->fixed)
+            return set_failed(error, name, "can't set immutable config");
         if (option->when == PROTECTED) return set_failed(error, name, "can't set protected config");
         for (uint32_t j = 0; j < i; j++)
-            if (changes[j].option == option) return set_failed(error, name, "duplicate parameter");
+            if (bytes_equal_nocase(changes[j].name, name))
+                return set_failed(error, name, "duplicate parameter");
         changes[i] = (struct change){.option = option, .name = name};
     }
     return true;
@@ -200,8 +202,8 @@ static void changes_free(struct change *changes, uint32_t count) {
 
 bool config_set(const struct bytes *pairs, uint32_t count, struct config_follower follower,
                 char error[CONFIG_ERROR_MAX]) {
-    /* A list longer than the table has a duplicate or an unknown name among its first option_count() + 1. */
-    uint32_t most = count < option_count() ? count : option_count() + 1;
+    /* A list longer than all names has a duplicate or an unknown one among the first, one more than these. */
+    uint32_t names = OPTION_NAMES * option_count(), most = count < names ? count : names + 1;
     struct change *changes = calloc(most + 1, sizeof *changes);
     if (!changes) return set_failed(error, pairs[0], "out of memory");
     bool ok = changes_find(pairs, most, changes, error);

@@ -66,6 +66,7 @@ struct option {
     bool secret;                         /* the value is never shown, but by CONFIG GET */
     bool hidden;                         /* CONFIG GET shows it only where it is named in full */
     bool no_effect;                      /* `why` says why */
+    bool fixed;                          /* ONLY and what has no effect: no CONFIG SET, as in Redis */
     bool several;                        /* TEXT without effect: it may have several words */
     const struct option_choice *choices; /* CHOICE */
     const char *also;                    /* ONLY, ONE_OF: values besides the default, '|' between them */

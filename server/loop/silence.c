@@ -5,9 +5,10 @@
 #include "server/loop/shard.h"
 
 enum {
-    ASK_US = 2 * 1000 * 1000,      /* an end that was missed is found within about that time */
-    ASK_ALL_US = 10 * 1000 * 1000, /* ... or that one, where it may be missed at any time */
-    SILENT_MS = 100,               /* who was heard more lately than this is not silent */
+    ASK_US = 2 * 1000 * 1000,       /* an end that was missed is found within about that time */
+    ASK_ALL_US = 10 * 1000 * 1000,  /* ... or that one, where it may be missed at any time */
+    SILENT_MS = 100,                /* who was heard more lately than this is not silent, ... */
+    ASK_BUSY_US = 10 * 1000 * 1000, /* ... and is asked all the same so often */
 };
 
 static bool may_be_silent(const struct shard *shard) {
@@ -26,7 +27,8 @@ static void ask(struct conn *conn) {
     struct silence *silence = &shard->silence;
     int64_t heard_ms = client_get(conn->client.active_ms);
     bool fell_silent = heard_ms > silence->from_ms && heard_ms <= silence->to_ms;
-    if (!silence->all && !fell_silent && !(conn->flags & CONN_CLOSING)) return;
+    bool busy = silence->busy && heard_ms > silence->to_ms;
+    if (!silence->all && !fell_silent && !busy && !(conn->flags & CONN_CLOSING)) return;
     if (!io_ask(&shard->io, &conn->socket)) silence_unanswered(silence);
 }
 
@@ -37,6 +39,9 @@ static void begin(struct shard *shard) {
     bool all = asks_all(shard) && now_us >= silence->next_all_us;
     if (!all && !(may_be_silent(shard) && now_us >= silence->asked_us + ASK_US)) return;
     if (all) silence->next_all_us = now_us + ASK_ALL_US;
+    bool rested = now_us > silence->asked_us + 2 * ASK_US; /* then nobody has been busy for long */
+    silence->busy = !rested && now_us >= silence->next_busy_us;
+    if (silence->busy || rested) silence->next_busy_us = now_us + ASK_BUSY_US;
     silence->from_ms = silence->to_ms;
     silence->to_ms = shard->exec.clock.now_ms - SILENT_MS;
     silence->all = all || silence->again || silence->to_ms < silence->from_ms;

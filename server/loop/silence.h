@@ -2,8 +2,8 @@
  *
  * A receive that stays armed can miss the end of the stream, if that comes together with the last bytes
  * (io_misses_ends): the connection would stay for ever. What is missed is missed when bytes come, so whoever has fallen
- * silent is asked once, and then no more: a server with idle clients sleeps. Where any silence is doubtful
- * (io_doubts_silence) all are asked.
+ * silent is asked once, and then no more: a server with idle clients sleeps. Who is never silent, because he is sent
+ * something all the time, is asked now and then. Where any silence is doubtful (io_doubts_silence) all are asked.
  *
  * Each shard has one; all of it belongs to its thread. Nothing here fails. */
 #ifndef KEVY_SERVER_LOOP_SILENCE_H
@@ -17,9 +17,11 @@ struct shard;
 struct silence {
     uint64_t heard_us, asked_us; /* monotonic: when anything was heard last; when the last round began */
     uint64_t next_all_us;        /* ... and when everybody is to be asked, where that is needed */
+    uint64_t next_busy_us;       /* ... or those who are not silent, in the next round */
     int64_t from_ms, to_ms;      /* Unix time: who was heard last between these is asked in this round */
     unsigned next_page;          /* of the slots, while a round is under way */
     bool going, all, again;      /* is it? Does it ask everybody? Shall the next one? */
+    bool busy;                   /* does it ask also those who were heard of last behind to_ms? */
 };
 
 /* Something was heard, somebody came, or bytes left: whatever makes a connection count as heard of (conn_active). */

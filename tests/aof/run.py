@@ -274,7 +274,22 @@ def switch():
     print("switched on at the start: empty, and told of")
 
 
+def asked_twice():
+    """Another shard begins the new base while a transaction runs, which is told the same all the time. COMMAND DOCS takes long, and no lock."""
+    with Server(*ON, shards=4) as server:
+        clients = [server.client() for _ in range(4)]  # of several shards
+        for client in clients:
+            ask = ("BGREWRITEAOF",)
+            replies = client.pipeline([("MULTI",), ask] + [("COMMAND", "DOCS")] * 100 + [ask, ("EXEC",)])[-1]
+            said = [str(replies[0]), str(replies[-1])]
+            assert said == ["Background append only file rewriting scheduled"] * 2, said
+            eventually("the rewrite to end", lambda: info(client, "aof_rewrite_in_progress") == "0" and info(client, "aof_last_bgrewrite_status") == "ok")
+        for client in clients:
+            client.close()
+
+
 def rewrite():
+    asked_twice()
     rng = random.Random(5)
     arguments = ON + ("--auto-aof-rewrite-min-size", "200kb", "--auto-aof-rewrite-percentage", "50")
     with Server(*arguments, shards=2) as server:
