@@ -2,6 +2,7 @@
 #include "server/commands/appendonly.h"
 
 #include "server/call/call.h"
+#include "server/journal/aof_rewrite.h"
 #include "server/journal/appender.h"
 #include "server/journal/snapshot.h"
 
@@ -11,7 +12,7 @@ static void reply_scheduled(struct call *call) {
 
 /* Within EXEC it begins behind it, as any time. One that waits for the end of a save may be asked for again. */
 static void bgrewriteaof(struct call *call) {
-    switch (appender_rewrite()) {
+    switch (aof_rewrite_ask()) {
     case REWRITE_STARTED:
         if (call->client->flags & CLIENT_IN_EXEC || snapshot_in_background())
             reply_scheduled(call);
