@@ -37,7 +37,7 @@ ARROWS = [
     ("store/", [r"protocol/(?:assert|bytes|load|number|sha1)\.h"]),
     ("server/commands/", [r"(?:protocol|store)/.*", GROUND, server("call", "clients", "report", "replication"),
                           r"server/exec/(?:transaction|nested|reload|script|monitor|slowlog|pause|mute|blocking)\.h",
-                          r"server/(?:stripes/stripes|config/config|journal/(?:appender|claim|intake|snapshot)|process/server)\.h"]),
+                          r"server/(?:stripes/stripes|config/config|journal/(?:aof_rewrite|aof_switch|appender|claim|intake|snapshot)|process/server)\.h"]),
     ("server/process/", [r"(?:protocol|store)/.*", r"uring/(?:io|probe)\.h", GROUND, server(*LOOP, "replication")]),
     ("server/replication/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),
     ("server/loop/", [r"(?:protocol|store)/.*", r"uring/io\.h", GROUND, server(*LOOP)]),

@@ -2,6 +2,7 @@
 #include "server/commands/appendonly.h"
 
 #include "server/call/call.h"
+#include "server/journal/aof_rewrite.h"
 #include "server/journal/appender.h"
 #include "server/journal/snapshot.h"
 
@@ -9,7 +10,7 @@ enum said { SAID_NOTHING, SAID_STARTED, SAID_SCHEDULED, SAID_GOES_ON, SAID_IMPOS
 
 /* Within EXEC it begins behind it, as any time. One that waits for the end of a save may be asked for again. */
 static enum said ask_for_rewrite(bool in_exec) {
-    switch (appender_rewrite()) {
+    switch (aof_rewrite_ask()) {
     case REWRITE_STARTED: return in_exec || snapshot_in_background() ? SAID_SCHEDULED : SAID_STARTED;
     case REWRITE_GOES_ON:
         return appender_figures().scheduled || (in_exec && appender_figures().asked) ? SAID_SCHEDULED

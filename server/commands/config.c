@@ -5,7 +5,7 @@
 #include "server/call/help.h"
 #include "server/call/tracked.h"
 #include "server/clients/post.h"
-#include "server/journal/appender.h"
+#include "server/journal/aof_switch.h"
 #include "server/journal/claim.h"
 #include "server/log.h"
 #include "server/report/metrics.h"
@@ -62,7 +62,7 @@ static bool follow_log(void *context, char error[CONFIG_ERROR_MAX]) {
     bool ours = !config.appendonly || claim_directory(why);
     if (!ours) log_warning("Cannot keep an append-only file: %s", why);
     if (call->effects->journal) effects_end(call->effects); /* within EXEC: what stands before it */
-    if (!call->effects->journal || (ours && appender_follow(call->effects->journal, call->effects->now_ms)))
+    if (!call->effects->journal || (ours && aof_switch_follow(call->effects->journal, call->effects->now_ms)))
         return true;
     snprintf(error, CONFIG_ERROR_MAX,
              "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. "

@@ -18,7 +18,7 @@ void durable_note(struct executor *executor) {
 void durable_tell(struct executor *executor, bool came) {
     struct record_queue *queue = executor->effects.journal;
     bool news = queue && queue_take_news(queue);
-    if (news || came) bell_ring_aloud(&appender_bell, appender_loudness(crowd_level()));
+    if (news || came) bell_ring_aloud(&aof_log_bell, aof_log_loudness(crowd_level()));
 }
 
 /* EXEC is what it would run. */

@@ -1,61 +1,29 @@
-/* appender.h - the append-only log as the server keeps it: whether it is on, in which files it lies, how these are made
- * anew, and what INFO says of all that.
+/* appender.h - the append-only log as the server runs it: the turns of the journal's thread, who is held by it or waits for
+ * it, and what INFO says of it all. Whether there is a log is aof_switch.h's, how its files are made anew aof_rewrite.h's.
  *
  * Who does what:
- *   the journal's thread   takes turns of the writer; makes and deletes files, and writes the manifest, for a rewrite
+ *   the journal's thread   takes turns of the writer and steps of a rewrite: it alone writes to the log
  *   an executor            takes the cut of a rewrite, and switches the log on and off: all of it under all stripes
- *   anybody                asks for a rewrite, and for figures
- *
- * A rewrite goes through steps: ASKED; the thread makes the next incremental file and lists it; READY; an executor takes the
- * cut, and a snapshot of that moment becomes the new base (SAVING); SAVED; the thread lists it, and deletes what is history.
- * What fails on the way leaves the files that there are in use. Where the log is switched on while the server runs, its
- * first file is listed together with its first base.
- *
- * Manifest and files of this process are under a mutex whose holder may wait for the disk. */
+ *   anybody                asks for a rewrite, and for figures */
 #ifndef KEVY_SERVER_JOURNAL_APPENDER_H
 #define KEVY_SERVER_JOURNAL_APPENDER_H
 
 #include <stdatomic.h>
 
-#include "server/journal/bell.h"
-#include "server/journal/crowd.h"
-#include "server/journal/writer.h"
+#include "server/journal/aof_log.h"
 
 enum {
     APPENDER_BYTES_MAX = 64 << 20, /* records in memory at which whoever writes is held ... */
     APPENDER_AGE_MAX_MS = 1000,    /* ... or when so old a change is not synced (everysec) */
 };
 
-/* What the log asks of the server around it; calls come from the journal's thread. */
-struct appender_server {
-    void (*look_again)(
-        void); /* every shard is to look at everything: a cut is to be taken, or there is room */
-    void (*refuse)(bool on); /* commands that write are refused from now on, or no longer */
-    void (*wake)(void);      /* every shard is to look who waits for the disk */
-    bool (*holds)(void);     /* whoever writes is held now; called when there is room, and ends that */
-    /* For tests. */
-    bool by_hand;                         /* bases are written by who calls snapshot_writer_turn */
-    const struct writer_padding *padding; /* another one than the usual; or NULL */
-};
-
 /* Queues for so many executors, before these are opened; nothing is recorded yet. False without memory. */
-bool appender_open(struct disk *disk, const struct appender_server *server, unsigned executors)
+bool appender_open(struct disk *disk, const struct aof_log_server *server, unsigned executors)
     __attribute__((warn_unused_result));
 /* No thread uses it any more. */
 void appender_close(void);
-/* When all data are loaded, before anybody changes them, and before there is the thread: with appendonly, makes the files
- * and listens. `from_files`: what is in memory is what the files say; else they get a base of it. Needs no lock held. False
- * after logging why not. */
-bool appender_begin(bool from_files);
 
 /* ---- The journal's thread ------------------------------------------------------------------------- */
-
-extern struct bell appender_bell; /* rung when there is something to write: */
-/* as loud as this, where so many wait for it. */
-static inline uint32_t appender_loudness(enum crowd_level level) {
-    _Static_assert((int)CROWD_FEW == 0 && (int)CROWD_ALL < (int)BELL_LOUDEST, "each has its own");
-    return 1 + (uint32_t)level;
-}
 
 /* A turn of the writer and a step of a rewrite. Times as writer_turn has them. */
 int64_t appender_turn(int64_t now_ms);
@@ -71,14 +39,6 @@ int appender_fatal(void);
 bool appender_finish(int64_t now_ms);
 
 /* ---- An executor, holding all stripes -------------------------------------------------------------- */
-
-/* Follows the options appendonly and appendfsync: `queue` is the executor's. False where the log cannot be switched
- * on: why stands in the log. */
-bool appender_follow(struct record_queue *queue, int64_t now_ms);
-/* Is there a cut to be taken? Any thread. */
-bool appender_wants_cut(void);
-/* Takes it, if nothing else writes a snapshot. True: then all shards are to look. */
-bool appender_cut(struct record_queue *queue, int64_t now_ms);
 
 /* For who wants to read the files: waits until all that was changed is written to them, and lets nobody make others or list
  * them until appender_give_files. The disk that they are on; NULL, after logging why, where they do not say all that they
@@ -105,9 +65,6 @@ static inline uint64_t appender_news(void) {
 /* Somebody waits for that, or no longer: as long as there is anybody all shards are woken when there is news. */
 void appender_await(void);
 void appender_await_no_more(void);
-
-enum appender_answer { REWRITE_STARTED, REWRITE_GOES_ON, REWRITE_IMPOSSIBLE };
-enum appender_answer appender_rewrite(void);
 
 struct appender_figures {
     bool on;                   /* or it will be, when all data are loaded */

@@ -8,7 +8,7 @@
 #include "server/exec/blocking.h"
 #include "server/exec/durable.h"
 #include "server/exec/pause.h"
-#include "server/journal/appender.h"
+#include "server/journal/aof_rewrite.h"
 #include "server/journal/snapshot.h"
 #include "server/journal/snapshot_walk.h"
 #include "server/log.h"
@@ -146,7 +146,7 @@ static void tick(struct shard *shard) {
     if (held && (all || shard->exec.clock.now_ms >= pause_until_ms()))
         conn_list_run(&shard->held, resume_held);
     if (all) look_again(shard);
-    if (shard->index == 0 && appender_wants_cut() && !snapshot_is_under_way()) upkeep_cut(shard);
+    if (shard->index == 0 && aof_rewrite_wants_cut() && !snapshot_is_under_way()) upkeep_cut(shard);
     if (shard->index == 0 && snapshot_is_asked()) upkeep_save_asked(shard);
     if (shard->pace.receives) shard->worked = true;
     if (due || shard->exec.clock.now_ms >= shard->save_ms) upkeep_save(shard);

@@ -7,7 +7,7 @@
 #include "protocol/assert.h"
 #include "server/exec/blocking.h"
 #include "server/exec/pause.h"
-#include "server/journal/appender.h"
+#include "server/journal/aof_rewrite.h"
 #include "server/journal/intake.h"
 #include "server/journal/snapshot.h"
 #include "server/journal/snapshot_walk.h"
@@ -98,7 +98,7 @@ void upkeep_cut(struct shard *shard) {
     struct stripe_set all = {{0}};
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
-    bool begun = appender_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
+    bool begun = aof_rewrite_cut(shard->exec.effects.journal, shard->exec.clock.now_ms);
     stripe_set_leave(&all, &shard->exec.wakes, shard->exec.clock.now_ms);
     if (begun) post_look_again(&shard->exec.wakes);
 }

@@ -16,7 +16,7 @@ void upkeep_save(struct shard *shard);
 void upkeep_save_asked(struct shard *shard);
 /* Does a bounded part of what is due, if anything is by shard->want_ms; sets want_ms anew. */
 void upkeep_run(struct shard *shard);
-/* Takes the cut of a rewrite that waits for it (server/journal/appender.h). */
+/* Takes the cut of a rewrite that waits for it (server/journal/aof_rewrite.h). */
 void upkeep_cut(struct shard *shard);
 
 #endif

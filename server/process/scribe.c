@@ -17,6 +17,7 @@
 #include "server/clients/post.h"
 #include "server/clock.h"
 #include "server/config/config.h"
+#include "server/journal/aof_switch.h"
 #include "server/journal/appender.h"
 #include "server/journal/journal.h"
 #include "server/limits.h"
@@ -63,7 +64,7 @@ static bool end_holding(void) {
     return true;
 }
 
-static const struct appender_server server = {
+static const struct aof_log_server server = {
     .look_again = look_again, .refuse = refuse, .wake = wake, .holds = end_holding};
 
 /* ---- The thread ----------------------------------------------------------------------------------- */
@@ -127,11 +128,11 @@ static void learns(struct patience *patience, bool gained) {
 
 /* False where not so many came in that time, or not within a millisecond. */
 static bool await(enum crowd_level level, uint64_t most_us) {
-    bell_park_for(&appender_bell, appender_loudness(level));
+    bell_park_for(&aof_log_bell, aof_log_loudness(level));
     if (crowd_level() < level && !ending)
-        bell_sleep(&appender_bell, (int64_t)(most_us < GATHER_MOST_US ? most_us : GATHER_MOST_US));
+        bell_sleep(&aof_log_bell, (int64_t)(most_us < GATHER_MOST_US ? most_us : GATHER_MOST_US));
     else
-        bell_leave(&appender_bell);
+        bell_leave(&aof_log_bell);
     return crowd_level() >= level;
 }
 
@@ -194,13 +195,13 @@ static void *write_all(void *unused) {
             rest();
             continue;
         }
-        bell_park(&appender_bell);
+        bell_park(&aof_log_bell);
         now = now_ms();
         due = ending ? now : turn(now);
         if (due > now)
-            bell_sleep(&appender_bell, due == WRITER_NEVER ? -1 : (due - now) * 1000);
+            bell_sleep(&aof_log_bell, due == WRITER_NEVER ? -1 : (due - now) * 1000);
         else
-            bell_leave(&appender_bell);
+            bell_leave(&aof_log_bell);
         if (due > now) rest();
     }
     return NULL;
@@ -216,7 +217,7 @@ bool scribe_open(void) {
 
 bool scribe_start(bool from_files) {
     if (!journal_queue_count()) return true; /* it was not opened */
-    if (!appender_begin(from_files)) {
+    if (!aof_switch_begin(from_files)) {
         log_warning("Fatal error: the append-only file cannot be written. Exiting.");
         return false;
     }
@@ -229,7 +230,7 @@ bool scribe_start(bool from_files) {
 bool scribe_stop(void) {
     if (!running) return true;
     ending = true;
-    bell_ring(&appender_bell);
+    bell_ring(&aof_log_bell);
     pthread_join(thread, NULL);
     running = false;
     return appender_finish(now_ms());

@@ -9,6 +9,8 @@
 #include <limits.h>
 
 #include "server/exec/replay.h"
+#include "server/journal/aof_rewrite.h"
+#include "server/journal/aof_switch.h"
 #include "server/journal/appender.h"
 #include "server/journal/snapshot_walk.h"
 #include "tests/sim/sim_disk.h"
@@ -102,12 +104,12 @@ static bool end_holding(void) {
 static void wake(void) {
 }
 static const struct writer_padding padding = {.from = 300, .least = 100, .most = 3000};
-static const struct appender_server server = {.look_again = look_again,
-                                              .refuse = refuse,
-                                              .wake = wake,
-                                              .holds = end_holding,
-                                              .by_hand = true,
-                                              .padding = &padding};
+static const struct aof_log_server server = {.look_again = look_again,
+                                             .refuse = refuse,
+                                             .wake = wake,
+                                             .holds = end_holding,
+                                             .by_hand = true,
+                                             .padding = &padding};
 
 /* A step of a walk, where there is one: any executor does it for any stripe. */
 static void walk(struct executor *executor, unsigned i) {
@@ -119,13 +121,13 @@ static void walk(struct executor *executor, unsigned i) {
 
 static void between_requests(struct executor *executor) {
     struct stripe_set all = {{0}};
-    if (!pick(6)) (void)appender_rewrite();
+    if (!pick(6)) (void)aof_rewrite_ask();
     if (pick(2)) walk(executor, pick(stripes.count));
-    if (!appender_wants_cut()) return;
+    if (!aof_rewrite_wants_cut()) return;
     stripe_set_add_all(&all);
     stripe_set_lock(&all);
     cuts = true;
-    (void)appender_cut(executor->effects.journal, now_ms);
+    (void)aof_rewrite_cut(executor->effects.journal, now_ms);
     cuts = false;
     stripe_set_leave(&all, &executor->wakes, now_ms);
 }
@@ -309,7 +311,7 @@ static void open_files(void) {
     options_set(always ? "appendonly yes\nappendfsync always\n" : "appendonly yes\nappendfsync everysec\n");
     full_turns = may_be_full() && !pick(4) ? 1 + pick(40) : 0;
     disk.faults = (struct sim_faults){.room = full_turns ? 0 : SIZE_MAX};
-    CHECK(appender_begin(true));
+    CHECK(aof_switch_begin(true));
     full_starts += !appender_figures().write_ok && !mutation;
     later = draw_faults();
     failing |= full_turns > 0;

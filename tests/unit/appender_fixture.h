@@ -2,6 +2,8 @@
 #ifndef KEVY_TESTS_APPENDER_FIXTURE_H
 #define KEVY_TESTS_APPENDER_FIXTURE_H
 
+#include "server/journal/aof_rewrite.h"
+#include "server/journal/aof_switch.h"
 #include "server/journal/appender.h"
 #include "server/journal/journal.h"
 #include "server/journal/snapshot_walk.h"
@@ -38,7 +40,7 @@ static unsigned woken; /* how often shards were to look who waits for the disk *
 static inline void note_wake(void) {
     woken++;
 }
-static const struct appender_server appender_stub = {
+static const struct aof_log_server appender_stub = {
     .look_again = note_look, .refuse = note_refusal, .wake = note_wake, .holds = note_room, .by_hand = true};
 
 /* A server on the disk as it is, with this option; its data are not loaded, but as if they were from the files, or not. */
@@ -48,7 +50,7 @@ static inline bool log_start_with(const char *options, bool from_files) {
     options_set(options);
     refused = false;
     shards->exec.clock.now_us = 0;
-    return appender_begin(from_files);
+    return aof_switch_begin(from_files);
 }
 static inline bool log_start(const char *options) {
     return log_start_with(options, true);
@@ -76,7 +78,7 @@ static inline int64_t log_turns(int64_t at_ms) {
     shards->exec.clock.now_us = (uint64_t)at_ms * 1000;
     for (;;) {
         int64_t due_ms = appender_turn(at_ms);
-        if (appender_wants_cut()) upkeep_cut(shards);
+        if (aof_rewrite_wants_cut()) upkeep_cut(shards);
         bool walks = snapshot_is_under_way();
         log_walk();
         if (due_ms > at_ms && !walks) return due_ms;

@@ -109,7 +109,7 @@ static void who_waits_for_a_log_that_is_switched_off_hears_of_it(void) {
         struct stripe_set all = {{0}};
         stripe_set_add_all(&all);
         stripe_set_lock(&all);
-        CHECK(appender_follow(shards->exec.effects.journal, now_ms));
+        CHECK(aof_switch_follow(shards->exec.effects.journal, now_ms));
         stripe_set_unlock(&all);
         log_turns(2);
         answered(OFF);

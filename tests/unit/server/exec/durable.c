@@ -83,18 +83,18 @@ static void news_is_told_once(void) {
     disk_new(&disk);
     CHECK(log_start("appendonly yes\n"));
     durable_tell(&shards->exec, false);
-    bell_park(&appender_bell);
+    bell_park(&aof_log_bell);
     EXPECT("get k\n", NIL);
     durable_tell(&shards->exec, false);
-    CHECK(appender_bell.parked);
+    CHECK(aof_log_bell.parked);
     EXPECT("set k v\nset k w\n", OK OK);
-    CHECK(appender_bell.parked);
+    CHECK(aof_log_bell.parked);
     durable_tell(&shards->exec, false);
-    CHECK(!appender_bell.parked);
-    bell_park(&appender_bell);
+    CHECK(!aof_log_bell.parked);
+    bell_park(&aof_log_bell);
     durable_tell(&shards->exec, false);
-    CHECK(appender_bell.parked);
-    bell_leave(&appender_bell);
+    CHECK(aof_log_bell.parked);
+    bell_leave(&aof_log_bell);
     log_stop();
     disk_free(&disk);
 }
