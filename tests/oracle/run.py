@@ -309,6 +309,14 @@ class Side:
         with Client(self.server) as client:
             return int(re.search(rb"rdb_changes_since_last_save:(\d+)", client.call("INFO", "persistence")).group(1))
 
+    def delete_streams(self):
+        with Client(self.server) as client:
+            for db in range(DATABASES):
+                client.call("SELECT", db)
+                for key in client.call("KEYS", "*"):
+                    if client.call("TYPE", key) == "stream":
+                        client.call("DEL", key)
+
     def scan(self, number, arguments):
         """A whole iteration as one reply: the sorted elements, or the error."""
         elements, cursor, place = set(), EMPTY_CURSOR, cursor_place(arguments)
@@ -433,6 +441,8 @@ class Round:
             return self.pop
         if b"@DUMP" in arguments:
             return self.restore
+        if name == "DEBUG RELOAD":
+            return self.reload
         if name in BY_MEMBER or (name in ("ZRANGE", "ZRANGESTORE") and b"BYLEX" in map(bytes.upper, arguments)):
             return self.ask_by_member
         if name == "EXEC" and any(name_of(queued) in SORTS for queued in self.queued[number]):
@@ -549,6 +559,15 @@ class Round:
         for side, payload in zip(self.sides, reversed(payloads)):
             side.send(number, [arguments[:at] + [payload] + arguments[at + 2 :]])
         self.compare(index, arguments, *(side.read(number, arguments) for side in self.sides))
+
+    def reload(self, index, number, arguments):
+        """DEBUG RELOAD, without streams, for what `restore` says of dumps is so of files: after XADD 1-1, 2-1, XDEL 1-1 and this, a node
+        of two entries is full in Redis alone. Within MULTI nobody can tell what streams there will be: it is left out."""
+        if self.in_multi[number]:
+            return
+        for side in self.sides:
+            side.delete_streams()
+        self.both(index, number, arguments)
 
     def ask_idle_time(self, index, number, arguments):
         kevy, redis = self.kevy.ask(number, arguments), self.redis.ask(number, arguments)
