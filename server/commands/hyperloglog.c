@@ -1,6 +1,8 @@
 /* hyperloglog.c - HyperLogLogs: strings whose bytes are registers (store/values/hyperloglog). */
 #include "store/values/hyperloglog.h"
 
+#include <stdlib.h>
+
 #include "protocol/text.h"
 #include "server/commands/string.h"
 #include "server/config/config.h"
@@ -50,22 +52,27 @@ static struct bytes value_of(const struct adding *adding) {
 }
 
 static bool step_or_reply(struct call *call, struct adding *adding, const struct hll_step *step) {
-    char tail[HLL_SPARSE_LEN_MAX];
     struct bytes value = value_of(adding);
     if (step->added >= step->removed) {
         char *data = string_edit_or_reply(call, 1, &adding->e, value.len + step->added - step->removed);
         if (data) hll_apply(data, value.len, step);
         return data != NULL;
     }
-    /* Nothing may have moved yet where memory runs out. */
+    /* Nothing may have moved yet where memory runs out. Of a value that somebody has made up the tail may be long. */
     size_t behind = step->at + step->removed, left = value.len - behind;
-    assert(left <= sizeof tail);
+    char near[HLL_SPARSE_LEN_MAX], *tail = left <= sizeof near ? near : malloc(left);
+    if (!tail) {
+        call_out_of_memory(call);
+        return false;
+    }
     memcpy(tail, value.data + behind, left);
     char *data = string_edit_or_reply(call, 1, &adding->e, step->at + step->added + left);
-    if (!data) return false;
-    memcpy(data + step->at, step->bytes, step->added);
-    memcpy(data + step->at + step->added, tail, left);
-    return true;
+    if (data) {
+        memcpy(data + step->at, step->bytes, step->added);
+        memcpy(data + step->at + step->added, tail, left);
+    }
+    if (tail != near) free(tail);
+    return data != NULL;
 }
 
 /* False after replying, with the value as it was. */
@@ -268,7 +275,10 @@ static void debug_encoding(struct call *call, struct entry *e, struct bytes valu
     reply_simple(call->reply, hll_is_dense(value) ? "dense" : "sparse");
 }
 
-enum { RUN_TEXT_MAX = sizeof "v:32,4 " }; /* longer than a long one is for its bytes */
+enum {
+    RUN_TEXT_MAX = sizeof "v:32,4 ", /* longer than a long one is for its bytes */
+    DECODE_LEN_MAX = 2 << 20,        /* bytes of a value: a longer one would make a text of gigabytes */
+};
 
 static void debug_decode(struct call *call, struct entry *e, struct bytes value) {
     (void)e;
@@ -276,7 +286,7 @@ static void debug_decode(struct call *call, struct entry *e, struct bytes value)
         reply_error(call->reply, "ERR HLL encoding is not sparse");
         return;
     }
-    if (value.len > HLL_SPARSE_LEN_MAX) {
+    if (value.len > DECODE_LEN_MAX) {
         corrupt(call);
         return;
     }

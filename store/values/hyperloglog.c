@@ -359,7 +359,7 @@ enum hll_outcome hll_plan(struct bytes value, struct hll_observation seen, uint6
     if (hll_is_dense(value)) return plan_dense(value, seen, step);
     if (seen.rank > RANK_MAX_SPARSE) return HLL_NARROW;
     struct place place = {.at = HLL_HEAD, .before = NO_RUN};
-    if (value.len > HLL_SPARSE_LEN_MAX || !find(value, seen.index, &place)) return HLL_CORRUPT;
+    if (!find(value, seen.index, &place)) return HLL_CORRUPT;
     return plan_in_run(value, seen, sparse_max, &place, step);
 }
 
