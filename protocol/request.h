@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "protocol/assert.h"
 #include "protocol/bytes.h"
 #include "protocol/load.h"
 
@@ -229,6 +230,50 @@ request_parse_behind(const struct request_head *head, const struct request_limit
     if (head->count > args->capacity) return false;
     args->argv[0] = (struct bytes){data.data + 8, head->size - 10};
     struct request_start start = {data.data + head->size, 1, head->count};
+    return request_parse_arguments(limits, data, start, args, used);
+}
+
+/* How one request begins, with its first arguments, as another did that was parsed whole and is still there. */
+struct request_lead {
+    const char *data;
+    size_t size;              /* bytes up to behind the last of these arguments; REQUEST_LEAD_MOST at most */
+    const struct bytes *argv; /* the other request's */
+    uint32_t known, count;    /* of how many arguments, of all that there are */
+};
+enum { REQUEST_LEAD_MOST = 128 };
+
+/* What a request at `data` that was parsed to these arguments has in common with one that has the same first `known` ones.
+ * size 0: it is too long, or too short. */
+static inline struct request_lead request_lead(const char *data, const struct request_args *args,
+                                               uint32_t known) {
+    struct bytes last = args->argv[known - 1];
+    size_t size = (size_t)(last.data + last.len + 2 - data);
+    debug_assert(known > 0 && known <= args->argc);
+    return (struct request_lead){.data = data,
+                                 .size = size >= 8 && size <= REQUEST_LEAD_MOST ? size : 0,
+                                 .argv = args->argv,
+                                 .known = known,
+                                 .count = args->argc};
+}
+
+/* Does `data` begin with it? */
+static inline bool request_lead_is(const struct request_lead *lead, struct bytes data) {
+    size_t last = lead->size - 8;
+    if (lead->size == 0 || data.len < lead->size) return false;
+    for (size_t i = 0; i < last; i += 8)
+        if (load_u64(data.data + i) != load_u64(lead->data + i)) return false;
+    return load_u64(data.data + last) == load_u64(lead->data + last);
+}
+
+/* request_parse_whole for a request that begins so. */
+static inline __attribute__((always_inline)) bool request_parse_led(const struct request_lead *lead,
+                                                                    const struct request_limits *limits,
+                                                                    struct bytes data,
+                                                                    struct request_args *args, size_t *used) {
+    if (lead->count > args->capacity) return false;
+    for (uint32_t i = 0; i < lead->known; i++)
+        args->argv[i] = (struct bytes){data.data + (lead->argv[i].data - lead->data), lead->argv[i].len};
+    struct request_start start = {data.data + lead->size, lead->known, lead->count};
     return request_parse_arguments(limits, data, start, args, used);
 }
 

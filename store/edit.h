@@ -14,6 +14,8 @@
 
 enum opened { EDIT_ABSENT, EDIT_OPENED, EDIT_WRONG_TYPE, EDIT_NO_MEMORY };
 
+struct tree_guess;
+
 struct edit {
     struct keyspace *keyspace;
     unsigned db;
@@ -23,6 +25,8 @@ struct edit {
     bool created; /* by edit_open */
     bool changed; /* something has succeeded */
     bool lost;    /* an element was taken out: it may have been the last one */
+    const struct tree_guess
+        *guesses; /* of the way to the element that is taken out, as its type has them; or NULL */
 };
 
 /* Opens a value of the edit's type. An absent key is created, if it shall be, with a value of no bytes. */

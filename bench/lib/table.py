@@ -47,6 +47,12 @@ def group(key):
     return ["XGROUP", "DESTROY", key, "g"], ["XGROUP", "CREATE", key, "g", "0"]
 
 
+def deal(key, consumers, run):
+    """All that is in the stream is read by consumers in turns."""
+    turns = range((KEYS + UNIT_MOST + run - 1) // run)
+    return [["XREADGROUP", "GROUP", "g", "c%d" % (i % consumers), "COUNT", str(run), "STREAMS", key, ">"] for i in turns]
+
+
 LIST = Stock(["LLEN", "mylist"], ["RPUSH", "mylist", "xxx"])
 KINDS = {
     "GET": Kind(["GET", "key:__rand_int__"], "small", 550, floor=True),
@@ -77,6 +83,9 @@ KINDS = {
                        before=(*group("read"),)),
     "XACK": Kind(["XACK", "pending", "g", "1__rand_int__-0"], "streams", 700, most=KEYS,
                  before=(*group("pending"), ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "pending", ">"])),
+    # Each of ten consumers has a tenth of what is pending, in runs of a hundred.
+    "XACK of 10 consumers": Kind(["XACK", "pending", "g", "1__rand_int__-0"], "streams", 700, most=KEYS,
+                                 before=(*group("pending"), *deal("pending", 10, 100))),
     "ZRANK of 1M": Kind(["ZRANK", "large", "element:__rand_int__"], "large sorted set", 1_000),
     "ZRANGE of 100 of 1M": Kind(["ZRANGE", "large", "__rand_int__", "+inf", "BYSCORE", "LIMIT", "0", "100"], "large sorted set", 12_000),
 }
@@ -110,6 +119,7 @@ TARGETS = {
     "XADD P64": ("redis", 0.33),
     "XREADGROUP P64": ("redis", 0.33),
     "XACK P64": ("redis", 0.33),
+    "XACK of 10 consumers P64": ("redis", 0.33),
     "PFADD P64": ("redis", 0.33),
     "ZRANK of 1M P64": ("redis", 0.33),
     "ZRANGE of 100 of 1M P64": ("redis", 0.33),

@@ -24,7 +24,8 @@ bool collection_open(struct call *call, uint32_t arg, enum entry_type type, bool
                           .db = call->db,
                           .key = call_key(call, arg),
                           .entry = call_claim(call, arg),
-                          .type = type};
+                          .type = type,
+                          .guesses = call->guesses};
     switch (edit_open(edit, create)) {
     case EDIT_WRONG_TYPE: call_wrong_type(call); return false;
     case EDIT_NO_MEMORY: call_out_of_memory(call); return false;

@@ -39,15 +39,25 @@ static uint64_t hash_live(const struct call *call, const struct value *value) {
     return count - overdue;
 }
 
-/* A field of a large hash, as a rule. */
-static inline bool get_at_hand(struct call *call) {
+/* The field argv[2] of a large hash, as a rule. */
+static inline bool look_at_hand(struct call *call, struct element *found, bool *there) {
     const struct collection *hash = collection_read_at_hand(call, 1, TYPE_HASH);
-    struct leaf_part found;
-    if (hash == NULL) return false;
     struct bytes field = call->argv[2];
+    struct leaf_part second;
+    if (hash == NULL) return false;
     assert(hash->times == NULL);
-    if (tree_look_up_second(&hash->tree, hash_bytes(&stripes.seed, field), field, call->guesses, &found))
-        reply_value(call, &(struct element){found.bytes, found.block});
+    *there =
+        tree_look_up_second(&hash->tree, hash_bytes(&stripes.seed, field), field, call->guesses, &second);
+    if (*there) *found = (struct element){second.bytes, second.block};
+    return true;
+}
+
+static inline bool get_at_hand(struct call *call) {
+    struct element found;
+    bool there;
+    if (!look_at_hand(call, &found, &there)) return false;
+    if (there)
+        reply_value(call, &found);
     else
         reply_null(call->reply);
     return true;
@@ -111,6 +121,10 @@ static void hexists(struct call *call) {
     struct value value;
     struct element found;
     bool there;
+    if (look_at_hand(call, &found, &there)) {
+        reply_int(call->reply, there);
+        return;
+    }
     if (!collection_read(call, 1, TYPE_HASH, &value, &there)) return;
     reply_int(call->reply, there && hash_there(call, &value, 2, &found));
 }

@@ -334,9 +334,9 @@ COMMAND(zcard) = {.name = "zcard",
 
 /* The score of the member argv[arg] of what was looked up, or a null. */
 static void reply_score(struct call *call, bool there, const struct value *value, uint32_t arg) {
-    double score;
-    if (there && zset_find(call_keyspace(call, 1), value, call->argv[arg], &score))
-        reply_double(call->reply, score);
+    struct zset_place place;
+    if (there && zset_locate(call_keyspace(call, 1), value, call->argv[arg], call->guesses, &place))
+        reply_double(call->reply, place.score);
     else
         reply_null(call->reply);
 }
@@ -378,7 +378,7 @@ COMMAND(zmscore) = {.name = "zmscore",
 
 static void reply_rank(struct call *call, bool backwards) {
     struct value value;
-    double score;
+    struct zset_place place;
     bool there, with_score = call->argc == 4;
     if (call->argc > 4) {
         reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", call->command->name);
@@ -389,17 +389,17 @@ static void reply_rank(struct call *call, bool backwards) {
         return;
     }
     if (!collection_read(call, 1, TYPE_ZSET, &value, &there)) return;
-    if (!there || !zset_find(call_keyspace(call, 1), &value, call->argv[2], &score)) {
+    if (!there || !zset_locate(call_keyspace(call, 1), &value, call->argv[2], call->guesses, &place)) {
         if (with_score)
             reply_null_array(call->reply);
         else
             reply_null(call->reply);
         return;
     }
-    uint64_t rank = zset_rank(&value, score, call->argv[2]);
+    uint64_t rank = zset_rank_of(&value, call->argv[2], &place);
     if (with_score) reply_array(call->reply, 2);
     reply_int(call->reply, (int64_t)(backwards ? zset_count(&value) - 1 - rank : rank));
-    if (with_score) reply_double(call->reply, score);
+    if (with_score) reply_double(call->reply, place.score);
 }
 
 static void zrank(struct call *call) {
@@ -576,11 +576,26 @@ static void pop(struct call *call, uint32_t arg, struct edit *edit, struct zset_
     pop_some(call, arg, edit, popping, span);
 }
 
+/* One short member of a large sorted set, as a rule. */
+static inline bool pop_at_hand(struct call *call, bool max) {
+    const struct entry *e = call->argc == 2 ? collection_open_at_hand(call, 1, TYPE_ZSET) : NULL;
+    char copy[ELEMENT_PLAIN_MAX];
+    struct zset_item item;
+    if (e == NULL || !zset_pop_short(call_keyspace(call, 1), entry_object(e), max ? TREE_BACK : TREE_FRONT,
+                                     call->guesses, copy, &item))
+        return false;
+    call_changed(call, 1, max ? EVENT_ZPOPMAX : EVENT_ZPOPMIN);
+    zset_reply_header(call, 1, ZSET_SCORES);
+    zset_reply_item(call->reply, call->effects->metrics, &item, ZSET_SCORES);
+    return true;
+}
+
 static void pop_end(struct call *call, bool max) {
     const struct call_range counts = {0, INT64_MAX, "ERR value is out of range, must be positive"};
     struct zset_popping popping = {.max = max, .count = 1, .show = ZSET_SCORES};
     struct edit edit;
     int64_t count = 1;
+    if (pop_at_hand(call, max)) return;
     if (call->argc > 3) {
         call_syntax_error(call);
         return;
@@ -599,6 +614,17 @@ static void pop_end(struct call *call, bool max) {
     reply_array(call->reply, 0);
 }
 
+static void ahead_of_end(const struct command_ahead *ahead, enum tree_end end) {
+    if (ahead->value->type == TYPE_ZSET)
+        zset_ahead_of_end(ahead->keyspace, ahead->value, end, ahead->count, ahead->guesses);
+}
+static void first_ahead(const struct command_ahead *ahead) {
+    ahead_of_end(ahead, TREE_FRONT);
+}
+static void last_ahead(const struct command_ahead *ahead) {
+    ahead_of_end(ahead, TREE_BACK);
+}
+
 static void zpopmin(struct call *call) {
     pop_end(call, false);
 }
@@ -607,6 +633,7 @@ COMMAND(zpopmin) = {.name = "zpopmin",
                     .flags = CMD_WRITE | CMD_FAST,
                     .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_DELETE)},
                     .run = zpopmin,
+                    .ahead = first_ahead,
                     .group = GROUP_SORTED_SET,
                     .since = "5.0.0",
                     .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M "
@@ -622,6 +649,7 @@ COMMAND(zpopmax) = {.name = "zpopmax",
                     .flags = CMD_WRITE | CMD_FAST,
                     .keys = {KEY(1, KEY_RW | KEY_ACCESS | KEY_DELETE)},
                     .run = zpopmax,
+                    .ahead = last_ahead,
                     .group = GROUP_SORTED_SET,
                     .since = "5.0.0",
                     .complexity = "O(log(N)*M) with N being the number of elements in the sorted set, and M "

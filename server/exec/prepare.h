@@ -47,6 +47,24 @@ prepare_lone(struct request *request, unsigned db, const struct command *known, 
     return true;
 }
 
+/* The same for a request that has the command, the number of arguments and the key of another, which was prepared so: its
+ * bucket was asked for then. */
+static inline __attribute__((always_inline)) bool prepare_same(struct request *request,
+                                                               const struct request *other) {
+    uint32_t lone_key = other->lone_key;
+    debug_assert(other->plain && bytes_equal(request->args.argv[lone_key], other->args.argv[lone_key]));
+    if (__builtin_expect(request->args.argc > request->hash_capacity, 0)) return false;
+    request->command = other->command;
+    request->lone_key = lone_key;
+    request->key_count = 0;
+    request->plain = request->untimed = true;
+    request->bad_subcommand = request->bad_arity = false;
+    request->stripe = other->stripe;
+    request->hash[lone_key] = other->hash[lone_key];
+    request->bucket = NULL;
+    return true;
+}
+
 /* Prepares a request of the batch, which is parsed: finds the row, unless it is `known` (and then its arity is right),
  * and the key arguments, hashes them, notes their stripes and prefetches their buckets. False without memory. */
 bool prepare_request(struct executor *executor, const struct client *client, struct request *request,

@@ -121,8 +121,37 @@ static inline bool is_alike(const struct conn *conn, struct bytes rest) {
     return shard->head_lone && request_head_is(&shard->head, rest) && !conn->parser.saved;
 }
 
-/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch. `rest` begins with one
- * that is. Whatever is the same for all of them is looked at once, and nothing is called. False: there was no whole one. */
+/* Parses requests that are the same as the one before them in the batch up to the end of their key, up to the first that is
+ * not, or is not whole: the key need not be read, hashed and asked for again. False: there was no whole one. `data` is the
+ * batch's. */
+static __attribute__((noinline)) bool parse_same_key(struct conn *conn, const struct request_limits *limits,
+                                                     struct bytes data, unsigned most,
+                                                     struct parsed *parsed) {
+    struct request *first = &conn->shard->exec.batch[parsed->count], *request = first;
+    const struct request *other = first - 1, *last = &conn->shard->exec.batch[most];
+    const struct request_lead lead =
+        request_lead(data.data + other->begin, &other->args, other->lone_key + 1);
+    size_t used = parsed->used, took;
+    assert(parsed->count > 0 && other->plain && other->lone_key > 0 && other->end == used);
+    for (; request < last && used < BATCH_INPUT; request++) {
+        struct bytes rest = {data.data + used, data.len - used};
+        if (!request_lead_is(&lead, rest) || !request_parse_led(&lead, limits, rest, &request->args, &took) ||
+            !prepare_same(request, other))
+            break;
+        request->begin = used;
+        request->end = used += took;
+    }
+    parsed->used = used;
+    parsed->count += (unsigned)(request - first);
+    parsed->args += lead.count * (uint32_t)(request - first);
+    debug_assert(parsed->count <= most);
+    conn->shard->head_repeats = request > first;
+    return request > first;
+}
+
+/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch, but at its beginning one
+ * alone, where those behind it are likely to have its key. `rest` begins with one that is. Whatever is the same for all of
+ * them is looked at once, and nothing is called. False: there was no whole one. */
 static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struct request_limits *limits,
                                                   struct bytes rest, unsigned most, struct parsed *parsed) {
     struct shard *shard = conn->shard;
@@ -130,7 +159,8 @@ static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struc
     const struct command *known = shard->head_command;
     bool brief = head.count <= BATCH_ARGS / BATCH_REQUESTS; /* else the batch may end behind each */
     struct request *first = &shard->exec.batch[parsed->count],
-                   *last = brief ? &shard->exec.batch[most] : first + 1;
+                   *last = brief && (parsed->count || !shard->head_repeats) ? &shard->exec.batch[most]
+                                                                            : first + 1;
     struct request *request = first;
     uint32_t lone_key = known->lone_key, db = conn->client.db;
     size_t used = parsed->used, took;
@@ -148,7 +178,17 @@ static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struc
     parsed->count += (unsigned)(request - first);
     parsed->args += head.count * (uint32_t)(request - first);
     debug_assert(parsed->count <= most);
+    if (request - first > 1) shard->head_repeats = first[0].hash[lone_key] == first[1].hash[lone_key];
     return request > first;
+}
+
+/* Is the batch's first request, behind which nothing was parsed yet, of the head's command and form, and does it lie in the
+ * batch's bytes? Then its key may come again. */
+static inline bool may_come_again(const struct shard *shard, const struct parsed *parsed, const char *data) {
+    const struct request *first = &shard->exec.batch[0];
+    return parsed->count == 1 && shard->head_repeats && first->plain && first->end == parsed->used &&
+           shard->head.count <= BATCH_ARGS / BATCH_REQUESTS && first->command == shard->head_command &&
+           first->args.argc == shard->head.count && first->args.argv[0].data == data + first->begin + 8;
 }
 
 /* Parses a batch and prefetches its keys. False without memory: the connection is shut. */
@@ -160,7 +200,12 @@ static inline bool parse_batch(struct conn *conn, const struct request_limits *l
     while (parsed->count < most && parsed->used < len && parsed->used < BATCH_INPUT &&
            parsed->args < BATCH_ARGS) {
         struct bytes rest = {data + parsed->used, len - parsed->used};
-        if (is_alike(conn, rest) && parse_alike(conn, limits, rest, most, parsed)) continue;
+        if (is_alike(conn, rest)) {
+            if (may_come_again(shard, parsed, data) &&
+                parse_same_key(conn, limits, (struct bytes){data, len}, most, parsed))
+                continue;
+            if (parse_alike(conn, limits, rest, most, parsed)) continue;
+        }
         struct request *request = &shard->exec.batch[parsed->count];
         struct next_request next;
         next.args = &request->args;

@@ -63,6 +63,7 @@ struct shard {
     struct request_head head;           /* of the last request of the usual form, */
     const struct command *head_command; /* and its row: a valid one, with the right number of arguments */
     bool head_lone;                     /* such requests are plain and of one key: prepare_is_lone */
+    bool head_repeats;                  /* of the last ones several in a row had the same key */
     struct request_limits limits, limits_unauthenticated;
     struct chunk_pool chunks;
     struct executor exec; /* runs them; its clock is read once a turn */

@@ -381,9 +381,10 @@ enum hash_changed hash_put(struct keyspace *ks, struct object *object, struct by
     if (collection->long_bytes || field.len > ELEMENT_PLAIN_MAX || value.len > ELEMENT_PLAIN_MAX)
         return HASH_NO_MEMORY;
     struct tree_context context = collection_context(ks);
-    struct tree_item item = item_of(ks->seed, field, value, NULL);
+    const struct bytes parts[] = {field, value};
     context.guess = guess;
-    enum tree_changed changed = tree_put(&collection->tree, &context, &item, true);
+    enum tree_changed changed =
+        tree_put_short(&collection->tree, &context, hash_bytes(ks->seed, field), parts);
     keyspace_note_nodes(ks);
     if (changed == TREE_NO_MEMORY) return HASH_NO_MEMORY;
     return changed == TREE_ADDED ? HASH_ADDED : HASH_REPLACED;
@@ -449,17 +450,19 @@ static enum hash_changed delete_from_pack(struct edit *edit, struct bytes bytes,
 enum hash_changed hash_delete(struct edit *edit, struct bytes field) {
     struct value value = entry_value(edit->entry);
     struct keyspace *ks = edit->keyspace;
-    struct tree_item item;
+    struct tree_item found, item = item_of(ks->seed, field, BYTES(""), NULL);
+    const struct tree *tree;
     edit->lost = true;
     if (value.kind != VALUE_OBJECT) return delete_from_pack(edit, value_bytes(&value), field);
     if (is_timed(&value)) return delete_from_draft(edit, field);
-    if (!find_in_tree(ks->seed, collection_tree(&value), field, &item)) return HASH_UNCHANGED;
-    size_t bytes = long_bytes(&item);
+    tree = collection_tree(&value);
+    if (!tree_look_up_guessed(tree, item.key.high, field, edit->guesses, &found)) return HASH_UNCHANGED;
+    size_t bytes = long_bytes(&found);
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return HASH_NO_MEMORY;
     struct tree_context context = collection_context(ks);
     int64_t expiry_ms;
-    item = item_of(ks->seed, field, BYTES(""), NULL);
+    context.guess = edit->guesses;
     if (!prepare_time(&context, collection, item.key.high, &expiry_ms)) return HASH_NO_MEMORY;
     enum tree_changed changed = tree_remove(&collection->tree, &context, &item);
     if (expiry_ms && changed != TREE_NO_MEMORY) drop_time(&context, collection, item.key.high, expiry_ms);

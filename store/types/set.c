@@ -142,9 +142,8 @@ static enum set_changed put_in_tree(const struct tree_context *context, struct c
 }
 
 static enum set_changed add_to_tree(struct keyspace *ks, struct collection *collection, struct bytes member,
-                                    struct block *block, const struct tree_guess *guess) {
+                                    struct block *block) {
     struct tree_context context = collection_context(ks);
-    context.guess = guess;
     enum set_changed changed = put_in_tree(&context, collection, member, block);
     keyspace_note_nodes(ks);
     return changed;
@@ -154,7 +153,14 @@ enum set_changed set_put(struct keyspace *ks, struct object *object, struct byte
                          const struct tree_guess *guess) {
     assert(object->type == &type_set && !object_shared(object));
     if (member.len > ELEMENT_PLAIN_MAX) return SET_NO_MEMORY;
-    return add_to_tree(ks, collection_of(object), member, NULL, guess);
+    struct tree_context context = collection_context(ks);
+    const struct bytes parts[] = {member, BYTES("")};
+    context.guess = guess;
+    enum tree_changed changed =
+        tree_put_short(&collection_of(object)->tree, &context, hash_bytes(ks->seed, member), parts);
+    keyspace_note_nodes(ks);
+    if (changed == TREE_NO_MEMORY) return SET_NO_MEMORY;
+    return changed == TREE_ADDED ? SET_ADDED : SET_UNCHANGED;
 }
 
 /* The members of a small set in a tree. NULL without memory; what was made by then goes to `dead`. */
@@ -183,13 +189,13 @@ static enum set_changed removed(struct keyspace *ks, struct collection *collecti
 
 static enum set_changed remove_from_tree(struct edit *edit, const struct tree *tree, struct bytes member) {
     struct keyspace *ks = edit->keyspace;
-    struct tree_item item;
-    if (!find_in_tree(ks->seed, tree, member, &item)) return SET_UNCHANGED;
-    size_t bytes = long_bytes(&item);
+    struct tree_item found, item = item_of(ks->seed, member, NULL);
+    if (!tree_look_up_guessed(tree, item.key.high, member, edit->guesses, &found)) return SET_UNCHANGED;
+    size_t bytes = long_bytes(&found);
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return SET_NO_MEMORY;
     struct tree_context context = collection_context(ks);
-    item = item_of(ks->seed, member, NULL);
+    context.guess = edit->guesses;
     enum tree_changed changed = tree_remove(&collection->tree, &context, &item);
     assert(changed == TREE_REMOVED || changed == TREE_NO_MEMORY);
     return removed(ks, collection, bytes, changed == TREE_REMOVED);
@@ -329,7 +335,7 @@ enum set_changed set_draft_add(struct set_draft *draft, struct bytes member, str
     enum set_changed changed = large ? SET_UNCHANGED : add_to_small_draft(draft, member, &large);
     if (!large) return changed;
     if (draft->collection == NULL && !draft_becomes_tree(draft)) return SET_NO_MEMORY;
-    changed = add_to_tree(draft->keyspace, draft->collection, member, block, NULL);
+    changed = add_to_tree(draft->keyspace, draft->collection, member, block);
     if (changed == SET_ADDED && !draft->marked)
         draft->marked = marks(draft->collection->tree.count, member, draft->integers);
     return changed;
@@ -424,7 +430,7 @@ static enum set_changed add_to_object(struct edit *edit, struct bytes member, st
                                       uint64_t integers) {
     struct collection *collection = collection_edit(edit);
     if (collection == NULL) return SET_NO_MEMORY;
-    enum set_changed changed = add_to_tree(edit->keyspace, collection, member, block, NULL);
+    enum set_changed changed = add_to_tree(edit->keyspace, collection, member, block);
     if (changed == SET_ADDED && !edit->entry->edited && marks(collection->tree.count, member, integers))
         edit_mark(edit);
     return changed;

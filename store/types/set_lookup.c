@@ -58,7 +58,7 @@ static void fill_leaf(struct set_leaf *table, const struct leaf *leaf) {
 
 static bool leaf_has(const struct set_leaf *table, struct bytes member, uint64_t hash) {
     size_t offset;
-    if (table->leaf) return leaf_find(table->leaf, hash, member, &offset) < table->leaf->head.count;
+    if (table->leaf) return leaf_find(table->leaf, hash, member, 0, &offset) < table->leaf->head.count;
     for (unsigned i = table->first[(uint8_t)hash]; i > 0; i = table->next[i - 1])
         if (bytes_equal((struct bytes){table->members + table->offsets[i - 1], table->lens[i - 1]}, member))
             return true;

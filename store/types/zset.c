@@ -87,6 +87,11 @@ static uint64_t rank_at(const struct tree_cursor *cursor, const struct tree *tre
     return cursor->leaf ? tree_rank(cursor) : tree->count;
 }
 
+uint64_t zset_rank_of(const struct value *value, struct bytes member, const struct zset_place *place) {
+    if (value->kind != VALUE_OBJECT) return pack_rank(value_bytes(value), place->score, member);
+    return tree_rank(&place->item);
+}
+
 uint64_t zset_rank(const struct value *value, double score, struct bytes member) {
     if (value->kind != VALUE_OBJECT) return pack_rank(value_bytes(value), score, member);
     struct tree_cursor cursor;
@@ -365,16 +370,12 @@ static void ahead_of_scores(const struct tree *tree, const struct tree_item *ite
     for (unsigned i = 0; i < count; i++) guesses[of[i] * ZSET_GUESSES] = found[i];
 }
 
-void zset_ahead(const struct keyspace *ks, const struct value *value, const struct zset_ahead *ahead) {
-    uint64_t hashes[TREE_AHEAD_MOST] = {0};
-    struct tree_item items[TREE_AHEAD_MOST];
-    const struct tree *tree = collection_tree(value), *index = index_of(value);
+/* The entries of these hashes in the index. Of each that is there it gives the guess, and the score to `scores`; which these
+ * are the bits of the result tell. */
+static unsigned ahead_of_entries(const struct tree *index, const uint64_t *hashes, unsigned count,
+                                 struct tree_guess *guesses, double *scores) {
     struct tree_found found[TREE_AHEAD_MOST];
-    uint8_t of[TREE_AHEAD_MOST];
-    unsigned there = 0, count = ahead->count;
-    assert(count <= TREE_AHEAD_MOST);
-    if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
-    for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, ahead->members[i]);
+    unsigned there = 0;
     tree_ahead_of_hashes(index, hashes, count, found);
     for (unsigned i = 0; i < count; i++) {
         struct tree_item wanted = {.key.high = hashes[i]};
@@ -382,9 +383,27 @@ void zset_ahead(const struct keyspace *ks, const struct value *value, const stru
         unsigned place = leaf_lower_bound(found[i].leaf, &wanted, &equal);
         if (!equal) continue;
         found[i].guess.place = (uint16_t)place;
-        ahead->guesses[i * ZSET_GUESSES + ZSET_GUESS_ENTRY] = found[i].guess;
-        items[there] =
-            (struct tree_item){.score = leaf_score(found[i].leaf, place), .parts = {ahead->members[i]}};
+        guesses[i * ZSET_GUESSES + ZSET_GUESS_ENTRY] = found[i].guess;
+        scores[i] = leaf_score(found[i].leaf, place);
+        there |= 1u << i;
+    }
+    return there;
+}
+
+void zset_ahead(const struct keyspace *ks, const struct value *value, const struct zset_ahead *ahead) {
+    uint64_t hashes[TREE_AHEAD_MOST] = {0};
+    double scores[TREE_AHEAD_MOST];
+    struct tree_item items[TREE_AHEAD_MOST];
+    const struct tree *tree = collection_tree(value);
+    uint8_t of[TREE_AHEAD_MOST];
+    unsigned there = 0, count = ahead->count;
+    assert(count <= TREE_AHEAD_MOST);
+    if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
+    for (unsigned i = 0; i < count; i++) hashes[i] = hash_of(ks->seed, ahead->members[i]);
+    unsigned bits = ahead_of_entries(index_of(value), hashes, count, ahead->guesses, scores);
+    for (; bits; bits &= bits - 1) {
+        unsigned i = (unsigned)__builtin_ctz(bits);
+        items[there] = (struct tree_item){.score = scores[i], .parts = {ahead->members[i]}};
         of[there++] = (uint8_t)i;
     }
     ahead_of_scores(tree, items, of, there, ahead->guesses + ZSET_GUESS_ITEM);
@@ -394,6 +413,27 @@ void zset_ahead(const struct keyspace *ks, const struct value *value, const stru
         of[i] = (uint8_t)i;
     }
     ahead_of_scores(tree, items, of, count, ahead->guesses + ZSET_GUESS_MOVED);
+}
+
+void zset_ahead_of_end(const struct keyspace *ks, const struct value *value, enum tree_end end,
+                       unsigned count, struct tree_guess *guesses) {
+    uint64_t hashes[TREE_AHEAD_MOST] = {0};
+    double scores[TREE_AHEAD_MOST];
+    const struct tree *tree = collection_tree(value);
+    struct tree_cursor cursor;
+    struct tree_item item;
+    unsigned known = 0;
+    assert(count <= TREE_AHEAD_MOST);
+    if (tree->bytes < COLLECTION_AHEAD_BYTES) return;
+    for (tree_select(&cursor, tree, end == TREE_FRONT ? 0 : tree->count - 1); known < count && cursor.leaf;) {
+        tree_get(&cursor, &item);
+        hashes[known++] = hash_of(ks->seed, item.parts[0]);
+        if (end == TREE_FRONT)
+            tree_next(&cursor);
+        else
+            tree_previous(&cursor);
+    }
+    ahead_of_entries(index_of(value), hashes, known, guesses, scores);
 }
 
 /* ---- Trees ---------------------------------------------------------------------------------------- */
@@ -426,17 +466,23 @@ static bool add_to_trees(const struct tree_context *context, struct collection *
     return true;
 }
 
+/* Takes an item out of a tree: as a rule from where it was found. False without memory. */
+static bool take_out(struct tree *tree, const struct tree_context *context, const struct tree_cursor *at,
+                     const struct tree_item *item) {
+    return tree_take_at(tree, context, at) || tree_remove(tree, context, item) != TREE_NO_MEMORY;
+}
+
 /* Takes what was found out of both trees. False without memory, and then both have it. The tree of scores is what counts: an
  * entry may stay in the index. */
 static bool take_from_trees(const struct tree_context *context, struct collection *collection,
-                            struct bytes member, double score, size_t bytes) {
-    struct tree_item item = {.score = score, .parts = {member}};
-    struct tree_item entry = indexed(context->seed, member, score);
-    enum tree_changed changed = tree_remove(&collection->tree, context, &item);
-    if (changed == TREE_NO_MEMORY) return false;
-    assert(changed == TREE_REMOVED && collection->long_bytes >= bytes);
+                            struct bytes member, const struct zset_place *place, size_t bytes) {
+    struct tree_item item = {.score = place->score, .parts = {member}};
+    struct tree_item entry = indexed(context->seed, member, place->score);
+    uint64_t count = collection->tree.count;
+    if (!take_out(&collection->tree, context, &place->item, &item)) return false;
+    assert(collection->tree.count + 1 == count && collection->long_bytes >= bytes);
     collection->long_bytes -= bytes;
-    tree_remove(&collection->index, context, &entry);
+    (void)take_out(&collection->index, context, &place->entry, &entry);
     if (collection->tree.count == 0) tree_release(&collection->index, context->graves);
     return true;
 }
@@ -578,12 +624,12 @@ enum zset_changed zset_delete(struct edit *edit, struct bytes member) {
         if (at == pack_count(pack)) return ZSET_UNCHANGED;
         return delete_from_pack(edit, pack, at, PARTS) ? ZSET_DELETED : ZSET_NO_MEMORY;
     }
-    if (!find_in_trees(ks->seed, &value, member, NULL, &place)) return ZSET_UNCHANGED;
+    if (!zset_locate(ks, &value, member, edit->guesses, &place)) return ZSET_UNCHANGED;
     tree_get(&place.item, &item);
     size_t bytes = long_bytes(&item);
     struct tree_context context = collection_context(ks);
     struct collection *collection = collection_edit(edit);
-    bool done = collection && take_from_trees(&context, collection, member, item.score, bytes);
+    bool done = collection && take_from_trees(&context, collection, member, &place, bytes);
     keyspace_note_nodes(ks);
     return done ? ZSET_DELETED : ZSET_NO_MEMORY;
 }
@@ -611,18 +657,41 @@ static void look_at_going(struct going *going, const struct keyspace *ks, const 
     }
 }
 
-/* Deletes the first member, or the last one. False without memory. */
-static bool delete_end(struct keyspace *ks, struct collection *collection, enum tree_end end) {
+/* Deletes the first member, or the last one, which is the item. False without memory. */
+static bool delete_end(struct keyspace *ks, struct collection *collection, const struct tree_item *item,
+                       enum tree_end end, const struct tree_guess *guesses) {
     struct tree_context context = collection_context(ks);
-    struct tree_item item;
-    tree_get_end(&collection->tree, end, &item);
-    struct tree_item entry = indexed(ks->seed, item.parts[0], item.score);
-    size_t bytes = long_bytes(&item);
+    struct tree_item entry = indexed(ks->seed, item->parts[0], item->score);
+    size_t bytes = long_bytes(item);
     if (!tree_pop(&collection->tree, &context, end)) return false;
     assert(collection->long_bytes >= bytes);
     collection->long_bytes -= bytes;
+    context.guess = guess_of(guesses, ZSET_GUESS_ENTRY);
     tree_remove(&collection->index, &context, &entry);
     return true;
+}
+
+bool zset_pop_short(struct keyspace *ks, struct object *object, enum tree_end end,
+                    const struct tree_guess *guesses, char *copy, struct zset_item *item) {
+    struct collection *collection = collection_of(object);
+    struct tree *tree = &collection->tree;
+    struct tree_item found;
+    assert(object->type == &type_zset && !object_shared(object));
+    if (tree->count < 2 || !tree_knows_end(tree, end)) return false;
+    tree_get_end(tree, end, &found);
+    if (found.parts[0].len > ELEMENT_PLAIN_MAX) return false;
+    copy_short(copy, found.parts[0].data, found.parts[0].len);
+    *item = (struct zset_item){.member.bytes = {copy, found.parts[0].len}, .score = found.score};
+    bool done = delete_end(ks, collection, &found, end, guesses);
+    keyspace_note_nodes(ks);
+    return done;
+}
+
+/* The same for who has not looked at it. */
+static bool delete_any_end(struct keyspace *ks, struct collection *collection, enum tree_end end) {
+    struct tree_item item;
+    tree_get_end(&collection->tree, end, &item);
+    return delete_end(ks, collection, &item, end, NULL);
 }
 
 /* Deletes some of these members. How many; 0 without memory. */
@@ -630,8 +699,8 @@ static unsigned delete_some(struct keyspace *ks, struct collection *collection, 
     struct tree_context context = collection_context(ks);
     struct going going;
     struct tree *tree = &collection->tree;
-    if (span.count == 1 && span.from == 0) return delete_end(ks, collection, TREE_FRONT);
-    if (span.count == 1 && span.from + 1 == tree->count) return delete_end(ks, collection, TREE_BACK);
+    if (span.count == 1 && span.from == 0) return delete_any_end(ks, collection, TREE_FRONT);
+    if (span.count == 1 && span.from + 1 == tree->count) return delete_any_end(ks, collection, TREE_BACK);
     look_at_going(&going, ks, tree, span);
     if (!tree_remove_range(tree, &context, span.from, going.count)) return 0;
     assert(collection->long_bytes >= going.long_bytes);

@@ -35,6 +35,8 @@ struct zset_place {
 };
 bool zset_locate(const struct keyspace *ks, const struct value *value, struct bytes member,
                  const struct tree_guess *guesses, struct zset_place *place);
+/* The rank of a member that zset_locate has found, as long as nothing is changed. */
+uint64_t zset_rank_of(const struct value *value, struct bytes member, const struct zset_place *place);
 /* How many members come before this one with this score, whether it is there or not. */
 uint64_t zset_rank(const struct value *value, double score, struct bytes member);
 /* How many members have a lower score; or, `through`, no higher one. */
@@ -87,6 +89,9 @@ struct zset_ahead {
         *guesses; /* gets ZSET_GUESSES a member; those that nothing is known of are left alone */
 };
 void zset_ahead(const struct keyspace *ks, const struct value *value, const struct zset_ahead *ahead);
+/* The same for those that are the next `count` to go from one end of a large sorted set. */
+void zset_ahead_of_end(const struct keyspace *ks, const struct value *value, enum tree_end end,
+                       unsigned count, struct tree_guess *guesses);
 
 /* ---- Changing ------------------------------------------------------------------------------------- */
 
@@ -99,6 +104,11 @@ enum zset_changed zset_put(struct edit *edit, struct element member, double scor
 /* ZSET_DELETED, ZSET_NO_MEMORY, or ZSET_UNCHANGED where there is no such member. The last one leaves an empty sorted set,
  * which goes when the edit is closed. */
 enum zset_changed zset_delete(struct edit *edit, struct bytes member);
+/* Takes a member out of a large sorted set, which is not shared, at this end, where its leaf is known, the member is short
+ * and others are left: it is copied to `copy`, of ELEMENT_PLAIN_MAX bytes. Of its entry there may be guesses, those of
+ * zset_ahead_of_end, or NULL. False, and nothing is changed, if it is not so: then it is for zset_delete_span. */
+bool zset_pop_short(struct keyspace *ks, struct object *object, enum tree_end end,
+                    const struct tree_guess *guesses, char *copy, struct zset_item *item);
 /* Deletes the members with these ranks, the lowest first; how many went, which are fewer where memory ran out. */
 uint64_t zset_delete_span(struct edit *edit, struct zset_span span);
 

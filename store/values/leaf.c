@@ -936,31 +936,43 @@ static inline bool same_bytes(const char *a, const char *b, size_t len) {
     return len == 0 || memcmp(a, b, len) == 0;
 }
 
-FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64_t hash, struct bytes member,
-                      size_t *offset) {
-    unsigned count = leaf->head.count, parts = shape->widths[LENS];
-    const uint8_t *tags = (const uint8_t *)column_in(shape, leaf, TAGS, count), *lens = lens_in(shape, leaf);
+/* Is this the member at that place? Then *offset is where it begins. */
+FOR_ANY bool is_member(const struct shape *shape, const struct leaf *leaf, unsigned place,
+                       struct bytes member, size_t *offset) {
+    unsigned parts = shape->widths[LENS];
     uint8_t len = member.len < LEAF_LONG ? (uint8_t)member.len : LEAF_LONG;
-    for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++) {
-        struct block *block;
-        if (lens[i * parts] != len) continue;
-        *offset = size_of_parts(shape, leaf, (size_t)i * parts);
-        struct bytes found = part_bytes(leaf, len, *offset, &block);
-        if (found.len == member.len && same_bytes(found.data, member.data, member.len)) return i;
+    struct block *block;
+    if (lens_in(shape, leaf)[place * parts] != len) return false;
+    *offset = size_of_parts(shape, leaf, (size_t)place * parts);
+    struct bytes found = part_bytes(leaf, len, *offset, &block);
+    return found.len == member.len && same_bytes(found.data, member.data, member.len);
+}
+
+/* The guess is looked at first, where it has the tag at least. */
+FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64_t hash, struct bytes member,
+                      unsigned guess, size_t *offset) {
+    unsigned count = leaf->head.count;
+    const uint8_t *tags = (const uint8_t *)column_in(shape, leaf, TAGS, count), tag = (uint8_t)hash;
+    bool guessed = guess < count && tags[guess] == tag;
+    for (unsigned i = guessed ? guess : next_tag(tags, count, 0, tag); i < count; guessed = false) {
+        if (is_member(shape, leaf, i, member, offset)) return i;
+        i = next_tag(tags, count, guessed ? 0 : i + 1, tag);
     }
     return count;
 }
 
-unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset) {
+unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, unsigned guess,
+                   size_t *offset) {
     assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
-    return leaf->head.kind == TREE_SET ? find(&shapes[TREE_SET], leaf, hash, member, offset)
-                                       : find(&shapes[TREE_HASH], leaf, hash, member, offset);
+    return leaf->head.kind == TREE_SET ? find(&shapes[TREE_SET], leaf, hash, member, guess, offset)
+                                       : find(&shapes[TREE_HASH], leaf, hash, member, guess, offset);
 }
 
-bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, struct leaf_part *second) {
+bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, unsigned guess,
+                      struct leaf_part *second) {
     size_t offset;
     assert(leaf->head.kind == TREE_HASH);
-    unsigned place = find(&shapes[TREE_HASH], leaf, hash, field, &offset);
+    unsigned place = find(&shapes[TREE_HASH], leaf, hash, field, guess, &offset);
     if (place == leaf->head.count) return false;
     const uint8_t *lens = lens_in(&shapes[TREE_HASH], leaf) + (size_t)2 * place;
     offset += part_size(leaf, lens[0], offset);
@@ -988,12 +1000,15 @@ static inline void prefetch_about(const struct leaf *leaf, unsigned place, unsig
     memory_prefetch(at + (uint32_t)leaf->used / count);
 }
 
-void leaf_prefetch(const struct leaf *leaf, uint64_t hash) {
-    unsigned count = leaf->head.count;
+unsigned leaf_prefetch(const struct leaf *leaf, uint64_t hash) {
+    unsigned count = leaf->head.count, first = count;
     const uint8_t *tags = (const uint8_t *)leaf->bytes; /* the first column */
     assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
-    for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++)
+    for (unsigned i = 0; (i = next_tag(tags, count, i, (uint8_t)hash)) < count; i++) {
         prefetch_about(leaf, i, count);
+        if (first == count) first = i;
+    }
+    return first;
 }
 
 /* The first place whose score is not below this one. */

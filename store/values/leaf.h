@@ -98,8 +98,7 @@ void leaf_free(struct leaf *leaf);
 bool leaf_insert(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
 bool leaf_replace(struct leaf *leaf, unsigned place, const struct leaf_item *ready);
 /* Writes the second part of an element of TREE_HASH at this offset over, where both are short and of one length. */
-static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
-                                   const struct tree_item *item);
+static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset, struct bytes second);
 /* Puts elements of TREE_LIST behind the others, as many of these as are short and have room as it is; how many. */
 static inline unsigned leaf_append(struct leaf *leaf, const struct bytes *texts, unsigned count);
 /* Puts a short element of TREE_LIST before the others. False, and nothing is changed, if it is long or there is no room
@@ -135,14 +134,17 @@ uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to);
 /* The key of an element. */
 struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct hash_seed *seed);
 
-/* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. */
-unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, size_t *offset);
+/* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. `guess` is a place, of whatever
+ * worth. */
+unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, unsigned guess,
+                   size_t *offset);
 /* What the second part of a field holds, and in which block it is, or NULL. False if there is no such field. */
 struct leaf_part {
     struct bytes bytes;
     struct block *block;
 };
-bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, struct leaf_part *second);
+bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, unsigned guess,
+                      struct leaf_part *second);
 /* The place of the first one that has this hash; the count if there is none. */
 unsigned leaf_find_hash(const struct leaf *leaf, const struct hash_seed *seed, uint64_t hash, size_t *offset);
 /* The members of a leaf of TREE_SET as they lie, one behind the other. */
@@ -153,8 +155,9 @@ struct leaf_members {
 };
 /* False if some of them are long: then the lens do not tell where the next one lies. */
 static inline bool leaf_members(const struct leaf *leaf, struct leaf_members *members);
-/* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. */
-void leaf_prefetch(const struct leaf *leaf, uint64_t hash);
+/* Asks the memory for the elements of TREE_SET and TREE_HASH whose tags are that of the hash. The place of the first of
+ * them; the count if there is none. */
+unsigned leaf_prefetch(const struct leaf *leaf, uint64_t hash);
 /* In the other kinds but lists: whether an item is there, the place of the first element that is not below it, and, where
  * that is the item, its offset. No element has a key whose first word is above `most`; UINT64_MAX if nothing is known. In
  * *place there is a guess, of whatever worth. */
@@ -274,14 +277,12 @@ static inline bool leaf_pop_back(struct leaf *leaf, struct bytes *text) {
     return true;
 }
 
-static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset,
-                                   const struct tree_item *item) {
+static inline bool leaf_write_over(struct leaf *leaf, unsigned place, size_t offset, struct bytes second) {
     const uint8_t *lens = (const uint8_t *)leaf->bytes + leaf->head.count + TREE_PARTS * (size_t)place;
-    struct bytes value = item->parts[1];
     debug_assert(leaf->head.kind == TREE_HASH && place < leaf->head.count);
     assert(leaf->head.references <= 1);
-    if (value.len >= LEAF_LONG || lens[1] != value.len || lens[0] == LEAF_LONG) return false;
-    if (value.len) memcpy((char *)leaf + leaf->start + offset + lens[0], value.data, value.len);
+    if (second.len >= LEAF_LONG || lens[1] != second.len || lens[0] == LEAF_LONG) return false;
+    copy_short((char *)leaf + leaf->start + offset + lens[0], second.data, second.len);
     return true;
 }
 

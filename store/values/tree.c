@@ -1,6 +1,10 @@
 /* tree.c - looking into a tree, and versions of it. */
 #include "store/values/tree.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* ---- Versions ------------------------------------------------------------------------------------- */
 
 void tree_fork(struct tree *to, struct tree *from) {
@@ -128,9 +132,20 @@ unsigned tree_choose_any(const struct inner *inner, const struct tree_target *ta
     }
 }
 
+/* Four at once: a tree has no more elements than a word of 32 bits can count. */
 uint64_t tree_count_before(const struct inner *inner, unsigned at) {
-    uint64_t count = 0;
-    for (unsigned i = 0; i < at; i++) count += inner_below(inner)[i];
+    const uint32_t *below = inner_below(inner);
+    uint32_t count = 0;
+    unsigned i = 0;
+#ifdef __SSE2__
+    __m128i sums = _mm_setzero_si128();
+    for (; i + 4 <= at; i += 4)
+        sums = _mm_add_epi32(sums, _mm_loadu_si128((const __m128i *)(const void *)(below + i)));
+    sums = _mm_add_epi32(sums, _mm_srli_si128(sums, 8));
+    sums = _mm_add_epi32(sums, _mm_srli_si128(sums, 4));
+    count = (uint32_t)_mm_cvtsi128_si32(sums);
+#endif
+    for (; i < at; i++) count += below[i];
     return count;
 }
 
@@ -268,11 +283,12 @@ static inline const struct leaf *leaf_of_hash(const struct tree *tree, uint64_t 
     return node ? leaf_at(node) : NULL;
 }
 
-bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item) {
-    const struct leaf *leaf = leaf_of_hash(tree, hash, NULL);
+bool tree_look_up_guessed(const struct tree *tree, uint64_t hash, struct bytes member,
+                          const struct tree_guess *guess, struct tree_item *item) {
+    const struct leaf *leaf = leaf_of_hash(tree, hash, guess);
     size_t offset;
     if (leaf == NULL) return false;
-    unsigned place = leaf_find(leaf, hash, member, &offset);
+    unsigned place = leaf_find(leaf, hash, member, guess ? guess->place : 0, &offset);
     if (place == leaf->head.count) return false;
     leaf_get(leaf, place, offset, item);
     return true;
@@ -281,7 +297,7 @@ bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, s
 bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
                          const struct tree_guess *guess, struct leaf_part *second) {
     const struct leaf *leaf = leaf_of_hash(tree, hash, guess);
-    return leaf && leaf_find_second(leaf, hash, field, second);
+    return leaf && leaf_find_second(leaf, hash, field, guess ? guess->place : 0, second);
 }
 
 bool tree_find_hash(struct tree_cursor *cursor, const struct tree *tree, const struct hash_seed *seed,
@@ -386,7 +402,8 @@ void tree_ahead_of_hashes(const struct tree *tree, const uint64_t *hashes, unsig
         found[i].guess.levels = (uint8_t)guessed;
     }
     if (tree->kind == TREE_INDEX) return;
-    for (unsigned i = 0; i < count; i++) leaf_prefetch(found[i].leaf, hashes[i]);
+    for (unsigned i = 0; i < count; i++)
+        found[i].guess.place = (uint16_t)leaf_prefetch(found[i].leaf, hashes[i]);
 }
 _Static_assert(INNER_MAX <= UINT8_MAX, "a child of a node is guessed in a byte");
 
@@ -467,7 +484,7 @@ static void check_leaf(const struct leaf *leaf, const struct bounds *bounds) {
         assert(kind == TREE_LIST || !bounds->has_high ||
                (kind == TREE_SCORES ? !key_below(bounds->high, key) : key_below(key, bounds->high)));
         if (kind == TREE_SET || kind == TREE_HASH)
-            assert(leaf_find(leaf, key.high, item.parts[0], &offset) == i);
+            assert(leaf_find(leaf, key.high, item.parts[0], 0, &offset) == i);
         if (i > 0 && (kind == TREE_STREAM || kind == TREE_PENDING)) assert(key_below(previous.key, item.key));
         if (i > 0 && kind == TREE_INDEX) assert(previous.key.high <= item.key.high);
         if (i > 0 && kind == TREE_SCORES)

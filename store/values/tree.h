@@ -46,7 +46,7 @@ enum { TREE_GUESS_LEVELS = 4 };
 struct tree_guess {
     uint8_t levels; /* that are guessed; 0: none */
     uint8_t at[TREE_GUESS_LEVELS];
-    uint16_t place; /* in the leaf, where that is in order */
+    uint16_t place; /* in the leaf */
 };
 
 /* What a change needs beside the tree. */
@@ -55,7 +55,7 @@ struct tree_context {
     const struct hash_seed *seed; /* of the hashes of TREE_SET and TREE_HASH */
     struct graves *graves;        /* takes what is to be freed in steps */
     bool roomy; /* leaves made anew get all the room that a leaf may have, for many to come; then tree_fit */
-    /* Of the way to where an item is to be put by its key, or, in TREE_PENDING, is to be taken out; or NULL. */
+    /* Of the way to where an item is to be put by its key, or to where it is taken out (tree_remove); or NULL. */
     const struct tree_guess *guess;
 };
 
@@ -106,7 +106,11 @@ void tree_walk_end(struct tree_walk *walk, struct graves *graves);
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
 /* The member of a TREE_SET, the field of a TREE_HASH. False if there is none. */
-bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member, struct tree_item *item);
+static inline bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member,
+                                struct tree_item *item);
+/* The same where the way there may be guessed; NULL: it is not. */
+bool tree_look_up_guessed(const struct tree *tree, uint64_t hash, struct bytes member,
+                          const struct tree_guess *guess, struct tree_item *item);
 /* The second part of that alone. The way there may be guessed; NULL: it is not. */
 bool tree_look_up_second(const struct tree *tree, uint64_t hash, struct bytes field,
                          const struct tree_guess *guess, struct leaf_part *second);
@@ -259,6 +263,11 @@ static inline unsigned tree_choose_guessed(const struct inner *inner, const stru
                                            unsigned depth) {
     if (tree_guess_holds(target->guess, depth, inner, target->key.high)) return target->guess->at[depth];
     return tree_choose(inner, target);
+}
+
+static inline bool tree_look_up(const struct tree *tree, uint64_t hash, struct bytes member,
+                                struct tree_item *item) {
+    return tree_look_up_guessed(tree, hash, member, NULL, item);
 }
 
 static inline bool tree_lower_bound(struct tree_cursor *cursor, const struct tree *tree,

@@ -363,14 +363,14 @@ static bool find_place(struct way *way, const struct tree_item *item, const stru
     way->place = guess ? guess->place : 0;
     if (!tree_by_hash((enum tree_kind)leaf->head.kind))
         return leaf_seek(leaf, item, way->most, &way->place, &way->offset);
-    way->place = leaf_find(leaf, item->key.high, item->parts[0], &way->offset);
+    way->place = leaf_find(leaf, item->key.high, item->parts[0], way->place, &way->offset);
     return way->place < leaf->head.count;
 }
 
 /* Another value of the same length is written over the old one of a field. */
-static inline bool write_over(const struct tree *tree, const struct way *way, const struct leaf_item *ready) {
+static inline bool write_over(const struct tree *tree, const struct way *way, struct bytes value) {
     return tree->kind == TREE_HASH && !node_shared(&way->leaf->head) &&
-           leaf_write_over(way->leaf, way->place, way->offset, ready->item);
+           leaf_write_over(way->leaf, way->place, way->offset, value);
 }
 
 static enum tree_changed put_by_key(struct tree *tree, const struct tree_context *context,
@@ -381,7 +381,7 @@ static enum tree_changed put_by_key(struct tree *tree, const struct tree_context
     if (!own_way_to_item(tree, context, &way, ready->item, true)) return TREE_NO_MEMORY;
     bool found = find_place(&way, ready->item, NULL) && tree->kind != TREE_INDEX;
     if (found && !replace) return TREE_UNCHANGED;
-    if (found && write_over(tree, &way, ready)) return TREE_REPLACED;
+    if (found && write_over(tree, &way, ready->item->parts[1])) return TREE_REPLACED;
     if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
@@ -394,6 +394,28 @@ enum tree_changed tree_put(struct tree *tree, const struct tree_context *context
     enum tree_changed changed = put_by_key(tree, context, &ready, replace);
     leaf_drop(&ready);
     return changed;
+}
+
+enum tree_changed tree_put_short(struct tree *tree, const struct tree_context *context, uint64_t hash,
+                                 const struct bytes parts[TREE_PARTS]) {
+    const struct tree_target target = {.to = TREE_TO_KEY, .key = {hash, 0}, .guess = context->guess};
+    bool replaces = tree->kind == TREE_HASH, found = false, ready;
+    struct way way;
+    assert(replaces || tree->kind == TREE_SET);
+    assert((parts[0].len | parts[1].len) <= LEAF_PART_LEAST);
+    ready = tree->root && settle(tree, context) && ready_way(tree, &way, &target, true, 1);
+    if (ready) {
+        way.place = context->guess ? context->guess->place : 0;
+        way.place = leaf_find(way.leaf, hash, parts[0], way.place, &way.offset);
+        found = way.place < way.leaf->head.count;
+        if (found && !replaces) return TREE_UNCHANGED;
+        if (found && write_over(tree, &way, parts[1])) return TREE_REPLACED;
+    }
+    struct tree_item item = {.key.high = hash, .parts = {parts[0], parts[1]}};
+    struct leaf_item whole = {.item = &item};
+    if (!ready) return put_by_key(tree, context, &whole, replaces);
+    if (!put(tree, context, &way, &whole, found)) return TREE_NO_MEMORY;
+    return found ? TREE_REPLACED : TREE_ADDED;
 }
 
 static void fit_leaf(struct tree *tree, const struct tree_context *context, struct node **slot) {
@@ -674,7 +696,7 @@ enum tree_changed tree_remove(struct tree *tree, const struct tree_context *cont
     if (tree->root == NULL) return TREE_UNCHANGED;
     if (!settle(tree, context)) return TREE_NO_MEMORY;
     if (!own_way_to_item(tree, context, &way, item, false)) return TREE_NO_MEMORY;
-    bool found = find_place(&way, item, tree->kind == TREE_PENDING ? context->guess : NULL);
+    bool found = find_place(&way, item, context->guess);
     if (tree->kind == TREE_INDEX && found) way.place = place_of_score(way.leaf, way.place, item, &found);
     if (!found) return TREE_UNCHANGED;
     return take_and_know(tree, context, &way) ? TREE_REMOVED : TREE_NO_MEMORY;
@@ -741,6 +763,16 @@ static struct way way_of(const struct tree_cursor *cursor) {
     for (unsigned i = 0; i < cursor->depth; i++)
         way.steps[i] = (struct step){cursor->ways[i].node, cursor->ways[i].at};
     return way;
+}
+
+bool tree_take_at(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor) {
+    if (tree->owed[TREE_FRONT] || tree->owed[TREE_BACK] || !is_open(tree, cursor)) return false;
+    struct way way = way_of(cursor);
+    way.offset = cursor->offset;
+    tree->edges[TREE_FRONT] = tree->edges[TREE_BACK] = NULL;
+    bool taken = take_and_know(tree, context, &way);
+    assert(taken); /* nothing on its way is shared: it takes no memory */
+    return true;
 }
 
 bool tree_move_from(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor,

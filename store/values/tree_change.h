@@ -17,6 +17,10 @@ enum tree_changed tree_put(struct tree *tree, const struct tree_context *context
 /* Leaves give up the room that they do not need, of a tree no node of which is shared, and that was changed last by a
  * tree_put. Where there is no memory they keep it. O(n). */
 void tree_fit(struct tree *tree, const struct tree_context *context);
+/* The same of a short member of TREE_SET, which is not replaced, or of a short field of TREE_HASH and its short value, which
+ * is: parts of up to LEAF_PART_LEAST bytes. What is there, or has a value of the same length, takes the shortest way. */
+enum tree_changed tree_put_short(struct tree *tree, const struct tree_context *context, uint64_t hash,
+                                 const struct bytes parts[TREE_PARTS]);
 /* Takes the equal one out; of TREE_INDEX, one with the same hash and score. Not for lists. */
 enum tree_changed tree_remove(struct tree *tree, const struct tree_context *context,
                               const struct tree_item *item);
@@ -48,8 +52,9 @@ enum tree_changed tree_rescore(struct tree *tree, const struct tree_context *con
                                const struct tree_item *item, double score);
 
 /* What a cursor is at that was found since the last change of the tree is changed without a way to it, where nothing is
- * shared and memory does not run out; else false, and no element is changed: an entry of TREE_INDEX gets another score; an
- * element of TREE_SCORES goes and this item comes, which is the same but for its score. */
+ * shared and memory does not run out; else false, and no element is changed: it is taken out; an entry of TREE_INDEX gets
+ * another score; an element of TREE_SCORES goes and this item comes, which is the same but for its score. */
+bool tree_take_at(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor);
 bool tree_rescore_at(struct tree *tree, const struct tree_cursor *cursor, double score);
 bool tree_move_from(struct tree *tree, const struct tree_context *context, const struct tree_cursor *cursor,
                     const struct tree_item *item);

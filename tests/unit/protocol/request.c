@@ -358,6 +358,62 @@ static void an_early_look_sees_what_stands_behind_the_name(void) {
     check_peek(BYTES("*-2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), 0, BYTES(""));
 }
 
+/* What begins as another request did is parsed to the same by both ways, wherever it ends, and what does not is not. The
+ * copy is as long as the bytes, so that a sanitizer sees a look behind them. */
+static void check_lead(struct bytes first, uint32_t known, struct bytes second, bool alike) {
+    struct request_args args = {0}, whole = {0}, led = {0};
+    struct request_parser parser = {0};
+    size_t used, led_used;
+    CHECK_INT(request_parse(&parser, &normal, first, &args, &used), REQUEST_READY);
+    CHECK_INT(request_parse(&parser, &normal, first, &led, &used), REQUEST_READY); /* for its room */
+    struct request_lead lead = request_lead(first.data, &args, known);
+    for (size_t len = 0; len <= second.len; len++) {
+        char *copy = malloc(len ? len : 1);
+        CHECK(copy);
+        struct bytes data = {copy, len};
+        memcpy(copy, second.data, len);
+        bool is = request_lead_is(&lead, data);
+        CHECK_INT(is, alike && len >= lead.size);
+        bool parsed = is && request_parse_led(&lead, &normal, data, &led, &led_used);
+        bool ready = is && request_parse(&parser, &normal, data, &whole, &used) == REQUEST_READY;
+        CHECK_INT(parsed, ready);
+        if (parsed) {
+            CHECK_INT(led_used, used);
+            CHECK_INT(led.argc, whole.argc);
+            for (uint32_t i = 0; i < led.argc; i++)
+                CHECK(led.argv[i].data == whole.argv[i].data && led.argv[i].len == whole.argv[i].len);
+        }
+        request_parser_reset(&parser);
+        free(copy);
+    }
+    request_args_free(&args);
+    request_args_free(&whole);
+    request_args_free(&led);
+}
+
+static void a_request_may_begin_as_another(void) {
+    struct bytes first = BYTES("*3\r\n$4\r\nSADD\r\n$5\r\nmyset\r\n$3\r\nabc\r\n");
+    check_lead(first, 2, BYTES("*3\r\n$4\r\nSADD\r\n$5\r\nmyset\r\n$3\r\nabc\r\n"), true);
+    check_lead(first, 2, BYTES("*3\r\n$4\r\nSADD\r\n$5\r\nmyset\r\n$12\r\nabcdefghijkl\r\n*1"), true);
+    check_lead(first, 2, BYTES("*3\r\n$4\r\nSADD\r\n$5\r\nmysex\r\n$3\r\nabc\r\n"), false);
+    check_lead(first, 2, BYTES("*4\r\n$4\r\nSADD\r\n$5\r\nmyset\r\n$1\r\na\r\n$1\r\nb\r\n"), false);
+    check_lead(first, 2, BYTES("*3\r\n$4\r\nsADD\r\n$5\r\nmyset\r\n$3\r\nabc\r\n"), false);
+    check_lead(first, 3, first, true);
+    check_lead(BYTES("*1\r\n$0\r\n\r\n"), 1, BYTES("*1\r\n$0\r\n\r\n"), true);
+    struct request_args args = {0};
+    struct request_parser parser = {0};
+    size_t used, len;
+    char text[2 * REQUEST_LEAD_MOST];
+    for (int size = 90; size < 130; size++) { /* a longer one is none */
+        len = (size_t)snprintf(text, sizeof text, "*2\r\n$3\r\nGET\r\n$%d\r\n%0*d\r\n", size, size, 0);
+        CHECK_INT(request_parse(&parser, &normal, (struct bytes){text, len}, &args, &used), REQUEST_READY);
+        struct request_lead lead = request_lead(text, &args, 2);
+        CHECK_INT(lead.size, len <= REQUEST_LEAD_MOST ? len : 0);
+        CHECK_INT(request_lead_is(&lead, (struct bytes){text, len}), lead.size > 0);
+    }
+    request_args_free(&args);
+}
+
 int main(void) {
     seed = check_seed();
     RUN(pipelines_are_cut_into_requests);
@@ -379,5 +435,6 @@ int main(void) {
     RUN(an_idle_parser_owns_nothing);
     RUN(byte_by_byte_arrival_costs_linear_time);
     RUN(an_early_look_sees_what_stands_behind_the_name);
+    RUN(a_request_may_begin_as_another);
     return 0;
 }

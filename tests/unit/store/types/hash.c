@@ -118,6 +118,16 @@ static void set_some(unsigned i, unsigned count) {
     CHECK(!edit_close(&edit));
 }
 
+/* A guess that is right by chance, or none. */
+static const struct tree_guess *some_guess(void) {
+    static struct tree_guess guess;
+    if (random_below(2)) return NULL;
+    guess.levels = (uint8_t)random_below(TREE_GUESS_LEVELS + 1);
+    for (unsigned depth = 0; depth < TREE_GUESS_LEVELS; depth++) guess.at[depth] = (uint8_t)random_below(8);
+    guess.place = (uint16_t)random_below(200);
+    return &guess;
+}
+
 static void delete_some(unsigned i, unsigned count) {
     struct edit edit = edit_of(names[i], TYPE_HASH);
     char text[TEXT_MAX];
@@ -125,6 +135,7 @@ static void delete_some(unsigned i, unsigned count) {
     while (count-- > 0 && models[i].count > 0) {
         unsigned field = random_below(FIELDS);
         enum hash_changed expected = models[i].values[field] == ABSENT ? HASH_UNCHANGED : HASH_DELETED;
+        edit.guesses = some_guess();
         enum hash_changed changed = hash_delete(&edit, text_of(field, text));
         if (changed == HASH_NO_MEMORY) break;
         CHECK_INT(changed, expected);

@@ -114,12 +114,23 @@ static void add_some(unsigned i, unsigned count) {
     CHECK(!edit_close(&edit));
 }
 
+/* A guess that is right by chance, or none. */
+static const struct tree_guess *some_guess(void) {
+    static struct tree_guess guess;
+    if (random_below(2)) return NULL;
+    guess.levels = (uint8_t)random_below(TREE_GUESS_LEVELS + 1);
+    for (unsigned depth = 0; depth < TREE_GUESS_LEVELS; depth++) guess.at[depth] = (uint8_t)random_below(8);
+    guess.place = (uint16_t)random_below(200);
+    return &guess;
+}
+
 static void remove_some(unsigned i, unsigned count) {
     struct edit edit = edit_of(names[i], TYPE_SET);
     if (edit_open(&edit, false) == EDIT_ABSENT) return;
     while (count-- > 0 && models[i].count > 0) {
         unsigned member = random_member(i);
         enum set_changed expected = models[i].in[member] ? SET_REMOVED : SET_UNCHANGED;
+        edit.guesses = some_guess();
         enum set_changed changed = set_remove(&edit, members[member]);
         if (changed == SET_NO_MEMORY) break;
         CHECK_INT(changed, expected);

@@ -161,6 +161,7 @@ static void delete_some(unsigned i, unsigned count) {
     while (count-- > 0 && models[i].count > 0) {
         unsigned member = random_below(MEMBERS);
         enum zset_changed expected = isnan(models[i].scores[member]) ? ZSET_UNCHANGED : ZSET_DELETED;
+        edit.guesses = some_guesses();
         enum zset_changed changed = zset_delete(&edit, member_of(member));
         if (changed == ZSET_NO_MEMORY) break;
         CHECK_INT(changed, expected);
@@ -498,6 +499,8 @@ static void what_is_asked_for_ahead_changes_nothing(void) {
                       from + i < LARGE);
             CHECK(from + i >= LARGE || place.score == (from + i) % 1000);
             CHECK(from + i >= LARGE || from % 64 == 0 || place.moved);
+            if (from + i >= LARGE) continue;
+            CHECK_INT(zset_rank_of(&value, members[i], &place), zset_rank(&value, place.score, members[i]));
         }
         /* Each change leaves the guesses of the others to what the trees are by then. */
         for (unsigned i = 0; i < TREE_AHEAD_MOST && from < LARGE; i++) {
@@ -506,6 +509,50 @@ static void what_is_asked_for_ahead_changes_nothing(void) {
             CHECK(zset_find(ks, &value, members[i], &score) && score == scores[i]);
         }
     }
+    CHECK(tree_check(collection_tree(&value), &hash_seed));
+    CHECK(tree_check(&collection_of(value.object)->index, &hash_seed));
+    CHECK(!edit_close(&edit));
+    end();
+}
+
+/* From both ends by turns, in groups whose entries were asked for, to the last but one. */
+static void short_members_are_popped_from_the_ends(void) {
+    enum { LARGE = 12000 };
+    char text[16], copy[ELEMENT_PLAIN_MAX];
+    unsigned first = 0, last = LARGE - 1;
+    begin();
+    struct edit edit = edit_of("a", TYPE_ZSET);
+    CHECK(edit_open(&edit, true) == EDIT_OPENED);
+    for (unsigned i = 0; i < LARGE; i++) {
+        struct bytes member = {text, (size_t)snprintf(text, sizeof text, "member:%u", i)};
+        CHECK(zset_put(&edit, element_of(member), i, NULL) == ZSET_ADDED);
+    }
+    struct value value = entry_value(edit.entry);
+    while (first < last) {
+        struct tree_guess guesses[TREE_AHEAD_MOST * ZSET_GUESSES] = {{0}};
+        enum tree_end end = random_below(2) ? TREE_FRONT : TREE_BACK;
+        unsigned count = 1 + random_below(TREE_AHEAD_MOST);
+        zset_ahead_of_end(ks, &value, end, count, guesses);
+        CHECK_INT(guesses[0].levels > 0, collection_tree(&value)->bytes >= COLLECTION_AHEAD_BYTES);
+        for (unsigned i = 0; i < count && first < last; i++) {
+            struct zset_item item;
+            unsigned expected = end == TREE_FRONT ? first++ : last--;
+            size_t len = (size_t)snprintf(text, sizeof text, "member:%u", expected);
+            const struct tree_guess *guess = random_below(8) ? &guesses[i * ZSET_GUESSES] : some_guesses();
+            if (zset_pop_short(ks, value.object, end, guess, copy, &item)) {
+                CHECK_BYTES(item.member.bytes, ((struct bytes){text, len}));
+                CHECK(item.score == expected && item.member.block == NULL);
+            } else { /* nobody knows the leaf yet */
+                uint64_t rank = end == TREE_FRONT ? 0 : zset_count(&value) - 1;
+                CHECK_INT(tree_knows_end(collection_tree(&value), end), 0);
+                CHECK_INT(zset_delete_span(&edit, (struct zset_span){rank, 1}), 1);
+            }
+            CHECK_INT(zset_count(&value), last - first + 1);
+            CHECK_INT(collection_of(value.object)->index.count, last - first + 1);
+        }
+    }
+    struct zset_item item;
+    CHECK(!zset_pop_short(ks, value.object, TREE_FRONT, NULL, copy, &item) && zset_count(&value) == 1);
     CHECK(tree_check(collection_tree(&value), &hash_seed));
     CHECK(tree_check(&collection_of(value.object)->index, &hash_seed));
     CHECK(!edit_close(&edit));
@@ -524,5 +571,6 @@ int main(void) {
     RUN(digests_mind_contents_alone);
     RUN(loads_take_any_order_and_no_member_twice);
     RUN(what_is_asked_for_ahead_changes_nothing);
+    RUN(short_members_are_popped_from_the_ends);
     return 0;
 }

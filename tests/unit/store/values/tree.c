@@ -155,7 +155,8 @@ static void what_is_there_is_found_and_nothing_else(void) {
                 tree_enter_leaf(&cursor, &tree, item.key.high);
                 tree_leaf_hashes(&cursor, &low, &last);
                 CHECK(low <= item.key.high && last >= item.key.high && cursor.place == 0);
-                cursor.place = leaf_find(cursor.leaf, item.key.high, item.parts[0], &cursor.offset);
+                cursor.place =
+                    leaf_find(cursor.leaf, item.key.high, item.parts[0], random_below(200), &cursor.offset);
                 CHECK_INT(cursor.place < cursor.leaf->head.count, there);
                 CHECK_INT(tree_look_up(&tree, item.key.high, item.parts[0], &read), there);
                 if (kind == TREE_HASH) check_second(&tree, &item, there ? &read : NULL);

@@ -90,6 +90,32 @@ static bool pop_short(struct tree *tree, enum tree_end end) {
     return true;
 }
 
+/* A short member, or a field and its value, takes the short way now and then. */
+static enum tree_changed put(struct tree *tree, const struct tree_context *context,
+                             const struct tree_item *item, bool replace) {
+    bool kind = replace ? tree->kind == TREE_HASH : tree->kind == TREE_SET;
+    if (!kind || (item->parts[0].len | item->parts[1].len) > LEAF_PART_LEAST || random_below(3) == 0)
+        return tree_put(tree, context, item, replace);
+    return tree_put_short(tree, context, item->key.high, item->parts);
+}
+
+/* What has a score is taken out from where it was found now and then. */
+static enum tree_changed take(struct tree *tree, const struct tree_context *context,
+                              const struct tree_item *item) {
+    struct tree_cursor cursor;
+    struct tree_item found;
+    uint64_t count = tree->count;
+    if ((tree->kind == TREE_SCORES || tree->kind == TREE_INDEX) && random_below(2) &&
+        tree_lower_bound(&cursor, tree, item)) {
+        tree_get(&cursor, &found);
+        if (found.score == item->score && tree_take_at(tree, context, &cursor)) {
+            CHECK_INT(tree->count, count - 1);
+            return TREE_REMOVED;
+        }
+    }
+    return tree_remove(tree, context, item);
+}
+
 /* Does it to the tree. False: there was no memory. *changed: what tree_put and tree_remove said. */
 static bool do_change(struct tree *tree, const struct change *change, enum tree_changed *changed) {
     static char texts[2][TEXT_MAX];
@@ -97,9 +123,9 @@ static bool do_change(struct tree *tree, const struct change *change, enum tree_
     struct tree_context guessing = model_context, *context = &guessing;
     guessing.guess = some_guess(tree, &item, random_below(UINT32_MAX));
     switch (change->what) {
-    case PUT: return (*changed = tree_put(tree, context, &item, false)) != TREE_NO_MEMORY;
-    case REPLACE: return (*changed = tree_put(tree, context, &item, true)) != TREE_NO_MEMORY;
-    case REMOVE: return (*changed = tree_remove(tree, context, &item)) != TREE_NO_MEMORY;
+    case PUT: return (*changed = put(tree, context, &item, false)) != TREE_NO_MEMORY;
+    case REPLACE: return (*changed = put(tree, context, &item, true)) != TREE_NO_MEMORY;
+    case REMOVE: return (*changed = take(tree, context, &item)) != TREE_NO_MEMORY;
     case PUSH: return push_short(tree, &item, change->end) || tree_push(tree, context, &item, change->end);
     case POP: return pop_short(tree, change->end) || tree_pop(tree, context, change->end);
     case INSERT_AT: return tree_insert_at(tree, context, change->position, &item);
