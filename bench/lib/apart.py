@@ -30,7 +30,7 @@ def apart(bench):
     found = {beside: {name: [] for name in names} for beside, _ in BESIDE}
     try:
         for name in names:
-            running[name] = bench.start(name, f"--shards {SHARDS} --io-sqpoll no" if name == "kevy" else "", both)
+            running[name] = bench.start(name, f"--shards {SHARDS} --shards-in-use all --io-sqpoll no" if name == "kevy" else "", both)
             table.load(running[name], data)
         for _ in range(bench.rounds):
             for beside, words in BESIDE:

@@ -11,7 +11,7 @@
  *                                    its replies to be sent; what it did not ask for to be sent, a slice a turn; that what
  *                                    they show is durable
  *     receive   rearm | closing | leaving
-                                    a receive to be armed; to be freed; to have come to rest, and to move to another shard
+ *                                    a receive to be armed; to be freed; to have come to rest, and to move to another shard
  */
 #ifndef KEVY_SERVER_LOOP_CONN_LIST_H
 #define KEVY_SERVER_LOOP_CONN_LIST_H

@@ -8,9 +8,9 @@
  *     in_use = n                                                                     in_use = 2 n
  *           ^                                                                              |
  *           +------------------------------------------------------------------------------+
- *              for as long as patience says fewer would have done, each of them half full at most
+ *              for as long as patience says fewer would have done, with time to spare (CREW_FITS)
  *
- * Between half and full lies what keeps a steady load from going to and fro. A load that changes is met by patience:
+ * Between CREW_FITS and CREW_FULL lies what keeps a steady load from going to and fro. A load that changes is met by patience:
  * where more shards are needed soon after there were made fewer, the next time takes twice as long, up to a minute.
  * That is forgotten when fewer were enough for long.
  *
@@ -49,11 +49,11 @@ void crew_all(struct crew *crew, uint64_t now_us) {
     begin_window(crew, now_us);
 }
 
-/* How many would have half of their time left. */
+/* How many would have enough of their time left. */
 static unsigned needed(const struct crew *crew, const uint16_t *busy) {
     unsigned sum = 0;
     for (unsigned i = 0; i < crew->shards; i++) sum += busy[i];
-    unsigned count = (sum + CREW_HALF - 1) / CREW_HALF;
+    unsigned count = (sum + CREW_FITS - 1) / CREW_FITS;
     return count < 1 ? 1 : count < crew->shards ? count : crew->shards;
 }
 

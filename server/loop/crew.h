@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 enum {
-    CREW_FULL = 850, /* thousandths of a span of time, in which a shard had work: more is too much, */
-    CREW_HALF = 500, /* and where fewer would do, each of these has no more than this */
+    CREW_FULL = 600, /* thousandths of a span of time, in which a shard had work: more is too much, */
+    CREW_FITS = 400, /* and where fewer would do, each of these has no more than this */
 };
 
 struct crew {

@@ -17,8 +17,8 @@
 #include "server/report/info.h"
 
 enum {
-    SPAN_US = 50 * 1000,   /* of which a shard says how busy it was; and from one decision to the next */
-    STALE_US = 250 * 1000, /* who has not said anything for so long sleeps */
+    SPAN_US = 100 * 1000,  /* of which a shard says how busy it was; and from one decision to the next */
+    STALE_US = 400 * 1000, /* who has not said anything for so long sleeps */
     SLOW_US = 5 * 1000,    /* requests that take so long keep all others of their shard waiting */
     ACTIVE_MS = 200,       /* a connection of which something came within this time is a busy one */
     AGAIN_US = 100 * 1000, /* from one round to the next */

@@ -22,7 +22,7 @@ static void begin_accepting(void) {
     char text[128], error[256];
     fixture_open(2);
     snprintf(path, sizeof path, "%s/kevy.sock", dir);
-    snprintf(text, sizeof text, "port 0\nunixsocket %s\n", path);
+    snprintf(text, sizeof text, "port 0\nunixsocket %s\nshards-in-use all\n", path);
     options_set(text);
     for (unsigned i = 0; i < 2; i++) must(shard_open(&shards[i], &fixture_place), "shard_open");
     CHECK(listeners_open(error, sizeof error));

@@ -4,7 +4,7 @@
 #include "server/loop/move.h"
 #include "tests/unit/server_fixture.h"
 
-enum { MS = 1000, SPAN_US = 60 * MS };
+enum { MS = 1000, SPAN_US = 110 * MS };
 
 static void sees_options_and_counts(void) {
     fixture_open(4);
@@ -37,12 +37,12 @@ static void a_full_shard_brings_more_into_use_and_a_quiet_time_fewer(void) {
     uint64_t cpu_ns = 0;
     fixture_open(4);
     say(&shards[0], &cpu_ns, 0);
-    for (unsigned i = 0; i < 100; i++) say(&shards[0], &cpu_ns, 800);
+    for (unsigned i = 0; i < 100; i++) say(&shards[0], &cpu_ns, 550);
     CHECK_INT(spread_in_use(), 1);
     say(&shards[0], &cpu_ns, 900);
     CHECK_INT(spread_in_use(), 2);
     CHECK(shards[0].exec.wakes.any); /* others are told */
-    for (unsigned i = 0; i < 10; i++) say(&shards[0], &cpu_ns, 100);
+    for (unsigned i = 0; i < 5; i++) say(&shards[0], &cpu_ns, 100);
     CHECK_INT(spread_in_use(), 2);
     for (unsigned i = 0; i < 20; i++) say(&shards[0], &cpu_ns, 100);
     CHECK_INT(spread_in_use(), 1);
