@@ -424,13 +424,14 @@ static int cut_padding(const struct loading_files *files) {
     return error ? error : closed;
 }
 
-/* A process that was killed had not synced all that is read here, nor all names; from now on it is shown. Bases were synced
- * before they were named. */
+/* A process that was killed had not synced all that is read here, nor all names; from now on it is shown. So may be a base
+ * that was the single file of an older server: it was appended to, and once another file stands behind it, one that is torn
+ * is damage (note_torn). */
 static enum aof_loaded sync_all(struct loading_files *files) {
     struct aof_load *load = files->load;
     for (size_t i = 0; i < load->manifest.count; i++) {
         const struct manifest_file *file = &load->manifest.files[i];
-        if (file->type != MANIFEST_INCR || !path_of(files, file)) continue;
+        if (file->type == MANIFEST_HISTORY || !path_of(files, file)) continue;
         int error = sync_file(load->disk, files->path);
         if (error) return fail_disk(load, "sync the file", files->path, error);
     }

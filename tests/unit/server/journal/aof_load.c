@@ -363,6 +363,18 @@ static void a_single_file_moves_to_the_directory(void) {
     end_on_disk();
 }
 
+/* It is a base then, and behind a base that a loss of power has torn no other file would be loaded. */
+static void a_single_file_is_synced_before_another_stands_behind_it(void) {
+    begin_on_disk();
+    put_command("appendonly.aof", "SET k v");
+    disk.files[disk_find(&disk, "appendonly.aof")].synced = 5; /* its server was killed */
+    expect_loaded();
+    const struct failing_file *base = &disk.files[disk_find(&disk, DIRECTORY "/appendonly.aof")];
+    CHECK_INT(base->len, 27);
+    CHECK_INT(base->synced, base->len);
+    end_on_disk();
+}
+
 static void a_single_file_may_begin_as_rdb(void) {
     begin_on_disk();
     put_directory();
@@ -450,6 +462,7 @@ int main(void) {
     RUN(without_files_there_is_nothing);
     RUN(history_is_deleted);
     RUN(a_single_file_moves_to_the_directory);
+    RUN(a_single_file_is_synced_before_another_stands_behind_it);
     RUN(a_single_file_may_begin_as_rdb);
     RUN(a_move_that_was_cut_short_goes_on);
     RUN(beside_other_files_a_single_one_is_left);
