@@ -190,6 +190,13 @@ static const char *path_holder_patiently(const struct sockaddr_un *address) {
     return holder;
 }
 
+/* Why the file that is there may not be replaced; NULL: it may. An empty one is what mkstemp() and its like leave of a path
+ * that somebody has had chosen for the socket, as test suites of client libraries do: nothing is lost with it. */
+static const char *path_fault(const struct sockaddr_un *address, const struct stat *there) {
+    if (S_ISSOCK(there->st_mode)) return path_holder_patiently(address);
+    return S_ISREG(there->st_mode) && there->st_size == 0 ? NULL : "exists and is no socket";
+}
+
 /* The mode is set by the umask, so that there is no moment in which the socket is open to more than it should be. */
 static int bind_unix(int fd, const struct sockaddr_un *address) {
     mode_t mode = (mode_t)config.unixsocketperm, old = umask(mode ? ~mode & 0777 : 0077);
@@ -208,8 +215,7 @@ static bool open_unix(const char *path, char *error, size_t size) {
     }
     memcpy(address.sun_path, path, strlen(path));
     if (lstat(path, &old) == 0) {
-        const char *fault = S_ISSOCK(old.st_mode) ? path_holder_patiently(&address)
-                                                  : "exists and is no socket";
+        const char *fault = path_fault(&address, &old);
         if (fault) {
             snprintf(error, size, "unixsocket %s: %s", path, fault);
             return false;

@@ -446,6 +446,17 @@ static void what_is_no_socket_is_left_alone(void) {
     CHECK_INT(unlink(socket_path()), 0);
 }
 
+static void an_empty_file_is_replaced(void) {
+    struct stat made;
+    FILE *file = fopen(socket_path(), "w");
+    CHECK(file && fclose(file) == 0);
+    configure_unix("");
+    CHECK(opens());
+    CHECK(stat(socket_path(), &made) == 0 && S_ISSOCK(made.st_mode));
+    listeners_close();
+    CHECK_INT(access(socket_path(), F_OK), -1);
+}
+
 static void a_directory_that_is_not_there_is_named(void) {
     char text[256], expected[256];
     snprintf(text, sizeof text, "unixsocket %s/none/kevy.sock\n", dir);
@@ -525,6 +536,7 @@ int main(void) {
     RUN(a_socket_that_nobody_answers_on_is_replaced);
     RUN(a_server_that_hangs_is_not_waited_for);
     RUN(what_is_no_socket_is_left_alone);
+    RUN(an_empty_file_is_replaced);
     RUN(a_directory_that_is_not_there_is_named);
     RUN(sockets_that_listen_already_are_taken_over);
     RUN(descriptors_that_cannot_accept_are_refused);
