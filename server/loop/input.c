@@ -149,9 +149,9 @@ static __attribute__((noinline)) bool parse_same_key(struct conn *conn, const st
     return request > first;
 }
 
-/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch, but at its beginning one
- * alone, where those behind it are likely to have its key. `rest` begins with one that is. Whatever is the same for all of
- * them is looked at once, and nothing is called. False: there was no whole one. */
+/* Parses requests that are alike, up to the first that is not, or is not whole; `most` in the batch, but at its beginning
+ * one alone, where those behind it are likely to have its key. `rest` begins with one that is. Whatever is the same for all
+ * of them is looked at once, and nothing is called. False: there was no whole one. */
 static __attribute__((noinline)) bool parse_alike(struct conn *conn, const struct request_limits *limits,
                                                   struct bytes rest, unsigned most, struct parsed *parsed) {
     struct shard *shard = conn->shard;
