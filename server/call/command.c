@@ -171,19 +171,35 @@ static void short_add(const struct command *command) {
     table.shorts[i] = (struct short_slot){word, command};
 }
 
-static __attribute__((noinline)) const struct command *long_find(const struct bytes *argv, uint32_t argc,
-                                                                 bool *bad_subcommand) {
-    const struct command *command = top_find(argv[0]), *sub;
-    if (!command || !(command->flags & CMD_CONTAINER) || argc == 1) return command;
-    sub = table_find(argv[1], command->id + 1);
+/* That of a container, if it is one; else the command itself. */
+static const struct command *with_subcommand(const struct command *command, const struct bytes *argv,
+                                             uint32_t argc, bool *bad_subcommand) {
+    if (!(command->flags & CMD_CONTAINER) || argc == 1) return command;
+    const struct command *sub = table_find(argv[1], command->id + 1);
     *bad_subcommand = !sub;
     return sub ? sub : command;
+}
+
+static __attribute__((noinline)) const struct command *long_find(const struct bytes *argv, uint32_t argc,
+                                                                 bool *bad_subcommand) {
+    const struct command *command = top_find(argv[0]);
+    return command ? with_subcommand(command, argv, argc, bad_subcommand) : NULL;
 }
 
 const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand) {
     const struct command *command = short_find(argv[0]);
     *bad_subcommand = false;
     return __builtin_expect(command != NULL, 1) ? command : long_find(argv, argc, bad_subcommand);
+}
+
+const struct command *command_find_own(const struct bytes *argv, uint32_t argc, bool *bad_subcommand) {
+    *bad_subcommand = false;
+    for (unsigned i = 0; i < table.count; i++) {
+        const struct command *command = table.rows[i];
+        if (command->container || !bytes_equal_nocase(argv[0], bytes_of(command->name))) continue;
+        return with_subcommand(command, argv, argc, bad_subcommand);
+    }
+    return NULL;
 }
 
 const struct command *command_find_name(struct bytes name) {

@@ -245,6 +245,8 @@ uint32_t command_categories(const struct command *command);
  * command. A container row itself comes back when argv[1] is missing, or names no subcommand: *bad_subcommand
  * (which is written in every case) tells the latter. */
 const struct command *command_find(const struct bytes *argv, uint32_t argc, bool *bad_subcommand);
+/* The same by the names that rows have where none was renamed: as the server itself records what a command has done. */
+const struct command *command_find_own(const struct bytes *argv, uint32_t argc, bool *bad_subcommand);
 /* "get", "config" or "config|get", in any case. NULL: no such command. */
 const struct command *command_find_name(struct bytes name);
 /* "config|get" for subcommands; dst: COMMAND_FULL_NAME_MAX bytes, no NUL is written. Returns the length. */

@@ -203,6 +203,16 @@ static bool check_request(struct replay *replay, const struct request *request) 
     return fail_name(replay, "A command that changes no data", name);
 }
 
+/* Changes are recorded as clients call a command, by the name that rename-command gave it, and what the server makes of one
+ * (DEL of what has expired, say) by the names that all commands have: it must load what it has written. */
+static bool prepare_by_own_name(struct replay *replay, struct request *request) {
+    bool bad_subcommand;
+    const struct request_args *args = &request->args;
+    const struct command *own = command_find_own(args->argv, args->argc, &bad_subcommand);
+    if (!own || bad_subcommand || !own->run || !command_arity_ok(own, args->argc)) return true;
+    return prepare_request(&replay->executor, &replay->client, request, own);
+}
+
 static void note_head(struct replay *replay, const struct request *request, const char *data) {
     if (!request->plain || request->command->container) return;
     if (request_head_note(&replay->head, data, &request->args)) replay->head_command = request->command;
@@ -215,8 +225,9 @@ static inline bool take_request(struct replay *replay, const char *data, size_t 
     enum beside beside = known ? BESIDE_NO : is_beside(&request->args);
     if (beside == BESIDE_SELECT && !select_database(replay, request->args.argv[1])) return false;
     if (beside == BESIDE_NO) {
-        if (!prepare_request(&replay->executor, &replay->client, request, known))
-            return fail(replay, "Out of memory");
+        bool ok = prepare_request(&replay->executor, &replay->client, request, known);
+        if (ok && !request->command) ok = prepare_by_own_name(replay, request);
+        if (!ok) return fail(replay, "Out of memory");
         if (!known && !check_request(replay, request)) return false;
         if (!known) note_head(replay, request, data);
         if (!(request->command->flags & (CMD_FAST | CMD_BOUNDED))) replay->unbounded = true;

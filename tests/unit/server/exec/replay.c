@@ -191,6 +191,25 @@ static void what_may_not_stand_there_is_refused(void) {
 }
 
 /* redis-cli dumps a node's functions, and restores them at one that it adds. */
+/* The server itself records DEL of what has expired, and XGROUP of what XREADGROUP made. */
+static void what_was_renamed_has_both_names(void) {
+    begin_file(3);
+    CHECK(!command_set_name(BYTES("del"), BYTES("")) && !command_set_name(BYTES("set"), BYTES("put")));
+    CHECK(!command_set_name(BYTES("xgroup"), BYTES("")));
+    aof_command(&file, "put k v");
+    aof_command(&file, "set l w");
+    aof_command(&file, "put m x");
+    aof_command(&file, "DEL m");
+    aof_command(&file, "XGROUP CREATE s g 0 MKSTREAM");
+    expect_run();
+    CHECK_INT(part.commands, 5);
+    EXPECT("get k\nget l\nget m\nexists s\n", "$1\r\nv\r\n$1\r\nw\r\n$-1\r\n:1\r\n");
+    size_t at = file.len;
+    aof_command(&file, "DEL");
+    expect_refused("Unknown command 'DEL'", at);
+    end_file();
+}
+
 static void what_is_of_no_functions_is_passed(void) {
     char none[PAYLOAD_FOOTER];
     payload_close(none, 0, 10);
@@ -352,5 +371,6 @@ int main(void) {
     RUN(what_is_left_behind_is_freed_meanwhile);
     RUN(errors_are_told);
     RUN(memory_that_runs_out_is_a_fault);
+    RUN(what_was_renamed_has_both_names); /* the last: who has no name is not given one back */
     return 0;
 }
