@@ -330,8 +330,8 @@ static bool put_anew(struct tree *tree, const struct tree_context *context, stru
 
 /* Puts the item into the leaf at the end of the way, whose place is the item's: before what is there, or (skipped: 1)
  * instead of it. */
-static bool put(struct tree *tree, const struct tree_context *context, struct way *way,
-                const struct leaf_item *ready, unsigned skipped) {
+static bool put_here(struct tree *tree, const struct tree_context *context, struct way *way,
+                     const struct leaf_item *ready, unsigned skipped) {
     struct leaf *leaf = way->leaf;
     unsigned place = way->place;
     bool done = !node_shared(&leaf->head) &&
@@ -382,7 +382,7 @@ static enum tree_changed put_by_key(struct tree *tree, const struct tree_context
     bool found = find_place(&way, ready->item, NULL) && tree->kind != TREE_INDEX;
     if (found && !replace) return TREE_UNCHANGED;
     if (found && write_over(tree, &way, ready->item->parts[1])) return TREE_REPLACED;
-    if (!put(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
+    if (!put_here(tree, context, &way, ready, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
 
@@ -414,7 +414,7 @@ enum tree_changed tree_put_short(struct tree *tree, const struct tree_context *c
     struct tree_item item = {.key.high = hash, .parts = {parts[0], parts[1]}};
     struct leaf_item whole = {.item = &item};
     if (!ready) return put_by_key(tree, context, &whole, replaces);
-    if (!put(tree, context, &way, &whole, found)) return TREE_NO_MEMORY;
+    if (!put_here(tree, context, &way, &whole, found)) return TREE_NO_MEMORY;
     return found ? TREE_REPLACED : TREE_ADDED;
 }
 
@@ -480,7 +480,7 @@ static bool push(struct tree *tree, const struct tree_context *context, const st
         /* Order is the caller's word here, so that a leaf of hashes need not be split. */
         if (!begin_leaf(tree, context, &way, &putting, TREE_BACK)) return false;
         count_on_way(tree, &way, 1);
-    } else if (!put(tree, context, &way, ready, 0)) {
+    } else if (!put_here(tree, context, &way, ready, 0)) {
         return false;
     }
     know_edge(tree, &way, end);
@@ -650,7 +650,7 @@ static bool take_from_leaf(struct tree *tree, const struct tree_context *context
 
 /* Takes out what the way leads to. Whether its leaf has become too large, or sparse, is looked at with every fourth of these
  * that it sees. */
-static bool take(struct tree *tree, const struct tree_context *context, struct way *way) {
+static bool take_here(struct tree *tree, const struct tree_context *context, struct way *way) {
     if (way->leaf->head.count == 1) {
         count_on_way(tree, way, -1);
         unlink_leaf(tree, context, way);
@@ -674,7 +674,7 @@ static void learn_edge(struct tree *tree, const struct tree_context *context, en
 /* The same as take; where that was the first of all, others may follow it. */
 static bool take_and_know(struct tree *tree, const struct tree_context *context, struct way *way) {
     bool first = way->place == 0 && is_edge(way, TREE_FRONT);
-    if (!take(tree, context, way)) return false;
+    if (!take_here(tree, context, way)) return false;
     if (first) learn_edge(tree, context, TREE_FRONT);
     return true;
 }
@@ -794,7 +794,7 @@ bool tree_move_from(struct tree *tree, const struct tree_context *context, const
     if (node_shared(&to.leaf->head) || !leaf_insert(to.leaf, to.place, &ready)) {
         tree_get(cursor, &before);
         before.parts[0] = item->parts[0];
-        if (!put(tree, context, &to, &ready, 0)) return false;
+        if (!put_here(tree, context, &to, &ready, 0)) return false;
         found = tree_remove(tree, context, &before) ==
                 TREE_REMOVED; /* the cursor's leaf may be another by now */
     } else {
@@ -802,7 +802,7 @@ bool tree_move_from(struct tree *tree, const struct tree_context *context, const
         count_on_way(tree, &to, 1);
         from.place += to.leaf == from.leaf && to.place <= from.place;
         from.offset = to.leaf == from.leaf ? leaf_offset(from.leaf, from.place) : cursor->offset;
-        found = take(tree, context, &from);
+        found = take_here(tree, context, &from);
     }
     assert(found); /* nothing on its way is shared: it takes no memory */
     return true;
@@ -821,7 +821,7 @@ bool tree_pop(struct tree *tree, const struct tree_context *context, enum tree_e
     if (!settle(tree, context) || !own_way(tree, context, &way, target, false)) return false;
     way.place = end == TREE_BACK ? way.leaf->head.count - 1u : 0;
     way.offset = leaf_offset(way.leaf, way.place);
-    if (!take(tree, context, &way)) return false;
+    if (!take_here(tree, context, &way)) return false;
     learn_edge(tree, context, end);
     return true;
 }
@@ -839,7 +839,7 @@ static bool put_at(struct tree *tree, const struct tree_context *context, uint64
     struct way way;
     if (tree->root == NULL) return plant(tree, context, ready);
     if (!settle(tree, context) || !own_way_to(tree, context, &way, position, true)) return false;
-    return put(tree, context, &way, ready, skipped);
+    return put_here(tree, context, &way, ready, skipped);
 }
 
 static bool prepare_and_put_at(struct tree *tree, const struct tree_context *context, uint64_t position,
