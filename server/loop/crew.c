@@ -10,9 +10,9 @@
  *           +------------------------------------------------------------------------------+
  *              for as long as patience says fewer would have done, with time to spare (CREW_FITS)
  *
- * Between CREW_FITS and CREW_FULL lies what keeps a steady load from going to and fro. A load that changes is met by patience:
- * where more shards are needed soon after there were made fewer, the next time takes twice as long, up to a minute.
- * That is forgotten when fewer were enough for long.
+ * Between CREW_FITS and CREW_FULL lies what keeps a steady load from going to and fro. A load that changes is met by
+ * patience: where more shards are needed soon after there were made fewer, the next time takes twice as long, up to a
+ * minute. That is forgotten when fewer were enough for long.
  *
  * Invariants:
  *   1. 1 <= in_use <= shards, and 1 <= most <= shards.
