@@ -149,6 +149,15 @@ struct asked {
     struct stream_id behind;
 };
 
+/* The number behind which there is the last entry alone; that of all entries where there is none yet. */
+static struct stream_id before_the_last(const struct stream *stream) {
+    if (!stream || stream->entries.count == 0) return (struct stream_id){0, 0};
+    struct stream_id id = stream_end(stream, TREE_BACK);
+    bool less = stream_id_previous(&id);
+    assert(less); /* no entry has the number 0-0 */
+    return id;
+}
+
 /* Of the key argv[arg]. False after replying. */
 static bool read_asked(struct call *call, uint32_t arg, uint32_t streams, struct asked *asked) {
     struct value value;
@@ -158,6 +167,10 @@ static bool read_asked(struct call *call, uint32_t arg, uint32_t streams, struct
     asked->stream = there ? stream_at(&value) : NULL;
     if (bytes_equal(id, BYTES("$"))) {
         asked->behind = there ? asked->stream->last : (struct stream_id){0, 0};
+        return true;
+    }
+    if (bytes_equal(id, BYTES("+"))) {
+        asked->behind = before_the_last(asked->stream);
         return true;
     }
     if (bytes_equal(id, BYTES(">"))) {
@@ -331,12 +344,13 @@ static bool find_group(struct call *call, uint32_t arg, const struct reading *re
 static bool check_number(struct call *call, uint32_t arg, const struct reading *reading) {
     struct stream_id id;
     struct bytes text = call->argv[arg + reading->streams];
-    if (bytes_equal(text, BYTES("$"))) {
-        reply_error(
+    if (bytes_equal(text, BYTES("$")) || bytes_equal(text, BYTES("+"))) {
+        reply_errorf(
             call->reply,
-            "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
-            "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID "
-            "would just return an empty result set.");
+            "ERR The %c ID is meaningless in the context of XREADGROUP: you want to read the history of "
+            "this consumer by specifying a proper ID, or use the > ID to get new messages. The %c ID "
+            "would just return an empty result set.",
+            text.data[0], text.data[0]);
         return false;
     }
     return bytes_equal(text, BYTES(">")) || stream_id_or_reply(call, arg + reading->streams, 0, &id);

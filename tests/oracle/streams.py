@@ -202,13 +202,15 @@ class Draws:
 
 
 def unsuitable(name, arguments, words, as_integer):
-    """What hangs on the clock, or waits for ever."""
+    """What hangs on the clock, waits for ever, or is an error in Redis 7.0 alone."""
     if name == b"XADD":
         return b"*" in arguments[2:]
     if name == b"CONFIG" and b"STREAM-NODE-MAX-BYTES" in words:
         return not set(arguments[3:]) <= set(NODE_BYTES[1:])
     if name in (b"XREAD", b"XREADGROUP"):
         behind = words.index(b"STREAMS") if b"STREAMS" in words else len(words)
+        if b"+" in arguments[behind + 1:]:
+            return True
         return any(word == b"BLOCK" and as_integer(value) not in (None, -1, 1, 2) for word, value in zip(words[:behind], arguments[1:]))
     if name in (b"XCLAIM", b"XAUTOCLAIM") and len(arguments) > 4:
         least = as_integer(arguments[4])
