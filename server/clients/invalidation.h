@@ -90,8 +90,9 @@ void invalidation_deliver(struct wakes *wakes, unsigned shard,
 /* Writes it for a client that is in this state. Returns how many bytes: 0 where Redis tells nothing, as in RESP2 to
  * who is no subscriber. */
 size_t invalidation_write(const struct word *word, struct client *client, struct reply *reply);
-/* The client has come from another shard, in clients_arrive: if others have begun to redirect to it on its way, they knew no slot of
- * it, so it is told that everything is invalid. By its own thread. False: they have it on another shard, and it must end. */
+/* The client has come from another shard (clients_arrive): if others have begun to redirect to it on its way, they knew no
+ * slot of it, so it is told that everything is invalid. By its own thread. False: they look for it on yet another shard, and
+ * it must end. */
 bool invalidation_arrived(struct wakes *wakes, const struct client *client)
     __attribute__((warn_unused_result));
 /* Drops what waits for a shard that has ended, post and all. */

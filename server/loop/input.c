@@ -122,8 +122,8 @@ static inline bool is_alike(const struct conn *conn, struct bytes rest) {
 }
 
 /* Parses requests that are the same as the one before them in the batch up to the end of their key, up to the first that is
- * not, or is not whole: the key need not be read, hashed and asked for again. False: there was no whole one. `data` is the
- * batch's. */
+ * not, or is not whole: the key need not be read, hashed and asked for again. False: there was no whole one. `data` is
+ * what the batch is parsed from. */
 static __attribute__((noinline)) bool parse_same_key(struct conn *conn, const struct request_limits *limits,
                                                      struct bytes data, unsigned most,
                                                      struct parsed *parsed) {

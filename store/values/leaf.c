@@ -948,14 +948,20 @@ FOR_ANY bool is_member(const struct shape *shape, const struct leaf *leaf, unsig
     return found.len == member.len && same_bytes(found.data, member.data, member.len);
 }
 
+struct sought {
+    uint64_t hash;
+    struct bytes member;
+    unsigned guess; /* its place, perhaps */
+};
+
 /* The guess is looked at first, where it has the tag at least. */
-FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64_t hash, struct bytes member,
-                      unsigned guess, size_t *offset) {
-    unsigned count = leaf->head.count;
-    const uint8_t *tags = (const uint8_t *)column_in(shape, leaf, TAGS, count), tag = (uint8_t)hash;
+FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, struct sought sought,
+                      size_t *offset) {
+    unsigned count = leaf->head.count, guess = sought.guess;
+    const uint8_t *tags = (const uint8_t *)column_in(shape, leaf, TAGS, count), tag = (uint8_t)sought.hash;
     bool guessed = guess < count && tags[guess] == tag;
     for (unsigned i = guessed ? guess : next_tag(tags, count, 0, tag); i < count; guessed = false) {
-        if (is_member(shape, leaf, i, member, offset)) return i;
+        if (is_member(shape, leaf, i, sought.member, offset)) return i;
         i = next_tag(tags, count, guessed ? 0 : i + 1, tag);
     }
     return count;
@@ -964,15 +970,16 @@ FOR_ANY unsigned find(const struct shape *shape, const struct leaf *leaf, uint64
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, unsigned guess,
                    size_t *offset) {
     assert(leaf->head.kind == TREE_SET || leaf->head.kind == TREE_HASH);
-    return leaf->head.kind == TREE_SET ? find(&shapes[TREE_SET], leaf, hash, member, guess, offset)
-                                       : find(&shapes[TREE_HASH], leaf, hash, member, guess, offset);
+    return leaf->head.kind == TREE_SET
+               ? find(&shapes[TREE_SET], leaf, (struct sought){hash, member, guess}, offset)
+               : find(&shapes[TREE_HASH], leaf, (struct sought){hash, member, guess}, offset);
 }
 
 bool leaf_find_second(const struct leaf *leaf, uint64_t hash, struct bytes field, unsigned guess,
                       struct leaf_part *second) {
     size_t offset;
     assert(leaf->head.kind == TREE_HASH);
-    unsigned place = find(&shapes[TREE_HASH], leaf, hash, field, guess, &offset);
+    unsigned place = find(&shapes[TREE_HASH], leaf, (struct sought){hash, field, guess}, &offset);
     if (place == leaf->head.count) return false;
     const uint8_t *lens = lens_in(&shapes[TREE_HASH], leaf) + (size_t)2 * place;
     offset += part_size(leaf, lens[0], offset);

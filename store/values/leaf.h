@@ -134,8 +134,8 @@ uint64_t leaf_block_bytes(const struct leaf *leaf, unsigned from, unsigned to);
 /* The key of an element. */
 struct tree_key leaf_key(const struct leaf *leaf, unsigned place, const struct hash_seed *seed);
 
-/* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. `guess` is a place, of whatever
- * worth. */
+/* The place of a member or field of TREE_SET and TREE_HASH; the count if there is none. `guess` is a place that it
+ * may have, or any number. */
 unsigned leaf_find(const struct leaf *leaf, uint64_t hash, struct bytes member, unsigned guess,
                    size_t *offset);
 /* What the second part of a field holds, and in which block it is, or NULL. False if there is no such field. */
