@@ -114,12 +114,12 @@ void send_flush(struct conn *conn) {
     bool quick = io_has_quick(&conn->shard->io) && !last && whole && count == 1 &&
                  iov->iov_len <= OUTPUT_CHUNK_SIZE;
     note_output(conn, quick);
+    if (quick) conn_active(conn); /* whoever hears of its end does so later */
     send_in_flight(conn, quick);
 }
 
 static void sent(struct conn *conn, size_t n) {
     assert(conn->flags & CONN_SENDING && n <= conn->output.inflight_bytes);
-    if (n) conn_active(conn);
     metric_add(&conn->shard->exec.metrics.writes, 1);
     metric_add(&conn->shard->exec.metrics.output_bytes, n);
     bool all = output_sent(&conn->output, n);
@@ -141,8 +141,10 @@ void send_ended(struct conn *conn, int result) {
         conn_wants_closing(conn);
     else if (result < 0)
         conn_shut(conn);
-    else
+    else {
+        if (result > 0) conn_active(conn);
         sent(conn, (size_t)result);
+    }
 }
 
 void send_settled(struct conn *conn) {

@@ -103,14 +103,17 @@ static void a_quick_send_that_nobody_complains_of_has_gone(void) {
     open_conn();
     shards->io.quick_sends = true;
     say("+one\r\n");
+    int64_t sent_ms = shards->exec.clock.now_ms += 50;
     send_flush(conn);
     check_sending(6);
     CHECK(is_quick());
     CHECK_INT(conn->client.output_bytes, 0);
+    shards->exec.clock.now_ms += 100; /* it counts as idle since then, whenever its end is heard of */
     CHECK_INT(io_wait(&shards->io, 0, 0, 0), 0);
     CHECK(io_ready(&shards->io) == 0 && io_settled(&shards->io) == &conn->socket);
     send_settled(conn);
     CHECK(!(conn->flags & CONN_SENDING) && output_unsent(&conn->output) == 0);
+    CHECK_INT(conn->client.active_ms, sent_ms);
     close_conn();
 }
 
