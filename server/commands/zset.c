@@ -579,14 +579,13 @@ static void pop(struct call *call, uint32_t arg, struct edit *edit, struct zset_
 /* One short member of a large sorted set, as a rule. */
 static inline bool pop_at_hand(struct call *call, bool max) {
     const struct entry *e = call->argc == 2 ? collection_open_at_hand(call, 1, TYPE_ZSET) : NULL;
-    char copy[ELEMENT_PLAIN_MAX];
-    struct zset_item item;
+    struct zset_popped popped;
     if (e == NULL || !zset_pop_short(call_keyspace(call, 1), entry_object(e), max ? TREE_BACK : TREE_FRONT,
-                                     call->guesses, copy, &item))
+                                     call->guesses, &popped))
         return false;
     call_changed(call, 1, max ? EVENT_ZPOPMAX : EVENT_ZPOPMIN);
     zset_reply_header(call, 1, ZSET_SCORES);
-    zset_reply_item(call->reply, call->effects->metrics, &item, ZSET_SCORES);
+    zset_reply_item(call->reply, call->effects->metrics, &popped.item, ZSET_SCORES);
     return true;
 }
 

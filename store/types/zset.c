@@ -672,7 +672,7 @@ static bool delete_end(struct keyspace *ks, struct collection *collection, const
 }
 
 bool zset_pop_short(struct keyspace *ks, struct object *object, enum tree_end end,
-                    const struct tree_guess *guesses, char *copy, struct zset_item *item) {
+                    const struct tree_guess *guesses, struct zset_popped *popped) {
     struct collection *collection = collection_of(object);
     struct tree *tree = &collection->tree;
     struct tree_item found;
@@ -680,8 +680,9 @@ bool zset_pop_short(struct keyspace *ks, struct object *object, enum tree_end en
     if (tree->count < 2 || !tree_knows_end(tree, end)) return false;
     tree_get_end(tree, end, &found);
     if (found.parts[0].len > ELEMENT_PLAIN_MAX) return false;
-    copy_short(copy, found.parts[0].data, found.parts[0].len);
-    *item = (struct zset_item){.member.bytes = {copy, found.parts[0].len}, .score = found.score};
+    copy_short(popped->copy, found.parts[0].data, found.parts[0].len);
+    popped->item =
+        (struct zset_item){.member.bytes = {popped->copy, found.parts[0].len}, .score = found.score};
     bool done = delete_end(ks, collection, &found, end, guesses);
     keyspace_note_nodes(ks);
     return done;

@@ -104,11 +104,17 @@ enum zset_changed zset_put(struct edit *edit, struct element member, double scor
 /* ZSET_DELETED, ZSET_NO_MEMORY, or ZSET_UNCHANGED where there is no such member. The last one leaves an empty sorted set,
  * which goes when the edit is closed. */
 enum zset_changed zset_delete(struct edit *edit, struct bytes member);
+/* A short member that was taken out. */
+struct zset_popped {
+    struct zset_item item;        /* its member lies in ... */
+    char copy[ELEMENT_PLAIN_MAX]; /* ... this */
+};
+
 /* Takes a member out of a large sorted set, which is not shared, at this end, where its leaf is known, the member is short
- * and others are left: it is copied to `copy`, of ELEMENT_PLAIN_MAX bytes. Of its entry there may be guesses, those of
+ * and others are left: it is copied to `popped`. Of its entry there may be guesses, those of
  * zset_ahead_of_end, or NULL. False, and nothing is changed, if it is not so: then it is for zset_delete_span. */
 bool zset_pop_short(struct keyspace *ks, struct object *object, enum tree_end end,
-                    const struct tree_guess *guesses, char *copy, struct zset_item *item);
+                    const struct tree_guess *guesses, struct zset_popped *popped);
 /* Deletes the members with these ranks, the lowest first; how many went, which are fewer where memory ran out. */
 uint64_t zset_delete_span(struct edit *edit, struct zset_span span);
 

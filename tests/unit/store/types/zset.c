@@ -518,7 +518,7 @@ static void what_is_asked_for_ahead_changes_nothing(void) {
 /* From both ends by turns, in groups whose entries were asked for, to the last but one. */
 static void short_members_are_popped_from_the_ends(void) {
     enum { LARGE = 12000 };
-    char text[16], copy[ELEMENT_PLAIN_MAX];
+    char text[16];
     unsigned first = 0, last = LARGE - 1;
     begin();
     struct edit edit = edit_of("a", TYPE_ZSET);
@@ -535,13 +535,13 @@ static void short_members_are_popped_from_the_ends(void) {
         zset_ahead_of_end(ks, &value, end, count, guesses);
         CHECK_INT(guesses[0].levels > 0, collection_tree(&value)->bytes >= COLLECTION_AHEAD_BYTES);
         for (unsigned i = 0; i < count && first < last; i++) {
-            struct zset_item item;
+            struct zset_popped popped;
             unsigned expected = end == TREE_FRONT ? first++ : last--;
             size_t len = (size_t)snprintf(text, sizeof text, "member:%u", expected);
             const struct tree_guess *guess = random_below(8) ? &guesses[i * ZSET_GUESSES] : some_guesses();
-            if (zset_pop_short(ks, value.object, end, guess, copy, &item)) {
-                CHECK_BYTES(item.member.bytes, ((struct bytes){text, len}));
-                CHECK(item.score == expected && item.member.block == NULL);
+            if (zset_pop_short(ks, value.object, end, guess, &popped)) {
+                CHECK_BYTES(popped.item.member.bytes, ((struct bytes){text, len}));
+                CHECK(popped.item.score == expected && popped.item.member.block == NULL);
             } else { /* nobody knows the leaf yet */
                 uint64_t rank = end == TREE_FRONT ? 0 : zset_count(&value) - 1;
                 CHECK_INT(tree_knows_end(collection_tree(&value), end), 0);
@@ -551,8 +551,8 @@ static void short_members_are_popped_from_the_ends(void) {
             CHECK_INT(collection_of(value.object)->index.count, last - first + 1);
         }
     }
-    struct zset_item item;
-    CHECK(!zset_pop_short(ks, value.object, TREE_FRONT, NULL, copy, &item) && zset_count(&value) == 1);
+    struct zset_popped popped;
+    CHECK(!zset_pop_short(ks, value.object, TREE_FRONT, NULL, &popped) && zset_count(&value) == 1);
     CHECK(tree_check(collection_tree(&value), &hash_seed));
     CHECK(tree_check(&collection_of(value.object)->index, &hash_seed));
     CHECK(!edit_close(&edit));
