@@ -39,8 +39,8 @@ static bool start(const char *options) {
     CHECK(command_table_open() == NULL);
     config_defaults();
     config_usable_cpus(cpus_usable());
-    snprintf(text, sizeof text, "port 0\nbind\nio-sqpoll no\nunixsocket %s\nlogfile %s\n", socket_path,
-             log_path);
+    snprintf(text, sizeof text, "port 0\nbind\nio-sqpoll no\nshards-in-use all\nunixsocket %s\nlogfile %s\n",
+             socket_path, log_path);
     options_set(text);
     options_set(options);
     unsigned nth = refused;
