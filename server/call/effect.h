@@ -129,7 +129,8 @@ static inline void effects_end(struct effects *x) {
 /* Where replies wait for the disk (journal_holds), whatever leaves an executor carries a ticket: what it shows was
  * changed by that one, or before. It is gathered in wakes->shows while the locks are held: of each key that was
  * read, the mark of its stripe, and of what was changed, the request's own ticket. That something has expired needs no
- * ticket to be shown, only those of what gave it its time: after a crash it has expired too, recorded or not. */
+ * ticket to be shown, only those of what gave it its time: after a crash it has expired too, recorded or not, unless the
+ * clock was set back meanwhile. */
 
 /* Somebody is to be told of the running request before its end, and it has changed something, or is about to: it takes
  * its ticket now. Nothing where no reply waits. */

@@ -46,8 +46,10 @@ static void lines_field(struct text *lines, const char *name, const char *value)
 /* What it has asked last: a command of EXEC's queue finds EXEC there, as in Redis. */
 static const struct command *asked_last(const struct call *call, const struct client *client,
                                         uint32_t flags) {
+    const struct bytes exec = BYTES("exec");
+    bool bad_subcommand;
     if (client != call->client) return client_get(client->last_command);
-    return flags & CLIENT_IN_EXEC ? command_find_name(BYTES("exec")) : call->command;
+    return flags & CLIENT_IN_EXEC ? command_find_own(&exec, 1, &bad_subcommand) : call->command;
 }
 
 /* One client; under the registry's lock. Redis's figures about buffers that kevy does not have are 0: an idle

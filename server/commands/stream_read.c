@@ -158,6 +158,11 @@ static struct stream_id before_the_last(const struct stream *stream) {
     return id;
 }
 
+/* Is the last entry asked for, whichever that is when it is read? */
+static bool is_last(const struct call *call, uint32_t arg, uint32_t streams) {
+    return bytes_equal(call->argv[arg + streams], BYTES("+"));
+}
+
 /* Of the key argv[arg]. False after replying. */
 static bool read_asked(struct call *call, uint32_t arg, uint32_t streams, struct asked *asked) {
     struct value value;
@@ -169,7 +174,7 @@ static bool read_asked(struct call *call, uint32_t arg, uint32_t streams, struct
         asked->behind = there ? asked->stream->last : (struct stream_id){0, 0};
         return true;
     }
-    if (bytes_equal(id, BYTES("+"))) {
+    if (is_last(call, arg, streams)) {
         asked->behind = before_the_last(asked->stream);
         return true;
     }
@@ -220,6 +225,7 @@ static bool xread_due(struct call *call, uint32_t arg) {
     struct reading reading;
     struct value value = entry_value(call_peek(call, arg));
     reread(call, false, &reading);
+    if (is_last(call, arg, reading.streams)) return stream_at(&value)->entries.count > 0;
     return stream_id_compare(stream_at(&value)->last, noted_id(call, arg, &reading)) > 0;
 }
 
@@ -228,6 +234,7 @@ static void serve_xread(struct call *call, uint32_t arg) {
     struct value value = entry_value(call_peek(call, arg));
     reread(call, false, &reading);
     struct asked asked = {.stream = stream_at(&value), .behind = noted_id(call, arg, &reading)};
+    if (is_last(call, arg, reading.streams)) asked.behind = before_the_last(asked.stream);
     reply_streams_header(call, 1);
     reply_stream(call, arg, &asked, reading.count);
 }
