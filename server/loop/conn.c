@@ -187,10 +187,13 @@ void conn_open_moved(struct conn *conn, struct shard *shard, const struct conn_k
     silence_heard(&shard->silence, shard->exec.clock.now_us);
     io_attach(&shard->io, &conn->socket, conn->client.fd, slot, slots_name(conn));
     bool found = invalidation_arrived(&shard->exec.wakes, &conn->client);
-    if (!found || conn->client.killed)
-        conn_shut(conn); /* on its way: the post for that found nobody */
-    else
+    if (found && !conn->client.killed) {
         receive_arm(conn);
+        return;
+    }
+    /* The post for that found nobody. No operation is owed, so nothing but this tells the peer at once. */
+    (void)shutdown(conn->client.fd, SHUT_RDWR);
+    conn_shut(conn);
 }
 
 enum {

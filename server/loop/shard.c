@@ -95,7 +95,7 @@ void shard_init(struct shard *shard, unsigned index) {
 int shard_open(struct shard *shard, const struct shard_place *place) {
     shard->cpu = place->cpu;
     if (!deliver_open(shard)) return -ENOMEM;
-    spread_open(shard);
+    spread_open(shard, place->poll_thread && !place->epoll);
     int error = open_io(shard, place);
     if (!error) shard->mailbox->wake_fd = shard->io.wake_fd;
     return error;

@@ -21,8 +21,10 @@ enum {
     STALE_US = 400 * 1000, /* who has not said anything for so long sleeps */
     SLOW_US = 5 * 1000,    /* requests that take so long keep all others of their shard waiting */
     ACTIVE_MS = 200,       /* a connection of which something came within this time is a busy one */
-    AGAIN_US = 100 * 1000, /* from one round to the next */
-    ROUNDS = 16,           /* for what a shard in use gives to others */
+    AGAIN_US = 100 * 1000, /* from one round to the next, */
+    AGAIN_MOST_US = 3200 * 1000, /* and where nobody could leave, again and again */
+    EVEN_US = 1000 * 1000,       /* a full shard looks so often whether others have fewer connections */
+    ROUNDS = 16,                 /* for what a shard in use gives to others */
     WAITED_PART = 3, /* of what a shard ran: for so long it may have waited for a CPU, for all that counts */
     LEAVING_MOST = 32,        /* connections that may be about to leave when more are looked for */
     LOAD_BITS = 10,           /* of a published word; the rest is the time */
@@ -35,6 +37,7 @@ static struct {
     struct crew crew;        /* shards 0: it is to be opened */
     _Atomic unsigned in_use; /* that decision */
     atomic_bool slow;        /* a request was slow, since the last decision */
+    atomic_bool polled;      /* threads of the kernel work for shards: nobody knows how much */
 } spread = {.deciding = ATOMIC_FLAG_INIT, .in_use = 1};
 
 /* What each shard has said: microseconds, and thousandths. */
@@ -42,8 +45,12 @@ static struct { _Alignas(128) _Atomic uint64_t word; } loads[MAX_SHARDS];
 
 /* ---- Who is in use -------------------------------------------------------------------------------- */
 
+static bool all_are_used(void) {
+    return config.shards_in_use == CONFIG_ALL || atomic_load_explicit(&spread.polled, memory_order_relaxed);
+}
+
 unsigned spread_in_use(void) {
-    if (config.shards_in_use == CONFIG_ALL) return shard_count;
+    if (all_are_used()) return shard_count;
     unsigned in_use = atomic_load_explicit(&spread.in_use, memory_order_relaxed);
     return in_use < shard_count ? in_use : shard_count;
 }
@@ -87,10 +94,12 @@ void spread_init(struct shard *shard) {
     atomic_store_explicit(&loads[shard->index].word, 0, memory_order_relaxed);
     if (shard->index > 0) return;
     spread.crew.shards = 0;
+    atomic_store_explicit(&spread.polled, false, memory_order_relaxed);
     atomic_store_explicit(&spread.in_use, 1, memory_order_relaxed);
 }
 
-void spread_open(struct shard *shard) {
+void spread_open(struct shard *shard, bool polled) {
+    if (polled) atomic_store_explicit(&spread.polled, true, memory_order_relaxed);
     if (shard_count > 1) shard->spread.waited_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 }
 
@@ -138,7 +147,7 @@ static void decide(struct shard *shard) {
     bool slow = atomic_load_explicit(&spread.slow, memory_order_relaxed);
     if (!slow && now_us - crew->looked_us < SPAN_US) return;
     atomic_store_explicit(&spread.slow, false, memory_order_relaxed);
-    if (config.shards_in_use == CONFIG_ALL) {
+    if (all_are_used()) {
         crew_all(crew, now_us);
         atomic_store_explicit(&spread.in_use, crew->in_use, memory_order_relaxed);
         return;
@@ -169,6 +178,10 @@ void spread_epoch(struct shard *shard, uint64_t cpu_ns) {
     s->said_cpu_ns = cpu_ns;
     s->said_waited_ns = waited;
     s->said_spun_us = s->spun_us;
+    if (load > CREW_FULL && s->rounds == 0 && now_us >= s->evened_us) {
+        s->rounds = 1; /* it may have more connections than others by now */
+        s->evened_us = now_us + EVEN_US;
+    }
     try_to_decide(shard);
 }
 
@@ -214,6 +227,7 @@ static void consider(struct conn *conn) {
     if (!s->surplus || conn->flags & CONN_LEAVING || !conn_may_move(conn) || keeps(s, conn)) return;
     if (conn->shard->moves.count >= MOVES_MOST) return;
     move_begin(conn);
+    s->begun = true;
     s->surplus--;
 }
 
@@ -227,7 +241,9 @@ static uint32_t all_connections(void) {
 static void begin_round(struct shard *shard, unsigned in_use) {
     struct spread *s = &shard->spread;
     uint32_t own = client_get(shard->connections), fair = (all_connections() + in_use - 1) / in_use;
-    s->again_us = shard->exec.clock.now_us + AGAIN_US;
+    s->gap_us = s->begun ? AGAIN_US : 2 * s->gap_us < AGAIN_MOST_US ? 2 * s->gap_us : AGAIN_MOST_US;
+    s->begun = false;
+    s->again_us = shard->exec.clock.now_us + s->gap_us;
     if (shard->index >= in_use) fair = 0;
     s->surplus = own > fair ? own - fair : 0;
     s->kept = fair < own ? fair : own;
@@ -243,6 +259,7 @@ static void look_for_leavers(struct shard *shard) {
     if (in_use != s->seen) {
         s->rounds = shard->index < in_use && in_use > s->seen ? ROUNDS : 0;
         s->again_us = 0;
+        s->begun = true;
         s->seen = in_use;
     }
     bool wanted = shard->index >= in_use ? client_get(shard->connections) > 0 : s->rounds > 0;

@@ -22,19 +22,22 @@ struct spread {
     uint64_t said_us, said_cpu_ns, said_waited_ns, said_spun_us;
     int waited_fd; /* where the kernel tells how long the thread has waited for a CPU, or -1 */
 
-    unsigned seen;     /* in use, when it last looked for connections to leave */
-    uint32_t surplus;  /* connections that are still to leave in this round */
-    unsigned page;     /* of the slots, that is looked at next, */
-    bool going;        /* while a round is under way */
-    unsigned rounds;   /* to come, for those that could not leave yet */
-    uint64_t again_us; /* monotonic: when the next one may begin */
-    unsigned kept, of; /* of connections that are alike so many stay, */
-    unsigned dealt[2]; /* ... and how it stands: of idle ones, of busy ones */
+    unsigned seen;      /* in use, when it last looked for connections to leave */
+    uint32_t surplus;   /* connections that are still to leave in this round */
+    unsigned page;      /* of the slots, that is looked at next, */
+    bool going;         /* while a round is under way */
+    unsigned rounds;    /* to come, for those that could not leave yet */
+    uint64_t again_us;  /* monotonic: when the next one may begin, */
+    uint64_t gap_us;    /* so long after the last one */
+    bool begun;         /* somebody was asked to leave in that */
+    uint64_t evened_us; /* monotonic: when a full shard may look whether others have fewer */
+    unsigned kept, of;  /* of connections that are alike so many stay, */
+    unsigned dealt[2];  /* ... and how it stands: of idle ones, of busy ones */
 };
 
 void spread_init(struct shard *shard);
-/* On the shard's own thread. */
-void spread_open(struct shard *shard);
+/* On the shard's own thread. `polled`: a thread of the kernel receives and sends for it; then all shards are in use. */
+void spread_open(struct shard *shard, bool polled);
 void spread_close(struct shard *shard);
 
 /* How many are in use: shards 0 to this. */

@@ -145,6 +145,40 @@ static void all_that_may_leave_a_shard_that_is_not_in_use(void) {
     fixture_close();
 }
 
+/* What it was given more into use for has gone, or others' clients have. */
+static void a_full_shard_shares_anew_what_it_has_more_than_others(void) {
+    uint64_t cpu_ns = 0;
+    fixture_open(4);
+    options_set("shards-in-use all\n");
+    turn(&shards[0]);
+    connect_all(&shards[0]);
+    turn(&shards[0]);
+    CHECK_INT(here.busy + here.idle, CONNS);
+    say(&shards[0], &cpu_ns, 0);
+    say(&shards[0], &cpu_ns, 500);
+    turn(&shards[0]);
+    CHECK_INT(here.busy + here.idle, CONNS); /* it is not full */
+    say(&shards[0], &cpu_ns, 0);
+    say(&shards[0], &cpu_ns, 900);
+    turn(&shards[0]);
+    CHECK_INT(here.busy + here.idle, CONNS / 4);
+    slots_each(&shards[0].slots, close_here);
+    for (unsigned i = 1; i < 4; i++) deliver_close(&shards[i]);
+    fixture_close();
+}
+
+static void where_threads_of_the_kernel_poll_all_are_in_use(void) {
+    fixture_open(4);
+    CHECK_INT(spread_in_use(), 1);
+    spread_open(&shards[2], true);
+    CHECK_INT(spread_in_use(), 4);
+    spread_close(&shards[2]);
+    fixture_close();
+    fixture_open(4);
+    CHECK_INT(spread_in_use(), 1); /* it is as of the last start */
+    fixture_close();
+}
+
 int main(void) {
     RUN(sees_options_and_counts);
     RUN(a_full_shard_brings_more_into_use_and_a_quiet_time_fewer);
@@ -152,5 +186,7 @@ int main(void) {
     RUN(a_slow_request_brings_more_into_use_where_others_wait);
     RUN(busy_and_idle_ones_are_shared_alike);
     RUN(all_that_may_leave_a_shard_that_is_not_in_use);
+    RUN(a_full_shard_shares_anew_what_it_has_more_than_others);
+    RUN(where_threads_of_the_kernel_poll_all_are_in_use);
     return 0;
 }
