@@ -60,7 +60,8 @@ static void forget_all(void) {
     appender.fatal = 0;
     appender.synced = appender.written = appender.delayed = 0;
     aof_log.error = 0;
-    aof_log.refused = aof_log.waits = false;
+    aof_log.refused = false;
+    aof_log.waits = false;
 }
 
 bool appender_open(struct disk *disk, const struct aof_log_server *server, unsigned executors) {
