@@ -187,7 +187,7 @@ void conn_open_moved(struct conn *conn, struct shard *shard, const struct conn_k
     silence_heard(&shard->silence, shard->exec.clock.now_us);
     io_attach(&shard->io, &conn->socket, conn->client.fd, slot, slots_name(conn));
     bool found = invalidation_arrived(&shard->exec.wakes, &conn->client);
-    if (found && !conn->client.killed) {
+    if (found && !client_get(conn->client.killed)) {
         receive_arm(conn);
         return;
     }
