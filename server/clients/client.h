@@ -57,14 +57,14 @@ struct client {
     uint32_t flags; /* CLIENT_*: atomic for others */
     uint16_t db;    /* atomic for others */
     uint8_t resp;   /* 2 or 3; atomic for others */
-    uint8_t shard;  /* index of the owning shard, and ... */
-    uint32_t
-        slot; /* of its connection there: {shard, slot, id} is its address for posts. They change together, under the
-                    * registry's lock, where it moves (clients_leave): never while it waits for something, subscribes,
-                    * tracks or monitors. So who has it by one of these, or holds the lock, may rely on them */
-    int fd;       /* for CLIENT LIST and socket options alone */
-    uint8_t wait; /* enum wait_state (wait.h): atomic, swapped by other threads too */
-    bool killed;  /* CLIENT KILL has posted its end: not shown; written under the registry's lock, atomic */
+    /* {shard, slot, id} is its address for posts. Shard and slot change together, under the registry's lock, where it moves
+     * (clients_leave): never while it waits for something, subscribes, tracks or monitors. So who has it by one of these,
+     * or holds the lock, may rely on them. */
+    uint8_t shard; /* index of the owning shard */
+    uint32_t slot; /* of its connection there */
+    int fd;        /* for CLIENT LIST and socket options alone */
+    uint8_t wait;  /* enum wait_state (wait.h): atomic, swapped by other threads too */
+    bool killed;   /* CLIENT KILL has posted its end: not shown; written under the registry's lock, atomic */
     uint32_t queued;                    /* commands that MULTI has queued; atomic for others */
     int64_t created_ms;                 /* Unix time; fixed */
     int64_t active_ms;                  /* Unix time when bytes last came or went; atomic for others */
