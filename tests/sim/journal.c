@@ -525,7 +525,7 @@ static void what_is_done_wrong_is_found(void) {
 }
 
 int main(int argc, char **argv) {
-    seeds_open(argc, argv, 2000);
+    seeds_open(argc, argv, 1000);
     RUN(what_is_loaded_is_a_state_that_was);
     RUN(a_file_may_end_anywhere);
     RUN(a_flipped_byte_is_noticed);

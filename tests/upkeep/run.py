@@ -15,12 +15,14 @@ import argparse
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from kevy import SANITIZER_OPTIONS, Deadline, Server, eventually, of_threads  # noqa: E402
 
 MIB = 1 << 20
 KEYS = 2000
+AT_ONCE = 4  # most of the time servers and tests sleep
 SOON_S = 8.0  # what is looked for once in ten seconds takes longer, what wakes a shard does not, however busy the machine is
 TESTS = []
 # What the server has freed is to go back to the kernel at once, and not to lie in a sanitizer's quarantine.
@@ -334,19 +336,24 @@ def main():
     parser.add_argument("--plant", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    wrong = 0
-    for function, arguments in TESTS[:1] if options.plant else TESTS:
+
+    def passes(test):
+        function, arguments = test
         name = function.__name__[len("test_"):]
-        if options.names and name not in options.names:
-            continue
         start = time.monotonic()
         try:
             run(function, arguments, options.shards, options.plant)
             print("ok     %-70s %5.1f s" % (name, time.monotonic() - start), flush=True)
+            return True
         except Exception as error:  # each test is told of, also where an earlier one failed
             print("FAILED %-70s %5.1f s: %s: %s" % (name, time.monotonic() - start, type(error).__name__, error), flush=True)
-            wrong += 1
-    sys.exit(wrong > 0)
+            return False
+
+    chosen = [test for test in TESTS if not options.names or test[0].__name__[len("test_"):] in options.names]
+    if not chosen:
+        sys.exit("no test has this name")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sys.exit(not all(list(pool.map(passes, chosen[:1] if options.plant else chosen))))
 
 
 if __name__ == "__main__":

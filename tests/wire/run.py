@@ -43,7 +43,7 @@ Directives, one a line:
     @whole                 head of file: no split runs (for a good reason: say it in a comment)
 
 HOW IT IS RUN
-Each transcript runs at 1 and 4 shards, in RESP2 and RESP3, starting from an empty keyspace on a server of its own:
+Each transcript runs at 1 and 4 shards (or those of --shards or KEVY_WIRE_SHARDS), in RESP2 and RESP3, starting from an empty keyspace on a server of its own:
     step       each command alone, its reply awaited before the next is sent
     pipeline   commands that follow one another on a connection sent at once (up to the next directive that needs a reply)
     bytes      the pipelines, one byte at a time
@@ -552,7 +552,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs wire transcripts; see the head of this file for their format.")
     parser.add_argument("files", nargs="*", help="transcripts (default: all beside this file)")
     parser.add_argument("--server", choices=("kevy", "redis"), default="kevy")
-    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=[1, 4])
+    parser.add_argument("--shards", type=lambda s: [int(n) for n in s.split(",")], default=os.environ.get("KEVY_WIRE_SHARDS", "1,4"))
     parser.add_argument("--splits", type=int, default=20, help="random split runs of a long transcript")
     parser.add_argument("--bytes-limit", type=int, default=20000, help="longest transcript sent byte by byte")
     parser.add_argument("--split-redis", action="store_true", help="split runs against redis-server too")
