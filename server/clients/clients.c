@@ -199,7 +199,7 @@ struct clients_usage clients_usage(void) {
     clients_lock();
     for (struct client *client = clients_first(); client; client = client->next) {
         uint64_t input = client_get(client->input_bytes), output = client_get(client->output_bytes);
-        usage.count++;
+        usage.count += !client->killed;
         usage.bytes += input + output;
         if (input > usage.max_input) usage.max_input = input;
         if (output > usage.max_output) usage.max_output = output;

@@ -41,7 +41,7 @@ struct client *clients_first(void);
 
 /* What all clients together hold; takes the lock. */
 struct clients_usage {
-    uint64_t count;
+    uint64_t count;                 /* without those that CLIENT KILL has named, which have yet to go */
     uint64_t bytes;                 /* of unparsed requests and unsent replies */
     uint64_t max_input, max_output; /* of these bytes, those of one client */
 };

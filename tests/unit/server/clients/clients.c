@@ -215,6 +215,9 @@ static void info_tells_how_many_there_are_and_what_they_hold(void) {
     CHECK_INT(figure(clients, "maxclients"), 10);
     CHECK_INT(figure(clients, "client_recent_max_input_buffer"), 777);
     CHECK_INT(figure(clients, "client_recent_max_output_buffer"), 888);
+    b.killed = true; /* its own thread has yet to remove it, and its buffers */
+    CHECK_INT(figure(info_text("clients", 0), "connected_clients"), 1);
+    CHECK_INT(figure(info_text("clients", 0), "client_recent_max_output_buffer"), 888);
     clients_remove(&b);
     CHECK_INT(figure(info_text("clients", 0), "client_recent_max_output_buffer"), 30);
     clients_remove(&a);
