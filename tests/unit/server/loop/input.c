@@ -82,6 +82,68 @@ static void a_known_beginning_does_not_excuse_what_follows(void) {
     }
 }
 
+/* Where requests have the same key again and again, those behind a batch's first are compared with it up to their key. */
+static void requests_of_one_key_are_told_apart_from_what_looks_like_them(void) {
+#define INCR_K "*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n"
+#define ADD_K  "*3\r\n$6\r\nINCRBY\r\n$1\r\nk\r\n$1\r\n2\r\n"
+#define EXISTS "*3\r\n$6\r\nEXISTS\r\n$1\r\nj\r\n$2\r\nkk\r\n" /* where they were put they are looked for */
+#define LONG                                                                                                 \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"   \
+    "0123456789012345678901234567"
+#define ADD_LONG "*3\r\n$6\r\nINCRBY\r\n$128\r\n" LONG "\r\n$1\r\n2\r\n"
+    static const struct {
+        struct bytes alike, then, replies;
+    } cases[] = {
+        {BYTES_INIT(INCR_K), BYTES_INIT("*2\r\n$4\r\nINCR\r\n$1\r\nj\r\n"),
+         BYTES_INIT(":1\r\n:6\r\n:7\r\n:1\r\n")},
+        {BYTES_INIT(INCR_K), BYTES_INIT("*2\r\n$4\r\nINCR\r\n$2\r\nkk\r\n"),
+         BYTES_INIT(":1\r\n:6\r\n:7\r\n:1\r\n")},
+        {BYTES_INIT(INCR_K), BYTES_INIT("*2\r\n$4\r\nDECR\r\n$1\r\nk\r\n"),
+         BYTES_INIT(":4\r\n:5\r\n:6\r\n:0\r\n")},
+        {BYTES_INIT(INCR_K), BYTES_INIT("*2\r\n$4\r\nincr\r\n$1\r\nk\r\n"),
+         BYTES_INIT(":6\r\n:7\r\n:8\r\n:0\r\n")},
+        {BYTES_INIT(INCR_K), BYTES_INIT("INCR k\r\n*0\r\n\r\n"), BYTES_INIT(":6\r\n:7\r\n:8\r\n:0\r\n")},
+        {BYTES_INIT(INCR_K), BYTES_INIT("*2\r\n$4\r\nINCR\r\n$x\r\nk\r\n"),
+         BYTES_INIT("-ERR Protocol error: invalid bulk length\r\n")},
+        {BYTES_INIT(ADD_K), BYTES_INIT("*3\r\n$6\r\nINCRBY\r\n$1\r\nj\r\n$1\r\n2\r\n"),
+         BYTES_INIT(":2\r\n:12\r\n:14\r\n:1\r\n")},
+        {BYTES_INIT(ADD_K), BYTES_INIT("*3\r\n$6\r\nINCRBY\r\n$1\r\nk\r\n$2\r\n-2\r\n"),
+         BYTES_INIT(":8\r\n:10\r\n:12\r\n:0\r\n")},
+        {BYTES_INIT(ADD_K), BYTES_INIT("*3\r\n$6\r\nINCRBY\r\n$1\r\nk\r\n$-1\r\n"),
+         BYTES_INIT("-ERR Protocol error: invalid bulk length\r\n")},
+        {BYTES_INIT(ADD_K), BYTES_INIT("*3\r\n$6\r\nINCRBY\r\n$1\r\nk\r\n+2\r\n"),
+         BYTES_INIT("-ERR Protocol error: expected '$', got '+'\r\n")},
+        {BYTES_INIT(ADD_LONG), BYTES_INIT(GET_K), BYTES_INIT("$-1\r\n:12\r\n:14\r\n:0\r\n")},
+    };
+    static const char eight[] = GET_K GET_K GET_K GET_K GET_K GET_K GET_K GET_K;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t piece = 1; piece < 400; piece = piece * 2 + 1) {
+            struct buffer data = {0};
+            struct bytes parts[] = {cases[i].alike, cases[i].alike, cases[i].then,
+                                    cases[i].alike, cases[i].alike, BYTES(EXISTS)};
+            for (size_t part = 0; part < sizeof parts / sizeof *parts; part++)
+                CHECK(buffer_append(&data, parts[part], FIXTURE_SENT_MAX));
+            fixture_open(4);
+            struct conn *conn = fixture_conn(shards);
+            /* Whole batches, so that all requests of one have room for hashes, and keys are expected to repeat. */
+            receive(conn, eight, sizeof eight - 1);
+            for (int times = 0; times < 3; times++) receive(conn, cases[i].alike.data, cases[i].alike.len);
+            sent.len = 0;
+            shards->head_repeats = true;
+            for (size_t at = 0; at < data.len && !(conn->client.flags & CLIENT_CLOSE_AFTER_REPLY);
+                 at += piece)
+                receive(conn, data.data + at, data.len - at < piece ? data.len - at : piece);
+            size_t ahead = cases[i].alike.data == cases[0].alike.data ? strlen(":4\r\n:5\r\n")
+                                                                      : strlen(":8\r\n:10\r\n");
+            CHECK(sent.len > ahead);
+            CHECK_BYTES(((struct bytes){sent.data + ahead, sent.len - ahead}), cases[i].replies);
+            buffer_free(&sent);
+            fixture_conn_close(conn);
+            fixture_close();
+            buffer_free(&data);
+        }
+}
+
 /* The head is the shard's, not the connection's. */
 static void one_connection_s_requests_do_not_show_in_another_s(void) {
     fixture_open(4);
@@ -277,6 +339,7 @@ int main(void) {
     RUN(subcommands_of_a_container_are_told_apart);
     RUN(another_count_of_arguments_is_another_request);
     RUN(a_known_beginning_does_not_excuse_what_follows);
+    RUN(requests_of_one_key_are_told_apart_from_what_looks_like_them);
     RUN(one_connection_s_requests_do_not_show_in_another_s);
     RUN(empty_requests_have_no_reply);
     RUN(a_record_begins_where_its_request_does);
