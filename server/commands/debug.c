@@ -101,8 +101,14 @@ static void debug_pause_cron(struct call *call) {
 
 static void debug_stir_connections(struct call *call) {
     int64_t turns;
-    static const struct call_range range = {0, UINT32_MAX, "ERR the number of turns is out of range"};
+    /* Who is asked to leave in the turn in which it came, or in the next, may never be served. */
+    enum { TURNS_LEAST = 3 };
+    static const struct call_range range = {0, UINT32_MAX, "ERR the number of turns must be 0 or at least 3"};
     if (!call_int_range_or_reply(call, 2, range, &turns)) return;
+    if (turns && turns < TURNS_LEAST) {
+        reply_error(call->reply, range.error);
+        return;
+    }
     clients_stir_turns = (uint32_t)turns;
     reply_ok(call->reply);
 }

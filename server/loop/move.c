@@ -94,6 +94,7 @@ static void leave(struct conn *conn, unsigned target) {
     slots_give(&shard->slots, conn);
     count(target, 1);
     count(shard->index, UINT32_MAX);
+    shard->spread.begun = true;
     send_to(shard, moved, target);
 }
 
@@ -112,6 +113,8 @@ static void go_on(struct conn *conn) {
         stay(conn);
     } else {
         io_receive_stop(&shard->io, &conn->socket); /* there may have been no room to ask for that */
+        /* Nobody tells of the end of such a send, and with no receive under way of nothing else either. */
+        if (!io_is_receiving(&conn->socket) && io_is_sending_quickly(&conn->socket)) conn_wants_turn(conn);
     }
 }
 

@@ -227,7 +227,6 @@ static void consider(struct conn *conn) {
     if (!s->surplus || conn->flags & CONN_LEAVING || !conn_may_move(conn) || keeps(s, conn)) return;
     if (conn->shard->moves.count >= MOVES_MOST) return;
     move_begin(conn);
-    s->begun = true;
     s->surplus--;
 }
 

@@ -29,7 +29,7 @@ struct spread {
     unsigned rounds;    /* to come, for those that could not leave yet */
     uint64_t again_us;  /* monotonic: when the next one may begin, */
     uint64_t gap_us;    /* so long after the last one */
-    bool begun;         /* somebody was asked to leave in that */
+    bool begun;         /* somebody has left since that began */
     uint64_t evened_us; /* monotonic: when a full shard may look whether others have fewer */
     unsigned kept, of;  /* of connections that are alike so many stay, */
     unsigned dealt[2];  /* ... and how it stands: of idle ones, of busy ones */

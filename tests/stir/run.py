@@ -26,6 +26,7 @@ SIZES = (1, 16, 500, 5000, 20_000, 64 << 10, 300_000, 8 << 20)
 WEIGHTS = (20, 20, 20, 10, 6, 4, 2, 0.3)
 PIPELINE_MOST = 40
 MOVES_LEAST = 200
+LATE_S = 0.03
 
 
 class Failed(Exception):
@@ -209,6 +210,27 @@ def stirred(options):
             print("stirred: %s, %d moves" % (", ".join("%d %s" % (n, what) for what, n in sorted(scene.done.items())), moved), flush=True)
 
 
+# ---- Nobody else -----------------------------------------------------------------------------------------------------
+
+
+def alone(options):
+    """Where nothing else wakes a shard, what leaves it has come to rest all the same. (It did not where a large argument's receive had
+    ended by itself and the reply was on its way: each such move took the 50 ms in which a connection comes to rest, or stays.)"""
+    with Server("--enable-debug-command", "yes", shards=2) as server:
+        with server.client() as client:
+            check(client.call("DEBUG", "STIR-CONNECTIONS", "33") == "OK", "no stirring")
+            moved, late, deadline = 0, 0, Deadline("40 moves", 120)
+            while moved < 40:
+                for _ in range(100):
+                    begun = time.monotonic()
+                    check(client.call("SET", "k", "x" * 100_000) == "OK", "no OK")
+                    late += time.monotonic() - begun > LATE_S * TIME_SCALE
+                moved = info(client, "connections_moved")
+                deadline.left()
+            check(late * 4 < moved, "%d replies were late in %d moves" % (late, moved))
+            print("alone: %d moves, %d late replies" % (moved, late), flush=True)
+
+
 # ---- Left to itself --------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +287,7 @@ def main():
     try:
         stirred(options)
         if not options.plant:
+            alone(options)
             left_to_itself(options)
     except Failed as failed:
         sys.exit("FAILED: %s" % failed)
