@@ -32,7 +32,7 @@ static void wait_for_room(int error) {
 
 /* All stripes are held. */
 static bool begin(bool from_files) {
-    assert(!aof_log.begun && !aof_log.on && journal_next() == 0);
+    assert(!aof_log.begun && !aof_log_is_on() && journal_next() == 0);
     if (!config.appendonly) return true;
     int error = make_files(!from_files, clock_unix_ms());
     if (error && !aof_log.files.lacks_room) return false;
@@ -40,7 +40,7 @@ static bool begin(bool from_files) {
         wait_for_room(error);
     else if (!writer_begin(&aof_log.writer, aof_log.files.incr_path))
         return false;
-    aof_log.on = true;
+    aof_log.state = AOF_LOG_LISTED;
     journal_switch(true);
     if (policy_holds()) journal_switch_hold(true);
     if (!error) log_notice("Changes are appended to %s", aof_log.files.incr_path);
@@ -89,7 +89,7 @@ static void give_up(struct writer *writer) {
 void aof_switch_again(int64_t now_ms) {
     struct writer *writer = &aof_log.writer;
     assert(aof_rewrite_is_barred() && writer->waits);
-    if (aof_log.on)
+    if (aof_log_is_on())
         try_again(writer, now_ms);
     else
         give_up(writer);
@@ -101,8 +101,7 @@ static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     if (make_files(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
-    aof_log.waits = false;
-    aof_log.on = true; /* before the cut, as the thread may fail at that */
+    aof_log.state = AOF_LOG_LISTED; /* before the cut, as the thread may fail at that */
     aof_rewrite_cut_to(queue, aof_log.files.incr_path);
     return true;
 }
@@ -126,7 +125,7 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
 
 static void switch_off(struct record_queue *queue) {
     assert(journal_listens());
-    aof_log.on = aof_log.waits = false;
+    aof_log.state = AOF_LOG_OFF;
     aof_rewrite_give_up();
     aof_rewrite_cut_to(queue, "");
     journal_switch(false);
@@ -136,9 +135,9 @@ static void switch_off(struct record_queue *queue) {
 bool aof_switch_follow(struct record_queue *queue, int64_t unix_ms) {
     bool ok = true;
     if (!aof_log.begun) return true; /* data are loaded yet; then it looks at the options */
-    if (config.appendonly && !aof_log.on)
+    if (config.appendonly && !aof_log_is_on())
         ok = switch_on(queue, unix_ms);
-    else if (!config.appendonly && aof_log.on)
+    else if (!config.appendonly && aof_log_is_on())
         switch_off(queue);
     bool holds = ok && policy_holds();
     if (holds != journal_holds()) journal_switch_hold(holds);
@@ -151,7 +150,7 @@ bool aof_switch_follow(struct record_queue *queue, int64_t unix_ms) {
 bool aof_switch_list_first(void) {
     const char *name = aof_log.writer.name;
     if (make_files(true, clock_unix_ms())) return false;
-    aof_log.waits = false;
+    aof_log.state = AOF_LOG_LISTED;
     if (name[0]) (void)aof_log.files.disk->unlink(aof_log.files.disk, name);
     return true;
 }
