@@ -80,9 +80,7 @@ void aof_files_fall_back(struct aof_files *files) {
 /* ---- Sizes ---------------------------------------------------------------------------------------- */
 
 /* Bytes, or a negative errno. */
-static int64_t size_of(const struct aof_files *files, const char *name) {
-    char path[MANIFEST_PATH_SIZE];
-    if (!path_of(path, name)) return -ENAMETOOLONG;
+static int64_t size_at(const struct aof_files *files, const char *path) {
     int file = files->disk->open(files->disk, path, DISK_READ);
     if (file < 0) return file;
     int64_t size = files->disk->size(files->disk, file);
@@ -90,12 +88,18 @@ static int64_t size_of(const struct aof_files *files, const char *name) {
     return size;
 }
 
-void aof_files_measure(const struct aof_files *files, uint64_t *base, uint64_t *others) {
-    const struct manifest_file *last = manifest_last(&files->manifest);
+static int64_t size_of(const struct aof_files *files, const char *name) {
+    char path[MANIFEST_PATH_SIZE];
+    return path_of(path, name) ? size_at(files, path) : -ENAMETOOLONG;
+}
+
+void aof_files_measure(const struct aof_files *files, const char *but, uint64_t *base, uint64_t *others) {
+    char path[MANIFEST_PATH_SIZE];
     *base = *others = 0;
     for (size_t i = 0; i < files->manifest.count; i++) {
         const struct manifest_file *file = &files->manifest.files[i];
-        int64_t size = file == last || file->type == MANIFEST_HISTORY ? 0 : size_of(files, file->name);
+        bool counts = file->type != MANIFEST_HISTORY && path_of(path, file->name) && strcmp(path, but) != 0;
+        int64_t size = counts ? size_at(files, path) : 0;
         if (size <= 0) continue;
         *others += (uint64_t)size;
         if (file->type == MANIFEST_BASE) *base = (uint64_t)size;

@@ -83,7 +83,7 @@ void aof_files_drop_base(struct aof_files *files);
 
 /* Deletes history. What could not be deleted stays in the manifest, and is tried again at the next rewrite. */
 void aof_files_delete_history(struct aof_files *files);
-/* In bytes: the base (0: there is none), and all files that are listed but the last incremental one, which grows. */
-void aof_files_measure(const struct aof_files *files, uint64_t *base, uint64_t *others);
+/* In bytes: the base (0: there is none), and all files that are listed but the one of the path `but`, which grows. */
+void aof_files_measure(const struct aof_files *files, const char *but, uint64_t *base, uint64_t *others);
 
 #endif

@@ -68,11 +68,13 @@ static inline enum writer_policy aof_log_policy(void) {
     return chosen == CONFIG_EVERYSEC ? WRITER_EVERYSEC : WRITER_NO;
 }
 
-/* A file has grown beyond its base, whatever was appended by earlier runs: notes what that is. Not under the mutex. */
-static inline void aof_log_note_sizes(void) {
-    uint64_t base, others;
+/* A file has grown beyond its base, whatever was appended by earlier runs: notes what that is. `path` is the file's that is
+ * being written, and whose size the writer knows. Where the manifest could not be read the figures stay as they are. Not
+ * under the mutex. */
+static inline void aof_log_note_sizes(const char *path) {
+    uint64_t base = aof_log.base_size, others = aof_log.other_size;
     mutex_lock(&aof_log.files.mutex);
-    aof_files_measure(&aof_log.files, &base, &others);
+    if (aof_log.files.manifest.count) aof_files_measure(&aof_log.files, path, &base, &others);
     mutex_unlock(&aof_log.files.mutex);
     aof_log.base_size = base;
     aof_log.other_size = others;

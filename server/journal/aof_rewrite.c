@@ -246,7 +246,7 @@ static bool list_or_drop(struct aof_files *files) {
     bool ok = rewrite.saved && !rewrite.cancelled && list_saved(files);
     if (!ok && rewrite.saved) aof_files_drop_base(files);
     mutex_unlock(&files->mutex);
-    if (ok) aof_log_note_sizes();
+    if (ok) aof_log_note_sizes(aof_log.writer.name);
     if (!ok && !aof_log_is_on()) aof_files_drop_unlisted(files);
     return ok;
 }
@@ -325,7 +325,7 @@ int64_t aof_rewrite_turn(int64_t now_ms) {
     take_step(before, now_ms);
     if (step_now() != before) return now_ms;
     if (before == STEP_READY) return now_ms + READY_MS;
-    return before == STEP_NONE && needs_base() ? rewrite.may_begin_ms : WRITER_NEVER;
+    return before == STEP_NONE && (needs_base() || has_grown()) ? rewrite.may_begin_ms : WRITER_NEVER;
 }
 
 /* ---- Who switches the log on or off --------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 /* As aof_files_make. What is written to these files is theirs from now on. */
 static int make_files(bool anew, int64_t unix_ms) {
     int error = aof_files_make(&aof_log.files, anew, unix_ms);
-    if (!error || aof_log.files.lacks_room) aof_log_note_sizes();
+    if (!error || aof_log.files.lacks_room) aof_log_note_sizes(aof_log.files.incr_path);
     return error;
 }
 
@@ -71,7 +71,7 @@ static int list_incr(struct aof_files *files) {
 
 static void try_again(struct writer *writer, int64_t now_ms) {
     int error = list_incr(&aof_log.files);
-    if (!error) aof_log_note_sizes();
+    if (!error) aof_log_note_sizes(aof_log.files.incr_path);
     if (!error && !writer_begin(writer, aof_log.files.incr_path)) error = writer->error;
     if (error)
         writer_wait(writer, aof_log.files.incr_path, error, now_ms);

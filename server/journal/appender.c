@@ -185,6 +185,11 @@ static void follow_options(struct writer *writer) {
     writer->unix_s = clock_unix_ms() / 1000;
 }
 
+/* Behind a cut the file before is one of the others, whatever becomes of the rewrite that the cut was for. */
+static void follow_cut(const struct writer *writer, uint64_t begun) {
+    if (writer->begun != begun && writer->name[0]) aof_log_note_sizes(writer->name);
+}
+
 /* While it makes files what is not written grows older, and nobody else tells of it. */
 static int64_t rewrite_turn(int64_t now_ms) {
     atomic_store(&appender.left_since_ms, appender.left_ms);
@@ -198,8 +203,10 @@ int64_t appender_turn(int64_t now_ms) {
     follow_options(writer);
     writer->abandons |= writer->error && !aof_log_is_on(); /* its last cut is there, or about to be */
     if (aof_rewrite_is_barred() && (now_ms >= writer->retry_ms || !aof_log_is_on())) aof_switch_again(now_ms);
+    uint64_t begun = writer->begun;
     int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
+    follow_cut(writer, begun);
     if (appender_fatal()) return WRITER_NEVER;
     int64_t step_ms = rewrite_turn(now_ms);
     make_room(now_ms);
