@@ -56,7 +56,8 @@ int aof_files_read(struct aof_files *files) {
     struct manifest_place at = place();
     manifest_free(&files->manifest);
     int error = manifest_read(&files->manifest, files->disk, &at, why);
-    if (error && error != -ENOENT) {
+    files->unread = error && error != -ENOENT;
+    if (files->unread) {
         log_warning("Cannot read the manifest of the append-only file: %s", why);
         return error;
     }
@@ -138,6 +139,13 @@ int aof_files_make_incr(struct aof_files *files) {
 int aof_files_list_incr(struct aof_files *files) {
     int error = create_incr(files);
     return error ? error : aof_files_write(files);
+}
+
+void aof_files_drop_incr(struct aof_files *files) {
+    const struct manifest_file *last = manifest_last(&files->manifest);
+    char path[MANIFEST_PATH_SIZE];
+    bool listed = last && path_of(path, last->name) && strcmp(path, files->incr_path) == 0;
+    if (!listed && !files->unread) (void)files->disk->unlink(files->disk, files->incr_path);
 }
 
 /* The last run's file, where nothing came to be in it, is as good as a new one. */

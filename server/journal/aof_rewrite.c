@@ -123,13 +123,16 @@ static void note_end(bool ok, int64_t now_ms) {
 static int prepare(struct aof_files *files) {
     enum aof_log_state state = aof_log.state; /* who switches the log off meanwhile gives this rewrite up */
     bool on = state != AOF_LOG_OFF;
+    uint64_t given = files->given_incr;
     int error = on && files->manifest.count ? 0 : aof_files_read(files);
     if (!error) error = aof_files_make_directory(files);
     if (!error) error = aof_files_name_base(files);
     if (!error && on) error = aof_files_make_incr(files);
     if (!error && state == AOF_LOG_LISTED) error = aof_files_write(files);
     rewrite.first_incr = files->manifest.incr_seq + (on ? 0 : 1);
-    if (error) aof_files_fall_back(files);
+    if (!error) return 0;
+    aof_files_fall_back(files);
+    if (files->given_incr != given) aof_files_drop_incr(files); /* no cut leads into it */
     return error;
 }
 

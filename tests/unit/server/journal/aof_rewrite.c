@@ -105,10 +105,13 @@ static void a_rewrite_that_fails_leaves_the_files_in_use(void) {
             for (unsigned i = 2; i < 6; i++) log_turns(5000 + i * WRITER_RETRY_MS);
             CHECK(appender_figures().write_ok && !refused);
             check_files_in_use(call);
+            /* The next base takes the name of the one that is left where the directory could not be synced. */
+            bool leaves = call == DISK_UNLINKS || call == DISK_SYNCS_DIRECTORY;
+            CHECK(leaves || !log_has_strays());
             disk_mend(&disk);
             EXPECT("bgrewriteaof\n", "+Background append only file rewriting started\r\n");
             log_turns(20000);
-            CHECK(appender_figures().rewrite_ok);
+            CHECK(appender_figures().rewrite_ok && (call == DISK_UNLINKS || !log_has_strays()));
             log_stop();
             disk_free(&disk);
             if (!met) break;
