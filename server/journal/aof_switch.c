@@ -1,6 +1,8 @@
 /* aof_switch.c - on, off, and on as soon as there is room. */
 #include "server/journal/aof_switch.h"
 
+#include <string.h>
+
 #include "server/clock.h"
 #include "server/journal/aof_rewrite.h"
 #include "server/journal/journal.h"
@@ -97,17 +99,28 @@ void aof_switch_again(int64_t now_ms) {
 
 /* ---- While the server runs ------------------------------------------------------------------------ */
 
+static void tell_on(const char *path) {
+    log_notice("Changes are appended to %s from now on", path);
+}
+
 static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     if (make_files(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
     aof_log.state = AOF_LOG_LISTED; /* before the cut, as the thread may fail at that */
     aof_rewrite_cut_to(queue, aof_log.files.incr_path);
+    tell_on(aof_log.files.incr_path);
     return true;
 }
 
+/* When the base is begun the claim is no longer this thread's, and neither is the name of the file. */
 static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
-    return aof_files_make_first(&aof_log.files) == 0 && aof_rewrite_first(queue, unix_ms);
+    char path[MANIFEST_PATH_SIZE];
+    if (aof_files_make_first(&aof_log.files)) return false;
+    memcpy(path, aof_log.files.incr_path, sizeof path);
+    bool on = aof_rewrite_first(queue, unix_ms);
+    if (on) tell_on(path);
+    return on;
 }
 
 /* A rewrite that goes on was given up when the log was switched off, or has a base to no file: another one is made. */
@@ -119,7 +132,6 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
     bool at_once = snapshot_is_under_way();
     bool on = at_once ? switch_on_at_once(queue, unix_ms) : switch_on_by_and_by(queue, unix_ms);
     if (at_once || !on) aof_rewrite_release();
-    if (on) log_notice("Changes are appended to %s from now on", aof_log.files.incr_path);
     return on;
 }
 
