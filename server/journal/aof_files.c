@@ -56,7 +56,8 @@ int aof_files_read(struct aof_files *files) {
     struct manifest_place at = place();
     manifest_free(&files->manifest);
     int error = manifest_read(&files->manifest, files->disk, &at, why);
-    if (error && error != -ENOENT) {
+    files->unread = error && error != -ENOENT;
+    if (files->unread) {
         log_warning("Cannot read the manifest of the append-only file: %s", why);
         return error;
     }
@@ -80,9 +81,7 @@ void aof_files_fall_back(struct aof_files *files) {
 /* ---- Sizes ---------------------------------------------------------------------------------------- */
 
 /* Bytes, or a negative errno. */
-static int64_t size_of(const struct aof_files *files, const char *name) {
-    char path[MANIFEST_PATH_SIZE];
-    if (!path_of(path, name)) return -ENAMETOOLONG;
+static int64_t size_at(const struct aof_files *files, const char *path) {
     int file = files->disk->open(files->disk, path, DISK_READ);
     if (file < 0) return file;
     int64_t size = files->disk->size(files->disk, file);
@@ -90,12 +89,18 @@ static int64_t size_of(const struct aof_files *files, const char *name) {
     return size;
 }
 
-void aof_files_measure(const struct aof_files *files, uint64_t *base, uint64_t *others) {
-    const struct manifest_file *last = manifest_last(&files->manifest);
+static int64_t size_of(const struct aof_files *files, const char *name) {
+    char path[MANIFEST_PATH_SIZE];
+    return path_of(path, name) ? size_at(files, path) : -ENAMETOOLONG;
+}
+
+void aof_files_measure(const struct aof_files *files, const char *but, uint64_t *base, uint64_t *others) {
+    char path[MANIFEST_PATH_SIZE];
     *base = *others = 0;
     for (size_t i = 0; i < files->manifest.count; i++) {
         const struct manifest_file *file = &files->manifest.files[i];
-        int64_t size = file == last || file->type == MANIFEST_HISTORY ? 0 : size_of(files, file->name);
+        bool counts = file->type != MANIFEST_HISTORY && path_of(path, file->name) && strcmp(path, but) != 0;
+        int64_t size = counts ? size_at(files, path) : 0;
         if (size <= 0) continue;
         *others += (uint64_t)size;
         if (file->type == MANIFEST_BASE) *base = (uint64_t)size;
@@ -134,6 +139,13 @@ int aof_files_make_incr(struct aof_files *files) {
 int aof_files_list_incr(struct aof_files *files) {
     int error = create_incr(files);
     return error ? error : aof_files_write(files);
+}
+
+void aof_files_drop_incr(struct aof_files *files) {
+    const struct manifest_file *last = manifest_last(&files->manifest);
+    char path[MANIFEST_PATH_SIZE];
+    bool listed = last && path_of(path, last->name) && strcmp(path, files->incr_path) == 0;
+    if (!listed && !files->unread) (void)files->disk->unlink(files->disk, files->incr_path);
 }
 
 /* The last run's file, where nothing came to be in it, is as good as a new one. */

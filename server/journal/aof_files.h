@@ -23,6 +23,7 @@ struct aof_files {
     struct disk *disk;   /* set before anything else */
     struct mutex mutex;  /* its holder may wait for the disk */
     bool quiet;          /* what fails is tried again each second, and was told of once */
+    bool unread;         /* the manifest, when it was tried last: nobody knows what it lists */
     bool lacks_room;     /* aof_files_make has failed for want of room for one more incremental file alone */
     uint64_t given_incr; /* the last number that an incremental file was given, be it listed or not */
     struct manifest manifest; /* without files: it was not read yet, or could not be */
@@ -66,6 +67,8 @@ void aof_files_fall_back(struct aof_files *files);
 
 /* Names the next incremental file, in memory, and makes it, empty and synced. Not listed yet. */
 int aof_files_make_incr(struct aof_files *files);
+/* Deletes the one that was named last, which nothing will be written to, unless it is listed after all, or nobody knows. */
+void aof_files_drop_incr(struct aof_files *files);
 /* Makes the one that was named last, where it is not there, and writes the manifest that lists it. May be tried again. */
 int aof_files_list_incr(struct aof_files *files);
 
@@ -83,7 +86,7 @@ void aof_files_drop_base(struct aof_files *files);
 
 /* Deletes history. What could not be deleted stays in the manifest, and is tried again at the next rewrite. */
 void aof_files_delete_history(struct aof_files *files);
-/* In bytes: the base (0: there is none), and all files that are listed but the last incremental one, which grows. */
-void aof_files_measure(const struct aof_files *files, uint64_t *base, uint64_t *others);
+/* In bytes: the base (0: there is none), and all files that are listed but the one of the path `but`, which grows. */
+void aof_files_measure(const struct aof_files *files, const char *but, uint64_t *base, uint64_t *others);
 
 #endif

@@ -28,19 +28,30 @@ struct aof_log_server {
     const struct writer_padding *padding; /* another one than the usual; or NULL */
 };
 
+/* One word, since it is read by threads that hold no stripes: of two words, whether the log is on and whether its file is
+ * listed, they might see the one of before a change and the other of behind it, and take a file for listed that is not. */
+enum aof_log_state {
+    AOF_LOG_OFF,
+    AOF_LOG_WAITS, /* it was switched on, and its first base is not there yet: its file is not listed */
+    AOF_LOG_LISTED,
+};
+
 struct aof_log {
     const struct aof_log_server *server; /* fixed */
     struct aof_files files;              /* under its mutex; its disk is fixed */
     struct writer writer; /* the journal's thread's; before there is one, who begins the log's */
     bool refused;         /* the same; what `refuse` was told last */
     _Atomic bool begun; /* what is there from the beginning is there; set under all stripes, and not again */
-    _Atomic bool on;    /* set under all stripes */
-    _Atomic bool waits; /* it was switched on, and its first base is not there yet: its file is not listed.
-                         * Set under all stripes, and by the thread when it is */
-    _Atomic int error;  /* of the writer: a negative errno, or 0 */
+    _Atomic enum aof_log_state
+        state;         /* set under all stripes; AOF_LOG_LISTED behind AOF_LOG_WAITS by the thread */
+    _Atomic int error; /* of the writer: a negative errno, or 0 */
     _Atomic uint64_t base_size, other_size; /* bytes: aof_files_measure */
 };
 extern struct aof_log aof_log;
+
+static inline bool aof_log_is_on(void) {
+    return aof_log.state != AOF_LOG_OFF;
+}
 
 /* Rung when the thread has something to do: */
 extern struct bell aof_log_bell;
@@ -57,11 +68,13 @@ static inline enum writer_policy aof_log_policy(void) {
     return chosen == CONFIG_EVERYSEC ? WRITER_EVERYSEC : WRITER_NO;
 }
 
-/* A file has grown beyond its base, whatever was appended by earlier runs: notes what that is. Not under the mutex. */
-static inline void aof_log_note_sizes(void) {
-    uint64_t base, others;
+/* A file has grown beyond its base, whatever was appended by earlier runs: notes what that is. `path` is the file's that is
+ * being written, and whose size the writer knows. Where the manifest could not be read the figures stay as they are. Not
+ * under the mutex. */
+static inline void aof_log_note_sizes(const char *path) {
+    uint64_t base = aof_log.base_size, others = aof_log.other_size;
     mutex_lock(&aof_log.files.mutex);
-    aof_files_measure(&aof_log.files, &base, &others);
+    if (aof_log.files.manifest.count) aof_files_measure(&aof_log.files, path, &base, &others);
     mutex_unlock(&aof_log.files.mutex);
     aof_log.base_size = base;
     aof_log.other_size = others;

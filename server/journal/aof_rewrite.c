@@ -121,13 +121,18 @@ static void note_end(bool ok, int64_t now_ms) {
 /* The next file is made and listed before anything is to go into it. Where the log's own first one is not listed, neither is
  * this: both are with the base. */
 static int prepare(struct aof_files *files) {
-    int error = aof_log.on && files->manifest.count ? 0 : aof_files_read(files);
+    enum aof_log_state state = aof_log.state; /* who switches the log off meanwhile gives this rewrite up */
+    bool on = state != AOF_LOG_OFF;
+    uint64_t given = files->given_incr;
+    int error = on && files->manifest.count ? 0 : aof_files_read(files);
     if (!error) error = aof_files_make_directory(files);
     if (!error) error = aof_files_name_base(files);
-    if (!error && aof_log.on) error = aof_files_make_incr(files);
-    if (!error && aof_log.on && !aof_log.waits) error = aof_files_write(files);
-    rewrite.first_incr = files->manifest.incr_seq + (aof_log.on ? 0 : 1);
-    if (error) aof_files_fall_back(files);
+    if (!error && on) error = aof_files_make_incr(files);
+    if (!error && state == AOF_LOG_LISTED) error = aof_files_write(files);
+    rewrite.first_incr = files->manifest.incr_seq + (on ? 0 : 1);
+    if (!error) return 0;
+    aof_files_fall_back(files);
+    if (files->given_incr != given) aof_files_drop_incr(files); /* no cut leads into it */
     return error;
 }
 
@@ -159,11 +164,11 @@ void aof_rewrite_cut_to(struct record_queue *queue, const char *path) {
 static void cut(void *context) {
     (void)context;
     if (rewrite.switches_on) {
-        assert(!journal_listens() && !aof_log.on);
+        assert(!journal_listens() && !aof_log_is_on());
         journal_switch(true);
-        aof_log.on = true;
+        aof_log.state = AOF_LOG_WAITS;
     }
-    if (aof_log.on) aof_rewrite_cut_to(rewrite.queue, aof_log.files.incr_path);
+    if (aof_log_is_on()) aof_rewrite_cut_to(rewrite.queue, aof_log.files.incr_path);
     step_to(STEP_SAVING);
 }
 
@@ -208,20 +213,24 @@ bool aof_rewrite_cut(struct record_queue *queue, int64_t unix_ms) {
 }
 
 bool aof_rewrite_first(struct record_queue *queue, int64_t unix_ms) {
-    assert(step_now() == STEP_SAVING && !aof_log.on);
+    assert(step_now() == STEP_SAVING && !aof_log_is_on());
     rewrite.first_incr = aof_log.files.manifest.incr_seq;
     rewrite.cancelled = false;
     rewrite.switches_on = true;
     rewrite.begun_ms = (int64_t)(clock_monotonic_us() / 1000);
     rewrite.begun++;
-    aof_log.waits = true;
     bool started = start_base(queue, unix_ms);
     rewrite.switches_on = false;
-    if (!started) aof_log.waits = false;
     return started;
 }
 
 /* ---- The end -------------------------------------------------------------------------------------- */
+
+/* An executor may switch the log off at this moment. */
+static void note_listed(void) {
+    enum aof_log_state waits = AOF_LOG_WAITS;
+    (void)atomic_compare_exchange_strong(&aof_log.state, &waits, AOF_LOG_LISTED);
+}
 
 /* Under the mutex. */
 static bool list_saved(struct aof_files *files) {
@@ -230,7 +239,7 @@ static bool list_saved(struct aof_files *files) {
         aof_files_fall_back(files);
         return false;
     }
-    aof_log.waits = false;
+    note_listed();
     aof_files_delete_history(files);
     return true;
 }
@@ -240,15 +249,15 @@ static bool list_or_drop(struct aof_files *files) {
     bool ok = rewrite.saved && !rewrite.cancelled && list_saved(files);
     if (!ok && rewrite.saved) aof_files_drop_base(files);
     mutex_unlock(&files->mutex);
-    if (ok) aof_log_note_sizes();
-    if (!ok && !aof_log.on) aof_files_drop_unlisted(files);
+    if (ok) aof_log_note_sizes(aof_log.writer.name);
+    if (!ok && !aof_log_is_on()) aof_files_drop_unlisted(files);
     return ok;
 }
 
 static void end(int64_t now_ms) {
     assert(rewrite.first_incr > 0 && aof_log.files.base_name[0]);
     bool ok = list_or_drop(&aof_log.files);
-    if (ok && aof_log.on) writer_has_base(&aof_log.writer);
+    if (ok && aof_log_is_on()) writer_has_base(&aof_log.writer);
     if (aof_log.writer.doubt)
         rewrite.may_begin_ms = now_ms + AGAIN_MS; /* what follows could not be synced either */
     if (ok)
@@ -268,19 +277,19 @@ static bool has_grown(void) {
     uint64_t size = aof_log.other_size + aof_log.writer.size,
              base = aof_log.base_size ? aof_log.base_size : 1;
     int64_t percentage = config.auto_aof_rewrite_percentage;
-    if (!percentage || !aof_log.on || size <= (uint64_t)config.auto_aof_rewrite_min_size || size < base)
+    if (!percentage || !aof_log_is_on() || size <= (uint64_t)config.auto_aof_rewrite_min_size || size < base)
         return false;
     return (size - base) / base >= (uint64_t)percentage / 100 &&
            (double)(size - base) * 100 >= (double)base * (double)percentage;
 }
 
 bool aof_rewrite_needs_first(void) {
-    return aof_log.on && aof_log.waits;
+    return aof_log.state == AOF_LOG_WAITS;
 }
 
 /* The first one has failed, or what is in the files is in doubt. */
 static bool needs_base(void) {
-    return aof_rewrite_needs_first() || (aof_log.on && aof_log.writer.doubt);
+    return aof_rewrite_needs_first() || (aof_log_is_on() && aof_log.writer.doubt);
 }
 
 /* One that has to wait for its time is told of once. */
@@ -308,7 +317,7 @@ static void take_step(enum step step, int64_t now_ms) {
         break;
     case STEP_SAVING: break;
     case STEP_SAVED:
-        if (aof_log.on || aof_log.writer.written == journal_next()) end(now_ms);
+        if (aof_log_is_on() || aof_log.writer.written == journal_next()) end(now_ms);
         break;
     case STEP_BARRED: break;
     }
@@ -319,7 +328,7 @@ int64_t aof_rewrite_turn(int64_t now_ms) {
     take_step(before, now_ms);
     if (step_now() != before) return now_ms;
     if (before == STEP_READY) return now_ms + READY_MS;
-    return before == STEP_NONE && needs_base() ? rewrite.may_begin_ms : WRITER_NEVER;
+    return before == STEP_NONE && (needs_base() || has_grown()) ? rewrite.may_begin_ms : WRITER_NEVER;
 }
 
 /* ---- Who switches the log on or off --------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* aof_switch.c - on, off, and on as soon as there is room. */
 #include "server/journal/aof_switch.h"
 
+#include <string.h>
+
 #include "server/clock.h"
 #include "server/journal/aof_rewrite.h"
 #include "server/journal/journal.h"
@@ -11,7 +13,7 @@
 /* As aof_files_make. What is written to these files is theirs from now on. */
 static int make_files(bool anew, int64_t unix_ms) {
     int error = aof_files_make(&aof_log.files, anew, unix_ms);
-    if (!error || aof_log.files.lacks_room) aof_log_note_sizes();
+    if (!error || aof_log.files.lacks_room) aof_log_note_sizes(aof_log.files.incr_path);
     return error;
 }
 
@@ -32,7 +34,7 @@ static void wait_for_room(int error) {
 
 /* All stripes are held. */
 static bool begin(bool from_files) {
-    assert(!aof_log.begun && !aof_log.on && journal_next() == 0);
+    assert(!aof_log.begun && !aof_log_is_on() && journal_next() == 0);
     if (!config.appendonly) return true;
     int error = make_files(!from_files, clock_unix_ms());
     if (error && !aof_log.files.lacks_room) return false;
@@ -40,7 +42,7 @@ static bool begin(bool from_files) {
         wait_for_room(error);
     else if (!writer_begin(&aof_log.writer, aof_log.files.incr_path))
         return false;
-    aof_log.on = true;
+    aof_log.state = AOF_LOG_LISTED;
     journal_switch(true);
     if (policy_holds()) journal_switch_hold(true);
     if (!error) log_notice("Changes are appended to %s", aof_log.files.incr_path);
@@ -71,7 +73,7 @@ static int list_incr(struct aof_files *files) {
 
 static void try_again(struct writer *writer, int64_t now_ms) {
     int error = list_incr(&aof_log.files);
-    if (!error) aof_log_note_sizes();
+    if (!error) aof_log_note_sizes(aof_log.files.incr_path);
     if (!error && !writer_begin(writer, aof_log.files.incr_path)) error = writer->error;
     if (error)
         writer_wait(writer, aof_log.files.incr_path, error, now_ms);
@@ -89,7 +91,7 @@ static void give_up(struct writer *writer) {
 void aof_switch_again(int64_t now_ms) {
     struct writer *writer = &aof_log.writer;
     assert(aof_rewrite_is_barred() && writer->waits);
-    if (aof_log.on)
+    if (aof_log_is_on())
         try_again(writer, now_ms);
     else
         give_up(writer);
@@ -97,18 +99,28 @@ void aof_switch_again(int64_t now_ms) {
 
 /* ---- While the server runs ------------------------------------------------------------------------ */
 
+static void tell_on(const char *path) {
+    log_notice("Changes are appended to %s from now on", path);
+}
+
 static bool switch_on_at_once(struct record_queue *queue, int64_t unix_ms) {
     if (make_files(true, unix_ms)) return false;
     assert(!journal_listens());
     journal_switch(true);
-    aof_log.waits = false;
-    aof_log.on = true; /* before the cut, as the thread may fail at that */
+    aof_log.state = AOF_LOG_LISTED; /* before the cut, as the thread may fail at that */
     aof_rewrite_cut_to(queue, aof_log.files.incr_path);
+    tell_on(aof_log.files.incr_path);
     return true;
 }
 
+/* When the base is begun the claim is no longer this thread's, and neither is the name of the file. */
 static bool switch_on_by_and_by(struct record_queue *queue, int64_t unix_ms) {
-    return aof_files_make_first(&aof_log.files) == 0 && aof_rewrite_first(queue, unix_ms);
+    char path[MANIFEST_PATH_SIZE];
+    if (aof_files_make_first(&aof_log.files)) return false;
+    memcpy(path, aof_log.files.incr_path, sizeof path);
+    bool on = aof_rewrite_first(queue, unix_ms);
+    if (on) tell_on(path);
+    return on;
 }
 
 /* A rewrite that goes on was given up when the log was switched off, or has a base to no file: another one is made. */
@@ -120,13 +132,12 @@ static bool switch_on(struct record_queue *queue, int64_t unix_ms) {
     bool at_once = snapshot_is_under_way();
     bool on = at_once ? switch_on_at_once(queue, unix_ms) : switch_on_by_and_by(queue, unix_ms);
     if (at_once || !on) aof_rewrite_release();
-    if (on) log_notice("Changes are appended to %s from now on", aof_log.files.incr_path);
     return on;
 }
 
 static void switch_off(struct record_queue *queue) {
     assert(journal_listens());
-    aof_log.on = aof_log.waits = false;
+    aof_log.state = AOF_LOG_OFF;
     aof_rewrite_give_up();
     aof_rewrite_cut_to(queue, "");
     journal_switch(false);
@@ -136,9 +147,9 @@ static void switch_off(struct record_queue *queue) {
 bool aof_switch_follow(struct record_queue *queue, int64_t unix_ms) {
     bool ok = true;
     if (!aof_log.begun) return true; /* data are loaded yet; then it looks at the options */
-    if (config.appendonly && !aof_log.on)
+    if (config.appendonly && !aof_log_is_on())
         ok = switch_on(queue, unix_ms);
-    else if (!config.appendonly && aof_log.on)
+    else if (!config.appendonly && aof_log_is_on())
         switch_off(queue);
     bool holds = ok && policy_holds();
     if (holds != journal_holds()) journal_switch_hold(holds);
@@ -151,7 +162,7 @@ bool aof_switch_follow(struct record_queue *queue, int64_t unix_ms) {
 bool aof_switch_list_first(void) {
     const char *name = aof_log.writer.name;
     if (make_files(true, clock_unix_ms())) return false;
-    aof_log.waits = false;
+    aof_log.state = AOF_LOG_LISTED;
     if (name[0]) (void)aof_log.files.disk->unlink(aof_log.files.disk, name);
     return true;
 }

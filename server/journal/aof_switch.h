@@ -7,7 +7,7 @@
  *
  * Switched on while the server runs, it begins with a base of what is there. Where another snapshot is under way that is
  * written at once, with nobody served meanwhile, else in the background; until it is listed no start would load what is
- * written (aof_log.waits). Switched off, the log ends with a cut into no file: what is behind it is recorded nowhere. */
+ * written (AOF_LOG_WAITS). Switched off, the log ends with a cut into no file: what is behind it is recorded nowhere. */
 #ifndef KEVY_SERVER_JOURNAL_AOF_SWITCH_H
 #define KEVY_SERVER_JOURNAL_AOF_SWITCH_H
 

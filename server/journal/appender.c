@@ -26,7 +26,7 @@ static struct {
     int64_t left_ms;     /* of which none is older */
     struct {
         uint64_t synced;
-        bool on, waits;
+        enum aof_log_state state;
     } told; /* of what those have heard who wait for the disk */
     /* For anybody. */
     _Atomic int64_t since_ms; /* what is not synced is not older; WRITER_NEVER: all is */
@@ -61,7 +61,7 @@ static void forget_all(void) {
     appender.synced = appender.written = appender.delayed = 0;
     aof_log.error = 0;
     aof_log.refused = false;
-    aof_log.waits = false;
+    aof_log.state = AOF_LOG_OFF;
 }
 
 bool appender_open(struct disk *disk, const struct aof_log_server *server, unsigned executors) {
@@ -85,7 +85,8 @@ void appender_close(void) {
     writer_close(&aof_log.writer);
     aof_files_close(&aof_log.files);
     journal_close();
-    aof_log.on = aof_log.begun = false;
+    aof_log.state = AOF_LOG_OFF;
+    aof_log.begun = false;
 }
 
 /* ---- How old changes are, and whether there is room for more -------------------------------------- */
@@ -163,11 +164,10 @@ static int64_t write_turn(struct writer *writer, int64_t now_ms) {
 
 /* Told before it is looked who is counted, as those count themselves before they look. */
 static void tell_waiting(void) {
-    bool on = aof_log.on, waits = aof_log.waits;
+    enum aof_log_state state = aof_log.state;
     uint64_t synced = appender.synced;
-    if (on == appender.told.on && waits == appender.told.waits && synced == appender.told.synced) return;
-    appender.told.on = on;
-    appender.told.waits = waits;
+    if (state == appender.told.state && synced == appender.told.synced) return;
+    appender.told.state = state;
     appender.told.synced = synced;
     atomic_fetch_add(&appender_news_count, 1);
     if (atomic_load(&awaiting)) aof_log.server->wake();
@@ -185,6 +185,11 @@ static void follow_options(struct writer *writer) {
     writer->unix_s = clock_unix_ms() / 1000;
 }
 
+/* Behind a cut the file before is one of the others, whatever becomes of the rewrite that the cut was for. */
+static void follow_cut(const struct writer *writer, uint64_t begun) {
+    if (writer->begun != begun && writer->name[0]) aof_log_note_sizes(writer->name);
+}
+
 /* While it makes files what is not written grows older, and nobody else tells of it. */
 static int64_t rewrite_turn(int64_t now_ms) {
     atomic_store(&appender.left_since_ms, appender.left_ms);
@@ -196,10 +201,12 @@ static int64_t rewrite_turn(int64_t now_ms) {
 int64_t appender_turn(int64_t now_ms) {
     struct writer *writer = &aof_log.writer;
     follow_options(writer);
-    writer->abandons |= writer->error && !aof_log.on; /* its last cut is there, or about to be */
-    if (aof_rewrite_is_barred() && (now_ms >= writer->retry_ms || !aof_log.on)) aof_switch_again(now_ms);
+    writer->abandons |= writer->error && !aof_log_is_on(); /* its last cut is there, or about to be */
+    if (aof_rewrite_is_barred() && (now_ms >= writer->retry_ms || !aof_log_is_on())) aof_switch_again(now_ms);
+    uint64_t begun = writer->begun;
     int64_t due_ms = write_turn(writer, now_ms);
     tell_figures();
+    follow_cut(writer, begun);
     if (appender_fatal()) return WRITER_NEVER;
     int64_t step_ms = rewrite_turn(now_ms);
     make_room(now_ms);
@@ -245,7 +252,7 @@ static bool await_written(void) {
 }
 
 struct disk *appender_keep_files(void) {
-    if (!journal_queue_count() || !aof_log.begun || aof_log.waits) {
+    if (!journal_queue_count() || !aof_log.begun || aof_log.state == AOF_LOG_WAITS) {
         log_warning("The append-only file cannot be read: it is not complete yet");
         return NULL;
     }
@@ -264,11 +271,11 @@ void appender_give_files(void) {
 /* ---- What is on the disk -------------------------------------------------------------------------- */
 
 bool appender_is_on(void) {
-    return aof_log.on;
+    return aof_log_is_on();
 }
 
 bool appender_has_synced(uint64_t ticket) {
-    return aof_log.on && !aof_log.waits && appender.synced >= ticket;
+    return aof_log.state == AOF_LOG_LISTED && appender.synced >= ticket;
 }
 
 void appender_await(void) {
@@ -286,7 +293,7 @@ struct appender_figures appender_figures(void) {
     struct aof_rewrite_figures rewrite = aof_rewrite_figures();
     bool waits = rewrite.asked && snapshot_is_under_way(),
          loads = !aof_log.begun && journal_queue_count() && config.appendonly;
-    struct appender_figures figures = {.on = aof_log.on || loads,
+    struct appender_figures figures = {.on = aof_log_is_on() || loads,
                                        .asked = rewrite.asked,
                                        .rewriting = rewrite.under_way && !waits,
                                        .scheduled = waits,

@@ -94,4 +94,15 @@ static inline bool disk_says(const char *name, const char *text) {
     return all.len && memmem(all.data, all.len, text, strlen(text));
 }
 
+/* Is there a file in the directory of the log that its manifest does not list, nor is? */
+static inline bool log_has_strays(void) {
+    const char directory[] = "appendonlydir/";
+    for (int i = 0; i < DISK_FILES; i++) {
+        const char *name = disk.files[i].name;
+        if (strncmp(name, directory, strlen(directory)) != 0 || strcmp(name, LOG_LIST) == 0) continue;
+        if (!disk_says(LOG_LIST, name + strlen(directory))) return true;
+    }
+    return false;
+}
+
 #endif

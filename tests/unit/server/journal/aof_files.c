@@ -54,7 +54,7 @@ static void what_is_made_goes_on_behind_what_was_listed(void) {
     CHECK_INT(aof_files_make(&files, false, now_ms), 0);
     CHECK_BYTES(bytes_of(files.incr_path), BYTES(LOG_INCR(2)));
     uint64_t base, others;
-    aof_files_measure(&files, &base, &others);
+    aof_files_measure(&files, files.incr_path, &base, &others);
     CHECK_INT(base, disk_contents(&disk, LOG_BASE(1)).len);
     CHECK_INT(others, base + 4);
     CHECK_INT(aof_files_make(&files, true, now_ms), 0);

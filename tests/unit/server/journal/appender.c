@@ -1,6 +1,8 @@
 /* How old changes are that are not on the disk, in whatever order they came there, and what is said when they cannot be. */
 #include "server/journal/appender.h"
 
+#include <pthread.h>
+
 #include "tests/unit/appender_fixture.h"
 
 static void there_is_room_or_not(void) {
@@ -96,10 +98,41 @@ static void a_disk_that_fails_under_always_is_the_end(void) {
     disk_free(&disk);
 }
 
+/* A client of WAITAOF, which holds no stripes. */
+static _Atomic bool looks;
+static _Atomic unsigned believed;
+static void *look(void *unused) {
+    (void)unused;
+    unsigned wrong = 0;
+    while (looks) wrong += appender_has_synced(0);
+    believed = wrong;
+    return NULL;
+}
+
+/* Switched on and off before its first base is there, again and again: none of its files is ever listed. Who reads two words
+ * for that is caught in most runs, not in each. */
+static void nobody_takes_a_file_for_listed_while_the_log_is_switched_off(void) {
+    pthread_t thread;
+    disk_new(&disk);
+    CHECK(log_start("appendonly no\n"));
+    looks = true;
+    CHECK_INT(pthread_create(&thread, NULL, look, NULL), 0);
+    for (int64_t i = 0; i < 10000; i++) {
+        EXPECT("config set appendonly yes\nconfig set appendonly no\n", OK OK);
+        log_turns(i);
+    }
+    looks = false;
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK_INT(believed, 0);
+    log_stop();
+    disk_free(&disk);
+}
+
 int main(void) {
     RUN(there_is_room_or_not);
     RUN(what_stands_behind_a_cut_is_as_old_as_it_was);
     RUN(what_stands_behind_a_late_ticket_is_as_old_as_it_was);
     RUN(a_disk_that_fails_under_always_is_the_end);
+    RUN(nobody_takes_a_file_for_listed_while_the_log_is_switched_off);
     return 0;
 }
