@@ -11,6 +11,7 @@
  * Every change of a file is a step, and so is the middle of each write. What a process that is killed has done is done:
  * the kernel has it. (That the power goes is for tests/sim.) */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,7 +45,9 @@ struct control {
 
 static struct control nothing, *control = &nothing;
 static struct disk kernel;
-static char paths[FILES_MAX][PATH_SIZE]; /* of files that are open, by their number */
+/* Of files that are open, by their number, which goes from a thread that closes one to a thread that opens another. */
+static char paths[FILES_MAX][PATH_SIZE];
+static pthread_mutex_t paths_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static bool is_rare(enum call call, const char *path) {
     bool changes = call == WRITES || call == WRITES_HALF || call == SYNCS || call == PADS ||
@@ -64,14 +67,23 @@ static void step(enum call call, const char *path) {
     raise(SIGKILL);
 }
 
+/* Good until the thread's next call. */
 static const char *path_of(int file) {
-    return file >= 0 && file < FILES_MAX ? paths[file] : "";
+    static _Thread_local char path[PATH_SIZE];
+    if (file < 0 || file >= FILES_MAX) return "";
+    pthread_mutex_lock(&paths_mutex);
+    memcpy(path, paths[file], PATH_SIZE);
+    pthread_mutex_unlock(&paths_mutex);
+    return path;
 }
 
 static int step_open(struct disk *disk, const char *path, enum disk_mode mode) {
     if (mode != DISK_READ) step(OPENS, path);
     int file = kernel.open(&kernel, path, mode);
-    if (file >= 0 && file < FILES_MAX) snprintf(paths[file], PATH_SIZE, "%s", path);
+    if (file < 0 || file >= FILES_MAX) return file;
+    pthread_mutex_lock(&paths_mutex);
+    snprintf(paths[file], PATH_SIZE, "%s", path);
+    pthread_mutex_unlock(&paths_mutex);
     return file;
 }
 
