@@ -481,7 +481,7 @@ static void debug_help(struct call *call) {
         "    Stop the server for <seconds>. Decimals allowed.",
         "STIR-CONNECTIONS <turns>",
         "    Each shard gives every connection that can move to the next shard whenever it has",
-        "    made so many turns. 0 ends that.",
+        "    made so many turns, 3 at least. 0 ends that.",
     };
     HELP_REPLY(call, lines);
 }

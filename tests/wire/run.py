@@ -43,7 +43,8 @@ Directives, one a line:
     @whole                 head of file: no split runs (for a good reason: say it in a comment)
 
 HOW IT IS RUN
-Each transcript runs at 1 and 4 shards (or those of --shards or KEVY_WIRE_SHARDS), in RESP2 and RESP3, starting from an empty keyspace on a server of its own:
+Each transcript runs at 1 and 4 shards (--shards or KEVY_WIRE_SHARDS names others), in RESP2 and RESP3, starting from an empty
+keyspace on a server of its own:
     step       each command alone, its reply awaited before the next is sent
     pipeline   commands that follow one another on a connection sent at once (up to the next directive that needs a reply)
     bytes      the pipelines, one byte at a time

@@ -133,8 +133,8 @@ static void requests_of_one_key_are_told_apart_from_what_looks_like_them(void) {
             for (size_t at = 0; at < data.len && !(conn->client.flags & CLIENT_CLOSE_AFTER_REPLY);
                  at += piece)
                 receive(conn, data.data + at, data.len - at < piece ? data.len - at : piece);
-            size_t ahead = cases[i].alike.data == cases[0].alike.data ? strlen(":4\r\n:5\r\n")
-                                                                      : strlen(":8\r\n:10\r\n");
+            size_t ahead = cases[i].alike.len == cases[0].alike.len ? strlen(":4\r\n:5\r\n")
+                                                                    : strlen(":8\r\n:10\r\n");
             CHECK(sent.len > ahead);
             CHECK_BYTES(((struct bytes){sent.data + ahead, sent.len - ahead}), cases[i].replies);
             buffer_free(&sent);
